@@ -1,0 +1,85 @@
+"""Audit records and the signed heads of their log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from streams.model.labels import Label
+from streams.model.types import Actor, Encrypted, Header, Model, Record, Sha256, ToolRef, Uuid
+from streams.model.verdict import Outcome, RuleHit
+
+
+class AuditPhase(StrEnum):
+    """When, relative to the call."""
+
+    CONCURRENT = "CONCURRENT"
+    PRE_EXECUTION = "PRE_EXECUTION"
+    POST_EXECUTION = "POST_EXECUTION"
+
+
+class RetentionClass(StrEnum):
+    """How long it is kept; the default is the longest a record is kept without being asked for."""
+
+    LEGAL_HOLD = "LEGAL_HOLD"
+    LONG = "LONG"
+    STANDARD = "STANDARD"
+    SHORT = "SHORT"
+
+
+class AuditEventType(StrEnum):
+    """What is recorded."""
+
+    UNKNOWN = "UNKNOWN"
+    VERDICT = "VERDICT"
+    OUTCOME = "OUTCOME"
+    REFUSAL = "REFUSAL"
+    DEAD_LETTER = "DEAD_LETTER"
+    SESSION = "SESSION"
+    APPROVAL = "APPROVAL"
+    CONTROL = "CONTROL"
+
+
+class AuditEvent(Record, frozen=True, kw_only=True):
+    """One line of the record."""
+
+    header: Header
+    event_type: AuditEventType = AuditEventType.UNKNOWN
+    phase: AuditPhase = AuditPhase.CONCURRENT
+    outcome: Outcome | None = None
+    session_id: str
+    intent_id: Uuid | None = None
+    verdict_id: Uuid | None = None
+    parent_event_id: str | None = None
+    sub: str | None = None
+    act: Actor
+    delegation_path: tuple[str, ...] = ()
+    agent_version: str | None = None
+    model: Model | None = None
+    user_request_commit: Sha256 | None = None
+    system_prompt_commit: Sha256 | None = None
+    toolset_digest: Sha256 | None = None
+    trace_commit: Sha256 | None = None
+    inputs: tuple[str, ...] = ()
+    tool: ToolRef | None = None
+    args_commit: Sha256 | None = None
+    result_commit: Sha256 | None = None
+    verdict_digest: Sha256 | None = None
+    label: Label | None = None
+    ruleset_digest: Sha256 | None = None
+    reason: str | None = None
+    reason_text: str | None = None
+    rules: tuple[RuleHit, ...] = ()
+    tags: tuple[str, ...] = ()
+    sensitive: Encrypted | None = None
+    retention_class: RetentionClass = RetentionClass.LEGAL_HOLD
+
+
+class AuditCheckpoint(Record, frozen=True, kw_only=True):
+    """The signed head of one partition's audit log (C2SP tlog-checkpoint as a signed note)."""
+
+    header: Header
+    partition: int
+    tree_size: int
+    root: Sha256
+    first_audit_offset: int
+    signed_head: str

@@ -1,0 +1,138 @@
+"""Canonical JSON (RFC 8785, JCS) and the digests made from it.
+
+Arguments come from agents, so two parsers that read them differently are a way past every rule. What has
+duplicate keys, numbers that a double cannot hold, lone surrogates, or nesting beyond a bound has no canonical
+form here and is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import NoReturn
+
+import msgspec
+import rfc8785
+
+NESTING_MAX = 64
+_INT_MAX = 2**53 - 1
+
+# A float, an exponent or a number of 16 digits or more may need JCS's own number form. Matching inside a string, too,
+# costs only speed.
+_NEEDS_CARE = re.compile(rb"[0-9][.eE]|[0-9]{16}|\\u|[^\x00-\x7f]")
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder().decode
+
+
+class CanonicalError(ValueError):
+    """The text has no canonical form."""
+
+
+def canonical_args(args_json: str) -> tuple[dict[str, object], bytes]:
+    """Parse the arguments of a call and make their canonical form.
+
+    Args:
+        args_json: JSON text of an object.
+
+    Returns:
+        The object, and its RFC 8785 form.
+
+    Raises:
+        CanonicalError: it is not JSON, not an object, or has no canonical form.
+    """
+    try:
+        raw = args_json.encode()
+    except UnicodeEncodeError as error:
+        raise CanonicalError(f"arguments are not valid Unicode: {error.reason}") from None
+    if _NEEDS_CARE.search(raw) is None:
+        fast = _already_canonical(raw)
+        if fast is not None:
+            return fast, raw
+    value = parse_strict(args_json)
+    if not isinstance(value, dict):
+        raise CanonicalError("arguments must be a JSON object")
+    return value, canonical(value)
+
+
+def canonical(value: object) -> bytes:
+    """The RFC 8785 form of a JSON value.
+
+    Raises:
+        CanonicalError: it has none (NaN, integers beyond 2^53, lone surrogates, ...).
+    """
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
+        raise CanonicalError(f"no canonical JSON form: {error}") from None
+
+
+def parse_strict(text: str) -> object:
+    """Parse JSON, refusing what parsers are known to read differently.
+
+    Raises:
+        CanonicalError: not JSON, a duplicate key, NaN or Infinity, an integer beyond 2^53, or nested too deep.
+    """
+    if _too_deep(text):
+        raise CanonicalError(f"nested deeper than {NESTING_MAX} levels")
+    try:
+        return json.loads(
+            text, object_pairs_hook=_unique_keys, parse_constant=_no_constant, parse_int=_exact_int, parse_float=float
+        )
+    except CanonicalError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise CanonicalError(f"not JSON: {error}") from None
+
+
+def sha256(data: bytes) -> bytes:
+    """SHA-256, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def _already_canonical(raw: bytes) -> dict[str, object] | None:
+    """The parsed object, if the plain ASCII text is its own canonical form (the usual case, some 10 times faster).
+
+    Re-encoding sorted and compact gives the same bytes only if keys are sorted and unique and no space is spent;
+    ASCII keys sort alike by byte and by UTF-16 unit, which is what JCS asks for.
+    """
+    try:
+        value = _decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not isinstance(value, dict) or _encode(value) != raw or _too_deep(raw.decode()):
+        return None
+    return value
+
+
+def _too_deep(text: str) -> bool:
+    """Whether brackets outside strings nest beyond the bound; few brackets need no count."""
+    if text.count("[") + text.count("{") <= NESTING_MAX:
+        return False
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        depth += _DEPTH_STEP.get(match.group(), 0)
+        if depth > NESTING_MAX:
+            return True
+    return False
+
+
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_DEPTH_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise CanonicalError("an object has the same key twice")
+    return result
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise CanonicalError(f"`{name}` is not JSON")
+
+
+def _exact_int(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > _INT_MAX:
+        raise CanonicalError(f"integer `{text[:24]}` is beyond 2^53 and would change in other parsers")
+    return int(text)

@@ -1,0 +1,53 @@
+"""Record keys and the partitions they fall into."""
+
+from __future__ import annotations
+
+from streams.model.revocation import RevocationKind
+
+_SEED = 0x9747B28C
+_M = 0x5BD1E995
+_R = 24
+_MASK = 0xFFFFFFFF
+
+
+def session_key(tenant_uid: str, session_id: str) -> bytes:
+    """`tenant|session_id`: the key of everything that belongs to a session.
+
+    Raises:
+        ValueError: the tenant holds a `|`, so that two different pairs could share a key.
+    """
+    if "|" in tenant_uid:
+        msg = f"tenant `{tenant_uid}` holds a `|`, which separates tenant and session in keys"
+        raise ValueError(msg)
+    return f"{tenant_uid}|{session_id}".encode()
+
+
+def revocation_key(kind: RevocationKind, target: str) -> bytes:
+    """`kind:id` of a revocation."""
+    return f"{kind.value}:{target}".encode()
+
+
+def tool_key(server_id: str, name: str) -> bytes:
+    """`server_id/name` of a catalogue entry."""
+    return f"{server_id}/{name}".encode()
+
+
+def murmur2(data: bytes) -> int:
+    """The 32-bit MurmurHash2 of Kafka's default partitioner (`org.apache.kafka.common.utils.Utils`), unsigned."""
+    length = len(data)
+    h = (_SEED ^ length) & _MASK
+    body = length & ~3
+    for at in range(0, body, 4):
+        k = int.from_bytes(data[at : at + 4], "little") * _M & _MASK
+        k = (k ^ (k >> _R)) * _M & _MASK
+        h = (h * _M & _MASK) ^ k
+    tail = data[body:]
+    if tail:
+        h = (h ^ int.from_bytes(tail, "little")) * _M & _MASK
+    h = (h ^ (h >> 13)) * _M & _MASK
+    return h ^ (h >> 15)
+
+
+def partition_for(key: bytes, partitions: int) -> int:
+    """Where Kafka's default partitioner puts a keyed record: the same for every client language."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions

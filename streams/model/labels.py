@@ -1,0 +1,68 @@
+"""Labels: how far data can be trusted, and who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from streams.model.types import Record
+
+
+class Integrity(StrEnum):
+    """Whether somebody outside could have written it."""
+
+    UNTRUSTED = "UNTRUSTED"
+    TRUSTED = "TRUSTED"
+
+
+class Confidentiality(StrEnum):
+    """How closely it must be held, the closest first."""
+
+    USER_IDENTITY = "USER_IDENTITY"
+    PRIVATE = "PRIVATE"
+    PUBLIC = "PUBLIC"
+
+
+_CLOSENESS = {Confidentiality.PUBLIC: 0, Confidentiality.PRIVATE: 1, Confidentiality.USER_IDENTITY: 2}
+
+
+class Label(Record, frozen=True, kw_only=True):
+    """A label; `readers` None means anybody."""
+
+    integrity: Integrity = Integrity.UNTRUSTED
+    confidentiality: Confidentiality = Confidentiality.USER_IDENTITY
+    readers: tuple[str, ...] | None = None
+
+
+CLEAN = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PUBLIC)
+"""The neutral element of `join`: the label of having read nothing."""
+
+WORST = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.USER_IDENTITY, readers=())
+"""The absorbing element: what an unlabelled value is taken for."""
+
+
+def join(left: Label, right: Label) -> Label:
+    """The label of data made from both: lower integrity, closer confidentiality, readers of both."""
+    trusted = left.integrity is Integrity.TRUSTED and right.integrity is Integrity.TRUSTED
+    closer = max(left.confidentiality, right.confidentiality, key=_CLOSENESS.__getitem__)
+    return Label(
+        integrity=Integrity.TRUSTED if trusted else Integrity.UNTRUSTED,
+        confidentiality=closer,
+        readers=_common_readers(left.readers, right.readers),
+    )
+
+
+def join_all(labels: Iterable[Label]) -> Label:
+    """`join` over all of them, from `CLEAN`."""
+    result = CLEAN
+    for label in labels:
+        result = join(result, label)
+    return result
+
+
+def _common_readers(left: tuple[str, ...] | None, right: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if left is None:
+        return right
+    if right is None:
+        return left
+    return tuple(sorted(set(left) & set(right)))

@@ -1,0 +1,92 @@
+"""Proof of possession of a session's key: what is proven, and by which key (DECISIONS, proof of possession).
+
+A Kafka record carries no principal, so an intent proves who made it. The key of a session is derived from the
+deployment's root key, so a gate needs no look-up and no state to check a proof.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from streams.model.intent import Intent
+from streams.model.types import Model
+
+_KEY_INFO = b"stoplog session key v1"
+_PROOF_DOMAIN = b"stoplog intent proof v1"
+_HASH_BYTES = 32
+
+
+def session_secret(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
+    """A session's key: HKDF-SHA-256 (RFC 5869) of the root key, bound to tenant and session. 32 bytes."""
+    extracted = hmac.digest(b"\x00" * _HASH_BYTES, root_key, "sha256")
+    info = _joined((_KEY_INFO, tenant_uid.encode(), session_id.encode()))
+    return hmac.digest(extracted, info + b"\x01", "sha256")
+
+
+def proof_message(intent: Intent) -> bytes:
+    """The bytes that a proof covers: every field of the intent that a decision can depend on.
+
+    Fields are length-prefixed, so that no two different intents share a message. `args_digest` stands for the
+    arguments; the gate recomputes it before it checks the proof.
+    """
+    tool = intent.tool
+    reply = intent.reply_to
+    return _joined(
+        (
+            _PROOF_DOMAIN,
+            intent.header.tenant_uid.encode(),
+            intent.session_id.encode(),
+            intent.intent_id.encode(),
+            intent.sub.encode(),
+            intent.act.iss.encode(),
+            intent.act.sub.encode(),
+            (intent.act.instance_uid or "").encode(),
+            tool.server_id.encode(),
+            tool.name.encode(),
+            tool.definition_digest or b"",
+            intent.args_digest,
+            b"%d" % intent.header.time,
+            intent.tool_call_id.encode(),
+            b"%d" % intent.turn,
+            (intent.delegation_uid or "").encode(),
+            (intent.txn or "").encode(),
+            (intent.approval_id or "").encode(),
+            b"" if intent.deadline is None else b"%d" % intent.deadline,
+            _model_bytes(intent.model),
+            intent.user_request_digest or b"",
+            intent.system_prompt_digest or b"",
+            intent.toolset_digest or b"",
+            b"" if reply is None else _joined((reply.topic.encode(), b"%d" % reply.partition)),
+            _joined(tuple(source.encode() for source in intent.claimed_sources)),
+        )
+    )
+
+
+def make_hmac(secret: bytes, message: bytes) -> bytes:
+    """HMAC-SHA-256, 32 bytes."""
+    return hmac.digest(secret, message, "sha256")
+
+
+def verify_hmac(secret: bytes, message: bytes, value: bytes) -> bool:
+    """Whether `value` is the HMAC; takes the same time wherever it differs."""
+    return hmac.compare_digest(hmac.digest(secret, message, "sha256"), value)
+
+
+def derived_uuid(domain: str, *parts: str) -> str:
+    """A UUID (version 8, RFC 9562) that follows from its parts: the same wherever and however often it is made."""
+    digest = bytearray(hashlib.sha256(_joined((domain.encode(), *(part.encode() for part in parts)))).digest()[:16])
+    digest[6] = (digest[6] & 0x0F) | 0x80
+    digest[8] = (digest[8] & 0x3F) | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _model_bytes(model: Model | None) -> bytes:
+    if model is None:
+        return b""
+    return _joined((model.ai_provider.encode(), model.name.encode(), (model.version or "").encode()))
+
+
+def _joined(parts: tuple[bytes, ...]) -> bytes:
+    return b"".join([b"%d:%b" % (len(part), part) for part in parts])

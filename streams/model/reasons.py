@@ -1,0 +1,170 @@
+"""Every reason code of a verdict, a dead letter or a refusal. Codes are stable: agents and dashboards act on them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a verdict came out as it did."""
+
+    PERMITTED = "permitted"
+    SESSION_UNKNOWN = "session_unknown"
+    SESSION_EXPIRED = "session_expired"
+    SESSION_ENDED = "session_ended"
+    SESSION_REVOKED = "session_revoked"
+    SESSION_FROZEN = "session_frozen"
+    SUBJECT_MISMATCH = "subject_mismatch"
+    ACTOR_MISMATCH = "actor_mismatch"
+    INTENT_STALE = "intent_stale"
+    INTENT_FROM_FUTURE = "intent_from_future"
+    DEADLINE_PASSED = "deadline_passed"
+    REVOKED_DELEGATION = "revoked_delegation"
+    REVOKED_AGENT = "revoked_agent"
+    REVOKED_SUBJECT = "revoked_subject"
+    REVOKED_TOOL = "revoked_tool"
+    REVOKED_MODEL = "revoked_model"
+    REVOKED_TENANT = "revoked_tenant"
+    REVOKED_ALL = "revoked_all"
+    PROOF_MISSING = "proof_missing"
+    PROOF_UNSUPPORTED = "proof_unsupported"
+    PROOF_INVALID = "proof_invalid"
+    ARGS_NOT_CANONICALIZABLE = "args_not_canonicalizable"
+    ARGS_DIGEST_MISMATCH = "args_digest_mismatch"
+    ARGS_TOO_LARGE = "args_too_large"
+    ARGS_INVALID = "args_invalid"
+    TOOL_UNKNOWN = "tool_unknown"
+    TOOL_NOT_APPROVED = "tool_not_approved"
+    TOOL_DEFINITION_CHANGED = "tool_definition_changed"
+    CONTROL_STATE_STALE = "control_state_stale"
+    NO_RULESET = "no_ruleset"
+    NO_PERMIT = "no_permit"
+    RULE_DENIED = "rule_denied"
+    RULE_ERROR = "rule_error"
+    QUARANTINED_BY_RULE = "quarantined_by_rule"
+    APPROVAL_REQUIRED = "approval_required"
+    APPROVAL_DENIED = "approval_denied"
+    APPROVAL_EXPIRED = "approval_expired"
+    DEFERRED_BY_RULE = "deferred_by_rule"
+    TOO_MANY_HELD = "too_many_held"
+    INTERNAL_ERROR = "internal_error"
+
+
+REASON_TEXTS: dict[Reason, str] = {
+    Reason.PERMITTED: "a rule permits it and nothing forbids it",
+    Reason.SESSION_UNKNOWN: "no such session was opened within the join grace",
+    Reason.SESSION_EXPIRED: "the session's credential has expired",
+    Reason.SESSION_ENDED: "the session has ended",
+    Reason.SESSION_REVOKED: "the session has been revoked",
+    Reason.SESSION_FROZEN: "the session is quarantined until a person releases it",
+    Reason.SUBJECT_MISMATCH: "the intent names another subject than its session",
+    Reason.ACTOR_MISMATCH: "the intent names another actor than its session",
+    Reason.INTENT_STALE: "the intent was made too long ago; make a new one",
+    Reason.INTENT_FROM_FUTURE: "the intent's time lies ahead of the broker's; check the agent's clock",
+    Reason.DEADLINE_PASSED: "the agent's own deadline for the call has passed",
+    Reason.REVOKED_DELEGATION: "a grant in the session's chain has been revoked",
+    Reason.REVOKED_AGENT: "the agent has been revoked",
+    Reason.REVOKED_SUBJECT: "the subject has been revoked",
+    Reason.REVOKED_TOOL: "the tool has been revoked",
+    Reason.REVOKED_MODEL: "the model has been revoked",
+    Reason.REVOKED_TENANT: "the tenant has been revoked",
+    Reason.REVOKED_ALL: "everything has been stopped",
+    Reason.PROOF_MISSING: "the intent carries no proof of who made it",
+    Reason.PROOF_UNSUPPORTED: "the intent's proof is of a kind that is not accepted for this session",
+    Reason.PROOF_INVALID: "the intent's proof does not verify under its session's key",
+    Reason.ARGS_NOT_CANONICALIZABLE: "the arguments have no canonical JSON form (RFC 8785)",
+    Reason.ARGS_DIGEST_MISMATCH: "the digest of the arguments is not the one stated",
+    Reason.ARGS_TOO_LARGE: "the arguments are larger than accepted",
+    Reason.ARGS_INVALID: "the arguments do not fit the tool's schema",
+    Reason.TOOL_UNKNOWN: "the tool is not in the catalogue",
+    Reason.TOOL_NOT_APPROVED: "the tool has not been approved",
+    Reason.TOOL_DEFINITION_CHANGED: "the tool's definition is not the one that was approved",
+    Reason.CONTROL_STATE_STALE: "the gate cannot tell whether its revocations and rules are current",
+    Reason.NO_RULESET: "no rule bundle is in force",
+    Reason.NO_PERMIT: "no rule permits it",
+    Reason.RULE_DENIED: "a rule denies it",
+    Reason.RULE_ERROR: "a rule that could have denied it failed to evaluate",
+    Reason.QUARANTINED_BY_RULE: "a rule denies it and freezes the session",
+    Reason.APPROVAL_REQUIRED: "a person must approve it; a final verdict follows",
+    Reason.APPROVAL_DENIED: "a person refused it",
+    Reason.APPROVAL_EXPIRED: "nobody approved it in time",
+    Reason.DEFERRED_BY_RULE: "held for a cancel window; a final verdict follows",
+    Reason.TOO_MANY_HELD: "too many intents of this session wait already",
+    Reason.INTERNAL_ERROR: "the gate failed to judge it; see its log",
+}
+
+
+class DeadLetterReason(StrEnum):
+    """Why a record went to a dead-letter topic."""
+
+    KEY_MISSING = "key_missing"
+    KEY_MISMATCH = "key_mismatch"
+    VALUE_MISSING = "value_missing"
+    FRAMING_INVALID = "framing_invalid"
+    SCHEMA_UNKNOWN = "schema_unknown"
+    SCHEMA_MISMATCH = "schema_mismatch"
+    RECORD_TRUNCATED = "record_truncated"
+    RECORD_INVALID = "record_invalid"
+    RECORD_TOO_LARGE = "record_too_large"
+    EVENT_FROM_FUTURE = "event_from_future"
+    SEQUENCE_REPLAYED = "sequence_replayed"
+    INTENT_TOO_OLD = "intent_too_old"
+    CATALOGUE_INVALID = "catalogue_invalid"
+    BUNDLE_INVALID = "bundle_invalid"
+    BUNDLE_ROLLED_BACK = "bundle_rolled_back"
+    PROCESSING_FAILED = "processing_failed"
+
+
+DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
+    DeadLetterReason.KEY_MISSING: "the record has no key",
+    DeadLetterReason.KEY_MISMATCH: "the record's key is not the one of its tenant and session",
+    DeadLetterReason.VALUE_MISSING: "the record has no value",
+    DeadLetterReason.FRAMING_INVALID: "the value does not begin with a Confluent schema id",
+    DeadLetterReason.SCHEMA_UNKNOWN: "the schema id is not known here",
+    DeadLetterReason.SCHEMA_MISMATCH: "the schema id belongs to another record than the topic's",
+    DeadLetterReason.RECORD_TRUNCATED: "the value ends before its record does, or goes on after it",
+    DeadLetterReason.RECORD_INVALID: "the value is not a valid record of its schema",
+    DeadLetterReason.RECORD_TOO_LARGE: "the value is larger than accepted",
+    DeadLetterReason.EVENT_FROM_FUTURE: "the event's time lies ahead of the broker's by more than the skew allowed",
+    DeadLetterReason.SEQUENCE_REPLAYED: "an event with this id was taken in already",
+    DeadLetterReason.INTENT_TOO_OLD: "the intent was made before everything that is remembered of earlier verdicts",
+    DeadLetterReason.CATALOGUE_INVALID: "the catalogue entry is not usable; the tool is blocked",
+    DeadLetterReason.BUNDLE_INVALID: "the rule bundle does not compile; the last good one stays in force",
+    DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not above the one in force",
+    DeadLetterReason.PROCESSING_FAILED: "the record could not be processed; see the gate's log",
+}
+
+
+class Refusal(StrEnum):
+    """Why an executor did not run an allowed call."""
+
+    NOT_ALLOWED = "not_allowed"
+    NOT_ENFORCED = "not_enforced"
+    NOT_MINE = "not_mine"
+    VERDICT_EXPIRED = "verdict_expired"
+    ARGS_DIGEST_MISMATCH = "args_digest_mismatch"
+    REVOKED = "revoked"
+    REVOCATIONS_STALE = "revocations_stale"
+    ALREADY_USED = "already_used"
+    UNKNOWN_OBLIGATION = "unknown_obligation"
+    UNKNOWN_TOOL = "unknown_tool"
+    DEFINITION_CHANGED = "definition_changed"
+    KEY_MISMATCH = "key_mismatch"
+    UNREADABLE = "unreadable"
+
+
+REFUSAL_TEXTS: dict[Refusal, str] = {
+    Refusal.NOT_ALLOWED: "the verdict's outcome is not ALLOW",
+    Refusal.NOT_ENFORCED: "the verdict is of a shadow or replay run",
+    Refusal.NOT_MINE: "the verdict is for another executor",
+    Refusal.VERDICT_EXPIRED: "the verdict has expired",
+    Refusal.ARGS_DIGEST_MISMATCH: "the arguments are not the ones that were judged",
+    Refusal.REVOKED: "its session, agent, subject, tool, model or tenant has been revoked since",
+    Refusal.REVOCATIONS_STALE: "the executor cannot tell whether the call has been revoked",
+    Refusal.ALREADY_USED: "the verdict has been used before",
+    Refusal.UNKNOWN_OBLIGATION: "the verdict has an obligation that this executor cannot meet",
+    Refusal.UNKNOWN_TOOL: "this executor has no such tool",
+    Refusal.DEFINITION_CHANGED: "the tool is not the one whose definition was approved",
+    Refusal.KEY_MISMATCH: "the verdict's key is not the one of its tenant and session",
+    Refusal.UNREADABLE: "the verdict cannot be read",
+}

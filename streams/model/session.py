@@ -1,0 +1,62 @@
+"""Session events: the life of a session, and what was said and read in it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from streams.model.labels import Label
+from streams.model.types import Actor, Encrypted, Header, Millis, Record, Sha256, ToolRef, Uuid
+
+
+class SessionEventType(StrEnum):
+    """What happened."""
+
+    UNKNOWN = "UNKNOWN"
+    SESSION_ESTABLISHED = "SESSION_ESTABLISHED"
+    USER_MESSAGE = "USER_MESSAGE"
+    MODEL_OUTPUT = "MODEL_OUTPUT"
+    TOOL_RESULT = "TOOL_RESULT"
+    RETRIEVAL = "RETRIEVAL"
+    MEMORY_READ = "MEMORY_READ"
+    TOOLS_CHANGED = "TOOLS_CHANGED"
+    PURPOSE_SET = "PURPOSE_SET"
+    RISK_LEVEL_CHANGE = "RISK_LEVEL_CHANGE"
+    TOKEN_CLAIMS_CHANGE = "TOKEN_CLAIMS_CHANGE"  # noqa: S105 - the event's name in CAEP
+    SESSION_REVOKED = "SESSION_REVOKED"
+    SESSION_ENDED = "SESSION_ENDED"
+
+
+class Atom(Record, frozen=True, kw_only=True):
+    """A value of interest in some content, as a keyed digest under the session key."""
+
+    digest: Sha256
+    kind: str
+    path: str
+    whole_field: bool = False
+    label: Label | None = None
+
+
+class SessionEvent(Record, frozen=True, kw_only=True):
+    """One event of a session; `sequence` counts the writer's events of the session from 0."""
+
+    header: Header
+    session_id: str
+    sequence: int
+    type: SessionEventType = SessionEventType.UNKNOWN
+    sub: str | None = None
+    act: Actor | None = None
+    tool: ToolRef | None = None
+    intent_id: Uuid | None = None
+    verdict_id: Uuid | None = None
+    is_error: bool = False
+    label: Label | None = None
+    content_digest: Sha256 | None = None
+    content: Encrypted | None = None
+    atoms: tuple[Atom, ...] = ()
+    sources: tuple[str, ...] = ()
+    purpose: str | None = None
+    scopes: tuple[str, ...] = ()
+    expires: Millis | None = None
+    risk_level: str | None = None
+    set_jti: str | None = None
+    set_event_type: str | None = None

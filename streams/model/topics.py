@@ -1,0 +1,278 @@
+"""The one declaration of every topic. Creation, ACLs, the AsyncAPI document and the docs table are made from it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from streams.model.alert import Alert
+from streams.model.approval import ApprovalDecision, ApprovalRequest
+from streams.model.audit import AuditCheckpoint, AuditEvent
+from streams.model.catalogue import ToolCatalogEntry
+from streams.model.control import Baseline, RulesetBundle
+from streams.model.delegation import Delegation
+from streams.model.intent import Intent
+from streams.model.revocation import Revocation
+from streams.model.session import SessionEvent
+from streams.model.types import Record
+from streams.model.verdict import Verdict
+
+_DAY_MS = 86_400_000
+_MAX_RECORD_BYTES = 1_048_576
+
+
+class Role(StrEnum):
+    """Who reads and writes topics; each is a Kafka principal (or a group of them) of the deployment."""
+
+    AGENT = "agent"
+    EXECUTOR = "executor"
+    TOKEN_SERVICE = "token-service"  # noqa: S105 - a role's name
+    GATE = "gate"
+    WATCH = "watch"
+    CONSOLE = "console"
+    SOC = "soc"
+    CATALOGUE_REVIEW = "catalogue-review"
+    RULE_PUBLISHING = "rule-publishing"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+
+
+class Spread(StrEnum):
+    """How a topic's partitions relate to those of others."""
+
+    CO_PARTITIONED = "co-partitioned"  # keyed by tenant|session_id; equal counts everywhere
+    BROADCAST = "broadcast"  # one partition, read whole by every instance
+    OWN = "own"  # keyed on its own, any count
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """A topic as declared.
+
+    `record` is None for JSON values. `retention_ms` None keeps records (compacted topics).
+    """
+
+    name: str
+    record: type[Record] | None
+    key: str
+    spread: Spread
+    writers: tuple[Role, ...]
+    readers: tuple[Role, ...]
+    compacted: bool = False
+    retention_ms: int | None = 7 * _DAY_MS
+    dead_letters: bool = False
+    note: str = ""
+
+    @property
+    def dlq(self) -> str:
+        """The topic of what could not be read of this one."""
+        return f"{self.name}.dlq"
+
+    def config(self) -> dict[str, str]:
+        """Kafka's topic configuration. Time is the broker's on every topic."""
+        config = {
+            "message.timestamp.type": "LogAppendTime",
+            "cleanup.policy": "compact" if self.compacted else "delete",
+            "max.message.bytes": str(_MAX_RECORD_BYTES),
+        }
+        config["retention.ms"] = "-1" if self.retention_ms is None else str(self.retention_ms)
+        return config
+
+
+INTENT = Topic(
+    name="agent.intent.v1",
+    record=Intent,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.AGENT,),
+    readers=(Role.GATE,),
+    dead_letters=True,
+    note="what agents propose",
+)
+SESSION = Topic(
+    name="agent.session.v1",
+    record=SessionEvent,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.TOKEN_SERVICE, Role.EXECUTOR),
+    readers=(Role.GATE, Role.AUDITOR),
+    dead_letters=True,
+    note="session life, user messages, tool results with labels",
+)
+DELEGATION = Topic(
+    name="agent.delegation.v1",
+    record=Delegation,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.TOKEN_SERVICE,),
+    readers=(Role.GATE,),
+    dead_letters=True,
+    note="grants with their complete chain, keyed to the session that receives them",
+)
+APPROVAL_DECISION = Topic(
+    name="agent.approval.decision.v1",
+    record=ApprovalDecision,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.CONSOLE,),
+    readers=(Role.GATE, Role.AUDITOR),
+    dead_letters=True,
+    note="what persons decided",
+)
+REVOCATION = Topic(
+    name="agent.revocation.v1",
+    record=Revocation,
+    key="kind:id",
+    spread=Spread.BROADCAST,
+    writers=(Role.TOKEN_SERVICE, Role.SOC),
+    readers=(Role.GATE, Role.EXECUTOR, Role.SOC),
+    compacted=True,
+    retention_ms=None,
+    dead_letters=True,
+    note="what is taken back; the kill switch",
+)
+CATALOGUE = Topic(
+    name="agent.catalog.v1",
+    record=ToolCatalogEntry,
+    key="server_id/name",
+    spread=Spread.BROADCAST,
+    writers=(Role.CATALOGUE_REVIEW,),
+    readers=(Role.GATE, Role.EXECUTOR, Role.AUDITOR),
+    compacted=True,
+    retention_ms=None,
+    dead_letters=True,
+    note="the tools that may be called, as reviewed",
+)
+RULESET = Topic(
+    name="agent.ruleset.v1",
+    record=RulesetBundle,
+    key="bundle name",
+    spread=Spread.BROADCAST,
+    writers=(Role.RULE_PUBLISHING,),
+    readers=(Role.GATE, Role.AUDITOR),
+    compacted=True,
+    retention_ms=None,
+    dead_letters=True,
+    note="rule bundles, signed",
+)
+BASELINE = Topic(
+    name="agent.baseline.v1",
+    record=Baseline,
+    key="agent/epoch",
+    spread=Spread.BROADCAST,
+    writers=(Role.WATCH,),
+    readers=(Role.GATE,),
+    compacted=True,
+    retention_ms=None,
+    dead_letters=True,
+    note="behaviour baselines",
+)
+VERDICT = Topic(
+    name="agent.verdict.v1",
+    record=Verdict,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.EXECUTOR, Role.AGENT, Role.AUDITOR),
+    note="what was decided, with the exact call that was judged",
+)
+APPROVAL_REQUEST = Topic(
+    name="agent.approval.request.v1",
+    record=ApprovalRequest,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.CONSOLE, Role.AUDITOR),
+    note="what persons are asked",
+)
+AUDIT = Topic(
+    name="agent.audit.v1",
+    record=AuditEvent,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE, Role.EXECUTOR),
+    readers=(Role.AUDITOR, Role.WATCH, Role.SOC),
+    retention_ms=90 * _DAY_MS,
+    note="the record",
+)
+AUDIT_CHECKPOINT = Topic(
+    name="agent.audit.checkpoint.v1",
+    record=AuditCheckpoint,
+    key="partition",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.AUDITOR, Role.EXECUTOR),
+    retention_ms=None,
+    note="signed heads of the audit log",
+)
+ALERT = Topic(
+    name="agent.alert.v1",
+    record=Alert,
+    key="dedup key",
+    spread=Spread.OWN,
+    writers=(Role.GATE, Role.WATCH),
+    readers=(Role.SOC,),
+    retention_ms=30 * _DAY_MS,
+    note="findings for people",
+)
+ALERT_OCSF = Topic(
+    name="agent.alert.ocsf.v1",
+    record=None,
+    key="dedup key",
+    spread=Spread.OWN,
+    writers=(Role.WATCH,),
+    readers=(Role.SOC,),
+    retention_ms=30 * _DAY_MS,
+    note="the same as OCSF 1.8 JSON",
+)
+GATE_CHANGELOG = Topic(
+    name="stoplog.gate.changelog",
+    record=None,
+    key="store key",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.GATE,),
+    compacted=True,
+    retention_ms=None,
+    note="the gate's state; private to it (msgpack rows)",
+)
+
+DECLARED: tuple[Topic, ...] = (
+    INTENT,
+    SESSION,
+    DELEGATION,
+    APPROVAL_DECISION,
+    REVOCATION,
+    CATALOGUE,
+    RULESET,
+    BASELINE,
+    VERDICT,
+    APPROVAL_REQUEST,
+    AUDIT,
+    AUDIT_CHECKPOINT,
+    ALERT,
+    ALERT_OCSF,
+    GATE_CHANGELOG,
+)
+
+
+def _dead_letter_topic(source: Topic) -> Topic:
+    """The dead letters of `source`: raw bytes, partitioned as the source is, kept for a month."""
+    return Topic(
+        name=source.dlq,
+        record=None,
+        key=f"as {source.name}",
+        spread=source.spread,
+        writers=(Role.GATE,),
+        readers=(Role.OPERATOR,),
+        retention_ms=30 * _DAY_MS,
+        note=f"what could not be read of {source.name}",
+    )
+
+
+TOPICS: tuple[Topic, ...] = DECLARED + tuple(_dead_letter_topic(topic) for topic in DECLARED if topic.dead_letters)
+"""All topics, dead letters included."""
+
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
+
+BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in DECLARED if topic.record is not None}

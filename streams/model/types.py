@@ -1,0 +1,95 @@
+"""Scalars of the records and the base class of them all."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+Millis = Annotated[int, msgspec.Meta(extra={"kind": "instant_ms"})]
+"""An instant: milliseconds since the epoch (Avro timestamp-millis; see ADR 0008)."""
+
+Uuid = Annotated[str, msgspec.Meta(min_length=36, max_length=36, extra={"kind": "uuid"})]
+"""A UUID in its text form."""
+
+Sha256 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32, extra={"kind": "sha256"})]
+"""A SHA-256 digest or HMAC-SHA-256 (Avro fixed(32))."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """An immutable record of the wire; its schema is `schemas/avro/<record>.v1.avsc`."""
+
+
+class Header(Record, frozen=True, kw_only=True):
+    """What every record starts with. `time` is the writer's claim; broker time is what counts."""
+
+    id: Uuid
+    source: str
+    time: Millis
+    tenant_uid: str
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+class SubProfile(StrEnum):
+    """What kind of principal an actor is."""
+
+    UNKNOWN = "UNKNOWN"
+    USER = "USER"
+    SERVICE = "SERVICE"
+    WORKLOAD = "WORKLOAD"
+    AI_AGENT = "AI_AGENT"
+
+
+class Actor(Record, frozen=True, kw_only=True):
+    """Who acts (RFC 8693 `act`), or a subject in the same form."""
+
+    iss: str
+    sub: str
+    sub_profile: SubProfile = SubProfile.UNKNOWN
+    instance_uid: str | None = None
+    jkt: str | None = None
+
+
+class Model(Record, frozen=True, kw_only=True):
+    """The model that made the call up."""
+
+    ai_provider: str
+    name: str
+    version: str | None = None
+
+
+class ToolRef(Record, frozen=True, kw_only=True):
+    """A tool as called: `server_id` is the operator's name for the server, never the server's own."""
+
+    server_id: str
+    name: str
+    definition_digest: Sha256 | None = None
+    catalog_version: int | None = None
+
+
+class Encrypted(Record, frozen=True, kw_only=True):
+    """Content under a data key (AES-GCM); destroying the key `kid` erases the content."""
+
+    kid: str
+    enc: str
+    iv: bytes
+    ciphertext: bytes
+    tag: bytes
+
+
+class ProofAlg(StrEnum):
+    """How an intent proves who made it."""
+
+    UNKNOWN = "UNKNOWN"
+    HMAC_SHA256 = "HMAC_SHA256"
+    ED25519 = "ED25519"
+
+
+class Proof(Record, frozen=True, kw_only=True):
+    """Proof of possession over an intent's decisive fields (`streams.model.proof`)."""
+
+    alg: ProofAlg = ProofAlg.UNKNOWN
+    kid: str | None = None
+    value: bytes

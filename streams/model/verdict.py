@@ -1,0 +1,144 @@
+"""The verdict: what was decided about an intent."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from streams.model.intent import ReplyTo
+from streams.model.labels import Label
+from streams.model.types import Actor, Header, Millis, Record, Sha256, ToolRef, Uuid
+
+
+class Outcome(StrEnum):
+    """What the executor must do; see docs/reference/reasons.md."""
+
+    DENY = "DENY"
+    QUARANTINE = "QUARANTINE"
+    REQUIRE_APPROVAL = "REQUIRE_APPROVAL"
+    DEFER = "DEFER"
+    ALLOW = "ALLOW"
+
+
+FINAL_OUTCOMES = frozenset({Outcome.DENY, Outcome.QUARANTINE, Outcome.ALLOW})
+"""No other verdict follows these."""
+
+
+class VerdictMode(StrEnum):
+    """Only an enforced verdict lets anything run."""
+
+    SHADOW = "SHADOW"
+    REPLAY = "REPLAY"
+    ENFORCE = "ENFORCE"
+
+
+class RuleEffect(StrEnum):
+    """What a rule asks for."""
+
+    DENY = "DENY"
+    QUARANTINE = "QUARANTINE"
+    REQUIRE_APPROVAL = "REQUIRE_APPROVAL"
+    DEFER = "DEFER"
+    PERMIT = "PERMIT"
+
+
+class RuleMode(StrEnum):
+    """Whether a rule counts."""
+
+    SHADOW = "SHADOW"
+    ENFORCE = "ENFORCE"
+
+
+class RuleHit(Record, frozen=True, kw_only=True):
+    """A rule whose condition held."""
+
+    rule_id: str
+    rule_version: str
+    effect: RuleEffect = RuleEffect.DENY
+    mode: RuleMode = RuleMode.SHADOW
+    reason: str
+
+
+class RuleFault(Record, frozen=True, kw_only=True):
+    """A rule whose condition could not be evaluated."""
+
+    rule_id: str
+    text: str
+
+
+class Obligation(Record, frozen=True, kw_only=True):
+    """What the executor must do with the call; an unknown type means deny."""
+
+    id: str
+    type: str
+    properties_json: str = "{}"
+
+
+class Origin(StrEnum):
+    """Where an argument's value comes from."""
+
+    NOWHERE = "NOWHERE"
+    UNTRUSTED = "UNTRUSTED"
+    TRUSTED = "TRUSTED"
+    USER = "USER"
+
+
+class Influence(Record, frozen=True, kw_only=True):
+    """A session event that could have influenced the call."""
+
+    event_id: str
+    arg_pointers: tuple[str, ...] = ()
+    origin: Origin = Origin.NOWHERE
+
+
+class Signal(Record, frozen=True, kw_only=True):
+    """A detector's output."""
+
+    name: str
+    score: float
+    explain: str
+
+
+class InclusionProof(Record, frozen=True, kw_only=True):
+    """That the verdict's audit record is in the signed log."""
+
+    leaf_index: int
+    tree_size: int
+    path: tuple[Sha256, ...]
+    signed_head: str
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """The decision about one intent, with the exact call that was judged."""
+
+    header: Header
+    verdict_id: Uuid
+    intent_id: Uuid
+    session_id: str
+    outcome: Outcome = Outcome.DENY
+    reason: str
+    reason_text: str
+    rules: tuple[RuleHit, ...] = ()
+    errors: tuple[RuleFault, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    sub: str
+    act: Actor
+    delegation_path: tuple[str, ...] = ()
+    tool: ToolRef
+    args_json: str
+    args_digest: Sha256
+    label: Label
+    influences: tuple[Influence, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    ruleset_digest: Sha256 | None = None
+    session_sequence: int
+    revocation_offset: int
+    baseline_version: int = 0
+    approval_id: Uuid | None = None
+    compensating_tool: str | None = None
+    evaluated_at: Millis
+    expires_at: Millis
+    audience: str | None = None
+    reply_to: ReplyTo | None = None
+    mode: VerdictMode = VerdictMode.SHADOW
+    audit_leaf: Sha256 | None = None
+    proof: InclusionProof | None = None
