@@ -1,0 +1,72 @@
+"""Topics of the file, through the port's set-up interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from streams.embedded.catalog import DEFAULT_CONFIG, Catalog, alter_topic, create_topics
+from streams.embedded.errors import TopicError
+from streams.embedded.file import LogFile
+from streams.ports import AclSpec, TopicSpec, TopicState
+
+
+class EmbeddedAdmin:
+    """The port `Admin` on the file. For one thread at a time."""
+
+    def __init__(self, file: LogFile) -> None:
+        """Made by `EmbeddedLog.admin`."""
+        self._connection = file.connect()
+        self._catalog = Catalog(self._connection, None)
+
+    def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
+        """Those of the topics that exist; a configuration name that means nothing here has the value ``""``."""
+        self._catalog.refresh()
+        known = self._catalog.topics()
+        return {
+            name: TopicState(
+                name=name,
+                partitions=known[name].partitions,
+                replication=1,
+                config={key: known[name].config.get(key, DEFAULT_CONFIG.get(key, "")) for key in config_names},
+            )
+            for name in topics
+            if name in known
+        }
+
+    def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
+        """Create all of them or none; `replication` has no meaning in one file.
+
+        Raises:
+            TopicError: one exists already, or can't be made.
+        """
+        if replication < 1:
+            raise TopicError(f"replication `{replication}` is less than 1")
+        with self._connection.writing():
+            create_topics(self._connection, topics)
+
+    def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
+        """Set these configuration values.
+
+        Raises:
+            UnknownTopicError: no such topic.
+            TopicError: a value is no good.
+        """
+        with self._connection.writing():
+            alter_topic(self._connection, topic, config)
+
+    def acls(self) -> set[AclSpec] | None:
+        """None: whoever may open the file may do everything."""
+        return None
+
+    def create_acls(self, acls: Sequence[AclSpec]) -> None:
+        """Refused.
+
+        Raises:
+            TopicError: a file has no access control.
+        """
+        if acls:
+            raise TopicError("the embedded log has no authorizer: access is the file's permissions")
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._connection.close()

@@ -1,0 +1,90 @@
+"""Writing records: offsets and timestamps are given at the commit, in the order of sending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from streams.embedded.catalog import Catalog, base_id
+from streams.embedded.errors import RefusedRecordError, UnknownTopicError
+from streams.embedded.file import OFFSET_MASK, LogConnection
+from streams.ports import Headers, Outgoing, TopicPartition
+
+encode_headers = msgspec.msgpack.Encoder().encode
+decode_headers = msgspec.msgpack.Decoder(Headers).decode
+
+
+class _Head:
+    """Where a partition's next record goes."""
+
+    __slots__ = ("base", "next_id", "part_id", "timestamp_ms")
+
+    def __init__(self, part_id: int, next_offset: int, timestamp_ms: int) -> None:
+        self.part_id = part_id
+        self.base = base_id(part_id)
+        self.next_id = self.base + next_offset
+        self.timestamp_ms = timestamp_ms
+
+
+def append(connection: LogConnection, catalog: Catalog, records: Sequence[Outgoing], now_ms: int) -> list[int]:
+    """Write records inside the caller's write transaction.
+
+    Args:
+        connection: holds the transaction.
+        catalog: refreshed within this transaction.
+        records: in the order they were sent; each has passed `problem_of`.
+        now_ms: becomes their timestamp, unless the partition already holds a later one.
+
+    Returns:
+        Their offsets.
+    """
+    heads: dict[tuple[str, int], _Head] = {}
+    rows: list[tuple[Any, ...]] = []
+    for topic, partition, key, value, headers in records:
+        head = heads.get((topic, partition))
+        if head is None:
+            head = heads[topic, partition] = _head(connection, catalog, TopicPartition(topic, partition), now_ms)
+        row_id = head.next_id
+        head.next_id = row_id + 1
+        rows.append((row_id, head.timestamp_ms, key, encode_headers(headers) if headers else None, value))
+    connection.write_many("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
+    connection.write_many(
+        "UPDATE partitions SET next_offset = ?, last_timestamp_ms = ? WHERE part_id = ?",
+        [(head.next_id - head.base, head.timestamp_ms, head.part_id) for head in heads.values()],
+    )
+    return [row[0] & OFFSET_MASK for row in rows]
+
+
+def _head(connection: LogConnection, catalog: Catalog, partition: TopicPartition, now_ms: int) -> _Head:
+    part_id = catalog.part_id(partition)
+    next_offset, last_timestamp_ms = connection.rows(
+        "SELECT next_offset, last_timestamp_ms FROM partitions WHERE part_id = ?", (part_id,)
+    )[0]
+    # INVARIANT: a partition's timestamps never go back, whatever the machine's clock does.
+    return _Head(part_id, next_offset, max(now_ms, last_timestamp_ms))
+
+
+def problem_of(record: Outgoing, catalog: Catalog) -> RefusedRecordError | UnknownTopicError | None:
+    """Why the log can't take the record, or None."""
+    topic = catalog.topics().get(record.topic)
+    if topic is None or not 0 <= record.partition < topic.partitions:
+        return catalog.unknown(TopicPartition(record.topic, record.partition))
+    size = record_bytes(record)
+    if size > topic.record_bytes_max:
+        return RefusedRecordError(
+            f"record of {size} bytes for topic `{record.topic}` partition {record.partition} is over "
+            f"`max.message.bytes` = {topic.record_bytes_max}: send less, or raise the topic's limit"
+        )
+    if topic.compacted and record.key is None:
+        return RefusedRecordError(f"record without a key for topic `{record.topic}`, which is compacted by key")
+    return None
+
+
+def record_bytes(record: Outgoing) -> int:
+    """What the record counts against size limits."""
+    size = len(record.key or b"") + len(record.value or b"")
+    for name, value in record.headers:
+        size += len(name) + len(value)
+    return size

@@ -1,0 +1,198 @@
+"""A member of a consumer group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from streams.embedded import groups
+from streams.embedded.bell import poll_until_found
+from streams.embedded.catalog import Catalog
+from streams.embedded.fetch import Fetcher, start_offsets
+from streams.embedded.file import LogFile
+from streams.ports import AssignmentListener, FatalLogError, FencedError, GroupMetadata, Received, TopicPartition
+
+
+class EmbeddedConsumer:
+    """The port `Consumer` on the file. For one thread at a time.
+
+    It keeps its place in the group by polling (or committing) at least once in a lease.
+    """
+
+    def __init__(self, file: LogFile, group: str, instance: str, *, auto_partitions: int | None, lease_ms: int) -> None:
+        """Made by `EmbeddedLog.consumer`."""
+        self._file = file
+        self._group = group
+        self._instance = instance
+        self._lease_ms = lease_ms
+        self._connection = file.connect()
+        self._catalog = Catalog(self._connection, auto_partitions)
+        self._fetcher = Fetcher(self._connection)
+        self._topics: Sequence[str] = ()
+        self._listener: AssignmentListener | None = None
+        self._member_id = 0
+        self._generation = -1
+        self._assigned: list[TopicPartition] = []
+        self._view: groups.MemberView | None = None
+        self._seen_version: int | None = None
+        self._closed = False
+
+    def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
+        """Join the group. Topics that don't exist yet are assigned once they are made.
+
+        Raises:
+            FatalLogError: it has joined already.
+        """
+        if self._listener is not None:
+            raise FatalLogError(f"consumer `{self._instance}` of group `{self._group}` has subscribed already")
+        self._topics = tuple(topics)
+        self._listener = listener
+        self._join()
+
+    def _join(self) -> None:
+        self._catalog.refresh()
+        self._catalog.ensure(self._topics)
+        with self._connection.writing():
+            self._member_id = groups.join(
+                self._connection,
+                self._group,
+                self._instance,
+                self._topics,
+                lease_ms=self._lease_ms,
+                now_ms=self._file.clock.now_ms(),
+            )
+        self._generation = -1
+        self._look()
+
+    def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        """Up to `max_records`; waits up to `timeout_ms` for the first one. Calls the listener.
+
+        Raises:
+            FencedError: another consumer of the same group and instance name was started.
+            FatalLogError: it has not subscribed, or is closed.
+        """
+        listener = self._listener
+        if listener is None or self._closed:
+            state = "is closed" if self._closed else "has not subscribed"
+            raise FatalLogError(f"consumer `{self._instance}` of group `{self._group}` {state}")
+
+        def attempt() -> list[Received]:
+            self._keep_membership(listener)
+            return self._fetcher.fetch(max_records)
+
+        return poll_until_found(attempt, bell=self._file.bell, clock=self._file.clock, timeout_ms=timeout_ms)
+
+    def _keep_membership(self, listener: AssignmentListener) -> None:
+        now_ms = self._file.clock.now_ms()
+        version = self._connection.data_version()
+        view = self._view
+        if view is None or version != self._seen_version or view.preparing or view.renewal_due(now_ms):
+            self._seen_version = version
+            view = self._look()
+        else:
+            return
+        if view is None:
+            self._rejoin_after_loss(listener)
+        elif view.preparing and not view.joined:
+            self._give_back(listener)
+        elif view.renewal_due(now_ms) or (
+            view.preparing and groups.others_expired(self._connection, self._member_id, now_ms)
+        ):
+            with self._connection.writing():
+                groups.renew(self._connection, self._member_id, self._file.clock.now_ms())
+            self._look()
+        self._take_assignment(listener)
+
+    def _look(self) -> groups.MemberView | None:
+        self._view = groups.look(self._connection, self._member_id)
+        return self._view
+
+    def _rejoin_after_loss(self, listener: AssignmentListener) -> None:
+        lost, self._assigned = self._assigned, []
+        self._fetcher.assign({}, {})
+        if lost:
+            listener.on_lost(lost)
+        if groups.replaced(self._connection, self._group, self._instance, self._member_id):
+            raise FencedError(
+                f"consumer `{self._instance}` of group `{self._group}` was started again elsewhere: end this one, "
+                f"or give each its own instance name"
+            )
+        self._join()
+
+    def _give_back(self, listener: AssignmentListener) -> None:
+        if self._assigned:
+            listener.on_revoked(self._assigned)
+            self._assigned = []
+            self._fetcher.assign({}, {})
+        with self._connection.writing():
+            groups.rejoin(self._connection, self._member_id, self._file.clock.now_ms())
+        self._look()
+
+    def _take_assignment(self, listener: AssignmentListener) -> None:
+        view = self._view
+        if view is None or view.preparing or not view.joined or view.generation <= self._generation:
+            return
+        assigned = view.assignment()
+        self._catalog.refresh()
+        part_ids = self._catalog.resolve(assigned)
+        committed = self.committed(assigned)
+        starts = start_offsets(self._connection, part_ids)
+        positions = {}
+        for partition in assigned:
+            offset = committed[partition]
+            positions[partition] = starts[partition] if offset is None else offset
+        self._fetcher.assign(positions, part_ids)
+        self._generation = view.generation
+        self._assigned = assigned
+        listener.on_assigned(assigned)
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Leave them out of `poll`."""
+        self._fetcher.pause(partitions, True)
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Undo `pause`."""
+        self._fetcher.pause(partitions, False)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from `offset`.
+
+        Raises:
+            ValueError: the partition is not assigned.
+        """
+        self._fetcher.seek(partition, offset)
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """The group's committed offsets; None where there is none."""
+        part_ids = self._catalog.resolve(partitions)
+        group_id = groups.group_id_of(self._connection, self._group)
+        rows = self._connection.rows("SELECT part_id, next_offset FROM offsets WHERE group_id = ?", (group_id,))
+        by_part: dict[int, int] = dict(rows)
+        return {partition: by_part.get(part_id) for partition, part_id in part_ids.items()}
+
+    def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The first offset that retention has left, per partition (compaction does not move it)."""
+        return start_offsets(self._connection, self._catalog.resolve(partitions))
+
+    def group_metadata(self) -> GroupMetadata:
+        """Member and generation of the last assignment."""
+        return groups.EmbeddedGroup(self._group, self._member_id, self._generation)
+
+    def close(self) -> None:
+        """Leave the group; `on_revoked` (or `on_lost`) is called for what is still assigned."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._listener is not None:
+                self._leave(self._listener)
+        finally:
+            self._connection.close()
+
+    def _leave(self, listener: AssignmentListener) -> None:
+        assigned, self._assigned = self._assigned, []
+        if assigned and self._look() is None:
+            listener.on_lost(assigned)
+        elif assigned:
+            listener.on_revoked(assigned)
+        with self._connection.writing():
+            groups.leave(self._connection, self._member_id, self._file.clock.now_ms())

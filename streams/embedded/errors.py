@@ -1,0 +1,74 @@
+"""What the embedded log raises besides the classes of the port, and how SQLite's errors become them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from streams.ports import AbortableTransactionError, FatalLogError, LogError, RetriableLogError
+
+
+class ForeignFileError(FatalLogError):
+    """The file is not an embedded log."""
+
+
+class FileVersionError(FatalLogError):
+    """The file was written by a newer version of this program."""
+
+
+class DamagedFileError(FatalLogError):
+    """SQLite finds the file's structure broken."""
+
+
+class LogFullError(RetriableLogError):
+    """The disk, or the file's size bound, has no room; nothing was written."""
+
+
+class LockedLogError(RetriableLogError):
+    """Another process kept the file locked for too long; nothing was written."""
+
+
+class UnknownTopicError(RetriableLogError):
+    """The topic or partition does not exist (yet)."""
+
+
+class TopicError(LogError):
+    """A topic can't be made or changed as asked."""
+
+
+class RefusedRecordError(AbortableTransactionError):
+    """The topic does not take this record: too large, or without the key that compaction needs."""
+
+
+_RETRIABLE_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+_PRIMARY_CODE_MASK = 0xFF
+
+
+def from_sqlite(error: sqlite3.Error, path: Path, lock_timeout_ms: int) -> LogError:
+    """The port's error for an error of SQLite on the file at `path`."""
+    # Errors of the sqlite3 module itself (a closed connection) carry no code.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE_MASK
+    if code in _RETRIABLE_CODES:
+        return LockedLogError(
+            f"`{path}` stayed locked for {lock_timeout_ms} ms: another process is writing; "
+            f"try again, or end the process that holds it"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return LogFullError(f"no room in `{path}`: free space on its disk or raise the log's size bound")
+    if code in _DAMAGE_CODES:
+        return DamagedFileError(f"`{path}` is damaged: {error}; restore it from a copy or start a new one")
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return FatalLogError(f"`{path}` can't be opened for writing: {error}; check the folder and its permissions")
+    return FatalLogError(f"`{path}` failed: {error}")
+
+
+@contextmanager
+def translated(path: Path, lock_timeout_ms: int) -> Iterator[None]:
+    """Let errors of SQLite leave the block as errors of the port."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise from_sqlite(error, path, lock_timeout_ms) from error

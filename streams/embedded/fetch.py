@@ -1,0 +1,137 @@
+"""Reading partitions on from their positions; what consumer and reader share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from streams.embedded.append import decode_headers
+from streams.embedded.catalog import base_id
+from streams.embedded.file import PARTITION_SHIFT, LogConnection
+from streams.ports import Received, TopicPartition
+
+# A poll stops at the first record that takes it past this, so that large records don't fill the memory.
+POLL_BYTES_MAX = 32 * 1024 * 1024
+
+
+class _Cursor:
+    """A partition, the next offset to be read from it, and the end as last seen."""
+
+    __slots__ = ("base", "end", "part_id", "partition", "paused", "position")
+
+    def __init__(self, partition: TopicPartition, part_id: int, position: int) -> None:
+        self.partition = partition
+        self.part_id = part_id
+        self.base = base_id(part_id)
+        self.position = position
+        self.end = 0
+        self.paused = False
+
+
+class Fetcher:
+    """Positions of partitions on one connection. For one thread at a time."""
+
+    def __init__(self, connection: LogConnection) -> None:
+        """Nothing is assigned yet."""
+        self._connection = connection
+        self._cursors: dict[TopicPartition, _Cursor] = {}
+        self._ends_statement = ""
+        self._seen_version: int | None = None
+        self._turn = 0
+
+    def assign(self, positions: Mapping[TopicPartition, int], part_ids: Mapping[TopicPartition, int]) -> None:
+        """Replace what is read: partition -> next offset; all unpaused."""
+        self._cursors = {
+            partition: _Cursor(partition, part_ids[partition], max(0, position))
+            for partition, position in sorted(positions.items())
+        }
+        chosen = ",".join(str(cursor.part_id) for cursor in self._cursors.values())
+        self._ends_statement = f"SELECT part_id, next_offset FROM partitions WHERE part_id IN ({chosen})"  # noqa: S608 - integers of ours
+        self._seen_version = None
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from `offset`."""
+        self._cursor(partition).position = max(0, offset)
+
+    def position(self, partition: TopicPartition) -> int:
+        """Everything below it was returned or is no longer there."""
+        return self._cursor(partition).position
+
+    def pause(self, partitions: Iterable[TopicPartition], paused: bool) -> None:
+        """Leave partitions out of `fetch`, or take them in again."""
+        for partition in partitions:
+            self._cursor(partition).paused = paused
+
+    def _cursor(self, partition: TopicPartition) -> _Cursor:
+        cursor = self._cursors.get(partition)
+        if cursor is None:
+            raise ValueError(f"partition `{partition.topic}`-{partition.partition} is not assigned")
+        return cursor
+
+    def fetch(self, max_records: int) -> list[Received]:
+        """What is there now, up to `max_records`; partitions take turns at being first."""
+        self._see_ends()
+        found: list[Received] = []
+        cursors = list(self._cursors.values())
+        self._turn = turn = (self._turn + 1) % max(1, len(cursors))
+        room_bytes = POLL_BYTES_MAX
+        for cursor in cursors[turn:] + cursors[:turn]:
+            if cursor.paused or cursor.position >= cursor.end:
+                continue
+            room_bytes = self._read(cursor, max_records - len(found), room_bytes, found)
+            if len(found) >= max_records or room_bytes <= 0:
+                break
+        return found
+
+    def _see_ends(self) -> None:
+        version = self._connection.data_version()
+        if version == self._seen_version:
+            return
+        if self._cursors:
+            ends: dict[int, int] = dict(self._connection.rows(self._ends_statement))
+            for cursor in self._cursors.values():
+                cursor.end = ends[cursor.part_id]
+        self._seen_version = version
+
+    def _read(self, cursor: _Cursor, records_max: int, room_bytes: int, found: list[Received]) -> int:
+        """Append the partition's next records to `found`; returns the room left."""
+        topic, number = cursor.partition
+        base = cursor.base
+        already = len(found)
+        rows = self._connection.stream(
+            "SELECT id, timestamp_ms, key, headers, value FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+            (base + cursor.position, base + (1 << PARTITION_SHIFT), records_max),
+        )
+        for row_id, timestamp_ms, key, headers, value in rows:
+            offset = row_id - base
+            found.append(
+                Received(topic, number, offset, timestamp_ms, key, value, decode_headers(headers) if headers else ())
+            )
+            cursor.position = offset + 1
+            room_bytes -= (len(value) if value else 0) + (len(key) if key else 0)
+            if room_bytes <= 0:
+                break
+        else:
+            if len(found) - already < records_max:
+                # The gap up to the end was compacted away.
+                cursor.position = max(cursor.position, cursor.end)
+        return room_bytes
+
+
+def start_offsets(connection: LogConnection, part_ids: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """The first offset that retention has left, per partition."""
+    return _bounds(connection, part_ids, "start_offset")
+
+
+def end_offsets(connection: LogConnection, part_ids: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """The offset that the next record will get, per partition."""
+    return _bounds(connection, part_ids, "next_offset")
+
+
+def _bounds(
+    connection: LogConnection, part_ids: Mapping[TopicPartition, int], column: str
+) -> dict[TopicPartition, int]:
+    wanted: Sequence[int] = list(part_ids.values())
+    chosen = ",".join(map(str, wanted))
+    rows = connection.rows(f"SELECT part_id, {column} FROM partitions WHERE part_id IN ({chosen})")  # noqa: S608 - names of ours
+    by_part: dict[int, int] = dict(rows)
+    return {partition: by_part[part_id] for partition, part_id in part_ids.items()}

@@ -1,0 +1,218 @@
+"""The SQLite file beneath the embedded log: its schema, its connections, its one writer at a time.
+
+A record's row id is `part_id << PARTITION_SHIFT | offset`, so that one integer key orders every partition's
+records by offset and a batch is one `executemany`.
+
+`synchronous=FULL`: a commit that was reported is on the disk. With NORMAL a power cut could take back the last
+commits, and a RocksDB store that had already been flushed would then be ahead of its changelog, and executors would
+have run verdicts that the log no longer knows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from streams.embedded.bell import Bell
+from streams.embedded.errors import FileVersionError, ForeignFileError, LockedLogError, translated
+from streams.ports import Clock, FatalLogError, RetriableLogError
+
+APPLICATION_ID = 0x53544C47
+FORMAT_VERSION = 1
+PARTITION_SHIFT = 44
+OFFSET_MASK = (1 << PARTITION_SHIFT) - 1
+PARTITIONS_MAX = (1 << (63 - PARTITION_SHIFT)) - 1
+PAGE_BYTES = 4096
+WAL_BYTES_KEPT_MAX = 64 * 1024 * 1024
+OPEN_RETRY_MS = 10
+
+Row = tuple[Any, ...]
+
+_SCHEMA = """
+CREATE TABLE catalog (version INTEGER NOT NULL);
+INSERT INTO catalog VALUES (1);
+CREATE TABLE topics (
+    topic_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL,
+    first_part INTEGER NOT NULL, config TEXT NOT NULL);
+CREATE TABLE partitions (
+    part_id INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL, start_offset INTEGER NOT NULL,
+    last_timestamp_ms INTEGER NOT NULL, compacted_to INTEGER NOT NULL, compacted_records INTEGER NOT NULL);
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY, timestamp_ms INTEGER NOT NULL, key BLOB, headers BLOB, value BLOB);
+CREATE TABLE producers (transactional_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE groups (
+    group_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, generation INTEGER NOT NULL, preparing INTEGER NOT NULL);
+CREATE TABLE members (
+    member_id INTEGER PRIMARY KEY AUTOINCREMENT, group_id INTEGER NOT NULL, instance TEXT NOT NULL,
+    topics TEXT NOT NULL, lease_ms INTEGER NOT NULL, lease_until_ms INTEGER NOT NULL, joined INTEGER NOT NULL,
+    assignment TEXT NOT NULL, UNIQUE (group_id, instance));
+CREATE TABLE offsets (
+    group_id INTEGER NOT NULL, part_id INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+    PRIMARY KEY (group_id, part_id)) WITHOUT ROWID;
+"""
+
+
+class LogFile:
+    """One file as this process sees it: makes connections, serialises its writers, rings when one has committed."""
+
+    def __init__(self, path: Path, *, clock: Clock, lock_timeout_ms: int, size_bytes_max: int) -> None:
+        """Open the file, made new where there is none.
+
+        Raises:
+            ForeignFileError: it is something else.
+            FileVersionError: a newer version wrote it.
+            LockedLogError: another process held it for `lock_timeout_ms`.
+            FatalLogError: it can't be opened for writing.
+        """
+        self.path = path
+        self.clock = clock
+        self.lock_timeout_ms = lock_timeout_ms
+        self.bell = Bell()
+        self.write_lock = threading.Lock()
+        self._pages_max = max(1, size_bytes_max // PAGE_BYTES)
+        if not path.parent.is_dir():
+            raise FatalLogError(f"folder `{path.parent}` of the log does not exist: create it first")
+        connection = self.connect()
+        try:
+            self._initialise(connection)
+        finally:
+            connection.close()
+
+    def connect(self) -> LogConnection:
+        """A connection for one adapter object."""
+        with translated(self.path, self.lock_timeout_ms):
+            raw = sqlite3.connect(
+                self.path, timeout=self.lock_timeout_ms / 1000, isolation_level=None, check_same_thread=False
+            )
+        connection = LogConnection(self, raw)
+        try:
+            for pragma in (
+                f"page_size={PAGE_BYTES}",
+                "synchronous=FULL",
+                f"max_page_count={self._pages_max}",
+                f"journal_size_limit={WAL_BYTES_KEPT_MAX}",
+            ):
+                connection.rows(f"PRAGMA {pragma}")
+        except BaseException as error:
+            connection.close()
+            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise self._foreign() from error
+            raise
+        return connection
+
+    def _initialise(self, connection: LogConnection) -> None:
+        deadline_ms = self.clock.monotonic_ms() + self.lock_timeout_ms
+        while True:
+            self._check_owner(connection)
+            try:
+                # Not covered by SQLite's busy timeout when two processes make the file at once.
+                mode = connection.rows("PRAGMA journal_mode=WAL")[0][0]
+                break
+            except RetriableLogError:
+                if self.clock.monotonic_ms() >= deadline_ms:
+                    raise
+                self.clock.sleep_ms(OPEN_RETRY_MS)
+        if mode != "wal":
+            raise FatalLogError(f"`{self.path}` lies where SQLite can't share a log (mode `{mode}`): use a local disk")
+        with connection.writing(announce=False):
+            if self._check_owner(connection):
+                for statement in _SCHEMA.split(";\n"):
+                    if statement.strip():
+                        connection.rows(statement)
+                connection.rows(f"PRAGMA application_id={APPLICATION_ID}")
+                connection.rows(f"PRAGMA user_version={FORMAT_VERSION}")
+
+    def _check_owner(self, connection: LogConnection) -> bool:
+        """True for an empty file; raises for one that is not ours."""
+        application_id = connection.rows("PRAGMA application_id")[0][0]
+        tables = connection.rows("SELECT count(*) FROM sqlite_master")[0][0]
+        if not application_id and not tables:
+            return True
+        if application_id != APPLICATION_ID:
+            raise self._foreign()
+        version = connection.rows("PRAGMA user_version")[0][0]
+        if version > FORMAT_VERSION:
+            raise FileVersionError(
+                f"`{self.path}` has file version {version}, this program reads up to {FORMAT_VERSION}: "
+                f"use the newer program"
+            )
+        return False
+
+    def _foreign(self) -> ForeignFileError:
+        return ForeignFileError(f"`{self.path}` is not a stoplog log file: name another file")
+
+
+class LogConnection:
+    """A connection whose errors are the port's. For one thread at a time."""
+
+    def __init__(self, file: LogFile, raw: sqlite3.Connection) -> None:
+        """Wrap `raw`; made by `LogFile.connect`."""
+        self.file = file
+        self._raw = raw
+
+    def rows(self, statement: str, arguments: Sequence[Any] = ()) -> list[Row]:
+        """All rows of one statement."""
+        with translated(self.file.path, self.file.lock_timeout_ms):
+            return self._raw.execute(statement, arguments).fetchall()
+
+    def row(self, statement: str, arguments: Sequence[Any] = ()) -> Row | None:
+        """The first row, or None."""
+        rows = self.rows(statement, arguments)
+        return rows[0] if rows else None
+
+    def stream(self, statement: str, arguments: Sequence[Any] = ()) -> Iterator[Row]:
+        """Rows one by one; the statement ends with the iterator."""
+        with translated(self.file.path, self.file.lock_timeout_ms):
+            cursor = self._raw.execute(statement, arguments)
+            try:
+                yield from cursor
+            finally:
+                cursor.close()
+
+    def write_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Run the statement for each row; returns how many rows of the table it changed."""
+        with translated(self.file.path, self.file.lock_timeout_ms):
+            return self._raw.executemany(statement, rows).rowcount
+
+    def data_version(self) -> int:
+        """Changes whenever another connection, of any process, has committed."""
+        version: int = self._raw.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    @contextmanager
+    def writing(self, *, announce: bool = True) -> Iterator[None]:
+        """One write transaction: committed when the block ends, rolled back when it raises.
+
+        Args:
+            announce: wake this process's waiting polls after the commit.
+
+        Raises:
+            LockedLogError: the write lock was not free within the file's lock timeout.
+            LogFullError: no room; rolled back.
+        """
+        file = self.file
+        # SQLite's own waiting sleeps in steps of up to 100 ms; threads of one process queue here instead.
+        if not file.write_lock.acquire(timeout=file.lock_timeout_ms / 1000):
+            raise LockedLogError(f"`{file.path}` stayed locked for {file.lock_timeout_ms} ms by this process")
+        try:
+            with translated(file.path, file.lock_timeout_ms):
+                self._raw.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    self._raw.execute("COMMIT")
+                except BaseException:
+                    if self._raw.in_transaction:
+                        self._raw.execute("ROLLBACK")
+                    raise
+        finally:
+            file.write_lock.release()
+        if announce:
+            file.bell.ring()
+
+    def close(self) -> None:
+        """Release the connection; a second call does nothing."""
+        self._raw.close()

@@ -1,0 +1,212 @@
+"""The group coordinator: tables in the file, worked on by whichever member comes by.
+
+A change of members puts the group into `preparing`. Each member that polls gives back its partitions and joins anew;
+the generation goes up, and partitions are dealt out, when all that still hold a lease have joined. Until then the
+former generation may commit, so that work done is not lost. Whoever has not polled for its lease is put out, and
+learns at its next poll that its partitions are lost.
+
+Functions that write run inside the caller's write transaction, and take the time from within it: an instant from
+before the wait for the lock could be older than a lease given meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from streams.embedded.assignor import assign_ranges
+from streams.embedded.errors import TopicError
+from streams.embedded.file import LogConnection
+from streams.ports import AbortableTransactionError, GroupMetadata, TopicPartition
+
+LEASE_MS = 10_000
+# A lease further ahead than its length is from before the clock was set back; this much is forgiven.
+CLOCK_STEP_FORGIVEN_MS = 1_000
+MEMBERS_MAX = 1_000
+
+
+class EmbeddedGroup(NamedTuple):
+    """Group, member and generation: what a transaction with offsets is fenced by."""
+
+    group: str
+    member_id: int
+    generation: int
+
+
+class MemberView(NamedTuple):
+    """A member's standing in its group."""
+
+    generation: int
+    preparing: bool
+    joined: bool
+    lease_ms: int
+    lease_until_ms: int
+    assignment_json: str
+
+    def assignment(self) -> list[TopicPartition]:
+        """The partitions dealt to it in this generation."""
+        return [TopicPartition(topic, number) for topic, number in json.loads(self.assignment_json)]
+
+    def renewal_due(self, now_ms: int) -> bool:
+        """A third of the lease has passed, or the clock was set back."""
+        return not 2 * self.lease_ms // 3 <= self.lease_until_ms - now_ms <= self.lease_ms
+
+
+def look(connection: LogConnection, member_id: int) -> MemberView | None:
+    """The member's standing; None when it was put out."""
+    row = connection.row(
+        "SELECT generation, preparing, joined, lease_ms, lease_until_ms, assignment"
+        " FROM members JOIN groups USING (group_id) WHERE member_id = ?",
+        (member_id,),
+    )
+    if row is None:
+        return None
+    generation, preparing, joined, lease_ms, lease_until_ms, assignment = row
+    return MemberView(generation, bool(preparing), bool(joined), lease_ms, lease_until_ms, assignment)
+
+
+def group_id_of(connection: LogConnection, group: str) -> int | None:
+    """The group's row, or None for a group that nobody has joined or committed for."""
+    row = connection.row("SELECT group_id FROM groups WHERE name = ?", (group,))
+    return None if row is None else row[0]
+
+
+def join(
+    connection: LogConnection, group: str, instance: str, topics: Sequence[str], *, lease_ms: int, now_ms: int
+) -> int:
+    """Enter the group; a member of the same instance name is put out at once (it was restarted).
+
+    Returns:
+        The new member's id: higher than all before it.
+    """
+    connection.rows("INSERT OR IGNORE INTO groups (name, generation, preparing) VALUES (?, 0, 0)", (group,))
+    group_id = group_id_of(connection, group)
+    if connection.rows("SELECT count(*) FROM members WHERE group_id = ?", (group_id,))[0][0] >= MEMBERS_MAX:
+        raise TopicError(f"group `{group}` has {MEMBERS_MAX} members already: a log file takes no more")
+    connection.rows("DELETE FROM members WHERE group_id = ? AND instance = ?", (group_id, instance))
+    prepare_rebalance(connection, group_id)
+    connection.rows(
+        "INSERT INTO members (group_id, instance, topics, lease_ms, lease_until_ms, joined, assignment)"
+        " VALUES (?, ?, ?, ?, ?, 1, '[]')",
+        (group_id, instance, json.dumps(sorted(set(topics))), lease_ms, now_ms + lease_ms),
+    )
+    member_id: int = connection.rows("SELECT last_insert_rowid()")[0][0]
+    _settle(connection, group_id, now_ms)
+    return member_id
+
+
+def replaced(connection: LogConnection, group: str, instance: str, member_id: int) -> bool:
+    """Whether a later member has taken the instance name."""
+    row = connection.row(
+        "SELECT 1 FROM members JOIN groups USING (group_id) WHERE name = ? AND instance = ? AND member_id > ?",
+        (group, instance, member_id),
+    )
+    return row is not None
+
+
+def prepare_rebalance(connection: LogConnection, group_id: int | None) -> None:
+    """Ask all members to join anew; who has already done so for a rebalance under way need not again."""
+    row = connection.row("SELECT preparing FROM groups WHERE group_id = ?", (group_id,))
+    if row is not None and not row[0]:
+        connection.rows("UPDATE groups SET preparing = 1 WHERE group_id = ?", (group_id,))
+        connection.rows("UPDATE members SET joined = 0 WHERE group_id = ?", (group_id,))
+
+
+def rejoin(connection: LogConnection, member_id: int, now_ms: int) -> None:
+    """The member has given its partitions back and waits for the next generation."""
+    connection.rows(
+        "UPDATE members SET joined = 1, lease_until_ms = ? + lease_ms WHERE member_id = ?", (now_ms, member_id)
+    )
+    _settle_of(connection, member_id, now_ms)
+
+
+def renew(connection: LogConnection, member_id: int, now_ms: int) -> None:
+    """The member lives: its lease starts anew, and others' expired ones are acted on."""
+    connection.rows("UPDATE members SET lease_until_ms = ? + lease_ms WHERE member_id = ?", (now_ms, member_id))
+    _settle_of(connection, member_id, now_ms)
+
+
+def leave(connection: LogConnection, member_id: int, now_ms: int) -> None:
+    """Take the member out of its group. Nothing happens when it was put out already."""
+    row = connection.row("SELECT group_id FROM members WHERE member_id = ?", (member_id,))
+    if row is not None:
+        connection.rows("DELETE FROM members WHERE member_id = ?", (member_id,))
+        prepare_rebalance(connection, row[0])
+        _settle(connection, row[0], now_ms)
+
+
+def others_expired(connection: LogConnection, member_id: int, now_ms: int) -> bool:
+    """Whether a fellow member's lease has run out (so that it pays to write)."""
+    row = connection.row(
+        "SELECT 1 FROM members WHERE group_id = (SELECT group_id FROM members WHERE member_id = ?)"
+        " AND NOT (lease_until_ms > ? AND lease_until_ms <= ? + lease_ms)",
+        (member_id, now_ms, now_ms + CLOCK_STEP_FORGIVEN_MS),
+    )
+    return row is not None
+
+
+def authorise(connection: LogConnection, group: GroupMetadata, now_ms: int) -> int:
+    """Let a transaction of this member and generation commit offsets; its lease starts anew.
+
+    Returns:
+        The group's id.
+
+    Raises:
+        AbortableTransactionError: the member was put out, or the group has a newer generation.
+    """
+    if not isinstance(group, EmbeddedGroup):
+        raise AbortableTransactionError(f"group metadata `{group!r}` is not of the embedded log")
+    view = look(connection, group.member_id)
+    if view is None or view.generation != group.generation:
+        now_at = "it was put out of the group" if view is None else f"the group is at generation {view.generation}"
+        raise AbortableTransactionError(
+            f"group `{group.group}` no longer knows member {group.member_id} of generation {group.generation} "
+            f"({now_at}): abort, then poll"
+        )
+    if view.renewal_due(now_ms):
+        connection.rows(
+            "UPDATE members SET lease_until_ms = ? + lease_ms WHERE member_id = ?", (now_ms, group.member_id)
+        )
+    group_id: int = connection.rows("SELECT group_id FROM members WHERE member_id = ?", (group.member_id,))[0][0]
+    return group_id
+
+
+def _settle_of(connection: LogConnection, member_id: int, now_ms: int) -> None:
+    row = connection.row("SELECT group_id FROM members WHERE member_id = ?", (member_id,))
+    if row is not None:
+        _settle(connection, row[0], now_ms)
+
+
+def _settle(connection: LogConnection, group_id: int | None, now_ms: int) -> None:
+    """Put out members whose lease has run out; start the next generation when all others have joined."""
+    expired = connection.write_many(
+        "DELETE FROM members WHERE group_id = ? AND NOT (lease_until_ms > ? AND lease_until_ms <= ? + lease_ms)",
+        [(group_id, now_ms, now_ms + CLOCK_STEP_FORGIVEN_MS)],
+    )
+    if expired:
+        prepare_rebalance(connection, group_id)
+    waiting, preparing = connection.rows(
+        "SELECT (SELECT count(*) FROM members WHERE group_id = g.group_id AND NOT joined), preparing"
+        " FROM groups AS g WHERE group_id = ?",
+        (group_id,),
+    )[0]
+    if preparing and not waiting:
+        _next_generation(connection, group_id)
+
+
+def _next_generation(connection: LogConnection, group_id: int | None) -> None:
+    members = connection.rows("SELECT member_id, topics FROM members WHERE group_id = ? ORDER BY instance", (group_id,))
+    subscriptions: dict[int, list[str]] = {member: json.loads(topics) for member, topics in members}
+    wanted = sorted({topic for topics in subscriptions.values() for topic in topics})
+    partitions = {}
+    for topic in wanted:
+        row = connection.row("SELECT partitions FROM topics WHERE name = ?", (topic,))
+        if row is not None:
+            partitions[topic] = row[0]
+    dealt = assign_ranges(subscriptions, [member for member, _ in members], partitions)
+    connection.write_many(
+        "UPDATE members SET assignment = ? WHERE member_id = ?",
+        [(json.dumps(owned), member) for member, owned in dealt.items()],
+    )
+    connection.rows("UPDATE groups SET generation = generation + 1, preparing = 0 WHERE group_id = ?", (group_id,))

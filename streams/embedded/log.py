@@ -1,0 +1,135 @@
+"""The handle of an embedded log."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from streams.embedded.admin import EmbeddedAdmin
+from streams.embedded.cleaning import Cleaner, Housekeeper
+from streams.embedded.consumer import EmbeddedConsumer
+from streams.embedded.file import LogFile
+from streams.embedded.groups import LEASE_MS
+from streams.embedded.producer import EmbeddedProducer
+from streams.embedded.publisher import EmbeddedPublisher
+from streams.embedded.reader import EmbeddedReader
+from streams.ports import Clock
+
+LOCK_TIMEOUT_MS = 10_000
+SIZE_BYTES_MAX = 256 * 1024**3
+
+_Any = EmbeddedAdmin | EmbeddedConsumer | EmbeddedProducer | EmbeddedPublisher | EmbeddedReader
+_Adapter = TypeVar("_Adapter", bound=_Any)
+
+
+class EmbeddedLog:
+    """A durable log in one SQLite file: topics, partitions, groups and transactions as the ports describe them.
+
+    Several handles, of one process or many, may have the same file open. Thread-safe; each adapter object it makes is
+    for one thread at a time (a publisher for any).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        auto_partitions: int | None = None,
+        lease_ms: int = LEASE_MS,
+        lock_timeout_ms: int = LOCK_TIMEOUT_MS,
+        size_bytes_max: int = SIZE_BYTES_MAX,
+    ) -> None:
+        """Open the log, made new where there is no file.
+
+        Args:
+            path: the file; its folder must exist. SQLite keeps `<path>-wal` and `<path>-shm` beside it.
+            clock: gives the records' timestamps and measures leases; processes on one file must agree about it.
+            auto_partitions: make unknown topics with so many partitions; None: using one is an error.
+            lease_ms: a group member that neither polls nor commits for so long loses its partitions.
+            lock_timeout_ms: how long a write waits for another process's.
+            size_bytes_max: the file grows no further.
+
+        Raises:
+            ForeignFileError, FileVersionError, DamagedFileError: the file is none of ours, too new, or broken.
+            LockedLogError: another process kept it locked.
+            FatalLogError: it can't be opened for writing.
+        """
+        self._file = LogFile(path, clock=clock, lock_timeout_ms=lock_timeout_ms, size_bytes_max=size_bytes_max)
+        self._auto_partitions = auto_partitions
+        self._lease_ms = lease_ms
+        self._housekeeper = Housekeeper(self._file)
+        self._lock = threading.Lock()
+        self._made: weakref.WeakSet[_Any] = weakref.WeakSet()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
+
+    def consumer(self, group: str, instance: str) -> EmbeddedConsumer:
+        """A member of `group`. A second one of the same `instance` takes the first one's place."""
+        return self._keep(
+            EmbeddedConsumer(
+                self._file, group, instance, auto_partitions=self._auto_partitions, lease_ms=self._lease_ms
+            )
+        )
+
+    def producer(self, transactional_id: str) -> EmbeddedProducer:
+        """A transactional producer; `init_transactions` fences others of the same id."""
+        return self._keep(
+            EmbeddedProducer(
+                self._file, transactional_id, housekeeper=self._housekeeper, auto_partitions=self._auto_partitions
+            )
+        )
+
+    def publisher(self) -> EmbeddedPublisher:
+        """A writer of single records, with a thread of its own."""
+        return self._keep(
+            EmbeddedPublisher(self._file, housekeeper=self._housekeeper, auto_partitions=self._auto_partitions)
+        )
+
+    def reader(self) -> EmbeddedReader:
+        """A reader without a group."""
+        return self._keep(EmbeddedReader(self._file, self._auto_partitions))
+
+    def admin(self) -> EmbeddedAdmin:
+        """Topic set-up."""
+        return self._keep(EmbeddedAdmin(self._file))
+
+    def _keep(self, adapter: _Adapter) -> _Adapter:
+        with self._lock:
+            self._made.add(adapter)
+        return adapter
+
+    def clean(self, *, force: bool = False) -> int:
+        """Compact topics and apply retention now, in this thread; appends do so now and then by themselves.
+
+        Args:
+            force: compact also where it hardly pays yet.
+
+        Returns:
+            How many records were dropped.
+        """
+        connection = self._file.connect()
+        try:
+            return Cleaner(connection, lambda: False).clean(force=force)
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Close every adapter that is still open (consumers call their listeners) and release the file.
+
+        Call it when the threads that use them have ended.
+
+        Raises:
+            LogError: a publisher could not store all it had.
+        """
+        with self._lock:
+            made, self._made = list(self._made), weakref.WeakSet()
+        with ExitStack() as closing:
+            closing.callback(self._housekeeper.close)
+            for adapter in made:
+                closing.callback(adapter.close)

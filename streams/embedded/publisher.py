@@ -1,0 +1,148 @@
+"""Single records outside transactions: many threads hand in, one thread writes."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from streams.embedded.append import append, problem_of, record_bytes
+from streams.embedded.catalog import Catalog
+from streams.embedded.cleaning import Housekeeper
+from streams.embedded.file import LogFile
+from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
+
+QUEUE_RECORDS_MAX = 10_000
+QUEUE_BYTES_MAX = 64 * 1024 * 1024
+BATCH_RECORDS_MAX = 500
+ATTEMPTS_MAX = 10
+RETRY_PAUSE_MS = 100
+CLOSE_FLUSH_MS = 30_000
+
+
+class EmbeddedPublisher:
+    """The port `Publisher` on the file. Thread-safe.
+
+    A batch is one transaction of the file that either happened or did not, so a repeated attempt never doubles it.
+    """
+
+    def __init__(self, file: LogFile, *, housekeeper: Housekeeper, auto_partitions: int | None) -> None:
+        """Made by `EmbeddedLog.publisher`."""
+        self._file = file
+        self._housekeeper = housekeeper
+        self._connection = file.connect()
+        self._catalog = Catalog(self._connection, auto_partitions)
+        self._changed = threading.Condition()
+        self._queue: deque[Outgoing] = deque()
+        self._queued_bytes = 0
+        self._taken_in = 0
+        self._done = 0
+        self._failures: dict[str, tuple[int, LogError]] = {}
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="stoplog-publisher", daemon=True)
+        self._thread.start()
+
+    def publish(self, record: Outgoing) -> None:
+        """Queue one record; blocks while the queue is full.
+
+        Raises:
+            FatalLogError: the publisher is closed.
+        """
+        size = record_bytes(record)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or self._has_room(size))
+            if self._closing:
+                raise FatalLogError(f"publisher of `{self._file.path}` is closed: record of `{record.topic}` not taken")
+            self._queue.append(record)
+            self._queued_bytes += size
+            self._taken_in += 1
+            self._changed.notify_all()
+
+    def _has_room(self, size: int) -> bool:
+        if not self._queue:
+            return True
+        return len(self._queue) < QUEUE_RECORDS_MAX and self._queued_bytes + size <= QUEUE_BYTES_MAX
+
+    def flush(self, timeout_ms: int) -> None:
+        """Wait until everything queued so far is stored.
+
+        Raises:
+            RetriableLogError: it took longer than `timeout_ms`; the records stay queued.
+            LogError: records were refused or could not be written; they are dropped and named once.
+        """
+        with self._changed:
+            goal = self._taken_in
+            if not self._changed.wait_for(lambda: self._done >= goal, timeout_ms / 1000):
+                raise RetriableLogError(
+                    f"{goal - self._done} records are not yet in `{self._file.path}` after {timeout_ms} ms"
+                )
+            failures, self._failures = self._failures, {}
+        if failures:
+            parts = [f"{count} of topic `{topic}`: {error}" for topic, (count, error) in sorted(failures.items())]
+            raise LogError(f"records were not stored: {'; '.join(parts)}")
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closing)
+                if not self._queue:
+                    return
+                # They stay in the queue's account until they are stored: the bound holds for them, too.
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_RECORDS_MAX))]
+            try:
+                failed = self._store(batch)
+            except LogError as error:
+                failed = [(record, error) for record in batch]
+            with self._changed:
+                for record, cause in failed:
+                    count, first = self._failures.get(record.topic, (0, cause))
+                    self._failures[record.topic] = (count + 1, first)
+                self._queued_bytes -= sum(map(record_bytes, batch))
+                self._done += len(batch)
+                self._changed.notify_all()
+
+    def _store(self, batch: list[Outgoing]) -> list[tuple[Outgoing, LogError]]:
+        """Write what the topics take; returns the rest. Tries again while that may help."""
+        attempt = 1
+        while True:
+            try:
+                self._catalog.refresh()
+                self._catalog.ensure([record.topic for record in batch])
+                return self._write(batch)
+            except RetriableLogError:
+                if attempt == ATTEMPTS_MAX:
+                    raise
+                attempt += 1
+                self._file.clock.sleep_ms(RETRY_PAUSE_MS)
+
+    def _write(self, batch: list[Outgoing]) -> list[tuple[Outgoing, LogError]]:
+        refused: list[tuple[Outgoing, LogError]] = []
+        accepted: list[Outgoing] = []
+        with self._connection.writing():
+            self._catalog.refresh()
+            for record in batch:
+                problem = problem_of(record, self._catalog)
+                if problem is None:
+                    accepted.append(record)
+                else:
+                    refused.append((record, problem))
+            if accepted:
+                append(self._connection, self._catalog, accepted, self._file.clock.now_ms())
+        self._housekeeper.appended(len(accepted))
+        return refused
+
+    def close(self) -> None:
+        """Flush, end the thread and release the connection.
+
+        Raises:
+            LogError: as `flush`.
+        """
+        with self._changed:
+            if self._closing:
+                return
+            self._closing = True
+            self._changed.notify_all()
+        try:
+            self.flush(CLOSE_FLUSH_MS)
+        finally:
+            self._thread.join(CLOSE_FLUSH_MS / 1000)
+            self._connection.close()

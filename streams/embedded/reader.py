@@ -1,0 +1,55 @@
+"""Reading named partitions without a group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from streams.embedded.bell import poll_until_found
+from streams.embedded.catalog import Catalog
+from streams.embedded.fetch import Fetcher, end_offsets
+from streams.embedded.file import LogFile
+from streams.ports import Received, TopicPartition
+
+
+class EmbeddedReader:
+    """The port `Reader` on the file. For one thread at a time."""
+
+    def __init__(self, file: LogFile, auto_partitions: int | None) -> None:
+        """Made by `EmbeddedLog.reader`."""
+        self._file = file
+        self._connection = file.connect()
+        self._catalog = Catalog(self._connection, auto_partitions)
+        self._fetcher = Fetcher(self._connection)
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Replace the assignment.
+
+        Raises:
+            UnknownTopicError: one of the partitions does not exist.
+        """
+        self._fetcher.assign(positions, self._catalog.resolve(list(positions)))
+
+    def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        """Up to `max_records`; waits up to `timeout_ms` for the first one."""
+        return poll_until_found(
+            lambda: self._fetcher.fetch(max_records),
+            bell=self._file.bell,
+            clock=self._file.clock,
+            timeout_ms=timeout_ms,
+        )
+
+    def position(self, partition: TopicPartition) -> int:
+        """The next offset to be read.
+
+        Raises:
+            ValueError: the partition is not assigned.
+        """
+        return self._fetcher.position(partition)
+
+    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset that the next record of each partition will get."""
+        return end_offsets(self._connection, self._catalog.resolve(partitions))
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._connection.close()
