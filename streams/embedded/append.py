@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from streams.embedded.catalog import Catalog, base_id
-from streams.embedded.errors import RefusedRecordError, UnknownTopicError
+from streams.embedded.catalog import Catalog, Topic, base_id
+from streams.embedded.errors import RefusedRecordError
 from streams.embedded.file import OFFSET_MASK, LogConnection
 from streams.ports import Headers, Outgoing, TopicPartition
 
@@ -17,15 +17,17 @@ decode_headers = msgspec.msgpack.Decoder(Headers).decode
 
 
 class _Head:
-    """Where a partition's next record goes."""
+    """Where a partition's next record goes, and what its topic takes."""
 
-    __slots__ = ("base", "next_id", "part_id", "timestamp_ms")
+    __slots__ = ("base", "bytes_max", "keyed", "next_id", "part_id", "timestamp_ms")
 
-    def __init__(self, part_id: int, next_offset: int, timestamp_ms: int) -> None:
+    def __init__(self, topic: Topic, part_id: int, next_offset: int, timestamp_ms: int) -> None:
         self.part_id = part_id
         self.base = base_id(part_id)
         self.next_id = self.base + next_offset
         self.timestamp_ms = timestamp_ms
+        self.bytes_max = topic.record_bytes_max
+        self.keyed = topic.compacted
 
 
 def append(connection: LogConnection, catalog: Catalog, records: Sequence[Outgoing], now_ms: int) -> list[int]:
@@ -34,21 +36,30 @@ def append(connection: LogConnection, catalog: Catalog, records: Sequence[Outgoi
     Args:
         connection: holds the transaction.
         catalog: refreshed within this transaction.
-        records: in the order they were sent; each has passed `problem_of`.
+        records: in the order they were sent.
         now_ms: becomes their timestamp, unless the partition already holds a later one.
 
     Returns:
         Their offsets.
+
+    Raises:
+        RefusedRecordError: a topic does not take one of the records; the transaction must be rolled back.
+        UnknownTopicError: likewise, for want of a topic or partition.
     """
     heads: dict[tuple[str, int], _Head] = {}
     rows: list[tuple[Any, ...]] = []
-    for topic, partition, key, value, headers in records:
+    for record in records:
+        topic, partition, key, value, headers = record
         head = heads.get((topic, partition))
         if head is None:
             head = heads[topic, partition] = _head(connection, catalog, TopicPartition(topic, partition), now_ms)
+        packed = encode_headers(headers) if headers else None
+        size = (len(value) if value else 0) + (len(key) if key else 0) + (len(packed) if packed else 0)
+        if size > head.bytes_max or (key is None and head.keyed):
+            raise _refusal(record, size, head)
         row_id = head.next_id
         head.next_id = row_id + 1
-        rows.append((row_id, head.timestamp_ms, key, encode_headers(headers) if headers else None, value))
+        rows.append((row_id, head.timestamp_ms, key, packed, value))
     connection.write_many("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
     connection.write_many(
         "UPDATE partitions SET next_offset = ?, last_timestamp_ms = ? WHERE part_id = ?",
@@ -63,28 +74,13 @@ def _head(connection: LogConnection, catalog: Catalog, partition: TopicPartition
         "SELECT next_offset, last_timestamp_ms FROM partitions WHERE part_id = ?", (part_id,)
     )[0]
     # INVARIANT: a partition's timestamps never go back, whatever the machine's clock does.
-    return _Head(part_id, next_offset, max(now_ms, last_timestamp_ms))
+    return _Head(catalog.topics()[partition.topic], part_id, next_offset, max(now_ms, last_timestamp_ms))
 
 
-def problem_of(record: Outgoing, catalog: Catalog) -> RefusedRecordError | UnknownTopicError | None:
-    """Why the log can't take the record, or None."""
-    topic = catalog.topics().get(record.topic)
-    if topic is None or not 0 <= record.partition < topic.partitions:
-        return catalog.unknown(TopicPartition(record.topic, record.partition))
-    size = record_bytes(record)
-    if size > topic.record_bytes_max:
+def _refusal(record: Outgoing, size: int, head: _Head) -> RefusedRecordError:
+    if size > head.bytes_max:
         return RefusedRecordError(
             f"record of {size} bytes for topic `{record.topic}` partition {record.partition} is over "
-            f"`max.message.bytes` = {topic.record_bytes_max}: send less, or raise the topic's limit"
+            f"`max.message.bytes` = {head.bytes_max}: send less, or raise the topic's limit"
         )
-    if topic.compacted and record.key is None:
-        return RefusedRecordError(f"record without a key for topic `{record.topic}`, which is compacted by key")
-    return None
-
-
-def record_bytes(record: Outgoing) -> int:
-    """What the record counts against size limits."""
-    size = len(record.key or b"") + len(record.value or b"")
-    for name, value in record.headers:
-        size += len(name) + len(value)
-    return size
+    return RefusedRecordError(f"record without a key for topic `{record.topic}`, which is compacted by key")

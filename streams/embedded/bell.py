@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from streams.ports import Clock, Received
+from streams.ports import LogError
 
-# Commits of other processes ring no bell here: a waiting poll looks at the file this often.
+# How often the file is looked at for commits of other processes, while a poll waits.
 OTHER_PROCESS_POLL_MS = 5
 
 
 class Bell:
-    """Rung after every commit of this process. Thread-safe."""
+    """Rung after every commit of this process, and for those of others by the `Watcher`. Thread-safe."""
 
     def __init__(self) -> None:
         """Not rung yet."""
         self._condition = threading.Condition()
         self._rings = 0
+        self._waiting = 0
+        self._muted = False
 
     @property
     def rings(self) -> int:
@@ -33,26 +35,63 @@ class Bell:
     def wait(self, rings: int, timeout_ms: int) -> bool:
         """Block until it has rung since `rings` was taken; False when `timeout_ms` passed first."""
         with self._condition:
-            return self._condition.wait_for(lambda: self._rings != rings, timeout_ms / 1000)
+            self._waiting += 1
+            if self._waiting == 1:
+                self._condition.notify_all()
+            try:
+                return self._condition.wait_for(lambda: self._rings != rings, timeout_ms / 1000)
+            finally:
+                self._waiting -= 1
+
+    def wait_for_waiter(self) -> bool:
+        """Block while nobody waits; False once `mute` was called."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting or self._muted)
+            return not self._muted
+
+    def mute(self) -> None:
+        """Let `wait_for_waiter` return for good."""
+        with self._condition:
+            self._muted = True
+            self._condition.notify_all()
 
 
-def poll_until_found(
-    attempt: Callable[[], list[Received]], *, bell: Bell, clock: Clock, timeout_ms: int
-) -> list[Received]:
-    """Repeat `attempt` until it finds records or `timeout_ms` has passed; at least once.
+class Watcher:
+    """Rings the bell for commits of other processes: one thread for all waiting polls, idle when none waits."""
 
-    The end is judged by `clock`; a clock that stands still (in a test) ends it after as much waiting.
-    """
-    deadline_ms = clock.monotonic_ms() + timeout_ms
-    waiting_left_ms = timeout_ms
-    while True:
-        rings = bell.rings
-        found = attempt()
-        if found:
-            return found
-        remaining_ms = min(deadline_ms - clock.monotonic_ms(), waiting_left_ms)
-        if remaining_ms <= 0:
-            return found
-        pause_ms = min(remaining_ms, OTHER_PROCESS_POLL_MS)
-        if not bell.wait(rings, pause_ms):
-            waiting_left_ms -= pause_ms
+    def __init__(self, bell: Bell, look: Callable[[], int]) -> None:
+        """Watch what `look` returns; it is called in the watcher's thread only."""
+        self._bell = bell
+        self._look = look
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, unless begun."""
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="stoplog-watcher", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        seen = None
+        while self._bell.wait_for_waiter():
+            try:
+                version = self._look()
+            except LogError:
+                # The polls meet the same error themselves, and report it.
+                version = None
+            if version != seen:
+                seen = version
+                self._bell.ring()
+            self._stop.wait(OTHER_PROCESS_POLL_MS / 1000)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._bell.mute()
+        if self._thread is not None:
+            self._thread.join()

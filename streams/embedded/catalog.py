@@ -96,11 +96,10 @@ class Catalog:
         """
         topic = self._topics.get(partition.topic)
         if topic is None or not 0 <= partition.partition < topic.partitions:
-            raise self.unknown(partition)
+            raise self._unknown(partition)
         return topic.first_part + partition.partition
 
-    def unknown(self, partition: TopicPartition) -> UnknownTopicError:
-        """The error that says why the partition is none."""
+    def _unknown(self, partition: TopicPartition) -> UnknownTopicError:
         topic = self._topics.get(partition.topic)
         if topic is None:
             return UnknownTopicError(f"topic `{partition.topic}` does not exist in `{self._connection.file.path}`")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from streams.embedded import groups
-from streams.embedded.bell import poll_until_found
 from streams.embedded.catalog import Catalog
-from streams.embedded.fetch import Fetcher, start_offsets
+from streams.embedded.fetch import Fetcher, poll_until_found, start_offsets
 from streams.embedded.file import LogFile
 from streams.ports import AssignmentListener, FatalLogError, FencedError, GroupMetadata, Received, TopicPartition
 
@@ -79,7 +78,9 @@ class EmbeddedConsumer:
             self._keep_membership(listener)
             return self._fetcher.fetch(max_records)
 
-        return poll_until_found(attempt, bell=self._file.bell, clock=self._file.clock, timeout_ms=timeout_ms)
+        # Often enough to renew the lease, and to see that another member's has run out.
+        pause_ms_max = max(1, self._lease_ms // 6)
+        return poll_until_found(attempt, file=self._file, timeout_ms=timeout_ms, pause_ms_max=pause_ms_max)
 
     def _keep_membership(self, listener: AssignmentListener) -> None:
         now_ms = self._file.clock.now_ms()

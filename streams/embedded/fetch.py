@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streams.embedded.append import decode_headers
 from streams.embedded.catalog import base_id
-from streams.embedded.file import PARTITION_SHIFT, LogConnection
+from streams.embedded.file import PARTITION_SHIFT, LogConnection, LogFile
 from streams.ports import Received, TopicPartition
 
 # A poll stops at the first record that takes it past this, so that large records don't fill the memory.
@@ -115,6 +115,31 @@ class Fetcher:
                 # The gap up to the end was compacted away.
                 cursor.position = max(cursor.position, cursor.end)
         return room_bytes
+
+
+def poll_until_found(
+    attempt: Callable[[], list[Received]], *, file: LogFile, timeout_ms: int, pause_ms_max: int
+) -> list[Received]:
+    """Repeat `attempt` until it finds records or `timeout_ms` has passed; at least once.
+
+    It is repeated after each commit, and at the latest after `pause_ms_max`. The end is judged by the file's clock; a
+    clock that stands still (in a test) ends it after as much waiting.
+    """
+    clock = file.clock
+    deadline_ms = clock.monotonic_ms() + timeout_ms
+    waiting_left_ms = timeout_ms
+    while True:
+        rings = file.bell.rings
+        found = attempt()
+        if found:
+            return found
+        remaining_ms = min(deadline_ms - clock.monotonic_ms(), waiting_left_ms)
+        if remaining_ms <= 0:
+            return found
+        pause_ms = min(remaining_ms, pause_ms_max)
+        file.watcher.start()
+        if not file.bell.wait(rings, pause_ms):
+            waiting_left_ms -= pause_ms
 
 
 def start_offsets(connection: LogConnection, part_ids: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

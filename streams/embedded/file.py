@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from streams.embedded.bell import Bell
+from streams.embedded.bell import Bell, Watcher
 from streams.embedded.errors import FileVersionError, ForeignFileError, LockedLogError, translated
 from streams.ports import Clock, FatalLogError, RetriableLogError
 
@@ -73,6 +73,8 @@ class LogFile:
         self.lock_timeout_ms = lock_timeout_ms
         self.bell = Bell()
         self.write_lock = threading.Lock()
+        self._watching: LogConnection | None = None
+        self.watcher = Watcher(self.bell, self._look)
         self._pages_max = max(1, size_bytes_max // PAGE_BYTES)
         if not path.parent.is_dir():
             raise FatalLogError(f"folder `{path.parent}` of the log does not exist: create it first")
@@ -81,6 +83,17 @@ class LogFile:
             self._initialise(connection)
         finally:
             connection.close()
+
+    def _look(self) -> int:
+        if self._watching is None:
+            self._watching = self.connect()
+        return self._watching.data_version()
+
+    def close(self) -> None:
+        """End the watcher. Connections are closed by those who use them."""
+        self.watcher.close()
+        if self._watching is not None:
+            self._watching.close()
 
     def connect(self) -> LogConnection:
         """A connection for one adapter object."""
@@ -180,7 +193,7 @@ class LogConnection:
 
     def data_version(self) -> int:
         """Changes whenever another connection, of any process, has committed."""
-        version: int = self._raw.execute("PRAGMA data_version").fetchone()[0]
+        version: int = self.rows("PRAGMA data_version")[0][0]
         return version
 
     @contextmanager

@@ -130,6 +130,7 @@ class EmbeddedLog:
         with self._lock:
             made, self._made = list(self._made), weakref.WeakSet()
         with ExitStack() as closing:
+            closing.callback(self._file.close)
             closing.callback(self._housekeeper.close)
             for adapter in made:
                 closing.callback(adapter.close)

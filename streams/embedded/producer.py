@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from streams.embedded import groups
-from streams.embedded.append import append, problem_of, record_bytes
+from streams.embedded.append import append
 from streams.embedded.catalog import Catalog
 from streams.embedded.cleaning import Housekeeper
+from streams.embedded.errors import UnknownTopicError
 from streams.embedded.file import LogFile
 from streams.ports import (
     AbortableTransactionError,
@@ -20,6 +21,8 @@ from streams.ports import (
 
 TRANSACTION_RECORDS_MAX = 100_000
 TRANSACTION_BYTES_MAX = 256 * 1024 * 1024
+# What key, headers and the objects around them count against the bound.
+RECORD_OVERHEAD_BYTES = 512
 
 
 class EmbeddedProducer:
@@ -78,7 +81,7 @@ class EmbeddedProducer:
             AbortableTransactionError: the transaction has grown over its bounds, or has failed before.
         """
         self._require_open()
-        self._bytes += record_bytes(record)
+        self._bytes += (len(record.value) if record.value else 0) + RECORD_OVERHEAD_BYTES
         if len(self._records) >= TRANSACTION_RECORDS_MAX or self._bytes > TRANSACTION_BYTES_MAX:
             raise self._failed(
                 AbortableTransactionError(
@@ -110,6 +113,8 @@ class EmbeddedProducer:
                 stored = self._write()
         except AbortableTransactionError as error:
             raise self._failed(error) from None
+        except UnknownTopicError as error:
+            raise self._failed(AbortableTransactionError(str(error))) from error
         callbacks = self._callbacks
         self._reset()
         self._housekeeper.appended(len(stored))
@@ -127,12 +132,6 @@ class EmbeddedProducer:
         if row is None or row[0] != self._epoch:
             raise FencedError(f"producer `{self._id}`: another one has taken over this transactional id")
         self._catalog.refresh()
-        for record in self._records:
-            problem = problem_of(record, self._catalog)
-            if isinstance(problem, AbortableTransactionError):
-                raise problem
-            if problem is not None:
-                raise AbortableTransactionError(str(problem)) from problem
         now_ms = self._file.clock.now_ms()
         stored = append(self._connection, self._catalog, self._records, now_ms) if self._records else []
         for group, offsets in self._offsets.items():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from streams.embedded.append import append, problem_of, record_bytes
+from streams.embedded.append import append
 from streams.embedded.catalog import Catalog
 from streams.embedded.cleaning import Housekeeper
+from streams.embedded.errors import RefusedRecordError, UnknownTopicError
 from streams.embedded.file import LogFile
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 
@@ -47,7 +48,7 @@ class EmbeddedPublisher:
         Raises:
             FatalLogError: the publisher is closed.
         """
-        size = record_bytes(record)
+        size = _size_bytes(record)
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._has_room(size))
             if self._closing:
@@ -88,47 +89,45 @@ class EmbeddedPublisher:
                     return
                 # They stay in the queue's account until they are stored: the bound holds for them, too.
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_RECORDS_MAX))]
-            try:
-                failed = self._store(batch)
-            except LogError as error:
-                failed = [(record, error) for record in batch]
+            failed = self._store_or_name(batch)
             with self._changed:
-                for record, cause in failed:
-                    count, first = self._failures.get(record.topic, (0, cause))
+                for record, error in failed:
+                    count, first = self._failures.get(record.topic, (0, error))
                     self._failures[record.topic] = (count + 1, first)
-                self._queued_bytes -= sum(map(record_bytes, batch))
+                self._queued_bytes -= sum(map(_size_bytes, batch))
                 self._done += len(batch)
                 self._changed.notify_all()
 
-    def _store(self, batch: list[Outgoing]) -> list[tuple[Outgoing, LogError]]:
-        """Write what the topics take; returns the rest. Tries again while that may help."""
-        attempt = 1
-        while True:
+    def _store_or_name(self, batch: list[Outgoing]) -> list[tuple[Outgoing, LogError]]:
+        """Write the batch; returns the records that could not be, each with the reason."""
+        try:
+            self._store(batch)
+        except (RefusedRecordError, UnknownTopicError) as error:
+            if len(batch) == 1:
+                return [(batch[0], error)]
+            # One bad record must not take the others with it: find it by writing them one by one.
+            return [failure for record in batch for failure in self._store_or_name([record])]
+        except LogError as error:
+            return [(record, error) for record in batch]
+        return []
+
+    def _store(self, batch: list[Outgoing]) -> None:
+        """Write the batch as one transaction; tries again while that may help."""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 self._catalog.refresh()
                 self._catalog.ensure([record.topic for record in batch])
-                return self._write(batch)
+                with self._connection.writing():
+                    self._catalog.refresh()
+                    append(self._connection, self._catalog, batch, self._file.clock.now_ms())
+                self._housekeeper.appended(len(batch))
+                return
+            except UnknownTopicError:
+                raise
             except RetriableLogError:
                 if attempt == ATTEMPTS_MAX:
                     raise
-                attempt += 1
                 self._file.clock.sleep_ms(RETRY_PAUSE_MS)
-
-    def _write(self, batch: list[Outgoing]) -> list[tuple[Outgoing, LogError]]:
-        refused: list[tuple[Outgoing, LogError]] = []
-        accepted: list[Outgoing] = []
-        with self._connection.writing():
-            self._catalog.refresh()
-            for record in batch:
-                problem = problem_of(record, self._catalog)
-                if problem is None:
-                    accepted.append(record)
-                else:
-                    refused.append((record, problem))
-            if accepted:
-                append(self._connection, self._catalog, accepted, self._file.clock.now_ms())
-        self._housekeeper.appended(len(accepted))
-        return refused
 
     def close(self) -> None:
         """Flush, end the thread and release the connection.
@@ -146,3 +145,11 @@ class EmbeddedPublisher:
         finally:
             self._thread.join(CLOSE_FLUSH_MS / 1000)
             self._connection.close()
+
+
+def _size_bytes(record: Outgoing) -> int:
+    """What the record counts against the queue's bound."""
+    size = len(record.key or b"") + len(record.value or b"")
+    for name, value in record.headers:
+        size += len(name) + len(value)
+    return size

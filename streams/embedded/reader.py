@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from streams.embedded.bell import poll_until_found
 from streams.embedded.catalog import Catalog
-from streams.embedded.fetch import Fetcher, end_offsets
+from streams.embedded.fetch import Fetcher, end_offsets, poll_until_found
 from streams.embedded.file import LogFile
 from streams.ports import Received, TopicPartition
+
+# Commits end a wait at once; this only bounds what a missed one could cost.
+PAUSE_MS_MAX = 1_000
 
 
 class EmbeddedReader:
@@ -33,9 +35,9 @@ class EmbeddedReader:
         """Up to `max_records`; waits up to `timeout_ms` for the first one."""
         return poll_until_found(
             lambda: self._fetcher.fetch(max_records),
-            bell=self._file.bell,
-            clock=self._file.clock,
+            file=self._file,
             timeout_ms=timeout_ms,
+            pause_ms_max=PAUSE_MS_MAX,
         )
 
     def position(self, partition: TopicPartition) -> int:
