@@ -16,6 +16,7 @@ class Reason(StrEnum):
     SESSION_FROZEN = "session_frozen"
     SUBJECT_MISMATCH = "subject_mismatch"
     ACTOR_MISMATCH = "actor_mismatch"
+    DELEGATION_UNKNOWN = "delegation_unknown"
     INTENT_STALE = "intent_stale"
     INTENT_FROM_FUTURE = "intent_from_future"
     DEADLINE_PASSED = "deadline_passed"
@@ -35,6 +36,7 @@ class Reason(StrEnum):
     ARGS_INVALID = "args_invalid"
     TOOL_UNKNOWN = "tool_unknown"
     TOOL_NOT_APPROVED = "tool_not_approved"
+    TOOL_DEFINITION_UNSTATED = "tool_definition_unstated"
     TOOL_DEFINITION_CHANGED = "tool_definition_changed"
     CONTROL_STATE_STALE = "control_state_stale"
     NO_RULESET = "no_ruleset"
@@ -46,6 +48,7 @@ class Reason(StrEnum):
     APPROVAL_DENIED = "approval_denied"
     APPROVAL_EXPIRED = "approval_expired"
     DEFERRED_BY_RULE = "deferred_by_rule"
+    DEFERRAL_CANCELLED = "deferral_cancelled"
     TOO_MANY_HELD = "too_many_held"
     INTERNAL_ERROR = "internal_error"
 
@@ -59,6 +62,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.SESSION_FROZEN: "the session is quarantined until a person releases it",
     Reason.SUBJECT_MISMATCH: "the intent names another subject than its session",
     Reason.ACTOR_MISMATCH: "the intent names another actor than its session",
+    Reason.DELEGATION_UNKNOWN: "the intent names a grant that its session does not hold",
     Reason.INTENT_STALE: "the intent was made too long ago; make a new one",
     Reason.INTENT_FROM_FUTURE: "the intent's time lies ahead of the broker's; check the agent's clock",
     Reason.DEADLINE_PASSED: "the agent's own deadline for the call has passed",
@@ -78,6 +82,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.ARGS_INVALID: "the arguments do not fit the tool's schema",
     Reason.TOOL_UNKNOWN: "the tool is not in the catalogue",
     Reason.TOOL_NOT_APPROVED: "the tool has not been approved",
+    Reason.TOOL_DEFINITION_UNSTATED: "the intent does not state which definition of the tool the model was shown",
     Reason.TOOL_DEFINITION_CHANGED: "the tool's definition is not the one that was approved",
     Reason.CONTROL_STATE_STALE: "the gate cannot tell whether its revocations and rules are current",
     Reason.NO_RULESET: "no rule bundle is in force",
@@ -89,6 +94,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.APPROVAL_DENIED: "a person refused it",
     Reason.APPROVAL_EXPIRED: "nobody approved it in time",
     Reason.DEFERRED_BY_RULE: "held for a cancel window; a final verdict follows",
+    Reason.DEFERRAL_CANCELLED: "a person cancelled it within its cancel window",
     Reason.TOO_MANY_HELD: "too many intents of this session wait already",
     Reason.INTERNAL_ERROR: "the gate failed to judge it; see its log",
 }
@@ -112,6 +118,8 @@ class DeadLetterReason(StrEnum):
     CATALOGUE_INVALID = "catalogue_invalid"
     BUNDLE_INVALID = "bundle_invalid"
     BUNDLE_ROLLED_BACK = "bundle_rolled_back"
+    APPROVAL_NOT_AWAITED = "approval_not_awaited"
+    APPROVAL_NOT_VALID = "approval_not_valid"
     PROCESSING_FAILED = "processing_failed"
 
 
@@ -131,6 +139,8 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.CATALOGUE_INVALID: "the catalogue entry is not usable; the tool is blocked",
     DeadLetterReason.BUNDLE_INVALID: "the rule bundle does not compile; the last good one stays in force",
     DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not above the one in force",
+    DeadLetterReason.APPROVAL_NOT_AWAITED: "no decision is awaited about the intent: it was decided, or never asked",
+    DeadLetterReason.APPROVAL_NOT_VALID: "the decision does not count: other arguments, or somebody who may not decide",
     DeadLetterReason.PROCESSING_FAILED: "the record could not be processed; see the gate's log",
 }
 

@@ -1,0 +1,91 @@
+"""One transaction: outputs, changelog and input offsets together; state to the stores afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from streams.engine.settings import EngineSettings
+from streams.engine.task import PartitionTask
+from streams.model.errors import InvariantError
+from streams.ports import Clock, GroupMetadata, Outgoing, Producer, TopicPartition
+
+
+class Transaction:
+    """The worker's open transaction, if any."""
+
+    def __init__(self, producer: Producer, clock: Clock, changelog: str) -> None:
+        self._producer = producer
+        self._clock = clock
+        self._changelog = changelog
+        self._opened_ms: int | None = None
+        self._inputs_count = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to commit."""
+        return self._opened_ms is not None
+
+    def ensure_open(self) -> None:
+        """Begin one if none is open."""
+        if self._opened_ms is None:
+            self._producer.begin()
+            self._opened_ms = self._clock.monotonic_ms()
+            self._inputs_count = 0
+
+    def emit(self, outgoing: Outgoing) -> None:
+        """Send a record in it."""
+        if self._opened_ms is None:
+            raise InvariantError(f"a record for `{outgoing.topic}` was emitted outside a transaction")
+        self._producer.send(outgoing)
+
+    def note_inputs(self, count: int) -> None:
+        """That many input records were taken in."""
+        self._inputs_count += count
+
+    def is_due(self, settings: EngineSettings, *, idle: bool) -> bool:
+        """Whether to commit now: when no input waits, when it is old, or when it is large."""
+        if self._opened_ms is None:
+            return False
+        return (
+            idle
+            or self._inputs_count >= settings.commit_records_max
+            or self._clock.monotonic_ms() - self._opened_ms >= settings.commit_interval_ms
+        )
+
+    def commit(self, tasks: Mapping[int, PartitionTask], group: GroupMetadata) -> None:
+        """Commit the tasks' work.
+
+        Raises:
+            AbortableTransactionError: nothing was committed; abort and rewind.
+            FatalLogError: it may or may not be committed; the stores were not written.
+        """
+        changelog_ends: dict[int, int] = {}
+        offsets: dict[TopicPartition, int] = {}
+        for task in tasks.values():
+            offsets.update(task.offsets())
+            self._send_changes(task, changelog_ends)
+        if offsets:
+            self._producer.send_offsets(offsets, group)
+        self._producer.commit()
+        self._opened_ms = None
+        # INVARIANT: no store is written before this point (simulation plants the opposite and must catch it).
+        for task in tasks.values():
+            task.committed(changelog_ends.get(task.partition))
+
+    def abort(self) -> None:
+        """Drop the open transaction, if any."""
+        if self._opened_ms is not None:
+            self._opened_ms = None
+            self._producer.abort()
+
+    def _send_changes(self, task: PartitionTask, ends: dict[int, int]) -> None:
+        changes = task.state.changes()
+        last = len(changes) - 1
+        partition = task.partition
+
+        def note_end(offset: int) -> None:
+            ends[partition] = offset + 1
+
+        for index, (key, row) in enumerate(changes.items()):
+            outgoing = Outgoing(self._changelog, partition, key, row)
+            self._producer.send(outgoing, note_end if index == last else None)

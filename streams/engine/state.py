@@ -1,0 +1,118 @@
+"""The state of one partition: committed rows below, this transaction's writes and this record's writes above.
+
+Nothing reaches the store before the transaction is committed (ADR 0005). A record that fails leaves no trace; a
+transaction that is aborted leaves none either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import merge
+from itertools import islice
+
+from streams.ports import Store
+
+_TIMER_PREFIX = b"t"
+_DUE_BYTES = 8
+_AFTER_TIMERS = b"u"
+
+
+class PartitionState:
+    """A `StateView` over a `Store`, with timers. Not thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._transaction: dict[bytes, bytes | None] = {}
+        self._record: dict[bytes, bytes | None] = {}
+        self._next_due_ms = self._earliest_timer()
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row as this record sees it."""
+        if key in self._record:
+            return self._record[key]
+        if key in self._transaction:
+            return self._transaction[key]
+        return self._store.get(key)
+
+    def put(self, key: bytes, row: bytes) -> None:
+        """Set the row."""
+        self._record[key] = row
+
+    def delete(self, key: bytes) -> None:
+        """Remove the row."""
+        self._record[key] = None
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < end, in order. Not to be written to while iterating."""
+        written = {key: row for key, row in self._transaction.items() if start <= key < end}
+        written.update((key, row) for key, row in self._record.items() if start <= key < end)
+        stored = self._store.scan(start, end)
+        if not written:
+            yield from stored
+            return
+        below = ((key, row) for key, row in stored if key not in written)
+        above = ((key, row) for key, row in sorted(written.items()) if row is not None)
+        yield from merge(below, above)
+
+    def set_timer(self, due_ms: int, payload: bytes) -> None:
+        """Bring `payload` back at `due_ms`."""
+        self.put(_timer_key(due_ms, payload), b"")
+        if self._next_due_ms is None or due_ms < self._next_due_ms:
+            self._next_due_ms = due_ms
+
+    def cancel_timer(self, due_ms: int, payload: bytes) -> None:
+        """Forget a timer. The cached earliest instant may stay too early, which costs one look."""
+        self.delete(_timer_key(due_ms, payload))
+
+    def has_due(self, now_ms: int) -> bool:
+        """Whether a timer may be due: cheap enough to ask before every record."""
+        return self._next_due_ms is not None and self._next_due_ms <= now_ms
+
+    def due_timers(self, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
+        """The earliest due timers as (due_ms, payload). Each stays until it is cancelled."""
+        end = _TIMER_PREFIX + (now_ms + 1).to_bytes(_DUE_BYTES, "big")
+        keys = [key for key, _ in islice(self.scan(_TIMER_PREFIX, end), limit)]
+        if not keys:
+            self._next_due_ms = self._earliest_timer()
+        return [(int.from_bytes(key[1 : 1 + _DUE_BYTES], "big"), key[1 + _DUE_BYTES :]) for key in keys]
+
+    def keep_record(self) -> None:
+        """The record went well: its writes join the transaction's."""
+        if self._record:
+            self._transaction.update(self._record)
+            self._record.clear()
+
+    def drop_record(self) -> None:
+        """The record failed: forget its writes."""
+        self._record.clear()
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """The open transaction's writes, one per key; None deletes."""
+        return self._transaction
+
+    def committed(self, changelog_offset: int) -> None:
+        """The transaction is durable: write it to the store.
+
+        Args:
+            changelog_offset: the next offset of the changelog to be read.
+        """
+        self._store.apply(self._transaction, changelog_offset)
+        self._transaction = {}
+
+    def aborted(self) -> None:
+        """Forget the open transaction's writes."""
+        self._record.clear()
+        self._transaction = {}
+        self._next_due_ms = self._earliest_timer()
+
+    def close(self) -> None:
+        """Release the store; what is not committed is forgotten."""
+        self._store.close()
+
+    def _earliest_timer(self) -> int | None:
+        first = next(self.scan(_TIMER_PREFIX, _AFTER_TIMERS), None)
+        return None if first is None else int.from_bytes(first[0][1 : 1 + _DUE_BYTES], "big")
+
+
+def _timer_key(due_ms: int, payload: bytes) -> bytes:
+    return _TIMER_PREFIX + due_ms.to_bytes(_DUE_BYTES, "big") + payload

@@ -1,0 +1,173 @@
+"""The task of one partition: its inputs in log order, its state, its timers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from heapq import merge
+from itertools import pairwise
+
+from streams.engine.deadletters import dead_letter_outputs, timer_failure_output
+from streams.engine.state import PartitionState
+from streams.engine.wire import Emit, Processor, Wire
+from streams.model.errors import InvariantError, RecordError
+from streams.model.keys import partition_for
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import Spread
+from streams.ports import Outgoing, Received, TopicPartition
+from streams.processors.effects import Output
+
+_log = logging.getLogger(__name__)
+TIMERS_PER_STEP_MAX = 500
+
+
+class PartitionTask:
+    """Runs a processor over one partition of the co-partitioned topics. Knows no transactions: it is told.
+
+    Attributes:
+        positions: the next offset to be processed, per input topic; what a checkpoint commits.
+        stream_time_ms: the highest broker time seen, or later while input is idle.
+    """
+
+    def __init__(
+        self,
+        *,
+        partition: int,
+        input_ranks: dict[str, int],
+        state: PartitionState,
+        processor: Processor,
+        wire: Wire,
+        emit: Emit,
+        partition_counts: dict[str, int],
+        committed: dict[str, int],
+    ) -> None:
+        self.partition = partition
+        self.stream_time_ms = 0
+        self.positions = dict(committed)
+        self._committed = dict(committed)
+        self._ranks = input_ranks
+        self._state = state
+        self._processor = processor
+        self._wire = wire
+        self._emit = emit
+        self._partition_counts = partition_counts
+
+    @property
+    def state(self) -> PartitionState:
+        """The partition's state."""
+        return self._state
+
+    def process(self, records: list[Received]) -> None:
+        """Take in a batch of this partition: by broker time across topics, in offset order within each."""
+        for record in self._in_order(records):
+            position = self.positions.get(record.topic, 0)
+            if record.offset < position:
+                continue  # read again after a rewind of another topic; it is done already
+            self.stream_time_ms = max(self.stream_time_ms, record.timestamp_ms)
+            self.fire_timers()
+            self._process_one(record)
+            self.positions[record.topic] = record.offset + 1
+
+    def advance(self, now_ms: int) -> bool:
+        """Input is idle: let stream time follow the wall clock. Whether anything happened."""
+        self.stream_time_ms = max(self.stream_time_ms, now_ms)
+        return self.fire_timers()
+
+    def fire_timers(self) -> bool:
+        """Run what is due at stream time, at most `TIMERS_PER_STEP_MAX`; whether anything was."""
+        if not self._state.has_due(self.stream_time_ms):
+            return False
+        timers = self._state.due_timers(self.stream_time_ms, TIMERS_PER_STEP_MAX)
+        for due_ms, payload in timers:
+            self._fire(due_ms, payload)
+        return bool(timers)
+
+    def report_dead_letter(self, record: Received, error: RecordError) -> None:
+        """Emit a dead letter, with its audit record on this partition."""
+        for outgoing in dead_letter_outputs(self._wire, record, error, self.partition):
+            self._emit(outgoing)
+
+    def offsets(self) -> dict[TopicPartition, int]:
+        """What to commit: positions that have moved."""
+        return {
+            TopicPartition(topic, self.partition): offset
+            for topic, offset in self.positions.items()
+            if offset != self._committed.get(topic)
+        }
+
+    def committed(self, changelog_offset: int | None) -> None:
+        """The transaction with this task's outputs, offsets and changes is durable."""
+        self._committed = dict(self.positions)
+        if self._state.changes():
+            if changelog_offset is None:
+                raise InvariantError(f"partition {self.partition} committed changes without a changelog offset")
+            self._state.committed(changelog_offset)
+
+    def aborted(self) -> dict[TopicPartition, int]:
+        """The transaction is gone: forget what it did, and say where to read on."""
+        self._state.aborted()
+        self.positions = dict(self._committed)
+        self.stream_time_ms = 0
+        return {TopicPartition(topic, self.partition): offset for topic, offset in self._committed.items()}
+
+    def close(self) -> None:
+        """Release the store."""
+        self._state.close()
+
+    def _in_order(self, records: list[Received]) -> Iterable[Received]:
+        if all(a.topic == b.topic for a, b in pairwise(records)):
+            return records
+        by_topic: dict[str, list[Received]] = {}
+        for record in records:
+            by_topic.setdefault(record.topic, []).append(record)
+        ranks = self._ranks
+        return merge(*by_topic.values(), key=lambda record: (record.timestamp_ms, ranks[record.topic]))
+
+    def _process_one(self, record: Received) -> None:
+        try:
+            if record.value is None:
+                raise RecordError(DeadLetterReason.VALUE_MISSING, f"a record of `{record.topic}` has no value")
+            decoded = self._wire.decode(record.topic, record.value, record.headers)
+            outputs = self._processor.process(
+                record.key, decoded, self._state, record.timestamp_ms, self.stream_time_ms
+            )
+        except RecordError as error:
+            self._state.drop_record()
+            self.report_dead_letter(record, error)
+        except InvariantError:
+            raise
+        except Exception as error:
+            # One record must never stop a partition: it is set aside with its cause, and the next one is taken.
+            _log.exception("processing %s/%d/%d failed", record.topic, record.partition, record.offset)
+            self._state.drop_record()
+            failure = RecordError(DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__}: {error}")
+            self.report_dead_letter(record, failure)
+        else:
+            self._state.keep_record()
+            self._emit_all(outputs)
+
+    def _fire(self, due_ms: int, payload: bytes) -> None:
+        try:
+            self._state.cancel_timer(due_ms, payload)
+            outputs = self._processor.on_timer(payload, self._state, self.stream_time_ms)
+        except InvariantError:
+            raise
+        except Exception as error:
+            # The timer is spent all the same; a timer that always fails would hold up every later one.
+            _log.exception("timer %r of partition %d failed", payload, self.partition)
+            self._state.drop_record()
+            self._state.cancel_timer(due_ms, payload)
+            self._emit(timer_failure_output(self._wire, self.partition, due_ms, payload, error))
+            outputs = []
+        self._state.keep_record()
+        self._emit_all(outputs)
+
+    def _emit_all(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            topic = output.topic
+            partition = self.partition
+            if topic.spread is Spread.OWN:
+                partition = partition_for(output.key, self._partition_counts[topic.name])
+            self._emit(
+                Outgoing(topic.name, partition, output.key, output.value, self._wire.headers(topic, output.header))
+            )

@@ -1,0 +1,282 @@
+"""The worker: one thread that polls, runs the tasks of its partitions, and commits.
+
+One transaction at a time, over all of its partitions (exactly once, version 2): outputs, changelog and input
+offsets are committed together, and only then is the state written to the stores. See ADR 0005 for the order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from streams.engine.checkpoint import Transaction
+from streams.engine.control_reader import ControlReader
+from streams.engine.recovery import Restorer
+from streams.engine.settings import EngineSettings
+from streams.engine.state import PartitionState
+from streams.engine.task import PartitionTask
+from streams.engine.wire import Processor, Wire
+from streams.model.errors import StoplogError
+from streams.ports import (
+    AbortableTransactionError,
+    Clock,
+    Consumer,
+    GroupMetadata,
+    Producer,
+    Reader,
+    Received,
+    RetriableLogError,
+    Store,
+    StoreProvider,
+    TopicPartition,
+)
+from streams.topology import ProcessorSpec
+
+_log = logging.getLogger(__name__)
+_CONTROL_REPORTED_PREFIX = b"c"
+_OFFSET_BYTES = 8
+
+
+class WorkerGaveUpError(StoplogError):
+    """Transactions were aborted again and again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """What a worker runs on. The worker closes the consumer, the producer and the control reader."""
+
+    consumer: Consumer
+    producer: Producer
+    control_reader: Reader
+    open_reader: Callable[[], Reader]
+    stores: StoreProvider
+    clock: Clock
+
+
+class Worker:
+    """Runs one processor. Not thread-safe; `start`, then `step` again and again, then `stop`."""
+
+    def __init__(
+        self,
+        *,
+        spec: ProcessorSpec,
+        processor: Processor,
+        control: ControlReader,
+        wire: Wire,
+        ports: Ports,
+        settings: EngineSettings,
+        partition_counts: dict[str, int],
+    ) -> None:
+        self._spec = spec
+        self._processor = processor
+        self._control = control
+        self._wire = wire
+        self._ports = ports
+        self._settings = settings
+        self._partition_counts = partition_counts
+        self._input_ranks = {topic.name: rank for rank, topic in enumerate(spec.inputs)}
+        self._transaction = Transaction(ports.producer, ports.clock, spec.changelog.name)
+        self._restorer = Restorer(spec.changelog.name, ports.open_reader, ports.stores)
+        self._tasks: dict[int, PartitionTask] = {}
+        self._to_restore: list[int] | None = None
+        self._committed: dict[int, dict[str, int]] = {}
+        self._group: GroupMetadata | None = None
+        self._aborts_in_a_row = 0
+        self._punctuated_ms = 0
+
+    def start(self) -> None:
+        """Fence former holders of the transactional id, read control state to its end, join the group. Blocks."""
+        self._ports.producer.init_transactions()
+        self._control.read_to_end()
+        self._ports.consumer.subscribe([topic.name for topic in self._spec.inputs], self)
+
+    def step(self) -> int:
+        """Poll once and do what there is to do.
+
+        Returns:
+            How many input records were taken in; 0 when idle.
+
+        Raises:
+            FatalLogError: the worker is of no more use; build a new one.
+            WorkerGaveUpError: transactions keep being aborted.
+        """
+        self._control.poll()
+        try:
+            records = self._poll()
+            self._restore()
+            self._report_control()
+            self._process(records)
+            if not records:
+                self._punctuate()
+            if self._transaction.is_due(self._settings, idle=not records):
+                self._commit()
+        except AbortableTransactionError as error:
+            self._abort(error)
+            return 0
+        return len(records)
+
+    def stop(self) -> None:
+        """Commit what is open, leave the group, release everything."""
+        try:
+            self._ports.consumer.close()  # calls on_revoked, which commits
+        finally:
+            self._restorer.stop()
+            self._drop_tasks()
+            self._control.close()
+            self._ports.producer.close()
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions that are being processed (restored already)."""
+        return sorted(self._tasks)
+
+    @property
+    def restoring(self) -> bool:
+        """Whether partitions wait for their state."""
+        return self._to_restore is not None or self._restorer.active
+
+    # AssignmentListener
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """Partitions are ours: their state is restored by the next steps, their input waits meanwhile."""
+        self._group = self._ports.consumer.group_metadata()
+        self._ports.consumer.pause(partitions)
+        self._to_restore = sorted({partition.partition for partition in partitions})
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """They go in good order: what was done is committed first. Revocation is eager: all of them go."""
+        _log.info("giving up %d partitions", len(partitions))
+        try:
+            self._commit()
+        except AbortableTransactionError as error:
+            _log.warning("the last transaction before a rebalance was aborted: %s", error)
+            self._transaction.abort()
+        self._forget_assignment()
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """They belong to another already: nothing of what was done may become visible."""
+        _log.warning("partitions were lost: %s", ", ".join(f"{p.topic}/{p.partition}" for p in partitions))
+        self._transaction.abort()
+        self._forget_assignment()
+
+    # Steps
+
+    def _poll(self) -> list[Received]:
+        waiting = self._transaction.is_open or self.restoring
+        return self._ports.consumer.poll(self._settings.poll_records_max, 0 if waiting else self._settings.idle_poll_ms)
+
+    def _process(self, records: list[Received]) -> None:
+        if not records:
+            return
+        by_partition: dict[int, list[Received]] = {}
+        for record in records:
+            by_partition.setdefault(record.partition, []).append(record)
+        for partition, batch in by_partition.items():
+            task = self._tasks.get(partition)
+            if task is not None:  # else revoked meanwhile; its new owner reads them again
+                self._transaction.ensure_open()
+                task.process(batch)
+        self._transaction.note_inputs(len(records))
+
+    def _punctuate(self) -> None:
+        now_ms = self._ports.clock.now_ms()
+        if now_ms - self._punctuated_ms < self._settings.punctuate_ms:
+            return
+        self._punctuated_ms = now_ms
+        for task in self._tasks.values():
+            if task.state.has_due(now_ms - self._settings.idle_margin_ms):
+                self._transaction.ensure_open()
+                task.advance(now_ms - self._settings.idle_margin_ms)
+
+    def _commit(self) -> None:
+        if not self._transaction.is_open:
+            return
+        if self._group is None:
+            raise AbortableTransactionError("no group generation is known to commit with")
+        self._transaction.commit(self._tasks, self._group)
+        self._aborts_in_a_row = 0
+
+    def _abort(self, error: AbortableTransactionError) -> None:
+        self._aborts_in_a_row += 1
+        _log.warning("transaction aborted (%d in a row), reading its input again: %s", self._aborts_in_a_row, error)
+        self._transaction.abort()
+        for task in self._tasks.values():
+            for partition, offset in task.aborted().items():
+                self._ports.consumer.seek(partition, offset)
+        if self._aborts_in_a_row >= self._settings.aborts_in_a_row_max:
+            raise WorkerGaveUpError(
+                f"{self._aborts_in_a_row} transactions in a row were aborted, the last one: {error}; "
+                "run `stoplog doctor` to check the broker"
+            ) from error
+        self._ports.clock.sleep_ms(self._settings.abort_backoff_ms)
+
+    # State
+
+    def _restore(self) -> None:
+        if self._to_restore is not None:
+            try:
+                self._begin_restore(self._to_restore)
+            except RetriableLogError as error:
+                _log.warning("restoring waits for the log: %s", error)
+                return
+            self._to_restore = None
+        if not self._restorer.active:
+            return
+        for partition, store in self._restorer.step(self._settings.idle_poll_ms).items():
+            self._open_task(partition, store)
+
+    def _begin_restore(self, partitions: list[int]) -> None:
+        """Offsets first: once they are stable, the predecessor's last transaction is decided, its changelog with it."""
+        inputs = [TopicPartition(topic.name, number) for number in partitions for topic in self._spec.inputs]
+        committed = self._ports.consumer.committed(inputs)
+        missing = [partition for partition in inputs if committed.get(partition) is None]
+        beginnings = self._ports.consumer.beginning_offsets(missing) if missing else {}
+        self._committed = {number: {} for number in partitions}
+        for partition in inputs:
+            offset = committed.get(partition)
+            self._committed[partition.partition][partition.topic] = beginnings[partition] if offset is None else offset
+        self._restorer.start(partitions)
+
+    def _open_task(self, partition: int, store: Store) -> None:
+        self._tasks[partition] = PartitionTask(
+            partition=partition,
+            input_ranks=self._input_ranks,
+            state=PartitionState(store),
+            processor=self._processor,
+            wire=self._wire,
+            emit=self._transaction.emit,
+            partition_counts=self._partition_counts,
+            committed=self._committed[partition],
+        )
+        inputs = [TopicPartition(topic.name, partition) for topic in self._spec.inputs]
+        for input_partition in inputs:
+            self._ports.consumer.seek(input_partition, self._committed[partition][input_partition.topic])
+        self._ports.consumer.resume(inputs)
+
+    def _forget_assignment(self) -> None:
+        self._group = None
+        self._to_restore = None
+        self._restorer.stop()
+        self._drop_tasks()
+
+    def _drop_tasks(self) -> None:
+        for task in self._tasks.values():
+            task.close()
+        self._tasks.clear()
+
+    def _report_control(self) -> None:
+        """Broadcast records are read by every instance; the owner of partition 0 reports a bad one, once."""
+        task = self._tasks.get(0)
+        if task is None or not self._control.reports:
+            return
+        reports, self._control.reports = self._control.reports, []
+        for record, error in reports:
+            row_key = _CONTROL_REPORTED_PREFIX + record.topic.encode()
+            reported = task.state.get(row_key)
+            if reported is not None and int.from_bytes(reported, "big") >= record.offset:
+                continue
+            self._transaction.ensure_open()
+            task.state.put(row_key, record.offset.to_bytes(_OFFSET_BYTES, "big"))
+            task.state.keep_record()
+            task.report_dead_letter(record, error)

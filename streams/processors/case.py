@@ -1,0 +1,47 @@
+"""One intent on its way through the checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from streams.model.intent import Intent
+from streams.model.reasons import REASON_TEXTS, Reason
+from streams.model.verdict import Outcome
+from streams.policy.results import PolicyResult
+from streams.processors.control import CatalogueTool
+from streams.processors.state import SessionRow
+
+
+@dataclass(slots=True)
+class Case:
+    """What is known of the intent so far; the checks fill it in, in order.
+
+    `proven` tells that the proof of possession held: only then does the intent count for its session.
+    """
+
+    intent: Intent
+    session_key: bytes
+    now_ms: int
+    received_ms: int
+    session: SessionRow
+    secret: bytes = b""
+    proven: bool = False
+    args: dict[str, Any] = field(default_factory=dict)
+    args_json: str = ""
+    tool: CatalogueTool | None = None
+
+
+class Judgement(NamedTuple):
+    """The outcome of the checks, before it becomes a verdict."""
+
+    outcome: Outcome
+    reason: Reason
+    text: str
+    policy: PolicyResult | None = None
+
+
+def deny(reason: Reason, detail: str = "") -> Judgement:
+    """A denial; `detail` goes behind the reason's standard text."""
+    text = REASON_TEXTS[reason]
+    return Judgement(Outcome.DENY, reason, f"{text}: {detail}" if detail else text)

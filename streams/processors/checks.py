@@ -1,0 +1,164 @@
+"""The checks before the rules, cheapest and most certain first. Each returns a denial, or None to go on.
+
+Fail closed: what is missing, stale, unknown or in error denies (docs/explanation/deciding.md).
+"""
+
+from __future__ import annotations
+
+from streams.model.canonical import CanonicalError, canonical_args, sha256
+from streams.model.intent import Intent
+from streams.model.proof import proof_message, session_secret, verify_hmac
+from streams.model.reasons import Reason
+from streams.model.revocation import RevocationKind
+from streams.model.revocation_set import Call, session_target
+from streams.model.types import ProofAlg
+from streams.processors.case import Case, Judgement, deny
+from streams.processors.control import CALLABLE_STATES, ControlState
+from streams.processors.settings import GateSettings
+from streams.processors.state import SessionStatus
+
+_DETAIL_CHARS_MAX = 200
+
+_NOT_LIVE: dict[SessionStatus, Reason] = {
+    SessionStatus.UNKNOWN: Reason.SESSION_UNKNOWN,
+    SessionStatus.ENDED: Reason.SESSION_ENDED,
+    SessionStatus.REVOKED: Reason.SESSION_REVOKED,
+}
+
+
+def check_all(case: Case, control: ControlState, settings: GateSettings) -> Judgement | None:
+    """All of them, in the order of DECISIONS.md."""
+    return (
+        check_time(case, settings)
+        or check_session(case, control)
+        or check_control(case, control)
+        or check_parties(case)
+        or check_args(case, settings)
+        or check_proof(case, settings)
+        or check_tool(case, control)
+    )
+
+
+def check_time(case: Case, settings: GateSettings) -> Judgement | None:
+    """The time that the intent claims, and the agent's own deadline, against broker time."""
+    made_ms = case.intent.header.time
+    if made_ms > case.received_ms + settings.skew_ms:
+        return deny(Reason.INTENT_FROM_FUTURE, f"{made_ms - case.received_ms} ms ahead")
+    if made_ms < case.received_ms - settings.intent_age_max_ms:
+        return deny(Reason.INTENT_STALE, f"{case.received_ms - made_ms} ms old")
+    deadline = case.intent.deadline
+    if deadline is not None and deadline <= case.now_ms:
+        return deny(Reason.DEADLINE_PASSED)
+    return None
+
+
+def check_session(case: Case, control: ControlState) -> Judgement | None:
+    """Whether the session lives."""
+    session = case.session
+    if session.status is SessionStatus.FROZEN:
+        if not _released(case, control):
+            return deny(Reason.SESSION_FROZEN)
+    elif session.status is not SessionStatus.LIVE:
+        return deny(_NOT_LIVE[session.status])
+    if session.expires_ms <= case.now_ms:
+        return deny(Reason.SESSION_EXPIRED)
+    return None
+
+
+def _released(case: Case, control: ControlState) -> bool:
+    """Whether a person has released the session since it was frozen."""
+    target = session_target(case.intent.header.tenant_uid, case.intent.session_id)
+    released_ms = control.revocations.released_at(RevocationKind.SESSION, target)
+    return released_ms is not None and released_ms >= case.session.frozen_ms
+
+
+def check_control(case: Case, control: ControlState) -> Judgement | None:
+    """Whether control state is current, and nothing of the call has been taken back."""
+    if control.stale:
+        return deny(Reason.CONTROL_STATE_STALE)
+    intent = case.intent
+    reason = control.revocations.reason_against(call_of(intent, case.session.delegation_uids), case.now_ms)
+    return None if reason is None else deny(reason)
+
+
+def call_of(intent: Intent, delegation_uids: tuple[str, ...]) -> Call:
+    """What a revocation could name of the intent."""
+    return Call(
+        tenant_uid=intent.header.tenant_uid,
+        session_id=intent.session_id,
+        sub=intent.sub,
+        act=intent.act,
+        delegation_uids=delegation_uids,
+        tool=intent.tool,
+        model=intent.model,
+    )
+
+
+def check_parties(case: Case) -> Judgement | None:
+    """Subject, actor and grant must be the session's."""
+    intent, session = case.intent, case.session
+    if intent.sub != session.sub:
+        return deny(Reason.SUBJECT_MISMATCH)
+    if (intent.act.iss, intent.act.sub) != (session.act_iss, session.act_sub):
+        return deny(Reason.ACTOR_MISMATCH)
+    if intent.delegation_uid is not None and intent.delegation_uid not in session.delegation_uids:
+        return deny(Reason.DELEGATION_UNKNOWN)
+    return None
+
+
+def check_args(case: Case, settings: GateSettings) -> Judgement | None:
+    """The arguments must have one reading, and the digest that is stated for it."""
+    text = case.intent.args_json
+    if len(text) > settings.args_bytes_max:
+        return deny(Reason.ARGS_TOO_LARGE, f"{len(text)} characters, at most {settings.args_bytes_max} are accepted")
+    try:
+        case.args, canonical = canonical_args(text)
+    except CanonicalError as error:
+        return deny(Reason.ARGS_NOT_CANONICALIZABLE, str(error)[:_DETAIL_CHARS_MAX])
+    if sha256(canonical) != case.intent.args_digest:
+        return deny(Reason.ARGS_DIGEST_MISMATCH)
+    case.args_json = canonical.decode()
+    return None
+
+
+def check_proof(case: Case, settings: GateSettings) -> Judgement | None:
+    """Whoever made the intent holds the session's key."""
+    intent = case.intent
+    proof = intent.proof
+    if proof is None:
+        return deny(Reason.PROOF_MISSING)
+    if proof.alg is not ProofAlg.HMAC_SHA256:
+        return deny(Reason.PROOF_UNSUPPORTED, proof.alg.value)
+    if not case.secret:
+        case.secret = session_secret(settings.root_key, intent.header.tenant_uid, intent.session_id)
+    if not verify_hmac(case.secret, proof_message(intent), proof.value):
+        return deny(Reason.PROOF_INVALID)
+    case.proven = True
+    return None
+
+
+def check_tool(case: Case, control: ControlState) -> Judgement | None:
+    """The tool is catalogued, approved, still the one that was approved, and the arguments fit its schema."""
+    wanted = case.intent.tool
+    tool = control.tools.get((wanted.server_id, wanted.name))
+    if tool is None:
+        return deny(Reason.TOOL_UNKNOWN, f"{wanted.server_id}/{wanted.name}"[:_DETAIL_CHARS_MAX])
+    entry = tool.entry
+    if entry.state not in CALLABLE_STATES:
+        return deny(Reason.TOOL_NOT_APPROVED, entry.state.value)
+    if wanted.definition_digest is None:
+        return deny(Reason.TOOL_DEFINITION_UNSTATED)
+    if wanted.definition_digest != entry.definition_digest:
+        return deny(Reason.TOOL_DEFINITION_CHANGED)
+    case.tool = tool
+    if not tool.validator.is_valid(case.args):
+        return deny(Reason.ARGS_INVALID, _first_fault(tool.validator, case.args))
+    return None
+
+
+def _first_fault(validator: object, args: object) -> str:
+    error = next(validator.iter_errors(args), None)  # type: ignore[attr-defined]
+    if error is None:
+        return ""
+    pointer = "/" + "/".join(str(step) for step in error.instance_path)
+    return f"at `{pointer}`: {error.message}"[:_DETAIL_CHARS_MAX]

@@ -1,0 +1,165 @@
+"""Control state: what is broadcast to every gate (revocations, catalogue, rules, baselines), ready for use.
+
+It changes only between two records of a partition, so that one intent is judged on one state of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import jsonschema_rs
+import msgspec
+
+from streams.model.catalogue import EntryState, ToolCatalogEntry
+from streams.model.control import Baseline, RulesetBundle
+from streams.model.errors import RecordError
+from streams.model.labels import WORST, Label
+from streams.model.reasons import DeadLetterReason
+from streams.model.revocation import Revocation, RevocationKind
+from streams.model.revocation_set import RevocationSet
+from streams.model.topics import CATALOGUE, REVOCATION, RULESET
+from streams.model.types import Record
+from streams.policy.errors import BundleError
+from streams.policy.ruleset import CompiledRuleset
+
+CALLABLE_STATES = frozenset({EntryState.APPROVED, EntryState.DEPRECATED})
+SCHEMA_BYTES_MAX = 262_144
+
+
+@dataclass(frozen=True)
+class CatalogueTool:
+    """An entry, with its arguments' schema ready to validate."""
+
+    entry: ToolCatalogEntry
+    validator: jsonschema_rs.Validator
+
+    @property
+    def output_label(self) -> Label:
+        """The label of what the tool returns; unset counts as the worst."""
+        return self.entry.output_label or WORST
+
+
+CompileBundle = Callable[[RulesetBundle], CompiledRuleset]
+
+
+@dataclass
+class ControlState:
+    """What the gate holds of the broadcast topics.
+
+    Attributes:
+        compile_bundle: how a published bundle becomes rules in force.
+        bundle_name: the bundle that this gate enforces; others are ignored.
+        stale: the shell sets it while it cannot tell that it has read everything.
+    """
+
+    compile_bundle: CompileBundle
+    bundle_name: str
+    revocations: RevocationSet = field(default_factory=RevocationSet)
+    tools: dict[tuple[str, str], CatalogueTool] = field(default_factory=dict)
+    reviewed_digests: frozenset[str] = frozenset()
+    ruleset: CompiledRuleset | None = None
+    ruleset_serial: int = -1
+    stale: bool = True
+
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> None:
+        """Take in one record of a broadcast topic (None: a tombstone).
+
+        Raises:
+            RecordError: it is not usable; what was in force stays so, but an unusable catalogue entry blocks its tool.
+        """
+        if topic == REVOCATION.name:
+            self.revocations.next_offset = next_offset
+        if key is None:
+            raise RecordError(DeadLetterReason.KEY_MISSING, f"a record of `{topic}` has no key")
+        if record is None:
+            self._forget(topic, key)
+        elif isinstance(record, Revocation):
+            self.revocations.apply(record)
+        elif isinstance(record, ToolCatalogEntry):
+            self._apply_entry(record)
+        elif isinstance(record, RulesetBundle):
+            self._apply_bundle(record)
+        elif not isinstance(record, Baseline):
+            raise RecordError(
+                DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`"
+            )
+
+    def block_unreadable(self, topic: str, key: bytes | None) -> None:
+        """An entry that could not be read: its tool is blocked, since what it said may have been a block."""
+        if topic == CATALOGUE.name and key is not None:
+            self._forget(topic, key)
+
+    def _forget(self, topic: str, key: bytes) -> None:
+        text = key.decode("utf-8", "replace")
+        if topic == REVOCATION.name:
+            kind, _, target = text.partition(":")
+            if kind in RevocationKind.__members__:
+                self.revocations.remove(RevocationKind(kind), target)
+        elif topic == CATALOGUE.name:
+            server_id, _, name = text.partition("/")
+            if self.tools.pop((server_id, name), None) is not None:
+                self._note_digests()
+        elif topic == RULESET.name and text == self.bundle_name:
+            self.ruleset = None
+
+    def _apply_entry(self, entry: ToolCatalogEntry) -> None:
+        key = (entry.server_id, entry.name)
+        try:
+            tool = CatalogueTool(entry, _validator(entry.input_schema_json))
+        except ValueError as error:
+            self.tools.pop(key, None)
+            self._note_digests()
+            text = f"input schema of `{entry.server_id}/{entry.name}` is not usable, the tool is blocked: {error}"
+            raise RecordError(DeadLetterReason.CATALOGUE_INVALID, text) from None
+        self.tools[key] = tool
+        self._note_digests()
+
+    def _note_digests(self) -> None:
+        self.reviewed_digests = frozenset(
+            tool.entry.definition_digest.hex() for tool in self.tools.values() if tool.entry.state in CALLABLE_STATES
+        )
+
+    def _apply_bundle(self, bundle: RulesetBundle) -> None:
+        if bundle.name != self.bundle_name:
+            return
+        if bundle.serial <= self.ruleset_serial:
+            text = f"bundle `{bundle.name}` has serial {bundle.serial}, but {self.ruleset_serial} is in force"
+            raise RecordError(DeadLetterReason.BUNDLE_ROLLED_BACK, text)
+        if not bundle.files:
+            self.ruleset = None
+            self.ruleset_serial = bundle.serial
+            return
+        try:
+            compiled = self.compile_bundle(bundle)
+        except BundleError as error:
+            text = f"bundle `{bundle.name}` serial {bundle.serial} is refused: {error}"
+            raise RecordError(DeadLetterReason.BUNDLE_INVALID, text) from None
+        if compiled.digest != bundle.digest:
+            text = (
+                f"bundle `{bundle.name}` serial {bundle.serial} is refused: its files do not have the digest it states"
+            )
+            raise RecordError(DeadLetterReason.BUNDLE_INVALID, text)
+        self.ruleset = compiled
+        self.ruleset_serial = bundle.serial
+
+
+def _validator(schema_json: str) -> jsonschema_rs.Validator:
+    """A validator that never leaves the process and takes linear time, whatever the schema says.
+
+    Raises:
+        ValueError: the schema is no JSON Schema object, too large, or refers to other documents.
+    """
+    if len(schema_json) > SCHEMA_BYTES_MAX:
+        raise ValueError(f"{len(schema_json)} bytes are more than {SCHEMA_BYTES_MAX}")
+    schema = msgspec.json.decode(schema_json.encode())
+    if not isinstance(schema, dict):
+        raise ValueError("a tool's input schema must be an object")
+    return jsonschema_rs.validator_for(
+        schema, retriever=_refuse_to_fetch, pattern_options=jsonschema_rs.RegexOptions(size_limit=1_000_000)
+    )
+
+
+def _refuse_to_fetch(uri: str) -> NoReturn:
+    raise ValueError(f"the schema refers to `{uri}`; put what it needs into `$defs`")

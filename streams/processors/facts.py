@@ -1,0 +1,159 @@
+"""The facts that rules see, made from state and never from what an agent says of itself.
+
+Built lazily: only the top-level names that the rules of the tool use (`needs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from streams.model.labels import Integrity
+from streams.processors.case import Case
+from streams.processors.control import ControlState
+from streams.processors.state import SessionRow
+
+_RISK_LEVELS = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
+_RISK_UNKNOWN = 4
+_MS_PER_DAY = 86_400_000
+_MS_PER_HOUR = 3_600_000
+_MS_PER_MINUTE = 60_000
+_THURSDAY = 3  # 1970-01-01, counted from Monday 0
+
+
+class Standing:
+    """What an earlier step of the same intent adds: approvals given, time waited."""
+
+    __slots__ = ("granted", "granted_by", "waited_ms")
+
+    def __init__(self, *, granted: bool = False, granted_by: dict[str, int] | None = None, waited_ms: int = 0) -> None:
+        self.granted = granted
+        self.granted_by = granted_by or {}
+        self.waited_ms = waited_ms
+
+
+FIRST_TIME = Standing()
+
+
+def build_facts(case: Case, control: ControlState, standing: Standing, needs: frozenset[str]) -> dict[str, Any]:
+    """The facts named in `needs`."""
+    facts: dict[str, Any] = {}
+    for name in needs:
+        maker = _MAKERS.get(name)
+        if maker is not None:
+            facts[name] = maker(case, control, standing)
+    return facts
+
+
+def _intent(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+    intent = case.intent
+    return {
+        "id": intent.intent_id,
+        "turn": intent.turn,
+        "age_ms": case.now_ms - case.received_ms,
+        "claimed_sources": list(intent.claimed_sources),
+    }
+
+
+def _agent(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+    act = case.intent.act
+    agent = {"id": act.sub}
+    if act.instance_uid is not None:
+        agent["instance"] = act.instance_uid
+    return agent
+
+
+def _model(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+    model = case.intent.model
+    if model is None:
+        return {}
+    facts = {"provider": model.ai_provider, "name": model.name}
+    if model.version is not None:
+        facts["version"] = model.version
+    return facts
+
+
+def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+    row = case.session
+    label = row.effective_label()
+    return {
+        "id": case.intent.session_id,
+        "age_ms": case.now_ms - row.established_ms,
+        "attended": False,
+        "intents": row.intents_count,
+        "allowed": row.allowed_count,
+        "denied": row.denied_count,
+        "spent": row.spent_minor,
+        "calls": dict(row.calls),
+        "tainted": label.integrity is not Integrity.TRUSTED,
+        "confidentiality": label.confidentiality.value.lower(),
+        "risk": _risk(row),
+    }
+
+
+def _risk(row: SessionRow) -> int:
+    """A level that is not known counts as the highest."""
+    return 0 if row.risk_level is None else _RISK_LEVELS.get(row.risk_level, _RISK_UNKNOWN)
+
+
+def _tool(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+    if case.tool is None:
+        return {}
+    entry = case.tool.entry
+    return {
+        "id": f"{entry.server_id}.{entry.name}",
+        "server_id": entry.server_id,
+        "name": entry.name,
+        "version": str(entry.catalog_version),
+        "read_only": entry.read_only,
+        "destructive": entry.destructive,
+        "idempotent": entry.idempotent,
+        "open_world": entry.open_world,
+        "reversible": entry.reversible,
+        "irreversible": not entry.reversible,
+        "external": entry.open_world,
+        "definition_digest": entry.definition_digest.hex(),
+        "sink_args": list(entry.sink_args),
+    }
+
+
+def _provenance(case: Case, _control: ControlState, _standing: Standing) -> list[dict[str, Any]]:
+    row = case.session
+    read = [(source.event_id, source.label) for source in row.sources]
+    read += [(pending.intent_id, pending.label) for pending in row.pending_reads]
+    return [
+        {"source": event_id, "trust": "trusted" if label.integrity is Integrity.TRUSTED else "untrusted"}
+        for event_id, label in read
+    ]
+
+
+def _now(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+    now_ms = case.now_ms
+    return {
+        "ms": now_ms,
+        "hour": now_ms % _MS_PER_DAY // _MS_PER_HOUR,
+        "minute": now_ms % _MS_PER_HOUR // _MS_PER_MINUTE,
+        "weekday": (now_ms // _MS_PER_DAY + _THURSDAY) % 7 + 1,
+    }
+
+
+_Maker = Callable[[Case, ControlState, Standing], Any]
+
+_MAKERS: dict[str, _Maker] = {
+    "intent": _intent,
+    "args": lambda case, _control, _standing: case.args,
+    "agent": _agent,
+    "model": _model,
+    "user": lambda case, _control, _standing: {"id": case.intent.sub, "scopes": list(case.session.scopes)},
+    "tenant": lambda case, _control, _standing: case.intent.header.tenant_uid,
+    "session": _session,
+    "tool": _tool,
+    "catalog": lambda _case, control, _standing: {"reviewed_digests": sorted(control.reviewed_digests)},
+    "provenance": _provenance,
+    "signals": lambda _case, _control, _standing: [],
+    "approval": lambda _case, _control, standing: {"granted": standing.granted, "granted_by": standing.granted_by},
+    "deferral": lambda _case, _control, standing: {"waited_ms": standing.waited_ms},
+    "now": _now,
+}
+"""By top-level name of `streams.policy.schema.FACTS`. A name without a maker stays absent, so that a rule that reads it
+is in error, which fails closed."""

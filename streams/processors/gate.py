@@ -1,0 +1,162 @@
+"""The gate: an intent in, exactly one final verdict out.
+
+Pure: the state view, control state and broker time come in, outputs and state changes go out. The same class runs
+on Kafka, on the embedded log, in the simulator and over history files.
+"""
+
+from __future__ import annotations
+
+from streams.model.approval import ApprovalDecision
+from streams.model.delegation import Delegation
+from streams.model.errors import RecordError
+from streams.model.intent import Intent
+from streams.model.keys import session_key
+from streams.model.proof import derived_uuid
+from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.session import SessionEvent
+from streams.model.topics import VERDICT
+from streams.model.types import Header, Record
+from streams.processors import held, housekeeping
+from streams.processors.case import Case, deny
+from streams.processors.control import ControlState
+from streams.processors.effects import Encoder, Output, StateView
+from streams.processors.judge import Judge
+from streams.processors.sessions import after_event, after_grant
+from streams.processors.settings import GateSettings
+from streams.processors.state import (
+    JudgedRow,
+    SessionStatus,
+    TimerKind,
+    decode_judged,
+    encode_row,
+    held_row_key,
+    judged_row_key,
+    parse_timer,
+    read_session,
+    session_row_key,
+)
+from streams.processors.verdicts import SOURCE
+
+SESSION_KEY_BYTES_MAX = 512
+
+
+class Gate:
+    """Decides intents of any number of partitions; all memory of them is in the state views it is given."""
+
+    def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
+        self._settings = settings
+        self._encoder = encoder
+        self._control = control
+        self._judge = Judge(settings, encoder, control)
+
+    def process(
+        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        """Take in one input record.
+
+        Args:
+            key: the record's key as it came.
+            record: an intent, session event, grant or approval decision.
+            state: the partition's state.
+            received_ms: the broker's append time of the record.
+            now_ms: stream time, at least `received_ms` of every earlier record of the partition.
+
+        Returns:
+            What is to be emitted, in order.
+
+        Raises:
+            RecordError: the record belongs on the dead-letter topic; the state is as it was.
+        """
+        own_key = _checked_key(key, record)
+        if isinstance(record, Intent):
+            return self._on_intent(own_key, record, state, received_ms, now_ms)
+        if isinstance(record, SessionEvent):
+            return self._on_session_event(own_key, record, state, received_ms, now_ms)
+        if isinstance(record, Delegation):
+            return self._on_grant(own_key, record, state)
+        if isinstance(record, ApprovalDecision):
+            return held.on_decision(self._judge, own_key, record, state, now_ms)
+        raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` is no input of the gate")
+
+    def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
+        """A timer that was set in `state` has come due."""
+        kind, own_key, intent_id = parse_timer(payload)
+        if kind is TimerKind.HOUSEKEEPING:
+            housekeeping.keep_house(own_key, intent_id, state, self._settings, now_ms)
+            return []
+        return held.on_due(self._judge, own_key, intent_id, state, now_ms)
+
+    def _on_intent(
+        self, own_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        judged = state.get(judged_row_key(own_key, intent.intent_id))
+        if judged is not None:
+            return [_again(own_key, intent, decode_judged(judged))]
+        if received_ms - intent.header.time > self._settings.dedup_retention_ms:
+            text = f"intent `{intent.intent_id}` claims to be {received_ms - intent.header.time} ms old"
+            raise RecordError(DeadLetterReason.INTENT_TOO_OLD, text)
+        session = read_session(state, own_key)
+        case = Case(intent, own_key, now_ms, received_ms, session)
+        if session.status is not SessionStatus.UNKNOWN:
+            return self._judge.decide(case, state)
+        if state.get(held_row_key(own_key, intent.intent_id)) is not None:
+            return []
+        if session.waiting_count >= self._settings.held_per_session_max:
+            return self._judge.conclude(case, deny(Reason.TOO_MANY_HELD), state)
+        held.park(case, state, self._settings)
+        return []
+
+    def _on_session_event(
+        self, own_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        if event.header.time > received_ms + self._settings.skew_ms:
+            ahead_ms = event.header.time - received_ms
+            text = f"event `{event.header.id}` of session `{event.session_id}` is {ahead_ms} ms ahead"
+            raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
+        before = read_session(state, own_key)
+        after = after_event(before, event, self._control, now_ms)
+        if before.status is SessionStatus.UNKNOWN:
+            after = housekeeping.arm(own_key, after, state, self._settings, now_ms)
+        state.put(session_row_key(own_key), encode_row(after))
+        if before.status is SessionStatus.UNKNOWN and after.status is not SessionStatus.UNKNOWN:
+            return held.release_parked(self._judge, own_key, state, now_ms)
+        return []
+
+    def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView) -> list[Output]:
+        state.put(session_row_key(own_key), encode_row(after_grant(read_session(state, own_key), grant)))
+        return []
+
+
+def _checked_key(key: bytes | None, record: Record) -> bytes:
+    """The session key of the record, which must be the key it came under.
+
+    Raises:
+        RecordError: it is not, or there is none.
+    """
+    if key is None:
+        raise RecordError(DeadLetterReason.KEY_MISSING, "the record has no key")
+    header: Header = record.header  # type: ignore[attr-defined]
+    session_id: str | None = record.session_id  # type: ignore[attr-defined]
+    if session_id is None or not header.tenant_uid:
+        raise RecordError(DeadLetterReason.RECORD_INVALID, "the record names no session or no tenant")
+    if "|" in header.tenant_uid or "\x00" in header.tenant_uid or "\x00" in session_id:
+        raise RecordError(DeadLetterReason.RECORD_INVALID, "a tenant with `|` or NUL, or a session id with NUL")
+    if len(key) > SESSION_KEY_BYTES_MAX:
+        text = f"the session key has {len(key)} bytes, at most {SESSION_KEY_BYTES_MAX} are accepted"
+        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+    if key != session_key(header.tenant_uid, session_id):
+        text = f"key `{key[:80].decode('utf-8', 'replace')}` is not that of session `{session_id[:80]}`"
+        raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
+    return key
+
+
+def _again(own_key: bytes, intent: Intent, judged: JudgedRow) -> Output:
+    """The verdict that was given before, byte for byte; only its envelope is new."""
+    header = Header(
+        id=derived_uuid("verdict again", intent.header.tenant_uid, intent.intent_id),
+        source=SOURCE,
+        time=judged.judged_ms,
+        tenant_uid=intent.header.tenant_uid,
+        traceparent=intent.header.traceparent,
+    )
+    return Output(VERDICT, own_key, judged.verdict, header)

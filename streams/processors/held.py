@@ -1,0 +1,140 @@
+"""Intents that wait: for their session to appear, for a person, or for a cancel window to pass."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.model.approval import ApprovalDecision, ApprovalStatus
+from streams.model.errors import RecordError
+from streams.model.intent import Intent
+from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.types import SubProfile
+from streams.processors import housekeeping
+from streams.processors.case import Case, deny
+from streams.processors.effects import Output, StateView
+from streams.processors.facts import Standing
+from streams.processors.judge import Judge, hold, let_go
+from streams.processors.settings import GateSettings
+from streams.processors.state import (
+    HeldKind,
+    HeldRow,
+    decode_held,
+    decode_intent,
+    encode_intent,
+    encode_row,
+    held_row_key,
+    read_session,
+    rows_of_session,
+    session_row_key,
+)
+from streams.processors.verdicts import approval_task_id
+
+replace = msgspec.structs.replace
+
+
+def park(case: Case, state: StateView, settings: GateSettings) -> None:
+    """Keep an intent whose session is not known yet: the two travel on different topics."""
+    intent, session = case.intent, case.session
+    held = HeldRow(
+        kind=HeldKind.SESSION,
+        intent=encode_intent(intent),
+        received_ms=case.received_ms,
+        due_ms=case.now_ms + settings.join_grace_ms,
+        order=session.held_serial,
+    )
+    row = hold(case.session_key, intent.intent_id, held, session, state)
+    row = housekeeping.arm(case.session_key, row, state, settings, case.now_ms)
+    state.put(session_row_key(case.session_key), encode_row(row))
+
+
+def release_parked(judge: Judge, own_key: bytes, state: StateView, now_ms: int) -> list[Output]:
+    """The session has appeared: judge what waited for it, in log order."""
+    start, end = rows_of_session(b"h", own_key)
+    parked = [
+        held for held in (decode_held(value) for _, value in state.scan(start, end)) if held.kind is HeldKind.SESSION
+    ]
+    outputs: list[Output] = []
+    for held in sorted(parked, key=lambda held: held.order):
+        case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
+        outputs.extend(judge.decide(case, state))
+    return outputs
+
+
+def on_due(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:
+    """A held intent's time is up."""
+    found = state.get(held_row_key(own_key, intent_id))
+    if found is None:
+        return []
+    held = decode_held(found)
+    case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
+    if held.kind is HeldKind.APPROVAL:
+        return judge.conclude(case, deny(Reason.APPROVAL_EXPIRED), state)
+    if held.kind is HeldKind.CANCEL_WINDOW:
+        return judge.decide(case, state, Standing(granted=held.granted, waited_ms=now_ms - held.received_ms))
+    return judge.decide(case, state)
+
+
+def on_decision(
+    judge: Judge, own_key: bytes, decision: ApprovalDecision, state: StateView, now_ms: int
+) -> list[Output]:
+    """A person has decided about a held intent.
+
+    Raises:
+        RecordError: nothing waits for it, or the decision does not count.
+    """
+    found = state.get(held_row_key(own_key, decision.intent_id))
+    held = None if found is None else decode_held(found)
+    if held is None or held.kind is HeldKind.SESSION:
+        text = f"no decision is awaited about intent `{decision.intent_id}`"
+        raise RecordError(DeadLetterReason.APPROVAL_NOT_AWAITED, text)
+    intent = decode_intent(held.intent)
+    _check_decision(decision, held, intent)
+    if decision.status in (ApprovalStatus.DENIED, ApprovalStatus.CANCELLED):
+        case = _resume(own_key, intent, held, state, now_ms)
+        reason = Reason.APPROVAL_DENIED if held.kind is HeldKind.APPROVAL else Reason.DEFERRAL_CANCELLED
+        record = judge.writer.decision_record(case, decision, counted=True)
+        return [record, *judge.conclude(case, deny(reason), state)]
+    approvals = tuple(sorted({*held.approvals, decision.approver.sub}))
+    if len(approvals) < held.quorum:
+        state.put(held_row_key(own_key, intent.intent_id), encode_row(replace(held, approvals=approvals)))
+        case = Case(intent, own_key, now_ms, held.received_ms, read_session(state, own_key))
+        return [judge.writer.decision_record(case, decision, counted=False)]
+    case = _resume(own_key, intent, held, state, now_ms)
+    record = judge.writer.decision_record(case, decision, counted=True)
+    granted_by = {group: len(approvals) for group in held.groups}
+    return [record, *judge.decide(case, state, Standing(granted=True, granted_by=granted_by))]
+
+
+def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent) -> None:
+    """Bound to the exact call, by a person who may, and who is neither the agent nor its subject."""
+    approver = decision.approver
+    if decision.task_id != approval_task_id(intent.header.tenant_uid, intent.intent_id):
+        fault = f"task `{decision.task_id}` is not that of the intent"
+    elif decision.args_digest != intent.args_digest:
+        fault = "it was made about other arguments"
+    elif approver.sub_profile is not SubProfile.USER:
+        fault = f"`{approver.sub}` is not a person"
+    elif approver.sub in (intent.sub, intent.act.sub):
+        fault = f"`{approver.sub}` may not decide about their own call"
+    elif held.groups and not set(held.groups) & set(decision.approver_groups):
+        fault = f"`{approver.sub}` is in none of the groups that may decide: {', '.join(held.groups)}"
+    elif not _meaningful(decision.status, held.kind):
+        fault = f"`{decision.status.value}` decides nothing here"
+    else:
+        return
+    text = f"decision about intent `{intent.intent_id}` does not count: {fault}"
+    raise RecordError(DeadLetterReason.APPROVAL_NOT_VALID, text)
+
+
+def _meaningful(status: ApprovalStatus, kind: HeldKind) -> bool:
+    """A cancel window can only be cancelled; a request for approval can be decided either way."""
+    if status is ApprovalStatus.APPROVED:
+        return kind is HeldKind.APPROVAL
+    return status in (ApprovalStatus.DENIED, ApprovalStatus.CANCELLED)
+
+
+def _resume(own_key: bytes, intent: Intent, held: HeldRow, state: StateView, now_ms: int) -> Case:
+    """The held intent as a case again, no longer held."""
+    row = let_go(own_key, intent.intent_id, held, read_session(state, own_key), state)
+    state.put(session_row_key(own_key), encode_row(row))
+    return Case(intent, own_key, now_ms, held.received_ms, row)

@@ -1,0 +1,73 @@
+"""Forgetting: verdicts that need not be remembered any longer, and sessions that are over.
+
+Every session row has one timer. When it comes due, old verdicts go; when the session is over and no verdict is
+left, the row goes; otherwise the timer is set again. The work of one call is bounded.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import msgspec
+
+from streams.processors.effects import StateView
+from streams.processors.settings import GateSettings
+from streams.processors.state import (
+    SessionRow,
+    SessionStatus,
+    TimerKind,
+    decode_judged,
+    encode_row,
+    read_session,
+    rows_of_session,
+    session_row_key,
+    timer_payload,
+)
+
+ROWS_PER_VISIT_MAX = 2_000
+_VISITS_PER_RETENTION = 4
+_OVER = frozenset({SessionStatus.UNKNOWN, SessionStatus.ENDED, SessionStatus.REVOKED})
+replace = msgspec.structs.replace
+
+
+def arm(own_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
+    """Set the row's timer if it has none."""
+    if row.housekeeping_ms:
+        return row
+    due_ms = now_ms + settings.dedup_retention_ms // _VISITS_PER_RETENTION
+    state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key))
+    return replace(row, housekeeping_ms=due_ms)
+
+
+def keep_house(own_key: bytes, cursor: str, state: StateView, settings: GateSettings, now_ms: int) -> None:
+    """The session's timer has come due; `cursor` is the intent id after which an unfinished visit goes on."""
+    start, end = rows_of_session(b"v", own_key)
+    if cursor:
+        start += cursor.encode() + b"\x00"
+    rows = list(islice(state.scan(start, end), ROWS_PER_VISIT_MAX))
+    horizon_ms = now_ms - settings.dedup_retention_ms
+    kept = 0
+    for key, value in rows:
+        if decode_judged(value).judged_ms <= horizon_ms:
+            state.delete(key)
+        else:
+            kept += 1
+    row = replace(read_session(state, own_key), housekeeping_ms=0)
+    if len(rows) == ROWS_PER_VISIT_MAX:
+        last_intent_id = rows[-1][0].rpartition(b"\x00")[2].decode()
+        due_ms = now_ms + 1
+        state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key, last_intent_id))
+        state.put(session_row_key(own_key), encode_row(replace(row, housekeeping_ms=due_ms)))
+    elif _is_over(row, horizon_ms) and not kept and not cursor:
+        state.delete(session_row_key(own_key))
+    else:
+        state.put(session_row_key(own_key), encode_row(arm(own_key, row, state, settings, now_ms)))
+
+
+def _is_over(row: SessionRow, horizon_ms: int) -> bool:
+    """Whether nothing more can come of the session: its id must not live again while its events may be redelivered."""
+    if row.waiting_count:
+        return False
+    if row.status in _OVER:
+        return row.established_ms <= horizon_ms
+    return 0 < row.expires_ms <= horizon_ms

@@ -1,0 +1,180 @@
+"""The gate's rows: what is remembered of sessions, verdicts and held intents, and under which keys.
+
+Rows are msgpack arrays (field order is the format; append only, with defaults). One ordered keyspace per partition:
+
+    s <session key>                        SessionRow
+    v <session key> NUL <intent id>        JudgedRow
+    h <session key> NUL <intent id>        HeldRow
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from streams.model.intent import Intent
+from streams.model.labels import CLEAN, Label, join_all
+from streams.processors.effects import StateView
+
+SOURCES_MAX = 32
+PENDING_READS_MAX = 32
+CALLED_TOOLS_MAX = 64
+
+
+class SessionStatus(IntEnum):
+    """Where a session stands. A row may precede its session: grants can arrive first."""
+
+    UNKNOWN = 0
+    LIVE = 1
+    FROZEN = 2
+    ENDED = 3
+    REVOKED = 4
+
+
+class Source(msgspec.Struct, frozen=True, array_like=True):
+    """Something that the session has read: the event, and how far its content can be trusted."""
+
+    event_id: str
+    label: Label
+
+
+class PendingRead(msgspec.Struct, frozen=True, array_like=True):
+    """An allowed call whose result has not been reported: it counts as read from the moment it was allowed."""
+
+    intent_id: str
+    label: Label
+
+
+class SessionRow(msgspec.Struct, frozen=True, array_like=True):
+    """All that is remembered of a session. Instants are broker time, ms."""
+
+    status: SessionStatus = SessionStatus.UNKNOWN
+    established_ms: int = 0
+    expires_ms: int = 0
+    sub: str = ""
+    act_iss: str = ""
+    act_sub: str = ""
+    scopes: tuple[str, ...] = ()
+    purpose: str | None = None
+    delegation_uids: tuple[str, ...] = ()
+    label: Label = CLEAN
+    sources: tuple[Source, ...] = ()
+    pending_reads: tuple[PendingRead, ...] = ()
+    sequence: int = 0
+    intents_count: int = 0
+    allowed_count: int = 0
+    denied_count: int = 0
+    spent_minor: int = 0
+    calls: dict[str, int] = {}
+    risk_level: str | None = None
+    frozen_ms: int = 0
+    housekeeping_ms: int = 0
+    waiting_count: int = 0
+    held_serial: int = 0
+
+    def effective_label(self) -> Label:
+        """The join of what was read and of what may have been read already."""
+        if not self.pending_reads:
+            return self.label
+        return join_all((self.label, *(read.label for read in self.pending_reads)))
+
+
+class JudgedRow(msgspec.Struct, frozen=True, array_like=True):
+    """The verdict given: a redelivered intent gets the same bytes again."""
+
+    judged_ms: int
+    final: bool
+    verdict: bytes
+
+
+class HeldKind(IntEnum):
+    """What a held intent waits for."""
+
+    SESSION = 1
+    APPROVAL = 2
+    CANCEL_WINDOW = 3
+
+
+class HeldRow(msgspec.Struct, frozen=True, array_like=True):
+    """An intent that waits. `approvals` names who has approved so far; `granted`, that enough have."""
+
+    kind: HeldKind
+    intent: bytes
+    received_ms: int
+    due_ms: int
+    order: int
+    groups: tuple[str, ...] = ()
+    quorum: int = 1
+    approvals: tuple[str, ...] = ()
+    granted: bool = False
+
+
+class TimerKind(IntEnum):
+    """Which of its timers has come due."""
+
+    HELD = 1
+    HOUSEKEEPING = 2
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_session = msgspec.msgpack.Decoder(SessionRow).decode
+_decode_judged = msgspec.msgpack.Decoder(JudgedRow).decode
+_decode_held = msgspec.msgpack.Decoder(HeldRow).decode
+_decode_intent = msgspec.msgpack.Decoder(Intent).decode
+
+encode_row = _encode
+decode_session = _decode_session
+decode_judged = _decode_judged
+decode_held = _decode_held
+
+
+def encode_intent(intent: Intent) -> bytes:
+    """An intent as it is kept in a `HeldRow`."""
+    return _encode(intent)
+
+
+def decode_intent(row: bytes) -> Intent:
+    """The reverse of `encode_intent`."""
+    return _decode_intent(row)
+
+
+def session_row_key(session_key: bytes) -> bytes:
+    """Key of the session's row."""
+    return b"s" + session_key
+
+
+def judged_row_key(session_key: bytes, intent_id: str) -> bytes:
+    """Key of the verdict given to an intent."""
+    return b"v" + session_key + b"\x00" + intent_id.encode()
+
+
+def held_row_key(session_key: bytes, intent_id: str) -> bytes:
+    """Key of a held intent."""
+    return b"h" + session_key + b"\x00" + intent_id.encode()
+
+
+def rows_of_session(prefix: bytes, session_key: bytes) -> tuple[bytes, bytes]:
+    """The key range of a session's `v` or `h` rows."""
+    start = prefix + session_key + b"\x00"
+    return start, prefix + session_key + b"\x01"
+
+
+def timer_payload(kind: TimerKind, session_key: bytes, intent_id: str = "") -> bytes:
+    """What a timer brings back."""
+    return bytes((kind,)) + session_key + b"\x00" + intent_id.encode()
+
+
+def parse_timer(payload: bytes) -> tuple[TimerKind, bytes, str]:
+    """Kind, session key and intent id of a timer. A session key holds no NUL (the gate refuses one that does)."""
+    session_key, _, intent_id = payload[1:].rpartition(b"\x00")
+    return TimerKind(payload[0]), session_key, intent_id.decode()
+
+
+def read_session(state: StateView, session_key: bytes) -> SessionRow:
+    """The session's row, or that of a session that nothing is known of."""
+    row = state.get(session_row_key(session_key))
+    return _NOTHING_KNOWN if row is None else decode_session(row)
+
+
+_NOTHING_KNOWN = SessionRow()

@@ -1,0 +1,308 @@
+"""Judgements made into records: the verdict, its audit record, an alert, a request for approval."""
+
+from __future__ import annotations
+
+import json
+
+from streams.model.alert import Alert, Attack
+from streams.model.approval import ApprovalDecision, ApprovalRequest
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.canonical import sha256
+from streams.model.keys import session_key
+from streams.model.labels import Integrity
+from streams.model.proof import derived_uuid, make_hmac, session_secret
+from streams.model.reasons import Reason
+from streams.model.topics import ALERT, APPROVAL_REQUEST, AUDIT, VERDICT
+from streams.model.types import Header, ToolRef
+from streams.model.verdict import (
+    FINAL_OUTCOMES,
+    Influence,
+    Obligation,
+    Origin,
+    Outcome,
+    RuleEffect,
+    RuleFault,
+    RuleHit,
+    RuleMode,
+    Verdict,
+    VerdictMode,
+)
+from streams.processors.case import Case, Judgement
+from streams.processors.control import ControlState
+from streams.processors.effects import Encoder, Output
+from streams.processors.settings import GateSettings
+
+SOURCE = "stoplog/gate"
+_ARGS_ECHO_CHARS_MAX = 262_144
+_SEVERITY_HIGH = 4
+_SEVERITY_MEDIUM = 3
+_CONFIDENCE_HIGH = 3
+_STATUS_NEW = 1
+_ACTION_DENIED = 2
+_DISPOSITION_BLOCKED = 2
+
+# OCSF and ATLAS terms for the denials that a SOC wants to see at once.
+_ALARMING: dict[Reason, tuple[str, tuple[str, ...], tuple[Attack, ...]]] = {
+    Reason.PROOF_INVALID: ("intent forged or altered", ("ASI03", "ASI07"), ()),
+    Reason.ACTOR_MISMATCH: ("intent in somebody else's session", ("ASI03",), ()),
+    Reason.SUBJECT_MISMATCH: ("intent for somebody else's subject", ("ASI03",), ()),
+    Reason.TOOL_DEFINITION_CHANGED: (
+        "tool definition changed after its approval",
+        ("ASI04",),
+        (Attack(technique_uid="AML.T0109", technique_name="Rug Pull"),),
+    ),
+    Reason.QUARANTINED_BY_RULE: ("session quarantined", (), ()),
+    Reason.RULE_DENIED: ("tool call denied by a rule", (), ()),
+}
+
+
+class VerdictWriter:
+    """Turns judgements into wire records. `encoder` is the only way to bytes."""
+
+    def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
+        self._settings = settings
+        self._encoder = encoder
+
+    def write(self, case: Case, judgement: Judgement, control: ControlState) -> tuple[Verdict, list[Output]]:
+        """The verdict, and the outputs: the verdict first, then its audit record, then an alert where one is due."""
+        verdict = self._verdict(case, judgement, control)
+        value = self._encoder.encode(VERDICT.name, verdict)
+        audit = self._audit(case, judgement, verdict, value)
+        outputs = [
+            Output(VERDICT, case.session_key, value, verdict.header),
+            Output(AUDIT, case.session_key, self._encoder.encode(AUDIT.name, audit), audit.header),
+        ]
+        if judgement.reason in _ALARMING:
+            outputs.append(self._alert(case, judgement, verdict, audit))
+        return verdict, outputs
+
+    def approval_request(self, case: Case, verdict: Verdict, judgement: Judgement, due_ms: int) -> Output:
+        """What a person is asked, with what they need to see for it."""
+        policy = judgement.policy
+        approval = None if policy is None else policy.approval
+        request = ApprovalRequest(
+            header=_header(case, derived_uuid("approval request", verdict.verdict_id)),
+            task_id=approval_task_id(case.intent.header.tenant_uid, verdict.intent_id),
+            verdict_id=verdict.verdict_id,
+            intent_id=verdict.intent_id,
+            session_id=verdict.session_id,
+            sub=verdict.sub,
+            act=verdict.act,
+            tool=verdict.tool,
+            args_json=verdict.args_json,
+            args_digest=verdict.args_digest,
+            reason_text=judgement.text,
+            provenance=tuple(f"{i.event_id}: {i.origin.value.lower()}" for i in verdict.influences),
+            reversible=case.tool is not None and case.tool.entry.reversible,
+            history=tuple(f"{tool}: {count} allowed" for tool, count in sorted(case.session.calls.items())),
+            matched_rules=tuple(f"{hit.rule_id}: {hit.reason}" for hit in verdict.rules),
+            eligible_approvers=() if approval is None else (approval.group,),
+            quorum=1 if approval is None else approval.quorum,
+            expires_at=due_ms,
+        )
+        value = self._encoder.encode(APPROVAL_REQUEST.name, request)
+        return Output(APPROVAL_REQUEST, case.session_key, value, request.header)
+
+    def decision_record(self, case: Case, decision: ApprovalDecision, counted: bool) -> Output:
+        """The audit record of a person's part in a decision."""
+        intent = case.intent
+        audit = AuditEvent(
+            header=_header(case, derived_uuid("approval audit", decision.header.id)),
+            event_type=AuditEventType.APPROVAL,
+            phase=AuditPhase.PRE_EXECUTION,
+            session_id=intent.session_id,
+            intent_id=intent.intent_id,
+            parent_event_id=decision.header.id,
+            sub=intent.sub,
+            act=decision.approver,
+            tool=intent.tool,
+            reason=decision.status.value.lower(),
+            reason_text=f"{decision.approver.sub} decided{'' if counted else '; more approvals are needed'}",
+            retention_class=RetentionClass.STANDARD,
+        )
+        return Output(AUDIT, case.session_key, self._encoder.encode(AUDIT.name, audit), audit.header)
+
+    def _verdict(self, case: Case, judgement: Judgement, control: ControlState) -> Verdict:
+        intent, tool, policy = case.intent, case.tool, judgement.policy
+        verdict_id = verdict_id_of(intent.header.tenant_uid, intent.intent_id, judgement.outcome)
+        return Verdict(
+            header=_header(case, verdict_id),
+            verdict_id=verdict_id,
+            intent_id=intent.intent_id,
+            session_id=intent.session_id,
+            outcome=judgement.outcome,
+            reason=judgement.reason.value,
+            reason_text=judgement.text,
+            rules=() if policy is None else _hits(judgement),
+            errors=() if policy is None else tuple(RuleFault(rule_id=e.rule_id, text=e.text) for e in policy.errors),
+            obligations=_obligations(judgement),
+            sub=intent.sub,
+            act=intent.act,
+            delegation_path=case.session.delegation_uids,
+            tool=_judged_tool(case),
+            args_json=case.args_json or intent.args_json[:_ARGS_ECHO_CHARS_MAX],
+            args_digest=intent.args_digest,
+            label=case.session.effective_label(),
+            influences=_influences(case),
+            ruleset_digest=None if control.ruleset is None else control.ruleset.digest,
+            session_sequence=case.session.sequence,
+            revocation_offset=control.revocations.next_offset,
+            approval_id=intent.approval_id,
+            compensating_tool=None if tool is None else tool.entry.compensating_tool,
+            evaluated_at=case.now_ms,
+            expires_at=self._expires_ms(case),
+            audience=intent.tool.server_id,
+            reply_to=intent.reply_to,
+            mode=VerdictMode.ENFORCE,
+        )
+
+    def _expires_ms(self, case: Case) -> int:
+        expires_ms = case.now_ms + self._settings.verdict_ttl_ms
+        if case.session.expires_ms:
+            expires_ms = min(expires_ms, case.session.expires_ms)
+        if case.intent.deadline is not None:
+            expires_ms = min(expires_ms, case.intent.deadline)
+        return expires_ms
+
+    def _audit(self, case: Case, judgement: Judgement, verdict: Verdict, verdict_value: bytes) -> AuditEvent:
+        intent, policy = case.intent, judgement.policy
+        secret = case.secret or session_secret(self._settings.root_key, intent.header.tenant_uid, intent.session_id)
+        return AuditEvent(
+            header=_header(case, derived_uuid("audit", verdict.verdict_id)),
+            event_type=AuditEventType.VERDICT,
+            phase=AuditPhase.PRE_EXECUTION,
+            outcome=judgement.outcome,
+            session_id=intent.session_id,
+            intent_id=intent.intent_id,
+            verdict_id=verdict.verdict_id,
+            sub=intent.sub,
+            act=intent.act,
+            delegation_path=case.session.delegation_uids,
+            model=intent.model,
+            user_request_commit=_commit(secret, intent.user_request_digest),
+            system_prompt_commit=_commit(secret, intent.system_prompt_digest),
+            toolset_digest=intent.toolset_digest,
+            inputs=tuple(source.event_id for source in case.session.sources),
+            tool=verdict.tool,
+            args_commit=make_hmac(secret, intent.args_digest),
+            verdict_digest=sha256(verdict_value),
+            label=verdict.label,
+            ruleset_digest=verdict.ruleset_digest,
+            reason=verdict.reason,
+            reason_text=verdict.reason_text,
+            rules=verdict.rules,
+            tags=() if policy is None else policy.tags,
+            retention_class=RetentionClass.STANDARD,
+        )
+
+    def _alert(self, case: Case, judgement: Judgement, verdict: Verdict, audit: AuditEvent) -> Output:
+        title, types, attacks = _ALARMING[judgement.reason]
+        intent, policy = case.intent, judgement.policy
+        tool = f"{intent.tool.server_id}/{intent.tool.name}"
+        tenant = intent.header.tenant_uid
+        dedup_key = json.dumps([judgement.reason.value, tenant, intent.session_id, tool])
+        alert_id = derived_uuid("alert", verdict.verdict_id)
+        alert = Alert(
+            header=_header(case, alert_id),
+            finding_uid=alert_id,
+            severity_id=_SEVERITY_MEDIUM if judgement.reason is Reason.RULE_DENIED else _SEVERITY_HIGH,
+            confidence_id=_CONFIDENCE_HIGH,
+            status_id=_STATUS_NEW,
+            title=f"{title}: {tool}",
+            desc=f"{judgement.text} (agent {intent.act.sub}, subject {intent.sub}, session {intent.session_id})",
+            analytic_uid=verdict.rules[0].rule_id if verdict.rules else judgement.reason.value,
+            analytic_version=verdict.rules[0].rule_version if verdict.rules else "1",
+            attacks=attacks,
+            types=types if policy is None else tuple(tag for tag in policy.tags if tag.startswith("ASI")),
+            action_id=_ACTION_DENIED,
+            disposition_id=_DISPOSITION_BLOCKED,
+            session_id=intent.session_id,
+            sub=intent.sub,
+            act=intent.act,
+            first_seen_time=case.now_ms,
+            last_seen_time=case.now_ms,
+            related_event_ids=(audit.header.id, verdict.verdict_id),
+            dedup_key=dedup_key,
+            suggested_response=(f"stoplog tail audit --session {session_key(tenant, intent.session_id).decode()}",),
+        )
+        return Output(ALERT, dedup_key.encode(), self._encoder.encode(ALERT.name, alert), alert.header)
+
+
+def verdict_id_of(tenant_uid: str, intent_id: str, outcome: Outcome) -> str:
+    """The id of an intent's verdict: one for whatever is final, another for each kind of interim verdict."""
+    stage = "final" if outcome in FINAL_OUTCOMES else outcome.value
+    return derived_uuid("verdict", tenant_uid, intent_id, stage)
+
+
+def approval_task_id(tenant_uid: str, intent_id: str) -> str:
+    """The id under which persons decide about an intent."""
+    return derived_uuid("approval task", tenant_uid, intent_id)
+
+
+def _header(case: Case, record_id: str) -> Header:
+    header = case.intent.header
+    return Header(
+        id=record_id,
+        source=SOURCE,
+        time=case.now_ms,
+        tenant_uid=header.tenant_uid,
+        traceparent=header.traceparent,
+        tracestate=header.tracestate,
+    )
+
+
+def _judged_tool(case: Case) -> ToolRef:
+    """The tool as catalogued, so that the executor can hold its live definition against the one that was approved."""
+    wanted = case.intent.tool
+    if case.tool is None:
+        return wanted
+    entry = case.tool.entry
+    return ToolRef(
+        server_id=entry.server_id,
+        name=entry.name,
+        definition_digest=entry.definition_digest,
+        catalog_version=entry.catalog_version,
+    )
+
+
+def _hits(judgement: Judgement) -> tuple[RuleHit, ...]:
+    policy = judgement.policy
+    if policy is None:
+        return ()
+    return tuple(
+        RuleHit(
+            rule_id=rule.rule_id,
+            rule_version=rule.rule_version,
+            effect=RuleEffect[rule.effect.name],
+            mode=RuleMode[rule.mode.name],
+            reason=rule.reason,
+        )
+        for rule in policy.rules
+    )
+
+
+def _obligations(judgement: Judgement) -> tuple[Obligation, ...]:
+    if judgement.policy is None or judgement.outcome is not Outcome.ALLOW:
+        return ()
+    return tuple(
+        Obligation(id=item.id, type=item.type, properties_json=json.dumps(item.properties, sort_keys=True))
+        for item in judgement.policy.obligations
+    )
+
+
+def _influences(case: Case) -> tuple[Influence, ...]:
+    """What the session has read, and may have read, that could have led to this call."""
+    session = case.session
+    read = [(source.event_id, source.label) for source in session.sources]
+    read += [(pending.intent_id, pending.label) for pending in session.pending_reads]
+    return tuple(
+        Influence(
+            event_id=event_id,
+            origin=Origin.TRUSTED if label.integrity is Integrity.TRUSTED else Origin.UNTRUSTED,
+        )
+        for event_id, label in read
+    )
+
+
+def _commit(secret: bytes, digest: bytes | None) -> bytes | None:
+    return None if digest is None else make_hmac(secret, digest)

@@ -1,0 +1,43 @@
+"""Which processor reads, keeps and writes what. Data, not code: the engine runs it, docs are made from it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.model import topics
+from streams.model.topics import Topic
+
+
+class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A processor's place in the flow.
+
+    Attributes:
+        inputs: co-partitioned topics, in the order in which records of the same instant are taken in.
+        broadcast: topics that every instance reads whole before its first record.
+        changelog: where its state is made durable.
+        outputs: topics it may write.
+    """
+
+    name: str
+    inputs: tuple[Topic, ...]
+    broadcast: tuple[Topic, ...]
+    changelog: Topic
+    outputs: tuple[Topic, ...]
+
+    def topics(self) -> tuple[Topic, ...]:
+        """Every topic that must exist, dead letters included."""
+        read = (*self.inputs, *self.broadcast)
+        letters = tuple(topics.BY_NAME[topic.dlq] for topic in read if topic.dead_letters)
+        return (*read, self.changelog, *self.outputs, *letters)
+
+
+GATE = ProcessorSpec(
+    name="gate",
+    # What a session is and may do comes before what it asks for.
+    inputs=(topics.SESSION, topics.DELEGATION, topics.APPROVAL_DECISION, topics.INTENT),
+    broadcast=(topics.REVOCATION, topics.CATALOGUE, topics.RULESET, topics.BASELINE),
+    changelog=topics.GATE_CHANGELOG,
+    outputs=(topics.VERDICT, topics.AUDIT, topics.ALERT, topics.APPROVAL_REQUEST),
+)
+
+PROCESSORS: tuple[ProcessorSpec, ...] = (GATE,)
