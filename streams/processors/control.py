@@ -21,7 +21,7 @@ from streams.model.revocation import Revocation, RevocationKind
 from streams.model.revocation_set import RevocationSet
 from streams.model.topics import CATALOGUE, REVOCATION, RULESET
 from streams.model.types import Record
-from streams.policy.errors import BundleError
+from streams.policy.errors import PolicyError
 from streams.policy.ruleset import CompiledRuleset
 
 CALLABLE_STATES = frozenset({EntryState.APPROVED, EntryState.DEPRECATED})
@@ -133,7 +133,7 @@ class ControlState:
             return
         try:
             compiled = self.compile_bundle(bundle)
-        except BundleError as error:
+        except PolicyError as error:
             text = f"bundle `{bundle.name}` serial {bundle.serial} is refused: {error}"
             raise RecordError(DeadLetterReason.BUNDLE_INVALID, text) from None
         if compiled.digest != bundle.digest:

@@ -5,8 +5,8 @@ Built lazily: only the top-level names that the rules of the tool use (`needs`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from streams.model.labels import Integrity
 from streams.processors.case import Case
@@ -18,27 +18,24 @@ _RISK_UNKNOWN = 4
 _MS_PER_DAY = 86_400_000
 _MS_PER_HOUR = 3_600_000
 _MS_PER_MINUTE = 60_000
+_STANDING_FACTS = frozenset({"approval", "deferral"})
 _THURSDAY = 3  # 1970-01-01, counted from Monday 0
 
 
-class Standing:
-    """What an earlier step of the same intent adds: approvals given, time waited."""
+class Standing(NamedTuple):
+    """What the intent has been through already: approvals by group, and time waited in a cancel window."""
 
-    __slots__ = ("granted", "granted_by", "waited_ms")
-
-    def __init__(self, *, granted: bool = False, granted_by: dict[str, int] | None = None, waited_ms: int = 0) -> None:
-        self.granted = granted
-        self.granted_by = granted_by or {}
-        self.waited_ms = waited_ms
+    granted_by: Mapping[str, int] = {}
+    waited_ms: int = 0
 
 
 FIRST_TIME = Standing()
 
 
 def build_facts(case: Case, control: ControlState, standing: Standing, needs: frozenset[str]) -> dict[str, Any]:
-    """The facts named in `needs`."""
+    """The facts named in `needs`, and what counts towards the outcome by itself."""
     facts: dict[str, Any] = {}
-    for name in needs:
+    for name in needs if standing is FIRST_TIME else needs | _STANDING_FACTS:
         maker = _MAKERS.get(name)
         if maker is not None:
             facts[name] = maker(case, control, standing)
@@ -79,7 +76,7 @@ def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[st
     return {
         "id": case.intent.session_id,
         "age_ms": case.now_ms - row.established_ms,
-        "attended": False,
+        "attended": False,  # nothing tells yet whether a person is there, so none is
         "intents": row.intents_count,
         "allowed": row.allowed_count,
         "denied": row.denied_count,
@@ -151,7 +148,10 @@ _MAKERS: dict[str, _Maker] = {
     "catalog": lambda _case, control, _standing: {"reviewed_digests": sorted(control.reviewed_digests)},
     "provenance": _provenance,
     "signals": lambda _case, _control, _standing: [],
-    "approval": lambda _case, _control, standing: {"granted": standing.granted, "granted_by": standing.granted_by},
+    "approval": lambda _case, _control, standing: {
+        "granted": bool(standing.granted_by),
+        "granted_by": dict(standing.granted_by),
+    },
     "deferral": lambda _case, _control, standing: {"waited_ms": standing.waited_ms},
     "now": _now,
 }

@@ -41,6 +41,7 @@ def park(case: Case, state: StateView, settings: GateSettings) -> None:
         received_ms=case.received_ms,
         due_ms=case.now_ms + settings.join_grace_ms,
         order=session.held_serial,
+        since_ms=case.now_ms,
     )
     row = hold(case.session_key, intent.intent_id, held, session, state)
     row = housekeeping.arm(case.session_key, row, state, settings, case.now_ms)
@@ -70,7 +71,7 @@ def on_due(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_m
     if held.kind is HeldKind.APPROVAL:
         return judge.conclude(case, deny(Reason.APPROVAL_EXPIRED), state)
     if held.kind is HeldKind.CANCEL_WINDOW:
-        return judge.decide(case, state, Standing(granted=held.granted, waited_ms=now_ms - held.received_ms))
+        return judge.decide(case, state, Standing(held.granted_by, now_ms - held.since_ms))
     return judge.decide(case, state)
 
 
@@ -101,8 +102,8 @@ def on_decision(
         return [judge.writer.decision_record(case, decision, counted=False)]
     case = _resume(own_key, intent, held, state, now_ms)
     record = judge.writer.decision_record(case, decision, counted=True)
-    granted_by = {group: len(approvals) for group in held.groups}
-    return [record, *judge.decide(case, state, Standing(granted=True, granted_by=granted_by))]
+    granted_by = {**held.granted_by, **dict.fromkeys(held.groups, len(approvals))}
+    return [record, *judge.decide(case, state, Standing(granted_by))]
 
 
 def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent) -> None:

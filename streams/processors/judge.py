@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from streams.model.catalogue import ToolCatalogEntry
-from streams.model.reasons import REASON_TEXTS, Reason
+from streams.model.reasons import Reason
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
-from streams.policy.results import PolicyResult
 from streams.processors import housekeeping
 from streams.processors.case import Case, Judgement, deny
 from streams.processors.checks import check_all
@@ -84,7 +83,8 @@ class Judge:
             return deny(Reason.NO_RULESET)
         tool = case.intent.tool
         facts = build_facts(case, self._control, standing, ruleset.needs_for(tool.server_id, tool.name))
-        return _judged_by(ruleset.evaluate(facts), standing)
+        policy = ruleset.evaluate(facts)
+        return Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
 
     def _unless_too_many(self, case: Case, judgement: Judgement) -> Judgement:
         if judgement.outcome in FINAL_OUTCOMES or case.session.waiting_count < self.settings.held_per_session_max:
@@ -127,9 +127,10 @@ class Judge:
             received_ms=case.received_ms,
             due_ms=min(case.now_ms + wait_ms, case.session.expires_ms),
             order=row.held_serial,
+            since_ms=case.now_ms,
             groups=() if approval is None else (approval.group,),
             quorum=1 if approval is None else approval.quorum,
-            granted=standing.granted,
+            granted_by=dict(standing.granted_by),
         )
 
 
@@ -145,16 +146,6 @@ def let_go(own_key: bytes, intent_id: str, held: HeldRow, row: SessionRow, state
     state.delete(held_row_key(own_key, intent_id))
     state.cancel_timer(held.due_ms, timer_payload(TimerKind.HELD, own_key, intent_id))
     return replace(row, waiting_count=row.waiting_count - 1)
-
-
-def _judged_by(policy: PolicyResult, standing: Standing) -> Judgement:
-    """The rules' answer, with what the intent has already been through taken into account."""
-    outcome = Outcome(policy.effect.value)
-    waited_out = outcome is Outcome.DEFER and standing.waited_ms > 0
-    approved = outcome is Outcome.REQUIRE_APPROVAL and standing.granted
-    if waited_out or approved:
-        return Judgement(Outcome.ALLOW, Reason.PERMITTED, REASON_TEXTS[Reason.PERMITTED], policy)
-    return Judgement(outcome, Reason(policy.reason.value), policy.reason_text, policy)
 
 
 def _amount(args: dict[str, Any]) -> int:

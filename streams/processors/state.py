@@ -97,17 +97,19 @@ class HeldKind(IntEnum):
 
 
 class HeldRow(msgspec.Struct, frozen=True, array_like=True):
-    """An intent that waits. `approvals` names who has approved so far; `granted`, that enough have."""
+    """An intent that waits. `approvals` names who has approved so far, `granted_by` counts those of
+    groups that were asked before."""
 
     kind: HeldKind
     intent: bytes
     received_ms: int
     due_ms: int
     order: int
+    since_ms: int
     groups: tuple[str, ...] = ()
     quorum: int = 1
     approvals: tuple[str, ...] = ()
-    granted: bool = False
+    granted_by: dict[str, int] = {}
 
 
 class TimerKind(IntEnum):
