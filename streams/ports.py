@@ -241,6 +241,14 @@ class Admin(Protocol):
         """Release."""
 
 
+class StoreError(Exception):
+    """What a store or its provider raises; the message says what and where."""
+
+
+class DamagedStoreError(StoreError):
+    """The store's files are broken or not ours: close it, `StoreProvider.wipe` it, rebuild it from the changelog."""
+
+
 class Store(Protocol):
     """The local state of one partition: ordered bytes to bytes."""
 
@@ -248,7 +256,7 @@ class Store(Protocol):
         """The value, or None."""
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, in key order."""
+        """Rows with start <= key < end, in key order, as they were when it was called."""
 
     def apply(self, rows: Mapping[bytes, bytes | None], changelog_offset: int) -> None:
         """Write (None: delete) the rows and the next changelog offset to be read in one atomic batch."""
@@ -264,7 +272,12 @@ class StoreProvider(Protocol):
     """Opens the stores of this instance."""
 
     def open(self, partition: int) -> Store:
-        """The partition's store, made empty where there is none."""
+        """The partition's store, made empty where there is none.
+
+        Raises:
+            DamagedStoreError: what is there can't be used.
+            StoreError: it can't be opened now (another process has it, the disk is full).
+        """
 
     def wipe(self, partition: int) -> None:
         """Delete the (closed) partition's store."""

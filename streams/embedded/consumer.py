@@ -8,7 +8,15 @@ from streams.embedded import groups
 from streams.embedded.catalog import Catalog
 from streams.embedded.fetch import Fetcher, poll_until_found, start_offsets
 from streams.embedded.file import LogFile
-from streams.ports import AssignmentListener, FatalLogError, FencedError, GroupMetadata, Received, TopicPartition
+from streams.ports import (
+    AssignmentListener,
+    FatalLogError,
+    FencedError,
+    GroupMetadata,
+    LogError,
+    Received,
+    TopicPartition,
+)
 
 
 class EmbeddedConsumer:
@@ -158,7 +166,7 @@ class EmbeddedConsumer:
         """Read on from `offset`.
 
         Raises:
-            ValueError: the partition is not assigned.
+            LogError: the partition is not assigned.
         """
         self._fetcher.seek(partition, offset)
 
@@ -175,7 +183,13 @@ class EmbeddedConsumer:
         return start_offsets(self._connection, self._catalog.resolve(partitions))
 
     def group_metadata(self) -> GroupMetadata:
-        """Member and generation of the last assignment."""
+        """Member and generation of the last assignment.
+
+        Raises:
+            LogError: nothing was assigned yet.
+        """
+        if self._generation < 0:
+            raise LogError(f"group `{self._group}` has assigned nothing yet: poll until `on_assigned` is called")
         return groups.EmbeddedGroup(self._group, self._member_id, self._generation)
 
     def close(self) -> None:

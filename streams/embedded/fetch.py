@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from streams.embedded.append import decode_headers
 from streams.embedded.catalog import base_id
 from streams.embedded.file import PARTITION_SHIFT, LogConnection, LogFile
-from streams.ports import Received, TopicPartition
+from streams.ports import LogError, Received, TopicPartition
 
 # A poll stops at the first record that takes it past this, so that large records don't fill the memory.
 POLL_BYTES_MAX = 32 * 1024 * 1024
@@ -64,7 +64,9 @@ class Fetcher:
     def _cursor(self, partition: TopicPartition) -> _Cursor:
         cursor = self._cursors.get(partition)
         if cursor is None:
-            raise ValueError(f"partition `{partition.topic}`-{partition.partition} is not assigned")
+            raise LogError(
+                f"partition `{partition.topic}`-{partition.partition} is not assigned: wait for `on_assigned`"
+            )
         return cursor
 
     def fetch(self, max_records: int) -> list[Received]:

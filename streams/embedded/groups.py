@@ -18,7 +18,7 @@ from typing import NamedTuple
 from streams.embedded.assignor import assign_ranges
 from streams.embedded.errors import TopicError
 from streams.embedded.file import LogConnection
-from streams.ports import AbortableTransactionError, GroupMetadata, TopicPartition
+from streams.ports import FencedError, GroupMetadata, LogError, TopicPartition
 
 LEASE_MS = 10_000
 # A lease further ahead than its length is from before the clock was set back; this much is forgiven.
@@ -153,16 +153,17 @@ def authorise(connection: LogConnection, group: GroupMetadata, now_ms: int) -> i
         The group's id.
 
     Raises:
-        AbortableTransactionError: the member was put out, or the group has a newer generation.
+        FencedError: the member was put out, or the group has a newer generation.
+        LogError: the metadata is another log's.
     """
     if not isinstance(group, EmbeddedGroup):
-        raise AbortableTransactionError(f"group metadata `{group!r}` is not of the embedded log")
+        raise LogError(f"group metadata `{group!r}` is not of the embedded log")
     view = look(connection, group.member_id)
     if view is None or view.generation != group.generation:
         now_at = "it was put out of the group" if view is None else f"the group is at generation {view.generation}"
-        raise AbortableTransactionError(
+        raise FencedError(
             f"group `{group.group}` no longer knows member {group.member_id} of generation {group.generation} "
-            f"({now_at}): abort, then poll"
+            f"({now_at}): abort, and wait for the next assignment"
         )
     if view.renewal_due(now_ms):
         connection.rows(

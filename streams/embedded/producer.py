@@ -103,8 +103,8 @@ class EmbeddedProducer:
 
         Raises:
             LockedLogError, LogFullError: nothing was written; commit again, or abort.
-            AbortableTransactionError: a record is refused, or the group has moved on.
-            FencedError: another producer took the transactional id.
+            AbortableTransactionError: a topic does not take a record.
+            FencedError: another producer took the transactional id, or the group has moved on.
         """
         self._require_open()
         self._make_topics()

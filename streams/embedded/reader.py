@@ -44,7 +44,7 @@ class EmbeddedReader:
         """The next offset to be read.
 
         Raises:
-            ValueError: the partition is not assigned.
+            LogError: the partition is not assigned.
         """
         return self._fetcher.position(partition)
 
