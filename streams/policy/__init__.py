@@ -1,0 +1,65 @@
+"""The rules: a bundle of YAML files with CEL conditions becomes a ruleset that judges intents.
+
+`load_bundle` or `bundle_from_files` -> `compile_bundle` -> `CompiledRuleset.evaluate(facts)` -> `PolicyResult`.
+The facts are declared in `streams.policy.schema`; the rule language is described in docs/reference/rules.md.
+"""
+
+from streams.policy.bundle import BundleReadError, BundleSource, bundle_from_files, load_bundle
+from streams.policy.casefile import CaseReport, CaseResult, run_case_files
+from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
+from streams.policy.lint import LintReport, check_bundle
+from streams.policy.results import (
+    ApprovalSettings,
+    Effect,
+    Explanation,
+    Mode,
+    Obligation,
+    PolicyResult,
+    Reason,
+    RuleEffect,
+    RuleFailure,
+    RuleMatch,
+    ShadowOutcome,
+)
+from streams.policy.ruleset import CompiledRuleset, compile_bundle
+from streams.policy.schema import FACT_NAMES, FACTS, Facts, misfits, now_facts, schema_digest
+from streams.policy.tooltypes import UNTYPED, ToolTypes
+
+__all__ = [
+    "FACTS",
+    "FACT_NAMES",
+    "UNTYPED",
+    "ApprovalSettings",
+    "BundleError",
+    "BundleReadError",
+    "BundleSource",
+    "CaseReport",
+    "CaseResult",
+    "CompiledRuleset",
+    "Effect",
+    "EvaluationError",
+    "Explanation",
+    "Facts",
+    "Finding",
+    "LintReport",
+    "Location",
+    "Mode",
+    "Obligation",
+    "PolicyError",
+    "PolicyResult",
+    "Reason",
+    "RuleEffect",
+    "RuleFailure",
+    "RuleMatch",
+    "Severity",
+    "ShadowOutcome",
+    "ToolTypes",
+    "bundle_from_files",
+    "check_bundle",
+    "compile_bundle",
+    "load_bundle",
+    "misfits",
+    "now_facts",
+    "run_case_files",
+    "schema_digest",
+]

@@ -1,0 +1,164 @@
+"""A bundle of rules: as files, and as parsed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from streams.policy.errors import Location, PolicyError
+from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffect
+from streams.policy.source import Scalar
+
+BUNDLE_FILE = "bundle.yaml"
+RULES_SUFFIX = ".rules.yaml"
+FILES_MAX = 500
+FILE_BYTES_MAX = 4_000_000
+BUNDLE_BYTES_MAX = 32_000_000
+
+
+class BundleReadError(PolicyError):
+    """The files of a bundle could not be read from disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSource:
+    """The files of a bundle, by path with `/` from its root, and the digest that names them."""
+
+    files: Mapping[str, str]
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A glob and where it was written."""
+
+    text: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which calls a rule is for. An empty tuple says nothing; the tools are always named."""
+
+    tools: tuple[Pattern, ...]
+    servers: tuple[Pattern, ...] = ()
+    tool_version: Pattern | None = None
+    agents: tuple[Pattern, ...] = ()
+    tenants: tuple[Pattern, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as written. `mode` has the bundle's own mode worked in."""
+
+    id: str
+    version: str
+    pack: str
+    location: Location
+    effect: RuleEffect
+    mode: Mode
+    match: Match
+    when: Scalar
+    reason: str
+    explain: tuple[tuple[str, Scalar], ...] = ()
+    tags: tuple[str, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    approval: ApprovalSettings | None = None
+    defer_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedList:
+    """A list of constants, all of one type."""
+
+    name: str
+    location: Location
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMacro:
+    """A named expression."""
+
+    name: str
+    body: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Rules that belong together; `name` is empty for what the bundle itself defines."""
+
+    name: str
+    owner: str | None
+    lists: tuple[NamedList, ...] = ()
+    macros: tuple[NamedMacro, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose form is right; its expressions are not checked yet."""
+
+    name: str
+    version: str
+    mode: Mode
+    owners: tuple[str, ...]
+    catalog_digest: str | None
+    shared: Pack
+    packs: tuple[Pack, ...] = field(default=())
+
+
+def bundle_from_files(files: Mapping[str, str]) -> BundleSource:
+    """A bundle from its files, as it travels on the topic `agent.ruleset.v1`.
+
+    Args:
+        files: path, with `/`, from the bundle's root to content. Not trusted: `compile_bundle` judges them.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        # Lengths go in front, so that no two sets of files run together to one digest.
+        for part in (path.encode("utf-8", "surrogatepass"), files[path].encode("utf-8", "surrogatepass")):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return BundleSource(MappingProxyType(dict(files)), digest.digest())
+
+
+def load_bundle(directory: Path) -> BundleSource:
+    """Read `bundle.yaml` and every `*.rules.yaml` below a directory. Blocking.
+
+    Raises:
+        BundleReadError: a file can't be read, is too large, is a symbolic link or is not UTF-8.
+    """
+    root = Path(directory)
+    paths = [root / BUNDLE_FILE, *sorted(root.rglob(f"*{RULES_SUFFIX}"))]
+    if not paths[0].is_file():
+        raise BundleReadError(f"`{root}` holds no `{BUNDLE_FILE}`")
+    if len(paths) > FILES_MAX:
+        raise BundleReadError(f"`{root}` holds {len(paths)} files, at most {FILES_MAX} are read")
+    files = {path.relative_to(root).as_posix(): read_text(path) for path in paths}
+    total = sum(len(text) for text in files.values())
+    if total > BUNDLE_BYTES_MAX:
+        raise BundleReadError(f"`{root}` holds {total} characters, at most {BUNDLE_BYTES_MAX} are read")
+    return bundle_from_files(files)
+
+
+def read_text(path: Path) -> str:
+    """A file's text, with its size bounded.
+
+    Raises:
+        BundleReadError: see `load_bundle`.
+    """
+    if path.is_symlink():
+        raise BundleReadError(f"`{path}` is a symbolic link, rules are read from plain files")
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+        if len(data) > FILE_BYTES_MAX:
+            raise BundleReadError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+        return data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleReadError(f"`{path}` can't be read: {error}") from error

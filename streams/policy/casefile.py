@@ -1,0 +1,302 @@
+"""Tests of rules: `*.tests.yaml` beside the rules, fixtures in JSON, and what they cover.
+
+A case takes a fixture, sets and removes fields, and expects a verdict of the whole bundle; `rules` and `errors` are
+those of the pack under test. Every rule needs a case in which it fires, one in which it doesn't, and one in which a
+field that it reads is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from streams.policy.bundle import BundleReadError, load_bundle, read_text
+from streams.policy.errors import Finding, Findings, Location, Severity, nearest
+from streams.policy.forms import Form
+from streams.policy.paths import PathError, read_paths, split_path, touches, with_changes
+from streams.policy.results import Effect, PolicyResult, Reason
+from streams.policy.ruleset import CompiledRuleset, compile_bundle
+from streams.policy.schema import FACT_NAMES, misfits
+from streams.policy.source import Entries, Node, Scalar, plain, read_yaml
+from streams.policy.tooltypes import ToolTypes
+
+TESTS_SUFFIX = ".tests.yaml"
+CASES_MAX = 5_000
+CHANGES_MAX = 50
+
+
+class Verdict(StrEnum):
+    """How a case file writes an outcome."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    QUARANTINE = "quarantine"
+    REQUIRE_APPROVAL = "require_approval"
+    DEFER = "defer"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a case expects; None says nothing about it."""
+
+    verdict: Verdict
+    rules: frozenset[str] | None = None
+    errors: frozenset[str] = frozenset()
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test."""
+
+    name: str
+    location: Location
+    pack: str
+    facts: Mapping[str, Any]
+    unset: tuple[tuple[str, ...], ...]
+    expect: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What became of a case; it passed when there are no problems."""
+
+    case: Case
+    result: PolicyResult
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class CaseReport:
+    """All cases, what is wrong with the case files, and which rules lack cases."""
+
+    results: tuple[CaseResult, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every case passed and nothing is wrong with the files or missing from them."""
+        return all(result.passed for result in self.results) and not any(
+            finding.severity is Severity.ERROR for finding in self.findings
+        )
+
+    @property
+    def failures(self) -> tuple[CaseResult, ...]:
+        """The cases that did not pass."""
+        return tuple(result for result in self.results if not result.passed)
+
+
+def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> CaseReport:
+    """Run every case below a directory of rules against its bundle. Blocking.
+
+    Args:
+        directory: where `bundle.yaml` is.
+        tools: see `compile_bundle`.
+
+    Raises:
+        BundleError: the bundle is refused.
+        BundleReadError: its files can't be read.
+    """
+    root = Path(directory)
+    ruleset = compile_bundle(load_bundle(root), tools)
+    findings = Findings()
+    cases = read_cases(root, ruleset, findings)
+    results = run_cases(ruleset, cases)
+    _coverage(ruleset, results, findings)
+    return CaseReport(results, findings.sorted())
+
+
+def run_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> tuple[CaseResult, ...]:
+    """Judge each case."""
+    return tuple(_run(ruleset, case) for case in cases)
+
+
+def _run(ruleset: CompiledRuleset, case: Case) -> CaseResult:
+    result = ruleset.evaluate(case.facts)
+    own = {rule.rule.id for rule in ruleset.rules if rule.rule.pack == case.pack}
+    problems = []
+    if result.effect is not Effect(case.expect.verdict.upper()):
+        problems.append(f"verdict is {result.effect.lower()} ({result.reason_text}), expected {case.expect.verdict}")
+    if case.expect.reason is not None and result.reason is not case.expect.reason:
+        problems.append(f"reason is {result.reason}, expected {case.expect.reason}")
+    matched = {match.rule_id for match in result.rules} & own
+    if case.expect.rules is not None and matched != case.expect.rules:
+        problems.append(f"matched rules are {_names(matched)}, expected {_names(case.expect.rules)}")
+    failed = {failure.rule_id: failure.text for failure in result.errors if failure.rule_id in own}
+    if set(failed) != case.expect.errors:
+        texts = "".join(f"; {rule_id}: {text}" for rule_id, text in sorted(failed.items()))
+        problems.append(f"rules in error are {_names(failed)}, expected {_names(case.expect.errors)}{texts}")
+    return CaseResult(case, result, tuple(problems))
+
+
+def _names(names: Any) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+@dataclass(slots=True)
+class _Seen:
+    fired: bool = False
+    silent: bool = False
+    missing: bool = False
+    reads: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def _coverage(ruleset: CompiledRuleset, results: tuple[CaseResult, ...], findings: Findings) -> None:
+    seen = {rule.rule.id: _Seen(reads=sorted(read_paths(rule.checked.tree))) for rule in ruleset.rules}
+    for result in results:
+        tool = result.case.facts.get("tool", {})
+        key = (tool.get("server_id", ""), tool.get("name", ""), tool.get("version", ""))
+        matched = {match.rule_id for match in result.result.rules}
+        failed = {failure.rule_id for failure in result.result.errors}
+        for rule in ruleset.applicable(*key):
+            cover = seen[rule.rule.id]
+            cover.fired |= rule.rule.id in matched
+            cover.silent |= rule.rule.id not in matched and rule.rule.id not in failed
+            cover.missing |= any(touches(path, read) for path in result.case.unset for read in cover.reads)
+    for rule in ruleset.rules:
+        cover = seen[rule.rule.id]
+        constant = not any(read[0] in FACT_NAMES for read in cover.reads)
+        wanted = (("fires", cover.fired), ("does not fire", cover.silent or constant),
+                  ("misses a field that it reads", cover.missing or constant))  # fmt: skip
+        for text, there in wanted:
+            if not there:
+                message = f"no case in which the rule {text}"
+                findings.error("uncovered_rule", rule.rule.location, message, rule_id=rule.rule.id)
+
+
+def read_cases(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tuple[Case, ...]:
+    """The cases of every case file below a directory; what is wrong with them goes to `findings`."""
+    fixtures = _Fixtures(root, findings)
+    cases: list[Case] = []
+    for path in sorted(root.rglob(f"*{TESTS_SUFFIX}")):
+        shown = path.relative_to(root).as_posix()
+        try:
+            text = read_text(path)
+        except BundleReadError as error:
+            findings.error("unreadable", Location(shown, 1, 1), str(error))
+            continue
+        node = read_yaml(shown, text, findings)
+        if node is not None:
+            cases.extend(_File(path, node, fixtures, findings, ruleset).cases())
+    return tuple(cases)
+
+
+class _Fixtures:
+    """Reads each fixture once."""
+
+    def __init__(self, root: Path, findings: Findings) -> None:
+        self._root = root.resolve()
+        self._findings = findings
+        self._read: dict[Path, Mapping[str, Any] | None] = {}
+
+    def get(self, beside: Path, name: str, at: Location) -> Mapping[str, Any] | None:
+        path = (beside.parent / name).resolve()
+        if not path.is_relative_to(self._root):
+            self._findings.error("outside", at, f"fixture `{name}` is outside of the rules' directory")
+            return None
+        if path not in self._read:
+            self._read[path] = self._load(path, name, at)
+        return self._read[path]
+
+    def _load(self, path: Path, name: str, at: Location) -> Mapping[str, Any] | None:
+        try:
+            facts = json.loads(read_text(path))
+        except (BundleReadError, ValueError, RecursionError) as error:
+            self._findings.error("bad_fixture", at, f"fixture `{name}` can't be read: {error}")
+            return None
+        problems = misfits(facts) if isinstance(facts, dict) else ["it must be an object"]
+        for problem in problems:
+            self._findings.error("bad_fixture", at, f"fixture `{name}`: {problem}")
+        return facts if not problems else None
+
+
+class _File:
+    """One case file."""
+
+    def __init__(
+        self, path: Path, node: Node, fixtures: _Fixtures, findings: Findings, ruleset: CompiledRuleset
+    ) -> None:
+        self._path = path
+        self._findings = findings
+        self._fixtures = fixtures
+        self._rule_ids = {rule.rule.id for rule in ruleset.rules}
+        self._pack = path.parent.name
+        self._form = Form(node, "a case file", ("tests!", "base", "cases!"), findings)
+        tests = self._form.text("tests")
+        if tests is not None and not (path.parent / tests).is_file():
+            self._form.error("missing_file", self._form.at("tests"), f"`{tests}` is not beside this file")
+        if self._pack not in {pack.name for pack in ruleset.bundle.packs}:
+            self._form.error("missing_pack", self._form.location, f"`{self._pack}` is no pack of the bundle")
+
+    def cases(self) -> list[Case]:
+        names: dict[str, Location] = {}
+        found = []
+        for node in self._form.items("cases", CASES_MAX):
+            case = self._case(node)
+            if case is None:
+                continue
+            if case.name in names:
+                message = f"a case of this name is already at {names[case.name]}"
+                self._findings.error("duplicate_case", case.location, message)
+            names.setdefault(case.name, case.location)
+            found.append(case)
+        return found
+
+    def _case(self, node: Node) -> Case | None:
+        form = Form(node, "a case", ("name!", "base", "set", "unset", "expect!"), self._findings)
+        name, expect = form.text("name"), self._expect(form)
+        base = form.text("base") or self._form.text("base")
+        if base is None:
+            form.error("missing_key", form.location, "a case needs a `base`, its own or the file's")
+            return None
+        facts = self._fixtures.get(self._path, base, form.location)
+        changes = {key.text: plain(value) for key, value in form.entries("set", CHANGES_MAX)}
+        unset = form.texts("unset", CHANGES_MAX)
+        if name is None or expect is None or facts is None:
+            return None
+        try:
+            changed = with_changes(facts, changes, unset)
+            removed = tuple(split_path(path) for path in unset)
+        except PathError as error:
+            form.error("bad_path", form.location, str(error))
+            return None
+        known = misfits(with_changes(facts, changes, ()), partial=True)
+        for problem in known:
+            form.error("bad_facts", form.location, f"case does not fit the schema: {problem}")
+        return Case(name, form.location, self._pack, changed, removed, expect)
+
+    def _expect(self, form: Form) -> Expectation | None:
+        node = form.node("expect")
+        if node is None:
+            return None
+        inner = Form(node, "`expect`", ("verdict!", "rules", "errors", "reason"), self._findings)
+        verdict = inner.choice("verdict", Verdict)
+        rules, errors = self._ids(inner, "rules"), self._ids(inner, "errors")
+        reason = inner.choice("reason", Reason)
+        return None if verdict is None else Expectation(verdict, rules, errors or frozenset(), reason)
+
+    def _ids(self, form: Form, key: str) -> frozenset[str] | None:
+        node = form.node(key)
+        if node is None:
+            return None
+        if isinstance(node, Entries | Scalar):
+            form.error("wrong_kind", node.location, f"`{key}` must be a list of rule ids")
+            return None
+        found = set()
+        for item in node.items:
+            if not isinstance(item, Scalar) or item.text not in self._rule_ids:
+                text = item.text if isinstance(item, Scalar) else "?"
+                hint = nearest(text, self._rule_ids)
+                form.error("unknown_rule", item.location, f"no rule `{text}` in the bundle", hint)
+            else:
+                found.add(item.text)
+        return frozenset(found)

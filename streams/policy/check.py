@@ -1,0 +1,233 @@
+"""The type checker: CEL text in, a checked tree or located problems out.
+
+This is the only module that uses `cel-expr-python`, Google's C++ implementation. It also offers that library's own
+evaluator, as a reference for tests and benchmarks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from cel_expr_python import cel
+
+from streams.policy.descriptors import PACKAGE, make_pool, message_name
+from streams.policy.errors import EvaluationError, PolicyError, nearest
+from streams.policy.functions_decl import FUNCTION_NAMES, NETWORK_CONFIG, NETWORK_TYPES
+from streams.policy.schema import FACTS, FactType, Kind, ListOf, MapOf, Struct, fact
+from streams.policy.tree import Comprehension, Expr, MakeStruct, walk
+from streams.policy.wire import read_checked
+
+TEXT_CHARS_MAX = 60_000
+CHECKERS_KEPT_MAX = 64
+
+_CONFIG = f"""
+stdlib:
+  exclude_functions:
+    - name: string
+extensions:
+  - name: bindings
+  - name: strings
+  - name: two-var-comprehensions
+{NETWORK_CONFIG}"""
+_REFERENCE_CONFIG = """
+extensions:
+  - name: bindings
+  - name: strings
+  - name: two-var-comprehensions
+"""
+_ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$")
+_FIELD = re.compile(r"undefined field '(.*?)' not found in struct '(.*?)'")
+_NAME = re.compile(r"undeclared reference to '(.*?)' \(in container '.*?'\)")
+_OVERLOAD = re.compile(r"found no matching overload for '(.*?)' applied to '\((.*)\)'")
+_OPERAND = re.compile(r"expression of type '(.*?)' cannot be the operand of a select operation")
+
+
+class Problem(NamedTuple):
+    """What is wrong at an offset of the checked text."""
+
+    code: str
+    offset: int
+    message: str
+    hint: str | None = None
+
+
+class CheckError(PolicyError):
+    """The text is not a well-typed expression; `problems` holds each reason."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problem.message for problem in problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A well-typed expression."""
+
+    text: str
+    tree: Expr
+
+
+class Checker:
+    """Checks texts against the schema with one typing of `args` and a set of named lists.
+
+    Args:
+        args: the type of the tool's arguments.
+        lists: the type of the elements of each list, by its full name (`lists.payments.agents`).
+    """
+
+    def __init__(self, args: FactType, lists: Mapping[str, Kind]) -> None:
+        self._args = args
+        self._structs = _structs(args)
+        self._lists = dict(lists)
+        variables: dict[str, Any] = {
+            field.name: _cel_type(args if field.name == "args" else field.type) for field in FACTS
+        }
+        variables |= {name: _cel_type(ListOf(kind)) for name, kind in lists.items()}
+        variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
+        config = cel.NewEnvConfigFromYaml(_CONFIG)
+        self._env = cel.NewEnv(make_pool(args), config=config, variables=variables)
+
+    def check(self, text: str) -> Checked:
+        """Parse and type.
+
+        Raises:
+            CheckError: with every problem that was found.
+        """
+        if len(text) > TEXT_CHARS_MAX:
+            message = f"expression has {len(text)} characters, at most {TEXT_CHARS_MAX} are read"
+            raise CheckError((Problem("too_long", 0, message),))
+        try:
+            serialized = self._env.compile(text).serialize()
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise CheckError(self._explain(text, str(error))) from None
+        tree = read_checked(serialized)
+        problems = tuple(_forbidden(tree))
+        if problems:
+            raise CheckError(problems)
+        return Checked(text, tree)
+
+    def _explain(self, text: str, report: str) -> tuple[Problem, ...]:
+        starts = [0]
+        for line in text.split("\n"):
+            starts.append(starts[-1] + len(line) + 1)
+        problems = []
+        for line in report.splitlines():
+            match = _ERROR.match(line)
+            if match is not None and "*error*" not in match[3]:
+                offset = starts[min(int(match[1]), len(starts)) - 1] + int(match[2]) - 1
+                problems.append(self._problem(match[3], min(offset, len(text))))
+        return tuple(problems) or (Problem("expression", 0, report.splitlines()[0] if report else "not an expression"),)
+
+    def _problem(self, message: str, offset: int) -> Problem:
+        if match := _FIELD.search(message):
+            field, struct = match[1], self._structs.get(match[2])
+            known = [member.name for member in struct.fields] if struct else []
+            hint = nearest(field, known) or f"it has {', '.join(known)}"
+            owner = struct.name if struct else match[2]
+            return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint)
+        if match := _NAME.search(message):
+            return self._unknown_name(match[1], offset)
+        if match := _OVERLOAD.search(message):
+            operator, types = match[1].strip("_@"), match[2].replace(f"{PACKAGE}.", "")
+            advice = "`==` compares values of one type" if operator in ("==", "!=") else None
+            return Problem("wrong_type", offset, f"`{operator}` can't be applied to ({types})", advice)
+        if match := _OPERAND.search(message):
+            return Problem("wrong_type", offset, f"a value of type {match[1]} has no fields")
+        return Problem("syntax" if "Syntax error" in message else "expression", offset, _lower(message))
+
+    def _unknown_name(self, name: str, offset: int) -> Problem:
+        root = name.partition(".")[0]
+        if root == "lists":
+            known = [listed.rpartition(".")[2] for listed in self._lists]
+            leaf = name.rpartition(".")[2]
+            return Problem("unknown_list", offset, f"unknown list `{leaf}`", nearest(leaf, known) or "define it")
+        names = [field.name for field in FACTS]
+        hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"
+        return Problem("unknown_name", offset, f"unknown name `{name}`, expected a fact or a function", hint)
+
+
+@lru_cache(maxsize=CHECKERS_KEPT_MAX)
+def _cached(args: FactType, lists: tuple[tuple[str, Kind], ...]) -> Checker:
+    return Checker(args, dict(lists))
+
+
+def checker_for(args: FactType, lists: Mapping[str, Kind]) -> Checker:
+    """A checker of these types, made once."""
+    return _cached(args, tuple(sorted(lists.items())))
+
+
+def _forbidden(tree: Expr) -> list[Problem]:
+    """What the checker accepts and rules must not use."""
+    problems = []
+    for node in walk(tree):
+        if isinstance(node, MakeStruct):
+            message = f"`{node.name}{{...}}` makes a record, which rules can't"
+            problems.append(Problem("unsupported", max(node.offset, 0), message))
+        elif isinstance(node, Comprehension):
+            for name in (node.iter_var, node.iter_var2):
+                if name in ("lists", "macros") or fact(name) is not None:
+                    message = f"variable `{name}` hides the fact `{name}`"
+                    problems.append(Problem("hides_fact", max(node.offset, 0), message, "give it another name"))
+    return problems
+
+
+def _structs(args: FactType) -> dict[str, Struct]:
+    found: dict[str, Struct] = {}
+    stack: list[FactType] = [args, *(field.type for field in FACTS)]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, ListOf):
+            stack.append(top.element)
+        elif isinstance(top, MapOf):
+            stack.append(top.value)
+        elif isinstance(top, Struct):
+            found[message_name(top)] = top
+            stack.extend(field.type for field in top.fields)
+    return found
+
+
+def _cel_type(fact_type: FactType) -> Any:
+    if isinstance(fact_type, ListOf):
+        return cel.Type.List(_cel_type(fact_type.element))
+    if isinstance(fact_type, MapOf):
+        return cel.Type.Map(cel.Type.STRING, _cel_type(fact_type.value))
+    if isinstance(fact_type, Struct):
+        return cel.Type(message_name(fact_type))
+    return {
+        Kind.BOOL: cel.Type.BOOL,
+        Kind.INT: cel.Type.INT,
+        Kind.DOUBLE: cel.Type.DOUBLE,
+        Kind.STRING: cel.Type.STRING,
+        Kind.DYN: cel.Type.DYN,
+    }[fact_type]
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def reference_evaluator(text: str, names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
+    """The library's own evaluator of a text, with every variable dynamic and facts as maps.
+
+    Args:
+        text: an expression, without network functions.
+        names: the variables it may read.
+
+    Returns:
+        A function from variables to the value as plain Python; it raises EvaluationError where CEL has an error.
+    """
+    config = cel.NewEnvConfigFromYaml(_REFERENCE_CONFIG)
+    env = cel.NewEnv(config=config, variables=dict.fromkeys(names, cel.Type.DYN))
+    expression = env.compile(text)
+
+    def evaluate(variables: Mapping[str, Any]) -> Any:
+        result = expression.eval(data=variables)
+        if result.type() == cel.Type.ERROR:
+            raise EvaluationError(str(result.value()))
+        return result.plain_value()
+
+    return evaluate

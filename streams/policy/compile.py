@@ -1,0 +1,175 @@
+"""From a parsed bundle to checked rules: macro expansion, type check, and every error with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from streams.policy.bundle import Bundle, NamedList, Pack, Rule
+from streams.policy.check import Checked, Checker, CheckError, checker_for
+from streams.policy.errors import Findings
+from streams.policy.globs import literal_tool
+from streams.policy.macros import Expanded, MacroError, Names
+from streams.policy.schema import FactType, Kind
+from streams.policy.source import Scalar
+from streams.policy.tooltypes import UNTYPED, ToolTypes
+from streams.policy.tree import StaticType, free_names
+
+_BOOL = StaticType("bool")
+_KINDS = {str: Kind.STRING, bool: Kind.BOOL, int: Kind.INT, float: Kind.DOUBLE}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedExpression:
+    """One entry of `explain`."""
+
+    name: str
+    checked: Checked
+    expanded: Expanded
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRule:
+    """A rule whose expressions are well typed.
+
+    `variants` holds the condition as checked against the argument types of each tool that the rule names; `checked`
+    is the condition for all other tools, whose arguments are dynamic there.
+    """
+
+    rule: Rule
+    expanded: Expanded
+    checked: Checked
+    variants: Mapping[tuple[str, str], Checked]
+    explain: tuple[NamedExpression, ...]
+    facts: frozenset[str]
+
+
+def list_name(pack: Pack, name: str) -> str:
+    """The name by which a list is known to checker and evaluator; packs can't see each other's."""
+    return f"lists.{pack.name}.{name}" if pack.name else f"lists.{name}"
+
+
+def list_constants(bundle: Bundle) -> dict[str, tuple[object, ...]]:
+    """The values of every list of a bundle by full name."""
+    return {list_name(pack, item.name): item.values for pack in (bundle.shared, *bundle.packs) for item in pack.lists}
+
+
+def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> tuple[CheckedRule, ...]:
+    """Check every rule, macro and explanation.
+
+    Args:
+        bundle: as parsed.
+        tools: argument types by `server_id/name`.
+        findings: receives what is wrong.
+
+    Returns:
+        The rules that are right, by rule id.
+    """
+    kinds = {list_name(pack, item.name): _kind(item) for pack in (bundle.shared, *bundle.packs) for item in pack.lists}
+    checked: list[CheckedRule] = []
+    for pack in bundle.packs:
+        checking = _Checking(bundle.shared, pack, kinds, tools, findings)
+        checked.extend(rule for rule in map(checking.rule, pack.rules) if rule is not None)
+    if not bundle.packs:
+        _Checking(bundle.shared, Pack("", None), kinds, tools, findings)
+    return tuple(sorted(checked, key=lambda item: item.rule.id))
+
+
+def _kind(item: NamedList) -> Kind:
+    return _KINDS[type(item.values[0])] if item.values else Kind.DYN
+
+
+class _Checking:
+    """The checks of one pack."""
+
+    def __init__(
+        self,
+        shared: Pack,
+        pack: Pack,
+        kinds: Mapping[str, Kind],
+        tools: Mapping[str, ToolTypes],
+        findings: Findings,
+    ) -> None:
+        self._kinds = kinds
+        self._tools = tools
+        self._findings = findings
+        both = (shared, pack)
+        self._names = Names(
+            {macro.name: macro.body for source in both for macro in source.macros},
+            {item.name: list_name(source, item.name) for source in both for item in source.lists},
+        )
+        for macro in pack.macros if pack.name else shared.macros:
+            self._expression(macro.body, None, self._checker(UNTYPED.args))
+
+    def _checker(self, args: FactType) -> Checker:
+        return checker_for(args, self._kinds)
+
+    def rule(self, rule: Rule) -> CheckedRule | None:
+        """Check one rule; None where it has errors."""
+        typed = self._typed_tools(rule)
+        generic = self._checker(next(iter(typed.values())).args if self._all_typed(rule, typed) else UNTYPED.args)
+        found = self._expression(rule.when, rule, generic)
+        if found is None:
+            return None
+        expanded, checked = found
+        if not self._is_condition(rule, checked):
+            return None
+        variants: dict[tuple[str, str], Checked] = {}
+        for tool, types in typed.items():
+            variant = self._check(expanded, rule, self._checker(types.args), f"for tool `{tool[0]}.{tool[1]}`")
+            if variant is None or not self._is_condition(rule, variant):
+                return None
+            variants[tool] = variant
+        explain = []
+        for name, scalar in rule.explain:
+            part = self._expression(scalar, rule, generic)
+            if part is None:
+                return None
+            explain.append(NamedExpression(name, part[1], part[0]))
+        names = {name.partition(".")[0] for tree in (checked, *(item.checked for item in explain))
+                 for name in free_names(tree.tree)}  # fmt: skip
+        return CheckedRule(rule, expanded, checked, variants, tuple(explain), frozenset(names - {"lists", "net"}))
+
+    def _typed_tools(self, rule: Rule) -> dict[tuple[str, str], ToolTypes]:
+        """The tools that the rule names one by one and whose argument types are known."""
+        found = {}
+        for pattern in rule.match.tools:
+            tool = literal_tool(pattern)
+            types = self._tools.get(f"{tool[0]}/{tool[1]}") if tool else None
+            if tool is not None and types is not None:
+                found[tool] = types
+        return found
+
+    def _all_typed(self, rule: Rule, typed: Mapping[tuple[str, str], ToolTypes]) -> bool:
+        return bool(typed) and len(typed) == len(rule.match.tools)
+
+    def _is_condition(self, rule: Rule, checked: Checked) -> bool:
+        if checked.tree.type == _BOOL:
+            return True
+        kind = checked.tree.type
+        hint = "compare it, as in `... == true`" if kind.kind == "dyn" else None
+        message = f"`when` must be a bool, found a value of type {kind}"
+        self._findings.error("not_a_condition", rule.when.location, message, rule_id=rule.id, hint=hint)
+        return False
+
+    def _expression(self, scalar: Scalar, rule: Rule | None, checker: Checker) -> tuple[Expanded, Checked] | None:
+        rule_id = rule.id if rule else None
+        try:
+            expanded = self._names.expand(scalar)
+        except MacroError as error:
+            at = error.scalar.at(error.offset)
+            self._findings.error(error.code, at, error.message, rule_id=rule_id, hint=error.hint)
+            return None
+        checked = self._check(expanded, rule, checker, "")
+        return None if checked is None else (expanded, checked)
+
+    def _check(self, expanded: Expanded, rule: Rule | None, checker: Checker, context: str) -> Checked | None:
+        try:
+            return checker.check(expanded.text)
+        except CheckError as error:
+            for problem in error.problems:
+                message = f"{problem.message} {context}".rstrip()
+                rule_id = rule.id if rule else None
+                at = expanded.at(problem.offset)
+                self._findings.error(problem.code, at, message, rule_id=rule_id, hint=problem.hint)
+            return None

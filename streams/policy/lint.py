@@ -1,0 +1,192 @@
+"""What is wrong, and what is doubtful, in a bundle: `check_bundle`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import re2
+
+from streams.policy.bundle import Bundle, BundleSource, Pack
+from streams.policy.compile import CheckedRule, check_rules
+from streams.policy.errors import Finding, Findings, Severity
+from streams.policy.globs import ToolMatcher
+from streams.policy.parse import parse_bundle
+from streams.policy.results import Mode, RuleEffect
+from streams.policy.schema import walk_fields
+from streams.policy.tooltypes import ToolTypes
+from streams.policy.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
+
+_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|us|ns|m|s)")
+_SECURITY_LISTS = frozenset(("provenance", "origins", "signals", "hops"))
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """Everything found, by place."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the bundle would be accepted."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def check_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = None) -> LintReport:
+    """Everything that is wrong or doubtful in a bundle. Never raises for what is in it.
+
+    Args:
+        source: the bundle's files, not trusted.
+        tools: argument types by `server_id/name`; when given, patterns that match none of them are reported.
+    """
+    findings = Findings()
+    bundle = parse_bundle(source, findings)
+    if bundle is None:
+        return LintReport(findings.sorted())
+    rules = check_rules(bundle, tools or {}, findings)
+    if not findings.has_errors:
+        _unused_names(bundle, rules, findings)
+        _one_condition(rules, findings)
+        for rule in rules:
+            _lint_rule(rule, findings)
+            if tools:
+                _unmatched(rule, tools, findings)
+    return LintReport(findings.sorted())
+
+
+def _unused_names(bundle: Bundle, rules: tuple[CheckedRule, ...], findings: Findings) -> None:
+    by_pack: dict[str, tuple[set[str], set[str]]] = {}
+    for rule in rules:
+        for name in (rule.rule.pack, ""):
+            macros, lists = by_pack.setdefault(name, (set(), set()))
+            for expanded in (rule.expanded, *(part.expanded for part in rule.explain)):
+                macros |= expanded.macros
+                lists |= expanded.lists
+    for pack in (bundle.shared, *bundle.packs):
+        used_macros, used_lists = by_pack.get(pack.name, (set(), set()))
+        _report_unused(pack, used_macros, used_lists, findings)
+
+
+def _report_unused(pack: Pack, macros: set[str], lists: set[str], findings: Findings) -> None:
+    for macro in pack.macros:
+        if macro.name not in macros:
+            findings.warning("unused_macro", macro.body.location, f"macro `{macro.name}` is not used")
+    for item in pack.lists:
+        if item.name not in lists:
+            findings.warning("unused_list", item.location, f"list `{item.name}` is not used")
+
+
+def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> None:
+    """Rules that say the opposite, or the same, of one condition and one match."""
+    seen: dict[tuple[object, ...], CheckedRule] = {}
+    for rule in rules:
+        match = rule.rule.match
+        key = (
+            " ".join(rule.checked.text.split()),
+            *(tuple(sorted(pattern.text for pattern in patterns))
+              for patterns in (match.tools, match.servers, match.agents, match.tenants)),
+            match.tool_version.text if match.tool_version else None,
+        )  # fmt: skip
+        first = seen.setdefault(key, rule)
+        if first is rule:
+            continue
+        effects = {first.rule.effect, rule.rule.effect}
+        at, other = rule.rule.location, first.rule.id
+        if RuleEffect.PERMIT in effects and effects & {RuleEffect.DENY, RuleEffect.QUARANTINE}:
+            message = f"permits and denies on the condition of rule `{other}`: the permit can never count"
+            findings.warning("contradiction", at, message, rule_id=rule.rule.id)
+        elif len(effects) == 1:
+            findings.warning("duplicate", at, f"says the same as rule `{other}`", rule_id=rule.rule.id)
+
+
+def _unmatched(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+    known = [key.partition("/")[::2] for key in tools]
+    for pattern in rule.rule.match.tools:
+        matcher = ToolMatcher(type(rule.rule.match)((pattern,), rule.rule.match.servers))
+        if not any(matcher.matches(server, name, None) for server, name in known):
+            message = f"pattern `{pattern.text}` matches no tool of the catalogue"
+            findings.warning("no_tool", pattern.location, message, rule_id=rule.rule.id)
+
+
+def _lint_rule(rule: CheckedRule, findings: Findings) -> None:
+    def warn(code: str, node: Expr, message: str, hint: str | None = None) -> None:
+        at = rule.expanded.at(max(node.offset, 0))
+        findings.warning(code, at, message, rule_id=rule.rule.id, hint=hint)
+
+    tree = rule.checked.tree
+    if isinstance(tree, Const) and rule.rule.mode is not Mode.OFF:
+        word = "always" if tree.value else "never"
+        warn("constant", tree, f"condition is constant: the rule {word} applies")
+    guarded = {_dotted(node) for node in walk(tree) if isinstance(node, Select) and node.test}
+    for node in walk(tree):
+        if isinstance(node, Call):
+            _lint_literal(node, warn)
+        elif isinstance(node, Select) and not node.test:
+            path = _dotted(node)
+            if path in _OPTIONAL and path not in guarded:
+                warn("unguarded", node, f"`{path}` may be missing, which puts the rule in error",
+                     f"test it with `has({path})`")  # fmt: skip
+        elif isinstance(node, Comprehension):
+            _lint_fold(rule, tree, node, warn)
+
+
+def _lint_literal(call: Call, warn: Callable[..., None]) -> None:
+    last = call.args[-1] if call.args else None
+    if not isinstance(last, Const) or not isinstance(last.value, str):
+        return
+    text = last.value
+    if call.function == "matches":
+        try:
+            re2.compile(text)
+        except re2.error as error:
+            warn("bad_regex", last, f"`{text}` is not a regular expression: {error}")
+    elif call.function == "duration" and not _is_duration(text):
+        warn("bad_duration", last, f"`{text}` is not a duration such as `90s` or `1h30m`")
+    elif call.function in ("ip", "containsIP", "cidr", "containsCIDR"):
+        parse = ipaddress.ip_address if "ip" in call.function.lower() else ipaddress.ip_network
+        try:
+            parse(text) if parse is ipaddress.ip_address else ipaddress.ip_interface(text)
+        except ValueError:
+            warn(
+                "bad_address", last, f"`{text}` is not {'an address' if parse is ipaddress.ip_address else 'a network'}"
+            )
+
+
+def _is_duration(text: str) -> bool:
+    body = text.lstrip("+-")
+    return body == "0" or (bool(body) and _DURATION.sub("", text) == "")
+
+
+def _lint_fold(rule: CheckedRule, tree: Expr, node: Comprehension, warn: Callable[..., None]) -> None:
+    """`exists` over a list that may be empty finds nothing: dangerous where nothing must be found to be safe."""
+    is_any = isinstance(node.accu_init, Const) and node.accu_init.value is False
+    name = node.iter_range.field if isinstance(node.iter_range, Select) else getattr(node.iter_range, "name", "")
+    if not is_any or name not in _SECURITY_LISTS or rule.rule.effect is RuleEffect.PERMIT:
+        return
+    sized = any(
+        isinstance(call, Call) and call.function == "size" and any(arg == node.iter_range or _same(arg, node.iter_range)
+                                                                   for arg in call.args)
+        for call in walk(tree)
+    )  # fmt: skip
+    if not sized and name == "provenance":
+        warn("maybe_empty", node, f"`{name}` may be empty, then `exists` is false and the rule silent",
+             f"say what an empty list means: `size({name}) == 0 || ...`")  # fmt: skip
+
+
+def _same(one: Expr, other: Expr) -> bool:
+    return bool(_dotted(one)) and _dotted(one) == _dotted(other)
+
+
+def _dotted(node: Expr) -> str:
+    """`a.b.c` of a chain of fields that starts at a variable, else empty."""
+    parts: list[str] = []
+    while isinstance(node, Select):
+        parts.append(node.field)
+        node = node.operand
+    return ".".join([node.name, *reversed(parts)]) if isinstance(node, Ident) else ""
+
+
+_OPTIONAL = frozenset(path for path, field in walk_fields() if field.optional and "[]" not in path)

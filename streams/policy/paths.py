@@ -1,0 +1,97 @@
+"""Field paths: which fields an expression reads, and setting or removing a field of facts in a test."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streams.policy.tree import Comprehension, Expr, Ident, Select, children
+
+PATH_PARTS_MAX = 12
+
+
+class PathError(Exception):
+    """A path that leads nowhere."""
+
+
+def split_path(path: str) -> tuple[str, ...]:
+    """The parts of `args.amount` or, where a name holds a dot, of `/session/calls/mail.send`."""
+    parts = tuple(path[1:].split("/") if path.startswith("/") else path.split("."))
+    if not all(parts) or len(parts) > PATH_PARTS_MAX:
+        raise PathError(f"`{path}` is not a path such as `args.amount`")
+    return parts
+
+
+def with_changes(facts: Mapping[str, Any], changes: Mapping[str, Any], removals: Sequence[str]) -> dict[str, Any]:
+    """A deep copy of facts with values set and fields removed.
+
+    Raises:
+        PathError: a path runs through something that has no fields, or a field to be removed is not there.
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(facts))
+    for path, value in changes.items():
+        *way, last = split_path(path)
+        holder = _follow(changed, way, path)
+        if isinstance(holder, dict):
+            holder[last] = copy.deepcopy(value)
+        else:
+            holder[_index(holder, last, path)] = copy.deepcopy(value)
+    for path in removals:
+        *way, last = split_path(path)
+        holder = _follow(changed, way, path)
+        if isinstance(holder, list):
+            del holder[_index(holder, last, path)]
+        elif last in holder:
+            del holder[last]
+        else:
+            raise PathError(f"`{path}` is not there to be removed")
+    return changed
+
+
+def _follow(facts: Any, way: Sequence[str], path: str) -> Any:
+    holder = facts
+    for part in way:
+        if isinstance(holder, list):
+            holder = holder[_index(holder, part, path)]
+        elif isinstance(holder, dict) and part in holder:
+            holder = holder[part]
+        else:
+            raise PathError(f"`{path}` leads nowhere: there is no `{part}`")
+    if not isinstance(holder, dict | list):
+        raise PathError(f"`{path}` leads into a value without fields")
+    return holder
+
+
+def _index(holder: list[Any], part: str, path: str) -> int:
+    if not part.isdigit() or int(part) >= len(holder):
+        raise PathError(f"`{path}` leads nowhere: no item `{part}` in a list of {len(holder)}")
+    return int(part)
+
+
+def read_paths(tree: Expr) -> frozenset[tuple[str, ...]]:
+    """The field paths that an expression reads from facts, as far as they are written out."""
+    found: set[tuple[str, ...]] = set()
+    _collect(tree, frozenset(), found)
+    return frozenset(found)
+
+
+def _collect(node: Expr, bound: frozenset[str], found: set[tuple[str, ...]]) -> None:
+    way: list[str] = []
+    top = node
+    while isinstance(top, Select):
+        way.append(top.field)
+        top = top.operand
+    if isinstance(top, Ident):
+        if top.name not in bound:
+            found.add((top.name, *reversed(way)))
+        return
+    if isinstance(top, Comprehension):
+        bound |= {top.iter_var, top.iter_var2, top.accu_var}
+    for child in children(top):
+        _collect(child, bound, found)
+
+
+def touches(path: Sequence[str], read: Sequence[str]) -> bool:
+    """Whether changing `path` can change what a read of `read` gives."""
+    return all(one == other for one, other in zip(path, read, strict=False))
