@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
+from streams.engine.settings import EngineSettings
 from streams.engine.wire import ControlSink, Wire
 from streams.model.errors import RecordError
 from streams.ports import Clock, Reader, Received, RetriableLogError, TopicPartition
@@ -26,7 +27,7 @@ class ControlReport(NamedTuple):
 class ControlReader:
     """Feeds a `ControlSink` and tells it when its state may be stale.
 
-    State counts as current while everything that stood on the topics at most `stale_ms` ago has been read.
+    State counts as current while everything that stood on the topics at most `control_stale_ms` ago has been read.
 
     Attributes:
         reports: records that could not be used, oldest first; whoever reports them takes them out.
@@ -40,16 +41,14 @@ class ControlReader:
         sink: ControlSink,
         wire: Wire,
         clock: Clock,
-        stale_ms: int,
-        check_ms: int,
+        settings: EngineSettings,
     ) -> None:
         self._reader = reader
         self._partitions = [TopicPartition(topic, _PARTITION) for topic in topics]
         self._sink = sink
         self._wire = wire
         self._clock = clock
-        self._stale_ms = stale_ms
-        self._check_ms = check_ms
+        self._settings = settings
         self._targets: dict[TopicPartition, int] = {}
         self._targets_at_ms = 0
         self._confirmed_ms: int | None = None
@@ -70,10 +69,10 @@ class ControlReader:
         now_ms = self._clock.monotonic_ms()
         if self._targets and self._reached():
             self._confirm()
-        if self._asked_ms is None or now_ms - self._asked_ms >= self._check_ms:
+        if self._asked_ms is None or now_ms - self._asked_ms >= self._settings.control_check_ms:
             self._ask_quietly()
         confirmed_ms = self._confirmed_ms
-        self._sink.stale = confirmed_ms is None or now_ms - confirmed_ms > self._stale_ms
+        self._sink.stale = confirmed_ms is None or now_ms - confirmed_ms > self._settings.control_stale_ms
         return count
 
     def close(self) -> None:

@@ -44,11 +44,10 @@ class WorkerGaveUpError(StoplogError):
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """What a worker runs on. The worker closes the consumer, the producer and the control reader."""
+    """What a worker runs on. The worker closes the consumer and the producer."""
 
     consumer: Consumer
     producer: Producer
-    control_reader: Reader
     open_reader: Callable[[], Reader]
     stores: StoreProvider
     clock: Clock

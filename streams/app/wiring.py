@@ -1,0 +1,144 @@
+"""The wiring: the one place that puts adapters, codec, core and engine together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from streams.app.clock import SystemClock
+from streams.app.logs import Log
+from streams.app.settings import Settings
+from streams.app.wire import CodecWire
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas, SchemaSource
+from streams.engine.control_reader import ControlReader
+from streams.engine.startup import check_topics
+from streams.engine.worker import Ports, Worker
+from streams.model.control import RulesetBundle
+from streams.model.errors import StoplogError
+from streams.policy import CompiledRuleset, bundle_from_files, compile_bundle
+from streams.ports import StoreProvider
+from streams.processors.control import ControlState
+from streams.processors.gate import Gate
+from streams.stores.rocks import RocksStores
+from streams.topology import GATE
+
+ROOT_KEY_BYTES_MIN = 32
+_ROOT_KEY_BYTES = 64
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class RootKeyError(StoplogError):
+    """The root key is missing, too short, or open to others."""
+
+
+def build_codec(settings: Settings) -> Codec:
+    """The codec over the schema registry of the settings, or over the committed ids."""
+    return Codec(_schema_source(settings))
+
+
+def _schema_source(settings: Settings) -> SchemaSource:
+    committed = CommittedSchemas.load()
+    if settings.schema_registry_url is None:
+        return committed
+    from streams.codec.registry import RegistrySchemas  # noqa: PLC0415 - needs the extra `registry`
+
+    return RegistrySchemas(settings.schema_registry_url, committed, dict(settings.schema_registry))
+
+
+def build_gate(
+    settings: Settings, log: Log, codec: Codec, root_key: bytes, stores: StoreProvider | None = None
+) -> Worker:
+    """A gate, not started. Opens connections.
+
+    Args:
+        stores: where local state is kept; by default RocksDB below the settings' state folder.
+
+    Raises:
+        StartRefusedError: the topics are not as they must be.
+        LogError: the log can't be reached.
+    """
+    admin = log.admin()
+    try:
+        partition_counts = check_topics(GATE, admin)
+    finally:
+        admin.close()
+    clock = SystemClock()
+    wire = CodecWire(codec)
+    engine_settings = settings.engine_settings()
+    gate_settings = settings.gate_settings(root_key)
+    control_state = ControlState(compile_bundle=compile_published, bundle_name=gate_settings.bundle_name)
+    ports = Ports(
+        consumer=log.consumer(settings.group, settings.instance),
+        producer=log.producer(f"{settings.group}-{settings.instance}"),
+        open_reader=log.reader,
+        stores=stores or RocksStores(settings.state_dir / "gate" / settings.instance),
+        clock=clock,
+    )
+    control = ControlReader(
+        reader=log.reader(),
+        topics=tuple(topic.name for topic in GATE.broadcast),
+        sink=control_state,
+        wire=wire,
+        clock=clock,
+        settings=engine_settings,
+    )
+    return Worker(
+        spec=GATE,
+        processor=Gate(gate_settings, wire, control_state),
+        control=control,
+        wire=wire,
+        ports=ports,
+        settings=engine_settings,
+        partition_counts=partition_counts,
+    )
+
+
+def compile_published(bundle: RulesetBundle) -> CompiledRuleset:
+    """A bundle as published, ready to judge.
+
+    Raises:
+        PolicyError: it does not compile.
+    """
+    return compile_bundle(bundle_from_files({file.path: file.content for file in bundle.files}))
+
+
+def load_root_key(path: Path) -> bytes:
+    """The root key.
+
+    Raises:
+        RootKeyError: it can't be used; says what to do.
+    """
+    try:
+        mode = path.stat().st_mode
+        key = path.read_bytes()
+    except FileNotFoundError:
+        raise RootKeyError(
+            f"no root key at `{path}`; make one with `stoplog keys new`, the same for all gates"
+        ) from None
+    except OSError as error:
+        raise RootKeyError(f"root key `{path}` can't be read: {error.strerror}") from None
+    if mode & _OTHERS:
+        raise RootKeyError(f"root key `{path}` is open to others; run `chmod 600 {path}`")
+    if len(key) < ROOT_KEY_BYTES_MIN:
+        raise RootKeyError(f"root key `{path}` has {len(key)} bytes, at least {ROOT_KEY_BYTES_MIN} are needed")
+    return key
+
+
+def make_root_key(path: Path) -> bytes:
+    """Make a new root key, readable by its owner alone.
+
+    Raises:
+        RootKeyError: there is one already.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = secrets.token_bytes(_ROOT_KEY_BYTES)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise RootKeyError(f"`{path}` exists already; every open session hangs on it") from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(key)
+    return key
