@@ -1,0 +1,146 @@
+"""The codec: bytes of the wire to records and back, in Confluent's framings (see docs/reference/topics.md).
+
+A record's value is `0x00`, its schema's id in four bytes and its Avro form; or the Avro form alone with the schema's
+GUID in the header `__value_schema_id`. Both are read, the first is written. Values come from anybody: whatever is wrong
+with one is a `RecordError` with the reason of its dead letter, and reading is bounded by the size of the value.
+
+Functions that read and write are compiled from the schemas on first use of a topic (some 10 ms) and kept.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from streams.codec.decoder import compile_decoder
+from streams.codec.encoder import compile_encoder
+from streams.codec.longs import MalformedError, TruncatedError
+from streams.codec.schemas import SchemaSource, SchemaVersion, record_class
+from streams.codec.shapes import SchemaError
+from streams.codec.source import Compiled
+from streams.model.errors import RecordError
+from streams.model.reasons import DeadLetterReason
+from streams.model.types import Record
+from streams.ports import Headers
+
+SCHEMA_ID_HEADER = "__value_schema_id"
+
+VALUE_BYTES_MAX = 1_048_576
+"""Of a value that is read."""
+
+WRITTEN_BYTES_MAX = VALUE_BYTES_MAX - 65_536
+"""Of a value that is written: a broker's limit counts the key, the headers and the batch around it, too."""
+
+DECODERS_MAX = 1_024
+"""Kept: one for each version of each topic's schema."""
+
+_PREFIX = struct.Struct(">BI")
+_GUID_MAGIC = 1
+_GUID_HEADER_BYTES = 17
+
+
+class Codec:
+    """Reads and writes records. Not bound to a thread: compiling twice at the same time does no harm."""
+
+    def __init__(self, source: SchemaSource) -> None:
+        self._source = source
+        self._encoders: dict[str, tuple[Compiled, type[Record]]] = {}
+        # By topic, and the five bytes of the prefix or the value of the header.
+        self._decoders: dict[tuple[str, bytes], Compiled] = {}
+
+    def decode(self, topic: str, value: bytes | None, headers: Headers = ()) -> Record:
+        """The record in a value of `topic`.
+
+        Raises:
+            RecordError: it has none; `reason` is a `DeadLetterReason`.
+            InvariantError: the topic isn't one of records.
+        """
+        if not value:
+            raise RecordError(DeadLetterReason.VALUE_MISSING, f"record of topic `{topic}` has no value")
+        if len(value) > VALUE_BYTES_MAX:
+            text = f"value of {len(value)} bytes in topic `{topic}` is above the limit of {VALUE_BYTES_MAX}"
+            raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
+        framing, at = value[:5], 5
+        for name, content in headers:
+            if name == SCHEMA_ID_HEADER:
+                framing, at = content or b"", 0
+                break
+        compiled = self._decoders.get((topic, framing)) or self._compile_decoder(topic, framing, at)
+        try:
+            record: Record = compiled.function(value, at)
+        except (TruncatedError, MalformedError, IndexError, KeyError, UnicodeError, struct.error) as error:
+            raise _unreadable(topic, value, compiled, error) from None
+        return record
+
+    def encode(self, topic: str, record: Record) -> bytes:
+        """The value of a record for `topic`, with the schema id before it.
+
+        Raises:
+            RecordError: it cannot be written: not this topic's, too large, or a field isn't what its class says.
+            SchemaError: the topic has no schema here.
+            InvariantError: the topic isn't one of records.
+        """
+        compiled, record_type = self._encoders.get(topic) or self._compile_encoder(topic)
+        if type(record) is not record_type:
+            text = f"topic `{topic}` holds no records of type `{type(record).__name__}`"
+            raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, text)
+        try:
+            value: bytes = compiled.function(record)
+        except (MalformedError, ValueError, TypeError, AttributeError, KeyError, struct.error) as error:
+            text = f"record for topic `{topic}` cannot be written: {compiled.place(error).path}: {error}"
+            raise RecordError(DeadLetterReason.RECORD_INVALID, text) from None
+        if len(value) > WRITTEN_BYTES_MAX:
+            text = f"record of {len(value)} bytes for topic `{topic}` is above the limit of {WRITTEN_BYTES_MAX}"
+            raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
+        return value
+
+    def _compile_encoder(self, topic: str) -> tuple[Compiled, type[Record]]:
+        record_type = record_class(topic)
+        version = self._source.current(topic)
+        made = compile_encoder(version.shape, _PREFIX.pack(0, version.id)), record_type
+        self._encoders[topic] = made
+        return made
+
+    def _compile_decoder(self, topic: str, framing: bytes, at: int) -> Compiled:
+        record = record_class(topic)
+        writer = self._by_prefix(topic, framing) if at else self._by_header(topic, framing)
+        try:
+            compiled = compile_decoder(self._source.current(topic).shape, writer.shape, record)
+        except SchemaError as error:
+            text = f"schema id {writer.id} of topic `{topic}`: {error}"
+            raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, text) from None
+        if len(self._decoders) >= DECODERS_MAX:
+            self._decoders.clear()
+        self._decoders[topic, framing] = compiled
+        return compiled
+
+    def _by_prefix(self, topic: str, framing: bytes) -> SchemaVersion:
+        if len(framing) < _PREFIX.size or framing[0] != 0:
+            text = f"value in topic `{topic}` begins with `{framing.hex()}`, which is no schema id"
+            raise RecordError(DeadLetterReason.FRAMING_INVALID, text)
+        return self._source.by_id(topic, _PREFIX.unpack(framing)[1])
+
+    def _by_header(self, topic: str, framing: bytes) -> SchemaVersion:
+        if framing[:1] == b"\x00" and len(framing) == _PREFIX.size:
+            return self._source.by_id(topic, _PREFIX.unpack(framing)[1])
+        if len(framing) != _GUID_HEADER_BYTES or framing[0] != _GUID_MAGIC:
+            text = f"header `{SCHEMA_ID_HEADER}` of {len(framing)} bytes in topic `{topic}` is no schema id"
+            raise RecordError(DeadLetterReason.FRAMING_INVALID, text)
+        return self._source.by_guid(topic, framing[1:])
+
+
+def _unreadable(topic: str, value: bytes, compiled: Compiled, error: Exception) -> RecordError:
+    """What to tell of a value that could not be read: where, and whether it is cut or wrong."""
+    place = compiled.place(error)
+    start, end = place.variables.get("p", 0), place.variables.get("q", 0)
+    where = f"topic `{topic}`: {place.path} at byte {min(start, len(value))}"
+    if isinstance(error, (TruncatedError, IndexError, struct.error)) or end > len(value):
+        text = str(error) if isinstance(error, TruncatedError) else "the value ends too early"
+        return RecordError(DeadLetterReason.RECORD_TRUNCATED, f"{where}: {text}")
+    match error:
+        case UnicodeError():
+            text = "text is not UTF-8"
+        case KeyError():
+            text = "is not a value of its type"
+        case _:
+            text = str(error)
+    return RecordError(DeadLetterReason.RECORD_INVALID, f"{where}: {text}")

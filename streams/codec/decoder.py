@@ -1,0 +1,257 @@
+"""Compiles the function that reads a record from Avro's binary form, whichever compatible schema it was written with.
+
+Stricter than Avro's libraries usually are: indexes and lengths below zero, integers that are too long, bytes after the
+record, arrays without end and ill-formed texts are refused, not read somehow.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import inspect
+
+from streams.codec.compatibility import match_branch, unreadable
+from streams.codec.longs import MalformedError, TruncatedError, read_length, read_long
+from streams.codec.scalars import ARRAY_ITEMS_MAX, UUID_BYTES, check_instant, check_uuid
+from streams.codec.shapes import (
+    ArrayShape,
+    EnumShape,
+    FixedShape,
+    MapShape,
+    Primitive,
+    RecordShape,
+    SchemaError,
+    Shape,
+    UnionShape,
+    short_name,
+)
+from streams.codec.source import Compiled, Source
+from streams.model.types import Record
+
+_ONE_BYTE_INDEXES_MAX = 64
+_T = TypeVar("_T")
+
+
+def compile_decoder(reader: RecordShape, writer: RecordShape, record: type[Record]) -> Compiled:
+    """The function `(data, at) -> record` that reads what was written with `writer`, from `at` to the very end.
+
+    It raises TruncatedError, IndexError or struct.error where the data ends too early or too late, and MalformedError,
+    KeyError or UnicodeDecodeError where it is no record.
+
+    Args:
+        reader: today's schema; `record` is its class.
+        writer: the schema of the data.
+        record: what is made.
+
+    Raises:
+        SchemaError: `reader` cannot read what `writer` writes.
+    """
+    findings = unreadable(reader, writer)
+    if findings:
+        raise SchemaError(f"records of this schema cannot be read with today's: {findings[0]}")
+    source = Source("b, p", short_name(reader.name))
+    for function in (read_long, read_length, check_uuid, check_instant, MalformedError, TruncatedError):
+        source.bind(function.__name__, function)
+    source.bind("booleans", {0: False, 1: True})
+    source.bind("unpack_double", struct.Struct("<d").unpack_from)
+    source.bind("unpack_float", struct.Struct("<f").unpack_from)
+    made = _Decoder(source).value(writer, reader, inspect.type_info(record))
+    with source.block("if p != len(b):"):
+        source.line("raise TruncatedError('bytes are missing, or left over')")
+    source.line(f"return {made}")
+    return source.compile()
+
+
+class _Decoder:
+    """Writes the lines. In them `b` is the data, `p` the position, `q` where the present value ends."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def value(self, writer: Shape, reader: Shape, kind: inspect.Type) -> str:
+        """Lines that read a value; returns the variable that it is in."""
+        if isinstance(writer, UnionShape):
+            return self._union(writer, lambda branch: self.value(branch, reader, kind))
+        if isinstance(reader, UnionShape):
+            branch = match_branch(reader.branches, writer)
+            if branch is None:
+                raise SchemaError(f"{self._source.path}: no branch takes what is written")
+            return self.value(writer, branch, _without_none(kind))
+        match writer, reader:
+            case Primitive(), Primitive():
+                return self._primitive(writer, reader)
+            case FixedShape(size=size), _:
+                return self._assign(f"b[p:p + {size}]", f"p += {size}")
+            case EnumShape(), EnumShape():
+                return self._enum(writer, reader, kind)
+            case ArrayShape(), ArrayShape() if isinstance(kind, inspect.VarTupleType):
+                items = kind.item_type
+                return self._array(lambda: self.value(writer.items, reader.items, items))
+            case RecordShape(), RecordShape() if isinstance(kind, inspect.StructType):
+                return self._record(writer, reader, kind)
+        raise SchemaError(f"{self._source.path}: has no form in our records")
+
+    def _primitive(self, writer: Primitive, reader: Primitive) -> str:
+        source = self._source
+        match writer.kind, reader.kind:
+            case "null", _:
+                return "None"
+            case (("string" | "bytes"), _):
+                return self._sized(reader)
+            case (("int" | "long"), ("int" | "long")):
+                return self._long(reader)
+            case (("int" | "long"), _):
+                return self._assign(f"float({self._long(writer)})")
+            case "boolean", _:
+                return self._assign("booleans[b[p]]", "p += 1")
+            case "double", _:
+                return self._assign("unpack_double(b, p)[0]", "p += 8")
+            case "float", _:
+                return self._assign("unpack_float(b, p)[0]", "p += 4")
+        raise SchemaError(f"{source.path}: `{writer.kind}` is not a type of Avro")
+
+    def _sized(self, reader: Primitive) -> str:
+        source = self._source
+        if reader.logical == "uuid":
+            source.line(f"if b[p] != {2 * UUID_BYTES}: raise MalformedError('is not a uuid')")
+            source.line(f"q = p + {1 + UUID_BYTES}")
+            text = self._assign("b[p + 1:q]")
+            source.line(f"check_uuid({text})")
+            return self._assign(f"{text}.decode()", "p = q")
+        self._length()
+        source.line("q = p + n")
+        return self._assign("b[p:q]" if reader.kind == "bytes" else "b[p:q].decode()", "p = q")
+
+    def _length(self) -> None:
+        """Lines after which `n` is the length and `p` where it begins.
+
+        A length below 64 is one byte with neither its first bit (more follow) nor its last (below zero) set; anything
+        else goes the careful way.
+        """
+        source = self._source
+        source.line("n = b[p]")
+        source.line("if n & 129: n, p = read_length(b, p)")
+        source.line("else: n >>= 1; p += 1")
+
+    def _long(self, reader: Primitive) -> str:
+        source = self._source
+        variable = self._assign("b[p]")
+        source.line(f"if {variable} & 129: {variable}, p = read_long(b, p)")
+        source.line(f"else: {variable} >>= 1; p += 1")
+        if reader.logical == "timestamp-millis":
+            source.line(f"check_instant({variable})")
+        return variable
+
+    def _enum(self, writer: EnumShape, reader: EnumShape, kind: inspect.Type) -> str:
+        """A symbol that the reader doesn't know becomes its default, the fail-closed one."""
+        if not isinstance(kind, inspect.EnumType):
+            raise SchemaError(f"{self._source.path}: has no enum in our records")
+        members = {
+            index: kind.cls(symbol if symbol in reader.symbols else reader.default)
+            for index, symbol in self._indexes(writer.symbols).items()
+        }
+        return self._assign(f"{self._source.bind_fresh(members)}[b[p]]", "p += 1")
+
+    def _union(self, writer: UnionShape, read: Callable[[Shape], str]) -> str:
+        source, variable = self._source, self._source.fresh()
+        source.line("n = b[p]; p += 1")
+        for index, branch in self._indexes(writer.branches).items():
+            with source.block(f"{'if' if index == 0 else 'elif'} n == {index}:"):
+                source.line(f"{variable} = {read(branch)}")
+        source.line("else: raise MalformedError('is of a branch that its union does not have')")
+        return variable
+
+    def _array(self, read: Callable[[], str]) -> str:
+        source, variable, count, end = self._source, *(self._source.fresh() for _ in range(3))
+        source.line(f"if b[p] == 0: {variable} = (); p += 1")
+        with source.block("else:"):
+            source.line(f"{variable} = []")
+            with source.block("while True:"):
+                source.line(f"{count}, p = read_long(b, p)")
+                source.line(f"if {count} == 0: break")
+                self._block_end(count, end)
+                source.line(
+                    f"if {count} > {ARRAY_ITEMS_MAX} - len({variable}): raise MalformedError('array is too long')"
+                )
+                with source.block(f"for _ in range({count}):"):
+                    source.line(f"{variable}.append({read()})")
+                source.line(f"if {end} != -1 and p != {end}: raise MalformedError('size of an array block is wrong')")
+            source.line(f"{variable} = tuple({variable})")
+        return variable
+
+    def _block_end(self, count: str, end: str) -> None:
+        """A negative count is followed by the block's size in bytes."""
+        source = self._source
+        source.line(f"{end} = -1")
+        with source.block(f"if {count} < 0:"):
+            source.line(f"{count} = -{count}")
+            source.line("n, p = read_length(b, p)")
+            source.line(f"{end} = p + n")
+
+    def _record(self, writer: RecordShape, reader: RecordShape, kind: inspect.StructType) -> str:
+        """Fields that aren't written take their defaults from the class, fields that aren't known are passed over."""
+        wanted = {field.name: field.shape for field in reader.fields}
+        types = {field.name: field.type for field in kind.fields}
+        arguments = []
+        for field in writer.fields:
+            with self._source.at(field.name):
+                if field.name in wanted:
+                    made = self.value(field.shape, wanted[field.name], types[field.name])
+                    arguments.append(f"{field.name}={made}")
+                else:
+                    self._skip(field.shape)
+        construct = self._source.bind(f"make_{kind.cls.__name__}", kind.cls)
+        return self._assign(f"{construct}({', '.join(arguments)})")
+
+    def _skip(self, writer: Shape) -> str:
+        """Lines that pass over a value, with the same care; returns an expression, for where one is needed."""
+        match writer:
+            case Primitive(kind="null"):
+                pass
+            case Primitive(kind="string" | "bytes"):
+                self._length()
+                self._source.line("q = p = p + n")
+            case Primitive():
+                unchecked = Primitive(writer.kind)
+                self._primitive(unchecked, unchecked)
+            case FixedShape(size=size):
+                self._source.line(f"q = p = p + {size}")
+            case EnumShape(symbols=symbols):
+                self._assign(f"{self._source.bind_fresh(self._indexes(symbols))}[b[p]]", "p += 1")
+            case UnionShape():
+                self._union(writer, self._skip)
+            case ArrayShape(items=items):
+                self._array(lambda: self._skip(items))
+            case MapShape(values=values):
+                self._array(lambda: self._skip_entry(values))
+            case RecordShape(fields=fields):
+                for field in fields:
+                    with self._source.at(field.name):
+                        self._skip(field.shape)
+        return "None"
+
+    def _skip_entry(self, values: Shape) -> str:
+        self._skip(Primitive("string"))
+        return self._skip(values)
+
+    def _indexes(self, things: tuple[_T, ...]) -> dict[int, _T]:
+        if len(things) > _ONE_BYTE_INDEXES_MAX:
+            raise SchemaError(f"{self._source.path}: more than {_ONE_BYTE_INDEXES_MAX} symbols or branches")
+        return {2 * index: thing for index, thing in enumerate(things)}
+
+    def _assign(self, expression: str, after: str = "") -> str:
+        variable = self._source.fresh()
+        self._source.line(f"{variable} = {expression}")
+        if after:
+            self._source.line(after)
+        return variable
+
+
+def _without_none(kind: inspect.Type) -> inspect.Type:
+    if isinstance(kind, inspect.UnionType):
+        rest = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+        if len(rest) == 1:
+            return rest[0]
+    return kind

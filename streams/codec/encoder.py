@@ -1,0 +1,138 @@
+"""Compiles the function that writes a record in Avro's binary form."""
+
+from __future__ import annotations
+
+import struct
+
+from streams.codec.longs import LongCache, write_long
+from streams.codec.scalars import check_instant, check_items, check_uuid
+from streams.codec.shapes import (
+    ArrayShape,
+    EnumShape,
+    FixedShape,
+    Primitive,
+    RecordShape,
+    SchemaError,
+    Shape,
+    nullable,
+    short_name,
+)
+from streams.codec.source import Compiled, Source
+
+_NULL_BRANCH = write_long(0)
+_VALUE_BRANCH = write_long(1)
+_END = write_long(0)
+
+
+def wrong_size(size: int, found: int) -> None:
+    """Raise for a fixed of the wrong size."""
+    raise ValueError(f"has {found} bytes, not {size}")
+
+
+_LONGS = LongCache()
+_BRANCHED_LONGS = LongCache(_VALUE_BRANCH)
+
+
+def compile_encoder(shape: RecordShape, prefix: bytes) -> Compiled:
+    """The function `(record) -> bytes` that writes records of `shape`, `prefix` first.
+
+    It raises ValueError (of which UnicodeEncodeError is one), TypeError, AttributeError, KeyError or MalformedError for
+    a record whose fields aren't what its class says.
+
+    Raises:
+        SchemaError: the schema has what our records have no form for.
+    """
+    source = Source("r", short_name(shape.name))
+    source.bind("longs", _LONGS)
+    source.bind("branched", _BRANCHED_LONGS)
+    source.bind("pack_double", struct.Struct("<d").pack)
+    for check in (check_uuid, check_instant, check_items, wrong_size):
+        source.bind(check.__name__, check)
+    source.line(f"out = [{prefix!r}]")
+    source.line("a = out.append")
+    _write_fields(source, "r", shape)
+    source.line("return b''.join(out)")
+    return source.compile()
+
+
+def _write(source: Source, expression: str, shape: Shape, branch: bytes = b"") -> None:
+    """Lines that append the wire form of `expression`, `branch` (a union's) before it."""
+    match shape:
+        case Primitive(kind="string" | "bytes"):
+            _write_sized(source, expression, shape, branch)
+        case Primitive(kind="long", logical="timestamp-millis"):
+            variable = _assigned(source, expression)
+            source.line(f"check_instant({variable})")
+            source.line(f"a({_longs(branch)}[{variable}])")
+        case Primitive(kind="long"):
+            source.line(f"a({_longs(branch)}[{expression}])")
+        case Primitive(kind="boolean"):
+            source.line(f"a({branch + bytes([1])!r} if {expression} else {branch + bytes([0])!r})")
+        case Primitive(kind="double"):
+            _write_branch(source, branch)
+            source.line(f"a(pack_double({expression}))")
+        case FixedShape(size=size):
+            variable = _assigned(source, expression)
+            source.line(f"if len({variable}) != {size}: wrong_size({size}, len({variable}))")
+            _write_branch(source, branch)
+            source.line(f"a({variable})")
+        case EnumShape(symbols=symbols):
+            forms = {symbol: branch + write_long(index) for index, symbol in enumerate(symbols)}
+            source.line(f"a({source.bind_fresh(forms)}[{expression}._value_])")
+        case ArrayShape(items=items):
+            _write_branch(source, branch)
+            _write_array(source, _assigned(source, expression), items)
+        case RecordShape():
+            _write_branch(source, branch)
+            _write_fields(source, _assigned(source, expression), shape)
+        case _:
+            inner = nullable(shape)
+            if inner is None or branch:
+                raise SchemaError(f"{source.path}: cannot be written; our records have no form for this type")
+            variable = _assigned(source, expression)
+            with source.block(f"if {variable} is None:"):
+                source.line(f"a({_NULL_BRANCH!r})")
+            with source.block("else:"):
+                _write(source, variable, inner, _VALUE_BRANCH)
+
+
+def _write_fields(source: Source, record: str, shape: RecordShape) -> None:
+    for field in shape.fields:
+        with source.at(field.name):
+            _write(source, f"{record}.{field.name}", field.shape)
+
+
+def _write_sized(source: Source, expression: str, shape: Primitive, branch: bytes) -> None:
+    variable = _assigned(source, expression if shape.kind == "bytes" else f"{expression}.encode()")
+    if shape.logical == "uuid":
+        source.line(f"check_uuid({variable})")
+    source.line(f"a({_longs(branch)}[len({variable})])")
+    source.line(f"a({variable})")
+
+
+def _write_array(source: Source, variable: str, items: Shape) -> None:
+    with source.block(f"if {variable}:"):
+        source.line(f"check_items(len({variable}))")
+        source.line(f"a(longs[len({variable})])")
+        item = source.fresh()
+        with source.block(f"for {item} in {variable}:"):
+            _write(source, item, items)
+    source.line(f"a({_END!r})")
+
+
+def _assigned(source: Source, expression: str) -> str:
+    """A variable with the value of `expression`."""
+    if expression.isidentifier():
+        return expression
+    variable = source.fresh()
+    source.line(f"{variable} = {expression}")
+    return variable
+
+
+def _write_branch(source: Source, branch: bytes) -> None:
+    if branch:
+        source.line(f"a({branch!r})")
+
+
+def _longs(branch: bytes) -> str:
+    return "branched" if branch else "longs"

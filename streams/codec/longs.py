@@ -1,0 +1,88 @@
+"""Avro's variable-length zig-zag integers, and the error of a value that cannot be read."""
+
+from __future__ import annotations
+
+LONG_BYTES_MAX = 10
+_LONG_MIN = -(2**63)
+_LONG_END = 2**63
+
+CACHED_MAX = 8_192
+"""Of the wire forms remembered: lengths, counters and the instants of a batch recur."""
+
+
+class TruncatedError(Exception):
+    """The value ends before its record does."""
+
+
+class MalformedError(Exception):
+    """The value is not a record of its schema."""
+
+
+class LongCache(dict[int, bytes]):
+    """The wire forms of longs, made on first use: `cache[n]`; `prefix` goes before each (a union's branch).
+
+    Empties itself when full, so that it stays bounded whatever passes through.
+    """
+
+    def __init__(self, prefix: bytes = b"") -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def __missing__(self, value: int) -> bytes:
+        made = self._prefix + write_long(value)
+        if len(self) >= CACHED_MAX:
+            self.clear()
+        self[value] = made
+        return made
+
+
+def write_long(value: int) -> bytes:
+    """The wire form of a 64-bit integer.
+
+    Raises:
+        MalformedError: it has more bits.
+    """
+    if not _LONG_MIN <= value < _LONG_END:
+        raise MalformedError(f"integer `{value}` does not fit into 64 bits")
+    left = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while left > 0x7F:
+        out.append(left & 0x7F | 0x80)
+        left >>= 7
+    out.append(left)
+    return bytes(out)
+
+
+def read_long(data: bytes, at: int) -> tuple[int, int]:
+    """The integer at `at`, and where the next value begins.
+
+    Raises:
+        MalformedError: it has more than 64 bits.
+        IndexError: the data ends within it.
+    """
+    raw = 0
+    for shift in range(0, 7 * LONG_BYTES_MAX, 7):
+        byte = data[at]
+        at += 1
+        raw |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if raw >> 64:
+                break
+            return (raw >> 1) ^ -(raw & 1), at
+    raise MalformedError("integer has more than 64 bits")
+
+
+def read_length(data: bytes, at: int) -> tuple[int, int]:
+    """A length that the data can hold, and where it begins.
+
+    Raises:
+        MalformedError: it is below zero.
+        TruncatedError: the data ends before.
+        IndexError: the data ends within the length itself.
+    """
+    length, at = read_long(data, at)
+    if length < 0:
+        raise MalformedError("a length is below zero")
+    if length > len(data) - at:
+        raise TruncatedError("a length goes beyond the end of the value")
+    return length, at
