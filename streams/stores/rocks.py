@@ -10,9 +10,7 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
-from typing import cast
 
 from rocksdict import (
     BlockBasedOptions,
@@ -20,6 +18,7 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
+    RdictIter,
     ReadOptions,
     WriteBatch,
     WriteBufferManager,
@@ -115,10 +114,7 @@ class RocksStore:
         db = self._open_db()
         if end <= start:
             return iter(())
-        options = ReadOptions()
-        options.set_iterate_upper_bound(_ROW + end)
-        rows = cast("Iterator[tuple[bytes, bytes]]", db.items(from_key=_ROW + start, read_opt=options))
-        walk = _Walk(self, rows)
+        walk = _Walk(self, db, _ROW + start, _ROW + end)
         if walk.unfinished():
             self._walks.add(walk)
         return walk
@@ -177,9 +173,14 @@ class RocksStore:
 class _Walk:
     """Rows of a range, fetched some at a time."""
 
-    def __init__(self, store: RocksStore, rows: Iterator[tuple[bytes, bytes]]) -> None:
+    def __init__(self, store: RocksStore, db: Rdict, start: bytes, end: bytes) -> None:
         self._store = store
-        self._rows: Iterator[tuple[bytes, bytes]] | None = rows
+        # INVARIANT: the options live as long as the cursor: it points to the upper bound inside them, and without
+        # them ends anywhere.
+        self._options = ReadOptions()
+        self._options.set_iterate_upper_bound(end)
+        self._cursor: RdictIter | None = db.iter(self._options)
+        self._cursor.seek(start)
         self._released = False
         self._ahead: Iterator[tuple[bytes, bytes]] = iter(())
         self._fetch()
@@ -196,24 +197,30 @@ class _Walk:
     def _fetch(self) -> None:
         if self._released:
             raise StoreError(f"store `{self._store._folder}` was closed during a scan")
-        if self._rows is None:
+        cursor = self._cursor
+        if cursor is None:
             return
+        ahead: list[tuple[bytes, bytes]] = []
         try:
-            ahead = [(key[1:], value) for key, value in islice(self._rows, SCAN_ROWS_AHEAD)]
+            while cursor.valid() and len(ahead) < SCAN_ROWS_AHEAD:
+                ahead.append((cursor.key()[1:], cursor.value()))
+                cursor.next()
+            if not cursor.valid():
+                # A cursor that met a broken block looks like one at its end (and rocksdict's `items` ends silently).
+                cursor.status()
+                self._cursor = None
         except Exception as error:
             raise self._store._failure("scan", error) from error
-        if len(ahead) < SCAN_ROWS_AHEAD:
-            self._rows = None
         self._ahead = iter(ahead)
 
     def unfinished(self) -> bool:
         """Whether it still holds on to the database."""
-        return self._rows is not None
+        return self._cursor is not None
 
     def release(self) -> None:
         """Let go of the database; what is not yet fetched can't be had any more."""
-        self._released = self._rows is not None
-        self._rows = None
+        self._released = self._cursor is not None
+        self._cursor = None
 
 
 class RocksStores:

@@ -1,0 +1,195 @@
+"""What is particular to the stores on RocksDB: crashes, damage, strangers, locks."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.ports import DamagedStoreError, StoreError
+from streams.stores import RocksStores
+
+ROWS_PER_BATCH = 20
+
+# Batch n writes rows 0..19 with the value n, deletes a row of the batch before, and has the offset n.
+WRITER = """
+import sys
+from pathlib import Path
+from streams.stores import RocksStores
+store = RocksStores(Path(sys.argv[1])).open(0)
+first = (store.changelog_offset() or 0) + 1
+for batch in range(first, first + 1_000_000):
+    rows = {b"row-%02d" % number: b"%d" % batch + b"." * 2000 for number in range(20)}
+    rows[b"only-of-%d" % batch] = b""
+    rows[b"only-of-%d" % (batch - 1)] = None
+    store.apply(rows, batch)
+    if (batch - first) % 100 == 99:
+        print(batch, flush=True)
+"""
+
+
+def test_killed_writer_leaves_rows_and_offset_of_one_batch(tmp_path: Path) -> None:
+    stores_path = tmp_path / "stores"
+    kept = 0
+    for round_number in range(3):
+        child = subprocess.Popen([sys.executable, "-c", WRITER, str(stores_path)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        # 100 batches are 4 MB, a memtable: each round is killed after a few flushes, at another point of the next.
+        for _ in range(3 + round_number):
+            child.stdout.readline()
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+
+        store = RocksStores(stores_path).open(0)
+        offset = store.changelog_offset()
+        assert offset is not None
+        assert offset > kept
+        kept = offset
+        rows = dict(store.scan(b"row-", b"row-\xff"))
+        assert len(rows) == ROWS_PER_BATCH
+        assert {value.rstrip(b".") for value in rows.values()} == {b"%d" % offset}
+        assert [key for key, _ in store.scan(b"only", b"onlz")] == [b"only-of-%d" % offset]
+        store.close()
+
+
+def filled(directory: Path) -> RocksStores:
+    stores = RocksStores(directory)
+    store = stores.open(0)
+    store.apply({b"k%04d" % number: hashlib.sha512(b"%d" % number).digest() for number in range(1000)}, 5)
+    store.close()
+    return stores
+
+
+@pytest.mark.parametrize("victim", ["CURRENT", "MANIFEST-*", "*.sst"])
+def test_missing_file_is_damage_and_wiping_helps(tmp_path: Path, victim: str) -> None:
+    stores = filled(tmp_path / "stores")
+    for path in (tmp_path / "stores" / "0").glob(victim):
+        path.unlink()
+    with pytest.raises(DamagedStoreError, match="wipe it"):
+        stores.open(0)
+    stores.wipe(0)
+    store = stores.open(0)
+    assert store.changelog_offset() is None
+    store.close()
+
+
+@pytest.mark.parametrize("victim", ["*.sst", "MANIFEST-*", "CURRENT"])
+def test_truncated_file_is_damage(tmp_path: Path, victim: str) -> None:
+    stores = filled(tmp_path / "stores")
+    for path in (tmp_path / "stores" / "0").glob(victim):
+        path.write_bytes(path.read_bytes()[:10])
+    with pytest.raises(DamagedStoreError):
+        stores.open(0)
+
+
+def test_flipped_bits_are_damage_not_data(tmp_path: Path) -> None:
+    stores = filled(tmp_path / "stores")
+    (table,) = (tmp_path / "stores" / "0").glob("*.sst")
+    content = bytearray(table.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    table.write_bytes(bytes(content))
+    store = stores.open(0)
+    with pytest.raises(DamagedStoreError, match="checksum"):
+        list(store.scan(b"k", b"l"))
+    with pytest.raises(DamagedStoreError, match="checksum"):
+        [store.get(b"k%04d" % number) for number in range(1000)]
+    store.close()
+
+
+def test_database_of_another_program_is_damage(tmp_path: Path) -> None:
+    from rocksdict import Options, Rdict
+
+    stores = RocksStores(tmp_path / "stores")
+    foreign = Rdict(str(tmp_path / "stores" / "0"), options=Options(raw_mode=True))
+    foreign[b"key"] = b"value"
+    foreign.close()
+    with pytest.raises(DamagedStoreError, match="another program"):
+        stores.open(0)
+    stores.wipe(0)
+    stores.open(0).close()
+
+
+def test_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("dear")
+    with pytest.raises(StoreError, match="not empty"):
+        RocksStores(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
+def test_file_in_place_of_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "stores").write_text("dear")
+    with pytest.raises(StoreError, match="can't use"):
+        RocksStores(tmp_path / "stores")
+
+
+def test_directory_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    filled(tmp_path / "stores")
+    (tmp_path / "stores" / "STOPLOG-STORES").write_text("stoplog stores 2\n")
+    with pytest.raises(StoreError, match="stores 2"):
+        RocksStores(tmp_path / "stores")
+
+
+def test_second_opening_is_refused_and_does_no_harm(tmp_path: Path) -> None:
+    stores = filled(tmp_path / "stores")
+    store = stores.open(0)
+    with pytest.raises(StoreError, match="close it first"):
+        stores.open(0)
+    with pytest.raises(StoreError, match="close it first"):
+        stores.wipe(0)
+    with pytest.raises(StoreError, match="open in another process") as caught:
+        RocksStores(tmp_path / "stores").open(0)
+    assert not isinstance(caught.value, DamagedStoreError)
+    assert store.get(b"k0001") == hashlib.sha512(b"1").digest()
+    store.close()
+
+
+def test_scan_cut_off_by_close_says_so(tmp_path: Path) -> None:
+    store = filled(tmp_path / "stores").open(0)
+    walk = store.scan(b"k", b"l")
+    store.close()
+    with pytest.raises(StoreError, match="closed during a scan"):
+        list(walk)
+
+
+def test_long_scans_end_at_their_end_whatever_else_goes_on(tmp_path: Path) -> None:
+    store = filled(tmp_path / "stores").open(0)
+    for _ in range(50):
+        walk = store.scan(b"k", b"k0900")
+        seen = 0
+        for key, _ in walk:
+            seen += 1
+            list(store.scan(key, key + b"\x00"))
+        assert seen == 900
+    store.close()
+
+
+def test_half_wiped_folder_is_cleared_away(tmp_path: Path) -> None:
+    stores = filled(tmp_path / "stores")
+    shutil.copytree(tmp_path / "stores" / "0", tmp_path / "stores" / "0.wiping")
+    stores.wipe(0)
+    shutil.copytree(tmp_path / "stores", tmp_path / "stores" / "1.wiping")
+    RocksStores(tmp_path / "stores")
+    assert [path.name for path in (tmp_path / "stores").iterdir()] == ["STOPLOG-STORES"]
+
+
+def test_wiping_a_link_leaves_its_target(tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (target / "file").write_text("dear")
+    stores = RocksStores(tmp_path / "stores")
+    (tmp_path / "stores" / "0").symlink_to(target)
+    stores.wipe(0)
+    assert (target / "file").read_text() == "dear"
+
+
+def test_nothing_is_written_to_a_write_ahead_log(tmp_path: Path) -> None:
+    store = RocksStores(tmp_path / "stores").open(0)
+    store.apply({b"a": b"v" * 10_000}, 1)
+    assert sum(path.stat().st_size for path in (tmp_path / "stores" / "0").glob("*.log")) == 0
+    store.close()
