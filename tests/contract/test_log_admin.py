@@ -1,0 +1,86 @@
+"""What topic set-up promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.ports import LogError, TopicSpec
+from tests.contract.helpers import LogUnderTest
+
+CONFIG = {
+    "cleanup.policy": "compact",
+    "message.timestamp.type": "LogAppendTime",
+    "retention.ms": "86400000",
+    "max.message.bytes": "2000000",
+}
+
+
+def test_created_topic_is_described_as_asked(log: LogUnderTest) -> None:
+    admin = log.admin()
+    plain, special, missing = log.unique("plain"), log.unique("special"), log.unique("missing")
+    admin.create([TopicSpec(plain, 1, {}), TopicSpec(special, 3, CONFIG)], replication=1)
+    states = admin.describe([plain, special, missing], [*CONFIG])
+    assert states.keys() == {plain, special}
+    assert (states[plain].name, states[plain].partitions, states[plain].replication) == (plain, 1, 1)
+    assert states[special].partitions == 3
+    assert {key: states[special].config[key] for key in CONFIG} == CONFIG
+    assert states[plain].config["cleanup.policy"] == "delete"
+    assert states[plain].config["message.timestamp.type"] == "CreateTime"
+    admin.close()
+
+
+def test_altered_config_keeps_the_rest(log: LogUnderTest) -> None:
+    admin = log.admin()
+    topic = log.unique("altered")
+    admin.create([TopicSpec(topic, 1, CONFIG)], replication=1)
+    admin.alter_config(topic, {"retention.ms": "3600000"})
+    state = admin.describe([topic], [*CONFIG])[topic]
+    assert {key: state.config[key] for key in CONFIG} == {**CONFIG, "retention.ms": "3600000"}
+    admin.close()
+
+
+def test_creating_an_existing_topic_is_an_error(log: LogUnderTest) -> None:
+    admin = log.admin()
+    topic = log.unique("twice")
+    admin.create([TopicSpec(topic, 2, {})], replication=1)
+    with pytest.raises(LogError, match=topic):
+        admin.create([TopicSpec(topic, 2, {})], replication=1)
+    assert admin.describe([topic], [])[topic].partitions == 2
+    admin.close()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TopicSpec("no spaces allowed", 1, {}),
+        TopicSpec("..", 1, {}),
+        TopicSpec("", 1, {}),
+        TopicSpec("x" * 250, 1, {}),
+        TopicSpec("bad-retention", 1, {"retention.ms": "soon"}),
+        TopicSpec("bad-policy", 1, {"cleanup.policy": "burn"}),
+        TopicSpec("bad-time", 1, {"message.timestamp.type": "Yesterday"}),
+    ],
+)
+def test_topic_that_can_not_be_is_refused(log: LogUnderTest, spec: TopicSpec) -> None:
+    admin = log.admin()
+    with pytest.raises(LogError):
+        admin.create([spec], replication=1)
+    admin.close()
+
+
+def test_altering_what_is_not_there_or_can_not_be_is_an_error(log: LogUnderTest) -> None:
+    admin = log.admin()
+    with pytest.raises(LogError):
+        admin.alter_config(log.unique("missing"), {"retention.ms": "1000"})
+    topic = log.unique("kept")
+    admin.create([TopicSpec(topic, 1, {"retention.ms": "1000"})], replication=1)
+    with pytest.raises(LogError):
+        admin.alter_config(topic, {"retention.ms": "soon"})
+    assert admin.describe([topic], ["retention.ms"])[topic].config["retention.ms"] == "1000"
+    admin.close()
+
+
+def test_access_entries_are_a_set_or_there_is_no_authorizer(log: LogUnderTest) -> None:
+    admin = log.admin()
+    assert admin.acls() is None or isinstance(admin.acls(), set)
+    admin.close()

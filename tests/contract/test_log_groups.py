@@ -1,0 +1,266 @@
+"""What a consumer group promises: who reads what, from where, and who may still commit."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import pytest
+
+from streams.ports import (
+    AbortableTransactionError,
+    Consumer,
+    FencedError,
+    GroupMetadata,
+    LogError,
+    Producer,
+    TopicPartition,
+)
+from tests.contract.helpers import (
+    POLL_MS,
+    LogUnderTest,
+    Recorder,
+    join_group,
+    make_topic,
+    poll_records,
+    poll_values,
+    publish,
+    read_to_end,
+    ready_producer,
+    record,
+    until,
+    values_of,
+)
+
+
+def commit_offset(producer: Producer, group: GroupMetadata, at: TopicPartition, offset: int) -> None:
+    producer.begin()
+    finish(producer, group, at, offset)
+
+
+def finish(producer: Producer, group: GroupMetadata, at: TopicPartition, offset: int) -> None:
+    producer.send_offsets({at: offset}, group)
+    producer.commit()
+
+
+def test_group_starts_at_the_beginning_and_resumes_where_it_committed(log: LogUnderTest) -> None:
+    topic = make_topic(log, "resume", 1)
+    at = TopicPartition(topic, 0)
+    group, writer = log.unique("group"), log.unique("writer")
+    publish(log, at, [b"0", b"1", b"2", b"3"])
+
+    consumer = log.consumer(group, "a")
+    consumer.subscribe([topic], Recorder())
+    received = poll_records(consumer, 4)
+    assert [(one.offset, one.value) for one in received] == [(0, b"0"), (1, b"1"), (2, b"2"), (3, b"3")]
+    assert consumer.committed([at]) == {at: None}
+    assert consumer.beginning_offsets([at]) == {at: 0}
+    producer = ready_producer(log, writer)
+    commit_offset(producer, consumer.group_metadata(), at, 2)
+    producer.close()
+    consumer.close()
+
+    restarted = log.consumer(group, "a")
+    restarted.subscribe([topic], Recorder())
+    assert poll_values(restarted, 2) == [b"2", b"3"]
+    assert restarted.committed([at]) == {at: 2}
+    restarted.close()
+
+
+def test_aborted_input_is_read_again_after_seeking_back(log: LogUnderTest) -> None:
+    topic = make_topic(log, "again", 1)
+    at = TopicPartition(topic, 0)
+    publish(log, at, [b"0", b"1"])
+    consumer = log.consumer(log.unique("group"), "a")
+    consumer.subscribe([topic], Recorder())
+    assert poll_values(consumer, 2) == [b"0", b"1"]
+    producer = ready_producer(log, log.unique("writer"))
+    producer.begin()
+    producer.send_offsets({at: 2}, consumer.group_metadata())
+    producer.abort()
+
+    consumer.seek(at, consumer.committed([at])[at] or 0)
+    assert poll_values(consumer, 2) == [b"0", b"1"]
+    commit_offset(producer, consumer.group_metadata(), at, 1)
+    consumer.seek(at, consumer.committed([at])[at] or 0)
+    assert poll_values(consumer, 1) == [b"1"]
+    producer.close()
+    consumer.close()
+
+
+def test_paused_partitions_stand_still(log: LogUnderTest) -> None:
+    topic = make_topic(log, "pause", 2)
+    still, going = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    consumer = log.consumer(log.unique("group"), "a")
+    join_group(consumer, [topic], Recorder())
+    consumer.pause([still])
+    publish(log, still, [b"s0", b"s1"])
+    publish(log, going, [b"g0"])
+    assert poll_values(consumer, 1) == [b"g0"]
+    assert consumer.poll(max_records=10, timeout_ms=300) == []
+    consumer.resume([still])
+    assert poll_values(consumer, 2) == [b"s0", b"s1"]
+
+    # Also what may have been fetched ahead: one record is returned, the other held back.
+    publish(log, still, [b"s2", b"s3"])
+    found: list[bytes | None] = []
+    while not found:
+        found += values_of(consumer.poll(1, POLL_MS))
+    consumer.pause([still])
+    assert consumer.poll(max_records=10, timeout_ms=300) == []
+    consumer.resume([still])
+    assert found + poll_values(consumer, 1) == [b"s2", b"s3"]
+    consumer.close()
+
+
+def test_empty_poll_waits_and_returns(log: LogUnderTest) -> None:
+    topic = make_topic(log, "idle", 1)
+    consumer = log.consumer(log.unique("group"), "a")
+    join_group(consumer, [topic], Recorder())
+    start_s = time.monotonic()
+    assert consumer.poll(max_records=10, timeout_ms=400) == []
+    assert 0.35 <= time.monotonic() - start_s < 5
+    start_s = time.monotonic()
+    assert consumer.poll(max_records=10, timeout_ms=0) == []
+    assert time.monotonic() - start_s < 0.3
+    consumer.close()
+
+
+def test_poll_returns_no_more_than_asked_for_and_keeps_the_order(log: LogUnderTest) -> None:
+    topic = make_topic(log, "bounded", 2)
+    for number in range(2):
+        publish(log, TopicPartition(topic, number), [b"%d" % value for value in range(10)])
+    consumer = log.consumer(log.unique("group"), "a")
+    consumer.subscribe([topic], Recorder())
+    by_partition: dict[int, list[int]] = {0: [], 1: []}
+
+    def all_read() -> bool:
+        polled = consumer.poll(max_records=3, timeout_ms=POLL_MS)
+        assert len(polled) <= 3
+        for one in polled:
+            by_partition[one.partition].append(one.offset)
+        return sum(map(len, by_partition.values())) >= 20
+
+    until(all_read, "20 records")
+    assert by_partition == {0: list(range(10)), 1: list(range(10))}
+    consumer.close()
+
+
+def test_close_gives_partitions_back_in_good_order(log: LogUnderTest) -> None:
+    topic = make_topic(log, "leave", 1)
+    at = TopicPartition(topic, 0)
+    consumer = log.consumer(log.unique("group"), "a")
+    producer = ready_producer(log, log.unique("writer"))
+
+    def commit_before_leaving() -> None:
+        commit_offset(producer, consumer.group_metadata(), at, 5)
+
+    listener = Recorder(while_revoked=commit_before_leaving)
+    join_group(consumer, [topic], listener)
+    consumer.close()
+    assert listener.events == [("assigned", [at]), ("revoked", [at])]
+    producer.close()
+
+
+class Pair:
+    """Two members of one group, polled in turns, and the log of who was told what."""
+
+    def __init__(self, log: LogUnderTest, topics: list[str]) -> None:
+        self.topics = topics
+        self.group = log.unique("group")
+        self.log = log
+        self.told: list[tuple[str, str]] = []
+        self.first = log.consumer(self.group, "a")
+        self.first_listener = Recorder()
+        join_group(self.first, topics, self.first_listener)
+
+    def second_joins(self) -> Consumer:
+        second = self.log.consumer(self.group, "b")
+        self.second_listener = Recorder()
+        second.subscribe(self.topics, self.second_listener)
+        until(lambda: self._settled(second), "both members have partitions")
+        return second
+
+    def _settled(self, second: Consumer) -> bool:
+        assert self.first.poll(10, POLL_MS) == []
+        assert second.poll(10, POLL_MS) == []
+        both = set(self.first_listener.assigned) | set(self.second_listener.assigned)
+        shared = bool(self.first_listener.assigned) and bool(self.second_listener.assigned)
+        return shared and len(both) == 4 * len(self.topics)
+
+
+def test_rebalance_keeps_equal_partition_numbers_together_and_fences_the_old_generation(log: LogUnderTest) -> None:
+    topics = [make_topic(log, "intents", 4), make_topic(log, "sessions", 4)]
+    output = TopicPartition(make_topic(log, "out", 1), 0)
+    pair = Pair(log, topics)
+    everything = [TopicPartition(topic, number) for topic in topics for number in range(4)]
+    assert pair.first_listener.assigned == sorted(everything)
+    stale = pair.first.group_metadata()
+
+    second = pair.second_joins()
+    # The first member gave everything back before it was given less.
+    assert pair.first_listener.kinds() == ["assigned", "revoked", "assigned"]
+    assert pair.second_listener.kinds()[-1] == "assigned"
+    owners: dict[int, set[str]] = {}
+    for name, listener in (("a", pair.first_listener), ("b", pair.second_listener)):
+        for partition in listener.assigned:
+            owners.setdefault(partition.partition, set()).add(name)
+    assert sorted(owners) == [0, 1, 2, 3]
+    assert all(len(names) == 1 for names in owners.values())
+    assert sorted(pair.first_listener.assigned + pair.second_listener.assigned) == sorted(everything)
+
+    # What was read under the old generation can't be committed any more, nor what came of it.
+    zombie = ready_producer(log, log.unique("writer"))
+    zombie.begin()
+    zombie.send(record(output, b"of the old generation"))
+    with pytest.raises((FencedError, AbortableTransactionError)):
+        finish(zombie, stale, everything[0], 1)
+    with contextlib.suppress(LogError):
+        zombie.abort()
+    zombie.close()
+
+    current = ready_producer(log, log.unique("writer"))
+    mine = pair.first_listener.assigned[0]
+    current.begin()
+    current.send(record(output, b"of the new generation"))
+    current.send_offsets({mine: 1}, pair.first.group_metadata())
+    current.commit()
+    current.close()
+    assert values_of(read_to_end(log, output)) == [b"of the new generation"]
+    assert pair.first.committed([everything[0], mine])[mine] == 1
+
+    # Who leaves hands everything to who stays.
+    second.close()
+    assert pair.second_listener.kinds()[-1] == "revoked"
+    until(
+        lambda: not pair.first.poll(1, POLL_MS) and len(pair.first_listener.assigned) == len(everything),
+        "the first member has everything again",
+    )
+    pair.first.close()
+
+
+def test_groups_do_not_disturb_each_other(log: LogUnderTest) -> None:
+    topic = make_topic(log, "shared", 1)
+    at = TopicPartition(topic, 0)
+    publish(log, at, [b"0", b"1"])
+    first, second = log.consumer(log.unique("group"), "a"), log.consumer(log.unique("group"), "a")
+    first.subscribe([topic], Recorder())
+    second.subscribe([topic], Recorder())
+    assert poll_values(first, 2) == [b"0", b"1"]
+    assert poll_values(second, 2) == [b"0", b"1"]
+    producer = ready_producer(log, log.unique("writer"))
+    commit_offset(producer, first.group_metadata(), at, 2)
+    producer.close()
+    assert (first.committed([at]), second.committed([at])) == ({at: 2}, {at: None})
+    first.close()
+    second.close()
+
+
+def test_nothing_is_assigned_nothing_can_be_sought(log: LogUnderTest) -> None:
+    topic = make_topic(log, "unassigned", 1)
+    consumer = log.consumer(log.unique("group"), "a")
+    with pytest.raises(LogError):
+        consumer.group_metadata()
+    with pytest.raises(LogError):
+        consumer.seek(TopicPartition(topic, 0), 0)
+    consumer.close()
