@@ -1,0 +1,64 @@
+# Everything a newcomer needs is `make run` and `make test`; both set themselves up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEEDS ?= 2000
+KAFKA_PORT ?= 9092
+
+.PHONY: run test lint bench bench-quick kafka sim fuzz docs lock clean help
+
+help:  ## This list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.run  ## Set up, then show stoplog stop a hijacked agent (embedded log, no broker).
+	$(BIN)/stoplog demo
+
+test: $(VENV)/.dev lint  ## Set up, then lint and run all tests; integration tests start a real Kafka broker.
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, schema history.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m streams.codec.lock --check
+
+bench: $(VENV)/.dev  ## All measurements; writes bench/results/.
+	$(BIN)/python -m bench
+
+sim: $(VENV)/.dev  ## Simulation over SEEDS seeds (make sim SEEDS=10000).
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+fuzz: $(VENV)/.dev  ## The long differential run of the rule evaluator.
+	$(BIN)/python -m bench.cel_fuzz
+
+kafka: $(VENV)/.dev  ## A real single-node Kafka broker on loopback, in the foreground (needs Java and Maven).
+	$(BIN)/python -m streams.testing.broker --port $(KAFKA_PORT)
+
+docs: $(VENV)/.dev  ## Rewrite the generated reference pages.
+	$(BIN)/python -m streams.app.reference
+
+lock: $(VENV)/bin/python  ## Make the lock files anew.
+	$(BIN)/pip install --quiet "uv>=0.9,<1"
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--all-extras --group build -o requirements/run.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--all-extras --group build --group dev -o requirements/dev.lock pyproject.toml
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stoplog needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python requirements/run.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python requirements/dev.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@ $(VENV)/.run
+
+clean:  ## Remove what the other targets made.
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
