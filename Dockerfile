@@ -11,7 +11,8 @@ COPY streams streams
 RUN /opt/stoplog/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/stoplog --create-home stoplog
+RUN useradd --system --uid 10001 --home-dir /var/lib/stoplog --create-home stoplog \
+ && install -d -o stoplog -m 700 /etc/stoplog/keys /var/lib/stoplog/state
 COPY --from=build /opt/stoplog /opt/stoplog
 ENV PATH=/opt/stoplog/bin:$PATH STOPLOG_STATE_DIR=/var/lib/stoplog/state
 USER stoplog
