@@ -1,0 +1,63 @@
+"""CloudEvents 1.0 headers, Kafka's binary mode, and the W3C trace context of the records we write."""
+
+from __future__ import annotations
+
+from streams.codec.instants import format_instant
+from streams.model.topics import TOPICS, Topic
+from streams.model.types import Header
+from streams.ports import Headers
+
+TIMES_CACHED_MAX = 1_024
+"""Records of a batch share their instants."""
+
+_SPEC_VERSION = ("ce_specversion", b"1.0")
+_AVRO = ("content-type", b"application/avro")
+_JSON = ("content-type", b"application/json")
+
+
+class _Times(dict[int, tuple[str, bytes]]):
+    """`ce_time` of an instant, made on first use; empties itself when full."""
+
+    def __missing__(self, value_ms: int) -> tuple[str, bytes]:
+        made = ("ce_time", format_instant(value_ms).encode())
+        if len(self) >= TIMES_CACHED_MAX:
+            self.clear()
+        self[value_ms] = made
+        return made
+
+
+_times = _Times()
+
+
+def event_type(topic: Topic) -> str:
+    """The `ce_type` of a topic's records: its record's name (`agentstream.v1.Verdict`), or the topic's own."""
+    return topic.name if topic.record is None else f"agentstream.v1.{topic.record.__name__}"
+
+
+_TYPES = {topic.name: ("ce_type", event_type(topic).encode()) for topic in TOPICS}
+
+
+def event_headers(topic: Topic, header: Header) -> Headers:
+    """The headers of an outgoing record.
+
+    Args:
+        topic: where it is written.
+        header: what the record starts with.
+
+    Raises:
+        MalformedError: the header's time has no date.
+    """
+    headers = (
+        ("ce_id", header.id.encode()),
+        ("ce_source", header.source.encode()),
+        _TYPES[topic.name],
+        _SPEC_VERSION,
+        _times[header.time],
+        _JSON if topic.record is None else _AVRO,
+    )
+    if header.traceparent is None:
+        return headers
+    trace = ("traceparent", header.traceparent.encode())
+    if header.tracestate is None:
+        return (*headers, trace)
+    return (*headers, trace, ("tracestate", header.tracestate.encode()))

@@ -1,0 +1,105 @@
+"""Dead letters: what could not be read, as it came, with Kafka Connect's headers that say where it was, and why."""
+
+from __future__ import annotations
+
+import hashlib
+
+from streams.codec.avro import WRITTEN_BYTES_MAX
+from streams.model.errors import InvariantError
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import BY_NAME
+from streams.ports import Headers, Outgoing, Received
+
+CONNECT_PREFIX = "__connect.errors."
+OWN_PREFIX = "stoplog."
+
+KEY_BYTES_MAX = 16_384
+HEADERS_BYTES_MAX = 16_384
+"""Of the record's own headers, which are kept; together with a key and a value that are at their limits a broker takes
+the letter."""
+
+TEXT_BYTES_MAX = 1_024
+
+_PROCESSING = frozenset(
+    {
+        DeadLetterReason.PROCESSING_FAILED,
+        DeadLetterReason.EVENT_FROM_FUTURE,
+        DeadLetterReason.SEQUENCE_REPLAYED,
+        DeadLetterReason.INTENT_TOO_OLD,
+        DeadLetterReason.CATALOGUE_INVALID,
+        DeadLetterReason.BUNDLE_INVALID,
+        DeadLetterReason.BUNDLE_ROLLED_BACK,
+    }
+)
+_KEY = frozenset({DeadLetterReason.KEY_MISSING, DeadLetterReason.KEY_MISMATCH})
+
+
+def dead_letter(record: Received, reason: str, text: str, source: str = "stoplog") -> Outgoing:
+    """The letter for the dead-letter topic of the record's topic, in the partition that the record had.
+
+    Key, value and headers are kept as they were, so that the record can be written again once its cause is gone. What
+    is above a bound is cut, and headers give its size and SHA-256; headers above theirs are left out, and counted.
+
+    Args:
+        record: what could not be read or processed.
+        reason: a `DeadLetterReason`.
+        text: why, for people; cut at `TEXT_BYTES_MAX`.
+        source: who says so (`connector.name` in Connect's terms).
+
+    Raises:
+        InvariantError: the topic has no dead letters.
+    """
+    topic = BY_NAME.get(record.topic)
+    if topic is None or not topic.dead_letters:
+        raise InvariantError(f"topic `{record.topic}` has no dead-letter topic")
+    key, key_headers = _cut("key", record.key, KEY_BYTES_MAX)
+    value, value_headers = _cut("value", record.value, WRITTEN_BYTES_MAX)
+    headers = (
+        *_kept_headers(record.headers),
+        *_connect_headers(record, reason, text, source),
+        (f"{OWN_PREFIX}reason", str(reason).encode()),
+        (f"{OWN_PREFIX}timestamp_ms", b"%d" % record.timestamp_ms),
+        *key_headers,
+        *value_headers,
+    )
+    return Outgoing(topic.dlq, record.partition, key, value, headers)
+
+
+def _connect_headers(record: Received, reason: str, text: str, source: str) -> Headers:
+    stage = "TASK_PUT" if reason in _PROCESSING else "KEY_CONVERTER" if reason in _KEY else "VALUE_CONVERTER"
+    values = {
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "connector.name": source,
+        "task.id": str(record.partition),
+        "stage": stage,
+        "class.name": "streams.codec",
+        "exception.class.name": f"streams.model.errors.RecordError:{reason}",
+        "exception.message": text,
+    }
+    return tuple((CONNECT_PREFIX + name, _text(value)) for name, value in values.items())
+
+
+def _kept_headers(headers: Headers) -> Headers:
+    """The record's own headers, without those that could pass for ours."""
+    kept = tuple((name, value) for name, value in headers if not name.startswith((CONNECT_PREFIX, OWN_PREFIX)))
+    size = sum(len(name.encode("utf-8", "replace")) + len(value or b"") + 1 for name, value in kept)
+    if size > HEADERS_BYTES_MAX:
+        return ((f"{OWN_PREFIX}headers.dropped", b"%d" % len(kept)),)
+    return kept
+
+
+def _cut(what: str, data: bytes | None, bytes_max: int) -> tuple[bytes | None, Headers]:
+    if data is None or len(data) <= bytes_max:
+        return data, ()
+    return data[:bytes_max], (
+        (f"{OWN_PREFIX}{what}.bytes", b"%d" % len(data)),
+        (f"{OWN_PREFIX}{what}.sha256", hashlib.sha256(data).hexdigest().encode()),
+    )
+
+
+def _text(value: str) -> bytes:
+    """UTF-8, cut between two characters."""
+    raw = value.encode("utf-8", "replace")
+    return raw if len(raw) <= TEXT_BYTES_MAX else raw[:TEXT_BYTES_MAX].decode("utf-8", "ignore").encode()

@@ -1,0 +1,47 @@
+"""Instants as text: RFC 3339, in UTC, to the millisecond."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from streams.codec.longs import MalformedError
+from streams.codec.scalars import check_instant
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_RFC_3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.(?P<fraction>\d{1,9}))?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+
+
+def format_instant(value_ms: int) -> str:
+    """`2025-11-25T09:00:00.123Z`.
+
+    Raises:
+        MalformedError: it is outside of the years 1 to 9999.
+    """
+    check_instant(value_ms)
+    text = (_EPOCH + timedelta(milliseconds=value_ms)).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def parse_instant(text: str) -> int:
+    """Milliseconds since the epoch of an RFC 3339 date-time; what is below a millisecond is cut off.
+
+    Raises:
+        MalformedError: it isn't one. An offset is required: a local time would mean another instant elsewhere.
+    """
+    match = _RFC_3339.fullmatch(text)
+    if match is None:
+        raise MalformedError(f"`{text[:40]}` is not an RFC 3339 date-time such as `2025-11-25T09:00:00Z`")
+    fraction = match["fraction"]
+    if fraction is not None:
+        text = text.replace(f".{fraction}", f".{fraction[:3]:0<3}", 1)
+    try:
+        parsed = datetime.fromisoformat(text.upper())
+        value_ms = (parsed - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError) as error:
+        raise MalformedError(f"`{text[:40]}` is not a date-time: {error}") from None
+    check_instant(value_ms)
+    return value_ms
