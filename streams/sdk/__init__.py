@@ -1,0 +1,96 @@
+"""The SDK: agents propose calls, executors run what is allowed. Light to import: no policy, no stores.
+
+An agent:
+
+    transport = connect("localhost:9092")
+    tokens = DevTokenService(transport, root_key, issuer="https://issuer.example", tenant_uid="acme")
+    credential = tokens.open_session("alice", Actor(iss="https://issuer.example", sub="assistant"), ("mail:send",))
+    with Agent(transport, credential, toolset=toolset) as agent:
+        verdict = agent.propose("mail/send", {"to": ["bob@example.com"], "subject": "hi", "body": "see you"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from streams.sdk.agent import Agent
+from streams.sdk.aio import AsyncAgent
+from streams.sdk.consuming import LoopSettings, VerdictLoop
+from streams.sdk.credential import SessionCredential
+from streams.sdk.errors import (
+    ExecutorError,
+    McpServerError,
+    ProposalError,
+    PublishError,
+    ReportError,
+    SdkError,
+    SingleUseError,
+    TokenServiceError,
+    VerdictReadError,
+    VerdictTimeoutError,
+)
+from streams.sdk.executor import Executor, ExecutorSettings, ToolOutcome
+from streams.sdk.intents import CallContext
+from streams.sdk.revocations import RevocationWatch
+from streams.sdk.single_use import Ending, SingleUseStore
+from streams.sdk.tokens import DevTokenService, load_root_key
+from streams.sdk.tools import FunctionTool, ToolResult, ToolRunner
+from streams.sdk.toolset import Toolset
+from streams.sdk.transport import RecordCodec, Transport
+
+__all__ = [
+    "Agent",
+    "AsyncAgent",
+    "CallContext",
+    "DevTokenService",
+    "Ending",
+    "Executor",
+    "ExecutorError",
+    "ExecutorSettings",
+    "FunctionTool",
+    "LoopSettings",
+    "McpServerError",
+    "ProposalError",
+    "PublishError",
+    "RecordCodec",
+    "ReportError",
+    "RevocationWatch",
+    "SdkError",
+    "SessionCredential",
+    "SingleUseError",
+    "SingleUseStore",
+    "TokenServiceError",
+    "ToolOutcome",
+    "ToolResult",
+    "ToolRunner",
+    "Toolset",
+    "Transport",
+    "VerdictLoop",
+    "VerdictReadError",
+    "VerdictTimeoutError",
+    "connect",
+    "load_root_key",
+]
+
+
+def connect(
+    bootstrap: str,
+    *,
+    codec: RecordCodec | None = None,
+    extra: Mapping[str, str | int | bool] | None = None,
+) -> Transport:
+    """Connect to a Kafka cluster.
+
+    Args:
+        bootstrap: the brokers, `host:port`, comma-separated.
+        codec: how records become bytes; by default with the schema ids that are committed with this package.
+        extra: further librdkafka settings (SASL, TLS, timeouts).
+
+    Returns:
+        A transport; its caller closes it.
+    """
+    from streams.codec.avro import Codec  # noqa: PLC0415 - only for who connects
+    from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415
+    from streams.sdk.kafka_transport import KafkaTransport  # noqa: PLC0415 - loads the client library
+
+    return KafkaTransport(bootstrap, codec or Codec(CommittedSchemas.load()), extra=extra)

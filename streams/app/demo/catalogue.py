@@ -1,0 +1,52 @@
+"""What the demonstration's operator says of the tools: the review that makes a listed tool a permitted one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from streams.model.labels import Confidentiality, Integrity, Label
+from streams.sdk.mcp_tools import ToolFacts
+
+GIT = "git"
+MAIL = "mail"
+READER_SCOPES = ("git:read", "mail:read", "mail:send")
+WRITER_SCOPES = (*READER_SCOPES, "git:write")
+
+_OURS = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
+# Anybody who may contribute writes what a repository holds, and anybody at all writes mail.
+_ANYBODYS = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.PRIVATE)
+
+_READS = ToolFacts(
+    read_only=True, destructive=False, idempotent=True, open_world=False, reversible=True, output_label=_ANYBODYS
+)
+_GIT_CHANGES = ToolFacts(
+    destructive=False, open_world=False, reversible=True, output_label=_OURS, sink_args=("/repo_path",)
+)
+
+FACTS: Mapping[str, Mapping[str, ToolFacts]] = {
+    GIT: {
+        # Its answer names branches and files of the working tree, which only who works here has made.
+        "git_status": ToolFacts(
+            read_only=True, destructive=False, idempotent=True, open_world=False, reversible=True, output_label=_OURS
+        ),
+        "git_log": _READS,
+        "git_show": _READS,
+        "git_diff": _READS,
+        "git_diff_staged": _READS,
+        "git_diff_unstaged": _READS,
+        "git_branch": _READS,
+        "git_add": _GIT_CHANGES,
+        "git_create_branch": _GIT_CHANGES,
+        "git_commit": _GIT_CHANGES,
+        "git_checkout": _GIT_CHANGES,
+        # `git_reset` has no facts: it stays PROPOSED, and nobody can call it.
+    },
+    MAIL: {
+        "send": ToolFacts(
+            destructive=False, open_world=True, reversible=False, output_label=_OURS, sink_args=("/to", "/cc")
+        ),
+        "list": _READS,
+        "read": _READS,
+    },
+}
+"""Facts by server and tool. Tools without facts are listed but not approved."""

@@ -1,0 +1,77 @@
+"""What an operator publishes before anything can run: the reviewed tools and the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from streams.model.control import BundleFile, RulesetBundle
+from streams.model.keys import tool_key
+from streams.model.topics import CATALOGUE, RULESET
+from streams.model.types import Header
+from streams.policy import load_bundle
+from streams.ports import Outgoing
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.mcp_tools import ToolFacts, catalogue_entries
+from streams.sdk.publishing import outgoing, publish
+from streams.sdk.transport import Transport
+
+OPERATOR = "operator@example.com"
+_CATALOGUE_SOURCE = "demo/catalogue"
+_RULES_SOURCE = "demo/rules"
+
+
+def publish_catalogue(
+    transport: Transport,
+    listings: Mapping[str, Sequence[Mapping[str, object]]],
+    facts: Mapping[str, Mapping[str, ToolFacts]],
+    *,
+    tenant_uid: str,
+) -> int:
+    """Publish what the servers list, approved where the operator has facts on it; returns the count of entries.
+
+    Raises:
+        McpServerError: a listed tool can't be catalogued.
+        PublishError: they are not known to be stored.
+        LogError: the log is lost.
+    """
+    records: list[Outgoing] = []
+    for server_id, tools in listings.items():
+        entries = catalogue_entries(
+            server_id,
+            tools,
+            facts.get(server_id, {}),
+            now_ms=transport.now_ms(),
+            source=_CATALOGUE_SOURCE,
+            tenant_uid=tenant_uid,
+            reviewed_by=OPERATOR,
+        )
+        records += [
+            outgoing(transport, CATALOGUE, tool_key(entry.server_id, entry.name), entry, entry.header)
+            for entry in entries
+        ]
+    publish(transport, records)
+    return len(records)
+
+
+def publish_rules(transport: Transport, rules_dir: Path, *, bundle_name: str, tenant_uid: str) -> RulesetBundle:
+    """Publish the rule files of a folder as a bundle that replaces the one before.
+
+    Raises:
+        BundleReadError: the files can't be read.
+        PublishError: it is not known to be stored.
+        LogError: the log is lost.
+    """
+    source = load_bundle(rules_dir)
+    now_ms = transport.now_ms()
+    bundle = RulesetBundle(
+        header=Header(id=SYSTEM.uuid(now_ms), source=_RULES_SOURCE, time=now_ms, tenant_uid=tenant_uid),
+        name=bundle_name,
+        version=source.digest.hex()[:12],
+        serial=now_ms,
+        digest=source.digest,
+        files=tuple(BundleFile(path=path, content=text) for path, text in sorted(source.files.items())),
+        published_by=OPERATOR,
+    )
+    publish(transport, [outgoing(transport, RULESET, bundle_name.encode(), bundle, bundle.header)])
+    return bundle

@@ -1,0 +1,181 @@
+"""What the demonstration shows: a live table for a person, JSON lines for a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+ROWS_SHOWN_MAX = 40
+ARGUMENT_CHARS_MAX = 46
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One proposed call and what became of it."""
+
+    session: str
+    user: str
+    tool: str
+    argument: str
+    asked_by: str
+    outcome: str
+    reason: str
+    text: str
+    result: str
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it did not run."""
+        return self.result not in {"done", "tool_error"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Something that must have come out in a certain way."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class View(Protocol):
+    """Where the demonstration is shown."""
+
+    def note(self, text: str) -> None: ...
+
+    def session(self, session: str, text: str) -> None: ...
+
+    def step(self, step: Step) -> None: ...
+
+    def summary(self, checks: Sequence[Check], commands: Sequence[tuple[str, str]]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def open_view(stream: IO[str], *, as_json: bool | None = None) -> View:
+    """A live table where `stream` is a terminal, JSON lines elsewhere or where they are asked for."""
+    console = Console(file=stream)
+    if as_json or (as_json is None and not console.is_terminal):
+        return JsonView(stream)
+    return TableView(console)
+
+
+class JsonView:
+    """One JSON object a line."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def note(self, text: str) -> None:
+        """Something that a person would want to know."""
+        self._write({"event": "note", "text": text})
+
+    def session(self, session: str, text: str) -> None:
+        """A session begins."""
+        self._write({"event": "session", "session": session, "text": text})
+
+    def step(self, step: Step) -> None:
+        """A call has been decided, and run if it was allowed."""
+        self._write(
+            {
+                "event": "call",
+                "session": step.session,
+                "user": step.user,
+                "tool": step.tool,
+                "argument": step.argument,
+                "asked_by": step.asked_by,
+                "outcome": step.outcome,
+                "reason": step.reason,
+                "text": step.text,
+                "result": step.result,
+            }
+        )
+
+    def summary(self, checks: Sequence[Check], commands: Sequence[tuple[str, str]]) -> None:
+        """How it came out."""
+        for check in checks:
+            self._write({"event": "check", "name": check.name, "ok": check.ok, "detail": check.detail})
+        ok = all(check.ok for check in checks)
+        self._write({"event": "summary", "ok": ok, "next": [command for command, _ in commands]})
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _write(self, value: dict[str, object]) -> None:
+        self._stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+
+class TableView:
+    """A table that grows while the agent works."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._rows: list[tuple[Text | str, ...]] = []
+        self._live: Live | None = None
+
+    def note(self, text: str) -> None:
+        """A line below what is there."""
+        self._settle()
+        self._console.print(Text(text, style="dim"))
+
+    def session(self, session: str, text: str) -> None:
+        """A new table with a heading."""
+        self._settle()
+        self._console.print()
+        self._console.print(Text.assemble((session, "bold"), "  ", text))
+
+    def step(self, step: Step) -> None:
+        """A row."""
+        style = "red" if step.stopped else "green"
+        asked = step.asked_by if step.asked_by == "the user" else Text(step.asked_by, style="yellow")
+        verdict = Text(step.outcome, style="green" if step.outcome == "ALLOW" else "bold red")
+        reason = Text.assemble(step.reason, (f"\n{step.text}", "dim")) if step.stopped else Text(step.reason)
+        self._rows.append(
+            (step.tool, _shortened(step.argument), asked, verdict, reason, Text(step.result, style=style))
+        )
+        if self._live is None:
+            self._live = Live(self._table(), console=self._console, refresh_per_second=8)
+            self._live.start()
+        self._live.update(self._table(), refresh=True)
+
+    def summary(self, checks: Sequence[Check], commands: Sequence[tuple[str, str]]) -> None:
+        """How it came out, and what to type next."""
+        self._settle()
+        self._console.print()
+        for check in checks:
+            mark = Text("ok  ", style="green") if check.ok else Text("FAIL", style="bold red")
+            self._console.print(Text.assemble(mark, " ", check.name, ("  " + check.detail, "dim")))
+        self._console.print()
+        for command, meaning in commands:
+            self._console.print(Text.assemble("  ", (command, "bold cyan"), "  ", (meaning, "dim")))
+
+    def close(self) -> None:
+        """End the live table."""
+        self._settle()
+
+    def _settle(self) -> None:
+        """Leave the table as it stands; rows after this begin a new one."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._rows.clear()
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for heading in ("call", "argument", "asked by", "verdict", "reason", "result"):
+            table.add_column(heading, overflow="fold")
+        for row in self._rows[-ROWS_SHOWN_MAX:]:
+            table.add_row(*row)
+        return table
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= ARGUMENT_CHARS_MAX else text[: ARGUMENT_CHARS_MAX - 1] + "…"

@@ -1,0 +1,230 @@
+"""The agent's side: propose a call, get its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Self
+
+from streams.model.errors import RecordError
+from streams.model.intent import Intent
+from streams.model.keys import partition_for
+from streams.model.topics import INTENT, VERDICT
+from streams.model.types import Model, ToolRef
+from streams.model.verdict import Verdict
+from streams.ports import LogError
+from streams.sdk.credential import SessionCredential
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.errors import ProposalError, PublishError, VerdictTimeoutError
+from streams.sdk.inbox import Expected
+from streams.sdk.intents import CallContext, build_intent
+from streams.sdk.publishing import outgoing, publish
+from streams.sdk.toolset import Toolset, parse_tool
+from streams.sdk.transport import Transport
+
+VERDICT_TIMEOUT_MS = 30_000
+RESEND_AFTER_SHARE = 0.5
+"""The share of the timeout after which an unanswered intent is sent once more, in case it was lost."""
+
+
+class Agent:
+    """One session's agent. Thread-safe: its calls may be proposed in parallel.
+
+    Opening it notes the end of the session's verdict partition; closing it ends the reading of it.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        credential: SessionCredential,
+        *,
+        toolset: Toolset | None = None,
+        model: Model | None = None,
+        source: str | None = None,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Blocks until the verdict partition's end is known.
+
+        Args:
+            toolset: the tools the model is shown; pins the definition of those that are named by text.
+            model: the model that makes the calls up.
+            source: who writes, as a URI reference; the actor by default.
+
+        Raises:
+            VerdictReadError: verdicts can't be read.
+        """
+        self.credential = credential
+        self.key = credential.key
+        self._transport = transport
+        self._toolset = Toolset() if toolset is None else toolset
+        self._model = model
+        self._source = source or f"agent/{credential.act.sub}"
+        self._entropy = entropy
+        self._inbox = transport.verdicts()
+        self._partition = partition_for(self.key, transport.partitions(VERDICT.name))
+        self._inbox.watch(self._partition)
+        self._closed = False
+
+    def propose(
+        self,
+        tool: ToolRef | str,
+        args: Mapping[str, object],
+        *,
+        deadline_ms: int | None = None,
+        wait_final: bool = True,
+        timeout_ms: int = VERDICT_TIMEOUT_MS,
+        context: CallContext | None = None,
+    ) -> Verdict:
+        """Ask whether a call may run, and wait for the verdict.
+
+        Args:
+            tool: the tool, or its name as `server/name` in the agent's toolset.
+            args: the call's arguments.
+            deadline_ms: the instant after which the call must not run any more.
+            wait_final: wait on after REQUIRE_APPROVAL and DEFER, which a final verdict follows; else return them.
+            timeout_ms: how long to wait for the verdict.
+            context: where in the agent's work the call stands.
+
+        Returns:
+            The verdict on exactly this call. Only ALLOW lets it run, and only as the verdict holds it.
+
+        Raises:
+            ProposalError: it can't be proposed; nothing was sent.
+            PublishError: it is not known whether the intent was stored.
+            VerdictTimeoutError: no verdict in time; `resend` asks again, safely.
+            VerdictReadError: verdicts can't be read.
+        """
+        intent = self.prepare(tool, args, deadline_ms=deadline_ms, context=context)
+        return self.resend(intent, wait_final=wait_final, timeout_ms=timeout_ms)
+
+    def resend(self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS) -> Verdict:
+        """Send an intent of `prepare` or of a VerdictTimeoutError (again), and wait for its verdict.
+
+        Safe however often: a gate judges an intent once, and answers a repeated one with the same verdict.
+
+        Raises:
+            As `propose`.
+        """
+        expected = self.expect(intent, wait_final=wait_final)
+        try:
+            self.send(intent)
+            first_ms, rest_ms = waits(timeout_ms)
+            try:
+                return expected.future.result(first_ms / 1000)
+            except TimeoutError:
+                self.send_again(expected)
+            return expected.future.result(rest_ms / 1000)
+        except TimeoutError:
+            raise timed_out(expected, timeout_ms) from None
+        finally:
+            self.forget(expected)
+
+    def prepare(
+        self,
+        tool: ToolRef | str,
+        args: Mapping[str, object],
+        *,
+        deadline_ms: int | None = None,
+        context: CallContext | None = None,
+    ) -> Intent:
+        """Build and prove an intent without sending it.
+
+        Raises:
+            ProposalError: the arguments can't be sent, or the agent is closed.
+        """
+        if self._closed:
+            raise ProposalError(f"the agent of session `{self.credential.session_id}` is closed")
+        about = context or CallContext()
+        if about.toolset_digest is None and self._toolset:
+            about = replace(about, toolset_digest=self._toolset.digest)
+        now_ms = self._transport.now_ms()
+        return build_intent(
+            self.credential,
+            self._resolve(tool),
+            args,
+            intent_id=self._entropy.uuid(now_ms),
+            header_id=self._entropy.uuid(now_ms),
+            source=self._source,
+            now_ms=now_ms,
+            model=self._model,
+            deadline_ms=deadline_ms,
+            context=about,
+        )
+
+    def expect(self, intent: Intent, *, wait_final: bool) -> Expected:
+        """Wait for its verdict from now on; undo with `forget`. A step of `resend`.
+
+        Raises:
+            ProposalError: too many wait, this very intent does, or it is not of this agent's session.
+            VerdictReadError: verdicts can't be read.
+        """
+        own = self.credential
+        if (intent.header.tenant_uid, intent.session_id) != (own.tenant_uid, own.session_id):
+            raise ProposalError(f"intent `{intent.intent_id}` is of session `{intent.session_id}`, not of this agent's")
+        return self._inbox.expect(intent, wait_final=wait_final)
+
+    def send(self, intent: Intent) -> None:
+        """Store the intent on the log. A step of `resend`.
+
+        Raises:
+            ProposalError: it can't be a record: too large, or a field is not what it must be.
+            PublishError: it is not known to be stored.
+        """
+        try:
+            record = outgoing(self._transport, INTENT, self.key, intent, intent.header)
+        except (RecordError, UnicodeError) as error:
+            raise ProposalError(f"intent `{intent.intent_id}` can't be sent: {error}") from error
+        except LogError as error:
+            raise PublishError(f"intent `{intent.intent_id}` was not sent: {error}") from error
+        publish(self._transport, [record])
+
+    def send_again(self, expected: Expected) -> None:
+        """Send an unanswered intent once more. A step of `resend`."""
+        if expected.interim is None:
+            self.send(expected.intent)
+
+    def forget(self, expected: Expected) -> None:
+        """Undo `expect`."""
+        self._inbox.forget(expected)
+
+    def close(self) -> None:
+        """Wait for no more verdicts. May be called again."""
+        if not self._closed:
+            self._closed = True
+            self._inbox.unwatch(self._partition)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _resolve(self, tool: ToolRef | str) -> ToolRef:
+        if isinstance(tool, ToolRef):
+            return tool
+        return self._toolset.get(tool) or parse_tool(tool)
+
+
+def waits(timeout_ms: int) -> tuple[int, int]:
+    """A timeout as the wait before and the wait after an unanswered intent is sent again, ms."""
+    first_ms = int(timeout_ms * RESEND_AFTER_SHARE)
+    return first_ms, timeout_ms - first_ms
+
+
+def timed_out(expected: Expected, timeout_ms: int) -> VerdictTimeoutError:
+    """What to tell who has waited in vain."""
+    intent, interim = expected.intent, expected.interim
+    about = f"intent `{intent.intent_id}` of session `{intent.session_id}`"
+    if interim is not None:
+        text = f"{about} has no final verdict after {timeout_ms} ms: {interim.outcome.value}, {interim.reason_text}"
+    elif expected.foreign_count:
+        text = (
+            f"{about} got {expected.foreign_count} verdicts on another call under its id, and none on its own, in "
+            f"{timeout_ms} ms: the intent or the verdict was altered on its way; look into who may write those topics"
+        )
+    else:
+        text = (
+            f"{about} has no verdict after {timeout_ms} ms: check that a gate runs on this log and that its topics "
+            f"are as declared (`stoplog doctor`)"
+        )
+    return VerdictTimeoutError(text, intent, interim)

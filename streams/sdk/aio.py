@@ -1,0 +1,107 @@
+"""The agent for asyncio: the same steps, waited for without blocking the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Self
+
+from streams.model.intent import Intent
+from streams.model.types import Model, ToolRef
+from streams.model.verdict import Verdict
+from streams.sdk.agent import VERDICT_TIMEOUT_MS, Agent, timed_out, waits
+from streams.sdk.credential import SessionCredential
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.inbox import Expected
+from streams.sdk.intents import CallContext
+from streams.sdk.toolset import Toolset
+from streams.sdk.transport import Transport
+
+
+class AsyncAgent:
+    """`Agent` for asyncio. Made by `open`; waiting for a verdict takes no thread."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    @classmethod
+    async def open(
+        cls,
+        transport: Transport,
+        credential: SessionCredential,
+        *,
+        toolset: Toolset | None = None,
+        model: Model | None = None,
+        source: str | None = None,
+        entropy: Entropy = SYSTEM,
+    ) -> AsyncAgent:
+        """See `Agent`."""
+
+        def make() -> Agent:
+            return Agent(transport, credential, toolset=toolset, model=model, source=source, entropy=entropy)
+
+        return cls(await asyncio.to_thread(make))
+
+    async def propose(
+        self,
+        tool: ToolRef | str,
+        args: Mapping[str, object],
+        *,
+        deadline_ms: int | None = None,
+        wait_final: bool = True,
+        timeout_ms: int = VERDICT_TIMEOUT_MS,
+        context: CallContext | None = None,
+    ) -> Verdict:
+        """See `Agent.propose`. A cancelled wait leaves the intent to be judged all the same."""
+        intent = self._agent.prepare(tool, args, deadline_ms=deadline_ms, context=context)
+        return await self.resend(intent, wait_final=wait_final, timeout_ms=timeout_ms)
+
+    async def resend(self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS) -> Verdict:
+        """See `Agent.resend`."""
+        expected = self._agent.expect(intent, wait_final=wait_final)
+        answered = _answered(expected)
+        try:
+            await asyncio.to_thread(self._agent.send, intent)
+            first_ms, rest_ms = waits(timeout_ms)
+            if not await _came(answered, first_ms):
+                await asyncio.to_thread(self._agent.send_again, expected)
+                if not await _came(answered, rest_ms):
+                    raise timed_out(expected, timeout_ms)
+            return expected.future.result()
+        finally:
+            self._agent.forget(expected)
+
+    async def aclose(self) -> None:
+        """See `Agent.close`."""
+        self._agent.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+
+def _answered(expected: Expected) -> asyncio.Event:
+    """An event of this loop that is set once the expected verdict, or an error in its stead, has come."""
+    loop = asyncio.get_running_loop()
+    answered = asyncio.Event()
+
+    def tell(_future: Future[Verdict]) -> None:
+        # The loop may have ended while the verdict was on its way.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(answered.set)
+
+    expected.future.add_done_callback(tell)
+    return answered
+
+
+async def _came(answered: asyncio.Event, timeout_ms: int) -> bool:
+    try:
+        async with asyncio.timeout(timeout_ms / 1000):
+            await answered.wait()
+    except TimeoutError:
+        return False
+    return True

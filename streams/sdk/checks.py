@@ -1,0 +1,251 @@
+"""What an executor holds against a verdict before it runs anything. Pure: everything is an argument.
+
+`FIELD_CHECKS` says for each field of a verdict what becomes of it here, so that a field added to the record can't go
+by unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from streams.model.canonical import CanonicalError, canonical_args, sha256
+from streams.model.keys import session_key
+from streams.model.reasons import REFUSAL_TEXTS, Reason, Refusal
+from streams.model.revocation_set import Call
+from streams.model.verdict import Obligation, Outcome, Verdict, VerdictMode
+from streams.sdk.tools import ToolRunner
+
+CLOCK_SKEW_MS_MAX = 5_000
+"""How far a verdict's making may lie ahead of the executor's clock; with more, its expiry can't be judged."""
+
+FIELD_CHECKS: Mapping[str, str] = {
+    "header": "tenant: part of the key",
+    "verdict_id": "single use",
+    "intent_id": "reported",
+    "session_id": "part of the key; revocations",
+    "outcome": "must be ALLOW",
+    "reason": "for people",
+    "reason_text": "for people",
+    "rules": "for people",
+    "errors": "for people",
+    "obligations": "all must be met",
+    "sub": "revocations",
+    "act": "revocations",
+    "delegation_path": "revocations",
+    "tool": "must be here, with this definition",
+    "args_json": "what runs",
+    "args_digest": "recomputed",
+    "label": "for people",
+    "influences": "for people",
+    "signals": "for people",
+    "ruleset_digest": "reported",
+    "session_sequence": "for people",
+    "revocation_offset": "must have been read here, too",
+    "baseline_version": "for people",
+    "approval_id": "for people",
+    "compensating_tool": "for people",
+    "evaluated_at": "must not lie ahead",
+    "expires_at": "must lie ahead",
+    "audience": "must be this executor, if set",
+    "reply_to": "for the agent",
+    "mode": "must be ENFORCE",
+    "audit_leaf": "for auditors",
+    "proof": "must be absent: it can't be checked here",
+}
+"""Field of a verdict -> what an executor does with it."""
+
+
+class ObligationError(Exception):
+    """An obligation could not be met, so the call must not run."""
+
+
+ObligationHandler = Callable[[Obligation, Verdict, Mapping[str, object]], None]
+"""Meets an obligation before the call runs, given the verdict and the arguments; raises ObligationError if it can't."""
+
+
+class RevocationView(Protocol):
+    """What is known of what was taken back."""
+
+    def is_stale(self) -> bool: ...
+
+    def caught_up(self, offset: int) -> bool: ...
+
+    def reason_against(self, call: Call, now_ms: int) -> Reason | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a call is not run: a stable code, and a text for people."""
+
+    refusal: Refusal
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A call that may run once: the tool, and the arguments that were judged."""
+
+    tool: ToolRunner
+    args: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standard:
+    """What verdicts are held against.
+
+    Attributes:
+        server_ids: the servers whose calls run here.
+        audiences: names that a verdict may be addressed to; the server ids are among them.
+        tools: `server/name` to tool.
+        obligations: by type, what can be met here.
+    """
+
+    server_ids: Collection[str]
+    tools: Mapping[str, ToolRunner]
+    revocations: RevocationView
+    audiences: Collection[str] = ()
+    obligations: Mapping[str, ObligationHandler] = field(default_factory=dict)
+    clock_skew_ms: int = CLOCK_SKEW_MS_MAX
+
+
+def check(verdict: Verdict, key: bytes | None, standard: Standard, now_ms: int) -> Cleared | Refused:
+    """Whether the verdict lets its call run here and now; the first reason against it otherwise.
+
+    Whether it was used before is not asked here: that is settled by claiming it. May wait for revocations to be read
+    up to where the gate had read them.
+
+    Args:
+        key: the key of the verdict's record.
+        now_ms: the executor's clock.
+    """
+    refused = (
+        _check_address(verdict, key, standard)
+        or _check_proof(verdict)
+        or _check_tool(verdict, standard)
+        or _check_time(verdict, standard, now_ms)
+    )
+    if refused is not None:
+        return refused
+    args = _judged_args(verdict)
+    if args is None:
+        return _refused(Refusal.ARGS_DIGEST_MISMATCH)
+    refused = _meet_obligations(verdict, args, standard) or _check_revocations(verdict, standard, now_ms)
+    if refused is not None:
+        return refused
+    return Cleared(standard.tools[_tool_name(verdict)], args)
+
+
+def is_for(verdict: Verdict, standard: Standard) -> bool:
+    """Whether this is an executor's business at all: an enforced ALLOW of a call on one of its servers."""
+    return verdict.outcome is Outcome.ALLOW and verdict.mode is VerdictMode.ENFORCE and _is_mine(verdict, standard)
+
+
+def _refused(refusal: Refusal, detail: str = "") -> Refused:
+    text = REFUSAL_TEXTS[refusal]
+    return Refused(refusal, f"{text}: {detail}" if detail else text)
+
+
+def _check_address(verdict: Verdict, key: bytes | None, standard: Standard) -> Refused | None:
+    try:
+        own_key = session_key(verdict.header.tenant_uid, verdict.session_id)
+    except ValueError:
+        own_key = None
+    if own_key is None or key != own_key:
+        return _refused(Refusal.KEY_MISMATCH)
+    if verdict.outcome is not Outcome.ALLOW:
+        return _refused(Refusal.NOT_ALLOWED, f"{verdict.outcome.value}, {verdict.reason}")
+    if verdict.mode is not VerdictMode.ENFORCE:
+        return _refused(Refusal.NOT_ENFORCED, verdict.mode.value)
+    if not _is_mine(verdict, standard):
+        return _refused(Refusal.NOT_MINE, f"server `{verdict.tool.server_id}`, audience `{verdict.audience}`")
+    return None
+
+
+def _is_mine(verdict: Verdict, standard: Standard) -> bool:
+    if verdict.tool.server_id not in standard.server_ids:
+        return False
+    audience = verdict.audience
+    return audience is None or audience in standard.server_ids or audience in standard.audiences
+
+
+def _check_proof(verdict: Verdict) -> Refused | None:
+    if verdict.proof is None:
+        return None
+    # A gate that proves its verdicts means them to be checked; this executor has no key to do so.
+    return _refused(Refusal.UNREADABLE, "it carries a proof of its audit record, which can't be checked here")
+
+
+def _tool_name(verdict: Verdict) -> str:
+    return f"{verdict.tool.server_id}/{verdict.tool.name}"
+
+
+def _check_tool(verdict: Verdict, standard: Standard) -> Refused | None:
+    name = _tool_name(verdict)
+    tool = standard.tools.get(name)
+    if tool is None:
+        return _refused(Refusal.UNKNOWN_TOOL, f"`{name}`")
+    approved = verdict.tool.definition_digest
+    if approved is None:
+        return None
+    try:
+        live = tool.definition_digest()
+    except Exception as error:
+        return _refused(Refusal.DEFINITION_CHANGED, f"the definition of `{name}` can't be asked for: {error}")
+    if live is not None and live != approved:
+        detail = f"`{name}` is now {live.hex()[:16]}, approved was {approved.hex()[:16]}"
+        return _refused(Refusal.DEFINITION_CHANGED, detail)
+    return None
+
+
+def _check_time(verdict: Verdict, standard: Standard, now_ms: int) -> Refused | None:
+    if now_ms >= verdict.expires_at:
+        return _refused(Refusal.VERDICT_EXPIRED, f"{now_ms - verdict.expires_at} ms ago")
+    ahead_ms = verdict.evaluated_at - now_ms
+    if ahead_ms > standard.clock_skew_ms:
+        return _refused(Refusal.VERDICT_EXPIRED, f"it was made {ahead_ms} ms ahead of this clock: set the clock")
+    return None
+
+
+def _judged_args(verdict: Verdict) -> Mapping[str, object] | None:
+    """The arguments in the verdict, if they are the ones whose digest was judged."""
+    try:
+        args, text = canonical_args(verdict.args_json)
+    except CanonicalError:
+        return None
+    return args if sha256(text) == verdict.args_digest else None
+
+
+def _meet_obligations(verdict: Verdict, args: Mapping[str, object], standard: Standard) -> Refused | None:
+    handlers: list[tuple[Obligation, ObligationHandler]] = []
+    for obligation in verdict.obligations:
+        handler = standard.obligations.get(obligation.type)
+        if handler is None:
+            return _refused(Refusal.UNKNOWN_OBLIGATION, f"`{obligation.type}` of `{obligation.id}`")
+        handlers.append((obligation, handler))
+    for obligation, handler in handlers:
+        try:
+            handler(obligation, verdict, args)
+        except Exception as error:
+            detail = f"`{obligation.type}` of `{obligation.id}` was not met: {error}"
+            return _refused(Refusal.UNKNOWN_OBLIGATION, detail)
+    return None
+
+
+def _check_revocations(verdict: Verdict, standard: Standard, now_ms: int) -> Refused | None:
+    revocations = standard.revocations
+    if revocations.is_stale():
+        return _refused(Refusal.REVOCATIONS_STALE)
+    if not revocations.caught_up(verdict.revocation_offset):
+        return _refused(Refusal.REVOCATIONS_STALE, f"the gate had read them up to {verdict.revocation_offset}")
+    call = Call(
+        tenant_uid=verdict.header.tenant_uid,
+        session_id=verdict.session_id,
+        sub=verdict.sub,
+        act=verdict.act,
+        delegation_uids=verdict.delegation_path,
+        tool=verdict.tool,
+    )
+    reason = revocations.reason_against(call, now_ms)
+    return None if reason is None else _refused(Refusal.REVOKED, reason.value)

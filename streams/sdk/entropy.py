@@ -1,0 +1,51 @@
+"""Where the SDK's ids and instants come from: the only place that asks the machine, so that tests can inject."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+_RANDOM_BITS = 74
+_MILLIS_MASK = (1 << 48) - 1
+
+
+def system_now_ms() -> int:
+    """The machine's wall clock, ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def system_monotonic_ms() -> int:
+    """A clock for intervals, ms; its zero means nothing."""
+    return time.monotonic_ns() // 1_000_000
+
+
+class Entropy:
+    """A source of ids, of intervals and of the wall clock. Thread-safe if its functions are."""
+
+    def __init__(
+        self,
+        *,
+        now_ms: Callable[[], int] = system_now_ms,
+        monotonic_ms: Callable[[], int] = system_monotonic_ms,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.now_ms = now_ms
+        self.monotonic_ms = monotonic_ms
+        self._random_bytes = random_bytes
+
+    def uuid(self, now_ms: int | None = None) -> str:
+        """A new UUID, version 7 (RFC 9562): 48 bits of time, 74 of chance.
+
+        Args:
+            now_ms: the instant that goes into it; the wall clock by default.
+        """
+        millis = (self.now_ms() if now_ms is None else now_ms) & _MILLIS_MASK
+        chance = int.from_bytes(self._random_bytes(10), "big") >> (80 - _RANDOM_BITS)
+        high, low = chance >> 62, chance & ((1 << 62) - 1)
+        text = f"{millis << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+SYSTEM = Entropy()
+"""The machine's own."""

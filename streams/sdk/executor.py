@@ -1,0 +1,339 @@
+"""The executor: holds a verdict against everything it can, then runs exactly the judged call, once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from streams.model.errors import RecordError
+from streams.model.reasons import REFUSAL_TEXTS, Refusal
+from streams.model.topics import VERDICT
+from streams.model.verdict import Verdict
+from streams.ports import LogError, Outgoing, Received
+from streams.sdk.checks import CLOCK_SKEW_MS_MAX, ObligationHandler, Refused, Standard, check, is_for
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.errors import ExecutorError, PublishError, ReportError
+from streams.sdk.publishing import publish
+from streams.sdk.reports import ENDING_TEXTS, Reporter
+from streams.sdk.revocations import RevocationWatch
+from streams.sdk.single_use import Ending, SingleUseStore, Use, call_of
+from streams.sdk.tools import (
+    TOOL_TIMEOUT_MS,
+    BoundedRunner,
+    FunctionTool,
+    HangingToolsError,
+    ToolResult,
+    ToolRunner,
+    ToolTimeoutError,
+    content_digest,
+)
+from streams.sdk.transport import Transport
+
+ABANDONED_AFTER_MS = 60_000
+"""Beyond a tool's timeout: when another executor's call that never ended is taken for lost."""
+
+ERROR_TEXT_CHARS_MAX = 2_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolOutcome:
+    """What became of a verdict.
+
+    Attributes:
+        ending: how the call came out; None if it was refused.
+        refusal: why it was not run; None if it was.
+        text: for people, or for the model.
+        content: what the tool returned; None without a result.
+    """
+
+    verdict_id: str
+    ending: Ending | None
+    refusal: Refusal | None
+    text: str
+    content: object = None
+
+    @property
+    def ran(self) -> bool:
+        """Whether the tool ran to its end without an error."""
+        return self.ending is Ending.DONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorSettings:
+    """Bounds, in ms of the executor's clock.
+
+    Attributes:
+        tool_timeout_ms: how long a call may run before it is given up on.
+        clock_skew_ms: how far a verdict's making may lie ahead of this clock.
+        audiences: names besides the server ids that verdicts may be addressed to.
+        obligations: by type, what can be met here; a verdict with any other is refused.
+    """
+
+    tool_timeout_ms: int = TOOL_TIMEOUT_MS
+    clock_skew_ms: int = CLOCK_SKEW_MS_MAX
+    audiences: Sequence[str] = ()
+    obligations: Mapping[str, ObligationHandler] = field(default_factory=dict)
+
+
+class Executor:
+    """Runs the calls of one or more servers. Thread-safe.
+
+    Use as a context manager, or call `start`: nothing runs before the revocations have been read.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        server_ids: Sequence[str],
+        tools: Mapping[str, ToolRunner | Callable[[Mapping[str, object]], object]],
+        single_use: SingleUseStore,
+        *,
+        revocations: RevocationWatch | None = None,
+        source: str | None = None,
+        settings: ExecutorSettings | None = None,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Make one.
+
+        Args:
+            server_ids: the operator's names of the servers whose calls run here.
+            tools: `server/name` to a ToolRunner, or to a function of the arguments.
+            single_use: the durable record of used verdicts; stays its maker's to close.
+            revocations: one that is shared with other executors; an own one by default.
+            source: who reports, as a URI reference.
+
+        Raises:
+            ExecutorError: a tool is of none of the servers.
+        """
+        self._transport = transport
+        self._store = single_use
+        self._settings = settings or ExecutorSettings()
+        self._entropy = entropy
+        self._owns_revocations = revocations is None
+        self._revocations = revocations or RevocationWatch(transport, entropy=entropy)
+        self._standard = Standard(
+            server_ids=frozenset(server_ids),
+            tools={name: _runner(tool) for name, tool in tools.items()},
+            revocations=self._revocations,
+            audiences=frozenset(self._settings.audiences),
+            obligations=self._settings.obligations,
+            clock_skew_ms=self._settings.clock_skew_ms,
+        )
+        for name in tools:
+            if name.partition("/")[0] not in self._standard.server_ids:
+                raise ExecutorError(f"tool `{name}` is of none of the servers {', '.join(sorted(server_ids))}")
+        self._reporter = Reporter(transport, source or f"executor/{single_use.owner}")
+        self._runner = BoundedRunner()
+        self._start_lock = threading.Lock()
+        self._started = False
+        self._owes_reports = False
+
+    def start(self) -> None:
+        """Read the revocations to their end, then report what an earlier run has left. A no-op when done.
+
+        Raises:
+            ExecutorError: the revocations can't be read.
+            ReportError: what was left can't be reported.
+        """
+        with self._start_lock:
+            if self._started:
+                return
+            self._revocations.start()
+            self.recover()
+            self._started = True
+
+    def execute(self, verdict: Verdict, key: bytes | None) -> ToolOutcome:
+        """Run the verdict's call, if everything speaks for it; its report is on the log when this returns.
+
+        Args:
+            verdict: as read from the log, read_committed.
+            key: the key of its record.
+
+        Returns:
+            What became of it; a refusal is a result, not an error.
+
+        Raises:
+            ReportError: the call has run, but the gate doesn't know yet what the session has read with it.
+            SingleUseError: its use could not be recorded; it has not run, or its end is not known.
+            ExecutorError: the executor is of no more use.
+        """
+        self.start()
+        if self._owes_reports:
+            self.recover()
+        attempted = self.attempt(verdict, key)
+        if isinstance(attempted, Refused):
+            self._report_refusal(verdict, attempted)
+            return ToolOutcome(
+                verdict_id=verdict.verdict_id, ending=None, refusal=attempted.refusal, text=attempted.text
+            )
+        use, outcome = attempted
+        # The result goes to the agent only once the log has it: the gate must know what the session has read before
+        # the agent's next intent comes.
+        self._report([use])
+        return outcome
+
+    def execute_record(self, received: Received) -> ToolOutcome:
+        """`execute` for a record of the verdict topic.
+
+        Raises:
+            As `execute`.
+        """
+        verdict = self.read(received)
+        if verdict is None:
+            refusal = Refusal.UNREADABLE
+            return ToolOutcome(verdict_id="", ending=None, refusal=refusal, text=REFUSAL_TEXTS[refusal])
+        return self.execute(verdict, received.key)
+
+    def recover(self) -> int:
+        """Report what earlier runs have left: ends that were not reported, and calls whose end nobody knows.
+
+        Returns:
+            How many calls were reported.
+
+        Raises:
+            SingleUseError: the store can't be read or written.
+            ReportError: they can't be reported.
+        """
+        uses = self._take_left_over()
+        if uses:
+            self._report(uses)
+        self._owes_reports = False
+        return len(uses)
+
+    def close(self) -> None:
+        """End what was begun for this executor."""
+        if self._owns_revocations:
+            self._revocations.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- the steps, as `streams.sdk.consuming` takes them, too ------------------------------------------------------
+
+    def read(self, received: Received) -> Verdict | None:
+        """The verdict in a record, or None where there is none to be read."""
+        if received.value is None:
+            return None
+        try:
+            record = self._transport.codec.decode(VERDICT.name, received.value, received.headers)
+        except RecordError as error:
+            _log.warning("verdict %d of partition %d can't be read: %s", received.offset, received.partition, error)
+            return None
+        return record if isinstance(record, Verdict) else None
+
+    def is_for_me(self, verdict: Verdict) -> bool:
+        """Whether it is an enforced ALLOW of a call that runs here."""
+        return is_for(verdict, self._standard)
+
+    def attempt(self, verdict: Verdict, key: bytes | None) -> Refused | tuple[Use, ToolOutcome]:
+        """Check, claim, run and record the end; nothing is reported yet.
+
+        Raises:
+            SingleUseError: its use could not be recorded.
+            ExecutorError: too many calls hang.
+        """
+        now_ms = self._transport.now_ms()
+        cleared = check(verdict, key, self._standard, now_ms)
+        if isinstance(cleared, Refused):
+            return cleared
+        try:
+            self._runner.refuse_if_hanging()
+        except HangingToolsError as error:
+            raise ExecutorError(str(error)) from error
+        call = call_of(verdict)
+        if not self._store.claim(call, now_ms=now_ms, expires_ms=verdict.expires_at):
+            return Refused(Refusal.ALREADY_USED, REFUSAL_TEXTS[Refusal.ALREADY_USED])
+        # INVARIANT: from here on the verdict is used up, whatever happens.
+        ending, result = self._run(cleared.tool, cleared.args)
+        use = self._store.finish(
+            call,
+            ending,
+            now_ms=self._transport.now_ms(),
+            content_digest=None if result is None else content_digest(result.content),
+        )
+        text = ENDING_TEXTS[ending]
+        if ending is Ending.TOOL_ERROR and result is not None and isinstance(result.content, str):
+            text = result.content[:ERROR_TEXT_CHARS_MAX]
+        return use, ToolOutcome(
+            verdict_id=verdict.verdict_id,
+            ending=ending,
+            refusal=None,
+            text=text,
+            content=None if result is None else result.content,
+        )
+
+    def outcome_records(self, use: Use) -> list[Outgoing]:
+        """What is to be put on the log about a call that has ended.
+
+        Raises:
+            LogError: the topics' partitions aren't known.
+        """
+        return self._reporter.outcome(use)
+
+    def refusal_records(self, verdict: Verdict, refused: Refused) -> list[Outgoing]:
+        """What is to be put on the log about a call that was refused; nothing where it has no place there.
+
+        Raises:
+            LogError: the topics' partitions aren't known.
+        """
+        now_ms = self._transport.now_ms()
+        if refused.refusal is Refusal.KEY_MISMATCH:
+            # Which of the two sessions it belongs to is what is not known.
+            _log.warning("verdict `%s` is refused: %s", verdict.verdict_id, refused.text)
+            return []
+        return self._reporter.refusal(verdict, call_of(verdict), refused, self._entropy.uuid(now_ms), now_ms)
+
+    def mark_reported(self, uses: Sequence[Use]) -> None:
+        """The records of these are on the log.
+
+        Raises:
+            SingleUseError: it could not be recorded.
+        """
+        self._store.mark_reported([use.call.verdict_id for use in uses])
+
+    def _take_left_over(self) -> list[Use]:
+        now_ms = self._transport.now_ms()
+        abandoned_after_ms = self._settings.tool_timeout_ms + ABANDONED_AFTER_MS
+        begun, uses = self._store.left_over(now_ms=now_ms, abandoned_after_ms=abandoned_after_ms)
+        for call in begun:
+            _log.warning("call of verdict `%s` was cut off by a crash; its outcome is unknown", call.verdict_id)
+        return uses + [self._store.finish(call, Ending.OUTCOME_UNKNOWN, now_ms=now_ms) for call in begun]
+
+    def _run(self, tool: ToolRunner, args: Mapping[str, object]) -> tuple[Ending, ToolResult | None]:
+        try:
+            result = self._runner.run(tool, args, self._settings.tool_timeout_ms)
+        except (ToolTimeoutError, TimeoutError):
+            return Ending.TOOL_TIMED_OUT, None
+        except Exception as error:
+            _log.info("a tool failed: %s", error)
+            return Ending.TOOL_ERROR, ToolResult(content=f"{type(error).__name__}: {error}", is_error=True)
+        return (Ending.TOOL_ERROR if result.is_error else Ending.DONE), result
+
+    def _report(self, uses: Sequence[Use]) -> None:
+        try:
+            publish(self._transport, [record for use in uses for record in self.outcome_records(use)])
+        except (LogError, PublishError) as error:
+            self._store.let_go([use.call.verdict_id for use in uses])
+            self._owes_reports = True
+            raise ReportError(f"{len(uses)} calls have run but can't be reported: {error}") from error
+        self.mark_reported(uses)
+
+    def _report_refusal(self, verdict: Verdict, refused: Refused) -> None:
+        """A refusal that can't be reported stays one; that it is missing in the record is logged."""
+        try:
+            publish(self._transport, self.refusal_records(verdict, refused))
+        except (LogError, PublishError) as error:
+            _log.warning("refusal of verdict `%s` (%s) is not on record: %s", verdict.verdict_id, refused.text, error)
+
+
+def _runner(tool: ToolRunner | Callable[[Mapping[str, object]], object]) -> ToolRunner:
+    return FunctionTool(tool) if callable(tool) else tool

@@ -1,0 +1,305 @@
+"""Waiting for verdicts: one thread reads the verdict partitions that agents of this process care about."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from typing import Protocol
+
+from streams.model.errors import RecordError
+from streams.model.intent import Intent
+from streams.model.keys import session_key
+from streams.model.topics import VERDICT
+from streams.model.types import Record
+from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.ports import Headers, LogError, Reader, Received, TopicPartition
+from streams.sdk.errors import ProposalError, VerdictReadError
+
+WAITING_MAX = 10_000
+"""Intents of one transport that may wait for their verdicts at once."""
+
+POLL_RECORDS_MAX = 500
+POLL_MS = 50
+RETRY_PAUSE_MS = 200
+FAILURES_MAX = 10
+"""Failures in a row, each with a new reader, before those who wait are told."""
+
+WATCH_TIMEOUT_MS = 30_000
+
+_log = logging.getLogger(__name__)
+
+
+class _Decoder(Protocol):
+    def decode(self, topic: str, value: bytes | None, headers: Headers) -> Record: ...
+
+
+class Expected:
+    """A verdict that is being waited for.
+
+    Attributes:
+        future: completes with the verdict (the final one if that was asked for), or with a VerdictReadError.
+        interim: the newest verdict that did not complete it.
+        foreign_count: verdicts that named the intent but were for another call than the one asked; not trusted.
+    """
+
+    def __init__(self, intent: Intent, *, wait_final: bool) -> None:
+        self.intent = intent
+        self.future: Future[Verdict] = Future()
+        self.interim: Verdict | None = None
+        self.foreign_count = 0
+        self._wait_final = wait_final
+
+    def offer(self, verdict: Verdict) -> None:
+        """Take in a verdict on this intent's id."""
+        if not answers(verdict, self.intent):
+            self.foreign_count += 1
+            _log.warning("verdict `%s` on intent `%s` is not for the call asked", verdict.verdict_id, verdict.intent_id)
+            return
+        if self._wait_final and verdict.outcome not in FINAL_OUTCOMES:
+            self.interim = verdict
+            return
+        try:
+            self.future.set_result(verdict)
+        except InvalidStateError:
+            _log.debug("verdict `%s` came again or too late", verdict.verdict_id)
+
+    def fail(self, error: VerdictReadError) -> None:
+        """End the waiting without a verdict."""
+        try:
+            self.future.set_exception(error)
+        except InvalidStateError:
+            _log.debug("intent `%s` was answered before the failure", self.intent.intent_id)
+
+
+def answers(verdict: Verdict, intent: Intent) -> bool:
+    """Whether the verdict is about exactly this call, in this session, for this subject and actor."""
+    return (
+        verdict.intent_id == intent.intent_id
+        and verdict.header.tenant_uid == intent.header.tenant_uid
+        and verdict.session_id == intent.session_id
+        and verdict.args_digest == intent.args_digest
+        and verdict.tool.server_id == intent.tool.server_id
+        and verdict.tool.name == intent.tool.name
+        and verdict.sub == intent.sub
+        and verdict.act == intent.act
+    )
+
+
+class VerdictInbox:
+    """Reads verdict partitions from their end as of `watch`, and hands verdicts to who waits for them. Thread-safe."""
+
+    def __init__(self, open_reader: Callable[[], Reader], codec: _Decoder) -> None:
+        self._open_reader = open_reader
+        self._codec = codec
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._requests: deque[Future[None]] = deque()
+        self._watch_counts: dict[int, int] = {}
+        self._expected: dict[str, Expected] = {}
+        self._keys: dict[bytes, int] = {}
+        self._failure: VerdictReadError | None = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        # Below this line: of the reading thread only.
+        self._reader: Reader | None = None
+        self._positions: dict[TopicPartition, int] = {}
+
+    def watch(self, partition: int, timeout_ms: int = WATCH_TIMEOUT_MS) -> None:
+        """Read the partition from its present end on; returns when that end is known. Undo with `unwatch`.
+
+        Raises:
+            VerdictReadError: it could not be done in time.
+        """
+        done: Future[None] = Future()
+        with self._changed:
+            self._refuse_unusable()
+            self._watch_counts[partition] = self._watch_counts.get(partition, 0) + 1
+            self._requests.append(done)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="stoplog-verdicts", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        try:
+            done.result(timeout_ms / 1000)
+        except TimeoutError:
+            self.unwatch(partition)
+            text = (
+                f"partition {partition} of `{VERDICT.name}` can't be read after {timeout_ms} ms: is the log reachable?"
+            )
+            raise VerdictReadError(text) from None
+        except VerdictReadError:
+            self.unwatch(partition)
+            raise
+
+    def unwatch(self, partition: int) -> None:
+        """One agent less that cares for the partition."""
+        with self._changed:
+            count = self._watch_counts.get(partition, 0) - 1
+            if count > 0:
+                self._watch_counts[partition] = count
+            else:
+                self._watch_counts.pop(partition, None)
+            self._changed.notify_all()
+
+    def expect(self, intent: Intent, *, wait_final: bool) -> Expected:
+        """Wait for the verdict on `intent` from now on. Must be called before it is published; undo with `forget`.
+
+        Raises:
+            ProposalError: too many wait already, or this very intent does.
+            VerdictReadError: verdicts can't be read.
+        """
+        key = session_key(intent.header.tenant_uid, intent.session_id)
+        with self._lock:
+            self._refuse_unusable()
+            if len(self._expected) >= WAITING_MAX:
+                raise ProposalError(f"{WAITING_MAX} intents wait for their verdicts already: propose fewer at once")
+            if intent.intent_id in self._expected:
+                raise ProposalError(f"intent `{intent.intent_id}` is being waited for already")
+            expected = Expected(intent, wait_final=wait_final)
+            self._expected[intent.intent_id] = expected
+            self._keys[key] = self._keys.get(key, 0) + 1
+            return expected
+
+    def forget(self, expected: Expected) -> None:
+        """Wait no more."""
+        intent = expected.intent
+        key = session_key(intent.header.tenant_uid, intent.session_id)
+        with self._lock:
+            if self._expected.pop(intent.intent_id, None) is None:
+                return
+            count = self._keys.get(key, 0) - 1
+            if count > 0:
+                self._keys[key] = count
+            else:
+                self._keys.pop(key, None)
+
+    def close(self) -> None:
+        """End the reading; whoever still waits gets an error."""
+        with self._changed:
+            self._closed = True
+            thread = self._thread
+            self._changed.notify_all()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(WATCH_TIMEOUT_MS / 1000)
+        self._fail_all(VerdictReadError("the transport was closed while verdicts were waited for"))
+
+    def _refuse_unusable(self) -> None:
+        if self._closed:
+            raise VerdictReadError("the transport is closed: make a new one")
+        if self._failure is not None:
+            raise self._failure
+
+    # -- the reading thread ---------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        failures_count = 0
+        try:
+            while self._wait_for_work():
+                try:
+                    self._read_once()
+                    failures_count = 0
+                except LogError as error:
+                    failures_count += 1
+                    _log.warning("reading verdicts failed, trying again: %s", error)
+                    if failures_count >= FAILURES_MAX:
+                        self._fail_all(_unreadable(error))
+                        failures_count = 0
+                    self._drop_reader()
+                    self._pause()
+        except Exception as error:
+            # A bug here must not leave agents waiting for nothing.
+            _log.exception("the thread that reads verdicts has ended")
+            with self._lock:
+                self._failure = _unreadable(error)
+            self._fail_all(self._failure)
+        finally:
+            self._drop_reader()
+
+    def _wait_for_work(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._requests or self._watch_counts or self._positions)
+            return not self._closed
+
+    def _read_once(self) -> None:
+        self._serve_requests()
+        if not self._positions:
+            return
+        for received in self._reading().poll(POLL_RECORDS_MAX, POLL_MS):
+            self._positions[TopicPartition(received.topic, received.partition)] = received.offset + 1
+            self._hand_over(received)
+
+    def _reading(self) -> Reader:
+        """The reader, assigned to all that is watched."""
+        if self._reader is None:
+            self._reader = self._open_reader()
+            if self._positions:
+                self._reader.assign(self._positions)
+        return self._reader
+
+    def _serve_requests(self) -> None:
+        """Bring the assignment up to what is wanted, then tell those who asked for it."""
+        with self._lock:
+            requests_count = len(self._requests)
+            wanted = {TopicPartition(VERDICT.name, partition) for partition in self._watch_counts}
+        if wanted != set(self._positions):
+            reader = self._reading()
+            new = sorted(wanted - set(self._positions))
+            ends = reader.end_offsets(new) if new else {}
+            positions = {place: self._positions[place] for place in wanted & set(self._positions)} | ends
+            reader.assign(positions)
+            self._positions = positions
+        with self._lock:
+            for _ in range(min(requests_count, len(self._requests))):
+                self._requests.popleft().set_result(None)
+
+    def _hand_over(self, received: Received) -> None:
+        with self._lock:
+            if received.key not in self._keys:
+                return
+        try:
+            verdict = self._codec.decode(received.topic, received.value, received.headers)
+        except RecordError as error:
+            _log.warning("verdict %d of partition %d can't be read: %s", received.offset, received.partition, error)
+            return
+        if not isinstance(verdict, Verdict):
+            return
+        with self._lock:
+            expected = self._expected.get(verdict.intent_id)
+        if expected is None:
+            return
+        if received.key != session_key(expected.intent.header.tenant_uid, expected.intent.session_id):
+            _log.warning("verdict on intent `%s` has the key of another session", verdict.intent_id)
+            return
+        expected.offer(verdict)
+
+    def _drop_reader(self) -> None:
+        """Close the reader; the positions stay, and the next one goes on from them."""
+        reader, self._reader = self._reader, None
+        if reader is None:
+            return
+        try:
+            reader.close()
+        except LogError as error:
+            _log.warning("a reader of verdicts did not close: %s", error)
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, RETRY_PAUSE_MS / 1000)
+
+    def _fail_all(self, failure: VerdictReadError) -> None:
+        with self._lock:
+            waiting = list(self._expected.values())
+            requests, self._requests = list(self._requests), deque()
+        for expected in waiting:
+            expected.fail(failure)
+        for done in requests:
+            done.set_exception(failure)
+
+
+def _unreadable(error: Exception) -> VerdictReadError:
+    failure = VerdictReadError(f"verdicts can't be read: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,118 @@
+"""Building an intent: canonical arguments, their digest, and the proof of who made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from streams.model.canonical import CanonicalError, canonical, canonical_args, sha256
+from streams.model.intent import Intent
+from streams.model.proof import make_hmac, proof_message
+from streams.model.types import Header, Model, Proof, ProofAlg, ToolRef
+from streams.sdk.credential import SessionCredential
+from streams.sdk.errors import ProposalError
+
+ARGS_BYTES_MAX = 900_000
+"""What fits into a record of a mebibyte with its other fields; a gate may accept less."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallContext:
+    """Where in an agent's work a call stands. All of it is the agent's claim, covered by its proof.
+
+    Attributes:
+        turn: of the conversation.
+        tool_call_id: the model's id of the call; the intent's id by default.
+        claimed_sources: events that the agent says led to the call; they can only narrow.
+        traceparent, tracestate: W3C trace context, passed on to everything that follows from the call.
+    """
+
+    turn: int = 0
+    tool_call_id: str | None = None
+    conversation_id: str | None = None
+    delegation_uid: str | None = None
+    txn: str | None = None
+    user_request_digest: bytes | None = None
+    system_prompt_digest: bytes | None = None
+    toolset_digest: bytes | None = None
+    claimed_sources: tuple[str, ...] = ()
+    approval_id: str | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+def build_intent(
+    credential: SessionCredential,
+    tool: ToolRef,
+    args: Mapping[str, object],
+    *,
+    intent_id: str,
+    header_id: str,
+    source: str,
+    now_ms: int,
+    model: Model | None = None,
+    deadline_ms: int | None = None,
+    context: CallContext | None = None,
+) -> Intent:
+    """An intent that is ready to be published.
+
+    Args:
+        args: the call's arguments, JSON values all through.
+        now_ms: the agent's clock; part of what is proven.
+        deadline_ms: the instant after which the call must not run any more.
+
+    Raises:
+        ProposalError: the arguments have no canonical form, or are too large for a record.
+    """
+    about = context or CallContext()
+    args_json = _canonical_json(args)
+    intent = Intent(
+        header=Header(
+            id=header_id,
+            source=source,
+            time=now_ms,
+            tenant_uid=credential.tenant_uid,
+            traceparent=about.traceparent,
+            tracestate=about.tracestate,
+        ),
+        intent_id=intent_id,
+        session_id=credential.session_id,
+        conversation_id=about.conversation_id,
+        turn=about.turn,
+        tool_call_id=about.tool_call_id or intent_id,
+        sub=credential.sub,
+        act=credential.act,
+        delegation_uid=about.delegation_uid or credential.delegation_uid,
+        txn=about.txn,
+        tool=tool,
+        args_json=args_json.decode(),
+        args_digest=sha256(args_json),
+        model=model,
+        user_request_digest=about.user_request_digest,
+        system_prompt_digest=about.system_prompt_digest,
+        toolset_digest=about.toolset_digest,
+        claimed_sources=about.claimed_sources,
+        approval_id=about.approval_id,
+        deadline=deadline_ms,
+    )
+    try:
+        value = make_hmac(credential.secret, proof_message(intent))
+    except UnicodeError as error:
+        raise ProposalError(f"intent `{intent_id}` can't be sent: a name in it is not valid Unicode") from error
+    return msgspec.structs.replace(intent, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=value))
+
+
+def _canonical_json(args: Mapping[str, object]) -> bytes:
+    try:
+        text = canonical(dict(args))
+        # The gate's own reading of it: what it would refuse (nesting, for one) is refused here, before it is sent.
+        _, again = canonical_args(text.decode())
+    except CanonicalError as error:
+        raise ProposalError(f"the arguments can't be sent: {error}") from error
+    if again != text:
+        raise ProposalError("the arguments read differently once they are written as JSON")
+    if len(text) > ARGS_BYTES_MAX:
+        raise ProposalError(f"the arguments have {len(text)} bytes, at most {ARGS_BYTES_MAX} fit into a record")
+    return text

@@ -1,0 +1,59 @@
+"""Single records of the SDK on their way to the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streams.codec.cloudevents import event_headers
+from streams.model.keys import partition_for
+from streams.model.topics import Topic
+from streams.model.types import Header, Record
+from streams.ports import FatalLogError, LogError, Outgoing
+from streams.sdk.errors import PublishError
+from streams.sdk.transport import Transport
+
+ATTEMPTS_MAX = 3
+"""How often a record is handed in before its writer is told; every record of ours may be stored twice."""
+
+FLUSH_TIMEOUT_MS = 10_000
+
+
+def outgoing(transport: Transport, topic: Topic, key: bytes, record: Record, header: Header) -> Outgoing:
+    """The record as it goes on the wire, in the partition of its key.
+
+    Raises:
+        LogError: the topic's partitions aren't known.
+    """
+    return Outgoing(
+        topic=topic.name,
+        partition=partition_for(key, transport.partitions(topic.name)),
+        key=key,
+        value=transport.codec.encode(topic.name, record),
+        headers=event_headers(topic, header),
+    )
+
+
+def publish(transport: Transport, records: Sequence[Outgoing], *, timeout_ms: int = FLUSH_TIMEOUT_MS) -> None:
+    """Store the records; blocks until they are. After an error some may be stored, and some twice.
+
+    Args:
+        timeout_ms: for each of at most `ATTEMPTS_MAX` attempts.
+
+    Raises:
+        PublishError: they are not known to be stored.
+    """
+    if not records:
+        return
+    publisher = transport.publisher()
+    attempt = 1
+    while True:
+        try:
+            for record in records:
+                publisher.publish(record)
+            publisher.flush(timeout_ms)
+            return
+        except LogError as error:
+            if attempt == ATTEMPTS_MAX or isinstance(error, FatalLogError):
+                topics = ", ".join(sorted({f"`{record.topic}`" for record in records}))
+                raise PublishError(f"records for {topics} are not known to be stored: {error}") from error
+            attempt += 1

@@ -1,0 +1,112 @@
+"""What an executor tells the log: results as session events, outcomes and refusals as audit records."""
+
+from __future__ import annotations
+
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.keys import session_key
+from streams.model.proof import derived_uuid
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import AUDIT, SESSION
+from streams.model.types import Header
+from streams.model.verdict import Outcome, Verdict
+from streams.ports import Outgoing
+from streams.sdk.checks import Refused
+from streams.sdk.publishing import outgoing
+from streams.sdk.single_use import CallRef, Ending, Use
+from streams.sdk.transport import Transport
+
+ENDING_TEXTS: dict[Ending, str] = {
+    Ending.DONE: "the call has run",
+    Ending.TOOL_ERROR: "the call has run and the tool reported an error",
+    Ending.TOOL_TIMED_OUT: "the tool did not end in time; whether it has done its work is not known",
+    Ending.OUTCOME_UNKNOWN: "the executor crashed during the call; whether it has run is not known",
+}
+
+
+class Reporter:
+    """Makes an executor's reports. The ids follow from the verdict's, so a repeated report is known as one."""
+
+    def __init__(self, transport: Transport, source: str) -> None:
+        self._transport = transport
+        self._source = source
+
+    def outcome(self, use: Use) -> list[Outgoing]:
+        """The records that tell of a call that had begun: what the session has read, and the audit record.
+
+        The result's label is left to the gate, which takes it from the catalogue.
+
+        Raises:
+            LogError: the topics' partitions aren't known.
+        """
+        call = use.call
+        event = SessionEvent(
+            header=self._header(call, derived_uuid("tool result", call.verdict_id), use.ended_ms),
+            session_id=call.session_id,
+            sequence=use.sequence,
+            type=SessionEventType.TOOL_RESULT,
+            sub=call.sub,
+            act=call.act,
+            tool=call.tool,
+            intent_id=call.intent_id,
+            verdict_id=call.verdict_id,
+            is_error=use.ending is not Ending.DONE,
+            content_digest=use.content_digest,
+        )
+        audit = AuditEvent(
+            header=self._header(call, derived_uuid("outcome", call.verdict_id), use.ended_ms),
+            event_type=AuditEventType.OUTCOME,
+            phase=AuditPhase.POST_EXECUTION,
+            outcome=Outcome.ALLOW,
+            session_id=call.session_id,
+            intent_id=call.intent_id,
+            verdict_id=call.verdict_id,
+            sub=call.sub,
+            act=call.act,
+            delegation_path=call.delegation_path,
+            tool=call.tool,
+            ruleset_digest=call.ruleset_digest,
+            reason=use.ending.value,
+            reason_text=ENDING_TEXTS[use.ending],
+            retention_class=RetentionClass.STANDARD,
+        )
+        key = session_key(call.tenant_uid, call.session_id)
+        return [
+            outgoing(self._transport, SESSION, key, event, event.header),
+            outgoing(self._transport, AUDIT, key, audit, audit.header),
+        ]
+
+    def refusal(self, verdict: Verdict, call: CallRef, refused: Refused, record_id: str, now_ms: int) -> list[Outgoing]:
+        """The audit record of an allowed call that was not run.
+
+        Raises:
+            LogError: the topic's partitions aren't known.
+        """
+        audit = AuditEvent(
+            header=self._header(call, record_id, now_ms),
+            event_type=AuditEventType.REFUSAL,
+            phase=AuditPhase.POST_EXECUTION,
+            outcome=verdict.outcome,
+            session_id=call.session_id,
+            intent_id=call.intent_id,
+            verdict_id=call.verdict_id,
+            sub=call.sub,
+            act=call.act,
+            delegation_path=call.delegation_path,
+            tool=call.tool,
+            ruleset_digest=call.ruleset_digest,
+            reason=refused.refusal.value,
+            reason_text=refused.text,
+            retention_class=RetentionClass.STANDARD,
+        )
+        key = session_key(call.tenant_uid, call.session_id)
+        return [outgoing(self._transport, AUDIT, key, audit, audit.header)]
+
+    def _header(self, call: CallRef, record_id: str, time_ms: int) -> Header:
+        return Header(
+            id=record_id,
+            source=self._source,
+            time=time_ms,
+            tenant_uid=call.tenant_uid,
+            traceparent=call.traceparent,
+            tracestate=call.tracestate,
+        )

@@ -1,0 +1,305 @@
+"""The durable record of used verdicts: what makes a call run once, whatever crashes.
+
+A verdict is claimed before its call runs, and the claim is on disk by then. A claim without an end, found after a
+crash, is never run again: nobody knows how far it came, so it is reported as that.
+
+Executors that take verdicts for the same server must share one store. Instances on one machine can share the file;
+on several machines there must be one instance for each server.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from streams.model.types import Actor, Record, Sha256, ToolRef, Uuid
+from streams.model.verdict import Verdict
+from streams.sdk.errors import SingleUseError
+
+KEEP_MS = 86_400_000
+"""How long a use is remembered beyond its verdict's life: what a clock may be set back without harm."""
+
+SEQUENCES_KEEP_MS = 30 * 86_400_000
+PRUNE_EVERY = 1_000
+LOCK_TIMEOUT_S = 10.0
+
+_APPLICATION_ID = 0x53_4C_55_31
+_SCHEMA_VERSION = 1
+_SCHEMA = (
+    """CREATE TABLE uses (
+        verdict_id TEXT PRIMARY KEY,
+        intent TEXT NOT NULL UNIQUE,
+        owner TEXT NOT NULL,
+        call BLOB NOT NULL,
+        claimed_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL,
+        use BLOB,
+        reported INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID""",
+    "CREATE INDEX open_uses ON uses (claimed_ms) WHERE reported = 0",
+    """CREATE TABLE sequences (
+        session_key TEXT PRIMARY KEY,
+        next INTEGER NOT NULL,
+        used_ms INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+)
+
+
+class Ending(StrEnum):
+    """How a call that had begun came out; also the reason code of its report."""
+
+    DONE = "done"
+    TOOL_ERROR = "tool_error"
+    TOOL_TIMED_OUT = "tool_timed_out"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+class CallRef(Record, frozen=True, kw_only=True):
+    """What the report of a call needs of its verdict: no arguments, no content."""
+
+    tenant_uid: str
+    session_id: str
+    intent_id: Uuid
+    verdict_id: Uuid
+    sub: str
+    act: Actor
+    delegation_path: tuple[str, ...] = ()
+    tool: ToolRef
+    ruleset_digest: Sha256 | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+class Use(Record, frozen=True, kw_only=True):
+    """A call that has ended; `sequence` counts the session's results as reported from this store."""
+
+    call: CallRef
+    ending: Ending
+    ended_ms: int
+    sequence: int
+    content_digest: Sha256 | None = None
+
+
+def call_of(verdict: Verdict) -> CallRef:
+    """The reference of a verdict's call."""
+    return CallRef(
+        tenant_uid=verdict.header.tenant_uid,
+        session_id=verdict.session_id,
+        intent_id=verdict.intent_id,
+        verdict_id=verdict.verdict_id,
+        sub=verdict.sub,
+        act=verdict.act,
+        delegation_path=verdict.delegation_path,
+        tool=verdict.tool,
+        ruleset_digest=verdict.ruleset_digest,
+        traceparent=verdict.header.traceparent,
+        tracestate=verdict.header.tracestate,
+    )
+
+
+class SingleUseStore:
+    """Used verdicts in one SQLite file. Thread-safe, and safe between processes on one machine."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        """Open the store, made where there is none, readable by its owner alone.
+
+        Args:
+            owner: the stable name of this executor instance, held by one process at a time; what an earlier run of
+                it has left is its to report.
+
+        Raises:
+            SingleUseError: the file can't be used, or is something else.
+        """
+        self.owner = owner
+        self._path = path
+        self._lock = threading.Lock()
+        self._claims_until_prune = 0
+        self._live: set[str] = set()
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._connection = sqlite3.connect(
+                path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise SingleUseError(f"single-use store `{path}` can't be opened: {error}") from error
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def claim(self, call: CallRef, *, now_ms: int, expires_ms: int) -> bool:
+        """Use a verdict up. True exactly once for each verdict and for each intent; on disk when this returns.
+
+        Args:
+            expires_ms: when the verdict ends; the use is remembered beyond that.
+
+        Raises:
+            SingleUseError: it could not be recorded, so the call must not run.
+        """
+        with self._writing() as connection:
+            if self._claims_until_prune <= 0:
+                self._claims_until_prune = PRUNE_EVERY
+                _prune(connection, now_ms)
+            self._claims_until_prune -= 1
+            cursor = connection.execute(
+                """INSERT OR IGNORE INTO uses (verdict_id, intent, owner, call, claimed_ms, expires_ms)
+                VALUES (?, ?, ?, ?, ?, ?)""",
+                (
+                    call.verdict_id,
+                    f"{call.tenant_uid}|{call.intent_id}",
+                    self.owner,
+                    msgspec.msgpack.encode(call),
+                    now_ms,
+                    expires_ms,
+                ),
+            )
+            claimed = cursor.rowcount == 1
+            if claimed:
+                self._live.add(call.verdict_id)
+            return claimed
+
+    def finish(self, call: CallRef, ending: Ending, *, now_ms: int, content_digest: bytes | None = None) -> Use:
+        """Record how a claimed call came out; a second end of one call changes nothing.
+
+        Returns:
+            The use as it is to be reported.
+
+        Raises:
+            SingleUseError: it could not be recorded, or the call was never claimed.
+        """
+        with self._writing() as connection:
+            row = connection.execute("SELECT use FROM uses WHERE verdict_id = ?", (call.verdict_id,)).fetchone()
+            if row is None:
+                raise SingleUseError(f"verdict `{call.verdict_id}` was never claimed in `{self._path}`")
+            if row[0] is not None:
+                return _decode_use(row[0])
+            session_key = f"{call.tenant_uid}|{call.session_id}"
+            (following,) = connection.execute(
+                """INSERT INTO sequences (session_key, next, used_ms) VALUES (?, 1, ?)
+                ON CONFLICT (session_key) DO UPDATE SET next = next + 1, used_ms = excluded.used_ms
+                RETURNING next""",
+                (session_key, now_ms),
+            ).fetchone()
+            use = Use(call=call, ending=ending, ended_ms=now_ms, sequence=following - 1, content_digest=content_digest)
+            connection.execute(
+                "UPDATE uses SET use = ? WHERE verdict_id = ?", (msgspec.msgpack.encode(use), call.verdict_id)
+            )
+            return use
+
+    def mark_reported(self, verdict_ids: Iterable[str]) -> None:
+        """The reports of these uses are on the log.
+
+        Raises:
+            SingleUseError: it could not be recorded; they may be reported again, under the same ids.
+        """
+        ids = list(verdict_ids)
+        with self._writing() as connection:
+            connection.executemany("UPDATE uses SET reported = 1 WHERE verdict_id = ?", [(each,) for each in ids])
+        self.let_go(ids)
+
+    def let_go(self, verdict_ids: Iterable[str]) -> None:
+        """This process works on these no more: what is not reported of them is left over."""
+        with self._lock:
+            self._live.difference_update(verdict_ids)
+
+    def left_over(self, *, now_ms: int, abandoned_after_ms: int) -> tuple[list[CallRef], list[Use]]:
+        """What was left: calls that were begun and never ended, and ends that were never reported.
+
+        What this store has claimed itself is left over only once it was let go.
+
+        Args:
+            abandoned_after_ms: the age from which other owners' calls count as left, too.
+
+        Raises:
+            SingleUseError: the store can't be read.
+        """
+        with self._writing() as connection:
+            rows = connection.execute(
+                """SELECT verdict_id, call, use FROM uses
+                WHERE reported = 0 AND (owner = ? OR claimed_ms < ?) ORDER BY claimed_ms""",
+                (self.owner, now_ms - abandoned_after_ms),
+            ).fetchall()
+            left = [(call, use) for verdict_id, call, use in rows if verdict_id not in self._live]
+        begun = [_decode_call(call) for call, use in left if use is None]
+        return begun, [_decode_use(use) for _, use in left if use is not None]
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _prepare(self) -> None:
+        with self._translated():
+            # FULL: a claim is on the disk before its call runs, also if the machine loses power.
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+        with self._writing() as connection:
+            (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (tables_count,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if tables_count == 0:
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            elif application_id != _APPLICATION_ID:
+                raise SingleUseError(f"`{self._path}` is no single-use store: give another path")
+            elif version != _SCHEMA_VERSION:
+                raise SingleUseError(
+                    f"single-use store `{self._path}` has version {version}, known is {_SCHEMA_VERSION}"
+                )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, one at a time."""
+        with self._lock, self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SingleUseError(f"single-use store `{self._path}` failed: {error}") from error
+
+
+def _prune(connection: sqlite3.Connection, now_ms: int) -> None:
+    """Forget reported uses whose verdicts have long expired: they are refused for that."""
+    connection.execute("DELETE FROM uses WHERE reported = 1 AND expires_ms < ?", (now_ms - KEEP_MS,))
+    connection.execute("DELETE FROM sequences WHERE used_ms < ?", (now_ms - SEQUENCES_KEEP_MS,))
+
+
+def _decode_call(data: bytes) -> CallRef:
+    try:
+        return msgspec.msgpack.decode(data, type=CallRef)
+    except msgspec.MsgspecError as error:
+        raise SingleUseError(f"single-use store holds a call that can't be read: {error}") from error
+
+
+def _decode_use(data: bytes) -> Use:
+    try:
+        return msgspec.msgpack.decode(data, type=Use)
+    except msgspec.MsgspecError as error:
+        raise SingleUseError(f"single-use store holds a use that can't be read: {error}") from error

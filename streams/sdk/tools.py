@@ -1,0 +1,168 @@
+"""What an executor can run: tools, their results, and running one within a bound of time."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams.model.canonical import CanonicalError, canonical, sha256
+
+TOOL_TIMEOUT_MS = 60_000
+HANGING_MAX = 16
+"""Calls that were given up on but still hold a thread; beyond that an executor must be restarted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolResult:
+    """What a tool returned: text, bytes or a JSON value."""
+
+    content: object
+    is_error: bool = False
+
+
+class ToolRunner(Protocol):
+    """A tool that an executor has. Called from several threads at once."""
+
+    def definition_digest(self) -> bytes | None:
+        """SHA-256 of the tool's definition as it is now; None where the tool has none of its own."""
+
+    def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
+        """Run it; what it raises is reported as an error of the tool. It should end within `timeout_ms`."""
+
+
+class FunctionTool:
+    """A Python function as a tool: gets the arguments as one mapping."""
+
+    def __init__(
+        self, function: Callable[[Mapping[str, object]], object], definition_digest: bytes | None = None
+    ) -> None:
+        self._function = function
+        self._definition_digest = definition_digest
+
+    def definition_digest(self) -> bytes | None:
+        """What it was made with."""
+        return self._definition_digest
+
+    def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:  # noqa: ARG002 - of the protocol
+        """Call the function."""
+        result = self._function(args)
+        return result if isinstance(result, ToolResult) else ToolResult(content=result)
+
+
+class ToolTimeoutError(Exception):
+    """A tool has not ended in time. Whether it has done its work is not known."""
+
+
+class HangingToolsError(Exception):
+    """Too many calls hang."""
+
+
+class BoundedRunner:
+    """Runs tools, each in a thread of its own, and gives up on those that take too long. Thread-safe.
+
+    A thread can't be ended from outside, so a call that was given up on may still have its effect.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hanging_count = 0
+
+    def run(self, tool: ToolRunner, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
+        """Blocks until the tool ends, for at most `timeout_ms`.
+
+        Raises:
+            ToolTimeoutError: it did not end in time.
+            HangingToolsError: too many earlier calls still hang; this one was not begun.
+            Exception: whatever the tool raised.
+        """
+        self.refuse_if_hanging()
+        call = _Call(tool, args, timeout_ms)
+        thread = threading.Thread(target=call.run, name="stoplog-tool", daemon=True)
+        thread.start()
+        if not call.ended.wait(timeout_ms / 1000) and self._give_up(call):
+            raise ToolTimeoutError(f"the tool has not ended after {timeout_ms} ms")
+        if call.error is not None:
+            raise call.error
+        if call.result is None:
+            raise TypeError("the tool returned no ToolResult")
+        return call.result
+
+    def refuse_if_hanging(self) -> None:
+        """To be asked before a verdict is used up.
+
+        Raises:
+            HangingToolsError: too many calls hang.
+        """
+        with self._lock:
+            if self._hanging_count >= HANGING_MAX:
+                raise HangingToolsError(f"{HANGING_MAX} tool calls hang: restart the executor, and look into the tool")
+
+    def _give_up(self, call: _Call) -> bool:
+        """Whether the call is still running; its thread then counts as hanging until it ends."""
+
+        def ended() -> None:
+            with self._lock:
+                self._hanging_count -= 1
+
+        with self._lock:
+            if not call.on_late_end(ended):
+                return False
+            self._hanging_count += 1
+            return True
+
+
+class _Call:
+    """One run of a tool in its own thread."""
+
+    def __init__(self, tool: ToolRunner, args: Mapping[str, object], timeout_ms: int) -> None:
+        self._tool = tool
+        self._args = args
+        self._timeout_ms = timeout_ms
+        self._lock = threading.Lock()
+        self._late: Callable[[], None] | None = None
+        self.ended = threading.Event()
+        self.result: ToolResult | None = None
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self._tool.run(self._args, self._timeout_ms)
+        except Exception as error:
+            self.error = error
+        finally:
+            with self._lock:
+                self.ended.set()
+                late = self._late
+            if late is not None:
+                late()
+
+    def on_late_end(self, callback: Callable[[], None]) -> bool:
+        """Have `callback` called when it ends; False if it has ended already."""
+        with self._lock:
+            if self.ended.is_set():
+                return False
+            self._late = callback
+            return True
+
+
+def content_digest(content: object) -> bytes | None:
+    """SHA-256 of a result: of bytes as they are, of text in UTF-8, of JSON in its canonical form (RFC 8785).
+
+    None for what is none of these.
+    """
+    if isinstance(content, bytes):
+        return sha256(content)
+    if isinstance(content, str):
+        return sha256(content.encode("utf-8", "surrogatepass"))
+    try:
+        return sha256(canonical(content))
+    except CanonicalError:
+        pass
+    try:
+        # Large integers and the like have no canonical form, but the result still deserves a digest.
+        return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+    except (TypeError, ValueError, RecursionError):
+        return None
