@@ -23,6 +23,7 @@ from streams.ports import Clock, FatalLogError, RetriableLogError
 
 APPLICATION_ID = 0x53544C47
 FORMAT_VERSION = 1
+SQLITE_HEADER = b"SQLite format 3\x00"
 PARTITION_SHIFT = 44
 OFFSET_MASK = (1 << PARTITION_SHIFT) - 1
 PARTITIONS_MAX = (1 << (63 - PARTITION_SHIFT)) - 1
@@ -78,6 +79,7 @@ class LogFile:
         self._pages_max = max(1, size_bytes_max // PAGE_BYTES)
         if not path.parent.is_dir():
             raise FatalLogError(f"folder `{path.parent}` of the log does not exist: create it first")
+        self._check_header()
         connection = self.connect()
         try:
             self._initialise(connection)
@@ -110,12 +112,22 @@ class LogFile:
                 f"journal_size_limit={WAL_BYTES_KEPT_MAX}",
             ):
                 connection.rows(f"PRAGMA {pragma}")
-        except BaseException as error:
+        except BaseException:
             connection.close()
-            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-                raise self._foreign() from error
             raise
         return connection
+
+    def _check_header(self) -> None:
+        # SQLite takes any file below its smallest page for an empty one, and would write over it.
+        try:
+            with self.path.open("rb") as file:
+                header = file.read(len(SQLITE_HEADER))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise FatalLogError(f"`{self.path}` can't be read: {error}") from error
+        if header and header != SQLITE_HEADER:
+            raise self._foreign()
 
     def _initialise(self, connection: LogConnection) -> None:
         deadline_ms = self.clock.monotonic_ms() + self.lock_timeout_ms
