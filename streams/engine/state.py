@@ -64,6 +64,11 @@ class PartitionState:
         """Forget a timer. The cached earliest instant may stay too early, which costs one look."""
         self.delete(_timer_key(due_ms, payload))
 
+    @property
+    def next_due_ms(self) -> int | None:
+        """When the next timer is due, or somewhat earlier; None without timers."""
+        return self._next_due_ms
+
     def has_due(self, now_ms: int) -> bool:
         """Whether a timer may be due: cheap enough to ask before every record."""
         return self._next_due_ms is not None and self._next_due_ms <= now_ms

@@ -135,6 +135,12 @@ class Worker:
         """Whether partitions wait for their state."""
         return self._to_restore is not None or self._restorer.active
 
+    @property
+    def next_due_ms(self) -> int | None:
+        """When the next timer of any partition is due, or somewhat earlier; None without timers."""
+        due = (task.state.next_due_ms for task in self._tasks.values())
+        return min((due_ms for due_ms in due if due_ms is not None), default=None)
+
     # AssignmentListener
 
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:

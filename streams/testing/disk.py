@@ -1,0 +1,136 @@
+"""The disk of one simulated machine: stores that outlive the process, and nothing else of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Mapping
+
+from streams.ports import StoreError
+
+
+class _Table:
+    """One partition's rows on the disk, with their keys in order."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+        self.keys: list[bytes] = []
+        self.changelog_offset: int | None = None
+
+    def write(self, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            if self.rows.pop(key, None) is not None:
+                del self.keys[bisect_left(self.keys, key)]
+            return
+        if key not in self.rows:
+            insort(self.keys, key)
+        self.rows[key] = value
+
+
+def _undisturbed(partition: int) -> None:
+    del partition
+
+
+class Disk:
+    """The port `StoreProvider`.
+
+    Attributes:
+        before_apply: called with the partition before a batch is written; what it raises is raised there, and
+            nothing of the batch has been written.
+        after_apply: the same once it has been.
+    """
+
+    def __init__(self) -> None:
+        self.before_apply: Callable[[int], None] = _undisturbed
+        self.after_apply: Callable[[int], None] = _undisturbed
+        self._tables: dict[int, _Table] = {}
+        self._open: dict[int, DiskStore] = {}
+
+    def open(self, partition: int) -> DiskStore:
+        """The partition's store.
+
+        Raises:
+            StoreError: it is open already.
+        """
+        if partition in self._open:
+            raise StoreError(f"the store of partition {partition} is open already")
+        table = self._tables.setdefault(partition, _Table())
+        store = self._open[partition] = DiskStore(self, partition, table)
+        return store
+
+    def wipe(self, partition: int) -> None:
+        """Delete the (closed) partition's store.
+
+        Raises:
+            StoreError: it is open.
+        """
+        if partition in self._open:
+            raise StoreError(f"the store of partition {partition} is open and cannot be wiped")
+        self._tables.pop(partition, None)
+
+    def lose_process(self) -> None:
+        """The process that had stores open is gone, and its locks with it."""
+        for store in list(self._open.values()):
+            store.close()
+
+    def released(self, store: DiskStore) -> None:
+        """The store is closed."""
+        if self._open.get(store.partition) is store:
+            del self._open[store.partition]
+
+    def partitions(self) -> list[int]:
+        """The partitions that have a store here."""
+        return sorted(self._tables)
+
+    def rows(self, partition: int) -> dict[bytes, bytes]:
+        """A copy of what lies on the disk."""
+        table = self._tables.get(partition)
+        return {} if table is None else dict(table.rows)
+
+    def changelog_offset(self, partition: int) -> int | None:
+        """How far the partition's store reaches."""
+        table = self._tables.get(partition)
+        return None if table is None else table.changelog_offset
+
+
+class DiskStore:
+    """The port `Store`."""
+
+    def __init__(self, disk: Disk, partition: int, table: _Table) -> None:
+        """Made by `Disk.open`."""
+        self.partition = partition
+        self._disk = disk
+        self._table = table
+        self._closed = False
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None."""
+        return self._usable().rows.get(key)
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < end, in key order, as they were when it was called."""
+        table = self._usable()
+        keys = table.keys[bisect_left(table.keys, start) : bisect_left(table.keys, end)]
+        return iter([(key, table.rows[key]) for key in keys])
+
+    def apply(self, rows: Mapping[bytes, bytes | None], changelog_offset: int) -> None:
+        """Write (None: delete) the rows and the offset, all or nothing."""
+        table = self._usable()
+        self._disk.before_apply(self.partition)
+        for key, value in rows.items():
+            table.write(key, value)
+        table.changelog_offset = changelog_offset
+        self._disk.after_apply(self.partition)
+
+    def changelog_offset(self) -> int | None:
+        """The offset of the last `apply`."""
+        return self._usable().changelog_offset
+
+    def close(self) -> None:
+        """Release it."""
+        self._closed = True
+        self._disk.released(self)
+
+    def _usable(self) -> _Table:
+        if self._closed:
+            raise StoreError(f"the store of partition {self.partition} is closed")
+        return self._table

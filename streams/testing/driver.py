@@ -1,0 +1,208 @@
+"""A driver for tests and histories: records in, records out, in the records' own time.
+
+One worker of the real engine runs on a log in memory. Nothing sleeps, nothing is random: the same input gives the same
+output, byte for byte, every time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from streams.engine.settings import EngineSettings
+from streams.engine.wire import ControlSink, Processor, Wire
+from streams.model.errors import InvariantError
+from streams.model.keys import partition_for
+from streams.model.topics import BY_NAME, Spread
+from streams.model.types import Record
+from streams.ports import Headers, Outgoing, Received
+from streams.processors.control import CompileBundle, ControlState
+from streams.processors.gate import Gate
+from streams.processors.settings import GateSettings
+from streams.testing.clock import ManualClock
+from streams.testing.disk import Disk
+from streams.testing.instances import build_worker, create_topics
+from streams.testing.memory_log import MemoryLog
+from streams.topology import GATE, ProcessorSpec
+
+DRIVER_SETTINGS = EngineSettings(idle_poll_ms=0, punctuate_ms=0, idle_margin_ms=0, control_check_ms=0)
+"""Polls don't wait, and stream time follows the clock at once: time is what the driver says it is."""
+
+STEPS_MAX = 100_000
+_IDLE_STEPS = 2
+"""Steps that find nothing before the worker counts as settled: control state is confirmed by the second one."""
+
+
+class Read(NamedTuple):
+    """A record as it was read back: key, record, broker time."""
+
+    key: bytes | None
+    record: Record
+    time_ms: int
+
+
+class Driver:
+    """Drives a processor.
+
+    Attributes:
+        log: the log, to look at or to disturb.
+        clock: the driver's time; `advance` and `pipe` move it.
+        disk: where the worker keeps its state.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: ProcessorSpec,
+        processor: Processor,
+        sink: ControlSink,
+        wire: Wire,
+        start_ms: int,
+        partitions: int = 1,
+        settings: EngineSettings = DRIVER_SETTINGS,
+    ) -> None:
+        """Start the worker.
+
+        Args:
+            spec: its topics; they are made here.
+            processor: what is driven.
+            sink: where broadcast records go.
+            wire: the codec.
+            start_ms: the first instant.
+            partitions: of each co-partitioned topic.
+            settings: how the engine runs.
+        """
+        self.clock = ManualClock(start_ms)
+        self.log = MemoryLog(self.clock)
+        self.disk = Disk()
+        self._spec = spec
+        self._wire = wire
+        self._read_serials: dict[str, int] = {}
+        create_topics(self.log, spec, partitions)
+        self._worker = build_worker(
+            self.log,
+            spec=spec,
+            processor=processor,
+            sink=sink,
+            wire=wire,
+            stores=self.disk,
+            clock=self.clock,
+            settings=settings,
+            instance="driver",
+        )
+        self._worker.start()
+        self.settle()
+
+    def pipe(
+        self,
+        topic: str,
+        key: bytes | None,
+        record: Record | bytes | None,
+        time_ms: int | None = None,
+        headers: Headers = (),
+    ) -> Received:
+        """Put one record on a topic, and let the worker take it in.
+
+        Args:
+            topic: an input or broadcast topic.
+            key: decides the partition; without one it is partition 0.
+            record: a record, bytes that are put there as they are, or None for no value.
+            time_ms: its broker time. Later than now: time moves on first. Earlier: it keeps that stamp.
+            headers: of the record.
+
+        Returns:
+            The record as it stands on the log.
+        """
+        if time_ms is not None and time_ms > self.clock.now_ms():
+            self.advance(time_ms)
+        value = self._wire.encode(topic, record) if isinstance(record, Record) else record
+        partition = 0
+        if key is not None and BY_NAME[topic].spread is not Spread.BROADCAST:
+            partition = partition_for(key, self.log.partition_count(topic))
+        stamp_ms = self.clock.now_ms() if time_ms is None else time_ms
+        offset = self.log.append(Outgoing(topic, partition, key, value, headers), timestamp_ms=stamp_ms)
+        self.settle()
+        return Received(topic, partition, offset, stamp_ms, key, value, headers)
+
+    def advance(self, time_ms: int) -> None:
+        """Let time pass until `time_ms`; every timer on the way is fired at its own instant."""
+        for _ in range(STEPS_MAX):
+            due_ms = self._worker.next_due_ms
+            if due_ms is None or due_ms > time_ms:
+                break
+            self.clock.set_ms(due_ms)
+            self.settle()
+        else:
+            raise InvariantError(f"timers never end: {STEPS_MAX} were fired before `{time_ms}`")
+        self.clock.set_ms(time_ms)
+        self.settle()
+
+    def read(self, topic: str) -> list[Read]:
+        """The records of a topic that were not read before.
+
+        Raises:
+            RecordError: one can't be decoded.
+        """
+        return [
+            Read(found.key, self._wire.decode(topic, found.value or b"", found.headers), found.timestamp_ms)
+            for found in self.read_raw(topic)
+        ]
+
+    def read_raw(self, *topics: str) -> list[Received]:
+        """The same as bytes; of several topics (none named: all outputs and dead letters) in the order of writing."""
+        names = topics or self.output_topics()
+        last_serials = {name: self._read_serials.get(name, -1) for name in names}
+        found = self.log.written_since(names, min(last_serials.values()))
+        new = [(serial, record) for serial, record in found if serial > last_serials[record.topic]]
+        for serial, record in new:
+            self._read_serials[record.topic] = serial
+        return [record for _, record in new]
+
+    def output_topics(self) -> tuple[str, ...]:
+        """What the processor may write to, dead letters included."""
+        taken = {topic.name for topic in (*self._spec.inputs, *self._spec.broadcast, self._spec.changelog)}
+        return tuple(topic.name for topic in self._spec.topics() if topic.name not in taken)
+
+    def settle(self) -> None:
+        """Let the worker run until it finds nothing more to do."""
+        idle_steps = 0
+        for _ in range(STEPS_MAX):
+            count = self._worker.step()
+            idle_steps = 0 if count or self._worker.restoring else idle_steps + 1
+            if idle_steps == _IDLE_STEPS:
+                return
+        raise InvariantError(f"the worker found something to do in each of {STEPS_MAX} steps")
+
+    def close(self) -> None:
+        """Stop the worker."""
+        self._worker.stop()
+
+
+def gate_driver(
+    *,
+    wire: Wire,
+    compile_bundle: CompileBundle,
+    settings: GateSettings,
+    start_ms: int,
+    partitions: int = 1,
+    engine_settings: EngineSettings = DRIVER_SETTINGS,
+) -> Driver:
+    """A driver of the gate.
+
+    Args:
+        wire: the codec.
+        compile_bundle: how a published bundle becomes rules.
+        settings: the gate's.
+        start_ms: the first instant.
+        partitions: of each co-partitioned topic.
+        engine_settings: how the engine runs.
+    """
+    control = ControlState(compile_bundle=compile_bundle, bundle_name=settings.bundle_name)
+    return Driver(
+        spec=GATE,
+        processor=Gate(settings, wire, control),
+        sink=control,
+        wire=wire,
+        start_ms=start_ms,
+        partitions=partitions,
+        settings=engine_settings,
+    )
