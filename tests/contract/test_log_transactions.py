@@ -8,7 +8,15 @@ from functools import partial
 
 import pytest
 
-from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError, Outgoing, Producer
+from streams.ports import (
+    AbortableTransactionError,
+    FatalLogError,
+    FencedError,
+    LogError,
+    Outgoing,
+    Producer,
+    TopicPartition,
+)
 from tests.contract.helpers import (
     LogUnderTest,
     Partitions,
@@ -199,6 +207,18 @@ def test_record_for_no_partition_fails_the_transaction(log: LogUnderTest, partit
     producer.begin()
     with pytest.raises(LogError):
         send_and_commit(producer, [record(at, b"with a bad one"), Outgoing(at.topic, PARTITIONS + 1, b"k", b"v")])
+    with contextlib.suppress(LogError):
+        producer.abort()
+    producer.close()
+    assert read_to_end(log, at) == []
+
+
+def test_record_without_a_key_is_refused_by_a_compacted_topic(log: LogUnderTest) -> None:
+    at = TopicPartition(make_topic(log, "table", 1, {"cleanup.policy": "compact"}), 0)
+    producer = ready_producer(log, log.unique("writer"))
+    producer.begin()
+    with pytest.raises(LogError):
+        send_and_commit(producer, [record(at, b"with a key"), record(at, b"without", key=None)])
     with contextlib.suppress(LogError):
         producer.abort()
     producer.close()
