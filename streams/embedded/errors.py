@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from streams.ports import AbortableTransactionError, FatalLogError, LogError, RetriableLogError
@@ -63,12 +61,3 @@ def from_sqlite(error: sqlite3.Error, path: Path, lock_timeout_ms: int) -> LogEr
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return FatalLogError(f"`{path}` can't be opened for writing: {error}; check the folder and its permissions")
     return FatalLogError(f"`{path}` failed: {error}")
-
-
-@contextmanager
-def translated(path: Path, lock_timeout_ms: int) -> Iterator[None]:
-    """Let errors of SQLite leave the block as errors of the port."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise from_sqlite(error, path, lock_timeout_ms) from error

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from streams.embedded.bell import Bell, Watcher
-from streams.embedded.errors import FileVersionError, ForeignFileError, LockedLogError, translated
-from streams.ports import Clock, FatalLogError, RetriableLogError
+from streams.embedded.errors import FileVersionError, ForeignFileError, LockedLogError, from_sqlite
+from streams.ports import Clock, FatalLogError, LogError, RetriableLogError
 
 APPLICATION_ID = 0x53544C47
 FORMAT_VERSION = 1
@@ -99,10 +99,12 @@ class LogFile:
 
     def connect(self) -> LogConnection:
         """A connection for one adapter object."""
-        with translated(self.path, self.lock_timeout_ms):
+        try:
             raw = sqlite3.connect(
                 self.path, timeout=self.lock_timeout_ms / 1000, isolation_level=None, check_same_thread=False
             )
+        except sqlite3.Error as error:
+            raise from_sqlite(error, self.path, self.lock_timeout_ms) from error
         connection = LogConnection(self, raw)
         try:
             for pragma in (
@@ -181,8 +183,10 @@ class LogConnection:
 
     def rows(self, statement: str, arguments: Sequence[Any] = ()) -> list[Row]:
         """All rows of one statement."""
-        with translated(self.file.path, self.file.lock_timeout_ms):
+        try:
             return self._raw.execute(statement, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
 
     def row(self, statement: str, arguments: Sequence[Any] = ()) -> Row | None:
         """The first row, or None."""
@@ -191,17 +195,21 @@ class LogConnection:
 
     def stream(self, statement: str, arguments: Sequence[Any] = ()) -> Iterator[Row]:
         """Rows one by one; the statement ends with the iterator."""
-        with translated(self.file.path, self.file.lock_timeout_ms):
+        try:
             cursor = self._raw.execute(statement, arguments)
             try:
                 yield from cursor
             finally:
                 cursor.close()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
 
     def write_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
         """Run the statement for each row; returns how many rows of the table it changed."""
-        with translated(self.file.path, self.file.lock_timeout_ms):
+        try:
             return self._raw.executemany(statement, rows).rowcount
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
 
     def data_version(self) -> int:
         """Changes whenever another connection, of any process, has committed."""
@@ -224,19 +232,23 @@ class LogConnection:
         if not file.write_lock.acquire(timeout=file.lock_timeout_ms / 1000):
             raise LockedLogError(f"`{file.path}` stayed locked for {file.lock_timeout_ms} ms by this process")
         try:
-            with translated(file.path, file.lock_timeout_ms):
-                self._raw.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._raw.execute("COMMIT")
-                except BaseException:
-                    if self._raw.in_transaction:
-                        self._raw.execute("ROLLBACK")
-                    raise
+            self._raw.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._raw.execute("COMMIT")
+            except BaseException:
+                if self._raw.in_transaction:
+                    self._raw.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
         finally:
             file.write_lock.release()
         if announce:
             file.bell.ring()
+
+    def _translated(self, error: sqlite3.Error) -> LogError:
+        return from_sqlite(error, self.file.path, self.file.lock_timeout_ms)
 
     def close(self) -> None:
         """Release the connection; a second call does nothing."""

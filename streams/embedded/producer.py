@@ -8,7 +8,7 @@ from streams.embedded import groups
 from streams.embedded.append import append
 from streams.embedded.catalog import Catalog
 from streams.embedded.cleaning import Housekeeper
-from streams.embedded.errors import UnknownTopicError
+from streams.embedded.errors import TopicError, UnknownTopicError
 from streams.embedded.file import LogFile
 from streams.ports import (
     AbortableTransactionError,
@@ -107,13 +107,13 @@ class EmbeddedProducer:
             FencedError: another producer took the transactional id, or the group has moved on.
         """
         self._require_open()
-        self._make_topics()
         try:
+            self._make_topics()
             with self._connection.writing():
                 stored = self._write()
         except AbortableTransactionError as error:
             raise self._failed(error) from None
-        except UnknownTopicError as error:
+        except (UnknownTopicError, TopicError) as error:
             raise self._failed(AbortableTransactionError(str(error))) from error
         callbacks = self._callbacks
         self._reset()

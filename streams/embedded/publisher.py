@@ -8,7 +8,7 @@ from collections import deque
 from streams.embedded.append import append
 from streams.embedded.catalog import Catalog
 from streams.embedded.cleaning import Housekeeper
-from streams.embedded.errors import RefusedRecordError, UnknownTopicError
+from streams.embedded.errors import RefusedRecordError, TopicError, UnknownTopicError
 from streams.embedded.file import LogFile
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 
@@ -102,7 +102,7 @@ class EmbeddedPublisher:
         """Write the batch; returns the records that could not be, each with the reason."""
         try:
             self._store(batch)
-        except (RefusedRecordError, UnknownTopicError) as error:
+        except (RefusedRecordError, UnknownTopicError, TopicError) as error:
             if len(batch) == 1:
                 return [(batch[0], error)]
             # One bad record must not take the others with it: find it by writing them one by one.

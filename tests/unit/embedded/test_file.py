@@ -213,6 +213,13 @@ def test_unknown_topics_are_made_where_that_is_the_mode(path: Path, clock: Manua
         "wanted": 3,
         "published": 3,
     }
+    publisher.publish(Outgoing("no spaces", 0, None, b"bad"))
+    publisher.publish(Outgoing("published", 0, None, b"2"))
+    with pytest.raises(LogError, match="1 of topic `no spaces`: topic name"):
+        publisher.flush(5_000)
+    assert [one.value for one in read_all(log, TopicPartition("published", 0))] == [b"1", b"2"]
+    with pytest.raises(AbortableTransactionError, match="topic name `no spaces`"):
+        write(log, [Outgoing("no spaces", 0, None, b"1")])
     with pytest.raises(AbortableTransactionError, match="has no partition 3"):
         write(log, [Outgoing("sent", 3, None, b"1")])
     log.close()
