@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 
 from cel_expr_python import cel
 
+from streams.policy.cel.tree import Comprehension, Expr, MakeStruct, walk
+from streams.policy.cel.wire import read_checked
 from streams.policy.descriptors import PACKAGE, make_pool, message_name
 from streams.policy.errors import EvaluationError, PolicyError, nearest
 from streams.policy.functions_decl import FUNCTION_NAMES, NETWORK_CONFIG, NETWORK_TYPES
 from streams.policy.schema import FACTS, FactType, Kind, ListOf, MapOf, Struct, fact
-from streams.policy.tree import Comprehension, Expr, MakeStruct, walk
-from streams.policy.wire import read_checked
 
 TEXT_CHARS_MAX = 60_000
 CHECKERS_KEPT_MAX = 64
 
-_CONFIG = f"""
+CHECKER_CONFIG = f"""
 stdlib:
   exclude_functions:
     - name: string
@@ -33,6 +33,7 @@ extensions:
   - name: strings
   - name: two-var-comprehensions
 {NETWORK_CONFIG}"""
+"""Which functions and macros there are, in the library's own format."""
 _REFERENCE_CONFIG = """
 extensions:
   - name: bindings
@@ -81,14 +82,14 @@ class Checker:
 
     def __init__(self, args: FactType, lists: Mapping[str, Kind]) -> None:
         self._args = args
-        self._structs = _structs(args)
+        self._structs = structs_of(args)
         self._lists = dict(lists)
         variables: dict[str, Any] = {
             field.name: _cel_type(args if field.name == "args" else field.type) for field in FACTS
         }
         variables |= {name: _cel_type(ListOf(kind)) for name, kind in lists.items()}
         variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
-        config = cel.NewEnvConfigFromYaml(_CONFIG)
+        config = cel.NewEnvConfigFromYaml(CHECKER_CONFIG)
         self._env = cel.NewEnv(make_pool(args), config=config, variables=variables)
 
     def check(self, text: str) -> Checked:
@@ -175,7 +176,8 @@ def _forbidden(tree: Expr) -> list[Problem]:
     return problems
 
 
-def _structs(args: FactType) -> dict[str, Struct]:
+def structs_of(args: FactType) -> dict[str, Struct]:
+    """The schema's records, and those of `args`, by the checker's name of their type."""
     found: dict[str, Struct] = {}
     stack: list[FactType] = [args, *(field.type for field in FACTS)]
     while stack:

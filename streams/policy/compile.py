@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streams.policy.bundle import Bundle, NamedList, Pack, Rule
+from streams.policy.cel.tree import StaticType, free_names
 from streams.policy.check import Checked, Checker, CheckError, checker_for
 from streams.policy.errors import Findings
 from streams.policy.globs import literal_tool
@@ -13,7 +14,6 @@ from streams.policy.macros import Expanded, MacroError, Names
 from streams.policy.schema import FactType, Kind
 from streams.policy.source import Scalar
 from streams.policy.tooltypes import UNTYPED, ToolTypes
-from streams.policy.tree import StaticType, free_names
 
 _BOOL = StaticType("bool")
 _KINDS = {str: Kind.STRING, bool: Kind.BOOL, int: Kind.INT, float: Kind.DOUBLE}

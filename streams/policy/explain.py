@@ -6,33 +6,49 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from streams.policy.cel.exact import Program, compile_exact
+from streams.policy.cel.tree import Expr, Ident, Select, walk
 from streams.policy.compile import CheckedRule, NamedExpression
 from streams.policy.errors import EvaluationError
-from streams.policy.evaluate import evaluator
 from streams.policy.results import Explanation
 from streams.policy.schema import FACTS, Facts, ListOf, Struct, fact
-from streams.policy.tree import Expr, Ident, Select, walk
 
 VALUE_CHARS_MAX = 1_000
 REDACTED = '"[redacted]"'
 
 
-def explain_matches(hits: Sequence[CheckedRule], facts: Facts, constants: Mapping[str, Any]) -> tuple[Explanation, ...]:
-    """The `explain` values of the rules that matched; an expression without a value says why."""
-    return tuple(
-        Explanation(rule.rule.id, part.name, _value(part, facts, constants)) for rule in hits for part in rule.explain
-    )
+class Explainer:
+    """Computes the `explain` values of rules that matched.
 
+    Args:
+        constants: the named lists, by full name.
+    """
 
-def _value(part: NamedExpression, facts: Facts, constants: Mapping[str, Any]) -> str:
-    if reads_sensitive(part.checked.tree):
-        return REDACTED
-    try:
-        value = evaluator(part.checked, constants)(facts)
-    except EvaluationError as error:
-        return f"no value: {error}"
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "..."
+    def __init__(self, constants: Mapping[str, Sequence[Any]]) -> None:
+        self._constants = constants
+        self._programs: dict[tuple[str, str], Program | None] = {}
+
+    def explain(self, hits: Sequence[CheckedRule], facts: Facts) -> tuple[Explanation, ...]:
+        """One explanation per named expression; an expression without a value says why it has none."""
+        return tuple(
+            Explanation(rule.rule.id, part.name, self._value(rule.rule.id, part, facts))
+            for rule in hits
+            for part in rule.explain
+        )
+
+    def _value(self, rule_id: str, part: NamedExpression, facts: Facts) -> str:
+        key = (rule_id, part.name)
+        if key not in self._programs:
+            tree = part.checked.tree
+            self._programs[key] = None if reads_sensitive(tree) else compile_exact(tree, self._constants)
+        program = self._programs[key]
+        if program is None:
+            return REDACTED
+        try:
+            text = json.dumps(program(facts), default=str, ensure_ascii=False)
+        except EvaluationError as error:
+            return f"no value: {error}"
+        return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "..."
 
 
 def reads_sensitive(tree: Expr) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import re2
 
 from streams.policy.bundle import Bundle, BundleSource, Pack
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
 from streams.policy.compile import CheckedRule, check_rules
 from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.globs import ToolMatcher
@@ -17,7 +18,6 @@ from streams.policy.parse import parse_bundle
 from streams.policy.results import Mode, RuleEffect
 from streams.policy.schema import walk_fields
 from streams.policy.tooltypes import ToolTypes
-from streams.policy.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
 
 _DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|us|ns|m|s)")
 _SECURITY_LISTS = frozenset(("provenance", "origins", "signals", "hops"))

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streams.policy.tree import Comprehension, Expr, Ident, Select, children
+from streams.policy.cel.tree import Comprehension, Expr, Ident, Select, children
 
 PATH_PARTS_MAX = 12
 

@@ -3,40 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from streams.policy.bundle import Bundle, BundleSource, Rule
+from streams.policy.bundle import Bundle, BundleSource
+from streams.policy.check import structs_of
 from streams.policy.combine import Progress, combine, progress_of
 from streams.policy.compile import CheckedRule, check_rules, list_constants
-from streams.policy.errors import BundleError, EvaluationError, Findings
-from streams.policy.evaluate import Evaluator, evaluator
-from streams.policy.explain import explain_matches
-from streams.policy.globs import CallerMatcher, ToolMatcher, caller_matcher, is_literal
+from streams.policy.errors import BundleError, Findings
+from streams.policy.evaluate import Conditions
+from streams.policy.explain import Explainer
+from streams.policy.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.parse import parse_bundle
-from streams.policy.results import Mode, PolicyResult
+from streams.policy.results import Mode, PolicyResult, RuleEffect
 from streams.policy.schema import FACT_NAMES, Facts
-from streams.policy.tooltypes import ToolTypes
+from streams.policy.tooltypes import UNTYPED, ToolTypes
 
 PROGRAMS_MAX = 4_096
 """Tools whose applicable rules are kept ready; past it all are dropped and found again as they come."""
 
+RESULTS_MAX = 256
+"""Results kept per tool, by the rules that matched."""
+
 _ALWAYS_NEEDED = frozenset({"tool"})
 
 
-class _Entry(NamedTuple):
-    """One applicable rule of a tool."""
+class _Program:
+    """The applicable rules of one version of one tool, by rule id, ready to run."""
 
-    checked: CheckedRule
-    condition: Evaluator
-    callers: CallerMatcher | None
+    __slots__ = ("_plain", "callers", "conditions", "known", "rules", "tool_id", "types")
 
+    def __init__(
+        self, tool_id: str, rules: tuple[CheckedRule, ...], conditions: Conditions, types: ToolTypes | None
+    ) -> None:
+        self.tool_id = tool_id
+        self.rules = rules
+        self.conditions = conditions
+        self.types = types
+        callers = {index: caller_matcher(rule.rule.match) for index, rule in enumerate(rules)}
+        self.callers = {index: matcher for index, matcher in callers.items() if matcher is not None}
+        # Rules whose match alone says what the result is: no explanation, no approval, no waiting.
+        self._plain = frozenset(
+            index
+            for index, rule in enumerate(rules)
+            if not rule.explain and rule.rule.approval is None and rule.rule.defer_ms is None
+        )
+        self.known: dict[tuple[int, ...], PolicyResult] = {}
 
-class _Program(NamedTuple):
-    """The applicable rules of one version of one tool, by rule id."""
+    def run(self, facts: Facts, explainer: Explainer) -> PolicyResult:
+        true, failed = self.conditions.run(facts)
+        if self.callers:
+            true = [index for index in true if self._is_for(index, facts)]
+            failed = [(index, text) for index, text in failed if self._is_for(index, facts)]
+        key = tuple(true)
+        known = self.known.get(key) if not failed else None
+        if known is not None:
+            return known
+        hits = [self.rules[index] for index in true]
+        result = combine(
+            [hit.rule for hit in hits],
+            [(self.rules[index].rule, text) for index, text in sorted(failed)],
+            progress_of(facts),
+            self.tool_id,
+            explainer.explain(hits, facts),
+        )
+        if not failed and self._plain.issuperset(true) and len(self.known) < RESULTS_MAX:
+            self.known[key] = result
+        return result
 
-    entries: tuple[_Entry, ...]
-    types: ToolTypes | None
-    needs: frozenset[str]
+    def _is_for(self, index: int, facts: Facts) -> bool:
+        """Whether a rule is for the caller. One who can't be told is anyone: only a permit is not for them."""
+        matcher = self.callers.get(index)
+        if matcher is None:
+            return True
+        agent, tenant = facts.get("agent"), facts.get("tenant")
+        agent_id = agent.get("id") if isinstance(agent, Mapping) else None
+        if isinstance(agent_id, str) and isinstance(tenant, str):
+            return matcher.matches(agent_id, tenant)
+        return self.rules[index].rule.effect is not RuleEffect.PERMIT
 
 
 class CompiledRuleset:
@@ -62,9 +104,9 @@ class CompiledRuleset:
         self.bundle = bundle
         self.rules = tuple(rule for rule in rules if rule.rule.mode is not Mode.OFF)
         self._constants = list_constants(bundle)
+        self._explainer = Explainer(self._constants)
         self._tools = tools
         self._index = _Index(self.rules)
-        self._conditions: dict[tuple[str, tuple[str, str] | None], Evaluator] = {}
         self._programs: dict[tuple[str, str, str], _Program] = {}
         self.needs = frozenset().union(_ALWAYS_NEEDED, *(_needs_of(rule) for rule in self.rules))
 
@@ -103,58 +145,18 @@ class CompiledRuleset:
         if program.types is not None and isinstance(args := facts.get("args"), Mapping):
             fitted = program.types.coerce(args)
             facts = facts if fitted is args else {**facts, "args": fitted}
-        hits, failed = _run(program, facts)
-        explanations = explain_matches(hits, facts, self._constants)
-        matched = tuple(hit.rule for hit in hits)
-        return combine(matched, failed, progress_of(facts), f"{server_id}.{name}", explanations)
+        return program.run(facts, self._explainer)
 
     def _program(self, server_id: str, name: str, version: str) -> _Program:
-        entries = tuple(
-            _Entry(rule, self._condition(rule, (server_id, name)), caller_matcher(rule.rule.match))
-            for rule in self._index.applicable(server_id, name, version)
-        )
-        needs = frozenset().union(_ALWAYS_NEEDED, *(_needs_of(entry.checked) for entry in entries))
-        program = _Program(entries, self._tools.get(f"{server_id}/{name}"), needs)
+        rules = self.applicable(server_id, name, version)
+        types = self._tools.get(f"{server_id}/{name}")
+        trees = [rule.variants.get((server_id, name), rule.checked).tree for rule in rules]
+        structs = structs_of(types.args if types else UNTYPED.args)
+        program = _Program(f"{server_id}.{name}", rules, Conditions(trees, self._constants, structs), types)
         if len(self._programs) >= PROGRAMS_MAX:
             self._programs.clear()
         self._programs[server_id, name, version] = program
         return program
-
-    def _condition(self, rule: CheckedRule, tool: tuple[str, str]) -> Evaluator:
-        variant = tool if tool in rule.variants else None
-        key = (rule.rule.id, variant)
-        found = self._conditions.get(key)
-        if found is None:
-            checked = rule.variants[variant] if variant else rule.checked
-            found = self._conditions[key] = evaluator(checked, self._constants)
-        return found
-
-
-def _run(program: _Program, facts: Facts) -> tuple[list[CheckedRule], list[tuple[Rule, str]]]:
-    hits: list[CheckedRule] = []
-    failed: list[tuple[Rule, str]] = []
-    for entry in program.entries:
-        rule = entry.checked.rule
-        try:
-            if entry.callers is not None and not _calls(entry.callers, facts):
-                continue
-            value = entry.condition(facts)
-        except EvaluationError as error:
-            failed.append((rule, str(error)))
-            continue
-        if value is True:
-            hits.append(entry.checked)
-        elif value is not False:
-            failed.append((rule, "condition is not a bool"))
-    return hits, failed
-
-
-def _calls(callers: CallerMatcher, facts: Facts) -> bool:
-    agent, tenant = facts.get("agent"), facts.get("tenant", "")
-    agent_id = agent.get("id", "") if isinstance(agent, Mapping) else ""
-    if not isinstance(agent_id, str) or not isinstance(tenant, str):
-        raise EvaluationError("agent or tenant is not text")
-    return callers.matches(agent_id, tenant)
 
 
 def _needs_of(rule: CheckedRule) -> frozenset[str]:

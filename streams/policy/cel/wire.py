@@ -10,8 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from streams.policy.errors import PolicyError
-from streams.policy.tree import (
+from streams.policy.cel.tree import (
     DYN,
     Call,
     Comprehension,
@@ -24,7 +23,8 @@ from streams.policy.tree import (
     Select,
     StaticType,
 )
-from streams.policy.values import Duration, Timestamp, UInt
+from streams.policy.cel.values import Duration, Timestamp, UInt
+from streams.policy.errors import PolicyError
 
 DEPTH_MAX = 300
 
@@ -93,25 +93,28 @@ def _pair(data: memoryview) -> tuple[int, Any]:
 
 
 def read_checked(serialized: bytes) -> Expr:
-    """The tree of a serialized `CheckedExpr`, packed in an `Any` or bare.
+    """The tree of a serialized `CheckedExpr`, packed in an `Any` or bare; of a `ParsedExpr`, every type is dynamic.
 
     Raises:
         WireError: it is not one.
     """
     data = memoryview(serialized)
     parts = list(_fields(data))
-    if parts and parts[0][0] == 1 and _text(parts[0][1]).endswith("/cel.expr.CheckedExpr"):
+    name = _text(parts[0][1]) if parts and parts[0][0] == 1 else ""
+    if name.endswith(("/cel.expr.CheckedExpr", "/cel.expr.ParsedExpr")):
         data = next((raw for number, raw in parts if number == 2), memoryview(b""))
-    return _Reader(data).root()
+    return _Reader(data, parsed=name.endswith("ParsedExpr")).root()
 
 
 class _Reader:
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, *, parsed: bool) -> None:
         self._references: dict[int, tuple[str, tuple[str, ...], Any]] = {}
         self._types: dict[int, StaticType] = {}
         self._offsets: dict[int, int] = {}
         self._root: memoryview | None = None
-        for number, raw in _fields(data):
+        # A ParsedExpr has its expression and its source where a CheckedExpr has references and types.
+        renumbered = {2: 4, 3: 5} if parsed else {}
+        for number, raw in ((renumbered.get(number, number), raw) for number, raw in _fields(data)):
             if number == 2:
                 key, value = _pair(raw)
                 self._references[key] = _reference(value if value is not None else memoryview(b""))

@@ -1,0 +1,318 @@
+"""The exact evaluator: a checked tree becomes nested closures that follow CEL to the letter, errors included.
+
+`&&` and `||` absorb an error of one operand when the other decides; `all` and `exists` do so over their elements.
+It is what the generated code must agree with, and what decides whenever that code stumbles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from streams.policy.cel.folds import FoldKind, classify
+from streams.policy.cel.functions import FUNCTIONS
+from streams.policy.cel.ops import has_field, no_overload, select
+from streams.policy.cel.tree import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    MakeList,
+    MakeMap,
+    MakeStruct,
+    Select,
+)
+from streams.policy.cel.values import TYPE_NAMES, CelMap, type_of
+from streams.policy.errors import EvaluationError, PolicyError
+
+STEPS_MAX = 200_000
+"""Elements that the folds of one evaluation may visit, nested ones counted each time."""
+
+_STEPS, _ROOT = "#steps", "#root"
+Variables = dict[str, Any]
+Node = Callable[[Variables], Any]
+Program = Callable[[Mapping[str, Any]], Any]
+
+
+class UnsupportedExpressionError(PolicyError):
+    """The tree uses what the evaluator does not have; a checked rule never does."""
+
+
+class _Failed:
+    """An error that a fold carries along as its accumulator."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: EvaluationError) -> None:
+        self.error = error
+
+
+def compile_exact(tree: Expr, constants: Mapping[str, Any] | None = None) -> Program:
+    """A function from variables to the value of the tree.
+
+    Args:
+        tree: from the checker.
+        constants: variables whose values never change; they come before variables of the same name.
+
+    Returns:
+        The function. It raises EvaluationError where CEL has an error, and nothing else.
+
+    Raises:
+        UnsupportedExpressionError: the tree has functions or records that do not exist here.
+    """
+    run = _Compiler(constants or {}).node(tree)
+
+    def program(variables: Mapping[str, Any]) -> Any:
+        try:
+            return run({**variables, _STEPS: [0], _ROOT: variables})
+        except EvaluationError:
+            raise
+        except Exception as error:
+            # Whatever a value of an odd shape sets off is an error of the expression: it must fail closed.
+            raise EvaluationError(f"evaluation failed: {type(error).__name__}") from error
+
+    return program
+
+
+class _Compiler:
+    def __init__(self, constants: Mapping[str, Any]) -> None:
+        self._constants = constants
+
+    def node(self, node: Expr) -> Node:
+        if isinstance(node, Const):
+            value = node.value
+            return lambda _: value
+        if isinstance(node, Ident):
+            return self._ident(node.name)
+        if isinstance(node, Select):
+            return self._select(node)
+        if isinstance(node, Call):
+            return self._call(node)
+        if isinstance(node, MakeList):
+            items = [self.node(item) for item in node.items]
+            return lambda variables: [item(variables) for item in items]
+        if isinstance(node, MakeMap):
+            entries = [(self.node(key), self.node(value)) for key, value in node.entries]
+            return lambda variables: CelMap([(key(variables), value(variables)) for key, value in entries])
+        if isinstance(node, Comprehension):
+            return self._fold(node)
+        name = node.name if isinstance(node, MakeStruct) else type(node).__name__
+        raise UnsupportedExpressionError(f"`{name}` can't be evaluated")
+
+    def _ident(self, name: str) -> Node:
+        if name.startswith("."):
+            # The checker writes a leading dot where a fold's variable hides the name from outside.
+            outer = self._ident(name[1:])
+            return lambda variables: outer(variables[_ROOT])
+        if name in self._constants:
+            constant = self._constants[name]
+            return lambda _: constant
+        if name in TYPE_NAMES:
+            default = TYPE_NAMES[name]
+            return lambda variables: variables.get(name, default)
+
+        def ident(variables: Variables) -> Any:
+            try:
+                value = variables[name]
+            except KeyError:
+                raise EvaluationError(f"no such variable: {name}") from None
+            if value.__class__ is _Failed:
+                raise value.error
+            return value
+
+        return ident
+
+    def _select(self, node: Select) -> Node:
+        operand, field = self.node(node.operand), node.field
+        if node.test:
+            return lambda variables: has_field(operand(variables), field)
+        return lambda variables: select(operand(variables), field)
+
+    def _call(self, node: Call) -> Node:
+        args = [self.node(arg) for arg in node.args]
+        if node.function == "_&&_":
+            return _junction("_&&_", args[0], args[1], decides=False)
+        if node.function == "_||_":
+            return _junction("_||_", args[0], args[1], decides=True)
+        if node.function == "_?_:_":
+            return _conditional(*args)
+        if node.function == "@not_strictly_false":
+            return _not_strictly_false(args[0])
+        function = FUNCTIONS.get(node.function)
+        if function is None:
+            # A checked tree has none such; of an unchecked one it is an error that `||` may make up for.
+            return _unknown_function(node.function)
+        return _applied(function, node.function, args)
+
+    def _fold(self, node: Comprehension) -> Node:
+        fold = classify(node)
+        if fold.kind is FoldKind.BIND:
+            return _bind(node.accu_var, self.node(node.accu_init), self.node(node.result))
+        elements = _elements(node, self.node(node.iter_range))
+        if fold.kind is FoldKind.LIST:
+            test = self.node(fold.test) if fold.test is not None else None
+            return _collected(elements, test, self.node(fold.body))
+        return _general(
+            node,
+            elements,
+            self.node(node.accu_init),
+            self.node(node.condition),
+            self.node(node.step),
+            self.node(node.result),
+        )
+
+
+def _junction(name: str, left: Node, right: Node, *, decides: bool) -> Node:
+    """`&&` (false decides) and `||` (true decides): an operand that decides makes up for an error in the other."""
+
+    def junction(variables: Variables) -> bool:
+        failed: EvaluationError | None = None
+        try:
+            one = left(variables)
+            if one is decides:
+                return bool(one)
+            if one.__class__ is not bool:
+                failed = no_overload(name, one)
+        except EvaluationError as error:
+            failed = error
+        two = right(variables)
+        if two is decides:
+            return bool(two)
+        if failed is not None:
+            raise failed
+        if two.__class__ is not bool:
+            raise no_overload(name, two)
+        return not decides
+
+    return junction
+
+
+def _unknown_function(name: str) -> Node:
+    def unknown(_: Variables) -> Any:
+        raise EvaluationError(f"no such function: {name}")
+
+    return unknown
+
+
+def _conditional(condition: Node, then: Node, otherwise: Node) -> Node:
+    def conditional(variables: Variables) -> Any:
+        chosen = condition(variables)
+        if chosen is True:
+            return then(variables)
+        if chosen is False:
+            return otherwise(variables)
+        raise no_overload("_?_:_", chosen)
+
+    return conditional
+
+
+def _not_strictly_false(operand: Node) -> Node:
+    def not_strictly_false(variables: Variables) -> bool:
+        try:
+            return operand(variables) is not False
+        except EvaluationError:
+            return True
+
+    return not_strictly_false
+
+
+def _applied(function: Callable[..., Any], name: str, args: list[Node]) -> Node:
+    if len(args) == 1:
+        (only,) = args
+        single: Node = lambda variables: function(only(variables))  # noqa: E731
+        return _guarded(single, name)
+    if len(args) == 2:
+        first, second = args
+        double: Node = lambda variables: function(first(variables), second(variables))  # noqa: E731
+        return _guarded(double, name)
+    return _guarded(lambda variables: function(*[arg(variables) for arg in args]), name)
+
+
+def _guarded(apply: Node, name: str) -> Node:
+    """A wrong number of arguments, possible only in unchecked trees, is an error like any other."""
+
+    def guarded(variables: Variables) -> Any:
+        try:
+            return apply(variables)
+        except TypeError:
+            raise EvaluationError(f"no such overload: {name}") from None
+
+    return guarded
+
+
+def _bind(name: str, value: Node, body: Node) -> Node:
+    def bound(variables: Variables) -> Any:
+        try:
+            inner = value(variables)
+        except EvaluationError as error:
+            # A bound error counts only where the name is read, as with any other operand.
+            inner = _Failed(error)
+        return body({**variables, name: inner})
+
+    return bound
+
+
+def _elements(node: Comprehension, iter_range: Node) -> Callable[[Variables], Iterable[tuple[Any, Variables]]]:
+    """What a fold goes through: each element bound to the fold's variables in a scope of its own."""
+    one, two = node.iter_var, node.iter_var2
+
+    def elements(variables: Variables) -> Iterable[tuple[Any, Variables]]:
+        source = iter_range(variables)
+        pairs: Iterable[tuple[Any, Any]]
+        if source.__class__ in (list, tuple):
+            pairs = enumerate(source) if two else ((item, None) for item in source)
+        elif isinstance(source, Mapping):
+            pairs = source.items() if two else ((key, None) for key in source)
+        else:
+            raise EvaluationError(f"a value of type {type_of(source).name} can't be gone through")
+        steps, scope = variables[_STEPS], dict(variables)
+        for first, second in pairs:
+            steps[0] += 1
+            if steps[0] > STEPS_MAX:
+                raise EvaluationError(f"expression takes more than {STEPS_MAX} steps")
+            scope[one] = first
+            if two:
+                scope[two] = second
+            yield first, scope
+
+    return elements
+
+
+def _collected(elements: Callable[..., Any], test: Node | None, body: Node) -> Node:
+    def collected(variables: Variables) -> list[Any]:
+        found = []
+        for _, scope in elements(variables):
+            if test is not None:
+                chosen = test(scope)
+                if chosen is False:
+                    continue
+                if chosen is not True:
+                    raise no_overload("_?_:_", chosen)
+            found.append(body(scope))
+        return found
+
+    return collected
+
+
+def _general(
+    node: Comprehension, elements: Callable[..., Any], init: Node, condition: Node, step: Node, result: Node
+) -> Node:
+    accu_var, constant = node.accu_var, isinstance(node.condition, Const)
+
+    def general(variables: Variables) -> Any:
+        accu = init(variables)
+        for _, scope in elements(variables):
+            scope[accu_var] = accu
+            if condition(scope) is not True:
+                break
+            try:
+                accu = step(scope)
+            except EvaluationError as error:
+                if constant:
+                    # With a constant condition no later element can take the error back.
+                    raise
+                accu = _Failed(error)
+        return result({**variables, accu_var: accu})
+
+    return general

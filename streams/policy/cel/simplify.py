@@ -1,0 +1,46 @@
+"""Computes constant parts of a tree once, when it is compiled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from streams.policy.cel.exact import UnsupportedExpressionError, compile_exact
+from streams.policy.cel.folds import FoldKind, classify
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, MakeList, Select
+from streams.policy.errors import EvaluationError
+
+_UNFOLDED = frozenset(("_&&_", "_||_", "_?_:_", "@not_strictly_false"))
+
+
+def simplify(node: Expr) -> Expr:
+    """The tree with calls and lists of constants replaced by their values; one that has an error stays as it is."""
+    if isinstance(node, Select):
+        return replace(node, operand=simplify(node.operand))
+    if isinstance(node, MakeList):
+        items = tuple(simplify(item) for item in node.items)
+        if all(isinstance(item, Const) for item in items):
+            return Const(node.type, node.offset, [item.value for item in items if isinstance(item, Const)])
+        return replace(node, items=items)
+    if isinstance(node, Call):
+        call = replace(node, args=tuple(simplify(arg) for arg in node.args))
+        constant = all(isinstance(arg, Const) for arg in call.args) and call.function not in _UNFOLDED
+        return _computed(call) if constant else call
+    if isinstance(node, Comprehension):
+        # The hidden parts keep their shape, by which the macro is recognised.
+        return replace(node, iter_range=_range(node), result=_result(node))
+    return node
+
+
+def _range(node: Comprehension) -> Expr:
+    return node.iter_range if classify(node).kind is FoldKind.BIND else simplify(node.iter_range)
+
+
+def _result(node: Comprehension) -> Expr:
+    return simplify(node.result) if classify(node).kind is FoldKind.BIND else node.result
+
+
+def _computed(call: Call) -> Expr:
+    try:
+        return Const(call.type, call.offset, compile_exact(call)({}))
+    except (EvaluationError, UnsupportedExpressionError):
+        return call

@@ -1,0 +1,276 @@
+"""Functions on texts: the standard ones and the strings extension."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from streams.policy.cel.convert import format_double, to_string
+from streams.policy.cel.ops import TEXT_SIZE_MAX, no_overload
+from streams.policy.cel.values import Duration, Timestamp, TypeValue, UInt, type_of
+from streams.policy.errors import EvaluationError
+
+PATTERNS_KEPT_MAX = 1_024
+PATTERN_CHARS_MAX = 2_000
+PRECISION_MAX = 100
+NESTING_MAX = 50
+
+_SPACE = "\t\n\v\f\r \u0085\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
+_QUOTES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
+_QUOTES['"'] = '\\"'
+
+
+def _expect(name: str, args: tuple[Any, ...], *kinds: type) -> None:
+    if len(args) != len(kinds) or any(arg.__class__ is not kind for arg, kind in zip(args, kinds, strict=True)):
+        raise no_overload(name, *args)
+
+
+def _bounded(text: str) -> str:
+    if len(text) > TEXT_SIZE_MAX:
+        raise EvaluationError(f"text has more than {TEXT_SIZE_MAX} characters")
+    return text
+
+
+def _test(name: str, test: Callable[[str, str], bool]) -> Callable[..., bool]:
+    def function(*args: Any) -> bool:
+        _expect(name, args, str, str)
+        return test(args[0], args[1])
+
+    return function
+
+
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
+def compiled(pattern: str) -> Any:
+    """A pattern in RE2, which matches in linear time.
+
+    Raises:
+        EvaluationError: it is not one.
+    """
+    if len(pattern) > PATTERN_CHARS_MAX:
+        raise EvaluationError(f"regular expression has more than {PATTERN_CHARS_MAX} characters")
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        raise EvaluationError(f"not a regular expression: {error}") from None
+
+
+def matches(*args: Any) -> bool:
+    """`text.matches(pattern)`: whether the pattern is found anywhere in the text."""
+    _expect("matches", args, str, str)
+    try:
+        return compiled(args[1]).search(args[0]) is not None
+    except UnicodeEncodeError:
+        raise EvaluationError("text has no utf-8 form") from None
+
+
+def char_at(*args: Any) -> str:
+    """`text.charAt(index)`; empty at the very end."""
+    _expect("charAt", args, str, int)
+    text, index = args
+    if not 0 <= index <= len(text):
+        raise EvaluationError(f"index out of range: {index}")
+    return str(text[index : index + 1])
+
+
+def index_of(*args: Any) -> int:
+    """`text.indexOf(part, from)`, -1 where it is not found."""
+    _expect("indexOf", args, str, str, *((int,) if len(args) == 3 else ()))
+    text, part, start = (*args, 0)[:3]
+    if not 0 <= start <= len(text):
+        raise EvaluationError(f"index out of range: {start}")
+    return int(text.find(part, start))
+
+
+def last_index_of(*args: Any) -> int:
+    """`text.lastIndexOf(part, last)`, -1 where it is not found."""
+    _expect("lastIndexOf", args, str, str, *((int,) if len(args) == 3 else ()))
+    text, part = args[0], args[1]
+    if len(args) == 2:
+        return int(text.rfind(part))
+    if not 0 <= args[2] <= len(text):
+        raise EvaluationError(f"index out of range: {args[2]}")
+    return int(text.rfind(part, 0, args[2] + len(part)))
+
+
+def replace(*args: Any) -> str:
+    """`text.replace(old, new, count)`; a negative count replaces all."""
+    _expect("replace", args, str, str, str, *((int,) if len(args) == 4 else ()))
+    text, old, new, count = (*args, -1)[:4]
+    found = text.count(old) if count < 0 else min(count, text.count(old))
+    if len(text) + found * (len(new) - len(old)) > TEXT_SIZE_MAX:
+        raise EvaluationError(f"text has more than {TEXT_SIZE_MAX} characters")
+    return str(text.replace(old, new, count if count >= 0 else -1))
+
+
+def split(*args: Any) -> list[str]:
+    """`text.split(separator, limit)`; a negative limit is none, an empty separator gives single characters."""
+    _expect("split", args, str, str, *((int,) if len(args) == 3 else ()))
+    text, separator, limit = (*args, -1)[:3]
+    if limit == 0:
+        return []
+    if limit == 1:
+        return [text]
+    if not separator:
+        parts = list(text)
+        return parts if limit < 0 or len(parts) <= limit else [*parts[: limit - 1], "".join(parts[limit - 1 :])]
+    return list(text.split(separator, limit - 1 if limit > 0 else -1))
+
+
+def substring(*args: Any) -> str:
+    """`text.substring(start, end)`."""
+    _expect("substring", args, str, int, *((int,) if len(args) == 3 else ()))
+    text, start = args[0], args[1]
+    end = args[2] if len(args) == 3 else len(text)
+    if not 0 <= start <= end <= len(text):
+        raise EvaluationError(f"range out of bounds: {start} to {end}")
+    return str(text[start:end])
+
+
+def _map_text(name: str, change: Callable[[str], str]) -> Callable[..., str]:
+    def function(*args: Any) -> str:
+        _expect(name, args, str)
+        return change(args[0])
+
+    return function
+
+
+def join(*args: Any) -> str:
+    """`list.join(separator)` of texts."""
+    if len(args) not in (1, 2) or args[0].__class__ not in (list, tuple):
+        raise no_overload("join", *args)
+    separator = args[1] if len(args) == 2 else ""
+    if separator.__class__ is not str or any(item.__class__ is not str for item in args[0]):
+        raise no_overload("join", *args)
+    return _bounded(separator.join(args[0]))
+
+
+def quote(*args: Any) -> str:
+    """`strings.quote(text)`: in double quotes, with escapes for what can't be printed."""
+    _expect("strings.quote", args, str)
+    return '"' + "".join(_QUOTES.get(character, character) for character in args[0]) + '"'
+
+
+def format_text(*args: Any) -> str:
+    """`text.format(values)` with %s %d %f %e %b %o %x %X and %%."""
+    if len(args) != 2 or args[0].__class__ is not str or args[1].__class__ not in (list, tuple):
+        raise no_overload("format", *args)
+    template, values = args
+    parts: list[str] = []
+    at, used = 0, 0
+    while at < len(template):
+        percent = template.find("%", at)
+        if percent < 0:
+            parts.append(template[at:])
+            break
+        parts.append(template[at:percent])
+        clause, at = _clause(template, percent + 1)
+        if clause == "%":
+            parts.append("%")
+            continue
+        if used >= len(values):
+            raise EvaluationError(f"format has no value at index {used}")
+        parts.append(_formatted(clause, values[used]))
+        used += 1
+    return _bounded("".join(parts))
+
+
+def _clause(template: str, at: int) -> tuple[str, int]:
+    """The clause after a percent sign, such as `.3f`, and where it ends."""
+    end = at
+    if template[end : end + 1] == ".":
+        end += 1
+        while template[end : end + 1].isdigit() and template[end].isascii():
+            end += 1
+    letter = template[end : end + 1]
+    if not letter or letter not in "%sdfebxXo" or (letter == "%" and end != at):
+        raise EvaluationError(f"format has an unknown clause `%{template[at : end + 1]}`")
+    return template[at : end + 1], end + 1
+
+
+def _formatted(clause: str, value: Any) -> str:
+    letter, digits = clause[-1], clause[1:-1] if clause[0] == "." else None
+    kind = value.__class__
+    if letter == "s":
+        return display(value)
+    if letter == "d":
+        if kind in (int, UInt):
+            return str(int(value))
+        if kind is float:
+            return _special(value) or format_double(value)
+    elif letter in "fe" and kind in (float, int, UInt):
+        precision = int(digits or "6")
+        if precision > PRECISION_MAX:
+            raise EvaluationError(f"format has a precision above {PRECISION_MAX}")
+        return _special(float(value)) or f"{float(value):.{precision}{letter}}"
+    elif letter == "b" and kind in (int, UInt, bool):
+        return _signed(int(value), "b")
+    elif letter == "o" and kind in (int, UInt):
+        return _signed(int(value), "o")
+    elif letter in "xX" and kind in (int, UInt, str, bytes):
+        if kind in (str, bytes):
+            text: str = (value.encode() if kind is str else value).hex()
+            return text.upper() if letter == "X" else text
+        return _signed(int(value), letter)
+    raise EvaluationError(f"format clause `%{clause}` can't take a value of type {type_of(value).name}")
+
+
+def _signed(value: int, letter: str) -> str:
+    return f"{'-' if value < 0 else ''}{abs(value):{letter}}"
+
+
+def _special(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return ""
+
+
+def display(value: Any, depth: int = 0) -> str:
+    """How `%s` writes a value."""
+    if depth > NESTING_MAX:
+        raise EvaluationError(f"value is nested deeper than {NESTING_MAX} levels")
+    kind = value.__class__
+    if value is None:
+        return "null"
+    if kind is float:
+        return _special(value) or format_double(value)
+    if kind in (str, bool, int, UInt, bytes, Timestamp, Duration):
+        return to_string(value)
+    if kind is TypeValue:
+        return str(value.name)
+    if kind in (list, tuple):
+        return f"[{', '.join(display(item, depth + 1) for item in value)}]"
+    if isinstance(value, Mapping):
+        entries = sorted((display(key, depth + 1), display(item, depth + 1)) for key, item in value.items())
+        return "{" + ", ".join(f"{key}: {item}" for key, item in entries) + "}"
+    raise EvaluationError(f"a value of type {type_of(value).name} can't be written")
+
+
+TEXT_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "contains": _test("contains", lambda text, part: part in text),
+    "startsWith": _test("startsWith", lambda text, part: text.startswith(part)),
+    "endsWith": _test("endsWith", lambda text, part: text.endswith(part)),
+    "matches": matches,
+    "charAt": char_at,
+    "indexOf": index_of,
+    "lastIndexOf": last_index_of,
+    "lowerAscii": _map_text("lowerAscii", lambda text: text.translate(_LOWER)),
+    "upperAscii": _map_text("upperAscii", lambda text: text.translate(_UPPER)),
+    "trim": _map_text("trim", lambda text: text.strip(_SPACE)),
+    "reverse": _map_text("reverse", lambda text: text[::-1]),
+    "replace": replace,
+    "split": split,
+    "substring": substring,
+    "join": join,
+    "strings.quote": quote,
+    "format": format_text,
+}

@@ -1,0 +1,128 @@
+"""Runs cases of the official CEL conformance suite through the checker's library and the exact evaluator.
+
+The suite is Google's `cel-spec` (Apache-2.0), as JSON. The whole of it is read where it lies beside the repository;
+otherwise the committed sample is.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from cel_expr_python import cel
+
+from streams.policy.cel.exact import UnsupportedExpressionError, compile_exact
+from streams.policy.cel.values import CelMap, Duration, Timestamp, TypeValue, UInt
+from streams.policy.cel.wire import read_checked
+from streams.policy.check import CHECKER_CONFIG
+from streams.policy.errors import EvaluationError
+from streams.policy.functions_decl import NETWORK_TYPES
+
+ROOT = Path(__file__).parents[2]
+WHOLE = ROOT.parent / "shared" / "data" / "cel-conformance.json.gz"
+SAMPLE = Path(__file__).parent / "cel" / "sample.json"
+
+CORE = (
+    *("basic", "comparisons", "conversions", "fields", "fp_math", "integer_math", "lists", "logic", "macros"),
+    *("namespace", "parse", "plumbing", "string", "timestamps"),
+)
+SCOPE = {"core": CORE, "string_ext": ("string_ext",), "network_ext": ("network_ext",), "macros2": ("macros2",),
+         "bindings": ("bindings_ext",)}  # fmt: skip
+
+_PRIMITIVES = {"BOOL": "bool", "INT64": "int", "UINT64": "uint", "DOUBLE": "double", "STRING": "string", "BYTES": "bytes"}
+
+
+def read_suite() -> tuple[list[dict[str, Any]], bool]:
+    """The cases in scope, and whether they are the whole suite."""
+    whole = WHOLE.is_file()
+    cases = json.loads(gzip.decompress(WHOLE.read_bytes()) if whole else SAMPLE.read_text())
+    files = {file for group in SCOPE.values() for file in group}
+    return [case for case in cases if case["file"] in files and not case["needs_proto"]], whole
+
+
+def case_id(case: dict[str, Any]) -> str:
+    """`file/section/name`."""
+    return f"{case['file']}/{case['section']}/{case['name']}"
+
+
+def to_value(encoded: Any) -> Any:
+    """A value of the suite in the evaluator's representation."""
+    kind, value = encoded
+    if kind == "null":
+        return None
+    if kind in ("bool", "int", "string"):
+        return value
+    if kind == "uint":
+        return UInt(value)
+    if kind == "double":
+        return float(value)
+    if kind == "bytes":
+        return bytes.fromhex(value)
+    if kind == "list":
+        return [to_value(item) for item in value]
+    if kind == "map":
+        return CelMap([(to_value(key), to_value(item)) for key, item in value])
+    if kind == "type":
+        return TypeValue(value)
+    if kind in ("duration", "timestamp"):
+        return (Duration if kind == "duration" else Timestamp)(value[0] * 10**9 + value[1])
+    raise AssertionError(f"unknown kind of value {kind}")
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Equality of value and type, in which NaN equals NaN and -0.0 differs from 0.0."""
+    if isinstance(wanted, float):
+        return isinstance(found, float) and (
+            (math.isnan(found) and math.isnan(wanted)) or (found == wanted and str(found) == str(wanted))
+        )
+    if isinstance(wanted, list):
+        return isinstance(found, list | tuple) and len(found) == len(wanted) and all(map(same, found, wanted))
+    if isinstance(wanted, CelMap):
+        found = CelMap(found.items())
+        return len(found) == len(wanted) and all(key in found and same(found[key], wanted[key]) for key in wanted)
+    return type(found) is type(wanted) and found == wanted
+
+
+def _type(encoded: dict[str, Any]) -> Any:
+    if "primitive" in encoded:
+        return cel.Type(_PRIMITIVES[encoded["primitive"]])
+    if "listType" in encoded:
+        return cel.Type.List(_type(encoded["listType"]["elemType"]))
+    if "mapType" in encoded:
+        return cel.Type.Map(_type(encoded["mapType"]["keyType"]), _type(encoded["mapType"]["valueType"]))
+    if encoded.get("messageType") == "google.protobuf.Duration" or encoded.get("wellKnown") == "DURATION":
+        return cel.Type.DURATION
+    if encoded.get("wellKnown") == "TIMESTAMP":
+        return cel.Type.TIMESTAMP
+    if "null" in encoded:
+        return cel.Type.NULL
+    if "dyn" in encoded:
+        return cel.Type.DYN
+    raise AssertionError(f"unknown type {encoded}")
+
+
+def outcome(case: dict[str, Any]) -> tuple[str, Any]:
+    """`value` and the value, or `error` and the message."""
+    variables = {name: _type(decl["ident"]["type"]) for name, _, decl in case["type_env"]}
+    variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
+    env = cel.NewEnv(
+        config=cel.NewEnvConfigFromYaml(CHECKER_CONFIG), variables=variables, container=case["container"]
+    )
+    try:
+        tree = read_checked(env.compile(case["expr"], disable_check=case["disable_check"]).serialize())
+        value = compile_exact(tree)({name: to_value(bound) for name, bound in case["bindings"].items()})
+    except (RuntimeError, UnsupportedExpressionError, EvaluationError) as error:
+        return "error", str(error)
+    return "value", value
+
+
+def agrees(case: dict[str, Any]) -> bool:
+    """Whether a case comes out as the suite says; of errors only that there is one."""
+    kind, found = outcome(case)
+    wanted_kind, wanted = case["expect"]
+    if wanted_kind == "value":
+        return kind == "value" and same(found, to_value(wanted))
+    return kind == wanted_kind
