@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from streams.app.clock import SystemClock
 from streams.app.settings import Settings
@@ -13,7 +15,12 @@ from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.producer import KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
 from streams.kafka.reader import KafkaReader
+from streams.model.errors import StoplogError
 from streams.ports import Admin, Consumer, Producer, Publisher, Reader
+
+
+class LogMissingError(StoplogError):
+    """There is no log where the settings say."""
 
 
 class Log(ABC):
@@ -44,6 +51,16 @@ class Log(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release what is shared."""
+
+    def __enter__(self) -> Self:
+        """The log, which is open already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
 
 
 class KafkaLog(Log):
@@ -111,8 +128,22 @@ class FileLog(Log):
         self._log.close()
 
 
-def open_log(settings: Settings) -> Log:
-    """The log of the settings."""
+def open_log(settings: Settings, *, create: bool = True) -> Log:
+    """The log of the settings.
+
+    Args:
+        create: whether to make an embedded log where there is none. A Kafka cluster is never made.
+
+    Raises:
+        LogMissingError: there is no embedded log, and none is to be made.
+        LogError: the embedded log's file can't be opened.
+    """
     if settings.log == "kafka":
         return KafkaLog(settings.bootstrap, dict(settings.kafka))
-    return FileLog(settings.embedded_path)
+    path = settings.embedded_path
+    if not create and not path.is_file():
+        raise LogMissingError(
+            f"there is no embedded log at `{path}`; make it with `stoplog topics apply`, or name another state folder "
+            "(`--state-dir`) or a cluster (`--bootstrap`)"
+        )
+    return FileLog(path)

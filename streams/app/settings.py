@@ -69,11 +69,15 @@ class EngineSection(_Section):
 
 
 class TopicsSection(_Section):
-    """`[topics]`: how `stoplog topics apply` makes them, and for which principals."""
+    """`[topics]`: how `stoplog topics apply` makes them, and for which principals (by role: `gate = ["User:gate"]`).
+
+    `executor_group_prefix`: what the consumer groups of executors are called, where there are access entries.
+    """
 
     partitions: int = Field(6, ge=1, le=10_000)
     replication: int = Field(1, ge=1, le=32_767)
     principals: dict[str, list[str]] = {}
+    executor_group_prefix: str = "stoplog-executor"
 
 
 class Settings(BaseSettings):

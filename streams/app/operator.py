@@ -1,0 +1,94 @@
+"""A person at work on a log: looks records up, and writes single ones."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import Log, open_log
+from streams.app.reading import read_to_end
+from streams.app.settings import Settings
+from streams.app.wiring import build_codec
+from streams.model.errors import RecordError
+from streams.model.topics import Topic
+from streams.model.types import Header, Record
+from streams.ports import Received
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.publishing import outgoing, publish
+
+SOURCE = "stoplog-cli"
+
+
+class Found(NamedTuple):
+    """A record as it stands on the log."""
+
+    received: Received
+    record: Record
+
+
+class Operator:
+    """Opens the log of the settings for one person's act; a context manager. For one thread."""
+
+    def __init__(self, settings: Settings, name: str | None = None) -> None:
+        """Open the log.
+
+        Args:
+            name: who acts; by default the user of the operating system.
+
+        Raises:
+            LogMissingError: there is no log.
+        """
+        self.settings = settings
+        self.name = name or getpass.getuser()
+        self.clock = SystemClock()
+        self.codec = build_codec(settings)
+        self.log: Log = open_log(settings, create=False)
+        self._transport = EmbeddedTransport(self.log, self.codec, self.clock)
+
+    def header(self, tenant_uid: str | None = None) -> Header:
+        """A header for a new record, made now."""
+        now_ms = self.clock.now_ms()
+        return Header(id=SYSTEM.uuid(now_ms), source=SOURCE, time=now_ms, tenant_uid=tenant_uid or self.settings.tenant)
+
+    def find(self, topic: Topic) -> Iterator[Found]:
+        """Every readable record of a topic, up to its end of now. Unreadable ones are left out.
+
+        Raises:
+            TopicReadError, LogError: see `read_to_end`.
+        """
+        for received in read_to_end(self.log, (topic.name,), self.clock):
+            if received.value is None:
+                continue
+            try:
+                record = self.codec.decode(topic.name, received.value, received.headers)
+            except RecordError:
+                continue
+            yield Found(received, record)
+
+    def write(self, topic: Topic, records: Sequence[tuple[bytes, Record, Header]]) -> None:
+        """Store records, each with its key; blocks until they are.
+
+        Raises:
+            PublishError: they are not known to be stored.
+            LogError: the topic does not exist.
+        """
+        publish(self._transport, [outgoing(self._transport, topic, key, record, head) for key, record, head in records])
+
+    def close(self) -> None:
+        """Release the log."""
+        self._transport.close()
+        self.log.close()
+
+    def __enter__(self) -> Self:
+        """The operator, whose log is open already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()

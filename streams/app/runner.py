@@ -1,0 +1,164 @@
+"""Running a gate: its steps, its restarts after a fatal error of the log, and its end in good order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from streams.engine.worker import Worker, WorkerGaveUpError
+from streams.model.errors import StoplogError
+from streams.ports import Clock, FencedError, LogError
+
+_log = logging.getLogger(__name__)
+
+RESTARTS_MAX = 5
+"""So often a gate is built anew without having worked for `HEALTHY_MS` in between; then it gives up."""
+
+HEALTHY_MS = 60_000
+BACKOFF_FIRST_MS = 500
+BACKOFF_MAX_MS = 10_000
+STOP_TIMEOUT_MS = 30_000
+_MS_PER_S = 1_000
+
+BuildWorker = Callable[[], Worker]
+OnServing = Callable[[list[int]], None]
+
+
+class GateFailedError(StoplogError):
+    """A gate could not be kept running, or did not come up in time."""
+
+
+class GateRunner:
+    """Keeps one gate running. Either `run` in a thread of the caller's, or `start` and `stop` with one of its own.
+
+    A worker that meets a fatal error of the log is of no more use: it is closed and a new one is built, after a
+    growing pause, up to `RESTARTS_MAX` times.
+    """
+
+    def __init__(self, build: BuildWorker, clock: Clock, *, on_serving: OnServing | None = None) -> None:
+        """Args:
+        build: makes a worker that is not started; called again for each restart, in the thread that runs.
+        clock: for the time between restarts.
+        on_serving: told of the partitions, in the thread that runs, whenever they have changed and are ready.
+        """
+        self._build = build
+        self._clock = clock
+        self._on_serving = on_serving
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._serving: list[int] = []
+        self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def serving(self) -> list[int]:
+        """The partitions that are being processed; empty while there are none. Thread-safe."""
+        with self._changed:
+            return list(self._serving)
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        self._thread = threading.Thread(target=self._run_quietly, name="stoplog-gate", daemon=True)
+        self._thread.start()
+
+    def wait_ready(self, timeout_ms: int) -> list[int]:
+        """Block until partitions are served; returns them.
+
+        Raises:
+            GateFailedError: there are none after `timeout_ms`.
+            StoplogError, LogError: the gate has ended with this error.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._serving or self._error is not None, timeout_ms / _MS_PER_S)
+            if self._error is not None:
+                raise self._error
+            if not self._serving:
+                raise GateFailedError(f"the gate serves no partition after {timeout_ms} ms; run `stoplog doctor`")
+            return list(self._serving)
+
+    def request_stop(self) -> None:
+        """Have `run` end in good order; returns at once. May be called in a signal handler."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """End in good order: commit, leave the group, release everything. Blocks.
+
+        Raises:
+            GateFailedError: it has not ended after `STOP_TIMEOUT_MS`.
+            StoplogError, LogError: the gate had ended with this error, or ends with it.
+        """
+        self.request_stop()
+        if self._thread is not None:
+            self._thread.join(STOP_TIMEOUT_MS / _MS_PER_S)
+            if self._thread.is_alive():
+                raise GateFailedError(f"the gate has not stopped after {STOP_TIMEOUT_MS} ms")
+        if self._error is not None:
+            raise self._error
+
+    def run(self) -> None:
+        """Run until `request_stop`. Blocks.
+
+        Raises:
+            GateFailedError: it failed again and again.
+            StoplogError: the start was refused, or a bug of ours was found.
+        """
+        failures = 0
+        while not self._stopping.is_set():
+            began_ms = self._clock.monotonic_ms()
+            try:
+                self._run_worker()
+            except (LogError, WorkerGaveUpError) as error:
+                failures = 1 if self._clock.monotonic_ms() - began_ms >= HEALTHY_MS else failures + 1
+                if failures > RESTARTS_MAX:
+                    raise GateFailedError(_gave_up(error)) from error
+                backoff_ms = min(BACKOFF_FIRST_MS * 2 ** (failures - 1), BACKOFF_MAX_MS)
+                _log.warning("gate failed, restart %d of %d in %d ms: %s", failures, RESTARTS_MAX, backoff_ms, error)
+                self._stopping.wait(backoff_ms / _MS_PER_S)
+
+    def _run_quietly(self) -> None:
+        try:
+            self.run()
+        except Exception as error:
+            _log.error("gate has ended: %s", error)
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _run_worker(self) -> None:
+        """One worker's life."""
+        worker = self._build()
+        try:
+            worker.start()
+            while not self._stopping.is_set():
+                worker.step()
+                self._note_serving([] if worker.restoring else worker.partitions)
+        except BaseException:
+            self._close_failed(worker)
+            raise
+        finally:
+            self._note_serving([])
+        worker.stop()
+
+    def _close_failed(self, worker: Worker) -> None:
+        """What a failed worker can't do any more in good order must not hide why it failed."""
+        try:
+            worker.stop()
+        except Exception as error:
+            _log.warning("closing the failed gate: %s", error)
+
+    def _note_serving(self, partitions: list[int]) -> None:
+        if partitions == self._serving:
+            return
+        with self._changed:
+            self._serving = partitions
+            self._changed.notify_all()
+        if partitions and self._on_serving is not None:
+            self._on_serving(list(partitions))
+
+
+def _gave_up(error: Exception) -> str:
+    text = f"the gate failed {RESTARTS_MAX + 1} times in a row, the last time: {error}"
+    if isinstance(error, FencedError):
+        return f"{text}; if another gate runs under the same name, give each its own (`--instance`)"
+    return f"{text}; run `stoplog doctor`"

@@ -1,0 +1,69 @@
+"""Reading how the topics of a log stand, and carrying a plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streams.app.settings import Settings
+from streams.app.topic_plan import (
+    CONFIG_NAMES,
+    AlterConfig,
+    CreateTopic,
+    GrantAccess,
+    Plan,
+    Principals,
+    Step,
+    plan_access,
+    plan_topics,
+    read_principals,
+)
+from streams.model.topics import TOPICS
+from streams.ports import Admin
+
+
+def principals_of(settings: Settings) -> Principals:
+    """Who plays which role, by the settings.
+
+    Raises:
+        PrincipalsError: a role or a principal is none.
+    """
+    return Principals(
+        by_role=read_principals(settings.topics.principals),
+        gate_group=settings.group,
+        executor_prefix=settings.topics.executor_group_prefix,
+    )
+
+
+def make_plan(settings: Settings, admin: Admin) -> Plan:
+    """What must be done so that the log has every topic as declared. Changes nothing; blocking.
+
+    Raises:
+        PrincipalsError: see `principals_of`.
+        LogError: the log did not answer, or refused to.
+    """
+    principals = principals_of(settings)
+    states = admin.describe([topic.name for topic in TOPICS], CONFIG_NAMES)
+    plan = plan_topics(TOPICS, states, settings.topics.partitions, settings.topics.replication)
+    if any(principals.by_role.values()):
+        plan += plan_access(TOPICS, admin.acls(), principals)
+    return plan
+
+
+def carry_out(plan: Plan, admin: Admin, replication: int, on_done: Callable[[Step], None]) -> None:
+    """Do the steps, one by one; safe to repeat. Never deletes anything. Blocking.
+
+    Args:
+        on_done: told of each step once it is done.
+
+    Raises:
+        LogError: a step failed; those before it are done.
+    """
+    for step in plan.steps:
+        match step:
+            case CreateTopic(spec):
+                admin.create([spec], replication)
+            case AlterConfig(topic, name, _, wanted):
+                admin.alter_config(topic, {name: wanted})
+            case GrantAccess(acl):
+                admin.create_acls([acl])
+        on_done(step)

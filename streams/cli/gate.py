@@ -1,0 +1,76 @@
+"""`stoplog gate`: run a gate until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from streams.app.clock import SystemClock
+from streams.app.logs import Log, open_log
+from streams.app.runner import GateRunner
+from streams.app.settings import Settings
+from streams.app.wiring import build_codec, build_gate, load_root_key
+from streams.cli.logging import configure_logging
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import OK, Screen
+
+app = typer.Typer()
+
+
+@app.command()
+def gate(
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    instance: Annotated[
+        str | None,
+        typer.Option("--instance", metavar="NAME", help="This gate's stable name, different for each that runs."),
+    ] = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Run a gate: read intents, write verdicts, until SIGINT or SIGTERM.
+
+    The first signal ends it in good order, a second one at once.
+
+    Rules and tools come over topics: see `stoplog rules publish` and `stoplog catalog publish`.
+    """
+    screen = Screen(as_json)
+    settings = settings_from(log, bootstrap, state_dir, instance=instance)
+    configure_logging(as_json)
+    root_key = load_root_key(settings.key_path)
+    codec = build_codec(settings)
+    with open_log(settings, create=False) as opened:
+        runner = GateRunner(
+            lambda: build_gate(settings, opened, codec, root_key),
+            SystemClock(),
+            on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
+        )
+        with _stopped_by_signals(runner):
+            runner.run()
+    screen.record({"event": "stopped", "instance": settings.instance})
+    screen.say(f"gate `{settings.instance}` has stopped in good order", OK)
+
+
+@contextmanager
+def _stopped_by_signals(runner: GateRunner) -> Iterator[None]:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        runner.request_stop()
+        signal.signal(number, signal.SIG_DFL)
+
+    former = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _tell(screen: Screen, settings: Settings, log: Log, partitions: list[int]) -> None:
+    screen.record({"event": "serving", "instance": settings.instance, "log": log.name, "partitions": partitions})
+    listed = ", ".join(map(str, partitions))
+    screen.say(f"gate `{settings.instance}` serves partitions {listed} of the {log.name}", OK)

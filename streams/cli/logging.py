@@ -1,0 +1,58 @@
+"""What a running service logs, on standard error: lines for a person on a terminal, JSON lines otherwise."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from streams.cli.text import printable
+
+TEXT_CHARS_MAX = 8_000
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line."""
+        fields = {
+            "time": _instant(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "text": record.getMessage()[:TEXT_CHARS_MAX],
+        }
+        if record.exc_info is not None:
+            fields["error"] = self.formatException(record.exc_info)[-TEXT_CHARS_MAX:]
+        return json.dumps(fields)
+
+
+class LineFormatter(logging.Formatter):
+    """Time, level where it is not the usual, text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line, or several where there is a traceback."""
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        text = f"{_instant(record)[11:19]} {level}{printable(record.getMessage()[:TEXT_CHARS_MAX], lines=True)}"
+        if record.exc_info is not None:
+            text += f"\n{printable(self.formatException(record.exc_info), lines=True)}"
+        return text
+
+
+def configure_logging(as_json: bool | None = None) -> None:
+    """Log to standard error from now on.
+
+    Args:
+        as_json: None: JSON unless standard error is a terminal.
+    """
+    if as_json is None:
+        as_json = not sys.stderr.isatty()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if as_json else LineFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("streams").setLevel(logging.INFO)
+
+
+def _instant(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

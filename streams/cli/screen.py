@@ -1,0 +1,74 @@
+"""Where commands write: tables and colours for a person, JSON lines for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streams.cli.text import printable
+
+PLAIN_WIDTH_CHARS = 160
+"""Width of tables that are not written to a terminal, which has none."""
+
+OK, WARN, FAIL, FAINT, STRONG = "green", "yellow", "bold red", "dim", "bold"
+
+
+class Screen:
+    """Standard output of one command.
+
+    Attributes:
+        as_json: whether it is for a program: then only `record` and `line` write, else only the others.
+    """
+
+    def __init__(self, as_json: bool | None = None) -> None:
+        """Args:
+        as_json: what the options say; None: JSON unless standard output is a terminal.
+        """
+        self.as_json = not sys.stdout.isatty() if as_json is None else as_json
+        self.console = Console(
+            highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH_CHARS
+        )
+
+    @property
+    def width_chars(self) -> int:
+        """How many characters fit in a line."""
+        return self.console.width
+
+    def record(self, fields: Mapping[str, Any]) -> None:
+        """A JSON line."""
+        if self.as_json:
+            self.line(json.dumps(fields, ensure_ascii=False, separators=(", ", ": ")))
+
+    def line(self, text: str) -> None:
+        """A line that is JSON already."""
+        if self.as_json:
+            # What is not in the terminal's character set, or half a character, must not end the command.
+            sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+            sys.stdout.buffer.flush()
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """A line for a person; line ends in it are kept."""
+        if not self.as_json:
+            self.console.print(Text(printable(text, lines=True), style=style), soft_wrap=True)
+
+    def rich(self, text: Text) -> None:
+        """A styled line for a person, never wrapped."""
+        if not self.as_json:
+            self.console.print(text, soft_wrap=True)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], title: str | None = None) -> None:
+        """A table for a person."""
+        if self.as_json:
+            return
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style=STRONG)
+        for name in columns:
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
+        self.console.print(table)

@@ -1,0 +1,124 @@
+"""`stoplog topics`: show the declaration, say what differs on the log, mend it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import typer
+
+from streams.app.logs import open_log
+from streams.app.topic_apply import carry_out, make_plan
+from streams.app.topic_plan import Plan, Step
+from streams.cli.main import FAILED
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import FAIL, OK, WARN, Screen
+from streams.model.topics import TOPICS, Role, Topic
+
+_DAY_MS = 86_400_000
+
+app = typer.Typer(help="Show the topics that stoplog needs, check them, make them.", rich_markup_mode="rich")
+
+
+@app.command()
+def show(as_json: JsonOption = None) -> None:
+    """Show every topic as declared: its key, how it is spread, who writes and reads it."""
+    screen = Screen(as_json)
+    for topic in TOPICS:
+        screen.record(
+            {
+                "topic": topic.name,
+                "key": topic.key,
+                "record": None if topic.record is None else topic.record.__name__,
+                "spread": topic.spread.value,
+                "writers": [role.value for role in topic.writers],
+                "readers": [role.value for role in topic.readers],
+                "config": topic.config(),
+                "note": topic.note,
+            }
+        )
+    screen.table(
+        ("topic", "key", "spread", "keeps", "written by", "read by"),
+        [
+            (
+                topic.name,
+                topic.key,
+                topic.spread.value,
+                _kept(topic),
+                _roles(topic.writers),
+                _roles(topic.readers),
+            )
+            for topic in TOPICS
+        ],
+    )
+
+
+@app.command()
+def check(
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Say what differs between the log and the declaration; exit status 1 if anything does."""
+    screen = Screen(as_json)
+    settings = settings_from(log, bootstrap, state_dir)
+    with open_log(settings, create=False) as opened, closing(opened.admin()) as admin:
+        plan = make_plan(settings, admin)
+        for step in plan.steps:
+            screen.record({"differs": str(step)})
+            screen.say(f"to do: {step}", WARN)
+        _tell_troubles(screen, plan)
+        if plan.steps:
+            screen.say("`stoplog topics apply` does what is to do")
+        if plan.is_clean:
+            screen.say(f"all {len(TOPICS)} topics of the {opened.name} are as declared", OK)
+    if not plan.is_clean:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def apply(
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Create topics that are missing, mend configurations that differ, add access entries. Deletes nothing.
+
+    Access entries are made for the principals of the setting `topics.principals`. Exit status 1 if something differs
+    that can't be mended.
+    """
+    screen = Screen(as_json)
+    settings = settings_from(log, bootstrap, state_dir)
+
+    def tell(step: Step) -> None:
+        screen.record({"done": str(step)})
+        screen.say(f"done: {step}", OK)
+
+    with open_log(settings) as opened, closing(opened.admin()) as admin:
+        plan = make_plan(settings, admin)
+        carry_out(plan, admin, settings.topics.replication, tell)
+        _tell_troubles(screen, plan)
+        if plan.is_clean:
+            screen.say(f"nothing to do: all {len(TOPICS)} topics of the {opened.name} are as declared", OK)
+    if plan.troubles:
+        raise typer.Exit(FAILED)
+
+
+def _tell_troubles(screen: Screen, plan: Plan) -> None:
+    for trouble in plan.troubles:
+        screen.record({"trouble": trouble.text, "advice": trouble.advice})
+        screen.say(f"differs: {trouble.text}", FAIL)
+        screen.say(f"  {trouble.advice}")
+
+
+def _kept(topic: Topic) -> str:
+    if topic.compacted:
+        return "the newest of each key"
+    if topic.retention_ms is None:
+        return "everything"
+    return f"{topic.retention_ms // _DAY_MS} days"
+
+
+def _roles(roles: tuple[Role, ...]) -> str:
+    return ", ".join(role.value for role in roles)
