@@ -1,0 +1,214 @@
+"""What tests of the gate share: the real codec, a catalogue, a bundle with a rule for every outcome, and a driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from streams.app.wire import CodecWire
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas
+from streams.engine.settings import EngineSettings
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.catalogue import ToolCatalogEntry
+from streams.model.control import RulesetBundle
+from streams.model.intent import Intent
+from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
+from streams.model.verdict import Verdict
+from streams.policy import CompiledRuleset, bundle_from_files, compile_bundle
+from streams.ports import Headers
+from streams.processors.control import CompileBundle
+from streams.processors.settings import GateSettings
+from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver
+from streams.testing.records import ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, ruleset, tool_entry
+
+START_MS = 1_764_061_200_000
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+FILES_READ = tool_entry(
+    "files",
+    "read",
+    schema={
+        "type": "object",
+        "properties": {"path": {"type": "string"}},
+        "required": ["path"],
+        "additionalProperties": False,
+    },
+    read_only=True,
+)
+WEB_FETCH = tool_entry("web", "fetch", output_label=UNTRUSTED)
+MAIL_SEND = tool_entry("mail", "send")
+ADMIN_WIPE = tool_entry("admin", "wipe")
+CATALOGUE_ENTRIES = (FILES_READ, WEB_FETCH, MAIL_SEND, ADMIN_WIPE)
+
+RULES = """
+apiVersion: rules/v1
+pack: testing
+rules:
+  - {id: T-001, effect: permit, match: {tools: [files.read, web.fetch, mail.send]}, when: "true", reason: fine}
+  - id: T-010
+    effect: deny
+    match: {tools: [mail.send]}
+    when: has(args.to) && args.to == "attacker@evil.example"
+    reason: to the attacker
+    tags: [ASI01]
+  - id: T-011
+    effect: deny
+    match: {tools: [mail.send]}
+    when: session.tainted && has(args.to) && args.to.endsWith("@outside.example")
+    reason: tainted mail to the outside
+  - id: T-012
+    effect: deny
+    match: {tools: [mail.send]}
+    when: has(args.divide) && 10 / args.divide > 5
+    reason: divides badly
+  - id: T-020
+    effect: quarantine
+    match: {tools: [mail.send]}
+    when: has(args.to) && args.to == "exfil@evil.example"
+    reason: exfiltration
+  - id: T-030
+    effect: require_approval
+    match: {tools: [mail.send]}
+    when: has(args.ask) && args.ask == "leads"
+    approval: {group: leads, quorum: 2, ttl: 10m}
+    reason: two leads must say so
+  - id: T-031
+    effect: require_approval
+    match: {tools: [mail.send]}
+    when: has(args.ask) && (args.ask == "one" || args.ask == "both")
+    approval: {group: leads, quorum: 1, ttl: 10m}
+    reason: a lead must say so
+  - id: T-032
+    effect: require_approval
+    match: {tools: [mail.send]}
+    when: has(args.ask) && args.ask == "both"
+    approval: {group: security, quorum: 1, ttl: 10m}
+    reason: security must say so, too
+  - id: T-040
+    effect: defer
+    match: {tools: [mail.send]}
+    when: has(args.later) && args.later
+    defer: 30s
+    reason: held for a while
+"""
+BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
+BUNDLE_FILES: Mapping[str, str] = {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES}
+
+GATE_SETTINGS = GateSettings(root_key=ROOT_KEY)
+
+
+@cache
+def wire() -> CodecWire:
+    """The real codec over the committed schemas."""
+    return CodecWire(Codec(CommittedSchemas.load()))
+
+
+def compile_published(bundle: RulesetBundle) -> CompiledRuleset:
+    """A published bundle as rules in force. Bundles with the same files share their rules."""
+    return _compiled(tuple((file.path, file.content) for file in bundle.files))
+
+
+@cache
+def _compiled(files: tuple[tuple[str, str], ...]) -> CompiledRuleset:
+    return compile_bundle(bundle_from_files(dict(files)))
+
+
+class GateBench:
+    """A driven gate with catalogue and rules in place, and one live session."""
+
+    def __init__(
+        self,
+        *,
+        settings: GateSettings = GATE_SETTINGS,
+        engine_settings: EngineSettings = DRIVER_SETTINGS,
+        compiler: CompileBundle = compile_published,
+        partitions: int = 1,
+        with_rules: bool = True,
+        with_session: bool = True,
+    ) -> None:
+        self.driver: Driver = gate_driver(
+            wire=wire(),
+            compile_bundle=compiler,
+            settings=settings,
+            start_ms=START_MS,
+            partitions=partitions,
+            engine_settings=engine_settings,
+        )
+        for entry in CATALOGUE_ENTRIES:
+            self.publish(entry)
+        if with_rules:
+            self.driver.pipe(RULESET.name, b"default", ruleset(BUNDLE_FILES))
+        self.session = SessionMaker()
+        if with_session:
+            self.establish(self.session)
+
+    @property
+    def now_ms(self) -> int:
+        return self.driver.clock.now_ms()
+
+    def wait(self, duration_ms: int) -> None:
+        self.driver.advance(self.now_ms + duration_ms)
+
+    def publish(self, entry: ToolCatalogEntry) -> None:
+        self.driver.pipe(CATALOGUE.name, entry_key(entry), entry)
+
+    def establish(self, session: SessionMaker, **fields: Any) -> None:
+        self.driver.pipe(SESSION.name, session.key, session.established(self.now_ms, **fields))
+
+    def propose(
+        self,
+        entry: ToolCatalogEntry = FILES_READ,
+        args: Mapping[str, Any] | str | None = None,
+        session: SessionMaker | None = None,
+        **changes: Any,
+    ) -> Intent:
+        """Send an intent of the session."""
+        maker = session or self.session
+        made = maker.intent(
+            entry, {"path": "a.txt"} if args is None else args, changes.pop("time_ms", self.now_ms), **changes
+        )
+        self.send(made, maker)
+        return made
+
+    def send(self, intent: Intent, session: SessionMaker | None = None, headers: Headers = ()) -> None:
+        maker = session or self.session
+        self.driver.pipe(INTENT.name, maker.key, intent, headers=headers)
+
+    def verdicts(self) -> list[Verdict]:
+        """Those that are new."""
+        return [_verdict(read.record) for read in self.driver.read(VERDICT.name)]
+
+    def verdict(self) -> Verdict:
+        """The only new one."""
+        (found,) = self.verdicts()
+        return found
+
+    def judge(self, *args: Any, **changes: Any) -> Verdict:
+        """Propose, and return the verdict."""
+        self.verdicts()
+        self.propose(*args, **changes)
+        return self.verdict()
+
+    def audits(self, kind: AuditEventType | None = None) -> list[AuditEvent]:
+        """New audit records, of one kind."""
+        records = (read.record for read in self.driver.read(AUDIT.name))
+        return [r for r in records if isinstance(r, AuditEvent) and kind in (None, r.event_type)]
+
+    def dead_letters(self, topic: str) -> list[str]:
+        """The reasons of a topic's new dead letters."""
+        return [dict(found.headers)["stoplog.reason"].decode() for found in self.driver.read_raw(f"{topic}.dlq")]
+
+
+def _verdict(record: object) -> Verdict:
+    assert isinstance(record, Verdict)
+    return record
+
+
+def with_id(intent: Intent, intent_id: str) -> Intent:
+    """The intent under another id, its proof broken by that."""
+    return msgspec.structs.replace(intent, intent_id=intent_id)
