@@ -32,7 +32,14 @@ CORE = (
 SCOPE = {"core": CORE, "string_ext": ("string_ext",), "network_ext": ("network_ext",), "macros2": ("macros2",),
          "bindings": ("bindings_ext",)}  # fmt: skip
 
-_PRIMITIVES = {"BOOL": "bool", "INT64": "int", "UINT64": "uint", "DOUBLE": "double", "STRING": "string", "BYTES": "bytes"}
+_PRIMITIVES = {
+    "BOOL": "bool",
+    "INT64": "int",
+    "UINT64": "uint",
+    "DOUBLE": "double",
+    "STRING": "string",
+    "BYTES": "bytes",
+}
 
 
 def read_suite() -> tuple[list[dict[str, Any]], bool]:
@@ -108,9 +115,7 @@ def outcome(case: dict[str, Any]) -> tuple[str, Any]:
     """`value` and the value, or `error` and the message."""
     variables = {name: _type(decl["ident"]["type"]) for name, _, decl in case["type_env"]}
     variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
-    env = cel.NewEnv(
-        config=cel.NewEnvConfigFromYaml(CHECKER_CONFIG), variables=variables, container=case["container"]
-    )
+    env = cel.NewEnv(config=cel.NewEnvConfigFromYaml(CHECKER_CONFIG), variables=variables, container=case["container"])
     try:
         tree = read_checked(env.compile(case["expr"], disable_check=case["disable_check"]).serialize())
         value = compile_exact(tree)({name: to_value(bound) for name, bound in case["bindings"].items()})
