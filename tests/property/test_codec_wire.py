@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 
-import fastavro
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +14,7 @@ from streams.codec.schemas import CommittedSchemas
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import Record
+from tests import oracle
 from tests.records import RECORD_TOPICS, RECORD_TYPES, records
 
 SCHEMAS = CommittedSchemas.load()
@@ -25,31 +24,11 @@ SOME = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChe
 each_topic = pytest.mark.parametrize("topic", RECORD_TOPICS)
 
 
-def without_logical_types(schema: object) -> object:
-    """A schema whose instants are plain ints and uuids plain texts, as in our records."""
-    if isinstance(schema, dict):
-        return {key: without_logical_types(value) for key, value in schema.items() if key != "logicalType"}
-    if isinstance(schema, list):
-        return [without_logical_types(value) for value in schema]
-    return schema
-
-
-ORACLE_SCHEMAS = {
-    topic: fastavro.parse_schema(without_logical_types(json.loads(SCHEMAS.current(topic).text)))
-    for topic in RECORD_TOPICS
-}
-
-
-def oracle_write(topic: str, record: Record) -> bytes:
-    out = io.BytesIO()
-    plain = msgspec.to_builtins(record, builtin_types=(bytes,))
-    fastavro.schemaless_writer(out, ORACLE_SCHEMAS[topic], plain, disable_tuple_notation=True)
-    return out.getvalue()
+AVRO = {topic: json.loads(SCHEMAS.current(topic).text) for topic in RECORD_TOPICS}
 
 
 def oracle_read(topic: str, body: bytes) -> Record:
-    plain = fastavro.schemaless_reader(io.BytesIO(body), ORACLE_SCHEMAS[topic], None)
-    return msgspec.convert(plain, RECORD_TYPES[topic], builtin_types=(bytes,))
+    return msgspec.convert(oracle.read(AVRO[topic], body), RECORD_TYPES[topic], builtin_types=(bytes,))
 
 
 @each_topic
@@ -68,7 +47,7 @@ def test_a_record_comes_back_as_it_was(topic: str, data: st.DataObject) -> None:
 def test_the_bytes_are_those_of_another_library(topic: str, data: st.DataObject) -> None:
     record = data.draw(records(RECORD_TYPES[topic]))
     body = CODEC.encode(topic, record)[5:]
-    assert body == oracle_write(topic, record)
+    assert body == oracle.write(AVRO[topic], oracle.plain(record))
     assert oracle_read(topic, body) == record
 
 
