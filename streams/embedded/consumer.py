@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 
 from streams.embedded import groups
 from streams.embedded.catalog import Catalog
 from streams.embedded.fetch import Fetcher, poll_until_found, start_offsets
-from streams.embedded.file import LogFile
+from streams.embedded.file import LogConnection, LogFile
 from streams.ports import (
     AssignmentListener,
     FatalLogError,
@@ -15,6 +16,7 @@ from streams.ports import (
     GroupMetadata,
     LogError,
     Received,
+    RetriableLogError,
     TopicPartition,
 )
 
@@ -106,9 +108,7 @@ class EmbeddedConsumer:
         elif view.renewal_due(now_ms) or (
             view.preparing and groups.others_expired(self._connection, self._member_id, now_ms)
         ):
-            with self._connection.writing():
-                groups.renew(self._connection, self._member_id, self._file.clock.now_ms())
-            self._look()
+            self._write(groups.renew)
         self._take_assignment(listener)
 
     def _look(self) -> groups.MemberView | None:
@@ -125,15 +125,21 @@ class EmbeddedConsumer:
                 f"consumer `{self._instance}` of group `{self._group}` was started again elsewhere: end this one, "
                 f"or give each its own instance name"
             )
-        self._join()
+        with contextlib.suppress(RetriableLogError):
+            self._join()
 
     def _give_back(self, listener: AssignmentListener) -> None:
         if self._assigned:
             listener.on_revoked(self._assigned)
             self._assigned = []
             self._fetcher.assign({}, {})
-        with self._connection.writing():
-            groups.rejoin(self._connection, self._member_id, self._file.clock.now_ms())
+        self._write(groups.rejoin)
+
+    def _write(self, change: Callable[[LogConnection, int, int], None]) -> None:
+        # A file that can't be written to now must not end a reader: the next attempt tries again, and as long as
+        # nobody can write, nobody can put this member out either.
+        with contextlib.suppress(RetriableLogError), self._connection.writing():
+            change(self._connection, self._member_id, self._file.clock.now_ms())
         self._look()
 
     def _take_assignment(self, listener: AssignmentListener) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -59,6 +61,27 @@ def test_member_that_stops_polling_loses_its_partitions(log: EmbeddedLog, clock:
         consumer.poll(1, 0)
     assert dead.kinds() == ["assigned", "revoked", "assigned", "lost", "assigned"]
     assert (numbers(dead), numbers(alive)) == ([0, 1], [2, 3])
+
+
+def test_locked_file_does_not_end_a_reader(path: Path, clock: ManualClock) -> None:
+    log = EmbeddedLog(path, clock=clock, lease_ms=LEASE_MS, lock_timeout_ms=50)
+    at = create(log, "t")
+    write(log, [put(at, None, "1")])
+    recorder, other_recorder = Recorder(), Recorder()
+    consumer = log.consumer("group", "a")
+    consumer.subscribe(["t"], recorder)
+    other = joined(log, "b", ["t"], other_recorder)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    clock.advance(LEASE_MS // 2)
+    assert consumer.poll(1, 0) == []
+    assert other.poll(1, 0) == []
+    holder.execute("ROLLBACK")
+    holder.close()
+    found = [*consumer.poll(1, 0), *other.poll(1, 0), *consumer.poll(1, 0)]
+    assert [one.value for one in found] == [b"1"]
+    assert recorder.assigned == [at]
+    log.close()
 
 
 def test_lone_member_keeps_its_place_over_a_long_pause(log: EmbeddedLog, clock: ManualClock) -> None:
