@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.ports import Reader, Store, StoreProvider, TopicPartition
+from streams.ports import DamagedStoreError, Reader, Store, StoreProvider, TopicPartition
 
 _log = logging.getLogger(__name__)
 RESTORE_BATCH_RECORDS = 2_000
@@ -92,20 +92,28 @@ class Restorer:
         return (restoring.store.changelog_offset() or 0) >= restoring.target
 
     def _open_store(self, partition: int, end: int) -> Store:
-        store = self._stores.open(partition)
-        offset = store.changelog_offset()
-        if offset is not None and offset > end:
-            _log.warning(
-                "state of partition %d reaches to changelog offset %d, but `%s` ends at %d: rebuilding it",
-                partition,
-                offset,
-                self._changelog,
-                end,
-            )
-            store.close()
-            self._stores.wipe(partition)
+        """The store, made anew where it can't be one of this changelog's past."""
+        try:
             store = self._stores.open(partition)
-        return store
+        except DamagedStoreError as error:
+            _log.warning("rebuilding the state of partition %d from `%s`: %s", partition, self._changelog, error)
+            return self._open_anew(partition)
+        offset = store.changelog_offset()
+        if offset is None or offset <= end:
+            return store
+        _log.warning(
+            "rebuilding the state of partition %d: it reaches to %d, but `%s` ends at %d",
+            partition,
+            offset,
+            self._changelog,
+            end,
+        )
+        store.close()
+        return self._open_anew(partition)
+
+    def _open_anew(self, partition: int) -> Store:
+        self._stores.wipe(partition)
+        return self._stores.open(partition)
 
     def _changelog_partition(self, partition: int) -> TopicPartition:
         return TopicPartition(self._changelog, partition)

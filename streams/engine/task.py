@@ -14,7 +14,7 @@ from streams.model.errors import InvariantError, RecordError
 from streams.model.keys import partition_for
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import Spread
-from streams.ports import Outgoing, Received, TopicPartition
+from streams.ports import LogError, Outgoing, Received, StoreError, TopicPartition
 from streams.processors.effects import Output
 
 _log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class PartitionTask:
         except RecordError as error:
             self._state.drop_record()
             self.report_dead_letter(record, error)
-        except InvariantError:
+        except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
             # One record must never stop a partition: it is set aside with its cause, and the next one is taken.
@@ -150,7 +150,7 @@ class PartitionTask:
         try:
             self._state.cancel_timer(due_ms, payload)
             outputs = self._processor.on_timer(payload, self._state, self.stream_time_ms)
-        except InvariantError:
+        except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
             # The timer is spent all the same; a timer that always fails would hold up every later one.

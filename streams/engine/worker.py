@@ -22,6 +22,7 @@ from streams.ports import (
     AbortableTransactionError,
     Clock,
     Consumer,
+    DamagedStoreError,
     GroupMetadata,
     Producer,
     Reader,
@@ -78,6 +79,7 @@ class Worker:
         self._transaction = Transaction(ports.producer, ports.clock, spec.changelog.name)
         self._restorer = Restorer(spec.changelog.name, ports.open_reader, ports.stores)
         self._tasks: dict[int, PartitionTask] = {}
+        self._assigned: list[int] = []
         self._to_restore: list[int] | None = None
         self._committed: dict[int, dict[str, int]] = {}
         self._group: GroupMetadata | None = None
@@ -113,6 +115,9 @@ class Worker:
         except AbortableTransactionError as error:
             self._abort(error)
             return 0
+        except DamagedStoreError as error:
+            self._rebuild(error)
+            return 0
         return len(records)
 
     def stop(self) -> None:
@@ -147,7 +152,8 @@ class Worker:
         """Partitions are ours: their state is restored by the next steps, their input waits meanwhile."""
         self._group = self._ports.consumer.group_metadata()
         self._ports.consumer.pause(partitions)
-        self._to_restore = sorted({partition.partition for partition in partitions})
+        self._assigned = sorted({partition.partition for partition in partitions})
+        self._to_restore = self._assigned
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """They go in good order: what was done is committed first. Revocation is eager: all of them go."""
@@ -209,10 +215,27 @@ class Worker:
         for task in self._tasks.values():
             for partition, offset in task.aborted().items():
                 self._ports.consumer.seek(partition, offset)
+        self._give_up_or_wait(error)
+
+    def _rebuild(self, error: DamagedStoreError) -> None:
+        """Local state can't be trusted any more: all of it is made anew from the changelog."""
+        self._aborts_in_a_row += 1
+        _log.error("rebuilding the local state of %d partitions: %s", len(self._assigned), error)
+        self._transaction.abort()
+        self._restorer.stop()
+        self._drop_tasks()
+        for partition in self._assigned:
+            self._ports.stores.wipe(partition)
+        inputs = [TopicPartition(topic.name, number) for number in self._assigned for topic in self._spec.inputs]
+        self._ports.consumer.pause(inputs)
+        self._to_restore = self._assigned
+        self._give_up_or_wait(error)
+
+    def _give_up_or_wait(self, error: Exception) -> None:
         if self._aborts_in_a_row >= self._settings.aborts_in_a_row_max:
             raise WorkerGaveUpError(
                 f"{self._aborts_in_a_row} transactions in a row were aborted, the last one: {error}; "
-                "run `stoplog doctor` to check the broker"
+                "run `stoplog doctor` to check broker and disk"
             ) from error
         self._ports.clock.sleep_ms(self._settings.abort_backoff_ms)
 
@@ -261,6 +284,7 @@ class Worker:
 
     def _forget_assignment(self) -> None:
         self._group = None
+        self._assigned = []
         self._to_restore = None
         self._restorer.stop()
         self._drop_tasks()
