@@ -187,7 +187,11 @@ class VerdictLoop:
         """See `streams.ports.AssignmentListener`: what runs is waited for, and its places are committed."""
         going = set(partitions)
         deadline_ms = self._entropy.monotonic_ms() + self._settings.finish_ms
-        while self._is_open(going) and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0:
+        while (
+            self._in_flight_count
+            and self._is_open(going)
+            and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0
+        ):
             self._collect(wait_ms=left_ms)
         for _ in range(TRANSACTION_ATTEMPTS_MAX):
             if self._commit():

@@ -1,0 +1,45 @@
+"""An embedded log with all topics, as the SDK's tests use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas
+from streams.embedded.log import EmbeddedLog
+from streams.model.topics import TOPICS, Spread
+from streams.ports import TopicSpec
+from streams.sdk import DevTokenService
+from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT
+
+
+@pytest.fixture(scope="session")
+def codec() -> Codec:
+    return Codec(CommittedSchemas.load())
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
+    opened = EmbeddedLog(tmp_path / "log.sqlite", clock=SystemClock())
+    admin = opened.admin()
+    specs = [TopicSpec(t.name, 1 if t.spread is Spread.BROADCAST else PARTITIONS, t.config()) for t in TOPICS]
+    admin.create(specs, replication=1)
+    admin.close()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def transport(log: EmbeddedLog, codec: Codec) -> Iterator[EmbeddedTransport]:
+    with EmbeddedTransport(log, codec, SystemClock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tokens(transport: EmbeddedTransport) -> DevTokenService:
+    return DevTokenService(transport, ROOT_KEY, issuer=ISSUER, tenant_uid=TENANT)

@@ -1,0 +1,165 @@
+"""The other side of the log for the SDK's tests: a hand that writes verdicts, and eyes that read what was written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from streams.model.canonical import canonical, sha256
+from streams.model.intent import Intent
+from streams.model.keys import partition_for, session_key
+from streams.model.labels import WORST
+from streams.model.proof import derived_uuid
+from streams.model.topics import BY_RECORD, INTENT, Topic
+from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
+from streams.model.verdict import Outcome, Verdict, VerdictMode
+from streams.ports import Outgoing, Received, TopicPartition
+from streams.sdk import Transport
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.publishing import outgoing, publish
+
+TENANT = "acme"
+ISSUER = "https://issuer.example"
+ROOT_KEY = bytes(range(32))
+PARTITIONS = 2
+ACTOR = Actor(iss=ISSUER, sub="assistant", sub_profile=SubProfile.AI_AGENT)
+TOOL = ToolRef(server_id="mail", name="send", definition_digest=b"\x07" * 32, catalog_version=1)
+WAIT_S = 20.0
+
+_R = TypeVar("_R", bound=Record)
+
+
+def until(condition: Callable[[], bool], what: str, timeout_s: float = WAIT_S) -> None:
+    """Wait until `condition` holds."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
+        time.sleep(0.005)
+
+
+def make_verdict(**changes: object) -> Verdict:
+    """An enforced ALLOW of a mail that may run now; every verdict has ids of its own."""
+    now_ms = SYSTEM.now_ms()
+    args_json = canonical({"to": ["bob@example.com"], "subject": "hi"})
+    verdict_id = SYSTEM.uuid()
+    verdict = Verdict(
+        header=Header(id=verdict_id, source="gate", time=now_ms, tenant_uid=TENANT),
+        verdict_id=verdict_id,
+        intent_id=SYSTEM.uuid(),
+        session_id="s-1",
+        outcome=Outcome.ALLOW,
+        reason="permitted",
+        reason_text="a rule permits it",
+        sub="alice",
+        act=ACTOR,
+        tool=TOOL,
+        args_json=args_json.decode(),
+        args_digest=sha256(args_json),
+        label=WORST,
+        session_sequence=0,
+        revocation_offset=0,
+        evaluated_at=now_ms,
+        expires_at=now_ms + 30_000,
+        audience="mail",
+        mode=VerdictMode.ENFORCE,
+    )
+    return msgspec.structs.replace(verdict, **changes)
+
+
+def key_of(verdict: Verdict) -> bytes:
+    return session_key(verdict.header.tenant_uid, verdict.session_id)
+
+
+def verdict_on(intent: Intent, outcome: Outcome = Outcome.ALLOW, **changes: object) -> Verdict:
+    """The verdict that a gate would give on an intent."""
+    kind = "verdict" if outcome in {Outcome.ALLOW, Outcome.DENY, Outcome.QUARANTINE} else "interim verdict"
+    verdict_id = derived_uuid(kind, intent.header.tenant_uid, intent.intent_id)
+    verdict = make_verdict(
+        header=Header(id=verdict_id, source="gate", time=intent.header.time, tenant_uid=intent.header.tenant_uid),
+        verdict_id=verdict_id,
+        intent_id=intent.intent_id,
+        session_id=intent.session_id,
+        outcome=outcome,
+        reason=outcome.value.lower(),
+        sub=intent.sub,
+        act=intent.act,
+        tool=intent.tool,
+        args_json=intent.args_json,
+        args_digest=intent.args_digest,
+        audience=intent.tool.server_id,
+    )
+    return msgspec.structs.replace(verdict, **changes)
+
+
+def write(transport: Transport, record: Record, key: bytes) -> Outgoing:
+    """Put a record on its topic."""
+    topic = BY_RECORD[type(record)]
+    ready = outgoing(transport, topic, key, record, record.header)  # type: ignore[attr-defined]
+    publish(transport, [ready])
+    return ready
+
+
+def written(transport: Transport, kind: type[_R]) -> list[_R]:
+    """All records of a kind that are readable now, partition after partition."""
+    found = []
+    for received in raw_records(transport, BY_RECORD[kind]):
+        record = transport.codec.decode(received.topic, received.value, received.headers)
+        assert isinstance(record, kind)
+        found.append(record)
+    return found
+
+
+def raw_records(transport: Transport, topic: Topic) -> list[Received]:
+    places = [TopicPartition(topic.name, number) for number in range(transport.partitions(topic.name))]
+    reader = transport.reader()
+    try:
+        ends = reader.end_offsets(places)
+        reader.assign(dict.fromkeys(places, 0))
+        found: list[Received] = []
+        deadline_s = time.monotonic() + WAIT_S
+        while any(reader.position(place) < end for place, end in ends.items()):
+            assert time.monotonic() < deadline_s, f"`{topic.name}` can't be read to its end"
+            found += reader.poll(100, 20)
+        return sorted(found, key=lambda received: (received.partition, received.offset))
+    finally:
+        reader.close()
+
+
+class GateHand:
+    """Answers each intent with what `answer` makes of it, in a thread of its own."""
+
+    def __init__(self, transport: Transport, answer: Callable[[Intent], list[Verdict]]) -> None:
+        self.intents: list[Intent] = []
+        self._transport = transport
+        self._answer = answer
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> GateHand:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop.set()
+        self._thread.join(WAIT_S)
+
+    def _run(self) -> None:
+        places = [TopicPartition(INTENT.name, n) for n in range(self._transport.partitions(INTENT.name))]
+        reader = self._transport.reader()
+        reader.assign(dict.fromkeys(places, 0))
+        while not self._stop.is_set():
+            for received in reader.poll(100, 20):
+                intent = self._transport.codec.decode(received.topic, received.value, received.headers)
+                assert isinstance(intent, Intent)
+                self.intents.append(intent)
+                for verdict in self._answer(intent):
+                    write(self._transport, verdict, received.key or b"")
+        reader.close()
+
+
+def partition_of(key: bytes) -> int:
+    return partition_for(key, PARTITIONS)

@@ -1,0 +1,410 @@
+"""The agent on a log, with a hand in the gate's place that answers as the test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from functools import reduce
+
+import msgspec
+import pytest
+
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.model.canonical import sha256
+from streams.model.intent import Intent
+from streams.model.keys import session_key
+from streams.model.proof import proof_message, session_secret, verify_hmac
+from streams.model.topics import INTENT, VERDICT
+from streams.model.types import Model, ProofAlg, ToolRef
+from streams.model.verdict import Outcome, Verdict
+from streams.ports import Outgoing, Publisher, Reader, RetriableLogError
+from streams.sdk import (
+    Agent,
+    AsyncAgent,
+    CallContext,
+    DevTokenService,
+    ProposalError,
+    PublishError,
+    SessionCredential,
+    Toolset,
+    VerdictReadError,
+    VerdictTimeoutError,
+)
+from streams.sdk.publishing import publish
+from tests.unit.sdk.hands import (
+    ACTOR,
+    ROOT_KEY,
+    TENANT,
+    TOOL,
+    GateHand,
+    make_verdict,
+    partition_of,
+    raw_records,
+    verdict_on,
+    write,
+)
+
+ARGS = {"to": ["bob@example.com"], "subject": "grüße", "count": 3}
+
+
+@pytest.fixture
+def credential(tokens: DevTokenService) -> SessionCredential:
+    return tokens.open_session("alice", ACTOR, ("mail:send",))
+
+
+@pytest.fixture
+def agent(transport: EmbeddedTransport, credential: SessionCredential) -> Iterator[Agent]:
+    with Agent(transport, credential) as opened:
+        yield opened
+
+
+def test_a_proposal_is_a_keyed_and_proven_record_and_gets_its_verdict(
+    transport: EmbeddedTransport, credential: SessionCredential
+) -> None:
+    toolset = Toolset([TOOL])
+    model = Model(ai_provider="example", name="large-1")
+    context = CallContext(turn=4, conversation_id="c-1", traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
+    with (
+        GateHand(transport, lambda intent: [verdict_on(intent)]),
+        Agent(transport, credential, toolset=toolset, model=model) as agent,
+    ):
+        deadline_ms = transport.now_ms() + 60_000
+        verdict = agent.propose("mail/send", ARGS, deadline_ms=deadline_ms, context=context)
+    assert verdict.outcome is Outcome.ALLOW
+    [received] = raw_records(transport, INTENT)
+    assert received.key == session_key(TENANT, credential.session_id)
+    assert received.partition == partition_of(received.key)
+    assert dict(received.headers)["traceparent"] == (context.traceparent or "").encode()
+    intent = transport.codec.decode(received.topic, received.value, received.headers)
+    assert isinstance(intent, Intent)
+    assert intent.args_json == '{"count":3,"subject":"grüße","to":["bob@example.com"]}'
+    assert intent.args_digest == sha256(intent.args_json.encode())
+    assert (intent.tool, intent.model, intent.turn) == (TOOL, model, 4)
+    assert (intent.sub, intent.act, intent.deadline) == ("alice", ACTOR, deadline_ms)
+    assert intent.toolset_digest == toolset.digest
+    assert intent.tool_call_id == intent.intent_id
+    assert intent.proof is not None
+    assert intent.proof.alg is ProofAlg.HMAC_SHA256
+    secret = session_secret(ROOT_KEY, TENANT, credential.session_id)
+    assert verify_hmac(secret, proof_message(intent), intent.proof.value)
+    assert (verdict.intent_id, verdict.args_digest) == (intent.intent_id, intent.args_digest)
+
+
+FOREIGN = {
+    "other arguments": {"args_digest": b"\x00" * 32},
+    "another tool": {"tool": ToolRef(server_id="mail", name="delete")},
+    "another subject": {"sub": "mallory"},
+    "another actor": {"act": msgspec.structs.replace(ACTOR, sub="other")},
+    "another session": {"session_id": "s-other"},
+    "another intent": {"intent_id": "0192f3c1-7a5b-7c3d-8e9f-0123456789ab"},
+}
+
+
+@pytest.mark.parametrize("changes", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_verdict_on_anything_but_the_call_that_was_asked_is_not_trusted(
+    transport: EmbeddedTransport, agent: Agent, changes: dict[str, object]
+) -> None:
+    def answer(intent: Intent) -> list[Verdict]:
+        return [verdict_on(intent, Outcome.ALLOW, **changes), verdict_on(intent, Outcome.DENY)]
+
+    with GateHand(transport, answer):
+        assert agent.propose("mail/send", ARGS).outcome is Outcome.DENY
+
+
+def test_when_only_foreign_verdicts_come_the_timeout_says_so(transport: EmbeddedTransport, agent: Agent) -> None:
+    with (
+        GateHand(transport, lambda intent: [verdict_on(intent, args_digest=b"\x00" * 32)]),
+        pytest.raises(VerdictTimeoutError, match="verdicts on another call under its id"),
+    ):
+        agent.propose("mail/send", ARGS, timeout_ms=400)
+
+
+def test_a_verdict_under_another_sessions_key_is_not_trusted(transport: EmbeddedTransport, agent: Agent) -> None:
+    others = next(
+        f"{TENANT}|x{n}".encode()
+        for n in range(100)
+        if partition_of(f"{TENANT}|x{n}".encode()) == partition_of(agent.key)
+    )
+
+    def answer(intent: Intent) -> list[Verdict]:
+        write(transport, verdict_on(intent), others)
+        return [verdict_on(intent, Outcome.DENY)]
+
+    with GateHand(transport, answer):
+        assert agent.propose("mail/send", ARGS).outcome is Outcome.DENY
+
+
+def test_garbage_and_other_records_on_the_verdict_topic_are_passed_over(
+    transport: EmbeddedTransport, agent: Agent
+) -> None:
+    def answer(intent: Intent) -> list[Verdict]:
+        place = partition_of(agent.key)
+        publish(transport, [Outgoing(VERDICT.name, place, agent.key, value) for value in (None, b"", b"\x00garbage")])
+        publish(transport, [Outgoing(VERDICT.name, place, None, b"garbage")])
+        write(transport, make_verdict(), agent.key)
+        return [verdict_on(intent)]
+
+    with GateHand(transport, answer):
+        assert agent.propose("mail/send", ARGS).outcome is Outcome.ALLOW
+
+
+@pytest.mark.parametrize("interim", [Outcome.REQUIRE_APPROVAL, Outcome.DEFER])
+def test_an_interim_verdict_is_waited_beyond_or_returned_as_asked(
+    transport: EmbeddedTransport, agent: Agent, interim: Outcome
+) -> None:
+    def answer(intent: Intent) -> list[Verdict]:
+        return [verdict_on(intent, interim), verdict_on(intent, Outcome.DENY)]
+
+    with GateHand(transport, answer):
+        assert agent.propose("mail/send", ARGS).outcome is Outcome.DENY
+        assert agent.propose("mail/send", ARGS, wait_final=False).outcome is interim
+
+
+def test_a_final_verdict_that_does_not_come_leaves_the_interim_one_and_can_be_asked_for_again(
+    transport: EmbeddedTransport, agent: Agent
+) -> None:
+    approved = threading.Event()
+
+    def answer(intent: Intent) -> list[Verdict]:
+        return [verdict_on(intent)] if approved.is_set() else [verdict_on(intent, Outcome.REQUIRE_APPROVAL)]
+
+    with GateHand(transport, answer) as gate:
+        with pytest.raises(VerdictTimeoutError, match="REQUIRE_APPROVAL") as caught:
+            agent.propose("mail/send", ARGS, timeout_ms=300)
+        assert caught.value.interim is not None
+        assert len(gate.intents) == 1, "what is being waited for is not lost, so it is not sent again"
+        approved.set()
+        assert agent.resend(caught.value.intent).outcome is Outcome.ALLOW
+    assert {intent.intent_id for intent in gate.intents} == {caught.value.intent.intent_id}
+
+
+def test_without_a_gate_the_timeout_says_what_to_check(agent: Agent, transport: EmbeddedTransport) -> None:
+    with pytest.raises(VerdictTimeoutError, match="stoplog doctor"):
+        agent.propose("mail/send", ARGS, timeout_ms=100)
+    assert len(raw_records(transport, INTENT)) == 2, "an unanswered intent is sent once more"
+
+
+def test_a_lost_intent_is_sent_again_under_the_same_id(transport: EmbeddedTransport, agent: Agent) -> None:
+    seen: list[str] = []
+
+    def answer(intent: Intent) -> list[Verdict]:
+        seen.append(intent.intent_id)
+        return [] if len(seen) == 1 else [verdict_on(intent)]
+
+    with GateHand(transport, answer):
+        assert agent.propose("mail/send", ARGS, timeout_ms=2_000).outcome is Outcome.ALLOW
+    assert len(seen) == 2
+    assert len(set(seen)) == 1
+
+
+def test_a_repeated_verdict_does_no_harm(transport: EmbeddedTransport, agent: Agent) -> None:
+    with GateHand(transport, lambda intent: [verdict_on(intent)] * 3):
+        for _ in range(3):
+            assert agent.propose("mail/send", ARGS).outcome is Outcome.ALLOW
+
+
+def test_many_sessions_share_one_reading_thread_and_get_their_own_verdicts(
+    transport: EmbeddedTransport, tokens: DevTokenService
+) -> None:
+    agents = [Agent(transport, tokens.open_session(f"user-{n}", ACTOR, ())) for n in range(8)]
+    got: dict[int, list[str]] = {number: [] for number in range(8)}
+
+    def work(number: int) -> None:
+        for turn in range(5):
+            verdict = agents[number].propose("mail/send", {"n": number, "turn": turn})
+            got[number].append(verdict.args_json)
+
+    before = threading.active_count()
+    with GateHand(transport, lambda intent: [verdict_on(intent)]):
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert got == {n: [f'{{"n":{n},"turn":{turn}}}' for turn in range(5)] for n in range(8)}
+    assert threading.active_count() == before
+    for agent in agents:
+        agent.close()
+        agent.close()
+    with pytest.raises(ProposalError, match="closed"):
+        agents[0].propose("mail/send", {})
+
+
+def test_verdicts_of_before_the_agent_are_not_read(transport: EmbeddedTransport, credential: SessionCredential) -> None:
+    with Agent(transport, credential) as agent:
+        intent = agent.prepare("mail/send", ARGS)
+    write(transport, verdict_on(intent), credential.key)
+    with Agent(transport, credential) as agent, pytest.raises(VerdictTimeoutError):
+        agent.resend(intent, timeout_ms=200)
+
+
+BAD_ARGS = {
+    "an integer that other parsers change": {"n": 2**53 + 1},
+    "a number that is none": {"n": float("nan")},
+    "a key that is no text": {1: "x"},
+    "text that is no Unicode": {"x": "\ud800"},
+    "a value that is no JSON": {"x": object()},
+    "nested too deep": {"x": reduce(lambda inner, _: [inner], range(100), 0)},
+    "too large": {"x": "a" * 1_000_000},
+}
+
+
+@pytest.mark.parametrize("args", BAD_ARGS.values(), ids=BAD_ARGS.keys())
+def test_arguments_that_can_not_be_sent_are_refused_before_they_are(
+    transport: EmbeddedTransport, agent: Agent, args: dict[str, object]
+) -> None:
+    with pytest.raises(ProposalError):
+        agent.propose("mail/send", args)
+    assert raw_records(transport, INTENT) == []
+
+
+@pytest.mark.parametrize("tool", ["send", "/send", "mail/", ""])
+def test_a_tool_must_name_its_server(agent: Agent, tool: str) -> None:
+    with pytest.raises(ProposalError, match="server/name"):
+        agent.propose(tool, {})
+
+
+def test_names_that_are_no_unicode_are_refused(agent: Agent) -> None:
+    with pytest.raises(ProposalError):
+        agent.propose("mail/send", {}, context=CallContext(txn="\ud800"))
+    with pytest.raises(ProposalError):
+        agent.propose("mail/send", {}, context=CallContext(traceparent="\ud800"))
+
+
+def test_an_intent_of_another_session_is_not_sent(
+    transport: EmbeddedTransport, tokens: DevTokenService, agent: Agent
+) -> None:
+    with Agent(transport, tokens.open_session("bob", ACTOR, ())) as other:
+        intent = other.prepare("mail/send", ARGS)
+    with pytest.raises(ProposalError, match="not of this agent's"):
+        agent.resend(intent)
+
+
+def test_a_secret_does_not_show(credential: SessionCredential) -> None:
+    assert credential.secret.hex() not in repr(credential)
+    assert repr(credential.secret) not in repr(credential)
+
+
+class FlakyPublisher:
+    """Fails so many times, and then publishes."""
+
+    def __init__(self, publisher: Publisher, failures: int) -> None:
+        self._publisher = publisher
+        self._failures = failures
+
+    def publish(self, record: Outgoing) -> None:
+        self._publisher.publish(record)
+
+    def flush(self, timeout_ms: int) -> None:
+        self._publisher.flush(timeout_ms)
+        if self._failures:
+            self._failures -= 1
+            raise RetriableLogError("it is not known whether it is stored")
+
+    def close(self) -> None:
+        self._publisher.close()
+
+
+class FlakyTransport(EmbeddedTransport):
+    failures = 0
+    reader_failures = 0
+
+    def _open_publisher(self) -> Publisher:
+        return FlakyPublisher(super()._open_publisher(), self.failures)
+
+    def reader(self) -> Reader:
+        if self.reader_failures:
+            self.reader_failures -= 1
+            raise RetriableLogError("no connection")
+        return super().reader()
+
+
+def flaky(transport: EmbeddedTransport, **attributes: int) -> FlakyTransport:
+    made = FlakyTransport(transport._log, transport.codec, transport._clock)
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_a_publish_of_unknown_outcome_is_repeated_a_few_times(
+    transport: EmbeddedTransport, credential: SessionCredential
+) -> None:
+    with (
+        flaky(transport, failures=2) as twice,
+        GateHand(transport, lambda intent: [verdict_on(intent)]) as gate,
+        Agent(twice, credential) as agent,
+    ):
+        assert agent.propose("mail/send", ARGS).outcome is Outcome.ALLOW
+    assert len({intent.intent_id for intent in gate.intents}) == 1
+    with flaky(transport, failures=3) as often, Agent(often, credential) as agent, pytest.raises(PublishError):
+        agent.propose("mail/send", ARGS)
+
+
+def test_a_reader_that_fails_for_a_while_is_opened_again(
+    transport: EmbeddedTransport, credential: SessionCredential
+) -> None:
+    with (
+        flaky(transport, reader_failures=2) as shaky,
+        GateHand(transport, lambda intent: [verdict_on(intent)]),
+        Agent(shaky, credential) as agent,
+    ):
+        assert agent.propose("mail/send", ARGS).outcome is Outcome.ALLOW
+
+
+def test_a_reader_that_keeps_failing_is_told(transport: EmbeddedTransport, credential: SessionCredential) -> None:
+    with flaky(transport, reader_failures=10_000) as lost, pytest.raises(VerdictReadError, match="no connection"):
+        Agent(lost, credential)
+
+
+def test_closing_the_transport_ends_the_waiting(transport: EmbeddedTransport, credential: SessionCredential) -> None:
+    closing = flaky(transport)
+    agent = Agent(closing, credential)
+    timer = threading.Timer(0.2, closing.close)
+    timer.start()
+    begun_s = time.monotonic()
+    with pytest.raises(VerdictReadError, match="closed"):
+        agent.propose("mail/send", ARGS, timeout_ms=20_000)
+    assert time.monotonic() - begun_s < 10
+    timer.join()
+
+
+def test_the_same_for_asyncio(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+    def answer(intent: Intent) -> list[Verdict]:
+        return [] if '"silent"' in intent.args_json else [verdict_on(intent)]
+
+    async def scenario() -> None:
+        credential = tokens.open_session("alice", ACTOR, ())
+        async with await AsyncAgent.open(transport, credential) as agent:
+            verdicts = await asyncio.gather(*(agent.propose("mail/send", {"n": n}) for n in range(50)))
+            assert [verdict.args_json for verdict in verdicts] == [f'{{"n":{n}}}' for n in range(50)]
+            with pytest.raises(VerdictTimeoutError, match="stoplog doctor"):
+                await agent.propose("mail/send", {"silent": True}, timeout_ms=200)
+            with pytest.raises(ProposalError):
+                await agent.propose("mail", {})
+            waiting = asyncio.create_task(agent.propose("mail/send", {"silent": True}))
+            await asyncio.sleep(0.1)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            verdict = await agent.propose("mail/send", {})
+            assert verdict.outcome is Outcome.ALLOW
+
+    with GateHand(transport, answer):
+        asyncio.run(scenario())
+
+
+def test_a_toolset_pins_what_was_listed() -> None:
+    listing = [{"name": "send", "inputSchema": {"type": "object"}}, {"name": "list", "inputSchema": {"type": "object"}}]
+    toolset = Toolset.from_listings({"mail": listing})
+    assert sorted(toolset) == ["mail/list", "mail/send"]
+    assert toolset["mail/send"].definition_digest != toolset["mail/list"].definition_digest
+    changed = Toolset.from_listings({"mail": [{**listing[0], "description": "new"}, listing[1]]})
+    assert changed["mail/send"].definition_digest != toolset["mail/send"].definition_digest
+    assert changed.digest != toolset.digest
+    assert Toolset.from_listings({"mail": listing[::-1]}).digest == toolset.digest
+    with pytest.raises(ProposalError, match="without a name"):
+        Toolset.from_listings({"mail": [{"inputSchema": {}}]})
+    with pytest.raises(ProposalError, match="can't be pinned"):
+        Toolset.from_listings({"mail": [{"name": "send", "inputSchema": {"maximum": float("inf")}}]})

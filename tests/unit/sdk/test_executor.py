@@ -1,0 +1,391 @@
+"""The executor on a log: what runs, what is refused, and what is on record afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase
+from streams.model.canonical import sha256
+from streams.model.reasons import Refusal
+from streams.model.revocation import RevocationKind
+from streams.model.revocation_set import session_target
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import AUDIT, VERDICT
+from streams.model.types import ToolRef
+from streams.model.verdict import Outcome, Verdict
+from streams.ports import FatalLogError, Outgoing, Publisher
+from streams.sdk import (
+    DevTokenService,
+    Ending,
+    Executor,
+    ExecutorError,
+    ExecutorSettings,
+    FunctionTool,
+    ReportError,
+    RevocationWatch,
+    SingleUseStore,
+    ToolOutcome,
+    ToolResult,
+)
+from streams.sdk.tools import HANGING_MAX
+from tests.unit.sdk.hands import TENANT, TOOL, key_of, make_verdict, raw_records, until, write, written
+
+ROOT = Path(__file__).resolve().parents[3]
+Calls = list[Mapping[str, object]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SingleUseStore]:
+    with SingleUseStore(tmp_path / "used", "e-1") as opened:
+        yield opened
+
+
+@pytest.fixture
+def revocations(transport: EmbeddedTransport) -> Iterator[RevocationWatch]:
+    with RevocationWatch(transport) as opened:
+        yield opened
+
+
+def tool(function: Callable[[Mapping[str, object]], object]) -> FunctionTool:
+    return FunctionTool(function, TOOL.definition_digest)
+
+
+def executor_with(
+    transport: EmbeddedTransport,
+    store: SingleUseStore,
+    revocations: RevocationWatch,
+    function: Callable[[Mapping[str, object]], object],
+    **settings: object,
+) -> Executor:
+    return Executor(
+        transport,
+        ["mail"],
+        {"mail/send": tool(function)},
+        store,
+        revocations=revocations,
+        settings=ExecutorSettings(**settings),  # type: ignore[arg-type]
+    )
+
+
+def run(executor: Executor, verdict: Verdict) -> ToolOutcome:
+    return executor.execute(verdict, key_of(verdict))
+
+
+def test_an_allowed_call_runs_once_with_the_judged_arguments_and_is_on_record(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    calls: Calls = []
+
+    def send(args: Mapping[str, object]) -> object:
+        calls.append(args)
+        return "sent as message 7"
+
+    executor = executor_with(transport, store, revocations, send)
+    verdict = make_verdict()
+    outcome = run(executor, verdict)
+    assert outcome == ToolOutcome(
+        verdict_id=verdict.verdict_id,
+        ending=Ending.DONE,
+        refusal=None,
+        text="the call has run",
+        content="sent as message 7",
+    )
+    assert outcome.ran
+    again = run(executor, verdict)
+    assert (again.ending, again.refusal) == (None, Refusal.ALREADY_USED)
+    assert calls == [{"to": ["bob@example.com"], "subject": "hi"}]
+
+    [event] = written(transport, SessionEvent)
+    assert event.type is SessionEventType.TOOL_RESULT
+    assert (event.session_id, event.sequence, event.is_error) == ("s-1", 0, False)
+    assert (event.tool, event.intent_id, event.verdict_id) == (TOOL, verdict.intent_id, verdict.verdict_id)
+    assert event.content_digest == sha256(b"sent as message 7")
+    assert (event.content, event.label, event.atoms) == (None, None, ())
+    done, refused = written(transport, AuditEvent)
+    assert (done.event_type, done.phase, done.reason) == (AuditEventType.OUTCOME, AuditPhase.POST_EXECUTION, "done")
+    assert (done.outcome, done.verdict_id, done.intent_id) == (Outcome.ALLOW, verdict.verdict_id, verdict.intent_id)
+    assert (refused.event_type, refused.reason) == (AuditEventType.REFUSAL, "already_used")
+    assert b"bob@example.com" not in b"".join(received.value or b"" for received in raw_records(transport, AUDIT))
+
+
+def test_traces_are_passed_on(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    verdict = make_verdict()
+    verdict = msgspec.structs.replace(
+        verdict, header=msgspec.structs.replace(verdict.header, traceparent=trace, tracestate="a=b")
+    )
+    run(executor_with(transport, store, revocations, lambda args: "ok"), verdict)
+    [event] = written(transport, SessionEvent)
+    [audit] = written(transport, AuditEvent)
+    for header in (event.header, audit.header):
+        assert (header.traceparent, header.tracestate) == (trace, "a=b")
+
+
+@pytest.mark.parametrize(
+    ("result", "digest"),
+    [
+        ("text", sha256(b"text")),
+        (b"\xff\x00", sha256(b"\xff\x00")),
+        ({"b": 1, "a": [True, None]}, sha256(b'{"a":[true,null],"b":1}')),
+        ({"n": 2**63}, sha256(b'{"n":9223372036854775808}')),
+        ("\ud800", sha256("\ud800".encode("utf-8", "surrogatepass"))),
+        (None, sha256(b"null")),
+        (object(), None),
+    ],
+)
+def test_a_result_of_any_kind_is_reported_with_its_digest(
+    transport: EmbeddedTransport,
+    store: SingleUseStore,
+    revocations: RevocationWatch,
+    result: object,
+    digest: bytes | None,
+) -> None:
+    outcome = run(executor_with(transport, store, revocations, lambda args: result), make_verdict())
+    assert outcome.content is result
+    [event] = written(transport, SessionEvent)
+    assert event.content_digest == digest
+
+
+def test_a_tool_that_fails_or_says_that_it_did_is_an_error_and_used_up(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    def fail(args: Mapping[str, object]) -> object:
+        raise ValueError("no such mailbox")
+
+    raising, saying = make_verdict(), make_verdict()
+    executor = executor_with(transport, store, revocations, fail)
+    outcome = run(executor, raising)
+    assert (outcome.ending, outcome.text) == (Ending.TOOL_ERROR, "ValueError: no such mailbox")
+    assert run(executor, raising).refusal is Refusal.ALREADY_USED
+    executor = executor_with(transport, store, revocations, lambda args: ToolResult(content="full", is_error=True))
+    assert run(executor, saying).text == "full"
+    assert [event.is_error for event in written(transport, SessionEvent)] == [True, True]
+    assert [event.sequence for event in written(transport, SessionEvent)] == [0, 1]
+
+
+def test_a_tool_that_hangs_is_given_up_on_and_reported_as_unknown(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    free = threading.Event()
+    executor = executor_with(transport, store, revocations, lambda args: free.wait(30), tool_timeout_ms=50)
+    verdict = make_verdict()
+    outcome = run(executor, verdict)
+    assert (outcome.ending, outcome.content, outcome.ran) == (Ending.TOOL_TIMED_OUT, None, False)
+    free.set()
+    assert run(executor, verdict).refusal is Refusal.ALREADY_USED
+    [audit, _] = written(transport, AuditEvent)
+    assert audit.reason == "tool_timed_out"
+
+
+def test_when_too_many_calls_hang_nothing_more_is_begun_or_used_up(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    free = threading.Event()
+    executor = executor_with(transport, store, revocations, lambda args: free.wait(30), tool_timeout_ms=1)
+    for _ in range(HANGING_MAX):
+        assert run(executor, make_verdict()).ending is Ending.TOOL_TIMED_OUT
+    verdict = make_verdict()
+    with pytest.raises(ExecutorError, match="hang"):
+        run(executor, verdict)
+    free.set()
+    until(lambda: _runs(executor, verdict), "the hanging calls have ended")
+
+
+def _runs(executor: Executor, verdict: Verdict) -> bool:
+    try:
+        return run(executor, verdict).refusal is None
+    except ExecutorError:
+        return False
+
+
+def test_a_refusal_is_on_record_with_its_code_and_nothing_is_used_up(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    calls: Calls = []
+    executor = executor_with(transport, store, revocations, calls.append)
+    verdict = make_verdict()
+    tampered = msgspec.structs.replace(verdict, args_json='{"to":["eve@evil.example"]}')
+    assert run(executor, tampered).refusal is Refusal.ARGS_DIGEST_MISMATCH
+    assert executor.execute(verdict, b"acme|s-2").refusal is Refusal.KEY_MISMATCH
+    assert run(executor, verdict).ending is Ending.DONE
+    assert len(calls) == 1
+    refused, done = written(transport, AuditEvent)
+    assert (refused.event_type, refused.reason) == (AuditEventType.REFUSAL, "args_digest_mismatch")
+    assert done.event_type is AuditEventType.OUTCOME
+
+
+def test_what_is_taken_back_does_not_run_even_if_its_verdict_is_older(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch, tokens: DevTokenService
+) -> None:
+    calls: Calls = []
+    executor = executor_with(transport, store, revocations, calls.append)
+    verdict = make_verdict()
+    tokens.revoke(RevocationKind.SESSION, session_target(TENANT, "s-1"), "stolen")
+    assert revocations.confirm(5_000)
+    outcome = run(executor, verdict)
+    assert (outcome.refusal, calls) == (Refusal.REVOKED, [])
+
+
+def test_a_record_of_the_topic_is_executed_or_unreadable(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    executor = executor_with(transport, store, revocations, lambda args: "ok")
+    verdict = make_verdict()
+    write(transport, verdict, key_of(verdict))
+    [received] = raw_records(transport, VERDICT)
+    for value in (
+        None,
+        b"",
+        b"\x00",
+        b"\x00\x00\x00\x00\x01",
+        (received.value or b"")[:-1],
+        (received.value or b"") + b"x",
+    ):
+        assert executor.execute_record(received._replace(value=value)).refusal is Refusal.UNREADABLE
+    assert executor.execute_record(received._replace(key=None)).refusal is Refusal.KEY_MISMATCH
+    assert executor.execute_record(received).ending is Ending.DONE
+
+
+class BrokenPublisher:
+    """A publisher whose connection is lost."""
+
+    def publish(self, record: Outgoing) -> None:
+        raise FatalLogError("the connection is lost")
+
+    def flush(self, timeout_ms: int) -> None:
+        raise FatalLogError("the connection is lost")
+
+    def close(self) -> None:
+        pass
+
+
+class BreakableTransport(EmbeddedTransport):
+    broken = False
+
+    def publisher(self) -> Publisher:
+        return BrokenPublisher() if self.broken else super().publisher()
+
+
+def test_a_result_is_kept_from_the_agent_until_its_report_is_on_the_log(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    calls: Calls = []
+    breakable = BreakableTransport(transport._log, transport.codec, transport._clock)
+    executor = executor_with(breakable, store, revocations, calls.append)
+    executor.start()
+    breakable.broken = True
+    first, second = make_verdict(), make_verdict()
+    with pytest.raises(ReportError, match="1 calls have run"):
+        run(executor, first)
+    with pytest.raises(ReportError):
+        run(executor, second)
+    assert len(calls) == 1, "while the log has not been told of one call no other is begun"
+    breakable.broken = False
+    assert run(executor, second).ending is Ending.DONE
+    assert [event.verdict_id for event in written(transport, SessionEvent)] == [first.verdict_id, second.verdict_id]
+    assert executor.recover() == 0
+    breakable.close()
+
+
+def test_a_refusal_that_can_not_be_reported_stays_one(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    breakable = BreakableTransport(transport._log, transport.codec, transport._clock)
+    executor = executor_with(breakable, store, revocations, lambda args: "ok")
+    executor.start()
+    breakable.broken = True
+    verdict = make_verdict(tool=ToolRef(server_id="git", name="push"), audience="git")
+    assert run(executor, verdict).refusal is Refusal.NOT_MINE
+    breakable.close()
+
+
+CHILD = """
+import sys, time
+from pathlib import Path
+import msgspec
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas
+from streams.embedded.log import EmbeddedLog
+from streams.model.verdict import Verdict
+from streams.sdk import Executor, SingleUseStore
+folder = Path(sys.argv[1])
+verdict = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=Verdict)
+log = EmbeddedLog(folder / "log.sqlite", clock=SystemClock())
+transport = EmbeddedTransport(log, Codec(CommittedSchemas.load()), SystemClock())
+
+def send(args):
+    with (folder / "runs").open("a") as file:
+        file.write("run\\n")
+    sys.stdout.write("running\\n")
+    sys.stdout.flush()
+    time.sleep(60)
+
+executor = Executor(transport, ["mail"], {"mail/send": send}, SingleUseStore(folder / "used", "e-1"))
+executor.execute(verdict, b"acme|s-1")
+"""
+
+
+def test_a_call_that_was_cut_off_by_kill_9_never_runs_again_and_is_reported_as_unknown(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    verdict = make_verdict()
+    (tmp_path / "verdict.json").write_bytes(msgspec.json.encode(verdict))
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"running\n"
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait(10)
+    child.stdout.close()
+
+    calls: Calls = []
+    with (
+        SingleUseStore(tmp_path / "used", "e-1") as store,
+        executor_with(transport, store, revocations, calls.append) as executor,
+    ):
+        assert run(executor, verdict).refusal is Refusal.ALREADY_USED
+        assert executor.recover() == 0
+    assert calls == []
+    assert (tmp_path / "runs").read_text() == "run\n"
+    [event] = written(transport, SessionEvent)
+    assert (event.verdict_id, event.is_error, event.content_digest) == (verdict.verdict_id, True, None)
+    unknown, _ = written(transport, AuditEvent)
+    assert (unknown.reason, unknown.event_type) == ("outcome_unknown", AuditEventType.OUTCOME)
+
+
+def test_a_tool_of_another_server_is_a_mistake(transport: EmbeddedTransport, store: SingleUseStore) -> None:
+    with pytest.raises(ExecutorError, match="git/push"):
+        Executor(transport, ["mail"], {"git/push": lambda args: None}, store)
+
+
+def test_many_calls_at_once_run_once_each(
+    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    calls: Calls = []
+    executor = executor_with(transport, store, revocations, calls.append)
+    verdicts = [make_verdict() for _ in range(6)] * 4
+    outcomes: list[ToolOutcome] = []
+    threads = [
+        threading.Thread(target=lambda verdict=verdict: outcomes.append(run(executor, verdict)))  # type: ignore[misc]
+        for verdict in verdicts
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 6
+    assert sum(outcome.ran for outcome in outcomes) == 6
+    assert sorted(event.sequence for event in written(transport, SessionEvent)) == list(range(6))

@@ -1,0 +1,205 @@
+"""Real MCP servers as subprocesses."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.model.catalogue import EntryState
+from streams.model.definition import definition_digests
+from streams.model.labels import CLEAN
+from streams.model.reasons import Refusal
+from streams.model.types import ToolRef
+from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
+from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalogue_entries
+from tests.unit.sdk.hands import TENANT, key_of, make_verdict
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# Speaks just enough of the protocol, so that a test can have it say anything.
+RAW_SERVER = r"""
+import json, os, sys, time
+folder = sys.argv[1]
+for line in sys.stdin:
+    message = json.loads(line)
+    method, params = message.get("method"), message.get("params", {})
+    if "id" not in message:
+        continue
+    if method == "initialize":
+        result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                  "serverInfo": {"name": "raw", "version": "1"}}
+    elif method == "tools/list":
+        result = json.loads(open(os.path.join(folder, "tools.json")).read())
+        if isinstance(result, list):
+            result = result[int(params.get("cursor", 0))]
+    elif method == "tools/call":
+        name = params["name"]
+        if name == "slow":
+            time.sleep(30)
+        if name == "die":
+            sys.stderr.write("out of paper\n"); sys.stderr.flush(); sys.exit(3)
+        if name == "environment":
+            text = json.dumps(dict(os.environ))
+        else:
+            text = json.dumps(params.get("arguments"))
+        result = {"content": [{"type": "text", "text": text}], "isError": name == "fail"}
+    else:
+        reply = {"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no such method"}}
+        print(json.dumps(reply), flush=True)
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
+
+def tool(name: str, **more: object) -> dict[str, object]:
+    return {"name": name, "inputSchema": {"type": "object"}, **more}
+
+
+def lists(folder: Path, *tools: dict[str, object]) -> None:
+    (folder / "tools.json").write_text(json.dumps({"tools": list(tools)}))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[McpServerProcess]:
+    lists(tmp_path, *(tool(name) for name in ("echo", "fail", "slow", "die", "environment")))
+    with McpServerProcess(
+        "raw",
+        sys.executable,
+        ["-c", RAW_SERVER, str(tmp_path)],
+        env={"GIVEN": "yes"},
+        log_path=tmp_path / "server.log",
+    ) as running:
+        yield running
+
+
+def test_tools_come_whole_as_they_were_on_the_wire(server: McpServerProcess, tmp_path: Path) -> None:
+    strange = tool("echo", description="says it again", _meta={"a": 1}, xUnknown={"deep": [1, 2]}, execution={"x": 1})
+    lists(tmp_path, strange)
+    assert server.list_tools() == [strange]
+
+
+def test_lists_on_several_pages_are_one_list(server: McpServerProcess, tmp_path: Path) -> None:
+    pages = [{"tools": [tool("a")], "nextCursor": "1"}, {"tools": [tool("b")], "nextCursor": "2"}, {"tools": []}]
+    (tmp_path / "tools.json").write_text(json.dumps(pages))
+    assert [each["name"] for each in server.list_tools()] == ["a", "b"]
+
+
+def test_pages_without_end_are_an_error(server: McpServerProcess, tmp_path: Path) -> None:
+    (tmp_path / "tools.json").write_text(json.dumps([{"tools": [], "nextCursor": "0"}]))
+    with pytest.raises(McpServerError, match="more than 100 pages"):
+        server.list_tools()
+
+
+def test_a_name_that_is_listed_twice_is_an_error(server: McpServerProcess, tmp_path: Path) -> None:
+    lists(tmp_path, tool("echo"), tool("echo", description="another"))
+    with pytest.raises(McpServerError, match="twice"):
+        server.list_tools()
+
+
+def test_calls_are_answered_or_fail(server: McpServerProcess) -> None:
+    assert server.call("echo", {"a": [1]})["content"] == [{"type": "text", "text": '{"a": [1]}'}]
+    tools = server.tools()
+    assert tools["raw/echo"].run({"b": 2}, 5_000).content == '{"b": 2}'
+    failed = tools["raw/fail"].run({}, 5_000)
+    assert (failed.content, failed.is_error) == ("{}", True)
+
+
+def test_the_servers_environment_holds_nothing_of_ours_but_what_it_needs(
+    server: McpServerProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STOPLOG_SECRET", "must not be seen")
+    with McpServerProcess("raw", sys.executable, ["-c", RAW_SERVER, str(tmp_path)], env={"GIVEN": "yes"}) as fresh:
+        environment = json.loads(fresh.call("environment", {})["content"][0]["text"])
+    assert environment["GIVEN"] == "yes"
+    assert set(environment) <= {"GIVEN", "HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LC_CTYPE", "PWD"}
+
+
+def test_a_call_that_takes_too_long_is_given_up_on(server: McpServerProcess) -> None:
+    begun_s = time.monotonic()
+    with pytest.raises(TimeoutError, match="has not answered"):
+        server.call("slow", {}, timeout_ms=200)
+    assert time.monotonic() - begun_s < 5
+
+
+def test_a_server_that_dies_is_an_error_with_its_last_words(server: McpServerProcess) -> None:
+    with pytest.raises(McpServerError, match="out of paper"):
+        server.call("die", {}, timeout_ms=10_000)
+    with pytest.raises((McpServerError, TimeoutError)):
+        server.call("echo", {}, timeout_ms=500)
+
+
+def test_a_server_that_can_not_be_started_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(McpServerError, match="can't be started"):
+        McpServerProcess("none", str(tmp_path / "no-such-program"))
+    with pytest.raises(McpServerError, match="can't be started"):
+        McpServerProcess("mute", sys.executable, ["-c", "pass"])
+
+
+def test_a_closed_server_answers_nothing(server: McpServerProcess) -> None:
+    server.close()
+    server.close()
+    with pytest.raises(McpServerError, match="is not running"):
+        server.list_tools()
+
+
+def test_a_definition_that_changes_under_way_is_not_run(
+    transport: EmbeddedTransport, server: McpServerProcess, tmp_path: Path
+) -> None:
+    def verdict_of() -> object:
+        return make_verdict(audience="raw", tool=ToolRef(server_id="raw", name="echo", definition_digest=approved))
+
+    approved = definition_digests(server.list_tools()[0]).definition
+    with (
+        SingleUseStore(tmp_path / "used", "e-1") as store,
+        RevocationWatch(transport) as revocations,
+        Executor(transport, ["raw"], server.tools(), store, revocations=revocations) as executor,
+    ):
+        verdict = verdict_of()
+        assert executor.execute(verdict, key_of(verdict)).ending is Ending.DONE  # type: ignore[arg-type]
+        lists(tmp_path, tool("echo", description="now it sends your mail elsewhere"))
+        time.sleep(1.1)
+        verdict = verdict_of()
+        outcome = executor.execute(verdict, key_of(verdict))  # type: ignore[arg-type]
+        assert outcome.refusal is Refusal.DEFINITION_CHANGED
+        lists(tmp_path, tool("other"))
+        time.sleep(1.1)
+        outcome = executor.execute(verdict, key_of(verdict))  # type: ignore[arg-type]
+        assert outcome.refusal is Refusal.DEFINITION_CHANGED
+
+
+def test_only_what_the_operator_has_facts_on_and_has_reviewed_becomes_callable() -> None:
+    listed = [tool("send", title="Send", description="sends", annotations={"readOnlyHint": True}), tool("wipe")]
+    facts = {"send": ToolFacts(destructive=False, output_label=CLEAN, sink_args=("/to",))}
+    send, wipe = catalogue_entries(
+        "mail", listed, facts, now_ms=5, source="review", tenant_uid=TENANT, catalog_version=3, reviewed_by="dana"
+    )
+    assert (send.state, send.reviewed_by, send.reviewed_at) == (EntryState.APPROVED, "dana", 5)
+    assert (send.read_only, send.destructive, send.open_world) == (False, False, True)
+    assert (send.title, send.description, send.sink_args, send.catalog_version) == ("Send", "sends", ("/to",), 3)
+    assert send.annotations_json == '{"readOnlyHint": true}'
+    assert send.definition_digest == definition_digests(listed[0]).definition
+    assert (wipe.state, wipe.reviewed_by, wipe.destructive) == (EntryState.PROPOSED, None, True)
+    unreviewed, _ = catalogue_entries("mail", listed, facts, now_ms=5, source="review", tenant_uid=TENANT)
+    assert unreviewed.state is EntryState.PROPOSED
+    assert msgspec.json.decode(send.input_schema_json) == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"name": "x"},
+        {"inputSchema": {}},
+        {"name": "", "inputSchema": {}},
+        {"name": "x", "inputSchema": {"maximum": float("nan")}},
+    ],
+)
+def test_a_tool_that_can_not_be_catalogued_is_an_error(bad: dict[str, object]) -> None:
+    with pytest.raises(McpServerError):
+        catalogue_entries("mail", [bad], {}, now_ms=5, source="review", tenant_uid=TENANT)

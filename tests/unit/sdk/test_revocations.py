@@ -1,0 +1,169 @@
+"""What has been taken back, as an executor follows it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import pytest
+
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.model.keys import revocation_key
+from streams.model.reasons import Reason
+from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.revocation_set import Call, session_target
+from streams.model.topics import REVOCATION
+from streams.ports import Outgoing, Reader, Received, RetriableLogError, TopicPartition
+from streams.sdk import DevTokenService, ExecutorError, RevocationWatch
+from streams.sdk.entropy import Entropy, system_monotonic_ms
+from streams.sdk.publishing import publish
+from tests.unit.sdk.hands import ACTOR, TENANT, TOOL, until, write
+
+CALL = Call(tenant_uid=TENANT, session_id="s-1", sub="alice", act=ACTOR, tool=TOOL)
+SESSION = session_target(TENANT, "s-1")
+NOW_MS = 1_764_061_200_000
+
+
+@pytest.fixture
+def watch(transport: EmbeddedTransport) -> Iterator[RevocationWatch]:
+    opened = RevocationWatch(transport)
+    yield opened
+    opened.close()
+
+
+def test_nothing_is_known_before_the_start(watch: RevocationWatch) -> None:
+    assert watch.is_stale()
+    assert not watch.caught_up(1, timeout_ms=1)
+
+
+def test_what_was_there_before_the_start_is_known_after_it(tokens: DevTokenService, watch: RevocationWatch) -> None:
+    tokens.revoke(RevocationKind.SESSION, SESSION, "stolen")
+    watch.start()
+    assert not watch.is_stale()
+    assert watch.reason_against(CALL, NOW_MS) is Reason.SESSION_REVOKED
+
+
+def test_what_comes_later_is_known_soon_and_can_be_given_back(tokens: DevTokenService, watch: RevocationWatch) -> None:
+    watch.start()
+    assert watch.reason_against(CALL, NOW_MS) is None
+    tokens.revoke(RevocationKind.ALL, "ignored: all has but one target", "stop")
+    assert watch.confirm(5_000)
+    assert watch.reason_against(CALL, NOW_MS) is Reason.REVOKED_ALL
+    assert watch.caught_up(1, timeout_ms=0)
+    tokens.release(RevocationKind.ALL, "", "go on")
+    assert watch.confirm(5_000)
+    assert watch.reason_against(CALL, NOW_MS) is None
+
+
+def put(transport: EmbeddedTransport, key: bytes, value: bytes | None) -> None:
+    publish(transport, [Outgoing(REVOCATION.name, 0, key, value)])
+
+
+def test_an_unreadable_record_takes_back_what_its_key_names(
+    transport: EmbeddedTransport, watch: RevocationWatch, tokens: DevTokenService
+) -> None:
+    put(transport, b"no key of a revocation", b"\x00garbage")
+    put(transport, revocation_key(RevocationKind.SESSION, SESSION), b"\x00garbage")
+    watch.start()
+    assert watch.reason_against(CALL, NOW_MS) is Reason.SESSION_REVOKED
+    other = msgspec.structs.replace(CALL, session_id="s-2")
+    assert watch.reason_against(other, NOW_MS) is None
+    tokens.release(RevocationKind.SESSION, SESSION, "mended")
+    assert watch.confirm(5_000)
+    assert watch.reason_against(CALL, NOW_MS) is None
+
+
+def test_a_tombstone_forgets(transport: EmbeddedTransport, watch: RevocationWatch, tokens: DevTokenService) -> None:
+    tokens.revoke(RevocationKind.SESSION, SESSION, "stolen")
+    put(transport, revocation_key(RevocationKind.SESSION, SESSION), None)
+    watch.start()
+    assert watch.reason_against(CALL, NOW_MS) is None
+
+
+def test_a_release_under_another_key_gives_nothing_back(
+    transport: EmbeddedTransport, watch: RevocationWatch, tokens: DevTokenService
+) -> None:
+    made = tokens.revoke(RevocationKind.SESSION, SESSION, "stolen")
+    released = msgspec.structs.replace(made, state=RevocationState.RELEASED)
+    write(transport, released, b"SESSION:acme|another")
+    watch.start()
+    assert watch.reason_against(CALL, NOW_MS) is Reason.SESSION_REVOKED
+
+
+@dataclasses.dataclass
+class Line:
+    """The connection to the log, which can be cut."""
+
+    cut: bool = False
+
+
+class CuttableReader:
+    def __init__(self, reader: Reader, line: Line) -> None:
+        self._reader = reader
+        self._line = line
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        self._reader.assign(positions)
+
+    def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        return [] if self._line.cut else self._reader.poll(max_records, timeout_ms)
+
+    def position(self, partition: TopicPartition) -> int:
+        return self._reader.position(partition)
+
+    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        if self._line.cut:
+            raise RetriableLogError("the broker does not answer")
+        return self._reader.end_offsets(partitions)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+class CuttableTransport(EmbeddedTransport):
+    line = Line()
+
+    def reader(self) -> Reader:
+        return CuttableReader(super().reader(), self.line)
+
+
+def test_what_can_not_be_confirmed_turns_stale_and_recovers(
+    transport: EmbeddedTransport, tokens: DevTokenService
+) -> None:
+    cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
+    cuttable.line = Line()
+    with RevocationWatch(cuttable, stale_after_ms=300) as watch:
+        assert not watch.is_stale()
+        cuttable.line.cut = True
+        until(watch.is_stale, "it is stale")
+        tokens.revoke(RevocationKind.SESSION, SESSION, "while it could not be read")
+        assert not watch.confirm(300)
+        cuttable.line.cut = False
+        until(lambda: not watch.is_stale(), "it has recovered")
+        assert watch.reason_against(CALL, NOW_MS) is Reason.SESSION_REVOKED
+
+
+def test_a_pause_of_the_whole_process_is_stale_at_once(transport: EmbeddedTransport) -> None:
+    """After a suspend the first check comes before the following thread has asked again."""
+    ahead_ms = [0]
+    entropy = Entropy(monotonic_ms=lambda: system_monotonic_ms() + ahead_ms[0])
+    cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
+    cuttable.line = Line()
+    with RevocationWatch(cuttable, entropy=entropy) as watch:
+        assert not watch.is_stale()
+        cuttable.line.cut = True
+        ahead_ms[0] = 60_000
+        assert watch.is_stale()
+
+
+def test_a_start_that_can_not_read_to_the_end_is_an_error(transport: EmbeddedTransport) -> None:
+    cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
+    cuttable.line = Line(cut=True)
+    watch = RevocationWatch(cuttable)
+    with pytest.raises(ExecutorError, match="could not be read to its end"):
+        watch.start(timeout_ms=300)
+    assert watch.is_stale()
+    watch.close()
+    with pytest.raises(ExecutorError, match="closed"):
+        watch.start()

@@ -1,0 +1,110 @@
+"""The token service for development."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.model.canonical import sha256
+from streams.model.proof import session_secret
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import REVOCATION, SESSION
+from streams.sdk import DevTokenService, TokenServiceError, load_root_key
+from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, partition_of, raw_records, written
+
+
+def test_a_session_is_on_the_log_with_who_acts_for_whom_and_until_when(
+    transport: EmbeddedTransport, tokens: DevTokenService
+) -> None:
+    before_ms = transport.now_ms()
+    credential = tokens.open_session(
+        "alice", ACTOR, ("mail:send", "mail:read"), purpose="answer mail", ttl_ms=60_000, session_id="s-7"
+    )
+    assert credential.secret == session_secret(ROOT_KEY, TENANT, "s-7")
+    assert before_ms + 60_000 <= credential.expires_ms <= transport.now_ms() + 60_000
+    [event] = written(transport, SessionEvent)
+    assert event.type is SessionEventType.SESSION_ESTABLISHED
+    assert (event.session_id, event.sequence, event.sub, event.act) == ("s-7", 0, "alice", ACTOR)
+    assert (event.scopes, event.purpose, event.expires) == (
+        ("mail:send", "mail:read"),
+        "answer mail",
+        credential.expires_ms,
+    )
+    assert (event.header.source, event.header.tenant_uid) == (ISSUER, TENANT)
+    [received] = raw_records(transport, SESSION)
+    assert (received.key, received.partition) == (credential.key, partition_of(credential.key))
+
+
+def test_the_events_of_a_session_are_counted_and_hold_no_content(
+    transport: EmbeddedTransport, tokens: DevTokenService
+) -> None:
+    credential = tokens.open_session("alice", ACTOR, ())
+    other = tokens.open_session("bob", ACTOR, ())
+    tokens.user_message(credential, "please answer Bob")
+    tokens.user_message(other, "hello")
+    tokens.end_session(credential)
+    events = [event for event in written(transport, SessionEvent) if event.session_id == credential.session_id]
+    assert [(event.sequence, event.type) for event in events] == [
+        (0, SessionEventType.SESSION_ESTABLISHED),
+        (1, SessionEventType.USER_MESSAGE),
+        (2, SessionEventType.SESSION_ENDED),
+    ]
+    assert events[1].content_digest == sha256(b"please answer Bob")
+    assert len({event.header.id for event in events}) == 3
+    assert not any(b"answer Bob" in (received.value or b"") for received in raw_records(transport, SESSION))
+    with pytest.raises(TokenServiceError, match="has ended"):
+        tokens.user_message(credential, "too late")
+
+
+def test_a_session_id_is_used_once_and_a_life_is_positive(tokens: DevTokenService) -> None:
+    tokens.open_session("alice", ACTOR, (), session_id="s-7")
+    with pytest.raises(TokenServiceError, match="used once"):
+        tokens.open_session("bob", ACTOR, (), session_id="s-7")
+    with pytest.raises(TokenServiceError, match="0 ms"):
+        tokens.open_session("bob", ACTOR, (), ttl_ms=0)
+
+
+def test_things_are_taken_back_and_given_back(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+    tokens.revoke(RevocationKind.SUBJECT, "acme|alice", "left", until_ms=transport.now_ms() + 1)
+    tokens.revoke(RevocationKind.ALL, "whatever", "stop")
+    tokens.release(RevocationKind.ALL, "", "go on")
+    records = written(transport, Revocation)
+    assert [(r.kind, r.id, r.state) for r in records] == [
+        (RevocationKind.SUBJECT, "acme|alice", RevocationState.REVOKED),
+        (RevocationKind.ALL, "*", RevocationState.REVOKED),
+        (RevocationKind.ALL, "*", RevocationState.RELEASED),
+    ]
+    assert [received.key for received in raw_records(transport, REVOCATION)] == [
+        b"SUBJECT:acme|alice",
+        b"ALL:*",
+        b"ALL:*",
+    ]
+    assert records[0].initiating_entity == ISSUER
+    with pytest.raises(TokenServiceError, match="what kind"):
+        tokens.revoke(RevocationKind.UNKNOWN, "x", "x")
+
+
+def test_the_root_key_is_read_only_from_a_file_of_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "root.key"
+    with pytest.raises(TokenServiceError, match="can't be read"):
+        load_root_key(path)
+    path.write_bytes(ROOT_KEY)
+    path.chmod(0o640)
+    with pytest.raises(TokenServiceError, match="chmod 600"):
+        load_root_key(path)
+    path.chmod(0o600)
+    assert load_root_key(path) == ROOT_KEY
+    path.write_bytes(ROOT_KEY[:31])
+    with pytest.raises(TokenServiceError, match="has 31 bytes"):
+        load_root_key(path)
+    path.write_bytes(bytes(10_000))
+    with pytest.raises(TokenServiceError, match="needed are 32 to 4096"):
+        load_root_key(path)
+
+
+def test_a_short_root_key_is_refused(transport: EmbeddedTransport) -> None:
+    with pytest.raises(TokenServiceError, match="31 bytes"):
+        DevTokenService(transport, ROOT_KEY[:31], issuer=ISSUER, tenant_uid=TENANT)
