@@ -67,7 +67,7 @@ class KafkaLog(Log):
     """A Kafka cluster."""
 
     def __init__(self, bootstrap: str, extra: dict[str, str | int | bool]) -> None:
-        self.name = f"kafka at {bootstrap}"
+        self.name = f"Kafka cluster at {bootstrap}"
         self._bootstrap = bootstrap
         self._extra = extra
 

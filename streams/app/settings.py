@@ -170,6 +170,14 @@ def setting_names() -> tuple[str, ...]:
     return tuple(_paths(Settings))
 
 
+def settings_sources() -> tuple[str, ...]:
+    """Where settings come from now: the file, if there is one, and the environment variables."""
+    file = _settings_file()
+    named = tuple(name for name in sorted(os.environ) if name.upper().startswith(ENV_PREFIX))
+    variables = tuple(f"`{name}`" for name in named if name.upper() not in _NOT_SETTINGS)
+    return (f"`{file}`", *variables) if file.is_file() else variables
+
+
 def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         annotation = field.annotation

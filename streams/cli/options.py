@@ -42,15 +42,22 @@ JsonOption = Annotated[
 ]
 
 
+def overrides_from(
+    log: LogKind | None = None, bootstrap: str | None = None, state_dir: Path | None = None, **others: object
+) -> dict[str, object]:
+    """What the options say of the settings. Naming brokers means Kafka, unless another log is named."""
+    if bootstrap is not None and log is None:
+        log = LogKind.KAFKA
+    overrides = {"log": log and log.value, "bootstrap": bootstrap, "state_dir": state_dir, **others}
+    return {name: value for name, value in overrides.items() if value is not None}
+
+
 def settings_from(
     log: LogKind | None = None, bootstrap: str | None = None, state_dir: Path | None = None, **others: object
 ) -> Settings:
-    """The settings, with the options over them. Naming brokers means Kafka, unless another log is named.
+    """The settings, with the options over them.
 
     Raises:
         SettingsError: see `load_settings`.
     """
-    if bootstrap is not None and log is None:
-        log = LogKind.KAFKA
-    overrides = {"log": log and log.value, "bootstrap": bootstrap, "state_dir": state_dir, **others}
-    return load_settings({name: value for name, value in overrides.items() if value is not None})
+    return load_settings(overrides_from(log, bootstrap, state_dir, **others))

@@ -1,0 +1,56 @@
+"""`stoplog doctor`: look at everything a gate needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from streams.app.doctor import examine
+from streams.app.findings import Finding, Status
+from streams.cli.main import FAILED
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, overrides_from
+from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
+from streams.cli.text import printable
+
+app = typer.Typer()
+
+_STYLES = {Status.OK: OK, Status.WARN: WARN, Status.FAIL: FAIL}
+_CHECK_CHARS = 13
+
+
+@app.command()
+def doctor(
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    instance: Annotated[str | None, typer.Option("--instance", metavar="NAME", help="The gate's name.")] = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Check everything a gate needs, and say what to do. Writes nothing; exit status 1 if something fails."""
+    screen = Screen(as_json)
+    worst = Status.OK
+    for finding in examine(overrides_from(log, bootstrap, state_dir, instance=instance)):
+        screen.record(
+            {
+                "check": finding.check,
+                "status": finding.status.value,
+                "text": finding.text,
+                "advice": finding.advice or None,
+            }
+        )
+        screen.rich(_line(finding))
+        worst = max(worst, finding.status, key=list(Status).index)
+    if worst is Status.FAIL:
+        raise typer.Exit(FAILED)
+
+
+def _line(finding: Finding) -> Text:
+    text = Text.assemble(
+        (f"{finding.status.value:<5}", _STYLES[finding.status]),
+        f"{finding.check:<{_CHECK_CHARS}} {printable(finding.text)}",
+    )
+    if finding.advice:
+        text.append(f"\n{'':<{5 + _CHECK_CHARS}} {printable(finding.advice)}", FAINT)
+    return text

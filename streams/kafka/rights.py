@@ -1,0 +1,84 @@
+"""What the brokers say that this client may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient
+
+from streams.kafka.errors import call_error, error_of
+from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+
+REQUEST_S_MAX = 10.0
+
+# To be told that one may not even see a thing is an answer, too.
+_DENIED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.GROUP_ID_NOT_FOUND,
+    }
+)
+
+
+class KafkaRights:
+    """Asks what may be done. Changes nothing; blocking, up to REQUEST_S_MAX seconds a call."""
+
+    def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS) -> None:
+        """Connect.
+
+        Args:
+            bootstrap: the brokers, `host:port`, comma-separated.
+            extra: further librdkafka settings.
+        """
+        self._client = AdminClient(client_settings(bootstrap, fixed={}, extra=extra))
+
+    def on_topics(self, topics: Sequence[str]) -> dict[str, frozenset[str] | None]:
+        """The operations (`READ`, `WRITE`, ...) that are allowed on each topic; None where the broker doesn't say.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            LogError: they refused to say.
+        """
+        futures = self._client.describe_topics(
+            TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=REQUEST_S_MAX
+        )
+        allowed: dict[str, frozenset[str] | None] = {}
+        for topic, future in futures.items():
+            try:
+                allowed[topic] = _names(future.result().authorized_operations)
+            except KafkaException as exception:
+                allowed[topic] = _none_if_denied(exception, f"describe the topic `{topic}`")
+        return allowed
+
+    def on_group(self, group: str) -> frozenset[str] | None:
+        """The same for a consumer group.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            LogError: they refused to say.
+        """
+        (future,) = self._client.describe_consumer_groups(
+            [group], include_authorized_operations=True, request_timeout=REQUEST_S_MAX
+        ).values()
+        try:
+            return _names(future.result().authorized_operations)
+        except KafkaException as exception:
+            return _none_if_denied(exception, f"describe the group `{group}`")
+
+    def close(self) -> None:
+        """Release the connection."""
+        del self._client
+
+
+def _names(operations: Iterable[AclOperation] | None) -> frozenset[str] | None:
+    return None if operations is None else frozenset(AclOperation(operation).name for operation in operations)
+
+
+def _none_if_denied(exception: KafkaException, doing: str) -> frozenset[str]:
+    error = error_of(exception)
+    if error.code() in _DENIED:
+        return frozenset()
+    raise call_error(error, doing) from exception
