@@ -221,10 +221,16 @@ def reference_evaluator(text: str, names: tuple[str, ...]) -> Callable[[Mapping[
 
     Returns:
         A function from variables to the value as plain Python; it raises EvaluationError where CEL has an error.
+
+    Raises:
+        CheckError: the text is no expression of these variables.
     """
     config = cel.NewEnvConfigFromYaml(_REFERENCE_CONFIG)
     env = cel.NewEnv(config=config, variables=dict.fromkeys(names, cel.Type.DYN))
-    expression = env.compile(text)
+    try:
+        expression = env.compile(text)
+    except RuntimeError as error:
+        raise CheckError((Problem("expression", 0, str(error).splitlines()[0]),)) from None
 
     def evaluate(variables: Mapping[str, Any]) -> Any:
         result = expression.eval(data=variables)
