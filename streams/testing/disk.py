@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
-from streams.ports import StoreError
+from streams.ports import DamagedStoreError, StoreError
+
+UNDO_BATCHES_MAX = 8
+"""How many of a store's last batches a crash can take away."""
 
 
 class _Table:
-    """One partition's rows on the disk, with their keys in order."""
+    """One partition's rows on the disk, with their keys in order, and what undoes the last batches."""
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes] = {}
         self.keys: list[bytes] = []
         self.changelog_offset: int | None = None
+        self.damaged = False
+        self.undo: deque[tuple[dict[bytes, bytes | None], int | None]] = deque(maxlen=UNDO_BATCHES_MAX)
+
+    def write_batch(self, rows: Mapping[bytes, bytes | None], changelog_offset: int | None) -> None:
+        for key, value in rows.items():
+            self.write(key, value)
+        self.changelog_offset = changelog_offset
 
     def write(self, key: bytes, value: bytes | None) -> None:
         if value is None:
@@ -49,11 +60,14 @@ class Disk:
         """The partition's store.
 
         Raises:
+            DamagedStoreError: a fault has damaged it.
             StoreError: it is open already.
         """
         if partition in self._open:
             raise StoreError(f"the store of partition {partition} is open already")
         table = self._tables.setdefault(partition, _Table())
+        if table.damaged:
+            raise DamagedStoreError(f"the store of partition {partition} is damaged")
         store = self._open[partition] = DiskStore(self, partition, table)
         return store
 
@@ -71,6 +85,24 @@ class Disk:
         """The process that had stores open is gone, and its locks with it."""
         for store in list(self._open.values()):
             store.close()
+
+    def damage(self, partition: int) -> None:
+        """Make the partition's store unreadable from the next `open` on."""
+        table = self._tables.get(partition)
+        if table is not None:
+            table.damaged = True
+
+    def is_damaged(self, partition: int) -> bool:
+        """Whether a fault has damaged the partition's store."""
+        table = self._tables.get(partition)
+        return table is not None and table.damaged
+
+    def lose_tail(self, partition: int, batches: int) -> None:
+        """Undo the last batches of a store, as far as that goes: a crash before they reached the disk."""
+        table = self._tables.get(partition)
+        for _ in range(batches):
+            if table is not None and table.undo:
+                table.write_batch(*table.undo.pop())
 
     def released(self, store: DiskStore) -> None:
         """The store is closed."""
@@ -116,9 +148,8 @@ class DiskStore:
         """Write (None: delete) the rows and the offset, all or nothing."""
         table = self._usable()
         self._disk.before_apply(self.partition)
-        for key, value in rows.items():
-            table.write(key, value)
-        table.changelog_offset = changelog_offset
+        table.undo.append(({key: table.rows.get(key) for key in rows}, table.changelog_offset))
+        table.write_batch(rows, changelog_offset)
         self._disk.after_apply(self.partition)
 
     def changelog_offset(self) -> int | None:

@@ -1,0 +1,151 @@
+"""The auditor's checks of what was allowed: on what authority, at that time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
+from streams.model.intent import Intent
+from streams.model.revocation import Revocation, RevocationState
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import APPROVAL_DECISION, REVOCATION, SESSION
+from streams.model.types import SubProfile
+from streams.model.verdict import Outcome, Verdict, VerdictMode
+from streams.ports import Received
+from streams.testing.auditor import Evidence, IntentName, Judged, place_of
+
+_ENDS = (SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED)
+Revoked = Mapping[tuple[str, str], Revocation]
+
+
+def check_allowed(
+    evidence: Evidence, revocations: list[Received], requests: dict[IntentName, list[ApprovalRequest]], lag_ms_max: int
+) -> Iterator[str]:
+    """Every ALLOW had a live session, nothing taken back, and the approvals that were asked for.
+
+    Args:
+        evidence: what is committed.
+        revocations: all records of the revocation topic, tombstones included.
+        requests: what persons were asked, by intent.
+        lag_ms_max: a gate may know less of the revocations than stood there so long before.
+    """
+    sessions = _sessions(evidence)
+    known = {(r.topic, r.offset): record for r, record in evidence.decoded.get(REVOCATION.name, [])}
+    for name, judged in evidence.verdicts.items():
+        for one in judged:
+            verdict = one.verdict
+            if verdict.outcome is not Outcome.ALLOW:
+                continue
+            intent = _intent_of(evidence, name, verdict)
+            faults = [*_session_faults(verdict, sessions.get(name[0], []))]
+            faults += _revocation_faults(verdict, intent, revocations, known, lag_ms_max)
+            faults += _approval_faults(evidence, one, requests.get(name, []), intent)
+            if verdict.mode is not VerdictMode.ENFORCE:
+                faults.append(f"its mode is {verdict.mode}")
+            for fault in faults:
+                yield f"ALLOW of intent {name[1]} of {name[0].decode()!r} at {verdict.evaluated_at}: {fault}"
+
+
+def _sessions(evidence: Evidence) -> dict[bytes, list[tuple[Received, SessionEvent]]]:
+    """The accepted events of each session, in log order."""
+    found: dict[bytes, list[tuple[Received, SessionEvent]]] = {}
+    for received, record in evidence.decoded.get(SESSION.name, []):
+        if isinstance(record, SessionEvent) and place_of(received) not in evidence.letters:
+            found.setdefault(received.key or b"", []).append((received, record))
+    return found
+
+
+def _session_faults(verdict: Verdict, events: list[tuple[Received, SessionEvent]]) -> Iterator[str]:
+    """By the verdict's own account of what it had seen: the workload counts a session's events in log order."""
+    seen = [(received, event) for received, event in events if event.sequence <= verdict.session_sequence]
+    opened = [(r, e) for r, e in seen if e.type is SessionEventType.SESSION_ESTABLISHED]
+    if not opened:
+        yield "its session was not established"
+        return
+    received, event = opened[0]
+    if received.timestamp_ms > verdict.evaluated_at:
+        yield f"its session was established later, at {received.timestamp_ms}"
+    if event.expires is None or event.expires <= verdict.evaluated_at:
+        yield f"its session had expired at {event.expires}"
+    if event.expires is not None and verdict.expires_at > event.expires:
+        yield f"it may be used until {verdict.expires_at}, its session only until {event.expires}"
+    if event.sub != verdict.sub or event.act is None or event.act.sub != verdict.act.sub:
+        yield f"its session is of {event.sub} and {event.act}, it is of {verdict.sub} and {verdict.act.sub}"
+    if any(e.type in _ENDS for _, e in seen):
+        yield "its session had ended"
+
+
+def _revocation_faults(
+    verdict: Verdict,
+    intent: Intent | None,
+    revocations: list[Received],
+    known: Mapping[tuple[str, int], object],
+    lag_ms_max: int,
+) -> Iterator[str]:
+    revoked: dict[tuple[str, str], Revocation] = {}
+    for received in revocations:
+        if received.offset >= verdict.revocation_offset:
+            if received.timestamp_ms < verdict.evaluated_at - lag_ms_max:
+                yield f"it knew revocations to {verdict.revocation_offset}, {place_of(received)} was old already"
+            continue
+        record = known.get((received.topic, received.offset))
+        if isinstance(record, Revocation):
+            revoked[record.kind.value, record.id] = record
+        elif received.value is None and received.key is not None:
+            kind, _, target = received.key.decode("utf-8", "replace").partition(":")
+            revoked.pop((kind, target), None)
+    for name in _names(verdict, intent):
+        entry = revoked.get(name)
+        if entry is None or entry.state is RevocationState.RELEASED:
+            continue
+        if entry.until is None or verdict.evaluated_at < entry.until:
+            yield f"{name[0]} `{name[1]}` had been revoked"
+
+
+def _names(verdict: Verdict, intent: Intent | None) -> Iterator[tuple[str, str]]:
+    """Everything of the call that can be revoked."""
+    tenant = verdict.header.tenant_uid
+    yield "ALL", "*"
+    yield "TENANT", tenant
+    yield "SESSION", f"{tenant}|{verdict.session_id}"
+    yield "AGENT", f"{tenant}|{verdict.act.sub}"
+    yield "SUBJECT", f"{tenant}|{verdict.sub}"
+    yield "TOOL", f"{verdict.tool.server_id}/{verdict.tool.name}"
+    yield "TOOL", f"{verdict.tool.server_id}/*"
+    for uid in verdict.delegation_path:
+        yield "DELEGATION", uid
+    if intent is not None and intent.model is not None:
+        yield "MODEL", f"{intent.model.ai_provider}/{intent.model.name}"
+
+
+def _approval_faults(
+    evidence: Evidence, one: Judged, requests: list[ApprovalRequest], intent: Intent | None
+) -> Iterator[str]:
+    """Each group that was asked has approved exactly this call, with its quorum of persons."""
+    verdict = one.verdict
+    approvers: dict[str, set[str]] = {}
+    for received, record in evidence.decoded.get(APPROVAL_DECISION.name, []):
+        if (
+            isinstance(record, ApprovalDecision)
+            and received.key == one.received.key
+            and record.intent_id == verdict.intent_id
+            and record.status is ApprovalStatus.APPROVED
+            and record.args_digest == verdict.args_digest
+            and record.approver.sub_profile is SubProfile.USER
+            and record.approver.sub not in (verdict.sub, verdict.act.sub)
+            and received.timestamp_ms <= verdict.evaluated_at
+        ):
+            for group in record.approver_groups:
+                approvers.setdefault(group, set()).add(record.approver.sub)
+    for request in requests:
+        for group in request.eligible_approvers:
+            count = len(approvers.get(group, ()))
+            if count < request.quorum:
+                yield f"{count} of {group} had approved it, {request.quorum} were needed"
+    if intent is not None and intent.args_digest != verdict.args_digest:
+        yield "it is about other arguments"
+
+
+def _intent_of(evidence: Evidence, name: IntentName, verdict: Verdict) -> Intent | None:
+    intents = [intent for _, intent in evidence.intents.get(name, [])]
+    return next((intent for intent in intents if intent.args_digest == verdict.args_digest), None)

@@ -1,0 +1,239 @@
+"""One session's part in a workload: its life, its doings, honest and hostile, and how others answer them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from streams.model.approval import ApprovalRequest, ApprovalStatus
+from streams.model.catalogue import ToolCatalogEntry
+from streams.model.delegation import DelegationOp, GrantBody
+from streams.model.intent import Intent
+from streams.model.revocation import RevocationKind
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import APPROVAL_DECISION, DELEGATION, INTENT, REVOCATION, SESSION
+from streams.model.types import Proof, ProofAlg, Record
+from streams.model.verdict import Verdict
+from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, agent, revocation, tool_entry
+from streams.testing.world import World, pick
+
+replace = msgspec.structs.replace
+
+STEPS = (
+    ("honest", 34), ("ask", 8), ("later", 5), ("attack", 4), ("exfiltrate", 2), ("unproven", 3), ("forged", 4),
+    ("other subject", 2), ("stale", 2), ("future", 3), ("unknown tool", 2), ("other definition", 2), ("invalid", 2),
+    ("not canonical", 2), ("large", 2), ("foreign key", 2), ("foreign session", 2), ("message", 6), ("retrieval", 5),
+    ("risk", 2), ("claims", 2), ("grant", 4), ("grant back", 1), ("garbage", 5), ("event from future", 1),
+)  # fmt: skip
+ENDS = (("none", 4), ("ended", 3), ("revoked", 2), ("kill switch", 2))
+
+INPUT_TOPICS = (SESSION.name, DELEGATION.name, APPROVAL_DECISION.name, INTENT.name)
+
+TOOLS = (
+    tool_entry("files", "read", schema={"type": "object", "properties": {"path": {"type": "string"}}}, read_only=True),
+    tool_entry("web", "fetch", output_label=UNTRUSTED),
+    tool_entry("mail", "send"),
+)
+UNLISTED = tool_entry("nobody", "knows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadSize:
+    """How much happens, within how long."""
+
+    sessions: int = 10
+    steps_per_session_max: int = 9
+    control_acts: int = 8
+    span_ms: int = 30_000
+    session_life_ms: int = 25_000
+
+
+class Diary(Protocol):
+    """What a session needs of the workload it is part of."""
+
+    def write(self, topic: str, key: bytes | None, record: Record) -> bytes:
+        """Write a record; returns its bytes."""
+
+    def repeat(self, topic: str, key: bytes | None, value: bytes) -> None:
+        """Perhaps deliver a record again."""
+
+    def garbage(self, topics: Sequence[str]) -> None:
+        """Write something that cannot be read."""
+
+    def other_session(self, maker: SessionMaker) -> SessionMaker:
+        """Another session than this one."""
+
+
+class SessionLife:
+    """One session's part in the workload."""
+
+    def __init__(self, diary: Diary, world: World, maker: SessionMaker) -> None:
+        """Made by the workload; nothing is planned yet."""
+        self.maker = maker
+        self._diary = diary
+        self._world = world
+        self._rng = world.rng
+        self._sequence = 0
+        self._run_ids: set[str] = set()
+        self._intents: dict[str, Intent] = {}
+
+    def plan(self, start_ms: int, size: WorkloadSize) -> None:
+        """Enter the session's life into the diary: on some topics it comes late, or not at all."""
+        rng, world = self._rng, self._world
+        expires_ms = start_ms + rng.randint(size.session_life_ms // 5, size.session_life_ms)
+        fate = rng.random()
+        if fate < 0.94:
+            delay_ms = 0 if fate < 0.55 else rng.randint(0, 1_800) if fate < 0.85 else rng.randint(1_800, 6_000)
+            world.plan(start_ms + delay_ms, partial(self._establish, expires_ms))
+        due_ms = start_ms
+        for _ in range(rng.randint(1, size.steps_per_session_max)):
+            due_ms += int(rng.random() ** 2 * 4_000)
+            step = pick(rng, STEPS)
+            world.plan(due_ms, partial(self._step, step))
+        end = pick(rng, ENDS)
+        if end != "none":
+            world.plan(due_ms + rng.randint(-2_000, 3_000), partial(self._end, end))
+
+    def run(self, verdict: Verdict) -> None:
+        """An executor runs the call, once, and reports its result; now and then it never does."""
+        if verdict.intent_id in self._run_ids:
+            return
+        self._run_ids.add(verdict.intent_id)
+        if self._rng.random() < 0.85:
+            due_ms = self._world.now_ms + int(self._rng.random() ** 2 * 3_000)
+            label = self._rng.choice((None, None, TRUSTED, UNTRUSTED))
+            report = partial(self._event, SessionEventType.TOOL_RESULT, intent_id=verdict.intent_id)
+            self._world.plan(due_ms, partial(report, tool=verdict.tool, label=label))
+
+    def answer(self, request: ApprovalRequest) -> None:
+        """Persons decide: enough of them, too few, the wrong ones, twice, or too late."""
+        rng = self._rng
+        intent = self._intents.get(request.intent_id)
+        if intent is None:
+            return
+        for number in range(rng.randint(0, request.quorum + 2)):
+            due_ms = self._world.now_ms + int(rng.random() ** 2 * 12_000)
+            approver = f"lead-{number}" if rng.random() < 0.8 else rng.choice((self.maker.sub, "lead-0", "stranger"))
+            status = ApprovalStatus.APPROVED if rng.random() < 0.85 else ApprovalStatus.DENIED
+            groups = request.eligible_approvers if rng.random() < 0.9 else ("others",)
+            changes = {"args_digest": bytes(32)} if rng.random() < 0.1 else {}
+            self._world.plan(due_ms, partial(self._decide, intent, approver, status, groups, changes))
+
+    def _decide(
+        self, intent: Intent, approver: str, status: ApprovalStatus, groups: tuple[str, ...], changes: dict[str, Any]
+    ) -> None:
+        decision = self.maker.decision(intent, approver, self._world.now_ms, status=status, groups=groups, **changes)
+        value = self._diary.write(APPROVAL_DECISION.name, self.maker.key, decision)
+        self._diary.repeat(APPROVAL_DECISION.name, self.maker.key, value)
+
+    def _establish(self, expires_ms: int) -> None:
+        made = self.maker.established(self._world.now_ms, expires_ms=expires_ms, scopes=("read", "write"))
+        self._write_event(made)
+
+    def _event(self, kind: SessionEventType, **fields: Any) -> None:
+        self._write_event(self.maker.event(kind, self._world.now_ms, **fields))
+
+    def _write_event(self, event: SessionEvent) -> None:
+        self._sequence += 1
+        value = self._diary.write(SESSION.name, self.maker.key, replace(event, sequence=self._sequence))
+        self._diary.repeat(SESSION.name, self.maker.key, value)
+
+    def _end(self, end: str) -> None:
+        if end == "kill switch":
+            target = f"{self.maker.tenant}|{self.maker.session_id}"
+            made = revocation(RevocationKind.SESSION, target, time_ms=self._world.now_ms)
+            self._diary.write(REVOCATION.name, *made)
+            return
+        kind = SessionEventType.SESSION_ENDED if end == "ended" else SessionEventType.SESSION_REVOKED
+        self._event(kind)
+
+    def _step(self, step: str) -> None:
+        match step:
+            case "message":
+                self._event(SessionEventType.USER_MESSAGE)
+            case "retrieval":
+                self._event(SessionEventType.RETRIEVAL, label=self._rng.choice((None, TRUSTED, UNTRUSTED)))
+            case "risk":
+                self._event(SessionEventType.RISK_LEVEL_CHANGE, risk_level=self._rng.choice(("LOW", "HIGH", None)))
+            case "claims":
+                self._event(SessionEventType.TOKEN_CLAIMS_CHANGE, scopes=("read",))
+            case "event from future":
+                self._write_event(self.maker.event(SessionEventType.USER_MESSAGE, self._world.now_ms + 600_000))
+            case "grant" | "grant back":
+                self._grant(back=step == "grant back")
+            case "garbage":
+                self._diary.garbage(INPUT_TOPICS)
+            case _:
+                self._propose(step)
+
+    def _grant(self, *, back: bool) -> None:
+        now_ms, uid = self._world.now_ms, f"grant-{self.maker.session_id}"
+        grant = self.maker.grant(uid, now_ms, op=DelegationOp.REVOKE if back else DelegationOp.GRANT)
+        if self._rng.random() < 0.5:
+            names = GrantBody.__struct_fields__
+            root = GrantBody(**{name: getattr(grant, name) for name in names})
+            grant = replace(grant, depth=1, parent_uid=f"{uid}-root", chain=(replace(root, uid=f"{uid}-root"),))
+        self._diary.write(DELEGATION.name, self.maker.key, grant)
+
+    def _propose(self, step: str) -> None:
+        intent, key = self._make(step)
+        self._intents[intent.intent_id] = intent
+        value = self._diary.write(INTENT.name, key, intent)
+        self._diary.repeat(INTENT.name, key, value)
+        if self._rng.random() < 0.04:  # the same id for another call
+            other = replace(intent, args_json="{}", args_digest=bytes(32))
+            self._diary.write(INTENT.name, key, other)
+
+    def _make(self, step: str) -> tuple[Intent, bytes]:
+        now_ms, maker = self._world.now_ms, self.maker
+        entry, args = self._call(step)
+        make: dict[str, Any] = {}
+        match step:
+            case "unproven":
+                make = {"unproven": {"proof": None}}
+            case "forged":
+                make = {"unproven": {"proof": Proof(alg=ProofAlg.HMAC_SHA256, value=bytes(32))}}
+            case "other subject":
+                make = self._rng.choice(({"sub": "mallory"}, {"act": agent("mallory")}, {"delegation_uid": "stolen"}))
+            case "stale":
+                now_ms -= 60_000
+            case "future":
+                now_ms += self._rng.choice((3_000, 10_000, 70_000))
+            case "other definition":
+                entry = replace(entry, definition_digest=bytes(32))
+            case "honest" if self._rng.random() < 0.2:
+                make = {"deadline": now_ms + self._rng.randint(-100, 3_000)}
+        intent = maker.intent(entry, args, now_ms, **make)
+        other = self._diary.other_session(self.maker)
+        if step == "foreign session":  # in somebody else's name, without their key
+            named = replace(intent, session_id=other.session_id, header=replace(intent.header, tenant_uid=other.tenant))
+            return named, other.key
+        return intent, other.key if step == "foreign key" else maker.key
+
+    def _call(self, step: str) -> tuple[ToolCatalogEntry, dict[str, Any] | str]:
+        files, web, mail = TOOLS
+        match step:
+            case "ask":
+                return mail, {"to": "bob@example.com", "ask": self._rng.choice(("one", "leads", "both"))}
+            case "later":
+                return mail, {"to": "bob@example.com", "later": True}
+            case "attack":
+                return mail, {"to": "attacker@evil.example"}
+            case "exfiltrate":
+                return mail, {"to": "exfil@evil.example"}
+            case "unknown tool":
+                return UNLISTED, {}
+            case "invalid":
+                return files, {"path": 7}
+            case "not canonical":
+                return files, self._rng.choice(('{"path": NaN}', "[1]", '{"a":9223372036854775808}', "[" * 200, "\x00"))
+            case "large":
+                return files, json.dumps({"path": "x" * 10_000})
+            case _:
+                calls = ((files, {"path": "a.txt"}), (web, {"url": "u"}), (mail, {"to": "bob@example.com"}))
+                return self._rng.choice(calls)
