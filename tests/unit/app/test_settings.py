@@ -1,0 +1,129 @@
+"""Settings: one file, the environment over it, the command line over both; what is unknown is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.app.settings import SettingsError, load_settings, setting_names, settings_sources
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STOPLOG_SETTINGS", raising=False)
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "stoplog.toml").write_text(text)
+
+
+def fault(overrides: dict[str, object] | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(overrides)
+    return str(caught.value)
+
+
+def test_defaults_need_neither_file_nor_environment() -> None:
+    settings = load_settings()
+    assert settings.log == "embedded"
+    assert settings.embedded_path == Path(".stoplog/log.sqlite")
+    assert settings.key_path == Path(".stoplog/root.key")
+
+
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(
+    in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(in_empty_folder, 'instance = "file"\ngroup = "file"\ntenant = "file"\n[gate]\nverdict_ttl_ms = 1000\n')
+    monkeypatch.setenv("STOPLOG_GROUP", "environment")
+    monkeypatch.setenv("STOPLOG_TENANT", "environment")
+    monkeypatch.setenv("STOPLOG_GATE__JOIN_GRACE_MS", "7")
+    settings = load_settings({"tenant": "command line"})
+    assert (settings.instance, settings.group, settings.tenant) == ("file", "environment", "command line")
+    assert (settings.gate.verdict_ttl_ms, settings.gate.join_grace_ms) == (1000, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown", "meant"),
+    [
+        ('bootstrp = "x"', "bootstrp", "bootstrap"),
+        ("[gate]\nverdict_ttl = 5", "gate.verdict_ttl", "gate.verdict_ttl_ms"),
+        ("[engine]\ncommit_intervall_ms = 5", "engine.commit_intervall_ms", "engine.commit_interval_ms"),
+        ("[topics]\npartition = 5", "topics.partition", "topics.partitions"),
+    ],
+)
+def test_an_unknown_setting_of_the_file_is_an_error_with_a_suggestion(
+    in_empty_folder: Path, text: str, unknown: str, meant: str
+) -> None:
+    write(in_empty_folder, text)
+    told = fault()
+    assert f"setting `{unknown}` is unknown" in told
+    assert "stoplog.toml" in told
+    assert f"did you mean `{meant}`?" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("STOPLOG_BOOTSTRP", "STOPLOG_BOOTSTRAP"),
+        ("STOPLOG_GATE__VERDICT_TTL", "STOPLOG_GATE__VERDICT_TTL_MS"),
+        ("stoplog_instanze", "STOPLOG_INSTANCE"),
+    ],
+)
+def test_an_unknown_variable_is_an_error_with_a_suggestion(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    told = fault()
+    assert f"environment variable `{name}` sets nothing" in told
+    assert f"did you mean `{meant}`?" in told
+
+
+def test_every_fault_is_named_at_once(in_empty_folder: Path) -> None:
+    write(in_empty_folder, 'log = "kafca"\n[gate]\nverdict_ttl_ms = "soon"\nskew_ms = -1\n')
+    told = fault()
+    for name in ("`log`", "`gate.verdict_ttl_ms`", "`gate.skew_ms`"):
+        assert name in told
+    assert "got `soon`" in told
+
+
+def test_librdkafka_settings_pass_through_by_name(in_empty_folder: Path) -> None:
+    write(in_empty_folder, '[kafka]\n"security.protocol" = "SSL"\n"socket.timeout.ms" = 5000\n')
+    assert load_settings().kafka == {"security.protocol": "SSL", "socket.timeout.ms": 5000}
+
+
+def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_SETTINGS", "elsewhere.toml")
+    assert "`elsewhere.toml`, which is no file" in fault()
+
+
+def test_a_file_that_is_named_is_read(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (in_empty_folder / "other.toml").write_text('instance = "other"')
+    monkeypatch.setenv("STOPLOG_SETTINGS", "other.toml")
+    assert load_settings().instance == "other"
+    assert settings_sources() == ("`other.toml`",)
+
+
+@pytest.mark.parametrize("text", ["[gate", "log = ", "\x00", "a = 1\na = 2"])
+def test_a_file_that_is_no_toml_is_an_error_that_names_it(in_empty_folder: Path, text: str) -> None:
+    write(in_empty_folder, text)
+    assert "`stoplog.toml` can't be read" in fault()
+
+
+def test_sources_are_told_apart(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings_sources() == ()
+    write(in_empty_folder, 'instance = "a"')
+    monkeypatch.setenv("STOPLOG_GROUP", "g")
+    monkeypatch.setenv("STOPLOG_TEST_BOOTSTRAP", "not a setting")
+    assert settings_sources() == ("`stoplog.toml`", "`STOPLOG_GROUP`")
+
+
+def test_every_setting_of_gate_and_engine_reaches_them() -> None:
+    settings = load_settings()
+    for section, made in (("gate", settings.gate_settings(bytes(32))), ("engine", settings.engine_settings())):
+        for name in setting_names():
+            prefix, _, field = name.partition(".")
+            if prefix == section:
+                assert hasattr(made, field), name

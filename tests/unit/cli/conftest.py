@@ -1,0 +1,54 @@
+"""The command line in a folder of its own, with no settings but those of the test."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.cli.main import run
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Its output as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Stoplog = Callable[..., Result]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that commands run in."""
+    for name in list(os.environ):
+        if name.upper().startswith("STOPLOG_") and name != "STOPLOG_TEST_BOOTSTRAP":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def stoplog(home: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Stoplog:
+    """Runs a command line in this process."""
+
+    def call(*args: str) -> Result:
+        capfdbinary.readouterr()
+        status = run(args)
+        out, err = capfdbinary.readouterr()
+        return Result(status, out.decode(), err.decode())
+
+    return call

@@ -1,0 +1,137 @@
+"""The entry point: help, version, errors for people, exit statuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from streams.cli.main import COMMANDS
+from streams.cli.text import printable, short
+from tests.unit.cli.conftest import Stoplog
+
+START_S_MAX = 2.0
+"""An idle machine needs 0.3 s. What this bound catches is a command that loads what it should load when it is run."""
+
+
+def test_help_lists_every_command(stoplog: Stoplog) -> None:
+    for args in (("--help",), ("-h",), ()):
+        result = stoplog(*args)
+        assert result.status == 0
+        assert all(name in result.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_of_its_own(stoplog: Stoplog, name: str) -> None:
+    result = stoplog(name, "--help")
+    assert result.status == 0
+    assert f"stoplog {name}" in result.out
+
+
+def test_help_loads_no_heavy_module() -> None:
+    code = (
+        "import sys; from streams.cli.main import run; run(['--help']); "
+        "heavy = {'confluent_kafka', 'rocksdict', 'cel_expr_python', 'pydantic', 'jsonschema_rs', 'mcp'}; "
+        "sys.exit(','.join(sorted(heavy & set(sys.modules))) or None)"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert time.monotonic() - began < START_S_MAX
+
+
+def test_the_version_is_the_distributions(stoplog: Stoplog) -> None:
+    result = stoplog("--version")
+    assert result.status == 0
+    assert result.out.startswith("stoplog 0.")
+
+
+def test_a_misspelt_command_is_told_with_a_suggestion(stoplog: Stoplog) -> None:
+    result = stoplog("topcs")
+    assert result.status == 2
+    assert result.err == "error: No such command 'topcs'. Did you mean 'topics'?\nsee `stoplog --help`\n"
+    assert result.out == ""
+
+
+def test_a_missing_option_is_told_with_where_to_read_on(stoplog: Stoplog) -> None:
+    result = stoplog("revoke", "--session", "s-1")
+    assert result.status == 2
+    assert result.err == "error: Missing option '--why'.\nsee `stoplog revoke --help`\n"
+
+
+def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Stoplog) -> None:
+    result = stoplog("topics", "check")
+    assert result.status == 1
+    assert result.err.startswith("error: there is no embedded log at `.stoplog/log.sqlite`; make it with")
+    assert "Traceback" not in result.err
+    result = stoplog("--debug", "topics", "check")
+    assert result.status == 1
+    assert "Traceback" in result.err
+    assert "error: there is no embedded log" in result.err
+
+
+def test_settings_that_can_not_be_understood_are_a_misuse(stoplog: Stoplog, home: Path) -> None:
+    (home / "stoplog.toml").write_text('bootstrp = "x"')
+    result = stoplog("topics", "check")
+    assert result.status == 2
+    assert "did you mean `bootstrap`?" in result.err
+
+
+def test_a_settings_file_can_be_named(stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_SETTINGS", "")  # restored afterwards
+    (home / "mine.toml").write_text('state_dir = "elsewhere"')
+    result = stoplog("--settings", "mine.toml", "topics", "check")
+    assert "`elsewhere/log.sqlite`" in result.err
+    assert stoplog("--settings", "none.toml", "topics", "check").status == 2
+
+
+def test_what_an_attacker_wrote_does_not_reach_the_terminal(stoplog: Stoplog) -> None:
+    result = stoplog("topics", "check", "--state-dir", "x\x1b[31m\u202ey")
+    assert "x\\x1b[31m\\u202ey" in result.err
+    assert "\x1b" not in result.err
+
+
+def test_a_reader_that_goes_away_ends_a_command_quietly(stoplog: Stoplog) -> None:
+    stoplog("topics", "apply")
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m streams.cli topics show --json | head -1"],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(Path(import_module("streams").__file__ or "").parents[1])},
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+
+
+class TestText:
+    @pytest.mark.parametrize("text", ["plain", "Größe 🙂 日本", "tab-free", ""])
+    def test_what_is_harmless_stays(self, text: str) -> None:
+        assert printable(text) == text
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+            ("a\nb\r\tc", "a\\x0ab\\x0d\\x09c"),
+            ("\u200bzero\u2066", "\\u200bzero\\u2066"),
+            ("\ud800", "\\ud800"),
+            ("\x9b31m", "\\x9b31m"),
+            ("\U000e0041", "\\U000e0041"),
+        ],
+    )
+    def test_what_moves_the_cursor_or_hides_is_escaped(self, text: str, shown: str) -> None:
+        assert printable(text) == shown
+
+    def test_lines_can_stay(self) -> None:
+        assert printable("a\nb\x1b", lines=True) == "a\nb\\x1b"
+
+    def test_cutting(self) -> None:
+        assert short("abcdef", 4) == "abc…"
+        assert short("abcd", 4) == "abcd"
+        assert len(short("\x1b" * 100, 10)) == 10

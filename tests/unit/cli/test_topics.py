@@ -1,0 +1,78 @@
+"""`stoplog topics` on the embedded log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streams.app.clock import SystemClock
+from streams.embedded import EmbeddedLog
+from streams.model.topics import TOPICS
+from streams.ports import TopicSpec
+from tests.unit.cli.conftest import Stoplog
+
+
+def test_apply_makes_every_topic_says_each_and_can_be_repeated(stoplog: Stoplog) -> None:
+    result = stoplog("topics", "apply")
+    assert result.status == 0
+    assert {record["done"].split("`")[1] for record in result.records} == {topic.name for topic in TOPICS}
+    again = stoplog("topics", "apply", "--no-json")
+    assert again.status == 0
+    assert again.out.startswith(f"nothing to do: all {len(TOPICS)} topics of the embedded log")
+    assert stoplog("topics", "check").status == 0
+
+
+def test_check_says_what_differs_and_apply_mends_what_it_can(stoplog: Stoplog, home: Path) -> None:
+    (home / ".stoplog").mkdir()
+    log = EmbeddedLog(home / ".stoplog" / "log.sqlite", clock=SystemClock())
+    log.admin().create(
+        [
+            TopicSpec("agent.intent.v1", 6, {"message.timestamp.type": "CreateTime"}),
+            TopicSpec("agent.session.v1", 3, {}),
+            TopicSpec("agent.revocation.v1", 2, {"cleanup.policy": "compact"}),
+        ],
+        1,
+    )
+    log.close()
+    result = stoplog("topics", "check")
+    assert result.status == 1
+    differs = [record["differs"] for record in result.records if "differs" in record]
+    assert "set `message.timestamp.type` of topic `agent.intent.v1` from `CreateTime` to `LogAppendTime`" in differs
+    assert "create topic `agent.verdict.v1` with 6 partitions" in differs
+    applied = stoplog("topics", "apply")
+    assert applied.status == 1
+    troubles = [record["trouble"] for record in applied.records if "trouble" in record]
+    assert len(troubles) == 2
+    assert any("3: agent.session.v1" in trouble for trouble in troubles)
+    assert any("`agent.revocation.v1` has 2 partitions instead of 1" in trouble for trouble in troubles)
+    rest = stoplog("topics", "check")
+    assert rest.status == 1
+    assert ["trouble" in record for record in rest.records] == [True, True]
+
+
+def test_show_needs_no_log(stoplog: Stoplog, home: Path) -> None:
+    result = stoplog("topics", "show")
+    assert result.status == 0
+    assert [record["topic"] for record in result.records] == [topic.name for topic in TOPICS]
+    assert list(home.iterdir()) == []
+    table = stoplog("topics", "show", "--no-json").out
+    assert all(topic.name in table for topic in TOPICS)
+
+
+def test_looking_never_makes_a_log(stoplog: Stoplog, home: Path) -> None:
+    assert stoplog("topics", "check").status == 1
+    assert list(home.iterdir()) == []
+
+
+def test_an_unknown_role_in_the_settings_is_told(stoplog: Stoplog, home: Path) -> None:
+    (home / "stoplog.toml").write_text('[topics.principals]\ngatee = ["User:g"]')
+    stoplog("topics", "apply")
+    result = stoplog("topics", "check")
+    assert result.status == 1
+    assert "did you mean `gate`?" in result.err
+
+
+def test_principals_on_a_log_without_access_control_are_told(stoplog: Stoplog, home: Path) -> None:
+    (home / "stoplog.toml").write_text('[topics.principals]\ngate = ["User:g"]')
+    result = stoplog("topics", "apply")
+    assert result.status == 1
+    assert "no authorizer" in result.records[-1]["trouble"]
