@@ -1,0 +1,237 @@
+"""History files: a stretch of the topics as JSON lines (docs/reference/history-files.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import msgspec
+
+from streams.codec.filling import Line, complete, fill, key_of
+from streams.codec.jsonform import JsonFormError, from_json, instant, is_utf8, to_json, unknown_name
+from streams.model.errors import StoplogError
+from streams.model.topics import (
+    ALERT,
+    APPROVAL_DECISION,
+    APPROVAL_REQUEST,
+    AUDIT,
+    AUDIT_CHECKPOINT,
+    BASELINE,
+    CATALOGUE,
+    DELEGATION,
+    INTENT,
+    REVOCATION,
+    RULESET,
+    SESSION,
+    VERDICT,
+    Topic,
+)
+from streams.model.types import Record
+
+LINE_BYTES_MAX = 8_388_608
+"""A record of the largest size fits in any spelling."""
+
+KINDS: dict[str, Topic] = {
+    "intent": INTENT,
+    "session_event": SESSION,
+    "delegation": DELEGATION,
+    "revocation": REVOCATION,
+    "catalog_entry": CATALOGUE,
+    "ruleset": RULESET,
+    "baseline": BASELINE,
+    "approval_decision": APPROVAL_DECISION,
+    "verdict": VERDICT,
+    "approval_request": APPROVAL_REQUEST,
+    "audit_event": AUDIT,
+    "checkpoint": AUDIT_CHECKPOINT,
+    "alert": ALERT,
+}
+"""What `record` may say, and the topic that it stands for."""
+
+_KIND_OF_TOPIC = {topic.name: kind for kind, topic in KINDS.items()}
+_MEMBERS = ("record", "key", "key_hex", "time_ms", "value")
+_BOM = b"\xef\xbb\xbf"
+
+
+class HistoryError(StoplogError):
+    """A line that is no record.
+
+    Attributes:
+        file: the name of the file, as given.
+        line: counts from 1; 0 for the file as a whole.
+        text: what is wrong.
+    """
+
+    def __init__(self, file: str, line: int, text: str) -> None:
+        super().__init__(f"{file}:{line}: {text}" if line else f"{file}: {text}")
+        self.file = file
+        self.line = line
+        self.text = text
+
+
+class HistoryLine(NamedTuple):
+    """A record of a history: `kind` is one of `KINDS`, `time_ms` its time on the log."""
+
+    kind: str
+    topic: str
+    key: bytes
+    time_ms: int
+    record: Record
+
+
+def parse_line(text: str, line_no: int, filename: str, root_key: bytes | None = None) -> HistoryLine:
+    """Read one line.
+
+    What a person may leave out is filled in as the SDK would do it, always the same for the same line: the header (its
+    id from line number and text, `source` "history", the tenant of the key, `time_ms`), the session of the key,
+    digests, and an intent's proof.
+
+    Args:
+        text: the line.
+        line_no: counts from 1.
+        filename: for errors.
+        root_key: what session keys are derived from, for the proofs of intents without one; None leaves them unproven.
+
+    Raises:
+        HistoryError: it is no record.
+    """
+    try:
+        if not is_utf8(text):
+            raise JsonFormError("has half of a surrogate pair, which no text can")
+        return _parse(text.strip(), line_no, root_key)
+    except JsonFormError as error:
+        raise HistoryError(filename, line_no, str(error)) from None
+    except RecursionError:
+        raise HistoryError(filename, line_no, "is nested too deep") from None
+
+
+def format_line(topic: str, key: bytes, time_ms: int, record: Record) -> str:
+    """A record as a line, without its end. `parse_line` makes the same record of it.
+
+    Raises:
+        KeyError: records of the topic have no place in a history.
+    """
+    line: dict[str, object] = {"record": _KIND_OF_TOPIC[topic]}
+    try:
+        line["key"] = key.decode()
+    except UnicodeDecodeError:
+        line["key_hex"] = key.hex()
+    value = to_json(record)
+    if topic == INTENT.name:
+        # Left out, it would be made.
+        value.setdefault("proof", None)
+    line |= {"time_ms": time_ms, "value": value}
+    return msgspec.json.encode(line).decode()
+
+
+def iter_history(
+    path: Path, root_key: bytes | None = None, on_error: Callable[[HistoryError], None] | None = None
+) -> Iterator[HistoryLine]:
+    """The records of a file, in its order; blank lines and lines that begin with `#` are passed over.
+
+    Args:
+        path: UTF-8, with or without a byte order mark.
+        root_key: as in `parse_line`.
+        on_error: is told of bad lines, which are then passed over; without it they are raised.
+
+    Raises:
+        HistoryError: the file cannot be read, or a line is no record.
+    """
+    name = str(path)
+    try:
+        with path.open("rb") as stream:
+            yield from _iter_lines(iter(lambda: stream.readline(LINE_BYTES_MAX + 1), b""), name, root_key, on_error)
+    except OSError as error:
+        raise HistoryError(name, 0, f"cannot be read: {error.strerror}") from None
+
+
+def _iter_lines(
+    lines: Iterable[bytes], name: str, root_key: bytes | None, on_error: Callable[[HistoryError], None] | None
+) -> Iterator[HistoryLine]:
+    line_no, continued = 1, False
+    for raw in lines:
+        whole = raw.endswith(b"\n") or len(raw) <= LINE_BYTES_MAX
+        try:
+            if not continued:
+                text = _text(raw.removeprefix(_BOM) if line_no == 1 else raw, line_no, name)
+                if text and not text.startswith("#"):
+                    yield parse_line(text, line_no, name, root_key)
+        except HistoryError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+        # The rest of a line that is too long comes in pieces.
+        continued = not whole
+        line_no += whole
+
+
+def _text(raw: bytes, line_no: int, name: str) -> str:
+    if len(raw.rstrip(b"\r\n")) > LINE_BYTES_MAX:
+        raise HistoryError(name, line_no, f"is longer than {LINE_BYTES_MAX} bytes")
+    try:
+        return raw.decode().strip()
+    except UnicodeDecodeError as error:
+        raise HistoryError(name, line_no, f"is not UTF-8 (byte {error.start + 1} of the line)") from None
+
+
+def _parse(text: str, line_no: int, root_key: bytes | None) -> HistoryLine:
+    line = _load(text)
+    if not isinstance(line, dict):
+        raise JsonFormError("a line is an object with `record`, `key`, `time_ms` and `value`")
+    for member in line:
+        if member not in _MEMBERS:
+            raise JsonFormError(unknown_name(member, _MEMBERS, "a member of a line"))
+    kind, value = line.get("record"), line.get("value")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise JsonFormError(f"record: {unknown_name(str(kind), KINDS, 'a kind of record')}")
+    if not isinstance(value, dict):
+        raise JsonFormError("value: must be the record, as an object")
+    if "time_ms" not in line:
+        raise JsonFormError("`time_ms` is missing")
+    topic = KINDS[kind]
+    if topic.record is None:
+        raise JsonFormError(f"record: `{kind}` has no fields")
+    context = Line(topic, line_no, text, instant(line["time_ms"], "time_ms"), _key(line), root_key)
+    record = from_json(topic.record, fill(value, context))
+    key = key_of(record) if context.key is None else context.key
+    return HistoryLine(kind, topic.name, key, context.time_ms, complete(record, value, context))
+
+
+def _key(line: dict[str, object]) -> bytes | None:
+    """The key; None where it is left out, and follows from the record."""
+    key, key_hex = line.get("key"), line.get("key_hex")
+    if key is not None and key_hex is not None:
+        raise JsonFormError("`key` and `key_hex` are both given")
+    if isinstance(key, str) and is_utf8(key):
+        return key.encode()
+    if key is None and key_hex is None:
+        return None
+    try:
+        if isinstance(key_hex, str):
+            return bytes.fromhex(key_hex)
+    except ValueError:
+        pass
+    raise JsonFormError("`key` must be text (or `key_hex` bytes in hex)")
+
+
+def _load(text: str) -> object:
+    """Parse JSON, refusing what parsers read differently. Integers are exact, whatever their size."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except ValueError as error:
+        raise JsonFormError(f"is not JSON: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise JsonFormError(f"an object has the member `{twice[:60]}` twice")
+    return result
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise JsonFormError(f"is not JSON: `{name}`")
