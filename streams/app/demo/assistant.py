@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from streams.app.demo.view import USER
+
 TASKS_MAX = 50
 """Tasks that it takes on in one session; a file that asks for more is not followed further."""
 
@@ -57,7 +59,7 @@ class Assistant:
     def ask(self, request: str) -> None:
         """Take on what the user asks: tasks, separated by semicolons."""
         for task in request.split(";"):
-            self._tasks.extend(self._understand(task.strip(), "the user"))
+            self._tasks.extend(self._understand(task.strip(), USER))
 
     def next(self) -> Wish | None:
         """The next call, or None when all is done."""
@@ -73,7 +75,7 @@ class Assistant:
         self._read[source] = content
         also: list[_Task] = []
         for found in _ALSO.finditer(content):
-            also += self._understand(found["task"].strip(), f"the text of {source}")
+            also += self._understand(found["task"].strip(), source)
         self._tasks.extendleft(reversed(also))
 
     def _understand(self, text: str, asked_by: str) -> list[_Task]:

@@ -9,7 +9,7 @@ from streams.model.control import BundleFile, RulesetBundle
 from streams.model.keys import tool_key
 from streams.model.topics import CATALOGUE, RULESET
 from streams.model.types import Header
-from streams.policy import load_bundle
+from streams.policy import compile_bundle, load_bundle
 from streams.ports import Outgoing
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.mcp_tools import ToolFacts, catalogue_entries
@@ -59,15 +59,17 @@ def publish_rules(transport: Transport, rules_dir: Path, *, bundle_name: str, te
 
     Raises:
         BundleReadError: the files can't be read.
+        BundleError: they are refused; every gate would refuse them, too.
         PublishError: it is not known to be stored.
         LogError: the log is lost.
     """
     source = load_bundle(rules_dir)
+    compiled = compile_bundle(source)
     now_ms = transport.now_ms()
     bundle = RulesetBundle(
         header=Header(id=SYSTEM.uuid(now_ms), source=_RULES_SOURCE, time=now_ms, tenant_uid=tenant_uid),
         name=bundle_name,
-        version=source.digest.hex()[:12],
+        version=compiled.version,
         serial=now_ms,
         digest=source.digest,
         files=tuple(BundleFile(path=path, content=text) for path, text in sorted(source.files.items())),

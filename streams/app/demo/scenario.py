@@ -8,7 +8,7 @@ from pathlib import Path
 from streams.app.demo.catalogue import READER_SCOPES, WRITER_SCOPES
 from streams.app.demo.host import AgentHost, Work
 from streams.app.demo.repository import ATTACKER, POISONED_PATH, SECRET
-from streams.app.demo.view import Check, View
+from streams.app.demo.view import USER, Check, View
 from streams.model.reasons import Reason, Refusal
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import session_target
@@ -69,7 +69,7 @@ class Scenario:
         self._tokens.end_session(credential)
         self._count_mails(works)
         attacks = [work for work in works if ATTACKER in _recipients(work)]
-        honest = [work for work in works if work.wish.asked_by == "the user"]
+        honest = [work for work in works if work.wish.asked_by == USER]
         leaked = [path.name for path, text in self._messages() if ATTACKER in text or SECRET in text]
         return [
             Check(

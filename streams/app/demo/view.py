@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 ROWS_SHOWN_MAX = 40
-ARGUMENT_CHARS_MAX = 46
+ARGUMENT_CHARS_MAX = 40
+USER = "user"
+"""Who has asked for a call, if it is not what the agent has read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,37 +116,47 @@ class JsonView:
 
 
 class TableView:
-    """A table that grows while the agent works."""
+    """A table that grows while the agent works, and what there is to say of it below."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._rows: list[tuple[Text | str, ...]] = []
+        self._rows: list[tuple[Text, ...]] = []
+        self._remarks: list[Text] = []
         self._live: Live | None = None
 
     def note(self, text: str) -> None:
         """A line below what is there."""
-        self._settle()
-        self._console.print(Text(text, style="dim"))
+        line = Text(text, style="dim")
+        if self._live is None:
+            self._console.print(line)
+        else:
+            self._remarks.append(line)
+            self._live.update(self._shown(), refresh=True)
 
     def session(self, session: str, text: str) -> None:
         """A new table with a heading."""
         self._settle()
         self._console.print()
         self._console.print(Text.assemble((session, "bold"), "  ", text))
+        self._live = Live(self._shown(), console=self._console, refresh_per_second=8)
+        self._live.start()
 
     def step(self, step: Step) -> None:
-        """A row."""
-        style = "red" if step.stopped else "green"
-        asked = step.asked_by if step.asked_by == "the user" else Text(step.asked_by, style="yellow")
-        verdict = Text(step.outcome, style="green" if step.outcome == "ALLOW" else "bold red")
-        reason = Text.assemble(step.reason, (f"\n{step.text}", "dim")) if step.stopped else Text(step.reason)
+        """A row, and the reason in full where it was stopped."""
+        call = f"{step.tool} {_shortened(step.argument)}"
         self._rows.append(
-            (step.tool, _shortened(step.argument), asked, verdict, reason, Text(step.result, style=style))
+            (
+                Text(call),
+                Text(step.asked_by, style="" if step.asked_by == USER else "yellow"),
+                Text(step.outcome, style="green" if step.outcome == "ALLOW" else "bold red"),
+                Text(step.reason),
+                Text(step.result, style="red" if step.stopped else "green"),
+            )
         )
-        if self._live is None:
-            self._live = Live(self._table(), console=self._console, refresh_per_second=8)
-            self._live.start()
-        self._live.update(self._table(), refresh=True)
+        if step.stopped:
+            self._remarks.append(Text(f"stopped: {call}: {step.text}", style="red"))
+        if self._live is not None:
+            self._live.update(self._shown(), refresh=True)
 
     def summary(self, checks: Sequence[Check], commands: Sequence[tuple[str, str]]) -> None:
         """How it came out, and what to type next."""
@@ -167,14 +179,15 @@ class TableView:
             self._live.stop()
             self._live = None
         self._rows.clear()
+        self._remarks.clear()
 
-    def _table(self) -> Table:
+    def _shown(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for heading in ("call", "argument", "asked by", "verdict", "reason", "result"):
+        for heading in ("call", "asked by", "verdict", "reason", "result"):
             table.add_column(heading, overflow="fold")
         for row in self._rows[-ROWS_SHOWN_MAX:]:
             table.add_row(*row)
-        return table
+        return Group(table, *self._remarks)
 
 
 def _shortened(text: str) -> str:

@@ -103,10 +103,12 @@ def write(transport: Transport, record: Record, key: bytes) -> Outgoing:
     return ready
 
 
-def written(transport: Transport, kind: type[_R]) -> list[_R]:
-    """All records of a kind that are readable now, partition after partition."""
+def written(transport: Transport, kind: type[_R], tenant_uid: str | None = None) -> list[_R]:
+    """All records of a kind (of a tenant's sessions) that are readable now, partition after partition."""
     found = []
     for received in raw_records(transport, BY_RECORD[kind]):
+        if tenant_uid is not None and not (received.key or b"").startswith(f"{tenant_uid}|".encode()):
+            continue
         record = transport.codec.decode(received.topic, received.value, received.headers)
         assert isinstance(record, kind)
         found.append(record)
@@ -130,10 +132,13 @@ def raw_records(transport: Transport, topic: Topic) -> list[Received]:
 
 
 class GateHand:
-    """Answers each intent with what `answer` makes of it, in a thread of its own."""
+    """Answers each intent of a tenant with what `answer` makes of it, in a thread of its own."""
 
-    def __init__(self, transport: Transport, answer: Callable[[Intent], list[Verdict]]) -> None:
+    def __init__(
+        self, transport: Transport, answer: Callable[[Intent], list[Verdict]], tenant_uid: str = TENANT
+    ) -> None:
         self.intents: list[Intent] = []
+        self._prefix = f"{tenant_uid}|".encode()
         self._transport = transport
         self._answer = answer
         self._stop = threading.Event()
@@ -153,6 +158,8 @@ class GateHand:
         reader.assign(dict.fromkeys(places, 0))
         while not self._stop.is_set():
             for received in reader.poll(100, 20):
+                if not (received.key or b"").startswith(self._prefix):
+                    continue
                 intent = self._transport.codec.decode(received.topic, received.value, received.headers)
                 assert isinstance(intent, Intent)
                 self.intents.append(intent)

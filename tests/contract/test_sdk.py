@@ -1,0 +1,221 @@
+"""The SDK on every log: the same agents and executors, whichever carries their records."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas
+from streams.embedded import EmbeddedLog
+from streams.kafka.admin import KafkaAdmin
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.keys import session_key
+from streams.model.reasons import Refusal
+from streams.model.revocation import RevocationKind
+from streams.model.revocation_set import session_target
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import TOPICS, Spread
+from streams.model.types import Header
+from streams.model.verdict import Outcome, Verdict
+from streams.ports import Admin, LogError, TopicSpec
+from streams.sdk import (
+    Agent,
+    AsyncAgent,
+    DevTokenService,
+    Ending,
+    Executor,
+    RevocationWatch,
+    SingleUseStore,
+    ToolOutcome,
+    Transport,
+    VerdictLoop,
+    connect,
+)
+from tests.contract.helpers import WallClock
+from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, GateHand, make_verdict, until, verdict_on, write, written
+
+PARTITIONS = 3
+WAIT_S = 60.0
+_names = itertools.count(1)
+
+
+def unique(name: str) -> str:
+    """A name that no other test has, on a broker that may outlive the run."""
+    return f"{name}-{os.getpid()}-{time.monotonic_ns()}-{next(_names)}"
+
+
+def make_topics(admin: Admin) -> None:
+    """Make the declared topics that are not there yet."""
+    there = admin.describe([topic.name for topic in TOPICS], ())
+    missing = [
+        TopicSpec(topic.name, 1 if topic.spread is Spread.BROADCAST else PARTITIONS, topic.config())
+        for topic in TOPICS
+        if topic.name not in there
+    ]
+    if missing:
+        admin.create(missing, replication=1)
+    admin.close()
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def transport(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
+    if request.param == "kafka":
+        bootstrap = request.getfixturevalue("kafka_bootstrap")
+        make_topics(KafkaAdmin(bootstrap))
+        with connect(bootstrap) as opened:
+            yield opened
+        return
+    log = EmbeddedLog(tmp_path_factory.mktemp("sdk") / "sdk.log", clock=WallClock())
+    make_topics(log.admin())
+    with EmbeddedTransport(log, Codec(CommittedSchemas.load()), WallClock()) as opened:
+        yield opened
+    log.close()
+
+
+@pytest.fixture
+def tenant() -> str:
+    return unique("tenant")
+
+
+@pytest.fixture
+def tokens(transport: Transport, tenant: str) -> DevTokenService:
+    return DevTokenService(transport, ROOT_KEY, issuer=ISSUER, tenant_uid=tenant)
+
+
+def a_verdict(tenant: str, session_id: str = "s-1") -> Verdict:
+    fresh = make_verdict(session_id=session_id)
+    header = Header(id=fresh.verdict_id, source="gate", time=fresh.evaluated_at, tenant_uid=tenant)
+    return make_verdict(session_id=session_id, header=header)
+
+
+def put(transport: Transport, verdict: Verdict) -> Verdict:
+    write(transport, verdict, session_key(verdict.header.tenant_uid, verdict.session_id))
+    return verdict
+
+
+def test_partition_counts_are_the_logs_and_a_missing_topic_is_told(transport: Transport) -> None:
+    assert transport.partitions("agent.revocation.v1") == 1
+    assert transport.partitions("agent.intent.v1") == transport.partitions("agent.verdict.v1") > 1
+    with pytest.raises(LogError, match="topics apply"):
+        transport.partitions(unique("no-such-topic"))
+
+
+def test_a_call_goes_from_proposal_to_report(
+    transport: Transport, tokens: DevTokenService, tenant: str, tmp_path: Path
+) -> None:
+    credential = tokens.open_session("alice", ACTOR, ("mail:send",))
+    calls: list[Mapping[str, object]] = []
+    with (
+        GateHand(transport, lambda intent: [verdict_on(intent)], tenant),
+        SingleUseStore(tmp_path / "used", "e-1") as store,
+        Executor(transport, ["mail"], {"mail/send": calls.append}, store) as executor,
+        Agent(transport, credential) as agent,
+    ):
+        for turn in range(3):
+            verdict = agent.propose("mail/send", {"turn": turn})
+            assert verdict.outcome is Outcome.ALLOW
+            assert executor.execute(verdict, agent.key).ending is Ending.DONE
+            assert executor.execute(verdict, agent.key).refusal is Refusal.ALREADY_USED
+    assert calls == [{"turn": turn} for turn in range(3)]
+    events = written(transport, SessionEvent, tenant)
+    assert [event.type for event in events] == [SessionEventType.SESSION_ESTABLISHED] + [
+        SessionEventType.TOOL_RESULT
+    ] * 3
+    assert len([a for a in written(transport, AuditEvent, tenant) if a.event_type is AuditEventType.OUTCOME]) == 3
+
+
+def test_agents_wait_side_by_side(transport: Transport, tokens: DevTokenService, tenant: str) -> None:
+    async def scenario() -> list[str]:
+        agents = [
+            await AsyncAgent.open(transport, tokens.open_session(f"user-{number}", ACTOR, ())) for number in range(4)
+        ]
+        verdicts = await asyncio.gather(
+            *(agent.propose("mail/send", {"a": a, "n": n}) for a, agent in enumerate(agents) for n in range(10))
+        )
+        for agent in agents:
+            await agent.aclose()
+        return [verdict.args_json for verdict in verdicts]
+
+    with GateHand(transport, lambda intent: [verdict_on(intent)], tenant):
+        assert asyncio.run(scenario()) == [f'{{"a":{a},"n":{n}}}' for a in range(4) for n in range(10)]
+
+
+def test_a_session_that_is_taken_back_stops_an_older_verdict_within_a_second(
+    transport: Transport, tokens: DevTokenService, tenant: str, tmp_path: Path
+) -> None:
+    with (
+        SingleUseStore(tmp_path / "used", "e-1") as store,
+        RevocationWatch(transport) as revocations,
+        Executor(transport, ["mail"], {"mail/send": lambda args: "ran"}, store, revocations=revocations) as executor,
+    ):
+        verdict = a_verdict(tenant)
+        tokens.revoke(RevocationKind.SESSION, session_target(tenant, "s-1"), "stolen")
+        begun_s = time.monotonic()
+        assert revocations.confirm(10_000)
+        assert time.monotonic() - begun_s < 2
+        assert executor.execute(verdict, session_key(tenant, "s-1")).refusal is Refusal.REVOKED
+        other = a_verdict(tenant, "s-2")
+        assert executor.execute(other, session_key(tenant, "s-2")).ran
+
+
+def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
+    transport: Transport, tenant: str, tmp_path: Path
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    outcomes: list[tuple[Verdict, ToolOutcome]] = []
+    group = unique("executor")
+    verdicts: list[Verdict] = []
+
+    def run_until_done() -> None:
+        stop = threading.Event()
+        errors: list[Exception] = []
+        with SingleUseStore(tmp_path / "used", "e-1") as store:
+            executor = Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store)
+            loop = VerdictLoop(
+                executor,
+                transport,
+                group=group,
+                instance="e-1",
+                on_outcome=lambda verdict, outcome: outcomes.append((verdict, outcome)),
+            )
+
+            def run() -> None:
+                try:
+                    loop.run(stop)
+                except Exception as error:
+                    errors.append(error)
+
+            thread = threading.Thread(target=run, daemon=True)
+            thread.start()
+            until(lambda: len(outcomes) == len(verdicts) or bool(errors), "all have run", WAIT_S)
+            stop.set()
+            thread.join(WAIT_S)
+            executor.close()
+        assert errors == []
+
+    for _ in range(2):
+        for number in range(10):
+            verdict = a_verdict(tenant, f"s-{number}")
+            own = make_verdict(
+                session_id=verdict.session_id,
+                header=verdict.header,
+                verdict_id=verdict.verdict_id,
+                tool=verdict.tool.__class__(server_id=tenant, name="send"),
+                audience=tenant,
+            )
+            verdicts += [put(transport, own)]
+            put(transport, own)
+        run_until_done()
+    assert len(calls) == 20
+    results = written(transport, SessionEvent, tenant)
+    assert sorted(str(event.verdict_id) for event in results) == sorted(verdict.verdict_id for verdict in verdicts)
+    assert {event.sequence for event in results} == {0, 1}
