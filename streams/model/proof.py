@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import lru_cache
 
 from streams.model.intent import Intent
 from streams.model.types import Model
@@ -16,12 +17,28 @@ _KEY_INFO = b"stoplog session key v1"
 _PROOF_DOMAIN = b"stoplog intent proof v1"
 _HASH_BYTES = 32
 
+SECRETS_CACHED_MAX = 16_384
+"""Session keys that are kept ready (some 200 bytes each): those of the sessions that are at work."""
+
+# Lengths are written before what they measure; nearly all are short.
+_LENGTHS = tuple(b"%d:" % length for length in range(256))
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
 
 def session_secret(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
     """A session's key: HKDF-SHA-256 (RFC 5869) of the root key, bound to tenant and session. 32 bytes."""
-    extracted = hmac.digest(b"\x00" * _HASH_BYTES, root_key, "sha256")
+    return _expanded(root_key, tenant_uid, session_id)
+
+
+@lru_cache(maxsize=SECRETS_CACHED_MAX)
+def _expanded(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
     info = _joined((_KEY_INFO, tenant_uid.encode(), session_id.encode()))
-    return hmac.digest(extracted, info + b"\x01", "sha256")
+    return hmac.digest(_extracted(root_key), info + b"\x01", "sha256")
+
+
+@lru_cache(maxsize=1)
+def _extracted(root_key: bytes) -> bytes:
+    return hmac.digest(b"\x00" * _HASH_BYTES, root_key, "sha256")
 
 
 def proof_message(intent: Intent) -> bytes:
@@ -75,11 +92,8 @@ def verify_hmac(secret: bytes, message: bytes, value: bytes) -> bool:
 
 def derived_uuid(domain: str, *parts: str) -> str:
     """A UUID (version 8, RFC 9562) that follows from its parts: the same wherever and however often it is made."""
-    digest = bytearray(hashlib.sha256(_joined((domain.encode(), *(part.encode() for part in parts)))).digest()[:16])
-    digest[6] = (digest[6] & 0x0F) | 0x80
-    digest[8] = (digest[8] & 0x3F) | 0x80
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = hashlib.sha256(_joined((domain.encode(), *[part.encode() for part in parts]))).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def _model_bytes(model: Model | None) -> bytes:
@@ -89,4 +103,10 @@ def _model_bytes(model: Model | None) -> bytes:
 
 
 def _joined(parts: tuple[bytes, ...]) -> bytes:
-    return b"".join([b"%d:%b" % (len(part), part) for part in parts])
+    flat: list[bytes] = []
+    append = flat.append
+    for part in parts:
+        length = len(part)
+        append(_LENGTHS[length] if length < len(_LENGTHS) else b"%d:" % length)
+        append(part)
+    return b"".join(flat)

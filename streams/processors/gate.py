@@ -118,7 +118,7 @@ class Gate:
         if before.status is SessionStatus.UNKNOWN:
             after = housekeeping.arm(own_key, after, state, self._settings, now_ms)
         state.put(session_row_key(own_key), encode_row(after))
-        if before.status is SessionStatus.UNKNOWN and after.status is not SessionStatus.UNKNOWN:
+        if before.waiting_count and before.status is SessionStatus.UNKNOWN and after.status is not before.status:
             return held.release_parked(self._judge, own_key, state, now_ms)
         return []
 

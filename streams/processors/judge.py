@@ -9,7 +9,9 @@ import msgspec
 
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.reasons import Reason
+from streams.model.types import ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
+from streams.policy.ruleset import CompiledRuleset
 from streams.processors import housekeeping
 from streams.processors.case import Case, Judgement, deny
 from streams.processors.checks import check_all
@@ -35,6 +37,8 @@ from streams.processors.state import (
 )
 from streams.processors.verdicts import VerdictWriter
 
+NEEDS_CACHED_MAX = 4_096
+
 _log = logging.getLogger(__name__)
 _OTHER_TOOLS = "(other)"
 replace = msgspec.structs.replace
@@ -47,6 +51,8 @@ class Judge:
         self.settings = settings
         self.writer = VerdictWriter(settings, encoder)
         self._control = control
+        self._needs_of: CompiledRuleset | None = None
+        self._needs_by_tool: dict[tuple[str, str], frozenset[str]] = {}
 
     def decide(self, case: Case, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
         """Judge the intent on the state of now."""
@@ -81,10 +87,21 @@ class Judge:
         ruleset = self._control.ruleset
         if ruleset is None:
             return deny(Reason.NO_RULESET)
-        tool = case.intent.tool
-        facts = build_facts(case, self._control, standing, ruleset.needs_for(tool.server_id, tool.name))
+        facts = build_facts(case, self._control, standing, self._needs(ruleset, case.intent.tool))
         policy = ruleset.evaluate(facts)
         return Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
+
+    def _needs(self, ruleset: CompiledRuleset, tool: ToolRef) -> frozenset[str]:
+        """The facts that the rules in force read of a tool, found once for each tool."""
+        if ruleset is not self._needs_of:
+            self._needs_of, self._needs_by_tool = ruleset, {}
+        key = (tool.server_id, tool.name)
+        found = self._needs_by_tool.get(key)
+        if found is None:
+            if len(self._needs_by_tool) >= NEEDS_CACHED_MAX:
+                self._needs_by_tool.clear()
+            found = self._needs_by_tool[key] = ruleset.needs_for(*key)
+        return found
 
     def _unless_too_many(self, case: Case, judgement: Judgement) -> Judgement:
         if judgement.outcome in FINAL_OUTCOMES or case.session.waiting_count < self.settings.held_per_session_max:
