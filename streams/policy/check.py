@@ -146,6 +146,8 @@ class Checker:
             known = [listed.rpartition(".")[2] for listed in self._lists]
             leaf = name.rpartition(".")[2]
             return Problem("unknown_list", offset, f"unknown list `{leaf}`", nearest(leaf, known) or "define it")
+        if name in FUNCTION_NAMES:
+            return Problem("wrong_type", offset, f"`{name}` can't be called like this", "look at its arguments")
         names = [field.name for field in FACTS]
         hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"
         return Problem("unknown_name", offset, f"unknown name `{name}`, expected a fact or a function", hint)
@@ -169,7 +171,7 @@ def _forbidden(tree: Expr) -> list[Problem]:
             message = f"`{node.name}{{...}}` makes a record, which rules can't"
             problems.append(Problem("unsupported", max(node.offset, 0), message))
         elif isinstance(node, Comprehension):
-            for name in (node.iter_var, node.iter_var2):
+            for name in (node.iter_var, node.iter_var2, node.accu_var):
                 if name in ("lists", "macros") or fact(name) is not None:
                     message = f"variable `{name}` hides the fact `{name}`"
                     problems.append(Problem("hides_fact", max(node.offset, 0), message, "give it another name"))

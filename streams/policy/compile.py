@@ -69,9 +69,9 @@ def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findin
     checked: list[CheckedRule] = []
     for pack in bundle.packs:
         checking = _Checking(bundle.shared, pack, kinds, tools, findings)
+        checking.macros(pack)
         checked.extend(rule for rule in map(checking.rule, pack.rules) if rule is not None)
-    if not bundle.packs:
-        _Checking(bundle.shared, Pack("", None), kinds, tools, findings)
+    _Checking(bundle.shared, Pack("", None), kinds, tools, findings).macros(bundle.shared)
     return tuple(sorted(checked, key=lambda item: item.rule.id))
 
 
@@ -98,11 +98,14 @@ class _Checking:
             {macro.name: macro.body for source in both for macro in source.macros},
             {item.name: list_name(source, item.name) for source in both for item in source.lists},
         )
-        for macro in pack.macros if pack.name else shared.macros:
-            self._expression(macro.body, None, self._checker(UNTYPED.args))
 
     def _checker(self, args: FactType) -> Checker:
         return checker_for(args, self._kinds)
+
+    def macros(self, pack: Pack) -> None:
+        """Check the bodies of a pack's macros, used or not."""
+        for macro in pack.macros:
+            self._expression(macro.body, None, self._checker(UNTYPED.args))
 
     def rule(self, rule: Rule) -> CheckedRule | None:
         """Check one rule; None where it has errors."""

@@ -25,7 +25,7 @@ from streams.policy.errors import Findings, Location, nearest
 from streams.policy.forms import LIST_ITEMS_MAX, Form
 from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffect
 from streams.policy.schema import RESERVED_WORDS, schema_digest
-from streams.policy.source import Items, Node, Scalar, kind_of, read_yaml
+from streams.policy.source import Entries, Items, Node, Scalar, kind_of, read_yaml
 
 API_VERSION = "rules/v1"
 RULES_MAX = 20_000
@@ -192,8 +192,9 @@ class _Parser:
     def _rule(self, node: Node, pack: str, bundle_mode: Mode) -> Rule | None:
         keys = ("id!", "version", "effect!", "mode", "match!", "when!", "reason!", "explain", "tags", "obligations",
                 "approval", "defer")  # fmt: skip
-        form = Form(node, "a rule", keys, self._findings)
-        form.rule_id = rule_id = form.text("id", _RULE_ID, "letters, digits, `-` and `_`")
+        named = node.get("id") if isinstance(node, Entries) else None
+        form = Form(node, "a rule", keys, self._findings, named.text if isinstance(named, Scalar) else None)
+        rule_id = form.text("id", _RULE_ID, "letters, digits, `-` and `_`")
         if rule_id is not None:
             first = self._rule_ids.setdefault(rule_id, form.at("id"))
             if first != form.at("id"):
@@ -205,14 +206,27 @@ class _Parser:
         explain = self._explain(form)
         obligations = self._obligation_list(form, effect)
         version, tags = form.text("version", _VERSION, "a version"), form.texts("tags", TAGS_MAX, _TAG, "a tag")
-        if rule_id is None or effect is None or when is None or match is None or reason is None:
+        if when is None:
             return None
         if bundle_mode is Mode.SHADOW and mode is Mode.ENFORCE:
             mode = Mode.SHADOW
+        # What is missing was reported, and the bundle is refused; its condition is checked all the same.
         return Rule(
-            rule_id, version or "1", pack, form.location, effect, mode, match, when, reason, explain, tags,
-            obligations, approval, defer_ms,
-        )  # fmt: skip
+            rule_id or "?",
+            version or "1",
+            pack,
+            form.location,
+            effect or RuleEffect.DENY,
+            mode,
+            match or Match(()),
+            when,
+            reason or "",
+            explain,
+            tags,
+            obligations,
+            approval,
+            defer_ms,
+        )
 
     def _match(self, form: Form) -> Match | None:
         node = form.node("match")
