@@ -64,8 +64,10 @@ class Transaction:
         for task in tasks.values():
             offsets.update(task.offsets())
             self._send_changes(task, changelog_ends)
-        if offsets:
-            self._producer.send_offsets(offsets, group)
+        if not offsets:  # timers alone
+            offsets = {partition: offset for task in tasks.values() for partition, offset in task.all_offsets().items()}
+        # INVARIANT: every transaction commits offsets, for these alone are fenced by the group's generation.
+        self._producer.send_offsets(offsets, group)
         self._producer.commit()
         self._opened_ms = None
         # INVARIANT: no store is written before this point (simulation plants the opposite and must catch it).

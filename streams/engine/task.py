@@ -95,6 +95,10 @@ class PartitionTask:
             if offset != self._committed.get(topic)
         }
 
+    def all_offsets(self) -> dict[TopicPartition, int]:
+        """All positions, also those that have not moved."""
+        return {TopicPartition(topic, self.partition): offset for topic, offset in self.positions.items()}
+
     def committed(self, changelog_offset: int | None) -> None:
         """The transaction with this task's outputs, offsets and changes is durable."""
         self._committed = dict(self.positions)
