@@ -15,7 +15,7 @@ from streams.app.demo.host import ACTOR, ISSUER, AgentHost
 from streams.app.demo.publishing import publish_catalogue, publish_rules
 from streams.app.demo.repository import make_repository
 from streams.app.demo.scenario import Scenario
-from streams.app.demo.view import Check, View
+from streams.app.demo.view import Check, View, open_view
 from streams.model.errors import StoplogError
 from streams.model.reasons import Reason
 from streams.sdk.agent import Agent
@@ -30,6 +30,13 @@ from streams.sdk.transport import Transport
 
 GATE_TIMEOUT_MS = 30_000
 PROBE_TIMEOUT_MS = 10_000
+
+NEXT_COMMANDS = (
+    ("stoplog tail audit", "everything that was decided and done, as it is on record"),
+    ("stoplog tail alerts", "what a security team would be told"),
+    ("stoplog try --help", "judge a history of your own, without a log"),
+    ("stoplog demo --kafka HOST:PORT", "the same on a cluster"),
+)
 
 _NOT_READY = frozenset({Reason.NO_RULESET, Reason.CONTROL_STATE_STALE, Reason.TOOL_UNKNOWN, Reason.TOOL_NOT_APPROVED})
 
@@ -78,11 +85,13 @@ class DemoReport:
         return bool(self.checks) and all(check.ok for check in self.checks)
 
 
-def run_demo(environment: DemoEnvironment, view: View, commands: Sequence[tuple[str, str]] = ()) -> DemoReport:
+def run_demo(
+    environment: DemoEnvironment, view: View | None = None, commands: Sequence[tuple[str, str]] = NEXT_COMMANDS
+) -> DemoReport:
     """Start the servers, publish catalogue and rules, run the three sessions, show how it came out. Blocking.
 
     Args:
-        view: where it is shown; closed when this returns.
+        view: where it is shown, closed when this returns; by default standard output.
         commands: what to type next, and what for.
 
     Raises:
@@ -90,9 +99,10 @@ def run_demo(environment: DemoEnvironment, view: View, commands: Sequence[tuple[
         StoplogError: something else that it needs is missing.
         LogError: the log is lost.
     """
+    shown = view or open_view(sys.stdout)
     with ExitStack() as closing:
-        closing.callback(view.close)
-        return _Demo(environment, view, closing).run(commands)
+        closing.callback(shown.close)
+        return _Demo(environment, shown, closing).run(commands)
 
 
 class _Demo:

@@ -1,0 +1,109 @@
+"""The demonstration as a whole: a real gate, real rules, real MCP servers, on both logs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.app.clock import SystemClock
+from streams.app.demo.repository import ATTACKER, SECRET
+from streams.app.demo.run import DemoEnvironment, DemoError, run_demo
+from streams.app.demo.view import JsonView
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import Log, open_log
+from streams.app.runner import GateRunner
+from streams.app.settings import Settings
+from streams.app.wiring import build_codec, build_gate
+from streams.model.topics import TOPICS, Spread
+from streams.ports import TopicSpec
+from streams.sdk import Transport
+
+RULES = Path(__file__).resolve().parents[2] / "rules"
+ROOT_KEY = bytes(range(32))
+SECONDS_MAX = 60.0
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    own = f"demo-{os.getpid()}-{time.monotonic_ns()}"
+    where = {"log": "embedded"}
+    if request.param == "kafka":
+        where = {"log": "kafka", "bootstrap": request.getfixturevalue("kafka_bootstrap")}
+    return Settings(state_dir=tmp_path / "state", group=own, instance=own, gate={"bundle_name": own}, **where)
+
+
+@pytest.fixture
+def log(settings: Settings) -> Iterator[Log]:
+    opened = open_log(settings)
+    admin = opened.admin()
+    there = admin.describe([topic.name for topic in TOPICS], ())
+    missing = [
+        TopicSpec(topic.name, 1 if topic.spread is Spread.BROADCAST else 3, topic.config())
+        for topic in TOPICS
+        if topic.name not in there
+    ]
+    if missing:
+        admin.create(missing, replication=1)
+    admin.close()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def transport(settings: Settings, log: Log) -> Iterator[Transport]:
+    with EmbeddedTransport(log, build_codec(settings), SystemClock()) as opened:
+        yield opened
+
+
+def environment(settings: Settings, transport: Transport, tmp_path: Path) -> DemoEnvironment:
+    return DemoEnvironment(
+        transport=transport,
+        root_key=ROOT_KEY,
+        workdir=tmp_path / "demo",
+        rules_dir=RULES,
+        bundle_name=settings.gate.bundle_name,
+        tenant_uid=settings.instance,
+    )
+
+
+def test_the_hijacked_agent_is_stopped_and_honest_work_is_not(
+    settings: Settings, log: Log, transport: Transport, tmp_path: Path
+) -> None:
+    codec = build_codec(settings)
+    runner = GateRunner(lambda: build_gate(settings, log, codec, ROOT_KEY), SystemClock())
+    runner.start()
+    shown = io.StringIO()
+    begun_s = time.monotonic()
+    try:
+        runner.wait_ready(60_000)
+        report = run_demo(environment(settings, transport, tmp_path), JsonView(shown))
+    finally:
+        runner.stop()
+    events = [json.loads(line) for line in shown.getvalue().splitlines()]
+    assert report.ok, [check for check in report.checks if not check.ok]
+    assert time.monotonic() - begun_s < SECONDS_MAX
+    messages = [path.read_text() for path in sorted(report.mail_folder.glob("*.eml"))]
+    assert len(messages) == 3
+    assert not any(ATTACKER in text or SECRET in text for text in messages)
+    calls = [event for event in events if event["event"] == "call"]
+    assert [(call["argument"], call["reason"]) for call in calls if call["result"] == "not run"] == [
+        (ATTACKER, "rule_denied"),
+        ("alice@example.com", "session_revoked"),
+    ]
+    assert [call["reason"] for call in calls if call["result"] == "refused"] == ["revoked"]
+    assert events[-1]["ok"] is True
+
+
+def test_without_a_gate_it_says_so(
+    settings: Settings, transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.app.demo.run.GATE_TIMEOUT_MS", 500)
+    monkeypatch.setattr("streams.app.demo.run.PROBE_TIMEOUT_MS", 200)
+    with pytest.raises(DemoError, match="no gate is ready"):
+        run_demo(environment(settings, transport, tmp_path), JsonView(io.StringIO()))
