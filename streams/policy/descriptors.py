@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, struct_pb2
 
-from streams.policy.schema import FACTS, FactType, Field, Kind, ListOf, MapOf, Struct
+from streams.policy.schema import FACTS, HISTORY, FactType, Field, Kind, ListOf, MapOf, Struct
 
 PACKAGE = "stoplog.rules"
 
@@ -30,11 +30,12 @@ def message_name(struct: Struct) -> str:
     return f"{PACKAGE}.{struct.name}"
 
 
-def make_pool(args: FactType) -> Any:
-    """A descriptor pool with every record of the schema, and of `args` where it is one."""
+def make_pool(args: FactType, history: Struct = HISTORY) -> Any:
+    """A descriptor pool with every record of the schema, of `args` where it is one, and of the bundle's memories."""
     file = descriptor_pb2.FileDescriptorProto(name="stoplog/rules.proto", package=PACKAGE, syntax="proto3")
     file.dependency.append(struct_pb2.DESCRIPTOR.name)
     done: set[str] = set()
+    _declare(history, file, done)
     for field in FACTS:
         _declare(field.type, file, done)
     _declare(args, file, done)
@@ -52,6 +53,8 @@ def _declare(fact_type: FactType, file: Any, done: set[str]) -> None:
     elif isinstance(fact_type, Struct) and fact_type.name not in done:
         done.add(fact_type.name)
         message = file.message_type.add(name=fact_type.name)
+        # JSON names are not used here; protobuf makes them up, the same one for `a_b` and `aB`, and then refuses both.
+        message.options.deprecated_legacy_json_field_conflicts = True
         for number, field in enumerate(fact_type.fields, start=1):
             _declare(field.type, file, done)
             _add_field(message, number, field)

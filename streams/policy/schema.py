@@ -236,6 +236,17 @@ APPROVAL = Struct(
 
 DEFERRAL = Struct("Deferral", (_int("waited_ms", "how long the call has been held uncancelled; 0 at first"),))
 
+LABEL = Struct(
+    "Label",
+    (
+        _text("integrity", "trusted or untrusted"),
+        _text("confidentiality", "public, private or user_identity"),
+    ),
+)
+
+HISTORY = Struct("History", ())
+"""What a bundle without memories has of them; a bundle's own are the fields of its `CheckedMemories.history`."""
+
 NOW = Struct(
     "Now",
     (
@@ -262,12 +273,17 @@ FACTS: tuple[Field, ...] = (
     Field("provenance", ListOf(PROVENANCE), "everything the session has read"),
     Field("origins", ListOf(ORIGIN), "where each argument value comes from"),
     Field("signals", ListOf(SIGNAL), "what the detectors say about this intent"),
+    Field("history", HISTORY, "what the bundle's memories hold: one field for each that is declared under `history:`"),
+    Field("label", LABEL, "how what the call returns is labelled; in a memory of what ran, how the result is"),
     Field("approval", APPROVAL, "the state of approvals for exactly this call"),
     Field("deferral", DEFERRAL, "the state of its cancel window"),
     Field("now", NOW, "log time"),
 )
 
 FACT_NAMES: frozenset[str] = frozenset(field.name for field in FACTS)
+
+MAY_LACK = frozenset({"history", "label"})
+"""Top-level facts that a test's fixture need not have."""
 
 
 def fact(name: str) -> Field | None:
@@ -319,18 +335,20 @@ def _walk(path: str, field: Field) -> Iterator[tuple[str, Field]]:
             yield from _walk(f"{path}.{member.name}", member)
 
 
-def misfits(facts: Mapping[str, Any], *, partial: bool = False) -> list[str]:
+def misfits(facts: Mapping[str, Any], *, partial: bool = False, history: Struct = HISTORY) -> list[str]:
     """What is wrong with facts: unknown names, wrong types, missing fields. Empty when they fit.
 
     Args:
         facts: the facts to look at.
         partial: accept that top-level names are missing.
+        history: the type of what the bundle's memories hold.
     """
     found = [f"`{name}` is not a fact" for name in facts if name not in FACT_NAMES]
     for field in FACTS:
         if field.name in facts:
-            found.extend(_misfits(field.name, field.type, facts[field.name]))
-        elif not partial:
+            wanted = history if field.name == "history" else field.type
+            found.extend(_misfits(field.name, wanted, facts[field.name]))
+        elif not partial and field.name not in MAY_LACK:
             found.append(f"`{field.name}` is missing")
     return found
 
