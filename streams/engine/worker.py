@@ -85,6 +85,7 @@ class Worker:
         self._group: GroupMetadata | None = None
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
+        self._failed = False
 
     def start(self) -> None:
         """Fence former holders of the transactional id, read control state to its end, join the group. Blocks."""
@@ -102,26 +103,25 @@ class Worker:
             FatalLogError: the worker is of no more use; build a new one.
             WorkerGaveUpError: transactions keep being aborted.
         """
-        self._control.poll()
         try:
+            self._control.poll()
             records = self._poll()
             self._restore()
-            self._report_control()
-            self._process(records)
-            if not records:
-                self._punctuate()
-            if self._transaction.is_due(self._settings, idle=not records):
-                self._commit()
+            self._work(records)
         except AbortableTransactionError as error:
             self._abort(error)
             return 0
         except DamagedStoreError as error:
             self._rebuild(error)
             return 0
+        except BaseException:
+            # The transaction may hold half a record's work by now: `stop` must not commit it.
+            self._failed = True
+            raise
         return len(records)
 
     def stop(self) -> None:
-        """Commit what is open, leave the group, release everything."""
+        """Commit what is open (or abort it, after a step that failed), leave the group, release everything."""
         try:
             self._ports.consumer.close()  # calls on_revoked, which commits
         finally:
@@ -159,10 +159,11 @@ class Worker:
         """They go in good order: what was done is committed first. Revocation is eager: all of them go."""
         _log.info("giving up %d partitions", len(partitions))
         try:
-            self._commit()
-        except AbortableTransactionError as error:
+            if not self._failed:
+                self._commit()
+        except (AbortableTransactionError, RetriableLogError) as error:
             _log.warning("the last transaction before a rebalance was aborted: %s", error)
-            self._transaction.abort()
+        self._transaction.abort()
         self._forget_assignment()
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -176,6 +177,18 @@ class Worker:
     def _poll(self) -> list[Received]:
         waiting = self._transaction.is_open or self.restoring
         return self._ports.consumer.poll(self._settings.poll_records_max, 0 if waiting else self._settings.idle_poll_ms)
+
+    def _work(self, records: list[Received]) -> None:
+        try:
+            self._report_control()
+            self._process(records)
+            if not records:
+                self._punctuate()
+            if self._transaction.is_due(self._settings, idle=not records):
+                self._commit()
+        except RetriableLogError as error:
+            # The call could be made again, but where it was made is lost by now: the input is read again instead.
+            raise AbortableTransactionError(str(error)) from error
 
     def _process(self, records: list[Received]) -> None:
         if not records:
