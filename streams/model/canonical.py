@@ -117,7 +117,8 @@ def _too_deep(text: str) -> bool:
     return False
 
 
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# INVARIANT: a string matches even if it never ends, so that no quote within it is tried again: time stays linear.
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 _DEPTH_STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
