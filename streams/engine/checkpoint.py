@@ -62,6 +62,7 @@ class Transaction:
         changelog_ends: dict[int, int] = {}
         offsets: dict[TopicPartition, int] = {}
         for task in tasks.values():
+            task.note_time()
             offsets.update(task.offsets())
             self._send_changes(task, changelog_ends)
         if not offsets:  # timers alone

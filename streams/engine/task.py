@@ -19,6 +19,8 @@ from streams.processors.effects import Output
 
 _log = logging.getLogger(__name__)
 TIMERS_PER_STEP_MAX = 500
+_STREAM_TIME_KEY = b"n"
+_TIME_BYTES = 8
 
 
 class PartitionTask:
@@ -26,7 +28,8 @@ class PartitionTask:
 
     Attributes:
         positions: the next offset to be processed, per input topic; what a checkpoint commits.
-        stream_time_ms: the highest broker time seen, or later while input is idle.
+        stream_time_ms: the highest broker time seen, or later while input is idle. It never goes back, whoever owns
+            the partition: what was decided at one instant must not be followed by something decided at an earlier one.
     """
 
     def __init__(
@@ -42,7 +45,8 @@ class PartitionTask:
         committed: dict[str, int],
     ) -> None:
         self.partition = partition
-        self.stream_time_ms = 0
+        self._committed_time_ms = int.from_bytes(state.get(_STREAM_TIME_KEY) or b"", "big")
+        self.stream_time_ms = self._committed_time_ms
         self.positions = dict(committed)
         self._committed = dict(committed)
         self._ranks = input_ranks
@@ -87,6 +91,13 @@ class PartitionTask:
         for outgoing in dead_letter_outputs(self._wire, record, error, self.partition):
             self._emit(outgoing)
 
+    def note_time(self) -> None:
+        """Make stream time part of the transaction; to be called before its changes are taken."""
+        moved = self.positions != self._committed or self._state.changes()
+        if moved and self.stream_time_ms > self._committed_time_ms:
+            self._state.put(_STREAM_TIME_KEY, self.stream_time_ms.to_bytes(_TIME_BYTES, "big"))
+            self._state.keep_record()
+
     def offsets(self) -> dict[TopicPartition, int]:
         """What to commit: positions that have moved."""
         return {
@@ -106,12 +117,13 @@ class PartitionTask:
             if changelog_offset is None:
                 raise InvariantError(f"partition {self.partition} committed changes without a changelog offset")
             self._state.committed(changelog_offset)
+            self._committed_time_ms = self.stream_time_ms
 
     def aborted(self) -> dict[TopicPartition, int]:
         """The transaction is gone: forget what it did, and say where to read on."""
         self._state.aborted()
         self.positions = dict(self._committed)
-        self.stream_time_ms = 0
+        self.stream_time_ms = self._committed_time_ms
         return {TopicPartition(topic, self.partition): offset for topic, offset in self._committed.items()}
 
     def close(self) -> None:
