@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -88,6 +89,101 @@ class NamedMacro:
     body: Scalar
 
 
+class Keep(StrEnum):
+    """What a memory keeps of the events that it is about."""
+
+    ANY = "any"
+    COUNT = "count"
+    SUM = "sum"
+    LAST = "last"
+
+
+class Occasion(StrEnum):
+    """What happens to an intent that a memory can be about."""
+
+    JUDGED = "judged"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    RAN = "ran"
+    FAILED = "failed"
+    APPROVED = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What makes a memory forget: the session's next matching event."""
+
+    on: Occasion
+    match: Match
+    when: Scalar | None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Something that is remembered within a session, as declared under `history:`.
+
+    Attributes:
+        when: None counts every event that `match` takes; None of that, every tool's.
+        key: kept for each of its values by itself.
+        of: what is summed.
+        within_ms: how long an event counts; None for as long as the session is known.
+        group: whose approvals count; None for every group's.
+    """
+
+    name: str
+    location: Location
+    pack: str
+    keep: Keep
+    on: Occasion
+    match: Match | None = None
+    when: Scalar | None = None
+    key: Scalar | None = None
+    of: Scalar | None = None
+    within_ms: int | None = None
+    group: str | None = None
+    reset: Reset | None = None
+
+
+class Per(StrEnum):
+    """Who shares a budget."""
+
+    SESSION = "session"
+    AGENT = "agent"
+    USER = "user"
+    TOOL = "tool"
+    TENANT = "tenant"
+
+
+class MeasureKind(StrEnum):
+    """What a budget counts."""
+
+    CALLS = "calls"
+    SUM = "sum"
+    DISTINCT = "distinct"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit on what is allowed, as declared under `budgets:`.
+
+    Attributes:
+        of: what is summed, or whose values are told apart; None counts calls.
+        match: None is every tool.
+        window_ms: it is full again at each multiple of this since the epoch; None: never (of sessions only).
+    """
+
+    name: str
+    location: Location
+    pack: str
+    per: Per
+    measure: MeasureKind
+    of: Scalar | None
+    match: Match | None
+    when: Scalar | None
+    limit: int
+    window_ms: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
     """Rules that belong together; `name` is empty for what the bundle itself defines."""
@@ -97,6 +193,8 @@ class Pack:
     lists: tuple[NamedList, ...] = ()
     macros: tuple[NamedMacro, ...] = ()
     rules: tuple[Rule, ...] = ()
+    memories: tuple[Memory, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from streams.policy.bundle import (
 )
 from streams.policy.errors import Findings, Location, nearest
 from streams.policy.forms import LIST_ITEMS_MAX, Form
+from streams.policy.parse_memory import no_repeated_names, read_budgets, read_memories
 from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffect
 from streams.policy.schema import RESERVED_WORDS, schema_digest
 from streams.policy.source import Entries, Items, Node, Scalar, kind_of, read_yaml
@@ -135,6 +136,7 @@ class _Parser:
                 found[pack.name] = _merge(found[pack.name], pack) if pack.name in found else pack
         for pack in found.values():
             self._no_repeats(shared, pack)
+        no_repeated_names(found.values(), self._findings)
         return tuple(found.values())
 
     def _no_repeats(self, shared: Pack, pack: Pack) -> None:
@@ -149,7 +151,7 @@ class _Parser:
                 seen.setdefault(item.name, at)
 
     def _file(self, root: Node, directory: str, bundle_mode: Mode) -> Pack:
-        keys = ("apiVersion!", "pack!", "owner", "description", "lists", "macros", "rules!")
+        keys = ("apiVersion!", "pack!", "owner", "description", "lists", "macros", "rules!", "history", "budgets")
         form = Form(root, "a rule file", keys, self._findings)
         _api_version(form)
         name = form.text("pack", _PACK, "a name of lower-case letters, digits and `_`")
@@ -164,6 +166,8 @@ class _Parser:
             self._lists(form),
             self._macros(form),
             tuple(rule for rule in rules if rule is not None),
+            read_memories(form, directory, self._findings, self._match),
+            read_budgets(form, directory, self._findings, self._match),
         )
 
     def _lists(self, form: Form) -> tuple[NamedList, ...]:
@@ -228,12 +232,12 @@ class _Parser:
             defer_ms,
         )
 
-    def _match(self, form: Form) -> Match | None:
-        node = form.node("match")
+    def _match(self, form: Form, key: str = "match", more_keys: tuple[str, ...] = ()) -> Match | None:
+        node = form.node(key)
         if node is None:
             return None
-        inner = Form(node, "`match`", ("tools!", "servers", "tool_version", "agents", "tenants"), self._findings,
-                     form.rule_id)  # fmt: skip
+        keys = ("tools!", "servers", "tool_version", "agents", "tenants", *more_keys)
+        inner = Form(node, f"`{key}`", keys, self._findings, form.rule_id)
         tools = self._patterns(inner, "tools")
         for pattern in tools:
             if pattern.text != "*" and "." not in pattern.text:
@@ -360,4 +364,6 @@ def _merge(first: Pack, second: Pack) -> Pack:
         first.lists + second.lists,
         first.macros + second.macros,
         first.rules + second.rules,
+        first.memories + second.memories,
+        first.budgets + second.budgets,
     )
