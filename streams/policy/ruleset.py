@@ -135,13 +135,10 @@ class CompiledRuleset:
         tool = facts.get("tool")
         if not isinstance(tool, Mapping):
             return combine((), (), Progress(), "?")
-        key = (tool.get("server_id"), tool.get("name"), tool.get("version", ""))
-        program = self._programs.get(key)  # type: ignore[arg-type]
-        server_id, name, version = key
-        if program is None:
-            if not (isinstance(server_id, str) and isinstance(name, str) and isinstance(version, str)):
-                return combine((), (), Progress(), "?")
-            program = self._program(server_id, name, version)
+        server_id, name, version = tool.get("server_id"), tool.get("name"), tool.get("version", "")
+        if not (isinstance(server_id, str) and isinstance(name, str) and isinstance(version, str)):
+            return combine((), (), Progress(), "?")
+        program = self._programs.get((server_id, name, version)) or self._program(server_id, name, version)
         if program.types is not None and isinstance(args := facts.get("args"), Mapping):
             fitted = program.types.coerce(args)
             facts = facts if fitted is args else {**facts, "args": fitted}

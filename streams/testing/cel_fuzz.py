@@ -27,9 +27,9 @@ from streams.policy.tooltypes import UNTYPED, ToolTypes
 
 FACTS_PER_EXPRESSION = 10
 DIFFERENCES_MAX = 20
-# The library loses a bound value that is read within `||` after an `exists` was cut short: there it is no reference.
+# The library loses a bound value after an `exists` or `all` was cut short, so that there it is no reference:
 # `[1].exists(x, true) && (cel.bind(b, true, b) || false)` is an error to it.
-LIBRARY_CONFUSED_BY = ("cel.bind(", ".exists(")
+LIBRARY_CONFUSED_BY = ("cel.bind(", (".exists(", ".all("))
 AGENTS = ("helper", "billing-bot", "")
 LISTS: dict[str, tuple[str, ...]] = {"lists.demo.agents": AGENTS}
 ARGS_SCHEMA = {
@@ -300,7 +300,8 @@ def compare(text: str, checked: Checked, many: list[dict[str, Any]], types: Tool
     """
     names = tuple(sorted(name for name in set(free_names(checked.tree)) if name in FACT_NAMES or name in LISTS))
     reference = reference_evaluator(text, names)
-    confused = all(part in text for part in LIBRARY_CONFUSED_BY)
+    bind, folds = LIBRARY_CONFUSED_BY
+    confused = bind in text and any(fold in text for fold in folds)
     exact = compile_exact(checked.tree, LISTS)
     fast = Conditions([checked.tree], LISTS, structs_of(types.args)) if checked.tree.type.kind == "bool" else None
     for facts in many:
