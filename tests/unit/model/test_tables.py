@@ -1,0 +1,53 @@
+"""Tables of the model that must be complete."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import pytest
+
+from streams.model.reasons import (
+    DEAD_LETTER_TEXTS,
+    REASON_TEXTS,
+    REFUSAL_TEXTS,
+    DeadLetterReason,
+    Reason,
+    Refusal,
+)
+from streams.model.topics import BY_NAME, BY_RECORD, DECLARED, TOPICS, Spread
+
+
+@pytest.mark.parametrize(
+    ("codes", "texts"),
+    [(Reason, REASON_TEXTS), (DeadLetterReason, DEAD_LETTER_TEXTS), (Refusal, REFUSAL_TEXTS)],
+)
+def test_every_code_has_a_text(codes: type[StrEnum], texts: dict[StrEnum, str]) -> None:
+    assert list(texts) == list(codes)
+    for code, text in texts.items():
+        assert code.value == code.name.lower()
+        assert text
+        assert text[0].islower()
+        assert not text.endswith(".")
+    assert len(set(texts.values())) == len(texts)
+
+
+def test_topics_are_declared_once() -> None:
+    assert len(BY_NAME) == len(TOPICS)
+    assert len(BY_RECORD) == sum(topic.record is not None for topic in DECLARED)
+    assert {topic.dlq for topic in DECLARED if topic.dead_letters} == {t.name for t in TOPICS} - {
+        t.name for t in DECLARED
+    }
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_every_topic_is_whole(topic: object) -> None:
+    assert topic.note  # type: ignore[attr-defined]
+    assert topic.writers  # type: ignore[attr-defined]
+    assert topic.readers  # type: ignore[attr-defined]
+    config = topic.config()  # type: ignore[attr-defined]
+    assert config["message.timestamp.type"] == "LogAppendTime"
+    assert (config["cleanup.policy"] == "compact") is (config["retention.ms"] == "-1" and topic.compacted)  # type: ignore[attr-defined]
+
+
+def test_broadcast_topics_keep_what_is_in_force() -> None:
+    assert all(topic.compacted for topic in DECLARED if topic.spread is Spread.BROADCAST)
