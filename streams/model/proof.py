@@ -10,16 +10,18 @@ import hashlib
 import hmac
 from functools import lru_cache
 
+import msgspec
+
 from streams.model.intent import Intent
-from streams.model.types import Model
 
 _KEY_INFO = b"stoplog session key v1"
-_PROOF_DOMAIN = b"stoplog intent proof v1"
+_PROOF_DOMAIN = "stoplog intent proof v1"
 _HASH_BYTES = 32
 
 SECRETS_CACHED_MAX = 16_384
 """Session keys that are kept ready (some 200 bytes each): those of the sessions that are at work."""
 
+_encode = msgspec.msgpack.Encoder().encode
 # Lengths are written before what they measure; nearly all are short.
 _LENGTHS = tuple(b"%d:" % length for length in range(256))
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
@@ -44,38 +46,38 @@ def _extracted(root_key: bytes) -> bytes:
 def proof_message(intent: Intent) -> bytes:
     """The bytes that a proof covers: every field of the intent that a decision can depend on.
 
-    Fields are length-prefixed, so that no two different intents share a message. `args_digest` stands for the
-    arguments; the gate recomputes it before it checks the proof.
+    A msgpack array (shortest forms, as every library writes them): values carry their lengths, so that no two
+    different intents share a message. `args_digest` stands for the arguments; the gate recomputes it before it checks
+    the proof.
     """
-    tool = intent.tool
-    reply = intent.reply_to
-    return _joined(
+    header, act, tool, model, reply = intent.header, intent.act, intent.tool, intent.model, intent.reply_to
+    return _encode(
         (
             _PROOF_DOMAIN,
-            intent.header.tenant_uid.encode(),
-            intent.session_id.encode(),
-            intent.intent_id.encode(),
-            intent.sub.encode(),
-            intent.act.iss.encode(),
-            intent.act.sub.encode(),
-            (intent.act.instance_uid or "").encode(),
-            tool.server_id.encode(),
-            tool.name.encode(),
-            tool.definition_digest or b"",
+            header.tenant_uid,
+            intent.session_id,
+            intent.intent_id,
+            intent.sub,
+            act.iss,
+            act.sub,
+            act.instance_uid or "",
+            tool.server_id,
+            tool.name,
+            tool.definition_digest,
             intent.args_digest,
-            b"%d" % intent.header.time,
-            intent.tool_call_id.encode(),
-            b"%d" % intent.turn,
-            (intent.delegation_uid or "").encode(),
-            (intent.txn or "").encode(),
-            (intent.approval_id or "").encode(),
-            b"" if intent.deadline is None else b"%d" % intent.deadline,
-            _model_bytes(intent.model),
-            intent.user_request_digest or b"",
-            intent.system_prompt_digest or b"",
-            intent.toolset_digest or b"",
-            b"" if reply is None else _joined((reply.topic.encode(), b"%d" % reply.partition)),
-            _joined(tuple(source.encode() for source in intent.claimed_sources)),
+            header.time,
+            intent.tool_call_id,
+            intent.turn,
+            intent.delegation_uid or "",
+            intent.txn or "",
+            intent.approval_id,
+            intent.deadline,
+            None if model is None else (model.ai_provider, model.name, model.version or ""),
+            intent.user_request_digest,
+            intent.system_prompt_digest,
+            intent.toolset_digest,
+            None if reply is None else (reply.topic, reply.partition),
+            intent.claimed_sources,
         )
     )
 
@@ -94,12 +96,6 @@ def derived_uuid(domain: str, *parts: str) -> str:
     """A UUID (version 8, RFC 9562) that follows from its parts: the same wherever and however often it is made."""
     text = hashlib.sha256(_joined((domain.encode(), *[part.encode() for part in parts]))).hexdigest()
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:32]}"
-
-
-def _model_bytes(model: Model | None) -> bytes:
-    if model is None:
-        return b""
-    return _joined((model.ai_provider.encode(), model.name.encode(), (model.version or "").encode()))
 
 
 def _joined(parts: tuple[bytes, ...]) -> bytes:
