@@ -171,10 +171,9 @@ class _Reader:
             return self._close() if isinstance(event, yaml.CollectionEndEvent) else True
         if event.anchor is not None:
             return self._refuse("anchor", at, f"anchor `&{event.anchor}` is not allowed", "write the value out")
-        if event.tag is not None:  # type: ignore[attr-defined]
-            return self._refuse(
-                "tag", at, f"tag `{event.tag}` is not allowed", "put text that begins with `!` in quotes"
-            )  # type: ignore[attr-defined]
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            return self._refuse("tag", at, f"tag `{tag}` is not allowed", "put text that begins with `!` in quotes")
         self._nodes += 1
         if self._nodes > NODES_MAX:
             return self._refuse("too_many_nodes", at, f"more than {NODES_MAX} values in one file")

@@ -3,7 +3,7 @@
 import pytest
 from rulefiles import HEAD, facts, rule, ruleset
 
-from streams.policy import Effect, Mode, Reason, RuleEffect, ShadowOutcome
+from streams.policy import Effect, Mode, Reason, RuleEffect, ShadowOutcome, bundle_from_files, compile_bundle
 
 EXTRA = {"require_approval": {"approval": "{group: g}"}, "defer": {"defer": "30s"}}
 
@@ -60,7 +60,6 @@ def test_a_deny_is_named_before_an_error() -> None:
 
 
 def test_no_rules_at_all_deny() -> None:
-    from streams.policy import bundle_from_files, compile_bundle
 
     result = compile_bundle(bundle_from_files({"bundle.yaml": HEAD})).evaluate(facts())
     assert (result.effect, result.reason) == (Effect.DENY, Reason.NO_PERMIT)
@@ -117,13 +116,14 @@ def test_tags_and_obligations_come_from_what_counts() -> None:
     assert denied.tags == ("A", "B", "X")
 
 
+TWO = "{group: leads, quorum: 2, ttl: 5m}"
+
+
 class TestApproval:
     RULES = (
         make("permit")
         + rule(id="A-1", effect="require_approval", when="args.amount > 10", approval="{group: leads, ttl: 15m}")
-        + rule(
-            id="A-2", effect="require_approval", when="args.amount > 50", approval="{group: leads, quorum: 2, ttl: 5m}"
-        )
+        + rule(id="A-2", effect="require_approval", when="args.amount > 50", approval=TWO)
         + rule(id="A-3", effect="require_approval", when="args.amount > 90", approval="{group: board, quorum: 3}")
     )
 
