@@ -1,7 +1,8 @@
 """An executor that reads the verdict topic itself: a member of its server's consumer group.
 
 Reports and offsets go in one transaction, after the calls have run: so a report is on the log once, and a verdict
-that was not reported is read again and found used.
+that was not reported is read again and found used. Calls of one session run one after the other, in the log's order;
+those of different sessions side by side.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -128,6 +130,8 @@ class VerdictLoop:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._in_flight_count = 0
+        # By session key: calls that wait for the one of theirs that runs.
+        self._chains: dict[bytes | None, deque[_Job]] = {}
         self._generation = 0
         self._progress: dict[TopicPartition, _Progress] = {}
         self._to_report: list[_Done] = []
@@ -204,6 +208,7 @@ class VerdictLoop:
         self._drop(set(partitions))
 
     def _drop(self, going: set[TopicPartition]) -> None:
+        # A new dictionary, never a changed one: the workers look into it.
         self._progress = {place: progress for place, progress in self._progress.items() if place not in going}
 
     def _is_open(self, places: set[TopicPartition]) -> bool:
@@ -246,7 +251,13 @@ class VerdictLoop:
             return
         progress.open.add(received.offset)
         self._in_flight_count += 1
-        self._jobs.put(_Job(place, received.offset, progress.generation, verdict, received.key))
+        job = _Job(place, received.offset, progress.generation, verdict, received.key)
+        chain = self._chains.get(job.key)
+        if chain is None:
+            self._chains[job.key] = deque()
+            self._jobs.put(job)
+        else:
+            chain.append(job)
 
     def _collect(self, wait_ms: int) -> None:
         """Take in what the workers have done; waits up to `wait_ms` for the first.
@@ -262,6 +273,7 @@ class VerdictLoop:
                 return
             timeout_s = 0.0
             self._in_flight_count -= 1
+            self._go_on(done.job.key)
             if done.error is not None:
                 # Its place stays open, so it is read again; what it has used up stays used.
                 raise ExecutorError(f"the executor can't go on: {done.error}") from done.error
@@ -270,6 +282,14 @@ class VerdictLoop:
                 progress.open.discard(done.job.offset)
             if done.records:
                 self._to_report.append(done)
+
+    def _go_on(self, key: bytes | None) -> None:
+        """The next call of the session, if one waits."""
+        chain = self._chains[key]
+        if chain:
+            self._jobs.put(chain.popleft())
+        else:
+            del self._chains[key]
 
     def _commit(self) -> bool:
         """Reports and places in one transaction. False: it did not happen and is to be tried again.
@@ -339,6 +359,10 @@ class VerdictLoop:
             self._done.put(done)
 
     def _attempt(self, job: _Job) -> _Done:
+        progress = self._progress.get(job.place)
+        if progress is None or progress.generation != job.generation:
+            # Its partition has gone to another member, which reads it anew.
+            return _Done(job)
         attempted = self._executor.attempt(job.verdict, job.key)
         if not isinstance(attempted, Refused):
             use, outcome = attempted

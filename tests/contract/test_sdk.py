@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from streams.app.embedded_transport import EmbeddedTransport
@@ -18,13 +22,14 @@ from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
 from streams.kafka.admin import KafkaAdmin
 from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.canonical import sha256
 from streams.model.keys import session_key
 from streams.model.reasons import Refusal
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import TOPICS, Spread
-from streams.model.types import Header
+from streams.model.types import Header, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Admin, LogError, TopicSpec
 from streams.sdk import (
@@ -43,6 +48,7 @@ from streams.sdk import (
 from tests.contract.helpers import WallClock
 from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, GateHand, make_verdict, until, verdict_on, write, written
 
+ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 3
 WAIT_S = 60.0
 _names = itertools.count(1)
@@ -209,7 +215,7 @@ def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
                 session_id=verdict.session_id,
                 header=verdict.header,
                 verdict_id=verdict.verdict_id,
-                tool=verdict.tool.__class__(server_id=tenant, name="send"),
+                tool=ToolRef(server_id=tenant, name="send"),
                 audience=tenant,
             )
             verdicts += [put(transport, own)]
@@ -219,3 +225,86 @@ def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
     results = written(transport, SessionEvent, tenant)
     assert sorted(str(event.verdict_id) for event in results) == sorted(verdict.verdict_id for verdict in verdicts)
     assert {event.sequence for event in results} == {0, 1}
+
+
+CHILD = """
+import sys, threading, time
+from pathlib import Path
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas
+from streams.embedded import EmbeddedLog
+from streams.sdk import Executor, LoopSettings, SingleUseStore, VerdictLoop, connect
+kind, where, folder, server, group = sys.argv[1:]
+if kind == "kafka":
+    transport = connect(where)
+else:
+    log = EmbeddedLog(Path(where), clock=SystemClock())
+    transport = EmbeddedTransport(log, Codec(CommittedSchemas.load()), SystemClock())
+
+def send(args):
+    with (Path(folder) / "runs").open("a") as file:
+        file.write(str(args["n"]) + "\\n")
+    sys.stdout.write("running\\n")
+    sys.stdout.flush()
+    time.sleep(60)
+
+executor = Executor(transport, [server], {server + "/send": send}, SingleUseStore(Path(folder) / "used", "e-1"))
+settings = LoopSettings(concurrency=1, offsets_every_ms=20)
+VerdictLoop(executor, transport, group=group, instance="e-1", settings=settings).run(threading.Event())
+"""
+
+
+def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
+    request: pytest.FixtureRequest, transport: Transport, tenant: str, tmp_path: Path
+) -> None:
+    group = unique("executor")
+    kind, where = (
+        ("embedded", str(transport._log.path))
+        if isinstance(transport, EmbeddedTransport)
+        else ("kafka", request.getfixturevalue("kafka_bootstrap"))
+    )
+    verdicts = []
+    for number in range(3):
+        args_json = f'{{"n":{number}}}'
+        fresh = a_verdict(tenant)
+        verdicts.append(
+            put(
+                transport,
+                msgspec.structs.replace(
+                    fresh,
+                    tool=ToolRef(server_id=tenant, name="send"),
+                    audience=tenant,
+                    args_json=args_json,
+                    args_digest=sha256(args_json.encode()),
+                    expires_at=fresh.evaluated_at + 300_000,
+                ),
+            )
+        )
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, kind, where, str(tmp_path), tenant, group], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"running\n"
+    time.sleep(0.5)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait(10)
+    child.stdout.close()
+    assert (tmp_path / "runs").read_text() == "0\n"
+
+    calls: list[Mapping[str, object]] = []
+    stop = threading.Event()
+    with (
+        SingleUseStore(tmp_path / "used", "e-1") as store,
+        Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store) as executor,
+    ):
+        loop = VerdictLoop(executor, transport, group=group, instance="e-1")
+        thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
+        thread.start()
+        until(lambda: len(calls) == 2, "what had waited has run", WAIT_S)
+        stop.set()
+        thread.join(WAIT_S)
+    assert calls == [{"n": 1}, {"n": 2}]
+    outcomes = {event.verdict_id: event.reason for event in written(transport, AuditEvent, tenant)}
+    assert [outcomes[verdict.verdict_id] for verdict in verdicts] == ["outcome_unknown", "done", "done"]

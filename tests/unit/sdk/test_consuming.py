@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.canonical import sha256
 from streams.model.session import SessionEvent
 from streams.model.topics import VERDICT
 from streams.model.verdict import Outcome, Verdict, VerdictMode
@@ -192,7 +194,7 @@ def test_no_more_calls_run_at_once_than_allowed_and_all_run(
             now_count -= 1
         return "ok"
 
-    verdicts = [put(transport, make_verdict()) for _ in range(20)]
+    verdicts = [put(transport, make_verdict(session_id=f"s-{number}")) for number in range(20)]
     settings = LoopSettings(concurrency=3, in_flight_max=5)
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
@@ -203,6 +205,32 @@ def test_no_more_calls_run_at_once_than_allowed_and_all_run(
         until(lambda: len(running.outcomes) == 20, "all have run")
     assert most_count == 3
     assert reported(transport) == ids(*verdicts)
+
+
+def test_calls_of_one_session_run_one_after_the_other_in_the_logs_order(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    ran: list[tuple[object, object]] = []
+    busy: set[object] = set()
+
+    def run(args: Mapping[str, object]) -> object:
+        assert args["session"] not in busy, "two calls of one session at once"
+        busy.add(args["session"])
+        time.sleep(0.002)
+        busy.discard(args["session"])
+        ran.append((args["session"], args["n"]))
+        return "ok"
+
+    for number in range(10):
+        for session in ("a", "b", "c"):
+            args_json = f'{{"n":{number},"session":"{session}"}}'
+            digest = sha256(args_json.encode())
+            put(transport, make_verdict(session_id=session, args_json=args_json, args_digest=digest))
+    with SingleUseStore(tmp_path / "used", "e-1") as store, Running(transport, store, revocations, run) as running:
+        until(lambda: len(running.outcomes) == 30, "all have run")
+    for session in ("a", "b", "c"):
+        assert [n for who, n in ran if who == session] == list(range(10))
+    assert all(outcome.ran for _, outcome in running.outcomes)
 
 
 def test_a_stop_waits_for_what_runs_and_reports_it(
