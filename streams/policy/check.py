@@ -19,7 +19,7 @@ from streams.policy.cel.wire import read_checked
 from streams.policy.descriptors import PACKAGE, make_pool, message_name
 from streams.policy.errors import EvaluationError, PolicyError, nearest
 from streams.policy.functions_decl import FUNCTION_NAMES, NETWORK_CONFIG, NETWORK_TYPES
-from streams.policy.schema import FACTS, FactType, Kind, ListOf, MapOf, Struct, fact
+from streams.policy.schema import FACTS, HISTORY, FactType, Kind, ListOf, MapOf, Struct, fact
 
 TEXT_CHARS_MAX = 60_000
 CHECKERS_KEPT_MAX = 64
@@ -78,19 +78,19 @@ class Checker:
     Args:
         args: the type of the tool's arguments.
         lists: the type of the elements of each list, by its full name (`lists.payments.agents`).
+        history: the type of what the bundle's memories hold.
     """
 
-    def __init__(self, args: FactType, lists: Mapping[str, Kind]) -> None:
+    def __init__(self, args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> None:
         self._args = args
-        self._structs = structs_of(args)
+        self._structs = structs_of(args, history)
         self._lists = dict(lists)
-        variables: dict[str, Any] = {
-            field.name: _cel_type(args if field.name == "args" else field.type) for field in FACTS
-        }
+        own: dict[str, FactType] = {"args": args, "history": history}
+        variables: dict[str, Any] = {field.name: _cel_type(own.get(field.name, field.type)) for field in FACTS}
         variables |= {name: _cel_type(ListOf(kind)) for name, kind in lists.items()}
         variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
         config = cel.NewEnvConfigFromYaml(CHECKER_CONFIG)
-        self._env = cel.NewEnv(make_pool(args), config=config, variables=variables)
+        self._env = cel.NewEnv(make_pool(args, history), config=config, variables=variables)
 
     def check(self, text: str) -> Checked:
         """Parse and type.
@@ -127,7 +127,8 @@ class Checker:
         if match := _FIELD.search(message):
             field, struct = match[1], self._structs.get(match[2])
             known = [member.name for member in struct.fields] if struct else []
-            hint = nearest(field, known) or f"it has {', '.join(known)}"
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            hint = nearest(field, known) or ("declare it under `history:`" if match[2].endswith(".History") else has)
             owner = struct.name if struct else match[2]
             return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint)
         if match := _NAME.search(message):
@@ -154,13 +155,13 @@ class Checker:
 
 
 @lru_cache(maxsize=CHECKERS_KEPT_MAX)
-def _cached(args: FactType, lists: tuple[tuple[str, Kind], ...]) -> Checker:
-    return Checker(args, dict(lists))
+def _cached(args: FactType, lists: tuple[tuple[str, Kind], ...], history: Struct) -> Checker:
+    return Checker(args, dict(lists), history)
 
 
-def checker_for(args: FactType, lists: Mapping[str, Kind]) -> Checker:
+def checker_for(args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> Checker:
     """A checker of these types, made once."""
-    return _cached(args, tuple(sorted(lists.items())))
+    return _cached(args, tuple(sorted(lists.items())), history)
 
 
 def _forbidden(tree: Expr) -> list[Problem]:
@@ -178,10 +179,10 @@ def _forbidden(tree: Expr) -> list[Problem]:
     return problems
 
 
-def structs_of(args: FactType) -> dict[str, Struct]:
-    """The schema's records, and those of `args`, by the checker's name of their type."""
+def structs_of(args: FactType, history: Struct = HISTORY) -> dict[str, Struct]:
+    """The schema's records, those of `args` and `history`, by the checker's name of their type."""
     found: dict[str, Struct] = {}
-    stack: list[FactType] = [args, *(field.type for field in FACTS)]
+    stack: list[FactType] = [args, history, *(field.type for field in FACTS if field.name != "history")]
     while stack:
         top = stack.pop()
         if isinstance(top, ListOf):

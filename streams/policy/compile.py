@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streams.policy.bundle import Bundle, NamedList, Pack, Rule
+from streams.policy.bundle import Bundle, Keep, Match, NamedList, Pack, Rule
 from streams.policy.cel.tree import StaticType, free_names
 from streams.policy.check import Checked, Checker, CheckError, checker_for
 from streams.policy.errors import Findings
 from streams.policy.globs import literal_tool
 from streams.policy.macros import Expanded, MacroError, Names
-from streams.policy.schema import FactType, Kind
+from streams.policy.schema import HISTORY, FactType, Field, Kind, Struct
 from streams.policy.source import Scalar
 from streams.policy.tooltypes import UNTYPED, ToolTypes
 
@@ -65,42 +65,48 @@ def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findin
     Returns:
         The rules that are right, by rule id.
     """
-    kinds = {list_name(pack, item.name): _kind(item) for pack in (bundle.shared, *bundle.packs) for item in pack.lists}
     checked: list[CheckedRule] = []
     for pack in bundle.packs:
-        checking = _Checking(bundle.shared, pack, kinds, tools, findings)
-        checking.macros(pack)
-        checked.extend(rule for rule in map(checking.rule, pack.rules) if rule is not None)
-    _Checking(bundle.shared, Pack("", None), kinds, tools, findings).macros(bundle.shared)
+        checks = PackChecks(bundle, pack, tools, findings)
+        checks.macros(pack)
+        checked.extend(rule for rule in map(checks.rule, pack.rules) if rule is not None)
+    PackChecks(bundle, Pack("", None), tools, findings).macros(bundle.shared)
     return tuple(sorted(checked, key=lambda item: item.rule.id))
+
+
+def history_struct(bundle: Bundle) -> Struct:
+    """The type of the fact `history`: a field for each memory of the bundle."""
+    memories = sorted((memory for pack in bundle.packs for memory in pack.memories), key=lambda memory: memory.name)
+    fields = {}
+    for memory in memories:
+        kind = Kind.BOOL if memory.keep is Keep.ANY else Kind.INT
+        doc = f"{memory.keep} of what was {memory.on}"
+        fields[memory.name] = Field(memory.name, kind, doc, optional=memory.keep is Keep.LAST)
+    return Struct(HISTORY.name, tuple(fields.values()))
 
 
 def _kind(item: NamedList) -> Kind:
     return _KINDS[type(item.values[0])] if item.values else Kind.DYN
 
 
-class _Checking:
-    """The checks of one pack."""
+class PackChecks:
+    """The checks of one pack's expressions."""
 
-    def __init__(
-        self,
-        shared: Pack,
-        pack: Pack,
-        kinds: Mapping[str, Kind],
-        tools: Mapping[str, ToolTypes],
-        findings: Findings,
-    ) -> None:
-        self._kinds = kinds
+    def __init__(self, bundle: Bundle, pack: Pack, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+        both = (bundle.shared, pack)
+        named = [(list_name(source, item.name), item) for source in (bundle.shared, *bundle.packs)
+                 for item in source.lists]  # fmt: skip
+        self._kinds = {name: _kind(item) for name, item in named}
+        self._history = history_struct(bundle)
         self._tools = tools
         self._findings = findings
-        both = (shared, pack)
         self._names = Names(
             {macro.name: macro.body for source in both for macro in source.macros},
             {item.name: list_name(source, item.name) for source in both for item in source.lists},
         )
 
     def _checker(self, args: FactType) -> Checker:
-        return checker_for(args, self._kinds)
+        return checker_for(args, self._kinds, self._history)
 
     def macros(self, pack: Pack) -> None:
         """Check the bodies of a pack's macros, used or not."""
@@ -109,7 +115,7 @@ class _Checking:
 
     def rule(self, rule: Rule) -> CheckedRule | None:
         """Check one rule; None where it has errors."""
-        typed = self._typed_tools(rule)
+        typed = self._typed_tools(rule.match)
         generic = self._checker(next(iter(typed.values())).args if self._all_typed(rule, typed) else UNTYPED.args)
         found = self._expression(rule.when, rule, generic)
         if found is None:
@@ -133,10 +139,31 @@ class _Checking:
                  for name in free_names(tree.tree)}  # fmt: skip
         return CheckedRule(rule, expanded, checked, variants, tuple(explain), frozenset(names - {"lists", "net"}))
 
-    def _typed_tools(self, rule: Rule) -> dict[tuple[str, str], ToolTypes]:
-        """The tools that the rule names one by one and whose argument types are known."""
+    def value(self, scalar: Scalar, match: Match | None, kinds: frozenset[str]) -> tuple[Expanded, Checked] | None:
+        """Check an expression that is no rule's; None where it has errors.
+
+        Args:
+            match: what tools it is for; where it names them one by one, it is checked against each one's arguments.
+            kinds: the types that its value may have, by the name of their kind.
+        """
+        found = self._expression(scalar, None, self._checker(UNTYPED.args))
+        checkers = [(self._checker(types.args), f"for tool `{server}.{name}`")
+                    for (server, name), types in (self._typed_tools(match) if match else {}).items()]  # fmt: skip
+        typed = [self._check(found[0], None, checker, context) for checker, context in checkers] if found else []
+        if found is None or None in typed:
+            return None
+        for checked in (found[1], *typed):
+            kind = checked.tree.type.kind if checked is not None else "?"
+            if kind not in kinds:
+                message = f"expected a value of type {' or '.join(sorted(kinds))}, found {kind}"
+                self._findings.error("wrong_type", scalar.location, message)
+                return None
+        return found
+
+    def _typed_tools(self, match: Match) -> dict[tuple[str, str], ToolTypes]:
+        """The tools that are named one by one and whose argument types are known."""
         found = {}
-        for pattern in rule.match.tools:
+        for pattern in match.tools:
             tool = literal_tool(pattern)
             types = self._tools.get(f"{tool[0]}/{tool[1]}") if tool else None
             if tool is not None and types is not None:
