@@ -104,9 +104,8 @@ def generate(
     simplified = [simplify(condition) for condition in conditions]
     writer.share(simplified)
     for index, condition in enumerate(simplified):
-        try:
-            code = writer.boolean(condition)
-        except _RefusedError:
+        code = writer.attempt(condition)
+        if code is None:
             refused.append(index)
             continue
         bodies += ["    try:", f"        if {code}:", f"            h.append({index})"]
@@ -170,6 +169,17 @@ class _Writer:
             name = self._names[id(value)] = f"k{len(self.table)}"
             self.table[name] = value
         return name
+
+    def attempt(self, condition: Expr) -> str | None:
+        """Code of a condition, or None; what was noted for one that is refused is forgotten."""
+        loads, fields = len(self._loads), dict(self._fields)
+        try:
+            return self.boolean(condition)
+        except _RefusedError:
+            del self._loads[loads:]
+            self._fields, self._depth = fields, 0
+            self._scopes.clear()
+            return None
 
     def boolean(self, node: Expr) -> str:
         """Code of a value that is True or False."""

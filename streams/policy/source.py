@@ -21,7 +21,7 @@ NODES_MAX = 400_000
 SCALAR_CHARS_MAX = 20_000
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})\Z")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_FLOAT = re.compile(r"[-+]?(?=[0-9.]*[.eE])(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ESCAPE_LENGTHS = {"x": 4, "u": 6, "U": 10}
 

@@ -27,16 +27,25 @@ def simplify(node: Expr) -> Expr:
         return _computed(call) if constant else call
     if isinstance(node, Comprehension):
         # The hidden parts keep their shape, by which the macro is recognised.
-        return replace(node, iter_range=_range(node), result=_result(node))
+        kind = classify(node).kind
+        if kind is FoldKind.BIND:
+            return replace(node, accu_init=simplify(node.accu_init), result=simplify(node.result))
+        step = node.step if kind is FoldKind.OTHER else _step(node.step)
+        return replace(node, iter_range=simplify(node.iter_range), step=step)
     return node
 
 
-def _range(node: Comprehension) -> Expr:
-    return node.iter_range if classify(node).kind is FoldKind.BIND else simplify(node.iter_range)
-
-
-def _result(node: Comprehension) -> Expr:
-    return simplify(node.result) if classify(node).kind is FoldKind.BIND else node.result
+def _step(step: Expr) -> Expr:
+    """The step of a known macro: its operators and the list that it adds stay, what the user wrote is simplified."""
+    if not isinstance(step, Call):
+        return step
+    if step.function == "_?_:_":
+        test, then, otherwise = step.args
+        return replace(step, args=(simplify(test), _step(then), otherwise))
+    accu, part = step.args
+    if step.function == "_+_" and isinstance(part, MakeList):
+        return replace(step, args=(accu, replace(part, items=tuple(simplify(item) for item in part.items))))
+    return replace(step, args=(accu, simplify(part)))
 
 
 def _computed(call: Call) -> Expr:

@@ -1,0 +1,207 @@
+"""The generated code: what it is made for, what it leaves to the exact evaluator, and that both agree."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from streams.policy.cel.exact import compile_exact
+from streams.policy.check import checker_for, structs_of
+from streams.policy.codegen import CONSTANT_LOOP_MAX, Generated, generate
+from streams.policy.errors import EvaluationError
+from streams.policy.evaluate import Conditions
+from streams.policy.schema import Kind
+from streams.policy.tooltypes import UNTYPED
+
+LISTS: dict[str, tuple[Any, ...]] = {
+    "lists.names": ("a", "b"),
+    "lists.numbers": (1, 2),
+    "lists.doubles": (1.0, float("nan")),
+    "lists.none": (),
+}
+KINDS = {"lists.names": Kind.STRING, "lists.numbers": Kind.INT, "lists.doubles": Kind.DOUBLE, "lists.none": Kind.DYN}
+FACTS: dict[str, Any] = {
+    "agent": {"id": "a", "version": "1"},
+    "user": {"id": "u", "scopes": ["x", "y"]},
+    "session": {"tainted": True, "attended": False, "spent": 5, "risk": 2, "calls": {"a.b": 1}},
+    "tool": {"id": "s.t", "name": "t", "read_only": False},
+    "provenance": [{"source": "e1", "trust": "trusted"}, {"source": "e2", "trust": "untrusted"}],
+    "signals": [{"name": "s", "score": 0.5}],
+    "args": {"n": 5, "t": "text", "l": ["a", 1], "m": {"k": "v"}, "d": 1.5, "z": None},
+}
+
+
+def trees(*texts: str) -> list[Any]:
+    checker = checker_for(UNTYPED.args, KINDS)
+    return [checker.check(text).tree for text in texts]
+
+
+def made(*texts: str) -> Generated:
+    return generate(trees(*texts), LISTS, structs_of(UNTYPED.args))
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("session.tainted", True),
+        ("!session.tainted", False),
+        ("session.tainted && !session.attended", True),
+        ("session.attended || session.risk == 2", True),
+        ("session.attended ? false : session.tainted", True),
+        ("session.spent + 5 * 2 - 1 == 14", True),
+        ("session.spent / 2 == 2 && session.spent % 2 == 1", True),
+        ("session.spent < 6 && session.spent <= 5 && 4 < session.spent && session.spent >= 5", True),
+        ("agent.id < 'b' && agent.id != 'b' && 'a' == agent.id", True),
+        ("agent.id in ['a', 'b']", True),
+        ("agent.id in lists.names", True),
+        ("session.risk in lists.numbers", True),
+        ("session.risk in [1, 2]", True),
+        ("double(session.risk) in lists.doubles", False),
+        ("agent.id in lists.none", False),
+        ("args.n in lists.numbers", False),
+        ("args.t in lists.names", False),
+        ("'x' in user.scopes", True),
+        ("agent.id in session.calls", False),
+        ("session.calls['a.b'] == 1", True),
+        ("size(user.scopes) == 2 && size(agent.id) == 1 && size(session.calls) == 1", True),
+        ("agent.id.startsWith('a') && agent.id.endsWith('a') && agent.id.contains('a')", True),
+        ("agent.id.matches('^[a-c]$')", True),
+        ("args.t.matches('^te')", True),
+        ("args.n + 1 == 6", True),
+        ("args.n > 4.5", True),
+        ("args.l[1] == 1 && args.l[0] == 'a'", True),
+        ("args.m.k == 'v' && has(args.m.k) && !has(args.m.j)", True),
+        ("args.z == null", True),
+        ("args.t != null", True),
+        ("has(session.purpose)", False),
+        ("provenance.exists(p, p.trust == 'untrusted')", True),
+        ("provenance.all(p, p.trust == 'trusted' || p.source == 'e2')", True),
+        ("provenance.exists_one(p, p.trust == 'trusted')", True),
+        ("provenance.filter(p, p.trust != 'trusted').map(p, p.source) == ['e2']", True),
+        ("provenance.map(p, p.trust == 'trusted', p.source) == ['e1']", True),
+        ("provenance.exists(i, p, i == 1 && p.trust == 'untrusted')", True),
+        ("args.l.exists(x, x == 1)", True),
+        ("args.m.all(k, k == 'k')", True),
+        ("signals.exists(s, s.score > 0.4)", True),
+        ("cel.bind(x, session.spent + 1, x * x == 36)", True),
+        ("['a', 'b'].all(x, ['a', 'b', 'c'].exists(y, x == y))", True),
+        ("cidr('10.0.0.0/8').containsIP(ip('10.1.2.3'))", True),
+        ("duration('90s') > duration('1m')", True),
+        ("user.scopes.map(s, s + '!') == ['x!', 'y!']", True),
+        ("type(session.spent) == int", True),
+        ("[1, 2u, 3.0] == [1u, 2, 3]", True),
+        ("lists.names == ['a', 'b']", True),
+    ],
+)
+def test_it_computes(text: str, holds: bool) -> None:
+    found = made(text)
+    assert found.refused == ()
+    assert found.run(FACTS) == (([0] if holds else []), [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!provenance.all(p, user.scopes.exists(s, s == p.trust))",
+        "args.m.exists(k, v, v == 'v')",
+        "{'a': 1}.a == 1",
+        "provenance.transformMap(i, p, p.trust)[0] == 'trusted'",
+        "size([1].transformList(i, v, v)) == 1 && {1: 2}[1] == 2",
+        "user.scopes.exists(s, [" + ", ".join(["'x'"] * (CONSTANT_LOOP_MAX + 1)) + "].exists(y, y == s))",
+    ],
+)
+def test_it_leaves_what_is_rare_or_costly_to_the_exact_evaluator(text: str) -> None:
+    assert made(text).refused == (0,)
+    assert Conditions(trees(text), LISTS, structs_of(UNTYPED.args)).run(FACTS) == ([0], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("session.tainted", "yes"), ("session.tainted", 1), ("session.tainted", None), ("session.spent > 1", "5"),
+        ("session.spent > 1", True), ("session.spent > 1", 2.5), ("agent.id.startsWith('a')", 1),
+        ("size(user.scopes) > 0", "xy"), ("size(user.scopes) > 0", {"a": 1}), ("'x' in user.scopes", {"x": 1}),
+        ("'x' in user.scopes", "x"),
+        ("has(session.purpose)", "purpose"), ("provenance.all(p, p.trust == 'a')", {"trust": 1}),
+        ("provenance.exists(p, p.trust == 'trusted')", ["trusted"]), ("agent.id < 'b'", ["a"]),
+        ("session.spent == 1", True), ("session.tainted == true", 1),
+    ],
+)  # fmt: skip
+def test_values_of_wrong_types_are_judged_as_the_exact_evaluator_does(text: str, value: Any) -> None:
+    (tree,) = trees(text)
+    conditions = Conditions([tree], LISTS, structs_of(UNTYPED.args))
+    paths: dict[str, Callable[[Any], dict[str, Any]]] = {
+        "session.tainted": lambda odd: {"session": FACTS["session"] | {"tainted": odd}},
+        "session.spent": lambda odd: {"session": FACTS["session"] | {"spent": odd}},
+        "agent.id": lambda odd: {"agent": FACTS["agent"] | {"id": odd}},
+        "user.scopes": lambda odd: {"user": FACTS["user"] | {"scopes": odd}},
+        "session.purpose": lambda odd: {"session": odd},
+        "provenance": lambda odd: {"provenance": odd},
+    }
+    change = next(make for path, make in paths.items() if path in text)
+    facts = FACTS | change(value)
+    try:
+        wanted = compile_exact(tree, LISTS)(facts)
+    except EvaluationError:
+        wanted = None
+    found = conditions.run(facts)
+    assert (found.true, bool(found.failed)) == ([0] if wanted is True else [], not isinstance(wanted, bool))
+
+
+def test_it_does_not_nest_without_end() -> None:
+    assert made(f"args{'.a' * 70} == 1").refused == (0,)
+
+
+def test_one_missing_field_leaves_other_rules_right() -> None:
+    texts = ("session.tainted", "agent.id == 'a'", "args.nothing == 1", "session.attended && args.nothing == 1")
+    conditions = Conditions(trees(*texts), LISTS, structs_of(UNTYPED.args))
+    assert conditions.run(FACTS) == ([0, 1], [(2, "no such key: nothing")])
+    without = {name: value for name, value in FACTS.items() if name != "session"}
+    found = conditions.run(without)
+    assert found.true == [1]
+    assert [index for index, _ in found.failed] == [0, 2, 3]
+
+
+def test_a_fold_that_rules_share_is_computed_once() -> None:
+    seen: list[int] = []
+
+    shared = "provenance.exists(p, p.trust == 'untrusted')"
+    found = made(f"session.tainted && {shared}", f"!session.attended && {shared}", f"session.attended || {shared}")
+    assert found.source.count("any(") == 3
+    assert found.source.count(":=") == 3
+    rows = [{"trust": Row("untrusted", seen)}]
+    assert found.run(FACTS | {"provenance": rows}) == ([0, 1, 2], [])
+    assert len(seen) == 1
+
+
+class Row:
+    """A value that tells when it is compared."""
+
+    def __init__(self, text: str, seen: list[int]) -> None:
+        self.text, self.seen = text, seen
+
+    def __eq__(self, other: object) -> bool:
+        self.seen.append(1)
+        return self.text == other
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+def test_an_error_in_a_shared_fold_is_an_error_of_each_rule() -> None:
+    shared = "provenance.all(p, p.trust == 'trusted')"
+    conditions = Conditions(trees(shared, f"!({shared})"), LISTS, structs_of(UNTYPED.args))
+    found = conditions.run(FACTS | {"provenance": [{"source": "x"}]})
+    assert found.true == []
+    assert [index for index, _ in found.failed] == [0, 1]
+
+
+def test_an_integer_that_overflows_is_an_error() -> None:
+    conditions = Conditions(trees("session.spent * session.spent > 0"), LISTS, structs_of(UNTYPED.args))
+    facts = FACTS | {"session": FACTS["session"] | {"spent": 2**62}}
+    assert conditions.run(facts) == ([], [(0, "integer overflow")])
+
+
+def test_the_source_can_be_read_by_people() -> None:
+    (source,) = Conditions(trees("session.tainted"), LISTS, structs_of(UNTYPED.args)).sources
+    assert source.startswith("def run(facts):")
