@@ -14,6 +14,7 @@ from streams.model.canonical import CanonicalError, canonical, canonical_args, p
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.definition import definition_digests
+from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.keys import revocation_key, session_key, tool_key
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
@@ -135,16 +136,15 @@ def _fill_session_event(value: dict[str, object], line: Line) -> None:
 
 def _fill_approval_decision(value: dict[str, object]) -> None:
     """A decision names the intent; the task is that of the intent, the arguments are only there as their digest."""
-    # At import, the codec stays free of the core.
-    from streams.processors.verdicts import approval_task_id  # noqa: PLC0415
-
     _fill_args_digest(value)
     value.pop("args", None)
     value.pop("args_json", None)
-    intent_id, header = value.get("intent_id"), value["header"]
+    intent_id, session_id, header = value.get("intent_id"), value.get("session_id"), value["header"]
     tenant_uid = header["tenant_uid"] if isinstance(header, dict) else None
-    if isinstance(intent_id, str) and isinstance(tenant_uid, str) and is_utf8(intent_id + tenant_uid):
-        value.setdefault("task_id", approval_task_id(tenant_uid, named_uuid(intent_id)))
+    if not (isinstance(intent_id, str) and isinstance(session_id, str) and isinstance(tenant_uid, str)):
+        return
+    if is_utf8(intent_id + session_id + tenant_uid):
+        value.setdefault("task_id", approval_task_id(tenant_uid, session_id, named_uuid(intent_id)))
 
 
 def _fill_catalogue_entry(value: dict[str, object]) -> None:

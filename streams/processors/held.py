@@ -6,6 +6,7 @@ import msgspec
 
 from streams.model.approval import ApprovalDecision, ApprovalStatus
 from streams.model.errors import RecordError
+from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.types import SubProfile
@@ -27,7 +28,6 @@ from streams.processors.state import (
     rows_of_session,
     session_row_key,
 )
-from streams.processors.verdicts import approval_task_id
 
 replace = msgspec.structs.replace
 
@@ -109,7 +109,7 @@ def on_decision(
 def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent) -> None:
     """Bound to the exact call, by a person who may, and who is neither the agent nor its subject."""
     approver = decision.approver
-    if decision.task_id != approval_task_id(intent.header.tenant_uid, intent.intent_id):
+    if decision.task_id != approval_task_id(intent.header.tenant_uid, intent.session_id, intent.intent_id):
         fault = f"task `{decision.task_id}` is not that of the intent"
     elif decision.args_digest != intent.args_digest:
         fault = "it was made about other arguments"

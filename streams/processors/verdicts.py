@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from streams.model.alert import Alert, Attack
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.canonical import sha256
+from streams.model.ids import approval_task_id, verdict_id_of
 from streams.model.keys import session_key
 from streams.model.labels import Integrity
 from streams.model.proof import derived_uuid, make_hmac, session_secret
@@ -15,7 +17,6 @@ from streams.model.reasons import Reason
 from streams.model.topics import ALERT, APPROVAL_REQUEST, AUDIT, VERDICT
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import (
-    FINAL_OUTCOMES,
     Influence,
     Obligation,
     Origin,
@@ -33,6 +34,7 @@ from streams.processors.effects import Encoder, Output
 from streams.processors.settings import GateSettings
 
 SOURCE = "stoplog/gate"
+COMMITS_CACHED_MAX = 16_384
 _ARGS_ECHO_CHARS_MAX = 262_144
 _SEVERITY_HIGH = 4
 _SEVERITY_MEDIUM = 3
@@ -82,7 +84,7 @@ class VerdictWriter:
         approval = None if policy is None else policy.approval
         request = ApprovalRequest(
             header=_header(case, derived_uuid("approval request", verdict.verdict_id)),
-            task_id=approval_task_id(case.intent.header.tenant_uid, verdict.intent_id),
+            task_id=approval_task_id(case.intent.header.tenant_uid, verdict.session_id, verdict.intent_id),
             verdict_id=verdict.verdict_id,
             intent_id=verdict.intent_id,
             session_id=verdict.session_id,
@@ -124,7 +126,7 @@ class VerdictWriter:
 
     def _verdict(self, case: Case, judgement: Judgement, control: ControlState) -> Verdict:
         intent, tool, policy = case.intent, case.tool, judgement.policy
-        verdict_id = verdict_id_of(intent.header.tenant_uid, intent.intent_id, judgement.outcome)
+        verdict_id = verdict_id_of(intent.header.tenant_uid, intent.session_id, intent.intent_id, judgement.outcome)
         return Verdict(
             header=_header(case, verdict_id),
             verdict_id=verdict_id,
@@ -228,17 +230,6 @@ class VerdictWriter:
         return Output(ALERT, dedup_key.encode(), self._encoder.encode(ALERT.name, alert), alert.header)
 
 
-def verdict_id_of(tenant_uid: str, intent_id: str, outcome: Outcome) -> str:
-    """The id of an intent's verdict: one for whatever is final, another for each kind of interim verdict."""
-    stage = "final" if outcome in FINAL_OUTCOMES else outcome.value
-    return derived_uuid("verdict", tenant_uid, intent_id, stage)
-
-
-def approval_task_id(tenant_uid: str, intent_id: str) -> str:
-    """The id under which persons decide about an intent."""
-    return derived_uuid("approval task", tenant_uid, intent_id)
-
-
 def _header(case: Case, record_id: str) -> Header:
     header = case.intent.header
     return Header(
@@ -305,4 +296,8 @@ def _influences(case: Case) -> tuple[Influence, ...]:
 
 
 def _commit(secret: bytes, digest: bytes | None) -> bytes | None:
-    return None if digest is None else make_hmac(secret, digest)
+    return None if digest is None else _kept_hmac(secret, digest)
+
+
+# The prompts of a session stay the same over many of its intents.
+_kept_hmac = lru_cache(maxsize=COMMITS_CACHED_MAX)(make_hmac)

@@ -155,7 +155,7 @@ class SingleUseStore:
                 VALUES (?, ?, ?, ?, ?, ?)""",
                 (
                     call.verdict_id,
-                    f"{call.tenant_uid}|{call.intent_id}",
+                    f"{call.tenant_uid}|{call.session_id}|{call.intent_id}",
                     self.owner,
                     msgspec.msgpack.encode(call),
                     now_ms,

@@ -17,6 +17,7 @@ from streams.model.canonical import canonical, sha256
 from streams.model.catalogue import EntryState, ToolCatalogEntry
 from streams.model.control import BundleFile, RulesetBundle
 from streams.model.delegation import Delegation, DelegationOp
+from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.keys import revocation_key, session_key, tool_key
 from streams.model.labels import Confidentiality, Integrity, Label
@@ -25,7 +26,6 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Actor, Header, Proof, ProofAlg, SubProfile, ToolRef
 from streams.policy.bundle import bundle_from_files
-from streams.processors.verdicts import approval_task_id
 
 ROOT_KEY = b"a root key for tests, 32 bytes.."
 TRUSTED = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PUBLIC)
@@ -248,7 +248,7 @@ class SessionMaker:
         self._made_count += 1
         decision = ApprovalDecision(
             header=self._header("decision", time_ms),
-            task_id=approval_task_id(self.tenant, intent.intent_id),
+            task_id=approval_task_id(self.tenant, self.session_id, intent.intent_id),
             intent_id=intent.intent_id,
             session_id=self.session_id,
             status=status,

@@ -14,10 +14,10 @@ from streams.codec.history import LINE_BYTES_MAX, HistoryError, HistoryLine, for
 from streams.codec.schemas import CommittedSchemas
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.definition import definition_digests
+from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.proof import proof_message, session_secret, verify_hmac
 from streams.model.session import SessionEvent
-from streams.processors.verdicts import approval_task_id
 from tests.records import DIGEST, HEADER, INTENT, UUID
 
 ROOT_KEY = b"r" * 32
@@ -196,7 +196,7 @@ class TestOtherRecords:
         assert isinstance(intent, Intent)
         assert decision.intent_id == intent.intent_id  # type: ignore[attr-defined]
         assert decision.args_digest == intent.args_digest  # type: ignore[attr-defined]
-        assert decision.task_id == approval_task_id("acme", intent.intent_id)  # type: ignore[attr-defined]
+        assert decision.task_id == approval_task_id("acme", intent.session_id, intent.intent_id)  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, (key, _) in KEYED_BY_THEMSELVES.items()])
     def test_keys_that_follow_from_the_record(self, kind: str, key: bytes) -> None:

@@ -1,0 +1,20 @@
+"""Ids that follow from others: the same wherever, and however often, they are made."""
+
+from __future__ import annotations
+
+from streams.model.proof import derived_uuid
+from streams.model.verdict import FINAL_OUTCOMES, Outcome
+
+
+def verdict_id_of(tenant_uid: str, session_id: str, intent_id: str, outcome: Outcome) -> str:
+    """The id of an intent's verdict: one for whatever is final, another for each kind of interim verdict.
+
+    The session is part of it: an agent that takes another's intent id must not be able to use up its verdict.
+    """
+    stage = "final" if outcome in FINAL_OUTCOMES else outcome.value
+    return derived_uuid("verdict", tenant_uid, session_id, intent_id, stage)
+
+
+def approval_task_id(tenant_uid: str, session_id: str, intent_id: str) -> str:
+    """The id under which persons decide about an intent."""
+    return derived_uuid("approval task", tenant_uid, session_id, intent_id)
