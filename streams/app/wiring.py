@@ -39,6 +39,11 @@ def build_codec(settings: Settings) -> Codec:
     return Codec(_schema_source(settings))
 
 
+def build_offline_codec() -> Codec:
+    """The codec over the committed ids, for what needs no deployment."""
+    return Codec(CommittedSchemas.load())
+
+
 def _schema_source(settings: Settings) -> SchemaSource:
     committed = CommittedSchemas.load()
     if settings.schema_registry_url is None:

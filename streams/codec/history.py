@@ -139,6 +139,13 @@ def iter_history(
     Raises:
         HistoryError: the file cannot be read, or a line is no record.
     """
+    yield from (line for _, line in iter_numbered(path, root_key, on_error))
+
+
+def iter_numbered(
+    path: Path, root_key: bytes | None = None, on_error: Callable[[HistoryError], None] | None = None
+) -> Iterator[tuple[int, HistoryLine]]:
+    """As `iter_history`, each record with the number of its line, which counts from 1."""
     name = str(path)
     try:
         with path.open("rb") as stream:
@@ -149,7 +156,7 @@ def iter_history(
 
 def _iter_lines(
     lines: Iterable[bytes], name: str, root_key: bytes | None, on_error: Callable[[HistoryError], None] | None
-) -> Iterator[HistoryLine]:
+) -> Iterator[tuple[int, HistoryLine]]:
     line_no, continued = 1, False
     for raw in lines:
         whole = raw.endswith(b"\n") or len(raw) <= LINE_BYTES_MAX
@@ -157,7 +164,7 @@ def _iter_lines(
             if not continued:
                 text = _text(raw.removeprefix(_BOM) if line_no == 1 else raw, line_no, name)
                 if text and not text.startswith("#"):
-                    yield parse_line(text, line_no, name, root_key)
+                    yield line_no, parse_line(text, line_no, name, root_key)
         except HistoryError as error:
             if on_error is None:
                 raise

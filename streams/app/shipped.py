@@ -1,0 +1,13 @@
+"""What ships with the package besides its code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def rules_directory() -> Path:
+    """The starter rules: in the installed package, or in the source tree."""
+    shipped = _PACKAGE / "_shipped" / "rules"
+    return shipped if shipped.is_dir() else _PACKAGE.parent / "rules"

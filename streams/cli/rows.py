@@ -1,0 +1,169 @@
+"""One line for one record: when, what, whose, which call, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from rich.text import Text
+
+from streams.app.tailing import DeadLetter
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
+from streams.cli.text import printable, short
+from streams.codec.instants import format_instant
+from streams.model.alert import Alert
+from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
+from streams.model.audit import AuditCheckpoint, AuditEvent, AuditEventType
+from streams.model.intent import Intent
+from streams.model.revocation import Revocation, RevocationState
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.types import Record, ToolRef
+from streams.model.verdict import Outcome, Verdict
+
+_WHAT_CHARS = 17
+_SESSION_CHARS = 20
+_CALL_CHARS = 24
+_TIME_CHARS = 12
+_WHY_CHARS_MIN = 30
+
+_OUTCOMES = {
+    Outcome.ALLOW: OK,
+    Outcome.DENY: FAIL,
+    Outcome.QUARANTINE: FAIL,
+    Outcome.REQUIRE_APPROVAL: WARN,
+    Outcome.DEFER: WARN,
+}
+_SEVERITIES = ("UNKNOWN", "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL")
+_SEVERITY_ALARMING = 4
+_STOPPING = frozenset({SessionEventType.SESSION_REVOKED, SessionEventType.SESSION_ENDED})
+
+
+class Row(NamedTuple):
+    """What a line shows."""
+
+    what: str
+    style: str
+    session: str
+    call: str
+    why: str
+
+
+def row_of(record: Record) -> Row:
+    """The line of a record."""
+    describe = _DESCRIBE.get(type(record))
+    return Row(type(record).__name__, FAINT, "", "", "") if describe is None else describe(record)
+
+
+def letter_row(letter: DeadLetter, key: bytes | None) -> Row:
+    """The line of a dead letter, whose key is that of the record it holds."""
+    text = (key or b"").decode("utf-8", "replace")
+    why = f"{letter.topic}/{letter.partition}/{letter.offset}: {letter.text}"
+    return Row("DEAD LETTER", FAIL, text.partition("|")[2] or text, letter.reason, why)
+
+
+def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
+    """The line as it is shown, cut to a width."""
+    line = Text.assemble(
+        (f"{format_instant(time_ms)[11 : 11 + _TIME_CHARS]:<{_TIME_CHARS}}  ", FAINT),
+        (f"{short(row.what, _WHAT_CHARS):<{_WHAT_CHARS}} ", row.style),
+        f"{short(row.session, _SESSION_CHARS):<{_SESSION_CHARS}} ",
+        (f"{short(row.call, _CALL_CHARS):<{_CALL_CHARS}} ", STRONG),
+    )
+    line.append(short(row.why, max(_WHY_CHARS_MIN, width_chars - len(line))))
+    return line
+
+
+def heading(width_chars: int) -> Text:
+    """The heading of such lines."""
+    columns = (
+        ("time (UTC)", _TIME_CHARS + 1),
+        ("what", _WHAT_CHARS),
+        ("session", _SESSION_CHARS),
+        ("call", _CALL_CHARS),
+    )
+    text = " ".join([*(f"{name:<{chars}}" for name, chars in columns), "why"])
+    return Text(text[:width_chars], FAINT)
+
+
+def _verdict(record: Verdict) -> Row:
+    rules = [hit.rule_id for hit in record.rules]
+    faults = [f"{fault.rule_id} failed: {fault.text}" for fault in record.errors]
+    also = "".join(f" ({', '.join(names)})" for names in (rules, faults) if names)
+    why = f"{record.reason}: {record.reason_text}{also}"
+    return Row(record.outcome.value, _OUTCOMES[record.outcome], record.session_id, _call(record.tool), why)
+
+
+def _audit(record: AuditEvent) -> Row:
+    what = record.event_type.value if record.outcome is None else f"{record.event_type.value} {record.outcome.value}"
+    why = ": ".join(part for part in (record.reason, record.reason_text) if part)
+    if record.event_type is AuditEventType.DEAD_LETTER:
+        why = f"{', '.join(record.inputs)}: {why}"
+    style = FAINT if record.outcome is None else _OUTCOMES[record.outcome]
+    return Row(what, style, record.session_id, _call(record.tool), why or f"by {record.act.sub}")
+
+
+def _alert(record: Alert) -> Row:
+    severity = (
+        _SEVERITIES[record.severity_id] if 0 <= record.severity_id < len(_SEVERITIES) else str(record.severity_id)
+    )
+    style = FAIL if record.severity_id >= _SEVERITY_ALARMING else WARN
+    return Row(
+        f"ALERT {severity}", style, record.session_id or "", record.analytic_uid, f"{record.title}: {record.desc}"
+    )
+
+
+def _intent(record: Intent) -> Row:
+    return Row(
+        "INTENT", "", record.session_id, _call(record.tool), f"{record.act.sub} for {record.sub}: {record.args_json}"
+    )
+
+
+def _session_event(record: SessionEvent) -> Row:
+    parts = {
+        "": record.purpose,
+        "for ": record.sub if record.type is SessionEventType.SESSION_ESTABLISHED else None,
+        "by ": None if record.act is None else record.act.sub,
+        "label ": None if record.label is None else record.label.integrity.value.lower(),
+    }
+    why = ", ".join(f"{name}{value}" for name, value in parts.items() if value)
+    style = WARN if record.type in _STOPPING or record.is_error else ""
+    return Row(record.type.value, style, record.session_id, _call(record.tool), why)
+
+
+def _approval_request(record: ApprovalRequest) -> Row:
+    who = ", ".join(record.eligible_approvers) or "anybody"
+    why = f"task {record.task_id}, {who} may decide: {record.reason_text}; {record.args_json}"
+    return Row("ASKED", WARN, record.session_id, _call(record.tool), why)
+
+
+def _approval_decision(record: ApprovalDecision) -> Row:
+    style = OK if record.status is ApprovalStatus.APPROVED else FAIL
+    why = f"by {record.approver.sub}, task {record.task_id}" + (f": {record.comment}" if record.comment else "")
+    return Row(record.status.value, style, record.session_id, "", why)
+
+
+def _revocation(record: Revocation) -> Row:
+    style = OK if record.state is RevocationState.RELEASED else FAIL
+    why = f"{record.reason} (by {record.initiating_entity})"
+    return Row(record.state.value, style, record.id, record.kind.value.lower(), why)
+
+
+def _checkpoint(record: AuditCheckpoint) -> Row:
+    return Row("CHECKPOINT", FAINT, "", f"partition {record.partition}", f"{record.tree_size} records")
+
+
+def _call(tool: ToolRef | None) -> str:
+    return "" if tool is None else printable(f"{tool.server_id}/{tool.name}")
+
+
+_DESCRIBE: dict[type[Record], Callable[[Any], Row]] = {
+    Verdict: _verdict,
+    AuditEvent: _audit,
+    Alert: _alert,
+    Intent: _intent,
+    SessionEvent: _session_event,
+    ApprovalRequest: _approval_request,
+    ApprovalDecision: _approval_decision,
+    Revocation: _revocation,
+    AuditCheckpoint: _checkpoint,
+}

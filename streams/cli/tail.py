@@ -1,0 +1,87 @@
+"""`stoplog tail`: print records as they come."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from streams.app.clock import SystemClock
+from streams.app.logs import open_log
+from streams.app.tailing import SUBJECTS, Filter, Seen, look
+from streams.app.wiring import build_codec
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.rows import Row, heading, letter_row, line_of, row_of
+from streams.cli.screen import FAIL, Screen
+
+app = typer.Typer()
+
+Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # type: ignore[misc]
+"""What can be looked at."""
+
+
+@app.command()
+def tail(
+    *,
+    subject: Annotated[Subject, typer.Argument(help="What to look at.", show_choices=True)],
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Wait for more, or end with what is there.")
+    ] = True,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Begin with what is there already. Implied by --no-follow.")
+    ] = False,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="Only this session (`s-1` or `tenant|s-1`).")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant.")] = None,
+    count_max: Annotated[
+        int | None, typer.Option("--max", metavar="N", min=1, help="End after so many records.")
+    ] = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Print records as they come: verdicts, audit records, alerts and more.
+
+    A line each on a terminal; otherwise JSON lines in the form of history files, which `stoplog try` takes.
+    """
+    screen = Screen(as_json)
+    settings = settings_from(log, bootstrap, state_dir)
+    codec = build_codec(settings)
+    with open_log(settings, create=False) as opened:
+        screen.rich(heading(screen.width_chars))
+        records = look(
+            opened,
+            codec,
+            subject.value,
+            Filter(session=session, tenant=tenant),
+            SystemClock(),
+            follows=follow,
+            from_beginning=from_beginning,
+        )
+        for count, seen in enumerate(records, start=1):
+            _print(screen, seen)
+            if count == count_max:
+                break
+
+
+def _print(screen: Screen, seen: Seen) -> None:
+    if not screen.as_json:
+        screen.rich(line_of(_row(seen), seen.received.timestamp_ms, screen.width_chars))
+        return
+    line = seen.history_line()
+    if line is None:
+        screen.record(seen.fields())
+    else:
+        screen.line(line)
+
+
+def _row(seen: Seen) -> Row:
+    if seen.record is not None:
+        return row_of(seen.record)
+    if seen.letter is not None:
+        return letter_row(seen.letter, seen.received.key)
+    key = (seen.received.key or b"").decode("utf-8", "replace")
+    return Row("UNREADABLE", FAIL, key.partition("|")[2] or key, "", seen.fault)
