@@ -107,3 +107,15 @@ def test_without_a_gate_it_says_so(
     monkeypatch.setattr("streams.app.demo.run.PROBE_TIMEOUT_MS", 200)
     with pytest.raises(DemoError, match="no gate is ready"):
         run_demo(environment(settings, transport, tmp_path), JsonView(io.StringIO()))
+
+
+def test_what_is_missing_or_in_the_way_is_said_before_anything_starts(
+    transport: Transport, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = environment(settings, transport, tmp_path)
+    (wanted.workdir / "mail").mkdir(parents=True)
+    with pytest.raises(DemoError, match="earlier demonstration"):
+        run_demo(wanted, JsonView(io.StringIO()))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DemoError, match="stoplog\\[demo\\]"):
+        run_demo(wanted, JsonView(io.StringIO()))

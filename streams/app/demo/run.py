@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -95,7 +96,7 @@ def run_demo(
         commands: what to type next, and what for.
 
     Raises:
-        DemoError: no gate answers.
+        DemoError: no gate answers, the git server is not installed, or the folder is in use.
         StoplogError: something else that it needs is missing.
         LogError: the log is lost.
     """
@@ -143,8 +144,13 @@ class _Demo:
 
     def _start_servers(self) -> list[McpServerProcess]:
         workdir = self._environment.workdir
-        workdir.mkdir(parents=True, exist_ok=True)
-        self._mail_folder.mkdir()
+        if importlib.util.find_spec("mcp_server_git") is None:
+            raise DemoError("the demonstration needs the MCP server for git: `pip install 'stoplog[demo]'`")
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            self._mail_folder.mkdir()
+        except FileExistsError:
+            raise DemoError(f"`{workdir}` holds an earlier demonstration: remove it, or name another folder") from None
         scratch = make_repository(self._repository, os.environ.get("PATH", os.defpath))
         git = McpServerProcess(
             GIT,

@@ -408,3 +408,19 @@ def test_a_toolset_pins_what_was_listed() -> None:
         Toolset.from_listings({"mail": [{"inputSchema": {}}]})
     with pytest.raises(ProposalError, match="can't be pinned"):
         Toolset.from_listings({"mail": [{"name": "send", "inputSchema": {"maximum": float("inf")}}]})
+
+
+def test_no_more_intents_wait_than_is_bounded(
+    transport: EmbeddedTransport, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.sdk.inbox.WAITING_MAX", 1)
+    first, second = (agent.prepare("mail/send", {"n": n}) for n in range(2))
+    waiting = agent.expect(first, wait_final=True)
+    with pytest.raises(ProposalError, match="wait for their verdicts already"):
+        agent.resend(second)
+    agent.forget(waiting)
+    again = agent.expect(first, wait_final=True)
+    monkeypatch.undo()
+    with pytest.raises(ProposalError, match="being waited for already"):
+        agent.resend(first)
+    agent.forget(again)
