@@ -121,7 +121,7 @@ def run_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> tuple[CaseRe
 
 
 def _run(ruleset: CompiledRuleset, case: Case) -> CaseResult:
-    result = ruleset.evaluate(case.facts)
+    result = ruleset.judge(case.facts)
     own = {rule.rule.id for rule in ruleset.rules if rule.rule.pack == case.pack}
     problems = []
     if result.effect is not Effect(case.expect.verdict.upper()):
@@ -213,7 +213,12 @@ class _Fixtures:
         except (BundleReadError, ValueError, RecursionError) as error:
             self._findings.error("bad_fixture", at, f"fixture `{name}` can't be read: {error}")
             return None
-        problems = misfits(facts) if isinstance(facts, dict) else ["it must be an object"]
+        problems = ["it must be an object"]
+        if isinstance(facts, dict):
+            # What is remembered is the bundle's to name: each case is checked for it.
+            problems = misfits({name: fact for name, fact in facts.items() if name != "history"})
+            if not isinstance(facts.get("history", {}), dict):
+                problems.append("`history` must be a mapping")
         for problem in problems:
             self._findings.error("bad_fixture", at, f"fixture `{name}`: {problem}")
         return facts if not problems else None
@@ -229,6 +234,8 @@ class _File:
         self._findings = findings
         self._fixtures = fixtures
         self._rule_ids = {rule.rule.id for rule in ruleset.rules}
+        self._history = ruleset.history
+        self._nothing = ruleset.memories.nothing()
         self._pack = path.parent.name
         self._form = Form(node, "a case file", ("tests!", "base", "cases!"), findings)
         tests = self._form.text("tests")
@@ -258,7 +265,8 @@ class _File:
         if base is None:
             form.error("missing_key", form.location, "a case needs a `base`, its own or the file's")
             return None
-        facts = self._fixtures.get(self._path, base, form.location)
+        fixture = self._fixtures.get(self._path, base, form.location)
+        facts = None if fixture is None else self._with_history(fixture)
         changes = {key.text: plain(value) for key, value in form.entries("set", CHANGES_MAX)}
         unset = form.texts("unset", CHANGES_MAX)
         if name is None or expect is None or facts is None:
@@ -269,10 +277,16 @@ class _File:
         except PathError as error:
             form.error("bad_path", form.location, str(error))
             return None
-        known = misfits(with_changes(facts, changes, ()), partial=True)
+        known = misfits(with_changes(facts, changes, ()), partial=True, history=self._history)
         for problem in known:
             form.error("bad_facts", form.location, f"case does not fit the schema: {problem}")
         return Case(name, form.location, self._pack, changed, removed, expect)
+
+    def _with_history(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fixture in a session in which nothing has happened, but for what it says itself."""
+        if not self._history.fields:
+            return fixture
+        return {**fixture, "history": {**self._nothing, **fixture.get("history", {})}}
 
     def _expect(self, form: Form) -> Expectation | None:
         node = form.node("expect")

@@ -11,6 +11,7 @@ import re2
 
 from streams.policy.bundle import Bundle, BundleSource, Pack
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
+from streams.policy.check_memory import CheckedMemories, check_memories
 from streams.policy.compile import CheckedRule, check_rules
 from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.globs import ToolMatcher
@@ -47,8 +48,9 @@ def check_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = N
     if bundle is None:
         return LintReport(findings.sorted())
     rules = check_rules(bundle, tools or {}, findings)
+    memories = check_memories(bundle, tools or {}, findings)
     if not findings.has_errors:
-        _unused_names(bundle, rules, findings)
+        _unused_names(bundle, rules, memories, findings)
         _one_condition(rules, findings)
         for rule in rules:
             _lint_rule(rule, findings)
@@ -57,7 +59,9 @@ def check_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = N
     return LintReport(findings.sorted())
 
 
-def _unused_names(bundle: Bundle, rules: tuple[CheckedRule, ...], findings: Findings) -> None:
+def _unused_names(
+    bundle: Bundle, rules: tuple[CheckedRule, ...], memories: CheckedMemories, findings: Findings
+) -> None:
     by_pack: dict[str, tuple[set[str], set[str]]] = {}
     for rule in rules:
         for name in (rule.rule.pack, ""):
@@ -65,6 +69,11 @@ def _unused_names(bundle: Bundle, rules: tuple[CheckedRule, ...], findings: Find
             for expanded in (rule.expanded, *(part.expanded for part in rule.explain)):
                 macros |= expanded.macros
                 lists |= expanded.lists
+    for pack_name, expression in memories.expressions:
+        for name in (pack_name, ""):
+            macros, lists = by_pack.setdefault(name, (set(), set()))
+            macros |= expression.expanded.macros
+            lists |= expression.expanded.lists
     for pack in (bundle.shared, *bundle.packs):
         used_macros, used_lists = by_pack.get(pack.name, (set(), set()))
         _report_unused(pack, used_macros, used_lists, findings)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from streams.policy.bundle import Bundle, BundleSource
 from streams.policy.check import structs_of
+from streams.policy.check_memory import NOTHING_KEPT, CheckedMemories, check_memories
 from streams.policy.combine import Progress, combine, progress_of
-from streams.policy.compile import CheckedRule, check_rules, list_constants
-from streams.policy.errors import BundleError, Findings
+from streams.policy.compile import CheckedRule, check_rules, history_struct, list_constants
+from streams.policy.errors import BundleError, EvaluationError, Findings
 from streams.policy.evaluate import Conditions
 from streams.policy.explain import Explainer
 from streams.policy.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.parse import parse_bundle
-from streams.policy.results import Mode, PolicyResult, RuleEffect
+from streams.policy.paths import read_paths
+from streams.policy.remember import Memories, Plan
+from streams.policy.results import Effect, Mode, PolicyResult, Reason, RuleEffect
 from streams.policy.schema import FACT_NAMES, Facts
 from streams.policy.tooltypes import UNTYPED, ToolTypes
 
@@ -92,10 +96,17 @@ class CompiledRuleset:
             `PolicyResult.shadow` says what it would be.
         needs: the top-level facts that some rule reads.
         bundle: what was compiled, for reports.
+        memories: what is kept count of.
+        history: the type of the fact `history`.
     """
 
     def __init__(
-        self, bundle: Bundle, digest: bytes, rules: tuple[CheckedRule, ...], tools: Mapping[str, ToolTypes]
+        self,
+        bundle: Bundle,
+        digest: bytes,
+        rules: tuple[CheckedRule, ...],
+        tools: Mapping[str, ToolTypes],
+        memories: CheckedMemories = NOTHING_KEPT,
     ) -> None:
         self.digest = digest
         self.name = bundle.name
@@ -109,6 +120,9 @@ class CompiledRuleset:
         self._index = _Index(self.rules)
         self._programs: dict[tuple[str, str, str], _Program] = {}
         self.needs = frozenset().union(_ALWAYS_NEEDED, *(_needs_of(rule) for rule in self.rules))
+        self.history = history_struct(bundle)
+        self.memories = Memories(memories, self._constants)
+        self._plans: dict[tuple[str, str, str], Plan] = {}
 
     def needs_for(self, server_id: str, tool_name: str) -> frozenset[str]:
         """The top-level facts that rules for any version of a tool read; `tool` is always among them.
@@ -144,16 +158,49 @@ class CompiledRuleset:
             facts = facts if fitted is args else {**facts, "args": fitted}
         return program.run(facts, self._explainer)
 
+    def plan(self, server_id: str, name: str, version: str) -> Plan:
+        """What the memories and budgets of the bundle have to do with one version of a tool; and, in its `needs`, the
+        facts that its rules and they read."""
+        key = (server_id, name, version)
+        plan = self._plans.get(key)
+        if plan is None:
+            read = {path[1:2] for rule in self.applicable(*key) for path in _paths_of(rule) if path[0] == "history"}
+            names = self.memories.names if () in read else frozenset(part for way in read for part in way)
+            plan = self.memories.plan(*key, names)
+            plan = plan.needing(self.needs_for(server_id, name))
+            if len(self._plans) >= PROGRAMS_MAX:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan
+
+    def judge(self, facts: Facts) -> PolicyResult:
+        """`evaluate`, and a denial where it can't be told what there is to remember or to charge."""
+        result = self.evaluate(facts)
+        if result.effect in (Effect.DENY, Effect.QUARANTINE):
+            return result
+        tool = facts["tool"]
+        plan = self.plan(tool["server_id"], tool["name"], tool.get("version", ""))
+        try:
+            plan.notes(facts)
+            plan.charges(facts)
+        except EvaluationError as error:
+            return replace(result, effect=Effect.DENY, reason=Reason.RULE_ERROR, reason_text=str(error))
+        return result
+
     def _program(self, server_id: str, name: str, version: str) -> _Program:
         rules = self.applicable(server_id, name, version)
         types = self._tools.get(f"{server_id}/{name}")
         trees = [rule.variants.get((server_id, name), rule.checked).tree for rule in rules]
-        structs = structs_of(types.args if types else UNTYPED.args)
+        structs = structs_of(types.args if types else UNTYPED.args, self.history)
         program = _Program(f"{server_id}.{name}", rules, Conditions(trees, self._constants, structs), types)
         if len(self._programs) >= PROGRAMS_MAX:
             self._programs.clear()
         self._programs[server_id, name, version] = program
         return program
+
+
+def _paths_of(rule: CheckedRule) -> frozenset[tuple[str, ...]]:
+    return read_paths(rule.checked.tree).union(*(read_paths(part.checked.tree) for part in rule.explain))
 
 
 def _needs_of(rule: CheckedRule) -> frozenset[str]:
@@ -205,6 +252,7 @@ def compile_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None =
     if bundle is None:
         raise BundleError(findings.errors())
     rules = check_rules(bundle, tools or {}, findings)
+    memories = check_memories(bundle, tools or {}, findings)
     if findings.has_errors:
         raise BundleError(findings.errors())
-    return CompiledRuleset(bundle, source.digest, rules, dict(tools or {}))
+    return CompiledRuleset(bundle, source.digest, rules, dict(tools or {}), memories)
