@@ -40,7 +40,8 @@ extensions:
   - name: strings
   - name: two-var-comprehensions
 """
-_ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$")
+_ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?: \[[A-Z_]+\])?$")
+_STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _FIELD = re.compile(r"undefined field '(.*?)' not found in struct '(.*?)'")
 _NAME = re.compile(r"undeclared reference to '(.*?)' \(in container '.*?'\)")
 _OVERLOAD = re.compile(r"found no matching overload for '(.*?)' applied to '\((.*)\)'")
@@ -116,12 +117,14 @@ class Checker:
         for line in text.split("\n"):
             starts.append(starts[-1] + len(line) + 1)
         problems = []
-        for line in report.splitlines():
-            match = _ERROR.match(line)
+        for report_line in report.splitlines():
+            match = _ERROR.match(report_line)
             if match is not None and "*error*" not in match[3]:
-                offset = starts[min(int(match[1]), len(starts)) - 1] + int(match[2]) - 1
+                # A problem of the whole text has no place in it: line -1.
+                line_start = starts[max(min(int(match[1]), len(starts)) - 1, 0)]
+                offset = max(line_start + int(match[2]) - 1, 0)
                 problems.append(self._problem(match[3], min(offset, len(text))))
-        return tuple(problems) or (Problem("expression", 0, report.splitlines()[0] if report else "not an expression"),)
+        return tuple(problems) or (Problem("expression", 0, _plain(report)),)
 
     def _problem(self, message: str, offset: int) -> Problem:
         if match := _FIELD.search(message):
@@ -209,6 +212,12 @@ def _cel_type(fact_type: FactType) -> Any:
         Kind.STRING: cel.Type.STRING,
         Kind.DYN: cel.Type.DYN,
     }[fact_type]
+
+
+def _plain(report: str) -> str:
+    """A report without places: its first line, less the library's own error codes."""
+    first = (report.splitlines() or ["not an expression"])[0]
+    return _lower(_STATUS.sub("", first))
 
 
 def _lower(message: str) -> str:

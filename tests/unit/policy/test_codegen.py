@@ -148,10 +148,6 @@ def test_values_of_wrong_types_are_judged_as_the_exact_evaluator_does(text: str,
     assert (found.true, bool(found.failed)) == ([0] if wanted is True else [], not isinstance(wanted, bool))
 
 
-def test_it_does_not_nest_without_end() -> None:
-    assert made(f"args{'.a' * 70} == 1").refused == (0,)
-
-
 def test_one_missing_field_leaves_other_rules_right() -> None:
     texts = ("session.tainted", "agent.id == 'a'", "args.nothing == 1", "session.attended && args.nothing == 1")
     conditions = Conditions(trees(*texts), LISTS, structs_of(UNTYPED.args))
