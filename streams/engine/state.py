@@ -6,6 +6,7 @@ transaction that is aborted leaves none either.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
@@ -24,6 +25,8 @@ class PartitionState:
         self._store = store
         self._transaction: dict[bytes, bytes | None] = {}
         self._record: dict[bytes, bytes | None] = {}
+        # The transaction's keys in order: made by its first scan, kept up from then on.
+        self._keys: list[bytes] | None = None
         self._next_due_ms = self._earliest_timer()
 
     def get(self, key: bytes) -> bytes | None:
@@ -44,7 +47,10 @@ class PartitionState:
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < end, in order. Not to be written to while iterating."""
-        written = {key: row for key, row in self._transaction.items() if start <= key < end}
+        if self._keys is None:
+            self._keys = sorted(self._transaction)
+        keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]
+        written = {key: self._transaction[key] for key in keys}
         written.update((key, row) for key, row in self._record.items() if start <= key < end)
         stored = self._store.scan(start, end)
         if not written:
@@ -84,6 +90,9 @@ class PartitionState:
     def keep_record(self) -> None:
         """The record went well: its writes join the transaction's."""
         if self._record:
+            if self._keys is not None:
+                for key in self._record.keys() - self._transaction.keys():
+                    insort(self._keys, key)
             self._transaction.update(self._record)
             self._record.clear()
 
@@ -102,17 +111,21 @@ class PartitionState:
             changelog_offset: the next offset of the changelog to be read.
         """
         self._store.apply(self._transaction, changelog_offset)
-        self._transaction = {}
+        self._forget_transaction()
 
     def aborted(self) -> None:
         """Forget the open transaction's writes."""
         self._record.clear()
-        self._transaction = {}
+        self._forget_transaction()
         self._next_due_ms = self._earliest_timer()
 
     def close(self) -> None:
         """Release the store; what is not committed is forgotten."""
         self._store.close()
+
+    def _forget_transaction(self) -> None:
+        self._transaction = {}
+        self._keys = None
 
     def _earliest_timer(self) -> int | None:
         first = next(self.scan(_TIMER_PREFIX, _AFTER_TIMERS), None)

@@ -43,6 +43,8 @@ WORST = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.USE
 
 def join(left: Label, right: Label) -> Label:
     """The label of data made from both: lower integrity, closer confidentiality, readers of both."""
+    if left.readers is None and left == right:
+        return left
     trusted = left.integrity is Integrity.TRUSTED and right.integrity is Integrity.TRUSTED
     closer = max(left.confidentiality, right.confidentiality, key=_CLOSENESS.__getitem__)
     return Label(
