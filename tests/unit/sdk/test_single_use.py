@@ -42,16 +42,18 @@ def test_a_verdict_is_claimed_once(tmp_path: Path) -> None:
         assert claim(store, other)
 
 
-def test_a_second_verdict_on_the_same_intent_is_not_claimed(tmp_path: Path) -> None:
+def test_a_second_verdict_on_an_intent_is_not_claimed_and_nobody_elses_is_used_up(tmp_path: Path) -> None:
     first = make_verdict()
     second = make_verdict(intent_id=first.intent_id)
     other_tenants = make_verdict(
         intent_id=first.intent_id, header=msgspec.structs.replace(first.header, tenant_uid="other")
     )
+    other_sessions = make_verdict(intent_id=first.intent_id, session_id="s-2")
     with SingleUseStore(tmp_path / "used", "a") as store:
         assert claim(store, call_of(first))
         assert not claim(store, call_of(second))
         assert claim(store, call_of(other_tenants))
+        assert claim(store, call_of(other_sessions))
 
 
 def test_a_claim_outlives_its_process_and_binds_others(tmp_path: Path) -> None:
