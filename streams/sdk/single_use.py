@@ -137,7 +137,7 @@ class SingleUseStore:
             raise
 
     def claim(self, call: CallRef, *, now_ms: int, expires_ms: int) -> bool:
-        """Use a verdict up. True exactly once for each verdict, and for each session's intent; on disk when this returns.
+        """Use a verdict up. True exactly once, for its id and its session's intent; on disk by then.
 
         Args:
             expires_ms: when the verdict ends; the use is remembered beyond that.
