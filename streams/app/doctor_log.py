@@ -118,11 +118,12 @@ def _newest_append_ms(log: Log, clock: Clock) -> int | None:
 
 def _rights(settings: Settings) -> Iterator[Finding]:
     wanted: dict[str, set[str]] = {}
+    prefix = settings.topics.prefix
     for topic in (*GATE.inputs, *GATE.broadcast, GATE.changelog):
-        wanted.setdefault(topic.name, set()).add("READ")
+        wanted.setdefault(f"{prefix}{topic.name}", set()).add("READ")
     letters = tuple(BY_NAME[t.dlq] for t in (*GATE.inputs, *GATE.broadcast) if t.dead_letters)
     for topic in (*GATE.outputs, GATE.changelog, *letters):
-        wanted.setdefault(topic.name, set()).add("WRITE")
+        wanted.setdefault(f"{prefix}{topic.name}", set()).add("WRITE")
     try:
         with closing(KafkaRights(settings.bootstrap, extra=dict(settings.kafka))) as rights:
             on_topics = rights.on_topics(list(wanted))

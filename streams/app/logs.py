@@ -8,6 +8,14 @@ from types import TracebackType
 from typing import Self
 
 from streams.app.clock import SystemClock
+from streams.app.prefixed import (
+    Prefix,
+    PrefixedAdmin,
+    PrefixedConsumer,
+    PrefixedProducer,
+    PrefixedPublisher,
+    PrefixedReader,
+)
 from streams.app.settings import Settings
 from streams.embedded.log import EmbeddedLog
 from streams.kafka.admin import KafkaAdmin
@@ -128,6 +136,39 @@ class FileLog(Log):
         self._log.close()
 
 
+class PrefixedLog(Log):
+    """Another log, on which every topic of ours has a prefix."""
+
+    def __init__(self, inner: Log, prefix: str) -> None:
+        self.name = f"{inner.name}, topics with prefix `{prefix}`"
+        self._inner = inner
+        self._prefix = Prefix(prefix)
+
+    def admin(self) -> Admin:
+        """Topic and access set-up."""
+        return PrefixedAdmin(self._inner.admin(), self._prefix)
+
+    def consumer(self, group: str, instance: str) -> Consumer:
+        """A member of a consumer group."""
+        return PrefixedConsumer(self._inner.consumer(group, instance), self._prefix)
+
+    def producer(self, transactional_id: str) -> Producer:
+        """A transactional producer."""
+        return PrefixedProducer(self._inner.producer(transactional_id), self._prefix)
+
+    def publisher(self) -> Publisher:
+        """A producer of single records."""
+        return PrefixedPublisher(self._inner.publisher(), self._prefix)
+
+    def reader(self) -> Reader:
+        """A reader without a group."""
+        return PrefixedReader(self._inner.reader(), self._prefix)
+
+    def close(self) -> None:
+        """Close the other one."""
+        self._inner.close()
+
+
 def open_log(settings: Settings, *, create: bool = True) -> Log:
     """The log of the settings.
 
@@ -138,6 +179,11 @@ def open_log(settings: Settings, *, create: bool = True) -> Log:
         LogMissingError: there is no embedded log, and none is to be made.
         LogError: the embedded log's file can't be opened.
     """
+    log = _open(settings, create)
+    return PrefixedLog(log, settings.topics.prefix) if settings.topics.prefix else log
+
+
+def _open(settings: Settings, create: bool) -> Log:
     if settings.log == "kafka":
         return KafkaLog(settings.bootstrap, dict(settings.kafka))
     path = settings.embedded_path

@@ -71,9 +71,11 @@ class EngineSection(_Section):
 class TopicsSection(_Section):
     """`[topics]`: how `stoplog topics apply` makes them, and for which principals (by role: `gate = ["User:gate"]`).
 
+    `prefix`: goes before the name of every topic, for a deployment of its own beside others on one cluster.
     `executor_group_prefix`: what the consumer groups of executors are called, where there are access entries.
     """
 
+    prefix: str = Field("", pattern="^[A-Za-z0-9._-]{0,100}$")
     partitions: int = Field(6, ge=1, le=10_000)
     replication: int = Field(1, ge=1, le=32_767)
     principals: dict[str, list[str]] = {}

@@ -22,6 +22,8 @@ from streams.model.verdict import Outcome, Verdict
 
 _WHAT_CHARS = 17
 _SESSION_CHARS = 20
+_SESSION_CHARS_WIDE = 40
+_WIDE_CHARS = 150
 _CALL_CHARS = 24
 _TIME_CHARS = 12
 _WHY_CHARS_MIN = 30
@@ -63,10 +65,11 @@ def letter_row(letter: DeadLetter, key: bytes | None) -> Row:
 
 def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
     """The line as it is shown, cut to a width."""
+    session_chars = _session_chars(width_chars)
     line = Text.assemble(
         (f"{format_instant(time_ms)[11 : 11 + _TIME_CHARS]:<{_TIME_CHARS}}  ", FAINT),
         (f"{short(row.what, _WHAT_CHARS):<{_WHAT_CHARS}} ", row.style),
-        f"{short(row.session, _SESSION_CHARS):<{_SESSION_CHARS}} ",
+        f"{short(row.session, session_chars):<{session_chars}} ",
         (f"{short(row.call, _CALL_CHARS):<{_CALL_CHARS}} ", STRONG),
     )
     line.append(short(row.why, max(_WHY_CHARS_MIN, width_chars - len(line))))
@@ -83,6 +86,11 @@ def heading(width_chars: int) -> Text:
     )
     text = " ".join([*(f"{name:<{chars}}" for name, chars in columns), "why"])
     return Text(text[:width_chars], FAINT)
+
+
+def _session_chars(width_chars: int) -> int:
+    """A session's id is shown whole where there is room: it is what one goes on with."""
+    return _SESSION_CHARS_WIDE if width_chars >= _WIDE_CHARS else _SESSION_CHARS
 
 
 def _verdict(record: Verdict) -> Row:

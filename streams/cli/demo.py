@@ -1,0 +1,86 @@
+"""`stoplog demo`: watch a hijacked agent being stopped."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.app.demo.view import open_view
+from streams.app.demonstrating import TOPIC_PREFIX, demo_settings, demonstrate
+from streams.cli.main import FAILED
+from streams.cli.options import JsonOption
+from streams.model.errors import StoplogError
+
+app = typer.Typer()
+
+
+class FolderInUseError(StoplogError):
+    """The folder that is to be kept holds something already."""
+
+
+@app.command()
+def demo(
+    *,
+    kafka: Annotated[
+        str | None,
+        typer.Option("--kafka", metavar="HOST:PORT", help="On a cluster, with topics of its own, instead of a file."),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Keep repository, mails and log there.")
+    ] = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Watch a hijacked agent being stopped: a scripted agent, real MCP servers for git and mail, a real gate.
+
+    Needs no set-up, no key and no network; takes under a minute. Exit status 1 if anything comes out otherwise than it
+    must.
+    """
+    # What the gate does is seen in the view; of its log only what is wrong matters here.
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s: %(message)s")
+    with _folder(keep) as folder:
+        settings = demo_settings(folder, kafka)
+        commands = _commands(kafka, keep, settings.state_dir)
+        report = demonstrate(settings, folder, open_view(sys.stdout, as_json=as_json), commands)
+    if not report.ok:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="stoplog-demo-") as folder:
+            yield Path(folder)
+        return
+    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise FolderInUseError(f"`{keep}` is not empty; name a new folder")
+    keep.mkdir(parents=True, exist_ok=True)
+    yield keep
+
+
+def _commands(kafka: str | None, keep: Path | None, state_dir: Path) -> list[tuple[str, str]]:
+    """What to type next: what is still there to be looked at, and the next steps."""
+    commands: list[tuple[str, str]] = []
+    if kafka is not None:
+        where = f"STOPLOG_TOPICS__PREFIX={TOPIC_PREFIX} stoplog tail {{}} --bootstrap {shlex.quote(kafka)} --no-follow"
+    elif keep is not None:
+        where = f"stoplog tail {{}} --state-dir {shlex.quote(str(state_dir))} --no-follow"
+    else:
+        where = ""
+        commands.append(("stoplog demo --keep DIR", "again, and keep the log, the mails and the repository to look at"))
+    if where:
+        commands.append((where.format("verdicts"), "every verdict, with its reason"))
+        commands.append((where.format("audit"), "all that was decided and done, as it is on record"))
+        commands.append((where.format("alerts"), "what a security team is told"))
+    if kafka is None:
+        commands.append(("stoplog demo --kafka HOST:PORT", "the same on a cluster"))
+    commands.append(("stoplog try HISTORY", "judge a history of your own, without a log"))
+    commands.append(("stoplog --help", "everything else"))
+    return commands
