@@ -10,10 +10,10 @@ from typing import TypeVar
 import msgspec
 
 from streams.model.canonical import canonical, sha256
+from streams.model.ids import verdict_id_of
 from streams.model.intent import Intent
 from streams.model.keys import partition_for, session_key
 from streams.model.labels import WORST
-from streams.model.proof import derived_uuid
 from streams.model.topics import BY_RECORD, INTENT, Topic
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
@@ -76,8 +76,7 @@ def key_of(verdict: Verdict) -> bytes:
 
 def verdict_on(intent: Intent, outcome: Outcome = Outcome.ALLOW, **changes: object) -> Verdict:
     """The verdict that a gate would give on an intent."""
-    kind = "verdict" if outcome in {Outcome.ALLOW, Outcome.DENY, Outcome.QUARANTINE} else "interim verdict"
-    verdict_id = derived_uuid(kind, intent.header.tenant_uid, intent.intent_id)
+    verdict_id = verdict_id_of(intent.header.tenant_uid, intent.session_id, intent.intent_id, outcome)
     verdict = make_verdict(
         header=Header(id=verdict_id, source="gate", time=intent.header.time, tenant_uid=intent.header.tenant_uid),
         verdict_id=verdict_id,
