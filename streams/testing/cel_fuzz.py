@@ -14,7 +14,7 @@ import json
 import math
 import random  # noqa: TID251 - a fuzzer is made of chance; its seed is an argument
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from streams.policy.cel.exact import compile_exact
@@ -26,6 +26,7 @@ from streams.policy.schema import FACT_NAMES, Kind
 from streams.policy.tooltypes import UNTYPED, ToolTypes
 
 FACTS_PER_EXPRESSION = 10
+TOGETHER = 7
 DIFFERENCES_MAX = 20
 # The library loses a bound value after an `exists` or `all` was cut short, so that there it is no reference:
 # `[1].exists(x, true) && (cel.bind(b, true, b) || false)` is an error to it.
@@ -319,6 +320,25 @@ def compare(text: str, checked: Checked, many: list[dict[str, Any]], types: Tool
                 yield Difference(text, facts, "exact, generated", str(ours), str(quick))
 
 
+def compare_together(
+    several: Sequence[tuple[str, Checked]], many: Sequence[dict[str, Any]], types: ToolTypes
+) -> Iterator[Difference]:
+    """Generate one function of several conditions and compare it with the exact evaluator, condition by condition."""
+    trees = [checked.tree for _, checked in several]
+    together = Conditions(trees, LISTS, structs_of(types.args))
+    if not all(together.sources):
+        yield Difference(several[-1][0], {}, "compiler", "code", "none")
+    exact = [compile_exact(tree, LISTS) for tree in trees]
+    for facts in many:
+        verdicts = together.run(facts)
+        for index, ((text, _), program) in enumerate(zip(several, exact, strict=True)):
+            kind, value = answer(program, facts)
+            wanted = value if kind == "value" and isinstance(value, bool) else None
+            found = None if index in dict(verdicts.failed) else index in verdicts.true
+            if found is not wanted:
+                yield Difference(text, facts, "exact, generated with others", str(wanted), str(found))
+
+
 def fuzz(seed: int, cases: int) -> tuple[int, list[Difference]]:
     """Compare about `cases` pairs of expression and facts.
 
@@ -331,6 +351,7 @@ def fuzz(seed: int, cases: int) -> tuple[int, list[Difference]]:
     kinds = dict.fromkeys(LISTS, Kind.STRING)
     done = 0
     found: list[Difference] = []
+    recent: dict[ToolTypes, list[tuple[str, Checked]]] = {types: [] for types in typings}
     while done < cases and len(found) < DIFFERENCES_MAX:
         types = chance.choice(typings)
         text = expressions.make(
@@ -343,6 +364,12 @@ def fuzz(seed: int, cases: int) -> tuple[int, list[Difference]]:
         except CheckError:
             continue
         done += len(many)
+        if checked.tree.type.kind == "bool":
+            recent[types].append((text, checked))
+        if len(recent[types]) >= TOGETHER:
+            # Twice the same, so that folds are shared.
+            found += list(compare_together([*recent[types], recent[types][0]], many[:3], types))
+            recent[types].clear()
     return done, found[:DIFFERENCES_MAX]
 
 

@@ -53,20 +53,23 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
     """Field numbers and raw values: ints for varints and fixed widths (as bytes), memoryviews for the rest."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
+    at, end = 0, len(data)
+    while at < end:
+        # Nearly every tag and length is a single byte: those are read here, without a call.
+        tag, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
         number, kind = tag >> 3, tag & 7
         if kind == _VARINT:
             value: Any
-            value, at = _varint(data, at)
+            value, at = (data[at], at + 1) if at < end and data[at] < 0x80 else _varint(data, at)
         elif kind == _BYTES:
-            size, at = _varint(data, at)
-            if at + size > len(data):
+            size, at = (data[at], at + 1) if at < end and data[at] < 0x80 else _varint(data, at)
+            if at + size > end:
                 raise WireError(f"checked expression is cut short in field {number}")
             value, at = data[at : at + size], at + size
         elif kind in (_FIXED64, _FIXED32):
             size = 8 if kind == _FIXED64 else 4
+            if at + size > end:
+                raise WireError(f"checked expression is cut short in field {number}")
             value, at = data[at : at + size], at + size
         else:
             raise WireError(f"checked expression has wire type {kind} in field {number}")
@@ -111,6 +114,7 @@ class _Reader:
         self._references: dict[int, tuple[str, tuple[str, ...], Any]] = {}
         self._types: dict[int, StaticType] = {}
         self._offsets: dict[int, int] = {}
+        self._known: dict[bytes, StaticType] = {}
         self._root: memoryview | None = None
         # A ParsedExpr has its expression and its source where a CheckedExpr has references and types.
         renumbered = {2: 4, 3: 5} if parsed else {}
@@ -120,11 +124,19 @@ class _Reader:
                 self._references[key] = _reference(value if value is not None else memoryview(b""))
             elif number == 3:
                 key, value = _pair(raw)
-                self._types[key] = _type(value) if value is not None else DYN
+                self._types[key] = self._type_of(value) if value is not None else DYN
             elif number == 4:
                 self._root = raw
             elif number == 5:
                 self._offsets.update(_positions(raw))
+
+    def _type_of(self, raw: memoryview) -> StaticType:
+        """An expression has few types, and each of its nodes names one."""
+        encoded = bytes(raw)
+        known = self._known.get(encoded)
+        if known is None:
+            known = self._known[encoded] = _type(raw)
+        return known
 
     def root(self) -> Expr:
         if self._root is None:

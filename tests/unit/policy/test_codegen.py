@@ -7,7 +7,8 @@ import pytest
 
 from streams.policy.cel.exact import compile_exact
 from streams.policy.check import checker_for, structs_of
-from streams.policy.codegen import CONSTANT_LOOP_MAX, Generated, generate
+from streams.policy.codegen import Generated, generate
+from streams.policy.codewriter import CONSTANT_LOOP_MAX
 from streams.policy.errors import EvaluationError
 from streams.policy.evaluate import Conditions
 from streams.policy.schema import Kind
@@ -168,6 +169,58 @@ def test_a_fold_that_rules_share_is_computed_once() -> None:
     rows = [{"trust": Row("untrusted", seen)}]
     assert found.run(FACTS | {"provenance": rows}) == ([0, 1, 2], [])
     assert len(seen) == 1
+
+
+def test_what_python_forbids_within_a_loop_is_not_written_there() -> None:
+    texts = (
+        "size(provenance.filter(p, p.trust != 'trusted')) == 1",
+        "provenance.filter(p, p.trust != 'trusted').all(q, q.source == 'e2')",
+        "size(provenance.filter(p, p.trust != 'trusted')) < 2",
+        "(args.n > 3 ? args.l : [args.t]).exists(x, x == 1)",
+        "cel.bind(x, args.n + 1, x == 6)",
+        "cel.bind(x, provenance.filter(p, p.trust != 'trusted'), size(x) == 1 && args.n > 4)",
+        "provenance.map(p, p.source + args.t).exists(s, s.endsWith(args.t) && args.n * 2 == 10)",
+    )
+    found = made(*texts)
+    assert found.source
+    assert found.run(FACTS) == (list(range(len(texts))), [])
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "holds"),
+    [
+        ("args.n == 5", {"n": 5}, True),
+        ("args.n == 5", {"n": 5.0}, True),
+        ("args.n == 5", {"n": True}, False),
+        ("args.n == 1", {"n": True}, False),
+        ("args.n != 1", {"n": True}, True),
+        ("5 == args.n", {"n": "5"}, False),
+        ("args.n > 4", {"n": 5}, True),
+        ("args.n > 4", {"n": 4.5}, True),
+        ("args.n > 4", {"n": "5"}, None),
+        ("args.n > 4.5", {"n": 5}, True),
+        ("args.n > 4.5", {"n": 5.0}, True),
+        ("args.n > 0", {"n": True}, None),
+        ("args.n + 1 == 6", {"n": 5}, True),
+        ("args.n + 1 == 6", {"n": 5.0}, None),
+        ("args.n + 1 > 0", {"n": 2**63 - 1}, None),
+        ("1 - args.n == 0", {"n": 1}, True),
+        ("session.spent * args.n == 10", {"n": 2}, True),
+        ("args.n + 1 > 0", {"n": True}, None),
+        ("args.n.startsWith('a')", {"n": "ab"}, True),
+        ("args.n.startsWith('a')", {"n": 1}, None),
+        ("args.n.contains('b')", {"n": "ab"}, True),
+        ("args.n.contains('b')", {"n": ["b"]}, None),
+        ("args.n.contains('b')", {"n": {"b": 1}}, None),
+        ("args.n.matches('^a')", {"n": "ab"}, True),
+        ("args.n.matches('^a')", {"n": None}, None),
+        ("args.n.matches('(')", {"n": "a"}, None),
+        ("args.n > 1", {}, None),
+    ],
+)
+def test_dynamic_operands(text: str, args: dict[str, Any], holds: bool | None) -> None:
+    found = Conditions(trees(text), LISTS, structs_of(UNTYPED.args)).run(FACTS | {"args": args})
+    assert (found.true, bool(found.failed)) == ([0] if holds else [], holds is None)
 
 
 class Row:
