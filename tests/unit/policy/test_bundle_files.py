@@ -1,0 +1,87 @@
+"""Bundles on disk and on the topic."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from rulefiles import HEAD, PERMIT, files
+
+from streams.policy import BundleReadError, bundle_from_files, compile_bundle, load_bundle
+from streams.policy.bundle import FILE_BYTES_MAX, FILES_MAX
+
+
+def lay(root: Path, contents: dict[str, str]) -> Path:
+    for path, text in contents.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def test_what_is_read_from_disk_is_what_travels(tmp_path: Path) -> None:
+    lay(tmp_path, files() | {"p/p.tests.yaml": "tests: x", "fixtures/a.json": "{}", "README.md": "# rules"})
+    loaded = load_bundle(tmp_path)
+    assert dict(loaded.files) == files()
+    assert loaded == bundle_from_files(files())
+    assert compile_bundle(loaded).digest == loaded.digest
+
+
+def test_the_digest_depends_on_paths_and_contents_only() -> None:
+    digest = bundle_from_files(files()).digest
+    assert bundle_from_files(dict(reversed(files().items()))).digest == digest
+    changed = [
+        files(PERMIT + "# x\n"),
+        {"bundle.yaml": HEAD, "q/p.rules.yaml": files()["p/p.rules.yaml"]},
+        {"bundle.yaml": HEAD},
+        {"a": "bc", "d": ""},
+        {"a": "b", "cd": ""},
+        {"ab": "c", "d": ""},
+    ]
+    assert len({digest, *(bundle_from_files(other).digest for other in changed)}) == 1 + len(changed)
+
+
+def test_a_digest_is_computed_as_documented() -> None:
+    digest = hashlib.sha256()
+    for part in (b"a", b"1", b"b", "ü".encode()):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    assert bundle_from_files({"b": "ü", "a": "1"}).digest == digest.digest()
+
+
+def test_sources_are_immutable() -> None:
+    contents = files()
+    made = bundle_from_files(contents)
+    contents["bundle.yaml"] = ""
+    assert made.files["bundle.yaml"] == HEAD
+    with pytest.raises(TypeError):
+        made.files["bundle.yaml"] = ""  # type: ignore[index]
+
+
+def test_a_folder_without_a_bundle_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BundleReadError, match=r"holds no `bundle\.yaml`"):
+        load_bundle(tmp_path)
+    with pytest.raises(BundleReadError):
+        load_bundle(tmp_path / "nowhere")
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.yaml"
+    outside.write_text("secret: true")
+    root = lay(tmp_path / "rules", files())
+    (root / "p" / "x.rules.yaml").symlink_to(outside)
+    with pytest.raises(BundleReadError, match="symbolic link"):
+        load_bundle(root)
+
+
+def test_files_must_be_text_of_bounded_size(tmp_path: Path) -> None:
+    root = lay(tmp_path, files())
+    (root / "p" / "x.rules.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(BundleReadError, match="can't be read"):
+        load_bundle(root)
+    (root / "p" / "x.rules.yaml").write_bytes(b"#" * (FILE_BYTES_MAX + 1))
+    with pytest.raises(BundleReadError, match="more than"):
+        load_bundle(root)
+
+
+def test_there_is_a_bound_on_files(tmp_path: Path) -> None:
+    root = lay(tmp_path, files() | {f"p/{number}.rules.yaml": "" for number in range(FILES_MAX)})
+    with pytest.raises(BundleReadError, match="at most"):
+        load_bundle(root)
