@@ -7,10 +7,6 @@ from typing import NamedTuple
 
 from streams.model.canonical import canonical, sha256
 
-TOOL_FIELDS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "_meta")
-"""Of MCP's Tool object as it is on the wire: those that are pinned. Icons and what else comes are for display only."""
-
-
 class DefinitionDigests(NamedTuple):
     """SHA-256 over RFC 8785 forms. A missing part is digested as null."""
 
@@ -23,13 +19,13 @@ def definition_digests(tool: Mapping[str, object]) -> DefinitionDigests:
     """The digests of a tool.
 
     Args:
-        tool: MCP's Tool object as it is on the wire: `name`, `inputSchema` and, where they are there, `title`,
-            `description`, `outputSchema`, `annotations`, `_meta`. A field that is None counts as absent.
+        tool: MCP's Tool object as it is on the wire, whole: what is left out of a pin is where a change hides. A field
+            that is None counts as absent.
 
     Raises:
         CanonicalError: it has no canonical form (NaN, integers beyond 2^53, lone surrogates).
     """
-    pinned = {field: tool[field] for field in TOOL_FIELDS if tool.get(field) is not None}
+    pinned = {field: value for field, value in tool.items() if value is not None}
     return DefinitionDigests(
         definition=sha256(canonical(pinned)),
         description=sha256(canonical(tool.get("description"))),
