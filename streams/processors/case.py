@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from streams.model.intent import Intent
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.verdict import Outcome
+from streams.policy.remember import Note
 from streams.policy.results import PolicyResult
 from streams.processors.control import CatalogueTool
 from streams.processors.state import SessionRow
@@ -17,7 +18,8 @@ from streams.processors.state import SessionRow
 class Case:
     """What is known of the intent so far; the checks fill it in, in order.
 
-    `proven` tells that the proof of possession held: only then does the intent count for its session.
+    `proven` tells that the proof of possession held: only then does the intent count for its session. `notes` is what
+    there is to remember of it.
     """
 
     intent: Intent
@@ -30,6 +32,7 @@ class Case:
     args: dict[str, Any] = field(default_factory=dict)
     args_json: str = ""
     tool: CatalogueTool | None = None
+    notes: tuple[Note, ...] = ()
 
 
 class Judgement(NamedTuple):

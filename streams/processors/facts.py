@@ -23,10 +23,12 @@ _THURSDAY = 3  # 1970-01-01, counted from Monday 0
 
 
 class Standing(NamedTuple):
-    """What the intent has been through already: approvals by group, and time waited in a cancel window."""
+    """What the intent has been through already: approvals by group, time waited in a cancel window, and the groups
+    that have approved just now."""
 
     granted_by: Mapping[str, int] = {}
     waited_ms: int = 0
+    approved_now: tuple[str, ...] | None = None
 
 
 FIRST_TIME = Standing()
@@ -124,6 +126,13 @@ def _provenance(case: Case, _control: ControlState, _standing: Standing) -> list
     ]
 
 
+def _label(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+    if case.tool is None:
+        return {}
+    label = case.tool.output_label
+    return {"integrity": label.integrity.value.lower(), "confidentiality": label.confidentiality.value.lower()}
+
+
 def _now(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
     now_ms = case.now_ms
     return {
@@ -147,6 +156,7 @@ _MAKERS: dict[str, _Maker] = {
     "tool": _tool,
     "catalog": lambda _case, control, _standing: {"reviewed_digests": sorted(control.reviewed_digests)},
     "provenance": _provenance,
+    "label": _label,
     "signals": lambda _case, _control, _standing: [],
     "approval": lambda _case, _control, standing: {
         "granted": bool(standing.granted_by),

@@ -6,6 +6,8 @@ on Kafka, on the embedded log, in the simulator and over history files.
 
 from __future__ import annotations
 
+import msgspec
+
 from streams.model.approval import ApprovalDecision
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
@@ -13,15 +15,15 @@ from streams.model.intent import Intent
 from streams.model.keys import session_key
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, Reason
-from streams.model.session import SessionEvent
+from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
 from streams.model.types import Header, Record
-from streams.processors import held, housekeeping
+from streams.processors import aftermath, held, housekeeping
 from streams.processors.case import Case, deny
 from streams.processors.control import ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.judge import Judge
-from streams.processors.sessions import after_event, after_grant
+from streams.processors.sessions import after_event, after_grant, result_label
 from streams.processors.settings import GateSettings
 from streams.processors.state import (
     JudgedRow,
@@ -38,6 +40,7 @@ from streams.processors.state import (
 from streams.processors.verdicts import SOURCE
 
 SESSION_KEY_BYTES_MAX = 512
+replace = msgspec.structs.replace
 
 
 class Gate:
@@ -115,6 +118,11 @@ class Gate:
             raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
         before = read_session(state, own_key)
         after = after_event(before, event, self._control, now_ms)
+        if event.type is SessionEventType.TOOL_RESULT and event.intent_id is not None and before.effects_count:
+            after, effects = aftermath.take(own_key, event.intent_id, after, state)
+            label = result_label(before, event, self._control)
+            if effects is not None and aftermath.remember_end(effects, event, label, own_key, state, now_ms):
+                after = replace(after, keeps_count=True)
         if before.status is SessionStatus.UNKNOWN:
             after = housekeeping.arm(own_key, after, state, self._settings, now_ms)
         state.put(session_row_key(own_key), encode_row(after))

@@ -11,7 +11,7 @@ from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.types import SubProfile
 from streams.processors import housekeeping
-from streams.processors.case import Case, deny
+from streams.processors.case import Case
 from streams.processors.effects import Output, StateView
 from streams.processors.facts import Standing
 from streams.processors.judge import Judge, hold, let_go
@@ -69,7 +69,7 @@ def on_due(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_m
     held = decode_held(found)
     case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
     if held.kind is HeldKind.APPROVAL:
-        return judge.conclude(case, deny(Reason.APPROVAL_EXPIRED), state)
+        return judge.refuse(case, Reason.APPROVAL_EXPIRED, state)
     if held.kind is HeldKind.CANCEL_WINDOW:
         return judge.decide(case, state, Standing(held.granted_by, now_ms - held.since_ms))
     return judge.decide(case, state)
@@ -94,7 +94,7 @@ def on_decision(
         case = _resume(own_key, intent, held, state, now_ms)
         reason = Reason.APPROVAL_DENIED if held.kind is HeldKind.APPROVAL else Reason.DEFERRAL_CANCELLED
         record = judge.writer.decision_record(case, decision, counted=True)
-        return [record, *judge.conclude(case, deny(reason), state)]
+        return [record, *judge.refuse(case, reason, state)]
     approvals = tuple(sorted({*held.approvals, decision.approver.sub}))
     if len(approvals) < held.quorum:
         state.put(held_row_key(own_key, intent.intent_id), encode_row(replace(held, approvals=approvals)))
@@ -103,7 +103,7 @@ def on_decision(
     case = _resume(own_key, intent, held, state, now_ms)
     record = judge.writer.decision_record(case, decision, counted=True)
     granted_by = {**held.granted_by, **dict.fromkeys(held.groups, len(approvals))}
-    return [record, *judge.decide(case, state, Standing(granted_by))]
+    return [record, *judge.decide(case, state, Standing(granted_by, approved_now=held.groups))]
 
 
 def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent) -> None:

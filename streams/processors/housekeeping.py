@@ -10,6 +10,7 @@ from itertools import islice
 
 import msgspec
 
+from streams.processors.aftermath import take
 from streams.processors.effects import StateView
 from streams.processors.settings import GateSettings
 from streams.processors.state import (
@@ -26,6 +27,7 @@ from streams.processors.state import (
 
 ROWS_PER_VISIT_MAX = 2_000
 _VISITS_PER_RETENTION = 4
+_COUNTS = (b"m", b"k", b"b")
 _OVER = frozenset({SessionStatus.UNKNOWN, SessionStatus.ENDED, SessionStatus.REVOKED})
 replace = msgspec.structs.replace
 
@@ -46,22 +48,40 @@ def keep_house(own_key: bytes, cursor: str, state: StateView, settings: GateSett
         start += cursor.encode() + b"\x00"
     rows = list(islice(state.scan(start, end), ROWS_PER_VISIT_MAX))
     horizon_ms = now_ms - settings.dedup_retention_ms
+    row = replace(read_session(state, own_key), housekeeping_ms=0)
     kept = 0
     for key, value in rows:
         if decode_judged(value).judged_ms <= horizon_ms:
             state.delete(key)
+            # What its end would have brought is not waited for any longer.
+            row, _ = take(own_key, key.rpartition(b"\x00")[2].decode(), row, state)
         else:
             kept += 1
-    row = replace(read_session(state, own_key), housekeeping_ms=0)
     if len(rows) == ROWS_PER_VISIT_MAX:
         last_intent_id = rows[-1][0].rpartition(b"\x00")[2].decode()
         due_ms = now_ms + 1
         state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key, last_intent_id))
         state.put(session_row_key(own_key), encode_row(replace(row, housekeeping_ms=due_ms)))
     elif _is_over(row, horizon_ms) and not kept and not cursor:
-        state.delete(session_row_key(own_key))
+        if _drop_counts(own_key, row, state):
+            state.delete(session_row_key(own_key))
+        else:
+            state.put(session_row_key(own_key), encode_row(arm(own_key, row, state, settings, now_ms)))
     else:
         state.put(session_row_key(own_key), encode_row(arm(own_key, row, state, settings, now_ms)))
+
+
+def _drop_counts(own_key: bytes, row: SessionRow, state: StateView) -> bool:
+    """Remove what the session remembers and has spent, up to a bound; whether that was all."""
+    if not row.keeps_count:
+        return True
+    room = ROWS_PER_VISIT_MAX
+    for prefix in _COUNTS:
+        keys = [key for key, _ in islice(state.scan(*rows_of_session(prefix, own_key)), room)]
+        for key in keys:
+            state.delete(key)
+        room -= len(keys)
+    return room > 0
 
 
 def _is_over(row: SessionRow, horizon_ms: int) -> bool:

@@ -9,15 +9,18 @@ import msgspec
 
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.reasons import Reason
-from streams.model.types import ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
+from streams.policy.bundle import Occasion
+from streams.policy.remember import KeepingError, Plan
 from streams.policy.ruleset import CompiledRuleset
 from streams.processors import housekeeping
+from streams.processors.aftermath import leave
 from streams.processors.case import Case, Judgement, deny
-from streams.processors.checks import check_all
-from streams.processors.control import ControlState
+from streams.processors.checks import check_all, check_args, check_tool
+from streams.processors.control import CatalogueTool, ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.facts import FIRST_TIME, Standing, build_facts
+from streams.processors.memory import Happened, note_row, recall, remember
 from streams.processors.sessions import after_allow
 from streams.processors.settings import GateSettings
 from streams.processors.state import (
@@ -37,10 +40,14 @@ from streams.processors.state import (
 )
 from streams.processors.verdicts import VerdictWriter
 
-NEEDS_CACHED_MAX = 4_096
-
 _log = logging.getLogger(__name__)
 _OTHER_TOOLS = "(other)"
+_REFUSED = frozenset({Outcome.DENY, Outcome.QUARANTINE})
+_OCCASIONS = {
+    Outcome.ALLOW: (Occasion.JUDGED, Occasion.ALLOWED),
+    Outcome.DENY: (Occasion.JUDGED, Occasion.DENIED),
+    Outcome.QUARANTINE: (Occasion.JUDGED, Occasion.DENIED),
+}
 replace = msgspec.structs.replace
 
 
@@ -51,13 +58,11 @@ class Judge:
         self.settings = settings
         self.writer = VerdictWriter(settings, encoder)
         self._control = control
-        self._needs_of: CompiledRuleset | None = None
-        self._needs_by_tool: dict[tuple[str, str], frozenset[str]] = {}
 
     def decide(self, case: Case, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
         """Judge the intent on the state of now."""
         try:
-            judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, standing)
+            judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, standing, state)
         except Exception:
             # Whatever went wrong, the answer is no, and the partition goes on.
             _log.exception("judging intent `%s` of session `%s` failed", case.intent.intent_id, case.intent.session_id)
@@ -73,7 +78,7 @@ class Judge:
         final = judgement.outcome in FINAL_OUTCOMES
         judged = JudgedRow(judged_ms=case.now_ms, final=final, verdict=outputs[0].value)
         state.put(judged_row_key(case.session_key, case.intent.intent_id), encode_row(judged))
-        row = self._counted(case, judgement)
+        row = self._remembered(case, judgement, standing, self._counted(case, judgement), state)
         if not final:
             held = self._waiting(case, judgement, standing, row)
             row = hold(case.session_key, case.intent.intent_id, held, row, state)
@@ -83,25 +88,60 @@ class Judge:
         state.put(session_row_key(case.session_key), encode_row(row))
         return outputs
 
-    def _apply_rules(self, case: Case, standing: Standing) -> Judgement:
+    def refuse(self, case: Case, reason: Reason, state: StateView) -> list[Output]:
+        """Deny an intent that the rules had before them already, and that was held since."""
+        case.proven = True
         ruleset = self._control.ruleset
-        if ruleset is None:
-            return deny(Reason.NO_RULESET)
-        facts = build_facts(case, self._control, standing, self._needs(ruleset, case.intent.tool))
-        policy = ruleset.evaluate(facts)
-        return Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
+        readable = check_args(case, self.settings) is None and check_tool(case, self._control) is None
+        if ruleset is not None and readable and case.tool is not None:
+            plan = _plan_of(ruleset, case.tool)
+            if plan.keeps:
+                case.notes = plan.denied_notes(self._facts(case, plan, FIRST_TIME, state))
+        return self.conclude(case, deny(reason), state)
 
-    def _needs(self, ruleset: CompiledRuleset, tool: ToolRef) -> frozenset[str]:
-        """The facts that the rules in force read of a tool, found once for each tool."""
-        if ruleset is not self._needs_of:
-            self._needs_of, self._needs_by_tool = ruleset, {}
-        key = (tool.server_id, tool.name)
-        found = self._needs_by_tool.get(key)
-        if found is None:
-            if len(self._needs_by_tool) >= NEEDS_CACHED_MAX:
-                self._needs_by_tool.clear()
-            found = self._needs_by_tool[key] = ruleset.needs_for(*key)
-        return found
+    def _apply_rules(self, case: Case, standing: Standing, state: StateView) -> Judgement:
+        ruleset, tool = self._control.ruleset, case.tool
+        if ruleset is None or tool is None:
+            return deny(Reason.NO_RULESET)
+        plan = _plan_of(ruleset, tool)
+        facts = self._facts(case, plan, standing, state)
+        policy = ruleset.evaluate(facts)
+        judgement = Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
+        return self._with_notes(case, plan, facts, judgement) if plan.keeps else judgement
+
+    def _facts(self, case: Case, plan: Plan, standing: Standing, state: StateView) -> dict[str, Any]:
+        facts = build_facts(case, self._control, standing, plan.needs)
+        if plan.recalls:
+            facts["history"] = recall(plan, facts, case.session_key, state, case.now_ms)
+        return facts
+
+    def _with_notes(self, case: Case, plan: Plan, facts: dict[str, Any], judgement: Judgement) -> Judgement:
+        """Note what there is to remember; a call of which that can't be told is not allowed."""
+        if judgement.outcome not in _REFUSED:
+            try:
+                case.notes = plan.notes(facts)
+            except KeepingError as error:
+                judgement = Judgement(Outcome.DENY, Reason.RULE_ERROR, str(error), judgement.policy)
+        if judgement.outcome in _REFUSED:
+            case.notes = plan.denied_notes(facts)
+        return judgement
+
+    def _remembered(
+        self, case: Case, judgement: Judgement, standing: Standing, row: SessionRow, state: StateView
+    ) -> SessionRow:
+        """The session's row once the memories know of the verdict."""
+        if not case.notes or not case.proven:
+            return row
+        occasions = set(_OCCASIONS.get(judgement.outcome, ()))
+        if standing.approved_now is not None:
+            occasions.add(Occasion.APPROVED)
+        notes = tuple(note_row(note) for note in case.notes)
+        happened = Happened(frozenset(occasions), groups=standing.approved_now or ())
+        if remember(notes, happened, case.session_key, state, case.now_ms):
+            row = replace(row, keeps_count=True)
+        if judgement.outcome is Outcome.ALLOW:
+            row = leave(notes, (), case.session_key, case.intent.intent_id, row, state)
+        return row
 
     def _unless_too_many(self, case: Case, judgement: Judgement) -> Judgement:
         if judgement.outcome in FINAL_OUTCOMES or case.session.waiting_count < self.settings.held_per_session_max:
@@ -163,6 +203,11 @@ def let_go(own_key: bytes, intent_id: str, held: HeldRow, row: SessionRow, state
     state.delete(held_row_key(own_key, intent_id))
     state.cancel_timer(held.due_ms, timer_payload(TimerKind.HELD, own_key, intent_id))
     return replace(row, waiting_count=row.waiting_count - 1)
+
+
+def _plan_of(ruleset: CompiledRuleset, tool: CatalogueTool) -> Plan:
+    entry = tool.entry
+    return ruleset.plan(entry.server_id, entry.name, str(entry.catalog_version))
 
 
 def _amount(args: dict[str, Any]) -> int:

@@ -98,12 +98,15 @@ def _user_message(row: SessionRow, event: SessionEvent, _control: ControlState, 
     return _with_source(row, event.header.id, event.label or _SAID_BY_USER)
 
 
-def _tool_result(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
+def result_label(row: SessionRow, event: SessionEvent, control: ControlState) -> Label:
+    """How a reported result is labelled: as its call was when it was allowed, or worse."""
     pending = next((read for read in row.pending_reads if read.intent_id == event.intent_id), None)
-    if pending is None:
-        return _with_source(row, event.header.id, _narrowed(_catalogue_label(event, control), event.label))
-    others = tuple(read for read in row.pending_reads if read is not pending)
-    return _with_source(replace(row, pending_reads=others), event.header.id, _narrowed(pending.label, event.label))
+    return _narrowed(_catalogue_label(event, control) if pending is None else pending.label, event.label)
+
+
+def _tool_result(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
+    others = tuple(read for read in row.pending_reads if read.intent_id != event.intent_id)
+    return _with_source(replace(row, pending_reads=others), event.header.id, result_label(row, event, control))
 
 
 def _read(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:

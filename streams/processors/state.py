@@ -5,6 +5,10 @@ Rows are msgpack arrays (field order is the format; append only, with defaults).
     s <session key>                        SessionRow
     v <session key> NUL <intent id>        JudgedRow
     h <session key> NUL <intent id>        HeldRow
+    p <session key> NUL <intent id>        EffectsRow
+    k <session key> NUL <memory>           HeadRow
+    m <session key> NUL <memory> NUL <key> CellRow
+    b <session key> NUL <budget>           SpendRow
 """
 
 from __future__ import annotations
@@ -72,6 +76,8 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     housekeeping_ms: int = 0
     waiting_count: int = 0
     held_serial: int = 0
+    effects_count: int = 0
+    keeps_count: bool = False
 
     def effective_label(self) -> Label:
         """The join of what was read and of what may have been read already."""
@@ -94,11 +100,12 @@ class HeldKind(IntEnum):
     SESSION = 1
     APPROVAL = 2
     CANCEL_WINDOW = 3
+    BUDGET = 4
 
 
 class HeldRow(msgspec.Struct, frozen=True, array_like=True):
     """An intent that waits. `approvals` names who has approved so far, `granted_by` counts those of
-    groups that were asked before."""
+    groups that were asked before, `waited_ms` is how long a cancel window had passed before."""
 
     kind: HeldKind
     intent: bytes
@@ -110,6 +117,62 @@ class HeldRow(msgspec.Struct, frozen=True, array_like=True):
     quorum: int = 1
     approvals: tuple[str, ...] = ()
     granted_by: dict[str, int] = {}
+    waited_ms: int = 0
+
+
+class NoteRow(msgspec.Struct, frozen=True, array_like=True):
+    """A `policy.remember.Note` with all that is needed to act on it, whatever rules are in force by then."""
+
+    memory: str
+    on: str
+    labels: int
+    key: bytes
+    amount: int | None
+    forget: bool
+    keyed: bool
+    within_ms: int | None
+    group: str | None
+
+
+class ChargeRow(msgspec.Struct, frozen=True, array_like=True):
+    """What a call took of a budget: `holder` is the row that it was taken from."""
+
+    holder: bytes
+    start_ms: int
+    amount: int
+    targets: tuple[bytes, ...]
+
+
+class EffectsRow(msgspec.Struct, frozen=True, array_like=True):
+    """What the end of an allowed call will bring: things to remember, or charges to give back."""
+
+    notes: tuple[NoteRow, ...] = ()
+    charges: tuple[ChargeRow, ...] = ()
+
+
+class CellRow(msgspec.Struct, frozen=True, array_like=True):
+    """A memory, of one key where it has one: amounts by the end of their bucket of time."""
+
+    last_ms: int = 0
+    parts: tuple[tuple[int, int], ...] = ()
+
+
+class HeadRow(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of a memory as a whole: until when events may be missing in it, of any key (`unclear_until_ms`) or
+    of keys without a cell (`full_until_ms`), and when it was last looked through for keys that are over."""
+
+    keys_count: int = 0
+    unclear_until_ms: int = 0
+    full_until_ms: int = 0
+    tidied_ms: int = 0
+
+
+class SpendRow(msgspec.Struct, frozen=True, array_like=True):
+    """What a session has taken of a budget of its own in the window that began at `start_ms`."""
+
+    start_ms: int
+    units: int = 0
+    targets: dict[bytes, int] = {}
 
 
 class TimerKind(IntEnum):
@@ -117,6 +180,7 @@ class TimerKind(IntEnum):
 
     HELD = 1
     HOUSEKEEPING = 2
+    SLICE = 3
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -124,6 +188,11 @@ _decode_session = msgspec.msgpack.Decoder(SessionRow).decode
 _decode_judged = msgspec.msgpack.Decoder(JudgedRow).decode
 _decode_held = msgspec.msgpack.Decoder(HeldRow).decode
 _decode_intent = msgspec.msgpack.Decoder(Intent).decode
+
+decode_effects = msgspec.msgpack.Decoder(EffectsRow).decode
+decode_cell = msgspec.msgpack.Decoder(CellRow).decode
+decode_head = msgspec.msgpack.Decoder(HeadRow).decode
+decode_spend = msgspec.msgpack.Decoder(SpendRow).decode
 
 encode_row = _encode
 decode_session = _decode_session
@@ -156,8 +225,28 @@ def held_row_key(session_key: bytes, intent_id: str) -> bytes:
     return b"h" + session_key + b"\x00" + intent_id.encode()
 
 
+def effects_row_key(session_key: bytes, intent_id: str) -> bytes:
+    """Key of what an allowed call's end will bring."""
+    return b"p" + session_key + b"\x00" + intent_id.encode()
+
+
+def head_row_key(session_key: bytes, memory: str) -> bytes:
+    """Key of a memory as a whole."""
+    return b"k" + session_key + b"\x00" + memory.encode()
+
+
+def cell_row_key(session_key: bytes, memory: str, key: bytes) -> bytes:
+    """Key of a memory's cell; `key` is a digest of fixed length, or empty."""
+    return b"m" + session_key + b"\x00" + memory.encode() + b"\x00" + key
+
+
+def spend_row_key(session_key: bytes, budget: str) -> bytes:
+    """Key of what a session has spent of a budget."""
+    return b"b" + session_key + b"\x00" + budget.encode()
+
+
 def rows_of_session(prefix: bytes, session_key: bytes) -> tuple[bytes, bytes]:
-    """The key range of a session's `v` or `h` rows."""
+    """The key range of a session's rows of one kind other than `s`."""
     start = prefix + session_key + b"\x00"
     return start, prefix + session_key + b"\x01"
 

@@ -141,6 +141,7 @@ class VerdictWriter:
             sub=intent.sub,
             act=intent.act,
             delegation_path=case.session.delegation_uids,
+            model=intent.model,
             tool=_judged_tool(case),
             args_json=case.args_json or intent.args_json[:_ARGS_ECHO_CHARS_MAX],
             args_digest=intent.args_digest,

@@ -1,0 +1,63 @@
+"""What an allowed call leaves behind until it has ended: things to remember of its end, and what to give back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from streams.model.labels import Label
+from streams.model.session import SessionEvent, SessionEventType
+from streams.policy.bundle import Occasion
+from streams.processors.effects import StateView
+from streams.processors.memory import Happened, remember
+from streams.processors.state import (
+    ChargeRow,
+    EffectsRow,
+    NoteRow,
+    SessionRow,
+    decode_effects,
+    effects_row_key,
+    encode_row,
+)
+
+_LATER = frozenset({Occasion.RAN.value, Occasion.FAILED.value})
+replace = msgspec.structs.replace
+
+
+def leave(
+    notes: Iterable[NoteRow],
+    charges: tuple[ChargeRow, ...],
+    own_key: bytes,
+    intent_id: str,
+    row: SessionRow,
+    state: StateView,
+) -> SessionRow:
+    """A call was allowed: keep what its end will bring, if anything. Returns the session's row."""
+    later = tuple(note for note in notes if note.on in _LATER)
+    if not later and not charges:
+        return row
+    state.put(effects_row_key(own_key, intent_id), encode_row(EffectsRow(notes=later, charges=charges)))
+    return replace(row, effects_count=row.effects_count + 1)
+
+
+def take(own_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> tuple[SessionRow, EffectsRow | None]:
+    """What was left for the end of a call, once: it is gone afterwards."""
+    if not row.effects_count:
+        return row, None
+    key = effects_row_key(own_key, intent_id)
+    found = state.get(key)
+    if found is None:
+        return row, None
+    state.delete(key)
+    return replace(row, effects_count=row.effects_count - 1), decode_effects(found)
+
+
+def remember_end(
+    effects: EffectsRow, event: SessionEvent, label: Label, own_key: bytes, state: StateView, now_ms: int
+) -> bool:
+    """The executor has reported a result; whether anything was remembered of it."""
+    if event.type is not SessionEventType.TOOL_RESULT or not effects.notes:
+        return False
+    occasion = Occasion.FAILED if event.is_error else Occasion.RAN
+    return remember(effects.notes, Happened(frozenset({occasion}), label), own_key, state, now_ms)
