@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from streams.model.intent import ReplyTo
 from streams.model.labels import Label
-from streams.model.types import Actor, Header, Millis, Record, Sha256, ToolRef, Uuid
+from streams.model.types import Actor, Header, Millis, Model, Record, Sha256, ToolRef, Uuid
 
 
 class Outcome(StrEnum):
@@ -123,6 +123,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     sub: str
     act: Actor
     delegation_path: tuple[str, ...] = ()
+    model: Model | None = None
     tool: ToolRef
     args_json: str
     args_digest: Sha256

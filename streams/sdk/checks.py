@@ -34,6 +34,7 @@ FIELD_CHECKS: Mapping[str, str] = {
     "sub": "revocations",
     "act": "revocations",
     "delegation_path": "revocations",
+    "model": "revocations",
     "tool": "must be here, with this definition",
     "args_json": "what runs",
     "args_digest": "recomputed",
@@ -246,6 +247,7 @@ def _check_revocations(verdict: Verdict, standard: Standard, now_ms: int) -> Ref
         act=verdict.act,
         delegation_uids=verdict.delegation_path,
         tool=verdict.tool,
+        model=verdict.model,
     )
     reason = revocations.reason_against(call, now_ms)
     return None if reason is None else _refused(Refusal.REVOKED, reason.value)
