@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from heapq import merge
 
 from streams.app.logs import Log
 from streams.model.errors import StoplogError
@@ -11,6 +12,9 @@ from streams.ports import Clock, Reader, Received, TopicPartition
 
 BATCH_RECORDS_MAX = 1_000
 POLL_MS = 200
+READERS_MAX = 32
+"""Partitions that are read side by side to put their records in order."""
+
 SILENCE_MS_MAX = 15_000
 """A read that is not at the end and gets nothing for so long fails."""
 
@@ -45,18 +49,42 @@ def read_to_end(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Recei
     partitions = partitions_of(log, topics)
     with closing(log.reader()) as reader:
         ends = reader.end_offsets(partitions)
-        reader.assign(dict.fromkeys(partitions, 0))
-        heard_ms = clock.monotonic_ms()
-        while not _reached(reader, ends):
-            records = reader.poll(BATCH_RECORDS_MAX, POLL_MS)
-            if records:
-                heard_ms = clock.monotonic_ms()
-            elif clock.monotonic_ms() - heard_ms > SILENCE_MS_MAX:
-                raise TopicReadError(
-                    f"the {log.name} has given nothing for {SILENCE_MS_MAX} ms, and the end of "
-                    f"{', '.join(f'`{name}`' for name in topics)} is not reached; run `stoplog doctor`"
-                )
-            yield from (record for record in records if record.offset < ends[_place(record)])
+        yield from _read(log, reader, ends, clock)
+
+
+def read_in_order(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
+    """As `read_to_end`, in order of time; of more than `READERS_MAX` partitions only roughly so.
+
+    Raises:
+        TopicReadError, LogError: see there.
+    """
+    partitions = partitions_of(log, topics)
+    with ExitStack() as stack:
+        asking = stack.enter_context(closing(log.reader()))
+        ends = {place: end for place, end in asking.end_offsets(partitions).items() if end > 0}
+        if len(ends) > READERS_MAX:
+            yield from _read(log, asking, ends, clock)
+            return
+        streams = [
+            _read(log, stack.enter_context(closing(log.reader())), {place: end}, clock) for place, end in ends.items()
+        ]
+        yield from merge(*streams, key=lambda record: record.timestamp_ms)
+
+
+def _read(log: Log, reader: Reader, ends: Mapping[TopicPartition, int], clock: Clock) -> Iterator[Received]:
+    reader.assign(dict.fromkeys(ends, 0))
+    heard_ms = clock.monotonic_ms()
+    while not _reached(reader, ends):
+        records = reader.poll(BATCH_RECORDS_MAX, POLL_MS)
+        if records:
+            heard_ms = clock.monotonic_ms()
+        elif clock.monotonic_ms() - heard_ms > SILENCE_MS_MAX:
+            topics = ", ".join(sorted({f"`{place.topic}`" for place in ends}))
+            raise TopicReadError(
+                f"the {log.name} has given nothing for {SILENCE_MS_MAX} ms, and the end of {topics} is not reached; "
+                "run `stoplog doctor`"
+            )
+        yield from (record for record in records if record.offset < ends[_place(record)])
 
 
 def follow(
@@ -81,7 +109,7 @@ def follow(
             yield sorted(reader.poll(BATCH_RECORDS_MAX, POLL_MS), key=lambda record: record.timestamp_ms)
 
 
-def _reached(reader: Reader, ends: dict[TopicPartition, int]) -> bool:
+def _reached(reader: Reader, ends: Mapping[TopicPartition, int]) -> bool:
     return all(reader.position(partition) >= end for partition, end in ends.items())
 
 

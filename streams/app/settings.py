@@ -213,7 +213,8 @@ def _faults(error: ValidationError, file: Path) -> Iterator[str]:
             near = _suggestion(path, set(setting_names()))
             yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
         else:
-            yield f"setting `{path}`: {fault['msg'].lower()}, got `{str(fault['input'])[:80]}`"
+            text = fault["msg"]
+            yield f"setting `{path}`: {text[:1].lower()}{text[1:]}, got `{str(fault['input'])[:80]}`"
 
 
 def _suggestion(name: str, known: set[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from streams.app.logs import Log
-from streams.app.reading import follow, read_to_end
+from streams.app.reading import follow, read_in_order
 from streams.codec.avro import Codec
 from streams.codec.deadletter import CONNECT_PREFIX, OWN_PREFIX
 from streams.codec.history import format_line
@@ -124,7 +124,7 @@ def look(
     from_beginning: bool,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator[Seen]:
-    """The records of a subject, roughly in order of time. Blocking.
+    """The records of a subject; in order of time, while it follows only roughly so. Blocking.
 
     Args:
         subject: one of `SUBJECTS`.
@@ -137,7 +137,7 @@ def look(
     """
     topics = SUBJECTS[subject]
     batches = follow(log, topics, from_beginning=from_beginning, is_over=is_over)
-    records = (record for batch in batches for record in batch) if follows else read_to_end(log, topics, clock)
+    records = (record for batch in batches for record in batch) if follows else read_in_order(log, topics, clock)
     for record in records:
         seen = _see(codec, record)
         if wanted.takes(seen):

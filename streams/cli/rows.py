@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,12 +22,15 @@ from streams.model.types import Record, ToolRef
 from streams.model.verdict import Outcome, Verdict
 
 _WHAT_CHARS = 17
-_SESSION_CHARS = 20
+_SESSION_CHARS = 16
 _SESSION_CHARS_WIDE = 40
 _WIDE_CHARS = 150
-_CALL_CHARS = 24
+_CALL_CHARS = 22
 _TIME_CHARS = 12
 _WHY_CHARS_MIN = 30
+_WHY_CHARS_MAX = 400
+_WHY_LINES_MAX = 3
+_INDENT = " " * (_TIME_CHARS + 2)
 
 _OUTCOMES = {
     Outcome.ALLOW: OK,
@@ -37,6 +41,7 @@ _OUTCOMES = {
 }
 _SEVERITIES = ("UNKNOWN", "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL")
 _SEVERITY_ALARMING = 4
+_BAD_EVENTS = frozenset({AuditEventType.REFUSAL, AuditEventType.DEAD_LETTER})
 _STOPPING = frozenset({SessionEventType.SESSION_REVOKED, SessionEventType.SESSION_ENDED})
 
 
@@ -64,7 +69,7 @@ def letter_row(letter: DeadLetter, key: bytes | None) -> Row:
 
 
 def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
-    """The line as it is shown, cut to a width."""
+    """The row as it is shown: a line, and where the reason is long some more below it."""
     session_chars = _session_chars(width_chars)
     line = Text.assemble(
         (f"{format_instant(time_ms)[11 : 11 + _TIME_CHARS]:<{_TIME_CHARS}}  ", FAINT),
@@ -72,7 +77,16 @@ def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
         f"{short(row.session, session_chars):<{session_chars}} ",
         (f"{short(row.call, _CALL_CHARS):<{_CALL_CHARS}} ", STRONG),
     )
-    line.append(short(row.why, max(_WHY_CHARS_MIN, width_chars - len(line))))
+    first_chars = max(_WHY_CHARS_MIN, width_chars - len(line))
+    whole = short(row.why, _WHY_CHARS_MAX)
+    first, *rest = textwrap.wrap(whole, first_chars) or [""]
+    line.append(first)
+    if rest:
+        left = whole[len(first) :].strip()
+        more = textwrap.wrap(
+            left, max(_WHY_CHARS_MIN, width_chars - len(_INDENT)), max_lines=_WHY_LINES_MAX, placeholder=" …"
+        )
+        line.append("".join(f"\n{_INDENT}{text}" for text in more))
     return line
 
 
@@ -106,8 +120,13 @@ def _audit(record: AuditEvent) -> Row:
     why = ": ".join(part for part in (record.reason, record.reason_text) if part)
     if record.event_type is AuditEventType.DEAD_LETTER:
         why = f"{', '.join(record.inputs)}: {why}"
-    style = FAINT if record.outcome is None else _OUTCOMES[record.outcome]
-    return Row(what, style, record.session_id, _call(record.tool), why or f"by {record.act.sub}")
+    return Row(what, _audit_style(record), record.session_id, _call(record.tool), why or f"by {record.act.sub}")
+
+
+def _audit_style(record: AuditEvent) -> str:
+    if record.event_type in _BAD_EVENTS:
+        return FAIL
+    return FAINT if record.outcome is None else _OUTCOMES[record.outcome]
 
 
 def _alert(record: Alert) -> Row:
