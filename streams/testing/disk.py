@@ -45,12 +45,14 @@ class Disk:
     """The port `StoreProvider`.
 
     Attributes:
+        before_read: called with the partition before a row is looked up.
         before_apply: called with the partition before a batch is written; what it raises is raised there, and
             nothing of the batch has been written.
         after_apply: the same once it has been.
     """
 
     def __init__(self) -> None:
+        self.before_read: Callable[[int], None] = _undisturbed
         self.before_apply: Callable[[int], None] = _undisturbed
         self.after_apply: Callable[[int], None] = _undisturbed
         self._tables: dict[int, _Table] = {}
@@ -136,7 +138,9 @@ class DiskStore:
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
-        return self._usable().rows.get(key)
+        table = self._usable()
+        self._disk.before_read(self.partition)
+        return table.rows.get(key)
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < end, in key order, as they were when it was called."""

@@ -12,6 +12,7 @@ from streams.ports import (
     FatalLogError,
     LogError,
     RetriableLogError,
+    StoreError,
     TopicPartition,
 )
 from streams.testing.memory_faults import Call
@@ -31,10 +32,11 @@ class FaultPlan:
         silent: a poll finds nothing though there is something.
         partial: a poll hears of a partition only later.
         unanswered: a look-up of offsets, or a start, gets no answer.
-        aborted: a call of a transaction fails so that it must be aborted.
+        aborted: a call of a transaction fails so that it must be aborted, or worse.
         unknown: a commit's outcome is not known: it may have happened.
         killed: the process dies before or after a call, or around a write to its disk.
         interrupted: the process stands still within a call while the others go on.
+        disk: a read from the disk fails; or a write, which happens less often.
         late_marker: the marker of a decided transaction comes later.
         kill, stop, pause, put_out, outage, compact: per tick, what happens to an instance or the broker.
         wiped, damaged, tail_lost: what a death does to a store.
@@ -47,6 +49,7 @@ class FaultPlan:
     unknown: float = 0.0
     killed: float = 0.0
     interrupted: float = 0.0
+    disk: float = 0.0
     late_marker: float = 0.0
     kill: float = 0.0
     stop: float = 0.0
@@ -75,6 +78,7 @@ class FaultPlan:
             unknown=chance(0.08),
             killed=chance(0.01),
             interrupted=chance(0.03),
+            disk=chance(0.01),
             late_marker=chance(0.5),
             kill=chance(0.02),
             stop=chance(0.02),
@@ -153,6 +157,17 @@ class SimulatedFaults:
         """A store of `client` is about to write a batch, or has done so."""
         if self._disturbs(client):
             self._interrupt_or_kill(client, f"{moment} a write to disk")
+            self._fail_disk(client, "write")
+
+    def before_read(self, client: str) -> None:
+        """A store of `client` is about to read a row."""
+        if self._disturbs(client):
+            self._fail_disk(client, "read")
+
+    def _fail_disk(self, client: str, doing: str) -> None:
+        if self._hits(self._plan.disk):
+            self._trace(f"{client}: cannot {doing}")
+            raise StoreError(f"the disk cannot {doing}")
 
     def _disturbs(self, client: str) -> bool:
         return self.active and client in self._clients
@@ -187,7 +202,8 @@ class SimulatedFaults:
                 return None
 
     def _drawn_send_error(self) -> LogError:
-        return self._rng.choice((AbortableTransactionError, RetriableLogError))("the record was not taken")
+        kind = self._rng.choice((AbortableTransactionError, RetriableLogError, LogError))
+        return kind("the record was not taken")
 
     def _hits(self, chance: float) -> bool:
         return chance > 0 and self._rng.random() < chance

@@ -64,7 +64,7 @@ class MemoryProducer:
         self._after(Call.SEND)
 
     def send_offsets(self, offsets: Mapping[TopicPartition, int], group: GroupMetadata) -> None:
-        """Make the group's offsets part of the transaction.
+        """Make the group's offsets part of the transaction. Without any nothing is sent, and nothing is fenced.
 
         Raises:
             FencedError: `group` is of an earlier generation, or its member was put out.
@@ -72,6 +72,8 @@ class MemoryProducer:
         transaction = self._open(Call.SEND_OFFSETS)
         if not isinstance(group, MemoryGroupMetadata):
             raise LogError(f"group metadata `{group!r}` is not of the in-memory log")
+        if not offsets:
+            return
         target = self._log.group(group.group)
         try:
             target.check(group)

@@ -304,6 +304,7 @@ class Simulation:
             build=self._build,
             trace=self._trace,
         )
+        machine.disk.before_read = lambda _partition: self._faults.before_read(name)
         machine.disk.before_apply = lambda _partition: self._faults.around_apply(name, "before")
         machine.disk.after_apply = lambda _partition: self._faults.around_apply(name, "after")
         return machine

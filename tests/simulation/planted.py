@@ -1,0 +1,130 @@
+"""Bugs to be planted into the engine and the gate. The simulator must catch each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from streams.engine.checkpoint import Transaction
+from streams.engine.task import PartitionTask
+from streams.engine.wire import Wire
+from streams.engine.worker import Worker
+from streams.model.intent import Intent
+from streams.ports import GroupMetadata, TopicPartition
+from streams.processors.control import ControlState
+from streams.processors.effects import Output, StateView
+from streams.processors.gate import Gate
+from streams.processors.settings import GateSettings
+from streams.processors.state import judged_row_key
+from streams.testing.memory_clients import MemoryReader
+from streams.testing.memory_log import MemoryLog
+from streams.testing.simulator import Ingredients
+
+Plant = Callable[[pytest.MonkeyPatch, Ingredients], Ingredients]
+
+
+def state_before_commit(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """Stores are written first, the transaction is committed afterwards."""
+
+    def commit(self: Transaction, tasks: Mapping[int, PartitionTask], group: GroupMetadata) -> None:
+        ends: dict[int, int] = {}
+        offsets: dict[TopicPartition, int] = {}
+        for task in tasks.values():
+            task.note_time()
+            offsets.update(task.offsets() or task.all_offsets())
+            self._send_changes(task, ends)
+            end = task.state._store.changelog_offset() or 0
+            task.state._store.apply(task.state.changes(), end)
+        self._producer.send_offsets(offsets, group)
+        self._producer.commit()
+        self._opened_ms = None
+        for task in tasks.values():
+            task.committed(ends.get(task.partition))
+
+    patch.setattr(Transaction, "commit", commit)
+    return healthy
+
+
+def no_abort_on_loss(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """Partitions are lost, but the open transaction goes on and is committed with the next assignment's."""
+    commit = Worker._commit
+    patch.setattr(Worker, "on_lost", lambda self, partitions: self._forget_assignment())
+    patch.setattr(Worker, "_commit", lambda self: commit(self) if self._group is not None else None)
+    return healthy
+
+
+def offset_off_by_one(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The offset of the last record is committed, not that of the next one."""
+    offsets = PartitionTask.offsets
+
+    def one_less(self: PartitionTask) -> dict[TopicPartition, int]:
+        return {partition: max(offset - 1, 0) for partition, offset in offsets(self).items()}
+
+    patch.setattr(PartitionTask, "offsets", one_less)
+    return healthy
+
+
+def restore_to_the_last_stable_offset(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A predecessor's transaction that is decided but not marked yet is not waited for."""
+
+    def stable_ends(self: MemoryReader, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        log: MemoryLog = self._log
+        return {partition: log.partition(partition).last_stable_offset for partition in partitions}
+
+    patch.setattr(MemoryReader, "end_offsets", stable_ends)
+    return healthy
+
+
+def duplicates_not_detected(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """An intent that was judged is judged again."""
+    return healthy._replace(make_gate=_Forgetful)
+
+
+class _Forgetful(Gate):
+    def _on_intent(
+        self, own_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        state.delete(judged_row_key(own_key, intent.intent_id))
+        return super()._on_intent(own_key, intent, state, received_ms, now_ms)
+
+
+def timers_are_not_fenced(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A transaction in which only timers did anything is committed without offsets, so that nothing fences it."""
+    patch.setattr(PartitionTask, "all_offsets", lambda self: {})
+    return healthy
+
+
+def half_steps_are_committed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A worker whose step failed commits what the step has left behind when it is stopped."""
+    patch.setattr(Worker, "_failed", property(lambda self: False, lambda self, failed: None), raising=False)
+    return healthy
+
+
+def stream_time_starts_anew(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A new owner goes by the time of its first record alone."""
+    patch.setattr(PartitionTask, "note_time", lambda self: None)
+    return healthy
+
+
+def revocations_are_ignored(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """What was taken back is still allowed."""
+
+    def make(settings: GateSettings, wire: Wire, control: ControlState) -> Gate:
+        control.revocations.reason_against = lambda call, now_ms: None  # type: ignore[method-assign]
+        return Gate(settings, wire, control)
+
+    return healthy._replace(make_gate=make)
+
+
+PLANTS: tuple[Plant, ...] = (
+    state_before_commit,
+    no_abort_on_loss,
+    offset_off_by_one,
+    restore_to_the_last_stable_offset,
+    duplicates_not_detected,
+    timers_are_not_fenced,
+    half_steps_are_committed,
+    stream_time_starts_anew,
+    revocations_are_ignored,
+)
