@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from streams.policy import check_bundle, load_bundle, run_case_files
+from streams.policy.mutate import mutate_cases
 
 RULES = Path(__file__).parents[3] / "rules"
 
@@ -17,3 +18,9 @@ def test_every_case_of_the_starter_bundle_passes() -> None:
     assert [str(finding) for finding in report.findings] == []
     assert report.passed
     assert len(report.results) > 90
+
+
+def test_no_slip_of_the_pen_would_go_unnoticed() -> None:
+    report = mutate_cases(RULES)
+    assert report.tried > 100
+    assert report.survivors == ()

@@ -1,0 +1,93 @@
+"""A checked tree as CEL text again, for people to read."""
+
+from __future__ import annotations
+
+import json
+
+from streams.policy.cel.convert import format_double
+from streams.policy.cel.folds import Fold, FoldKind, classify
+from streams.policy.cel.times import format_duration, format_timestamp
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, MakeList, MakeMap, Select
+from streams.policy.cel.values import Duration, Timestamp, UInt
+
+_BINARY = {
+    **{f"_{sign}_": sign for sign in ("&&", "||", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%")},
+    "@in": "in",
+}
+
+
+def unparse(node: Expr) -> str:
+    """The text of a tree: it means the same, though it may not be what was written."""
+    if isinstance(node, Const):
+        return _literal(node.value)
+    if isinstance(node, Ident):
+        return node.name
+    if isinstance(node, Select):
+        text = f"{unparse(node.operand)}.{node.field}"
+        return f"has({text})" if node.test else text
+    if isinstance(node, Call):
+        return _call(node)
+    if isinstance(node, MakeList):
+        return f"[{', '.join(unparse(item) for item in node.items)}]"
+    if isinstance(node, MakeMap):
+        return "{" + ", ".join(f"{unparse(key)}: {unparse(value)}" for key, value in node.entries) + "}"
+    if isinstance(node, Comprehension):
+        return _fold(node, classify(node))
+    return "?"
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, UInt):
+        return f"{int(value)}u"
+    if isinstance(value, float):
+        text = format_double(value)
+        return text if any(mark in text for mark in ".enI") else f"{text}.0"
+    if isinstance(value, bytes):
+        return 'b"' + "".join(f"\\x{byte:02x}" for byte in value) + '"'
+    if isinstance(value, Timestamp):
+        return f'timestamp("{format_timestamp(value)}")'
+    if isinstance(value, Duration):
+        return f'duration("{format_duration(value)}")'
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _call(node: Call) -> str:
+    args = [unparse(arg) for arg in node.args]
+    if node.function in _BINARY and len(args) == 2:
+        return f" {_BINARY[node.function]} ".join(_operand(arg) for arg in node.args)
+    if node.function == "!_":
+        return f"!{_operand(node.args[0])}"
+    if node.function == "-_":
+        return f"-{_operand(node.args[0])}"
+    if node.function == "_?_:_":
+        return "{} ? {} : {}".format(*(_operand(arg) for arg in node.args))
+    if node.function == "_[_]":
+        return f"{_operand(node.args[0])}[{args[1]}]"
+    if node.member and args:
+        return f"{_operand(node.args[0])}.{node.function}({', '.join(args[1:])})"
+    return f"{node.function}({', '.join(args)})"
+
+
+def _operand(node: Expr) -> str:
+    text = unparse(node)
+    compound = isinstance(node, Call) and (node.function in _BINARY or node.function in ("_?_:_", "-_"))
+    return f"({text})" if compound else text
+
+
+def _fold(node: Comprehension, fold: Fold) -> str:
+    if fold.kind is FoldKind.BIND:
+        return f"cel.bind({node.accu_var}, {unparse(node.accu_init)}, {unparse(node.result)})"
+    source = _operand(node.iter_range)
+    names = f"{node.iter_var}, {node.iter_var2}" if node.iter_var2 else node.iter_var
+    if fold.kind is FoldKind.OTHER:
+        return f"{source}.fold({names}, {unparse(node.step)})"
+    if fold.kind is not FoldKind.LIST:
+        return f"{source}.{fold.kind}({names}, {unparse(fold.body)})"
+    if isinstance(fold.body, Ident) and fold.body.name == node.iter_var and fold.test is not None:
+        return f"{source}.filter({names}, {unparse(fold.test)})"
+    test = f"{unparse(fold.test)}, " if fold.test is not None else ""
+    return f"{source}.map({names}, {test}{unparse(fold.body)})"
