@@ -76,7 +76,7 @@ class Gate:
         if isinstance(record, SessionEvent):
             return self._on_session_event(own_key, record, state, received_ms, now_ms)
         if isinstance(record, Delegation):
-            return self._on_grant(own_key, record, state)
+            return self._on_grant(own_key, record, state, now_ms)
         if isinstance(record, ApprovalDecision):
             return held.on_decision(self._judge, own_key, record, state, now_ms)
         raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` is no input of the gate")
@@ -95,9 +95,7 @@ class Gate:
         judged = state.get(judged_row_key(own_key, intent.intent_id))
         if judged is not None:
             return [_again(own_key, intent, decode_judged(judged))]
-        if received_ms - intent.header.time > self._settings.dedup_retention_ms:
-            text = f"intent `{intent.intent_id}` claims to be {received_ms - intent.header.time} ms old"
-            raise RecordError(DeadLetterReason.INTENT_TOO_OLD, text)
+        self._check_memory(intent, now_ms)
         session = read_session(state, own_key)
         case = Case(intent, own_key, now_ms, received_ms, session)
         if session.status is not SessionStatus.UNKNOWN:
@@ -108,6 +106,20 @@ class Gate:
             return self._judge.conclude(case, deny(Reason.TOO_MANY_HELD), state)
         held.park(case, state, self._settings)
         return []
+
+    def _check_memory(self, intent: Intent, now_ms: int) -> None:
+        """Only what would be remembered if it had been judged before may be judged.
+
+        Raises:
+            RecordError: its own time is further away than verdicts are remembered for.
+        """
+        ahead_ms = intent.header.time - now_ms
+        if -ahead_ms >= self._settings.dedup_retention_ms:
+            text = f"intent `{intent.intent_id}` claims to be {-ahead_ms} ms old"
+            raise RecordError(DeadLetterReason.INTENT_TOO_OLD, text)
+        if ahead_ms > self._settings.dedup_retention_ms:
+            text = f"intent `{intent.intent_id}` claims to be made {ahead_ms} ms from now"
+            raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
 
     def _on_session_event(
         self, own_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
@@ -130,8 +142,11 @@ class Gate:
             return held.release_parked(self._judge, own_key, state, now_ms)
         return []
 
-    def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView) -> list[Output]:
-        state.put(session_row_key(own_key), encode_row(after_grant(read_session(state, own_key), grant)))
+    def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
+        row = after_grant(read_session(state, own_key), grant)
+        # Its session may never appear: the row must not stay for good.
+        row = housekeeping.arm(own_key, row, state, self._settings, now_ms)
+        state.put(session_row_key(own_key), encode_row(row))
         return []
 
 

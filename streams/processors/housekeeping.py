@@ -28,7 +28,6 @@ from streams.processors.state import (
 ROWS_PER_VISIT_MAX = 2_000
 _VISITS_PER_RETENTION = 4
 _COUNTS = (b"m", b"k", b"b")
-_OVER = frozenset({SessionStatus.UNKNOWN, SessionStatus.ENDED, SessionStatus.REVOKED})
 replace = msgspec.structs.replace
 
 
@@ -51,7 +50,9 @@ def keep_house(own_key: bytes, cursor: str, state: StateView, settings: GateSett
     row = replace(read_session(state, own_key), housekeeping_ms=0)
     kept = 0
     for key, value in rows:
-        if decode_judged(value).judged_ms <= horizon_ms:
+        judged = decode_judged(value)
+        # INVARIANT: what is forgotten is too old to be taken in again (`Gate._on_intent`), whatever time it claims.
+        if max(judged.judged_ms, judged.claimed_ms) <= horizon_ms:
             state.delete(key)
             # What its end would have brought is not waited for any longer.
             row, _ = take(own_key, key.rpartition(b"\x00")[2].decode(), row, state)
@@ -88,6 +89,6 @@ def _is_over(row: SessionRow, horizon_ms: int) -> bool:
     """Whether nothing more can come of the session: its id must not live again while its events may be redelivered."""
     if row.waiting_count:
         return False
-    if row.status in _OVER:
-        return row.established_ms <= horizon_ms
-    return 0 < row.expires_ms <= horizon_ms
+    if row.status is SessionStatus.UNKNOWN:
+        return True
+    return max(row.established_ms, row.expires_ms) <= horizon_ms

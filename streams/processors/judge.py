@@ -76,7 +76,8 @@ class Judge:
         judgement = self._unless_too_many(case, judgement)
         verdict, outputs = self.writer.write(case, judgement, self._control)
         final = judgement.outcome in FINAL_OUTCOMES
-        judged = JudgedRow(judged_ms=case.now_ms, final=final, verdict=outputs[0].value)
+        claimed_ms = case.intent.header.time
+        judged = JudgedRow(judged_ms=case.now_ms, final=final, verdict=outputs[0].value, claimed_ms=claimed_ms)
         state.put(judged_row_key(case.session_key, case.intent.intent_id), encode_row(judged))
         row = self._remembered(case, judgement, standing, self._counted(case, judgement), state)
         if not final:

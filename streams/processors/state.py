@@ -87,11 +87,12 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class JudgedRow(msgspec.Struct, frozen=True, array_like=True):
-    """The verdict given: a redelivered intent gets the same bytes again."""
+    """The verdict given: a redelivered intent gets the same bytes again. `claimed_ms` is the intent's own time."""
 
     judged_ms: int
     final: bool
     verdict: bytes
+    claimed_ms: int = 0
 
 
 class HeldKind(IntEnum):
