@@ -6,23 +6,24 @@ was looked at, or raises. What the writer does not know how to write it refuses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streams.policy.cel.folds import FoldKind, classify
 from streams.policy.cel.functions import FUNCTIONS
 from streams.policy.cel.ops import checked_int
+from streams.policy.cel.shapes import outer_folds, shape_of
 from streams.policy.cel.texts import TEXT_FUNCTIONS, compiled
 from streams.policy.cel.times import TIME_FUNCTIONS
-from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, MakeList, Select, children
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, MakeList, Select
 from streams.policy.cel.values import TYPE_NAMES
+from streams.policy.codeguards import CLASSES, GUARDS, OddError, guard_list, guard_range
 from streams.policy.errors import EvaluationError
 from streams.policy.schema import FACT_NAMES, Struct
 
 DEPTH_MAX = 60
 CONSTANT_LOOP_MAX = 1_000
 
-_CLASSES: dict[str, type] = {"string": str, "int": int, "bool": bool, "double": float, "map": dict}
 _ORDERS = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
 _ARITHMETIC = {"_+_": "+", "_-_": "-", "_*_": "*"}
 _CERTAIN = frozenset(("size", "int", "double", "string", *TEXT_FUNCTIONS, *TIME_FUNCTIONS)) - {"split"}
@@ -33,35 +34,6 @@ class _RefusedError(Exception):
     """The fast path does not do this; the rule is left to the exact evaluator."""
 
 
-class _OddError(Exception):
-    """A value is not of the type it was declared with."""
-
-
-def _guard(wanted: type) -> Callable[[Any], Any]:
-    def guard(value: Any) -> Any:
-        if value.__class__ is wanted:
-            return value
-        raise _OddError
-
-    return guard
-
-
-def _guard_list(value: Any) -> Any:
-    if value.__class__ is list or value.__class__ is tuple:
-        return value
-    raise _OddError
-
-
-def _guard_range(value: Any) -> Any:
-    if value.__class__ is list or value.__class__ is tuple or value.__class__ is dict:
-        return value
-    raise _OddError
-
-
-_GUARDS: dict[str, Callable[[Any], Any]] = {
-    **{kind: _guard(wanted) for kind, wanted in _CLASSES.items()},
-    "list": _guard_list,
-}
 BUILTINS = {"all": all, "any": any, "sum": sum, "len": len, "enumerate": enumerate, "Exception": Exception}
 
 
@@ -94,8 +66,8 @@ class Writer:
         """Find folds that several conditions have in common; each is computed once, when first needed."""
         counts: dict[Any, int] = {}
         for condition in conditions:
-            for node in _outer_folds(condition):
-                key = _shape(node)
+            for node in outer_folds(condition):
+                key = shape_of(node)
                 counts[key] = counts.get(key, 0) + 1
         for key, count in counts.items():
             if count > 1:
@@ -139,7 +111,7 @@ class Writer:
         code = self._raw(node)
         if self._is_sure(node, kind):
             return code
-        guard = _GUARDS.get(kind)
+        guard = GUARDS.get(kind)
         if guard is None:
             raise _RefusedError
         return f"{self._constant(guard)}({code})"
@@ -221,14 +193,14 @@ class Writer:
         name = self._fields[path] = self._local()
         self._loads.append(f"        {name} = {holder}[{self._constant(path[-1])}]")
         if kind == "list":
-            self._loads.append(f"        {self._constant(_guard_list)}({name})")
+            self._loads.append(f"        {self._constant(guard_list)}({name})")
         else:
-            wanted = _CLASSES["map" if kind.startswith("struct:") else kind]
+            wanted = CLASSES["map" if kind.startswith("struct:") else kind]
             self._loads.append(f"        if {name}.__class__ is not {self._constant(wanted)}: raise {self._odd()}")
         return name
 
     def _odd(self) -> str:
-        return self._constant(_OddError)
+        return self._constant(OddError)
 
     def _field(self, node: Select) -> tuple[str, ...] | None:
         """The path of a field that every intent has; None of one that may be missing."""
@@ -244,7 +216,7 @@ class Writer:
         if not isinstance(top, Ident) or top.name not in FACT_NAMES or self._is_bound(top.name):
             return None
         kind = node.type.kind
-        known = kind in _CLASSES or kind == "list" or kind.startswith("struct:")
+        known = kind in CLASSES or kind == "list" or kind.startswith("struct:")
         return (top.name, *reversed(path)) if known else None
 
     def _select(self, node: Select) -> str:
@@ -265,7 +237,7 @@ class Writer:
         return isinstance(operand, Select) and self._field(operand) is not None
 
     def _guarded_map(self, code: str) -> str:
-        return f"{self._constant(_GUARDS['map'])}({code})"
+        return f"{self._constant(GUARDS['map'])}({code})"
 
     def _call(self, node: Call) -> str:
         if node.function == "_&&_":
@@ -335,7 +307,7 @@ class Writer:
             else:
                 name = self._local()
                 parts.append(name)
-            wanted = self._constant(_CLASSES[kind])
+            wanted = self._constant(CLASSES[kind])
             value = code if name == code else f"({name} := {code})"
             if not known:
                 tests.append(f"{value}.__class__ is {wanted}")
@@ -404,7 +376,7 @@ class Writer:
     def _fold(self, node: Comprehension) -> str:
         if self._scopes or self._in_iterable:
             return self._loop(node)
-        shared = self._shared.get(_shape(node))
+        shared = self._shared.get(shape_of(node))
         if shared is None:
             return self._loop(node)
         return f"({shared} if {shared} is not {self._constant(_UNSET)} else ({shared} := {self._loop(node)}))"
@@ -440,7 +412,7 @@ class Writer:
             return f"enumerate({self._iterable(node.iter_range, 'list')})", first | {node.iter_var2: self._local()}
         if node.iter_range.type.kind == "list":
             return self._iterable(node.iter_range, "list"), first
-        return f"{self._constant(_guard_range)}({self._iterable(node.iter_range)})", first
+        return f"{self._constant(guard_range)}({self._iterable(node.iter_range)})", first
 
     def _iterable(self, node: Expr, kind: str = "") -> str:
         """Code of what a Python comprehension goes through, where the language allows no assignment."""
@@ -466,26 +438,3 @@ _UNSET = _Unset()
 
 def _kind_of_constant(value: Any) -> str:
     return {str: "string", int: "int", bool: "bool", float: "double", list: "list"}.get(value.__class__, "")
-
-
-def _outer_folds(node: Expr) -> list[Comprehension]:
-    """The folds of a tree that lie in no other fold."""
-    if isinstance(node, Comprehension):
-        return [node]
-    return [fold for child in children(node) for fold in _outer_folds(child)]
-
-
-def _shape(node: Expr) -> Any:
-    """A tree without its places: equal for equal expressions, wherever they were written."""
-    if isinstance(node, Const):
-        return ("const", type(node.value).__name__, repr(node.value))
-    if isinstance(node, Ident):
-        return ("ident", node.name)
-    parts = tuple(_shape(child) for child in children(node))
-    if isinstance(node, Select):
-        return ("select", node.field, node.test, parts)
-    if isinstance(node, Call):
-        return ("call", node.function, parts)
-    if isinstance(node, Comprehension):
-        return ("fold", node.iter_var, node.iter_var2, node.accu_var, parts)
-    return (type(node).__name__, parts)

@@ -119,6 +119,7 @@ class CompiledRuleset:
         self._tools = tools
         self._index = _Index(self.rules)
         self._programs: dict[tuple[str, str, str], _Program] = {}
+        self._needs: dict[tuple[str, str], frozenset[str]] = {}
         self.needs = frozenset().union(_ALWAYS_NEEDED, *(_needs_of(rule) for rule in self.rules))
         self.history = history_struct(bundle)
         self.memories = Memories(memories, self._constants)
@@ -129,8 +130,14 @@ class CompiledRuleset:
 
         `approval` and `deferral` count towards the outcome too: give them whenever there are any.
         """
-        rules = (rule for rule in self._index.candidates(server_id, tool_name))
-        return frozenset().union(_ALWAYS_NEEDED, *(_needs_of(rule) for rule in rules))
+        needs = self._needs.get((server_id, tool_name))
+        if needs is None:
+            rules = self._index.candidates(server_id, tool_name)
+            needs = frozenset().union(_ALWAYS_NEEDED, *(_needs_of(rule) for rule in rules))
+            if len(self._needs) >= PROGRAMS_MAX:
+                self._needs.clear()
+            self._needs[server_id, tool_name] = needs
+        return needs
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
         """The rules for one version of a tool, by rule id."""

@@ -1,0 +1,30 @@
+"""What expressions have in common, wherever they were written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, children
+
+
+def outer_folds(node: Expr) -> list[Comprehension]:
+    """The folds of a tree that lie in no other fold."""
+    if isinstance(node, Comprehension):
+        return [node]
+    return [fold for child in children(node) for fold in outer_folds(child)]
+
+
+def shape_of(node: Expr) -> Any:
+    """A tree without its places: equal for equal expressions, wherever they were written."""
+    if isinstance(node, Const):
+        return ("const", type(node.value).__name__, repr(node.value))
+    if isinstance(node, Ident):
+        return ("ident", node.name)
+    parts = tuple(shape_of(child) for child in children(node))
+    if isinstance(node, Select):
+        return ("select", node.field, node.test, parts)
+    if isinstance(node, Call):
+        return ("call", node.function, parts)
+    if isinstance(node, Comprehension):
+        return ("fold", node.iter_var, node.iter_var2, node.accu_var, parts)
+    return (type(node).__name__, parts)

@@ -1,0 +1,51 @@
+"""What generated code calls to look at the class of a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+CLASSES: dict[str, type] = {"string": str, "int": int, "bool": bool, "double": float, "map": dict}
+"""The classes of values that are looked at in place, by the checker's name of their type."""
+
+
+class OddError(Exception):
+    """A value is not of the type it was declared with."""
+
+
+def _guard(wanted: type) -> Callable[[Any], Any]:
+    def guard(value: Any) -> Any:
+        if value.__class__ is wanted:
+            return value
+        raise OddError
+
+    return guard
+
+
+def guard_list(value: Any) -> Any:
+    """The value, if it is a list.
+
+    Raises:
+        OddError: it is not.
+    """
+    if value.__class__ is list or value.__class__ is tuple:
+        return value
+    raise OddError
+
+
+def guard_range(value: Any) -> Any:
+    """The value, if a fold can go through it.
+
+    Raises:
+        OddError: it can't.
+    """
+    if value.__class__ is list or value.__class__ is tuple or value.__class__ is dict:
+        return value
+    raise OddError
+
+
+GUARDS: dict[str, Callable[[Any], Any]] = {
+    **{kind: _guard(wanted) for kind, wanted in CLASSES.items()},
+    "list": guard_list,
+}
+"""For each type a function that gives the value back, or raises OddError."""
