@@ -16,6 +16,7 @@ from streams.policy.compile import CheckedRule, check_rules
 from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.globs import ToolMatcher
 from streams.policy.parse import parse_bundle
+from streams.policy.reach import report_unreachable
 from streams.policy.results import Mode, RuleEffect
 from streams.policy.schema import walk_fields
 from streams.policy.tooltypes import ToolTypes
@@ -52,6 +53,7 @@ def check_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = N
     if not findings.has_errors:
         _unused_names(bundle, rules, memories, findings)
         _one_condition(rules, findings)
+        report_unreachable(rules, findings)
         for rule in rules:
             _lint_rule(rule, findings)
             if tools:

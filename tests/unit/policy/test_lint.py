@@ -92,3 +92,62 @@ def test_advice_names_its_place() -> None:
     (finding,) = check_bundle(source(rule(when="\"session.tainted && agent.id.matches('(')\""))).findings
     assert str(finding.location) == "p/p.rules.yaml:7:48"
     assert str(finding).startswith("p/p.rules.yaml:7:48: warning: rule `R-1`: `(` is not a regular expression")
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "session.tainted && !session.tainted",
+        "!session.tainted && agent.id == 'a' && session.tainted",
+        "session.risk > 3 && session.risk < 3",
+        "session.risk > 3 && session.risk <= 3",
+        "session.risk == 3 && session.risk > 3",
+        "3 < session.risk && session.risk <= 3",
+        "session.risk == 2 && session.risk == 3",
+        "agent.id == 'a' && 'b' == agent.id",
+        "args.n > 5 && args.n < 4.5",
+        "session.tainted && 1 > 2",
+        "agent.id in lists.a && !(agent.id in lists.a)",
+    ],
+)
+def test_conditions_that_are_never_true(when: str) -> None:
+    before = "lists: {a: [x]}\n" if "lists.a" in when else ""
+    assert codes(rule(when='"' + when + '"'), before) == [("unreachable", "R-1")]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "session.tainted && !session.attended",
+        "session.risk >= 3 && session.risk <= 3",
+        "session.risk > 3 || session.risk < 3",
+        "agent.id == 'a' || agent.id == 'b'",
+        "session.risk > 3 && session.spent < 3",
+        "agent.id == 'a' && tool.name == 'b'",
+        "args.n == 1 && args.m == 2",
+    ],
+)
+def test_nothing_is_said_of_conditions_that_may_be_true(when: str) -> None:
+    assert codes(rule(when='"' + when + '"')) == []
+
+
+@pytest.mark.parametrize(
+    ("permit", "deny", "shadowed"),
+    [
+        ({"when": "session.tainted && agent.id == 'a'"}, {"when": "session.tainted"}, True),
+        ({"when": "agent.id == 'a' && session.tainted"}, {"when": "session.tainted", "effect": "quarantine"}, True),
+        ({"when": "session.tainted || agent.id == 'a'"}, {"when": "session.tainted"}, False),
+        ({"when": "session.tainted && agent.id == 'a'"}, {"when": "session.tainted", "mode": "shadow"}, False),
+        ({"match": "{tools: [pay.refund]}"}, {"match": '{tools: ["pay.*"]}'}, True),
+        ({"match": "{tools: [pay.refund, mail.send]}"}, {"match": '{tools: ["pay.*"]}'}, False),
+        ({"match": '{tools: ["pay.*"]}'}, {"match": "{tools: [pay.refund]}"}, False),
+        ({}, {"match": '{tools: ["*"], agents: [a]}'}, False),
+        ({"match": '{tools: ["*"], agents: [a]}'}, {"match": '{tools: ["*"], agents: [a, b]}'}, True),
+        ({"match": '{tools: ["*"], agents: [a, c]}'}, {"match": '{tools: ["*"], agents: [a, b]}'}, False),
+        ({}, {"match": '{tools: ["*"], tool_version: "1.*"}'}, False),
+    ],
+)
+def test_permits_that_can_never_count(permit: dict[str, str], deny: dict[str, str], shadowed: bool) -> None:
+    first = {"id": "P-1", "effect": "permit", "when": "session.tainted && agent.id == 'a'"} | permit
+    text = rule(**first) + rule(**({"id": "D-1"} | deny))
+    assert codes(text) == ([("shadowed", "P-1")] if shadowed else [])
