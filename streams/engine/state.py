@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
 
+from streams.model.errors import RecordError
+from streams.model.reasons import DeadLetterReason
 from streams.ports import Store
+
+ROW_BYTES_MAX = 1_000_000
+"""Of a row and its key: it must fit into a record of the changelog."""
 
 _TIMER_PREFIX = b"t"
 _DUE_BYTES = 8
@@ -38,7 +43,14 @@ class PartitionState:
         return self._store.get(key)
 
     def put(self, key: bytes, row: bytes) -> None:
-        """Set the row."""
+        """Set the row.
+
+        Raises:
+            RecordError: it does not fit into a record of the changelog.
+        """
+        if len(key) + len(row) > ROW_BYTES_MAX:
+            text = f"state of {len(key) + len(row)} bytes would be kept of it, at most {ROW_BYTES_MAX} are"
+            raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
         self._record[key] = row
 
     def delete(self, key: bytes) -> None:

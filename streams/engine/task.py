@@ -19,6 +19,9 @@ from streams.processors.effects import Output
 
 _log = logging.getLogger(__name__)
 TIMERS_PER_STEP_MAX = 500
+OUTPUT_BYTES_MAX = 1_032_192
+"""Of a record that is written, key and headers included: what a topic takes, less the batch around it."""
+
 _STREAM_TIME_KEY = b"n"
 _TIME_BYTES = 8
 
@@ -147,6 +150,7 @@ class PartitionTask:
             outputs = self._processor.process(
                 record.key, decoded, self._state, record.timestamp_ms, self.stream_time_ms
             )
+            outgoing = self._outgoing(outputs)
         except RecordError as error:
             self._state.drop_record()
             self.report_dead_letter(record, error)
@@ -160,12 +164,12 @@ class PartitionTask:
             self.report_dead_letter(record, failure)
         else:
             self._state.keep_record()
-            self._emit_all(outputs)
+            self._emit_all(outgoing)
 
     def _fire(self, due_ms: int, payload: bytes) -> None:
         try:
             self._state.cancel_timer(due_ms, payload)
-            outputs = self._processor.on_timer(payload, self._state, self.stream_time_ms)
+            outgoing = self._outgoing(self._processor.on_timer(payload, self._state, self.stream_time_ms))
         except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
@@ -173,17 +177,29 @@ class PartitionTask:
             _log.exception("timer %r of partition %d failed", payload, self.partition)
             self._state.drop_record()
             self._state.cancel_timer(due_ms, payload)
-            self._emit(timer_failure_output(self._wire, self.partition, due_ms, payload, error))
-            outputs = []
+            outgoing = [timer_failure_output(self._wire, self.partition, due_ms, payload, error)]
         self._state.keep_record()
-        self._emit_all(outputs)
+        self._emit_all(outgoing)
 
-    def _emit_all(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            topic = output.topic
+    def _outgoing(self, outputs: list[Output]) -> list[Outgoing]:
+        """The outputs as they will be written; made before the first one is, so that a record has all of them or none.
+
+        Raises:
+            RecordError: one is larger than a topic takes.
+        """
+        made = []
+        for topic, key, value, header in outputs:
             partition = self.partition
             if topic.spread is Spread.OWN:
-                partition = partition_for(output.key, self._partition_counts[topic.name])
-            self._emit(
-                Outgoing(topic.name, partition, output.key, output.value, self._wire.headers(topic, output.header))
-            )
+                partition = partition_for(key, self._partition_counts[topic.name])
+            headers = self._wire.headers(topic, header)
+            size = len(key) + len(value) + sum(len(name) + len(content) for name, content in headers)
+            if size > OUTPUT_BYTES_MAX:
+                text = f"it leads to {size} bytes for `{topic.name}`, at most {OUTPUT_BYTES_MAX} are written"
+                raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
+            made.append(Outgoing(topic.name, partition, key, value, headers))
+        return made
+
+    def _emit_all(self, outgoing: list[Outgoing]) -> None:
+        for one in outgoing:
+            self._emit(one)

@@ -109,16 +109,23 @@ def check_parties(case: Case) -> Judgement | None:
 def check_args(case: Case, settings: GateSettings) -> Judgement | None:
     """The arguments must have one reading, and the digest that is stated for it."""
     text = case.intent.args_json
-    if len(text) > settings.args_bytes_max:
-        return deny(Reason.ARGS_TOO_LARGE, f"{len(text)} characters, at most {settings.args_bytes_max} are accepted")
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if size > settings.args_bytes_max:
+        return _too_large(size, settings)
     try:
         case.args, canonical = canonical_args(text)
     except CanonicalError as error:
         return deny(Reason.ARGS_NOT_CANONICALIZABLE, str(error)[:_DETAIL_CHARS_MAX])
+    if len(canonical) > settings.args_bytes_max:  # `1e20` grows
+        return _too_large(len(canonical), settings)
     if sha256(canonical) != case.intent.args_digest:
         return deny(Reason.ARGS_DIGEST_MISMATCH)
     case.args_json = canonical.decode()
     return None
+
+
+def _too_large(size: int, settings: GateSettings) -> Judgement:
+    return deny(Reason.ARGS_TOO_LARGE, f"{size} bytes, at most {settings.args_bytes_max} are accepted")
 
 
 def check_proof(case: Case, settings: GateSettings) -> Judgement | None:

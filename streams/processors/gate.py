@@ -37,7 +37,7 @@ from streams.processors.state import (
     read_session,
     session_row_key,
 )
-from streams.processors.verdicts import SOURCE
+from streams.processors.verdicts import SOURCE, passed_on
 
 SESSION_KEY_BYTES_MAX = 512
 replace = msgspec.structs.replace
@@ -180,6 +180,6 @@ def _again(own_key: bytes, intent: Intent, judged: JudgedRow) -> Output:
         source=SOURCE,
         time=judged.judged_ms,
         tenant_uid=intent.header.tenant_uid,
-        traceparent=intent.header.traceparent,
+        traceparent=passed_on(intent.header.traceparent),
     )
     return Output(VERDICT, own_key, judged.verdict, header)

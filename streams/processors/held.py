@@ -32,20 +32,33 @@ from streams.processors.state import (
 replace = msgspec.structs.replace
 
 
+PARKED_BYTES_MAX = 524_288
+"""Of an intent that is parked. Its verdict will be about as large, and must fit into a record for certain: it is
+written along with the event that the session begins with, which must not fail for it."""
+
+
 def park(case: Case, state: StateView, settings: GateSettings) -> None:
-    """Keep an intent whose session is not known yet: the two travel on different topics."""
+    """Keep an intent whose session is not known yet: the two travel on different topics.
+
+    Raises:
+        RecordError: it is larger than anything that waits may be.
+    """
     intent, session = case.intent, case.session
+    row = encode_intent(intent)
+    if len(row) > PARKED_BYTES_MAX:
+        text = f"intent `{intent.intent_id}` of {len(row)} bytes cannot wait for its session: over {PARKED_BYTES_MAX}"
+        raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
     held = HeldRow(
         kind=HeldKind.SESSION,
-        intent=encode_intent(intent),
+        intent=row,
         received_ms=case.received_ms,
         due_ms=case.now_ms + settings.join_grace_ms,
         order=session.held_serial,
         since_ms=case.now_ms,
     )
-    row = hold(case.session_key, intent.intent_id, held, session, state)
-    row = housekeeping.arm(case.session_key, row, state, settings, case.now_ms)
-    state.put(session_row_key(case.session_key), encode_row(row))
+    after = hold(case.session_key, intent.intent_id, held, session, state)
+    after = housekeeping.arm(case.session_key, after, state, settings, case.now_ms)
+    state.put(session_row_key(case.session_key), encode_row(after))
 
 
 def release_parked(judge: Judge, own_key: bytes, state: StateView, now_ms: int) -> list[Output]:

@@ -35,7 +35,10 @@ from streams.processors.settings import GateSettings
 
 SOURCE = "stoplog/gate"
 COMMITS_CACHED_MAX = 16_384
-_ARGS_ECHO_CHARS_MAX = 262_144
+TRACE_CHARS_MAX = 512
+"""Of a `tracestate` that is passed on, after W3C; a longer one, which every output would carry twice, is left out."""
+
+_ARGS_ECHO_CHARS_MAX = 65_536
 _SEVERITY_HIGH = 4
 _SEVERITY_MEDIUM = 3
 _CONFIDENCE_HIGH = 3
@@ -238,9 +241,14 @@ def _header(case: Case, record_id: str) -> Header:
         source=SOURCE,
         time=case.now_ms,
         tenant_uid=header.tenant_uid,
-        traceparent=header.traceparent,
-        tracestate=header.tracestate,
+        traceparent=passed_on(header.traceparent),
+        tracestate=passed_on(header.tracestate),
     )
+
+
+def passed_on(trace: str | None) -> str | None:
+    """An agent's trace context, if it is no longer than one can be."""
+    return trace if trace is not None and len(trace) <= TRACE_CHARS_MAX else None
 
 
 def _judged_tool(case: Case) -> ToolRef:
