@@ -1,0 +1,232 @@
+"""Topics and access: the adapter of `ports.Admin`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ClusterMetadata,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    TopicMetadata,
+)
+
+from streams.kafka.errors import call_error, error_of
+from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.ports import AclSpec, LogError, RetriableLogError, TopicSpec, TopicState
+
+REQUEST_S_MAX = 15.0
+# How long new topics may take until every partition has a leader.
+SPREAD_S_MAX = 15.0
+SPREAD_PAUSE_S = 0.02
+
+ANY_HOST = "*"
+_RESOURCES: Mapping[str, ResourceType] = {
+    "TOPIC": ResourceType.TOPIC,
+    "GROUP": ResourceType.GROUP,
+    "TRANSACTIONAL_ID": ResourceType.TRANSACTIONAL_ID,
+}
+_RESOURCE_NAMES = {kind: name for name, kind in _RESOURCES.items()}
+
+
+class KafkaAdmin:
+    """Sets up topics and access. Blocking: each call takes up to REQUEST_S_MAX seconds."""
+
+    def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS) -> None:
+        """Connect.
+
+        Args:
+            bootstrap: the brokers, `host:port`, comma-separated.
+            extra: further librdkafka settings.
+        """
+        self._client = AdminClient(client_settings(bootstrap, fixed={}, extra=extra))
+        self._closed = False
+
+    def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
+        """Those of the topics that exist; `config` holds the names that were asked for, where Kafka knows them.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            LogError: they refused.
+        """
+        known = self._known("describe the topics")
+        found = [topic for topic in topics if topic in known]
+        configs: dict[str, dict[str, str]] = {topic: {} for topic in found}
+        if found and config_names:
+            resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in found]
+            answers = self._client.describe_configs(resources, request_timeout=REQUEST_S_MAX)
+            for resource, future in answers.items():
+                entries = self._result(future, f"read the configuration of `{resource.name}`")
+                configs[resource.name] = {
+                    name: entries[name].value
+                    for name in config_names
+                    if name in entries and entries[name].value is not None
+                }
+        return {topic: _state(topic, known[topic], configs[topic]) for topic in found}
+
+    def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
+        """Create them and wait until they can be written; an existing one is an error.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time, or the topics got no leaders in SPREAD_S_MAX.
+            LogError: a topic exists, or was refused. Those before it may have been created.
+        """
+        if not topics:
+            return
+        made = [
+            NewTopic(
+                spec.name, num_partitions=spec.partitions, replication_factor=replication, config=dict(spec.config)
+            )
+            for spec in topics
+        ]
+        futures = self._client.create_topics(made, operation_timeout=REQUEST_S_MAX, request_timeout=REQUEST_S_MAX)
+        for name, future in futures.items():
+            self._result(future, f"create the topic `{name}`")
+        self._await_leaders({spec.name: spec.partitions for spec in topics})
+
+    def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
+        """Set these configuration values; others stay as they are.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            LogError: they refused.
+        """
+        if not config:
+            return
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
+        ]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+        futures = self._client.incremental_alter_configs([resource], request_timeout=REQUEST_S_MAX)
+        for future in futures.values():
+            self._result(future, f"change the configuration of `{topic}`")
+
+    def acls(self) -> set[AclSpec] | None:
+        """The allow entries that exist; None where the log has no authorizer.
+
+        An entry for certain hosts only is left out: it doesn't allow what an `AclSpec` says.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            LogError: they refused.
+        """
+        every: Any = None
+        everything = AclBindingFilter(
+            ResourceType.ANY, every, ResourcePatternType.ANY, every, every, AclOperation.ANY, AclPermissionType.ALLOW
+        )
+        future = self._client.describe_acls(everything, request_timeout=REQUEST_S_MAX)
+        try:
+            bindings = future.result()
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.code() == KafkaError.SECURITY_DISABLED:
+                return None
+            raise call_error(error, "list the access entries") from exception
+        # Versions of the client library drop the broker's error here and report no entries instead.
+        if not bindings and not self._has_authorizer():
+            return None
+        return set(_specs(bindings))
+
+    def create_acls(self, acls: Sequence[AclSpec]) -> None:
+        """Add allow entries, for every host. Existing ones stay as they are.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            LogError: an entry names an unknown resource or operation, or was refused.
+        """
+        if not acls:
+            return
+        futures = self._client.create_acls([_binding(spec) for spec in set(acls)], request_timeout=REQUEST_S_MAX)
+        for binding, future in futures.items():
+            self._result(future, f"add the access entry {binding}")
+
+    def close(self) -> None:
+        """Release the connection."""
+        if not self._closed:
+            self._closed = True
+            del self._client
+
+    def _known(self, doing: str) -> dict[str, TopicMetadata]:
+        return self._metadata(doing).topics
+
+    def _metadata(self, doing: str) -> ClusterMetadata:
+        self._client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
+        try:
+            return self._client.list_topics(timeout=REQUEST_S_MAX)
+        except KafkaException as exception:
+            raise call_error(error_of(exception), doing) from exception
+
+    def _has_authorizer(self) -> bool:
+        broker = next(iter(self._metadata("list the brokers").brokers))
+        resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
+        (future,) = self._client.describe_configs([resource], request_timeout=REQUEST_S_MAX).values()
+        name = self._result(future, "read the broker's configuration").get("authorizer.class.name")
+        # A broker that hides the setting is managed by somebody, who will have set it.
+        return name is None or bool(name.value)
+
+    def _await_leaders(self, partitions: Mapping[str, int]) -> None:
+        deadline_s = time.monotonic() + SPREAD_S_MAX
+        while True:
+            known = self._known("await the new topics")
+            waiting = [name for name, count in partitions.items() if not _is_led(known.get(name), count)]
+            if not waiting:
+                return
+            if time.monotonic() > deadline_s:
+                raise RetriableLogError(f"`{waiting[0]}` has no leader for each partition after {SPREAD_S_MAX} s")
+            time.sleep(SPREAD_PAUSE_S)
+
+    def _result(self, future: Future[Any], doing: str) -> Any:
+        try:
+            return future.result()
+        except KafkaException as exception:
+            raise call_error(error_of(exception), doing) from exception
+
+
+def _state(name: str, topic: TopicMetadata, config: Mapping[str, str]) -> TopicState:
+    replication = min((len(partition.replicas) for partition in topic.partitions.values()), default=0)
+    return TopicState(name, len(topic.partitions), replication, config)
+
+
+def _is_led(topic: TopicMetadata | None, partitions: int) -> bool:
+    if topic is None or len(topic.partitions) < partitions:
+        return False
+    return all(partition.leader >= 0 for partition in topic.partitions.values())
+
+
+def _specs(bindings: Iterable[AclBinding]) -> Iterable[AclSpec]:
+    for binding in bindings:
+        if binding.restype in _RESOURCE_NAMES and binding.host == ANY_HOST:
+            prefixed = binding.resource_pattern_type == ResourcePatternType.PREFIXED
+            kind = _RESOURCE_NAMES[binding.restype]
+            operation = AclOperation(binding.operation)
+            yield AclSpec(binding.principal, kind, binding.name, operation.name, prefixed)
+
+
+def _binding(spec: AclSpec) -> AclBinding:
+    if spec.resource not in _RESOURCES:
+        raise LogError(f"an access entry for `{spec.name}` names the unknown resource `{spec.resource}`")
+    if spec.operation not in AclOperation.__members__:
+        raise LogError(f"an access entry for `{spec.name}` names the unknown operation `{spec.operation}`")
+    pattern = ResourcePatternType.PREFIXED if spec.prefixed else ResourcePatternType.LITERAL
+    return AclBinding(
+        _RESOURCES[spec.resource],
+        spec.name,
+        pattern,
+        spec.principal,
+        ANY_HOST,
+        AclOperation[spec.operation],
+        AclPermissionType.ALLOW,
+    )

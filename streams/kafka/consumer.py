@@ -1,0 +1,287 @@
+"""A member of a consumer group: the adapter of `ports.Consumer`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from streams.kafka.errors import call_error, error_of
+from streams.kafka.faults import FaultCounter
+from streams.kafka.lookup import OffsetLookup
+from streams.kafka.records import received
+from streams.kafka.retry import persist
+from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.ports import (
+    AssignmentListener,
+    GroupMetadata,
+    LogError,
+    Received,
+    RetriableLogError,
+    TopicPartition,
+)
+
+# Longer than the transaction timeout: an owner that died in a transaction holds the offsets until it is aborted.
+COMMITTED_S_MAX = 15.0
+# A newly assigned partition can be sought only after librdkafka has found its committed offset.
+SEEK_S_MAX = COMMITTED_S_MAX
+SEEK_PAUSE_S = 0.005
+# Enough to hand the request to the broker's thread; the answer is of no interest.
+NUDGE_S = 0.002
+
+DEFAULTS: Settings = {
+    # A dead member's partitions stand still for this long, those of one that left until the others' next heartbeat.
+    "session.timeout.ms": 10_000,
+    "heartbeat.interval.ms": 500,
+    # A seek or resume waits for the fetch that is under way, and that waits for records up to this long.
+    "fetch.wait.max.ms": 100,
+    # With a full prefetch queue the next fetch waits this long (a second by default).
+    "fetch.queue.backoff.ms": 100,
+}
+
+
+class _RevokedError(Exception):
+    """Ends the client library's poll at the point where partitions were taken away."""
+
+
+class KafkaConsumer:
+    """Reads a group's topics, read_committed, with the eager `range` assignment.
+
+    `range` because it alone promises that partition n of every subscribed topic lands on one member; see ADR 0007.
+    """
+
+    def __init__(
+        self, bootstrap: str, group: str, *, instance: str | None = None, extra: Settings = NO_SETTINGS
+    ) -> None:
+        """Connect.
+
+        Args:
+            bootstrap: the brokers, `host:port`, comma-separated.
+            group: the consumer group.
+            instance: makes a static member of that id: a restart within the session timeout moves no partitions.
+            extra: further librdkafka settings.
+
+        Raises:
+            ValueError: `extra` would change what correctness rests on.
+        """
+        fixed: dict[str, str | int | bool] = {
+            "group.id": group,
+            "group.protocol": "classic",
+            "partition.assignment.strategy": "range",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": False,
+        }
+        if instance is not None:
+            fixed["group.instance.id"] = instance
+        self._group = group
+        self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
+        self._lookup = OffsetLookup(bootstrap, extra)
+        self._faults = FaultCounter(f"group `{group}`", static=instance is not None)
+        self._listener: AssignmentListener | None = None
+        self._metadata: GroupMetadata | None = None
+        self._assigned: frozenset[TopicPartition] = frozenset()
+        self._closed = False
+
+    def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
+        """Join the group; the listener is told of partitions by later polls."""
+        self._listener = listener
+        self._client.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        """Up to `max_records`, in offset order per partition; waits up to `timeout_ms` for the first one.
+
+        What the listener raises is raised here, when the assignment is in order again.
+
+        Raises:
+            FatalLogError: the client can't go on.
+        """
+        try:
+            # The library's batch call waits for a full batch, its single call for one record: hence the two.
+            messages = self._client.consume(max_records, 0)
+            if not messages and timeout_ms > 0:
+                first = self._client.poll(timeout_ms / 1000)
+                if first is None:
+                    return []
+                messages = [first]
+                if max_records > 1:
+                    messages += self._client.consume(max_records - 1, 0)
+        except _RevokedError:
+            return []
+        except KafkaException as exception:
+            self._faults.take(error_of(exception))
+            return []
+        return self._records(messages)
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stop fetching them; already fetched records of theirs are not returned before `resume`.
+
+        librdkafka drops what it had fetched of them, and fetches it again from the last returned record on.
+        """
+        self._call(self._client.pause, partitions, "pause")
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Undo `pause`."""
+        named = list(partitions)
+        self._call(self._client.resume, named, "resume")
+        # A broker's thread with nothing to fetch sleeps for up to a second and is not woken by `resume`; any
+        # request to the broker wakes it. What it answers, or that it doesn't, is of no interest.
+        if named:
+            with contextlib.suppress(KafkaException):
+                self._client.offsets_for_times([KafkaPartition(*partition, 0) for partition in named], timeout=NUDGE_S)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from `offset` (an assigned partition).
+
+        Raises:
+            RetriableLogError: the partition's committed offset could not be found yet.
+            LogError: it is not assigned.
+        """
+        if partition not in self._assigned:
+            raise LogError(f"can't seek {_name(partition)}: it is not assigned to this member of `{self._group}`")
+        deadline_s = time.monotonic() + SEEK_S_MAX
+        while True:
+            try:
+                self._client.seek(KafkaPartition(*partition, offset))
+                return
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.code() not in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
+                    raise self._error(exception, f"seek {_name(partition)} to {offset}") from exception
+                if time.monotonic() > deadline_s:
+                    raise RetriableLogError(
+                        f"can't seek {_name(partition)} to {offset}: it was not ready within {SEEK_S_MAX} s"
+                    ) from exception
+            time.sleep(SEEK_PAUSE_S)
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """The group's committed offsets, waiting out any transaction that is still writing them.
+
+        Blocks for up to COMMITTED_S_MAX seconds.
+
+        Raises:
+            RetriableLogError: the broker did not answer in time.
+        """
+        doing = f"read the committed offsets of group `{self._group}`"
+        if not partitions:
+            return {}
+        wanted = [KafkaPartition(*partition) for partition in partitions]
+
+        def ask(timeout_s: float) -> list[KafkaPartition]:
+            found = self._client.committed(wanted, timeout=timeout_s)
+            for partition in found:
+                if partition.error is not None:
+                    raise KafkaException(partition.error)
+            return found
+
+        found = persist(ask, lambda error: call_error(error, doing), COMMITTED_S_MAX)
+        offsets: dict[TopicPartition, int | None] = {}
+        for partition in found:
+            at = TopicPartition(partition.topic, partition.partition)
+            offsets[at] = partition.offset if partition.offset >= 0 else None
+        return offsets
+
+    def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The first offset that is still there, per partition.
+
+        Raises:
+            RetriableLogError: the broker did not answer in time.
+        """
+        return self._lookup.beginnings(partitions)
+
+    def group_metadata(self) -> GroupMetadata:
+        """Member and generation of the latest assignment, as they were when it was made.
+
+        Raises:
+            LogError: nothing was assigned yet.
+        """
+        if self._metadata is None:
+            raise LogError(f"group `{self._group}` has assigned nothing yet: poll until `on_assigned` is called")
+        return self._metadata
+
+    def close(self) -> None:
+        """Leave the group. `on_revoked` is called for what is still assigned."""
+        if self._closed:
+            return
+        self._closed = True
+        self._lookup.close()
+        try:
+            self._client.close()
+        except KafkaException as exception:
+            raise self._error(exception, "leave the group") from exception
+
+    def _records(self, messages: list[Message]) -> list[Received]:
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(received(message))
+            else:
+                self._faults.take(error, message.topic(), message.partition())
+        if records:
+            self._faults.clear()
+        return records
+
+    def _on_assign(self, client: Consumer, partitions: list[KafkaPartition]) -> None:
+        if self._closed:
+            # It was under way when `close` was called: nobody is to take it up.
+            return
+        # Assigned before the listener hears of it: it may seek and pause.
+        client.assign(partitions)
+        ours = _ours(partitions)
+        self._assigned = frozenset(ours)
+        # INVARIANT: an assignment's transactions are fenced by the generation that made it, never by a later one.
+        self._metadata = client.consumer_group_metadata()
+        if self._listener is not None:
+            self._listener.on_assigned(ours)
+
+    def _on_revoke(self, client: Consumer, partitions: list[KafkaPartition]) -> None:
+        self._taken_away(client, None if self._listener is None else self._listener.on_revoked, partitions)
+
+    def _on_lost(self, client: Consumer, partitions: list[KafkaPartition]) -> None:
+        self._taken_away(client, None if self._listener is None else self._listener.on_lost, partitions)
+
+    def _taken_away(
+        self,
+        client: Consumer,
+        tell: Callable[[Sequence[TopicPartition]], None] | None,
+        partitions: list[KafkaPartition],
+    ) -> None:
+        try:
+            if tell is not None and self._assigned:
+                tell(_ours(partitions))
+        finally:
+            self._assigned = frozenset()
+            client.unassign()
+        if not self._closed:
+            # What this poll has already collected is of the partitions just taken away: eager means all of them.
+            raise _RevokedError
+
+    def _call(
+        self, call: Callable[[list[KafkaPartition]], None], partitions: Iterable[TopicPartition], verb: str
+    ) -> None:
+        named = list(partitions)
+        if not named:
+            return
+        try:
+            call([KafkaPartition(*partition) for partition in named])
+        except KafkaException as exception:
+            raise self._error(exception, f"{verb} {', '.join(map(_name, named))}") from exception
+
+    def _error(self, exception: KafkaException, doing: str) -> LogError:
+        return call_error(error_of(exception), f"{doing} (group `{self._group}`)")
+
+
+def _name(partition: TopicPartition) -> str:
+    return f"`{partition.topic}` partition {partition.partition}"
+
+
+def _ours(partitions: Iterable[KafkaPartition]) -> list[TopicPartition]:
+    return [TopicPartition(partition.topic, partition.partition) for partition in partitions]

@@ -1,0 +1,223 @@
+"""A transactional producer: the adapter of `ports.Producer`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from streams.kafka.errors import error_of, transaction_error
+from streams.kafka.retry import persist
+from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.ports import (
+    FatalLogError,
+    GroupMetadata,
+    LogError,
+    Outgoing,
+    RetriableLogError,
+    TopicPartition,
+)
+
+TRANSACTION_TIMEOUT_MS = 10_000
+# Each step is tried again up to its bound. Commit and abort get more than the transaction timeout: by then the
+# broker has decided.
+INIT_S_MAX = 30.0
+SEND_S_MAX = 10.0
+OFFSETS_S_MAX = 10.0
+END_S_MAX = 20.0
+CLOSE_S_MAX = 5.0
+QUEUE_PAUSE_S = 0.02
+
+DEFAULTS: Settings = {
+    # Never 0: a request for each record costs 20 us of CPU a record; a commit flushes at once in any case.
+    "linger.ms": 5,
+    # After the commit before this one the coordinator answers CONCURRENT_TRANSACTIONS for a moment; librdkafka
+    # waits this long before it asks again (100 by default).
+    "retry.backoff.ms": 10,
+    "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+    "compression.type": "lz4",
+}
+
+
+class KafkaProducer:
+    """Writes records and group offsets in transactions; the partition of a record is always given."""
+
+    def __init__(self, bootstrap: str, transactional_id: str, *, extra: Settings = NO_SETTINGS) -> None:
+        """Connect. Call `init_transactions` before anything else.
+
+        Args:
+            bootstrap: the brokers, `host:port`, comma-separated.
+            transactional_id: stable per instance: a restart ends what the former life left open.
+            extra: further librdkafka settings.
+
+        Raises:
+            ValueError: `extra` would change what correctness rests on.
+        """
+        fixed: Settings = {"transactional.id": transactional_id, "enable.idempotence": True, "acks": "all"}
+        self._id = transactional_id
+        self._client = Producer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
+        self._open = False
+        self._closed = False
+        self._stored: list[tuple[Callable[[int], None], int]] = []
+
+    def init_transactions(self) -> None:
+        """Fence former holders of the transactional id and finish what they left open.
+
+        Blocks for up to INIT_S_MAX seconds.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            FatalLogError: it is refused.
+        """
+        self._persist("take over", self._client.init_transactions, INIT_S_MAX)
+
+    def begin(self) -> None:
+        """Open a transaction.
+
+        Raises:
+            FatalLogError: there is one open, or the producer is fenced.
+        """
+        try:
+            self._client.begin_transaction()
+        except KafkaException as exception:
+            raise self._error(error_of(exception), "begin a transaction") from exception
+        self._open = True
+
+    def send(self, record: Outgoing, on_stored: Callable[[int], None] | None = None) -> None:
+        """Queue a record in the open transaction. `on_stored(offset)` is called before `commit` returns.
+
+        Blocks for up to SEND_S_MAX seconds while the queue is full.
+
+        Raises:
+            RetriableLogError: the queue stays full.
+            FencedError: another instance has taken over.
+            FatalLogError: the producer is of no more use.
+            LogError: the record can't be written at all, for its size.
+        """
+        topic, partition, key, value, headers = record
+        delivered = None if on_stored is None else self._remember(on_stored)
+        try:
+            self._client.produce(topic, value, key, partition, delivered, headers=list(headers))
+        except BufferError:
+            self._send_when_room(record, delivered)
+        except KafkaException as exception:
+            raise self._send_error(error_of(exception), record) from exception
+
+    def send_offsets(self, offsets: Mapping[TopicPartition, int], group: GroupMetadata) -> None:
+        """Commit the group's offsets (next to be read) with this transaction; fenced by `group`.
+
+        Blocks for up to OFFSETS_S_MAX seconds.
+
+        Raises:
+            AbortableTransactionError: call `abort`, then rewind.
+            FencedError: the group has a newer generation (then `abort` is enough, too), or another instance has
+                taken over.
+            FatalLogError: the producer is of no more use, or the group's coordinator is not found in time.
+        """
+        positions = [KafkaPartition(*partition, offset) for partition, offset in offsets.items()]
+
+        def call(timeout_s: float) -> None:
+            self._client.send_offsets_to_transaction(positions, group, timeout_s)
+
+        try:
+            self._persist("commit offsets", call, OFFSETS_S_MAX, with_offsets=True)
+        except RetriableLogError as error:
+            # librdkafka may hold on to a coordinator that has left the cluster, through aborts and for minutes; a new
+            # client looks for it anew.
+            raise FatalLogError(str(error)) from error
+
+    def commit(self) -> None:
+        """All of it becomes visible at once, or an error is raised. Blocks for up to END_S_MAX seconds.
+
+        Raises:
+            AbortableTransactionError: call `abort`, then rewind.
+            FatalLogError: the outcome may be unknown; build a new producer and restore.
+        """
+        try:
+            self._persist("commit", self._client.commit_transaction, END_S_MAX)
+        except RetriableLogError as error:
+            raise FatalLogError(f"{error}; whether it is committed is not known") from error
+        self._open = False
+        stored, self._stored = self._stored, []
+        for on_stored, offset in stored:
+            on_stored(offset)
+
+    def abort(self) -> None:
+        """Drop the open transaction. A no-op without one. Blocks for up to END_S_MAX seconds.
+
+        Raises:
+            FatalLogError: the producer is of no more use; the broker drops the transaction by itself.
+        """
+        if not self._open:
+            return
+        self._open = False
+        try:
+            self._persist("abort", self._client.abort_transaction, END_S_MAX)
+        except RetriableLogError as error:
+            raise FatalLogError(str(error)) from error
+        finally:
+            self._stored.clear()
+
+    def close(self) -> None:
+        """Aborts what is open, as far as the broker answers within CLOSE_S_MAX seconds. Never raises."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._open:
+            self._open = False
+            with contextlib.suppress(LogError):
+                self._persist("abort", self._client.abort_transaction, CLOSE_S_MAX)
+        # Not the library's own `close`: that waits for the brokers without end. What is left in the queue belongs to
+        # no transaction any more.
+        with contextlib.suppress(KafkaException):
+            self._client.purge()
+        del self._client
+
+    def _remember(self, on_stored: Callable[[int], None]) -> Callable[[KafkaError | None, Message], None]:
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            # Runs within the flush of the commit, where raising would hide how the commit ended.
+            offset = message.offset()
+            if error is None and offset is not None:
+                self._stored.append((on_stored, offset))
+
+        return delivered
+
+    def _send_when_room(self, record: Outgoing, delivered: Callable[[KafkaError | None, Message], None] | None) -> None:
+        topic, partition, key, value, headers = record
+        deadline_s = time.monotonic() + SEND_S_MAX
+        while time.monotonic() < deadline_s:
+            try:
+                self._client.poll(QUEUE_PAUSE_S)
+                self._client.produce(topic, value, key, partition, delivered, headers=list(headers))
+                return
+            except BufferError:
+                continue
+            except KafkaException as exception:
+                raise self._send_error(error_of(exception), record) from exception
+        raise RetriableLogError(
+            f"can't send to `{topic}`: the queue of producer `{self._id}` is full for {SEND_S_MAX} s"
+        )
+
+    def _send_error(self, error: KafkaError, record: Outgoing) -> LogError:
+        doing = f"send to `{record.topic}` partition {record.partition}"
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            size = len(record.value or b"")
+            return LogError(f"can't {doing}: a value of {size} bytes is over `message.max.bytes`")
+        if error.code() == KafkaError._FATAL:
+            # `produce` says only that the client is dead; an abort says of what.
+            try:
+                self._client.abort_transaction(0)
+            except KafkaException as exception:
+                error = error_of(exception)
+        return self._error(error, doing)
+
+    def _persist(
+        self, doing: str, call: Callable[[float], None], duration_s_max: float, *, with_offsets: bool = False
+    ) -> None:
+        persist(call, lambda error: self._error(error, doing, with_offsets=with_offsets), duration_s_max)
+
+    def _error(self, error: KafkaError, doing: str, *, with_offsets: bool = False) -> LogError:
+        return transaction_error(error, f"{doing} (producer `{self._id}`)", with_offsets=with_offsets)

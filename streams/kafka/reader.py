@@ -1,0 +1,131 @@
+"""Named partitions without a group: the adapter of `ports.Reader`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from streams.kafka.errors import call_error, error_of
+from streams.kafka.faults import FaultCounter
+from streams.kafka.lookup import OffsetLookup
+from streams.kafka.records import received
+from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.ports import LogError, Received, TopicPartition
+
+DEFAULTS: Settings = {
+    # The end of a partition is reported by an empty fetch, and that waits for records up to this long.
+    "fetch.wait.max.ms": 100,
+    "fetch.queue.backoff.ms": 100,
+}
+
+
+class KafkaReader:
+    """Reads from given offsets, read_committed, and knows how far it has come."""
+
+    def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS) -> None:
+        """Connect.
+
+        Args:
+            bootstrap: the brokers, `host:port`, comma-separated.
+            extra: further librdkafka settings.
+
+        Raises:
+            ValueError: `extra` would change what correctness rests on.
+        """
+        fixed: Settings = {
+            # librdkafka demands a group; this one is never joined, and nothing is committed to it.
+            "group.id": "stoplog-reader",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+        self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
+        self._lookup = OffsetLookup(bootstrap, extra)
+        self._faults = FaultCounter("a reader")
+        self._positions: dict[tuple[str, int], int] = {}
+        self._closed = False
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Replace the assignment; each partition is read from the given offset on (or the first still there)."""
+        self._positions = {(topic, partition): offset for (topic, partition), offset in positions.items()}
+        try:
+            if positions:
+                self._client.assign([KafkaPartition(*partition, offset) for partition, offset in positions.items()])
+            else:
+                self._client.unassign()
+        except KafkaException as exception:
+            raise call_error(error_of(exception), "assign partitions to a reader") from exception
+
+    def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        """Up to `max_records`, in offset order per partition; waits up to `timeout_ms` for the first one.
+
+        Returns early, maybe with nothing, when a partition's end is reached.
+
+        Raises:
+            FatalLogError: the client can't go on.
+        """
+        try:
+            messages = self._client.consume(max_records, 0)
+            if not messages and timeout_ms > 0:
+                first = self._client.poll(timeout_ms / 1000)
+                if first is None:
+                    return []
+                messages = [first]
+                if max_records > 1:
+                    messages += self._client.consume(max_records - 1, 0)
+        except KafkaException as exception:
+            self._faults.take(error_of(exception))
+            return []
+        records: list[Received] = []
+        positions = self._positions
+        for message in messages:
+            error = message.error()
+            if error is None:
+                record = received(message)
+                records.append(record)
+                positions[record[:2]] = record[2] + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # Moves past control markers and aborted records, which are never returned.
+                at: Any = message.topic(), message.partition(), message.offset()
+                positions[at[:2]] = at[2]
+            else:
+                self._faults.take(error, message.topic(), message.partition())
+        if records:
+            self._faults.clear()
+        return records
+
+    def position(self, partition: TopicPartition) -> int:
+        """Everything below this offset was returned by `poll` (or holds no data: control markers, aborted).
+
+        Raises:
+            LogError: the partition is not assigned.
+        """
+        try:
+            return self._positions[partition]
+        except KeyError:
+            raise LogError(
+                f"`{partition.topic}` partition {partition.partition} is not assigned to the reader"
+            ) from None
+
+    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The high watermark of each partition, open transactions included. Asks the broker.
+
+        Blocks for up to `lookup.LOOKUP_S_MAX` seconds.
+
+        Raises:
+            RetriableLogError: it did not answer in time.
+        """
+        return self._lookup.ends(partitions)
+
+    def close(self) -> None:
+        """Release."""
+        if self._closed:
+            return
+        self._closed = True
+        self._lookup.close()
+        self._client.close()

@@ -1,0 +1,53 @@
+"""Records of the client library to records of ours. On the hot path of every read."""
+
+from __future__ import annotations
+
+from operator import methodcaller
+from typing import Any
+
+from confluent_kafka import Message
+
+from streams.ports import Headers, Received
+
+# INVARIANT: headers are asked for once per message, and through a call that the interpreter checks. The client library
+# returns a broken list along with an error when a name is not UTF-8. A plain `message.headers()`, once the interpreter
+# has specialised it, lets the list through, and touching it ends the process; so does a second call. Whoever may
+# write to a topic could do that to all of its readers.
+_checked_headers = methodcaller("headers")
+
+# Past the named tuple's own constructor, which costs as much again as the tuple.
+_new_tuple = tuple.__new__
+
+
+def received(message: Message) -> Received:
+    """The record of a message without an error."""
+    return _new_tuple(
+        Received,
+        (
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            message.timestamp()[1],
+            message.key(),
+            message.value(),
+            headers_of(message),
+        ),
+    )
+
+
+def headers_of(message: Message) -> Headers:
+    """The headers; a null value reads as empty, and headers with a name that is not UTF-8 as none at all.
+
+    Whoever may write to the topic decides what the headers are: nothing in them may stop the reader.
+    """
+    try:
+        headers: Any = _checked_headers(message)
+    except (SystemError, UnicodeDecodeError):
+        # The client library decodes names strictly, and all headers of the record or none.
+        return ()
+    if not headers:
+        return ()
+    for _, value in headers:
+        if value is None:
+            return tuple((name, value or b"") for name, value in headers)
+    return tuple(headers)

@@ -1,0 +1,43 @@
+"""The same call again, while that may help and for no longer than a bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.kafka.errors import error_of
+from streams.ports import LogError, RetriableLogError
+
+# Some errors that pass by themselves come at once; this keeps the repetition from spinning.
+RETRY_PAUSE_S = 0.02
+
+_Result = TypeVar("_Result")
+
+
+def persist(
+    call: Callable[[float], _Result], classify: Callable[[KafkaError], LogError], duration_s_max: float
+) -> _Result:
+    """Repeat a call as long as its error is one that passes.
+
+    Args:
+        call: gets the seconds it may take.
+        classify: says what an error means.
+        duration_s_max: for all attempts together.
+
+    Raises:
+        RetriableLogError: the time is over.
+        LogError: as classified.
+    """
+    deadline_s = time.monotonic() + duration_s_max
+    while True:
+        left_s = deadline_s - time.monotonic()
+        try:
+            return call(max(left_s, RETRY_PAUSE_S))
+        except KafkaException as exception:
+            error = classify(error_of(exception))
+            if not isinstance(error, RetriableLogError) or left_s <= RETRY_PAUSE_S:
+                raise error from exception
+        time.sleep(RETRY_PAUSE_S)

@@ -1,0 +1,78 @@
+"""The librdkafka settings of every client: what is fixed, what is a default, what the deployment adds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+Setting = str | int | bool
+Settings = Mapping[str, Setting]
+
+NO_SETTINGS: Settings = MappingProxyType({})
+LOGGER = logging.getLogger("streams.kafka")
+
+# librdkafka's other names for settings that we fix: the same thing must not come in by the back door.
+_ALIASES: Mapping[str, str] = {
+    "auto.commit.enable": "enable.auto.commit",
+    "request.required.acks": "acks",
+    "metadata.broker.list": "bootstrap.servers",
+    "delivery.timeout.ms": "message.timeout.ms",
+}
+
+COMMON_DEFAULTS: Settings = {
+    # A broker that was away for a while is found again within a second of its return (10 by default, which is a whole
+    # transaction timeout).
+    "reconnect.backoff.max.ms": 1_000,
+    # The other way (`rebootstrap`, the default) starts over each time no broker answers, and cuts off the connection
+    # that is just coming up: after the restart of a lone broker, transactional producers stayed cut off for minutes
+    # (librdkafka 2.16). Without it a client that outlives all the brokers it knows must be restarted.
+    "metadata.recovery.strategy": "none",
+}
+_CONNECTION_PREFIXES = (
+    "api.version",
+    "broker.",
+    "client.",
+    "connections.",
+    "enable.sasl.",
+    "enable.ssl.",
+    "reconnect.",
+    "sasl.",
+    "security.",
+    "socket.",
+    "ssl.",
+)
+
+
+def client_settings(
+    bootstrap: str, *, fixed: Settings, defaults: Settings = NO_SETTINGS, extra: Settings = NO_SETTINGS
+) -> dict[str, Any]:
+    """The settings of one client.
+
+    Args:
+        bootstrap: `host:port` of one or more brokers, comma-separated.
+        fixed: what correctness rests on.
+        defaults: what `extra` may change.
+        extra: of the deployment (SASL, TLS, timeouts), in librdkafka's names.
+
+    Returns:
+        A new dictionary for the client's constructor, with our logger.
+
+    Raises:
+        ValueError: `extra` would change a fixed setting.
+    """
+    fixed = {"bootstrap.servers": bootstrap, **fixed}
+    for name, value in extra.items():
+        known = _ALIASES.get(name, name)
+        if known in fixed and fixed[known] != value:
+            raise ValueError(f"the Kafka setting `{name}` can't be changed: correctness rests on its value here")
+    aliased = {_ALIASES.get(name, name) for name in extra}
+    kept = {name: value for name, value in {**COMMON_DEFAULTS, **defaults}.items() if name not in aliased}
+    # Without a logger of ours librdkafka writes to standard error, which belongs to the commands.
+    return {**kept, **extra, **fixed, "logger": LOGGER}
+
+
+def connection_settings(extra: Settings) -> Settings:
+    """Those of the deployment's settings that say how to reach the brokers and to be let in."""
+    return {name: value for name, value in extra.items() if name.startswith(_CONNECTION_PREFIXES)}

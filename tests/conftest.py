@@ -1,0 +1,16 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from streams.testing.bootstrap import find_bootstrap
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real broker, which is started for the first test that wants it."""
+    with find_bootstrap(tmp_path_factory.mktemp("kafka")) as bootstrap:
+        yield bootstrap
