@@ -118,4 +118,4 @@ def check(bench: CountingBench, log: list[Happened]) -> None:
         widest = recount(log, account, bench.now_ms, WITHIN_MS // BUCKETS_COUNT)
         assert held.keys() == exact.keys()
         for name, value in held.items():
-            assert exact[name] <= value <= widest[name], name  # type: ignore[operator]
+            assert exact[name] <= value <= widest[name], name
