@@ -85,6 +85,8 @@ class Worker:
         self._group: GroupMetadata | None = None
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
+        self._took_in_ms: dict[int, int] = {}
+        self._reported_count = 0
         self._failed = False
 
     def start(self) -> None:
@@ -182,8 +184,7 @@ class Worker:
         try:
             self._report_control()
             self._process(records)
-            if not records:
-                self._punctuate()
+            self._punctuate(idle=not records)
             if self._transaction.is_due(self._settings, idle=not records):
                 self._commit()
         except RetriableLogError as error:
@@ -196,6 +197,7 @@ class Worker:
         by_partition: dict[int, list[Received]] = {}
         for record in records:
             by_partition.setdefault(record.partition, []).append(record)
+        self._took_in_ms.update(dict.fromkeys(by_partition, self._ports.clock.monotonic_ms()))
         for partition, batch in by_partition.items():
             task = self._tasks.get(partition)
             if task is not None:  # else revoked meanwhile; its new owner reads them again
@@ -203,15 +205,22 @@ class Worker:
                 task.process(batch)
         self._transaction.note_inputs(len(records))
 
-    def _punctuate(self) -> None:
-        now_ms = self._ports.clock.now_ms()
-        if now_ms - self._punctuated_ms < self._settings.punctuate_ms:
+    def _punctuate(self, *, idle: bool) -> None:
+        """Let stream time of idle partitions follow the wall clock: `idle` tells that all of them are.
+
+        One without a record for `idle_margin_ms` is idle, too, however busy the others are.
+        """
+        clock, margin_ms = self._ports.clock, self._settings.idle_margin_ms
+        monotonic_ms = clock.monotonic_ms()
+        if monotonic_ms - self._punctuated_ms < self._settings.punctuate_ms:
             return
-        self._punctuated_ms = now_ms
-        for task in self._tasks.values():
-            if task.state.has_due(now_ms - self._settings.idle_margin_ms):
+        self._punctuated_ms = monotonic_ms
+        now_ms = clock.now_ms() - margin_ms
+        for partition, task in self._tasks.items():
+            is_idle = idle or monotonic_ms - self._took_in_ms.get(partition, 0) >= margin_ms
+            if is_idle and task.state.has_due(now_ms):
                 self._transaction.ensure_open()
-                task.advance(now_ms - self._settings.idle_margin_ms)
+                task.advance(now_ms)
 
     def _commit(self) -> None:
         if not self._transaction.is_open:
@@ -220,11 +229,14 @@ class Worker:
             raise AbortableTransactionError("no group generation is known to commit with")
         self._transaction.commit(self._tasks, self._group)
         self._aborts_in_a_row = 0
+        del self._control.reports[: self._reported_count]
+        self._reported_count = 0
 
     def _abort(self, error: AbortableTransactionError) -> None:
         self._aborts_in_a_row += 1
         _log.warning("transaction aborted (%d in a row), reading its input again: %s", self._aborts_in_a_row, error)
         self._transaction.abort()
+        self._reported_count = 0
         for task in self._tasks.values():
             for partition, offset in task.aborted().items():
                 self._ports.consumer.seek(partition, offset)
@@ -303,6 +315,7 @@ class Worker:
         self._drop_tasks()
 
     def _drop_tasks(self) -> None:
+        self._reported_count = 0
         for task in self._tasks.values():
             task.close()
         self._tasks.clear()
@@ -310,10 +323,11 @@ class Worker:
     def _report_control(self) -> None:
         """Broadcast records are read by every instance; the owner of partition 0 reports a bad one, once."""
         task = self._tasks.get(0)
-        if task is None or not self._control.reports:
+        if task is None:
             return
-        reports, self._control.reports = self._control.reports, []
-        for record, error in reports:
+        # They are taken out once they are committed.
+        for record, error in self._control.reports[self._reported_count :]:
+            self._reported_count += 1
             row_key = _CONTROL_REPORTED_PREFIX + record.topic.encode()
             reported = task.state.get(row_key)
             if reported is not None and int.from_bytes(reported, "big") >= record.offset:
