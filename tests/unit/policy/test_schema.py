@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from streams.policy import FACT_NAMES, FACTS, UNTYPED, ToolTypes, misfits, now_facts, schema_digest
+from streams.policy.describe import facts_page
 from streams.policy.schema import Kind, ListOf, MapOf, Struct, walk_fields
 
 FIXTURES = Path(__file__).parents[3] / "rules" / "fixtures"
@@ -147,3 +148,8 @@ def test_numbers_are_made_to_fit_without_touching_the_rest() -> None:
     odd = {"d": True, "i": 2.5, "l": "no", "o": [1]}
     assert types.coerce(odd) is odd
     assert UNTYPED.coerce(odd) is odd
+
+
+def test_the_page_of_facts_is_up_to_date() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "facts.md"
+    assert page.read_text() == facts_page(), "run `python -m streams.policy.describe > docs/reference/facts.md`"
