@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
 FINDINGS_MAX = 1_000
 """A bundle's report stops here: past it, one more finding tells nobody anything."""
+
+MESSAGE_CHARS_MAX = 600
+NAME_CHARS_MAX = 100
 
 
 class Severity(StrEnum):
@@ -94,6 +97,13 @@ class Findings:
 
     def add(self, finding: Finding) -> None:
         """Add one finding. The same at the same place, and all beyond `FINDINGS_MAX`, are dropped."""
+        finding = replace(
+            finding,
+            location=finding.location._replace(path=printable(finding.location.path)),
+            message=printable(finding.message),
+            rule_id=printable(finding.rule_id[:NAME_CHARS_MAX]) if finding.rule_id is not None else None,
+            hint=printable(finding.hint) if finding.hint is not None else None,
+        )
         key = (finding.code, finding.location, finding.message)
         if len(self._found) < FINDINGS_MAX and key not in self._seen:
             self._seen.add(key)
@@ -113,7 +123,13 @@ class Findings:
         return tuple(sorted(self._found, key=lambda finding: (finding.location, finding.code, finding.message)))
 
 
+def printable(text: str) -> str:
+    """A text from a bundle as it may be shown: of bounded length, and with what is not seen written out."""
+    cut = text if len(text) <= MESSAGE_CHARS_MAX else text[:MESSAGE_CHARS_MAX] + "..."
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """A hint naming the known name that `name` most resembles, or None."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:NAME_CHARS_MAX], list(known), n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else None

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from streams.policy.cel.convert import to_string
 from streams.policy.cel.exact import Program, compile_exact
+from streams.policy.cel.texts import display
 from streams.policy.cel.tree import Expr, Ident, Select, walk
 from streams.policy.compile import CheckedRule, NamedExpression
 from streams.policy.errors import EvaluationError
@@ -45,10 +47,22 @@ class Explainer:
         if program is None:
             return REDACTED
         try:
-            text = json.dumps(program(facts), default=str, ensure_ascii=False)
+            return as_json(program(facts))
         except EvaluationError as error:
             return f"no value: {error}"
-        return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "..."
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON text of bounded length; what JSON has no form for is written as CEL's `%s` would."""
+    text = json.dumps(value, default=_shown, ensure_ascii=False)
+    return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "..."
+
+
+def _shown(value: Any) -> str:
+    try:
+        return display(value)
+    except EvaluationError:
+        return to_string(value)
 
 
 def reads_sensitive(tree: Expr) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +13,7 @@ from streams.policy.cel.tree import Call, Comprehension, Expr
 from streams.policy.cel.unparse import unparse
 from streams.policy.compile import CheckedRule, list_constants
 from streams.policy.errors import EvaluationError
-from streams.policy.explain import REDACTED, VALUE_CHARS_MAX, reads_sensitive
+from streams.policy.explain import REDACTED, as_json, reads_sensitive
 from streams.policy.globs import ToolMatcher, caller_matcher
 from streams.policy.results import Mode, PolicyResult
 from streams.policy.ruleset import CompiledRuleset
@@ -150,7 +149,6 @@ def _part(node: Expr, facts: Facts, constants: Mapping[str, Any], *, reveal: boo
     if not reveal and node.type.kind != "bool" and reads_sensitive(node):
         return Part(text, REDACTED)
     try:
-        shown = json.dumps(compile_exact(node, constants)(facts), default=str, ensure_ascii=False)
+        return Part(text, as_json(compile_exact(node, constants)(facts)))
     except EvaluationError as error:
-        shown = f"no value: {error}"
-    return Part(text, shown if len(shown) <= VALUE_CHARS_MAX else shown[:VALUE_CHARS_MAX] + "...")
+        return Part(text, f"no value: {error}")

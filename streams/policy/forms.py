@@ -87,8 +87,10 @@ class Form:
             message = f"`{key}` must have 1 to {TEXT_CHARS_MAX} characters, found {len(node.text.strip())}"
             self.error("wrong_length", node.location, message)
             return None
-        if not node.text.isprintable() and any(ord(character) < 32 and character != "\n" for character in node.text):
-            self.error("control_character", node.location, f"`{key}` holds a control character")
+        unseen = next((character for character in node.text if not character.isprintable() and character != "\n"), None)
+        if unseen is not None:
+            message = f"`{key}` holds a character that can't be seen, U+{ord(unseen):04X}"
+            self.error("control_character", node.location, message)
             return None
         if pattern is not None and not pattern.match(node.text):
             self.error("wrong_value", node.location, f"`{key}` must be {expected}, found `{node.text}`")

@@ -249,7 +249,7 @@ def index(container: Any, key: Any) -> Any:
     if kind in _LISTS and (key.__class__ in (int, UInt) or (key.__class__ is float and key.is_integer())):
         if 0 <= key < len(container):
             return container[int(key)]
-        raise EvaluationError(f"index out of bounds: {int(key)}")
+        raise EvaluationError("index out of bounds")
     if isinstance(container, Mapping):
         return map_get(container, key)
     raise no_overload("_[_]", container, key)

@@ -123,7 +123,7 @@ class CelMap(Mapping[Any, Any]):
             if normal is None or key.__class__ is float:
                 raise EvaluationError(f"a map can't have a key of type {type_of(key).name}")
             if normal in self._entries:
-                raise EvaluationError(f"map has the key `{key}` twice")
+                raise EvaluationError("map has a key twice")
             self._entries[normal] = (key, value)
 
     def __getitem__(self, key: Any) -> Any:
@@ -164,7 +164,8 @@ def map_get(container: Mapping[Any, Any], key: Any) -> Any:
             return container[key]
         except KeyError:
             pass
-    raise EvaluationError(f"no such key: {key if isinstance(key, str | int | float) else type_of(key).name}")
+    # What was asked for may come from an argument, and errors are kept where arguments are not.
+    raise EvaluationError("no such key")
 
 
 def map_has(container: Mapping[Any, Any], key: Any) -> bool:

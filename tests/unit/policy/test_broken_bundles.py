@@ -127,6 +127,7 @@ def rules() -> list[Case]:
         ("reason a number", rule(reason="1"), "wrong_kind", 8),
         ("reason too long", rule(reason="x" * 501), "wrong_length", 8),
         ("reason with a bell", rule(reason='"a\\ab"'), "control_character", 8),
+        ("reason with a turn", rule(reason='"a\\u202eb"'), "control_character", 8),
         ("tags a text", rule(tags="ASI01"), "wrong_kind", 9),
         ("tag with a space", rule(tags="[A B]"), "wrong_value", 9),
         ("tag twice", rule(tags="[A, A]"), "duplicate_item", 9),
@@ -365,3 +366,14 @@ def test_an_error_in_a_macro_stands_in_the_macro() -> None:
     with pytest.raises(BundleError) as caught:
         compile_bundle(bundle_from_files(files(rule(when="session.tainted && macros.m"), before=macro)))
     assert [str(finding.location) for finding in caught.value.findings] == ["p/p.rules.yaml:4:33"]
+
+
+def test_what_a_bundle_says_can_be_shown_safely() -> None:
+    hostile = "\\e[2J\\u202e" + "x" * 900
+    broken = files(f'  - {{"{hostile}": 1, id: "{hostile}", effect: "{hostile}"}}\n')
+    with pytest.raises(BundleError) as caught:
+        compile_bundle(bundle_from_files(broken | {"p/\x1b[2J.py": ""}))
+    assert len(caught.value.findings) >= 4
+    for finding in caught.value.findings:
+        assert str(finding).isprintable()
+        assert len(str(finding)) < 2_000

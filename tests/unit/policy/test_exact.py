@@ -234,3 +234,27 @@ def test_free_names_stop_at_folds() -> None:
 def test_garbage_from_the_checker_is_refused(data: bytes) -> None:
     with pytest.raises((WireError, EvaluationError)):
         compile_exact(read_checked(data))({})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "session.calls[args.s] == 1",
+        "args.l[args.n] == 1",
+        "args.s.matches(args.s)",
+        "args.s.charAt(args.n) == ''",
+        "args.s.substring(args.n) == ''",
+        "args.s.format([1]) == ''",
+        "{args.s: 1, args.s: 2} == {}",
+        "timestamp(args.s) == timestamp(0)",
+        "int(args.s) == 1",
+        "ip(args.s).family() == 4",
+    ],
+)
+def test_errors_do_not_tell_what_arguments_hold(text: str) -> None:
+    tree = checker_for(UNTYPED.args, {}).check(text).tree
+    facts = {"args": {"s": "secret%(", "n": 73_313, "l": []}, "session": {"calls": {}}}
+    with pytest.raises(EvaluationError) as caught:
+        compile_exact(tree)(facts)
+    assert "secret" not in str(caught.value)
+    assert "73313" not in str(caught.value)
