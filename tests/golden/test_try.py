@@ -1,4 +1,7 @@
-"""Recorded histories, and what the whole engine makes of them: byte for byte, every time.
+"""Recorded histories, and what the whole engine makes of them: the same, every time.
+
+Of what was recorded only the verdicts' digests are left out: they are those of bytes of the wire, and so change with
+every schema. Two runs must not differ in a single byte.
 
 `python -m tests.golden.test_try` writes the expected outputs anew; read the difference before you commit it.
 """
@@ -6,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from functools import cache
@@ -36,6 +40,11 @@ def run(name: str) -> tuple[str, list[Tried], TryReport]:
 run_once = cache(run)
 
 
+def steady(output: str) -> str:
+    """The output without what depends on the wire's schemas."""
+    return re.sub(r'"verdict_digest":"[0-9a-f]{64}",', "", output)
+
+
 def expected_path(name: str) -> Path:
     return FOLDER / f"{name}.out.jsonl"
 
@@ -47,13 +56,17 @@ def without_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_the_output_is_what_was_recorded(name: str) -> None:
-    assert run_once(name)[0] == expected_path(name).read_text()
+    assert steady(run_once(name)[0]) == expected_path(name).read_text()
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_a_second_run_gives_the_same_bytes(name: str) -> None:
     assert run(name)[0] == run_once(name)[0]
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_every_output_is_itself_a_line_of_a_history(name: str) -> None:
-    for line_no, line in enumerate(expected_path(name).read_text().splitlines(), start=1):
+    for line_no, line in enumerate(run_once(name)[0].splitlines(), start=1):
         assert parse_line(line, line_no, name).time_ms > 0
 
 
@@ -71,7 +84,7 @@ def test_the_same_whatever_the_order_of_sets_and_in_another_process(seed: str, t
     )
     assert done.stderr == b""
     assert done.returncode == 0
-    assert done.stdout == expected_path("hijacked").read_bytes()
+    assert done.stdout.decode() == run_once("hijacked")[0]
 
 
 def verdicts(name: str) -> dict[str, list[tuple[str, str]]]:
@@ -139,4 +152,4 @@ def test_what_is_set_aside_is_on_the_record() -> None:
 
 if __name__ == "__main__":
     for history in HISTORIES:
-        expected_path(history).write_text(run(history)[0])
+        expected_path(history).write_text(steady(run(history)[0]))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def stoplog(home: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Stoplog:
+def logging_as_it_was() -> Iterator[None]:
+    """Commands that serve configure logging for their process; the next test's is another."""
+    root, ours = logging.getLogger(), logging.getLogger("streams")
+    handlers, root_level, level = list(root.handlers), root.level, ours.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(root_level)
+    ours.setLevel(level)
+
+
+@pytest.fixture
+def stoplog(home: Path, capfdbinary: pytest.CaptureFixture[bytes], logging_as_it_was: None) -> Stoplog:
     """Runs a command line in this process."""
 
     def call(*args: str) -> Result:

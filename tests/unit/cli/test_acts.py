@@ -1,0 +1,153 @@
+"""Revocations, approvals, rules, catalogue and keys at the command line: what is asked for, and what is refused."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Stoplog
+
+RULES = str(Path(__file__).parents[2] / "golden" / "try" / "rules")
+
+
+@pytest.fixture
+def deployed(stoplog: Stoplog) -> Stoplog:
+    assert stoplog("topics", "apply").status == 0
+    return stoplog
+
+
+class TestRevoke:
+    @pytest.mark.parametrize(
+        ("options", "kind", "target"),
+        [
+            (("--session", "s-1"), "SESSION", "default|s-1"),
+            (("--session", "acme|s-1"), "SESSION", "acme|s-1"),
+            (("--agent", "helper"), "AGENT", "default|helper"),
+            (("--subject", "acme|alice"), "SUBJECT", "acme|alice"),
+            (("--tool", "mail/send"), "TOOL", "mail/send"),
+            (("--tool", "mail/*"), "TOOL", "mail/*"),
+            (("--tenant", "acme"), "TENANT", "acme"),
+            (("--all",), "ALL", "*"),
+        ],
+    )
+    def test_what_is_taken_back_and_given_back(
+        self, deployed: Stoplog, options: tuple[str, ...], kind: str, target: str
+    ) -> None:
+        for command, state in (("revoke", "REVOKED"), ("release", "RELEASED")):
+            (record,) = deployed(command, *options, "--why", "because", "--as", "ann").records
+            assert (record["kind"], record["id"], record["state"]) == (kind, target, state)
+            assert (record["reason"], record["by"]) == ("because", "ann")
+        stored = deployed("tail", "revocations", "--no-follow").records
+        assert [record["value"]["state"] for record in stored] == ["REVOKED", "RELEASED"]
+        assert {record["key"] for record in stored} == {f"{kind}:{target}"}
+
+    @pytest.mark.parametrize("options", [(), ("--all", "--session", "s"), ("--tool", "a/b", "--tenant", "c")])
+    def test_one_thing_is_named(self, deployed: Stoplog, options: tuple[str, ...]) -> None:
+        result = deployed("revoke", *options, "--why", "x")
+        assert result.status == 2
+        assert "name one of --session" in result.err
+
+    @pytest.mark.parametrize(("option", "value"), [("--tool", "send"), ("--tool", "/send"), ("--session", " ")])
+    def test_a_name_that_is_none(self, deployed: Stoplog, option: str, value: str) -> None:
+        result = deployed("revoke", option, value, "--why", "x")
+        assert result.status == 1
+        assert deployed("tail", "revocations", "--no-follow").records == []
+
+    def test_a_person_is_told_how_to_undo_it(self, deployed: Stoplog) -> None:
+        out = deployed("revoke", "--session", "s-1", "--why", "x", "--no-json").out
+        assert "session default|s-1 is revoked" in out
+        assert "stoplog release --session 'default|s-1' --why TEXT" in out
+
+
+class TestRules:
+    def test_check_says_where(self, stoplog: Stoplog, home: Path) -> None:
+        assert stoplog("rules", "check", RULES).status == 0
+        (home / "bundle.yaml").write_text("apiVersion: rules/v1\nbundle: x\nversion: '1'\nowners: [a]\npacks: [none]\n")
+        result = stoplog("rules", "check", ".")
+        assert result.status == 1
+        assert result.records[0]["file"] == "bundle.yaml"
+        assert result.records[0]["line"] == 5
+
+    def test_test_says_which_rules_lack_cases(self, stoplog: Stoplog) -> None:
+        result = stoplog("rules", "test", RULES)
+        assert result.status == 1
+        assert {record["code"] for record in result.records} == {"uncovered_rule"}
+        assert "not every rule is covered" in stoplog("rules", "test", RULES, "--no-json").out
+
+    def test_publish_counts_up_and_refuses_what_gates_would(self, deployed: Stoplog, home: Path) -> None:
+        for is_new in (True, False):
+            (record,) = deployed("rules", "publish", RULES).records
+            assert (record["serial"], record["published"]) == (1, is_new)
+        shipped = str(Path(__file__).parents[3] / "rules")
+        assert deployed("rules", "publish", shipped).records[0]["serial"] == 2
+        assert deployed("rules", "publish", RULES).records[0]["serial"] == 3
+        assert deployed("rules", "publish", RULES, "--name", "other").records[0]["serial"] == 1
+        (home / "bundle.yaml").write_text("rules: [")
+        result = deployed("rules", "publish", str(home))
+        assert result.status == 1
+        assert "bundle refused" in result.err
+        assert "enforce `default`, not this one" in deployed("rules", "publish", RULES, "--name", "o", "--no-json").out
+
+
+class TestKeys:
+    def test_a_key_is_made_once_and_for_its_owner_alone(self, stoplog: Stoplog, home: Path) -> None:
+        assert stoplog("keys", "new").records == [{"root_key": ".stoplog/root.key"}]
+        key = home / ".stoplog" / "root.key"
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        content = key.read_bytes()
+        assert len(content) == 64
+        again = stoplog("keys", "new")
+        assert again.status == 1
+        assert "exists already" in again.err
+        assert key.read_bytes() == content
+        assert stoplog("keys", "new", "--out", "other.key").records == [{"root_key": "other.key"}]
+
+
+class TestGate:
+    def test_without_a_key_it_says_what_to_do(self, deployed: Stoplog) -> None:
+        result = deployed("gate")
+        assert result.status == 1
+        assert result.err.endswith("make one with `stoplog keys new`, the same for all gates\n")
+
+    def test_without_a_log_it_says_what_to_do(self, stoplog: Stoplog) -> None:
+        stoplog("keys", "new")
+        result = stoplog("gate")
+        assert result.status == 1
+        assert "`stoplog topics apply`" in result.err
+
+
+class TestTail:
+    def test_a_topic_that_is_not_there(self, stoplog: Stoplog, home: Path) -> None:
+        (home / ".stoplog").mkdir()
+        result = stoplog("tail", "verdicts", "--no-follow")
+        assert result.status == 1
+        assert "`stoplog topics apply`" in result.err
+
+    def test_a_subject_that_is_none(self, deployed: Stoplog) -> None:
+        result = deployed("tail", "verdict")
+        assert result.status == 2
+        assert "'verdicts'" in result.err
+
+    def test_nothing_is_nothing(self, deployed: Stoplog) -> None:
+        for subject in (
+            "verdicts",
+            "audit",
+            "alerts",
+            "intents",
+            "sessions",
+            "approvals",
+            "deadletters",
+            "checkpoints",
+        ):
+            result = deployed("tail", subject, "--no-follow")
+            assert (result.status, result.out, result.err) == (0, "", "")
+
+
+class TestApprove:
+    def test_a_task_that_nobody_asked_for(self, deployed: Stoplog) -> None:
+        for command in ("approve", "refuse"):
+            result = deployed(command, "abc", "--yes")
+            assert result.status == 1
+            assert "no task `abc` was asked for" in result.err

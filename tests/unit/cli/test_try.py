@@ -1,0 +1,167 @@
+"""`stoplog try`: what it writes and where, and how bad lines are told. What the engine decides is in tests/golden."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from streams.app.wiring import make_root_key
+from streams.codec.history import format_line, parse_line
+from streams.model.intent import Intent
+from streams.model.proof import make_hmac, proof_message, session_secret
+from tests.unit.cli.conftest import Stoplog
+
+HISTORIES = Path(__file__).parents[2] / "golden" / "try"
+CATALOG = ("--catalog", str(HISTORIES / "catalog.jsonl"))
+RULES = ("--rules", str(HISTORIES / "rules"))
+ACT = {"iss": "https://issuer.example", "sub": "helper"}
+START_MS = 1_764_061_200_000
+
+
+def history(name: str) -> str:
+    return str(HISTORIES / f"{name}.jsonl")
+
+
+def write(path: Path, *lines: object) -> str:
+    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines))
+    return str(path)
+
+
+def opened(key: str = "acme|s-1", **value: object) -> dict[str, object]:
+    given = {"type": "SESSION_ESTABLISHED", "sub": "alice", "act": ACT, "scopes": ["git:read"], **value}
+    return {"record": "session_event", "key": key, "time_ms": START_MS, "value": {"expires": START_MS + 10**7, **given}}
+
+
+def intent(time_ms: int = START_MS + 1_000, **value: object) -> dict[str, object]:
+    given: dict[str, object] = {"sub": "alice", "act": ACT, "tool": {"server_id": "git", "name": "git_show"}}
+    given |= {"args": {"repo_path": "/r", "revision": "HEAD"}, **value}
+    return {"record": "intent", "key": "acme|s-1", "time_ms": time_ms, "value": given}
+
+
+def test_it_needs_no_set_up_and_leaves_nothing(stoplog: Stoplog, home: Path) -> None:
+    result = stoplog("try", history("honest"), *CATALOG)
+    assert (result.status, result.err) == (0, "")
+    assert {record["record"] for record in result.records} >= {"verdict", "audit_event"}
+    assert list(home.iterdir()) == []
+
+
+def test_the_starter_rules_let_honest_reading_through(stoplog: Stoplog) -> None:
+    records = stoplog("try", history("honest"), *CATALOG).records
+    verdicts = {record["value"]["tool"]["name"]: record["value"]["outcome"] for record in records[:4]}
+    assert verdicts["git_show"] == "ALLOW"
+
+
+def test_outputs_go_to_a_file_instead(stoplog: Stoplog, home: Path) -> None:
+    printed = stoplog("try", history("hijacked"), *CATALOG, *RULES)
+    written = stoplog("try", history("hijacked"), *CATALOG, *RULES, "--out", "out.jsonl")
+    assert (written.status, written.out) == (0, "")
+    assert (home / "out.jsonl").read_text() == printed.out
+    # What came out can be put in: it is left out, since an engine writes it.
+    again = stoplog("try", "out.jsonl", *CATALOG, *RULES)
+    assert again.status == 1
+    assert "holds no record that can be put in" in again.err
+
+
+def test_a_person_sees_a_line_for_each_and_a_summary(stoplog: Stoplog) -> None:
+    result = stoplog("try", history("hijacked"), *CATALOG, *RULES, "--no-json")
+    assert result.status == 0
+    lines = result.out.splitlines()
+    assert any("DENY" in line and "mail/send" in line and "rule_denied" in line for line in lines)
+    assert lines[-1].endswith("final verdicts: 1 ALLOW, 8 DENY, 1 QUARANTINE")
+
+
+def test_bad_lines_are_told_with_their_numbers_and_the_rest_is_run(stoplog: Stoplog) -> None:
+    result = stoplog("try", history("garbage"), *CATALOG, *RULES)
+    assert result.status == 1
+    errors = result.err.splitlines()
+    assert [error.partition(" ")[2].split(":")[1] for error in errors] == ["3", "4", "5", "6", "7", "8"]
+    assert all(error.startswith("error: ") for error in errors)
+    assert len(result.records) == len((HISTORIES / "garbage.out.jsonl").read_text().splitlines())
+
+
+def test_a_record_that_no_topic_takes_is_a_bad_line(stoplog: Stoplog, home: Path) -> None:
+    huge = intent(args={"repo_path": "x" * 1_100_000, "revision": "HEAD"})
+    result = stoplog("try", write(home / "h.jsonl", opened(), huge, intent(START_MS + 2_000)), *CATALOG, *RULES)
+    assert result.status == 1
+    assert result.err.startswith(f"error: {home}/h.jsonl:2: can't be put in: record of 1100")
+    assert [record["record"] for record in result.records] == ["verdict", "audit_event"]
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "no json\n"])
+def test_a_history_without_records(stoplog: Stoplog, home: Path, content: str) -> None:
+    (home / "h.jsonl").write_text(content)
+    result = stoplog("try", "h.jsonl")
+    assert result.status == 1
+    assert "h.jsonl: holds no record that can be put in" in result.err
+
+
+def test_a_history_that_is_not_there(stoplog: Stoplog) -> None:
+    result = stoplog("try", "none.jsonl")
+    assert result.status == 1
+    assert result.err.startswith("error: none.jsonl: cannot be read: No such file")
+
+
+def test_rules_that_are_refused_are_told_with_their_place(stoplog: Stoplog, home: Path) -> None:
+    (home / "bundle.yaml").write_text("rules: [\n")
+    result = stoplog("try", history("honest"), *CATALOG, "--rules", ".")
+    assert result.status == 1
+    assert "bundle.yaml:2:1: error:" in result.err
+
+
+def test_a_historys_own_rules_count_unless_others_are_named(stoplog: Stoplog, home: Path) -> None:
+    files = [
+        {"path": path.relative_to(HISTORIES / "rules").as_posix(), "content": path.read_text()}
+        for path in sorted((HISTORIES / "rules").rglob("*.yaml"))
+    ]
+    digest = "0" * 64
+    bundle = {"name": "own", "version": "1", "serial": 7, "digest": digest, "files": files, "published_by": "a"}
+    line = {"record": "ruleset", "time_ms": START_MS, "value": bundle}
+    path = write(home / "h.jsonl", line, opened(), intent())
+    # A bundle whose digest is not that of its files is refused, so nothing is in force.
+    (verdict, *_) = stoplog("try", path, *CATALOG).records[1:]
+    assert verdict["value"]["reason"] == "no_ruleset"
+    named = [r for r in stoplog("try", path, *CATALOG, *RULES).records if r["record"] == "verdict"]
+    assert named[0]["value"]["outcome"] == "ALLOW"
+    line["value"] = bundle | {"digest": named[0]["value"]["ruleset_digest"]}
+    own = stoplog("try", write(home / "h.jsonl", line, opened(), intent()), *CATALOG).records
+    assert own[0]["value"]["outcome"] == "ALLOW"
+
+
+def test_intents_are_pinned_and_proven_only_where_they_state_nothing(stoplog: Stoplog, home: Path) -> None:
+    tool = {"server_id": "git", "name": "git_show"}
+    lines = [
+        opened(),
+        intent(intent_id="a"),
+        intent(intent_id="b", tool={**tool, "definition_digest": "1" * 64}),
+        intent(intent_id="c", proof=None),
+        intent(intent_id="d", proof={"alg": "HMAC_SHA256", "value": "AAAA"}),
+    ]
+    records = stoplog("try", write(home / "h.jsonl", *lines), *CATALOG, *RULES).records
+    verdicts = [record["value"]["reason"] for record in records if record["record"] == "verdict"]
+    assert verdicts == ["permitted", "tool_definition_changed", "proof_missing", "proof_invalid"]
+
+
+def test_a_recorded_intent_that_was_not_pinned_stays_so(stoplog: Stoplog, home: Path) -> None:
+    """Its proof stands in the line, so it says what it says: nothing is added to it."""
+    key = home / "root.key"
+    root_key = make_root_key(key)
+    line = parse_line(json.dumps(intent()), 1, "h")
+    secret = session_secret(root_key, "acme", "s-1")
+    assert isinstance(line.record, Intent)
+    proof = base64.b64encode(make_hmac(secret, proof_message(line.record))).decode()
+    recorded = json.loads(format_line(line.topic, line.key, line.time_ms, line.record))
+    recorded["value"]["proof"] = {"alg": "HMAC_SHA256", "value": proof}
+    path = write(home / "h.jsonl", opened(), recorded)
+    records = stoplog("try", path, *CATALOG, *RULES, "--root-key", str(key)).records
+    assert records[0]["value"]["reason"] == "tool_definition_unstated"
+    # Under another root key it is nobody's.
+    assert stoplog("try", path, *CATALOG, *RULES).records[0]["value"]["reason"] == "proof_invalid"
+
+
+def test_what_waits_comes_to_its_end(stoplog: Stoplog, home: Path) -> None:
+    (verdict, _audit) = stoplog("try", write(home / "h.jsonl", intent()), *CATALOG, *RULES).records
+    assert verdict["value"]["reason"] == "session_unknown"
+    assert verdict["time_ms"] == START_MS + 1_000 + 2_000
