@@ -18,6 +18,7 @@ from streams.model.reasons import DEAD_LETTER_TEXTS, REASON_TEXTS, REFUSAL_TEXTS
 from streams.model.topics import ALERT_OCSF, DECLARED, INTENT, TOPICS, VERDICT, Role, Spread, Topic
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
+from streams.policy.describe import facts_page
 from streams.ports import Headers, Received
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -110,7 +111,12 @@ def render_topics() -> str:
 def render_all() -> dict[str, str]:
     """The text of every page that is made from the code, by its file's name."""
     asyncapi = json.dumps(render_asyncapi(), indent=2, ensure_ascii=False)
-    return {"reasons.md": render_reasons(), "topics.md": render_topics(), "asyncapi.json": f"{asyncapi}\n"}
+    return {
+        "reasons.md": render_reasons(),
+        "topics.md": render_topics(),
+        "facts.md": f"{_MADE}\n{facts_page()}",
+        "asyncapi.json": f"{asyncapi}\n",
+    }
 
 
 def main() -> int:

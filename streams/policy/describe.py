@@ -6,11 +6,11 @@ from streams.policy.schema import FACTS, Field, ListOf, MapOf, Struct, type_name
 
 
 def facts_page() -> str:
-    """The page docs/reference/facts.md, made of the schema."""
+    """The reference page of the facts, made of the schema."""
     lines = [
         "# Facts",
         "",
-        "What a condition can speak of. Made from `streams/policy/schema.py` by `python -m streams.policy.describe`.",
+        "What a condition can speak of. Declared in `streams/policy/schema.py`.",
         "",
         "All of it is the gate's own knowledge, except for the arguments and what is called a claim. An *optional*",
         "field that is not known is missing: reading it without `has()` is an error, which fails closed. A *sensitive*",
@@ -49,9 +49,3 @@ def _shown(field: Field) -> str:
 def _marks(field: Field) -> str:
     marks = [word for word, there in (("optional", field.optional), ("sensitive", field.sensitive)) if there]
     return f" (*{', '.join(marks)}*)" if marks else ""
-
-
-if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(facts_page())
