@@ -34,10 +34,18 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
 GATE = ProcessorSpec(
     name="gate",
     # What a session is and may do comes before what it asks for.
-    inputs=(topics.SESSION, topics.DELEGATION, topics.APPROVAL_DECISION, topics.INTENT),
+    inputs=(topics.SESSION, topics.DELEGATION, topics.APPROVAL_DECISION, topics.BUDGET_GRANT, topics.INTENT),
     broadcast=(topics.REVOCATION, topics.CATALOGUE, topics.RULESET, topics.BASELINE),
     changelog=topics.GATE_CHANGELOG,
-    outputs=(topics.VERDICT, topics.AUDIT, topics.ALERT, topics.APPROVAL_REQUEST),
+    outputs=(topics.VERDICT, topics.AUDIT, topics.ALERT, topics.APPROVAL_REQUEST, topics.BUDGET_REQUEST),
 )
 
-PROCESSORS: tuple[ProcessorSpec, ...] = (GATE,)
+BUDGETS = ProcessorSpec(
+    name="budgets",
+    inputs=(topics.BUDGET_REQUEST,),
+    broadcast=(),
+    changelog=topics.BUDGET_CHANGELOG,
+    outputs=(topics.BUDGET_GRANT, topics.AUDIT),
+)
+
+PROCESSORS: tuple[ProcessorSpec, ...] = (GATE, BUDGETS)

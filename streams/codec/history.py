@@ -19,6 +19,8 @@ from streams.model.topics import (
     AUDIT,
     AUDIT_CHECKPOINT,
     BASELINE,
+    BUDGET_GRANT,
+    BUDGET_REQUEST,
     CATALOGUE,
     DELEGATION,
     INTENT,
@@ -47,6 +49,8 @@ KINDS: dict[str, Topic] = {
     "audit_event": AUDIT,
     "checkpoint": AUDIT_CHECKPOINT,
     "alert": ALERT,
+    "budget_request": BUDGET_REQUEST,
+    "budget_grant": BUDGET_GRANT,
 }
 """What `record` may say, and the topic that it stands for."""
 

@@ -57,6 +57,8 @@ class ControlReader:
 
     def read_to_end(self) -> None:
         """Read everything there is. Blocks; raises RetriableLogError when the log does not answer."""
+        if not self._partitions:
+            return
         self._reader.assign(dict.fromkeys(self._partitions, 0))
         self._ask()
         while not self._reached():
@@ -65,6 +67,8 @@ class ControlReader:
 
     def poll(self) -> int:
         """Take in what has come, without waiting; the number of records."""
+        if not self._partitions:
+            return 0
         count = self._take_in(0)
         now_ms = self._clock.monotonic_ms()
         if self._targets and self._reached():

@@ -26,7 +26,8 @@ _AFTER_TIMERS = b"u"
 class PartitionState:
     """A `StateView` over a `Store`, with timers. Not thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, partition: int = 0) -> None:
+        self.partition = partition
         self._store = store
         self._transaction: dict[bytes, bytes | None] = {}
         self._record: dict[bytes, bytes | None] = {}

@@ -188,10 +188,13 @@ class PartitionTask:
             RecordError: one is larger than a topic takes.
         """
         made = []
-        for topic, key, value, header in outputs:
-            partition = self.partition
-            if topic.spread is Spread.OWN:
+        for topic, key, value, header, named in outputs:
+            partition = self.partition if named is None else named
+            if topic.spread is Spread.OWN or topic.placed_by_key:
                 partition = partition_for(key, self._partition_counts[topic.name])
+            elif named is not None and named >= self._partition_counts[topic.name]:
+                text = f"`{topic.name}` has no partition {named}"
+                raise RecordError(DeadLetterReason.RECORD_INVALID, text)
             headers = self._wire.headers(topic, header)
             size = len(key) + len(value) + sum(len(name) + len(content) for name, content in headers)
             if size > OUTPUT_BYTES_MAX:

@@ -295,7 +295,7 @@ class Worker:
         self._tasks[partition] = PartitionTask(
             partition=partition,
             input_ranks=self._input_ranks,
-            state=PartitionState(store),
+            state=PartitionState(store, partition),
             processor=self._processor,
             wire=self._wire,
             emit=self._transaction.emit,

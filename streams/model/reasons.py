@@ -50,6 +50,8 @@ class Reason(StrEnum):
     DEFERRED_BY_RULE = "deferred_by_rule"
     DEFERRAL_CANCELLED = "deferral_cancelled"
     TOO_MANY_HELD = "too_many_held"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    BUDGET_UNAVAILABLE = "budget_unavailable"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -96,6 +98,8 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.DEFERRED_BY_RULE: "held for a cancel window; a final verdict follows",
     Reason.DEFERRAL_CANCELLED: "a person cancelled it within its cancel window",
     Reason.TOO_MANY_HELD: "too many intents of this session wait already",
+    Reason.BUDGET_EXHAUSTED: "a budget does not allow as much",
+    Reason.BUDGET_UNAVAILABLE: "a shared budget could not be asked in time; try again",
     Reason.INTERNAL_ERROR: "the gate failed to judge it; see its log",
 }
 
@@ -118,6 +122,8 @@ class DeadLetterReason(StrEnum):
     CATALOGUE_INVALID = "catalogue_invalid"
     BUNDLE_INVALID = "bundle_invalid"
     BUNDLE_ROLLED_BACK = "bundle_rolled_back"
+    BUNDLE_UNSIGNED = "bundle_unsigned"
+    BUNDLE_SIGNATURE_INVALID = "bundle_signature_invalid"
     APPROVAL_NOT_AWAITED = "approval_not_awaited"
     APPROVAL_NOT_VALID = "approval_not_valid"
     PROCESSING_FAILED = "processing_failed"
@@ -139,9 +145,34 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.CATALOGUE_INVALID: "the catalogue entry is not usable; the tool is blocked",
     DeadLetterReason.BUNDLE_INVALID: "the rule bundle does not compile; the last good one stays in force",
     DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not above the one in force",
+    DeadLetterReason.BUNDLE_UNSIGNED: "the rule bundle lacks signatures of configured publishers",
+    DeadLetterReason.BUNDLE_SIGNATURE_INVALID: "the rule bundle is not what its publisher has signed",
     DeadLetterReason.APPROVAL_NOT_AWAITED: "no decision is awaited about the intent: it was decided, or never asked",
     DeadLetterReason.APPROVAL_NOT_VALID: "the decision does not count: other arguments, or somebody who may not decide",
     DeadLetterReason.PROCESSING_FAILED: "the record could not be processed; see the gate's log",
+}
+
+
+class ControlReason(StrEnum):
+    """What became of a publication of rules, as the audit tells of it; a refused one has its dead letter's reason."""
+
+    RULES_PUBLISHED = "rules_published"
+    RULES_CANARY_STARTED = "rules_canary_started"
+    RULES_PROMOTED = "rules_promoted"
+    RULES_ROLLED_BACK = "rules_rolled_back"
+    RULES_WITHDRAWN = "rules_withdrawn"
+    RULES_SUPERSEDED = "rules_superseded"
+    RULES_TOPIC_BEHIND = "rules_topic_behind"
+
+
+CONTROL_TEXTS: dict[ControlReason, str] = {
+    ControlReason.RULES_PUBLISHED: "the rules are in force",
+    ControlReason.RULES_CANARY_STARTED: "the rules are in force for a share of the sessions",
+    ControlReason.RULES_PROMOTED: "rules that were in force for a share of the sessions are in force for all",
+    ControlReason.RULES_ROLLED_BACK: "rules of an earlier publication are in force again",
+    ControlReason.RULES_WITHDRAWN: "no rules are in force, everything is denied",
+    ControlReason.RULES_SUPERSEDED: "a later publication was in force before this one could be",
+    ControlReason.RULES_TOPIC_BEHIND: "the topic's newest rules are older than those in force before; all is denied",
 }
 
 

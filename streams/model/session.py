@@ -24,6 +24,7 @@ class SessionEventType(StrEnum):
     TOKEN_CLAIMS_CHANGE = "TOKEN_CLAIMS_CHANGE"  # noqa: S105 - the event's name in CAEP
     SESSION_REVOKED = "SESSION_REVOKED"
     SESSION_ENDED = "SESSION_ENDED"
+    TOOL_NOT_RUN = "TOOL_NOT_RUN"
 
 
 class Atom(Record, frozen=True, kw_only=True):

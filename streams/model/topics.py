@@ -9,6 +9,7 @@ import msgspec
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditCheckpoint, AuditEvent
+from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.delegation import Delegation
@@ -49,7 +50,8 @@ class Spread(StrEnum):
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """A topic as declared.
 
-    `record` is None for JSON values. `retention_ms` None keeps records (compacted topics).
+    `record` is None for JSON values. `retention_ms` None keeps records (compacted topics). `placed_by_key`: records of
+    a co-partitioned topic that are placed by a key of their own, instead of on the partition of whoever writes them.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     compacted: bool = False
     retention_ms: int | None = 7 * _DAY_MS
     dead_letters: bool = False
+    placed_by_key: bool = False
     note: str = ""
 
     @property
@@ -225,6 +228,40 @@ ALERT_OCSF = Topic(
     retention_ms=30 * _DAY_MS,
     note="the same as OCSF 1.8 JSON",
 )
+BUDGET_REQUEST = Topic(
+    name="agent.budget.request.v1",
+    record=BudgetRequest,
+    key="budget key",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.GATE, Role.AUDITOR),
+    retention_ms=_DAY_MS,
+    dead_letters=True,
+    placed_by_key=True,
+    note="gate partitions ask the owners of budgets for slices, and give back what they do not use",
+)
+BUDGET_GRANT = Topic(
+    name="agent.budget.grant.v1",
+    record=BudgetGrant,
+    key="budget key, on the partition that asked",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.GATE, Role.AUDITOR),
+    retention_ms=_DAY_MS,
+    dead_letters=True,
+    note="slices of budgets, to the gate partitions that asked",
+)
+BUDGET_CHANGELOG = Topic(
+    name="stoplog.budgets.changelog",
+    record=None,
+    key="store key",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.GATE,),
+    readers=(Role.GATE,),
+    compacted=True,
+    retention_ms=None,
+    note="the state of the owners of budgets; private to them (msgpack rows)",
+)
 GATE_CHANGELOG = Topic(
     name="stoplog.gate.changelog",
     record=None,
@@ -252,7 +289,10 @@ DECLARED: tuple[Topic, ...] = (
     AUDIT_CHECKPOINT,
     ALERT,
     ALERT_OCSF,
+    BUDGET_REQUEST,
+    BUDGET_GRANT,
     GATE_CHANGELOG,
+    BUDGET_CHANGELOG,
 )
 
 

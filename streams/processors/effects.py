@@ -15,6 +15,10 @@ class StateView(Protocol):
     Writes become durable with the outputs of the same transaction, or not at all.
     """
 
+    @property
+    def partition(self) -> int:
+        """Whose state it is."""
+
     def get(self, key: bytes) -> bytes | None:
         """The row, or None."""
 
@@ -35,12 +39,13 @@ class StateView(Protocol):
 
 
 class Output(NamedTuple):
-    """A record to be emitted, already in wire form."""
+    """A record to be emitted, already in wire form. `partition` names another one than the writer's own."""
 
     topic: Topic
     key: bytes
     value: bytes
     header: Header
+    partition: int | None = None
 
 
 class Encoder(Protocol):

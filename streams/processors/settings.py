@@ -20,6 +20,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         defer_ms: the cancel window, where the rule doesn't say.
         args_bytes_max: arguments beyond are denied.
         held_per_session_max: intents of one session that may wait at once.
+        budget_wait_ms: how long an intent waits for a slice of a budget that several partitions share.
+        budget_idle_ms: a slice that was not touched for so long is given back.
     """
 
     root_key: bytes
@@ -33,6 +35,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     defer_ms: int = 60_000
     args_bytes_max: int = 262_144
     held_per_session_max: int = 64
+    budget_wait_ms: int = 500
+    budget_idle_ms: int = 5_000
 
     def __post_init__(self) -> None:
         if len(self.root_key) < 32:

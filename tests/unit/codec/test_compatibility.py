@@ -40,6 +40,8 @@ FAIL_CLOSED = {
     "ApprovalStatus": "UNKNOWN",  # nothing is approved
     "AuditEventType": "UNKNOWN",
     "AuditPhase": "CONCURRENT",  # makes no claim that something had not run yet, or had
+    "BudgetAnswer": "REFUSED",
+    "BudgetOp": "UNKNOWN",  # gives nothing out
     "Confidentiality": "USER_IDENTITY",  # held the closest
     "ConstraintType": "UNKNOWN",  # an unknown constraint denies
     "DelegationOp": "REVOKE",

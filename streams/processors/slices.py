@@ -1,0 +1,295 @@
+"""What a gate partition holds of budgets that several partitions share: a slice of each, granted by the owner.
+
+    g <budget key>    SliceRow
+    n                 the number of the partition's last request
+
+Nothing is spent that was not granted, so the limit holds whatever happens to requests, grants and gates (ADR 0015).
+A slice is of one window of broker time and worth nothing in another.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest
+from streams.model.proof import derived_uuid
+from streams.model.topics import BUDGET_REQUEST
+from streams.model.types import Header
+from streams.processors.effects import Encoder, Output, StateView
+from streams.processors.settings import GateSettings
+from streams.processors.state import ChargeRow, TimerKind, encode_row, held_row_key, timer_payload
+from streams.processors.verdicts import SOURCE
+
+RECHECK_MS = 1_000
+"""So long an owner that has nothing left is not asked again for as much."""
+RESEND_MS = 10_000
+"""After so long a request without an answer is sent again, under its own number."""
+WAITING_MAX = 256
+AHEAD_DIVISOR = 4
+"""A slice is asked for ahead of time once less than this part of the last one is left."""
+
+_PREFIX = b"g"
+_SERIAL_KEY = b"n"
+_SERIAL_BYTES = 8
+
+replace = msgspec.structs.replace
+
+
+class Status(Enum):
+    """Whether a charge fits into what is held."""
+
+    ENOUGH = 1
+    SHORT = 2
+    EXHAUSTED = 3
+
+
+class Claim(NamedTuple):
+    """What a call takes of a shared budget in the window of now."""
+
+    key: str
+    tenant_uid: str
+    start_ms: int
+    end_ms: int
+    limit: int
+    amount: int
+    targets: tuple[bytes, ...]
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """The request that no answer has come to yet."""
+
+    serial: int
+    asked_ms: int
+    need: int
+    want: int
+    targets: tuple[bytes, ...]
+
+
+class SliceRow(msgspec.Struct, frozen=True, array_like=True):
+    """What is held of a budget.
+
+    Attributes:
+        available: units that may be spent.
+        targets: values that are reserved, each with how many calls stand on it.
+        want: what to ask for next.
+        short_until_ms: until then the owner need not be asked for more than `left`.
+        waiting: intents that wait for a grant, as session key and intent id.
+        due_ms: when the row is looked at by itself; 0 for never.
+    """
+
+    tenant_uid: str
+    start_ms: int
+    end_ms: int
+    limit: int
+    available: int = 0
+    targets: dict[bytes, int] = {}
+    asked: Asked | None = None
+    want: int = 0
+    short_until_ms: int = 0
+    left: int = 0
+    waiting: tuple[tuple[bytes, str], ...] = ()
+    touched_ms: int = 0
+    due_ms: int = 0
+
+
+_decode = msgspec.msgpack.Decoder(SliceRow).decode
+
+
+def slice_row_key(key: str) -> bytes:
+    """Key of what is held of a budget."""
+    return _PREFIX + key.encode()
+
+
+class Slices:
+    """Spends from slices, asks for more, and gives back what lies idle. All memory is in the state views."""
+
+    def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
+        self._idle_ms = settings.budget_idle_ms
+        self._encoder = encoder
+
+    def status(self, claim: Claim, state: StateView, now_ms: int) -> Status:
+        """Whether the claim fits."""
+        row = _of_now(claim, state)
+        lacking = _lacking(claim, row)
+        if not lacking:
+            return Status.ENOUGH
+        if (len(claim.targets) or claim.amount) > claim.limit:
+            return Status.EXHAUSTED
+        return Status.EXHAUSTED if now_ms < row.short_until_ms and lacking > row.left else Status.SHORT
+
+    def spend(self, claim: Claim, state: StateView, now_ms: int) -> list[Output]:
+        """Take a claim that fits; a request goes out where little is left."""
+        row = _of_now(claim, state)
+        targets = dict(row.targets)
+        for target in claim.targets:
+            targets[target] = targets[target] + 1
+        row = replace(row, available=row.available - claim.amount, targets=targets, touched_ms=now_ms)
+        outputs: list[Output] = []
+        if row.asked is None and now_ms >= row.short_until_ms and row.available < row.want // AHEAD_DIVISOR:
+            row, output = self._ask(claim, row, 0, (), state, now_ms)
+            outputs.append(output)
+        self._put(claim.key, row, state, now_ms)
+        return outputs
+
+    def wait(self, claim: Claim, waiting: tuple[bytes, str], state: StateView, now_ms: int) -> list[Output] | None:
+        """Have an intent wait for more, which is asked for; None when too many wait already."""
+        row = _of_now(claim, state)
+        if len(row.waiting) >= WAITING_MAX:
+            row = replace(
+                row, waiting=tuple(each for each in row.waiting if state.get(held_row_key(*each)) is not None)
+            )
+            if len(row.waiting) >= WAITING_MAX:
+                return None
+        if waiting not in row.waiting:
+            row = replace(row, waiting=(*row.waiting, waiting))
+        outputs: list[Output] = []
+        if row.asked is None:
+            missing = tuple(target for target in claim.targets if target not in row.targets)
+            row, output = self._ask(claim, row, _lacking(claim, row), missing, state, now_ms)
+            outputs.append(output)
+        elif now_ms - row.asked.asked_ms >= RESEND_MS:
+            outputs.append(self._request(claim.key, row, row.asked, now_ms, state.partition))
+            row = replace(row, asked=replace(row.asked, asked_ms=now_ms))
+        self._put(claim.key, row, state, now_ms)
+        return outputs
+
+    def give_back(self, charge: ChargeRow, state: StateView, now_ms: int) -> None:
+        """A call that was charged did not run."""
+        found = state.get(charge.holder)
+        if found is None:
+            return
+        row = _decode(found)
+        if row.start_ms != charge.start_ms:
+            return
+        targets = dict(row.targets)
+        for target in charge.targets:
+            if targets.get(target, 0) > 0:
+                targets[target] -= 1
+        row = replace(row, available=row.available + charge.amount, targets=targets, touched_ms=now_ms)
+        self._put(charge.holder[len(_PREFIX) :].decode(), row, state, now_ms)
+
+    def on_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> tuple[tuple[bytes, str], ...]:
+        """Take an answer in; returns who has waited for it. One that is not awaited changes nothing."""
+        found = state.get(slice_row_key(grant.budget_key))
+        row = None if found is None else _decode(found)
+        if row is None or row.asked is None or row.asked.serial != grant.serial:
+            return ()
+        asked, waiting = row.asked, row.waiting
+        row = replace(row, asked=None, waiting=(), touched_ms=now_ms)
+        granted = grant.answer is BudgetAnswer.GRANTED and grant.window_start == row.start_ms
+        if granted:
+            targets = {**dict.fromkeys(grant.targets, 0), **row.targets}
+            row = replace(row, available=row.available + grant.amount, targets=targets)
+        short = grant.answer is not BudgetAnswer.GRANTED or grant.amount + len(grant.targets) == 0
+        row = replace(row, left=grant.left, short_until_ms=now_ms + RECHECK_MS if short else 0)
+        # Whoever uses slices up gets larger ones; the owner bounds them by what there is left.
+        row = replace(row, want=0 if short else min(2 * max(asked.want, 1), row.limit))
+        self._put(grant.budget_key, row, state, now_ms)
+        return waiting
+
+    def on_due(self, key: str, state: StateView, now_ms: int) -> list[Output]:
+        """Look at a slice: after its window it is dropped, and what lies idle is given back."""
+        found = state.get(slice_row_key(key))
+        if found is None:
+            return []
+        row = replace(_decode(found), due_ms=0)
+        if now_ms >= row.end_ms:
+            state.delete(slice_row_key(key))
+            return []
+        outputs: list[Output] = []
+        idle = tuple(sorted(target for target, uses in row.targets.items() if not uses))
+        if now_ms - row.touched_ms >= self._idle_ms and (row.available or idle) and row.asked is None:
+            serial = _next_serial(state)
+            outputs.append(self._return(key, row, serial, idle, now_ms, state.partition))
+            kept = {target: uses for target, uses in row.targets.items() if uses}
+            row = replace(row, available=0, targets=kept, want=0)
+        self._put(key, row, state, now_ms)
+        return outputs
+
+    def _put(self, key: str, row: SliceRow, state: StateView, now_ms: int) -> None:
+        """Keep a row, with a timer for as long as it holds anything."""
+        if not row.due_ms:
+            holds = row.available or not all(row.targets.values())
+            idle_ms = max(row.touched_ms, now_ms) + self._idle_ms if row.asked else row.touched_ms + self._idle_ms
+            due_ms = min(row.end_ms, max(idle_ms, now_ms + 1)) if holds else row.end_ms
+            row = replace(row, due_ms=due_ms)
+            state.set_timer(due_ms, timer_payload(TimerKind.SLICE, key.encode()))
+        state.put(slice_row_key(key), encode_row(row))
+
+    def _ask(
+        self, claim: Claim, row: SliceRow, need: int, targets: tuple[bytes, ...], state: StateView, now_ms: int
+    ) -> tuple[SliceRow, Output]:
+        asked = Asked(_next_serial(state), now_ms, need, max(need, row.want), targets)
+        row = replace(row, asked=asked)
+        return row, self._request(claim.key, row, asked, now_ms, state.partition)
+
+    def _request(self, key: str, row: SliceRow, asked: Asked, now_ms: int, partition: int) -> Output:
+        request = BudgetRequest(
+            header=_header(key, row.tenant_uid, partition, asked.serial, now_ms),
+            budget_key=key,
+            op=BudgetOp.ASK,
+            gate_partition=partition,
+            serial=asked.serial,
+            window_start=row.start_ms,
+            window_end=row.end_ms,
+            limit=row.limit,
+            need=asked.need,
+            want=asked.want,
+            targets=asked.targets,
+        )
+        return self._output(key, request)
+
+    def _return(
+        self, key: str, row: SliceRow, serial: int, targets: tuple[bytes, ...], now_ms: int, partition: int
+    ) -> Output:
+        request = BudgetRequest(
+            header=_header(key, row.tenant_uid, partition, serial, now_ms),
+            budget_key=key,
+            op=BudgetOp.GIVE_BACK,
+            gate_partition=partition,
+            serial=serial,
+            window_start=row.start_ms,
+            window_end=row.end_ms,
+            limit=row.limit,
+            amount=row.available,
+            targets=targets,
+        )
+        return self._output(key, request)
+
+    def _output(self, key: str, request: BudgetRequest) -> Output:
+        value = self._encoder.encode(BUDGET_REQUEST.name, request)
+        return Output(BUDGET_REQUEST, key.encode(), value, request.header)
+
+
+def _of_now(claim: Claim, state: StateView) -> SliceRow:
+    """The budget's row in the window of now; one of an earlier window keeps only who waits, and its timer."""
+    found = state.get(slice_row_key(claim.key))
+    fresh = SliceRow(claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit)
+    if found is None:
+        return fresh
+    row = _decode(found)
+    if (row.start_ms, row.end_ms) != (claim.start_ms, claim.end_ms):
+        return replace(fresh, waiting=row.waiting, due_ms=row.due_ms)
+    return row if row.limit == claim.limit else replace(row, limit=claim.limit)
+
+
+def _lacking(claim: Claim, row: SliceRow) -> int:
+    if claim.targets:
+        return sum(target not in row.targets for target in claim.targets)
+    return max(0, claim.amount - row.available)
+
+
+def _next_serial(state: StateView) -> int:
+    """Numbers rise over all of a partition's requests, so none is ever used twice, whatever rows come and go."""
+    found = state.get(_SERIAL_KEY)
+    serial = 1 if found is None else int.from_bytes(found, "big") + 1
+    state.put(_SERIAL_KEY, serial.to_bytes(_SERIAL_BYTES, "big"))
+    return serial
+
+
+def _header(key: str, tenant_uid: str, partition: int, serial: int, now_ms: int) -> Header:
+    record_id = derived_uuid("budget request", key, str(partition), str(serial))
+    return Header(id=record_id, source=SOURCE, time=now_ms, tenant_uid=tenant_uid)
