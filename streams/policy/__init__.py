@@ -7,7 +7,9 @@ The facts are declared in `streams.policy.schema`; the rule language is describe
 from streams.policy.bundle import BundleReadError, BundleSource, bundle_from_files, load_bundle
 from streams.policy.casefile import CaseReport, CaseResult, run_case_files
 from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
+from streams.policy.explain_intent import IntentExplanation, explain_intent
 from streams.policy.lint import LintReport, check_bundle
+from streams.policy.mutate import MutationReport, mutate_cases
 from streams.policy.results import (
     ApprovalSettings,
     Effect,
@@ -41,9 +43,11 @@ __all__ = [
     "Explanation",
     "Facts",
     "Finding",
+    "IntentExplanation",
     "LintReport",
     "Location",
     "Mode",
+    "MutationReport",
     "Obligation",
     "PolicyError",
     "PolicyResult",
@@ -57,8 +61,10 @@ __all__ = [
     "bundle_from_files",
     "check_bundle",
     "compile_bundle",
+    "explain_intent",
     "load_bundle",
     "misfits",
+    "mutate_cases",
     "now_facts",
     "run_case_files",
     "schema_digest",

@@ -31,12 +31,6 @@ def _expect(name: str, args: tuple[Any, ...], *kinds: type) -> None:
         raise no_overload(name, *args)
 
 
-def _bounded(text: str) -> str:
-    if len(text) > TEXT_SIZE_MAX:
-        raise EvaluationError(f"text has more than {TEXT_SIZE_MAX} characters")
-    return text
-
-
 def _test(name: str, test: Callable[[str, str], bool]) -> Callable[..., bool]:
     def function(*args: Any) -> bool:
         _expect(name, args, str, str)
@@ -149,7 +143,10 @@ def join(*args: Any) -> str:
     separator = args[1] if len(args) == 2 else ""
     if separator.__class__ is not str or any(item.__class__ is not str for item in args[0]):
         raise no_overload("join", *args)
-    return _bounded(separator.join(args[0]))
+    if sum(map(len, args[0])) + len(separator) * len(args[0]) > TEXT_SIZE_MAX:
+        # Looked at first: one long text many times over is soon more than there is memory.
+        raise EvaluationError(f"text has more than {TEXT_SIZE_MAX} characters")
+    return str(separator.join(args[0]))
 
 
 def quote(*args: Any) -> str:
@@ -164,22 +161,23 @@ def format_text(*args: Any) -> str:
         raise no_overload("format", *args)
     template, values = args
     parts: list[str] = []
+    left = [TEXT_SIZE_MAX]
     at, used = 0, 0
     while at < len(template):
         percent = template.find("%", at)
         if percent < 0:
-            parts.append(template[at:])
+            _write(template[at:], parts, left)
             break
-        parts.append(template[at:percent])
+        _write(template[at:percent], parts, left)
         clause, at = _clause(template, percent + 1)
         if clause == "%":
-            parts.append("%")
+            _write("%", parts, left)
             continue
         if used >= len(values):
             raise EvaluationError(f"format has no value at index {used}")
-        parts.append(_formatted(clause, values[used]))
+        _write(_formatted(clause, values[used]), parts, left)
         used += 1
-    return _bounded("".join(parts))
+    return "".join(parts)
 
 
 def _clause(template: str, at: int) -> tuple[str, int]:
@@ -234,10 +232,42 @@ def _special(value: float) -> str:
     return ""
 
 
-def display(value: Any, depth: int = 0) -> str:
+def display(value: Any) -> str:
     """How `%s` writes a value."""
+    parts: list[str] = []
+    _display(value, 0, parts, [TEXT_SIZE_MAX])
+    return "".join(parts)
+
+
+def _display(value: Any, depth: int, parts: list[str], left: list[int]) -> None:
+    """Add the text of a value to `parts`; `left` holds how many characters more it may have in all."""
     if depth > NESTING_MAX:
         raise EvaluationError(f"value is nested deeper than {NESTING_MAX} levels")
+    if value.__class__ in (list, tuple):
+        _write("[", parts, left)
+        for index, item in enumerate(value):
+            _write(", " if index else "", parts, left)
+            _display(item, depth + 1, parts, left)
+        _write("]", parts, left)
+    elif isinstance(value, Mapping):
+        # Keys are scalars, so their texts are short; entries are written in the order of these.
+        _write("{", parts, left)
+        for index, (text, key) in enumerate(sorted(((_scalar(key), key) for key in value), key=lambda entry: entry[0])):
+            _write(f"{', ' if index else ''}{text}: ", parts, left)
+            _display(value[key], depth + 1, parts, left)
+        _write("}", parts, left)
+    else:
+        _write(_scalar(value), parts, left)
+
+
+def _write(text: str, parts: list[str], left: list[int]) -> None:
+    left[0] -= len(text)
+    if left[0] < 0:
+        raise EvaluationError(f"text has more than {TEXT_SIZE_MAX} characters")
+    parts.append(text)
+
+
+def _scalar(value: Any) -> str:
     kind = value.__class__
     if value is None:
         return "null"
@@ -247,11 +277,6 @@ def display(value: Any, depth: int = 0) -> str:
         return to_string(value)
     if kind is TypeValue:
         return str(value.name)
-    if kind in (list, tuple):
-        return f"[{', '.join(display(item, depth + 1) for item in value)}]"
-    if isinstance(value, Mapping):
-        entries = sorted((display(key, depth + 1), display(item, depth + 1)) for key, item in value.items())
-        return "{" + ", ".join(f"{key}: {item}" for key, item in entries) + "}"
     raise EvaluationError(f"a value of type {type_of(value).name} can't be written")
 
 

@@ -168,6 +168,9 @@ def test_results_have_a_bound() -> None:
     assert value("size(args.t.replace('x', 'yy')) > 0", args={"t": text}) is FAIL
     assert value("size([args.t, args.t].join()) > 0", args={"t": text}) is FAIL
     assert value("size('%s%s'.format([args.t, args.t])) > 0", args={"t": text}) is FAIL
+    many = {"t": text, "l": list(range(3_000))}
+    assert value("size(args.l.map(x, args.t).join()) > 0", args=many) is FAIL
+    assert value("size('%s'.format([args.l.map(x, args.t)])) > 0", args=many) is FAIL
     deep: list[Any] = []
     for _ in range(5_000):
         deep = [deep]
