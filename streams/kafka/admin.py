@@ -43,15 +43,17 @@ _RESOURCE_NAMES = {kind: name for name, kind in _RESOURCES.items()}
 
 
 class KafkaAdmin:
-    """Sets up topics and access. Blocking: each call takes up to REQUEST_S_MAX seconds."""
+    """Sets up topics and access. Blocking: each question to the brokers takes up to `request_s_max` seconds."""
 
-    def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS) -> None:
+    def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS, request_s_max: float = REQUEST_S_MAX) -> None:
         """Connect.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
             extra: further librdkafka settings.
+            request_s_max: how long to wait for an answer.
         """
+        self._request_s_max = request_s_max
         self._client = AdminClient(client_settings(bootstrap, fixed={}, extra=extra))
         self._closed = False
 
@@ -67,7 +69,7 @@ class KafkaAdmin:
         configs: dict[str, dict[str, str]] = {topic: {} for topic in found}
         if found and config_names:
             resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in found]
-            answers = self._client.describe_configs(resources, request_timeout=REQUEST_S_MAX)
+            answers = self._client.describe_configs(resources, request_timeout=self._request_s_max)
             for resource, future in answers.items():
                 entries = self._result(future, f"read the configuration of `{resource.name}`")
                 configs[resource.name] = {
@@ -92,7 +94,9 @@ class KafkaAdmin:
             )
             for spec in topics
         ]
-        futures = self._client.create_topics(made, operation_timeout=REQUEST_S_MAX, request_timeout=REQUEST_S_MAX)
+        futures = self._client.create_topics(
+            made, operation_timeout=self._request_s_max, request_timeout=self._request_s_max
+        )
         for name, future in futures.items():
             self._result(future, f"create the topic `{name}`")
         self._await_leaders({spec.name: spec.partitions for spec in topics})
@@ -110,7 +114,7 @@ class KafkaAdmin:
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
         ]
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
-        futures = self._client.incremental_alter_configs([resource], request_timeout=REQUEST_S_MAX)
+        futures = self._client.incremental_alter_configs([resource], request_timeout=self._request_s_max)
         for future in futures.values():
             self._result(future, f"change the configuration of `{topic}`")
 
@@ -127,7 +131,7 @@ class KafkaAdmin:
         everything = AclBindingFilter(
             ResourceType.ANY, every, ResourcePatternType.ANY, every, every, AclOperation.ANY, AclPermissionType.ALLOW
         )
-        future = self._client.describe_acls(everything, request_timeout=REQUEST_S_MAX)
+        future = self._client.describe_acls(everything, request_timeout=self._request_s_max)
         try:
             bindings = future.result()
         except KafkaException as exception:
@@ -149,7 +153,7 @@ class KafkaAdmin:
         """
         if not acls:
             return
-        futures = self._client.create_acls([_binding(spec) for spec in set(acls)], request_timeout=REQUEST_S_MAX)
+        futures = self._client.create_acls([_binding(spec) for spec in set(acls)], request_timeout=self._request_s_max)
         for binding, future in futures.items():
             self._result(future, f"add the access entry {binding}")
 
@@ -165,14 +169,14 @@ class KafkaAdmin:
     def _metadata(self, doing: str) -> ClusterMetadata:
         self._client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
         try:
-            return self._client.list_topics(timeout=REQUEST_S_MAX)
+            return self._client.list_topics(timeout=self._request_s_max)
         except KafkaException as exception:
             raise call_error(error_of(exception), doing) from exception
 
     def _has_authorizer(self) -> bool:
         broker = next(iter(self._metadata("list the brokers").brokers))
         resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
-        (future,) = self._client.describe_configs([resource], request_timeout=REQUEST_S_MAX).values()
+        (future,) = self._client.describe_configs([resource], request_timeout=self._request_s_max).values()
         name = self._result(future, "read the broker's configuration").get("authorizer.class.name")
         # A broker that hides the setting is managed by somebody, who will have set it.
         return name is None or bool(name.value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,39 @@ Setting = str | int | bool
 Settings = Mapping[str, Setting]
 
 NO_SETTINGS: Settings = MappingProxyType({})
+
+# A client whose broker is away says so up to twenty times a second.
+LOG_INTERVAL_S = 10.0
+LOG_KINDS_MAX = 256
+
+
+class OncePerInterval(logging.Filter):
+    """Lets a kind of message of a client through once in LOG_INTERVAL_S."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        """`now_s` tells the time for intervals."""
+        super().__init__()
+        self._now_s = now_s
+        self._told_s: dict[tuple[object, object], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is to be written; one that is not librdkafka's always is."""
+        if not isinstance(record.args, tuple) or len(record.args) != LIBRARY_ARGUMENTS:
+            return True
+        kind, client, _ = record.args
+        now_s = self._now_s()
+        if now_s - self._told_s.get((kind, client), -LOG_INTERVAL_S) < LOG_INTERVAL_S:
+            return False
+        if len(self._told_s) >= LOG_KINDS_MAX:
+            self._told_s.clear()
+        self._told_s[kind, client] = now_s
+        return True
+
+
+# Kind, client and text: how the client library hands on what librdkafka logs.
+LIBRARY_ARGUMENTS = 3
 LOGGER = logging.getLogger("streams.kafka")
+LOGGER.addFilter(OncePerInterval())
 
 # librdkafka's other names for settings that we fix: the same thing must not come in by the back door.
 _ALIASES: Mapping[str, str] = {

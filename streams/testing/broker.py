@@ -36,6 +36,7 @@ FORMAT_S_MAX = 60
 READY_S_MAX = 60
 STOP_S_MAX = 20
 PROBE_INTERVAL_S = 0.05
+PROBE_S_MAX = 3.0
 LOG_TAIL_LINES = 25
 PORT_MIN = 20_000
 PORT_MAX = 32_000
@@ -293,7 +294,7 @@ def fetch_libraries() -> Path:
 
 
 def _answers(bootstrap: str) -> bool:
-    admin = KafkaAdmin(bootstrap)
+    admin = KafkaAdmin(bootstrap, request_s_max=PROBE_S_MAX)
     try:
         admin.describe((), ())
     except LogError:

@@ -492,9 +492,9 @@ class TestPublisher:
             thread.join()
         publisher.flush(10_000)
         found = [value.decode() for value in read_all(log, topic) if value is not None]
-        for thread in range(4):
-            mine = [value for value in found if value.startswith(f"{thread}.")]
-            assert mine == [f"{thread}.{number}" for number in range(50)]
+        for sender in range(4):
+            mine = [value for value in found if value.startswith(f"{sender}.")]
+            assert mine == [f"{sender}.{number}" for number in range(50)]
 
 
 class TestKilledProducer:

@@ -1,0 +1,87 @@
+"""The settings of the clients, and what is logged of them."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from confluent_kafka import Message
+
+from streams.kafka.records import headers_of, received
+from streams.kafka.settings import LOG_KINDS_MAX, OncePerInterval, Settings, client_settings, connection_settings
+from streams.ports import Received
+
+
+class TestClientSettings:
+    def test_fixed_goes_over_extra_over_defaults(self) -> None:
+        found = client_settings(
+            "host:1", fixed={"acks": "all"}, defaults={"linger.ms": 5, "x": 1}, extra={"linger.ms": 7, "acks": "all"}
+        )
+        assert (found["bootstrap.servers"], found["acks"], found["linger.ms"], found["x"]) == ("host:1", "all", 7, 1)
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            {"acks": 1},
+            {"request.required.acks": 1},
+            {"metadata.broker.list": "elsewhere:1"},
+            {"bootstrap.servers": "elsewhere:1"},
+        ],
+    )
+    def test_what_correctness_rests_on_stays(self, extra: Settings) -> None:
+        with pytest.raises(ValueError, match=next(iter(extra))):
+            client_settings("host:1", fixed={"acks": "all"}, extra=extra)
+
+    def test_another_name_of_a_default_goes_over_it(self) -> None:
+        found = client_settings(
+            "host:1", fixed={}, defaults={"message.timeout.ms": 1}, extra={"delivery.timeout.ms": 2}
+        )
+        assert "message.timeout.ms" not in found
+        assert found["delivery.timeout.ms"] == 2
+
+    def test_a_client_beside_another_gets_its_way_in(self) -> None:
+        extra: Settings = {
+            "sasl.username": "u",
+            "ssl.ca.location": "/ca",
+            "security.protocol": "SASL_SSL",
+            "linger.ms": 3,
+        }
+        assert set(connection_settings(extra)) == {"sasl.username", "ssl.ca.location", "security.protocol"}
+
+
+class TestOncePerInterval:
+    def record(self, kind: str, client: str) -> logging.LogRecord:
+        return logging.LogRecord("streams.kafka", logging.ERROR, "", 0, "%s [%s] %s", (kind, client, "text"), None)
+
+    def test_a_kind_of_a_client_is_told_once(self) -> None:
+        now_s = [0.0]
+        once = OncePerInterval(lambda: now_s[0])
+        assert once.filter(self.record("FAIL", "a"))
+        assert not once.filter(self.record("FAIL", "a"))
+        assert once.filter(self.record("FAIL", "b"))
+        assert once.filter(self.record("FENCED", "a"))
+        now_s[0] = 10.0
+        assert once.filter(self.record("FAIL", "a"))
+
+    def test_what_it_remembers_is_bounded(self) -> None:
+        once = OncePerInterval(lambda: 0.0)
+        for number in range(3 * LOG_KINDS_MAX):
+            assert once.filter(self.record("FAIL", str(number)))
+        assert len(once._told_s) <= LOG_KINDS_MAX
+
+    def test_other_messages_pass(self) -> None:
+        once = OncePerInterval(lambda: 0.0)
+        for _ in range(2):
+            assert once.filter(logging.LogRecord("streams.kafka", logging.WARNING, "", 0, "%s", ("text",), None))
+
+
+class TestRecords:
+    def test_all_fields(self) -> None:
+        message = Message("t", 1, 2, b"k", b"v", [("a", b"1"), ("a", None)], None, (2, 99))
+        found = received(message)
+        assert type(found) is Received
+        assert found == ("t", 1, 2, 99, b"k", b"v", (("a", b"1"), ("a", b"")))
+
+    def test_no_headers(self) -> None:
+        assert headers_of(Message("t", 0, 0, None, None, None)) == ()
+        assert headers_of(Message("t", 0, 0, None, None, [])) == ()
