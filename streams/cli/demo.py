@@ -62,7 +62,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
         raise FolderInUseError(f"`{keep}` is not empty; name a new folder")
     keep.mkdir(parents=True, exist_ok=True)
-    yield keep
+    yield keep.resolve()
 
 
 def _commands(kafka: str | None, keep: Path | None, state_dir: Path) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -9,8 +10,11 @@ from confluent_kafka.admin import AclOperation, AdminClient
 
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.ports import RetriableLogError
 
 REQUEST_S_MAX = 10.0
+ATTEMPTS_MAX = 10
+PAUSE_S = 0.3
 
 # To be told that one may not even see a thing is an answer, too.
 _DENIED = frozenset(
@@ -60,6 +64,18 @@ class KafkaRights:
             RetriableLogError: the brokers did not answer in time.
             LogError: they refused to say.
         """
+        attempt = 1
+        while True:
+            try:
+                return self._ask_group(group)
+            except RetriableLogError:
+                # A cluster on which no group was ever used makes the topic of groups first.
+                if attempt == ATTEMPTS_MAX:
+                    raise
+            attempt += 1
+            time.sleep(PAUSE_S)
+
+    def _ask_group(self, group: str) -> frozenset[str] | None:
         (future,) = self._client.describe_consumer_groups(
             [group], include_authorized_operations=True, request_timeout=REQUEST_S_MAX
         ).values()

@@ -341,3 +341,21 @@ def wait_for(is_so: Any) -> None:
     while not is_so():
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("where", ["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def test_the_demonstration(request: pytest.FixtureRequest, tmp_path: Path, where: str) -> None:
+    stoplog = CommandLine(tmp_path, {})
+    options = ["--kafka", request.getfixturevalue("kafka_bootstrap")] if where == "kafka" else ["--keep", "kept"]
+    events = stoplog.run("demo", *options)
+    checks = [event for event in events if event["event"] == "check"]
+    assert len(checks) >= 5
+    assert all(check["ok"] for check in checks)
+    assert events[-1]["event"] == "summary"
+    if where == "embedded":
+        # What it says to type next works, and what was kept is not written over.
+        command = next(each for each in events[-1]["next"] if "tail verdicts" in each)
+        verdicts = stoplog.run(*command.split()[1:])
+        assert {verdict["value"]["outcome"] for verdict in verdicts} == {"ALLOW", "DENY"}
+        stoplog.run("demo", *options, status=1)
+        assert list((tmp_path / "kept" / "work" / "mail").iterdir())

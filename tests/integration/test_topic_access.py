@@ -1,0 +1,64 @@
+"""`stoplog topics apply` on a broker with an authorizer: the entries are there, and they are what the roles need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from streams.app.settings import Settings, load_settings
+from streams.app.topic_apply import carry_out, make_plan
+from streams.app.topic_plan import GrantAccess, Step
+from streams.kafka.admin import KafkaAdmin
+from streams.kafka.rights import KafkaRights
+from streams.ports import AclSpec
+from streams.testing.broker import KafkaBroker
+
+pytestmark = pytest.mark.broker
+
+PRINCIPALS = {"gate": ["User:gate"], "agent": ["User:a", "User:b"], "executor": ["User:runner"], "soc": ["User:soc"]}
+
+
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with KafkaBroker.start(tmp_path_factory.mktemp("kafka"), acls=True) as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def settings(bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    topics = {"partitions": 2, "principals": PRINCIPALS}
+    return load_settings({"log": "kafka", "bootstrap": bootstrap, "group": "gates", "topics": topics})
+
+
+def test_entries_are_made_once_and_for_whom_they_are_meant(settings: Settings) -> None:
+    done: list[Step] = []
+    with closing(KafkaAdmin(settings.bootstrap)) as admin:
+        carry_out(make_plan(settings, admin), admin, 1, done.append)
+        assert any(isinstance(step, GrantAccess) for step in done)
+        acls = admin.acls()
+        assert acls is not None
+        assert AclSpec("User:a", "TOPIC", "agent.intent.v1", "WRITE") in acls
+        assert AclSpec("User:b", "TOPIC", "agent.intent.v1", "WRITE") in acls
+        assert AclSpec("User:gate", "TRANSACTIONAL_ID", "gates-", "WRITE", prefixed=True) in acls
+        assert AclSpec("User:runner", "GROUP", "stoplog-executor", "READ", prefixed=True) in acls
+        assert not any(
+            acl.principal == "User:a" and acl.name == "agent.verdict.v1" and acl.operation == "WRITE" for acl in acls
+        )
+        assert make_plan(settings, admin).is_clean
+
+
+def test_what_a_client_may_is_what_the_broker_says(settings: Settings) -> None:
+    """The test itself is a super user, and may do everything."""
+    with closing(KafkaAdmin(settings.bootstrap)) as admin:
+        carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+    with closing(KafkaRights(settings.bootstrap)) as rights:
+        found = rights.on_topics(["agent.intent.v1", "no.such.topic"])
+        assert found["agent.intent.v1"] is not None
+        assert {"READ", "WRITE", "DESCRIBE_CONFIGS"} <= found["agent.intent.v1"]
+        assert found["no.such.topic"] == frozenset()
+        group = rights.on_group("gates")
+        assert group is None or "READ" in group
