@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import msgspec
 
 from streams.model.labels import Label
-from streams.model.session import SessionEvent, SessionEventType
 from streams.policy.bundle import Occasion
 from streams.processors.effects import StateView
 from streams.processors.memory import Happened, remember
@@ -54,10 +53,8 @@ def take(own_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> t
 
 
 def remember_end(
-    effects: EffectsRow, event: SessionEvent, label: Label, own_key: bytes, state: StateView, now_ms: int
+    effects: EffectsRow, is_error: bool, label: Label, own_key: bytes, state: StateView, now_ms: int
 ) -> bool:
-    """The executor has reported a result; whether anything was remembered of it."""
-    if event.type is not SessionEventType.TOOL_RESULT or not effects.notes:
-        return False
-    occasion = Occasion.FAILED if event.is_error else Occasion.RAN
+    """A call has ended with a result labelled so; whether anything was remembered of it."""
+    occasion = Occasion.FAILED if is_error else Occasion.RAN
     return remember(effects.notes, Happened(frozenset({occasion}), label), own_key, state, now_ms)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from streams.model.intent import Intent
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.verdict import Outcome
-from streams.policy.remember import Note
+from streams.policy.remember import Charge, Note
 from streams.policy.results import PolicyResult
 from streams.processors.control import CatalogueTool
-from streams.processors.state import SessionRow
+from streams.processors.state import ChargeRow, SessionRow
 
 
 @dataclass(slots=True)
@@ -19,7 +19,9 @@ class Case:
     """What is known of the intent so far; the checks fill it in, in order.
 
     `proven` tells that the proof of possession held: only then does the intent count for its session. `notes` is what
-    there is to remember of it.
+    there is to remember of it, `charges` what it takes of budgets, `charged` what it has
+    taken, `budget_due_ms` how long it may wait for them (0: it
+    has not waited yet).
     """
 
     intent: Intent
@@ -33,6 +35,9 @@ class Case:
     args_json: str = ""
     tool: CatalogueTool | None = None
     notes: tuple[Note, ...] = ()
+    charges: tuple[Charge, ...] = ()
+    charged: tuple[ChargeRow, ...] = ()
+    budget_due_ms: int = 0
 
 
 class Judgement(NamedTuple):

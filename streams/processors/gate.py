@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.model.approval import ApprovalDecision
+from streams.model.budget import BudgetGrant
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
@@ -27,6 +28,7 @@ from streams.processors.sessions import after_event, after_grant, result_label
 from streams.processors.settings import GateSettings
 from streams.processors.state import (
     JudgedRow,
+    SessionRow,
     SessionStatus,
     TimerKind,
     decode_judged,
@@ -40,6 +42,7 @@ from streams.processors.state import (
 from streams.processors.verdicts import SOURCE, passed_on
 
 SESSION_KEY_BYTES_MAX = 512
+_ENDS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
 replace = msgspec.structs.replace
 
 
@@ -70,6 +73,8 @@ class Gate:
         Raises:
             RecordError: the record belongs on the dead-letter topic; the state is as it was.
         """
+        if isinstance(record, BudgetGrant):
+            return self._on_budget_grant(record, state, now_ms)
         own_key = _checked_key(key, record)
         if isinstance(record, Intent):
             return self._on_intent(own_key, record, state, received_ms, now_ms)
@@ -87,6 +92,8 @@ class Gate:
         if kind is TimerKind.HOUSEKEEPING:
             housekeeping.keep_house(own_key, intent_id, state, self._settings, now_ms)
             return []
+        if kind is TimerKind.SLICE:
+            return self._judge.spending.slices.on_due(own_key.decode(), state, now_ms)
         return held.on_due(self._judge, own_key, intent_id, state, now_ms)
 
     def _on_intent(
@@ -98,10 +105,12 @@ class Gate:
         self._check_memory(intent, now_ms)
         session = read_session(state, own_key)
         case = Case(intent, own_key, now_ms, received_ms, session)
-        if session.status is not SessionStatus.UNKNOWN:
+        if session.status is not SessionStatus.UNKNOWN and not session.waiting_count:
             return self._judge.decide(case, state)
         if state.get(held_row_key(own_key, intent.intent_id)) is not None:
             return []
+        if session.status is not SessionStatus.UNKNOWN:
+            return self._judge.decide(case, state)
         if session.waiting_count >= self._settings.held_per_session_max:
             return self._judge.conclude(case, deny(Reason.TOO_MANY_HELD), state)
         held.park(case, state, self._settings)
@@ -130,17 +139,43 @@ class Gate:
             raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
         before = read_session(state, own_key)
         after = after_event(before, event, self._control, now_ms)
-        if event.type is SessionEventType.TOOL_RESULT and event.intent_id is not None and before.effects_count:
-            after, effects = aftermath.take(own_key, event.intent_id, after, state)
-            label = result_label(before, event, self._control)
-            if effects is not None and aftermath.remember_end(effects, event, label, own_key, state, now_ms):
-                after = replace(after, keeps_count=True)
+        if before.effects_count and event.type in _ENDS and event.intent_id is not None:
+            after = self._on_end(own_key, event.intent_id, event, (before, after), state, now_ms)
         if before.status is SessionStatus.UNKNOWN:
             after = housekeeping.arm(own_key, after, state, self._settings, now_ms)
         state.put(session_row_key(own_key), encode_row(after))
         if before.waiting_count and before.status is SessionStatus.UNKNOWN and after.status is not before.status:
             return held.release_parked(self._judge, own_key, state, now_ms)
         return []
+
+    def _on_end(
+        self,
+        own_key: bytes,
+        intent_id: str,
+        event: SessionEvent,
+        rows: tuple[SessionRow, SessionRow],
+        state: StateView,
+        now_ms: int,
+    ) -> SessionRow:
+        """A call that left something to be done at its end has ended; `rows` are before and after the event."""
+        before, after = rows
+        after, effects = aftermath.take(own_key, intent_id, after, state)
+        if effects is None:
+            return after
+        if event.type is SessionEventType.TOOL_NOT_RUN:
+            self._judge.spending.give_back(effects.charges, state, now_ms)
+        elif aftermath.remember_end(
+            effects, event.is_error, result_label(before, event, self._control), own_key, state, now_ms
+        ):
+            after = replace(after, keeps_count=True)
+        return after
+
+    def _on_budget_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
+        waiting = self._judge.spending.slices.on_grant(grant, state, now_ms)
+        outputs: list[Output] = []
+        for own_key, intent_id in waiting:
+            outputs += held.on_budget(self._judge, own_key, intent_id, state, now_ms)
+        return outputs
 
     def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
         row = after_grant(read_session(state, own_key), grant)

@@ -83,9 +83,22 @@ def on_due(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_m
     case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
     if held.kind is HeldKind.APPROVAL:
         return judge.refuse(case, Reason.APPROVAL_EXPIRED, state)
+    if held.kind is HeldKind.BUDGET:
+        return judge.refuse(case, Reason.BUDGET_UNAVAILABLE, state)
     if held.kind is HeldKind.CANCEL_WINDOW:
         return judge.decide(case, state, Standing(held.granted_by, now_ms - held.since_ms))
     return judge.decide(case, state)
+
+
+def on_budget(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:
+    """What an intent has waited for of a budget has been answered: judge it again, on the state of now."""
+    found = state.get(held_row_key(own_key, intent_id))
+    held = None if found is None else decode_held(found)
+    if held is None or held.kind is not HeldKind.BUDGET:
+        return []
+    case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
+    case.budget_due_ms = held.due_ms
+    return judge.decide(case, state, Standing(held.granted_by, held.waited_ms, held.groups or None))
 
 
 def on_decision(
@@ -98,7 +111,7 @@ def on_decision(
     """
     found = state.get(held_row_key(own_key, decision.intent_id))
     held = None if found is None else decode_held(found)
-    if held is None or held.kind is HeldKind.SESSION:
+    if held is None or held.kind in (HeldKind.SESSION, HeldKind.BUDGET):
         text = f"no decision is awaited about intent `{decision.intent_id}`"
         raise RecordError(DeadLetterReason.APPROVAL_NOT_AWAITED, text)
     intent = decode_intent(held.intent)

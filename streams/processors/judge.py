@@ -23,6 +23,7 @@ from streams.processors.facts import FIRST_TIME, Standing, build_facts
 from streams.processors.memory import Happened, note_row, recall, remember
 from streams.processors.sessions import after_allow
 from streams.processors.settings import GateSettings
+from streams.processors.spending import NOTHING_TAKEN, Spending, Taken
 from streams.processors.state import (
     CALLED_TOOLS_MAX,
     HeldKind,
@@ -57,17 +58,59 @@ class Judge:
     def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
         self.settings = settings
         self.writer = VerdictWriter(settings, encoder)
+        self.spending = Spending(settings, encoder)
         self._control = control
 
     def decide(self, case: Case, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
         """Judge the intent on the state of now."""
+        taken = NOTHING_TAKEN
         try:
             judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, standing, state)
+            if case.charges and judgement.outcome not in _REFUSED:
+                judgement, taken = self._within_budgets(case, judgement, state)
         except Exception:
             # Whatever went wrong, the answer is no, and the partition goes on.
             _log.exception("judging intent `%s` of session `%s` failed", case.intent.intent_id, case.intent.session_id)
-            judgement = deny(Reason.INTERNAL_ERROR)
-        return self.conclude(case, judgement, state, standing)
+            judgement, taken = deny(Reason.INTERNAL_ERROR), NOTHING_TAKEN
+        if taken.waits:
+            return [*taken.outputs, *self._wait_for_budget(case, standing, state)]
+        case.charged = taken.charges
+        return [*self.conclude(case, judgement, state, standing), *taken.outputs]
+
+    def _within_budgets(self, case: Case, judgement: Judgement, state: StateView) -> tuple[Judgement, Taken]:
+        """Take what an allowed call takes of budgets; what they don't allow is denied, or waits shortly for more."""
+        if judgement.outcome is not Outcome.ALLOW:
+            # Nobody is asked about a call that its budgets would not allow.
+            text = self.spending.exhausted(case, state)
+            refused = None if text is None else deny(Reason.BUDGET_EXHAUSTED, text)
+            return (judgement if refused is None else refused._replace(policy=judgement.policy)), NOTHING_TAKEN
+        taken = self.spending.take(case, state)
+        if taken.waits and case.budget_due_ms and case.now_ms >= case.budget_due_ms:
+            taken = taken._replace(waits=False, refused=Reason.BUDGET_UNAVAILABLE)
+        if taken.waits and case.session.waiting_count >= self.settings.held_per_session_max:
+            taken = taken._replace(waits=False, refused=Reason.TOO_MANY_HELD)
+        if taken.refused is not None:
+            judgement = deny(taken.refused, taken.text)._replace(policy=judgement.policy)
+        return judgement, taken
+
+    def _wait_for_budget(self, case: Case, standing: Standing, state: StateView) -> list[Output]:
+        """Hold the intent until its slice has come, or for as long as it may wait. It has no verdict meanwhile."""
+        wait_until_ms = case.budget_due_ms or case.now_ms + self.settings.budget_wait_ms
+        held = HeldRow(
+            kind=HeldKind.BUDGET,
+            intent=encode_intent(case.intent),
+            received_ms=case.received_ms,
+            due_ms=min(wait_until_ms, case.session.expires_ms),
+            order=case.session.held_serial,
+            since_ms=case.now_ms,
+            groups=standing.approved_now or (),
+            granted_by=dict(standing.granted_by),
+            waited_ms=standing.waited_ms,
+        )
+        row = hold(case.session_key, case.intent.intent_id, held, case.session, state)
+        row = housekeeping.arm(case.session_key, row, state, self.settings, case.now_ms)
+        state.put(session_row_key(case.session_key), encode_row(row))
+        return []
 
     def conclude(
         self, case: Case, judgement: Judgement, state: StateView, standing: Standing = FIRST_TIME
@@ -108,7 +151,7 @@ class Judge:
         facts = self._facts(case, plan, standing, state)
         policy = ruleset.evaluate(facts)
         judgement = Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
-        return self._with_notes(case, plan, facts, judgement) if plan.keeps else judgement
+        return self._with_notes(case, plan, facts, judgement) if plan.keeps or plan.has_budgets else judgement
 
     def _facts(self, case: Case, plan: Plan, standing: Standing, state: StateView) -> dict[str, Any]:
         facts = build_facts(case, self._control, standing, plan.needs)
@@ -120,7 +163,7 @@ class Judge:
         """Note what there is to remember; a call of which that can't be told is not allowed."""
         if judgement.outcome not in _REFUSED:
             try:
-                case.notes = plan.notes(facts)
+                case.notes, case.charges = plan.notes(facts), plan.charges(facts)
             except KeepingError as error:
                 judgement = Judgement(Outcome.DENY, Reason.RULE_ERROR, str(error), judgement.policy)
         if judgement.outcome in _REFUSED:
@@ -131,17 +174,17 @@ class Judge:
         self, case: Case, judgement: Judgement, standing: Standing, row: SessionRow, state: StateView
     ) -> SessionRow:
         """The session's row once the memories know of the verdict."""
-        if not case.notes or not case.proven:
+        if not case.proven or not (case.notes or case.charged):
             return row
         occasions = set(_OCCASIONS.get(judgement.outcome, ()))
         if standing.approved_now is not None:
             occasions.add(Occasion.APPROVED)
         notes = tuple(note_row(note) for note in case.notes)
         happened = Happened(frozenset(occasions), groups=standing.approved_now or ())
-        if remember(notes, happened, case.session_key, state, case.now_ms):
+        if remember(notes, happened, case.session_key, state, case.now_ms) or case.charged:
             row = replace(row, keeps_count=True)
         if judgement.outcome is Outcome.ALLOW:
-            row = leave(notes, (), case.session_key, case.intent.intent_id, row, state)
+            row = leave(notes, case.charged, case.session_key, case.intent.intent_id, row, state)
         return row
 
     def _unless_too_many(self, case: Case, judgement: Judgement) -> Judgement:

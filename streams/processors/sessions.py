@@ -109,6 +109,11 @@ def _tool_result(row: SessionRow, event: SessionEvent, control: ControlState, _n
     return _with_source(replace(row, pending_reads=others), event.header.id, result_label(row, event, control))
 
 
+def _tool_not_run(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
+    """The executor will never run the call: nothing was read of it."""
+    return replace(row, pending_reads=tuple(read for read in row.pending_reads if read.intent_id != event.intent_id))
+
+
 def _read(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
     label = event.label if event.tool is None else _narrowed(_catalogue_label(event, control), event.label)
     return _with_source(row, event.header.id, label or WORST)
@@ -168,6 +173,7 @@ _HANDLERS: dict[SessionEventType, _Handler] = {
     SessionEventType.USER_MESSAGE: _user_message,
     SessionEventType.MODEL_OUTPUT: _unchanged,
     SessionEventType.TOOL_RESULT: _tool_result,
+    SessionEventType.TOOL_NOT_RUN: _tool_not_run,
     SessionEventType.RETRIEVAL: _read,
     SessionEventType.MEMORY_READ: _read,
     SessionEventType.TOOLS_CHANGED: _unchanged,

@@ -6,6 +6,7 @@ output, byte for byte, every time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from streams.engine.settings import EngineSettings
@@ -15,6 +16,7 @@ from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import Headers, Outgoing, Received
+from streams.processors.budgets import BudgetOwner
 from streams.processors.control import CompileBundle, ControlState
 from streams.processors.gate import Gate
 from streams.processors.settings import GateSettings
@@ -22,7 +24,7 @@ from streams.testing.clock import ManualClock
 from streams.testing.disk import Disk
 from streams.testing.instances import build_worker, create_topics
 from streams.testing.memory_log import MemoryLog
-from streams.topology import GATE, ProcessorSpec
+from streams.topology import BUDGETS, GATE, ProcessorSpec
 
 DRIVER_SETTINGS = EngineSettings(idle_poll_ms=0, punctuate_ms=0, idle_margin_ms=0, control_check_ms=0)
 """Polls don't wait, and stream time follows the clock at once: time is what the driver says it is."""
@@ -59,6 +61,7 @@ class Driver:
         start_ms: int,
         partitions: int = 1,
         settings: EngineSettings = DRIVER_SETTINGS,
+        beside: Mapping[ProcessorSpec, Processor] | None = None,
     ) -> None:
         """Start the worker.
 
@@ -70,6 +73,7 @@ class Driver:
             start_ms: the first instant.
             partitions: of each co-partitioned topic.
             settings: how the engine runs.
+            beside: processors without broadcast topics that run on the same log, each with its own worker.
         """
         self.clock = ManualClock(start_ms)
         self.log = MemoryLog(self.clock)
@@ -77,19 +81,22 @@ class Driver:
         self._spec = spec
         self._wire = wire
         self._read_serials: dict[str, int] = {}
-        create_topics(self.log, spec, partitions)
-        self._worker = build_worker(
-            self.log,
-            spec=spec,
-            processor=processor,
-            sink=sink,
-            wire=wire,
-            stores=self.disk,
-            clock=self.clock,
-            settings=settings,
-            instance="driver",
-        )
-        self._worker.start()
+        self._workers = []
+        for each, runs in {spec: processor, **(beside or {})}.items():
+            create_topics(self.log, each, partitions)
+            worker = build_worker(
+                self.log,
+                spec=each,
+                processor=runs,
+                sink=sink,
+                wire=wire,
+                stores=self.disk if each is spec else Disk(),
+                clock=self.clock,
+                settings=settings,
+                instance="driver" if each is spec else f"driver-{each.name}",
+            )
+            self._workers.append(worker)
+            worker.start()
         self.settle()
 
     def pipe(
@@ -126,7 +133,7 @@ class Driver:
     def advance(self, time_ms: int) -> None:
         """Let time pass until `time_ms`; every timer on the way is fired at its own instant."""
         for _ in range(STEPS_MAX):
-            due_ms = self._worker.next_due_ms
+            due_ms = min((w.next_due_ms for w in self._workers if w.next_due_ms is not None), default=None)
             if due_ms is None or due_ms > time_ms:
                 break
             self.clock.set_ms(due_ms)
@@ -163,18 +170,20 @@ class Driver:
         return tuple(topic.name for topic in self._spec.topics() if topic.name not in taken)
 
     def settle(self) -> None:
-        """Let the worker run until it finds nothing more to do."""
+        """Let the workers run until they find nothing more to do."""
         idle_steps = 0
         for _ in range(STEPS_MAX):
-            count = self._worker.step()
-            idle_steps = 0 if count or self._worker.restoring else idle_steps + 1
+            count = sum([worker.step() for worker in self._workers])
+            restoring = any(worker.restoring for worker in self._workers)
+            idle_steps = 0 if count or restoring else idle_steps + 1
             if idle_steps == _IDLE_STEPS:
                 return
         raise InvariantError(f"the worker found something to do in each of {STEPS_MAX} steps")
 
     def close(self) -> None:
-        """Stop the worker."""
-        self._worker.stop()
+        """Stop the workers."""
+        for worker in self._workers:
+            worker.stop()
 
 
 def gate_driver(
@@ -186,7 +195,7 @@ def gate_driver(
     partitions: int = 1,
     engine_settings: EngineSettings = DRIVER_SETTINGS,
 ) -> Driver:
-    """A driver of the gate.
+    """A driver of the gate, with the owner of shared budgets beside it.
 
     Args:
         wire: the codec.
@@ -205,4 +214,5 @@ def gate_driver(
         start_ms=start_ms,
         partitions=partitions,
         settings=engine_settings,
+        beside={BUDGETS: BudgetOwner(wire)},
     )
