@@ -12,8 +12,8 @@ from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDir
 from streams.cli.screen import OK, WARN, Screen
 from streams.codec.instants import format_instant
 
-approve_app = typer.Typer()
-refuse_app = typer.Typer()
+approve_app = typer.Typer(add_completion=False)
+refuse_app = typer.Typer(add_completion=False)
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="The task's id, or the beginning of it.")]
 GroupOption = Annotated[

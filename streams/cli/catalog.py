@@ -15,7 +15,7 @@ from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDir
 from streams.cli.screen import FAINT, OK, WARN, Screen
 from streams.model.catalogue import EntryState
 
-app = typer.Typer(help="Publish what tools may be called.", rich_markup_mode="rich")
+app = typer.Typer(add_completion=False, help="Publish what tools may be called.", rich_markup_mode="rich")
 
 _STYLES = {EntryState.APPROVED: OK, EntryState.DEPRECATED: WARN, EntryState.PROPOSED: WARN}
 

@@ -19,7 +19,7 @@ from streams.cli.main import FAILED
 from streams.cli.options import JsonOption
 from streams.model.errors import StoplogError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 class FolderInUseError(StoplogError):

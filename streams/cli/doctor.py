@@ -14,7 +14,7 @@ from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDir
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.cli.text import printable
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _STYLES = {Status.OK: OK, Status.WARN: WARN, Status.FAIL: FAIL}
 _CHECK_CHARS = 13

@@ -19,7 +19,7 @@ from streams.cli.logging import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -12,8 +12,8 @@ from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDir
 from streams.cli.screen import OK, Screen
 from streams.model.revocation import RevocationKind, RevocationState
 
-revoke_app = typer.Typer()
-release_app = typer.Typer()
+revoke_app = typer.Typer(add_completion=False)
+release_app = typer.Typer(add_completion=False)
 
 _WHAT = "What"
 SessionOption = Annotated[

@@ -16,7 +16,7 @@ from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDir
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.policy import CaseResult, Finding, Severity, check_bundle, load_bundle, run_case_files
 
-app = typer.Typer(help="Check, test and publish rules.", rich_markup_mode="rich")
+app = typer.Typer(add_completion=False, help="Check, test and publish rules.", rich_markup_mode="rich")
 
 DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Where `bundle.yaml` is.")]
 _STYLES = {Severity.ERROR: FAIL, Severity.WARNING: WARN, Severity.NOTE: FAINT}

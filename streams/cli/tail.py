@@ -15,7 +15,7 @@ from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDir
 from streams.cli.rows import Row, heading, letter_row, line_of, row_of
 from streams.cli.screen import FAIL, Screen
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # type: ignore[misc]
 """What can be looked at."""

@@ -16,7 +16,9 @@ from streams.model.topics import TOPICS, Role, Topic
 
 _DAY_MS = 86_400_000
 
-app = typer.Typer(help="Show the topics that stoplog needs, check them, make them.", rich_markup_mode="rich")
+app = typer.Typer(
+    add_completion=False, help="Show the topics that stoplog needs, check them, make them.", rich_markup_mode="rich"
+)
 
 
 @app.command()

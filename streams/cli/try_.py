@@ -20,7 +20,9 @@ from streams.cli.text import printable
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 
-try_app = typer.Typer()
+try_app = typer.Typer(add_completion=False)
+
+_REPEATED = frozenset({AuditEventType.VERDICT, AuditEventType.DEAD_LETTER})
 
 
 @try_app.command("try")
@@ -81,9 +83,9 @@ def try_history(
 
 
 def _says_the_same(tried: Tried) -> bool:
-    """Whether a person has just read it: each verdict is followed by its audit record."""
+    """Whether a person has just read it: verdicts and dead letters are followed by their audit records."""
     record = tried.record
-    return isinstance(record, AuditEvent) and record.event_type is AuditEventType.VERDICT
+    return isinstance(record, AuditEvent) and record.event_type in _REPEATED
 
 
 def _row(tried: Tried) -> Row:
@@ -97,6 +99,6 @@ def _summarise(screen: Screen, report: TryReport, counts: Counter[str]) -> None:
     verdicts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if count) or "none"
     screen.say(f"{report.inputs_count} records put in, rules: {report.rules}; final verdicts: {verdicts}", OK)
     if report.outputs_left_out_count:
-        screen.say(f"left out, because an engine writes them: {report.outputs_left_out_count} records", FAINT)
+        screen.say(f"records left out because an engine writes them: {report.outputs_left_out_count}", FAINT)
     if report.faults:
-        screen.say(f"left out, because they are bad: {len(report.faults)} lines", FAIL)
+        screen.say(f"bad lines left out: {len(report.faults)}", FAIL)
