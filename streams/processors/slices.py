@@ -210,13 +210,18 @@ class Slices:
         return outputs
 
     def _put(self, key: str, row: SliceRow, state: StateView, now_ms: int) -> None:
-        """Keep a row, with a timer for as long as it holds anything."""
-        if not row.due_ms:
-            holds = row.available or not all(row.targets.values())
-            idle_ms = max(row.touched_ms, now_ms) + self._idle_ms if row.asked else row.touched_ms + self._idle_ms
-            due_ms = min(row.end_ms, max(idle_ms, now_ms + 1)) if holds else row.end_ms
+        """Keep a row, with a timer: at the end of its window, or sooner where something of it may lie idle."""
+        due_ms = row.end_ms
+        if row.available or not all(row.targets.values()):
+            # What is asked for may be on its way to somebody: nothing is idle before the answer.
+            touched_ms = now_ms if row.asked is not None else row.touched_ms
+            due_ms = min(row.end_ms, max(touched_ms + self._idle_ms, now_ms + 1))
+        if not row.due_ms or due_ms < row.due_ms:
+            payload = timer_payload(TimerKind.SLICE, key.encode())
+            if row.due_ms:
+                state.cancel_timer(row.due_ms, payload)
+            state.set_timer(due_ms, payload)
             row = replace(row, due_ms=due_ms)
-            state.set_timer(due_ms, timer_payload(TimerKind.SLICE, key.encode()))
         state.put(slice_row_key(key), encode_row(row))
 
     def _ask(
