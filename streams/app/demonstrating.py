@@ -46,6 +46,8 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
         "instance": f"demo-{unique}",
         "tenant": f"demo-{unique}",
         "log": "embedded",
+        # The ids of the lock file will do, and nothing is left behind in a registry.
+        "schema_registry_url": None,
     }
     if bootstrap is not None:
         base = load_settings()

@@ -13,7 +13,7 @@ from streams.app.logs import Log, open_log
 from streams.app.reading import read_to_end
 from streams.app.settings import Settings
 from streams.app.wiring import build_codec
-from streams.model.errors import RecordError
+from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
 from streams.ports import Received
@@ -21,6 +21,10 @@ from streams.sdk.entropy import SYSTEM
 from streams.sdk.publishing import outgoing, publish
 
 SOURCE = "stoplog-cli"
+
+
+class NamelessError(StoplogError):
+    """It can't be told who acts."""
 
 
 class Found(NamedTuple):
@@ -43,11 +47,25 @@ class Operator:
             LogMissingError: there is no log.
         """
         self.settings = settings
-        self.name = name or getpass.getuser()
+        self._name = name
         self.clock = SystemClock()
         self.codec = build_codec(settings)
         self.log: Log = open_log(settings, create=False)
         self._transport = EmbeddedTransport(self.log, self.codec, self.clock)
+
+    @property
+    def name(self) -> str:
+        """Who acts.
+
+        Raises:
+            NamelessError: nobody was named, and the operating system has no name for its user.
+        """
+        if self._name is None:
+            try:
+                self._name = getpass.getuser()
+            except (KeyError, OSError):
+                raise NamelessError("this system has no name for its user; say who acts with `--as`") from None
+        return self._name
 
     def header(self, tenant_uid: str | None = None) -> Header:
         """A header for a new record, made now."""

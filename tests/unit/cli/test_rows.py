@@ -1,0 +1,79 @@
+"""Lines for people: any record gives one, and nothing in it reaches the terminal as more than text."""
+
+from __future__ import annotations
+
+import json
+import logging
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.app.tailing import SUBJECTS, DeadLetter
+from streams.cli.logging import JsonFormatter, LineFormatter
+from streams.cli.rows import heading, letter_row, line_of, row_of
+from streams.model.topics import BY_NAME
+from tests.records import RECORD_TOPICS, RECORD_TYPES, records
+
+TIME_MS = 1_764_061_200_123
+HOSTILE = "\x1b]0;owned\x07\u202egnp.exe\r\n\x9b2J"
+LINES_MAX = 5
+
+
+EXAMPLES_MAX = 60
+
+
+def is_harmless(text: str) -> bool:
+    """Whether nothing in it controls a terminal, or hides; line ends are ours."""
+    return not any(unicodedata.category(character)[0] == "C" for character in text.replace("\n", ""))
+
+
+@settings(max_examples=EXAMPLES_MAX, deadline=None)
+@given(st.data(), st.sampled_from(RECORD_TOPICS), st.integers(20, 300))
+def test_any_record_gives_a_line(data: st.DataObject, topic: str, width_chars: int) -> None:
+    record = data.draw(records(RECORD_TYPES[topic]))
+    line = line_of(row_of(record), TIME_MS, width_chars).plain
+    assert line.startswith("09:00:00.123  ")
+    assert is_harmless(line)
+    assert line.count("\n") < LINES_MAX
+
+
+@settings(max_examples=EXAMPLES_MAX, deadline=None)
+@given(st.text(), st.text(), st.integers(20, 300))
+def test_any_dead_letter_gives_a_line(text: str, key: str, width_chars: int) -> None:
+    letter = DeadLetter("agent.intent.v1", "0", "7", "record_truncated", text, b"")
+    line = line_of(letter_row(letter, key.encode("utf-8", "replace")), TIME_MS, width_chars).plain
+    assert is_harmless(line)
+    assert "DEAD LETTER" in line
+
+
+def test_long_reasons_go_on_below() -> None:
+    letter = DeadLetter("t", "0", "7", "reason", "word " * 60, b"")
+    lines = line_of(letter_row(letter, b"acme|s-1"), TIME_MS, 100).plain.split("\n")
+    assert len(lines) == 4
+    assert all(len(line) <= 100 for line in lines)
+    assert all(line.startswith(" " * 14) for line in lines[1:])
+    assert lines[-1].endswith("…")
+
+
+@pytest.mark.parametrize("width_chars", [40, 120, 200])
+def test_the_heading_fits(width_chars: int) -> None:
+    assert len(heading(width_chars).plain) <= width_chars
+
+
+def test_every_subject_names_topics_that_exist() -> None:
+    assert all(topic in BY_NAME for topics in SUBJECTS.values() for topic in topics)
+
+
+def log_record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("streams.engine", logging.WARNING, "worker.py", 1, text, (), None)
+
+
+def test_log_lines_for_programs_are_json_and_for_people_are_harmless() -> None:
+    fields = json.loads(JsonFormatter().format(log_record(HOSTILE)))
+    assert (fields["level"], fields["logger"], fields["text"]) == ("warning", "streams.engine", HOSTILE)
+    assert fields["time"].endswith("Z")
+    line = LineFormatter().format(log_record(HOSTILE))
+    assert is_harmless(line)
+    assert "warning: \\x1b]0;owned" in line
