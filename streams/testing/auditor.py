@@ -96,9 +96,7 @@ def check_audit(evidence: Evidence) -> Iterator[str]:
     """Every verdict has one audit record, with the digest of its bytes; every audit record its verdict."""
     records = (audit for audit in evidence.audits if audit.event_type is AuditEventType.VERDICT)
     recorded = Counter(audit.verdict_digest or b"" for audit in records)
-    given = {
-        sha256(one.received.value or b"").digest(): one for judged in evidence.verdicts.values() for one in judged
-    }
+    given = {sha256(one.received.value or b"").digest(): one for judged in evidence.verdicts.values() for one in judged}
     for digest, one in given.items():
         if recorded[digest] != 1:
             yield f"verdict {one.verdict.verdict_id} ({one.verdict.outcome}) has {recorded[digest]} audit records"
@@ -151,9 +149,7 @@ def place_of(received: Received) -> str:
     return f"{received.topic}/{received.partition}/{received.offset}"
 
 
-def _read(
-    log: MemoryLog, wire: Wire, topic: Topic, unreadable: list[Received]
-) -> Iterator[tuple[Received, Record]]:
+def _read(log: MemoryLog, wire: Wire, topic: Topic, unreadable: list[Received]) -> Iterator[tuple[Received, Record]]:
     """The topic's records that can be decoded and have the key they should; tombstones are left out."""
     for number in range(log.partition_count(topic.name)):
         for received in log.committed_records(TopicPartition(topic.name, number)):

@@ -95,6 +95,7 @@ def _difference(actual: Rows, expected: Rows) -> str:
     keys = sorted(key for key in actual.keys() | expected.keys() if actual.get(key) != expected.get(key))
     if not keys:
         return ""
+
     def told(key: bytes) -> str:
         how = "is missing" if key not in actual else "should not be" if key not in expected else "differs"
         return f"{key[:60]!r} {how}"

@@ -152,9 +152,7 @@ class SessionMaker:
             **fields,
         )
 
-    def established(
-        self, time_ms: int, *, expires_ms: int | None = None, scopes: tuple[str, ...] = ()
-    ) -> SessionEvent:
+    def established(self, time_ms: int, *, expires_ms: int | None = None, scopes: tuple[str, ...] = ()) -> SessionEvent:
         """SESSION_ESTABLISHED; the session lives an hour where nothing else is said."""
         return self.event(
             SessionEventType.SESSION_ESTABLISHED,

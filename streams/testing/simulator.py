@@ -40,6 +40,7 @@ TICKS_MAX = 30_000
 HEALING_ROUNDS_MAX = 3_000
 QUIET_ROUNDS = 8
 NESTED_TICKS_MAX = 40
+STANDSTILL_MS_MAX = 5_000
 MakeGate = Callable[[GateSettings, Wire, ControlState], Processor]
 
 
@@ -182,6 +183,7 @@ class Simulation:
             self._trace(f"{client}: put out of the group while it stands still")
         if rng.random() < 0.3 and self._log.time_out_transaction(client):
             self._trace(f"{client}: its transaction times out while it stands still")
+        self._clock.advance(int(rng.random() ** 2 * STANDSTILL_MS_MAX))
         for _ in range(rng.randint(1, NESTED_TICKS_MAX)):
             self._tick()
         self._nested = False
@@ -312,9 +314,7 @@ class Simulation:
     def _build(self, name: str, disk: Disk) -> Worker:
         self._starts += 1
         ingredients = self._ingredients
-        control = ControlState(
-            compile_bundle=ingredients.compile_bundle, bundle_name=self._gate_settings.bundle_name
-        )
+        control = ControlState(compile_bundle=ingredients.compile_bundle, bundle_name=self._gate_settings.bundle_name)
         return build_worker(
             self._log,
             spec=GATE,

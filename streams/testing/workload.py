@@ -32,7 +32,6 @@ CONTROL = (
 CONTROL_TOPICS = (REVOCATION.name, CATALOGUE.name, RULESET.name)
 
 
-
 class Workload:
     """Plans everything that happens in one world.
 
@@ -59,9 +58,7 @@ class Workload:
         self._soon(start_ms, 200, self._publish_bundle)
         for number in range(self._size.sessions):
             tenant = self._rng.choice(("acme", "globex", "initech"))
-            maker = SessionMaker(
-                f"s-{number}", tenant=tenant, sub=f"user-{number % 3}", act=f"agent-{number % 2}"
-            )
+            maker = SessionMaker(f"s-{number}", tenant=tenant, sub=f"user-{number % 3}", act=f"agent-{number % 2}")
             session = SessionLife(self, world, maker)
             self._sessions.append(session)
             session.plan(start_ms + self._rng.randint(0, self._size.span_ms // 2), self._size)
