@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.testing.simulator import SimulationFailedError, simulate
+from streams.testing.simulator import Ingredients, SimulationFailedError, simulate
 from tests.simulation.ingredients import ingredients
 from tests.simulation.planted import PLANTS, Plant
 
@@ -42,14 +42,18 @@ def test_every_promise_is_kept(first: int) -> None:
 def test_a_planted_bug_is_caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     made = plant(monkeypatch, ingredients())
     with pytest.raises(SimulationFailedError, match=r"seed \d+ broke a promise"):
-        for seed in range(SEEDS):
-            simulate(seed, made)
+        _simulate_all(made)
 
 
 def test_a_seed_writes_the_same_whatever_the_hash_seed() -> None:
     first, second = (_digests(hash_seed) for hash_seed in ("1", "2"))
     assert len(first.splitlines()) == 8
     assert first == second
+
+
+def _simulate_all(made: Ingredients) -> None:
+    for seed in range(SEEDS):
+        simulate(seed, made)
 
 
 def _digests(hash_seed: str) -> str:
