@@ -1,0 +1,103 @@
+"""The same minimal work on our engine and as a Faust agent, and the whole gate beside them; all in one run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench.gate import load_intents, open_sessions, run_child
+from bench.world import World, open_world
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REQUIREMENTS = Path(__file__).with_name("faust") / "requirements.txt"
+INSTALL_S_MAX = 300
+AGENT_S_MAX = 180
+STORE = "rocksdb://"
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Measure the three, one after the other on fresh brokers, with the same number of the same intents."""
+    python = environment()
+    sessions, count = (200, 4_000) if quick else (1_000, 30_000)
+    with open_world("kafka", "empty") as world:
+        load_intents(world, sessions, 0, count)
+        faust = _run_agent(world, python, count)
+    with open_world("kafka", "empty") as world:
+        load_intents(world, sessions, 0, count)
+        engine = run_child(world, count=count - count // 10, warm_up=count // 10, processor="minimal")
+    with open_world("kafka", "empty") as world:
+        open_sessions(world, sessions)
+        load_intents(world, sessions, 0, count)
+        gate = run_child(world, count=count - count // 10, warm_up=count // 10)
+    cases = {"faust": _rates(faust), "engine, same work": _rates(engine), "gate, no rules": _rates(gate)}
+    return {
+        "intents": count,
+        "sessions": sessions,
+        "faust": _faust_versions(),
+        "cases": cases,
+        "ratios": {
+            name: {
+                "intents_per_s": case["intents_per_s"] / cases["faust"]["intents_per_s"],
+                "intents_per_cpu_s": case["intents_per_cpu_s"] / cases["faust"]["intents_per_cpu_s"],
+            }
+            for name, case in cases.items()
+        },
+    }
+
+
+def _rates(report: dict[str, Any]) -> dict[str, float]:
+    return {
+        "intents_per_s": report["records"] / report["wall_s"],
+        "intents_per_cpu_s": report["records"] / report["cpu_s"],
+        "cpu_us_per_intent": report["cpu_s"] / report["records"] * 1e6,
+    }
+
+
+def environment() -> Path:
+    """The Python of Faust's own environment, made where there is none for these requirements."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = REPOSITORY / ".cache" / f"faust-{digest}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=INSTALL_S_MAX)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, "-r", str(REQUIREMENTS)], check=True, timeout=INSTALL_S_MAX)
+        (folder / "complete").touch()
+    return python
+
+
+def _run_agent(world: World, python: Path, count: int) -> dict[str, Any]:
+    warm_up = count // 10
+    with tempfile.TemporaryDirectory(prefix="stoplog-faust-") as folder:
+        report = Path(folder) / "report.json"
+        order = {
+            "bootstrap": world.settings["bootstrap"],
+            "store": STORE,
+            "folder": folder,
+            "report": str(report),
+            "warm_up": warm_up,
+            "count": count - warm_up,
+        }
+        subprocess.run(
+            [str(python), "-m", "bench.faust.agent", json.dumps(order)],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=AGENT_S_MAX,
+            check=True,
+        )
+        result: dict[str, Any] = json.loads(report.read_text())
+        return result
+
+
+def _faust_versions() -> list[str]:
+    return [line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")]

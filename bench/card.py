@@ -1,0 +1,45 @@
+"""The machine that a result was taken on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sysconfig
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import confluent_kafka
+
+from streams.testing.broker import kafka_version
+
+LIBRARIES = ("confluent-kafka", "msgspec", "rocksdict", "cryptography", "jsonschema-rs", "cel-expr-python")
+
+
+def card() -> dict[str, str]:
+    """What the figures depend on. The load average tells whether something else ran beside them."""
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "cpu": _cpu_model(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "load average": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+        "python": f"{platform.python_version()} ({_python_build()})",
+        "kafka": f"{kafka_version()}, one broker on the same machine",
+        "librdkafka": confluent_kafka.libversion()[0],
+        **{name: version(name) for name in LIBRARIES},
+    }
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _python_build() -> str:
+    """Python built without profile-guided optimisation is a tenth slower, whatever runs on it."""
+    arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return "optimised build" if "--enable-optimizations" in arguments else "build without profile-guided optimisation"

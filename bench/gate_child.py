@@ -1,0 +1,105 @@
+"""A gate in a process of its own, which takes in a given number of records and says what they cost.
+
+Not a command for people: `python -m bench.gate_child JSON` prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.minimal import build_minimal
+from bench.stages import StagedLog, StagedStores, Stages, stage_worker
+from bench.world import ROOT_KEY
+from streams.app.logs import Log, open_log
+from streams.app.settings import Settings
+from streams.app.wiring import build_codec, build_gate
+from streams.engine.worker import Worker
+from streams.stores.rocks import RocksStores
+
+IDLE_S_MAX = 60.0
+
+
+def main() -> None:
+    """Run it."""
+    order = json.loads(sys.argv[1])
+    settings = Settings(**order["settings"])
+    log = open_log(settings)
+    stages = Stages() if order["staged"] else None
+    worker = _build(order["processor"], settings, log, stages)
+    worker.start()
+    # A step takes in a batch: where the warm-up ends is where the measurement begins.
+    begun = _run(worker, 0, order["warm_up"])
+    warm = _Usage()
+    if stages is not None:
+        stages.reset()
+    counted = _run(worker, begun, order["warm_up"] + order["count"]) - begun
+    used = _Usage().since(warm)
+    report: dict[str, Any] = {"records": counted, **used, "rss_mb": _rss_mb()}
+    if stages is not None:
+        report["stages_us"] = stages.us_per(counted)
+    worker.stop()
+    log.close()
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+def _build(processor: str, settings: Settings, log: Log, stages: Stages | None) -> Worker:
+    codec = build_codec(settings)
+    stores = RocksStores(settings.state_dir / "gate" / settings.instance)
+    if processor == "minimal":
+        return build_minimal(settings, log, codec, stores)
+    if stages is None:
+        return build_gate(settings, log, codec, ROOT_KEY, stores)
+    stages.wrap(codec, decode="decode", encode="encode")
+    worker = build_gate(settings, StagedLog(log, stages), codec, ROOT_KEY, StagedStores(stores, stages))
+    stage_worker(worker, stages)
+    return worker
+
+
+def _run(worker: Worker, done: int, count: int) -> int:
+    """Step until `count` records have been taken in, `done` of them before; returns how many there are now."""
+    active_s = time.monotonic()
+    while done < count:
+        taken = worker.step()
+        done += taken
+        now_s = time.monotonic()
+        if taken:
+            active_s = now_s
+        elif now_s - active_s > IDLE_S_MAX:
+            raise SystemExit(f"only {done} of {count} records came")
+    return done
+
+
+class _Usage:
+    """What the process has used so far. CPU of all threads; `main_s` is this thread's."""
+
+    def __init__(self) -> None:
+        self.wall_s = time.monotonic()
+        self.cpu_s = time.process_time()
+        self.main_s = time.thread_time()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self.switches = usage.ru_nivcsw
+
+    def since(self, before: _Usage) -> dict[str, float]:
+        """What was used since then."""
+        return {
+            "wall_s": self.wall_s - before.wall_s,
+            "cpu_s": self.cpu_s - before.cpu_s,
+            "main_thread_cpu_s": self.main_s - before.main_s,
+            "preemptions": self.switches - before.switches,
+        }
+
+
+def _rss_mb() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()

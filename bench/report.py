@@ -1,0 +1,190 @@
+"""Results as files: JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).with_name("results")
+
+Result = dict[str, Any]
+_STAGES = ("consume", "decode", "state", "decide", "encode", "produce", "commit", "store", "engine")
+
+
+def save(name: str, result: Result, card: dict[str, str], *, quick: bool, folder: Path = RESULTS) -> None:
+    """Write one measurement, with the card of its machine, and all tables anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"bench": name, "quick": quick, "card": card, "result": result}
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+    (folder / "README.md").write_text(page(folder))
+
+
+def page(folder: Path) -> str:
+    """The tables of all results that there are."""
+    parts = [
+        "# Results\n\nWritten by `python -m bench`; each table is of one run. CPU is that of all threads of the gate.\n"
+    ]
+    for name, table in _TABLES.items():
+        path = folder / f"{name}.json"
+        if not path.exists():
+            continue
+        content = json.loads(path.read_text())
+        parts.append(f"## {name}\n")
+        if content["quick"]:
+            parts.append("A quick run: too short for figures to be relied on.\n")
+        parts.append(table(content["result"]))
+        parts.append(_card_lines(content["card"]))
+    return "\n".join(parts)
+
+
+def _card_lines(card: dict[str, str]) -> str:
+    return "\n".join(["<details><summary>machine</summary>\n", *_rows(("", ""), list(card.items())), "\n</details>\n"])
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return [*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return "\n".join(_rows(head, rows)) + "\n"
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _tenths(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"
+
+
+def _gate(result: Result) -> str:
+    rates = _table(
+        ("log", "rules", "intents/s", "intents/s of one core", "CPU us an intent", "of it the gate's own thread"),
+        [
+            (
+                case["log"],
+                case["rules"],
+                _whole(case["intents_per_s"]),
+                _whole(case["intents_per_cpu_s"]),
+                _tenths(case["cpu_us_per_intent"]),
+                _tenths(case["main_thread_us_per_intent"]),
+            )
+            for case in result["cases"]
+        ],
+    )
+    stages = _table(
+        ("log", "rules", *(f"{stage}" for stage in _STAGES)),
+        [
+            (case["log"], case["rules"], *(_tenths(case["stages_us"].get(stage, 0.0)) for stage in _STAGES))
+            for case in result["cases"]
+        ],
+    )
+    return (
+        f"{_whole(result['intents'])} intents of {_whole(result['sessions'])} sessions over 6 partitions, on the log"
+        f" before the gate starts.\n\n{rates}\n"
+        "CPU us an intent by stage, of the gate's own thread, in a second run with timed ports (measuring costs some"
+        f" 10 us an intent, most of which is taken off again):\n\n{stages}"
+    )
+
+
+def _faust(result: Result) -> str:
+    ratios = result["ratios"]
+    return (
+        "The least work (decode an intent, read and write its session's row in RocksDB, answer with a verdict) as a"
+        " Faust agent and on our engine, and the whole gate beside them."
+        f" Faust: {', '.join(result['faust'])}; at least once.\n\n"
+    ) + _table(
+        ("", "intents/s", "times Faust", "intents/s of one core", "times Faust", "CPU us an intent"),
+        [
+            (
+                name,
+                _whole(case["intents_per_s"]),
+                _tenths(ratios[name]["intents_per_s"]),
+                _whole(case["intents_per_cpu_s"]),
+                _tenths(ratios[name]["intents_per_cpu_s"]),
+                _tenths(case["cpu_us_per_intent"]),
+            )
+            for name, case in result["cases"].items()
+        ],
+    )
+
+
+def _latency(result: Result) -> str:
+    return (
+        "From the append of an intent to its verdict in the hands of a read_committed consumer. One rule permits"
+        f" everything; {_whole(result['sessions'])} sessions.\n\n"
+    ) + _table(
+        ("log", "intents/s", "commit interval ms", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "CPU us an intent"),
+        [
+            (
+                case["log"],
+                _whole(case["rate_per_s"]),
+                case["commit_interval_ms"],
+                _tenths(case["p50_ms"]),
+                _tenths(case["p99_ms"]),
+                _tenths(case["p99_9_ms"]),
+                _tenths(case["max_ms"]),
+                _whole(case["gate_cpu_us_per_intent"]),
+            )
+            for case in result["cases"]
+        ],
+    )
+
+
+def _sessions(result: Result) -> str:
+    verdict = "flat" if result["flat"] else "NOT flat"
+    return (
+        f"{_whole(result['intents'])} intents spread over all live sessions, on Kafka, no rules. The cost is {verdict}"
+        f" (at most {result['flat_ratio_max']} times the least).\n\n"
+    ) + _table(
+        ("live sessions", "CPU us an intent", "times the least", "memory MB", "memory bytes a session", "disk bytes"),
+        [
+            (
+                _whole(case["sessions"]),
+                _tenths(case["cpu_us_per_intent"]),
+                f"{case['cpu_ratio']:.2f}",
+                _whole(case["rss_mb"]),
+                _whole(case["memory_bytes_per_session"]),
+                _whole(case["disk_bytes_per_session"]),
+            )
+            for case in result["cases"]
+        ],
+    )
+
+
+def _rebalance(result: Result) -> str:
+    return (
+        f"The longest wait of an intent around the event, by partition, under {result['rate_per_s']} intents/s.\n\n"
+    ) + _table(
+        (
+            "a second gate",
+            "longest wait before ms",
+            *(f"partition {number} ms" for number in range(result["partitions"])),
+        ),
+        [
+            (
+                case["event"],
+                _whole(case["longest_wait_before_ms"]),
+                *(_whole(wait) for wait in case["pause_ms"].values()),
+            )
+            for case in result["cases"]
+        ],
+    )
+
+
+def _printed(result: Result) -> str:
+    return f"```\n{result['text'].rstrip()}\n```\n"
+
+
+_TABLES: dict[str, Callable[[Result], str]] = {
+    "gate": _gate,
+    "faust": _faust,
+    "latency": _latency,
+    "sessions": _sessions,
+    "rebalance": _rebalance,
+    "codec": _printed,
+    "rules": _printed,
+}

@@ -1,0 +1,125 @@
+"""A gate as it is run in production: `stoplog gate` in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from bench.world import ROOT_KEY, World
+
+SERVING_S_MAX = 60.0
+STOP_S_MAX = 30.0
+LOG_CHARS_MAX = 2_000
+
+
+class ServedGate:
+    """A running `stoplog gate`."""
+
+    def __init__(self, world: World, instance: str, engine: dict[str, int]) -> None:
+        """Start it; it serves nothing yet."""
+        state = world.folder / f"state-{instance}"
+        state.mkdir(parents=True, exist_ok=True)
+        key = world.folder / "root.key"
+        if not key.exists():
+            key.touch(mode=0o600)
+            key.write_bytes(ROOT_KEY)
+        settings: dict[str, Any] = {
+            "LOG": world.kind,
+            "INSTANCE": instance,
+            # The embedded log lies in the folder for state: there, gates share it.
+            "STATE_DIR": world.settings["state_dir"] if world.kind == "embedded" else state,
+            "ROOT_KEY_FILE": key,
+            **{f"ENGINE__{name.upper()}": value for name, value in engine.items()},
+        }
+        if "bootstrap" in world.settings:
+            settings["BOOTSTRAP"] = world.settings["bootstrap"]
+        environment = {f"STOPLOG_{name}": str(value) for name, value in settings.items()}
+        self.instance = instance
+        self._folder = world.folder
+        self._log = (world.folder / f"{instance}.log").open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", "gate", "--json"],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        self._events: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        threading.Thread(target=self._read_events, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def wait_serving(self) -> list[int]:
+        """Block until it serves (other) partitions; returns them.
+
+        Raises:
+            RuntimeError: it has ended, or serves none in time.
+        """
+        try:
+            while (event := self._events.get(timeout=SERVING_S_MAX))["event"] != "serving":
+                if event["event"] == "ended":
+                    log = (self._folder / f"{self.instance}.log").read_text()[-LOG_CHARS_MAX:]
+                    raise RuntimeError(f"gate `{self.instance}` has ended: {log}")
+        except Empty:
+            raise RuntimeError(f"gate `{self.instance}` serves nothing after {SERVING_S_MAX} s") from None
+        partitions: list[int] = event["partitions"]
+        return partitions
+
+    def cpu_s(self) -> float:
+        """What all of its threads have used so far."""
+        fields = _stat(self.pid)
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def signal_stop(self) -> None:
+        """Tell it to end in good order; returns at once."""
+        self._process.terminate()
+
+    def stop(self) -> None:
+        """End it in good order."""
+        self.signal_stop()
+        self._end()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._end()
+
+    def _end(self) -> None:
+        try:
+            self._process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    def _read_events(self) -> None:
+        for line in self._process.stdout or ():
+            self._events.put(json.loads(line))
+        self._events.put({"event": "ended"})
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+@contextlib.contextmanager
+def served_gate(world: World, instance: str = "gate-1", **engine: int) -> Iterator[ServedGate]:
+    """A gate that serves, ended in good order afterwards."""
+    gate = ServedGate(world, instance, engine)
+    try:
+        gate.wait_serving()
+        yield gate
+    finally:
+        gate.stop()

@@ -1,0 +1,194 @@
+"""What the gate is measured with: tools, rules, sessions, and intents as the SDK makes them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from streams.model.canonical import canonical, sha256
+from streams.model.catalogue import EntryState, ToolCatalogEntry
+from streams.model.control import BundleFile, RulesetBundle
+from streams.model.intent import Intent
+from streams.model.labels import Confidentiality, Integrity, Label
+from streams.model.proof import derived_uuid, session_secret
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.types import Actor, Header, Model, SubProfile, ToolRef
+from streams.policy import bundle_from_files, load_bundle
+from streams.sdk.credential import SessionCredential
+from streams.sdk.intents import CallContext, build_intent
+
+TENANT = "bench"
+ACT = Actor(
+    iss="https://id.bench.example", sub="support-refunds", sub_profile=SubProfile.AI_AGENT, instance_uid="pod-77f9"
+)
+MODEL = Model(ai_provider="example", name="large-1", version="2025-08-07")
+SCOPES = ("git:read", "git:write", "mail:read", "mail:send", "payments:write")
+SESSION_TTL_MS = 3_600_000
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+_BUNDLE_HEAD = 'apiVersion: rules/v1\nbundle: bench\nversion: "1"\nmode: enforce\nowners: [bench]\n'
+_PERMIT_ALL = """apiVersion: rules/v1
+pack: all
+rules:
+  - id: ALL-001
+    effect: permit
+    match: {tools: ["*"]}
+    when: "true"
+    reason: everything
+"""
+RULE_SETS = ("empty", "permit-all", "starter")
+
+_TEXT = {"type": "string", "maxLength": 4_000}
+
+
+def _schema(**properties: object) -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": sorted(properties),
+        "additionalProperties": False,
+    }
+
+
+# Name -> schema, read_only, open_world, reversible. What honest work uses, so that the starter rules mostly allow it.
+_TOOLS: dict[tuple[str, str], tuple[dict[str, object], bool, bool, bool]] = {
+    ("git", "git_log"): (_schema(repo_path=_TEXT, max_count={"type": "integer", "minimum": 1}), True, False, True),
+    ("git", "git_commit"): (_schema(repo_path=_TEXT, message=_TEXT), False, False, True),
+    ("mail", "list"): (_schema(folder=_TEXT, limit={"type": "integer", "maximum": 100}), True, False, True),
+    ("mail", "send"): (
+        _schema(to={"type": "array", "items": {"type": "string"}, "maxItems": 20}, subject=_TEXT, body=_TEXT),
+        False,
+        True,
+        False,
+    ),
+    ("pay", "lookup"): (_schema(order=_TEXT), True, False, True),
+}
+_CALLS: tuple[tuple[tuple[str, str], dict[str, object]], ...] = (
+    (("git", "git_log"), {"repo_path": "/srv/checkout/billing", "max_count": 20}),
+    (("mail", "list"), {"folder": "inbox/support", "limit": 25}),
+    (("pay", "lookup"), {"order": "2025-11-25-000017"}),
+    (("git", "git_commit"), {"repo_path": "/srv/checkout/billing", "message": "Correct the rounding of refunds"}),
+    (
+        ("mail", "send"),
+        {
+            "to": ["bob@example.com"],
+            "subject": "Your refund of last week",
+            "body": "Dear Bob, the refund for order 2025-11-25-000017 is on its way and will be there by Friday.",
+        },
+    ),
+)
+_OUTPUT = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
+
+
+def now_ms() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def _header(name: str, time_ms: int) -> Header:
+    return Header(id=derived_uuid("bench", name), source="bench", time=time_ms, tenant_uid=TENANT)
+
+
+def catalogue_records() -> Iterator[ToolCatalogEntry]:
+    """The tools, approved."""
+    made_ms = now_ms()
+    for (server_id, name), (schema, read_only, open_world, reversible) in _TOOLS.items():
+        yield ToolCatalogEntry(
+            header=_header(f"{server_id}/{name}", made_ms),
+            server_id=server_id,
+            name=name,
+            catalog_version=1,
+            state=EntryState.APPROVED,
+            input_schema_json=json.dumps(schema),
+            definition_digest=_definition(server_id, name),
+            description_digest=sha256(b""),
+            input_schema_digest=sha256(canonical(schema)),
+            read_only=read_only,
+            destructive=False,
+            open_world=open_world,
+            reversible=reversible,
+            output_label=_OUTPUT,
+        )
+
+
+def _definition(server_id: str, name: str) -> bytes:
+    return sha256(f"{server_id}/{name}".encode())
+
+
+def bundle_record(rules: str) -> RulesetBundle:
+    """A bundle by name: `empty` (no rule at all, so everything is denied at the end), `permit-all`, `starter`.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if rules == "empty":
+        files = {"bundle.yaml": _BUNDLE_HEAD}
+    elif rules == "permit-all":
+        files = {"bundle.yaml": _BUNDLE_HEAD + "packs: [all]\n", "all/all.rules.yaml": _PERMIT_ALL}
+    elif rules == "starter":
+        files = dict(load_bundle(Path(__file__).resolve().parents[1] / "rules").files)
+    else:
+        msg = f"no rules `{rules}`; there are {', '.join(RULE_SETS)}"
+        raise ValueError(msg)
+    return RulesetBundle(
+        header=_header(f"rules {rules}", now_ms()),
+        name="default",
+        version="1",
+        serial=1,
+        digest=bundle_from_files(files).digest,
+        files=tuple(BundleFile(path=path, content=content) for path, content in sorted(files.items())),
+        published_by="bench",
+    )
+
+
+def credential(root_key: bytes, number: int) -> SessionCredential:
+    """The credential of the session of that number."""
+    session_id = f"s-20251125-{number:07d}"
+    return SessionCredential(
+        tenant_uid=TENANT,
+        session_id=session_id,
+        secret=session_secret(root_key, TENANT, session_id),
+        sub=f"user:{number:07d}@bench.example",
+        act=ACT,
+        scopes=SCOPES,
+        expires_ms=now_ms() + SESSION_TTL_MS,
+    )
+
+
+def established(session: SessionCredential) -> SessionEvent:
+    """The event that opens the session."""
+    return SessionEvent(
+        header=_header(f"open {session.session_id}", now_ms()),
+        session_id=session.session_id,
+        sequence=0,
+        type=SessionEventType.SESSION_ESTABLISHED,
+        sub=session.sub,
+        act=session.act,
+        scopes=session.scopes,
+        expires=session.expires_ms,
+    )
+
+
+def intent(session: SessionCredential, number: int) -> Intent:
+    """An intent as the SDK makes it; the tools take turns."""
+    (server_id, name), args = _CALLS[number % len(_CALLS)]
+    return build_intent(
+        session,
+        ToolRef(server_id=server_id, name=name, definition_digest=_definition(server_id, name), catalog_version=1),
+        args,
+        intent_id=derived_uuid("intent", session.session_id, str(number)),
+        header_id=derived_uuid("intent record", session.session_id, str(number)),
+        source=f"agent/{session.act.sub}",
+        now_ms=now_ms(),
+        model=MODEL,
+        context=CallContext(
+            turn=number,
+            tool_call_id=f"call_{number:09d}",
+            conversation_id="c-9",
+            user_request_digest=sha256(b"request"),
+            toolset_digest=sha256(b"tools"),
+            traceparent=TRACEPARENT,
+        ),
+    )

@@ -1,0 +1,103 @@
+"""A log with everything on it that a gate needs: topics, catalogue, rules. One world for each measurement."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.workload import bundle_record, catalogue_records
+from streams.app.logs import Log, open_log
+from streams.app.settings import Settings
+from streams.app.wiring import build_codec
+from streams.codec.avro import Codec
+from streams.codec.cloudevents import event_headers
+from streams.model.keys import partition_for, tool_key
+from streams.model.topics import CATALOGUE, RULESET, TOPICS, Spread, Topic
+from streams.model.types import Header, Record
+from streams.ports import Outgoing, TopicPartition, TopicSpec
+from streams.testing.broker import KafkaBroker
+
+Kind = Literal["kafka", "embedded"]
+KINDS: tuple[Kind, ...] = ("kafka", "embedded")
+PARTITIONS = 6
+ROOT_KEY = bytes(range(64))
+FLUSH_MS = 30_000
+
+
+@dataclass
+class World:
+    """What one measurement runs in. `settings` are those of its gates, but for the instance."""
+
+    kind: Kind
+    folder: Path
+    settings: dict[str, Any]
+    log: Log
+    codec: Codec
+    broker: KafkaBroker | None
+
+    def gate_settings(self, engine: dict[str, int]) -> dict[str, Any]:
+        """The settings of a gate, as a child process is given them."""
+        return {**self.settings, "engine": engine}
+
+    def outgoing(self, topic: Topic, key: bytes, record: Record, header: Header) -> Outgoing:
+        """A record on its way."""
+        partition = 0 if topic.spread is Spread.BROADCAST else partition_for(key, PARTITIONS)
+        return Outgoing(topic.name, partition, key, self.codec.encode(topic.name, record), event_headers(topic, header))
+
+    def publish(self, records: Iterator[Outgoing]) -> int:
+        """Store the records; returns how many there were."""
+        publisher = self.log.publisher()
+        count = 0
+        for record in records:
+            publisher.publish(record)
+            count += 1
+        publisher.flush(FLUSH_MS)
+        publisher.close()
+        return count
+
+    def ends(self, topic: Topic) -> dict[TopicPartition, int]:
+        """Where the topic's partitions end now."""
+        reader = self.log.reader()
+        found = reader.end_offsets([TopicPartition(topic.name, number) for number in range(PARTITIONS)])
+        reader.close()
+        return found
+
+
+@contextlib.contextmanager
+def open_world(kind: Kind, rules: str) -> Iterator[World]:
+    """A fresh log with topics, tools and a bundle of `rules` (see `workload.RULE_SETS`) on it."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoplog-bench-")))
+        settings: dict[str, Any] = {"log": kind, "state_dir": str(folder / "state"), "tenant": "bench"}
+        broker = None
+        if kind == "kafka":
+            broker = stack.enter_context(KafkaBroker.start(folder / "kafka"))
+            settings["bootstrap"] = broker.bootstrap
+        parsed = Settings(**settings)
+        log = open_log(parsed)
+        stack.callback(log.close)
+        world = World(kind, folder, settings, log, build_codec(parsed), broker)
+        _prepare(world, rules)
+        yield world
+
+
+def _prepare(world: World, rules: str) -> None:
+    admin = world.log.admin()
+    specs = [
+        TopicSpec(topic.name, PARTITIONS if topic.spread is Spread.CO_PARTITIONED else 1, topic.config())
+        for topic in TOPICS
+    ]
+    admin.create(specs, 1)
+    admin.close()
+    control = [
+        world.outgoing(CATALOGUE, tool_key(entry.server_id, entry.name), entry, entry.header)
+        for entry in catalogue_records()
+    ]
+    bundle = bundle_record(rules)
+    if bundle is not None:
+        control.append(world.outgoing(RULESET, bundle.name.encode(), bundle, bundle.header))
+    world.publish(iter(control))
