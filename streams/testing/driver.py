@@ -160,8 +160,9 @@ class Driver:
         last_serials = {name: self._read_serials.get(name, -1) for name in names}
         found = self.log.written_since(names, min(last_serials.values()))
         new = [(serial, record) for serial, record in found if serial > last_serials[record.topic]]
-        for serial, record in new:
-            self._read_serials[record.topic] = serial
+        if new:
+            # Of all of them: what is written later comes later, and a topic that stays empty need not be sought again.
+            self._read_serials.update((name, max(last_serials[name], new[-1][0])) for name in names)
         return [record for _, record in new]
 
     def output_topics(self) -> tuple[str, ...]:
