@@ -14,7 +14,7 @@ from streams.codec.avro import SCHEMA_ID_HEADER, VALUE_BYTES_MAX, WRITTEN_BYTES_
 from streams.codec.cloudevents import event_headers
 from streams.codec.deadletter import dead_letter
 from streams.codec.schemas import CommittedSchemas, subject_name
-from streams.model.reasons import DEAD_LETTER_TEXTS, REASON_TEXTS, REFUSAL_TEXTS, DeadLetterReason
+from streams.model.reasons import CONTROL_TEXTS, DEAD_LETTER_TEXTS, REASON_TEXTS, REFUSAL_TEXTS, DeadLetterReason
 from streams.model.topics import ALERT_OCSF, DECLARED, INTENT, TOPICS, VERDICT, Role, Spread, Topic
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
@@ -80,6 +80,9 @@ def render_reasons() -> str:
         _codes(DEAD_LETTER_TEXTS),
         "## Refusals of executors\n\nWhy an executor did not run a call, `reason` of its audit record.",
         _codes(REFUSAL_TEXTS),
+        "## Publications of rules\n\n`reason` of an audit record of type CONTROL. One that was refused has the reason "
+        "of its dead letter.",
+        _codes(CONTROL_TEXTS),
     )
 
 

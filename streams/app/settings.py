@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams.audit.publishers import Publishers, PublishersError
 from streams.engine.settings import EngineSettings
 from streams.model.errors import StoplogError
 from streams.processors.settings import GateSettings
@@ -82,6 +83,19 @@ class TopicsSection(_Section):
     executor_group_prefix: str = "stoplog-executor"
 
 
+class RulesSection(_Section):
+    """`[rules]`: whose signatures a gate wants under the rules that it enforces.
+
+    `publishers`: public keys by the names of their owners (`ann = "ed25519:..."`).
+    `required_signatures`: of how many different ones every publication needs a signature.
+    `allow_unsigned`: for development, without publishers: whoever may write the topic decides what the rules are.
+    """
+
+    publishers: dict[str, str] = {}
+    required_signatures: int = Field(1, ge=1, le=8)
+    allow_unsigned: bool = False
+
+
 class Settings(BaseSettings):
     """All settings, read-only.
 
@@ -112,6 +126,7 @@ class Settings(BaseSettings):
     gate: GateSection = GateSection()
     engine: EngineSection = EngineSection()
     topics: TopicsSection = TopicsSection()
+    rules: RulesSection = RulesSection()
 
     @classmethod
     def settings_customise_sources(
@@ -138,6 +153,20 @@ class Settings(BaseSettings):
     def gate_settings(self, root_key: bytes) -> GateSettings:
         """The core's settings."""
         return GateSettings(root_key=root_key, **self.gate.model_dump())
+
+    def publishers(self) -> Publishers:
+        """Whose signatures count on rules.
+
+        Raises:
+            SettingsError: the publishers make no sense.
+        """
+        rules = self.rules
+        try:
+            return Publishers.of(
+                rules.publishers, required=rules.required_signatures, allow_unsigned=rules.allow_unsigned
+            )
+        except PublishersError as error:
+            raise SettingsError(f"section `[rules]` of the settings: {error}") from None
 
     def engine_settings(self) -> EngineSettings:
         """The engine's settings."""

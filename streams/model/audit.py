@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from streams.model.control import RulesChange
 from streams.model.labels import Label
 from streams.model.types import Actor, Encrypted, Header, Model, Record, Sha256, ToolRef, Uuid
 from streams.model.verdict import Outcome, RuleHit
@@ -66,6 +67,7 @@ class AuditEvent(Record, frozen=True, kw_only=True):
     verdict_digest: Sha256 | None = None
     label: Label | None = None
     ruleset_digest: Sha256 | None = None
+    rules_change: RulesChange | None = None
     reason: str | None = None
     reason_text: str | None = None
     rules: tuple[RuleHit, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from streams.model.types import Header, Proof, Record, Sha256
 
 
@@ -12,8 +14,22 @@ class BundleFile(Record, frozen=True, kw_only=True):
     content: str
 
 
+class BundleAction(StrEnum):
+    """What a publication is for; what a gate does with it follows from its content."""
+
+    UNKNOWN = "UNKNOWN"
+    PUBLISH = "PUBLISH"
+    PROMOTE = "PROMOTE"
+    ROLLBACK = "ROLLBACK"
+    WITHDRAW = "WITHDRAW"
+
+
 class RulesetBundle(Record, frozen=True, kw_only=True):
-    """A rule bundle as published; an empty `files` withdraws it. `serial` only ever rises."""
+    """A rule bundle as published. `serial` only ever rises. Without files it withdraws the rules.
+
+    `canary_bp` is the share of sessions that it is for, in hundredths of a percent; 0 is all of them. `packed` holds
+    the files of a large bundle (`streams.model.bundle_files`).
+    """
 
     header: Header
     name: str
@@ -23,6 +39,21 @@ class RulesetBundle(Record, frozen=True, kw_only=True):
     files: tuple[BundleFile, ...]
     published_by: str
     signatures: tuple[Proof, ...] = ()
+    action: BundleAction = BundleAction.PUBLISH
+    canary_bp: int = 0
+    packed: bytes = b""
+
+
+class RulesChange(Record, frozen=True, kw_only=True):
+    """A publication as the audit tells of it. `signed_by` names the publishers whose signatures hold."""
+
+    name: str
+    version: str
+    serial: int
+    action: BundleAction = BundleAction.UNKNOWN
+    canary_bp: int = 0
+    published_by: str
+    signed_by: tuple[str, ...] = ()
 
 
 class Baseline(Record, frozen=True, kw_only=True):

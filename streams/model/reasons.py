@@ -144,7 +144,7 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.INTENT_TOO_OLD: "the intent was made before everything that is remembered of earlier verdicts",
     DeadLetterReason.CATALOGUE_INVALID: "the catalogue entry is not usable; the tool is blocked",
     DeadLetterReason.BUNDLE_INVALID: "the rule bundle does not compile; the last good one stays in force",
-    DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not above the one in force",
+    DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not above every earlier one",
     DeadLetterReason.BUNDLE_UNSIGNED: "the rule bundle lacks signatures of configured publishers",
     DeadLetterReason.BUNDLE_SIGNATURE_INVALID: "the rule bundle is not what its publisher has signed",
     DeadLetterReason.APPROVAL_NOT_AWAITED: "no decision is awaited about the intent: it was decided, or never asked",

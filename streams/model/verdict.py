@@ -131,6 +131,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     influences: tuple[Influence, ...] = ()
     signals: tuple[Signal, ...] = ()
     ruleset_digest: Sha256 | None = None
+    ruleset_offset: int = -1
     session_sequence: int
     revocation_offset: int
     baseline_version: int = 0

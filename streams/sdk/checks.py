@@ -42,6 +42,7 @@ FIELD_CHECKS: Mapping[str, str] = {
     "influences": "for people",
     "signals": "for people",
     "ruleset_digest": "reported",
+    "ruleset_offset": "for people",
     "session_sequence": "for people",
     "revocation_offset": "must have been read here, too",
     "baseline_version": "for people",

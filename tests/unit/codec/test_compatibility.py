@@ -42,6 +42,7 @@ FAIL_CLOSED = {
     "AuditPhase": "CONCURRENT",  # makes no claim that something had not run yet, or had
     "BudgetAnswer": "REFUSED",
     "BudgetOp": "UNKNOWN",  # gives nothing out
+    "BundleAction": "UNKNOWN",  # refused
     "Confidentiality": "USER_IDENTITY",  # held the closest
     "ConstraintType": "UNKNOWN",  # an unknown constraint denies
     "DelegationOp": "REVOKE",

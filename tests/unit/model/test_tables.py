@@ -7,9 +7,11 @@ from enum import StrEnum
 import pytest
 
 from streams.model.reasons import (
+    CONTROL_TEXTS,
     DEAD_LETTER_TEXTS,
     REASON_TEXTS,
     REFUSAL_TEXTS,
+    ControlReason,
     DeadLetterReason,
     Reason,
     Refusal,
@@ -19,7 +21,12 @@ from streams.model.topics import BY_NAME, BY_RECORD, DECLARED, TOPICS, Spread
 
 @pytest.mark.parametrize(
     ("codes", "texts"),
-    [(Reason, REASON_TEXTS), (DeadLetterReason, DEAD_LETTER_TEXTS), (Refusal, REFUSAL_TEXTS)],
+    [
+        (Reason, REASON_TEXTS),
+        (DeadLetterReason, DEAD_LETTER_TEXTS),
+        (Refusal, REFUSAL_TEXTS),
+        (ControlReason, CONTROL_TEXTS),
+    ],
 )
 def test_every_code_has_a_text(codes: type[StrEnum], texts: dict[StrEnum, str]) -> None:
     assert list(texts) == list(codes)
