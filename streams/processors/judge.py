@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from streams.model.catalogue import ToolCatalogEntry
+from streams.model.errors import InvariantError
 from streams.model.reasons import Reason
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.bundle import Occasion
 from streams.policy.remember import KeepingError, Plan
 from streams.policy.ruleset import CompiledRuleset
+from streams.ports import LogError, StoreError
 from streams.processors import housekeeping
 from streams.processors.aftermath import leave
 from streams.processors.case import Case, Judgement, deny
@@ -68,6 +70,9 @@ class Judge:
             judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, standing, state)
             if case.charges and judgement.outcome not in _REFUSED:
                 judgement, taken = self._within_budgets(case, judgement, state)
+        except (InvariantError, LogError, StoreError):
+            # The state can't be read: nothing can be said of the intent, it comes again.
+            raise
         except Exception:
             # Whatever went wrong, the answer is no, and the partition goes on.
             _log.exception("judging intent `%s` of session `%s` failed", case.intent.intent_id, case.intent.session_id)

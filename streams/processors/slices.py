@@ -1,7 +1,7 @@
 """What a gate partition holds of budgets that several partitions share: a slice of each, granted by the owner.
 
     g <budget key>    SliceRow
-    n                 the number of the partition's last request
+    q                 the number of the partition's last request
 
 Nothing is spent that was not granted, so the limit holds whatever happens to requests, grants and gates (ADR 0015).
 A slice is of one window of broker time and worth nothing in another.
@@ -32,7 +32,7 @@ AHEAD_DIVISOR = 4
 """A slice is asked for ahead of time once less than this part of the last one is left."""
 
 _PREFIX = b"g"
-_SERIAL_KEY = b"n"
+_SERIAL_KEY = b"q"
 _SERIAL_BYTES = 8
 
 replace = msgspec.structs.replace

@@ -1,10 +1,10 @@
-"""Gates and owners of budgets on simulated machines, under every fault, with an auditor who adds up what was allowed."""
+"""Gates and owners of budgets on simulated machines, under every fault; what was allowed is added up in the end."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from random import Random
+from dataclasses import asdict
+from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 from typing import NamedTuple
 
 import msgspec
@@ -38,6 +38,7 @@ WINDOW_MS = 20_000
 SUM_LIMIT = 300
 TARGETS_LIMIT = 5
 CALLS_LIMIT = 40
+STANDSTILL_MS_MAX = 12_000
 ROUNDS_MAX = 4_000
 TICKS_MAX = 200_000
 RULES = f"""
@@ -67,10 +68,10 @@ class Fleet:
     """One seed."""
 
     def __init__(self, seed: int, plan: FaultPlan | None = None) -> None:
-        self._rng = rng = Random(seed)
+        self._rng = rng = Random(seed)  # noqa: S311 - it is to be repeatable, not secret
         self._clock = ManualClock(START_MS)
         self._log = MemoryLog(self._clock)
-        plan = plan or FaultPlan.draw(rng)
+        plan = plan or _eased(FaultPlan.draw(rng), rng.choice((0.02, 0.1, 0.3, 1.0)))
         self._partitions = rng.randint(2, 4)
         create_topics(self._log, GATE, self._partitions)
         create_topics(self._log, BUDGETS, self._partitions)
@@ -178,7 +179,7 @@ class Fleet:
         if rng.random() < self._plan.stop:
             machine.stop()
         if rng.random() < self._plan.pause and machine.is_running and not machine.busy:
-            machine.stand_still(rng.randint(0, 12_000))
+            machine.stand_still(int(rng.random() ** 4 * STANDSTILL_MS_MAX))
         if rng.random() < self._plan.put_out:
             self._log.put_out(self._groups[machine.name], machine.name)
         if rng.random() < self._plan.outage:
@@ -190,7 +191,7 @@ class Fleet:
         self._nested = True
         if self._rng.random() < 0.6:
             self._log.put_out(self._groups[client], client)
-        self._clock.advance(self._rng.randint(0, 12_000))
+        self._clock.advance(int(self._rng.random() ** 8 * STANDSTILL_MS_MAX))
         for _ in range(self._rng.randint(1, 20)):
             self._tick()
         self._nested = False
@@ -222,17 +223,14 @@ class Fleet:
         back: set[str] = set()
         for _, received in self._log.written_since((VERDICT.name, SESSION.name), -1):
             record = self._world.decode(received)
-            sign = 0
             if isinstance(record, Verdict) and record.outcome is Outcome.ALLOW and record.intent_id not in seen:
                 seen.add(record.intent_id)
-                sign = 1
+                violations += self._count(record.intent_id, 1, spent, uses)
             elif isinstance(record, SessionEvent) and record.type is SessionEventType.TOOL_NOT_RUN:
-                if record.intent_id is not None and record.intent_id not in back:
-                    back.add(record.intent_id)
-                    sign = -1
-            if sign:
-                intent_id = record.intent_id  # type: ignore[union-attr]
-                violations += self._count(str(intent_id), sign, spent, uses)
+                intent_id = str(record.intent_id)
+                if intent_id not in back:
+                    back.add(intent_id)
+                    violations += self._count(intent_id, -1, spent, uses)
         reasons = [verdict.reason for verdict in self._final.values()]
         return Report(
             allowed=reasons.count("permitted"),
@@ -306,8 +304,10 @@ class Fleet:
         )
 
 
+def _eased(plan: FaultPlan, factor: float) -> FaultPlan:
+    """The same faults, less often: where hardly a slice arrives, no limit is ever near."""
+    return FaultPlan(**{name: chance * factor for name, chance in asdict(plan).items()})
+
+
 def _ignore(_text: str) -> None:
     """Traces are for people who look at one seed."""
-
-
-Plant = Callable[[], None]

@@ -1,0 +1,132 @@
+"""Shared budgets hold under every fault that the seeds bring; planted bugs do not get past the adding up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+
+from streams.model.budget import BudgetGrant, BudgetRequest
+from streams.processors import aftermath, budgets, slices
+from streams.processors.effects import StateView
+from streams.processors.slices import Claim, SliceRow, Slices
+from streams.processors.state import ChargeRow, decode_effects, effects_row_key, encode_row
+from tests.simulation.fleet import Fleet, Report
+
+SEEDS = 80
+SEEDS_PER_TEST = 20
+PLANT_SEEDS = 60
+
+replace = msgspec.structs.replace
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Faults are logged by the thousand."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))
+def test_no_limit_is_exceeded_and_every_intent_is_decided(first: int) -> None:
+    reports: list[Report] = []
+    for seed in range(first, first + SEEDS_PER_TEST):
+        reports.append(Fleet(seed).run())
+        assert reports[-1].violations == [], f"seed {seed}"
+    # A simulation in which no limit is reached and nothing goes wrong proves nothing.
+    assert sum(report.allowed for report in reports) > 500
+    assert sum(report.exhausted for report in reports) > 150
+    assert sum(report.unavailable for report in reports) > 200
+    assert sum(report.given_back for report in reports) > 100
+    assert sum(report.duplicates for report in reports) > 500
+    assert sum(report.starts for report in reports) > 200
+
+
+def takes_any_grant(patch: pytest.MonkeyPatch) -> None:
+    """A grant that comes again is taken again."""
+    on_grant = Slices.on_grant
+
+    def taken(self: Slices, grant: BudgetGrant, state: StateView, now_ms: int) -> object:
+        found = state.get(slices.slice_row_key(grant.budget_key))
+        if found is not None:
+            row = slices._decode(found)
+            asked = row.asked or slices.Asked(grant.serial, now_ms, 0, 0, ())
+            row = replace(row, asked=replace(asked, serial=grant.serial))
+            state.put(slices.slice_row_key(grant.budget_key), encode_row(row))
+        return on_grant(self, grant, state, now_ms)
+
+    patch.setattr(Slices, "on_grant", taken)
+
+
+def answers_every_request_anew(patch: pytest.MonkeyPatch) -> None:
+    """The owner takes back what is given back twice, twice."""
+    given_back = budgets._given_back
+
+    def twice(row: budgets.OwnerRow, request: BudgetRequest) -> tuple[budgets.OwnerRow, budgets.Answer]:
+        row, _ = given_back(row, request)
+        return given_back(row, request)
+
+    patch.setattr(budgets, "_given_back", twice)
+
+
+def keeps_slices_for_the_next_window(patch: pytest.MonkeyPatch) -> None:
+    """What is left of a slice is spent in the next window."""
+    of_now = slices._of_now
+
+    def carried(claim: Claim, state: StateView) -> SliceRow:
+        found = state.get(slices.slice_row_key(claim.key))
+        row = of_now(claim, state)
+        return row if found is None else replace(row, available=slices._decode(found).available)
+
+    patch.setattr(slices, "_of_now", carried)
+    patch.setattr(Slices, "on_due", lambda _self, _key, _state, _now_ms: [])
+
+
+def spends_what_is_not_there(patch: pytest.MonkeyPatch) -> None:
+    """The last unit of a slice is spent twice."""
+    lacking = slices._lacking
+    patch.setattr(slices, "_lacking", lambda claim, row: max(0, lacking(claim, row) - (1 if claim.amount else 0)))
+
+
+def gives_back_again_and_again(patch: pytest.MonkeyPatch) -> None:
+    """Each report that a call did not run gives its charge back."""
+
+    def kept(own_key: bytes, intent_id: str, row: object, state: StateView) -> tuple[object, object]:
+        found = state.get(effects_row_key(own_key, intent_id))
+        return row, None if found is None else decode_effects(found)
+
+    patch.setattr(aftermath, "take", kept)
+
+
+def gives_back_what_ran_in_another_window(patch: pytest.MonkeyPatch) -> None:
+    """A charge of an earlier window is given back to this one."""
+    give_back = Slices.give_back
+
+    def given(self: Slices, charge: ChargeRow, state: StateView, now_ms: int) -> None:
+        found = state.get(charge.holder)
+        start_ms = charge.start_ms if found is None else slices._decode(found).start_ms
+        give_back(self, replace(charge, start_ms=start_ms), state, now_ms)
+
+    patch.setattr(Slices, "give_back", given)
+
+
+PLANTS = (
+    takes_any_grant,
+    answers_every_request_anew,
+    keeps_slices_for_the_next_window,
+    spends_what_is_not_there,
+    gives_back_again_and_again,
+    gives_back_what_ran_in_another_window,
+)
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_caught(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    for seed in range(PLANT_SEEDS):
+        if Fleet(seed).run().violations:
+            return
+    pytest.fail(f"`{plant.__name__}` was not caught by {PLANT_SEEDS} seeds")
