@@ -39,6 +39,7 @@ TRACE_CHARS_MAX = 512
 """Of a `tracestate` that is passed on, after W3C; a longer one, which every output would carry twice, is left out."""
 
 _ARGS_ECHO_CHARS_MAX = 65_536
+_NAME_CHARS_MAX = 200
 _SEVERITY_HIGH = 4
 _SEVERITY_MEDIUM = 3
 _CONFIDENCE_HIGH = 3
@@ -204,7 +205,8 @@ class VerdictWriter:
     def _alert(self, case: Case, judgement: Judgement, verdict: Verdict, audit: AuditEvent) -> Output:
         title, types, attacks = _ALARMING[judgement.reason]
         intent, policy = case.intent, judgement.policy
-        tool = f"{intent.tool.server_id}/{intent.tool.name}"
+        tool = _clipped(f"{intent.tool.server_id}/{intent.tool.name}")
+        agent, subject = _clipped(intent.act.sub), _clipped(intent.sub)
         tenant = intent.header.tenant_uid
         dedup_key = json.dumps([judgement.reason.value, tenant, intent.session_id, tool])
         alert_id = derived_uuid("alert", verdict.verdict_id)
@@ -215,7 +217,7 @@ class VerdictWriter:
             confidence_id=_CONFIDENCE_HIGH,
             status_id=_STATUS_NEW,
             title=f"{title}: {tool}",
-            desc=f"{judgement.text} (agent {intent.act.sub}, subject {intent.sub}, session {intent.session_id})",
+            desc=f"{judgement.text} (agent {agent}, subject {subject}, session {intent.session_id})",
             analytic_uid=verdict.rules[0].rule_id if verdict.rules else judgement.reason.value,
             analytic_version=verdict.rules[0].rule_version if verdict.rules else "1",
             attacks=attacks,
@@ -232,6 +234,11 @@ class VerdictWriter:
             suggested_response=(f"stoplog tail audit --session {session_key(tenant, intent.session_id).decode()}",),
         )
         return Output(ALERT, dedup_key.encode(), self._encoder.encode(ALERT.name, alert), alert.header)
+
+
+def _clipped(name: str) -> str:
+    """A name as the intent states it, which may be anything, as it goes into an alert's texts, more than once."""
+    return name if len(name) <= _NAME_CHARS_MAX else name[:_NAME_CHARS_MAX] + "..."
 
 
 def _header(case: Case, record_id: str) -> Header:
