@@ -1,0 +1,421 @@
+"""Every reason of a dead letter, reached through the driven gate; each letter is on the record, and nothing stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from streams.audit.publishers import Publishers
+from streams.audit.signing import SigningKey
+from streams.codec.avro import WRITTEN_BYTES_MAX
+from streams.model.approval import ApprovalStatus
+from streams.model.audit import AuditEventType
+from streams.model.control import RulesetBundle
+from streams.model.delegation import GrantBody
+from streams.model.intent import Intent
+from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
+from streams.model.revocation import RevocationKind
+from streams.model.session import SessionEventType
+from streams.model.topics import (
+    APPROVAL_DECISION,
+    CATALOGUE,
+    DELEGATION,
+    INTENT,
+    REVOCATION,
+    RULESET,
+    SESSION,
+)
+from streams.model.types import Actor, Proof, ProofAlg, Record, SubProfile
+from streams.policy import CompiledRuleset
+from streams.ports import Headers
+from streams.processors.effects import Output
+from streams.processors.gate import Gate
+from streams.testing.records import SessionMaker, entry_key, revocation, ruleset
+from tests.kit import (
+    BUNDLE,
+    BUNDLE_FILES,
+    FILES_READ,
+    HOUR_MS,
+    MAIL_SEND,
+    GateBench,
+    compile_published,
+    wire,
+)
+
+replace = msgspec.structs.replace
+
+
+class Letter(NamedTuple):
+    """A record that ends as a dead letter: the bench it was sent on, and its topic."""
+
+    bench: GateBench
+    topic: str
+
+
+# Some cases leave no rules, or not this tool, in force.
+WHEN_IT_GOES_ON = (Reason.PERMITTED, Reason.NO_RULESET, Reason.TOOL_UNKNOWN)
+Case = Callable[[], Letter]
+CASES: dict[str, tuple[DeadLetterReason, Case]] = {}
+
+
+def case(reason: DeadLetterReason) -> Callable[[Case], Case]:
+    def register(function: Case) -> Case:
+        CASES[function.__name__] = (reason, function)
+        return function
+
+    return register
+
+
+def sent(topic: str, record: Record | bytes | None, key: bytes | None = b"acme|s-1", headers: Headers = ()) -> Letter:
+    bench = GateBench()
+    bench.driver.pipe(topic, key, record, headers=headers)
+    return Letter(bench, topic)
+
+
+def an_intent() -> Intent:
+    bench = GateBench()
+    return bench.session.intent(FILES_READ, {"path": "a.txt"}, bench.now_ms)
+
+
+def encoded() -> bytes:
+    return wire().encode(INTENT.name, an_intent())
+
+
+@case(DeadLetterReason.KEY_MISSING)
+def no_key() -> Letter:
+    return sent(INTENT.name, an_intent(), key=None)
+
+
+@case(DeadLetterReason.KEY_MISSING)
+def a_revocation_without_a_key() -> Letter:
+    _, record = revocation(RevocationKind.TENANT, "globex", time_ms=0)
+    return sent(REVOCATION.name, record, key=None)
+
+
+@case(DeadLetterReason.KEY_MISMATCH)
+def the_key_of_another_session() -> Letter:
+    return sent(INTENT.name, an_intent(), key=b"acme|s-2")
+
+
+@case(DeadLetterReason.KEY_MISMATCH)
+def the_key_of_another_tenant() -> Letter:
+    return sent(INTENT.name, an_intent(), key=b"globex|s-1")
+
+
+@case(DeadLetterReason.VALUE_MISSING)
+def no_value() -> Letter:
+    return sent(SESSION.name, None)
+
+
+@case(DeadLetterReason.VALUE_MISSING)
+def an_empty_value() -> Letter:
+    return sent(INTENT.name, b"")
+
+
+@case(DeadLetterReason.FRAMING_INVALID)
+def the_wrong_magic_byte() -> Letter:
+    return sent(INTENT.name, b"\x01" + encoded()[1:])
+
+
+@case(DeadLetterReason.FRAMING_INVALID)
+def fewer_bytes_than_a_schema_id_has() -> Letter:
+    return sent(INTENT.name, b"\x00\x00\x01")
+
+
+@case(DeadLetterReason.FRAMING_INVALID)
+def a_header_that_is_no_schema_id() -> Letter:
+    return sent(INTENT.name, encoded(), headers=(("__value_schema_id", b"\x01abc"),))
+
+
+@case(DeadLetterReason.SCHEMA_UNKNOWN)
+def a_schema_id_that_nobody_has() -> Letter:
+    return sent(INTENT.name, b"\x00\x7f\xff\xff\xff" + encoded()[5:])
+
+
+@case(DeadLetterReason.SCHEMA_UNKNOWN)
+def a_schema_guid_that_nobody_has() -> Letter:
+    return sent(INTENT.name, encoded()[5:], headers=(("__value_schema_id", b"\x01" + bytes(16)),))
+
+
+@case(DeadLetterReason.SCHEMA_MISMATCH)
+def a_record_of_another_topic() -> Letter:
+    bench = GateBench()
+    return sent(INTENT.name, wire().encode(SESSION.name, bench.session.established(bench.now_ms)))
+
+
+@case(DeadLetterReason.RECORD_TRUNCATED)
+def a_record_that_is_cut() -> Letter:
+    return sent(INTENT.name, encoded()[:-20])
+
+
+@case(DeadLetterReason.RECORD_TRUNCATED)
+def a_record_with_something_behind_it() -> Letter:
+    return sent(INTENT.name, encoded() + b"\x00")
+
+
+@case(DeadLetterReason.RECORD_INVALID)
+def a_text_that_is_not_utf_8() -> Letter:
+    return sent(INTENT.name, encoded().replace(b"a.txt", b"a\xff\xfe\xfdt"))
+
+
+@case(DeadLetterReason.RECORD_INVALID)
+def a_tenant_with_a_bar_in_it() -> Letter:
+    intent = an_intent()
+    return sent(INTENT.name, replace(intent, header=replace(intent.header, tenant_uid="a|b")), key=b"a|b|s-1")
+
+
+@case(DeadLetterReason.RECORD_INVALID)
+def a_session_id_with_nul_in_it() -> Letter:
+    return sent(INTENT.name, replace(an_intent(), session_id="s\x00"), key=b"acme|s\x00")
+
+
+@case(DeadLetterReason.RECORD_INVALID)
+def a_session_key_without_end() -> Letter:
+    session_id = "s" * 600
+    return sent(INTENT.name, replace(an_intent(), session_id=session_id), key=f"acme|{session_id}".encode())
+
+
+@case(DeadLetterReason.RECORD_INVALID)
+def an_event_type_that_is_not_known_here() -> Letter:
+    bench = GateBench()
+    return sent(SESSION.name, bench.session.event(SessionEventType.UNKNOWN, bench.now_ms))
+
+
+@case(DeadLetterReason.RECORD_INVALID)
+def a_session_without_its_subject() -> Letter:
+    bench = GateBench(with_session=False)
+    made = replace(bench.session.established(bench.now_ms), sub=None)
+    bench.driver.pipe(SESSION.name, bench.session.key, made)
+    return Letter(bench, SESSION.name)
+
+
+@case(DeadLetterReason.RECORD_INVALID)
+def a_grant_with_too_long_a_chain() -> Letter:
+    bench = GateBench()
+    grant = bench.session.grant("g-1", bench.now_ms)
+    root = GrantBody(**{name: getattr(grant, name) for name in GrantBody.__struct_fields__})
+    bench.driver.pipe(DELEGATION.name, bench.session.key, replace(grant, chain=(root,) * 9))
+    return Letter(bench, DELEGATION.name)
+
+
+@case(DeadLetterReason.RECORD_TOO_LARGE)
+def more_than_a_mebibyte() -> Letter:
+    bench = GateBench()
+    bench.driver.log.alter_config(INTENT.name, {"max.message.bytes": "3000000"})
+    bench.driver.pipe(INTENT.name, bench.session.key, encoded() + bytes(2_000_000))
+    return Letter(bench, INTENT.name)
+
+
+@case(DeadLetterReason.RECORD_TOO_LARGE)
+def an_intent_whose_verdict_could_not_be_written() -> Letter:
+    bench = GateBench()
+    intent = bench.session.intent(FILES_READ, {"path": "a.txt"}, bench.now_ms)
+    room = WRITTEN_BYTES_MAX - len(wire().encode(INTENT.name, intent)) - 10
+    bench.send(replace(intent, sub="x" * room))
+    return Letter(bench, INTENT.name)
+
+
+@case(DeadLetterReason.RECORD_TOO_LARGE)
+def an_intent_that_is_too_large_to_wait() -> Letter:
+    bench = GateBench(with_session=False)
+    bench.propose(sub="x" * 600_000)
+    return Letter(bench, INTENT.name)
+
+
+@case(DeadLetterReason.RECORD_TOO_LARGE)
+def a_session_that_is_too_large_to_be_kept() -> Letter:
+    bench = GateBench(with_session=False)
+    # Each is small enough, what is kept of both is not.
+    bench.establish(bench.session, scopes=("y" * 600_000,))
+    purpose = bench.session.event(SessionEventType.PURPOSE_SET, bench.now_ms, purpose="x" * 600_000)
+    bench.driver.pipe(SESSION.name, bench.session.key, purpose)
+    return Letter(bench, SESSION.name)
+
+
+@case(DeadLetterReason.EVENT_FROM_FUTURE)
+def a_session_event_from_the_future() -> Letter:
+    bench = GateBench()
+    return sent(SESSION.name, bench.session.event(SessionEventType.USER_MESSAGE, bench.now_ms + 30_001))
+
+
+@case(DeadLetterReason.EVENT_FROM_FUTURE)
+def an_intent_from_beyond_what_is_remembered() -> Letter:
+    bench = GateBench()
+    bench.propose(time_ms=bench.now_ms + 24 * HOUR_MS + 1)
+    return Letter(bench, INTENT.name)
+
+
+@case(DeadLetterReason.SEQUENCE_REPLAYED)
+def a_session_that_is_established_twice() -> Letter:
+    bench = GateBench()
+    bench.establish(bench.session)
+    return Letter(bench, SESSION.name)
+
+
+@case(DeadLetterReason.INTENT_TOO_OLD)
+def an_intent_from_before_what_is_remembered() -> Letter:
+    bench = GateBench()
+    bench.propose(time_ms=bench.now_ms - 24 * HOUR_MS)
+    return Letter(bench, INTENT.name)
+
+
+@case(DeadLetterReason.CATALOGUE_INVALID)
+def a_tool_whose_schema_is_none() -> Letter:
+    return sent(CATALOGUE.name, replace(FILES_READ, input_schema_json='{"type": 7}'), key=entry_key(FILES_READ))
+
+
+@case(DeadLetterReason.CATALOGUE_INVALID)
+def a_tool_whose_schema_refers_elsewhere() -> Letter:
+    schema = '{"$ref": "https://example.com/schema.json"}'
+    return sent(CATALOGUE.name, replace(FILES_READ, input_schema_json=schema), key=entry_key(FILES_READ))
+
+
+@case(DeadLetterReason.CATALOGUE_INVALID)
+def a_tool_whose_schema_is_no_object() -> Letter:
+    return sent(CATALOGUE.name, replace(FILES_READ, input_schema_json="true"), key=entry_key(FILES_READ))
+
+
+@case(DeadLetterReason.BUNDLE_INVALID)
+def rules_that_do_not_compile() -> Letter:
+    files = {**BUNDLE_FILES, "bundle.yaml": BUNDLE.replace("testing", "elsewhere")}
+    return sent(RULESET.name, ruleset(files, serial=2), key=b"default")
+
+
+@case(DeadLetterReason.BUNDLE_INVALID)
+def rules_that_are_not_those_of_their_digest() -> Letter:
+    return sent(RULESET.name, replace(ruleset(BUNDLE_FILES, serial=2), digest=bytes(32)), key=b"default")
+
+
+@case(DeadLetterReason.BUNDLE_ROLLED_BACK)
+def the_serial_of_the_rules_in_force() -> Letter:
+    return sent(RULESET.name, ruleset(BUNDLE_FILES, serial=1), key=b"default")
+
+
+def _compile_signed(bundle: RulesetBundle) -> CompiledRuleset:
+    key = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    Publishers.of({"ann": str(key.public)}, required=1, allow_unsigned=False).signers(bundle)
+    return compile_published(bundle)
+
+
+@case(DeadLetterReason.BUNDLE_UNSIGNED)
+def rules_that_nobody_has_signed() -> Letter:
+    return Letter(GateBench(compiler=_compile_signed), RULESET.name)
+
+
+@case(DeadLetterReason.BUNDLE_SIGNATURE_INVALID)
+def rules_with_a_forged_signature() -> Letter:
+    key = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    forged = Proof(alg=ProofAlg.ED25519, kid=key.public.kid, value=bytes(64))
+    bench = GateBench(compiler=_compile_signed, with_rules=False)
+    bench.driver.pipe(RULESET.name, b"default", replace(ruleset(BUNDLE_FILES), signatures=(forged,)))
+    return Letter(bench, RULESET.name)
+
+
+def decided(**changes: object) -> Letter:
+    """A decision about an intent that awaits one, changed."""
+    bench = GateBench()
+    intent = bench.propose(MAIL_SEND, {"ask": "one"})
+    made = bench.session.decision(intent, "lena", bench.now_ms, groups=("leads",))
+    bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, replace(made, **changes))
+    return Letter(bench, APPROVAL_DECISION.name)
+
+
+@case(DeadLetterReason.APPROVAL_NOT_AWAITED)
+def a_decision_about_what_was_never_asked() -> Letter:
+    bench = GateBench()
+    decision = bench.session.decision(an_intent(), "lena", bench.now_ms)
+    bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, decision)
+    return Letter(bench, APPROVAL_DECISION.name)
+
+
+@case(DeadLetterReason.APPROVAL_NOT_AWAITED)
+def a_decision_that_comes_too_late() -> Letter:
+    bench = GateBench()
+    intent = bench.propose(MAIL_SEND, {"ask": "one"})
+    bench.wait(HOUR_MS // 4)
+    decision = bench.session.decision(intent, "lena", bench.now_ms, groups=("leads",))
+    bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, decision)
+    return Letter(bench, APPROVAL_DECISION.name)
+
+
+@case(DeadLetterReason.APPROVAL_NOT_VALID)
+def a_decision_about_other_arguments() -> Letter:
+    return decided(args_digest=bytes(32))
+
+
+@case(DeadLetterReason.APPROVAL_NOT_VALID)
+def a_decision_of_another_task() -> Letter:
+    return decided(task_id=an_intent().intent_id)
+
+
+@case(DeadLetterReason.APPROVAL_NOT_VALID)
+def a_decision_by_somebody_of_another_group() -> Letter:
+    return decided(approver_groups=("interns",))
+
+
+@case(DeadLetterReason.APPROVAL_NOT_VALID)
+def a_decision_by_a_program() -> Letter:
+    return decided(approver=Actor(iss="https://issuer.example", sub="bot", sub_profile=SubProfile.AI_AGENT))
+
+
+@case(DeadLetterReason.APPROVAL_NOT_VALID)
+def a_decision_by_the_subject_alone() -> Letter:
+    return decided(approver=Actor(iss="https://issuer.example", sub="alice", sub_profile=SubProfile.USER))
+
+
+@case(DeadLetterReason.APPROVAL_NOT_VALID)
+def a_decision_by_the_agent() -> Letter:
+    return decided(approver=Actor(iss="https://issuer.example", sub="assistant", sub_profile=SubProfile.USER))
+
+
+@case(DeadLetterReason.APPROVAL_NOT_VALID)
+def a_decision_that_decides_nothing() -> Letter:
+    return decided(status=ApprovalStatus.PENDING)
+
+
+@case(DeadLetterReason.PROCESSING_FAILED)
+def a_record_that_the_gate_stumbles_over() -> Letter:
+    bench = GateBench()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Gate, "process", _stumble)
+        bench.propose()
+    return Letter(bench, INTENT.name)
+
+
+def _stumble(*_args: object) -> list[Output]:
+    raise ZeroDivisionError("a bug")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_reason_is_reached(name: str) -> None:
+    reason, send = CASES[name]
+    bench, topic = send()
+    letters = bench.driver.read_raw(f"{topic}.dlq")
+    assert [dict(letter.headers)["stoplog.reason"].decode() for letter in letters] == [reason.value]
+    (audit,) = bench.audits(AuditEventType.DEAD_LETTER)
+    headers = dict(letters[0].headers)
+    place = "/".join(headers[f"__connect.errors.{part}"].decode() for part in ("topic", "partition", "offset"))
+    assert (audit.reason, audit.inputs) == (reason.value, (place,))
+    assert audit.reason_text
+    _assert_goes_on(bench)
+
+
+def _assert_goes_on(bench: GateBench) -> None:
+    """The partition has not stopped: another session's intent is judged as if nothing had happened."""
+    other = SessionMaker("s-after")
+    bench.establish(other)
+    assert bench.judge(FILES_READ, {"path": "b.txt"}, session=other).reason in WHEN_IT_GOES_ON
+
+
+def test_no_reason_is_left_out() -> None:
+    reached = {reason for reason, _ in CASES.values()}
+    unreached = sorted(reason.value for reason in set(DeadLetterReason) - reached)
+    assert not unreached, f"no case reaches: {', '.join(unreached)}"
+
+
+def test_every_reason_has_its_text() -> None:
+    assert set(DEAD_LETTER_TEXTS) == set(DeadLetterReason)
