@@ -1,0 +1,57 @@
+"""An executor in a process of its own: appends a line to a file for each call that runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import open_log
+from streams.app.settings import Settings
+from streams.app.wiring import build_codec
+from streams.ports import LogError
+from streams.sdk import Executor, ExecutorError, ReportError, RevocationWatch, SingleUseStore, VerdictLoop
+
+RESTARTS_MAX = 20
+RESTART_PAUSE_S = 0.5
+# A restart of the broker takes longer than what an executor waits by default; a refused call would not be run again.
+STALE_AFTER_MS = 60_000
+
+
+def main() -> None:
+    order = json.loads(sys.argv[1])
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    settings = Settings(**order["settings"])
+    transport = EmbeddedTransport(open_log(settings), build_codec(settings), SystemClock())
+    runs = os.open(order["runs"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def pay(args: Mapping[str, object]) -> str:
+        # One write: lines of several processes don't run into one another.
+        os.write(runs, f"{args['number']}\n".encode())
+        return "paid"
+
+    with SingleUseStore(Path(order["single_use"]), order["instance"]) as single_use:
+        for _ in range(RESTARTS_MAX):
+            watch = RevocationWatch(transport, stale_after_ms=STALE_AFTER_MS)
+            try:
+                with watch, Executor(transport, ["bank"], {"bank/pay": pay}, single_use, revocations=watch) as executor:
+                    VerdictLoop(executor, transport, group=order["group"], instance=order["instance"]).run(stop)
+                return
+            except (ExecutorError, ReportError, LogError) as error:
+                logging.warning("the executor starts again: %s", error)
+                if stop.wait(RESTART_PAUSE_S):
+                    return
+    sys.exit(f"the executor has failed {RESTARTS_MAX} times")
+
+
+if __name__ == "__main__":
+    main()
