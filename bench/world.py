@@ -72,7 +72,12 @@ def open_world(kind: Kind, rules: str) -> Iterator[World]:
     """A fresh log with topics, tools and a bundle of `rules` (see `workload.RULE_SETS`) on it."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoplog-bench-")))
-        settings: dict[str, Any] = {"log": kind, "state_dir": str(folder / "state"), "tenant": "bench"}
+        settings: dict[str, Any] = {
+            "log": kind,
+            "state_dir": str(folder / "state"),
+            "tenant": "bench",
+            "rules": {"allow_unsigned": True},
+        }
         broker = None
         if kind == "kafka":
             broker = stack.enter_context(KafkaBroker.start(folder / "kafka"))
