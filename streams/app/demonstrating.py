@@ -17,7 +17,7 @@ from streams.app.shipped import rules_directory
 from streams.app.topic_apply import carry_out, make_plan
 from streams.app.topic_plan import CreateTopic
 from streams.app.trying import DEVELOPMENT_ROOT_KEY
-from streams.app.wiring import build_codec, build_gate
+from streams.app.wiring import build_budgets, build_codec, build_gate
 from streams.sdk.entropy import SYSTEM
 
 TOPIC_PREFIX = "stoplog-demo."
@@ -77,7 +77,11 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
             carry_out(plan, admin, settings.topics.replication, lambda _: None)
         made = sum(isinstance(step, CreateTopic) for step in plan.steps)
         view.note(f"{log.name}: {f'{made} topics made' if made else 'its topics are there'}")
-        runner = GateRunner(lambda: build_gate(settings, log, codec, DEVELOPMENT_ROOT_KEY), clock)
+        runner = GateRunner(
+            lambda: build_gate(settings, log, codec, DEVELOPMENT_ROOT_KEY),
+            clock,
+            beside=lambda: build_budgets(settings, log, codec),
+        )
         runner.start()
         stack.callback(runner.stop)
         view.note(f"gate `{settings.instance}` serves {len(runner.wait_ready(READY_MS))} partitions")

@@ -36,15 +36,27 @@ class GateRunner:
     growing pause, up to `RESTARTS_MAX` times.
     """
 
-    def __init__(self, build: BuildWorker, clock: Clock, *, on_serving: OnServing | None = None) -> None:
+    def __init__(
+        self,
+        build: BuildWorker,
+        clock: Clock,
+        *,
+        on_serving: OnServing | None = None,
+        beside: BuildWorker | None = None,
+        name: str = "gate",
+    ) -> None:
         """Args:
         build: makes a worker that is not started; called again for each restart, in the thread that runs.
         clock: for the time between restarts.
         on_serving: told of the partitions, in the thread that runs, whenever they have changed and are ready.
+        beside: makes the worker of the owner of budgets; it is kept running in a thread of its own, for as long.
+        name: what errors and the log call it.
         """
         self._build = build
         self._clock = clock
         self._on_serving = on_serving
+        self._name = name
+        self._beside = None if beside is None else GateRunner(beside, clock, name="owner of budgets")
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._serving: list[int] = []
@@ -59,7 +71,7 @@ class GateRunner:
 
     def start(self) -> None:
         """Run in a thread of its own."""
-        self._thread = threading.Thread(target=self._run_quietly, name="stoplog-gate", daemon=True)
+        self._thread = threading.Thread(target=self._run_quietly, name=f"stoplog {self._name}", daemon=True)
         self._thread.start()
 
     def wait_ready(self, timeout_ms: int) -> list[int]:
@@ -103,6 +115,18 @@ class GateRunner:
             GateFailedError: it failed again and again.
             StoplogError: the start was refused, or a bug of ours was found.
         """
+        if self._beside is not None:
+            self._beside.start()
+        try:
+            self._keep_running()
+        except BaseException:
+            if self._beside is not None:
+                self._beside.request_stop()
+            raise
+        if self._beside is not None:
+            self._beside.stop()
+
+    def _keep_running(self) -> None:
         failures = 0
         while not self._stopping.is_set():
             began_ms = self._clock.monotonic_ms()
@@ -111,16 +135,18 @@ class GateRunner:
             except (LogError, WorkerGaveUpError) as error:
                 failures = 1 if self._clock.monotonic_ms() - began_ms >= HEALTHY_MS else failures + 1
                 if failures > RESTARTS_MAX:
-                    raise GateFailedError(_gave_up(error)) from error
+                    raise GateFailedError(self._gave_up(error)) from error
                 backoff_ms = min(BACKOFF_FIRST_MS * 2 ** (failures - 1), BACKOFF_MAX_MS)
-                _log.warning("gate failed, restart %d of %d in %d ms: %s", failures, RESTARTS_MAX, backoff_ms, error)
+                _log.warning(
+                    "%s failed, restart %d of %d in %d ms: %s", self._name, failures, RESTARTS_MAX, backoff_ms, error
+                )
                 self._stopping.wait(backoff_ms / _MS_PER_S)
 
     def _run_quietly(self) -> None:
         try:
             self.run()
         except Exception as error:
-            _log.error("gate has ended: %s", error)
+            _log.error("%s has ended: %s", self._name, error)
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
@@ -132,6 +158,7 @@ class GateRunner:
             worker.start()
             while not self._stopping.is_set():
                 worker.step()
+                self._check_beside()
                 self._note_serving([] if worker.restoring else worker.partitions)
         except BaseException:
             self._close_failed(worker)
@@ -145,7 +172,18 @@ class GateRunner:
         try:
             worker.stop()
         except Exception as error:
-            _log.warning("closing the failed gate: %s", error)
+            _log.warning("closing the failed %s: %s", self._name, error)
+
+    def _check_beside(self) -> None:
+        """Without an owner no shared budget could be asked: the gate ends with it, so that somebody sees to it."""
+        if self._beside is not None and self._beside._error is not None:
+            raise self._beside._error
+
+    def _gave_up(self, error: Exception) -> str:
+        text = f"the {self._name} failed {RESTARTS_MAX + 1} times in a row, the last time: {error}"
+        if isinstance(error, FencedError):
+            return f"{text}; if another gate runs under the same name, give each its own (`--instance`)"
+        return f"{text}; run `stoplog doctor`"
 
     def _note_serving(self, partitions: list[int]) -> None:
         if partitions == self._serving:
@@ -155,10 +193,3 @@ class GateRunner:
             self._changed.notify_all()
         if partitions and self._on_serving is not None:
             self._on_serving(list(partitions))
-
-
-def _gave_up(error: Exception) -> str:
-    text = f"the gate failed {RESTARTS_MAX + 1} times in a row, the last time: {error}"
-    if isinstance(error, FencedError):
-        return f"{text}; if another gate runs under the same name, give each its own (`--instance`)"
-    return f"{text}; run `stoplog doctor`"

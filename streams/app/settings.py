@@ -37,6 +37,11 @@ class SettingsError(StoplogError):
     """A setting is unknown or has a value that can't be used."""
 
 
+def budgets_group(gate_group: str) -> str:
+    """The consumer group of the owners of budgets, beside that of the gates."""
+    return f"{gate_group}-budgets"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,6 +59,8 @@ class GateSection(_Section):
     defer_ms: int = Field(60_000, ge=1_000)
     args_bytes_max: int = Field(262_144, ge=1_024, le=900_000)
     held_per_session_max: int = Field(64, ge=1, le=10_000)
+    budget_wait_ms: int = Field(500, ge=10, le=30_000)
+    budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
 
 
 class EngineSection(_Section):

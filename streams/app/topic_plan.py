@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from streams.app.settings import budgets_group
 from streams.model.errors import StoplogError
 from streams.model.topics import Role, Spread, Topic
 from streams.ports import AclSpec, TopicSpec, TopicState
@@ -259,6 +260,7 @@ def _group_access(role: Role, principal: str, principals: Principals, *, reads: 
         yield AclSpec(principal, "GROUP", READER_GROUP, "DESCRIBE")
     if role is Role.GATE:
         yield AclSpec(principal, "GROUP", principals.gate_group, "READ")
+        yield AclSpec(principal, "GROUP", budgets_group(principals.gate_group), "READ")
         yield AclSpec(principal, "TRANSACTIONAL_ID", f"{principals.gate_group}-", "WRITE", prefixed=True)
     if role is Role.EXECUTOR:
         yield AclSpec(principal, "GROUP", principals.executor_prefix, "READ", prefixed=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streams.app.clock import SystemClock
 from streams.app.logs import Log
-from streams.app.settings import Settings
+from streams.app.settings import Settings, budgets_group
 from streams.app.wire import CodecWire
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas, SchemaSource
@@ -20,10 +20,11 @@ from streams.model.control import RulesetBundle
 from streams.model.errors import StoplogError
 from streams.policy import CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import StoreProvider
+from streams.processors.budgets import BudgetOwner, NothingToControl
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
 from streams.stores.rocks import RocksStores
-from streams.topology import GATE
+from streams.topology import BUDGETS, GATE
 
 ROOT_KEY_BYTES_MIN = 32
 _ROOT_KEY_BYTES = 64
@@ -96,6 +97,43 @@ def build_gate(
         control=control,
         wire=wire,
         ports=ports,
+        settings=engine_settings,
+        partition_counts=partition_counts,
+    )
+
+
+def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvider | None = None) -> Worker:
+    """The owner of budgets that gate partitions share, not started: it runs beside a gate. Opens connections.
+
+    Args:
+        stores: where local state is kept; by default RocksDB below the settings' state folder.
+
+    Raises:
+        StartRefusedError: the topics are not as they must be.
+        LogError: the log can't be reached.
+    """
+    admin = log.admin()
+    try:
+        partition_counts = check_topics(BUDGETS, admin)
+    finally:
+        admin.close()
+    clock = SystemClock()
+    wire = CodecWire(codec)
+    engine_settings = settings.engine_settings()
+    return Worker(
+        spec=BUDGETS,
+        processor=BudgetOwner(wire),
+        control=ControlReader(
+            reader=log.reader(), topics=(), sink=NothingToControl(), wire=wire, clock=clock, settings=engine_settings
+        ),
+        wire=wire,
+        ports=Ports(
+            consumer=log.consumer(budgets_group(settings.group), settings.instance),
+            producer=log.producer(f"{settings.group}-{settings.instance}-budgets"),
+            open_reader=log.reader,
+            stores=stores or RocksStores(settings.state_dir / "budgets" / settings.instance),
+            clock=clock,
+        ),
         settings=engine_settings,
         partition_counts=partition_counts,
     )

@@ -14,7 +14,7 @@ from streams.app.clock import SystemClock
 from streams.app.logs import Log, open_log
 from streams.app.runner import GateRunner
 from streams.app.settings import Settings
-from streams.app.wiring import build_codec, build_gate, load_root_key
+from streams.app.wiring import build_budgets, build_codec, build_gate, load_root_key
 from streams.cli.logging import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
@@ -49,6 +49,7 @@ def gate(
             lambda: build_gate(settings, opened, codec, root_key),
             SystemClock(),
             on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
+            beside=lambda: build_budgets(settings, opened, codec),
         )
         with _stopped_by_signals(runner):
             runner.run()

@@ -63,6 +63,18 @@ class OwnerRow(msgspec.Struct, frozen=True, array_like=True):
 _decode = msgspec.msgpack.Decoder(OwnerRow).decode
 
 
+class NothingToControl:
+    """What the engine tells an owner of its control state: there is none."""
+
+    stale = False
+
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> None:
+        """Nothing comes."""
+
+    def block_unreadable(self, topic: str, key: bytes | None) -> None:
+        """Nothing comes."""
+
+
 class BudgetOwner:
     """Gives slices out; all memory is in the state views."""
 
