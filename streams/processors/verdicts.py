@@ -204,6 +204,7 @@ class VerdictWriter:
 
     def _alert(self, case: Case, judgement: Judgement, verdict: Verdict, audit: AuditEvent) -> Output:
         title, types, attacks = _ALARMING[judgement.reason]
+        analytic = _deciding_rule(verdict)
         intent, policy = case.intent, judgement.policy
         tool = _clipped(f"{intent.tool.server_id}/{intent.tool.name}")
         agent, subject = _clipped(intent.act.sub), _clipped(intent.sub)
@@ -218,8 +219,8 @@ class VerdictWriter:
             status_id=_STATUS_NEW,
             title=f"{title}: {tool}",
             desc=f"{judgement.text} (agent {agent}, subject {subject}, session {intent.session_id})",
-            analytic_uid=verdict.rules[0].rule_id if verdict.rules else judgement.reason.value,
-            analytic_version=verdict.rules[0].rule_version if verdict.rules else "1",
+            analytic_uid=judgement.reason.value if analytic is None else analytic.rule_id,
+            analytic_version="1" if analytic is None else analytic.rule_version,
             attacks=attacks,
             types=types if policy is None else tuple(tag for tag in policy.tags if tag.startswith("ASI")),
             action_id=_ACTION_DENIED,
@@ -239,6 +240,12 @@ class VerdictWriter:
 def _clipped(name: str) -> str:
     """A name as the intent states it, which may be anything, as it goes into an alert's texts, more than once."""
     return name if len(name) <= _NAME_CHARS_MAX else name[:_NAME_CHARS_MAX] + "..."
+
+
+def _deciding_rule(verdict: Verdict) -> RuleHit | None:
+    """The first enforced rule that asked for the verdict's outcome."""
+    wanted = verdict.outcome.value
+    return next((hit for hit in verdict.rules if hit.effect.value == wanted and hit.mode is RuleMode.ENFORCE), None)
 
 
 def _header(case: Case, record_id: str) -> Header:
