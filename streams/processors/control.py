@@ -15,12 +15,14 @@ import msgspec
 from streams.model.catalogue import EntryState, ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.errors import RecordError
+from streams.model.keys import revocation_key, tool_key
 from streams.model.labels import WORST, Label
+from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
-from streams.model.revocation import Revocation, RevocationKind
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import RevocationSet
 from streams.model.topics import CATALOGUE, REVOCATION, RULESET
-from streams.model.types import Record
+from streams.model.types import Header, Record
 from streams.policy.errors import PolicyError
 from streams.policy.ruleset import CompiledRuleset
 
@@ -67,7 +69,8 @@ class ControlState:
         """Take in one record of a broadcast topic (None: a tombstone).
 
         Raises:
-            RecordError: it is not usable; what was in force stays so, but an unusable catalogue entry blocks its tool.
+            RecordError: it is not usable; what was in force stays so, but an unusable catalogue entry blocks its tool,
+                and an unusable revocation revokes what its key names.
         """
         if topic == REVOCATION.name:
             self.revocations.next_offset = next_offset
@@ -76,9 +79,9 @@ class ControlState:
         if record is None:
             self._forget(topic, key)
         elif isinstance(record, Revocation):
-            self.revocations.apply(record)
+            self._apply_revocation(key, record)
         elif isinstance(record, ToolCatalogEntry):
-            self._apply_entry(record)
+            self._apply_entry(key, record)
         elif isinstance(record, RulesetBundle):
             self._apply_bundle(record)
         elif not isinstance(record, Baseline):
@@ -87,9 +90,15 @@ class ControlState:
             )
 
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
-        """An entry that could not be read: its tool is blocked, since what it said may have been a block."""
-        if topic == CATALOGUE.name and key is not None:
+        """What could not be read may have been a block or a revocation: it counts as one of what its key names."""
+        if key is None:
+            return
+        if topic == CATALOGUE.name:
             self._forget(topic, key)
+        elif topic == REVOCATION.name:
+            kind, _, target = key.decode("utf-8", "replace").partition(":")
+            if kind in RevocationKind.__members__:
+                self.revocations.apply(_unreadable(RevocationKind(kind), target))
 
     def _forget(self, topic: str, key: bytes) -> None:
         text = key.decode("utf-8", "replace")
@@ -104,8 +113,23 @@ class ControlState:
         elif topic == RULESET.name and text == self.bundle_name:
             self.ruleset = None
 
-    def _apply_entry(self, entry: ToolCatalogEntry) -> None:
+    def _apply_revocation(self, key: bytes, revocation: Revocation) -> None:
+        """A kind that is not known here was read as UNKNOWN; its key still has the kind's name."""
+        own_key = revocation_key(revocation.kind, revocation.id)
+        is_new_kind = revocation.kind is RevocationKind.UNKNOWN and key.partition(b":")[2] == own_key.partition(b":")[2]
+        if key == own_key or is_new_kind:
+            self.revocations.apply(revocation)
+            return
+        if revocation.state is RevocationState.REVOKED:
+            self.revocations.apply(revocation)
+        raise _key_mismatch(key, own_key)
+
+    def _apply_entry(self, record_key: bytes, entry: ToolCatalogEntry) -> None:
         key = (entry.server_id, entry.name)
+        if record_key != tool_key(*key):
+            self.tools.pop(key, None)
+            self._note_digests()
+            raise _key_mismatch(record_key, tool_key(*key))
         try:
             tool = CatalogueTool(entry, _validator(entry.input_schema_json))
         except ValueError as error:
@@ -143,6 +167,21 @@ class ControlState:
             raise RecordError(DeadLetterReason.BUNDLE_INVALID, text)
         self.ruleset = compiled
         self.ruleset_serial = bundle.serial
+
+
+def _key_mismatch(key: bytes, own_key: bytes) -> RecordError:
+    """Under another key than its own a record would be compacted away by strangers, and not by what replaces it."""
+    shown = key[:80].decode("utf-8", "replace")
+    text = f"the record's key is `{shown}`, but its own is `{own_key[:80].decode()}`"
+    return RecordError(DeadLetterReason.KEY_MISMATCH, text)
+
+
+def _unreadable(kind: RevocationKind, target: str) -> Revocation:
+    """The revocation that an unreadable record stands for."""
+    header = Header(id=derived_uuid("unreadable revocation", kind.value, target), source="", time=0, tenant_uid="")
+    return Revocation(
+        header=header, kind=kind, id=target, effective_at=0, reason="unreadable", initiating_entity="system"
+    )
 
 
 def _validator(schema_json: str) -> jsonschema_rs.Validator:

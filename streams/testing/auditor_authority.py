@@ -15,7 +15,6 @@ from streams.ports import Received
 from streams.testing.auditor import Evidence, IntentName, Judged, place_of
 
 _ENDS = (SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED)
-Revoked = Mapping[tuple[str, str], Revocation]
 
 
 def check_allowed(
@@ -82,7 +81,7 @@ def _revocation_faults(
     known: Mapping[tuple[str, int], object],
     lag_ms_max: int,
 ) -> Iterator[str]:
-    revoked: dict[tuple[str, str], Revocation] = {}
+    revoked: dict[tuple[str, str], Revocation | None] = {}
     for received in revocations:
         if received.offset >= verdict.revocation_offset:
             if received.timestamp_ms < verdict.evaluated_at - lag_ms_max:
@@ -91,14 +90,19 @@ def _revocation_faults(
         record = known.get((received.topic, received.offset))
         if isinstance(record, Revocation):
             revoked[record.kind.value, record.id] = record
-        elif received.value is None and received.key is not None:
+        elif received.key is not None:
             kind, _, target = received.key.decode("utf-8", "replace").partition(":")
-            revoked.pop((kind, target), None)
+            if received.value is None:
+                revoked.pop((kind, target), None)
+            else:  # not readable: it must count as one
+                revoked[kind, target] = None
     for name in _names(verdict, intent):
-        entry = revoked.get(name)
-        if entry is None or entry.state is RevocationState.RELEASED:
+        if name not in revoked:
             continue
-        if entry.until is None or verdict.evaluated_at < entry.until:
+        entry = revoked[name]
+        if entry is None:
+            yield f"{name[0]} `{name[1]}` had been revoked, or nobody knows"
+        elif entry.state is RevocationState.REVOKED and (entry.until is None or verdict.evaluated_at < entry.until):
             yield f"{name[0]} `{name[1]}` had been revoked"
 
 
