@@ -1,4 +1,4 @@
-"""Control records under keys that aren't theirs, or that can't be read: whatever they may have taken back is taken back."""
+"""Control records that can't be read or have the wrong key: what they may have taken back is taken back."""
 
 from __future__ import annotations
 
