@@ -115,7 +115,7 @@ def on_decision(
         text = f"no decision is awaited about intent `{decision.intent_id}`"
         raise RecordError(DeadLetterReason.APPROVAL_NOT_AWAITED, text)
     intent = decode_intent(held.intent)
-    _check_decision(decision, held, intent)
+    _check_decision(decision, held, intent, now_ms)
     if decision.status in (ApprovalStatus.DENIED, ApprovalStatus.CANCELLED):
         case = _resume(own_key, intent, held, state, now_ms)
         reason = Reason.APPROVAL_DENIED if held.kind is HeldKind.APPROVAL else Reason.DEFERRAL_CANCELLED
@@ -132,7 +132,7 @@ def on_decision(
     return [record, *judge.decide(case, state, Standing(granted_by, approved_now=held.groups))]
 
 
-def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent) -> None:
+def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent, now_ms: int) -> None:
     """Bound to the exact call, by a person who may, and who is neither the agent nor its subject."""
     approver = decision.approver
     if decision.task_id != approval_task_id(intent.header.tenant_uid, intent.session_id, intent.intent_id):
@@ -145,6 +145,8 @@ def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent) -
         fault = f"`{approver.sub}` may not decide about their own call"
     elif held.groups and not set(held.groups) & set(decision.approver_groups):
         fault = f"`{approver.sub}` is in none of the groups that may decide: {', '.join(held.groups)}"
+    elif decision.approved_until is not None and decision.approved_until <= now_ms:
+        fault = f"it holds until {decision.approved_until} only"
     elif not _meaningful(decision.status, held.kind):
         fault = f"`{decision.status.value}` decides nothing here"
     else:
