@@ -39,17 +39,18 @@ def main() -> None:
         os.write(runs, f"{args['number']}\n".encode())
         return "paid"
 
-    with SingleUseStore(Path(order["single_use"]), order["instance"]) as single_use:
-        for _ in range(RESTARTS_MAX):
+    for _ in range(RESTARTS_MAX):
+        # All anew, as a supervisor would: an executor reports what its former life has left.
+        with SingleUseStore(Path(order["single_use"]), order["instance"]) as single_use:
             watch = RevocationWatch(transport, stale_after_ms=STALE_AFTER_MS)
             try:
                 with watch, Executor(transport, ["bank"], {"bank/pay": pay}, single_use, revocations=watch) as executor:
                     VerdictLoop(executor, transport, group=order["group"], instance=order["instance"]).run(stop)
                 return
             except (ExecutorError, ReportError, LogError) as error:
-                logging.warning("the executor starts again: %s", error)
-                if stop.wait(RESTART_PAUSE_S):
-                    return
+                logging.warning("the executor starts again: %s, after %r", error, error.__context__)
+        if stop.wait(RESTART_PAUSE_S):
+            return
     sys.exit(f"the executor has failed {RESTARTS_MAX} times")
 
 
