@@ -71,10 +71,11 @@ class ControlReader:
             return 0
         count = self._take_in(0)
         now_ms = self._clock.monotonic_ms()
-        if self._targets and self._reached():
-            self._confirm()
         if self._asked_ms is None or now_ms - self._asked_ms >= self._settings.control_check_ms:
             self._ask_quietly()
+        # Where nothing is new, even a process that stood still for long knows at once that it is current.
+        if self._targets and self._reached():
+            self._confirm()
         confirmed_ms = self._confirmed_ms
         self._sink.stale = confirmed_ms is None or now_ms - confirmed_ms > self._settings.control_stale_ms
         return count
