@@ -1,0 +1,547 @@
+"""What the gate promises of duplicates, waiting, persons, labels and forgetting, through the driver."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from streams.model.approval import ApprovalRequest, ApprovalStatus
+from streams.model.audit import AuditEventType
+from streams.model.delegation import DelegationOp
+from streams.model.intent import Intent
+from streams.model.labels import Integrity
+from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.session import SessionEventType
+from streams.model.topics import (
+    APPROVAL_DECISION,
+    APPROVAL_REQUEST,
+    DELEGATION,
+    INTENT,
+    REVOCATION,
+    SESSION,
+    VERDICT,
+)
+from streams.model.verdict import Outcome, Verdict
+from streams.processors import housekeeping
+from streams.processors.state import SessionRow, decode_session, session_row_key
+from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, revocation
+from tests.kit import FILES_READ, HOUR_MS, MAIL_SEND, MINUTE_MS, WEB_FETCH, GateBench, wire
+
+replace = msgspec.structs.replace
+DAY_MS = 24 * HOUR_MS
+TO_OUTSIDE = {"to": "bob@outside.example"}
+
+
+def decide(
+    bench: GateBench, intent: Intent, approver: str, *groups: str, status: ApprovalStatus = ApprovalStatus.APPROVED
+) -> None:
+    made = bench.session.decision(intent, approver, bench.now_ms, groups=groups, status=status)
+    bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, made)
+
+
+def requests(bench: GateBench) -> list[ApprovalRequest]:
+    records = (read.record for read in bench.driver.read(APPROVAL_REQUEST.name))
+    return [record for record in records if isinstance(record, ApprovalRequest)]
+
+
+def outcomes(verdicts: list[Verdict]) -> list[tuple[str, str]]:
+    return [(verdict.outcome.value, verdict.reason) for verdict in verdicts]
+
+
+def session_row(bench: GateBench, session: SessionMaker | None = None) -> SessionRow | None:
+    row = bench.driver.disk.rows(0).get(session_row_key((session or bench.session).key))
+    return None if row is None else decode_session(row)
+
+
+class TestDuplicates:
+    def test_a_redelivered_intent_gets_the_same_bytes_again(self) -> None:
+        bench = GateBench()
+        intent = bench.propose()
+        bench.wait(5_000)
+        bench.send(intent)
+        first, again = bench.driver.read_raw(VERDICT.name)
+        assert first.value == again.value
+        assert len(bench.audits(AuditEventType.VERDICT)) == 1
+
+    def test_it_does_so_after_everything_has_changed(self) -> None:
+        bench = GateBench()
+        intent = bench.propose()
+        bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.ALL, "*", time_ms=bench.now_ms))
+        bench.driver.pipe(
+            SESSION.name, bench.session.key, bench.session.event(SessionEventType.SESSION_ENDED, bench.now_ms)
+        )
+        bench.send(intent)
+        first, again = bench.driver.read_raw(VERDICT.name)
+        assert first.value == again.value
+
+    def test_another_call_under_the_same_id_gets_the_verdict_of_the_first(self) -> None:
+        bench = GateBench()
+        intent = bench.propose()
+        other = bench.session.intent(MAIL_SEND, {"to": "bob@example.com"}, bench.now_ms, intent_id=intent.intent_id)
+        bench.send(other)
+        first, again = bench.driver.read_raw(VERDICT.name)
+        assert first.value == again.value
+
+    def test_it_counts_once(self) -> None:
+        bench = GateBench()
+        intent = bench.propose()
+        for _ in range(3):
+            bench.send(intent)
+        row = session_row(bench)
+        assert row is not None
+        assert (row.intents_count, row.allowed_count) == (1, 1)
+
+    def test_the_same_id_in_another_session_is_another_intent(self) -> None:
+        bench = GateBench()
+        intent = bench.propose()
+        other = SessionMaker("s-2")
+        bench.establish(other)
+        bench.propose(session=other, intent_id=intent.intent_id)
+        first, second = bench.verdicts()
+        assert first.verdict_id != second.verdict_id
+        assert outcomes([first, second]) == [("ALLOW", "permitted")] * 2
+
+    def test_while_it_waits_a_redelivered_intent_gets_the_interim_verdict_again(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "one"})
+        bench.send(intent)
+        first, again = bench.driver.read_raw(VERDICT.name)
+        assert first.value == again.value
+        assert len(requests(bench)) == 1
+
+
+class TestParking:
+    def test_an_intent_that_comes_before_its_session_waits_for_it(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.propose()
+        assert bench.verdicts() == []
+        bench.wait(1_999)
+        bench.establish(bench.session)
+        assert bench.verdict().outcome is Outcome.ALLOW
+
+    def test_the_grace_ends(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.propose()
+        bench.wait(1_999)
+        assert bench.verdicts() == []
+        bench.wait(1)
+        assert bench.verdict().reason == Reason.SESSION_UNKNOWN
+        bench.establish(bench.session)
+        assert bench.verdicts() == []
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    def test_those_that_wait_are_judged_in_the_order_they_came_in(self) -> None:
+        bench = GateBench(with_session=False)
+        proposed = [bench.propose(turn=turn).intent_id for turn in range(8)]
+        bench.establish(bench.session)
+        assert [verdict.intent_id for verdict in bench.verdicts()] == proposed
+
+    def test_what_waits_is_judged_on_the_state_of_then(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.propose()
+        bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.TENANT, "acme", time_ms=bench.now_ms))
+        bench.establish(bench.session)
+        assert bench.verdict().reason == Reason.REVOKED_TENANT
+
+    def test_a_session_that_ends_before_it_began_lets_nobody_wait(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.propose()
+        ended = bench.session.event(SessionEventType.SESSION_ENDED, bench.now_ms)
+        bench.driver.pipe(SESSION.name, bench.session.key, ended)
+        assert bench.verdict().reason == Reason.SESSION_ENDED
+
+    def test_other_events_do_not_make_a_session(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.propose()
+        bench.driver.pipe(DELEGATION.name, bench.session.key, bench.session.grant("g-1", bench.now_ms))
+        said = bench.session.event(SessionEventType.USER_MESSAGE, bench.now_ms)
+        bench.driver.pipe(SESSION.name, bench.session.key, said)
+        assert bench.verdicts() == []
+        bench.wait(2_000)
+        assert bench.verdict().reason == Reason.SESSION_UNKNOWN
+
+    def test_a_parked_intent_that_comes_again_waits_once(self) -> None:
+        bench = GateBench(with_session=False)
+        intent = bench.propose()
+        bench.send(intent)
+        bench.establish(bench.session)
+        assert len(bench.verdicts()) == 1
+
+    @pytest.mark.parametrize("length", [1, 200_000, 520_000])
+    @pytest.mark.parametrize("letter", ["x", '"', "\x00", "\u00e9", "\U0001f40d"])
+    def test_nothing_that_waits_can_keep_a_session_from_beginning(self, letter: str, length: int) -> None:
+        bench = GateBench(with_session=False)
+        text = letter * (length // len(letter.encode()) or 1)
+        for changes in ({"sub": text}, {"tool_call_id": text}, {"txn": text}, {"unproven": {"args_json": text}}):
+            bench.propose(**changes)
+        tool = replace(FILES_READ, name=text)
+        bench.propose(tool)
+        bench.propose(header=replace(bench.session.intent(FILES_READ, {}, bench.now_ms).header, tracestate=text))
+        bench.establish(bench.session)
+        assert bench.dead_letters(SESSION.name) == []
+        assert bench.judge().outcome is Outcome.ALLOW
+
+
+class TestApprovals:
+    def test_enough_persons_make_it_run(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "leads"})
+        (request,) = requests(bench)
+        assert (request.quorum, request.eligible_approvers) == (2, ("leads",))
+        decide(bench, intent, "lena", "leads")
+        assert outcomes(bench.verdicts()) == [("REQUIRE_APPROVAL", "approval_required")]
+        decide(bench, intent, "liam", "leads", "others")
+        assert outcomes(bench.verdicts()) == [("ALLOW", "permitted")]
+        assert len(bench.audits(AuditEventType.APPROVAL)) == 2
+
+    def test_one_person_counts_once(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "leads"})
+        bench.verdicts()
+        decide(bench, intent, "lena", "leads")
+        decide(bench, intent, "lena", "leads")
+        assert bench.verdicts() == []
+
+    def test_every_group_is_asked(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "both"})
+        decide(bench, intent, "lena", "leads")
+        assert outcomes(bench.verdicts()) == [("REQUIRE_APPROVAL", "approval_required")] * 2
+        assert [request.eligible_approvers for request in requests(bench)] == [("leads",), ("security",)]
+        decide(bench, intent, "liam", "leads")
+        assert bench.dead_letters(APPROVAL_DECISION.name) == [DeadLetterReason.APPROVAL_NOT_VALID]
+        decide(bench, intent, "sam", "security")
+        assert outcomes(bench.verdicts()) == [("ALLOW", "permitted")]
+
+    def test_one_refusal_is_enough(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "leads"})
+        decide(bench, intent, "lena", "leads")
+        decide(bench, intent, "liam", "leads", status=ApprovalStatus.DENIED)
+        assert outcomes(bench.verdicts())[-1] == ("DENY", "approval_denied")
+        decide(bench, intent, "luke", "leads")
+        assert bench.dead_letters(APPROVAL_DECISION.name) == [DeadLetterReason.APPROVAL_NOT_AWAITED]
+
+    def test_an_approval_is_no_grant_the_whole_call_is_judged_again(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "one", "to": "bob@outside.example"})
+        assert bench.verdict().outcome is Outcome.REQUIRE_APPROVAL
+        read = bench.session.event(SessionEventType.RETRIEVAL, bench.now_ms, label=UNTRUSTED)
+        bench.driver.pipe(SESSION.name, bench.session.key, read)
+        decide(bench, intent, "lena", "leads")
+        assert bench.verdict().reason == Reason.RULE_DENIED
+
+    def test_a_revoked_session_cannot_be_approved(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "one"})
+        bench.verdicts()
+        bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.SESSION, "acme|s-1", time_ms=bench.now_ms))
+        decide(bench, intent, "lena", "leads")
+        assert bench.verdict().reason == Reason.SESSION_REVOKED
+
+    def test_it_expires_with_its_session(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.establish(bench.session, expires_ms=bench.now_ms + MINUTE_MS)
+        bench.judge(MAIL_SEND, {"ask": "one"})
+        bench.wait(MINUTE_MS - 1)
+        assert bench.verdicts() == []
+        bench.wait(1)
+        assert bench.verdict().reason == Reason.APPROVAL_EXPIRED
+
+    def test_an_approval_that_is_over_does_not_count(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "one"})
+        made = bench.session.decision(intent, "lena", bench.now_ms, groups=("leads",), approved_until=bench.now_ms)
+        bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, made)
+        assert bench.dead_letters(APPROVAL_DECISION.name) == [DeadLetterReason.APPROVAL_NOT_VALID]
+
+    def test_the_final_verdict_is_given_again_to_whoever_asks_again(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "one"})
+        decide(bench, intent, "lena", "leads")
+        bench.send(intent)
+        values = [read.value for read in bench.driver.read_raw(VERDICT.name)]
+        assert values[1] == values[2]
+        assert values[0] != values[1]
+
+
+class TestDeferral:
+    def test_it_runs_when_the_window_has_passed(self) -> None:
+        bench = GateBench()
+        assert bench.judge(MAIL_SEND, {"later": True}).outcome is Outcome.DEFER
+        bench.wait(29_999)
+        assert bench.verdicts() == []
+        bench.wait(1)
+        assert bench.verdict().outcome is Outcome.ALLOW
+
+    def test_what_was_revoked_meanwhile_does_not_run(self) -> None:
+        bench = GateBench()
+        bench.judge(MAIL_SEND, {"later": True})
+        bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.AGENT, "acme|assistant", time_ms=bench.now_ms))
+        bench.wait(30_000)
+        assert bench.verdict().reason == Reason.REVOKED_AGENT
+
+    def test_an_approval_does_not_shorten_it(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"later": True})
+        decide(bench, intent, "lena", "leads")
+        assert bench.dead_letters(APPROVAL_DECISION.name) == [DeadLetterReason.APPROVAL_NOT_VALID]
+
+    def test_what_needs_both_waits_for_both(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"later": True, "ask": "one"})
+        decide(bench, intent, "lena", "leads")
+        assert outcomes(bench.verdicts()) == [
+            ("REQUIRE_APPROVAL", "approval_required"),
+            ("DEFER", "deferred_by_rule"),
+        ]
+        bench.wait(30_000)
+        assert bench.verdict().outcome is Outcome.ALLOW
+
+
+class TestQuarantine:
+    def freeze(self) -> GateBench:
+        bench = GateBench()
+        assert bench.judge(MAIL_SEND, {"to": "exfil@evil.example"}).outcome is Outcome.QUARANTINE
+        assert bench.judge().reason == Reason.SESSION_FROZEN
+        return bench
+
+    def release(self, bench: GateBench, time_ms: int) -> None:
+        released = revocation(RevocationKind.SESSION, "acme|s-1", time_ms=time_ms, state=RevocationState.RELEASED)
+        bench.driver.pipe(REVOCATION.name, *released)
+
+    def test_a_release_unfreezes_it(self) -> None:
+        bench = self.freeze()
+        bench.wait(1_000)
+        self.release(bench, bench.now_ms)
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    def test_a_release_from_before_does_not(self) -> None:
+        bench = self.freeze()
+        self.release(bench, bench.now_ms - 1)
+        assert bench.judge().reason == Reason.SESSION_FROZEN
+
+    def test_it_can_be_frozen_again(self) -> None:
+        bench = self.freeze()
+        self.release(bench, bench.now_ms)
+        bench.wait(1_000)
+        assert bench.judge(MAIL_SEND, {"to": "exfil@evil.example"}).outcome is Outcome.QUARANTINE
+        assert bench.judge().reason == Reason.SESSION_FROZEN
+
+    def test_other_sessions_go_on(self) -> None:
+        bench = self.freeze()
+        other = SessionMaker("s-2")
+        bench.establish(other)
+        assert bench.judge(session=other).outcome is Outcome.ALLOW
+
+
+class TestLabels:
+    def test_an_allowed_call_counts_as_read_before_its_result_is_reported(self) -> None:
+        bench = GateBench()
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
+        assert bench.judge(WEB_FETCH, {}).outcome is Outcome.ALLOW
+        verdict = bench.judge(MAIL_SEND, TO_OUTSIDE)
+        assert verdict.reason == Reason.RULE_DENIED
+        assert verdict.label.integrity is Integrity.UNTRUSTED
+
+    def test_an_executor_cannot_make_its_result_trusted(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(WEB_FETCH, {})
+        bench.driver.pipe(SESSION.name, bench.session.key, bench.session.result(intent, bench.now_ms, label=TRUSTED))
+        bench.verdicts()
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    def test_but_untrusted(self) -> None:
+        bench = GateBench()
+        intent = bench.propose()
+        bench.driver.pipe(SESSION.name, bench.session.key, bench.session.result(intent, bench.now_ms, label=UNTRUSTED))
+        bench.verdicts()
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    def test_a_denied_call_reads_nothing(self) -> None:
+        bench = GateBench()
+        bench.judge(WEB_FETCH, {}, unproven={"proof": None})
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
+
+    def test_a_result_that_nobody_asked_for_counts_as_the_worst(self) -> None:
+        bench = GateBench()
+        event = bench.session.event(SessionEventType.TOOL_RESULT, bench.now_ms, label=TRUSTED)
+        bench.driver.pipe(SESSION.name, bench.session.key, event)
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    def test_the_verdict_names_what_was_read(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(WEB_FETCH, {})
+        bench.verdicts()
+        assert [i.event_id for i in bench.judge().influences] == [intent.intent_id]
+        report = bench.session.result(intent, bench.now_ms)
+        bench.driver.pipe(SESSION.name, bench.session.key, report)
+        assert report.header.id in [i.event_id for i in bench.judge().influences]
+
+
+class TestHostileIntents:
+    @pytest.mark.parametrize(
+        ("args", "reason"),
+        [
+            ('{"path": NaN}', Reason.ARGS_NOT_CANONICALIZABLE),
+            ('{"path": 9223372036854775808}', Reason.ARGS_NOT_CANONICALIZABLE),
+            ('{"path": -9007199254740993}', Reason.ARGS_NOT_CANONICALIZABLE),
+            ('{"path": "a", "path": "b"}', Reason.ARGS_NOT_CANONICALIZABLE),
+            ('{"path": "\\ud800"}', Reason.ARGS_NOT_CANONICALIZABLE),
+            ("[" * 10_000 + "]" * 10_000, Reason.ARGS_NOT_CANONICALIZABLE),
+            ('{"a":' * 10_000 + "1" + "}" * 10_000, Reason.ARGS_NOT_CANONICALIZABLE),
+            ("[]", Reason.ARGS_NOT_CANONICALIZABLE),
+            ("null", Reason.ARGS_NOT_CANONICALIZABLE),
+            ("", Reason.ARGS_NOT_CANONICALIZABLE),
+            ("\x00", Reason.ARGS_NOT_CANONICALIZABLE),
+            ('{"path": "a.txt"}', Reason.ARGS_DIGEST_MISMATCH),  # not in canonical form, as the digest says it is
+            ('{"path":"' + "x" * 300_000 + '"}', Reason.ARGS_TOO_LARGE),
+            ('{"path":"' + "\u20ac" * 100_000 + '"}', Reason.ARGS_TOO_LARGE),
+            ('{"path":[' + "1e20," * 50_000 + "1]}", Reason.ARGS_TOO_LARGE),
+        ],
+    )
+    def test_arguments_without_one_meaning_are_denied(self, args: str, reason: Reason) -> None:
+        bench = GateBench()
+        assert bench.judge(FILES_READ, args).reason == reason
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    def test_two_megabytes_of_arguments_do_not_stop_the_partition(self) -> None:
+        bench = GateBench()
+        bench.driver.log.alter_config(INTENT.name, {"max.message.bytes": "4000000"})
+        small = bench.session.intent(FILES_READ, {"path": "a.txt"}, bench.now_ms)
+        bench.driver.pipe(INTENT.name, bench.session.key, _grown(small, 2_000_000))
+        assert bench.dead_letters(INTENT.name) == [DeadLetterReason.RECORD_TOO_LARGE]
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    def test_the_largest_records_that_topics_take_do_not_stop_the_partition(self) -> None:
+        bench = GateBench()
+        small = bench.session.intent(FILES_READ, {"path": "a.txt"}, bench.now_ms)
+        for size in (900_000, 983_000, 1_048_000):
+            bench.driver.pipe(INTENT.name, bench.session.key, _grown(small, size))
+        assert len(bench.verdicts()) + len(bench.dead_letters(INTENT.name)) == 3
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    def test_an_intent_that_was_not_proven_leaves_no_trace_in_its_session(self) -> None:
+        bench = GateBench()
+        before = session_row(bench)
+        bench.judge(unproven={"proof": None})
+        bench.judge(sub="mallory")
+        assert session_row(bench) == before
+
+    def test_a_denied_intent_spends_nothing(self) -> None:
+        bench = GateBench()
+        bench.judge(MAIL_SEND, {"to": "attacker@evil.example", "amount": 50})
+        row = session_row(bench)
+        assert row is not None
+        assert (row.denied_count, row.spent_minor) == (1, 0)
+
+
+class TestForgetting:
+    def test_a_verdict_is_remembered_for_a_day_and_its_intent_is_too_old_afterwards(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.establish(bench.session, expires_ms=bench.now_ms + 3 * DAY_MS)
+        intent = bench.propose()
+        bench.wait(DAY_MS - 1)
+        bench.send(intent)
+        first, again = bench.driver.read_raw(VERDICT.name)
+        assert first.value == again.value
+        bench.wait(DAY_MS)
+        bench.send(intent)
+        assert bench.dead_letters(INTENT.name) == [DeadLetterReason.INTENT_TOO_OLD]
+
+    def test_an_intent_from_the_future_is_not_judged_again_when_its_time_has_come(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.establish(bench.session, expires_ms=bench.now_ms + 9 * DAY_MS)
+        intent = bench.propose(time_ms=bench.now_ms + 20 * HOUR_MS)
+        assert bench.verdict().reason == Reason.INTENT_FROM_FUTURE
+        for _ in range(20):
+            bench.wait(5 * HOUR_MS)
+            bench.send(intent)
+        assert {verdict.reason for verdict in bench.verdicts()} == {Reason.INTENT_FROM_FUTURE.value}
+
+    def test_nothing_is_left_of_a_session_in_the_end(self) -> None:
+        bench = GateBench()
+        for _ in range(5):
+            bench.judge()
+        bench.judge(MAIL_SEND, {"ask": "one"})
+        bench.judge(WEB_FETCH, {})
+        bench.wait(3 * DAY_MS)
+        assert [key for key in bench.driver.disk.rows(0) if b"acme|s-1" in key] == []
+
+    @pytest.mark.parametrize("kind", [SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED])
+    def test_a_session_that_is_over_is_remembered_until_it_would_have_expired(self, kind: SessionEventType) -> None:
+        bench = GateBench(with_session=False)
+        opened = bench.session.established(bench.now_ms, expires_ms=bench.now_ms + 5 * DAY_MS)
+        bench.driver.pipe(SESSION.name, bench.session.key, opened)
+        bench.driver.pipe(SESSION.name, bench.session.key, bench.session.event(kind, bench.now_ms))
+        bench.wait(4 * DAY_MS)
+        bench.driver.pipe(SESSION.name, bench.session.key, opened)
+        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.SEQUENCE_REPLAYED]
+        assert bench.judge().outcome is Outcome.DENY
+
+    def test_a_grant_without_a_session_does_not_stay(self) -> None:
+        bench = GateBench()
+        lonely = SessionMaker("s-lonely")
+        bench.driver.pipe(DELEGATION.name, lonely.key, lonely.grant("g-1", bench.now_ms))
+        assert session_row(bench, lonely) is not None
+        bench.wait(DAY_MS)
+        assert session_row(bench, lonely) is None
+
+    def test_a_long_session_is_tidied_up_a_part_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(housekeeping, "ROWS_PER_VISIT_MAX", 3)
+        bench = GateBench()
+        for _ in range(10):
+            bench.judge()
+        bench.wait(3 * DAY_MS)
+        assert [key for key in bench.driver.disk.rows(0) if b"acme|s-1" in key] == []
+
+    def test_a_session_that_lives_is_kept(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.establish(bench.session, expires_ms=bench.now_ms + 9 * DAY_MS)
+        for _ in range(16):
+            bench.wait(12 * HOUR_MS)
+            assert bench.judge().outcome is Outcome.ALLOW
+        verdicts = [key for key in bench.driver.disk.rows(0) if key.startswith(b"v")]
+        assert len(verdicts) <= 4
+
+
+class TestSessions:
+    def test_claims_can_only_be_narrowed(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.establish(bench.session, scopes=("read", "write"), expires_ms=bench.now_ms + HOUR_MS)
+        changed = bench.session.event(
+            SessionEventType.TOKEN_CLAIMS_CHANGE, bench.now_ms, scopes=("read", "admin"), expires=bench.now_ms + DAY_MS
+        )
+        bench.driver.pipe(SESSION.name, bench.session.key, changed)
+        row = session_row(bench)
+        assert row is not None
+        assert row.scopes == ("read",)
+        assert row.expires_ms == bench.now_ms + HOUR_MS
+
+    def test_an_allow_may_not_be_used_beyond_its_session_or_deadline(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.establish(bench.session, expires_ms=bench.now_ms + 10_000)
+        assert bench.judge().expires_at == bench.now_ms + 10_000
+        assert bench.judge(deadline=bench.now_ms + 3_000).expires_at == bench.now_ms + 3_000
+
+    def test_taking_back_a_grant_that_the_session_does_not_hold_changes_nothing(self) -> None:
+        bench = GateBench()
+        revoked = bench.session.grant("g-other", bench.now_ms, op=DelegationOp.REVOKE)
+        bench.driver.pipe(DELEGATION.name, bench.session.key, revoked)
+        assert bench.judge().outcome is Outcome.ALLOW
+
+
+def _grown(intent: Intent, size: int) -> bytes:
+    """The intent's bytes with arguments that make it as large, whatever a codec of ours would say."""
+    value = wire().encode(INTENT.name, replace(intent, txn="t"))
+    text = b"x" * (size - len(value))
+    return value.replace(b"\x02\x02t", b"\x02" + _avro_long(len(text)) + text, 1)
+
+
+def _avro_long(number: int) -> bytes:
+    zigzag, out = number << 1, bytearray()
+    while zigzag > 0x7F:
+        out.append(zigzag & 0x7F | 0x80)
+        zigzag >>= 7
+    return bytes([*out, zigzag])
