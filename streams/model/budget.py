@@ -16,11 +16,12 @@ class BudgetOp(StrEnum):
 
 
 class BudgetAnswer(StrEnum):
-    """What the owner says to an ASK."""
+    """What the owner says to an ASK; RECALL answers none: what lies unused is to be given back at once."""
 
     REFUSED = "REFUSED"
     TOO_LATE = "TOO_LATE"
     GRANTED = "GRANTED"
+    RECALL = "RECALL"
 
 
 class BudgetRequest(Record, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ class BudgetGrant(Record, frozen=True, kw_only=True):
     """The owner's answer to an ASK: a slice that the partition may spend in the window, and nobody else.
 
     Attributes:
-        serial: of the request that is answered.
+        serial: of the request that is answered; 0 for none.
         left: what has not been given to any partition.
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.model.approval import ApprovalDecision
-from streams.model.budget import BudgetGrant
+from streams.model.budget import BudgetAnswer, BudgetGrant
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
@@ -171,7 +171,10 @@ class Gate:
         return after
 
     def _on_budget_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
-        waiting = self._judge.spending.slices.on_grant(grant, state, now_ms)
+        slices = self._judge.spending.slices
+        if grant.answer is BudgetAnswer.RECALL:
+            return [slices.on_recall(grant, state, now_ms)]
+        waiting = slices.on_grant(grant, state, now_ms)
         outputs: list[Output] = []
         for own_key, intent_id in waiting:
             outputs += held.on_budget(self._judge, own_key, intent_id, state, now_ms)

@@ -75,6 +75,7 @@ class SliceRow(msgspec.Struct, frozen=True, array_like=True):
         available: units that may be spent.
         targets: values that are reserved, each with how many calls stand on it.
         want: what to ask for next.
+        grants_count: slices since the last one lay idle.
         short_until_ms: until then the owner need not be asked for more than `left`.
         waiting: intents that wait for a grant, as session key and intent id.
         due_ms: when the row is looked at by itself; 0 for never.
@@ -88,6 +89,7 @@ class SliceRow(msgspec.Struct, frozen=True, array_like=True):
     targets: dict[bytes, int] = {}
     asked: Asked | None = None
     want: int = 0
+    grants_count: int = 0
     short_until_ms: int = 0
     left: int = 0
     waiting: tuple[tuple[bytes, str], ...] = ()
@@ -128,7 +130,8 @@ class Slices:
             targets[target] = targets[target] + 1
         row = replace(row, available=row.available - claim.amount, targets=targets, touched_ms=now_ms)
         outputs: list[Output] = []
-        if row.asked is None and now_ms >= row.short_until_ms and row.available < row.want // AHEAD_DIVISOR:
+        is_used_up_again = row.grants_count > 1 and row.available < row.want // AHEAD_DIVISOR
+        if is_used_up_again and row.asked is None and now_ms >= row.short_until_ms:
             row, output = self._ask(claim, row, 0, (), state, now_ms)
             outputs.append(output)
         self._put(claim.key, row, state, now_ms)
@@ -171,6 +174,18 @@ class Slices:
         row = replace(row, available=row.available + charge.amount, targets=targets, touched_ms=now_ms)
         self._put(charge.holder[len(_PREFIX) :].decode(), row, state, now_ms)
 
+    def on_recall(self, recall: BudgetGrant, state: StateView, now_ms: int) -> Output:
+        """Somebody needs what lies unused here: give it back, and answer also where there is nothing."""
+        found = state.get(slice_row_key(recall.budget_key))
+        row = None if found is None else _decode(found)
+        if row is None or row.start_ms != recall.window_start:
+            tenant_uid = recall.header.tenant_uid
+            row = SliceRow(tenant_uid, recall.window_start, recall.window_end, 0)
+            return self._return(recall.budget_key, row, _next_serial(state), (), now_ms, state.partition)
+        row, output = self._given_back(recall.budget_key, row, state, now_ms)
+        self._put(recall.budget_key, row, state, now_ms)
+        return output
+
     def on_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> tuple[tuple[bytes, str], ...]:
         """Take an answer in; returns who has waited for it. One that is not awaited changes nothing."""
         found = state.get(slice_row_key(grant.budget_key))
@@ -186,7 +201,8 @@ class Slices:
         short = grant.answer is not BudgetAnswer.GRANTED or grant.amount + len(grant.targets) == 0
         row = replace(row, left=grant.left, short_until_ms=now_ms + RECHECK_MS if short else 0)
         # Whoever uses slices up gets larger ones; the owner bounds them by what there is left.
-        row = replace(row, want=0 if short else min(2 * max(asked.want, 1), row.limit))
+        want = 0 if short else min((2 if row.grants_count else 1) * max(asked.want, 1), row.limit)
+        row = replace(row, want=want, grants_count=0 if short else row.grants_count + 1)
         self._put(grant.budget_key, row, state, now_ms)
         return waiting
 
@@ -200,12 +216,10 @@ class Slices:
             state.delete(slice_row_key(key))
             return []
         outputs: list[Output] = []
-        idle = tuple(sorted(target for target, uses in row.targets.items() if not uses))
-        if now_ms - row.touched_ms >= self._idle_ms and (row.available or idle) and row.asked is None:
-            serial = _next_serial(state)
-            outputs.append(self._return(key, row, serial, idle, now_ms, state.partition))
-            kept = {target: uses for target, uses in row.targets.items() if uses}
-            row = replace(row, available=0, targets=kept, want=0)
+        holds = row.available or not all(row.targets.values())
+        if holds and now_ms - row.touched_ms >= self._idle_ms and row.asked is None:
+            row, output = self._given_back(key, row, state, now_ms)
+            outputs.append(output)
         self._put(key, row, state, now_ms)
         return outputs
 
@@ -223,6 +237,13 @@ class Slices:
             state.set_timer(due_ms, payload)
             row = replace(row, due_ms=due_ms)
         state.put(slice_row_key(key), encode_row(row))
+
+    def _given_back(self, key: str, row: SliceRow, state: StateView, now_ms: int) -> tuple[SliceRow, Output]:
+        """The row without what nothing stands on, and the record that gives it back."""
+        idle = tuple(sorted(target for target, uses in row.targets.items() if not uses))
+        output = self._return(key, row, _next_serial(state), idle, now_ms, state.partition)
+        kept = {target: uses for target, uses in row.targets.items() if uses}
+        return replace(row, available=0, targets=kept, want=0, grants_count=0), output
 
     def _ask(
         self, claim: Claim, row: SliceRow, need: int, targets: tuple[bytes, ...], state: StateView, now_ms: int
