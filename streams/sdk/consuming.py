@@ -366,7 +366,8 @@ class VerdictLoop:
         attempted = self._executor.attempt(job.verdict, job.key)
         if not isinstance(attempted, Refused):
             use, outcome = attempted
-            return _Done(job, self._records(lambda: self._executor.outcome_records(use)), use, outcome)
+            ran = outcome if outcome.refusal is None else None
+            return _Done(job, self._records(lambda: self._executor.outcome_records(use)), use, ran)
         if attempted.refusal is Refusal.ALREADY_USED:
             # Verdicts are answered again for repeated intents, and read again after a crash.
             _log.debug("verdict `%s` was used before", job.verdict.verdict_id)

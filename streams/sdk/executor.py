@@ -37,6 +37,9 @@ ABANDONED_AFTER_MS = 60_000
 
 ERROR_TEXT_CHARS_MAX = 2_000
 
+_FOR_GOOD = frozenset({Refusal.VERDICT_EXPIRED, Refusal.REVOKED})
+"""Refusals after which no executor may run the call, whatever happens next."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -172,6 +175,9 @@ class Executor:
                 verdict_id=verdict.verdict_id, ending=None, refusal=attempted.refusal, text=attempted.text
             )
         use, outcome = attempted
+        if outcome.refusal is not None:
+            self._report_later([use])
+            return outcome
         # The result goes to the agent only once the log has it: the gate must know what the session has read before
         # the agent's next intent comes.
         self._report([use])
@@ -237,6 +243,9 @@ class Executor:
     def attempt(self, verdict: Verdict, key: bytes | None) -> Refused | tuple[Use, ToolOutcome]:
         """Check, claim, run and record the end; nothing is reported yet.
 
+        A verdict that can never be run any more is used up, too, so that what its call was charged for can be given
+        back: its outcome has a `refusal`.
+
         Raises:
             SingleUseError: its use could not be recorded.
             ExecutorError: too many calls hang.
@@ -244,7 +253,7 @@ class Executor:
         now_ms = self._transport.now_ms()
         cleared = check(verdict, key, self._standard, now_ms)
         if isinstance(cleared, Refused):
-            return cleared
+            return self._give_up(verdict, cleared, now_ms)
         try:
             self._runner.refuse_if_hanging()
         except HangingToolsError as error:
@@ -270,6 +279,18 @@ class Executor:
             text=text,
             content=None if result is None else result.content,
         )
+
+    def _give_up(self, verdict: Verdict, refused: Refused, now_ms: int) -> Refused | tuple[Use, ToolOutcome]:
+        """Use up a verdict that is refused for good; one that was used before stays what it was."""
+        call = call_of(verdict)
+        if refused.refusal not in _FOR_GOOD or not self._store.claim(
+            call, now_ms=now_ms, expires_ms=verdict.expires_at
+        ):
+            return refused
+        use = self._store.finish(
+            call, Ending.NOT_RUN, now_ms=now_ms, refusal=refused.refusal, text=refused.text[:ERROR_TEXT_CHARS_MAX]
+        )
+        return use, ToolOutcome(verdict_id=verdict.verdict_id, ending=None, refusal=refused.refusal, text=refused.text)
 
     def outcome_records(self, use: Use) -> list[Outgoing]:
         """What is to be put on the log about a call that has ended.
@@ -326,6 +347,13 @@ class Executor:
             self._owes_reports = True
             raise ReportError(f"{len(uses)} calls have run but can't be reported: {error}") from error
         self.mark_reported(uses)
+
+    def _report_later(self, uses: Sequence[Use]) -> None:
+        """Report what nobody waits for; what can't be reported now is with the next call, or at the next start."""
+        try:
+            self._report(uses)
+        except ReportError as error:
+            _log.warning("%s", error)
 
     def _report_refusal(self, verdict: Verdict, refused: Refused) -> None:
         """A refusal that can't be reported stays one; that it is missing in the record is logged."""

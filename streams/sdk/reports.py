@@ -20,6 +20,7 @@ ENDING_TEXTS: dict[Ending, str] = {
     Ending.TOOL_ERROR: "the call has run and the tool reported an error",
     Ending.TOOL_TIMED_OUT: "the tool did not end in time; whether it has done its work is not known",
     Ending.OUTCOME_UNKNOWN: "the executor crashed during the call; whether it has run is not known",
+    Ending.NOT_RUN: "the call was not run and never will be",
 }
 
 
@@ -31,30 +32,31 @@ class Reporter:
         self._source = source
 
     def outcome(self, use: Use) -> list[Outgoing]:
-        """The records that tell of a call that had begun: what the session has read, and the audit record.
+        """The records that tell of a call whose verdict was used up: what the session has read, or that the call will
+        never run, and the audit record.
 
         The result's label is left to the gate, which takes it from the catalogue.
 
         Raises:
             LogError: the topics' partitions aren't known.
         """
-        call = use.call
+        call, runs = use.call, use.ending is not Ending.NOT_RUN
         event = SessionEvent(
             header=self._header(call, derived_uuid("tool result", call.verdict_id), use.ended_ms),
             session_id=call.session_id,
             sequence=use.sequence,
-            type=SessionEventType.TOOL_RESULT,
+            type=SessionEventType.TOOL_RESULT if runs else SessionEventType.TOOL_NOT_RUN,
             sub=call.sub,
             act=call.act,
             tool=call.tool,
             intent_id=call.intent_id,
             verdict_id=call.verdict_id,
-            is_error=use.ending is not Ending.DONE,
+            is_error=runs and use.ending is not Ending.DONE,
             content_digest=use.content_digest,
         )
         audit = AuditEvent(
             header=self._header(call, derived_uuid("outcome", call.verdict_id), use.ended_ms),
-            event_type=AuditEventType.OUTCOME,
+            event_type=AuditEventType.OUTCOME if runs else AuditEventType.REFUSAL,
             phase=AuditPhase.POST_EXECUTION,
             outcome=Outcome.ALLOW,
             session_id=call.session_id,
@@ -65,8 +67,8 @@ class Reporter:
             delegation_path=call.delegation_path,
             tool=call.tool,
             ruleset_digest=call.ruleset_digest,
-            reason=use.ending.value,
-            reason_text=ENDING_TEXTS[use.ending],
+            reason=use.ending.value if use.refusal is None else use.refusal.value,
+            reason_text=use.text or ENDING_TEXTS[use.ending],
             retention_class=RetentionClass.STANDARD,
         )
         key = session_key(call.tenant_uid, call.session_id)

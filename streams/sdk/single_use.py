@@ -20,6 +20,7 @@ from typing import Self
 
 import msgspec
 
+from streams.model.reasons import Refusal
 from streams.model.types import Actor, Record, Sha256, ToolRef, Uuid
 from streams.model.verdict import Verdict
 from streams.sdk.errors import SingleUseError
@@ -60,6 +61,7 @@ class Ending(StrEnum):
     TOOL_ERROR = "tool_error"
     TOOL_TIMED_OUT = "tool_timed_out"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    NOT_RUN = "not_run"
 
 
 class CallRef(Record, frozen=True, kw_only=True):
@@ -79,13 +81,16 @@ class CallRef(Record, frozen=True, kw_only=True):
 
 
 class Use(Record, frozen=True, kw_only=True):
-    """A call that has ended; `sequence` counts the session's results as reported from this store."""
+    """A call that has ended; `sequence` counts the session's results as reported from this store, `refusal` and `text`
+    say why it was not run, where it never will be."""
 
     call: CallRef
     ending: Ending
     ended_ms: int
     sequence: int
     content_digest: Sha256 | None = None
+    refusal: Refusal | None = None
+    text: str = ""
 
 
 def call_of(verdict: Verdict) -> CallRef:
@@ -167,8 +172,21 @@ class SingleUseStore:
                 self._live.add(call.verdict_id)
             return claimed
 
-    def finish(self, call: CallRef, ending: Ending, *, now_ms: int, content_digest: bytes | None = None) -> Use:
+    def finish(
+        self,
+        call: CallRef,
+        ending: Ending,
+        *,
+        now_ms: int,
+        content_digest: bytes | None = None,
+        refusal: Refusal | None = None,
+        text: str = "",
+    ) -> Use:
         """Record how a claimed call came out; a second end of one call changes nothing.
+
+        Args:
+            refusal: why it is not run, for NOT_RUN.
+            text: the same for people.
 
         Returns:
             The use as it is to be reported.
@@ -189,7 +207,15 @@ class SingleUseStore:
                 RETURNING next""",
                 (session_key, now_ms),
             ).fetchone()
-            use = Use(call=call, ending=ending, ended_ms=now_ms, sequence=following - 1, content_digest=content_digest)
+            use = Use(
+                call=call,
+                ending=ending,
+                ended_ms=now_ms,
+                sequence=following - 1,
+                content_digest=content_digest,
+                refusal=refusal,
+                text=text,
+            )
             connection.execute(
                 "UPDATE uses SET use = ? WHERE verdict_id = ?", (msgspec.msgpack.encode(use), call.verdict_id)
             )

@@ -45,11 +45,11 @@ budgets:
 
 
 def refund(bench: CountingBench, amount: object, **more: object) -> str:
-    return bench.outcome(REFUND, {"amount": amount}, **more)  # type: ignore[arg-type]
+    return bench.outcome(REFUND, {"amount": amount}, **more)
 
 
 def send(bench: CountingBench, to: object, **more: object) -> str:
-    return bench.outcome(SEND, {"to": to}, **more)  # type: ignore[arg-type]
+    return bench.outcome(SEND, {"to": to}, **more)
 
 
 def not_run(bench: CountingBench, intent: object, session: SessionMaker | None = None) -> None:
