@@ -210,9 +210,14 @@ class MemoryConsumer(_Client):
         return {partition: self._log.partition(partition).start_offset for partition in partitions}
 
     def group_metadata(self) -> GroupMetadata:
-        """Of the assignment that was last told of."""
-        member_id = 0 if self._member is None else self._member.member_id
-        return MemoryGroupMetadata(self._group_name, member_id, self._generation)
+        """Of the assignment that was last told of.
+
+        Raises:
+            LogError: it has not joined yet.
+        """
+        if self._member is None:
+            raise LogError(f"consumer `{self._client}` is not in a group yet")
+        return MemoryGroupMetadata(self._group_name, self._member.member_id, self._generation)
 
     def close(self) -> None:
         """Leave the group; what is still assigned is revoked, or lost where it is another's already."""

@@ -7,18 +7,17 @@ runs out, no transaction times out, no marker comes late unless whoever holds th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from streams.ports import AclSpec, Clock, LogError, Outgoing, Received, TopicPartition, TopicSpec, TopicState
+from streams.ports import Clock, LogError, Outgoing, Received, TopicPartition, TopicSpec, TopicState
+from streams.testing.memory_admin import DEFAULT_CONFIG, MemoryAdmin, MemoryPublisher, check_config, check_name
 from streams.testing.memory_clients import MemoryConsumer, MemoryReader
 from streams.testing.memory_faults import Faults, NoFaults
 from streams.testing.memory_group import MemoryGroup
 from streams.testing.memory_partition import LogTransaction, MemoryPartition, TransactionStatus
 from streams.testing.memory_producer import MemoryProducer
 
-MESSAGE_BYTES_MAX = 1_048_588
-"""Kafka's default `max.message.bytes`."""
 RECORD_OVERHEAD_BYTES = 128
 """What a record takes beside its key, value and headers: the batch around it, and its lengths."""
 _OFFSETS_TOPIC = "__consumer_offsets"
@@ -81,12 +80,14 @@ class MemoryLog:
         """Make a topic.
 
         Raises:
-            LogError: it exists already.
+            LogError: it exists already, or can't be made so.
         """
+        check_name(spec.name)
+        check_config(spec.name, spec.config)
         if spec.name in self._topics:
             raise LogError(f"topic `{spec.name}` exists already")
         partitions = [MemoryPartition(TopicPartition(spec.name, number)) for number in range(spec.partitions)]
-        self._topics[spec.name] = _Topic(partitions, dict(spec.config))
+        self._topics[spec.name] = _Topic(partitions, {**DEFAULT_CONFIG, **spec.config})
 
     def topics(self) -> list[str]:
         """The names of all topics, in the order in which they were made."""
@@ -98,7 +99,12 @@ class MemoryLog:
         return None if topic is None else TopicState(name, len(topic.partitions), 1, dict(topic.config))
 
     def alter_config(self, name: str, config: Mapping[str, str]) -> None:
-        """Set configuration values."""
+        """Set configuration values.
+
+        Raises:
+            LogError: no such topic, or no such value.
+        """
+        check_config(name, config)
         self._topic(name).config.update(config)
 
     def partition_count(self, name: str) -> int:
@@ -128,11 +134,11 @@ class MemoryLog:
             timestamp_ms: the broker's time; that of the clock by default.
 
         Raises:
-            LogError: no such partition, or the record is larger than the topic takes.
+            LogError: no such partition, or the record is not one that the topic takes.
         """
         topic, number, key, value, headers = record
         partition = self.partition(TopicPartition(topic, number))
-        self._check_size(record)
+        self._check_record(record)
         now_ms = self.clock.now_ms() if timestamp_ms is None else timestamp_ms
         return partition.append(self._next_serial(), now_ms, key, value, headers, transaction)
 
@@ -272,70 +278,16 @@ class MemoryLog:
             raise LogError(f"topic `{name}` does not exist")
         return topic
 
-    def _check_size(self, record: Outgoing) -> None:
+    def _check_record(self, record: Outgoing) -> None:
+        config = self._topics[record.topic].config
+        if record.key is None and "compact" in config["cleanup.policy"]:
+            raise LogError(f"can't send to `{record.topic}`: a compacted topic takes no record without a key")
         size = RECORD_OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"")
         size += sum(len(name) + len(value) for name, value in record.headers)
-        size_max = int(self._topics[record.topic].config.get("max.message.bytes", MESSAGE_BYTES_MAX))
-        if size > size_max:
+        if size > int(config["max.message.bytes"]):
             raise LogError(f"can't send to `{record.topic}`: a record of {size} bytes is over `max.message.bytes`")
 
 
 def _offsets_partition(group: str) -> TopicPartition:
     """A group's place in the offsets topic: one of its own, named by the group."""
     return TopicPartition(_OFFSETS_TOPIC, sum(group.encode()))
-
-
-class MemoryPublisher:
-    """The port `Publisher`: every record is stored at once."""
-
-    def __init__(self, log: MemoryLog) -> None:
-        self._log = log
-
-    def publish(self, record: Outgoing) -> None:
-        """Store it."""
-        self._log.append(record)
-
-    def flush(self, timeout_ms: int) -> None:
-        """Nothing is ever queued."""
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-
-class MemoryAdmin:
-    """The port `Admin`; a log without an authorizer."""
-
-    def __init__(self, log: MemoryLog) -> None:
-        self._log = log
-
-    def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
-        """Those of the topics that exist, with all of their configuration."""
-        del config_names
-        states = ((name, self._log.topic_state(name)) for name in topics)
-        return {name: state for name, state in states if state is not None}
-
-    def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
-        """Create them; an existing one is an error. There is one broker, whatever `replication` says."""
-        del replication
-        for spec in topics:
-            self._log.create(spec)
-
-    def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
-        """Set these configuration values."""
-        self._log.alter_config(topic, config)
-
-    def acls(self) -> set[AclSpec] | None:
-        """There is no authorizer."""
-        return None
-
-    def create_acls(self, acls: Sequence[AclSpec]) -> None:
-        """Refused: nothing here would hold them.
-
-        Raises:
-            LogError: always.
-        """
-        del acls
-        raise LogError("the in-memory log has no authorizer: access cannot be restricted")
-
-    def close(self) -> None:
-        """Nothing to release."""

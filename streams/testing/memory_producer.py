@@ -32,6 +32,7 @@ class MemoryProducer:
         self._epoch: int | None = None
         self._transaction: LogTransaction | None = None
         self._failure: LogError | None = None
+        self._may_abort = False
         self._stored: list[tuple[Callable[[int], None], int]] = []
 
     def init_transactions(self) -> None:
@@ -78,7 +79,7 @@ class MemoryProducer:
         try:
             target.check(group)
         except FencedError as error:
-            self._failure = error
+            self._failure, self._may_abort = error, True
             raise
         self._log.commit_offsets(transaction, target, offsets)
         self._after(Call.SEND_OFFSETS)
@@ -97,7 +98,7 @@ class MemoryProducer:
         """Drop the open transaction. A no-op without one."""
         if self._transaction is None:
             return
-        if isinstance(self._failure, AbortableTransactionError):
+        if self._may_abort:
             self._failure = None
         self._open(Call.ABORT)
         self._log.end(self._id, TransactionStatus.ABORTED)
@@ -108,10 +109,10 @@ class MemoryProducer:
     def close(self) -> None:
         """Aborts what is open, if this producer still may. Never raises."""
         mine = self._epoch is not None and self._epoch == self._log.epoch(self._id)
-        if mine and self._transaction is not None and not isinstance(self._failure, FatalLogError):
+        if mine and self._transaction is not None and (self._failure is None or self._may_abort):
             self._log.end(self._id, TransactionStatus.ABORTED)
         self._transaction = None
-        self._failure = FatalLogError(f"producer `{self._id}` is closed")
+        self._failure, self._may_abort = FatalLogError(f"producer `{self._id}` is closed"), False
 
     def _open(self, call: Call) -> LogTransaction:
         self._before(call)
@@ -126,18 +127,18 @@ class MemoryProducer:
         try:
             self._log.faults.before(self._id, call)
         except (AbortableTransactionError, FatalLogError) as error:
-            self._failure = error
+            self._failure, self._may_abort = error, isinstance(error, AbortableTransactionError)
             raise
 
     def _after(self, call: Call) -> None:
         try:
             self._log.faults.after(self._id, call)
         except (AbortableTransactionError, FatalLogError) as error:
-            self._failure = error
+            self._failure, self._may_abort = error, isinstance(error, AbortableTransactionError)
             raise
 
     def _check_epoch(self) -> None:
         if self._epoch != self._log.epoch(self._id):
             text = f"producer `{self._id}`: a newer one has taken over, or the transaction timed out"
-            self._failure = FencedError(text)
+            self._failure, self._may_abort = FencedError(text), False
             raise self._failure

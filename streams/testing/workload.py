@@ -98,9 +98,10 @@ class Workload:
             "no schema": b"\x00\x7f\xff\xff\xf0" + good[5:],
             "alien": rng.choice(alien) if alien else b"\x00",
         }[kind]
-        if kind == "no value" and BY_NAME[topic].compacted:
+        compacted = BY_NAME[topic].compacted
+        if kind == "no value" and compacted:
             value = b""  # without a value it would be a tombstone, and mean something
-        world.write_raw(topic, None if kind == "no key" else key, value)
+        world.write_raw(topic, None if kind == "no key" and not compacted else key, value)
 
     def other_session(self, maker: SessionMaker) -> SessionMaker:
         """Another session than this one, where there is one."""

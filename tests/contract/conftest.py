@@ -11,13 +11,16 @@ from streams.ports import StoreProvider
 from streams.stores import MemoryStores, RocksStores
 from tests.contract.embedded_log import EmbeddedUnderTest
 from tests.contract.helpers import LogUnderTest
+from tests.contract.memory_log import MemoryUnderTest
 
 
-@pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+@pytest.fixture(scope="module", params=["memory", "embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LogUnderTest]:
     """The log ports on a file and on a Kafka broker; topics and groups live as long as the module's tests."""
     under_test: LogUnderTest
-    if request.param == "embedded":
+    if request.param == "memory":
+        under_test = MemoryUnderTest()
+    elif request.param == "embedded":
         under_test = EmbeddedUnderTest(tmp_path_factory.mktemp("log") / "contract.log")
     else:
         from tests.contract.kafka_log import KafkaLog

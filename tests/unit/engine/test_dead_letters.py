@@ -18,14 +18,12 @@ from streams.model.control import RulesetBundle
 from streams.model.delegation import GrantBody
 from streams.model.intent import Intent
 from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
-from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
 from streams.model.topics import (
     APPROVAL_DECISION,
     CATALOGUE,
     DELEGATION,
     INTENT,
-    REVOCATION,
     RULESET,
     SESSION,
 )
@@ -34,7 +32,7 @@ from streams.policy import CompiledRuleset
 from streams.ports import Headers
 from streams.processors.effects import Output
 from streams.processors.gate import Gate
-from streams.testing.records import SessionMaker, entry_key, revocation, ruleset
+from streams.testing.records import SessionMaker, entry_key, ruleset
 from tests.kit import (
     BUNDLE,
     BUNDLE_FILES,
@@ -88,12 +86,6 @@ def encoded() -> bytes:
 @case(DeadLetterReason.KEY_MISSING)
 def no_key() -> Letter:
     return sent(INTENT.name, an_intent(), key=None)
-
-
-@case(DeadLetterReason.KEY_MISSING)
-def a_revocation_without_a_key() -> Letter:
-    _, record = revocation(RevocationKind.TENANT, "globex", time_ms=0)
-    return sent(REVOCATION.name, record, key=None)
 
 
 @case(DeadLetterReason.KEY_MISMATCH)
