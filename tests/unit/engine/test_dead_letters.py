@@ -14,7 +14,6 @@ from streams.audit.signing import SigningKey
 from streams.codec.avro import WRITTEN_BYTES_MAX
 from streams.model.approval import ApprovalStatus
 from streams.model.audit import AuditEventType
-from streams.model.control import RulesetBundle
 from streams.model.delegation import GrantBody
 from streams.model.intent import Intent
 from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
@@ -28,7 +27,6 @@ from streams.model.topics import (
     SESSION,
 )
 from streams.model.types import Actor, Proof, ProofAlg, Record, SubProfile
-from streams.policy import CompiledRuleset
 from streams.ports import Headers
 from streams.processors.effects import Output
 from streams.processors.gate import Gate
@@ -40,7 +38,6 @@ from tests.kit import (
     HOUR_MS,
     MAIL_SEND,
     GateBench,
-    compile_published,
     wire,
 )
 
@@ -283,26 +280,28 @@ def rules_that_are_not_those_of_their_digest() -> Letter:
 
 
 @case(DeadLetterReason.BUNDLE_ROLLED_BACK)
-def the_serial_of_the_rules_in_force() -> Letter:
-    return sent(RULESET.name, ruleset(BUNDLE_FILES, serial=1), key=b"default")
+def a_serial_below_that_of_the_rules_in_force() -> Letter:
+    return sent(RULESET.name, ruleset(BUNDLE_FILES, serial=0), key=b"default")
 
 
-def _compile_signed(bundle: RulesetBundle) -> CompiledRuleset:
-    key = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
-    Publishers.of({"ann": str(key.public)}, required=1, allow_unsigned=False).signers(bundle)
-    return compile_published(bundle)
+@case(DeadLetterReason.BUNDLE_ROLLED_BACK)
+def other_rules_under_the_serial_of_those_in_force() -> Letter:
+    return sent(RULESET.name, replace(ruleset(BUNDLE_FILES, serial=1), published_by="another"), key=b"default")
+
+
+KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+PUBLISHERS = Publishers.of({"ann": str(KEY.public)}, required=1, allow_unsigned=False)
 
 
 @case(DeadLetterReason.BUNDLE_UNSIGNED)
 def rules_that_nobody_has_signed() -> Letter:
-    return Letter(GateBench(compiler=_compile_signed), RULESET.name)
+    return Letter(GateBench(publishers=PUBLISHERS), RULESET.name)
 
 
 @case(DeadLetterReason.BUNDLE_SIGNATURE_INVALID)
 def rules_with_a_forged_signature() -> Letter:
-    key = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
-    forged = Proof(alg=ProofAlg.ED25519, kid=key.public.kid, value=bytes(64))
-    bench = GateBench(compiler=_compile_signed, with_rules=False)
+    forged = Proof(alg=ProofAlg.ED25519, kid=KEY.public.kid, value=bytes(64))
+    bench = GateBench(publishers=PUBLISHERS, with_rules=False)
     bench.driver.pipe(RULESET.name, b"default", replace(ruleset(BUNDLE_FILES), signatures=(forged,)))
     return Letter(bench, RULESET.name)
 
