@@ -1,0 +1,61 @@
+"""A processor starts only on topics that are as they must be."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.engine.startup import StartRefusedError, check_topics
+from streams.model.topics import INTENT, REVOCATION, SESSION
+from streams.ports import TopicSpec
+from streams.testing.clock import ManualClock
+from streams.testing.instances import create_topics
+from streams.testing.memory_log import MemoryLog
+from streams.topology import GATE
+
+
+def broken(topic: str, partitions: int, **config: str) -> tuple[str, ...]:
+    """What is found where one topic is made like this, and the others as they should be."""
+    log = MemoryLog(ManualClock(0))
+    declared = next(each for each in GATE.topics() if each.name == topic)
+    wanted = {**declared.config(), **{name.replace("_", "."): value for name, value in config.items()}}
+    log.create(TopicSpec(topic, partitions, wanted))
+    create_topics(log, GATE, 3)
+    with pytest.raises(StartRefusedError) as refused:
+        check_topics(GATE, log.admin())
+    return refused.value.findings
+
+
+def test_counts_are_told_when_all_is_well() -> None:
+    log = MemoryLog(ManualClock(0))
+    create_topics(log, GATE, 3)
+    counts = check_topics(GATE, log.admin())
+    assert (counts[INTENT.name], counts[REVOCATION.name]) == (3, 1)
+    assert counts.keys() == {topic.name for topic in GATE.topics()}
+
+
+def test_missing_topics_are_all_named() -> None:
+    with pytest.raises(StartRefusedError) as refused:
+        check_topics(GATE, MemoryLog(ManualClock(0)).admin())
+    assert len(refused.value.findings) == len(GATE.topics())
+    assert "stoplog topics apply" in str(refused.value)
+
+
+def test_unequal_counts_are_refused() -> None:
+    (finding,) = broken(INTENT.name, 4)
+    assert "unequal partition counts" in finding
+    assert INTENT.name in finding
+
+
+def test_a_broadcast_topic_has_one_partition() -> None:
+    (finding,) = broken(REVOCATION.name, 2)
+    assert finding == f"broadcast topic `{REVOCATION.name}` has 2 partitions; it must have 1"
+
+
+def test_time_must_be_the_brokers() -> None:
+    (finding,) = broken(SESSION.name, 3, message_timestamp_type="CreateTime")
+    assert "`message.timestamp.type` = `CreateTime`; it must be `LogAppendTime`" in finding
+
+
+def test_the_changelog_must_be_compacted() -> None:
+    (finding,) = broken(GATE.changelog.name, 3, cleanup_policy="delete")
+    assert "`cleanup.policy` = `delete`; it must be `compact`" in finding
