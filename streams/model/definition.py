@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from streams.model.canonical import canonical, sha256
 
+
 class DefinitionDigests(NamedTuple):
     """SHA-256 over RFC 8785 forms. A missing part is digested as null."""
 
