@@ -15,6 +15,7 @@ from streams.model.intent import Intent
 from streams.model.topics import VERDICT
 from streams.model.types import Record
 from streams.ports import StoreProvider
+from streams.processors.budgets import NothingToControl
 from streams.processors.effects import Output, StateView
 from streams.topology import GATE
 
@@ -47,18 +48,6 @@ class MinimalProcessor:
         return []
 
 
-class _Ignored:
-    """Control state that nobody needs."""
-
-    stale = False
-
-    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> None:
-        """Nothing."""
-
-    def block_unreadable(self, topic: str, key: bytes | None) -> None:
-        """Nothing."""
-
-
 def build_minimal(settings: Settings, log: Log, codec: Codec, stores: StoreProvider) -> Worker:
     """Our engine around this work, with everything else as in a gate."""
     admin = log.admin()
@@ -68,7 +57,7 @@ def build_minimal(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
     control = ControlReader(
         reader=log.reader(),
         topics=tuple(topic.name for topic in GATE.broadcast),
-        sink=_Ignored(),
+        sink=NothingToControl(),
         wire=wire,
         clock=clock,
         settings=settings.engine_settings(),

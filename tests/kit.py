@@ -9,18 +9,18 @@ from typing import Any
 import msgspec
 
 from streams.app.wire import CodecWire
+from streams.audit.publishers import UNSIGNED, Publishers
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.engine.settings import EngineSettings
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalogue import ToolCatalogEntry
-from streams.model.control import RulesetBundle
 from streams.model.intent import Intent
 from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
-from streams.policy import CompiledRuleset, bundle_from_files, compile_bundle
+from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers
-from streams.processors.control import CompileBundle
+from streams.processors.compiling import CompileBundle
 from streams.processors.settings import GateSettings
 from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver
 from streams.testing.records import ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, ruleset, tool_entry
@@ -108,9 +108,9 @@ def wire() -> CodecWire:
     return CodecWire(Codec(CommittedSchemas.load()))
 
 
-def compile_published(bundle: RulesetBundle) -> CompiledRuleset:
+def compile_published(source: BundleSource) -> CompiledRuleset:
     """A published bundle as rules in force. Bundles with the same files share their rules."""
-    return _compiled(tuple((file.path, file.content) for file in bundle.files))
+    return _compiled(tuple(sorted(source.files.items())))
 
 
 @cache
@@ -127,6 +127,7 @@ class GateBench:
         settings: GateSettings = GATE_SETTINGS,
         engine_settings: EngineSettings = DRIVER_SETTINGS,
         compiler: CompileBundle = compile_published,
+        publishers: Publishers = UNSIGNED,
         partitions: int = 1,
         with_rules: bool = True,
         with_session: bool = True,
@@ -135,6 +136,7 @@ class GateBench:
             wire=wire(),
             compile_bundle=compiler,
             settings=settings,
+            publishers=publishers,
             start_ms=START_MS,
             partitions=partitions,
             engine_settings=engine_settings,

@@ -12,17 +12,19 @@ from streams.app.reading import TopicReadError, partitions_of, read_to_end
 from streams.app.settings import Settings
 from streams.app.topic_apply import make_plan
 from streams.app.topic_plan import PrincipalsError
-from streams.app.wiring import compile_published
 from streams.codec.avro import Codec
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.kafka.rights import KafkaRights
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
 from streams.model.revocation_set import Call
-from streams.model.topics import BY_NAME, TOPICS
+from streams.model.topics import BY_NAME, RULESET, TOPICS
 from streams.model.types import Actor, ToolRef
+from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError
+from streams.processors.compiling import InlineCompiler
 from streams.processors.control import CALLABLE_STATES, ControlState
+from streams.processors.publications import Publications
 from streams.topology import GATE
 
 SKEW_MS_MAX = 1_000
@@ -153,7 +155,8 @@ def _all_if_unsaid(operations: frozenset[str] | None) -> frozenset[str]:
 
 def _published(settings: Settings, log: Log, codec: Codec, clock: Clock) -> Iterator[Finding]:
     """What a gate would make of the broadcast topics."""
-    control = ControlState(compile_bundle=compile_published, bundle_name=settings.gate.bundle_name)
+    publishers = settings.publishers()
+    control = ControlState(Publications(settings.gate.bundle_name, publishers, InlineCompiler(compile_bundle)))
     refused: list[str] = []
     try:
         for received in read_to_end(log, [topic.name for topic in GATE.broadcast], clock):
@@ -168,22 +171,41 @@ def _published(settings: Settings, log: Log, codec: Codec, clock: Clock) -> Iter
     except (LogError, TopicReadError) as error:
         yield failed("published", str(error))
         return
+    refused += [
+        f"`{RULESET.name}` offset {event.offset}: {event.error}"
+        for event in control.settle()
+        if event.error is not None
+    ]
     if refused:
         yield warned(
             "published", f"{len(refused)} records a gate refuses: {_listed(refused[::-1])}", "publish them anew"
         )
-    yield _rules(settings, control)
+    yield from _rules(settings, control)
     yield _tools(control)
     yield _kill_switch(control, clock.now_ms())
 
 
-def _rules(settings: Settings, control: ControlState) -> Finding:
-    ruleset = control.ruleset
-    if ruleset is None:
-        text = f"no bundle `{settings.gate.bundle_name}` is in force: every intent is denied"
-        return failed("rules", text, "run `stoplog rules publish DIR`")
-    text = f"bundle `{settings.gate.bundle_name}` version {ruleset.version}, serial {control.ruleset_serial}, "
-    return fine("rules", text + f"{len(ruleset.rules)} rules, mode {ruleset.mode.value}")
+def _rules(settings: Settings, control: ControlState) -> Iterator[Finding]:
+    if settings.rules.allow_unsigned:
+        advice = "name publishers in `rules.publishers`, and take `rules.allow_unsigned` out"
+        yield warned("publishers", "whoever may write the topic of rules decides what they are", advice)
+    elif not settings.rules.publishers:
+        advice = "make a key with `stoplog keys publisher new`, and name it in `rules.publishers`"
+        yield failed("publishers", "none are configured: every rule bundle is refused", advice)
+    else:
+        names, wanted = ", ".join(sorted(settings.rules.publishers)), settings.rules.required_signatures
+        yield fine("publishers", f"{names}; {wanted} of them must sign")
+    name, stable, canary = settings.gate.bundle_name, control.rules.stable, control.rules.canary
+    if stable is None or stable.ruleset is None:
+        what = "no bundle" if stable is None else f"serial {stable.serial} has withdrawn the rules of bundle"
+        yield failed("rules", f"{what} `{name}`: every intent is denied", "run `stoplog rules publish DIR`")
+        return
+    ruleset = stable.ruleset
+    text = f"bundle `{name}` version {ruleset.version}, serial {stable.serial}, "
+    yield fine("rules", text + f"{len(ruleset.rules)} rules, mode {ruleset.mode.value}")
+    if canary is not None and canary.ruleset is not None:
+        share = f"{canary.canary_bp / 100:g}% of sessions have version {canary.ruleset.version}, serial {canary.serial}"
+        yield fine("canary", f"{share}; `stoplog rules promote` or `stoplog rules rollback` ends it")
 
 
 def _tools(control: ControlState) -> Finding:

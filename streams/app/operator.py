@@ -14,9 +14,10 @@ from streams.app.reading import read_to_end
 from streams.app.settings import Settings
 from streams.app.wiring import build_codec
 from streams.model.errors import RecordError, StoplogError
+from streams.model.keys import partition_for
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
-from streams.ports import Received
+from streams.ports import Outgoing, Received
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.publishing import outgoing, publish
 
@@ -95,6 +96,15 @@ class Operator:
             LogError: the topic does not exist.
         """
         publish(self._transport, [outgoing(self._transport, topic, key, record, head) for key, record, head in records])
+
+    def delete(self, topic: Topic, keys: Sequence[bytes]) -> None:
+        """Have a compacted topic forget keys; blocks until that is stored.
+
+        Raises:
+            PublishError, LogError: see `write`.
+        """
+        partitions = self._transport.partitions(topic.name)
+        publish(self._transport, [Outgoing(topic.name, partition_for(key, partitions), key, None) for key in keys])
 
     def close(self) -> None:
         """Release the log."""

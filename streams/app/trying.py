@@ -11,15 +11,17 @@ from typing import NamedTuple
 import msgspec
 
 from streams.app.catalogue_files import read_catalogue
+from streams.app.rule_publishing import make_bundle
 from streams.app.settings import Settings
 from streams.app.shipped import rules_directory
 from streams.app.tailing import DeadLetter
 from streams.app.wire import CodecWire
-from streams.app.wiring import build_offline_codec, compile_published
+from streams.app.wiring import build_offline_codec
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryError, HistoryLine, format_line, iter_numbered
 from streams.model.catalogue import ToolCatalogEntry
-from streams.model.control import BundleFile, RulesetBundle
+from streams.model.bundle_signature import publication_key
+from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import tool_key
@@ -125,14 +127,15 @@ def run_history(plan: TryPlan, settings: Settings, report: TryReport) -> Iterato
     codec = build_offline_codec()
     driver = gate_driver(
         wire=CodecWire(codec),
-        compile_bundle=compile_published,
+        compile_bundle=compile_bundle,
         settings=msgspec.structs.replace(settings.gate_settings(plan.root_key), bundle_name=name),
         start_ms=start_ms,
         engine_settings=_ENGINE,
     )
     with closing(driver):
         if bundle is not None:
-            driver.pipe(RULESET.name, name.encode(), bundle)
+            driver.pipe(RULESET.name, publication_key(bundle), bundle)
+            driver.read_raw()  # that these rules are in force is no news of the history
         for entry in _catalogue(plan, start_ms):
             driver.pipe(CATALOGUE.name, tool_key(entry.server_id, entry.name), entry)
         yield from _written(driver, codec)
@@ -203,14 +206,13 @@ def _catalogue(plan: TryPlan, start_ms: int) -> list[ToolCatalogEntry]:
 def _bundle(directory: Path, name: str, start_ms: int) -> RulesetBundle:
     source = load_bundle(directory)
     compiled = compile_bundle(source)
-    return RulesetBundle(
+    return make_bundle(
+        source,
         header=Header(
             id=derived_uuid("tried bundle", source.digest.hex()), source=SOURCE, time=start_ms, tenant_uid=""
         ),
         name=name,
         version=compiled.version,
         serial=1,
-        digest=source.digest,
-        files=tuple(BundleFile(path=path, content=text) for path, text in sorted(source.files.items())),
         published_by=SOURCE,
     )

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from streams.app.clock import SystemClock
+from streams.app.compiling import ChildCompiler
 from streams.app.logs import Log
 from streams.app.settings import Settings, budgets_group
 from streams.app.wire import CodecWire
@@ -16,13 +17,12 @@ from streams.codec.schemas import CommittedSchemas, SchemaSource
 from streams.engine.control_reader import ControlReader
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
-from streams.model.control import RulesetBundle
 from streams.model.errors import StoplogError
-from streams.policy import CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import StoreProvider
 from streams.processors.budgets import BudgetOwner, NothingToControl
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
+from streams.processors.publications import Publications
 from streams.stores.rocks import RocksStores
 from streams.topology import BUDGETS, GATE
 
@@ -75,7 +75,7 @@ def build_gate(
     wire = CodecWire(codec)
     engine_settings = settings.engine_settings()
     gate_settings = settings.gate_settings(root_key)
-    control_state = ControlState(compile_bundle=compile_published, bundle_name=gate_settings.bundle_name)
+    control_state = ControlState(Publications(gate_settings.bundle_name, settings.publishers(), ChildCompiler(clock)))
     ports = Ports(
         consumer=log.consumer(settings.group, settings.instance),
         producer=log.producer(f"{settings.group}-{settings.instance}"),
@@ -137,15 +137,6 @@ def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
         settings=engine_settings,
         partition_counts=partition_counts,
     )
-
-
-def compile_published(bundle: RulesetBundle) -> CompiledRuleset:
-    """A bundle as published, ready to judge.
-
-    Raises:
-        PolicyError: it does not compile.
-    """
-    return compile_bundle(bundle_from_files({file.path: file.content for file in bundle.files}))
 
 
 def load_root_key(path: Path) -> bytes:

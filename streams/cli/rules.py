@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from streams.app.operator import Operator
-from streams.app.rule_publishing import publish_bundle
 from streams.cli.main import FAILED
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.options import JsonOption
+from streams.cli.rules_publish import promote, publish, rollback, sign, status
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.policy import CaseResult, Finding, Severity, check_bundle, load_bundle, run_case_files
 
@@ -55,41 +54,8 @@ def run_cases(directory: DirArgument, as_json: JsonOption = None) -> None:
     raise typer.Exit(FAILED)
 
 
-@app.command()
-def publish(
-    *,
-    directory: DirArgument,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="BUNDLE", help="The bundle's name; by default the one that gates enforce."),
-    ] = None,
-    by: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="Who does it; by default the user of this system.")
-    ] = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
-) -> None:
-    """Publish rules to the gates, which take them up at once. Refused rules are not published."""
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
-    chosen = name or settings.gate.bundle_name
-    with Operator(settings, by) as operator:
-        bundle, is_new = publish_bundle(operator, directory, chosen)
-        screen.record(
-            {
-                "bundle": bundle.name,
-                "serial": bundle.serial,
-                "version": bundle.version,
-                "digest": bundle.digest.hex(),
-                "published": is_new,
-            }
-        )
-        what = f"bundle `{bundle.name}` version {bundle.version}, serial {bundle.serial}"
-        screen.say(f"{what}, is published" if is_new else f"{what}, is in force already: nothing published", OK)
-    if chosen != settings.gate.bundle_name:
-        screen.say(f"gates with these settings enforce `{settings.gate.bundle_name}`, not this one", WARN)
+for _command in (publish, sign, promote, rollback, status):
+    app.command()(_command)
 
 
 def _tell_findings(screen: Screen, findings: Iterable[Finding]) -> None:

@@ -10,6 +10,7 @@ from streams.codec.jsonform import JsonFormError, is_utf8, named_uuid
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision
 from streams.model.audit import AuditCheckpoint
+from streams.model.bundle_signature import publication_key
 from streams.model.canonical import CanonicalError, canonical, canonical_args, parse_strict, sha256
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
@@ -95,8 +96,8 @@ def key_of(record: Record) -> bytes:
             return revocation_key(kind, target)
         case ToolCatalogEntry(server_id=server_id, name=name):
             return tool_key(server_id, name)
-        case RulesetBundle(name=name):
-            return name.encode()
+        case RulesetBundle():
+            return publication_key(record)
         case Baseline(agent=agent, epoch=epoch):
             return f"{agent}/{epoch}".encode()
         case AuditCheckpoint(partition=partition):

@@ -9,6 +9,7 @@ from streams.engine.settings import EngineSettings
 from streams.engine.wire import ControlSink, Wire
 from streams.model.errors import RecordError
 from streams.ports import Clock, Reader, Received, RetriableLogError, TopicPartition
+from streams.processors.publications import RulesEvent
 
 _log = logging.getLogger(__name__)
 CONTROL_BATCH_RECORDS = 500
@@ -18,10 +19,17 @@ REPORTS_MAX = 1_000
 
 
 class ControlReport(NamedTuple):
-    """A broadcast record that could not be used; the owner of partition 0 makes a dead letter of it."""
+    """What the owner of partition 0 puts on record of a broadcast record.
 
-    record: Received
-    error: RecordError
+    Attributes:
+        record: it; None for an event that no single record has caused.
+        error: why it could not be used: it becomes a dead letter.
+        event: what became of it.
+    """
+
+    record: Received | None
+    error: RecordError | None
+    event: RulesEvent | None = None
 
 
 class ControlReader:
@@ -30,7 +38,7 @@ class ControlReader:
     State counts as current while everything that stood on the topics at most `control_stale_ms` ago has been read.
 
     Attributes:
-        reports: records that could not be used, oldest first; whoever reports them takes them out.
+        reports: what is to be put on record, oldest first; whoever does takes them out.
     """
 
     def __init__(
@@ -53,16 +61,23 @@ class ControlReader:
         self._targets_at_ms = 0
         self._confirmed_ms: int | None = None
         self._asked_ms: int | None = None
+        self._awaited: dict[int, Received] = {}
         self.reports: list[ControlReport] = []
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether `poll` has something to do although nothing has come."""
+        return self._sink.is_busy
+
     def read_to_end(self) -> None:
-        """Read everything there is. Blocks; raises RetriableLogError when the log does not answer."""
+        """Read everything there is, and make it ready. Blocks; raises RetriableLogError when the log does not answer."""
         if not self._partitions:
             return
         self._reader.assign(dict.fromkeys(self._partitions, 0))
-        self._ask()
-        while not self._reached():
-            self._take_in(CONTROL_POLL_MS)
+        self._read()
+        self._note(self._sink.settle())
+        # Compiling rules takes seconds, in which something may have been revoked.
+        self._read()
         self._confirm()
 
     def poll(self) -> int:
@@ -70,6 +85,7 @@ class ControlReader:
         if not self._partitions:
             return 0
         count = self._take_in(0)
+        self._note(self._sink.advance())
         now_ms = self._clock.monotonic_ms()
         if self._asked_ms is None or now_ms - self._asked_ms >= self._settings.control_check_ms:
             self._ask_quietly()
@@ -81,8 +97,22 @@ class ControlReader:
         return count
 
     def close(self) -> None:
-        """Release the reader."""
+        """Release the reader, and drop what is under way."""
+        self._sink.close()
         self._reader.close()
+
+    def memory(self) -> bytes | None:
+        """What every partition is to remember of control state; the same object until it changes."""
+        return self._sink.memory()
+
+    def recall(self, memory: bytes) -> None:
+        """What a partition remembered when it was taken over."""
+        self._sink.recall(memory)
+
+    def _read(self) -> None:
+        self._ask()
+        while not self._reached():
+            self._take_in(CONTROL_POLL_MS)
 
     def _ask(self) -> None:
         self._asked_ms = self._clock.monotonic_ms()
@@ -114,9 +144,22 @@ class ControlReader:
     def _apply(self, record: Received) -> None:
         try:
             decoded = None if record.value is None else self._wire.decode(record.topic, record.value, record.headers)
-            self._sink.apply(record.topic, record.key, decoded, record.offset + 1)
+            if self._sink.apply(record.topic, record.key, decoded, record.offset + 1):
+                self._awaited[record.offset] = record
         except RecordError as error:
             self._sink.block_unreadable(record.topic, record.key)
             _log.warning("%s/%d/%d is not usable: %s", record.topic, record.partition, record.offset, error)
-            if len(self.reports) < REPORTS_MAX:
-                self.reports.append(ControlReport(record, error))
+            self._report(ControlReport(record, error))
+
+    def _note(self, events: list[RulesEvent]) -> None:
+        for event in events:
+            record = self._awaited.pop(event.offset, None)
+            if record is not None and event.error is not None:
+                _log.warning("%s/%d/%d is refused: %s", record.topic, record.partition, record.offset, event.error)
+            elif record is not None:
+                record = record._replace(value=None)  # only a dead letter needs it, and it may be large
+            self._report(ControlReport(record, event.error, event))
+
+    def _report(self, report: ControlReport) -> None:
+        if len(self.reports) < REPORTS_MAX:
+            self.reports.append(report)

@@ -94,6 +94,14 @@ class PartitionTask:
         for outgoing in dead_letter_outputs(self._wire, record, error, self.partition):
             self._emit(outgoing)
 
+    def emit_outputs(self, outputs: list[Output]) -> None:
+        """Emit records that no input has led to.
+
+        Raises:
+            RecordError: one is larger than a topic takes.
+        """
+        self._emit_all(self._outgoing(outputs))
+
     def note_time(self) -> None:
         """Make stream time part of the transaction; to be called before its changes are taken."""
         moved = self.positions != self._committed or self._state.changes()

@@ -9,6 +9,7 @@ from streams.model.topics import Topic
 from streams.model.types import Header, Record
 from streams.ports import Headers, Outgoing, Received
 from streams.processors.effects import Output, StateView
+from streams.processors.publications import RulesEvent
 
 
 class Wire(Protocol):
@@ -48,11 +49,30 @@ class ControlSink(Protocol):
 
     stale: bool
 
-    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> None:
-        """Take in one record (None: a tombstone)."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether `advance` has something to do, rather than to wait for another process."""
+
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
+        """Take in one record (None: a tombstone). Whether an event will tell what became of it."""
 
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
         """A record under this key could not be read."""
+
+    def advance(self) -> list[RulesEvent]:
+        """Go on with what takes time, for some milliseconds; what has become of records since this was last asked."""
+
+    def settle(self) -> list[RulesEvent]:
+        """All topics were read to their end: finish what is needed to begin. Blocks; events as with `advance`."""
+
+    def memory(self) -> bytes | None:
+        """What every partition is to remember of it; the same object until it changes."""
+
+    def recall(self, memory: bytes) -> None:
+        """What a partition remembered when it was taken over."""
+
+    def close(self) -> None:
+        """Drop what is under way."""
 
 
 Emit = Callable[[Outgoing], None]

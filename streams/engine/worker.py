@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from streams.engine.checkpoint import Transaction
 from streams.engine.control_reader import ControlReader
+from streams.engine.control_reports import ControlReports
 from streams.engine.recovery import Restorer
 from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState
@@ -35,8 +36,6 @@ from streams.ports import (
 from streams.topology import ProcessorSpec
 
 _log = logging.getLogger(__name__)
-_CONTROL_REPORTED_PREFIX = b"c"
-_OFFSET_BYTES = 8
 
 
 class WorkerGaveUpError(StoplogError):
@@ -86,7 +85,7 @@ class Worker:
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
         self._took_in_ms: dict[int, int] = {}
-        self._reported_count = 0
+        self._reports = ControlReports(control, wire)
         self._failed = False
 
     def start(self) -> None:
@@ -177,12 +176,12 @@ class Worker:
     # Steps
 
     def _poll(self) -> list[Received]:
-        waiting = self._transaction.is_open or self.restoring
+        waiting = self._transaction.is_open or self.restoring or self._control.is_busy
         return self._ports.consumer.poll(self._settings.poll_records_max, 0 if waiting else self._settings.idle_poll_ms)
 
     def _work(self, records: list[Received]) -> None:
         try:
-            self._report_control()
+            self._reports.write(self._tasks, self._transaction)
             self._process(records)
             self._punctuate(idle=not records)
             if self._transaction.is_due(self._settings, idle=not records):
@@ -229,14 +228,13 @@ class Worker:
             raise AbortableTransactionError("no group generation is known to commit with")
         self._transaction.commit(self._tasks, self._group)
         self._aborts_in_a_row = 0
-        del self._control.reports[: self._reported_count]
-        self._reported_count = 0
+        self._reports.committed()
 
     def _abort(self, error: AbortableTransactionError) -> None:
         self._aborts_in_a_row += 1
         _log.warning("transaction aborted (%d in a row), reading its input again: %s", self._aborts_in_a_row, error)
         self._transaction.abort()
-        self._reported_count = 0
+        self._reports.begin_again()
         for task in self._tasks.values():
             for partition, offset in task.aborted().items():
                 self._ports.consumer.seek(partition, offset)
@@ -302,6 +300,7 @@ class Worker:
             partition_counts=self._partition_counts,
             committed=self._committed[partition],
         )
+        self._reports.recall(self._tasks[partition])
         inputs = [TopicPartition(topic.name, partition) for topic in self._spec.inputs]
         for input_partition in inputs:
             self._ports.consumer.seek(input_partition, self._committed[partition][input_partition.topic])
@@ -315,24 +314,7 @@ class Worker:
         self._drop_tasks()
 
     def _drop_tasks(self) -> None:
-        self._reported_count = 0
+        self._reports.begin_again()
         for task in self._tasks.values():
             task.close()
         self._tasks.clear()
-
-    def _report_control(self) -> None:
-        """Broadcast records are read by every instance; the owner of partition 0 reports a bad one, once."""
-        task = self._tasks.get(0)
-        if task is None:
-            return
-        # They are taken out once they are committed.
-        for record, error in self._control.reports[self._reported_count :]:
-            self._reported_count += 1
-            row_key = _CONTROL_REPORTED_PREFIX + record.topic.encode()
-            reported = task.state.get(row_key)
-            if reported is not None and int.from_bytes(reported, "big") >= record.offset:
-                continue
-            self._transaction.ensure_open()
-            task.state.put(row_key, record.offset.to_bytes(_OFFSET_BYTES, "big"))
-            task.state.keep_record()
-            task.report_dead_letter(record, error)

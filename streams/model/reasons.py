@@ -162,6 +162,7 @@ class ControlReason(StrEnum):
     RULES_ROLLED_BACK = "rules_rolled_back"
     RULES_WITHDRAWN = "rules_withdrawn"
     RULES_SUPERSEDED = "rules_superseded"
+    RULES_REPEATED = "rules_repeated"
     RULES_TOPIC_BEHIND = "rules_topic_behind"
 
 
@@ -172,6 +173,7 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.RULES_ROLLED_BACK: "rules of an earlier publication are in force again",
     ControlReason.RULES_WITHDRAWN: "no rules are in force, everything is denied",
     ControlReason.RULES_SUPERSEDED: "a later publication was in force before this one could be",
+    ControlReason.RULES_REPEATED: "the publication was there already: whoever wrote it was not sure that it was stored",
     ControlReason.RULES_TOPIC_BEHIND: "the topic's newest rules are older than those in force before; all is denied",
 }
 

@@ -98,8 +98,9 @@ class NothingToControl:
     stale = False
     is_busy = False
 
-    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:  # noqa: ARG002 - the port's
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
         """Nothing comes."""
+        del topic, key, record, next_offset
         return False
 
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
@@ -110,7 +111,7 @@ class NothingToControl:
         return []
 
     def settle(self) -> list[RulesEvent]:
-        """Nothing takes time."""
+        """Nothing was read."""
         return []
 
     def memory(self) -> bytes | None:

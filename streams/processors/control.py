@@ -5,7 +5,6 @@ It changes only between two records of a partition, so that one intent is judged
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -21,10 +20,10 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import RevocationSet
-from streams.model.topics import CATALOGUE, REVOCATION, RULESET
+from streams.model.topics import CATALOGUE, REVOCATION
 from streams.model.types import Header, Record
-from streams.policy.errors import PolicyError
 from streams.policy.ruleset import CompiledRuleset
+from streams.processors.publications import Publications, RulesEvent
 
 CALLABLE_STATES = frozenset({EntryState.APPROVED, EntryState.DEPRECATED})
 SCHEMA_BYTES_MAX = 262_144
@@ -43,30 +42,55 @@ class CatalogueTool:
         return self.entry.output_label or WORST
 
 
-CompileBundle = Callable[[RulesetBundle], CompiledRuleset]
-
-
 @dataclass
 class ControlState:
     """What the gate holds of the broadcast topics.
 
     Attributes:
-        compile_bundle: how a published bundle becomes rules in force.
-        bundle_name: the bundle that this gate enforces; others are ignored.
+        rules: the publications of the bundle that is enforced.
         stale: the shell sets it while it cannot tell that it has read everything.
     """
 
-    compile_bundle: CompileBundle
-    bundle_name: str
+    rules: Publications
     revocations: RevocationSet = field(default_factory=RevocationSet)
     tools: dict[tuple[str, str], CatalogueTool] = field(default_factory=dict)
     reviewed_digests: frozenset[str] = frozenset()
-    ruleset: CompiledRuleset | None = None
-    ruleset_serial: int = -1
     stale: bool = True
 
-    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> None:
-        """Take in one record of a broadcast topic (None: a tombstone).
+    def ruleset_for(self, session_key: bytes) -> CompiledRuleset | None:
+        """The rules that judge a session."""
+        rules = self.rules.in_force(session_key)
+        return None if rules is None else rules.ruleset
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether `advance` has something to do."""
+        return self.rules.is_busy
+
+    def advance(self) -> list[RulesEvent]:
+        """Go on with what takes time, for some milliseconds; what has become of publications."""
+        self.rules.advance()
+        return self.rules.take_events()
+
+    def settle(self) -> list[RulesEvent]:
+        """All topics were read to their end: decide on all that stood there. Blocks."""
+        self.rules.settle()
+        return self.rules.take_events()
+
+    def memory(self) -> bytes | None:
+        """What every partition is to remember; the same object until it changes."""
+        return self.rules.memory()
+
+    def recall(self, memory: bytes) -> None:
+        """What a partition remembered when it was taken over."""
+        self.rules.recall(memory)
+
+    def close(self) -> None:
+        """Drop what is under way."""
+        self.rules.close()
+
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
+        """Take in one record of a broadcast topic (None: a tombstone). Whether an event will tell what became of it.
 
         Raises:
             RecordError: it is not usable; what was in force stays so, but an unusable catalogue entry blocks its tool,
@@ -83,11 +107,12 @@ class ControlState:
         elif isinstance(record, ToolCatalogEntry):
             self._apply_entry(key, record)
         elif isinstance(record, RulesetBundle):
-            self._apply_bundle(record)
+            return self.rules.offer(record, next_offset - 1)
         elif not isinstance(record, Baseline):
             raise RecordError(
                 DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`"
             )
+        return False
 
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
         """What could not be read may have been a block or a revocation: it counts as one of what its key names."""
@@ -110,8 +135,6 @@ class ControlState:
             server_id, _, name = text.partition("/")
             if self.tools.pop((server_id, name), None) is not None:
                 self._note_digests()
-        elif topic == RULESET.name and text == self.bundle_name:
-            self.ruleset = None
 
     def _apply_revocation(self, key: bytes, revocation: Revocation) -> None:
         """A kind that is not known here was read as UNKNOWN; its key still has the kind's name."""
@@ -144,29 +167,6 @@ class ControlState:
         self.reviewed_digests = frozenset(
             tool.entry.definition_digest.hex() for tool in self.tools.values() if tool.entry.state in CALLABLE_STATES
         )
-
-    def _apply_bundle(self, bundle: RulesetBundle) -> None:
-        if bundle.name != self.bundle_name:
-            return
-        if bundle.serial <= self.ruleset_serial:
-            text = f"bundle `{bundle.name}` has serial {bundle.serial}, but {self.ruleset_serial} is in force"
-            raise RecordError(DeadLetterReason.BUNDLE_ROLLED_BACK, text)
-        if not bundle.files:
-            self.ruleset = None
-            self.ruleset_serial = bundle.serial
-            return
-        try:
-            compiled = self.compile_bundle(bundle)
-        except PolicyError as error:
-            text = f"bundle `{bundle.name}` serial {bundle.serial} is refused: {error}"
-            raise RecordError(DeadLetterReason.BUNDLE_INVALID, text) from None
-        if compiled.digest != bundle.digest:
-            text = (
-                f"bundle `{bundle.name}` serial {bundle.serial} is refused: its files do not have the digest it states"
-            )
-            raise RecordError(DeadLetterReason.BUNDLE_INVALID, text)
-        self.ruleset = compiled
-        self.ruleset_serial = bundle.serial
 
 
 def _key_mismatch(key: bytes, own_key: bytes) -> RecordError:

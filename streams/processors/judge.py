@@ -140,7 +140,7 @@ class Judge:
     def refuse(self, case: Case, reason: Reason, state: StateView) -> list[Output]:
         """Deny an intent that the rules had before them already, and that was held since."""
         case.proven = True
-        ruleset = self._control.ruleset
+        ruleset = self._control.ruleset_for(case.session_key)
         readable = check_args(case, self.settings) is None and check_tool(case, self._control) is None
         if ruleset is not None and readable and case.tool is not None:
             plan = _plan_of(ruleset, case.tool)
@@ -149,7 +149,7 @@ class Judge:
         return self.conclude(case, deny(reason), state)
 
     def _apply_rules(self, case: Case, standing: Standing, state: StateView) -> Judgement:
-        ruleset, tool = self._control.ruleset, case.tool
+        ruleset, tool = self._control.ruleset_for(case.session_key), case.tool
         if ruleset is None or tool is None:
             return deny(Reason.NO_RULESET)
         plan = _plan_of(ruleset, tool)

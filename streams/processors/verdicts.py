@@ -130,6 +130,7 @@ class VerdictWriter:
 
     def _verdict(self, case: Case, judgement: Judgement, control: ControlState) -> Verdict:
         intent, tool, policy = case.intent, case.tool, judgement.policy
+        rules = control.rules.in_force(case.session_key)
         verdict_id = verdict_id_of(intent.header.tenant_uid, intent.session_id, intent.intent_id, judgement.outcome)
         return Verdict(
             header=_header(case, verdict_id),
@@ -151,7 +152,8 @@ class VerdictWriter:
             args_digest=intent.args_digest,
             label=case.session.effective_label(),
             influences=_influences(case),
-            ruleset_digest=None if control.ruleset is None else control.ruleset.digest,
+            ruleset_digest=None if rules is None or rules.ruleset is None else rules.digest,
+            ruleset_offset=-1 if rules is None else rules.offset,
             session_sequence=case.session.sequence,
             revocation_offset=control.revocations.next_offset,
             approval_id=intent.approval_id,

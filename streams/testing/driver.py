@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from streams.audit.publishers import UNSIGNED, Publishers
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import ControlSink, Processor, Wire
 from streams.model.errors import InvariantError
@@ -17,8 +18,10 @@ from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import Headers, Outgoing, Received
 from streams.processors.budgets import BudgetOwner
-from streams.processors.control import CompileBundle, ControlState
+from streams.processors.compiling import CompileBundle, InlineCompiler
+from streams.processors.control import ControlState
 from streams.processors.gate import Gate
+from streams.processors.publications import Publications
 from streams.processors.settings import GateSettings
 from streams.testing.clock import ManualClock
 from streams.testing.disk import Disk
@@ -192,6 +195,7 @@ def gate_driver(
     wire: Wire,
     compile_bundle: CompileBundle,
     settings: GateSettings,
+    publishers: Publishers = UNSIGNED,
     start_ms: int,
     partitions: int = 1,
     engine_settings: EngineSettings = DRIVER_SETTINGS,
@@ -202,11 +206,12 @@ def gate_driver(
         wire: the codec.
         compile_bundle: how a published bundle becomes rules.
         settings: the gate's.
+        publishers: whose signatures rules need.
         start_ms: the first instant.
         partitions: of each co-partitioned topic.
         engine_settings: how the engine runs.
     """
-    control = ControlState(compile_bundle=compile_bundle, bundle_name=settings.bundle_name)
+    control = ControlState(Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle)))
     return Driver(
         spec=GATE,
         processor=Gate(settings, wire, control),

@@ -15,7 +15,7 @@ import msgspec
 from streams.model.approval import ApprovalDecision, ApprovalStatus
 from streams.model.canonical import canonical, sha256
 from streams.model.catalogue import EntryState, ToolCatalogEntry
-from streams.model.control import BundleFile, RulesetBundle
+from streams.model.control import BundleAction, BundleFile, RulesetBundle
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
@@ -82,7 +82,7 @@ def tool_ref(entry: ToolCatalogEntry) -> ToolRef:
 
 
 def ruleset(files: Mapping[str, str], *, name: str = "default", serial: int = 1, time_ms: int = 0) -> RulesetBundle:
-    """A bundle as published."""
+    """A bundle as published; without files it withdraws the rules."""
     return RulesetBundle(
         header=header(f"ruleset {name} {serial}", time_ms, tenant=""),
         name=name,
@@ -91,6 +91,7 @@ def ruleset(files: Mapping[str, str], *, name: str = "default", serial: int = 1,
         digest=bundle_from_files(files).digest,
         files=tuple(BundleFile(path=path, content=text) for path, text in sorted(files.items())),
         published_by="test",
+        action=BundleAction.PUBLISH if files else BundleAction.WITHDRAW,
     )
 
 

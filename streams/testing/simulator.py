@@ -8,6 +8,7 @@ from hashlib import sha256
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 from typing import NamedTuple
 
+from streams.audit.publishers import UNSIGNED
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import Processor, Wire
 from streams.engine.worker import Worker
@@ -15,8 +16,10 @@ from streams.model.approval import ApprovalRequest
 from streams.model.errors import StoplogError
 from streams.model.topics import APPROVAL_REQUEST, REVOCATION
 from streams.ports import TopicPartition
-from streams.processors.control import CompileBundle, ControlState
+from streams.processors.compiling import CompileBundle, InlineCompiler
+from streams.processors.control import ControlState
 from streams.processors.gate import Gate
+from streams.processors.publications import Publications
 from streams.processors.settings import GateSettings
 from streams.testing import auditor
 from streams.testing.auditor_authority import check_allowed
@@ -314,7 +317,9 @@ class Simulation:
     def _build(self, name: str, disk: Disk) -> Worker:
         self._starts += 1
         ingredients = self._ingredients
-        control = ControlState(compile_bundle=ingredients.compile_bundle, bundle_name=self._gate_settings.bundle_name)
+        control = ControlState(
+            Publications(self._gate_settings.bundle_name, UNSIGNED, InlineCompiler(ingredients.compile_bundle))
+        )
         return build_worker(
             self._log,
             spec=GATE,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from streams.model.control import BundleFile, RulesetBundle
+from streams.app.rule_publishing import make_bundle
+from streams.model.bundle_signature import publication_key
+from streams.model.control import RulesetBundle
 from streams.model.keys import tool_key
 from streams.model.topics import CATALOGUE, RULESET
 from streams.model.types import Header
@@ -66,14 +68,13 @@ def publish_rules(transport: Transport, rules_dir: Path, *, bundle_name: str, te
     source = load_bundle(rules_dir)
     compiled = compile_bundle(source)
     now_ms = transport.now_ms()
-    bundle = RulesetBundle(
+    bundle = make_bundle(
+        source,
         header=Header(id=SYSTEM.uuid(now_ms), source=_RULES_SOURCE, time=now_ms, tenant_uid=tenant_uid),
         name=bundle_name,
         version=compiled.version,
         serial=now_ms,
-        digest=source.digest,
-        files=tuple(BundleFile(path=path, content=text) for path, text in sorted(source.files.items())),
         published_by=OPERATOR,
     )
-    publish(transport, [outgoing(transport, RULESET, bundle_name.encode(), bundle, bundle.header)])
+    publish(transport, [outgoing(transport, RULESET, publication_key(bundle), bundle, bundle.header)])
     return bundle

@@ -14,7 +14,7 @@ from streams.app.findings import Finding, Status
 from streams.app.logs import open_log
 from streams.app.operator import Operator
 from streams.app.revoking import write_revocation
-from streams.app.rule_publishing import publish_bundle
+from streams.app.rule_publishing import draft_directory, publish
 from streams.app.settings import Settings, load_settings
 from streams.app.shipped import rules_directory
 from streams.app.topic_apply import carry_out, make_plan
@@ -32,8 +32,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-def deployment(settings: Settings) -> Settings:
+def deployment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Everything but published rules and tools."""
+    monkeypatch.setenv("STOPLOG_RULES__ALLOW_UNSIGNED", "true")
+    settings = load_settings()
     make_root_key(settings.key_path)
     with open_log(settings) as log:
         admin = log.admin()
@@ -82,7 +84,7 @@ def test_a_deployment_without_rules_and_tools_denies_everything(deployment: Sett
 
 def test_the_bundle_in_force_is_named(deployment: Settings) -> None:
     with Operator(deployment) as operator:
-        publish_bundle(operator, rules_directory(), "default")
+        publish(operator, draft_directory(operator, rules_directory(), "default"))
     found = findings()["rules"]
     assert found.status is Status.OK
     assert "bundle `default`" in found.text
@@ -92,7 +94,7 @@ def test_the_bundle_in_force_is_named(deployment: Settings) -> None:
 
 def test_what_a_gate_refuses_is_told(deployment: Settings) -> None:
     with Operator(deployment) as operator:
-        bundle, _ = publish_bundle(operator, rules_directory(), "default")
+        bundle, _ = publish(operator, draft_directory(operator, rules_directory(), "default"))
         header = operator.header()
         broken = RulesetBundle(
             header=header,

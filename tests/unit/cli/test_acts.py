@@ -13,7 +13,8 @@ RULES = str(Path(__file__).parents[2] / "golden" / "try" / "rules")
 
 
 @pytest.fixture
-def deployed(stoplog: Stoplog) -> Stoplog:
+def deployed(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
+    monkeypatch.setenv("STOPLOG_RULES__ALLOW_UNSIGNED", "true")
     assert stoplog("topics", "apply").status == 0
     return stoplog
 

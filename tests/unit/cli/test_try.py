@@ -121,13 +121,14 @@ def test_a_historys_own_rules_count_unless_others_are_named(stoplog: Stoplog, ho
     line = {"record": "ruleset", "time_ms": START_MS, "value": bundle}
     path = write(home / "h.jsonl", line, opened(), intent())
     # A bundle whose digest is not that of its files is refused, so nothing is in force.
-    (verdict, *_) = stoplog("try", path, *CATALOG).records[1:]
+    (verdict,) = [r for r in stoplog("try", path, *CATALOG).records if r["record"] == "verdict"]
     assert verdict["value"]["reason"] == "no_ruleset"
     named = [r for r in stoplog("try", path, *CATALOG, *RULES).records if r["record"] == "verdict"]
     assert named[0]["value"]["outcome"] == "ALLOW"
     line["value"] = bundle | {"digest": named[0]["value"]["ruleset_digest"]}
-    own = stoplog("try", write(home / "h.jsonl", line, opened(), intent()), *CATALOG).records
-    assert own[0]["value"]["outcome"] == "ALLOW"
+    change, own, *_ = stoplog("try", write(home / "h.jsonl", line, opened(), intent()), *CATALOG).records
+    assert change["value"]["reason"] == "rules_published"
+    assert own["value"]["outcome"] == "ALLOW"
 
 
 def test_intents_are_pinned_and_proven_only_where_they_state_nothing(stoplog: Stoplog, home: Path) -> None:

@@ -46,7 +46,7 @@ KEYED_BY_THEMSELVES = {
         {"partition": 3, "tree_size": 1, "root": "00" * 32, "first_audit_offset": 0, "signed_head": ""},
     ),
     "ruleset": (
-        b"main",
+        b"main@1.75d54b5165bb0dd7",
         {"name": "main", "version": "1", "serial": 1, "digest": "00" * 32, "files": [], "published_by": "x"},
     ),
     "baseline": (b"a/e", {"agent": "a", "epoch": "e", "version": 1, "intents_count": 0, "state": "AAEC"}),

@@ -1,0 +1,311 @@
+"""The part of `stoplog rules` that changes, or shows, which rules are in force."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from streams.app.operator import Operator
+from streams.app.rule_history import Judged, Standing, count_verdicts, read_history
+from streams.app.rule_publishing import (
+    PublicationError,
+    check_draft,
+    draft_directory,
+    draft_promotion,
+    draft_rollback,
+    read_draft,
+    write_draft,
+)
+from streams.app.rule_publishing import publish as publish_bundle
+from streams.app.rule_publishing import sign as sign_bundle
+from streams.app.signing_keys import passphrase_from
+from streams.audit.signing import SigningKey, is_encrypted, load_key_file
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
+from streams.codec.instants import format_instant
+from streams.model.control import RulesetBundle
+from streams.model.errors import RecordError
+from streams.policy import load_bundle
+
+_SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%?\Z")
+_BP_PER_PERCENT = 100
+
+NameOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="BUNDLE", help="The bundle's name; by default the one that gates enforce."),
+]
+ByOption = Annotated[
+    str | None, typer.Option("--as", metavar="NAME", help="Who does it; by default the user of this system.")
+]
+KeyOption = Annotated[
+    Path | None, typer.Option("--key", metavar="FILE", help="Sign it with this private key.", rich_help_panel="Signing")
+]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        metavar="FILE",
+        help="Whose first line the key is encrypted with; asked for, if there is none.",
+        rich_help_panel="Signing",
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DRAFT", help="Publish nothing: write a draft.", rich_help_panel="Signing"),
+]
+
+
+def publish(
+    *,
+    what: Annotated[Path, typer.Argument(metavar="DIR|DRAFT", help="Where `bundle.yaml` is, or a signed draft.")],
+    canary: Annotated[
+        str | None, typer.Option("--canary", metavar="SHARE", help="For so many sessions only, such as 10%.")
+    ] = None,
+    serial: Annotated[
+        int | None,
+        typer.Option("--serial", min=1, help="Instead of the next one: for a topic that has lost its records."),
+    ] = None,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    out: OutOption = None,
+    name: NameOption = None,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Publish rules to the gates, which take them up at once. Refused rules are not published.
+
+    Gates want the signatures that their settings name. Where one person's is enough: `--key`. Where two are wanted, one
+    makes a draft (`--key FILE --out DRAFT`), the other signs it (`rules sign DRAFT --key FILE`), and then it is
+    published (`rules publish DRAFT`).
+    """
+    screen = Screen(as_json)
+    share_bp = _share(canary)
+    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+        if what.is_dir():
+            chosen = name or operator.settings.gate.bundle_name
+            bundle = draft_directory(operator, what, chosen, canary_bp=share_bp, serial=serial)
+        elif canary is not None or serial is not None or name is not None:
+            raise typer.BadParameter("a draft says already what it is for; make a new one")
+        else:
+            bundle = read_draft(what)
+            check_draft(bundle)
+        _finish(screen, operator, bundle, key, passphrase_file, out)
+
+
+def promote(
+    *,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    out: OutOption = None,
+    name: NameOption = None,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Give all sessions the rules that a share of them has."""
+    screen = Screen(as_json)
+    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+        bundle = draft_promotion(operator, name or operator.settings.gate.bundle_name)
+        _finish(screen, operator, bundle, key, passphrase_file, out)
+
+
+def rollback(
+    *,
+    to: Annotated[
+        int | None, typer.Option("--to", metavar="SERIAL", min=1, help="Which rules; `rules status` lists them.")
+    ] = None,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    out: OutOption = None,
+    name: NameOption = None,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Go back to earlier rules, at once.
+
+    Without `--to`: where a share of sessions has other rules, all have those of the rest again; otherwise the last
+    rules before those of now.
+    """
+    screen = Screen(as_json)
+    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+        bundle = draft_rollback(operator, name or operator.settings.gate.bundle_name, to)
+        _finish(screen, operator, bundle, key, passphrase_file, out)
+
+
+def sign(
+    *,
+    draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="Made with `--out`.")],
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")],
+    passphrase_file: PassphraseOption = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="DIR", help="Sign only if its rules are those of this directory."),
+    ] = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Add a signature to a draft, after making sure that it is what it says.
+
+    What you sign is the name, serial, digest and share that are shown. `--dir` compares the rules with your own copy of
+    them, which is better than to read them in the draft.
+    """
+    screen = Screen(as_json)
+    bundle = read_draft(draft)
+    source = check_draft(bundle)
+    if directory is not None and load_bundle(directory).digest != source.digest:
+        raise PublicationError(f"the rules of the draft are not those of `{directory}`; nothing was signed")
+    signed = sign_bundle(bundle, _load_key(key, passphrase_file))
+    write_draft(signed, draft)
+    _tell(screen, settings_from(), signed, "signed", f"signed: {draft}")
+
+
+def status(
+    *,
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Count how the newest verdicts came out under each of them.")
+    ] = False,
+    name: NameOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Show which rules are in force, since when, by whom, and which ones there are to go back to."""
+    screen = Screen(as_json)
+    with Operator(settings_from(log, bootstrap, state_dir)) as operator:
+        chosen = name or operator.settings.gate.bundle_name
+        history = read_history(operator, chosen)
+        judged = {each.digest: each for each in count_verdicts(operator)} if counts else {}
+    rows = []
+    for standing in reversed(history.standing):
+        role = "all" if standing == history.stable else "canary" if standing == history.canary else ""
+        fields = _fields(standing, role, judged.get(standing.bundle.digest))
+        screen.record(fields)
+        rows.append(_row(fields))
+    if not rows:
+        screen.say(f"no rules of bundle `{chosen}` are published: every intent is denied", WARN)
+    else:
+        columns = ("serial", "in force for", "version", "digest", "published", "by", "signed by", "action")
+        screen.table((*columns, "verdicts") if counts else columns, [row if counts else row[:-1] for row in rows])
+    if history.unsigned_count:
+        screen.say(
+            f"{history.unsigned_count} more lack the signatures that these settings want: gates refuse them", WARN
+        )
+
+
+def _share(text: str | None) -> int:
+    """`10%` in hundredths of a percent."""
+    if text is None:
+        return 0
+    match = _SHARE.match(text)
+    share_bp = round(float(match[1]) * _BP_PER_PERCENT) if match else 0
+    if share_bp <= 0:
+        raise typer.BadParameter(f"`{text}` is no share; write 10%, or 0.5%, and below 100%")
+    return share_bp
+
+
+def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
+    passphrase = passphrase_from(passphrase_file)
+    if passphrase is None and is_encrypted(path):
+        passphrase = typer.prompt(f"Passphrase of {path}", hide_input=True, err=True).encode()
+    return load_key_file(path, passphrase)
+
+
+def _finish(
+    screen: Screen,
+    operator: Operator,
+    bundle: RulesetBundle,
+    key: Path | None,
+    passphrase_file: Path | None,
+    out: Path | None,
+) -> None:
+    """Sign, and write a draft or publish."""
+    if key is not None:
+        bundle = sign_bundle(bundle, _load_key(key, passphrase_file))
+    if out is not None:
+        write_draft(bundle, out)
+        _tell(screen, operator.settings, bundle, "draft", f"draft written: {out}")
+        return
+    bundle, is_new = publish_bundle(operator, bundle)
+    _tell(
+        screen,
+        operator.settings,
+        bundle,
+        "published",
+        "published" if is_new else "these rules are in force already: nothing published",
+        done=is_new,
+    )
+
+
+def _tell(screen: Screen, settings: Any, bundle: RulesetBundle, act: str, text: str, *, done: bool = True) -> None:
+    try:
+        signers = settings.publishers().signers(bundle)
+        lacking = None
+    except RecordError as error:
+        signers, lacking = (), str(error)
+    screen.record(
+        {
+            "bundle": bundle.name,
+            "serial": bundle.serial,
+            "version": bundle.version,
+            "digest": bundle.digest.hex(),
+            "action": bundle.action.value,
+            "canary_percent": bundle.canary_bp / _BP_PER_PERCENT,
+            "signed_by": list(signers),
+            "signatures": len(bundle.signatures),
+            act: done,
+        }
+    )
+    share = f", for {bundle.canary_bp / _BP_PER_PERCENT:g}% of sessions" if bundle.canary_bp else ""
+    screen.say(f"bundle `{bundle.name}` version {bundle.version}, serial {bundle.serial}{share}", STRONG)
+    screen.say(f"digest {bundle.digest.hex()}, {bundle.action.value.lower()} by {bundle.published_by}", FAINT)
+    screen.say(text, OK)
+    if lacking is not None:
+        screen.say(lacking, WARN)
+    if bundle.name != settings.gate.bundle_name:
+        screen.say(f"gates with these settings enforce `{settings.gate.bundle_name}`, not this one", WARN)
+
+
+def _fields(standing: Standing, role: str, judged: Judged | None) -> dict[str, Any]:
+    bundle = standing.bundle
+    fields: dict[str, Any] = {
+        "bundle": bundle.name,
+        "serial": bundle.serial,
+        "in_force_for": role,
+        "canary_percent": bundle.canary_bp / _BP_PER_PERCENT,
+        "version": bundle.version,
+        "digest": bundle.digest.hex(),
+        "published": format_instant(standing.time_ms),
+        "published_by": bundle.published_by,
+        "signed_by": list(standing.signers),
+        "action": bundle.action.value,
+        "offset": standing.offset,
+    }
+    if judged is not None:
+        fields["verdicts"] = dict(sorted(judged.outcomes.items()))
+    return fields
+
+
+def _row(fields: dict[str, Any]) -> tuple[str, ...]:
+    role = fields["in_force_for"]
+    return (
+        str(fields["serial"]),
+        f"{fields['canary_percent']:g}%" if role == "canary" else role,
+        fields["version"],
+        fields["digest"][:12],
+        fields["published"],
+        fields["published_by"],
+        ", ".join(fields["signed_by"]) or "-",
+        fields["action"].lower(),
+        ", ".join(f"{count} {outcome}" for outcome, count in fields.get("verdicts", {}).items()),
+    )
