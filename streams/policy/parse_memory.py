@@ -31,9 +31,8 @@ def read_memories(form: Form, pack: str, findings: Findings, read_match: ReadMat
     """The memories of a rule file; what is wrong with them goes to `findings`."""
     found = []
     for key, node in form.entries("history", MEMORIES_MAX):
-        _check_name(form, "memory", key)
         memory = _memory(key, node, pack, findings, read_match)
-        if memory is not None:
+        if _is_name(form, "memory", key) and memory is not None:
             found.append(memory)
     return tuple(found)
 
@@ -74,9 +73,8 @@ def read_budgets(form: Form, pack: str, findings: Findings, read_match: ReadMatc
     """The budgets of a rule file; what is wrong with them goes to `findings`."""
     found = []
     for key, node in form.entries("budgets", BUDGETS_MAX):
-        _check_name(form, "budget", key)
         budget = _budget(key, node, pack, findings, read_match)
-        if budget is not None:
+        if _is_name(form, "budget", key) and budget is not None:
             found.append(budget)
     return tuple(found)
 
@@ -131,7 +129,9 @@ def no_repeated_names(packs: Iterable[Pack], findings: Findings) -> None:
                     findings.error("duplicate_name", item.location, message, hint="names are the whole bundle's")
 
 
-def _check_name(form: Form, what: str, key: Scalar) -> None:
-    if not _NAME.match(key.text) or key.text in RESERVED_WORDS:
-        message = f"a {what}'s name must be lower-case letters, digits and `_`, found `{key.text[:80]}`"
-        form.error("wrong_value", key.location, message)
+def _is_name(form: Form, what: str, key: Scalar) -> bool:
+    if _NAME.match(key.text) and key.text not in RESERVED_WORDS:
+        return True
+    message = f"a {what}'s name must be lower-case letters, digits and `_`, found `{key.text[:80]}`"
+    form.error("wrong_value", key.location, message)
+    return False

@@ -1,0 +1,226 @@
+"""Memories and budgets of a bundle: what is accepted, what is refused and where, and how rules are tested with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle, run_case_files
+from streams.policy.bundle import MeasureKind
+from streams.policy.remember import KeepingError
+from streams.policy.tooltypes import ToolTypes
+
+BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\n'
+RULE = '  - {id: R-1, effect: permit, match: {tools: [pay.refund]}, when: "true", reason: fine}\n'
+TYPES = {
+    "pay/refund": ToolTypes.from_json_schema(
+        {
+            "type": "object",
+            "properties": {"amount": {"type": "integer"}, "account": {"type": "string"}, "fast": {"type": "boolean"}},
+            "required": ["amount", "account"],
+        }
+    )
+}
+
+
+def files(kept: str, rules: str = RULE) -> dict[str, str]:
+    return {"bundle.yaml": BUNDLE, "pay/pay.rules.yaml": f"apiVersion: rules/v1\npack: pay\n{kept}rules:\n{rules}"}
+
+
+def refusal(kept: str, rules: str = RULE, types: dict[str, ToolTypes] | None = None) -> list[str]:
+    with pytest.raises(BundleError) as caught:
+        compile_bundle(bundle_from_files(files(kept, rules)), types)
+    return [str(finding) for finding in caught.value.findings]
+
+
+MEMORIES = [
+    ("{on: allowed}", "4:6: error: memory `m` needs the key `keep`"),
+    ("{keep: counts, on: allowed}", "4:13: error: `keep` must be one of any, count, sum, last, found `counts`"),
+    ("{keep: count, on: permitted}", "4:24: error: `on` must be one of judged, allowed, denied, ran, failed"),
+    ("{keep: sum, on: allowed}", "needs the key `of`, such as `args.amount`"),
+    ("{keep: count, on: allowed, of: args.amount}", "`of` says what is summed, this memory keeps `count`"),
+    ("{keep: any, on: ran, group: finance}", "`group` goes with `on: approved` only"),
+    ("{keep: any, on: ran, within: 32d}", "`within` must be a duration up to 2678400s"),
+    ("{keep: any, on: ran, every: 1h}", "memory `m` has no key `every`"),
+    ("{keep: any, on: ran, match: {tools: [refund]}}", "`refund` must be `SERVER.TOOL` or `*`"),
+    ("{keep: any, on: ran, reset: {on: ran}}", "`reset` needs the key `tools`"),
+    ("{keep: any, on: ran, reset: {tools: ['*'], on: denied}}", "a memory can be reset by what was ran, allowed"),
+    ("{keep: any, on: ran, when: args.amount}", "expected a value of type bool, found dyn"),
+    ("{keep: any, on: ran, when: agrs.amount > 3}", "4:37: error: unknown name `agrs.amount`"),
+    ("{keep: any, on: ran, when: history.m}", "what is remembered can't depend on `history`"),
+    ("{keep: any, on: ran, key: label.integrity}", "`key` and `of` can't read `label`"),
+    ("{keep: any, on: ran, key: session.tainted}", "expected a value of type dyn or int or string, found bool"),
+    ("{keep: sum, on: ran, of: session.id}", "expected a value of type dyn or int, found string"),
+    ("{keep: any, on: ran, when: 'label.color == \"red\"'}", "unknown field `color`, expected a field of Label"),
+    ("{keep: any, on: ran, when: macros.nothing}", "unknown macro `nothing`"),
+]
+
+
+@pytest.mark.parametrize(("memory", "expected"), MEMORIES)
+def test_a_bad_memory_is_refused_with_its_place(memory: str, expected: str) -> None:
+    found = refusal(f"history:\n  m: {memory}\n")
+    assert any(expected in line and line.startswith("pay/pay.rules.yaml:4:") for line in found), found
+
+
+BUDGETS = [
+    ("{per: session, measure: calls}", "budget `b` needs the key `limit`"),
+    ("{per: sessions, measure: calls, limit: 1}", "`per` must be one of session, agent, user, tool, tenant"),
+    ("{per: user, measure: calls, limit: 1}", "a budget per user needs a `window`, such as `24h`"),
+    ("{per: session, measure: call, limit: 1}", "`measure` must be `calls`"),
+    ("{per: session, measure: {sums: args.a}, limit: 1}", "`measure` has no key `sums` (did you mean `sum`?)"),
+    ("{per: session, measure: {sum: args.a, distinct: args.b}, limit: 1}", "`measure` takes one of `sum` and"),
+    ("{per: session, measure: [calls], limit: 1}", "`measure` must be `calls` or a mapping, found a list"),
+    ("{per: session, measure: calls, limit: 0}", "`limit` must be an integer from 1 to"),
+    ("{per: session, measure: calls, limit: 9007199254740992}", "`limit` must be an integer from 1 to"),
+    ("{per: session, measure: {distinct: args.to}, limit: 1001}", "a limit of distinct values is at most 1000"),
+    ("{per: user, measure: calls, limit: 1, window: 500ms}", "a budget's `window` is at least 1000 ms"),
+    ("{per: user, measure: {sum: session.tainted}, limit: 1, window: 1h}", "expected a value of type dyn or int"),
+    ("{per: user, measure: {sum: history.x}, limit: 1, window: 1h}", "unknown field `x`, expected a field of History"),
+]
+
+
+@pytest.mark.parametrize(("budget", "expected"), BUDGETS)
+def test_a_bad_budget_is_refused_with_its_place(budget: str, expected: str) -> None:
+    found = refusal(f"budgets:\n  b: {budget}\n")
+    assert any(expected in line and line.startswith("pay/pay.rules.yaml:4:") for line in found), found
+
+
+def test_names_are_the_bundles_and_there_once() -> None:
+    memory = "history:\n  m: {keep: any, on: ran}\n"
+    two = files(memory) | {
+        "other/a.rules.yaml": f"apiVersion: rules/v1\npack: other\n{memory}rules:\n{RULE.replace('R-1', 'R-2')}"
+    }
+    with pytest.raises(BundleError, match=r"memory `m` is defined twice, first at other/a\.rules\.yaml:4:3"):
+        compile_bundle(bundle_from_files(two))
+    for name in ("Big", "_x", "1a", "in"):
+        assert any(
+            "name must be lower-case" in line for line in refusal(f"history:\n  {name}: {{keep: any, on: ran}}\n")
+        )
+
+
+def test_rules_read_memories_by_type_and_are_told_the_nearest_name() -> None:
+    kept = "history:\n  refunds: {keep: count, on: allowed}\n  seen: {keep: any, on: ran}\n"
+
+    def rule(when: str) -> str:
+        return RULE.replace('"true"', when)
+
+    assert "did you mean `refunds`?" in refusal(kept, rule("history.refund > 1"))[0]
+    assert "must be a bool, found a value of type int" in refusal(kept, rule("history.refunds"))[0]
+    assert "declare it under `history:`" in refusal("", rule("history.refunds > 1"))[0]
+    fine = compile_bundle(bundle_from_files(files(kept, rule("history.seen && history.refunds < 2"))))
+    assert [field.name for field in fine.history.fields] == ["refunds", "seen"]
+
+
+def test_expressions_are_checked_against_the_tools_that_are_named() -> None:
+    kept = "history:\n  m: {keep: sum, on: ran, match: {tools: [pay.refund]}, of: args.KEY}\n"
+    assert compile_bundle(bundle_from_files(files(kept.replace("KEY", "amount"))), TYPES)
+    assert "unknown field `amuont`" in refusal(kept.replace("KEY", "amuont"), types=TYPES)[0]
+    assert "found string" in refusal(kept.replace("KEY", "account"), types=TYPES)[0]
+
+
+def test_macros_and_lists_of_memories_count_as_used() -> None:
+    kept = (
+        "lists: {big: [acme, bank]}\nmacros: {big: args.account in lists.big}\n"
+        "budgets: {b: {per: session, measure: calls, limit: 3, when: macros.big}}\n"
+    )
+    codes = {finding.code for finding in check_bundle(bundle_from_files(files(kept))).findings}
+    assert not codes & {"unused_macro", "unused_list"}
+
+
+def test_tools_that_nothing_is_kept_of_have_an_empty_plan() -> None:
+    ruleset = compile_bundle(
+        bundle_from_files(files("history:\n  m: {keep: any, on: ran, match: {tools: [pay.refund]}}\n"))
+    )
+    assert ruleset.plan("pay", "refund", "1").keeps
+    other = ruleset.plan("mail", "send", "1")
+    assert (other.keeps, other.has_budgets, other.recalls) == (False, False, ())
+
+
+def test_numbers_of_json_are_whole_whatever_they_are_written_as() -> None:
+    kept = (
+        "budgets:\n  b: {per: session, measure: {sum: args.amount}, limit: 3}\n"
+        "  d: {per: session, measure: {distinct: args.amount}, limit: 3}\n"
+    )
+    plan = compile_bundle(bundle_from_files(files(kept))).plan("pay", "refund", "1")
+    ones = [plan.charges({"args": {"amount": amount}}) for amount in (1, 1.0)]
+    assert ones[0] == ones[1]
+    assert {charge.budget.measure for charge in ones[0]} == {MeasureKind.SUM, MeasureKind.DISTINCT}
+    for amount in (1.5, True, None, {"a": 1}, float("inf")):
+        with pytest.raises(KeepingError):
+            plan.charges({"args": {"amount": amount}})
+
+
+FACTS = {
+    "intent": {"id": "i", "turn": 1, "age_ms": 1, "claimed_sources": []},
+    "args": {"amount": 5, "account": "a"},
+    "agent": {"id": "agent"},
+    "model": {},
+    "user": {"id": "alice", "scopes": []},
+    "tenant": "acme",
+    "session": {
+        "id": "s", "age_ms": 1, "attended": False, "intents": 0, "allowed": 0, "denied": 0, "spent": 0, "calls": {},
+        "tainted": False, "confidentiality": "public", "risk": 0,
+    },
+    "delegation": {"depth": 0, "root_issuer": "i", "hops": []},
+    "tool": {
+        "id": "pay.refund", "server_id": "pay", "name": "refund", "version": "1", "read_only": False,
+        "destructive": True, "idempotent": False, "open_world": True, "reversible": False, "irreversible": True,
+        "external": True, "definition_digest": "0", "sink_args": [],
+    },
+    "catalog": {"reviewed_digests": []},
+    "provenance": [],
+    "origins": [],
+    "signals": [],
+    "approval": {"granted": False, "granted_by": {}},
+    "deferral": {"waited_ms": 0},
+    "now": {"ms": 0, "hour": 0, "minute": 0, "weekday": 4},
+}  # fmt: skip
+KEPT = (
+    "history:\n  refunds: {keep: count, on: allowed, match: {tools: [pay.refund]}, key: args.account}\n"
+    "  last: {keep: last, on: ran}\n"
+)
+COUNTING = (
+    '  - {id: R-1, effect: permit, match: {tools: [pay.refund]}, when: "true", reason: fine}\n'
+    "  - {id: R-2, effect: deny, match: {tools: [pay.refund]}, when: history.refunds >= 2, reason: third}\n"
+    '  - {id: R-3, effect: deny, match: {tools: ["*"]}, when: has(history.last) && history.last < 9, reason: x}\n'
+)
+CASES = """
+tests: pay.rules.yaml
+base: ../fixture.json
+cases:
+  - {name: first, expect: {verdict: allow, rules: [R-1]}}
+  - {name: third, set: {history.refunds: 2}, expect: {verdict: deny, rules: [R-1, R-2]}}
+  - {name: soon, set: {history.last: 3}, expect: {verdict: deny, rules: [R-1, R-3]}}
+  - {name: unknown, unset: [history.refunds], expect: {verdict: deny, rules: [R-1], errors: [R-2], reason: rule_error}}
+  - {name: no history, unset: [history], expect: {verdict: deny, rules: [R-1], errors: [R-2, R-3]}}
+  - {name: cannot be kept, unset: [args.account], expect: {verdict: deny, reason: rule_error, rules: [R-1]}}
+"""
+
+
+def lay_out(root: Path, cases: str) -> Path:
+    for name, text in files(KEPT, COUNTING).items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    (root / "fixture.json").write_text(json.dumps(FACTS))
+    (root / "pay/pay.tests.yaml").write_text(cases)
+    return root
+
+
+def test_cases_say_what_is_remembered(tmp_path: Path) -> None:
+    report = run_case_files(lay_out(tmp_path, CASES))
+    assert [(result.case.name, result.problems) for result in report.failures] == []
+    assert [str(finding) for finding in report.findings] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("history.refund", "2", "`history.refund` is not a field of History"),
+        ("history.refunds", "many", "`history.refunds` must be int, found str"),
+    ],
+)
+def test_cases_that_misremember_are_told(tmp_path: Path, path: str, value: str, expected: str) -> None:
+    report = run_case_files(lay_out(tmp_path, CASES.replace("history.refunds: 2", f"{path}: {value}")))
+    assert any(expected in str(finding) for finding in report.findings)
