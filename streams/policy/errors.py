@@ -39,7 +39,7 @@ class Finding:
     """One thing that is wrong, or doubtful, in a bundle.
 
     `code` is stable and meant for machines; `message` says what was found and what was expected; `hint` says what
-    to do, where that is known.
+    to do, where that is known; `example` are facts, by path and as JSON, for which it is so.
     """
 
     severity: Severity
@@ -48,11 +48,14 @@ class Finding:
     message: str
     rule_id: str | None = None
     hint: str | None = None
+    example: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         rule = f"rule `{self.rule_id}`: " if self.rule_id is not None else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{self.location}: {self.severity}: {rule}{self.message}{hint} [{self.code}]"
+        facts = ", ".join(f"{path} = {value}" for path, value in self.example)
+        message = f"{self.message}; for example {facts}" if facts else self.message
+        return f"{self.location}: {self.severity}: {rule}{message}{hint} [{self.code}]"
 
 
 class PolicyError(Exception):
@@ -103,6 +106,7 @@ class Findings:
             message=printable(finding.message),
             rule_id=printable(finding.rule_id[:NAME_CHARS_MAX]) if finding.rule_id is not None else None,
             hint=printable(finding.hint) if finding.hint is not None else None,
+            example=tuple((printable(path), printable(value)) for path, value in finding.example),
         )
         key = (finding.code, finding.location, finding.message)
         if len(self._found) < FINDINGS_MAX and key not in self._seen:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from streams.policy.bundle import Rule
@@ -14,23 +13,13 @@ from streams.policy.cel.unparse import unparse
 from streams.policy.compile import CheckedRule, list_constants
 from streams.policy.errors import EvaluationError
 from streams.policy.explain import REDACTED, as_json, reads_sensitive
-from streams.policy.globs import ToolMatcher, caller_matcher
+from streams.policy.outcome import AskedRule, Outcome
 from streams.policy.results import Mode, PolicyResult
 from streams.policy.ruleset import CompiledRuleset
 from streams.policy.schema import Facts
 
 _LOGIC = frozenset(("_&&_", "_||_", "!_", "_?_:_"))
-
-
-class Outcome(StrEnum):
-    """What came of a rule."""
-
-    TRUE = "true"
-    FALSE = "false"
-    ERROR = "error"
-    NOT_FOR_TOOL = "not for this tool"
-    NOT_FOR_CALLER = "not for this caller"
-    OFF = "off"
+_ASKED = frozenset({Outcome.TRUE, Outcome.FALSE, Outcome.ERROR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,38 +82,16 @@ def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = Fal
 def _explain(
     rule: Rule, checked: CheckedRule | None, facts: Facts, constants: Mapping[str, Any], *, reveal: bool
 ) -> RuleExplanation:
-    def made(outcome: Outcome, **more: Any) -> RuleExplanation:
-        place = str(rule.location)
-        return RuleExplanation(rule.id, rule.effect, rule.mode, rule.reason, place, outcome, **more)
-
-    if checked is None:
-        return made(Outcome.OFF)
-    tool = facts.get("tool")
-    names = [tool.get(key, "") for key in ("server_id", "name", "version")] if isinstance(tool, Mapping) else [""] * 3
-    server_id, name, version = (text if isinstance(text, str) else "" for text in names)
-    if not ToolMatcher(rule.match).matches(server_id, name, version):
-        return made(Outcome.NOT_FOR_TOOL)
-    if not _for_caller(rule, facts):
-        return made(Outcome.NOT_FOR_CALLER)
-    tree = checked.variants.get((server_id, name), checked.checked).tree
-    parts = tuple(_part(node, facts, constants, reveal=reveal) for node in _leaves(tree))
-    condition = unparse(tree)
-    try:
-        value = compile_exact(tree, constants)(facts)
-    except EvaluationError as error:
-        return made(Outcome.ERROR, error=str(error), condition=condition, parts=parts)
-    if not isinstance(value, bool):
-        return made(Outcome.ERROR, error="condition is not a bool", condition=condition, parts=parts)
-    return made(Outcome.TRUE if value else Outcome.FALSE, condition=condition, parts=parts)
-
-
-def _for_caller(rule: Rule, facts: Facts) -> bool:
-    matcher = caller_matcher(rule.match)
-    agent, tenant = facts.get("agent"), facts.get("tenant")
-    agent_id = agent.get("id") if isinstance(agent, Mapping) else None
-    if matcher is None or not isinstance(agent_id, str) or not isinstance(tenant, str):
-        return True
-    return matcher.matches(agent_id, tenant)
+    outcome, error = Outcome.OFF, None
+    more: dict[str, Any] = {}
+    if checked is not None:
+        asked = AskedRule(checked, constants)
+        outcome, error = asked.outcome(facts)
+        if outcome in _ASKED:
+            tree = asked.tree(facts)
+            parts = tuple(_part(node, facts, constants, reveal=reveal) for node in _leaves(tree))
+            more = {"condition": unparse(tree), "parts": parts}
+    return RuleExplanation(rule.id, rule.effect, rule.mode, rule.reason, str(rule.location), outcome, error, **more)
 
 
 def _leaves(tree: Expr) -> Iterator[Expr]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import re2
@@ -12,13 +12,15 @@ import re2
 from streams.policy.bundle import Bundle, BundleSource, Pack
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
 from streams.policy.check_memory import CheckedMemories, check_memories
-from streams.policy.compile import CheckedRule, check_rules
+from streams.policy.compile import CheckedRule, check_rules, history_struct, list_constants
 from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.globs import ToolMatcher
+from streams.policy.macros import Expanded
 from streams.policy.parse import parse_bundle
+from streams.policy.prove import STOPPING, Settled, report_proofs
 from streams.policy.reach import report_unreachable
 from streams.policy.results import Mode, RuleEffect
-from streams.policy.schema import walk_fields
+from streams.policy.schema import Facts, walk_fields
 from streams.policy.tooltypes import ToolTypes
 
 _DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|us|ns|m|s)")
@@ -27,9 +29,10 @@ _SECURITY_LISTS = frozenset(("provenance", "origins", "signals", "hops"))
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """Everything found, by place."""
+    """Everything found, by place. `is_proven` tells whether the solver was asked, too."""
 
     findings: tuple[Finding, ...]
+    is_proven: bool = False
 
     @property
     def ok(self) -> bool:
@@ -37,12 +40,23 @@ class LintReport:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def check_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = None) -> LintReport:
+def check_bundle(
+    source: BundleSource,
+    tools: Mapping[str, ToolTypes] | None = None,
+    *,
+    prove: bool = False,
+    examples: Iterable[Facts] = (),
+) -> LintReport:
     """Everything that is wrong or doubtful in a bundle. Never raises for what is in it.
 
     Args:
         source: the bundle's files, not trusted.
         tools: argument types by `server_id/name`; when given, patterns that match none of them are reported.
+        prove: ask the solver for rules that can never count, that add nothing, that stop nothing. Takes seconds.
+        examples: facts of intents, such as the bundle's cases have: what they show the solver need not be asked.
+
+    Raises:
+        SolverMissingError: `prove` is set, and z3 is not installed.
     """
     findings = Findings()
     bundle = parse_bundle(source, findings)
@@ -50,15 +64,20 @@ def check_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = N
         return LintReport(findings.sorted())
     rules = check_rules(bundle, tools or {}, findings)
     memories = check_memories(bundle, tools or {}, findings)
-    if not findings.has_errors:
-        _unused_names(bundle, rules, memories, findings)
-        _one_condition(rules, findings)
-        report_unreachable(rules, findings)
-        for rule in rules:
-            _lint_rule(rule, findings)
-            if tools:
-                _unmatched(rule, tools, findings)
-    return LintReport(findings.sorted())
+    if findings.has_errors:
+        return LintReport(findings.sorted())
+    _unused_names(bundle, rules, memories, findings)
+    settled = _one_condition(rules, findings)
+    settled = report_unreachable(rules, settled, findings)
+    for rule in rules:
+        _lint_rule(rule, findings)
+        if tools:
+            _unmatched(rule, tools, findings)
+    for _, expression in memories.expressions:
+        _lint_literals(expression.tree, expression.expanded, None, findings)
+    if prove:
+        report_proofs(rules, list_constants(bundle), history_struct(bundle), examples, settled, findings)
+    return LintReport(findings.sorted(), is_proven=prove)
 
 
 def _unused_names(
@@ -90,10 +109,14 @@ def _report_unused(pack: Pack, macros: set[str], lists: set[str], findings: Find
             findings.warning("unused_list", item.location, f"list `{item.name}` is not used")
 
 
-def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> None:
+def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> Settled:
     """Rules that say the opposite, or the same, of one condition and one match."""
     seen: dict[tuple[object, ...], CheckedRule] = {}
+    overruled: set[str] = set()
+    repeated: set[str] = set()
     for rule in rules:
+        if rule.rule.mode is Mode.OFF:
+            continue
         match = rule.rule.match
         key = (
             " ".join(rule.checked.text.split()),
@@ -104,13 +127,17 @@ def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> None:
         first = seen.setdefault(key, rule)
         if first is rule:
             continue
-        effects = {first.rule.effect, rule.rule.effect}
+        permits = [one for one in (first, rule) if one.rule.effect is RuleEffect.PERMIT]
+        stops = [one for one in (first, rule) if one.rule.effect in STOPPING and one.rule.mode is Mode.ENFORCE]
         at, other = rule.rule.location, first.rule.id
-        if RuleEffect.PERMIT in effects and effects & {RuleEffect.DENY, RuleEffect.QUARANTINE}:
+        if permits and stops:
+            overruled.add(permits[0].rule.id)
             message = f"permits and denies on the condition of rule `{other}`: the permit can never count"
             findings.warning("contradiction", at, message, rule_id=rule.rule.id)
-        elif len(effects) == 1:
+        elif first.rule.effect is rule.rule.effect:
+            repeated.add(rule.rule.id)
             findings.warning("duplicate", at, f"says the same as rule `{other}`", rule_id=rule.rule.id)
+    return Settled(overruled=frozenset(overruled), repeated=frozenset(repeated))
 
 
 def _unmatched(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
@@ -132,16 +159,27 @@ def _lint_rule(rule: CheckedRule, findings: Findings) -> None:
         word = "always" if tree.value else "never"
         warn("constant", tree, f"condition is constant: the rule {word} applies")
     guarded = {_dotted(node) for node in walk(tree) if isinstance(node, Select) and node.test}
+    for expanded, checked in ((rule.expanded, rule.checked), *((part.expanded, part.checked) for part in rule.explain)):
+        _lint_literals(checked.tree, expanded, rule.rule.id, findings)
     for node in walk(tree):
-        if isinstance(node, Call):
-            _lint_literal(node, warn)
-        elif isinstance(node, Select) and not node.test:
+        if isinstance(node, Select) and not node.test:
             path = _dotted(node)
             if path in _OPTIONAL and path not in guarded:
                 warn("unguarded", node, f"`{path}` may be missing, which puts the rule in error",
                      f"test it with `has({path})`")  # fmt: skip
         elif isinstance(node, Comprehension):
             _lint_fold(rule, tree, node, warn)
+
+
+def _lint_literals(tree: Expr, expanded: Expanded, rule_id: str | None, findings: Findings) -> None:
+    """Texts that a function takes for a pattern, a duration or an address, and that are none."""
+
+    def warn(code: str, node: Expr, message: str) -> None:
+        findings.warning(code, expanded.at(max(node.offset, 0)), message, rule_id=rule_id)
+
+    for node in walk(tree):
+        if isinstance(node, Call):
+            _lint_literal(node, warn)
 
 
 def _lint_literal(call: Call, warn: Callable[..., None]) -> None:

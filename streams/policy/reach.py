@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from itertools import islice, product
+from typing import Any, NamedTuple, TypeGuard
 
 from streams.policy.bundle import Match
 from streams.policy.cel.shapes import shape_of
@@ -17,10 +18,14 @@ from streams.policy.cel.unparse import unparse
 from streams.policy.compile import CheckedRule
 from streams.policy.errors import Findings
 from streams.policy.globs import ToolMatcher, is_literal, literal_tool
+from streams.policy.prove import STOPPING, Settled
 from streams.policy.results import Mode, RuleEffect
 
 PAIRS_MAX = 200_000
 """Pairs of rules that are compared; a larger bundle is compared in part, and the rest stays unknown."""
+
+EXACT_MAX = 2**53
+"""Up to here a double tells integers apart."""
 
 _FLIPPED = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_", "_==_": "_==_"}
 
@@ -43,31 +48,36 @@ class _Range(NamedTuple):
         return self.low > self.high or (self.low == self.high and (self.low_open or self.high_open))
 
 
-def report_unreachable(rules: tuple[CheckedRule, ...], findings: Findings) -> None:
-    """Report rules whose condition is never true, and permits whose condition implies that of a deny."""
+def report_unreachable(rules: tuple[CheckedRule, ...], settled: Settled, findings: Findings) -> Settled:
+    """Report rules whose condition is never true, and permits whose condition implies that of a deny.
+
+    Returns:
+        `settled`, with what was reported.
+    """
+    never: set[str] = set()
+    overruled: set[str] = set()
     for rule in rules:
-        never = contradiction(rule.checked.tree)
-        if never is not None:
+        why = contradiction(rule.checked.tree)
+        if why is not None:
+            never.add(rule.rule.id)
             at = rule.rule.when.location
-            findings.warning("unreachable", at, f"condition is never true: {never}", rule_id=rule.rule.id)
+            findings.warning("unreachable", at, f"condition is never true: {why}", rule_id=rule.rule.id)
     stops = [
         (rule, frozenset(shape_of(part) for part in conjuncts(rule.checked.tree)))
         for rule in rules
-        if rule.rule.effect in (RuleEffect.DENY, RuleEffect.QUARANTINE) and rule.rule.mode is Mode.ENFORCE
+        if rule.rule.effect in STOPPING and rule.rule.mode is Mode.ENFORCE
     ]
-    permits = [rule for rule in rules if rule.rule.effect is RuleEffect.PERMIT]
-    compared = 0
-    for permit in permits:
+    permits = [rule for rule in rules if rule.rule.effect is RuleEffect.PERMIT and rule.rule.mode is not Mode.OFF]
+    for permit, (stop, wanted) in islice(product(permits, stops), PAIRS_MAX):
+        # Equal conditions of one match are reported as a contradiction elsewhere.
+        if permit.rule.id in overruled | never | settled.overruled or not covers(stop.rule.match, permit.rule.match):
+            continue
         parts = frozenset(shape_of(part) for part in conjuncts(permit.checked.tree))
-        for stop, wanted in stops:
-            compared += 1
-            if compared > PAIRS_MAX:
-                return
-            # Equal conditions of one match are reported as a contradiction elsewhere.
-            if wanted <= parts and wanted != parts and covers(stop.rule.match, permit.rule.match):
-                message = f"can never count: wherever it permits, rule `{stop.rule.id}` says {stop.rule.effect}"
-                findings.warning("shadowed", permit.rule.location, message, rule_id=permit.rule.id)
-                break
+        if wanted < parts:
+            overruled.add(permit.rule.id)
+            message = f"can never count: wherever it permits, rule `{stop.rule.id}` says {stop.rule.effect}"
+            findings.warning("shadowed", permit.rule.location, message, rule_id=permit.rule.id)
+    return settled._replace(never=frozenset(never), overruled=settled.overruled | overruled)
 
 
 def conjuncts(tree: Expr) -> Iterator[Expr]:
@@ -114,11 +124,16 @@ def _comparison(part: Expr) -> tuple[Expr, str, Any] | None:
     if not isinstance(part, Call) or part.function not in _FLIPPED or len(part.args) != 2:
         return None
     left, right = part.args
-    if isinstance(right, Const) and type(right.value) in (int, float, str):
+    if _is_plain(right):
         return left, part.function, right.value
-    if isinstance(left, Const) and type(left.value) in (int, float, str):
-        return right, _FLIPPED[part.function], left.value
-    return None
+    return (right, _FLIPPED[part.function], left.value) if _is_plain(left) else None
+
+
+def _is_plain(node: Expr) -> TypeGuard[Const]:
+    """Whether it is a text, or a number that integers and doubles compare to without loss."""
+    if not isinstance(node, Const):
+        return False
+    return type(node.value) is str or (type(node.value) in (int, float) and abs(node.value) < EXACT_MAX)
 
 
 def _range(function: str, value: float) -> _Range:

@@ -1,0 +1,135 @@
+"""Trees without what formulas have no words for: `cel.bind`, and folds over lists of constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from streams.policy.cel.folds import Fold, FoldKind, classify
+from streams.policy.cel.tree import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    MakeList,
+    MakeMap,
+    Select,
+    StaticType,
+    walk,
+)
+
+NODES_MAX = 3_000
+"""A tree that grows larger is not expanded."""
+
+CONSTANTS_MAX = 200
+"""A fold over a longer list of constants is not expanded."""
+
+_BOOL = StaticType("bool")
+
+
+class TooLargeError(Exception):
+    """The tree grows beyond `NODES_MAX`."""
+
+
+def expand(tree: Expr, constants: Mapping[str, Sequence[Any]]) -> Expr:
+    """The same condition with bound values and constant elements written out where they are used.
+
+    Raises:
+        TooLargeError: it would grow too large.
+    """
+    return _Expander(constants).expand(tree)
+
+
+class _Expander:
+    def __init__(self, constants: Mapping[str, Sequence[Any]]) -> None:
+        self._constants = constants
+        self._left = NODES_MAX
+
+    def expand(self, node: Expr) -> Expr:
+        self._left -= 1
+        if self._left < 0:
+            raise TooLargeError
+        if not isinstance(node, Comprehension):
+            return with_parts(node, self.expand)
+        fold = classify(node)
+        if fold.kind is FoldKind.BIND:
+            # The value is not computed before it is used, as in the evaluator: an error of it may be absorbed.
+            return self.expand(substitute(fold.body, node.accu_var, node.accu_init))
+        values = self.elements(node.iter_range)
+        if values is None or node.iter_var2 or fold.kind not in (FoldKind.ALL, FoldKind.EXISTS):
+            return node
+        return self._unrolled(node, fold, values)
+
+    def elements(self, node: Expr) -> Sequence[Any] | None:
+        """The constants that a list holds, where it is one of constants and not too long."""
+        values = constant_elements(node, self._constants)
+        return values if values is not None and len(values) <= CONSTANTS_MAX else None
+
+    def _unrolled(self, node: Comprehension, fold: Fold, values: Sequence[Any]) -> Expr:
+        is_all = fold.kind is FoldKind.ALL
+        whole: Expr = Const(_BOOL, node.offset, is_all)
+        for value in reversed(values):
+            constant = Const(_type_of(value), -1, value)
+            part = self.expand(substitute(fold.body, node.iter_var, constant))
+            whole = Call(_BOOL, node.offset, "_&&_" if is_all else "_||_", False, (part, whole), ())
+        return whole
+
+
+def constant_elements(node: Expr, constants: Mapping[str, Sequence[Any]]) -> Sequence[Any] | None:
+    """The elements of a list of constants; None of any other."""
+    if isinstance(node, Const) and isinstance(node.value, list | tuple):
+        return node.value
+    return constants.get(node.name) if isinstance(node, Ident) else None
+
+
+def substitute(node: Expr, name: str, value: Expr) -> Expr:
+    """The tree with a variable replaced by an expression, which must not read variables that are bound in the tree."""
+    if isinstance(node, Ident):
+        return value if node.name == name else node
+    if not isinstance(node, Comprehension):
+        return with_parts(node, lambda part: substitute(part, name, value))
+    changed = replace(
+        node,
+        iter_range=substitute(node.iter_range, name, value),
+        accu_init=substitute(node.accu_init, name, value),
+    )
+    if name != node.accu_var:
+        changed = replace(changed, result=substitute(node.result, name, value))
+    if name not in (node.accu_var, node.iter_var, node.iter_var2):
+        condition, step = (substitute(part, name, value) for part in (node.condition, node.step))
+        changed = replace(changed, condition=condition, step=step)
+    return changed
+
+
+def with_parts(node: Expr, change: Any) -> Expr:
+    """The node with each part changed; a fold stays as it is."""
+    if isinstance(node, Select):
+        return replace(node, operand=change(node.operand))
+    if isinstance(node, Call):
+        return replace(node, args=tuple(change(arg) for arg in node.args))
+    if isinstance(node, MakeList):
+        return replace(node, items=tuple(change(item) for item in node.items))
+    if isinstance(node, MakeMap):
+        return replace(node, entries=tuple((change(key), change(value)) for key, value in node.entries))
+    return node
+
+
+def _type_of(value: object) -> StaticType:
+    kinds = {str: "string", int: "int", bool: "bool", float: "double"}
+    return StaticType(kinds.get(type(value), "dyn"))
+
+
+def canonical_test(body: Expr, variable: str) -> tuple[Expr, bool]:
+    """A predicate of a fold with its variable called `#`, and whether it had to be negated for it.
+
+    So `all(p, p.trust == "x")` is seen to be the opposite of `exists(q, q.trust != "x")`.
+    """
+    flipped = False
+    while isinstance(body, Call) and body.function == "!_":
+        body, flipped = body.args[0], not flipped
+    if isinstance(body, Call) and body.function == "_!=_":
+        body, flipped = replace(body, function="_==_"), not flipped
+    inner = {part.name for part in walk(body) if isinstance(part, Ident)}
+    return (body if "#" in inner else substitute(body, variable, Ident(StaticType("dyn"), -1, "#"))), flipped

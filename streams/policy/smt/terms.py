@@ -1,0 +1,211 @@
+"""What an expression is in a formula: a value of a kind that is known, or of any kind, and when it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import z3
+
+from streams.policy.cel.values import INT_MAX, INT_MIN
+
+EXACT_INTEGER_MAX = 2**53
+"""Up to here a double tells integers apart."""
+
+CODE_POINT_MAX = 0x2FFFF
+"""The last character that the solver knows."""
+
+YES = z3.BoolVal(True)
+NO = z3.BoolVal(False)
+
+
+class Sort(StrEnum):
+    """The kinds of values that are told apart; ANY is one of the others."""
+
+    NULL = "null"
+    BOOL = "bool"
+    INT = "int"
+    DOUBLE = "double"
+    STRING = "string"
+    LIST = "list"
+    MAP = "map"
+    ANY = "any"
+
+
+def _declare_any() -> Any:
+    declared = z3.Datatype("Any")
+    declared.declare("null")
+    declared.declare("bool", ("get_bool", z3.BoolSort()))
+    declared.declare("int", ("get_int", z3.IntSort()))
+    declared.declare("double", ("get_nan", z3.BoolSort()), ("get_real", z3.RealSort()))
+    declared.declare("string", ("get_string", z3.StringSort()))
+    declared.declare("list")
+    declared.declare("map")
+    return declared.create()
+
+
+ANY: Any = _declare_any()
+"""The solver's sort of values whose kind is known only when they are. Lists and maps are all alike in it, which is why
+nothing may be concluded from two of them being equal."""
+
+
+class Double(NamedTuple):
+    """A double: a real number, or not a number. Infinities are reals beyond all constants."""
+
+    is_nan: Any
+    real: Any
+
+
+class Truth(NamedTuple):
+    """When a condition is true and when it is false; where neither holds it is in error."""
+
+    yes: Any
+    no: Any
+
+    @property
+    def failed(self) -> Any:
+        """When it is in error."""
+        return z3.And(z3.Not(self.yes), z3.Not(self.no))
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A value, and when there is one.
+
+    Attributes:
+        ok: when the expression is not in error.
+        sort: the kind of the value.
+        value: of the solver: a `Double` for doubles, None for null, lists and maps, of sort `ANY` for any.
+    """
+
+    ok: Any
+    sort: Sort
+    value: Any
+
+
+class Reading(NamedTuple):
+    """A term read as a value of one kind: `value` is its value where `when` holds."""
+
+    when: Any
+    sort: Sort
+    value: Any
+
+
+def every(parts: Iterable[Any]) -> Any:
+    """The conjunction, with what is trivial left out."""
+    kept = [part for part in parts if not z3.is_true(part)]
+    return YES if not kept else kept[0] if len(kept) == 1 else z3.And(*kept)
+
+
+def some(parts: Iterable[Any]) -> Any:
+    """The disjunction, with what is trivial left out."""
+    kept = [part for part in parts if not z3.is_false(part)]
+    return NO if not kept else kept[0] if len(kept) == 1 else z3.Or(*kept)
+
+
+def negated(part: Any) -> Any:
+    """The negation."""
+    if z3.is_true(part):
+        return NO
+    return YES if z3.is_false(part) else z3.Not(part)
+
+
+def readings(term: Term) -> Iterator[Reading]:
+    """Every kind that a term may be of."""
+    if term.sort is not Sort.ANY:
+        yield Reading(term.ok, term.sort, term.value)
+        return
+    value = term.value
+    contents: dict[Sort, Any] = {
+        Sort.NULL: None,
+        Sort.BOOL: ANY.get_bool(value),
+        Sort.INT: ANY.get_int(value),
+        Sort.DOUBLE: Double(ANY.get_nan(value), ANY.get_real(value)),
+        Sort.STRING: ANY.get_string(value),
+        Sort.LIST: None,
+        Sort.MAP: None,
+    }
+    for sort, content in contents.items():
+        yield Reading(every((term.ok, is_of(sort, value))), sort, content)
+
+
+def is_of(sort: Sort, value: Any) -> Any:
+    """Whether a value of sort `ANY` is of a kind."""
+    return getattr(ANY, f"is_{sort}")(value)
+
+
+def truth_of(term: Term) -> Truth:
+    """A term as a condition: what is no bool is in error."""
+    found = [reading for reading in readings(term) if reading.sort is Sort.BOOL]
+    return Truth(
+        some(every((when, value)) for when, _, value in found),
+        some(every((when, negated(value))) for when, _, value in found),
+    )
+
+
+def term_of(truth: Truth) -> Term:
+    """A condition as a value."""
+    return Term(some((truth.yes, truth.no)), Sort.BOOL, truth.yes)
+
+
+def constant(value: object) -> Term | None:
+    """A literal; None of those that formulas know nothing of."""
+    if value is None:
+        return Term(YES, Sort.NULL, None)
+    if isinstance(value, bool):
+        return Term(YES, Sort.BOOL, z3.BoolVal(value))
+    if type(value) is int:
+        return Term(YES, Sort.INT, z3.IntVal(value))
+    if type(value) is float and value - value == 0:
+        return Term(YES, Sort.DOUBLE, Double(NO, z3.RatVal(*value.as_integer_ratio())))
+    if type(value) is str and all(ord(character) < CODE_POINT_MAX for character in value):
+        return Term(YES, Sort.STRING, text(value))
+    return None
+
+
+def text(value: str) -> Any:
+    """A text literal. A backslash would begin an escape."""
+    return z3.StringVal(value.replace("\\", "\\u{5c}"))
+
+
+def as_any(term: Term) -> Term:
+    """The same value with its kind told only when it is looked at."""
+    makers = {
+        Sort.BOOL: ANY.bool,
+        Sort.INT: ANY.int,
+        Sort.STRING: ANY.string,
+        Sort.DOUBLE: lambda double: ANY.double(*double),
+        Sort.ANY: lambda value: value,
+    }
+    maker = makers.get(term.sort)
+    value = maker(term.value) if maker is not None else getattr(ANY, str(term.sort))
+    return Term(term.ok, Sort.ANY, value)
+
+
+def variable(sort: Sort, name: str, ok: Any = YES) -> Term:
+    """A free value of a kind."""
+    makers: dict[Sort, Callable[[], Any]] = {
+        Sort.BOOL: lambda: z3.Bool(name),
+        Sort.INT: lambda: z3.Int(name),
+        Sort.STRING: lambda: z3.String(name),
+        Sort.DOUBLE: lambda: Double(z3.Bool(f"{name} is nan"), z3.Real(name)),
+        Sort.ANY: lambda: z3.Const(name, ANY),
+    }
+    maker = makers.get(sort)
+    return Term(ok, sort, None if maker is None else maker())
+
+
+def in_int64(value: Any) -> Any:
+    """Whether an integer fits 64 bits."""
+    return z3.And(value >= INT_MIN, value <= INT_MAX)
+
+
+def bounds(term: Term) -> Any:
+    """What holds of a free value: integers are of 64 bits."""
+    if term.sort is Sort.INT:
+        return in_int64(term.value)
+    if term.sort is Sort.ANY:
+        return z3.Implies(ANY.is_int(term.value), in_int64(ANY.get_int(term.value)))
+    return YES
