@@ -120,7 +120,8 @@ class Slices:
             return Status.ENOUGH
         if (len(claim.targets) or claim.amount) > claim.limit:
             return Status.EXHAUSTED
-        return Status.EXHAUSTED if now_ms < row.short_until_ms and lacking > row.left else Status.SHORT
+        left = row.left + len(_idle(claim, row))
+        return Status.EXHAUSTED if now_ms < row.short_until_ms and lacking > left else Status.SHORT
 
     def spend(self, claim: Claim, state: StateView, now_ms: int) -> list[Output]:
         """Take a claim that fits; a request goes out where little is left."""
@@ -150,6 +151,14 @@ class Slices:
             row = replace(row, waiting=(*row.waiting, waiting))
         outputs: list[Output] = []
         if row.asked is None:
+            idle = _idle(claim, row)
+            if idle:
+                # Values that no call stands on any more make room for those of this one.
+                serial = _next_serial(state)
+                outputs.append(
+                    self._return(claim.key, replace(row, available=0), serial, idle, now_ms, state.partition)
+                )
+                row = replace(row, targets={target: uses for target, uses in row.targets.items() if target not in idle})
             missing = tuple(target for target in claim.targets if target not in row.targets)
             row, output = self._ask(claim, row, _lacking(claim, row), missing, state, now_ms)
             outputs.append(output)
@@ -300,6 +309,13 @@ def _of_now(claim: Claim, state: StateView) -> SliceRow:
     if (row.start_ms, row.end_ms) != (claim.start_ms, claim.end_ms):
         return replace(fresh, waiting=row.waiting, due_ms=row.due_ms)
     return row if row.limit == claim.limit else replace(row, limit=claim.limit)
+
+
+def _idle(claim: Claim, row: SliceRow) -> tuple[bytes, ...]:
+    """Values that are held, that no call stands on, and that the claim has no use for either."""
+    if not claim.targets:
+        return ()
+    return tuple(sorted(target for target, uses in row.targets.items() if not uses and target not in claim.targets))
 
 
 def _lacking(claim: Claim, row: SliceRow) -> int:
