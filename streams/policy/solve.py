@@ -218,7 +218,9 @@ class Prover:
     def example(self, rule_id: str, facts: Facts) -> tuple[tuple[str, str], ...]:
         """The facts that a rule reads, by path, as JSON; `missing` where they are."""
         rule = self._subject(rule_id)
-        paths = sorted(rule.condition.paths | {("tool", "id")})
+        match = rule.rule.rule.match
+        is_for_all = not match.servers and any(pattern.text == "*" for pattern in match.tools)
+        paths = sorted(rule.condition.paths | (set() if is_for_all else {("tool", "id")}))
         leaves = [path for path in paths if not any(other[: len(path)] == path != other for other in paths)]
         return tuple((".".join(path), _shown(facts, path)) for path in leaves)
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import z3
 
+from streams.model.errors import InvariantError
 from streams.policy.cel.tree import Call, Const, Expr, Ident, Select
-from streams.policy.schema import Struct, fact
-from streams.policy.smt.terms import NO, YES, Sort, Term, Truth, bounds, every, is_of, negated, variable
+from streams.policy.schema import FactType, Kind, ListOf, MapOf, Struct, fact
+from streams.policy.smt.terms import ANY, NO, YES, Sort, Term, Truth, bounds, every, is_of, negated, variable
 
 Path = tuple[str, ...]
 
+_SCALARS = frozenset(("bool", "int", "double", "string"))
 ALWAYS_THERE = frozenset({"tool"})
 """Top-level facts without which nothing is evaluated."""
 
@@ -64,44 +66,49 @@ class Places:
     def find(self, node: Expr) -> Place | None:
         """The place of a chain of fields and constant keys that begins at a fact; None of anything else."""
         if isinstance(node, Ident):
-            return self.root(node.name, node.type.kind)
+            return None if fact(node.name) is None else self.root(node.name)
         if isinstance(node, Select):
             holder = self.find(node.operand)
-            return None if holder is None else self._field(node.operand, holder, node.field, node.type.kind)
+            return None if holder is None else self.within(holder, node.operand, node.field)
         if isinstance(node, Call) and node.function == "_[_]":
             held, key = node.args
             holder = self.find(held)
             if holder is not None and isinstance(key, Const) and type(key.value) is str:
-                return self._field(held, holder, key.value, node.type.kind)
+                return self.within(holder, held, key.value)
         return None
 
-    def root(self, name: str, kind: str = "string") -> Place | None:
-        """A top-level fact; None where there is none of that name."""
-        if fact(name) is None:
-            return None
-        sort = Sort.MAP if name == "args" else _sort_of(kind)
-        there = YES if name in ALWAYS_THERE else z3.Not(z3.Bool(f"{(name,)} is missing"))
-        return self._made((name,), YES, there, sort)
+    def root(self, name: str) -> Place:
+        """A top-level fact."""
+        declared = fact(name)
+        if declared is None:
+            raise InvariantError(f"`{name}` is not a fact")
+        there = YES if name in ALWAYS_THERE else _not_missing((name,))
+        return self._made((name,), YES, there, _sort_of(declared.type))
 
-    def text(self, *path: str) -> Place:
-        """A text that the schema knows: of the tool, the agent, the tenant."""
-        place = self.root(path[0], "string" if len(path) == 1 else "struct:")
-        if place is None or len(path) == 1:
-            return place or self._made(path, YES, YES, Sort.STRING)
-        return self._made(path, place.term.ok, YES, Sort.STRING)
+    def text(self, root: str, field: str) -> Place:
+        """A text that the schema knows: of the tool, or of the agent."""
+        return self._made((root, field), self.root(root).term.ok, YES, Sort.STRING)
 
-    def key(self, holder: Place, key: str, kind: str = "dyn") -> Place:
-        """What stands under a key of a map."""
-        sort = Sort.ANY if holder.path[0] == "args" else _sort_of(kind)
-        path = (*holder.path, key)
-        return self._made(path, _has_fields(holder.term), z3.Not(z3.Bool(f"{path} is missing")), sort)
+    def within(self, holder: Place, held: Expr, name: str) -> Place:
+        """A field of a record, or what stands under a key of a map.
 
-    def _field(self, held: Expr, holder: Place, name: str, kind: str) -> Place:
+        Args:
+            holder: the place of the record or the map.
+            held: the expression of it, which says what type it has.
+            name: of the field, or the key.
+        """
+        path = (*holder.path, name)
+        if holder.path[0] == "args":
+            return self._made(path, _has_fields(holder.term), _not_missing(path), Sort.ANY)
         struct = self._structs.get(held.type.kind.removeprefix("struct:"))
-        field = struct.field(name) if struct is not None and holder.path[0] != "args" else None
-        if field is None or field.optional:
-            return self.key(holder, name, kind)
-        return self._made((*holder.path, name), holder.term.ok, YES, _sort_of(kind))
+        field = struct.field(name) if struct is not None else None
+        if field is not None:
+            there = _not_missing(path) if field.optional else YES
+            return self._made(path, holder.term.ok, there, _sort_of(field.type))
+        params = held.type.params
+        kind = params[1].kind if held.type.kind == "map" and len(params) > 1 else ""
+        sort = Sort(kind) if kind in _SCALARS else Sort.ANY
+        return self._made(path, _has_fields(holder.term), _not_missing(path), sort)
 
     def _made(self, path: Path, holder: Any, there: Any, sort: Sort) -> Place:
         self.used.add(path)
@@ -115,7 +122,17 @@ class Places:
     def axioms(self, path: Path) -> list[Any]:
         """What holds of the variables of a place."""
         place = self._places[path]
-        return [bounds(place.term), *(() if place.size is None else (place.size >= 0,))]
+        found = [bounds(place.term)]
+        if place.size is not None:
+            found.append(place.size >= 0)
+        if place.term.sort is Sort.ANY:
+            # JSON has no number that is not a number.
+            found.append(z3.Implies(ANY.is_double(place.term.value), z3.Not(ANY.get_nan(place.term.value))))
+        return found
+
+
+def _not_missing(path: Path) -> Any:
+    return z3.Not(z3.Bool(f"{path} is missing"))
 
 
 def _has_fields(term: Term) -> Any:
@@ -124,9 +141,10 @@ def _has_fields(term: Term) -> Any:
     return every((term.ok, is_of(Sort.MAP, term.value))) if term.sort is Sort.ANY else NO
 
 
-_SORTS = {sort: Sort(sort) for sort in ("bool", "int", "double", "string", "list", "map")}
-
-
-def _sort_of(kind: str) -> Sort:
-    """The kind of a value, by the checker's name of its type."""
-    return Sort.MAP if kind.startswith("struct:") else _SORTS.get(kind, Sort.ANY)
+def _sort_of(declared: FactType) -> Sort:
+    """The kind of what the schema declares."""
+    if isinstance(declared, ListOf):
+        return Sort.LIST
+    if isinstance(declared, MapOf | Struct):
+        return Sort.MAP
+    return Sort.ANY if declared is Kind.DYN else Sort(declared.value)

@@ -101,7 +101,7 @@ class Translator:
         ))  # fmt: skip
         if not (match.agents or match.tenants):
             return Truth(tool, negated(tool))
-        agent, tenant = self.places.text("agent", "id").term, self.places.text("tenant").term
+        agent, tenant = self.places.text("agent", "id").term, self.places.root("tenant").term
         known = every((agent.ok, tenant.ok))
         fits = every((_matches(match.agents, agent.value), _matches(match.tenants, tenant.value)))
         caller = every((known, fits)) if is_permit else some((negated(known), fits))
@@ -138,8 +138,9 @@ class Translator:
                 return logic
         if isinstance(node, Select) and node.test:
             holder = self.places.find(node.operand)
-            place = self.places.find(Select(node.type, node.offset, node.operand, node.field, False))
-            return self._free_truth(node) if holder is None or place is None else place.truth_of_presence
+            if holder is None:
+                return self._free_truth(node)
+            return self.places.within(holder, node.operand, node.field).truth_of_presence
         if isinstance(node, Comprehension):
             return self._fold(node)
         term = self._term(node)
@@ -213,7 +214,7 @@ class Translator:
                 key = node.args[0]
                 if not isinstance(key, Const) or type(key.value) is not str:
                     return self._free_truth(node)
-                found.append((reading.when, self.places.key(place, key.value, _value_kind(node.args[1])).there))
+                found.append((reading.when, self.places.within(place, node.args[1], key.value).there))
         return Truth(
             some(every((when, holds)) for when, holds in found),
             some(every((when, negated(holds))) for when, holds in found),
@@ -296,11 +297,6 @@ class Translator:
             elif sort in (Sort.LIST, Sort.MAP):
                 sizes.append((when, self._free_term(node, Sort.INT)))
         return operators.chosen(sizes)
-
-
-def _value_kind(container: Expr) -> str:
-    params = container.type.params
-    return params[1].kind if container.type.kind == "map" and len(params) > 1 else "dyn"
 
 
 def _unordered(node: Call) -> Call:
