@@ -26,7 +26,7 @@ from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import tool_key
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
-from streams.model.topics import BY_NAME, CATALOGUE, RULESET
+from streams.model.topics import BUDGET_GRANT, BY_NAME, CATALOGUE, RULESET
 from streams.model.types import Header, Proof, ProofAlg, Record
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
@@ -43,7 +43,8 @@ SOURCE = "stoplog-try"
 
 # A history may hold nothing for hours; its broadcast topics are read whole all the same.
 _ENGINE = msgspec.structs.replace(DRIVER_SETTINGS, control_stale_ms=1 << 62)
-_INPUTS = frozenset(topic.name for topic in (*GATE.inputs, *GATE.broadcast))
+# The driven owner of budgets answers itself; recorded answers are outputs like verdicts.
+_INPUTS = frozenset(topic.name for topic in (*GATE.inputs, *GATE.broadcast) if topic is not BUDGET_GRANT)
 
 
 class Numbered(NamedTuple):
