@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from streams.audit.publishers import UNSIGNED
 from streams.engine.settings import EngineSettings
 from streams.engine.worker import Worker
+from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.keys import partition_for
-from streams.model.topics import CATALOGUE, INTENT, RULESET, SESSION, VERDICT
+from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Received, TopicPartition
+from streams.processors.compiling import InlineCompiler
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
+from streams.processors.publications import Publications
 from streams.testing.clock import ManualClock
 from streams.testing.disk import Disk
 from streams.testing.instances import build_worker, create_topics
@@ -68,7 +72,8 @@ class WorkerBench:
         """A new worker of that name, on the name's disk; its former process is gone."""
         disk = self.disks.setdefault(name, Disk())
         disk.lose_process()
-        control = ControlState(compile_bundle=compile_published, bundle_name=GATE_SETTINGS.bundle_name)
+        rules = Publications(GATE_SETTINGS.bundle_name, UNSIGNED, InlineCompiler(compile_published))
+        control = ControlState(rules)
         worker = build_worker(
             self.log,
             spec=GATE,
@@ -128,6 +133,12 @@ class WorkerBench:
     def verdicts(self) -> list[str]:
         """Their reasons."""
         return [verdict.reason for verdict in self.judged()]
+
+    def audited(self) -> list[AuditEvent]:
+        """The audit records of verdicts."""
+        found = (wire().decode(AUDIT.name, record.value or b"") for record in self.raw(AUDIT.name))
+        events = [record for record in found if isinstance(record, AuditEvent)]
+        return [event for event in events if event.event_type is AuditEventType.VERDICT]
 
     def raw(self, topic: str) -> list[Received]:
         """All that is visible of a topic."""
