@@ -14,6 +14,7 @@ from streams.model.topics import (
     GATE_CHANGELOG,
     INTENT,
     SESSION,
+    VERDICT,
 )
 from streams.ports import (
     AbortableTransactionError,
