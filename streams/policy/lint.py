@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import re2
 
 from streams.policy.bundle import Bundle, BundleSource, Pack
+from streams.policy.cel.shapes import start_of
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
 from streams.policy.check_memory import CheckedMemories, check_memories
 from streams.policy.compile import CheckedRule, check_rules, history_struct, list_constants
@@ -17,6 +18,7 @@ from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.globs import ToolMatcher
 from streams.policy.macros import Expanded
 from streams.policy.parse import parse_bundle
+from streams.policy.paths import read_paths
 from streams.policy.prove import STOPPING, Settled, report_proofs
 from streams.policy.reach import report_unreachable
 from streams.policy.results import Mode, RuleEffect
@@ -69,8 +71,10 @@ def check_bundle(
     _unused_names(bundle, rules, memories, findings)
     settled = _one_condition(rules, findings)
     settled = report_unreachable(rules, settled, findings)
+    _unread_memories(bundle, rules, findings)
+    optional = _optional_paths(bundle)
     for rule in rules:
-        _lint_rule(rule, findings)
+        _lint_rule(rule, optional, findings)
         if tools:
             _unmatched(rule, tools, findings)
     for _, expression in memories.expressions:
@@ -149,9 +153,23 @@ def _unmatched(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Find
             findings.warning("no_tool", pattern.location, message, rule_id=rule.rule.id)
 
 
-def _lint_rule(rule: CheckedRule, findings: Findings) -> None:
+def _optional_paths(bundle: Bundle) -> frozenset[str]:
+    """Fields that may be missing: of the schema, and of what the bundle remembers."""
+    history = history_struct(bundle)
+    return _OPTIONAL | {f"history.{field.name}" for field in history.fields if field.optional}
+
+
+def _unread_memories(bundle: Bundle, rules: tuple[CheckedRule, ...], findings: Findings) -> None:
+    trees = [part.tree for rule in rules for part in (rule.checked, *(one.checked for one in rule.explain))]
+    read = {path[1:2] for tree in trees for path in read_paths(tree) if path[0] == "history"}
+    for memory in (memory for pack in bundle.packs for memory in pack.memories):
+        if () not in read and (memory.name,) not in read:
+            findings.warning("unused_memory", memory.location, f"memory `{memory.name}` is read by no rule")
+
+
+def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) -> None:
     def warn(code: str, node: Expr, message: str, hint: str | None = None) -> None:
-        at = rule.expanded.at(max(node.offset, 0))
+        at = rule.expanded.at(start_of(node))
         findings.warning(code, at, message, rule_id=rule.rule.id, hint=hint)
 
     tree = rule.checked.tree
@@ -164,7 +182,7 @@ def _lint_rule(rule: CheckedRule, findings: Findings) -> None:
     for node in walk(tree):
         if isinstance(node, Select) and not node.test:
             path = _dotted(node)
-            if path in _OPTIONAL and path not in guarded:
+            if path in optional and path not in guarded:
                 warn("unguarded", node, f"`{path}` may be missing, which puts the rule in error",
                      f"test it with `has({path})`")  # fmt: skip
         elif isinstance(node, Comprehension):

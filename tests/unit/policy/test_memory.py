@@ -129,6 +129,14 @@ def test_macros_and_lists_of_memories_count_as_used() -> None:
     assert not codes & {"unused_macro", "unused_list"}
 
 
+def test_doubtful_memories_are_advised_against() -> None:
+    kept = "history:\n  seen: {keep: any, on: ran}\n  last: {keep: last, on: ran}\n"
+    rules = RULE.replace('"true"', "history.last > 3")
+    codes = {finding.code: str(finding) for finding in check_bundle(bundle_from_files(files(kept, rules))).findings}
+    assert "memory `seen` is read by no rule" in codes["unused_memory"]
+    assert "`history.last` may be missing" in codes["unguarded"]
+
+
 def test_tools_that_nothing_is_kept_of_have_an_empty_plan() -> None:
     ruleset = compile_bundle(
         bundle_from_files(files("history:\n  m: {keep: any, on: ran, match: {tools: [pay.refund]}}\n"))
