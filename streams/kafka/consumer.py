@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from streams.kafka.closing import close_in_time
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.faults import FaultCounter
 from streams.kafka.lookup import OffsetLookup
@@ -50,7 +51,7 @@ class _RevokedError(Exception):
 class KafkaConsumer:
     """Reads a group's topics, read_committed, with the eager `range` assignment.
 
-    `range` because it alone promises that partition n of every subscribed topic lands on one member; see ADR 0007.
+    `range` because it alone promises that partition n of every subscribed topic lands on one member; see ADR 0011.
     """
 
     def __init__(
@@ -207,15 +208,36 @@ class KafkaConsumer:
         return self._metadata
 
     def close(self) -> None:
-        """Leave the group. `on_revoked` is called for what is still assigned."""
+        """Leave the group. `on_revoked` is called for what is still assigned. Blocks for up to
+        `closing.CLOSE_S_MAX` seconds.
+
+        A static member stays in the group until its session times out.
+
+        Raises:
+            LogError: the client library reports an error; the consumer is released all the same.
+        """
         if self._closed:
             return
-        self._closed = True
-        self._lookup.close()
         try:
-            self._client.close()
-        except KafkaException as exception:
-            raise self._error(exception, "leave the group") from exception
+            # A change of the assignment that is already known is served while that is still possible.
+            with contextlib.suppress(KafkaException, _RevokedError):
+                self._client.poll(0)
+        finally:
+            self._closed = True
+            self._leave()
+
+    def _leave(self) -> None:
+        assigned, self._assigned = self._assigned, frozenset()
+        try:
+            # In this thread, and while the member's generation is good.
+            if self._listener is not None and assigned:
+                self._listener.on_revoked(sorted(assigned))
+        finally:
+            self._lookup.close()
+            try:
+                close_in_time(self._client.close, f"a member of group `{self._group}`")
+            except KafkaException as exception:
+                raise self._error(exception, "leave the group") from exception
 
     def _records(self, messages: list[Message]) -> list[Received]:
         records = []

@@ -18,6 +18,7 @@ from streams.kafka.settings import Settings, client_settings, connection_setting
 from streams.ports import TopicPartition
 
 LOOKUP_S_MAX = 5.0
+ATTEMPT_S_MAX = 2.0
 
 
 class OffsetLookup:
@@ -43,26 +44,34 @@ class OffsetLookup:
     def _ask(self, partitions: Sequence[TopicPartition], spec: OffsetSpec, which: str) -> dict[TopicPartition, int]:
         if not partitions:
             return {}
-        if self._client is None:
-            self._client = AdminClient(self._settings)
-        self._client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
         asked = {KafkaPartition(partition.topic, partition.partition): spec for partition in partitions}
-        client = self._client
 
-        def ask(timeout_s: float) -> dict[TopicPartition, int]:
-            futures = client.list_offsets(
-                asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
-            )
-            found = {
-                TopicPartition(partition.topic, partition.partition): future.result().offset
-                for partition, future in futures.items()
-            }
-            # INVARIANT: what did not answer in time has an offset below zero here, and no error. It must never pass
-            # for an end that has been reached.
-            if min(found.values()) < 0:
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer"))
-            return found
+        def ask(left_s: float) -> dict[TopicPartition, int]:
+            try:
+                return self._attempt(asked, min(left_s, ATTEMPT_S_MAX))
+            except KafkaException:
+                # This client asks the leaders it knows and, told that they are no more, goes on asking them; a new one
+                # finds out who leads.
+                self._client = None
+                raise
 
         topics = ", ".join(f"`{topic}`" for topic in sorted({partition.topic for partition in partitions}))
         doing = f"look up the {which} offsets of {topics}"
         return persist(ask, lambda error: call_error(error, doing), LOOKUP_S_MAX)
+
+    def _attempt(self, asked: dict[KafkaPartition, OffsetSpec], timeout_s: float) -> dict[TopicPartition, int]:
+        if self._client is None:
+            self._client = AdminClient(self._settings)
+        self._client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
+        futures = self._client.list_offsets(
+            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
+        )
+        found = {
+            TopicPartition(partition.topic, partition.partition): future.result().offset
+            for partition, future in futures.items()
+        }
+        # INVARIANT: what did not answer in time has an offset below zero here, and no error. It must never pass for an
+        # end that has been reached.
+        if min(found.values()) < 0:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer"))
+        return found

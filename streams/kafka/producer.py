@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streams.kafka.errors import error_of, transaction_error
+from streams.kafka.errors import error_of, is_gone, transaction_error
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import (
@@ -30,6 +30,7 @@ OFFSETS_S_MAX = 10.0
 END_S_MAX = 20.0
 CLOSE_S_MAX = 5.0
 QUEUE_PAUSE_S = 0.02
+REASON_S_MAX = 1.0
 
 DEFAULTS: Settings = {
     # Never 0: a request for each record costs 20 us of CPU a record; a commit flushes at once in any case.
@@ -212,9 +213,10 @@ class KafkaProducer:
         if error.code() == KafkaError._FATAL:
             # `produce` says only that the client is dead; an abort says of what.
             try:
-                self._client.abort_transaction(0)
+                self._client.abort_transaction(REASON_S_MAX)
             except KafkaException as exception:
-                error = error_of(exception)
+                reason = error_of(exception)
+                error = reason if is_gone(reason) else error
         return self._error(error, doing)
 
     def _persist(

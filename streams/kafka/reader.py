@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from streams.kafka.closing import close_in_time
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.faults import FaultCounter
 from streams.kafka.lookup import OffsetLookup
@@ -123,9 +124,9 @@ class KafkaReader:
         return self._lookup.ends(partitions)
 
     def close(self) -> None:
-        """Release."""
+        """Release. Blocks for up to `closing.CLOSE_S_MAX` seconds."""
         if self._closed:
             return
         self._closed = True
         self._lookup.close()
-        self._client.close()
+        close_in_time(self._client.close, "a reader")

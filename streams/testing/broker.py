@@ -79,13 +79,16 @@ class BrokerUnavailableError(Exception):
 class KafkaBroker:
     """A running broker process on the loopback interface. Made by `start`; a context manager that stops it."""
 
-    def __init__(self, workdir: Path, port: int, libraries: Path) -> None:
+    def __init__(self, workdir: Path, port: int, libraries: Path, quick: bool) -> None:
         """Use `start`."""
+        # With the first compiler only, a start takes half the CPU, and a broker under load more than otherwise.
+        self._compiler = ["-XX:TieredStopAtLevel=1"] if quick else []
         self.bootstrap = f"127.0.0.1:{port}"
         self._workdir = workdir
         self._port = port
         self._classpath = f"{libraries}{os.sep}*"
         self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._log_begin = 0
 
     @classmethod
@@ -96,6 +99,7 @@ class KafkaBroker:
         port: int | None = None,
         properties: Mapping[str, str] | None = None,
         acls: bool = False,
+        quick: bool = True,
     ) -> KafkaBroker:
         """Fetch the jars where they are missing, format the storage where it is new, run the broker, wait for it.
 
@@ -104,6 +108,7 @@ class KafkaBroker:
             port: of the clients' listener; a free one when None.
             properties: broker settings that go over those for tests.
             acls: whether to have an authorizer. Everybody (`User:ANONYMOUS`) is a super user then.
+            quick: whether it is to start quickly rather than to bear load.
 
         Raises:
             BrokerUnavailableError: no Java, no Maven, or the broker did not come up (with the end of its log).
@@ -113,7 +118,7 @@ class KafkaBroker:
         _require("java", "a Java 17 runtime")
         if port is not None and not _is_free(port):
             raise BrokerUnavailableError(f"port {port} of the loopback interface is taken: give another")
-        broker = cls(workdir, port or free_port(), fetch_libraries())
+        broker = cls(workdir, port or free_port(), fetch_libraries(), quick)
         broker._configure({**(ACL_PROPERTIES if acls else {}), **(properties or {})})
         broker._format()
         broker._run()
@@ -126,23 +131,11 @@ class KafkaBroker:
 
     def stop(self) -> None:
         """Shut down in good order; kills after STOP_S_MAX seconds. A no-op when it doesn't run."""
-        process = self._process
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._process = None
+        self._end(in_order=True)
 
     def kill(self) -> None:
         """End it at once (SIGKILL), as a power cut would. A no-op when it doesn't run."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._end(in_order=False)
 
     def restart(self) -> None:
         """Run it again with the same port and data, stopping it first where it runs. Waits until it answers.
@@ -203,10 +196,32 @@ class KafkaBroker:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         try:
+            self._watchdog = self._watch(self._process)
             self._await_ready(self._process)
         except BaseException:
             self.kill()
             raise
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+        # Ends the broker when our end of its input is closed, which is so when this process ends in whatever way.
+        command = ["sh", "-c", 'read -r line; kill -s KILL -- "-$1"', "watchdog", str(process.pid)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own command line
+
+    def _end(self, *, in_order: bool) -> None:
+        if self._watchdog is not None and self._watchdog.stdin is not None:
+            self._watchdog.kill()
+            self._watchdog.wait()
+            self._watchdog.stdin.close()
+            self._watchdog = None
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if in_order:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S_MAX)
+        process.kill()
+        process.wait()
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline_s = time.monotonic() + READY_S_MAX
@@ -233,6 +248,7 @@ class KafkaBroker:
             "java",
             HEAP,
             "-XX:+UseSerialGC",
+            *self._compiler,
             f"-Dorg.apache.logging.log4j.level={log_level}",
             "-cp",
             self._classpath,
@@ -351,7 +367,7 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         folder = options.dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kafka-")))
         try:
-            broker = stack.enter_context(KafkaBroker.start(folder, port=options.port, acls=options.acls))
+            broker = stack.enter_context(KafkaBroker.start(folder, port=options.port, acls=options.acls, quick=False))
         except BrokerUnavailableError as error:
             sys.stderr.write(f"{error}\n")
             return 1

@@ -537,7 +537,7 @@ class TestOwnBroker:
     def test_its_restart_and_its_crash_lose_nothing_and_duplicate_nothing(self, own_broker: KafkaBroker) -> None:
         log = KafkaLog(own_broker.bootstrap)
         source, out = make_topics(log, "source", "out", partitions=2)
-        values = fill(log, source, 3_000, partitions=2)
+        values = fill(log, source, 2_000, partitions=2)
         member = Member(log, log.unique("group"), [source], out, "one")
 
         def crash() -> None:

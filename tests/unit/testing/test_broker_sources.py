@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,3 +105,42 @@ def test_a_container_has_the_settings_of_any_test_broker_and_can_reach_itself() 
     assert settings["advertised.listeners"] == "PLAINTEXT://127.0.0.1:21000,INSIDE://127.0.0.1:9094"
     assert settings["inter.broker.listener.name"] == "INSIDE"
     assert kafka_version().count(".") == 2
+
+
+def test_a_broker_ends_with_its_process(tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text('#!/bin/sh\necho $$ > "$PID_FILE"\nexec sleep 60\n')
+    java.chmod(0o755)
+    (tmp_path / "kafka_2.13.jar").touch()
+    (tmp_path / "broker" / "data").mkdir(parents=True)
+    (tmp_path / "broker" / "data" / "meta.properties").touch()
+    pid_file = tmp_path / "pid"
+    environment = {
+        "PATH": f"{java.parent}:/usr/bin:/bin",
+        "STOPLOG_KAFKA_HOME": str(tmp_path),
+        "PID_FILE": str(pid_file),
+    }
+    command = [sys.executable, "-m", "streams.testing.broker", "--dir", str(tmp_path / "broker")]
+    with subprocess.Popen(command, env=environment, cwd=broker.REPOSITORY) as owner:
+        try:
+            await_true(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+        finally:
+            owner.kill()
+    pid = int(pid_file.read_text())
+    await_true(lambda: not is_alive(pid))
+
+
+def await_true(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True
+    ).stdout.strip()
+    # Whether anybody collects what has ended is not the matter here.
+    return bool(state) and not state.startswith("Z")
