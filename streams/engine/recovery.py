@@ -6,10 +6,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from streams.engine.state import stream_time_of
 from streams.ports import DamagedStoreError, Reader, Store, StoreProvider, TopicPartition
 
 _log = logging.getLogger(__name__)
 RESTORE_BATCH_RECORDS = 2_000
+STORE_AGE_MS_MAX = 43_200_000
+"""A store that was written longer ago is made anew: compaction keeps the changelog's tombstones for a day
+(`delete.retention.ms`), and without them rows would come back that were deleted meanwhile."""
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Restorer:
         self._reader: Reader | None = None
         self._restoring: dict[int, _Restoring] = {}
 
-    def start(self, partitions: list[int]) -> None:
+    def start(self, partitions: list[int], now_ms: int) -> None:
         """Open the partitions' stores and begin to restore them. To be called once what they had is committed."""
         self.stop()
         if not partitions:
@@ -43,7 +47,7 @@ class Restorer:
         for partition in partitions:
             changelog_partition = self._changelog_partition(partition)
             target = ends[changelog_partition]
-            store = self._open_store(partition, target)
+            store = self._open_store(partition, target, now_ms)
             positions[changelog_partition] = store.changelog_offset() or 0
             self._restoring[partition] = _Restoring(store, target)
         reader.assign(positions)
@@ -91,7 +95,7 @@ class Restorer:
         restoring = self._restoring[partition]
         return (restoring.store.changelog_offset() or 0) >= restoring.target
 
-    def _open_store(self, partition: int, end: int) -> Store:
+    def _open_store(self, partition: int, end: int, now_ms: int) -> Store:
         """The store, made anew where it can't be one of this changelog's past."""
         try:
             store = self._stores.open(partition)
@@ -99,11 +103,15 @@ class Restorer:
             _log.warning("rebuilding the state of partition %d from `%s`: %s", partition, self._changelog, error)
             return self._open_anew(partition)
         offset = store.changelog_offset()
-        if offset is None or offset <= end:
+        if offset is None:
+            return store
+        age_ms = now_ms - stream_time_of(store)
+        if offset <= end and age_ms <= STORE_AGE_MS_MAX:
             return store
         _log.warning(
-            "rebuilding the state of partition %d: it reaches to %d, but `%s` ends at %d",
+            "rebuilding the state of partition %d: it was written %d ms ago and reaches to %d, `%s` ends at %d",
             partition,
+            age_ms,
             offset,
             self._changelog,
             end,

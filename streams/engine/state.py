@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
+from typing import Protocol
 
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
@@ -18,9 +19,17 @@ from streams.ports import Store
 ROW_BYTES_MAX = 1_000_000
 """Of a row and its key: it must fit into a record of the changelog."""
 
+_STREAM_TIME_KEY = b"n"
 _TIMER_PREFIX = b"t"
 _DUE_BYTES = 8
 _AFTER_TIMERS = b"u"
+
+
+class Rows(Protocol):
+    """What can be asked for a row."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row, or None."""
 
 
 class PartitionState:
@@ -72,6 +81,10 @@ class PartitionState:
         below = ((key, row) for key, row in stored if key not in written)
         above = ((key, row) for key, row in sorted(written.items()) if row is not None)
         yield from merge(below, above)
+
+    def note_stream_time(self, now_ms: int) -> None:
+        """Keep the instant up to which the partition has been processed."""
+        self.put(_STREAM_TIME_KEY, now_ms.to_bytes(_DUE_BYTES, "big"))
 
     def set_timer(self, due_ms: int, payload: bytes) -> None:
         """Bring `payload` back at `due_ms`."""
@@ -143,6 +156,11 @@ class PartitionState:
     def _earliest_timer(self) -> int | None:
         first = next(self.scan(_TIMER_PREFIX, _AFTER_TIMERS), None)
         return None if first is None else int.from_bytes(first[0][1 : 1 + _DUE_BYTES], "big")
+
+
+def stream_time_of(rows: Rows) -> int:
+    """The instant up to which a partition has been processed, as it is kept with its state; 0 where it never was."""
+    return int.from_bytes(rows.get(_STREAM_TIME_KEY) or b"", "big")
 
 
 def _timer_key(due_ms: int, payload: bytes) -> bytes:

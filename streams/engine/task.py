@@ -8,7 +8,7 @@ from heapq import merge
 from itertools import pairwise
 
 from streams.engine.deadletters import dead_letter_outputs, timer_failure_output
-from streams.engine.state import PartitionState
+from streams.engine.state import PartitionState, stream_time_of
 from streams.engine.wire import Emit, Processor, Wire
 from streams.model.errors import InvariantError, RecordError
 from streams.model.keys import partition_for
@@ -21,9 +21,6 @@ _log = logging.getLogger(__name__)
 TIMERS_PER_STEP_MAX = 500
 OUTPUT_BYTES_MAX = 1_032_192
 """Of a record that is written, key and headers included: what a topic takes, less the batch around it."""
-
-_STREAM_TIME_KEY = b"n"
-_TIME_BYTES = 8
 
 
 class PartitionTask:
@@ -48,7 +45,7 @@ class PartitionTask:
         committed: dict[str, int],
     ) -> None:
         self.partition = partition
-        self._committed_time_ms = int.from_bytes(state.get(_STREAM_TIME_KEY) or b"", "big")
+        self._committed_time_ms = stream_time_of(state)
         self.stream_time_ms = self._committed_time_ms
         self.positions = dict(committed)
         self._committed = dict(committed)
@@ -106,7 +103,7 @@ class PartitionTask:
         """Make stream time part of the transaction; to be called before its changes are taken."""
         moved = self.positions != self._committed or self._state.changes()
         if moved and self.stream_time_ms > self._committed_time_ms:
-            self._state.put(_STREAM_TIME_KEY, self.stream_time_ms.to_bytes(_TIME_BYTES, "big"))
+            self._state.note_stream_time(self.stream_time_ms)
             self._state.keep_record()
 
     def offsets(self) -> dict[TopicPartition, int]:

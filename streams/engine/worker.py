@@ -287,7 +287,7 @@ class Worker:
         for partition in inputs:
             offset = committed.get(partition)
             self._committed[partition.partition][partition.topic] = beginnings[partition] if offset is None else offset
-        self._restorer.start(partitions)
+        self._restorer.start(partitions, self._ports.clock.now_ms())
 
     def _open_task(self, partition: int, store: Store) -> None:
         self._tasks[partition] = PartitionTask(

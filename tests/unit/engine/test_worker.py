@@ -8,6 +8,7 @@ from contextlib import suppress
 import msgspec
 import pytest
 
+from streams.engine.recovery import STORE_AGE_MS_MAX
 from streams.engine.worker import WorkerGaveUpError
 from streams.model.topics import (
     CATALOGUE,
@@ -242,6 +243,21 @@ class TestFailures:
         store = bench.disks["a"].open(0)
         store.apply({b"sghost": b"row"}, 10_000)
         store.close()
+        bench.settle(bench.start())
+        assert bench.disks["a"].rows(0) == before
+
+
+    def test_a_store_from_before_what_compaction_remembers_is_made_anew(self) -> None:
+        bench, _ = self.bench()
+        worker = bench.start()
+        bench.settle(worker)
+        before = bench.disks["a"].rows(0)
+        worker.stop()
+        store = bench.disks["a"].open(0)
+        # A row that was deleted meanwhile, and whose tombstone is gone.
+        store.apply({b"sghost": b"row"}, store.changelog_offset() or 0)
+        store.close()
+        bench.clock.advance(STORE_AGE_MS_MAX + 1)
         bench.settle(bench.start())
         assert bench.disks["a"].rows(0) == before
 
