@@ -201,6 +201,8 @@ cases:
   - {name: first, expect: {verdict: allow, rules: [R-1]}}
   - {name: third, set: {history.refunds: 2}, expect: {verdict: deny, rules: [R-1, R-2]}}
   - {name: soon, set: {history.last: 3}, expect: {verdict: deny, rules: [R-1, R-3]}}
+  - {name: late, set: {history.last: 9}, expect: {verdict: allow, rules: [R-1]}}
+  - {name: long ago, set: {history.last: 99}, expect: {verdict: allow, rules: [R-1]}}
   - {name: unknown, unset: [history.refunds], expect: {verdict: deny, rules: [R-1], errors: [R-2], reason: rule_error}}
   - {name: no history, unset: [history], expect: {verdict: deny, rules: [R-1], errors: [R-2, R-3]}}
   - {name: cannot be kept, unset: [args.account], expect: {verdict: deny, reason: rule_error, rules: [R-1]}}
