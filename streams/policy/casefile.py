@@ -1,26 +1,26 @@
 """Tests of rules: `*.tests.yaml` beside the rules, fixtures in JSON, and what they cover.
 
 A case takes a fixture, sets and removes fields, and expects a verdict of the whole bundle; `rules` and `errors` are
-those of the pack under test. Every rule needs a case in which it fires, one in which it doesn't, and one in which a
-field that it reads is missing.
+those of the pack under test. What cases every rule needs is in `coverage.py`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from streams.policy.bundle import BundleReadError, load_bundle, read_text
+from streams.policy.coverage import Coverage, RuleCoverage
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
 from streams.policy.forms import Form
-from streams.policy.paths import PathError, read_paths, split_path, touches, with_changes
+from streams.policy.paths import PathError, split_path, with_changes
 from streams.policy.results import Effect, PolicyResult, Reason
 from streams.policy.ruleset import CompiledRuleset, compile_bundle
-from streams.policy.schema import FACT_NAMES, misfits
+from streams.policy.schema import Facts, misfits
 from streams.policy.source import Entries, Node, Scalar, plain, read_yaml
 from streams.policy.tooltypes import ToolTypes
 
@@ -77,10 +77,11 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True)
 class CaseReport:
-    """All cases, what is wrong with the case files, and which rules lack cases."""
+    """All cases, what is wrong with the case files and what is missing from them, and what they show of each rule."""
 
     results: tuple[CaseResult, ...]
     findings: tuple[Finding, ...]
+    rules: tuple[RuleCoverage, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -111,8 +112,27 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
     findings = Findings()
     cases = read_cases(root, ruleset, findings)
     results = run_cases(ruleset, cases)
-    _coverage(ruleset, results, findings)
-    return CaseReport(results, findings.sorted())
+    coverage = Coverage(ruleset)
+    for result in results:
+        coverage.add(result.case.facts, result.case.unset, result.result)
+    rules = coverage.report(findings)
+    return CaseReport(results, findings.sorted(), rules)
+
+
+def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> tuple[Facts, ...]:
+    """The facts of every readable case below a directory of rules. Blocking.
+
+    Args:
+        directory: where `bundle.yaml` is.
+        tools: see `compile_bundle`.
+
+    Raises:
+        BundleError: the bundle is refused.
+        BundleReadError: its files can't be read.
+    """
+    root = Path(directory)
+    ruleset = compile_bundle(load_bundle(root), tools)
+    return tuple(case.facts for case in read_cases(root, ruleset, Findings()))
 
 
 def run_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> tuple[CaseResult, ...]:
@@ -140,37 +160,6 @@ def _run(ruleset: CompiledRuleset, case: Case) -> CaseResult:
 
 def _names(names: Any) -> str:
     return ", ".join(sorted(names)) or "none"
-
-
-@dataclass(slots=True)
-class _Seen:
-    fired: bool = False
-    silent: bool = False
-    missing: bool = False
-    reads: list[tuple[str, ...]] = field(default_factory=list)
-
-
-def _coverage(ruleset: CompiledRuleset, results: tuple[CaseResult, ...], findings: Findings) -> None:
-    seen = {rule.rule.id: _Seen(reads=sorted(read_paths(rule.checked.tree))) for rule in ruleset.rules}
-    for result in results:
-        tool = result.case.facts.get("tool", {})
-        key = (tool.get("server_id", ""), tool.get("name", ""), tool.get("version", ""))
-        matched = {match.rule_id for match in result.result.rules}
-        failed = {failure.rule_id for failure in result.result.errors}
-        for rule in ruleset.applicable(*key):
-            cover = seen[rule.rule.id]
-            cover.fired |= rule.rule.id in matched
-            cover.silent |= rule.rule.id not in matched and rule.rule.id not in failed
-            cover.missing |= any(touches(path, read) for path in result.case.unset for read in cover.reads)
-    for rule in ruleset.rules:
-        cover = seen[rule.rule.id]
-        constant = not any(read[0] in FACT_NAMES for read in cover.reads)
-        wanted = (("fires", cover.fired), ("does not fire", cover.silent or constant),
-                  ("misses a field that it reads", cover.missing or constant))  # fmt: skip
-        for text, there in wanted:
-            if not there:
-                message = f"no case in which the rule {text}"
-                findings.error("uncovered_rule", rule.rule.location, message, rule_id=rule.rule.id)
 
 
 def read_cases(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tuple[Case, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, children
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, children, walk
 
 
 def outer_folds(node: Expr) -> list[Comprehension]:
@@ -12,6 +12,11 @@ def outer_folds(node: Expr) -> list[Comprehension]:
     if isinstance(node, Comprehension):
         return [node]
     return [fold for child in children(node) for fold in outer_folds(child)]
+
+
+def start_of(node: Expr) -> int:
+    """Where the text of an expression begins; an operator's own offset is that of its sign."""
+    return min((part.offset for part in walk(node) if part.offset >= 0), default=0)
 
 
 def shape_of(node: Expr) -> Any:

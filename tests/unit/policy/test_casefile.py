@@ -82,6 +82,31 @@ def test_each_rule_needs_three_kinds_of_cases(tmp_path: Path) -> None:
     ]
 
 
+COMPOUND = rule(id="D-1", when='"session.tainted && (session.risk > 2 || agent.id == lists.a[0]) && has(args.x)"')
+
+
+def test_each_part_of_a_condition_needs_to_be_true_and_false(tmp_path: Path) -> None:
+    cases = """
+tests: p.rules.yaml
+base: ../fixtures/base.json
+cases:
+  - {name: fires, set: {session.tainted: true, session.risk: 3, args.x: 1}, expect: {verdict: deny, rules: [D-1]}}
+  - {name: clean, expect: {verdict: deny, rules: []}}
+  - {name: blank, unset: [session.risk], expect: {verdict: deny, rules: []}}
+"""
+    root = lay(tmp_path, cases, COMPOUND)
+    (root / "p" / "p.rules.yaml").write_text(PACK.replace("rules:", "lists: {a: [x]}\nrules:") + COMPOUND)
+    report = run_case_files(root)
+    assert report.passed
+    (finding,) = report.findings
+    assert (finding.code, finding.severity.value, finding.rule_id) == ("uncovered_condition", "warning", "D-1")
+    assert finding.message == "no case in which `agent.id == lists.p.a[0]` is true"
+    assert str(finding.location) == "p/p.rules.yaml:8:52"
+    (counts,) = report.rules
+    assert (counts.fires, counts.silent, counts.missing) == (1, 2, 1)
+    assert (counts.tests, counts.seen) == (4, 7)
+
+
 def test_a_rule_that_reads_nothing_need_only_fire(tmp_path: Path) -> None:
     assert run_case_files(lay(tmp_path, one("{name: x, expect: {verdict: allow}}"), PERMIT)).passed
 
