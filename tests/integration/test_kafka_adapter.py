@@ -239,7 +239,7 @@ class TestFencing:
 
     def test_a_second_owner_of_a_static_id_ends_the_first(self, log: KafkaLog, kafka_bootstrap: str) -> None:
         (source,) = make_topics(log, "source")
-        group = log.unique("group")
+        group, at = log.unique("group"), TopicPartition(source, 0)
 
         def poll(consumer: KafkaConsumer) -> None:
             for _ in within(WAIT_S, "the first is fenced"):
@@ -248,19 +248,38 @@ class TestFencing:
         first = KafkaConsumer(kafka_bootstrap, group, instance="one")
         second = KafkaConsumer(kafka_bootstrap, group, instance="one")
         try:
-            held = Held()
-            first.subscribe([source], held)
-            for _ in within(WAIT_S, "the first is assigned"):
-                first.poll(1, 50)
-                if held.assigned:
-                    break
-            second.subscribe([source], Held())
-            second.poll(1, 50)
+            join(first, source)
+            former = first.group_metadata()
+            # A restart within the session timeout: no waiting until the former one is given up.
+            began_s = time.monotonic()
+            join(second, source)
+            assert time.monotonic() - began_s < 8
             with pytest.raises(FencedError, match=group):
                 poll(first)
+
+            producer = log.producer(log.unique("id"))
+            producer.init_transactions()
+            producer.begin()
+            with pytest.raises(FencedError):
+                producer.send_offsets({at: 7}, former)
+            producer.abort()
+            producer.begin()
+            producer.send_offsets({at: 3}, second.group_metadata())
+            producer.commit()
+            assert second.committed([at]) == {at: 3}
         finally:
             first.close()
             second.close()
+
+
+def join(consumer: KafkaConsumer, topic: str) -> None:
+    """Subscribe and poll until something is assigned."""
+    held = Held()
+    consumer.subscribe([topic], held)
+    for _ in within(WAIT_S, "an assignment"):
+        consumer.poll(1, 50)
+        if held.assigned:
+            return
 
 
 class Held:
