@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from streams.policy.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion
@@ -117,8 +118,13 @@ class Plan:
         return tuple(note for note in found if note is not None)
 
     def denied_notes(self, facts: Facts) -> tuple[Note, ...]:
-        """What there is to remember of a call that is denied."""
-        found = [watch.note(facts) for watch in self._watches if watch.on in _AFTER_DENIAL]
+        """What there is to remember of a call that is denied; an approval that it had had is one of the things."""
+        found = []
+        for watch in self._watches:
+            if watch.on in _AFTER_DENIAL or watch.on is Occasion.APPROVED:
+                # What can't be told of an approval is none: it must not count for a later call.
+                with suppress(KeepingError):
+                    found.append(watch.note(facts))
         return tuple(note for note in found if note is not None)
 
     def charges(self, facts: Facts) -> tuple[Charge, ...]:

@@ -84,7 +84,7 @@ def on_due(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_m
     if held.kind is HeldKind.APPROVAL:
         return judge.refuse(case, Reason.APPROVAL_EXPIRED, state)
     if held.kind is HeldKind.BUDGET:
-        return judge.refuse(case, Reason.BUDGET_UNAVAILABLE, state)
+        return judge.refuse(case, Reason.BUDGET_UNAVAILABLE, state, _standing(held))
     if held.kind is HeldKind.CANCEL_WINDOW:
         return judge.decide(case, state, Standing(held.granted_by, now_ms - held.since_ms))
     return judge.decide(case, state)
@@ -98,7 +98,12 @@ def on_budget(judge: Judge, own_key: bytes, intent_id: str, state: StateView, no
         return []
     case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
     case.budget_due_ms = held.due_ms
-    return judge.decide(case, state, Standing(held.granted_by, held.waited_ms, held.groups or None))
+    return judge.decide(case, state, _standing(held))
+
+
+def _standing(held: HeldRow) -> Standing:
+    """What an intent that waited for a budget has been through."""
+    return Standing(held.granted_by, held.waited_ms, held.groups or None)
 
 
 def on_decision(

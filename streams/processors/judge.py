@@ -137,7 +137,7 @@ class Judge:
         state.put(session_row_key(case.session_key), encode_row(row))
         return outputs
 
-    def refuse(self, case: Case, reason: Reason, state: StateView) -> list[Output]:
+    def refuse(self, case: Case, reason: Reason, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
         """Deny an intent that the rules had before them already, and that was held since."""
         case.proven = True
         ruleset = self._control.ruleset_for(case.session_key)
@@ -146,7 +146,7 @@ class Judge:
             plan = _plan_of(ruleset, case.tool)
             if plan.keeps:
                 case.notes = plan.denied_notes(self._facts(case, plan, FIRST_TIME, state))
-        return self.conclude(case, deny(reason), state)
+        return self.conclude(case, deny(reason), state, standing)
 
     def _apply_rules(self, case: Case, standing: Standing, state: StateView) -> Judgement:
         ruleset, tool = self._control.ruleset_for(case.session_key), case.tool

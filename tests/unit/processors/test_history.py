@@ -185,6 +185,16 @@ def test_approved_by_finance_before() -> None:
     assert refund(bench, "c") == "ALLOW", "finance has approved one before"
 
 
+def test_an_approval_counts_also_where_the_call_is_denied_after_it() -> None:
+    late = "  - {id: C-6, effect: deny, match: {tools: [pay.refund]}, when: approval.granted, reason: too late}\n"
+    bench = CountingBench(APPROVED + late)
+    asked = bench.propose(REFUND, {"account": "a", "amount": 5})
+    bench.verdicts()
+    bench.decide(asked, "fred", groups=("finance",))
+    assert bench.verdict().reason == "rule_denied"
+    assert refund(bench, "b") == "ALLOW"
+
+
 def test_what_persons_refuse_or_let_expire_is_denied() -> None:
     bench = CountingBench(APPROVED)
     for _ in range(2):
