@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from streams.codec.schemas import CommittedSchemas
 from streams.engine.settings import EngineSettings
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalogue import ToolCatalogEntry
+from streams.model.control import RulesetBundle
 from streams.model.intent import Intent
 from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
@@ -22,7 +23,7 @@ from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, com
 from streams.ports import Headers
 from streams.processors.compiling import CompileBundle
 from streams.processors.settings import GateSettings
-from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver
+from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver, make_gate
 from streams.testing.records import ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, ruleset, tool_entry
 
 START_MS = 1_764_061_200_000
@@ -129,6 +130,7 @@ class GateBench:
         compiler: CompileBundle = compile_published,
         publishers: Publishers = UNSIGNED,
         partitions: int = 1,
+        before: Sequence[tuple[bytes, RulesetBundle]] = (),
         with_rules: bool = True,
         with_session: bool = True,
     ) -> None:
@@ -140,7 +142,9 @@ class GateBench:
             start_ms=START_MS,
             partitions=partitions,
             engine_settings=engine_settings,
+            before=[(RULESET.name, key, bundle) for key, bundle in before],
         )
+        self._parts = (wire(), compiler, settings, publishers)
         for entry in CATALOGUE_ENTRIES:
             self.publish(entry)
         if with_rules:
@@ -152,6 +156,10 @@ class GateBench:
     @property
     def now_ms(self) -> int:
         return self.driver.clock.now_ms()
+
+    def restart(self) -> None:
+        """Another gate takes over the partitions, and reads control state from its beginning."""
+        self.driver.restart(*make_gate(*self._parts))
 
     def wait(self, duration_ms: int) -> None:
         self.driver.advance(self.now_ms + duration_ms)

@@ -16,7 +16,7 @@ from streams.model.approval import ApprovalDecision
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
-from streams.model.topics import APPROVAL_DECISION, AUDIT, BY_NAME, INTENT, VERDICT, Topic
+from streams.model.topics import APPROVAL_DECISION, AUDIT, BY_NAME, INTENT, RULESET, VERDICT, Topic
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Received, TopicPartition
@@ -129,6 +129,21 @@ def check_decisions(evidence: Evidence) -> Iterator[str]:
         counted = isinstance(record, ApprovalDecision) and record.header.id in heard
         if not counted and place_of(received) not in evidence.letters:
             yield f"decision at {place_of(received)} vanished"
+
+
+def check_publications(evidence: Evidence) -> Iterator[str]:
+    """What became of each publication of rules is on the record, once; and of a refused one, why."""
+    told = Counter(
+        place
+        for audit in evidence.audits
+        if audit.event_type is AuditEventType.CONTROL
+        for place in audit.inputs
+        if not place.startswith("remembered/")
+    )
+    published = {place_of(received) for received, _ in evidence.decoded.get(RULESET.name, [])}
+    for place in sorted(published | told.keys()):
+        if told[place] != 1 or place not in published:
+            yield f"publication at {place}: {told[place]} audit records of it"
 
 
 def check_consumed(log: MemoryLog, group: str, inputs: Iterable[Topic]) -> Iterator[str]:

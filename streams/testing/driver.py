@@ -6,18 +6,19 @@ output, byte for byte, every time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from streams.audit.publishers import UNSIGNED, Publishers
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import ControlSink, Processor, Wire
+from streams.engine.worker import Worker
 from streams.model.errors import InvariantError
 from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import Headers, Outgoing, Received
-from streams.processors.budgets import BudgetOwner
+from streams.processors.budgets import BudgetOwner, NothingToControl
 from streams.processors.compiling import CompileBundle, InlineCompiler
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
@@ -65,6 +66,7 @@ class Driver:
         partitions: int = 1,
         settings: EngineSettings = DRIVER_SETTINGS,
         beside: Mapping[ProcessorSpec, Processor] | None = None,
+        before: Sequence[tuple[str, bytes, Record]] = (),
     ) -> None:
         """Start the worker.
 
@@ -77,30 +79,46 @@ class Driver:
             partitions: of each co-partitioned topic.
             settings: how the engine runs.
             beside: processors without broadcast topics that run on the same log, each with its own worker.
+            before: topic, key and record of what stands on broadcast topics before the worker starts.
         """
         self.clock = ManualClock(start_ms)
         self.log = MemoryLog(self.clock)
         self.disk = Disk()
         self._spec = spec
         self._wire = wire
+        self._settings = settings
         self._read_serials: dict[str, int] = {}
-        self._workers = []
-        for each, runs in {spec: processor, **(beside or {})}.items():
+        self._workers: list[Worker] = []
+        for each in (spec, *(beside or {})):
             create_topics(self.log, each, partitions)
-            worker = build_worker(
-                self.log,
-                spec=each,
-                processor=runs,
-                sink=sink,
-                wire=wire,
-                stores=self.disk if each is spec else Disk(),
-                clock=self.clock,
-                settings=settings,
-                instance="driver" if each is spec else f"driver-{each.name}",
-            )
-            self._workers.append(worker)
-            worker.start()
+        for topic, key, record in before:
+            self.log.append(Outgoing(topic, 0, key, wire.encode(topic, record)), timestamp_ms=start_ms)
+        self._start(spec, processor, sink, self.disk)
+        for each, runs in (beside or {}).items():
+            self._start(each, runs, NothingToControl(), Disk())
         self.settle()
+
+    def restart(self, processor: Processor, sink: ControlSink) -> None:
+        """End the driven worker in good order, and start another on the same log and the same disk."""
+        self._workers.pop(0).stop()
+        self._start(self._spec, processor, sink, self.disk)
+        self._workers.insert(0, self._workers.pop())
+        self.settle()
+
+    def _start(self, spec: ProcessorSpec, processor: Processor, sink: ControlSink, stores: Disk) -> None:
+        worker = build_worker(
+            self.log,
+            spec=spec,
+            processor=processor,
+            sink=sink,
+            wire=self._wire,
+            stores=stores,
+            clock=self.clock,
+            settings=self._settings,
+            instance="driver" if spec is self._spec else f"driver-{spec.name}",
+        )
+        self._workers.append(worker)
+        worker.start()
 
     def pipe(
         self,
@@ -199,6 +217,7 @@ def gate_driver(
     start_ms: int,
     partitions: int = 1,
     engine_settings: EngineSettings = DRIVER_SETTINGS,
+    before: Sequence[tuple[str, bytes, Record]] = (),
 ) -> Driver:
     """A driver of the gate, with the owner of shared budgets beside it.
 
@@ -210,15 +229,25 @@ def gate_driver(
         start_ms: the first instant.
         partitions: of each co-partitioned topic.
         engine_settings: how the engine runs.
+        before: see `Driver`.
     """
-    control = ControlState(Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle)))
+    gate, control = make_gate(wire, compile_bundle, settings, publishers)
     return Driver(
         spec=GATE,
-        processor=Gate(settings, wire, control),
+        processor=gate,
         sink=control,
         wire=wire,
         start_ms=start_ms,
         partitions=partitions,
         settings=engine_settings,
         beside={BUDGETS: BudgetOwner(wire)},
+        before=before,
     )
+
+
+def make_gate(
+    wire: Wire, compile_bundle: CompileBundle, settings: GateSettings, publishers: Publishers = UNSIGNED
+) -> tuple[Gate, ControlState]:
+    """A gate and its control state, which are driven together."""
+    control = ControlState(Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle)))
+    return Gate(settings, wire, control), control

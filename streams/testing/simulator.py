@@ -245,6 +245,7 @@ class Simulation:
             *auditor.check_audit(evidence),
             *auditor.check_dead_letters(evidence),
             *auditor.check_decisions(evidence),
+            *auditor.check_publications(evidence),
             *auditor.check_consumed(log, GATE.name, GATE.inputs),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from streams.model.approval import ApprovalRequest
+from streams.model.bundle_signature import publication_key
 from streams.model.catalogue import EntryState
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import APPROVAL_REQUEST, BY_NAME, CATALOGUE, REVOCATION, RULESET, VERDICT
@@ -114,7 +115,10 @@ class Workload:
     def _publish_bundle(self) -> None:
         self._serial += 1
         files = self._bundles[(self._serial - 1) % len(self._bundles)]
-        self.write(RULESET.name, b"default", ruleset(files, serial=self._serial, time_ms=self._world.now_ms))
+        bundle = ruleset(files, serial=self._serial, time_ms=self._world.now_ms)
+        if self._serial > 1 and self._rng.random() < 0.4:
+            bundle = replace(bundle, canary_bp=self._rng.choice((1_000, 5_000)))
+        self.write(RULESET.name, publication_key(bundle), bundle)
 
     def _control(self, act: str) -> None:
         rng, now_ms = self._rng, self._world.now_ms

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from streams.engine.checkpoint import Transaction
+from streams.engine.control_reports import ControlReports
 from streams.engine.task import PartitionTask
 from streams.engine.wire import Wire
 from streams.engine.worker import Worker
 from streams.model.intent import Intent
-from streams.ports import GroupMetadata, TopicPartition
+from streams.ports import GroupMetadata, Received, TopicPartition
 from streams.processors.control import ControlState
 from streams.processors.effects import Output, StateView
 from streams.processors.gate import Gate
@@ -117,7 +118,18 @@ def revocations_are_ignored(patch: pytest.MonkeyPatch, healthy: Ingredients) -> 
     return healthy._replace(make_gate=make)
 
 
+def publications_are_reported_again(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A gate that starts puts on record again what it reads of rules."""
+
+    def is_new(self: ControlReports, record: Received | None, task: PartitionTask) -> bool:
+        return True
+
+    patch.setattr(ControlReports, "_is_new", is_new)
+    return healthy
+
+
 PLANTS: tuple[Plant, ...] = (
+    publications_are_reported_again,
     state_before_commit,
     no_abort_on_loss,
     offset_off_by_one,
