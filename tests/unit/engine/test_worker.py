@@ -246,7 +246,6 @@ class TestFailures:
         bench.settle(bench.start())
         assert bench.disks["a"].rows(0) == before
 
-
     def test_a_store_from_before_what_compaction_remembers_is_made_anew(self) -> None:
         bench, maker = self.bench()
         worker = bench.start()
