@@ -30,6 +30,13 @@ class GateFailedError(StoplogError):
     """A gate could not be kept running, or did not come up in time."""
 
 
+def _settle_memory() -> None:
+    """What is there once a gate has started stays there: a full collection that went through it again and again would
+    hold all partitions up, by some 50 ms each time."""
+    gc.collect()
+    gc.freeze()
+
+
 class GateRunner:
     """Keeps one gate running. Either `run` in a thread of the caller's, or `start` and `stop` with one of its own.
 
@@ -181,14 +188,7 @@ class GateRunner:
         if self._beside is not None and self._beside._error is not None:
             raise self._beside._error
 
-    def _settle_memory() -> None:
-    """What is there once a gate has started stays there: a full collection that went through it again and again would
-    hold all partitions up, by some 50 ms each time."""
-    gc.collect()
-    gc.freeze()
-
-
-def _gave_up(self, error: Exception) -> str:
+    def _gave_up(self, error: Exception) -> str:
         text = f"the {self._name} failed {RESTARTS_MAX + 1} times in a row, the last time: {error}"
         if isinstance(error, FencedError):
             return f"{text}; if another gate runs under the same name, give each its own (`--instance`)"
