@@ -5,7 +5,8 @@ The facts are declared in `streams.policy.schema`; the rule language is describe
 """
 
 from streams.policy.bundle import BundleReadError, BundleSource, bundle_from_files, load_bundle
-from streams.policy.casefile import CaseReport, CaseResult, run_case_files
+from streams.policy.casefile import CaseReport, CaseResult, case_facts, run_case_files
+from streams.policy.coverage import RuleCoverage
 from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
 from streams.policy.explain_intent import IntentExplanation, explain_intent
 from streams.policy.lint import LintReport, check_bundle
@@ -25,6 +26,7 @@ from streams.policy.results import (
 )
 from streams.policy.ruleset import CompiledRuleset, compile_bundle
 from streams.policy.schema import FACT_NAMES, FACTS, Facts, misfits, now_facts, schema_digest
+from streams.policy.solve import solver_is_installed
 from streams.policy.tooltypes import UNTYPED, ToolTypes
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "PolicyError",
     "PolicyResult",
     "Reason",
+    "RuleCoverage",
     "RuleEffect",
     "RuleFailure",
     "RuleMatch",
@@ -59,6 +62,7 @@ __all__ = [
     "ShadowOutcome",
     "ToolTypes",
     "bundle_from_files",
+    "case_facts",
     "check_bundle",
     "compile_bundle",
     "explain_intent",
@@ -68,4 +72,5 @@ __all__ = [
     "now_facts",
     "run_case_files",
     "schema_digest",
+    "solver_is_installed",
 ]

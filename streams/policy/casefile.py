@@ -153,7 +153,9 @@ def _run(ruleset: CompiledRuleset, case: Case) -> CaseResult:
         problems.append(f"matched rules are {_names(matched)}, expected {_names(case.expect.rules)}")
     failed = {failure.rule_id: failure.text for failure in result.errors if failure.rule_id in own}
     if set(failed) != case.expect.errors:
-        texts = "".join(f"; {rule_id}: {text}" for rule_id, text in sorted(failed.items()))
+        texts = "".join(
+            f"; {rule_id}: {text}" for rule_id, text in sorted(failed.items()) if rule_id not in case.expect.errors
+        )
         problems.append(f"rules in error are {_names(failed)}, expected {_names(case.expect.errors)}{texts}")
     return CaseResult(case, result, tuple(problems))
 

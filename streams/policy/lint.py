@@ -206,10 +206,13 @@ def _lint_literal(call: Call, warn: Callable[..., None]) -> None:
         return
     text = last.value
     if call.function == "matches":
+        options = re2.Options()
+        options.log_errors = False
         try:
-            re2.compile(text)
+            re2.compile(text, options)
         except re2.error as error:
-            warn("bad_regex", last, f"`{text}` is not a regular expression: {error}")
+            reason = error.args[0].decode(errors="replace") if error.args else "it can't be read"
+            warn("bad_regex", last, f"`{text}` is not a regular expression: {reason}")
     elif call.function == "duration" and not _is_duration(text):
         warn("bad_duration", last, f"`{text}` is not a duration such as `90s` or `1h30m`")
     elif call.function in ("ip", "containsIP", "cidr", "containsCIDR"):

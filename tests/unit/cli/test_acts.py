@@ -63,20 +63,6 @@ class TestRevoke:
 
 
 class TestRules:
-    def test_check_says_where(self, stoplog: Stoplog, home: Path) -> None:
-        assert stoplog("rules", "check", RULES).status == 0
-        (home / "bundle.yaml").write_text("apiVersion: rules/v1\nbundle: x\nversion: '1'\nowners: [a]\npacks: [none]\n")
-        result = stoplog("rules", "check", ".")
-        assert result.status == 1
-        assert result.records[0]["file"] == "bundle.yaml"
-        assert result.records[0]["line"] == 5
-
-    def test_test_says_which_rules_lack_cases(self, stoplog: Stoplog) -> None:
-        result = stoplog("rules", "test", RULES)
-        assert result.status == 1
-        assert {record["code"] for record in result.records} == {"uncovered_rule"}
-        assert "not every rule is covered" in stoplog("rules", "test", RULES, "--no-json").out
-
     def test_publish_counts_up_and_refuses_what_gates_would(self, deployed: Stoplog, home: Path) -> None:
         for is_new in (True, False):
             (record,) = deployed("rules", "publish", RULES).records

@@ -1,0 +1,55 @@
+"""The catalogue as the rules' author sees it: which tools there are, and the types of their arguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from streams.app.catalogue_files import read_catalogue
+from streams.app.operator import Operator
+from streams.app.settings import Settings
+from streams.model.catalogue import EntryState, ToolCatalogEntry
+from streams.model.keys import tool_key
+from streams.model.topics import CATALOGUE
+from streams.policy import UNTYPED, ToolTypes
+
+_NO_MATTER = "stoplog-rules"
+
+
+def tools_of_file(path: Path) -> dict[str, ToolTypes]:
+    """The argument types of the tools in a catalogue file, by `server_id/name`. Blocking.
+
+    Raises:
+        CatalogueFileError, HistoryError: see `read_catalogue`.
+    """
+    return _types_of(read_catalogue(path, 0, _NO_MATTER, _NO_MATTER))
+
+
+def tools_of_log(settings: Settings) -> dict[str, ToolTypes]:
+    """The same of the catalogue on the log. Blocking.
+
+    Raises:
+        LogMissingError, TopicReadError, LogError: it can't be read.
+    """
+    newest: dict[bytes, ToolCatalogEntry] = {}
+    with Operator(settings, _NO_MATTER) as operator:
+        for _, record in operator.find(CATALOGUE):
+            if isinstance(record, ToolCatalogEntry):
+                newest[tool_key(record.server_id, record.name)] = record
+    return _types_of(newest.values())
+
+
+def _types_of(entries: Iterable[ToolCatalogEntry]) -> dict[str, ToolTypes]:
+    """A blocked tool is no tool: a rule for it can't fire."""
+    return {
+        f"{entry.server_id}/{entry.name}": _types(entry) for entry in entries if entry.state is not EntryState.BLOCKED
+    }
+
+
+def _types(entry: ToolCatalogEntry) -> ToolTypes:
+    try:
+        schema = json.loads(entry.input_schema_json)
+    except (ValueError, RecursionError):
+        return UNTYPED
+    return ToolTypes.from_json_schema(schema) if isinstance(schema, dict) else UNTYPED

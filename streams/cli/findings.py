@@ -1,0 +1,92 @@
+"""What is wrong or doubtful in rules, on a screen: where it is, what it is, and the line that it is in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rich.text import Text
+
+from streams.cli.screen import FAIL, FAINT, STRONG, WARN, Screen
+from streams.cli.text import printable
+from streams.policy import Finding, Severity
+
+_STYLES = {Severity.ERROR: FAIL, Severity.WARNING: WARN, Severity.NOTE: FAINT}
+_LINE_CHARS_MAX = 200
+_GUTTER_CHARS = 6
+
+
+def tell_findings(screen: Screen, findings: Iterable[Finding], root: Path, files: Mapping[str, str]) -> None:
+    """Write findings, by place.
+
+    Args:
+        root: the directory of the rules, from where the command was run.
+        files: the texts of its files, by path from there; what is not among them is not quoted.
+    """
+    lines = {path: text.splitlines() for path, text in files.items()}
+    for finding in findings:
+        screen.record({"kind": "finding", **finding_fields(finding)})
+        if not screen.as_json:
+            _show(screen, finding, root, lines.get(finding.location.path, []))
+
+
+def finding_fields(finding: Finding) -> dict[str, object]:
+    """A finding for a program."""
+    return {
+        "severity": finding.severity.value,
+        "code": finding.code,
+        "file": finding.location.path,
+        "line": finding.location.line,
+        "column": finding.location.column,
+        "rule": finding.rule_id,
+        "message": finding.message,
+        "hint": finding.hint,
+        "example": dict(finding.example),
+    }
+
+
+def counted(findings: Iterable[Finding]) -> str:
+    """How many there are of each severity, in words."""
+    counts = Counter(finding.severity for finding in findings)
+    return ", ".join(many(counts[severity], severity.value) for severity in Severity if counts[severity])
+
+
+def many(count: int, noun: str) -> str:
+    """A number and what it is a number of."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _show(screen: Screen, finding: Finding, root: Path, lines: list[str]) -> None:
+    at = finding.location
+    rule = f"rule `{finding.rule_id}`: " if finding.rule_id is not None else ""
+    screen.rich(
+        Text.assemble(
+            (printable(f"{root / at.path}:{at.line}:{at.column}: "), STRONG),
+            (f"{finding.severity}: ", _STYLES[finding.severity]),
+            f"{rule}{finding.message} ",
+            (f"[{finding.code}]", FAINT),
+        )
+    )
+    if 1 <= at.line <= len(lines) and not _is_rules_own(finding, lines[at.line - 1]):
+        _quote(screen, lines[at.line - 1], at.line, at.column, _STYLES[finding.severity])
+    if finding.example:
+        example = ", ".join(f"{path} = {value}" for path, value in finding.example)
+        screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = for example ", FAINT), example))
+    if finding.hint:
+        screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = ", FAINT), finding.hint))
+
+
+def _is_rules_own(finding: Finding, line: str) -> bool:
+    """Whether the line only says which rule it is, as the finding does."""
+    return finding.rule_id is not None and line[finding.location.column - 1 :].strip() == f"id: {finding.rule_id}"
+
+
+def _quote(screen: Screen, line: str, number: int, column: int, style: str) -> None:
+    """The line with a mark under the place; of a long one the part around it."""
+    start = max(0, min(column - 1 - _LINE_CHARS_MAX // 2, len(line) - _LINE_CHARS_MAX))
+    shown = "".join(
+        character if character.isprintable() else " " for character in line[start : start + _LINE_CHARS_MAX]
+    )
+    screen.rich(Text.assemble((f"{number:>{_GUTTER_CHARS}} | ", FAINT), shown))
+    screen.rich(Text.assemble((" " * _GUTTER_CHARS + " | ", FAINT), (" " * (column - 1 - start) + "^", style)))

@@ -1,0 +1,200 @@
+"""`stoplog rules check` and `stoplog rules test`: what is told, where, and with which exit status."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.conftest import Result, Stoplog
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "rules"
+HEAD = 'apiVersion: rules/v1\nbundle: b\nversion: "1"\n'
+CATALOG = {
+    "server_id": "pay",
+    "tools": [
+        {"name": "refund", "inputSchema": {"type": "object", "properties": {"amount": {"type": "integer"}}}},
+        {"name": "lookup", "inputSchema": {"type": "object"}},
+    ],
+    "facts": {"refund": {"open_world": True}},
+    "reviewed_by": "ann",
+}
+PERMIT = '  - {id: P-1, effect: permit, match: {tools: ["pay.*"]}, when: session.risk < 3, reason: calm}\n'
+CASES = """
+tests: p.rules.yaml
+base: ../fixtures/base.json
+cases:
+  - {name: calm, set: {session.risk: 2}, expect: {verdict: allow, rules: [P-1]}}
+  - {name: risky, set: {session.risk: 3}, expect: {verdict: deny, rules: []}}
+  - {name: blank, unset: [session.risk], expect: {verdict: deny, rules: [], errors: [P-1]}}
+"""
+
+
+def lay(home: Path, rules: str = PERMIT, cases: str | None = CASES) -> None:
+    """A directory of rules in the current one."""
+    for name in ("p", "fixtures"):
+        (home / name).mkdir()
+    (home / "bundle.yaml").write_text(HEAD)
+    (home / "p" / "p.rules.yaml").write_text(f"apiVersion: rules/v1\npack: p\nrules:\n{rules}")
+    shutil.copy(SHIPPED / "fixtures" / "refund.json", home / "fixtures" / "base.json")
+    if cases is not None:
+        (home / "p" / "p.tests.yaml").write_text(cases)
+
+
+def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
+    return [record for record in result.records if record["kind"] == kind]
+
+
+class TestCheck:
+    def test_sound_rules_are_accepted(self, stoplog: Stoplog) -> None:
+        result = stoplog("rules", "check", str(SHIPPED))
+        assert (result.status, of_kind(result, "finding")) == (0, [])
+        (summary,) = of_kind(result, "summary")
+        assert summary == {
+            "kind": "summary", "accepted": True, "errors": 0, "warnings": 0, "notes": 0, "tools": None, "proven": True
+        }  # fmt: skip
+        assert stoplog("rules", "check", str(SHIPPED), "--no-json").out == "accepted: nothing to say\n"
+
+    def test_an_error_refuses_and_has_its_place(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, PERMIT.replace("risk < 3", "rsk < 3"))
+        result = stoplog("rules", "check", ".")
+        assert result.status == 1
+        (finding,) = of_kind(result, "finding")
+        assert (finding["code"], finding["severity"]) == ("unknown_field", "error")
+        assert (finding["file"], finding["line"], finding["rule"]) == ("p/p.rules.yaml", 4, "P-1")
+        assert finding["hint"] == "did you mean `risk`?"
+        shown = stoplog("rules", "check", ".", "--no-json").out.splitlines()
+        assert shown[0].startswith(f"p/p.rules.yaml:4:{finding['column']}: error: rule `P-1`: unknown field `rsk`")
+        assert shown[1].endswith(PERMIT.rstrip().replace("risk", "rsk"))
+        assert shown[2].index("^") - shown[1].index("- {id") + 3 == finding["column"]
+        assert shown[-1] == "refused: a gate keeps what it has; 1 error"
+
+    def test_warnings_fail_where_that_is_asked_for(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, PERMIT + PERMIT.replace("P-1", "P-2"), None)
+        assert stoplog("rules", "check", ".").status == 0
+        result = stoplog("rules", "check", ".", "--strict")
+        assert result.status == 1
+        assert [record["code"] for record in of_kind(result, "finding")] == ["duplicate"]
+        assert of_kind(result, "summary")[0]["accepted"] is True
+
+    def test_a_proof_comes_with_an_example(self, stoplog: Stoplog, home: Path) -> None:
+        deny = '  - {id: D-1, effect: deny, match: {tools: ["*"]}, when: session.risk < 9, reason: no}\n'
+        lay(home, PERMIT + deny, None)
+        result = stoplog("rules", "check", ".")
+        (finding,) = of_kind(result, "finding")
+        assert (finding["code"], finding["rule"]) == ("shadowed", "P-1")
+        assert int(finding["example"]["session.risk"]) < 3
+        assert " = for example session.risk = " in stoplog("rules", "check", ".", "--no-json").out
+        without = stoplog("rules", "check", ".", "--no-prove")
+        assert of_kind(without, "finding") == []
+        assert of_kind(without, "summary")[0]["proven"] is False
+
+    def test_it_says_when_the_solver_is_missing(self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None)
+        assert of_kind(stoplog("rules", "check", str(SHIPPED)), "summary")[0]["proven"] is False
+        out = stoplog("rules", "check", str(SHIPPED), "--no-json").out
+        assert out.startswith("z3 is not installed, so whether rules can never count, add nothing or stop nothing was")
+        assert "run `pip install 'stoplog[lint]'`" in out
+
+    def test_a_catalogue_types_arguments_and_knows_the_tools(self, stoplog: Stoplog, home: Path) -> None:
+        typed = "  - {id: D-1, effect: deny, match: {tools: [pay.refund]}, when: args.amount == 'x', reason: no}\n"
+        nowhere = "  - {id: D-2, effect: deny, match: {tools: [pay.refnd]}, when: session.risk == 4, reason: no}\n"
+        lay(home, PERMIT + typed + nowhere, None)
+        (home / "catalog.json").write_text(json.dumps(CATALOG))
+        assert stoplog("rules", "check", ".").status == 0
+        result = stoplog("rules", "check", ".", "--catalog", "catalog.json")
+        assert result.status == 1
+        assert [record["code"] for record in of_kind(result, "finding")] == ["wrong_type"]
+        assert of_kind(result, "summary")[0]["tools"] == 2
+        (home / "p" / "p.rules.yaml").write_text(f"apiVersion: rules/v1\npack: p\nrules:\n{PERMIT}{nowhere}")
+        found = of_kind(stoplog("rules", "check", ".", "--catalog", "catalog.json"), "finding")
+        assert [(finding["code"], finding["line"]) for finding in found] == [("idle", 5), ("no_tool", 5)]
+
+    def test_the_catalogue_of_the_log(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, PERMIT.replace("pay.*", "mail.*"), None)
+        (home / "catalog.json").write_text(json.dumps(CATALOG))
+        assert "there is no embedded log" in stoplog("rules", "check", ".", "--live").err
+        assert stoplog("topics", "apply").status == 0
+        assert stoplog("catalog", "publish", "catalog.json").status == 0
+        result = stoplog("rules", "check", ".", "--live")
+        assert [record["code"] for record in of_kind(result, "finding")] == ["no_tool"]
+        assert of_kind(result, "summary")[0]["tools"] == 2
+
+    def test_what_a_file_says_can_not_move_the_cursor(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, '  - {id: P-1, effect: "per\\emit", match: {tools: ["*"]}, when: "x\x85", reason: r}\n', None)
+        result = stoplog("rules", "check", ".", "--no-json")
+        assert result.status == 1
+        assert not {"\x1b", "\x85"} & set(result.out)
+
+    def test_a_directory_without_rules(self, stoplog: Stoplog, home: Path) -> None:
+        result = stoplog("rules", "check", str(home))
+        assert result.status == 1
+        assert "holds no `bundle.yaml`" in result.err
+
+
+class TestTest:
+    def test_the_starter_rules_are_covered(self, stoplog: Stoplog) -> None:
+        result = stoplog("rules", "test", str(SHIPPED), "--mutate")
+        assert result.status == 0
+        (summary,) = of_kind(result, "summary")
+        assert summary["passed"] is True
+        assert summary["condition_outcomes"] == summary["condition_outcomes_seen"]
+        assert (summary["changes"] > 100, summary["changes_unnoticed"]) == (True, 0)
+        assert len(of_kind(result, "rule")) == summary["rules"]
+
+    def test_sound_cases(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        result = stoplog("rules", "test", ".", "--mutate", "--no-json")
+        assert (result.status, result.out.splitlines()) == (
+            0,
+            [
+                "2 changes tried, each noticed by a case",
+                "3 cases passed, and every rule is covered (1 rule, 2 of 2 outcomes of their conditions seen)",
+            ],
+        )
+        (row,) = stoplog("rules", "test", ".", "-v", "--no-json").out.splitlines()[1:-1]
+        assert row.split() == ["P-1", "1", "1", "1", "2", "of", "2"]
+
+    def test_a_case_that_fails(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, cases=CASES.replace("verdict: allow", "verdict: defer"))
+        result = stoplog("rules", "test", ".")
+        assert result.status == 1
+        failed = [record for record in of_kind(result, "case") if not record["passed"]]
+        assert [(case["case"], case["file"], case["line"]) for case in failed] == [("calm", "p/p.tests.yaml", 5)]
+        assert failed[0]["problems"] == ["verdict is allow (calm), expected defer"]
+        shown = stoplog("rules", "test", ".", "--mutate", "--no-json").out.splitlines()
+        assert shown[0] == "p/p.tests.yaml:5:5: failed: case `calm`"
+        assert shown[-2:] == ["3 cases, 1 failed", "nothing was changed: the cases must pass and cover first"]
+
+    def test_what_is_not_covered(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, cases="".join(line for line in CASES.splitlines(keepends=True) if "blank" not in line))
+        result = stoplog("rules", "test", ".")
+        assert result.status == 1
+        assert [record["message"] for record in of_kind(result, "finding")] == [
+            "no case in which the rule misses a field that it reads"
+        ]
+        shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
+        assert shown[-1] == "2 cases passed, but not every rule is covered"
+
+    def test_a_change_that_no_case_notices(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, cases=CASES.replace("session.risk: 3", "session.risk: 4"))
+        assert stoplog("rules", "test", ".").status == 0
+        result = stoplog("rules", "test", ".", "--mutate")
+        assert result.status == 1
+        changes = [(change["before"], change["after"], change["line"]) for change in of_kind(result, "change")]
+        assert changes == [("session.risk < 3", "session.risk <= 3", 4), ("session.risk < 3", "session.risk < 4", 4)]
+        assert of_kind(result, "summary")[0]["changes_unnoticed"] == 2
+        shown = stoplog("rules", "test", ".", "--mutate", "--no-json").out
+        assert "unnoticed: rule `P-1`: `session.risk < 3` may as well be `session.risk <= 3`" in shown
+        assert "2 changes tried, 2 noticed by no case" in shown
+
+    def test_refused_rules_are_not_run(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, PERMIT.replace("risk", "rsk"))
+        result = stoplog("rules", "test", ".")
+        assert (result.status, [record["code"] for record in result.records]) == (1, ["unknown_field"])
+        assert "nothing was run: the rules are refused" in stoplog("rules", "test", ".", "--no-json").out
