@@ -85,8 +85,8 @@ class ControlReader:
         if not self._partitions:
             return 0
         count = self._take_in(0)
-        self._note(self._sink.advance())
         now_ms = self._clock.monotonic_ms()
+        self._note(self._sink.advance(now_ms))
         if self._asked_ms is None or now_ms - self._asked_ms >= self._settings.control_check_ms:
             self._ask_quietly()
         # Where nothing is new, even a process that stood still for long knows at once that it is current.

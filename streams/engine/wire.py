@@ -59,8 +59,12 @@ class ControlSink(Protocol):
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
         """A record under this key could not be read."""
 
-    def advance(self) -> list[RulesEvent]:
-        """Go on with what takes time, for some milliseconds; what has become of records since this was last asked."""
+    def advance(self, now_ms: int) -> list[RulesEvent]:
+        """Go on with what takes time, for some milliseconds; what has become of records since this was last asked.
+
+        Args:
+            now_ms: of a clock that never goes back.
+        """
 
     def settle(self) -> list[RulesEvent]:
         """All topics were read to their end: finish what is needed to begin. Blocks; events as with `advance`."""

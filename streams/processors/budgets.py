@@ -106,7 +106,7 @@ class NothingToControl:
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
         """Nothing comes."""
 
-    def advance(self) -> list[RulesEvent]:
+    def advance(self, now_ms: int) -> list[RulesEvent]:  # noqa: ARG002 - the port's
         """Nothing takes time."""
         return []
 

@@ -67,9 +67,9 @@ class ControlState:
         """Whether `advance` has something to do."""
         return self.rules.is_busy
 
-    def advance(self) -> list[RulesEvent]:
+    def advance(self, now_ms: int) -> list[RulesEvent]:
         """Go on with what takes time, for some milliseconds; what has become of publications."""
-        self.rules.advance()
+        self.rules.advance(now_ms)
         return self.rules.take_events()
 
     def settle(self) -> list[RulesEvent]:

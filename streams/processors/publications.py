@@ -36,6 +36,8 @@ CANDIDATES_MAX = 128
 COMPILED_KEPT_MAX = 4
 """Those in force, and those before them: going back to them takes no time."""
 COMPILE_TRIES_MAX = 3
+BEHIND_MS_MAX = 5_000
+"""After so long, rules that are older than others were before are an alarm."""
 EARLY_MAX = 256
 WARM_TOOLS_MAX = 256
 CANARY_BP_ALL = 10_000
@@ -133,6 +135,7 @@ class Publications:
     _highest_key: bytes = b""
     _highest_before: int = -1
     _stable_before: int = -1
+    _behind_since_ms: int | None = None
     _told_behind: bool = False
     _early: list[_Signed] | None = field(default_factory=list)
     _candidates: list[_Candidate] = field(default_factory=list)
@@ -145,7 +148,12 @@ class Publications:
     @property
     def is_behind(self) -> bool:
         """Whether rules were in force, here or at another gate, that are newer than all on the topic."""
-        return self._highest < self._highest_before or self._stable_serial < self._stable_before
+        if self._highest >= self._highest_before and self._stable_serial >= self._stable_before:
+            return False
+        # Another gate was faster to compile what is known here, too: that is no way back.
+        return self._highest < self._highest_before or not any(
+            each.serial >= self._stable_before and not each.is_canary for each in self._candidates
+        )
 
     @property
     def is_busy(self) -> bool:
@@ -191,8 +199,13 @@ class Publications:
         while self._candidates:
             self._step(blocking=True)
 
-    def advance(self) -> None:
-        """Go on with what takes time, for some milliseconds at most."""
+    def advance(self, now_ms: int) -> None:
+        """Go on with what takes time, for some milliseconds at most.
+
+        Args:
+            now_ms: of a clock that never goes back.
+        """
+        self._watch_behind(now_ms)
         while self._candidates and self._step(blocking=False):
             pass
         if not self._candidates:
@@ -225,15 +238,22 @@ class Publications:
         highest, stable = _decode_memory(memory)
         self._highest_before = max(self._highest_before, highest)
         self._stable_before = max(self._stable_before, stable)
+
+    def _watch_behind(self, now_ms: int) -> None:
+        """Being behind for a moment is nothing: the newest record may not have been read yet."""
         if not self.is_behind:
+            self._behind_since_ms, self._told_behind = None, False
             return
+        if self._behind_since_ms is None:
+            self._behind_since_ms = now_ms
+        if self._told_behind or now_ms - self._behind_since_ms < BEHIND_MS_MAX:
+            return
+        self._told_behind = True
         _log.error(
             "bundle `%s`: the newest on the topic is %d, in force %d, but %d and %d were before; denying everything",
             *(self.name, self._highest, self._stable_serial, self._highest_before, self._stable_before),
         )
-        if not self._told_behind:
-            self._told_behind = True
-            self._events.append(RulesEvent(self.name, None, -1, (), ControlReason.RULES_TOPIC_BEHIND, None))
+        self._events.append(RulesEvent(self.name, None, -1, (), ControlReason.RULES_TOPIC_BEHIND, None))
 
     # Which publications count
 

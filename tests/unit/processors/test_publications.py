@@ -363,6 +363,8 @@ class TestMemory:
 
         bench.restart()
         assert bench.judge().reason == "no_ruleset"
+        assert bench.audits(AuditEventType.CONTROL) == []  # it may only not have been read yet
+        bench.wait(6_000)
         (told,) = bench.audits(AuditEventType.CONTROL)
         assert told.reason == "rules_topic_behind"
         (alert,) = [read.record for read in bench.driver.read(ALERT.name)]
@@ -370,6 +372,7 @@ class TestMemory:
         assert alert.analytic_uid == "rules_topic_behind"
 
         bench.restart()  # told once, not at each start
+        bench.wait(6_000)
         assert bench.audits(AuditEventType.CONTROL) == []
         assert publish(bench, made(4)) == "bundle_rolled_back"
         assert bench.judge().reason == "no_ruleset"

@@ -1,0 +1,358 @@
+"""`stoplog rules publish|sign|promote|rollback|status`, `keys publisher`: who may, with what, and back again."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.app.operator import Operator
+from streams.app.rule_publishing import KEPT_MAX
+from streams.app.settings import load_settings
+from streams.model.control import RulesetBundle
+from streams.model.topics import RULESET
+from tests.unit.cli.conftest import Result, Stoplog
+
+HEAD = "apiVersion: rules/v1\nbundle: own\nversion: '{version}'\npacks: [p]\n"
+RULES = """apiVersion: rules/v1
+pack: p
+rules:
+  - {id: P-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: number NUMBER}
+"""
+Write = Callable[[int], str]
+
+
+@pytest.fixture
+def rules(home: Path) -> Write:
+    """Makes a directory of rules of a version."""
+
+    def write(version: int) -> str:
+        folder = home / f"rules-{version}"
+        (folder / "p").mkdir(parents=True, exist_ok=True)
+        (folder / "bundle.yaml").write_text(HEAD.format(version=version))
+        (folder / "p" / "p.rules.yaml").write_text(RULES.replace("NUMBER", str(version)))
+        return str(folder)
+
+    return write
+
+
+@pytest.fixture
+def people(stoplog: Stoplog, home: Path) -> dict[str, str]:
+    """Key files by name; ann and bob are publishers."""
+    assert stoplog("topics", "apply").status == 0
+    found = {}
+    lines = ["[rules]\nrequired_signatures = 1\n[rules.publishers]\n"]
+    for name in ("ann", "bob", "eve"):
+        (record,) = stoplog("keys", "publisher", "new", "--out", f"{name}.pem").records
+        found[name] = f"{name}.pem"
+        if name != "eve":
+            lines.append(f'{name} = "{record["public_key"]}"\n')
+    (home / "stoplog.toml").write_text("".join(lines))
+    return found
+
+
+def two_people(home: Path) -> None:
+    text = (home / "stoplog.toml").read_text()
+    (home / "stoplog.toml").write_text(text.replace("required_signatures = 1", "required_signatures = 2"))
+
+
+def in_force(stoplog: Stoplog) -> dict[str, Any]:
+    """Serial by what it is in force for."""
+    return {r["in_force_for"]: r["serial"] for r in stoplog("rules", "status").records if r["in_force_for"]}
+
+
+class TestKeys:
+    def test_a_publishers_key_is_its_owners_alone(self, stoplog: Stoplog, home: Path) -> None:
+        (record,) = stoplog("keys", "publisher", "new", "--out", "ann.pem").records
+        assert stat.S_IMODE((home / "ann.pem").stat().st_mode) == 0o600
+        assert record["public_key"].startswith("ed25519:")
+        assert len(record["kid"]) == 43
+        again = stoplog("keys", "publisher", "new", "--out", "ann.pem")
+        assert again.status == 1
+        assert "exists already" in again.err
+        shown = stoplog("keys", "publisher", "new", "--out", "bob.pem", "--no-json").out
+        assert "[rules.publishers]" in shown
+        assert "ed25519:" in shown
+
+    def test_it_can_be_encrypted(self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write) -> None:
+        (home / "pass").write_text("correct horse\n")
+        (record,) = stoplog("keys", "publisher", "new", "--out", "safe.pem", "--passphrase-file", "pass").records
+        (home / "stoplog.toml").write_text(f'[rules.publishers]\nann = "{record["public_key"]}"\n')
+        signed = ("rules", "publish", rules(1), "--key", "safe.pem", "--passphrase-file")
+        (home / "wrong").write_text("battery staple\n")
+        assert "passphrase is wrong" in stoplog(*signed, "wrong").err
+        (home / "none").write_text("\n")
+        assert "first line" in stoplog(*signed, "none").err
+        assert stoplog(*signed, "pass").records[0]["signed_by"] == ["ann"]
+
+
+class TestPublish:
+    def test_without_a_signature_nothing_is_published(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write
+    ) -> None:
+        for options in ((), ("--key", people["eve"])):
+            result = stoplog("rules", "publish", rules(1), *options)
+            assert result.status == 1
+            assert "signatures of 0 configured publishers, 1 are required" in result.err
+        assert stoplog("rules", "status").records == []
+
+    def test_where_nobody_is_configured_it_says_what_to_do(self, stoplog: Stoplog, rules: Write) -> None:
+        stoplog("topics", "apply")
+        result = stoplog("rules", "publish", rules(1))
+        assert result.status == 1
+        assert "`rules.publishers`" in result.err
+
+    def test_a_signature_makes_it_count(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
+        (record,) = stoplog("rules", "publish", rules(1), "--key", people["ann"], "--as", "carol").records
+        assert (record["serial"], record["signed_by"], record["published"]) == (1, ["ann"], True)
+        (shown,) = stoplog("rules", "status").records
+        assert (shown["in_force_for"], shown["published_by"], shown["signed_by"]) == ("all", "carol", ["ann"])
+        assert shown["published"].startswith("20")
+        again = stoplog("rules", "publish", rules(1), "--key", people["ann"])
+        assert again.records[0]["published"] is False
+        assert "in force already" in stoplog("rules", "publish", rules(1), "--key", people["ann"], "--no-json").out
+        assert "carol" in stoplog("rules", "status", "--no-json").out
+
+    def test_two_people(self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write) -> None:
+        two_people(home)
+        refused = stoplog("rules", "publish", rules(1), "--key", people["ann"])
+        assert "signatures of 1 configured publishers, 2 are required" in refused.err
+        (draft,) = stoplog("rules", "publish", rules(1), "--key", people["ann"], "--out", "draft.json").records
+        assert (draft["draft"], draft["signatures"]) == (True, 1)
+        assert stoplog("rules", "publish", "draft.json").status == 1
+        assert stoplog("rules", "sign", "draft.json", "--key", people["ann"]).records[0]["signatures"] == 1
+        assert stoplog("rules", "publish", "draft.json").status == 1
+        (signed,) = stoplog("rules", "sign", "draft.json", "--key", people["bob"], "--dir", rules(1)).records
+        assert signed["signed_by"] == ["ann", "bob"]
+        (record,) = stoplog("rules", "publish", "draft.json").records
+        assert (record["published"], record["signed_by"]) == (True, ["ann", "bob"])
+        assert in_force(stoplog) == {"all": 1}
+
+    def test_a_second_person_signs_only_what_they_have_seen(
+        self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write
+    ) -> None:
+        stoplog("rules", "publish", rules(1), "--key", people["ann"], "--out", "draft.json")
+        result = stoplog("rules", "sign", "draft.json", "--key", people["bob"], "--dir", rules(2))
+        assert result.status == 1
+        assert "nothing was signed" in result.err
+        draft = json.loads((home / "draft.json").read_text())
+        draft["publication"]["files"][1]["content"] += "# more\n"
+        (home / "draft.json").write_text(json.dumps(draft))
+        for command in (("sign", "draft.json", "--key", people["bob"]), ("publish", "draft.json")):
+            result = stoplog("rules", *command)
+            assert result.status == 1
+            assert "not those that its digest was made of" in result.err
+
+    def test_what_was_signed_can_not_be_changed(
+        self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write
+    ) -> None:
+        stoplog("rules", "publish", rules(1), "--key", people["ann"], "--out", "draft.json")
+        draft = json.loads((home / "draft.json").read_text())
+        for field, value in (("serial", 99), ("canary_bp", 5_000), ("published_by", "x"), ("name", "other")):
+            changed = {**draft, "publication": {**draft["publication"], field: value}}
+            (home / "changed.json").write_text(json.dumps(changed))
+            result = stoplog("rules", "publish", "changed.json")
+            assert result.status == 1
+            assert "is not what `ann` has signed" in result.err
+
+    def test_a_draft_that_was_overtaken(
+        self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write
+    ) -> None:
+        stoplog("rules", "publish", rules(1), "--key", people["ann"], "--out", "draft.json")
+        stoplog("rules", "publish", rules(2), "--key", people["ann"])
+        result = stoplog("rules", "publish", "draft.json")
+        assert result.status == 1
+        assert "something was published since" in result.err
+
+    def test_what_is_no_draft_is_told(self, stoplog: Stoplog, home: Path, people: dict[str, str]) -> None:
+        for content in ("", "[]", "{}", '{"form": "stoplog rules publication v1"}', '{"form": 1, "publication": {}}'):
+            (home / "draft.json").write_text(content)
+            for command in (("sign", "draft.json", "--key", people["ann"]), ("publish", "draft.json")):
+                result = stoplog("rules", *command)
+                assert result.status == 1
+                assert "`draft.json` is no draft" in result.err
+        assert "can't be read" in stoplog("rules", "publish", "none.json").err
+
+    def test_refused_rules_are_not_published(
+        self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write
+    ) -> None:
+        folder = rules(1)
+        (Path(folder) / "p" / "p.rules.yaml").write_text("rules: [")
+        result = stoplog("rules", "publish", folder, "--key", people["ann"])
+        assert result.status == 1
+        assert "bundle refused" in result.err
+
+    def test_a_serial_for_a_topic_that_lost_its_records(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write
+    ) -> None:
+        stoplog("rules", "publish", rules(1), "--key", people["ann"], "--serial", "40")
+        assert in_force(stoplog) == {"all": 40}
+        stoplog("rules", "publish", rules(2), "--key", people["ann"])
+        assert in_force(stoplog) == {"all": 41}
+        result = stoplog("rules", "publish", rules(3), "--key", people["ann"], "--serial", "7")
+        assert result.status == 1
+        assert "is not above 41" in result.err
+
+    def test_large_bundles_fit_into_a_record(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
+        folder = rules(1)
+        text = RULES + "".join(f"# why it is so, paragraph {number} of the regulation\n" for number in range(25_000))
+        (Path(folder) / "p" / "p.rules.yaml").write_text(text)
+        assert len(text) > 1_048_576
+        assert stoplog("rules", "publish", folder, "--key", people["ann"]).records[0]["published"] is True
+        assert in_force(stoplog) == {"all": 1}
+
+
+class TestCanary:
+    @pytest.fixture
+    def running(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> tuple[str, str]:
+        """Version 1 for all, version 2 for a tenth."""
+        key = ("--key", people["ann"])
+        assert stoplog("rules", "publish", rules(1), *key).status == 0
+        (record,) = stoplog("rules", "publish", rules(2), *key, "--canary", "10%").records
+        assert record["canary_percent"] == 10
+        assert in_force(stoplog) == {"all": 1, "canary": 2}
+        return key
+
+    def test_it_is_promoted(self, stoplog: Stoplog, running: tuple[str, str]) -> None:
+        (record,) = stoplog("rules", "promote", *running).records
+        assert (record["serial"], record["version"], record["action"]) == (3, "2", "PROMOTE")
+        assert in_force(stoplog) == {"all": 3}
+        assert stoplog("rules", "promote", *running).status == 1
+
+    def test_it_is_taken_back(self, stoplog: Stoplog, running: tuple[str, str]) -> None:
+        (record,) = stoplog("rules", "rollback", *running).records
+        assert (record["serial"], record["version"], record["action"]) == (3, "1", "ROLLBACK")
+        assert in_force(stoplog) == {"all": 3}
+
+    def test_the_share_can_grow(self, stoplog: Stoplog, running: tuple[str, str], rules: Write) -> None:
+        stoplog("rules", "publish", rules(2), *running, "--canary", "50")
+        assert in_force(stoplog) == {"all": 1, "canary": 3}
+        assert "50%" in stoplog("rules", "status", "--no-json").out
+
+    def test_rules_for_all_end_it(self, stoplog: Stoplog, running: tuple[str, str], rules: Write) -> None:
+        stoplog("rules", "publish", rules(1), *running)
+        assert in_force(stoplog) == {"all": 3}
+
+    @pytest.mark.parametrize("share", ["0", "0%", "100%", "100", "-5%", "ten", "", "5 %", "0.001%", "1e1%"])
+    def test_a_share_that_is_none(self, stoplog: Stoplog, running: tuple[str, str], rules: Write, share: str) -> None:
+        result = stoplog("rules", "publish", rules(3), *running, f"--canary={share}")
+        assert result.status == 2
+        assert "is no share" in result.err
+
+    def test_a_first_bundle_is_for_all(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
+        result = stoplog("rules", "publish", rules(1), "--key", people["ann"], "--canary", "10%")
+        assert result.status == 1
+        assert "for the other sessions" in result.err
+
+    def test_a_draft_has_its_share_already(self, stoplog: Stoplog, running: tuple[str, str], rules: Write) -> None:
+        stoplog("rules", "publish", rules(3), *running, "--out", "draft.json")
+        assert stoplog("rules", "publish", "draft.json", "--canary", "10%").status == 2
+
+
+class TestRollback:
+    @pytest.fixture
+    def key(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> tuple[str, str]:
+        """Versions 1, 2 and 3 were published in turn."""
+        key = ("--key", people["ann"])
+        for version in (1, 2, 3):
+            assert stoplog("rules", "publish", rules(version), *key).status == 0
+        return key
+
+    def test_to_the_rules_before(self, stoplog: Stoplog, key: tuple[str, str]) -> None:
+        for serial, version in ((4, "2"), (5, "3")):  # the second time, back from the way back
+            (record,) = stoplog("rules", "rollback", *key).records
+            assert (record["serial"], record["version"]) == (serial, version)
+            assert in_force(stoplog) == {"all": serial}
+
+    def test_to_any_that_are_there(self, stoplog: Stoplog, key: tuple[str, str]) -> None:
+        (record,) = stoplog("rules", "rollback", "--to", "1", *key).records
+        assert (record["serial"], record["version"]) == (4, "1")
+        result = stoplog("rules", "rollback", "--to", "9", *key)
+        assert result.status == 1
+        assert "there are: 1, 2, 3, 4" in result.err
+
+    def test_it_needs_the_same_signatures(self, stoplog: Stoplog, home: Path, key: tuple[str, str]) -> None:
+        assert stoplog("rules", "rollback").status == 1
+        two_people(home)
+        assert stoplog("rules", "rollback", *key).status == 1
+        # What one person had signed before does not count for two any more, here as at the gates.
+        shown = stoplog("rules", "status", "--no-json").out
+        assert "3 more lack the signatures" in shown
+
+    def test_without_anything_before(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
+        assert stoplog("rules", "rollback", "--key", people["ann"]).status == 1
+        stoplog("rules", "publish", rules(1), "--key", people["ann"])
+        result = stoplog("rules", "rollback", "--key", people["ann"])
+        assert result.status == 1
+        assert "no earlier rules" in result.err
+
+    def test_old_publications_are_taken_off_but_not_those_in_force(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write
+    ) -> None:
+        key = ("--key", people["ann"])
+        stoplog("rules", "publish", rules(1), *key)
+        for number in range(KEPT_MAX + 3):
+            assert stoplog("rules", "publish", rules(2 + number % 2), *key, "--canary", f"{number + 1}%").status == 0
+        records = stoplog("rules", "status").records
+        assert in_force(stoplog) == {"all": 1, "canary": KEPT_MAX + 4}
+        # The embedded log keeps records until it cleans; a deleted one is told by its key.
+        assert len(tombstones()) == 3
+        assert len(records) >= KEPT_MAX
+
+
+def tombstones() -> set[bytes]:
+    """Keys that the topic is to forget."""
+    with Operator(load_settings(), "test") as operator:
+        received = [found.received.key for found in operator.find(RULESET)]
+        everything = _all_keys(operator)
+    return {key for key in everything if everything[key] is None and key in received}
+
+
+def _all_keys(operator: Operator) -> dict[bytes, bytes | None]:
+    from streams.app.reading import read_to_end
+
+    return {r.key or b"": r.value for r in read_to_end(operator.log, (RULESET.name,), operator.clock)}
+
+
+class TestStatus:
+    def test_without_rules(self, stoplog: Stoplog, people: dict[str, str]) -> None:
+        assert stoplog("rules", "status").records == []
+        assert "every intent is denied" in stoplog("rules", "status", "--no-json").out
+
+    def test_a_forged_publication_is_not_in_force(
+        self, stoplog: Stoplog, people: dict[str, str], rules: Write, home: Path
+    ) -> None:
+        stoplog("rules", "publish", rules(1), "--key", people["ann"])
+        with Operator(load_settings(), "eve") as operator:
+            (standing,) = [found.record for found in operator.find(RULESET)]
+            assert isinstance(standing, RulesetBundle)
+            forged = RulesetBundle(
+                header=operator.header(),
+                name=standing.name,
+                version="9",
+                serial=9,
+                digest=standing.digest,
+                files=standing.files,
+                published_by="eve",
+                signatures=standing.signatures,
+            )
+            operator.write(RULESET, [(b"default@9", forged, forged.header)])
+        assert in_force(stoplog) == {"all": 1}
+        assert "1 more lack the signatures" in stoplog("rules", "status", "--no-json").out
+        # Nor does it use up a serial.
+        assert stoplog("rules", "publish", rules(2), "--key", people["ann"]).records[0]["serial"] == 2
+
+    def test_another_bundle(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
+        result: Result = stoplog("rules", "publish", rules(1), "--name", "x", "--key", people["ann"], "--no-json")
+        assert "enforce `default`, not this one" in result.out
+        assert stoplog("rules", "status").records == []
+        assert stoplog("rules", "status", "--name", "x").records[0]["serial"] == 1
+
+    def test_counts_without_verdicts(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
+        stoplog("rules", "publish", rules(1), "--key", people["ann"])
+        assert "verdicts" not in stoplog("rules", "status", "--counts").records[0]
+        assert stoplog("rules", "status", "--counts", "--no-json").status == 0
