@@ -55,8 +55,9 @@ def _sessions(evidence: Evidence) -> dict[bytes, list[tuple[Received, SessionEve
 
 
 def _session_faults(verdict: Verdict, events: list[tuple[Received, SessionEvent]]) -> Iterator[str]:
-    """By the verdict's own account of what it had seen: the workload counts a session's events in log order."""
-    seen = [(received, event) for received, event in events if event.sequence <= verdict.session_sequence]
+    """By the verdict's own account of the last event that had been seen, and with it all before it on the log."""
+    last = next((i for i, (_, event) in enumerate(events) if event.sequence == verdict.session_sequence), -1)
+    seen = events[: last + 1]
     opened = [(r, e) for r, e in seen if e.type is SessionEventType.SESSION_ESTABLISHED]
     if not opened:
         yield "its session was not established"
