@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from streams.cli.rules_check import check, run_tests
@@ -9,7 +11,7 @@ from streams.cli.rules_publish import promote, publish, rollback, sign, status
 
 app = typer.Typer(add_completion=False, help="Check, test and publish rules.", rich_markup_mode="markdown")
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "test": run_tests,
     "publish": publish,

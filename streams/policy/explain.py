@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from streams.policy.cel.convert import to_string
 from streams.policy.cel.exact import Program, compile_exact
 from streams.policy.cel.texts import display
-from streams.policy.cel.tree import Expr, Ident, Select, walk
+from streams.policy.cel.tree import Call, Comprehension, Expr, Ident, Select, StaticType, walk
 from streams.policy.compile import CheckedRule, NamedExpression
+from streams.policy.descriptors import message_name
 from streams.policy.errors import EvaluationError
 from streams.policy.results import Explanation
-from streams.policy.schema import FACTS, Facts, ListOf, Struct, fact
+from streams.policy.schema import FACTS, Facts, FactType, ListOf, Struct, fact
 
 VALUE_CHARS_MAX = 1_000
 REDACTED = '"[redacted]"'
@@ -67,36 +68,50 @@ def _shown(value: Any) -> str:
 
 def reads_sensitive(tree: Expr) -> bool:
     """Whether an expression touches a field that the schema calls sensitive, or a whole record that has one."""
-    roots = {id(node.operand) for node in walk(tree) if isinstance(node, Select)}
+    looked_into = {id(part) for node in walk(tree) for part in _looked_into(node)}
     for node in walk(tree):
         if isinstance(node, Ident):
             declared = fact(node.name)
-            if declared is None:
-                continue
-            if declared.sensitive or (id(node) not in roots and _holds_sensitive(declared.type)):
+            if declared is not None and declared.sensitive:
                 return True
         elif isinstance(node, Select) and node.field in _SENSITIVE_FIELDS.get(node.operand.type.kind, ()):
+            return True
+        if id(node) not in looked_into and _holds_sensitive(node.type):
             return True
     return False
 
 
-def _holds_sensitive(fact_type: Any) -> bool:
-    inner = fact_type.element if isinstance(fact_type, ListOf) else fact_type
-    return isinstance(inner, Struct) and any(field.sensitive or _holds_sensitive(field.type) for field in inner.fields)
+def _looked_into(node: Expr) -> tuple[Expr, ...]:
+    """Parts of which not the whole value goes on, but a field, an element or the size."""
+    if isinstance(node, Select):
+        return (node.operand,)
+    if isinstance(node, Comprehension):
+        return (node.iter_range,)
+    return node.args[:1] if isinstance(node, Call) and node.function in ("_[_]", "size") else ()
 
 
-def _sensitive_fields() -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
-    stack: list[Any] = [field.type for field in FACTS]
+def _holds_sensitive(kind: StaticType) -> bool:
+    return kind.kind in _SENSITIVE_RECORDS or any(map(_holds_sensitive, kind.params))
+
+
+def _sensitive_fields() -> Iterator[tuple[str, frozenset[str], bool]]:
+    """Of each record of the schema: its name to the checker, its sensitive fields, and whether there are any, however
+    deep."""
+    stack: list[FactType] = [field.type for field in FACTS]
     while stack:
         top = stack.pop()
         if isinstance(top, ListOf):
             stack.append(top.element)
         elif isinstance(top, Struct):
             names = frozenset(field.name for field in top.fields if field.sensitive)
-            found[f"struct:stoplog.rules.{top.name}"] = names
+            yield f"struct:{message_name(top)}", names, _is_sensitive(top)
             stack.extend(field.type for field in top.fields)
-    return found
 
 
-_SENSITIVE_FIELDS = _sensitive_fields()
+def _is_sensitive(kind: FactType) -> bool:
+    inner = kind.element if isinstance(kind, ListOf) else kind
+    return isinstance(inner, Struct) and any(field.sensitive or _is_sensitive(field.type) for field in inner.fields)
+
+
+_SENSITIVE_FIELDS = {name: fields for name, fields, _ in _sensitive_fields()}
+_SENSITIVE_RECORDS = frozenset(name for name, _, holds in _sensitive_fields() if holds)

@@ -1,14 +1,17 @@
-"""One intent before every rule: which applied, what came of it, and the values that its condition turned on."""
+"""One intent before every rule: which applied, what came of it, and the value of every part of its condition."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from streams.policy.bundle import Rule
 from streams.policy.cel.exact import compile_exact
-from streams.policy.cel.tree import Call, Comprehension, Expr
+from streams.policy.cel.folds import FoldKind, classify
+from streams.policy.cel.substitute import substitute
+from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, Select, StaticType, children
 from streams.policy.cel.unparse import unparse
 from streams.policy.compile import CheckedRule, list_constants
 from streams.policy.errors import EvaluationError
@@ -18,21 +21,28 @@ from streams.policy.results import Mode, PolicyResult
 from streams.policy.ruleset import CompiledRuleset
 from streams.policy.schema import Facts
 
-_LOGIC = frozenset(("_&&_", "_||_", "!_", "_?_:_"))
+PARTS_MAX = 300
+"""Parts of one condition that are shown."""
+
+ELEMENTS_MAX = 5
+"""Elements of a fold that are shown."""
+
+_INT = StaticType("int")
 _ASKED = frozenset({Outcome.TRUE, Outcome.FALSE, Outcome.ERROR})
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A sub-expression: its text, and its value as JSON text, `[redacted]`, or why it has none."""
+    """A sub-expression: its text, its value as JSON text, `[redacted]`, or why it has none, and its own parts."""
 
     text: str
     value: str
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RuleExplanation:
-    """One rule before the intent. `parts` are what its condition is built of; empty where it was not asked."""
+    """One rule before the intent. `whole` is its condition with all parts of it; None where it was not asked."""
 
     rule_id: str
     effect: str
@@ -41,8 +51,7 @@ class RuleExplanation:
     place: str
     outcome: Outcome
     error: str | None = None
-    condition: str = ""
-    parts: tuple[Part, ...] = ()
+    whole: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +91,74 @@ def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = Fal
 def _explain(
     rule: Rule, checked: CheckedRule | None, facts: Facts, constants: Mapping[str, Any], *, reveal: bool
 ) -> RuleExplanation:
-    outcome, error = Outcome.OFF, None
-    more: dict[str, Any] = {}
+    outcome, error, whole = Outcome.OFF, None, None
     if checked is not None:
         asked = AskedRule(checked, constants)
         outcome, error = asked.outcome(facts)
         if outcome in _ASKED:
-            tree = asked.tree(facts)
-            parts = tuple(_part(node, facts, constants, reveal=reveal) for node in _leaves(tree))
-            more = {"condition": unparse(tree), "parts": parts}
-    return RuleExplanation(rule.id, rule.effect, rule.mode, rule.reason, str(rule.location), outcome, error, **more)
+            whole = _Explainer(facts, constants, reveal).part(asked.tree(facts))
+    return RuleExplanation(rule.id, rule.effect, rule.mode, rule.reason, str(rule.location), outcome, error, whole)
 
 
-def _leaves(tree: Expr) -> Iterator[Expr]:
-    """What a condition is built of: comparisons and tests, and below each comparison its two sides."""
-    if isinstance(tree, Call) and tree.function in _LOGIC:
-        for arg in tree.args:
-            yield from _leaves(arg)
-        return
-    yield tree
-    if isinstance(tree, Call):
-        yield from (arg for arg in tree.args if isinstance(arg, Call) or _is_field(arg))
-    elif isinstance(tree, Comprehension):
-        yield tree.iter_range
+class _Explainer:
+    """Takes an expression apart, with the value of each part."""
+
+    def __init__(self, facts: Facts, constants: Mapping[str, Any], reveal: bool) -> None:
+        self._facts = facts
+        self._constants = constants
+        self._reveal = reveal
+        self._left = PARTS_MAX
+
+    def part(self, node: Expr) -> Part:
+        """The expression and, as long as there is room, all that it is built of."""
+        self._left -= 1
+        inner = tuple(self.part(child) for child in self._inner(node) if self._left > 0)
+        return Part(unparse(node), self._value(node), inner)
+
+    def _value(self, node: Expr) -> str:
+        if not self._reveal and node.type.kind != "bool" and reads_sensitive(node):
+            return REDACTED
+        try:
+            return as_json(self._evaluated(node))
+        except EvaluationError as error:
+            return f"no value: {error}"
+
+    def _evaluated(self, node: Expr) -> Any:
+        return compile_exact(node, self._constants)(self._facts)
+
+    def _inner(self, node: Expr) -> Iterator[Expr]:
+        if isinstance(node, Select):
+            if not _is_field(node):
+                yield node.operand
+        elif isinstance(node, Comprehension):
+            yield from self._of_fold(node)
+        elif not isinstance(node, Ident):
+            yield from (child for child in children(node) if not isinstance(child, Const))
+
+    def _of_fold(self, node: Comprehension) -> Iterator[Expr]:
+        """What a fold goes through, and what it asks of the first elements, each in its place."""
+        fold = classify(node)
+        if fold.kind is FoldKind.BIND:
+            yield substitute(fold.body, node.accu_var, node.accu_init)
+            return
+        yield node.iter_range
+        if fold.kind is FoldKind.OTHER or node.iter_var2:
+            return
+        try:
+            elements = self._evaluated(node.iter_range)
+        except EvaluationError:
+            return
+        for index, key in enumerate(islice(elements, ELEMENTS_MAX)):
+            element: Expr = Const(node.iter_range.type, -1, key)
+            if not isinstance(elements, Mapping):
+                kind = (node.iter_range.type.params or (DYN,))[0]
+                at = Const(_INT, -1, index)
+                element = Call(kind, -1, "_[_]", False, (node.iter_range, at), ())
+            yield substitute(fold.test or fold.body, node.iter_var, element)
 
 
 def _is_field(node: Expr) -> bool:
-    return type(node).__name__ in ("Select", "Ident", "Comprehension")
-
-
-def _part(node: Expr, facts: Facts, constants: Mapping[str, Any], *, reveal: bool) -> Part:
-    text = unparse(node)
-    if not reveal and node.type.kind != "bool" and reads_sensitive(node):
-        return Part(text, REDACTED)
-    try:
-        return Part(text, as_json(compile_exact(node, constants)(facts)))
-    except EvaluationError as error:
-        return Part(text, f"no value: {error}")
+    """Whether it is a chain of fields, of which the last alone is worth a line."""
+    while isinstance(node, Select):
+        node = node.operand
+    return isinstance(node, Ident)

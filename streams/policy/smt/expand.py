@@ -7,18 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from streams.policy.cel.folds import Fold, FoldKind, classify
-from streams.policy.cel.tree import (
-    Call,
-    Comprehension,
-    Const,
-    Expr,
-    Ident,
-    MakeList,
-    MakeMap,
-    Select,
-    StaticType,
-    walk,
-)
+from streams.policy.cel.substitute import substitute, with_parts
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, StaticType, walk
 
 NODES_MAX = 3_000
 """A tree that grows larger is not expanded."""
@@ -82,38 +72,6 @@ def constant_elements(node: Expr, constants: Mapping[str, Sequence[Any]]) -> Seq
     if isinstance(node, Const) and isinstance(node.value, list | tuple):
         return node.value
     return constants.get(node.name) if isinstance(node, Ident) else None
-
-
-def substitute(node: Expr, name: str, value: Expr) -> Expr:
-    """The tree with a variable replaced by an expression, which must not read variables that are bound in the tree."""
-    if isinstance(node, Ident):
-        return value if node.name == name else node
-    if not isinstance(node, Comprehension):
-        return with_parts(node, lambda part: substitute(part, name, value))
-    changed = replace(
-        node,
-        iter_range=substitute(node.iter_range, name, value),
-        accu_init=substitute(node.accu_init, name, value),
-    )
-    if name != node.accu_var:
-        changed = replace(changed, result=substitute(node.result, name, value))
-    if name not in (node.accu_var, node.iter_var, node.iter_var2):
-        condition, step = (substitute(part, name, value) for part in (node.condition, node.step))
-        changed = replace(changed, condition=condition, step=step)
-    return changed
-
-
-def with_parts(node: Expr, change: Any) -> Expr:
-    """The node with each part changed; a fold stays as it is."""
-    if isinstance(node, Select):
-        return replace(node, operand=change(node.operand))
-    if isinstance(node, Call):
-        return replace(node, args=tuple(change(arg) for arg in node.args))
-    if isinstance(node, MakeList):
-        return replace(node, items=tuple(change(item) for item in node.items))
-    if isinstance(node, MakeMap):
-        return replace(node, entries=tuple((change(key), change(value)) for key, value in node.entries))
-    return node
 
 
 def _type_of(value: object) -> StaticType:

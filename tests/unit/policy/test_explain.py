@@ -7,7 +7,7 @@ from rulefiles import facts, rule, ruleset
 
 from streams.policy.cel.unparse import unparse
 from streams.policy.check import checker_for
-from streams.policy.explain_intent import IntentExplanation, Outcome, explain_intent
+from streams.policy.explain_intent import IntentExplanation, Outcome, Part, explain_intent
 from streams.policy.tooltypes import UNTYPED
 
 
@@ -41,11 +41,30 @@ def explained(expression: str, **changes: Any) -> str:
         ("size(args)", '"[redacted]"'),
         ("[user.id]", '"[redacted]"'),
         ("delegation.hops.map(h, h.sub)", '"[redacted]"'),
+        ("delegation.hops", '"[redacted]"'),
+        ("delegation.hops[0]", '"[redacted]"'),
+        ("delegation", '"[redacted]"'),
+        ("delegation.hops.filter(h, h.depth > 0)", '"[redacted]"'),
+        ("delegation.hops.map(h, [h])", '"[redacted]"'),
+        ("dyn(user)", '"[redacted]"'),
+        ("session", '"[redacted]"'),
+        ("size(session.calls)", "0"),
+        ("delegation.depth", "no value: no such variable: delegation"),
+        ("delegation.hops[0].actor", "no value: no such variable: delegation"),
+        ("size(delegation.hops)", "no value: no such variable: delegation"),
+        ("delegation.hops.exists(h, h.depth > 0)", "no value: no such variable: delegation"),
         ("delegation.hops.map(h, h.actor)", "no value: no such variable: delegation"),
     ],
 )
 def test_values_with_secrets_left_out(expression: str, value: str) -> None:
     assert explained(expression) == value
+
+
+def lines(part: Part | None, depth: int = 0) -> list[str]:
+    """A part and its own parts, further in."""
+    assert part is not None
+    inner = [line for child in part.parts for line in lines(child, depth + 1)]
+    return [f"{' ' * depth}{part.text}: {part.value}", *inner]
 
 
 def test_long_values_are_cut() -> None:
@@ -92,21 +111,52 @@ class TestIntent:
 
     def test_parts_show_what_a_condition_turned_on(self) -> None:
         permit = self.explain().rules[5]
-        assert permit.condition == "(session.risk < 3) && (agent.id in lists.p.agents)"
-        assert [(part.text, part.value) for part in permit.parts] == [
-            ("session.risk < 3", "true"),
-            ("session.risk", "0"),
-            ("agent.id in lists.p.agents", "true"),
-            ("agent.id", '"helper"'),
-            ("lists.p.agents", '["helper"]'),
+        assert lines(permit.whole) == [
+            "(session.risk < 3) && (agent.id in lists.p.agents): true",
+            " session.risk < 3: true",
+            "  session.risk: 0",
+            " agent.id in lists.p.agents: true",
+            '  agent.id: "helper"',
+            '  lists.p.agents: ["helper"]',
         ]
 
+    def test_elements_are_shown_in_their_place(self) -> None:
+        condition = "provenance.exists(p, p.trust != 'trusted') && has(args.x) && cel.bind(r, session.risk, r > 1)"
+        read = [{"source": f"e{n}", "trust": "trusted"} for n in range(9)]
+        (explained,) = explain_intent(ruleset(rule(when=f'"{condition}"')), facts(provenance=read)).rules
+        shown = lines(explained.whole)
+        assert shown[1].strip().endswith("has(args.x): false")
+        assert [line.strip() for line in shown if line.startswith("   provenance[")] == [
+            f'provenance[{n}].trust != "trusted": false' for n in range(5)
+        ]
+        assert shown[-3:] == [
+            " cel.bind(r, session.risk, r > 1): false",
+            "  session.risk > 1: false",
+            "   session.risk: 0",
+        ]
+
+    def test_keys_of_a_map_are_shown_in_their_place(self) -> None:
+        session = {"calls": {"a": 1, "b": 2}}
+        (explained,) = explain_intent(
+            ruleset(rule(when="\"session.calls.all(k, k != 'b')\"")), facts(session=session)
+        ).rules
+        assert lines(explained.whole)[2:] == [' "a" != "b": true', ' "b" != "b": false']
+
+    def test_large_conditions_are_cut(self) -> None:
+        condition = " && ".join(f"session.risk != {n}" for n in range(500))
+        (explained,) = explain_intent(ruleset(rule(when=f'"{condition}"')), facts()).rules
+        assert len(lines(explained.whole)) == 300
+
     def test_secrets_are_left_out_unless_asked_for(self) -> None:
-        hidden = {part.text: part.value for part in self.explain().rules[0].parts}
-        assert hidden["args.amount"] == '"[redacted]"'
-        assert hidden["args.amount > 50"] == "true"
-        shown = {part.text: part.value for part in self.explain(reveal=True).rules[0].parts}
-        assert shown["args.amount"] == "100"
+        assert '  args.amount: "[redacted]"' in lines(self.explain().rules[0].whole)
+        assert " args.amount > 50: true" in lines(self.explain().rules[0].whole)
+        assert "  args.amount: 100" in lines(self.explain(reveal=True).rules[0].whole)
+
+    def test_secrets_of_elements_are_left_out(self) -> None:
+        hops = {"hops": [{"sub": "alice", "actor": "a"}]}
+        made = ruleset(rule(when="\"delegation.hops.map(h, h.sub + h.actor) == ['x']\""))
+        (explained,) = explain_intent(made, facts(delegation=hops)).rules
+        assert not [line for line in lines(explained.whole) if "alice" in line]
 
     def test_odd_facts_are_explained_too(self) -> None:
         compiled = ruleset(self.RULES, before="lists: {agents: [helper]}\n")

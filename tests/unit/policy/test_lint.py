@@ -88,6 +88,34 @@ def test_errors_are_reported_without_advice() -> None:
     assert not report.ok
 
 
+@pytest.mark.parametrize(
+    ("changes", "before", "place"),
+    [
+        ({"when": '"session.tainted > 1"'}, "", "p/p.rules.yaml:7:28: error: wrong_type"),
+        ({"when": '"session.foo"'}, "", "p/p.rules.yaml:7:19: error: unknown_field"),
+        ({"when": "\"agent.id.matches('[')\""}, "", "p/p.rules.yaml:7:29: warning: bad_regex"),
+        ({"when": "\"cidr('10.0.0.0/40').containsIP(agent.id)\""}, "", "p/p.rules.yaml:7:17: warning: bad_address"),
+        ({"when": "\"duration('1 day') > duration('1h')\""}, "", "p/p.rules.yaml:7:21: warning: bad_duration"),
+        ({"when": '"session.risk > 1 && agent.version == agent.id"'}, "", "p/p.rules.yaml:7:32: warning: unguarded"),
+        ({"when": '"provenance.exists(p, p.trust == agent.id)"'}, "", "p/p.rules.yaml:7:12: warning: maybe_empty"),
+        ({"match": "{tools: [pay.refund, pay.refnd]}"}, "", "p/p.rules.yaml:6:33: warning: no_tool"),
+        ({}, "lists:\n  a: [x]\n", "p/p.rules.yaml:4:3: warning: unused_list"),
+        ({}, "macros: {m: session.tainted}\n", "p/p.rules.yaml:3:13: warning: unused_macro"),
+        ({"explain": "{x: \"agent.id.matches(')')\"}"}, "", "p/p.rules.yaml:9:36: warning: bad_regex"),
+    ],
+)
+def test_every_advice_names_its_place(changes: dict[str, str], before: str, place: str) -> None:
+    (finding,) = check_bundle(source(rule(**changes), before=before), TOOLS).findings
+    assert f"{finding.location}: {finding.severity}: {finding.code}" == place
+
+
+def test_two_rules_name_the_later() -> None:
+    first = rule(id="A-1", effect="permit")
+    for later, code in (("deny", "contradiction"), ("permit", "duplicate")):
+        (finding,) = check_bundle(source(first + rule(id="B-1", effect=later))).findings
+        assert (finding.code, str(finding.location)) == (code, "p/p.rules.yaml:9:5")
+
+
 def test_advice_names_its_place() -> None:
     (finding,) = check_bundle(source(rule(when="\"session.tainted && agent.id.matches('(')\""))).findings
     assert str(finding.location) == "p/p.rules.yaml:7:48"
