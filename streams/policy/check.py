@@ -18,7 +18,8 @@ from streams.policy.cel.tree import Comprehension, Expr, MakeStruct, walk
 from streams.policy.cel.wire import read_checked
 from streams.policy.descriptors import PACKAGE, make_pool, message_name
 from streams.policy.errors import EvaluationError, PolicyError, nearest
-from streams.policy.functions_decl import FUNCTION_NAMES, NETWORK_CONFIG, NETWORK_TYPES
+from streams.policy.ext_decl import EXTENSION_STRUCTS
+from streams.policy.functions_decl import FUNCTION_NAMES, FUNCTIONS_CONFIG, NETWORK_TYPES
 from streams.policy.schema import FACTS, HISTORY, FactType, Kind, ListOf, MapOf, Struct, fact
 
 TEXT_CHARS_MAX = 60_000
@@ -28,11 +29,12 @@ CHECKER_CONFIG = f"""
 stdlib:
   exclude_functions:
     - name: string
+    - name: matches
 extensions:
   - name: bindings
   - name: strings
   - name: two-var-comprehensions
-{NETWORK_CONFIG}"""
+{FUNCTIONS_CONFIG}"""
 """Which functions and macros there are, in the library's own format."""
 _REFERENCE_CONFIG = """
 extensions:
@@ -185,7 +187,8 @@ def _forbidden(tree: Expr) -> list[Problem]:
 def structs_of(args: FactType, history: Struct = HISTORY) -> dict[str, Struct]:
     """The schema's records, those of `args` and `history`, by the checker's name of their type."""
     found: dict[str, Struct] = {}
-    stack: list[FactType] = [args, history, *(field.type for field in FACTS if field.name != "history")]
+    facts = (field.type for field in FACTS if field.name != "history")
+    stack: list[FactType] = [args, history, *EXTENSION_STRUCTS, *facts]
     while stack:
         top = stack.pop()
         if isinstance(top, ListOf):

@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, struct_pb2
 
+from streams.policy.ext_decl import EXTENSION_STRUCTS
 from streams.policy.schema import FACTS, HISTORY, FactType, Field, Kind, ListOf, MapOf, Struct
 
 PACKAGE = "stoplog.rules"
@@ -39,6 +40,8 @@ def make_pool(args: FactType, history: Struct = HISTORY) -> Any:
     for field in FACTS:
         _declare(field.type, file, done)
     _declare(args, file, done)
+    for struct in EXTENSION_STRUCTS:
+        _declare(struct, file, done)
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(struct_pb2.DESCRIPTOR.serialized_pb)
     pool.AddSerializedFile(file.SerializeToString())

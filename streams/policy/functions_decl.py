@@ -1,10 +1,16 @@
-"""What the checker is told of functions that its library does not ship: IP addresses and networks.
+"""What the checker is told of functions that its library does not ship: IP addresses and networks, and those of
+`ext_decl.py`.
 
-The overload ids are our own; `functions.py` implements each by its id. `string` is declared here in full because a
+The overload ids are our own; `functions.py` implements each by its name. `string` is declared here in full because a
 function's overloads can be given in one place only.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from streams.policy.descriptors import PACKAGE
+from streams.policy.ext_decl import EXTENSION_OVERLOADS, EXTENSION_STRUCTS, TEXT_OVERLOADS
 
 _IP, _CIDR = "net.IP", "net.CIDR"
 NETWORK_TYPES = (_IP, _CIDR)
@@ -43,11 +49,12 @@ NETWORK_OVERLOADS: dict[str, tuple[tuple[str, str, tuple[str, ...], str], ...]] 
         ("uint64_to_string", "", ("uint",), "string"),
         ("ip_to_string", "", (_IP,), "string"),
         ("cidr_to_string", "", (_CIDR,), "string"),
+        *TEXT_OVERLOADS,
     ),
 }
 
 FUNCTION_NAMES = (
-    *(name for name in NETWORK_OVERLOADS if "." not in name),
+    *(name for name in (*NETWORK_OVERLOADS, *EXTENSION_OVERLOADS) if "." not in name),
     *("size", "contains", "startsWith", "endsWith", "matches", "charAt", "indexOf", "lastIndexOf", "lowerAscii"),
     *("upperAscii", "replace", "split", "substring", "trim", "join", "format", "reverse", "int", "uint", "double"),
     *("bool", "bytes", "dyn", "type", "duration", "timestamp", "has", "all", "exists", "exists_one", "existsOne"),
@@ -57,16 +64,31 @@ FUNCTION_NAMES = (
 """What a misspelt name may have meant."""
 
 
+_Declared = tuple[str, str, tuple[str, ...], str]
+
+
 def _config() -> str:
     lines = ["functions:"]
-    for name, overloads in NETWORK_OVERLOADS.items():
+    extensions = {name: [overload[:4] for overload in overloads] for name, overloads in EXTENSION_OVERLOADS.items()}
+    declared: dict[str, Iterable[_Declared]] = {**NETWORK_OVERLOADS, **extensions}
+    for name, overloads in declared.items():
         lines += [f"  - name: {name}", "    overloads:"]
         for overload_id, receiver, parameters, result in overloads:
-            target = f"target: {{type_name: {receiver}}}, " if receiver else ""
-            args = ", ".join(f"{{type_name: {parameter}}}" for parameter in parameters)
-            lines.append(f"      - {{id: {overload_id}, {target}args: [{args}], return: {{type_name: {result}}}}}")
+            target = f"target: {_type(receiver)}, " if receiver else ""
+            args = ", ".join(map(_type, parameters))
+            lines.append(f"      - {{id: {overload_id}, {target}args: [{args}], return: {_type(result)}}}")
     return "\n".join(lines)
 
 
-NETWORK_CONFIG = _config()
+_RECORDS = frozenset(struct.name for struct in EXTENSION_STRUCTS)
+
+
+def _type(name: str) -> str:
+    """A type in the checker's own configuration format."""
+    if name.startswith("list("):
+        return f"{{type_name: list, params: [{_type(name[5:-1])}]}}"
+    return f"{{type_name: {PACKAGE}.{name}}}" if name in _RECORDS else f"{{type_name: {name}}}"
+
+
+FUNCTIONS_CONFIG = _config()
 """The declarations in the checker's own configuration format."""

@@ -14,6 +14,7 @@ from streams.policy.cel.values import (
     NANOS_PER_SECOND,
     Address,
     Duration,
+    Extension,
     Network,
     Timestamp,
     TypeValue,
@@ -130,6 +131,8 @@ def to_string(value: Any) -> str:
         return str(value.ip)
     if kind is Network:
         return f"{value.ip}/{value.prefix}"
+    if isinstance(value, Extension):
+        return value.text()
     raise no_overload("string", value)
 
 

@@ -13,6 +13,7 @@ from streams.policy.cel import convert, ops
 from streams.policy.cel.network import NETWORK_FUNCTIONS
 from streams.policy.cel.texts import TEXT_FUNCTIONS
 from streams.policy.cel.times import TIME_FUNCTIONS
+from streams.policy.ext.table import EXTENSION_FUNCTIONS
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "_==_": ops.equals,
@@ -46,4 +47,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **TEXT_FUNCTIONS,
     **TIME_FUNCTIONS,
     **NETWORK_FUNCTIONS,
+    **EXTENSION_FUNCTIONS,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any
+from typing import Any, ClassVar
 
 from streams.policy.errors import EvaluationError
 
@@ -53,6 +53,20 @@ class Address:
     """An IP address."""
 
     ip: IPv4Address | IPv6Address
+
+
+class Extension:
+    """What the values of functions beyond CEL's own have in common: a type of their own, and a form as text.
+
+    Equality is that of the frozen dataclasses which they are.
+    """
+
+    __slots__ = ()
+    TYPE: ClassVar[TypeValue]
+
+    def text(self) -> str:
+        """What `string(value)` gives."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +122,8 @@ def type_of(value: Any) -> TypeValue:
         return found
     if isinstance(value, Mapping):
         return MAP
+    if isinstance(value, Extension):
+        return value.TYPE
     raise EvaluationError(f"value of unsupported type {type(value).__name__}")
 
 

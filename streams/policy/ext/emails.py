@@ -1,0 +1,165 @@
+"""Mail addresses: `emailAddress(text)`, `emailAddresses(text or list)` and what can be asked of one.
+
+Of RFC 5322 only the part is read that every mail program reads alike. Comments, groups, routes, quoted local parts
+and address literals are legal, hardly used, and the usual way to show a rule one address and a server another.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from streams.policy.cel.ops import no_overload
+from streams.policy.cel.values import Extension, TypeValue
+from streams.policy.errors import EvaluationError
+from streams.policy.ext.hosts import Host, is_within, read_name
+from streams.policy.ext.memo import remembered
+from streams.policy.ext.urls import texts_of
+
+TEXT_CHARS_MAX = 32_768
+ADDRESSES_MAX = 500
+LOCAL_CHARS_MAX = 64
+ADDRESSES_KEPT_MAX = 512
+
+# Without % and !, which mail servers once read as routes to another host.
+_LOCAL = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*\Z")
+_QUOTED = re.compile(r'"([^"\\]|\\["\\])*"\Z')
+_NUMERIC = re.compile(r"([0-9]+|0x[0-9a-f]*)\Z")
+_UNQUOTED_REFUSED = frozenset('<>@,;:()[]\\"')
+_DISPLAY_REFUSED = frozenset("@<>;")
+
+
+@dataclass(frozen=True, slots=True)
+class EmailAddress(Extension):
+    """An address without its display name; the domain is in lower case and punycode."""
+
+    TYPE: ClassVar[TypeValue] = TypeValue("rules.EmailAddress")
+
+    local: str
+    domain: str
+
+    def text(self) -> str:
+        """`local@domain`."""
+        return f"{self.local}@{self.domain}"
+
+
+@remembered(ADDRESSES_KEPT_MAX)
+def _read_all(text: str) -> tuple[EmailAddress, ...]:
+    if len(text) > TEXT_CHARS_MAX:
+        raise EvaluationError(f"addresses have more than {TEXT_CHARS_MAX} characters")
+    for character in text:
+        if not character.isprintable() or (not character.isascii() and _passes_for_a_delimiter(character)):
+            raise EvaluationError("address has a character that can't be seen, or can pass for another")
+    parts = _split(text)
+    if len(parts) > ADDRESSES_MAX:
+        raise EvaluationError(f"there are more than {ADDRESSES_MAX} addresses")
+    return tuple(map(_read, parts))
+
+
+def _passes_for_a_delimiter(character: str) -> bool:
+    return bool(_UNQUOTED_REFUSED & set(unicodedata.normalize("NFKC", character)))
+
+
+def _split(text: str) -> list[str]:
+    """The text at its commas that are in no quotes; each part stripped of spaces."""
+    parts, start, quoted, escaped = [], 0, False, False
+    for index, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == '"':
+            quoted = not quoted
+        elif character == "," and not quoted:
+            parts.append(text[start:index].strip(" "))
+            start = index + 1
+    parts.append(text[start:].strip(" "))
+    if quoted or escaped:
+        raise EvaluationError("address has a quotation mark without its pair")
+    return parts
+
+
+def _read(part: str) -> EmailAddress:
+    if not part.endswith(">"):
+        return _address(part)
+    display, bracket, address = part[:-1].rpartition("<")
+    display = display.strip(" ")
+    if not bracket:
+        raise EvaluationError("text is not a mail address")
+    if display.startswith('"'):
+        if not _QUOTED.match(display) or _DISPLAY_REFUSED & set(display):
+            raise EvaluationError("address has a display name that can pass for an address")
+    elif _UNQUOTED_REFUSED & set(display):
+        raise EvaluationError("address has a display name that can pass for an address")
+    return _address(address)
+
+
+def _address(text: str) -> EmailAddress:
+    local, at, name = text.partition("@")
+    if not at or "@" in name or len(local) > LOCAL_CHARS_MAX or not _LOCAL.match(local):
+        raise EvaluationError("text is not a mail address")
+    if name.endswith("."):
+        raise EvaluationError("address has a domain with a last dot")
+    domain = read_name(name)
+    if _NUMERIC.match(domain.rpartition(".")[2]):
+        raise EvaluationError("address has a number for a domain")
+    return EmailAddress(local, domain)
+
+
+def to_email_address(value: Any) -> EmailAddress:
+    """`emailAddress(text)`: exactly one."""
+    if value.__class__ is not str:
+        raise no_overload("emailAddress", value)
+    found = _read_all(value)
+    if len(found) != 1:
+        raise EvaluationError("text is more than one mail address")
+    return found[0]
+
+
+def to_email_addresses(value: Any) -> tuple[EmailAddress, ...]:
+    """`emailAddresses(text or list or null)`; nothing, as null or a text without anything in it, is no address."""
+    if value is None:
+        return ()
+    if value.__class__ is str:
+        return _read_all(value) if value.strip(" ") else ()
+    found: list[EmailAddress] = []
+    for text in texts_of("emailAddresses", value):
+        found += _read_all(text)
+        if len(found) > ADDRESSES_MAX:
+            raise EvaluationError(f"there are more than {ADDRESSES_MAX} addresses")
+    return tuple(found)
+
+
+def is_email_address(value: Any) -> bool:
+    """`isEmailAddress(text)`."""
+    if value.__class__ is not str:
+        raise no_overload("isEmailAddress", value)
+    try:
+        to_email_address(value)
+    except EvaluationError:
+        return False
+    return True
+
+
+def _email(name: str, value: Any) -> EmailAddress:
+    if value.__class__ is not EmailAddress:
+        raise no_overload(name, value)
+    return value
+
+
+def domain_within(value: Any, items: Any) -> bool:
+    """`address.domainWithin(domains)`."""
+    return is_within(Host(_email("domainWithin", value).domain), texts_of("domainWithin", value, items))
+
+
+EMAIL_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "emailAddress": to_email_address,
+    "emailAddresses": to_email_addresses,
+    "isEmailAddress": is_email_address,
+    "local": lambda value: _email("local", value).local,
+    "domain": lambda value: _email("domain", value).domain,
+    "domainWithin": domain_within,
+}

@@ -1,0 +1,107 @@
+"""Names that look like other names: `skeleton(text)` and `text.isLookalikeOf(names)`.
+
+Two texts that a reader may take for each other have one skeleton, in the sense of Unicode's report 39. Which
+characters look alike is that report's data, as `confusable_homoglyphs` ships it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import idna
+
+from streams.policy.cel.ops import no_overload
+from streams.policy.errors import EvaluationError
+from streams.policy.ext.memo import remembered
+from streams.policy.ext.urls import texts_of
+
+TEXT_CHARS_MAX = 1_000
+SKELETONS_KEPT_MAX = 1_024
+LISTS_KEPT_MAX = 256
+
+_PLAIN = {"0": "o", "1": "l", "i": "l", "|": "l", "m": "rn", "w": "vv", "\u0131": "l", "_": "-"}
+"""Which of ASCII's own characters look alike, in capitals or small; a dotless i is one without its dot."""
+
+
+@lru_cache(maxsize=1)
+def _prototypes() -> dict[int, str]:
+    """For each character that looks like a letter or digit of ASCII, that one."""
+    # Read when it is first asked for: most bundles never do.
+    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415
+
+    found: dict[int, str] = {}
+    for character, others in confusables_data.items():
+        if len(character) != 1 or character.isascii():
+            continue
+        alike = sorted({other["c"].lower() for other in others if len(other["c"]) == 1 and other["c"].isascii()})
+        letters = [letter for letter in alike if letter.isalnum()]
+        if letters:
+            found[ord(character)] = letters[0]
+    return found
+
+
+@remembered(SKELETONS_KEPT_MAX)
+def skeleton_of(text: str) -> str:
+    """What a text looks like.
+
+    Raises:
+        EvaluationError: it is too long.
+    """
+    if len(text) > TEXT_CHARS_MAX:
+        raise EvaluationError(f"text has more than {TEXT_CHARS_MAX} characters")
+    folded = unicodedata.normalize("NFKC", _without_punycode(text)).casefold()
+    mapped = folded.translate(_prototypes())
+    bare = "".join(mark for mark in unicodedata.normalize("NFD", mapped) if unicodedata.category(mark) not in _UNSEEN)
+    return "".join(_PLAIN.get(character, character) for character in bare.translate(_prototypes()).casefold())
+
+
+_UNSEEN = frozenset(("Mn", "Me", "Cf"))
+
+
+def _without_punycode(text: str) -> str:
+    if "xn--" not in text.lower():
+        return text
+    return ".".join(_unicode_label(label) for label in text.split("."))
+
+
+def _unicode_label(label: str) -> str:
+    if not label.lower().startswith("xn--"):
+        return label
+    try:
+        return idna.ulabel(label)
+    except (idna.IDNAError, UnicodeError, IndexError, ValueError):
+        raise EvaluationError("text has a label in punycode that stands for nothing") from None
+
+
+@remembered(LISTS_KEPT_MAX)
+def _skeletons(names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    plain = frozenset(name.lower() for name in names)
+    return plain, frozenset(map(skeleton_of, plain))
+
+
+def skeleton(value: Any) -> str:
+    """`skeleton(text)`."""
+    if value.__class__ is not str:
+        raise no_overload("skeleton", value)
+    return skeleton_of(value)
+
+
+def is_lookalike(value: Any, names: Any) -> bool:
+    """`text.isLookalikeOf(names)`: whether it, or a domain above it, looks like a name and is none of them."""
+    if value.__class__ is not str:
+        raise no_overload("isLookalikeOf", value, names)
+    plain, skeletons = _skeletons(texts_of("isLookalikeOf", value, names))
+    rest = value.lower()
+    alike = False
+    while rest:
+        if rest in plain:
+            return False
+        alike = alike or skeleton_of(rest) in skeletons
+        rest = rest.partition(".")[2]
+    return alike
+
+
+LOOKALIKE_FUNCTIONS: dict[str, Callable[..., Any]] = {"skeleton": skeleton, "isLookalikeOf": is_lookalike}

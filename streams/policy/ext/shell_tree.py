@@ -1,0 +1,401 @@
+"""From shell text to the simple commands in it, by the grammar of `tree-sitter-bash`.
+
+Only constructs that are listed here are followed; any other makes the whole text an error. So what comes out names
+every command that the text can run, except for what those commands do themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import tree_sitter
+import tree_sitter_bash
+
+from streams.policy.errors import EvaluationError
+from streams.policy.ext.shell_words import Word, read_word, source_of
+
+TEXT_BYTES_MAX = 4_096
+TREE_DEPTH_MAX = 60
+PARENTHESES_DEPTH_MAX = 40
+PARSER_CALLS_MAX = 300
+"""How often the parser may report progress: a measure of its work that is the same on every machine."""
+
+_GAP = re.compile(rb"(?:[ \t\n]|\\\n)*\Z")
+_PLAIN_PATTERN = re.compile(r"[A-Za-z0-9_.*?-]+\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_CONTINUED_WORD = re.compile(r"(?<![ \t])\\\n|(?:\A|\n)[ \t]*\\\n")
+_REFUSED_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|[^\S \t\n]|[\u2028\u2029\ufeff\ud800-\udfff]")
+
+_TOKENS = frozenset(
+    (
+        *(";", "&", "\n", "&&", "||", "|", "|&", "(", ")", "{", "}", "!", ";;", "in", "[", "]", "[[", "]]"),
+        *("if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac"),
+    )
+)
+_PLAIN_STATEMENTS = frozenset(
+    (
+        *("program", "list", "subshell", "compound_statement", "negated_command", "do_group"),
+        *("if_statement", "elif_clause", "else_clause", "while_statement"),
+    )
+)
+_TEST_PARTS = frozenset(("unary_expression", "binary_expression", "negation", "parenthesized_expression"))
+_TEST_TOKENS = frozenset(("(", ")", "!", "=", "==", "!=", "<", ">", "&&", "||"))
+_TIGHT = frozenset(("concatenation", "simple_expansion", "expansion", "command_name", "variable_assignment"))
+"""Nodes that are one word, or part of one."""
+
+_STANDS_ALONE = frozenset(("{", "!", "[", "[["))
+"""Tokens that are words to the shell, and no tokens where something follows at once."""
+
+_WORDS = frozenset(
+    (
+        *("word", "number", "string", "raw_string", "ansi_c_string", "concatenation", "simple_expansion", "expansion"),
+        *("command_substitution", "process_substitution", "arithmetic_expansion"),
+    )
+)
+_COUNTING = frozenset(
+    (
+        *("RANDOM", "SRANDOM", "SECONDS", "LINENO", "OPTIND", "HISTCMD", "BASHPID", "PPID", "UID", "EUID"),
+        *("BASH_SUBSHELL", "EPOCHSECONDS", "BASH_ARGV0", "COLUMNS", "LINES", "HISTSIZE", "IFS", "BASH_ENV", "ENV"),
+        *("PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS"),
+    )
+)
+"""Variables of bash's own that evaluate what they are set to, or change how what follows is read."""
+
+_READING = frozenset(("<",))
+_WRITING = frozenset((">", ">>", ">|", "&>", "&>>", "<>"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the text a command stands."""
+
+    piped: bool = False
+    substituted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A simple command as it stands: its words, the first of them its name; and what is set for it alone."""
+
+    words: tuple[Word, ...]
+    env: tuple[str, ...]
+    line: str
+    place: Place
+
+
+@dataclass(slots=True)
+class Script:
+    """What a text runs, reads and writes."""
+
+    commands: list[Found] = field(default_factory=list)
+    reads: list[Word] = field(default_factory=list)
+    writes: list[Word] = field(default_factory=list)
+
+
+@lru_cache(maxsize=1)
+def _language() -> tree_sitter.Language:
+    return tree_sitter.Language(tree_sitter_bash.language())
+
+
+def read_script(text: str) -> Script:
+    """Every simple command of a text.
+
+    Raises:
+        EvaluationError: the text does not parse as a whole, is too large, or has a construct that is not followed.
+    """
+    if _REFUSED_CHARACTERS.search(text):
+        raise EvaluationError("shell text has a character that can't be seen")
+    if _CONTINUED_WORD.search(text):
+        raise EvaluationError("shell text continues a line where readers differ on it")
+    data = text.encode()
+    if len(data) > TEXT_BYTES_MAX:
+        raise EvaluationError(f"shell text has more than {TEXT_BYTES_MAX} bytes")
+    root = _parse(data)
+    _covers(root, data)
+    script = Script()
+    _Reader(script).statement(root, Place(), 0)
+    return script
+
+
+def _parse(data: bytes) -> Any:
+    open_count = 0
+    for byte in data:
+        open_count += (byte == 0x28) - (byte == 0x29)
+        if open_count > PARENTHESES_DEPTH_MAX:
+            raise EvaluationError("shell text is nested too deep")
+    calls = 0
+
+    def too_long(*_: object) -> bool:
+        nonlocal calls
+        calls += 1
+        return calls > PARSER_CALLS_MAX
+
+    try:
+        tree = tree_sitter.Parser(_language()).parse(lambda offset, _: data[offset:], progress_callback=too_long)
+    except ValueError:
+        raise EvaluationError("shell text takes too long to parse") from None
+    if tree.root_node.has_error:
+        raise EvaluationError("shell text does not parse")
+    return tree.root_node
+
+
+def _covers(node: Any, data: bytes, depth: int = 0) -> None:
+    """Look whether the tree holds all of the text, in words where the shell has them.
+
+    What the tree skips would run unseen, and two words without anything between them are one word to the shell.
+    """
+    if depth > TREE_DEPTH_MAX:
+        raise EvaluationError("shell text is nested too deep")
+    if not node.children or node.type == "heredoc_body":
+        return
+    tight = node.type in _TIGHT
+    at, last_named, last = node.start_byte, False, ""
+    if depth == 0:
+        at = 0
+    for child in node.children:
+        gap = data[at : child.start_byte]
+        together = not gap and child.is_named and last_named and child.start_byte < child.end_byte
+        if child.start_byte < at or not _GAP.match(gap) or (gap and tight):
+            raise EvaluationError("shell text does not parse as a whole")
+        together = together or (not gap and (last in _STANDS_ALONE or child.type in ("]", "]]")))
+        if together and not tight and node.type != "string":
+            raise EvaluationError("shell text has words that run into each other")
+        _covers(child, data, depth + 1)
+        at, last_named, last = child.end_byte, child.is_named, "" if child.is_named else child.type
+    end = len(data) if depth == 0 else node.end_byte
+    if not _GAP.match(data[at:end]) or (tight and at != end):
+        raise EvaluationError("shell text does not parse as a whole")
+
+
+class _Reader:
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._handlers: dict[str, Callable[[Any, Place, int], None]] = {
+            "command": self._command,
+            "pipeline": self._pipeline,
+            "redirected_statement": self._redirected,
+            "for_statement": self._for,
+            "case_statement": self._case,
+            "variable_assignment": self._lone_assignment,
+            "variable_assignments": self._assignments,
+            "declaration_command": self._declaration,
+            "unset_command": self._declaration,
+            "test_command": self._test,
+        }
+
+    def statement(self, node: Any, place: Place, depth: int) -> None:
+        if depth > TREE_DEPTH_MAX:
+            raise EvaluationError("shell text is nested too deep")
+        if node.type == "comment" or (not node.is_named and node.type in _TOKENS):
+            return
+        if node.type in _PLAIN_STATEMENTS:
+            for child in node.children:
+                self.statement(child, place, depth + 1)
+            return
+        handler = self._handlers.get(node.type)
+        if handler is None:
+            raise EvaluationError(f"shell text has a construct that is not looked into: {node.type}")
+        handler(node, place, depth)
+
+    def _word(self, node: Any, place: Place, depth: int) -> Word:
+        if node.type not in _WORDS:
+            raise EvaluationError(f"shell text has a construct that is not looked into: {node.type}")
+        reading = read_word(node)
+        for substitution in reading.substitutions:
+            self._substitution(substitution, place, depth)
+        return reading.word
+
+    def _substitution(self, node: Any, place: Place, depth: int) -> None:
+        inner = replace(place, substituted=True)
+        if node.children[0].type == "`" and "\\" in source_of(node):
+            raise EvaluationError("shell text has a backslash within backticks")
+        for child in node.children:
+            if child.type == "file_redirect":
+                self._redirect(child, inner, depth + 1)
+            elif child.is_named:
+                self.statement(child, inner, depth + 1)
+            elif child.type not in ("$(", ")", "`", "<(", ">(", ";", "&", "\n"):
+                raise EvaluationError("shell text has an odd substitution")
+
+    def _command(self, node: Any, place: Place, depth: int) -> None:
+        words: list[Word] = []
+        env: list[str] = []
+        for child in node.children:
+            if child.type == "variable_assignment":
+                # It may change what the name stands for, so it counts as a command of its own.
+                self._lone_assignment(child, place, depth)
+                env.append(self._script.commands[-1].env[0])
+            elif child.type == "command_name":
+                words.append(self._word(child.children[0], place, depth))
+                if len(child.children) != 1:
+                    raise EvaluationError("shell text has an odd command name")
+            elif child.type in ("file_redirect", "herestring_redirect", "heredoc_redirect"):
+                self._redirect(child, place, depth)
+            else:
+                words.append(self._word(child, place, depth))
+        if not words:
+            raise EvaluationError("shell text has a command without a name")
+        self._script.commands.append(Found(tuple(words), tuple(env), source_of(node), place))
+
+    def _assignment(self, node: Any, place: Place, depth: int) -> str:
+        """Read an assignment; returns the variable's name."""
+        name = ""
+        for child in node.children:
+            if child.type == "variable_name":
+                name = source_of(child)
+                if not _VARIABLE.match(name):
+                    raise EvaluationError("shell text has an odd assignment")
+            elif child.type == "array":
+                for item in child.children:
+                    if item.is_named:
+                        self._word(item, place, depth)
+            elif child.is_named:
+                self._word(child, place, depth)
+            elif child.type not in ("=", "+="):
+                raise EvaluationError("shell text has an odd assignment")
+        if name in _COUNTING:
+            raise EvaluationError("shell text assigns to a variable whose value is evaluated")
+        if not name:
+            # An element of an array: its index is arithmetic, which can run commands.
+            raise EvaluationError("shell text assigns to an element of an array")
+        return name
+
+    def _lone_assignment(self, node: Any, place: Place, depth: int) -> None:
+        name = self._assignment(node, place, depth)
+        self._script.commands.append(Found((Word("="),), (name,), source_of(node), place))
+
+    def _assignments(self, node: Any, place: Place, depth: int) -> None:
+        for child in node.children:
+            self._lone_assignment(child, place, depth)
+
+    def _declaration(self, node: Any, place: Place, depth: int) -> None:
+        """`export`, `declare`, `unset` and their like."""
+        words: list[Word] = []
+        for child in node.children:
+            if not child.is_named or child.type == "variable_name":
+                words.append(Word(source_of(child)))
+            elif child.type == "variable_assignment":
+                self._assignment(child, place, depth)
+                words.append(Word(source_of(child), literal=False))
+            else:
+                words.append(self._word(child, place, depth))
+        self._script.commands.append(Found(tuple(words), (), source_of(node), place))
+
+    def _pipeline(self, node: Any, place: Place, depth: int) -> None:
+        inner = place
+        for child in node.children:
+            if child.is_named:
+                self.statement(child, inner, depth + 1)
+                inner = replace(place, piped=True)
+            elif child.type not in ("|", "|&"):
+                raise EvaluationError("shell text has an odd pipeline")
+
+    def _redirected(self, node: Any, place: Place, depth: int) -> None:
+        has_body = False
+        for child in node.children:
+            if child.type in ("file_redirect", "herestring_redirect", "heredoc_redirect"):
+                self._redirect(child, place, depth)
+            else:
+                has_body = True
+                self.statement(child, place, depth + 1)
+        if not has_body:
+            self._script.commands.append(Found((Word(">"),), (), source_of(node), place))
+
+    def _redirect(self, node: Any, place: Place, depth: int) -> None:
+        if node.type == "heredoc_redirect":
+            self._heredoc(node)
+            return
+        sign, targets = self._redirect_parts(node, place, depth)
+        if node.type == "herestring_redirect" or sign in ("<&-", ">&-"):
+            return
+        if sign in ("<&", ">&"):
+            # Followed by anything but a descriptor it is a file's name, and expanded twice.
+            if len(targets) != 1 or not targets[0].literal or not _is_descriptor(targets[0].text):
+                raise EvaluationError("shell text has an odd redirection")
+            return
+        if len(targets) != 1 or targets[0].splits:
+            raise EvaluationError("shell text has an odd redirection")
+        if sign in _READING:
+            self._script.reads.append(targets[0])
+        elif sign in _WRITING:
+            self._script.writes.append(targets[0])
+        else:
+            raise EvaluationError("shell text has an odd redirection")
+
+    def _redirect_parts(self, node: Any, place: Place, depth: int) -> tuple[str, list[Word]]:
+        sign, targets = "", []
+        for child in node.children:
+            if not child.is_named:
+                sign = child.type
+            elif child.type == "file_descriptor":
+                if not source_of(child).isdigit():
+                    raise EvaluationError("shell text has an odd redirection")
+            else:
+                targets.append(self._word(child, place, depth))
+        return sign, targets
+
+    def _heredoc(self, node: Any) -> None:
+        """Text that is given to a command. Only without expansions, and where nothing else stands on its line."""
+        for child in node.children:
+            if child.type not in ("<<", "<<-", "heredoc_start", "heredoc_body", "heredoc_end", "file_descriptor"):
+                raise EvaluationError("shell text has a here-document that is not looked into")
+            quoted = any(child.type == "heredoc_start" and source_of(child)[:1] in "'\"\\" for child in node.children)
+            if child.type == "heredoc_body" and not quoted and any(mark in source_of(child) for mark in "$`\\"):
+                raise EvaluationError("shell text has a here-document with expansions")
+
+    def _for(self, node: Any, place: Place, depth: int) -> None:
+        for child in node.children:
+            if child.type in ("do_group", "compound_statement"):
+                self.statement(child, place, depth + 1)
+            elif child.is_named and child.type != "variable_name":
+                self._word(child, place, depth)
+            elif not child.is_named and child.type not in _TOKENS:
+                raise EvaluationError("shell text has an odd loop")
+
+    def _case(self, node: Any, place: Place, depth: int) -> None:
+        for child in node.children:
+            if child.type == "case_item":
+                self._case_item(child, place, depth)
+            elif child.is_named:
+                self._word(child, place, depth)
+            elif child.type not in _TOKENS:
+                raise EvaluationError("shell text has an odd case")
+
+    def _case_item(self, node: Any, place: Place, depth: int) -> None:
+        for index, child in enumerate(node.children):
+            if child.type == "extglob_pattern":
+                if not _PLAIN_PATTERN.match(source_of(child)):
+                    raise EvaluationError("shell text has a pattern that is not looked into")
+            elif node.field_name_for_child(index) == "value":
+                self._word(child, place, depth)
+            elif child.is_named or child.type not in (*_TOKENS, ";&", ";;&"):
+                self.statement(child, place, depth + 1)
+
+    def _test(self, node: Any, place: Place, depth: int) -> None:
+        kind = source_of(node.children[0])
+        if "\n" in source_of(node):
+            raise EvaluationError("shell text has a test over several lines")
+        if kind not in ("[", "[["):
+            raise EvaluationError("shell text has a construct that is not looked into: arithmetic")
+        words = [Word(kind), *self._test_words(node.children[1:-1], place, depth)]
+        if kind == "[[" and not all(word.literal for word in words):
+            # Within [[ ]], numbers are expressions, and an expression can run a command.
+            raise EvaluationError("shell text tests what is not known")
+        self._script.commands.append(Found(tuple(words), (), source_of(node), place))
+
+    def _test_words(self, nodes: list[Any], place: Place, depth: int) -> Iterator[Word]:
+        for node in nodes:
+            if node.type in _TEST_PARTS:
+                yield from self._test_words(node.children, place, depth)
+            elif node.type == "test_operator" or node.type in _TEST_TOKENS:
+                yield Word(source_of(node))
+            else:
+                yield self._word(node, place, depth)
+
+
+def _is_descriptor(text: str) -> bool:
+    return text == "-" or text.rstrip("-").isdigit()

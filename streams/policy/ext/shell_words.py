@@ -1,0 +1,186 @@
+"""The words of shell text: what each is, and whether that can be known before it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from streams.policy.errors import EvaluationError
+
+_GLOB_MARKS = frozenset("*?[")
+_NEVER_BARE = frozenset("$`\"'();|&<> \t\n")
+_BRACES = re.compile(r"\{.*(,|\.\.).*\}", re.DOTALL)
+_STILL_EXPANDED = re.compile(r"(?<!\\)(?:\\\\)*(`|\$[A-Za-z0-9_({?!#@*$-])")
+_ESCAPED_IN_QUOTES = re.compile(r"\\([$`\"\\]|\n)")
+_NUMBER_OR_SIGN = frozenset(("number", "(", ")", "+", "-", "*", "/", "%", "$((", "))"))
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word.
+
+    `literal` says that `text` is what the command gets; otherwise `text` is the source. `splits` says that it may
+    become several words, or none.
+    """
+
+    text: str
+    literal: bool = True
+    splits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A word, and the substitutions within it, which run commands."""
+
+    word: Word
+    substitutions: tuple[Any, ...] = ()
+
+
+def source_of(node: Any) -> str:
+    """The text of a node."""
+    return str(node.text.decode())
+
+
+def read_word(node: Any) -> Reading:
+    """A word of the tree.
+
+    Raises:
+        EvaluationError: it has something whose meaning is not certain.
+    """
+    source = source_of(node)
+    parts: list[Word] = []
+    substitutions: list[Any] = []
+    for piece in node.children if node.type == "concatenation" else (node,):
+        reading = _piece(piece)
+        parts.append(reading.word)
+        substitutions += reading.substitutions
+    literal = all(part.literal for part in parts)
+    splits = any(part.splits for part in parts)
+    if _BRACES.search(source) and "{" in "".join(part.text for part in parts):
+        # Braces may stand in quotes, where they mean nothing; to take them for more than they are is safe.
+        literal, splits = False, True
+    if source.startswith("~"):
+        literal = False
+    text = "".join(part.text for part in parts) if literal else source
+    return Reading(Word(text, literal, splits), tuple(substitutions))
+
+
+def _piece(node: Any) -> Reading:
+    kind = node.type
+    if kind in ("word", "number", "variable_name", "test_operator"):
+        if node.named_children:
+            raise _odd(kind)
+        return Reading(_bare(source_of(node)))
+    if kind == "string":
+        return _quoted(node)
+    if kind == "raw_string":
+        return Reading(Word(source_of(node)[1:-1]))
+    if kind == "ansi_c_string":
+        return Reading(Word(source_of(node), literal=False))
+    if kind in ("simple_expansion", "expansion", "command_substitution", "process_substitution"):
+        return Reading(Word(source_of(node), literal=False, splits=True), _expansion(node))
+    if kind == "arithmetic_expansion":
+        _only_numbers(node)
+        return Reading(Word(source_of(node), literal=False))
+    raise _odd(kind)
+
+
+def _bare(source: str) -> Word:
+    """Text without quotes: backslashes are taken off, and wildcards make it unknown."""
+    out: list[str] = []
+    wild = False
+    at = 0
+    while at < len(source):
+        character = source[at]
+        if character == "\\":
+            following = source[at + 1 : at + 2]
+            if not following:
+                raise EvaluationError("shell text ends in a backslash")
+            if following != "\n":
+                out.append(following)
+            at += 2
+            continue
+        if character in _NEVER_BARE:
+            raise EvaluationError("shell text has an operator within a word")
+        wild = wild or character in _GLOB_MARKS
+        out.append(character)
+        at += 1
+    return Word("".join(out), literal=not wild, splits=wild)
+
+
+def _quoted(node: Any) -> Reading:
+    """A text in double quotes."""
+    substitutions: list[Any] = []
+    expansions = [child for child in node.children if child.is_named and child.type != "string_content"]
+    for child in expansions:
+        if child.type == "arithmetic_expansion":
+            _only_numbers(child)
+        elif child.type in ("simple_expansion", "expansion", "command_substitution"):
+            substitutions += _expansion(child)
+        else:
+            raise _odd(child.type)
+    source = source_of(node)
+    if not (source.startswith('"') and source.endswith('"') and len(source) >= 2):
+        raise _odd("string")
+    if expansions:
+        between = "".join(source_of(child) for child in node.children if child.type == "string_content")
+    else:
+        between = source[1:-1]
+    if _STILL_EXPANDED.search(between):
+        raise EvaluationError("shell text has an expansion that is not understood")
+    if expansions:
+        return Reading(Word(source, literal=False), tuple(substitutions))
+    return Reading(Word(_ESCAPED_IN_QUOTES.sub(lambda found: found[1].strip("\n"), between)))
+
+
+_VARIABLES = ("variable_name", "special_variable_name")
+_SAFE_OPERATORS = frozenset((":-", "-", ":=", "=", ":?", "?", ":+", "+", "#", "##", "%", "%%"))
+
+
+def _expansion(node: Any) -> tuple[Any, ...]:
+    """The substitutions within an expansion; those kinds of it that evaluate text are refused."""
+    if node.type in ("command_substitution", "process_substitution"):
+        return (node,)
+    inner = [child for child in node.children if child.type not in ("${", "}", "$")]
+    if node.type == "simple_expansion":
+        if len(inner) != 1 or inner[0].type not in _VARIABLES:
+            raise _odd("expansion")
+        return ()
+    found: list[Any] = []
+    operators = 0
+    for child in inner:
+        if child.type in _VARIABLES:
+            continue
+        if not child.is_named:
+            operators += 1
+            if child.type not in _SAFE_OPERATORS or operators > 1:
+                raise _odd("expansion")
+        elif child.type == "regex":
+            if any(mark in source_of(child) for mark in "$`"):
+                raise _odd("expansion")
+        elif child.type in ("command_substitution", "process_substitution"):
+            found.append(child)
+        else:
+            found += read_word(child).substitutions
+    return tuple(found)
+
+
+def _only_numbers(node: Any) -> None:
+    """Arithmetic on variables evaluates what they hold, which may be a command."""
+    for child in node.children:
+        if child.type in ("binary_expression", "unary_expression", "parenthesized_expression"):
+            _only_numbers(child)
+        elif child.type not in _NUMBER_OR_SIGN or child.named_children:
+            raise EvaluationError("shell text has arithmetic on something else than numbers")
+
+
+def _odd(kind: str) -> EvaluationError:
+    return EvaluationError(f"shell text has a construct that is not looked into: {kind}")
+
+
+def literal_texts(words: Iterable[Word]) -> tuple[str, ...] | None:
+    """The texts of words, or None where one is not known."""
+    listed = tuple(words)
+    return tuple(word.text for word in listed) if all(word.literal for word in listed) else None

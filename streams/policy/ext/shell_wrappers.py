@@ -1,0 +1,349 @@
+"""Commands that run other commands: what `sudo`, `env`, `xargs`, `find -exec`, `bash -c` and their like run.
+
+A wrapper is looked into only where it is certain which of its words are the inner command's: options that are not
+listed here, and words that are known only at run time, make the whole text an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from streams.policy.errors import EvaluationError
+from streams.policy.ext.shell_words import Word
+
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\+?=")
+_CODE_CLUSTER = re.compile(r"-[abefhklmnprtuvxilBCEHPT]*c[abefhklmnprtuvxilBCEHPT]*\Z")
+_FLAG_CLUSTER = re.compile(r"[-+][abefhklmnprtuvxisBCEHPT]+\Z")
+
+SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "rbash"))
+_SHELL_FLAGS = frozenset(("--login", "--noprofile", "--norc", "--posix", "--restricted", "--verbose", "--noediting"))
+
+_OPAQUE = re.compile(
+    r"(python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|Rscript|tclsh|wish|expect|osascript|pwsh|powershell|"
+    r"awk|gawk|mawk|nawk|sed|ssh|mosh|rsh|docker|podman|nerdctl|kubectl|nsenter|chroot|unshare|systemd-run|at|batch|"
+    r"crontab|su|runuser|screen|tmux|script|gdb|strace|ltrace|parallel|make|gmake|npm|npx|pnpm|yarn|uvx|pipx|source|"
+    r"\.|fish|csh|tcsh|vi|vim|nvim|ed|ex|emacs|java|go|cargo|ld\.so|rlwrap|socat|m4|gcc|cc|jshell)[0-9.]*\Z"
+)
+"""Programs that run code, local or elsewhere, which is in their arguments, their input or a file."""
+
+_MEANING_CHANGERS = frozenset(
+    ("alias", "bind", "compgen", "complete", "coproc", "enable", "fc", "function", "hash", "let", "select")
+)
+_NAMING = frozenset(
+    (
+        *("read", "unset", "declare", "typeset", "local", "readonly", "export", "getopts", "wait"),
+        *("mapfile", "readarray"),
+    )
+)
+"""Builtins whose arguments are names of variables, elements of arrays among them: an index is evaluated."""
+
+_PLAIN_DECLARATION = re.compile(r"-[xrgaAplufF]+\Z")
+_NAME_OR_OPTION = re.compile(r"[A-Za-z0-9_./=:,+-]*\Z")
+_UNARY_TESTS = frozenset(f"-{letter}" for letter in "abcdefghknprstuwxzGLNOS")
+_BINARY_TESTS = frozenset(("=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef", "<", ">"))
+
+
+class Inner(NamedTuple):
+    """What a wrapper runs: the words of a command, or shell text; and what is set for it."""
+
+    words: tuple[Word, ...] = ()
+    code: str | None = None
+    env: tuple[str, ...] = ()
+    elevated: bool = False
+
+
+class Look(NamedTuple):
+    """What is behind a command: inner ones, and whether it runs code that can't be seen."""
+
+    inner: tuple[Inner, ...] = ()
+    opaque: bool = False
+    elevated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrapper:
+    """Options with a value, options without, and how many words come before the inner command."""
+
+    valued: str = ""
+    flags: str = ""
+    long_valued: frozenset[str] = frozenset()
+    long_flags: frozenset[str] = frozenset()
+    positionals: int = 0
+    assignments: bool = False
+    elevated: bool = False
+    joined: bool = False
+    stops: str = ""  # options after which there is no inner command to look into
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_WRAPPERS: Mapping[str, _Wrapper] = {
+    "sudo": _Wrapper(
+        "ugpCTrthRDU",
+        "AbBEHknPSNv",
+        _names("user group prompt close-from command-timeout role type host chroot chdir other-user"),
+        _names("askpass background bell preserve-env set-home reset-timestamp non-interactive preserve-groups stdin"),
+        assignments=True,
+        elevated=True,
+        stops="ise",
+    ),
+    "doas": _Wrapper("u", "n", elevated=True, stops="sCL"),
+    "pkexec": _Wrapper(long_valued=_names("user"), long_flags=_names("disable-internal-agent"), elevated=True),
+    "env": _Wrapper(
+        "uC",
+        "i0v",
+        _names("unset chdir"),
+        _names("ignore-environment null debug"),
+        assignments=True,
+    ),
+    "nohup": _Wrapper(),
+    "setsid": _Wrapper(flags="cfw", long_flags=_names("ctty fork wait")),
+    "nice": _Wrapper("n", "", _names("adjustment")),
+    "ionice": _Wrapper("cn", "t", _names("class classdata"), _names("ignore"), stops="pPu"),
+    "chrt": _Wrapper("TPD", "bfiorR", positionals=1, stops="pm"),
+    "taskset": _Wrapper(flags="", positionals=1, stops="pc"),
+    "timeout": _Wrapper(
+        "ks", "v", _names("kill-after signal"), _names("preserve-status foreground verbose"), positionals=1
+    ),
+    "time": _Wrapper(flags="p"),
+    "stdbuf": _Wrapper("ioe", "", _names("input output error")),
+    "command": _Wrapper(flags="p", stops="vV"),
+    "builtin": _Wrapper(),
+    "exec": _Wrapper("a", "cl"),
+    "busybox": _Wrapper(),
+    "toybox": _Wrapper(),
+    "watch": _Wrapper(
+        "nq", "bcdegtwx", _names("interval equexit"), _names("beep color differences errexit chgexit"), joined=True
+    ),
+    "flock": _Wrapper("wE", "sxunoF", _names("timeout"), _names("shared exclusive nonblock close"), positionals=1),
+}
+
+_XARGS = _Wrapper(
+    "adEILnPs", "0rtpxo", _names("arg-file delimiter replace max-args max-procs max-lines max-chars"),
+    _names("null no-run-if-empty verbose interactive exit open-tty"),
+)  # fmt: skip
+
+
+def look_into(name: str, words: tuple[Word, ...]) -> Look:
+    """What is behind a command.
+
+    Args:
+        name: its name, without the folder of a system's programs.
+        words: all of its words, the name among them.
+
+    Raises:
+        EvaluationError: it can't be told.
+    """
+    args = words[1:]
+    if name in _MEANING_CHANGERS:
+        raise EvaluationError("shell text changes what later commands mean")
+    _refuse_evaluation(name, args)
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(args)
+    if name in SHELLS:
+        return _shell(args)
+    wrapper = _WRAPPERS.get(name)
+    if wrapper is not None:
+        return _wrapped(wrapper, args)
+    return Look(opaque=_OPAQUE.match(name) is not None)
+
+
+def _refuse_evaluation(name: str, args: tuple[Word, ...]) -> None:
+    """Refuse arguments of builtins that evaluate them: `read 'a[$(id)]'` runs `id`."""
+    refused = EvaluationError("shell text hands a builtin something that it may evaluate")
+    if name in _NAMING:
+        for arg in args:
+            declared = _ASSIGNMENT.match(arg.text) is not None
+            if not declared and (not arg.literal or not _NAME_OR_OPTION.match(arg.text)):
+                raise refused
+            if name in ("declare", "typeset", "local") and arg.text.startswith("-"):
+                if not _PLAIN_DECLARATION.match(arg.text):
+                    raise refused
+            elif name in ("mapfile", "readarray") and arg.text.startswith("-") and "C" in arg.text:
+                raise refused
+    elif name == "printf" and args:
+        if not args[0].literal or args[0].text.startswith("-v"):
+            raise refused
+    elif name in ("test", "["):
+        _refuse_odd_test([arg for arg in args if arg.text != "]"], refused)
+
+
+def _refuse_odd_test(args: list[Word], refused: EvaluationError) -> None:
+    """Of a test only the plain forms are read: what is unknown must not be able to be an operator."""
+    while args and args[0].literal and args[0].text == "!":
+        args = args[1:]
+    if any(arg.splits and not arg.literal for arg in args):
+        raise refused
+    if len(args) == 2 and args[0].literal and args[0].text in _UNARY_TESTS:
+        return
+    if len(args) == 3 and args[1].literal and args[1].text in _BINARY_TESTS:
+        return
+    if len(args) > 1 and not (len(args) == 3 and all(arg.literal for arg in args)):
+        raise refused
+    if any(arg.literal and arg.text in ("-v", "-R") for arg in args[:-1]):
+        raise refused
+
+
+def _known(word: Word) -> str:
+    if not word.literal:
+        raise EvaluationError("shell text has a command whose words are known only at run time")
+    return word.text
+
+
+def _wrapped(wrapper: _Wrapper, args: tuple[Word, ...]) -> Look:
+    rest, stopped = _after_options(wrapper, args)
+    if stopped:
+        return Look(opaque=wrapper.elevated, elevated=wrapper.elevated)
+    env: list[str] = []
+    while wrapper.assignments and rest and (found := _ASSIGNMENT.match(_name_part(rest[0]))):
+        env.append(found[1])
+        rest = rest[1:]
+    for word in rest[: wrapper.positionals]:
+        _known(word)
+    rest = rest[wrapper.positionals :]
+    if not rest:
+        return Look(opaque=wrapper.elevated, elevated=wrapper.elevated)
+    if not wrapper.assignments and _ASSIGNMENT.match(rest[0].text):
+        # To `time`, which is a keyword, it is an assignment if it stands without quotes, else a command.
+        raise EvaluationError("shell text has an assignment where a command is expected")
+    if wrapper.joined:
+        inner = Inner(code=" ".join(map(_known, rest)), elevated=wrapper.elevated)
+    else:
+        inner = Inner(rest, env=tuple(env), elevated=wrapper.elevated)
+    return Look((inner,), elevated=wrapper.elevated)
+
+
+def _name_part(word: Word) -> str:
+    """A word as far as it tells an assignment: its value need not be known, but it must stay one word."""
+    if word.splits:
+        raise EvaluationError("shell text has a command whose words are known only at run time")
+    return word.text
+
+
+def _after_options(wrapper: _Wrapper, args: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
+    """What follows a wrapper's options, and whether one of these says that there is nothing to look into."""
+    at = 0
+    while at < len(args):
+        if not args[at].literal:
+            _name_part(args[at])
+            break
+        text = args[at].text
+        if text == "--":
+            return args[at + 1 :], False
+        if not text.startswith("-") or text == "-":
+            break
+        if text.startswith("--"):
+            name, has_value, _ = text[2:].partition("=")
+            if name in wrapper.long_valued:
+                at += 0 if has_value else 1
+            elif name not in wrapper.long_flags:
+                raise EvaluationError("shell text has a wrapper with an option that is not known")
+        else:
+            taken, stopped = _cluster(wrapper, text[1:])
+            if stopped:
+                return (), True
+            at += taken
+        at += 1
+    return args[at:], False
+
+
+def _cluster(wrapper: _Wrapper, letters: str) -> tuple[int, bool]:
+    """How many more words a cluster of short options takes, and whether one of them stops the look."""
+    for index, letter in enumerate(letters):
+        if letter in wrapper.stops:
+            return 0, True
+        if letter in wrapper.valued:
+            return (0 if letters[index + 1 :] else 1), False
+        if letter not in wrapper.flags:
+            raise EvaluationError("shell text has a wrapper with an option that is not known")
+    return 0, False
+
+
+def _shell(args: tuple[Word, ...]) -> Look:
+    """`bash -c TEXT`; with a script, or with nothing, it runs what can't be seen."""
+    wants_code, at = False, 0
+    while at < len(args):
+        text = _known(args[at])
+        if _CODE_CLUSTER.match(text):
+            wants_code = True
+        elif text in ("-o", "+o", "-O", "+O"):
+            at += 1
+        elif text in ("--", "-"):
+            at += 1
+            break
+        elif text in _SHELL_FLAGS or _FLAG_CLUSTER.match(text):
+            pass
+        elif text.startswith(("-", "+")):
+            raise EvaluationError("shell text has a shell with an option that is not known")
+        else:
+            break
+        at += 1
+    if not wants_code:
+        return Look(opaque=True)
+    if at >= len(args):
+        raise EvaluationError("shell text has a shell with `-c` and without text")
+    return Look((Inner(code=_known(args[at])),))
+
+
+def _eval(args: tuple[Word, ...]) -> Look:
+    return Look((Inner(code=" ".join(map(_known, args))),)) if args else Look()
+
+
+def _trap(args: tuple[Word, ...]) -> Look:
+    texts = [text for text in map(_known, args) if text not in ("-p", "-l", "--")]
+    return Look((Inner(code=texts[0]),)) if len(texts) > 1 and texts[0] not in ("-", "") else Look()
+
+
+def _find(args: tuple[Word, ...]) -> Look:
+    """`find ... -exec COMMAND ;`, any number of times."""
+    if any(arg.splits for arg in args):
+        raise EvaluationError("shell text has a command whose words are known only at run time")
+    inner: list[Inner] = []
+    at = 0
+    while at < len(args):
+        if args[at].text in ("-exec", "-execdir", "-ok", "-okdir"):
+            end = at + 1
+            while end < len(args) and args[end].text not in (";", "+"):
+                end += 1
+            if end == at + 1 or end == len(args):
+                raise EvaluationError("shell text has a `find` whose command does not end")
+            inner.append(Inner(tuple(_unknown_where("{}", word) for word in args[at + 1 : end])))
+            at = end
+        at += 1
+    return Look(tuple(inner))
+
+
+def _xargs(args: tuple[Word, ...]) -> Look:
+    rest, _ = _after_options(_XARGS, args)
+    if not rest:
+        return Look((Inner((Word("echo"), _INPUT)),))
+    options = [arg.text for arg in args[: len(args) - len(rest)]]
+    mark = ""
+    for index, option in enumerate(options):
+        if option.startswith("--replace"):
+            mark = option.partition("=")[2] or "{}"
+        elif option.startswith("-") and "I" in option:
+            mark = option.partition("I")[2] or (options[index + 1] if index + 1 < len(options) else "{}")
+    words = tuple(_unknown_where(mark, word) for word in rest) if mark else (*rest, _INPUT)
+    return Look((Inner(words),))
+
+
+def _unknown_where(mark: str, word: Word) -> Word:
+    """A word into which something is put when the command runs."""
+    return Word(word.text, literal=False) if mark in word.text else word
+
+
+_INPUT = Word("", literal=False, splits=True)
+
+_SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], Look]] = {
+    "eval": _eval,
+    "trap": _trap,
+    "find": _find,
+    "xargs": _xargs,
+}
