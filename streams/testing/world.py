@@ -10,7 +10,7 @@ from streams.engine.wire import Wire
 from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
-from streams.ports import LogError, Outgoing, Received
+from streams.ports import LogError, Outgoing, Received, TopicPartition
 from streams.testing.clock import ManualClock
 from streams.testing.memory_log import MemoryLog
 from streams.testing.memory_producer import MemoryProducer
@@ -37,7 +37,7 @@ class World:
         self._diary: list[tuple[int, int, Act]] = []
         self._diary_serial = 0
         self._listeners: dict[str, list[Listener]] = {}
-        self._heard_serial = -1
+        self._heard_to: dict[TopicPartition, int] = {}
         self._outside: MemoryProducer | None = None
         self._transactional: dict[str, float] = {}
 
@@ -68,10 +68,18 @@ class World:
         """Do what is due, and tell the listeners what is new."""
         while self._diary and self._diary[0][0] <= self.now_ms:
             heappop(self._diary)[2]()
-        for serial, record in self._log.written_since(self._listeners, self._heard_serial):
-            self._heard_serial = max(self._heard_serial, serial)
-            for listener in self._listeners[record.topic]:
-                listener(record)
+        for topic, listeners in self._listeners.items():
+            for number in range(self._log.partition_count(topic)):
+                for record in self._unheard(TopicPartition(topic, number)):
+                    for listener in listeners:
+                        listener(record)
+
+    def _unheard(self, name: TopicPartition) -> list[Received]:
+        partition, position = self._log.partition(name), self._heard_to.get(name, 0)
+        if position == partition.high_watermark:
+            return []
+        found, self._heard_to[name] = partition.read(position, partition.high_watermark)
+        return found
 
     def next_due_ms(self) -> int | None:
         """When the next act is due."""
