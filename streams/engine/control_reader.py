@@ -70,7 +70,7 @@ class ControlReader:
         return self._sink.is_busy
 
     def read_to_end(self) -> None:
-        """Read everything there is, and make it ready. Blocks; raises RetriableLogError when the log does not answer."""
+        """Read everything there is, and make it ready. Blocks; RetriableLogError when the log does not answer."""
         if not self._partitions:
             return
         self._reader.assign(dict.fromkeys(self._partitions, 0))
