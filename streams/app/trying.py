@@ -19,8 +19,8 @@ from streams.app.wire import CodecWire
 from streams.app.wiring import build_offline_codec
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryError, HistoryLine, format_line, iter_numbered
-from streams.model.catalogue import ToolCatalogEntry
 from streams.model.bundle_signature import publication_key
+from streams.model.catalogue import ToolCatalogEntry
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
@@ -30,6 +30,7 @@ from streams.model.topics import BUDGET_GRANT, BY_NAME, CATALOGUE, RULESET
 from streams.model.types import Header, Proof, ProofAlg, Record
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
+from streams.processors.compiling import CompileBundle
 from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver
 from streams.topology import GATE
 
@@ -43,8 +44,8 @@ SOURCE = "stoplog-try"
 
 # A history may hold nothing for hours; its broadcast topics are read whole all the same.
 _ENGINE = msgspec.structs.replace(DRIVER_SETTINGS, control_stale_ms=1 << 62)
-# The driven owner of budgets answers itself; recorded answers are outputs like verdicts.
-_INPUTS = frozenset(topic.name for topic in (*GATE.inputs, *GATE.broadcast) if topic is not BUDGET_GRANT)
+INPUTS = frozenset(topic.name for topic in (*GATE.inputs, *GATE.broadcast) if topic is not BUDGET_GRANT)
+"""What is put in. The driven owner of budgets answers itself; recorded answers are outputs like verdicts."""
 
 
 class Numbered(NamedTuple):
@@ -114,17 +115,35 @@ def run_history(plan: TryPlan, settings: Settings, report: TryReport) -> Iterato
         CatalogueFileError: the catalogue's file can't be read.
         BundleError, BundleReadError: the rules are refused, or can't be read.
     """
-    lines = _read(plan, report)
+    return run_lines(read_lines(plan, report), plan, settings, report)
+
+
+def run_lines(
+    lines: Sequence[Numbered],
+    plan: TryPlan,
+    settings: Settings,
+    report: TryReport,
+    compile_bundle: CompileBundle = compile_bundle,
+) -> Iterator[Tried]:
+    """The same with the inputs of a history that are read already.
+
+    Args:
+        compile_bundle: how rules are made of a bundle.
+
+    Raises:
+        HistoryError: there are none.
+        CatalogueFileError, BundleError, BundleReadError: see `run_history`.
+    """
     if not lines:
         raise HistoryError(str(plan.history), 0, "holds no record that can be put in")
     start_ms = lines[0].line.time_ms
-    own = next((line.record for _, line in lines if isinstance(line.record, RulesetBundle)), None)
+    own = [line.record.name for _, line in lines if isinstance(line.record, RulesetBundle)]
     bundle = None
-    if plan.rules is not None or own is None:
+    if plan.rules is not None or not own:
         bundle = _bundle(plan.rules or rules_directory(), settings.gate.bundle_name, start_ms)
         lines = [numbered for numbered in lines if numbered.line.topic != RULESET.name]
         report.rules = str(plan.rules or "the starter rules")
-    name = bundle.name if bundle is not None else own.name if own is not None else ""
+    name = settings.gate.bundle_name if bundle is not None or settings.gate.bundle_name in own else own[0]
     codec = build_offline_codec()
     driver = gate_driver(
         wire=CodecWire(codec),
@@ -164,7 +183,7 @@ def _written(driver: Driver, codec: Codec) -> Iterator[Tried]:
             yield Tried(received, codec.decode(received.topic, received.value or b"", received.headers), None)
 
 
-def _read(plan: TryPlan, report: TryReport) -> list[Numbered]:
+def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
     """The inputs of the history; its intents are pinned to the catalogue's definitions, where they state none.
 
     The file is read a second time without a key, because only so can be told which proofs stand in it.
@@ -176,7 +195,7 @@ def _read(plan: TryPlan, report: TryReport) -> list[Numbered]:
     proven = iter_numbered(plan.history, plan.root_key, report.faults.append)
     bare = iter_numbered(plan.history, None, lambda _: None)
     for (line_no, line), (_, unproven) in zip(proven, bare, strict=True):
-        if line.topic not in _INPUTS:
+        if line.topic not in INPUTS:
             report.outputs_left_out_count += 1
             continue
         record = line.record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar, overload
 
 from streams.policy.bundle import Bundle, BundleSource
 from streams.policy.check import structs_of
@@ -244,12 +245,25 @@ class _Index:
         return [self._rules[index] for index in indexes]
 
 
-def compile_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = None) -> CompiledRuleset:
+_R = TypeVar("_R", bound=CompiledRuleset)
+
+
+@overload
+def compile_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = None) -> CompiledRuleset: ...
+@overload
+def compile_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None = None, *, kind: type[_R]) -> _R: ...
+def compile_bundle(
+    source: BundleSource,
+    tools: Mapping[str, ToolTypes] | None = None,
+    *,
+    kind: type[CompiledRuleset] = CompiledRuleset,
+) -> CompiledRuleset:
     """Parse, check and compile a bundle.
 
     Args:
         source: the bundle's files, not trusted.
         tools: argument types by `server_id/name`, from the tools' input schemas.
+        kind: what it becomes.
 
     Raises:
         BundleError: with every error that was found; nothing of a bad bundle is used.
@@ -262,4 +276,4 @@ def compile_bundle(source: BundleSource, tools: Mapping[str, ToolTypes] | None =
     memories = check_memories(bundle, tools or {}, findings)
     if findings.has_errors:
         raise BundleError(findings.errors())
-    return CompiledRuleset(bundle, source.digest, rules, dict(tools or {}), memories)
+    return kind(bundle, source.digest, rules, dict(tools or {}), memories)
