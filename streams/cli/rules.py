@@ -7,13 +7,15 @@ from collections.abc import Callable
 import typer
 
 from streams.cli.rules_check import check, run_tests
+from streams.cli.rules_explain import explain
 from streams.cli.rules_publish import promote, publish, rollback, sign, status
 
-app = typer.Typer(add_completion=False, help="Check, test and publish rules.", rich_markup_mode="markdown")
+app = typer.Typer(add_completion=False, help="Check, test, explain and publish rules.", rich_markup_mode="markdown")
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "test": run_tests,
+    "explain": explain,
     "publish": publish,
     "sign": sign,
     "promote": promote,

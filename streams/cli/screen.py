@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from streams.cli.text import printable
 
@@ -61,6 +62,11 @@ class Screen:
         """A styled line for a person, never wrapped."""
         if not self.as_json:
             self.console.print(text, soft_wrap=True)
+
+    def tree(self, tree: Tree) -> None:
+        """A tree for a person."""
+        if not self.as_json:
+            self.console.print(tree)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], title: str | None = None) -> None:
         """A table for a person."""

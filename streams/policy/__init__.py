@@ -8,9 +8,10 @@ from streams.policy.bundle import BundleReadError, BundleSource, bundle_from_fil
 from streams.policy.casefile import CaseReport, CaseResult, case_facts, run_case_files
 from streams.policy.coverage import RuleCoverage
 from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
-from streams.policy.explain_intent import IntentExplanation, explain_intent
+from streams.policy.explain_intent import IntentExplanation, Part, RuleExplanation, explain_intent
 from streams.policy.lint import LintReport, check_bundle
 from streams.policy.mutate import MutationReport, mutate_cases
+from streams.policy.outcome import Outcome as RuleOutcome
 from streams.policy.results import (
     ApprovalSettings,
     Effect,
@@ -51,13 +52,16 @@ __all__ = [
     "Mode",
     "MutationReport",
     "Obligation",
+    "Part",
     "PolicyError",
     "PolicyResult",
     "Reason",
     "RuleCoverage",
     "RuleEffect",
+    "RuleExplanation",
     "RuleFailure",
     "RuleMatch",
+    "RuleOutcome",
     "Severity",
     "ShadowOutcome",
     "ToolTypes",

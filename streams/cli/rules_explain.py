@@ -1,0 +1,232 @@
+"""The part of `stoplog rules` that takes one decision apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from streams.app.clock import SystemClock
+from streams.app.explaining import Explained, Judged, explain_from_history, explain_from_log
+from streams.app.trying import DEVELOPMENT_ROOT_KEY, TryPlan
+from streams.app.wiring import load_root_key
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.rules_check import CatalogOption
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.text import printable
+from streams.codec.instants import format_instant
+from streams.model.verdict import Verdict
+from streams.policy import Effect, Mode, Part, RuleExplanation, RuleOutcome
+
+_SHOWN = (RuleOutcome.TRUE, RuleOutcome.ERROR, RuleOutcome.FALSE)
+_STYLES = {RuleOutcome.TRUE: OK, RuleOutcome.ERROR: FAIL, RuleOutcome.FALSE: FAINT}
+_EFFECTS = {Effect.ALLOW: OK, Effect.DENY: FAIL, Effect.QUARANTINE: FAIL}
+_NO_VALUE = "no value: "
+
+
+def explain(
+    *,
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Rules to ask; by default the ones of the history, or of the log."),
+    ] = None,
+    intent: Annotated[
+        str | None, typer.Option("--intent", metavar="ID", help="The intent's id, or the beginning of it.")
+    ] = None,
+    line: Annotated[
+        int | None, typer.Option("--line", metavar="N", help="The line of the history that the intent stands in.")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", metavar="FILE", help="A history that the intent is of, not the log.")
+    ] = None,
+    catalog: CatalogOption = None,
+    root_key: Annotated[
+        Path | None, typer.Option("--root-key", metavar="FILE", help="Of the deployment that the history is from.")
+    ] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", metavar="ID", help="Show this rule only; may be given several times.")
+    ] = None,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show also what the schema calls sensitive, such as arguments.")
+    ] = False,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Say what every rule says of one intent, and why: each part of its condition, with its value.
+
+    What came before the intent is run through the engine, so that the facts are those that a gate has. From a history
+    that takes nothing else; from the log it takes the root key, because proofs are checked.
+    """
+    screen = Screen(as_json)
+    settings = settings_from(log, bootstrap, state_dir)
+    if history is not None:
+        key = DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key)
+        plan = TryPlan(history=history, catalogue=catalog, rules=directory, root_key=key)
+        explained = explain_from_history(plan, settings, intent=intent, line_no=line, reveal=reveal)
+    elif intent is None:
+        raise typer.BadParameter("name the intent, or a history with `--history`", param_hint="--intent")
+    else:
+        key = load_root_key(root_key or settings.key_path)
+        explained = explain_from_log(settings, SystemClock(), key, intent=intent, rules=directory, reveal=reveal)
+    _tell_intent(screen, explained)
+    for judged in explained.judged:
+        _tell_judged(screen, judged, frozenset(rule or ()), len(explained.judged) > 1)
+    asked = {judged.explanation.digest for judged in explained.judged}
+    for recorded, verdicts in ((False, explained.verdicts), (True, explained.recorded)):
+        for verdict in verdicts:
+            _tell_verdict(screen, verdict, asked, recorded=recorded)
+
+
+def _tell_intent(screen: Screen, explained: Explained) -> None:
+    intent = explained.intent
+    tool = f"{intent.tool.server_id}/{intent.tool.name}"
+    screen.record(
+        {
+            "kind": "intent",
+            "intent": intent.intent_id,
+            "session": intent.session_id,
+            "tool": tool,
+            "place": explained.place,
+            "time_ms": explained.time_ms,
+            "times_judged": len(explained.judged),
+        }
+    )
+    screen.rich(
+        Text.assemble(
+            (printable(tool), STRONG),
+            printable(f" by {intent.act.sub} for {intent.sub}, session {intent.session_id}, "),
+            printable(f"{explained.place}, {format_instant(explained.time_ms)}"),
+        )
+    )
+    screen.rich(Text(printable(f"intent {intent.intent_id}"), FAINT))
+    if not explained.judged:
+        screen.say()
+        screen.say("the rules were not asked: something before them decided", WARN)
+
+
+def _tell_judged(screen: Screen, judged: Judged, only: frozenset[str], is_one_of_many: bool) -> None:
+    whole = judged.explanation
+    result = whole.result
+    screen.record(
+        {
+            "kind": "judgement",
+            "time_ms": judged.time_ms,
+            "bundle": whole.bundle,
+            "version": whole.version,
+            "digest": whole.digest,
+            "effect": result.effect.value,
+            "reason": result.reason.value,
+            "reason_text": result.reason_text,
+        }
+    )
+    shown = [each for each in whole.rules if not only or each.rule_id in only]
+    for each in shown:
+        screen.record({"kind": "rule", **_rule_fields(each)})
+    if screen.as_json:
+        return
+    screen.say()
+    when = f" at {format_instant(judged.time_ms)}" if is_one_of_many else ""
+    screen.rich(
+        Text.assemble(
+            ("rules: ", STRONG),
+            (result.effect.value, _EFFECTS.get(result.effect, WARN)),
+            printable(f" {result.reason}: {result.reason_text}{when}"),
+        )
+    )
+    screen.rich(Text(printable(f"bundle {whole.bundle}, version {whole.version}, digest {whole.digest[:12]}"), FAINT))
+    for outcome in _SHOWN:
+        for each in shown:
+            if each.outcome is outcome:
+                screen.say()
+                screen.tree(_tree(each))
+    _tell_others(screen, shown)
+
+
+def _tell_others(screen: Screen, rules: Iterable[RuleExplanation]) -> None:
+    others: dict[str, list[str]] = {}
+    for each in rules:
+        if each.outcome not in _SHOWN:
+            others.setdefault(each.outcome, []).append(each.rule_id)
+    if others:
+        screen.say()
+    for outcome, rule_ids in sorted(others.items()):
+        screen.say(f"{outcome}: {', '.join(rule_ids)}", FAINT)
+
+
+def _tree(rule: RuleExplanation) -> Tree:
+    mode = "" if rule.mode is Mode.ENFORCE else f" ({rule.mode})"
+    title = Text.assemble(
+        (rule.outcome.upper(), _STYLES[rule.outcome]),
+        " ",
+        (rule.rule_id, STRONG),
+        printable(f" {rule.effect}{mode}: {rule.reason} "),
+        (printable(rule.place), FAINT),
+    )
+    tree = Tree(title, guide_style=FAINT)
+    if rule.error is not None:
+        tree.add(Text(printable(f"no value: {rule.error}"), FAIL))
+    if rule.whole is not None:
+        _grow(tree, rule.whole)
+    return tree
+
+
+def _grow(tree: Tree, part: Part) -> None:
+    branch = tree.add(
+        Text.assemble(printable(part.text), (" = ", FAINT), (printable(part.value), _style_of(part.value)))
+    )
+    for inner in part.parts:
+        _grow(branch, inner)
+
+
+def _style_of(value: str) -> str:
+    if value.startswith(_NO_VALUE):
+        return FAIL
+    return {"true": OK, "false": WARN}.get(value, STRONG)
+
+
+def _rule_fields(rule: RuleExplanation) -> dict[str, Any]:
+    return {
+        "rule": rule.rule_id,
+        "effect": str(rule.effect),
+        "mode": rule.mode.value,
+        "outcome": rule.outcome.value,
+        "error": rule.error,
+        "reason": rule.reason,
+        "place": rule.place,
+        "condition": None if rule.whole is None else _part_fields(rule.whole),
+    }
+
+
+def _part_fields(part: Part) -> dict[str, Any]:
+    fields: dict[str, Any] = {"text": part.text, "value": part.value}
+    return fields | {"parts": [_part_fields(inner) for inner in part.parts]} if part.parts else fields
+
+
+def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded: bool) -> None:
+    screen.record(
+        {
+            "kind": "recorded_verdict" if recorded else "verdict",
+            "outcome": verdict.outcome.value,
+            "reason": verdict.reason,
+            "reason_text": verdict.reason_text,
+            "time_ms": verdict.evaluated_at,
+            "digest": None if verdict.ruleset_digest is None else verdict.ruleset_digest.hex(),
+        }
+    )
+    screen.say()
+    digest = "none" if verdict.ruleset_digest is None else verdict.ruleset_digest.hex()
+    screen.rich(
+        Text.assemble(
+            ("verdict on the log: " if recorded else "verdict: ", STRONG),
+            (verdict.outcome.value, _EFFECTS.get(Effect(verdict.outcome.value), WARN)),
+            printable(f" {verdict.reason}: {verdict.reason_text}"),
+            (f" at {format_instant(verdict.evaluated_at)}", FAINT),
+            ("" if not asked or digest in asked else f", under other rules: {digest[:12]}", WARN),
+        )
+    )
