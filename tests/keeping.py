@@ -15,13 +15,16 @@ from streams.policy import bundle_from_files, compile_bundle
 from streams.processors.memory import recall
 from streams.processors.settings import GateSettings
 from streams.testing.records import SessionMaker, ruleset, tool_entry
-from tests.kit import GATE_SETTINGS, GateBench
+from tests.kit import GATE_SETTINGS, HOUR_MS, GateBench
 
 PRIVATE = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 REFUND = tool_entry("pay", "refund")
 LOOKUP = tool_entry("pay", "lookup", output_label=PRIVATE)
 PURGE = tool_entry("data", "purge")
 SEND = tool_entry("post", "send")
+
+SESSION_LIFE_MS = 24 * HOUR_MS
+"""Longer than any test of counting lets pass while its session is to live."""
 
 HEAD = "apiVersion: rules/v1\npack: counting\n"
 BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\n'
@@ -36,7 +39,8 @@ class CountingBench(GateBench):
     """A driven gate with a pack of the test's own in force."""
 
     def __init__(self, rules: str, *, settings: GateSettings = GATE_SETTINGS) -> None:
-        super().__init__(settings=settings, with_rules=False)
+        super().__init__(settings=settings, with_rules=False, with_session=False)
+        self.establish(self.session, expires_ms=self.now_ms + SESSION_LIFE_MS)
         for entry in (REFUND, LOOKUP, PURGE, SEND):
             self.publish(entry)
         self._serial = 0

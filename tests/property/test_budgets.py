@@ -123,10 +123,9 @@ class Run:
             self.allowed.append((intent, args, self.window))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(per=st.sampled_from(["session", "user"]), steps=STEPS)
 def test_what_is_allowed_is_what_fits(per: str, steps: list[tuple[str, Any, str | None]]) -> None:
     run = Run(per)
     for what, value, how in steps:
-        if run.bench.now_ms - 1_764_061_200_000 < 50 * MINUTE_MS:  # the session lives for an hour
-            run.step(what, value, how)
+        run.step(what, value, how)

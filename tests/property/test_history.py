@@ -87,7 +87,7 @@ def recount(log: list[Happened], account: str, now_ms: int, slack_ms: int) -> di
     return held
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(steps=STEPS)
 def test_every_memory_is_what_a_recount_of_the_log_gives(steps: list[tuple[str, str, int, bool, str, int]]) -> None:
     bench = CountingBench(RULES)
