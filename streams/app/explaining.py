@@ -175,7 +175,12 @@ def _explained(
 
 
 def _verdicts_on(intent: Intent, records: Sequence[Record | None]) -> tuple[Verdict, ...]:
-    return tuple(record for record in records if isinstance(record, Verdict) and record.intent_id == intent.intent_id)
+    """The verdicts on an intent; a redelivered one gets the same again, which says nothing new."""
+    found: list[Verdict] = []
+    for record in records:
+        if isinstance(record, Verdict) and record.intent_id == intent.intent_id and record not in found:
+            found.append(record)
+    return tuple(found)
 
 
 def _lines(log: Log, codec: Codec, clock: Clock, topics: tuple[str, ...], key: bytes | None) -> Iterator[Numbered]:

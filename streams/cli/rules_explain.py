@@ -17,15 +17,18 @@ from streams.app.wiring import load_root_key
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.rules_check import CatalogOption
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.text import printable
+from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.verdict import Verdict
-from streams.policy import Effect, Mode, Part, RuleExplanation, RuleOutcome
+from streams.policy import REDACTED, Effect, Joins, Mode, Part, RuleExplanation, RuleOutcome
 
 _SHOWN = (RuleOutcome.TRUE, RuleOutcome.ERROR, RuleOutcome.FALSE)
 _STYLES = {RuleOutcome.TRUE: OK, RuleOutcome.ERROR: FAIL, RuleOutcome.FALSE: FAINT}
 _EFFECTS = {Effect.ALLOW: OK, Effect.DENY: FAIL, Effect.QUARANTINE: FAIL}
 _NO_VALUE = "no value: "
+_PART_CHARS_MAX = 160
+_CHAINS = frozenset({Joins.AND, Joins.OR})
+_JOINED = {Joins.AND: "all of", Joins.OR: "one of", Joins.NOT: "not"}
 
 
 def explain(
@@ -50,6 +53,9 @@ def explain(
     rule: Annotated[
         list[str] | None, typer.Option("--rule", metavar="ID", help="Show this rule only; may be given several times.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every part of a condition, not only what decides.")
+    ] = False,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show also what the schema calls sensitive, such as arguments.")
     ] = False,
@@ -58,7 +64,7 @@ def explain(
     state_dir: StateDirOption = None,
     as_json: JsonOption = None,
 ) -> None:
-    """Say what every rule says of one intent, and why: each part of its condition, with its value.
+    """Say what every rule says of one intent, and why: the parts of its condition, with their values.
 
     What came before the intent is run through the engine, so that the facts are those that a gate has. From a history
     that takes nothing else; from the log it takes the root key, because proofs are checked.
@@ -76,7 +82,7 @@ def explain(
         explained = explain_from_log(settings, SystemClock(), key, intent=intent, rules=directory, reveal=reveal)
     _tell_intent(screen, explained)
     for judged in explained.judged:
-        _tell_judged(screen, judged, frozenset(rule or ()), len(explained.judged) > 1)
+        _tell_judged(screen, judged, frozenset(rule or ()), whole=verbose, is_one_of_many=len(explained.judged) > 1)
     asked = {judged.explanation.digest for judged in explained.judged}
     for recorded, verdicts in ((False, explained.verdicts), (True, explained.recorded)):
         for verdict in verdicts:
@@ -110,22 +116,22 @@ def _tell_intent(screen: Screen, explained: Explained) -> None:
         screen.say("the rules were not asked: something before them decided", WARN)
 
 
-def _tell_judged(screen: Screen, judged: Judged, only: frozenset[str], is_one_of_many: bool) -> None:
-    whole = judged.explanation
-    result = whole.result
+def _tell_judged(screen: Screen, judged: Judged, only: frozenset[str], *, whole: bool, is_one_of_many: bool) -> None:
+    explanation = judged.explanation
+    result = explanation.result
     screen.record(
         {
             "kind": "judgement",
             "time_ms": judged.time_ms,
-            "bundle": whole.bundle,
-            "version": whole.version,
-            "digest": whole.digest,
+            "bundle": explanation.bundle,
+            "version": explanation.version,
+            "digest": explanation.digest,
             "effect": result.effect.value,
             "reason": result.reason.value,
             "reason_text": result.reason_text,
         }
     )
-    shown = [each for each in whole.rules if not only or each.rule_id in only]
+    shown = [each for each in explanation.rules if not only or each.rule_id in only]
     for each in shown:
         screen.record({"kind": "rule", **_rule_fields(each)})
     if screen.as_json:
@@ -139,12 +145,17 @@ def _tell_judged(screen: Screen, judged: Judged, only: frozenset[str], is_one_of
             printable(f" {result.reason}: {result.reason_text}{when}"),
         )
     )
-    screen.rich(Text(printable(f"bundle {whole.bundle}, version {whole.version}, digest {whole.digest[:12]}"), FAINT))
+    screen.rich(
+        Text(
+            printable(f"bundle {explanation.bundle}, version {explanation.version}, digest {explanation.digest[:12]}"),
+            FAINT,
+        )
+    )
     for outcome in _SHOWN:
         for each in shown:
             if each.outcome is outcome:
                 screen.say()
-                screen.tree(_tree(each))
+                screen.tree(_tree(each, whole))
     _tell_others(screen, shown)
 
 
@@ -159,7 +170,7 @@ def _tell_others(screen: Screen, rules: Iterable[RuleExplanation]) -> None:
         screen.say(f"{outcome}: {', '.join(rule_ids)}", FAINT)
 
 
-def _tree(rule: RuleExplanation) -> Tree:
+def _tree(rule: RuleExplanation, whole: bool) -> Tree:
     mode = "" if rule.mode is Mode.ENFORCE else f" ({rule.mode})"
     title = Text.assemble(
         (rule.outcome.upper(), _STYLES[rule.outcome]),
@@ -172,16 +183,35 @@ def _tree(rule: RuleExplanation) -> Tree:
     if rule.error is not None:
         tree.add(Text(printable(f"no value: {rule.error}"), FAIL))
     if rule.whole is not None:
-        _grow(tree, rule.whole)
+        _grow(tree, rule.whole, whole)
     return tree
 
 
-def _grow(tree: Tree, part: Part) -> None:
-    branch = tree.add(
-        Text.assemble(printable(part.text), (" = ", FAINT), (printable(part.value), _style_of(part.value)))
-    )
-    for inner in part.parts:
-        _grow(branch, inner)
+def _grow(tree: Tree, part: Part, whole: bool) -> None:
+    """Add a part and its own: all of them, or those that it is as it is for."""
+    inner = part.parts if whole else part.deciding()
+    if part.joins is Joins.NOT and inner[0].joins is Joins.OTHER:
+        # `!session.attended` reads better in one piece.
+        inner, label = inner[0].parts, short(part.text, _PART_CHARS_MAX)
+    elif not whole and part.joins in _CHAINS and len(inner) == 1:
+        _grow(tree, inner[0], whole)
+        return
+    else:
+        label = _JOINED.get(part.joins) or short(part.text, _PART_CHARS_MAX)
+    branch = tree.add(Text.assemble(label, (" = ", FAINT), (short(part.value, _PART_CHARS_MAX), _style_of(part.value))))
+    if part.value == REDACTED and part.joins is not Joins.ELEMENT and not whole:
+        return
+    for each in inner:
+        _grow_inner(branch, each, part.joins, whole)
+
+
+def _grow_inner(branch: Tree, part: Part, within: Joins, whole: bool) -> None:
+    """`a && b && c` is one conjunction to whoever wrote it."""
+    if part.joins is within and within in _CHAINS:
+        for inner in part.parts if whole else part.deciding():
+            _grow_inner(branch, inner, within, whole)
+    else:
+        _grow(branch, part, whole)
 
 
 def _style_of(value: str) -> str:
@@ -205,7 +235,11 @@ def _rule_fields(rule: RuleExplanation) -> dict[str, Any]:
 
 def _part_fields(part: Part) -> dict[str, Any]:
     fields: dict[str, Any] = {"text": part.text, "value": part.value}
-    return fields | {"parts": [_part_fields(inner) for inner in part.parts]} if part.parts else fields
+    if part.joins is not Joins.OTHER:
+        fields["joins"] = part.joins.value
+    if part.parts:
+        fields["parts"] = [_part_fields(inner) for inner in part.parts]
+    return fields
 
 
 def _tell_verdict(screen: Screen, verdict: Verdict, asked: set[str], *, recorded: bool) -> None:

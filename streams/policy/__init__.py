@@ -8,7 +8,8 @@ from streams.policy.bundle import BundleReadError, BundleSource, bundle_from_fil
 from streams.policy.casefile import CaseReport, CaseResult, case_facts, run_case_files
 from streams.policy.coverage import RuleCoverage
 from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
-from streams.policy.explain_intent import IntentExplanation, Part, RuleExplanation, explain_intent
+from streams.policy.explain import REDACTED
+from streams.policy.explain_intent import IntentExplanation, Joins, Part, RuleExplanation, explain_intent
 from streams.policy.lint import LintReport, check_bundle
 from streams.policy.mutate import MutationReport, mutate_cases
 from streams.policy.outcome import Outcome as RuleOutcome
@@ -33,6 +34,7 @@ from streams.policy.tooltypes import UNTYPED, ToolTypes
 __all__ = [
     "FACTS",
     "FACT_NAMES",
+    "REDACTED",
     "UNTYPED",
     "ApprovalSettings",
     "BundleError",
@@ -47,6 +49,7 @@ __all__ = [
     "Facts",
     "Finding",
     "IntentExplanation",
+    "Joins",
     "LintReport",
     "Location",
     "Mode",
