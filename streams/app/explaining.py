@@ -15,6 +15,7 @@ from streams.app.wiring import build_codec
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryLine
 from streams.codec.instants import format_instant
+from streams.codec.jsonform import named_uuid
 from streams.model.errors import RecordError, StoplogError
 from streams.model.intent import Intent
 from streams.model.topics import BY_NAME, INTENT, VERDICT, Spread
@@ -112,7 +113,7 @@ def explain_from_history(
     """Run a history and explain one of its intents. Blocking.
 
     Args:
-        intent: its id, or a beginning of it that no other has.
+        intent: its id, a beginning of it that no other has, or its name in the history.
         line_no: the line it stands in, instead. With neither, the only intent of the history is meant.
         reveal: show also what the schema calls sensitive.
 
@@ -213,10 +214,10 @@ def _chosen(lines: Iterable[Numbered], intent: str | None, line_no: int | None, 
         record = each.line.record
         if not isinstance(record, Intent) or (line_no is not None and each.line_no != line_no):
             continue
-        if intent is None or record.intent_id.startswith(intent):
+        if intent is None or record.intent_id.startswith(intent) or record.intent_id == named_uuid(intent):
             found.setdefault(record.intent_id, each)
-    if intent in found:
-        return found[intent]
+    if intent is not None and named_uuid(intent) in found:
+        return found[named_uuid(intent)]
     if len(found) == 1:
         return next(iter(found.values()))
     asked = f"`{intent}`" if intent is not None else f"in line {line_no}" if line_no is not None else ""

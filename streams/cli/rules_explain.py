@@ -38,7 +38,8 @@ def explain(
         typer.Argument(metavar="[DIR]", help="Rules to ask; by default the ones of the history, or of the log."),
     ] = None,
     intent: Annotated[
-        str | None, typer.Option("--intent", metavar="ID", help="The intent's id, or the beginning of it.")
+        str | None,
+        typer.Option("--intent", metavar="ID", help="The intent's id, a beginning of it, or its name in the history."),
     ] = None,
     line: Annotated[
         int | None, typer.Option("--line", metavar="N", help="The line of the history that the intent stands in.")

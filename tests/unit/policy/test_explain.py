@@ -120,27 +120,62 @@ class TestIntent:
             '  lists.p.agents: ["helper"]',
         ]
 
-    def test_elements_are_shown_in_their_place(self) -> None:
+    def test_elements_are_shown_with_what_is_asked_of_them(self) -> None:
         condition = "provenance.exists(p, p.trust != 'trusted') && has(args.x) && cel.bind(r, session.risk, r > 1)"
         read = [{"source": f"e{n}", "trust": "trusted"} for n in range(9)]
         (explained,) = explain_intent(ruleset(rule(when=f'"{condition}"')), facts(provenance=read)).rules
         shown = lines(explained.whole)
-        assert shown[1].strip().endswith("has(args.x): false")
-        assert [line.strip() for line in shown if line.startswith("   provenance[")] == [
-            f'provenance[{n}].trust != "trusted": false' for n in range(5)
+        assert [line.strip() for line in shown if line.startswith("   p: ")] == [
+            f'p: {{"source": "e{n}", "trust": "trusted"}}' for n in range(5)
         ]
-        assert shown[-3:] == [
-            " cel.bind(r, session.risk, r > 1): false",
-            "  session.risk > 1: false",
-            "   session.risk: 0",
+        assert shown.count('    p.trust != "trusted": false') == 5
+        bound = shown.index(" cel.bind(r, session.risk, r > 1): false")
+        assert shown[bound + 1 :] == ["  session.risk: 0", "  r > 1: false"]
+
+    def test_of_many_elements_those_that_decide_are_shown(self) -> None:
+        read = [{"source": f"e{n}", "trust": "untrusted" if n == 70 else "trusted"} for n in range(90)]
+        condition = "provenance.exists(p, p.trust != 'trusted')"
+        (explained,) = explain_intent(ruleset(rule(when=f'"{condition}"')), facts(provenance=read)).rules
+        assert lines(explained.whole)[1:] == [
+            ' p: {"source": "e70", "trust": "untrusted"}',
+            '  p.trust != "trusted": true',
+            '   p.trust: "untrusted"',
         ]
 
-    def test_keys_of_a_map_are_shown_in_their_place(self) -> None:
+    def test_keys_of_a_map_are_elements(self) -> None:
         session = {"calls": {"a": 1, "b": 2}}
         (explained,) = explain_intent(
-            ruleset(rule(when="\"session.calls.all(k, k != 'b')\"")), facts(session=session)
+            ruleset(rule(when="\"session.calls.all(k, k != 'c')\"")), facts(session=session)
         ).rules
-        assert lines(explained.whole)[2:] == [' "a" != "b": true', ' "b" != "b": false']
+        assert lines(explained.whole)[1:] == [' k: "a"', '  k != "c": true', ' k: "b"', '  k != "c": true']
+
+    def test_folds_in_folds(self) -> None:
+        condition = "provenance.exists(p, user.scopes.exists(s, s == p.source))"
+        (explained,) = explain_intent(ruleset(rule(when=f'"{condition}"')), facts()).rules
+        assert lines(explained.whole)[1:] == [
+            ' p: {"source": "e", "trust": "trusted"}',
+            "  user.scopes.exists(s, s == p.source): false",
+            '   s: "pay:write"',
+            "    s == p.source: false",
+            '     p.source: "e"',
+        ]
+
+    @pytest.mark.parametrize(
+        ("condition", "decided"),
+        [
+            ("session.risk > 3 && session.attended", ["session.risk > 3"]),
+            ("session.risk < 3 && session.attended", ["session.risk < 3", "session.attended"]),
+            ("session.risk > 3 || session.attended", ["session.attended"]),
+            ("session.risk > 3 || session.tainted", ["session.risk > 3", "session.tainted"]),
+            ("session.attended && args.x > 1", ["args.x > 1"]),
+            ("session.tainted || args.x > 1", ["args.x > 1"]),
+            ("session.risk > 3", ["session.risk"]),
+        ],
+    )
+    def test_what_decided(self, condition: str, decided: list[str]) -> None:
+        (explained,) = explain_intent(ruleset(rule(when=f'"{condition}"')), facts()).rules
+        assert explained.whole is not None
+        assert [part.text for part in explained.whole.deciding()] == decided
 
     def test_large_conditions_are_cut(self) -> None:
         condition = " && ".join(f"session.risk != {n}" for n in range(500))

