@@ -158,12 +158,17 @@ def _claims_changed(row: SessionRow, event: SessionEvent, _control: ControlState
     return replace(row, scopes=tuple(s for s in row.scopes if s in event.scopes), expires_ms=expires_ms)
 
 
-def _revoked(row: SessionRow, _event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    return replace(row, status=SessionStatus.REVOKED)
+def _revoked(row: SessionRow, _event: SessionEvent, _control: ControlState, now_ms: int) -> SessionRow:
+    return _over(row, SessionStatus.REVOKED, now_ms)
 
 
-def _ended(row: SessionRow, _event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    return row if row.status is SessionStatus.REVOKED else replace(row, status=SessionStatus.ENDED)
+def _ended(row: SessionRow, _event: SessionEvent, _control: ControlState, now_ms: int) -> SessionRow:
+    return row if row.status is SessionStatus.REVOKED else _over(row, SessionStatus.ENDED, now_ms)
+
+
+def _over(row: SessionRow, status: SessionStatus, now_ms: int) -> SessionRow:
+    """One that is over before it began is remembered from now on: it must not begin later."""
+    return replace(row, status=status, established_ms=row.established_ms or now_ms)
 
 
 _Handler = Callable[[SessionRow, SessionEvent, ControlState, int], SessionRow]

@@ -189,7 +189,7 @@ class SimulatedFaults:
                 return RetriableLogError("no answer in time") if self._hits(plan.unanswered) else None
             case Call.SEND:
                 # There are many of them in a transaction.
-                return self._drawn_send_error() if self._hits(plan.aborted / 10) else None
+                return self._drawn_send_error() if self._hits(plan.aborted / 3) else None
             case Call.SEND_OFFSETS:
                 return AbortableTransactionError("offsets were not taken") if self._hits(plan.aborted) else None
             case Call.COMMIT:

@@ -480,6 +480,15 @@ class TestForgetting:
         assert bench.dead_letters(SESSION.name) == [DeadLetterReason.SEQUENCE_REPLAYED]
         assert bench.judge().outcome is Outcome.DENY
 
+    def test_a_session_that_was_over_before_it_began_does_not_begin(self) -> None:
+        bench = GateBench(with_session=False)
+        ended = bench.session.event(SessionEventType.SESSION_ENDED, bench.now_ms)
+        bench.driver.pipe(SESSION.name, bench.session.key, ended)
+        bench.wait(23 * HOUR_MS)
+        bench.establish(bench.session)
+        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.SEQUENCE_REPLAYED]
+        assert bench.judge().reason == Reason.SESSION_ENDED
+
     def test_a_grant_without_a_session_does_not_stay(self) -> None:
         bench = GateBench()
         lonely = SessionMaker("s-lonely")
