@@ -157,7 +157,10 @@ class PartitionTask:
             )
             outgoing = self._outgoing(outputs)
         except RecordError as error:
-            self._state.drop_record()
+            if error.keeps_state:
+                self._state.keep_record()
+            else:
+                self._state.drop_record()
             self.report_dead_letter(record, error)
         except (InvariantError, LogError, StoreError):
             raise

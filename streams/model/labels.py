@@ -41,6 +41,21 @@ WORST = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.USE
 """The absorbing element: what an unlabelled value is taken for."""
 
 
+READERS_MAX = 64
+READER_BYTES_MAX = 256
+
+
+def bounded(label: Label) -> Label:
+    """The label as it may be kept: one that names more readers, or longer ones, than are kept is for nobody."""
+    readers = label.readers
+    if readers is None or (
+        len(readers) <= READERS_MAX
+        and all(len(reader.encode("utf-8", "surrogatepass")) <= READER_BYTES_MAX for reader in readers)
+    ):
+        return label
+    return Label(integrity=label.integrity, confidentiality=label.confidentiality, readers=())
+
+
 def join(left: Label, right: Label) -> Label:
     """The label of data made from both: lower integrity, closer confidentiality, readers of both."""
     if left.readers is None and left == right:
