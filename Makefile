@@ -30,8 +30,9 @@ bench: $(VENV)/.dev  ## All measurements; writes bench/results/.
 sim: $(VENV)/.dev  ## Simulation over SEEDS seeds (make sim SEEDS=10000).
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-fuzz: $(VENV)/.dev  ## The long differential run of the rule evaluator.
+fuzz: $(VENV)/.dev  ## The long differential runs: of the rule evaluator, and of shell() against bash.
 	$(BIN)/python -m streams.testing.cel_fuzz
+	$(BIN)/python -m streams.testing.shell_fuzz
 
 kafka: $(VENV)/.dev  ## A real single-node Kafka broker on loopback, in the foreground (needs Java and Maven).
 	$(BIN)/python -m streams.testing.broker --port $(KAFKA_PORT)

@@ -19,6 +19,7 @@ from streams.model.topics import ALERT_OCSF, DECLARED, INTENT, TOPICS, VERDICT, 
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.describe import facts_page
+from streams.policy.describe_functions import functions_page
 from streams.ports import Headers, Received
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -118,6 +119,7 @@ def render_all() -> dict[str, str]:
         "reasons.md": render_reasons(),
         "topics.md": render_topics(),
         "facts.md": f"{_MADE}\n{facts_page()}",
+        "functions.md": f"{_MADE}\n{functions_page()}",
         "asyncapi.json": f"{asyncapi}\n",
     }
 

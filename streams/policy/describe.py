@@ -21,9 +21,14 @@ def facts_page() -> str:
         *(f"| `{field.name}` | {_shown(field)} | {field.doc} |" for field in FACTS),
     ]
     for struct in _structs():
-        lines += ["", f"## {struct.name}", "", "| field | type | what it is |", "|---|---|---|"]
-        lines += [f"| `{field.name}` | {_shown(field)} | {field.doc}{_marks(field)} |" for field in struct.fields]
+        lines += ["", f"## {struct.name}", "", *struct_table(struct)]
     return "\n".join(lines) + "\n"
+
+
+def struct_table(struct: Struct) -> list[str]:
+    """The lines of a table of a record's fields."""
+    rows = [f"| `{field.name}` | {_shown(field)} | {field.doc}{_marks(field)} |" for field in struct.fields]
+    return ["| field | type | what it is |", "|---|---|---|", *rows]
 
 
 def _structs() -> list[Struct]:

@@ -16,6 +16,7 @@ from streams.policy.check_memory import CheckedMemories, check_memories
 from streams.policy.compile import CheckedRule, check_rules, history_struct, list_constants
 from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.globs import ToolMatcher
+from streams.policy.lint_functions import PATTERN_RECEIVERS, report_bad_arguments
 from streams.policy.macros import Expanded
 from streams.policy.parse import parse_bundle
 from streams.policy.paths import read_paths
@@ -69,6 +70,7 @@ def check_bundle(
     if findings.has_errors:
         return LintReport(findings.sorted())
     _unused_names(bundle, rules, memories, findings)
+    report_bad_arguments(rules, list_constants(bundle), findings)
     settled = _one_condition(rules, findings)
     settled = report_unreachable(rules, settled, findings)
     _unread_memories(bundle, rules, findings)
@@ -205,7 +207,7 @@ def _lint_literal(call: Call, warn: Callable[..., None]) -> None:
     if not isinstance(last, Const) or not isinstance(last.value, str):
         return
     text = last.value
-    if call.function == "matches":
+    if call.function == "matches" and call.args[0].type.kind not in PATTERN_RECEIVERS:
         options = re2.Options()
         options.log_errors = False
         try:

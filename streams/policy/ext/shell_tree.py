@@ -32,7 +32,7 @@ _REFUSED_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|[^\S \t\n]|[\u2028\u
 
 _TOKENS = frozenset(
     (
-        *(";", "&", "\n", "&&", "||", "|", "|&", "(", ")", "{", "}", "!", ";;", "in", "[", "]", "[[", "]]"),
+        *(";", "&", "\n", "&&", "||", "|", "|&", "(", ")", "{", "}", "!", "in", "[", "]", "[[", "]]"),
         *("if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac"),
     )
 )
@@ -44,7 +44,9 @@ _PLAIN_STATEMENTS = frozenset(
 )
 _TEST_PARTS = frozenset(("unary_expression", "binary_expression", "negation", "parenthesized_expression"))
 _TEST_TOKENS = frozenset(("(", ")", "!", "=", "==", "!=", "<", ">", "&&", "||"))
-_TIGHT = frozenset(("concatenation", "simple_expansion", "expansion", "command_name", "variable_assignment"))
+_TIGHT = frozenset(
+    ("concatenation", "simple_expansion", "expansion", "brace_expression", "command_name", "variable_assignment")
+)
 """Nodes that are one word, or part of one."""
 
 _STANDS_ALONE = frozenset(("{", "!", "[", "[["))
@@ -53,7 +55,7 @@ _STANDS_ALONE = frozenset(("{", "!", "[", "[["))
 _WORDS = frozenset(
     (
         *("word", "number", "string", "raw_string", "ansi_c_string", "concatenation", "simple_expansion", "expansion"),
-        *("command_substitution", "process_substitution", "arithmetic_expansion"),
+        *("command_substitution", "process_substitution", "arithmetic_expansion", "brace_expression"),
     )
 )
 _COUNTING = frozenset(
@@ -162,7 +164,7 @@ def _covers(node: Any, data: bytes, depth: int = 0) -> None:
         if child.start_byte < at or not _GAP.match(gap) or (gap and tight):
             raise EvaluationError("shell text does not parse as a whole")
         together = together or (not gap and (last in _STANDS_ALONE or child.type in ("]", "]]")))
-        if together and not tight and node.type != "string":
+        if together and not tight and node.type not in ("string", "heredoc_redirect"):
             raise EvaluationError("shell text has words that run into each other")
         _covers(child, data, depth + 1)
         at, last_named, last = child.end_byte, child.is_named, "" if child.is_named else child.type
@@ -372,7 +374,7 @@ class _Reader:
                     raise EvaluationError("shell text has a pattern that is not looked into")
             elif node.field_name_for_child(index) == "value":
                 self._word(child, place, depth)
-            elif child.is_named or child.type not in (*_TOKENS, ";&", ";;&"):
+            elif child.is_named or child.type not in (*_TOKENS, ";;", ";&", ";;&"):
                 self.statement(child, place, depth + 1)
 
     def _test(self, node: Any, place: Place, depth: int) -> None:

@@ -14,6 +14,7 @@ _NEVER_BARE = frozenset("$`\"'();|&<> \t\n")
 _BRACES = re.compile(r"\{.*(,|\.\.).*\}", re.DOTALL)
 _STILL_EXPANDED = re.compile(r"(?<!\\)(?:\\\\)*(`|\$[A-Za-z0-9_({?!#@*$-])")
 _ESCAPED_IN_QUOTES = re.compile(r"\\([$`\"\\]|\n)")
+_NUMBERS_IN_BRACES = re.compile(r"\{-?[0-9]+\.\.-?[0-9]+\}\Z")
 _NUMBER_OR_SIGN = frozenset(("number", "(", ")", "+", "-", "*", "/", "%", "$((", "))"))
 
 
@@ -84,6 +85,8 @@ def _piece(node: Any) -> Reading:
     if kind == "arithmetic_expansion":
         _only_numbers(node)
         return Reading(Word(source_of(node), literal=False))
+    if kind == "brace_expression" and _NUMBERS_IN_BRACES.match(source_of(node)):
+        return Reading(Word(source_of(node), literal=False, splits=True))
     raise _odd(kind)
 
 

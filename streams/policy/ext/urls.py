@@ -28,13 +28,14 @@ _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 _SHAPE = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?#]+)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?\Z"
 )
+_USER_INFO = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:-]*\Z")
 _PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
 _ASCII_REFUSED = frozenset('\\"<>^`{|} \x7f') | frozenset(map(chr, range(0x20)))
 _DELIMITERS = frozenset("/\\?#@:%.[]")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ENCODED_STRUCTURE = re.compile(r"%(?:2f|5c|[01][0-9a-f]|7f)", re.IGNORECASE)
 _DECODED_TWICE = re.compile(r"%[0-9A-Fa-f]{2}")
-_DOTS_WITH_PARAMETERS = re.compile(r"\.{1,2};")
+_DOTS_WITH_PARAMETERS = re.compile(r"/\.{1,2};")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def _read(text: str) -> Url:
     if parts["path"] is None and "@" in text[parts.end("authority") :]:
         raise EvaluationError("url has an @ after a host without a path: readers differ on what the host is")
     authority, _, after = parts["authority"].rpartition("@")
-    if "@" in authority or "%" in after:
+    if not _USER_INFO.match(authority) or "%" in after:
         raise EvaluationError("url has an odd host")
     name, port = _host_and_port(after, scheme)
     url = Url(

@@ -16,7 +16,7 @@ from streams.model.topics import TOPICS
 from streams.model.verdict import Outcome
 
 
-@pytest.mark.parametrize("name", ["reasons.md", "topics.md", "facts.md", "asyncapi.json"])
+@pytest.mark.parametrize("name", ["reasons.md", "topics.md", "facts.md", "functions.md", "asyncapi.json"])
 def test_the_committed_page_is_current(name: str) -> None:
     assert (reference.FOLDER / name).read_text("utf-8") == reference.render_all()[name], "run `make docs`"
 
