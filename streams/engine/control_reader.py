@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import ControlSink, Wire
-from streams.model.errors import RecordError
-from streams.ports import Clock, Reader, Received, RetriableLogError, TopicPartition
+from streams.model.errors import InvariantError, RecordError
+from streams.model.reasons import DeadLetterReason
+from streams.ports import Clock, LogError, Reader, Received, RetriableLogError, StoreError, TopicPartition
 from streams.processors.publications import RulesEvent
 
 _log = logging.getLogger(__name__)
@@ -150,6 +151,14 @@ class ControlReader:
             self._sink.block_unreadable(record.topic, record.key)
             _log.warning("%s/%d/%d is not usable: %s", record.topic, record.partition, record.offset, error)
             self._report(ControlReport(record, error))
+        except (InvariantError, LogError, StoreError):
+            raise
+        except Exception as error:
+            # One record must not stop every gate, and every restart of it.
+            _log.exception("%s/%d/%d can't be taken in", record.topic, record.partition, record.offset)
+            self._sink.block_unreadable(record.topic, record.key)
+            failure = RecordError(DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__}: {error}")
+            self._report(ControlReport(record, failure))
 
     def _note(self, events: list[RulesEvent]) -> None:
         for event in events:

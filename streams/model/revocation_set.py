@@ -8,6 +8,8 @@ from streams.model.types import Actor, Model, Record, ToolRef
 
 EVERYTHING = "*"
 
+_Key = tuple[RevocationKind, str]
+
 _REASONS: dict[RevocationKind, Reason] = {
     RevocationKind.SESSION: Reason.SESSION_REVOKED,
     RevocationKind.DELEGATION: Reason.REVOKED_DELEGATION,
@@ -42,9 +44,10 @@ class RevocationSet:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[tuple[RevocationKind, str], Revocation] = {}
-        self._revoked: dict[tuple[RevocationKind, str], Revocation] = {}
+        self._released: dict[_Key, int] = {}
+        self._revoked: dict[_Key, Revocation] = {}
         self._unknown: dict[str, Revocation] = {}
+        self._models: dict[str, Revocation] = {}
         self.next_offset = 0
 
     def __len__(self) -> int:
@@ -52,19 +55,23 @@ class RevocationSet:
 
     def apply(self, revocation: Revocation) -> None:
         """Take in a record of the topic; later ones of a key replace earlier ones."""
-        key = (revocation.kind, EVERYTHING if revocation.kind is RevocationKind.ALL else revocation.id)
-        self._entries[key] = revocation
+        key = _key_of(revocation.kind, revocation.id)
         if revocation.state is RevocationState.RELEASED:
             self._drop(key)
+            self._released[key] = self.next_offset - 1
             return
+        self._released.pop(key, None)
         self._revoked[key] = revocation
         if revocation.kind is RevocationKind.UNKNOWN:
-            self._unknown[revocation.id] = revocation
+            self._unknown[key[1]] = revocation
+        elif revocation.kind is RevocationKind.MODEL:
+            self._models[key[1]] = revocation
 
     def remove(self, kind: RevocationKind, target: str) -> None:
         """Take in a tombstone: the topic has forgotten the key, so the entry is gone."""
-        self._entries.pop((kind, target), None)
-        self._drop((kind, target))
+        key = _key_of(kind, target)
+        self._released.pop(key, None)
+        self._drop(key)
 
     def reason_against(self, call: Call, now_ms: int) -> Reason | None:
         """Why the call may not run now, or None. A few look-ups; the widest stop is named first."""
@@ -74,21 +81,24 @@ class RevocationSet:
             entry = self._revoked.get(key)
             if entry is not None and _in_force(entry, now_ms):
                 return _REASONS[entry.kind]
-        if self._unknown and any(_in_force(entry, now_ms) for entry in self._unknown.values()):
+        if _any_in_force(self._unknown, now_ms):
             return Reason.REVOKED_ALL
+        if call.model is None and _any_in_force(self._models, now_ms):
+            # It may be the one: not to name a model must not be a way past its revocation.
+            return Reason.REVOKED_MODEL
         return None
 
-    def _drop(self, key: tuple[RevocationKind, str]) -> None:
+    def _drop(self, key: _Key) -> None:
         self._revoked.pop(key, None)
         if key[0] is RevocationKind.UNKNOWN:
             self._unknown.pop(key[1], None)
+        elif key[0] is RevocationKind.MODEL:
+            self._models.pop(key[1], None)
 
-    def released_at(self, kind: RevocationKind, target: str) -> int | None:
-        """When the newest entry of the key was released (broker-independent `effective_at`, ms); else None."""
-        entry = self._entries.get((kind, target))
-        if entry is None or entry.state is not RevocationState.RELEASED:
-            return None
-        return entry.effective_at
+    def released_since(self, kind: RevocationKind, target: str, offset: int) -> bool:
+        """Whether the newest entry of the key is a release that was read at `offset` or later."""
+        released_at = self._released.get(_key_of(kind, target))
+        return released_at is not None and released_at >= offset
 
 
 def session_target(tenant_uid: str, session_id: str) -> str:
@@ -111,7 +121,14 @@ def model_target(model: Model) -> str:
     return f"{model.ai_provider}/{model.name}"
 
 
-def _keys_of(call: Call) -> list[tuple[RevocationKind, str]]:
+def _key_of(kind: RevocationKind, target: str) -> _Key:
+    """Models are named by agents, in whatever case."""
+    if kind is RevocationKind.ALL:
+        return kind, EVERYTHING
+    return kind, target.casefold() if kind is RevocationKind.MODEL else target
+
+
+def _keys_of(call: Call) -> list[_Key]:
     tenant = call.tenant_uid
     keys = [
         (RevocationKind.ALL, EVERYTHING),
@@ -123,9 +140,13 @@ def _keys_of(call: Call) -> list[tuple[RevocationKind, str]]:
         (RevocationKind.TOOL, f"{call.tool.server_id}/{EVERYTHING}"),
     ]
     if call.model is not None:
-        keys.append((RevocationKind.MODEL, model_target(call.model)))
+        keys.append(_key_of(RevocationKind.MODEL, model_target(call.model)))
     keys.extend((RevocationKind.DELEGATION, uid) for uid in call.delegation_uids)
     return keys
+
+
+def _any_in_force(entries: dict[str, Revocation], now_ms: int) -> bool:
+    return bool(entries) and any(_in_force(entry, now_ms) for entry in entries.values())
 
 
 def _in_force(entry: Revocation, now_ms: int) -> bool:

@@ -66,10 +66,9 @@ def check_session(case: Case, control: ControlState) -> Judgement | None:
 
 
 def _released(case: Case, control: ControlState) -> bool:
-    """Whether a person has released the session since it was frozen."""
+    """Whether a person has released the session since it was frozen, by the order of the log and nobody's clock."""
     target = session_target(case.intent.header.tenant_uid, case.intent.session_id)
-    released_ms = control.revocations.released_at(RevocationKind.SESSION, target)
-    return released_ms is not None and released_ms >= case.session.frozen_ms
+    return control.revocations.released_since(RevocationKind.SESSION, target, case.session.frozen_offset)
 
 
 def check_control(case: Case, control: ControlState) -> Judgement | None:
@@ -113,11 +112,13 @@ def check_args(case: Case, settings: GateSettings) -> Judgement | None:
     if size > settings.args_bytes_max:
         return _too_large(size, settings)
     try:
-        case.args, canonical = canonical_args(text)
+        args, canonical = canonical_args(text)
+        if len(canonical) > settings.args_bytes_max:  # `1e20` grows
+            return _too_large(len(canonical), settings)
+        # What is judged must be what runs: `7.0` becomes `7`, which a rule may tell apart.
+        case.args = args if canonical == text.encode() else canonical_args(canonical.decode())[0]
     except CanonicalError as error:
         return deny(Reason.ARGS_NOT_CANONICALIZABLE, str(error)[:_DETAIL_CHARS_MAX])
-    if len(canonical) > settings.args_bytes_max:  # `1e20` grows
-        return _too_large(len(canonical), settings)
     if sha256(canonical) != case.intent.args_digest:
         return deny(Reason.ARGS_DIGEST_MISMATCH)
     case.args_json = canonical.decode()
@@ -158,14 +159,5 @@ def check_tool(case: Case, control: ControlState) -> Judgement | None:
     if wanted.definition_digest != entry.definition_digest:
         return deny(Reason.TOOL_DEFINITION_CHANGED)
     case.tool = tool
-    if not tool.validator.is_valid(case.args):
-        return deny(Reason.ARGS_INVALID, _first_fault(tool.validator, case.args))
-    return None
-
-
-def _first_fault(validator: object, args: object) -> str:
-    error = next(validator.iter_errors(args), None)  # type: ignore[attr-defined]
-    if error is None:
-        return ""
-    pointer = "/" + "/".join(str(step) for step in error.instance_path)
-    return f"at `{pointer}`: {error.message}"[:_DETAIL_CHARS_MAX]
+    fault = tool.schema.fault(case.args)
+    return None if fault is None else deny(Reason.ARGS_INVALID, fault)

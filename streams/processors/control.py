@@ -6,10 +6,6 @@ It changes only between two records of a partition, so that one intent is judged
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NoReturn
-
-import jsonschema_rs
-import msgspec
 
 from streams.model.catalogue import EntryState, ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
@@ -24,17 +20,17 @@ from streams.model.topics import CATALOGUE, REVOCATION
 from streams.model.types import Header, Record
 from streams.policy.ruleset import CompiledRuleset
 from streams.processors.publications import Publications, RulesEvent
+from streams.processors.schemas import ArgsSchema
 
 CALLABLE_STATES = frozenset({EntryState.APPROVED, EntryState.DEPRECATED})
-SCHEMA_BYTES_MAX = 262_144
 
 
 @dataclass(frozen=True)
 class CatalogueTool:
-    """An entry, with its arguments' schema ready to validate."""
+    """An entry, with its arguments' schema ready."""
 
     entry: ToolCatalogEntry
-    validator: jsonschema_rs.Validator
+    schema: ArgsSchema
 
     @property
     def output_label(self) -> Label:
@@ -132,8 +128,10 @@ class ControlState:
             if kind in RevocationKind.__members__:
                 self.revocations.remove(RevocationKind(kind), target)
         elif topic == CATALOGUE.name:
-            server_id, _, name = text.partition("/")
-            if self.tools.pop((server_id, name), None) is not None:
+            named = [tool for tool in self.tools if tool_key(*tool) == key]
+            for tool in named:
+                del self.tools[tool]
+            if named:
                 self._note_digests()
 
     def _apply_revocation(self, key: bytes, revocation: Revocation) -> None:
@@ -153,9 +151,12 @@ class ControlState:
             self.tools.pop(key, None)
             self._note_digests()
             raise _key_mismatch(record_key, tool_key(*key))
+        if "/" in entry.server_id:
+            text = f"server id `{entry.server_id[:80]}` holds a `/`, which separates server and tool in keys"
+            raise RecordError(DeadLetterReason.CATALOGUE_INVALID, text)
         try:
-            tool = CatalogueTool(entry, _validator(entry.input_schema_json))
-        except ValueError as error:
+            tool = CatalogueTool(entry, ArgsSchema(entry.input_schema_json))
+        except (ValueError, RecursionError) as error:
             self.tools.pop(key, None)
             self._note_digests()
             text = f"input schema of `{entry.server_id}/{entry.name}` is not usable, the tool is blocked: {error}"
@@ -172,7 +173,7 @@ class ControlState:
 def _key_mismatch(key: bytes, own_key: bytes) -> RecordError:
     """Under another key than its own a record would be compacted away by strangers, and not by what replaces it."""
     shown = key[:80].decode("utf-8", "replace")
-    text = f"the record's key is `{shown}`, but its own is `{own_key[:80].decode()}`"
+    text = f"the record's key is `{shown}`, but its own is `{own_key[:80].decode('utf-8', 'replace')}`"
     return RecordError(DeadLetterReason.KEY_MISMATCH, text)
 
 
@@ -182,23 +183,3 @@ def _unreadable(kind: RevocationKind, target: str) -> Revocation:
     return Revocation(
         header=header, kind=kind, id=target, effective_at=0, reason="unreadable", initiating_entity="system"
     )
-
-
-def _validator(schema_json: str) -> jsonschema_rs.Validator:
-    """A validator that never leaves the process and takes linear time, whatever the schema says.
-
-    Raises:
-        ValueError: the schema is no JSON Schema object, too large, or refers to other documents.
-    """
-    if len(schema_json) > SCHEMA_BYTES_MAX:
-        raise ValueError(f"{len(schema_json)} bytes are more than {SCHEMA_BYTES_MAX}")
-    schema = msgspec.json.decode(schema_json.encode())
-    if not isinstance(schema, dict):
-        raise ValueError("a tool's input schema must be an object")
-    return jsonschema_rs.validator_for(
-        schema, retriever=_refuse_to_fetch, pattern_options=jsonschema_rs.RegexOptions(size_limit=1_000_000)
-    )
-
-
-def _refuse_to_fetch(uri: str) -> NoReturn:
-    raise ValueError(f"the schema refers to `{uri}`; put what it needs into `$defs`")

@@ -21,6 +21,7 @@ from streams.model.topics import VERDICT
 from streams.model.types import Header, Record
 from streams.processors import aftermath, held, housekeeping
 from streams.processors.case import Case, deny
+from streams.processors.checks import check_args, check_proof
 from streams.processors.control import ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.judge import Judge
@@ -42,6 +43,7 @@ from streams.processors.state import (
 from streams.processors.verdicts import SOURCE, passed_on
 
 SESSION_KEY_BYTES_MAX = 512
+NAME_CHARS_MAX = 1_024
 _ENDS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
 replace = msgspec.structs.replace
 
@@ -103,6 +105,7 @@ class Gate:
         if judged is not None:
             return [_again(own_key, intent, decode_judged(judged))]
         self._check_memory(intent, now_ms)
+        _check_names(intent)
         session = read_session(state, own_key)
         case = Case(intent, own_key, now_ms, received_ms, session)
         if session.status is not SessionStatus.UNKNOWN and not session.waiting_count:
@@ -111,6 +114,10 @@ class Gate:
             return []
         if session.status is not SessionStatus.UNKNOWN:
             return self._judge.decide(case, state)
+        # A proof needs no session: what is forged must not take up room, nor the places of what is genuine.
+        forged = check_args(case, self._settings) or check_proof(case, self._settings)
+        if forged is not None:
+            return self._judge.conclude(case, forged, state)
         if session.waiting_count >= self._settings.held_per_session_max:
             return self._judge.conclude(case, deny(Reason.TOO_MANY_HELD), state)
         held.park(case, state, self._settings)
@@ -209,6 +216,25 @@ def _checked_key(key: bytes | None, record: Record) -> bytes:
         text = f"key `{key[:80].decode('utf-8', 'replace')}` is not that of session `{session_id[:80]}`"
         raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
     return key
+
+
+def _check_names(intent: Intent) -> None:
+    """What a verdict repeats of an intent must not make it too large to be written.
+
+    Raises:
+        RecordError: a name is longer than `NAME_CHARS_MAX`.
+    """
+    act, tool, model, reply_to = intent.act, intent.tool, intent.model, intent.reply_to
+    names = [intent.sub, act.iss, act.sub, act.instance_uid, act.jkt, tool.server_id, tool.name]
+    names += [intent.tool_call_id, intent.conversation_id, intent.delegation_uid, intent.txn]
+    if model is not None:
+        names += [model.ai_provider, model.name, model.version]
+    if reply_to is not None:
+        names.append(reply_to.topic)
+    longest = max(len(name) for name in names if name is not None)
+    if longest > NAME_CHARS_MAX:
+        text = f"a name in intent `{intent.intent_id}` has {longest} characters, at most {NAME_CHARS_MAX} are accepted"
+        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
 
 
 def _again(own_key: bytes, intent: Intent, judged: JudgedRow) -> Output:

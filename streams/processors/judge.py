@@ -213,7 +213,7 @@ class Judge:
             )
         row = replace(row, intents_count=row.intents_count + 1, denied_count=row.denied_count + 1)
         if outcome is Outcome.QUARANTINE:
-            return replace(row, status=SessionStatus.FROZEN, frozen_ms=case.now_ms)
+            return replace(row, status=SessionStatus.FROZEN, frozen_offset=self._control.revocations.next_offset)
         return row
 
     def _waiting(self, case: Case, judgement: Judgement, standing: Standing, row: SessionRow) -> HeldRow:

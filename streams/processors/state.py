@@ -72,7 +72,7 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     spent_minor: int = 0
     calls: dict[str, int] = {}
     risk_level: str | None = None
-    frozen_ms: int = 0
+    frozen_offset: int = 0
     housekeeping_ms: int = 0
     waiting_count: int = 0
     held_serial: int = 0

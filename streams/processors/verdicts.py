@@ -38,7 +38,6 @@ COMMITS_CACHED_MAX = 16_384
 TRACE_CHARS_MAX = 512
 """Of a `tracestate` that is passed on, after W3C; a longer one, which every output would carry twice, is left out."""
 
-_ARGS_ECHO_CHARS_MAX = 65_536
 _NAME_CHARS_MAX = 200
 _SEVERITY_HIGH = 4
 _SEVERITY_MEDIUM = 3
@@ -148,7 +147,8 @@ class VerdictWriter:
             delegation_path=case.session.delegation_uids,
             model=intent.model,
             tool=_judged_tool(case),
-            args_json=case.args_json or intent.args_json[:_ARGS_ECHO_CHARS_MAX],
+            # Of what was not proven to be the session's, nothing is kept but its digest.
+            args_json=case.args_json if case.proven else "",
             args_digest=intent.args_digest,
             label=case.session.effective_label(),
             influences=_influences(case),

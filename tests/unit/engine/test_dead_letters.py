@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from streams.audit.publishers import Publishers
 from streams.audit.signing import SigningKey
-from streams.codec.avro import WRITTEN_BYTES_MAX
 from streams.model.approval import ApprovalStatus
 from streams.model.audit import AuditEventType
 from streams.model.delegation import GrantBody
@@ -199,17 +198,15 @@ def more_than_a_mebibyte() -> Letter:
     return Letter(bench, INTENT.name)
 
 
-@case(DeadLetterReason.RECORD_TOO_LARGE)
-def an_intent_whose_verdict_could_not_be_written() -> Letter:
+@case(DeadLetterReason.RECORD_INVALID)
+def an_intent_whose_names_would_fill_its_verdict() -> Letter:
     bench = GateBench()
-    intent = bench.session.intent(FILES_READ, {"path": "a.txt"}, bench.now_ms)
-    room = WRITTEN_BYTES_MAX - len(wire().encode(INTENT.name, intent)) - 10
-    bench.send(replace(intent, sub="x" * room))
+    bench.propose(sub="x" * 600_000)
     return Letter(bench, INTENT.name)
 
 
-@case(DeadLetterReason.RECORD_TOO_LARGE)
-def an_intent_that_is_too_large_to_wait() -> Letter:
+@case(DeadLetterReason.RECORD_INVALID)
+def an_intent_with_a_name_too_long_to_wait() -> Letter:
     bench = GateBench(with_session=False)
     bench.propose(sub="x" * 600_000)
     return Letter(bench, INTENT.name)

@@ -317,9 +317,11 @@ class TestQuarantine:
         self.release(bench, bench.now_ms)
         assert bench.judge().outcome is Outcome.ALLOW
 
-    def test_a_release_from_before_does_not(self) -> None:
-        bench = self.freeze()
-        self.release(bench, bench.now_ms - 1)
+    @pytest.mark.parametrize("ahead_ms", [-1, 0, 3_600_000])
+    def test_a_release_from_before_does_not_whatever_its_time(self, ahead_ms: int) -> None:
+        bench = GateBench()
+        self.release(bench, bench.now_ms + ahead_ms)
+        assert bench.judge(MAIL_SEND, {"to": "exfil@evil.example"}).outcome is Outcome.QUARANTINE
         assert bench.judge().reason == Reason.SESSION_FROZEN
 
     def test_it_can_be_frozen_again(self) -> None:
@@ -554,3 +556,27 @@ def _avro_long(number: int) -> bytes:
         out.append(zigzag & 0x7F | 0x80)
         zigzag >>= 7
     return bytes([*out, zigzag])
+
+
+class TestOneReading:
+    """What the rules saw is what runs."""
+
+    @pytest.mark.parametrize(("sent", "runs"), [('{"n":7.0,"path":"a"}', '{"n":7,"path":"a"}')])
+    def test_arguments_are_judged_in_the_form_in_which_they_run(self, sent: str, runs: str) -> None:
+        bench = GateBench()
+        verdict = bench.judge(FILES_READ, sent)
+        assert verdict.args_json in {runs, ""} or verdict.outcome is Outcome.DENY
+        assert "7.0" not in verdict.args_json
+
+    def test_nothing_is_kept_of_arguments_that_were_not_proven(self) -> None:
+        bench = GateBench()
+        verdict = bench.judge(unproven={"proof": None})
+        assert (verdict.reason, verdict.args_json) == (Reason.PROOF_MISSING, "")
+
+    def test_forged_intents_take_no_places_of_a_session_that_is_to_come(self) -> None:
+        bench = GateBench(with_session=False)
+        for _ in range(100):
+            assert bench.judge(unproven={"proof": None}).reason == Reason.PROOF_MISSING
+        bench.propose()
+        bench.establish(bench.session)
+        assert bench.verdicts()[-1].outcome is Outcome.ALLOW

@@ -498,7 +498,15 @@ def test_what_is_revoked_elsewhere_does_not_matter_here() -> None:
         (RevocationKind.MODEL, "example/large-1"),
     ):
         revoke(bench, kind, target)
-    assert bench.judge().outcome is Outcome.ALLOW
+    other = Model(ai_provider="example", name="small-1")
+    assert bench.judge(model=other).outcome is Outcome.ALLOW
+
+
+def test_not_naming_a_model_is_no_way_past_its_revocation() -> None:
+    bench = GateBench()
+    revoke(bench, RevocationKind.MODEL, "example/large-1")
+    assert bench.judge(model=None).reason == Reason.REVOKED_MODEL
+    assert bench.judge(model=Model(ai_provider="Example", name="LARGE-1")).reason == Reason.REVOKED_MODEL
 
 
 def test_rules_come_back_with_a_later_bundle() -> None:

@@ -1,0 +1,96 @@
+"""Input schemas: what fits, and what would take too long to find out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from streams.processors.schemas import PATTERN_BYTES_MAX, SUBSCHEMAS_MAX, ArgsSchema
+
+NODE = {
+    "$defs": {
+        "Leaf": {"type": "object", "properties": {"op": {"const": "leaf"}}, "required": ["op"]},
+        "And": {
+            "type": "object",
+            "properties": {"op": {"const": "and"}, "left": {"$ref": "#/$defs/Node"}, "right": {"$ref": "#/$defs/Node"}},
+            "required": ["op", "left", "right"],
+        },
+        "Or": {
+            "type": "object",
+            "properties": {"op": {"const": "or"}, "left": {"$ref": "#/$defs/Node"}, "right": {"$ref": "#/$defs/Node"}},
+            "required": ["op", "left", "right"],
+        },
+        "Node": {"anyOf": [{"$ref": "#/$defs/And"}, {"$ref": "#/$defs/Or"}, {"$ref": "#/$defs/Leaf"}]},
+    },
+    "type": "object",
+    "properties": {"node": {"$ref": "#/$defs/Node"}},
+    "required": ["node"],
+}
+LEAF = {"op": "leaf"}
+
+
+def schema(value: object) -> ArgsSchema:
+    return ArgsSchema(json.dumps(value))
+
+
+def nested(levels: int, innermost: object = LEAF) -> object:
+    return innermost if levels == 0 else {"op": "and", "left": LEAF, "right": nested(levels - 1, innermost)}
+
+
+def test_the_fault_names_the_place() -> None:
+    plain = schema({"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]})
+    assert plain.fault({"to": "a"}) is None
+    assert plain.fault({"to": 7}) == 'at `/to`: 7 is not of type "string"'
+    assert '"to" is a required property' in (plain.fault({}) or "")
+
+
+def test_an_ordinary_recursive_schema_is_used() -> None:
+    recursive = schema(NODE)
+    assert recursive.fault({"node": nested(8)}) is None
+    assert recursive.fault({"node": nested(8, {"op": "nand"})}) == "they fit no branch of the schema"
+
+
+def test_arguments_nested_deeply_under_a_branching_recursive_schema_are_refused_at_once() -> None:
+    assert "nested deeper than" in (schema(NODE).fault({"node": nested(40)}) or "")
+
+
+def test_a_recursive_schema_without_branches_takes_any_depth() -> None:
+    chain = schema({"type": "object", "properties": {"next": {"$ref": "#"}}, "additionalProperties": False})
+    value: object = {}
+    for _ in range(60):
+        value = {"next": value}
+    assert isinstance(value, dict)
+    assert chain.fault(value) is None
+
+
+def test_references_that_multiply_are_refused() -> None:
+    links = 24
+    definitions = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(links)}
+    definitions[f"d{links}"] = {"type": "object"}
+    with pytest.raises(ValueError, match=f"over {SUBSCHEMAS_MAX} parts"):
+        schema({"type": "object", "allOf": [{"$ref": "#/$defs/d0"}], "$defs": definitions})
+
+
+@pytest.mark.parametrize("pattern", ["[ab]{1,900}[ab]{1,900}c", "(a|b){5000}", "(" * 50 + "a" + ")?{9}" * 50])
+def test_patterns_that_cost_too_much_are_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        schema({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}})
+    assert PATTERN_BYTES_MAX <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":' * 10_000 + "1" + "}" * 10_000,
+        "true",
+        "[]",
+        "{",
+        '{"type": 7}',
+        '{"$ref": "https://evil.example/schema.json"}',
+        '{"type": "object", "type": "string"}',
+    ],
+)
+def test_what_is_no_schema(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        ArgsSchema(text)
