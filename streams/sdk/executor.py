@@ -40,6 +40,8 @@ ERROR_TEXT_CHARS_MAX = 2_000
 _FOR_GOOD = frozenset({Refusal.VERDICT_EXPIRED, Refusal.REVOKED})
 """Refusals after which no executor may run the call, whatever happens next."""
 
+BEFORE_RECORDS_TEXT = "it may have been used before: it was made before this executor's record of uses begins"
+
 _log = logging.getLogger(__name__)
 
 
@@ -112,6 +114,7 @@ class Executor:
 
         Raises:
             ExecutorError: a tool is of none of the servers.
+            SingleUseError: the store can't be written.
         """
         self._transport = transport
         self._store = single_use
@@ -132,6 +135,7 @@ class Executor:
                 raise ExecutorError(f"tool `{name}` is of none of the servers {', '.join(sorted(server_ids))}")
         self._reporter = Reporter(transport, source or f"executor/{single_use.owner}")
         self._runner = BoundedRunner()
+        single_use.begin(transport.now_ms())
         self._start_lock = threading.Lock()
         self._started = False
         self._owes_reports = False
@@ -252,6 +256,9 @@ class Executor:
         """
         now_ms = self._transport.now_ms()
         cleared = check(verdict, key, self._standard, now_ms)
+        if not self._store.remembers(verdict.evaluated_at):
+            # Nor is it given up: whether its call has run, and what it was charged for is spent, isn't known.
+            return cleared if isinstance(cleared, Refused) else Refused(Refusal.ALREADY_USED, BEFORE_RECORDS_TEXT)
         if isinstance(cleared, Refused):
             return self._give_up(verdict, cleared, now_ms)
         try:

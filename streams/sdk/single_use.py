@@ -5,6 +5,9 @@ crash, is never run again: nobody knows how far it came, so it is reported as th
 
 Executors that take verdicts for the same server must share one store. Instances on one machine can share the file;
 on several machines there must be one instance for each server.
+
+A store knows since when it keeps record. What was decided before may have been used in a store that is lost, and is not
+run: to delete the file makes nothing runnable again.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ PRUNE_EVERY = 1_000
 LOCK_TIMEOUT_S = 10.0
 
 _APPLICATION_ID = 0x53_4C_55_31
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = (
     """CREATE TABLE uses (
         verdict_id TEXT PRIMARY KEY,
@@ -51,6 +54,7 @@ _SCHEMA = (
         next INTEGER NOT NULL,
         used_ms INTEGER NOT NULL
     ) WITHOUT ROWID""",
+    "CREATE TABLE beginning (one INTEGER PRIMARY KEY CHECK (one = 1), began_ms INTEGER NOT NULL)",
 )
 
 
@@ -128,8 +132,9 @@ class SingleUseStore:
         self._lock = threading.Lock()
         self._claims_until_prune = 0
         self._live: set[str] = set()
+        self._began_ms: int | None = None
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _make_private(path)
             self._connection = sqlite3.connect(
                 path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
@@ -140,6 +145,29 @@ class SingleUseStore:
         except BaseException:
             self._connection.close()
             raise
+
+    def begin(self, now_ms: int) -> int:
+        """Keep record from now on, if that has not begun yet; executors call it before they take verdicts.
+
+        Args:
+            now_ms: the clock that verdicts' times are held against.
+
+        Returns:
+            Since when record is kept, by the clock of who began.
+
+        Raises:
+            SingleUseError: it can't be recorded.
+        """
+        with self._writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO beginning (one, began_ms) VALUES (1, ?)", (now_ms,))
+            began_ms: int
+            (began_ms,) = connection.execute("SELECT began_ms FROM beginning").fetchone()
+        self._began_ms = began_ms
+        return began_ms
+
+    def remembers(self, evaluated_ms: int) -> bool:
+        """Whether a use of a verdict of then would be on record here; never before `begin`."""
+        return self._began_ms is not None and evaluated_ms >= self._began_ms
 
     def claim(self, call: CallRef, *, now_ms: int, expires_ms: int) -> bool:
         """Use a verdict up. True exactly once, for its id and its session's intent; on disk by then.
@@ -309,6 +337,15 @@ class SingleUseStore:
             yield
         except sqlite3.Error as error:
             raise SingleUseError(f"single-use store `{self._path}` failed: {error}") from error
+
+
+def _make_private(path: Path) -> None:
+    """An empty file that its owner alone can read, where there is none. SQLite gives its other files the same mode."""
+    # To open a file that is there and close it again would drop the locks that this process has on it.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
 
 
 def _prune(connection: sqlite3.Connection, now_ms: int) -> None:

@@ -46,7 +46,18 @@ from streams.sdk import (
     connect,
 )
 from tests.contract.helpers import WallClock
-from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, GateHand, make_verdict, until, verdict_on, write, written
+from tests.unit.sdk.hands import (
+    ACTOR,
+    ISSUER,
+    ROOT_KEY,
+    GateHand,
+    begun_store,
+    make_verdict,
+    until,
+    verdict_on,
+    write,
+    written,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 3
@@ -184,7 +195,7 @@ def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
     def run_until_done() -> None:
         stop = threading.Event()
         errors: list[Exception] = []
-        with SingleUseStore(tmp_path / "used", "e-1") as store:
+        with begun_store(tmp_path) as store:
             executor = Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store)
             loop = VerdictLoop(
                 executor,
@@ -266,6 +277,7 @@ def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
         else ("kafka", request.getfixturevalue("kafka_bootstrap"))
     )
     verdicts = []
+    begun_store(tmp_path).close()
     for number in range(3):
         args_json = f'{{"n":{number}}}'
         fresh = a_verdict(tenant)

@@ -21,6 +21,7 @@ from streams.model.intent import Intent
 from streams.model.topics import AUDIT, INTENT
 from streams.model.verdict import Outcome
 from streams.ports import TopicPartition
+from streams.sdk import SingleUseStore
 from streams.testing.broker import KafkaBroker
 from streams.testing.records import SessionMaker
 from tests.integration.deployment import (
@@ -114,6 +115,9 @@ def test_one_final_verdict_and_one_run_each(
         first, second = deployment.gate("gate-1"), deployment.gate("gate-2")
         first.wait_serving(PARTITIONS // 2)
         second.wait_serving(PARTITIONS // 2)
+        with SingleUseStore(deployment.folder / "single-use.sqlite", "test") as used:
+            # Executors take a while to start; what is decided until then is theirs, too.
+            used.begin(0)
         executors = [ExecutorProcess(deployment, number) for number in range(EXECUTORS)]
         verdicts, load = Verdicts(deployment), Load(deployment, sessions)
         load.send_until(INTENTS * 2 // 5)

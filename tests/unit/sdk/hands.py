@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -18,7 +19,7 @@ from streams.model.topics import BY_RECORD, INTENT, Topic
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import Outgoing, Received, TopicPartition
-from streams.sdk import Transport
+from streams.sdk import SingleUseStore, Transport
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.publishing import outgoing, publish
 
@@ -68,6 +69,13 @@ def make_verdict(**changes: object) -> Verdict:
         mode=VerdictMode.ENFORCE,
     )
     return msgspec.structs.replace(verdict, **changes)
+
+
+def begun_store(folder: Path, owner: str = "e-1") -> SingleUseStore:
+    """The single-use store `used` of a folder, which keeps record of all that was ever decided."""
+    store = SingleUseStore(folder / "used", owner)
+    store.begin(0)
+    return store
 
 
 def key_of(verdict: Verdict) -> bytes:

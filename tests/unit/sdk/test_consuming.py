@@ -29,7 +29,7 @@ from streams.sdk import (
     VerdictLoop,
 )
 from streams.sdk.publishing import publish
-from tests.unit.sdk.hands import key_of, make_verdict, until, write, written
+from tests.unit.sdk.hands import begun_store, key_of, make_verdict, until, write, written
 
 GROUP = "executor-mail"
 
@@ -117,7 +117,7 @@ def test_allowed_calls_run_once_and_are_reported_with_their_places(
     calls: list[Mapping[str, object]] = []
     verdicts = [put(transport, make_verdict(session_id=f"s-{n % 5}")) for n in range(20)]
     put(transport, verdicts[0])
-    with SingleUseStore(tmp_path / "used", "e-1") as store:
+    with begun_store(tmp_path) as store:
         with Running(transport, store, revocations, calls.append) as running:
             until(lambda: len(running.outcomes) == 20, "all have run")
             late = put(transport, make_verdict())
@@ -137,7 +137,7 @@ def test_what_is_none_of_its_business_leaves_no_trace_and_what_is_refused_does(
 ) -> None:
     calls: list[Mapping[str, object]] = []
     with (
-        SingleUseStore(tmp_path / "used", "e-1") as store,
+        begun_store(tmp_path) as store,
         Running(transport, store, revocations, calls.append) as running,
     ):
         for changes in ({"outcome": Outcome.DENY}, {"mode": VerdictMode.SHADOW}, {"audience": "git"}):
@@ -165,7 +165,7 @@ def test_a_new_group_passes_over_a_history_that_has_expired_but_a_known_one_reco
     calls: list[Mapping[str, object]] = []
     for _ in range(5):
         put(transport, expired())
-    with SingleUseStore(tmp_path / "used", "e-1") as store:
+    with begun_store(tmp_path) as store:
         with Running(transport, store, revocations, calls.append) as running:
             put(transport, make_verdict())
             until(lambda: len(running.outcomes) == 1, "the live one has run")
@@ -197,7 +197,7 @@ def test_no_more_calls_run_at_once_than_allowed_and_all_run(
     verdicts = [put(transport, make_verdict(session_id=f"s-{number}")) for number in range(20)]
     settings = LoopSettings(concurrency=3, in_flight_max=5)
     with (
-        SingleUseStore(tmp_path / "used", "e-1") as store,
+        begun_store(tmp_path) as store,
         Running(transport, store, revocations, slow, settings=settings) as running,
     ):
         until(lambda: now_count == 3, "three run")
@@ -226,7 +226,7 @@ def test_calls_of_one_session_run_one_after_the_other_in_the_logs_order(
             args_json = f'{{"n":{number},"session":"{session}"}}'
             digest = sha256(args_json.encode())
             put(transport, make_verdict(session_id=session, args_json=args_json, args_digest=digest))
-    with SingleUseStore(tmp_path / "used", "e-1") as store, Running(transport, store, revocations, run) as running:
+    with begun_store(tmp_path) as store, Running(transport, store, revocations, run) as running:
         until(lambda: len(running.outcomes) == 30, "all have run")
     for session in ("a", "b", "c"):
         assert [n for who, n in ran if who == session] == list(range(10))
@@ -243,7 +243,7 @@ def test_a_stop_waits_for_what_runs_and_reports_it(
         free.wait(20)
         return "ok"
 
-    with SingleUseStore(tmp_path / "used", "e-1") as store:
+    with begun_store(tmp_path) as store:
         running = Running(transport, store, revocations, slow)
         verdict = put(transport, make_verdict())
         assert running_now.wait(20)
@@ -308,7 +308,7 @@ def test_an_aborted_report_is_made_again_without_running_the_call_again(
     aborting = AbortingTransport(transport._log, transport.codec, transport._clock)
     aborting.failures = 3
     with (
-        SingleUseStore(tmp_path / "used", "e-1") as store,
+        begun_store(tmp_path) as store,
         Running(aborting, store, revocations, calls.append) as running,
     ):
         verdict = put(transport, make_verdict())
@@ -325,13 +325,13 @@ def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_sta
     aborting = AbortingTransport(transport._log, transport.codec, transport._clock)
     aborting.failures = 10_000
     verdict = put(transport, make_verdict())
-    with SingleUseStore(tmp_path / "used", "e-1") as store:
+    with begun_store(tmp_path) as store:
         running = Running(aborting, store, revocations, calls.append)
         until(lambda: running.ended, "it has given up")
         assert isinstance(running.error, ExecutorError)
         assert reported(transport) == []
     with (
-        SingleUseStore(tmp_path / "used", "e-1") as store,
+        begun_store(tmp_path) as store,
         Running(transport, store, revocations, calls.append) as running,
     ):
         until(lambda: reported(transport) == [verdict.verdict_id], "it is reported")

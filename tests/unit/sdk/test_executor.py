@@ -37,8 +37,9 @@ from streams.sdk import (
     ToolOutcome,
     ToolResult,
 )
+from streams.sdk.executor import BEFORE_RECORDS_TEXT
 from streams.sdk.tools import HANGING_MAX
-from tests.unit.sdk.hands import TENANT, TOOL, key_of, make_verdict, raw_records, until, write, written
+from tests.unit.sdk.hands import TENANT, TOOL, begun_store, key_of, make_verdict, raw_records, until, write, written
 
 ROOT = Path(__file__).resolve().parents[3]
 Calls = list[Mapping[str, object]]
@@ -46,7 +47,7 @@ Calls = list[Mapping[str, object]]
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SingleUseStore]:
-    with SingleUseStore(tmp_path / "used", "e-1") as opened:
+    with begun_store(tmp_path) as opened:
         yield opened
 
 
@@ -343,6 +344,7 @@ def test_a_call_that_was_cut_off_by_kill_9_never_runs_again_and_is_reported_as_u
     transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     verdict = make_verdict()
+    begun_store(tmp_path).close()
     (tmp_path / "verdict.json").write_bytes(msgspec.json.encode(verdict))
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT)
     assert child.stdout is not None
@@ -364,6 +366,30 @@ def test_a_call_that_was_cut_off_by_kill_9_never_runs_again_and_is_reported_as_u
     assert (event.verdict_id, event.is_error, event.content_digest) == (verdict.verdict_id, True, None)
     unknown, _ = written(transport, AuditEvent)
     assert (unknown.reason, unknown.event_type) == ("outcome_unknown", AuditEventType.OUTCOME)
+
+
+def test_what_was_decided_before_the_store_began_is_not_run_and_not_given_back(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    """Somebody deletes the store: nobody knows any more what has run."""
+    calls: Calls = []
+    used, lapsed = make_verdict(), make_verdict()
+    lapsed = msgspec.structs.replace(lapsed, evaluated_at=lapsed.evaluated_at - 60_000, expires_at=lapsed.evaluated_at)
+    with begun_store(tmp_path) as store, executor_with(transport, store, revocations, calls.append) as executor:
+        assert run(executor, used).ran
+    for path in tmp_path.glob("used*"):
+        path.unlink()
+    until(lambda: transport.now_ms() > used.evaluated_at, "the clock goes on")
+    with (
+        SingleUseStore(tmp_path / "used", "e-1") as store,
+        executor_with(transport, store, revocations, calls.append) as executor,
+    ):
+        again = run(executor, used)
+        assert (again.refusal, again.text) == (Refusal.ALREADY_USED, BEFORE_RECORDS_TEXT)
+        assert run(executor, lapsed).refusal is Refusal.VERDICT_EXPIRED
+        assert run(executor, make_verdict()).ran
+    assert len(calls) == 2
+    assert SessionEventType.TOOL_NOT_RUN not in {event.type for event in written(transport, SessionEvent)}
 
 
 def test_a_tool_of_another_server_is_a_mistake(transport: EmbeddedTransport, store: SingleUseStore) -> None:

@@ -16,7 +16,7 @@ from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk import Executor, ReportError, SingleUseStore, ToolOutcome
 from streams.sdk.tools import FunctionTool
-from tests.unit.sdk.hands import TOOL, key_of, make_verdict, written
+from tests.unit.sdk.hands import TOOL, begun_store, key_of, make_verdict, written
 
 
 def executor(transport: EmbeddedTransport, store: SingleUseStore, calls: list[Mapping[str, object]]) -> Executor:
@@ -39,7 +39,7 @@ def run(made: Executor, verdict: Verdict) -> ToolOutcome:
 
 def test_an_expired_verdict_is_used_up_and_reported_as_not_run(transport: EmbeddedTransport, tmp_path: Path) -> None:
     calls: list[Mapping[str, object]] = []
-    with SingleUseStore(tmp_path / "used", "e-1") as store, executor(transport, store, calls) as made:
+    with begun_store(tmp_path) as store, executor(transport, store, calls) as made:
         verdict = expired()
         first, again = run(made, verdict), run(made, verdict)
     assert (first.refusal, first.ending, first.ran) == (Refusal.VERDICT_EXPIRED, None, False)
@@ -59,7 +59,7 @@ def test_no_executor_runs_it_afterwards(transport: EmbeddedTransport, tmp_path: 
     """Another one of the same store, by whose clock it might still be good."""
     calls: list[Mapping[str, object]] = []
     good = make_verdict()
-    with SingleUseStore(tmp_path / "used", "e-1") as store, executor(transport, store, calls) as made:
+    with begun_store(tmp_path) as store, executor(transport, store, calls) as made:
         assert run(made, expired(good)).refusal is Refusal.VERDICT_EXPIRED
     with SingleUseStore(tmp_path / "used", "e-2") as store, executor(transport, store, calls) as made:
         assert run(made, good).refusal is Refusal.ALREADY_USED
@@ -68,7 +68,7 @@ def test_no_executor_runs_it_afterwards(transport: EmbeddedTransport, tmp_path: 
 
 def test_a_call_that_has_run_is_never_reported_as_not_run(transport: EmbeddedTransport, tmp_path: Path) -> None:
     calls: list[Mapping[str, object]] = []
-    with SingleUseStore(tmp_path / "used", "e-1") as store, executor(transport, store, calls) as made:
+    with begun_store(tmp_path) as store, executor(transport, store, calls) as made:
         good = make_verdict()
         assert run(made, good).ran
         assert run(made, expired(good)).refusal is Refusal.VERDICT_EXPIRED
@@ -77,7 +77,7 @@ def test_a_call_that_has_run_is_never_reported_as_not_run(transport: EmbeddedTra
 
 def test_what_may_still_run_elsewhere_is_not_used_up(transport: EmbeddedTransport, tmp_path: Path) -> None:
     calls: list[Mapping[str, object]] = []
-    with SingleUseStore(tmp_path / "used", "e-1") as store:
+    with begun_store(tmp_path) as store:
         made = Executor(transport, ["mail"], {}, store)
         with made:
             assert run(made, make_verdict()).refusal is Refusal.UNKNOWN_TOOL
@@ -91,13 +91,13 @@ def test_a_report_that_failed_is_made_up_for(
 ) -> None:
     calls: list[Mapping[str, object]] = []
     verdict = expired()
-    with SingleUseStore(tmp_path / "used", "e-1") as store, executor(transport, store, calls) as made:
+    with begun_store(tmp_path) as store, executor(transport, store, calls) as made:
         with monkeypatch.context() as patch:
             patch.setattr(Executor, "_report", _failing)
             assert run(made, verdict).refusal is Refusal.VERDICT_EXPIRED
         store.let_go([verdict.verdict_id])
     assert written(transport, SessionEvent) == []
-    with SingleUseStore(tmp_path / "used", "e-1") as store, executor(transport, store, calls):
+    with begun_store(tmp_path) as store, executor(transport, store, calls):
         [event] = written(transport, SessionEvent)
     assert event.type is SessionEventType.TOOL_NOT_RUN
     assert isinstance(event.tool, ToolRef)

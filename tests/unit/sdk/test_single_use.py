@@ -151,6 +151,21 @@ def test_an_end_is_recorded_once_and_numbers_the_results_of_its_session(tmp_path
     assert (first.ending, first.ended_ms, first.content_digest) == (Ending.DONE, 2_000, b"\x01" * 32)
 
 
+def test_a_store_knows_since_when_it_keeps_record(tmp_path: Path) -> None:
+    with SingleUseStore(tmp_path / "used", "a") as store:
+        assert not store.remembers(10**15), "it hasn't begun"
+        assert store.begin(1_000) == 1_000
+        assert (store.remembers(999), store.remembers(1_000)) == (False, True)
+        assert store.begin(5_000) == 1_000
+        assert claim(store, new_call())
+    with SingleUseStore(tmp_path / "used", "b") as other:
+        assert other.begin(9_000) == 1_000
+        assert other.remembers(1_000)
+    with SingleUseStore(tmp_path / "anew", "a") as anew:
+        assert anew.begin(9_000) == 9_000
+        assert not anew.remembers(8_999)
+
+
 def test_an_unclaimed_call_has_no_end(tmp_path: Path) -> None:
     with SingleUseStore(tmp_path / "used", "a") as store, pytest.raises(SingleUseError, match="never claimed"):
         store.finish(new_call(), Ending.DONE, now_ms=1)
