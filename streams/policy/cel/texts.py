@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,8 @@ from streams.policy.errors import EvaluationError
 
 PATTERNS_KEPT_MAX = 1_024
 PATTERN_CHARS_MAX = 2_000
+JOINED_CHARS_MAX = 20_000
+"""Of patterns that are looked for together."""
 PRECISION_MAX = 100
 NESTING_MAX = 50
 
@@ -39,7 +41,6 @@ def _test(name: str, test: Callable[[str, str], bool]) -> Callable[..., bool]:
     return function
 
 
-@lru_cache(maxsize=PATTERNS_KEPT_MAX)
 def compiled(pattern: str) -> Any:
     """A pattern in RE2, which matches in linear time.
 
@@ -48,12 +49,32 @@ def compiled(pattern: str) -> Any:
     """
     if len(pattern) > PATTERN_CHARS_MAX:
         raise EvaluationError(f"regular expression has more than {PATTERN_CHARS_MAX} characters")
+    return _compiled(pattern)
+
+
+@lru_cache(maxsize=PATTERNS_KEPT_MAX)
+def _compiled(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     try:
         return re2.compile(pattern, options)
     except re2.error:
         raise EvaluationError("text is not a regular expression") from None
+
+
+def compiled_any(patterns: Sequence[str]) -> Any | None:
+    """A pattern that is found in a text if any of some is; None where they can't be put together as they are.
+
+    Args:
+        patterns: each one by itself a pattern.
+    """
+    joined = "|".join(f"(?:{pattern})" for pattern in patterns)
+    if len(joined) > JOINED_CHARS_MAX or r"\Q" in joined:
+        return None  # what `\Q` quotes may reach beyond its own pattern
+    try:
+        return _compiled(joined)
+    except EvaluationError:
+        return None
 
 
 def matches(*args: Any) -> bool:

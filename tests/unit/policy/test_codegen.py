@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from streams.policy import codewriter
+from streams.policy.cel import texts
 from streams.policy.cel.exact import compile_exact
 from streams.policy.check import checker_for, structs_of
 from streams.policy.codegen import Generated, generate
@@ -169,6 +171,68 @@ def test_a_fold_that_rules_share_is_computed_once() -> None:
     rows = [{"trust": Row("untrusted", seen)}]
     assert found.run(FACTS | {"provenance": rows}) == ([0, 1, 2], [])
     assert len(seen) == 1
+
+
+PATTERNS = ("^a", "b$", "(?i)TEXT", "(?P<x>é)", "x|y", "", "[[:digit:]]+", "\\\\.")
+SUBJECTS = ("", "a", "b", "ab", "text", "TEXT", "é", "日本", "x", "5", ".", "a\nb", "\ud800")
+
+
+@pytest.mark.parametrize("subject", ["agent.id", "args.t", "(agent.id + string(session.risk))", "args['t']"])
+@pytest.mark.parametrize("text", SUBJECTS)
+def test_patterns_that_are_looked_for_together_are_found_as_if_alone(subject: str, text: str) -> None:
+    conditions = trees(*(f'{subject}.matches("{pattern}")' for pattern in PATTERNS))
+    facts = {**FACTS, "agent": {"id": text}, "args": {"t": text}}
+    together = Conditions(conditions, LISTS, structs_of(UNTYPED.args)).run(facts)
+    for index, tree in enumerate(conditions):
+        try:
+            expected: bool | None = compile_exact(tree, LISTS)(facts)
+        except EvaluationError:
+            expected = None
+        found = None if index in dict(together.failed) else index in together.true
+        assert found is expected, PATTERNS[index]
+
+
+def test_a_text_that_holds_no_pattern_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[str] = []
+
+    class Counting:
+        def __init__(self, pattern: Any) -> None:
+            self._pattern = pattern
+
+        def search(self, text: bytes) -> Any:
+            searches.append(self._pattern.pattern)
+            return self._pattern.search(text)
+
+    one, joined = texts.compiled, texts.compiled_any
+    monkeypatch.setattr(codewriter, "compiled", lambda pattern: Counting(one(pattern)))
+    monkeypatch.setattr(codewriter, "compiled_any", lambda patterns: Counting(joined(patterns)))
+    run = made("args.t.matches('^x')", "session.tainted && args.t.matches('[0-9]')", "args.u.matches('^x')").run
+    assert run({**FACTS, "args": {"t": "text", "u": "x"}}) == ([2], [])
+    assert searches == ["(?:^x)|(?:[0-9])", "^x"]
+    assert run({**FACTS, "args": {"t": "x5", "u": "-"}}) == ([0, 1], [])
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ("\\\\Qa", "b"),  # would quote what follows
+        ("a)", "(b"),  # patterns only together
+        ("(?P<n>a)", "(?P<n>b)"),  # one name twice
+        ("a" * 1_900, *("b" * 1_800 + str(number) for number in range(11))),  # too much
+        ("(", "a"),
+    ],
+)
+def test_patterns_that_can_not_be_put_together(patterns: tuple[str, ...]) -> None:
+    conditions = trees(*(f'args.t.matches("{pattern}") || false' for pattern in patterns))
+    for text in ("", "a", "b", "a)|(?:b", "Qa"):
+        facts = {**FACTS, "args": {"t": text}}
+        together = Conditions(conditions, LISTS, structs_of(UNTYPED.args)).run(facts)
+        for index, tree in enumerate(conditions):
+            try:
+                expected: bool | None = compile_exact(tree, LISTS)(facts)
+            except EvaluationError:
+                expected = None
+            assert (None if index in dict(together.failed) else index in together.true) is expected
 
 
 def test_what_python_forbids_within_a_loop_is_not_written_there() -> None:
