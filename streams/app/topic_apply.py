@@ -25,12 +25,16 @@ def principals_of(settings: Settings) -> Principals:
     """Who plays which role, by the settings.
 
     Raises:
-        PrincipalsError: a role or a principal is none.
+        PrincipalsError: a role or a principal is none, or executors would be given the gates' group.
     """
+    prefix = settings.topics.executor_group_prefix
+    if settings.group.startswith(prefix):
+        raise PrincipalsError(
+            f"the gates' group `{settings.group}` begins with `{prefix}`, the setting `topics.executor_group_prefix`: "
+            "executors could take the gates' place; choose another prefix"
+        )
     return Principals(
-        by_role=read_principals(settings.topics.principals),
-        gate_group=settings.group,
-        executor_prefix=settings.topics.executor_group_prefix,
+        by_role=read_principals(settings.topics.principals), gate_group=settings.group, executor_prefix=prefix
     )
 
 

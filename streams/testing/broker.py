@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -77,13 +77,19 @@ class BrokerUnavailableError(Exception):
 
 
 class KafkaBroker:
-    """A running broker process on the loopback interface. Made by `start`; a context manager that stops it."""
+    """A running broker process on the loopback interface. Made by `start`; a context manager that stops it.
+
+    Attributes:
+        bootstrap: where everybody is `User:ANONYMOUS`.
+        bootstrap_for_users: where clients say who they are (SASL/PLAIN without encryption); empty without users.
+    """
 
     def __init__(self, workdir: Path, port: int, libraries: Path, quick: bool) -> None:
         """Use `start`."""
         # With the first compiler only, a start takes half the CPU, and a broker under load more than otherwise.
         self._compiler = ["-XX:TieredStopAtLevel=1"] if quick else []
         self.bootstrap = f"127.0.0.1:{port}"
+        self.bootstrap_for_users = ""
         self._workdir = workdir
         self._port = port
         self._classpath = f"{libraries}{os.sep}*"
@@ -99,6 +105,7 @@ class KafkaBroker:
         port: int | None = None,
         properties: Mapping[str, str] | None = None,
         acls: bool = False,
+        users: Mapping[str, str] | None = None,
         quick: bool = True,
     ) -> KafkaBroker:
         """Fetch the jars where they are missing, format the storage where it is new, run the broker, wait for it.
@@ -108,6 +115,7 @@ class KafkaBroker:
             port: of the clients' listener; a free one when None.
             properties: broker settings that go over those for tests.
             acls: whether to have an authorizer. Everybody (`User:ANONYMOUS`) is a super user then.
+            users: passwords of the users who may connect to `bootstrap_for_users`, where they are `User:<name>`.
             quick: whether it is to start quickly rather than to bear load.
 
         Raises:
@@ -119,7 +127,7 @@ class KafkaBroker:
         if port is not None and not _is_free(port):
             raise BrokerUnavailableError(f"port {port} of the loopback interface is taken: give another")
         broker = cls(workdir, port or free_port(), fetch_libraries(), quick)
-        broker._configure({**(ACL_PROPERTIES if acls else {}), **(properties or {})})
+        broker._configure({**(ACL_PROPERTIES if acls else {}), **(properties or {})}, users or {})
         broker._format()
         broker._run()
         return broker
@@ -163,14 +171,21 @@ class KafkaBroker:
         """Stop it."""
         self.stop()
 
-    def _configure(self, properties: Mapping[str, str]) -> None:
-        controller = f"127.0.0.1:{free_port(other_than=self._port)}"
+    def _configure(self, properties: Mapping[str, str], users: Mapping[str, str]) -> None:
+        controller_port = free_port(other_than=(self._port,))
+        controller = f"127.0.0.1:{controller_port}"
+        listeners = {"PLAINTEXT": self.bootstrap}
+        if users:
+            self.bootstrap_for_users = f"127.0.0.1:{free_port(other_than=(self._port, controller_port))}"
+            listeners["USERS"] = self.bootstrap_for_users
+        advertised = ",".join(f"{name}://{address}" for name, address in listeners.items())
         settings = {
             **BASE_PROPERTIES,
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "listeners": f"{advertised},CONTROLLER://{controller}",
+            "advertised.listeners": advertised,
             "log.dirs": str(self._workdir / "data"),
+            **(_user_properties(users) if users else {}),
             **properties,
         }
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
@@ -325,7 +340,18 @@ def _require(program: str, what: str) -> None:
         raise BrokerUnavailableError(f"`{program}` is not on the path: install {what}")
 
 
-def free_port(*, other_than: int | None = None) -> int:
+def _user_properties(users: Mapping[str, str]) -> dict[str, str]:
+    named = " ".join(f'user_{name}="{password}"' for name, password in users.items())
+    return {
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.users.plain.sasl.jaas.config": (
+            f"org.apache.kafka.common.security.plain.PlainLoginModule required {named};"
+        ),
+    }
+
+
+def free_port(*, other_than: Collection[int] = ()) -> int:
     """A port of the loopback interface that nobody listens on.
 
     Raises:
@@ -336,7 +362,7 @@ def free_port(*, other_than: int | None = None) -> int:
     begin = os.getpid() * PORTS_TRIED_MAX
     for step in range(PORTS_TRIED_MAX):
         port = PORT_MIN + (begin + step) % (PORT_MAX - PORT_MIN)
-        if port != other_than and _is_free(port):
+        if port not in other_than and _is_free(port):
             return port
     raise BrokerUnavailableError(f"{PORTS_TRIED_MAX} ports of the loopback interface are all taken")
 

@@ -1,0 +1,272 @@
+"""Credentials of every role on a broker with an authorizer: each can do its own work, and nobody else's.
+
+What matters most: nothing that decides (rules, catalogue, revocations, baselines, approvals, the gate's own topics) can
+be written with what an agent or an executor has.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, Message, Producer
+
+from streams.app.catalogue_publishing import publish_entries
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import Log, open_log
+from streams.app.operator import Operator
+from streams.app.revoking import write_revocation
+from streams.app.rule_history import read_history
+from streams.app.rule_publishing import draft_directory, publish, sign
+from streams.app.runner import GateRunner
+from streams.app.settings import Settings
+from streams.app.topic_apply import carry_out, make_plan
+from streams.app.wiring import build_budgets, build_codec, build_gate
+from streams.audit.signing import SigningKey, make_key_file
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.topics import (
+    APPROVAL_DECISION,
+    AUDIT,
+    BASELINE,
+    BY_NAME,
+    CATALOGUE,
+    DELEGATION,
+    INTENT,
+    REVOCATION,
+    RULESET,
+    SESSION,
+    TOPICS,
+    VERDICT,
+    Role,
+    Spread,
+    Topic,
+)
+from streams.model.types import ToolRef
+from streams.model.verdict import Outcome
+from streams.ports import LogError, TopicPartition
+from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, VerdictLoop
+from streams.stores import MemoryStores
+from streams.testing.broker import KafkaBroker
+from streams.testing.records import ROOT_KEY, agent, tool_entry
+from tests.kit import BUNDLE, BUNDLE_FILES
+
+pytestmark = pytest.mark.broker
+
+USERS = {
+    Role.AGENT: "agent",
+    Role.EXECUTOR: "runner",
+    Role.TOKEN_SERVICE: "tokens",
+    Role.GATE: "gate",
+    Role.WATCH: "watch",
+    Role.CONSOLE: "console",
+    Role.SOC: "soc",
+    Role.CATALOGUE_REVIEW: "reviewer",
+    Role.RULE_PUBLISHING: "publisher",
+    Role.AUDITOR: "auditor",
+    Role.OPERATOR: "operator",
+}
+DECIDING = (REVOCATION, CATALOGUE, RULESET, BASELINE, APPROVAL_DECISION, DELEGATION, VERDICT)
+ATTEMPT_MS = 6_000
+REFUSED = r"(?i)authoriz"
+READY_MS = 60_000
+WAIT_S = 60.0
+FILES_READ = tool_entry(
+    "files", "read", schema={"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+)
+
+
+class Cluster:
+    """A broker whose topics and access entries `topics apply` has made."""
+
+    def __init__(self, broker: KafkaBroker, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.publisher_key: SigningKey = make_key_file(folder / "publisher.pem")
+        admin_settings = self.settings(None)
+        with open_log(admin_settings) as log, closing(log.admin()) as admin:
+            carry_out(make_plan(admin_settings, admin), admin, 1, lambda step: None)
+            assert make_plan(admin_settings, admin).is_clean
+
+    def settings(self, role: Role | None) -> Settings:
+        """As the role connects; None is the administrator."""
+        where: dict[str, Any] = {"bootstrap": self.broker.bootstrap}
+        if role is not None:
+            where = {
+                "bootstrap": self.broker.bootstrap_for_users,
+                "kafka": {
+                    "security.protocol": "SASL_PLAINTEXT",
+                    "sasl.mechanism": "PLAIN",
+                    "sasl.username": USERS[role],
+                    "sasl.password": f"{USERS[role]}-secret",
+                },
+            }
+        return Settings(
+            log="kafka",
+            state_dir=self.folder / str(role),
+            topics={"partitions": 2, "principals": {each.value: [f"User:{name}"] for each, name in USERS.items()}},
+            rules={"publishers": {"ann": str(self.publisher_key.public)}},
+            **where,
+        )
+
+    def log(self, role: Role) -> Log:
+        return open_log(self.settings(role))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    users = {name: f"{name}-secret" for name in USERS.values()}
+    with KafkaBroker.start(tmp_path_factory.mktemp("kafka"), acls=True, users=users) as broker:
+        yield Cluster(broker, tmp_path_factory.mktemp("roles"))
+
+
+def errors_of_writing(cluster: Cluster, role: Role, topics: Iterable[Topic]) -> dict[str, str | None]:
+    """What the broker says to a record on each topic; None where it took it."""
+    settings = cluster.settings(role)
+    said: dict[str, str | None] = {}
+
+    def note(error: KafkaError | None, message: Message) -> None:
+        said[message.topic() or ""] = None if error is None else error.name()
+
+    producer = Producer({"bootstrap.servers": settings.bootstrap, **settings.kafka, "message.timeout.ms": ATTEMPT_MS})
+    for topic in topics:
+        producer.produce(topic.name, b"\x00forged", b"acme|s-1", partition=0, on_delivery=note)
+    assert producer.flush(4 * ATTEMPT_MS / 1_000) == 0
+    return said
+
+
+def ends(cluster: Cluster, topics: Iterable[Topic]) -> dict[TopicPartition, int]:
+    """Where the topics end, as the administrator sees it."""
+    with open_log(cluster.settings(None)) as log, closing(log.reader()) as reader:
+        return reader.end_offsets([TopicPartition(topic.name, 0) for topic in topics])
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.EXECUTOR])
+def test_agents_and_executors_write_nothing_that_decides(cluster: Cluster, role: Role) -> None:
+    forbidden = [topic for topic in TOPICS if role not in topic.writers]
+    assert set(DECIDING) <= set(forbidden)
+    before = ends(cluster, forbidden)
+    said = errors_of_writing(cluster, role, forbidden)
+    assert said == dict.fromkeys((topic.name for topic in forbidden), "TOPIC_AUTHORIZATION_FAILED")
+    assert ends(cluster, forbidden) == before
+
+
+def test_nobody_but_the_publishers_writes_rules(cluster: Cluster) -> None:
+    for role in set(Role) - {Role.RULE_PUBLISHING}:
+        assert errors_of_writing(cluster, role, [RULESET]) == {RULESET.name: "TOPIC_AUTHORIZATION_FAILED"}, role
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.EXECUTOR])
+def test_nobody_takes_the_gates_place(cluster: Cluster, role: Role) -> None:
+    with cluster.log(role) as log:
+        # Its transactional id would fence it, its group would take partitions from it, or skip what it has not judged.
+        with closing(log.producer("stoplog-gate-gate-1")) as producer, pytest.raises(LogError, match=REFUSED):
+            producer.init_transactions()
+        heard: list[object] = []
+        with closing(log.consumer("stoplog-gate", "usurper")) as consumer:
+            consumer.subscribe([INTENT.name], _Listener(heard))
+            with pytest.raises(LogError, match=REFUSED):
+                consumer.poll(1, ATTEMPT_MS)
+        assert heard == []
+
+
+def test_everybody_can_do_their_own_work(cluster: Cluster, tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    for path, text in {**BUNDLE_FILES, "bundle.yaml": BUNDLE}.items():
+        (rules / path).parent.mkdir(parents=True, exist_ok=True)
+        (rules / path).write_text(text)
+    with Operator(cluster.settings(Role.RULE_PUBLISHING), "ann") as operator:
+        drafted = draft_directory(operator, rules, "default", serial=read_history(operator, "default").next_serial)
+        assert publish(operator, sign(drafted, cluster.publisher_key)).bundle.version == "1"
+    with Operator(cluster.settings(Role.CATALOGUE_REVIEW), "rita") as operator:
+        publish_entries(operator, [FILES_READ])
+    settings = cluster.settings(Role.GATE)
+    codec = build_codec(settings)
+    with cluster.log(Role.GATE) as log:
+        runner = GateRunner(
+            lambda: build_gate(settings, log, codec, ROOT_KEY, MemoryStores()),
+            SystemClock(),
+            beside=lambda: build_budgets(settings, log, codec, MemoryStores()),
+        )
+        runner.start()
+        try:
+            assert runner.wait_ready(READY_MS) == [0, 1]
+            _one_call(cluster, tmp_path)
+        finally:
+            runner.stop()
+
+
+def _one_call(cluster: Cluster, folder: Path) -> None:
+    """A session is opened, a call proposed, judged, run and reported; then the SOC ends it. The auditor reads along."""
+    codec, clock = build_codec(cluster.settings(None)), SystemClock()
+    ran: list[Mapping[str, object]] = []
+    stop = threading.Event()
+    with (
+        cluster.log(Role.TOKEN_SERVICE) as tokens_log,
+        cluster.log(Role.AGENT) as agent_log,
+        cluster.log(Role.EXECUTOR) as executor_log,
+        EmbeddedTransport(tokens_log, codec, clock) as tokens_transport,
+        EmbeddedTransport(agent_log, codec, clock) as agent_transport,
+        EmbeddedTransport(executor_log, codec, clock) as executor_transport,
+        SingleUseStore(folder / "used", "e-1") as store,
+        Executor(executor_transport, ["files"], {"files/read": ran.append}, store) as executor,
+    ):
+        tokens = DevTokenService(tokens_transport, ROOT_KEY, issuer="https://issuer.example", tenant_uid="acme")
+        credential = tokens.open_session("alice", agent("assistant"), ())
+        loop = VerdictLoop(executor, executor_transport, group="stoplog-executor-files", instance="e-1")
+        thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
+        thread.start()
+        tool = ToolRef(server_id="files", name="read", definition_digest=FILES_READ.definition_digest)
+        with Agent(agent_transport, credential) as asking:
+            assert asking.propose(tool, {"path": "a"}).outcome is Outcome.ALLOW
+            until(lambda: ran == [{"path": "a"}])
+            until(lambda: _is_reported(cluster, credential.session_id))
+            with Operator(cluster.settings(Role.SOC), "sam") as soc:
+                target = f"acme|{credential.session_id}"
+                write_revocation(soc, RevocationKind.SESSION, target, RevocationState.REVOKED, why="it is over")
+            until(lambda: asking.propose(tool, {"path": "b"}).reason == "session_revoked")
+        stop.set()
+        thread.join(WAIT_S)
+    assert not thread.is_alive()
+
+
+def _is_reported(cluster: Cluster, session_id: str) -> bool:
+    with Operator(cluster.settings(Role.AUDITOR), "audrey") as auditor:
+        records = [found.record for found in auditor.find(AUDIT)]
+        assert [found.record for found in auditor.find(SESSION)]
+    events = [r for r in records if isinstance(r, AuditEvent)]
+    assert any(r.event_type is AuditEventType.CONTROL and r.reason == "rules_published" for r in events)
+    return any(r.event_type is AuditEventType.OUTCOME and r.session_id == session_id for r in events)
+
+
+def test_every_topic_is_covered() -> None:
+    """Broadcast topics are what decides; whoever adds one must say here who may not write it."""
+    broadcast = {topic for topic in BY_NAME.values() if topic.spread is Spread.BROADCAST and topic.record is not None}
+    assert broadcast <= set(DECIDING)
+
+
+class _Listener:
+    def __init__(self, heard: list[object]) -> None:
+        self._heard = heard
+
+    def on_assigned(self, partitions: object) -> None:
+        self._heard.append(partitions)
+
+    def on_revoked(self, partitions: object) -> None:
+        pass
+
+    def on_lost(self, partitions: object) -> None:
+        pass
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline_s, "it never came to be"
+        time.sleep(0.05)
