@@ -12,6 +12,7 @@ from streams.app.topic_plan import (
     GrantAccess,
     Plan,
     Principals,
+    PrincipalsError,
     Step,
     plan_access,
     plan_topics,
