@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from streams.engine.worker import Worker, WorkerGaveUpError
 from streams.model.errors import StoplogError
+from streams.policy.ext.table import load_libraries
 from streams.ports import Clock, FencedError, LogError
 
 _log = logging.getLogger(__name__)
@@ -123,6 +124,7 @@ class GateRunner:
             GateFailedError: it failed again and again.
             StoplogError: the start was refused, or a bug of ours was found.
         """
+        load_libraries()
         if self._beside is not None:
             self._beside.start()
         try:

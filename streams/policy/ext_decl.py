@@ -246,6 +246,14 @@ GROUPS: tuple[Group, ...] = (
             )),
         ),
     ),
+    Group(
+        "Whole values",
+        "For what may stand anywhere in the arguments, whatever the tool calls them.",
+        (
+            ("texts", (Overload("texts_dyn", "", ("dyn",), _TEXTS, "every text within a value, however deep, keys of "
+                                "maps among them; an error above 5,000 texts or a million characters"),)),
+        ),
+    ),
 )  # fmt: skip
 
 EXTENSION_OVERLOADS: dict[str, tuple[Overload, ...]] = {

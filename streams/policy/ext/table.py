@@ -7,10 +7,11 @@ from typing import Any
 
 from streams.policy.ext.emails import EMAIL_FUNCTIONS
 from streams.policy.ext.filepaths import PATH_FUNCTIONS
+from streams.policy.ext.gathering import GATHERING_FUNCTIONS
 from streams.policy.ext.globbing import to_glob
-from streams.policy.ext.lookalikes import LOOKALIKE_FUNCTIONS
-from streams.policy.ext.shells import SHELL_FUNCTIONS
-from streams.policy.ext.sqls import SQL_FUNCTIONS
+from streams.policy.ext.lookalikes import LOOKALIKE_FUNCTIONS, skeleton
+from streams.policy.ext.shells import SHELL_FUNCTIONS, to_shell
+from streams.policy.ext.sqls import DIALECTS, SQL_FUNCTIONS, to_sql
 from streams.policy.ext.urls import URL_FUNCTIONS
 from streams.policy.ext.versions import VERSION_FUNCTIONS
 
@@ -23,4 +24,16 @@ EXTENSION_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **SHELL_FUNCTIONS,
     **SQL_FUNCTIONS,
     **LOOKALIKE_FUNCTIONS,
+    **GATHERING_FUNCTIONS,
 }
+
+
+def load_libraries() -> None:
+    """Load what functions otherwise load when they are first asked for, which takes some tenths of a second.
+
+    For processes that judge for long: before they take up work nobody waits for it.
+    """
+    for dialect in DIALECTS:
+        to_sql("select 1", dialect)
+    to_shell("true")
+    skeleton("a")

@@ -1,0 +1,43 @@
+"""All texts within a value: `texts(value)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from streams.policy.cel.values import type_of
+from streams.policy.errors import EvaluationError
+
+TEXTS_MAX = 5_000
+VALUES_MAX = 20_000
+CHARS_MAX = 1_000_000
+
+
+def texts_within(value: Any) -> list[str]:
+    """`texts(value)`: every text in it, however deep, the keys of maps among them.
+
+    Raises:
+        EvaluationError: there are too many, or it holds what is no value.
+    """
+    found: list[str] = []
+    stack = [value]
+    seen = chars = 0
+    while stack:
+        top = stack.pop()
+        seen += 1
+        if top.__class__ is str:
+            found.append(top)
+            chars += len(top)
+        elif isinstance(top, Mapping):
+            stack.extend(top.values())
+            stack.extend(top)
+        elif top.__class__ in (list, tuple):
+            stack.extend(top)
+        else:
+            type_of(top)
+        if seen > VALUES_MAX or len(found) > TEXTS_MAX or chars > CHARS_MAX:
+            raise EvaluationError("value holds more than can be looked through")
+    return found
+
+
+GATHERING_FUNCTIONS: dict[str, Callable[..., Any]] = {"texts": texts_within}
