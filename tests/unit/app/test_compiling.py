@@ -145,11 +145,7 @@ def test_a_program_that_is_not_there_is_told() -> None:
 
 
 def test_the_process_is_bounded_in_memory_and_output() -> None:
-    greedy = (
-        "from streams.app import compile_child\n"
-        "compile_child._bound()\n"
-        "bytes(5_000_000_000)\n"
-    )
+    greedy = "from streams.app import compile_child\ncompile_child._bound()\nbytes(5_000_000_000)\n"
     with pytest.raises(CompilerFailedError, match="MemoryError"):
         finish(running(greedy).start(BundleSource({}, b""), ()))
 
