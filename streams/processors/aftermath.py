@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from streams.model.labels import Label
@@ -11,10 +9,9 @@ from streams.policy.bundle import Occasion
 from streams.processors.effects import StateView
 from streams.processors.memory import Happened, remember
 from streams.processors.state import (
-    ChargeRow,
     EffectsRow,
-    NoteRow,
     SessionRow,
+    ToolName,
     decode_effects,
     effects_row_key,
     encode_row,
@@ -24,20 +21,23 @@ _LATER = frozenset({Occasion.RAN.value, Occasion.FAILED.value})
 replace = msgspec.structs.replace
 
 
-def leave(
-    notes: Iterable[NoteRow],
-    charges: tuple[ChargeRow, ...],
-    own_key: bytes,
-    intent_id: str,
-    row: SessionRow,
-    state: StateView,
-) -> SessionRow:
-    """A call was allowed: keep what its end will bring, if anything. Returns the session's row."""
-    later = tuple(note for note in notes if note.on in _LATER)
-    if not later and not charges:
+def leave(effects: EffectsRow, own_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> SessionRow:
+    """A call was allowed: keep what its end will bring of `effects`, if anything. Returns the session's row."""
+    later = tuple(note for note in effects.notes if note.on in _LATER)
+    if not later and not effects.charges:
         return row
-    state.put(effects_row_key(own_key, intent_id), encode_row(EffectsRow(notes=later, charges=charges)))
+    state.put(effects_row_key(own_key, intent_id), encode_row(replace(effects, notes=later)))
     return replace(row, effects_count=row.effects_count + 1)
+
+
+def take_ended(
+    own_key: bytes, intent_id: str, tool: ToolName | None, row: SessionRow, state: StateView
+) -> tuple[SessionRow, EffectsRow | None]:
+    """`take`, for a report that the call has ended; one that names another tool than was allowed ends nothing."""
+    found = state.get(effects_row_key(own_key, intent_id)) if row.effects_count else None
+    if found is None or decode_effects(found).tool not in (None, tool):
+        return row, None
+    return take(own_key, intent_id, row, state)
 
 
 def take(own_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> tuple[SessionRow, EffectsRow | None]:

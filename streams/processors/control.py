@@ -33,6 +33,11 @@ class CatalogueTool:
     schema: ArgsSchema
 
     @property
+    def full_name(self) -> tuple[str, str]:
+        """The server's id and the tool's name."""
+        return self.entry.server_id, self.entry.name
+
+    @property
     def output_label(self) -> Label:
         """The label of what the tool returns; unset counts as the worst."""
         return self.entry.output_label or WORST

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 from streams.model.labels import Integrity
 from streams.processors.case import Case
 from streams.processors.control import ControlState
-from streams.processors.state import SessionRow
 
-_RISK_LEVELS = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
+RISK_LEVELS = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
 _RISK_UNKNOWN = 4
 _MS_PER_DAY = 86_400_000
 _MS_PER_HOUR = 3_600_000
@@ -86,13 +85,13 @@ def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[st
         "calls": dict(row.calls),
         "tainted": label.integrity is not Integrity.TRUSTED,
         "confidentiality": label.confidentiality.value.lower(),
-        "risk": _risk(row),
+        "risk": risk_of(row.risk_level),
     }
 
 
-def _risk(row: SessionRow) -> int:
-    """A level that is not known counts as the highest."""
-    return 0 if row.risk_level is None else _RISK_LEVELS.get(row.risk_level, _RISK_UNKNOWN)
+def risk_of(level: str | None) -> int:
+    """A level of risk by name: 0 where none was stated; one that is not known counts as the highest."""
+    return 0 if level is None else RISK_LEVELS.get(level, _RISK_UNKNOWN)
 
 
 def _tool(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:

@@ -25,7 +25,16 @@ from streams.processors.checks import check_args, check_proof
 from streams.processors.control import ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.judge import Judge
-from streams.processors.sessions import after_event, after_grant, result_label
+from streams.processors.sessions import (
+    after_event,
+    after_grant,
+    after_unknown,
+    gives_authority,
+    is_known,
+    result_label,
+    tool_of,
+    without_room,
+)
 from streams.processors.settings import GateSettings
 from streams.processors.state import (
     JudgedRow,
@@ -73,7 +82,7 @@ class Gate:
             What is to be emitted, in order.
 
         Raises:
-            RecordError: the record belongs on the dead-letter topic; the state is as it was.
+            RecordError: the record belongs on the dead-letter topic; the state is as it was, unless it `keeps_state`.
         """
         if isinstance(record, BudgetGrant):
             return self._on_budget_grant(record, state, now_ms)
@@ -140,17 +149,22 @@ class Gate:
     def _on_session_event(
         self, own_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        if event.header.time > received_ms + self._settings.skew_ms:
-            ahead_ms = event.header.time - received_ms
+        ahead_ms = event.header.time - received_ms
+        if ahead_ms > self._settings.skew_ms and gives_authority(event):
             text = f"event `{event.header.id}` of session `{event.session_id}` is {ahead_ms} ms ahead"
             raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
         before = read_session(state, own_key)
+        if not is_known(event):
+            after = housekeeping.arm(own_key, after_unknown(before, event), state, self._settings, now_ms)
+            _keep(own_key, after, after, state)
+            text = f"session event type `{event.type.value}` has no meaning here; the session has lost all trust"
+            raise RecordError(DeadLetterReason.RECORD_INVALID, text, keeps_state=True)
         after = after_event(before, event, self._control, now_ms)
         if before.effects_count and event.type in _ENDS and event.intent_id is not None:
             after = self._on_end(own_key, event.intent_id, event, (before, after), state, now_ms)
         if before.status is SessionStatus.UNKNOWN:
             after = housekeeping.arm(own_key, after, state, self._settings, now_ms)
-        state.put(session_row_key(own_key), encode_row(after))
+        _keep(own_key, after, before if gives_authority(event) else after, state)
         if before.waiting_count and before.status is SessionStatus.UNKNOWN and after.status is not before.status:
             return held.release_parked(self._judge, own_key, state, now_ms)
         return []
@@ -166,7 +180,7 @@ class Gate:
     ) -> SessionRow:
         """A call that left something to be done at its end has ended; `rows` are before and after the event."""
         before, after = rows
-        after, effects = aftermath.take(own_key, intent_id, after, state)
+        after, effects = aftermath.take_ended(own_key, intent_id, tool_of(event), after, state)
         if effects is None:
             return after
         if event.type is SessionEventType.TOOL_NOT_RUN:
@@ -235,6 +249,20 @@ def _check_names(intent: Intent) -> None:
     if longest > NAME_CHARS_MAX:
         text = f"a name in intent `{intent.intent_id}` has {longest} characters, at most {NAME_CHARS_MAX} are accepted"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+
+
+def _keep(own_key: bytes, row: SessionRow, otherwise: SessionRow, state: StateView) -> None:
+    """Keep a session's row; where it has no room, `otherwise` without trust instead.
+
+    Raises:
+        RecordError: it had none.
+    """
+    try:
+        state.put(session_row_key(own_key), encode_row(row))
+    except RecordError as error:
+        slim = replace(without_room(otherwise), housekeeping_ms=row.housekeeping_ms)
+        state.put(session_row_key(own_key), encode_row(slim))
+        raise RecordError(error.reason, str(error), keeps_state=True) from None
 
 
 def _again(own_key: bytes, intent: Intent, judged: JudgedRow) -> Output:

@@ -28,6 +28,7 @@ from streams.processors.settings import GateSettings
 from streams.processors.spending import NOTHING_TAKEN, Spending, Taken
 from streams.processors.state import (
     CALLED_TOOLS_MAX,
+    EffectsRow,
     HeldKind,
     HeldRow,
     JudgedRow,
@@ -189,7 +190,8 @@ class Judge:
         if remember(notes, happened, case.session_key, state, case.now_ms) or case.charged:
             row = replace(row, keeps_count=True)
         if judgement.outcome is Outcome.ALLOW:
-            row = leave(notes, case.charged, case.session_key, case.intent.intent_id, row, state)
+            effects = EffectsRow(notes, case.charged, None if case.tool is None else case.tool.full_name)
+            row = leave(effects, case.session_key, case.intent.intent_id, row, state)
         return row
 
     def _unless_too_many(self, case: Case, judgement: Judgement) -> Judgement:
@@ -203,7 +205,7 @@ class Judge:
         if not case.proven or outcome not in FINAL_OUTCOMES:
             return row
         if outcome is Outcome.ALLOW and case.tool is not None:
-            row = after_allow(row, case.intent.intent_id, case.tool.output_label)
+            row = after_allow(row, case.intent.intent_id, case.tool.output_label, case.tool.full_name)
             return replace(
                 row,
                 intents_count=row.intents_count + 1,

@@ -8,10 +8,11 @@ import msgspec
 
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.errors import RecordError
-from streams.model.labels import WORST, Confidentiality, Integrity, Label, join
+from streams.model.labels import WORST, Confidentiality, Integrity, Label, bounded, join
 from streams.model.reasons import DeadLetterReason
 from streams.model.session import SessionEvent, SessionEventType
 from streams.processors.control import ControlState
+from streams.processors.facts import RISK_LEVELS, risk_of
 from streams.processors.state import (
     PENDING_READS_MAX,
     SOURCES_MAX,
@@ -19,12 +20,36 @@ from streams.processors.state import (
     SessionRow,
     SessionStatus,
     Source,
+    ToolName,
 )
 
 CHAIN_MAX = 8
+_RISK_NOT_KNOWN = "UNSTATED"
 _SAID_BY_USER = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 
 replace = msgspec.structs.replace
+
+
+def gives_authority(event: SessionEvent) -> bool:
+    """Whether a session could be allowed more by the event than it was before. All others are taken in whatever their
+    clock says: what takes authority or trust away must not be lost for it."""
+    return event.type in _GIVING
+
+
+def is_known(event: SessionEvent) -> bool:
+    """Whether the event's type has a meaning here; writers may be newer than this gate."""
+    return event.type in _HANDLERS
+
+
+def after_unknown(row: SessionRow, event: SessionEvent) -> SessionRow:
+    """The row after an event that can't be understood: whatever it told of may have been read."""
+    return _with_source(row, event.header.id, WORST)
+
+
+def without_room(row: SessionRow) -> SessionRow:
+    """The row when what an event brings does not fit into it: the least trust and authority, and what takes up room
+    is left out."""
+    return replace(row, label=WORST, sources=(), scopes=(), purpose=None)
 
 
 def after_event(row: SessionRow, event: SessionEvent, control: ControlState, now_ms: int) -> SessionRow:
@@ -33,11 +58,7 @@ def after_event(row: SessionRow, event: SessionEvent, control: ControlState, now
     Raises:
         RecordError: the event can't be taken in.
     """
-    handler = _HANDLERS.get(event.type)
-    if handler is None:
-        text = f"session event type `{event.type.value}` has no meaning here"
-        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
-    changed = handler(row, event, control, now_ms)
+    changed = _HANDLERS[event.type](row, event, control, now_ms)
     return replace(changed, sequence=max(changed.sequence, event.sequence))
 
 
@@ -61,8 +82,8 @@ def after_grant(row: SessionRow, grant: Delegation) -> SessionRow:
     return replace(row, status=status)
 
 
-def after_allow(row: SessionRow, intent_id: str, label: Label) -> SessionRow:
-    """The row once a call was allowed: its result counts as read from now on.
+def after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -> SessionRow:
+    """The row once a call of `tool` was allowed: its result counts as read from now on.
 
     The report of the result comes over another topic than the next intent, in no certain order; waiting for it
     would let an intent slip in between (ADR 0009).
@@ -70,7 +91,7 @@ def after_allow(row: SessionRow, intent_id: str, label: Label) -> SessionRow:
     if len(row.pending_reads) >= PENDING_READS_MAX:
         oldest = row.pending_reads[0]
         row = replace(_with_source(row, oldest.intent_id, oldest.label), pending_reads=row.pending_reads[1:])
-    return replace(row, pending_reads=(*row.pending_reads, PendingRead(intent_id, label)))
+    return replace(row, pending_reads=(*row.pending_reads, PendingRead(intent_id, bounded(label), tool)))
 
 
 def _established(row: SessionRow, event: SessionEvent, _control: ControlState, now_ms: int) -> SessionRow:
@@ -90,49 +111,62 @@ def _established(row: SessionRow, event: SessionEvent, _control: ControlState, n
         act_sub=event.act.sub,
         scopes=event.scopes,
         purpose=event.purpose,
-        risk_level=event.risk_level,
+        risk_level=None if event.risk_level is None else _level(event),
     )
 
 
 def _user_message(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    return _with_source(row, event.header.id, event.label or _SAID_BY_USER)
+    return _with_source(row, event.header.id, _narrowed(_SAID_BY_USER, event.label))
 
 
 def result_label(row: SessionRow, event: SessionEvent, control: ControlState) -> Label:
     """How a reported result is labelled: as its call was when it was allowed, or worse."""
-    pending = next((read for read in row.pending_reads if read.intent_id == event.intent_id), None)
+    pending = next((read for read in row.pending_reads if _settles(event, read)), None)
     return _narrowed(_catalogue_label(event, control) if pending is None else pending.label, event.label)
 
 
 def _tool_result(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
-    others = tuple(read for read in row.pending_reads if read.intent_id != event.intent_id)
-    return _with_source(replace(row, pending_reads=others), event.header.id, result_label(row, event, control))
+    return _with_source(_settled(row, event), event.header.id, result_label(row, event, control))
 
 
 def _tool_not_run(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
     """The executor will never run the call: nothing was read of it."""
-    return replace(row, pending_reads=tuple(read for read in row.pending_reads if read.intent_id != event.intent_id))
+    return _settled(row, event)
+
+
+def tool_of(event: SessionEvent) -> ToolName | None:
+    """The tool that an event names."""
+    return None if event.tool is None else (event.tool.server_id, event.tool.name)
+
+
+def _settles(event: SessionEvent, read: PendingRead) -> bool:
+    """Whether the event reports on the call: it names the intent, and the tool that was allowed."""
+    return read.intent_id == event.intent_id and read.tool in (None, tool_of(event))
+
+
+def _settled(row: SessionRow, event: SessionEvent) -> SessionRow:
+    return replace(row, pending_reads=tuple(read for read in row.pending_reads if not _settles(event, read)))
 
 
 def _read(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
-    label = event.label if event.tool is None else _narrowed(_catalogue_label(event, control), event.label)
-    return _with_source(row, event.header.id, label or WORST)
+    return _with_source(row, event.header.id, _narrowed(_catalogue_label(event, control), event.label))
 
 
 def _catalogue_label(event: SessionEvent, control: ControlState) -> Label:
-    if event.tool is None:
-        return WORST
-    tool = control.tools.get((event.tool.server_id, event.tool.name))
+    """What the catalogue says of the tool; what comes of none, or of one that is not there, is worth no trust."""
+    name = tool_of(event)
+    tool = None if name is None else control.tools.get(name)
     return WORST if tool is None else tool.output_label
 
 
 def _narrowed(label: Label, claimed: Label | None) -> Label:
-    """What an executor claims of a result can only lower the trust in it."""
-    return label if claimed is None else join(label, claimed)
+    """What a writer claims of something read can only lower the trust in it."""
+    return label if claimed is None else join(label, bounded(claimed))
 
 
 def _with_source(row: SessionRow, event_id: str, label: Label) -> SessionRow:
     """The label joined; the sources are kept up to a bound, untrusted ones before trusted ones."""
+    label = bounded(label)
     sources = (*row.sources, Source(event_id, label))
     if len(sources) > SOURCES_MAX:
         spare = next((s for s in sources if s.label.integrity is Integrity.TRUSTED), sources[0])
@@ -149,7 +183,17 @@ def _purpose_set(row: SessionRow, event: SessionEvent, _control: ControlState, _
 
 
 def _risk_level(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    return replace(row, risk_level=event.risk_level or "UNSTATED")
+    """The level can only rise within a session: nothing proves who says that it has fallen."""
+    level = _level(event)
+    if risk_of(level) < risk_of(row.risk_level):
+        text = f"the risk of session `{event.session_id}` is `{row.risk_level}`, it can't fall to `{level}`"
+        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+    return replace(row, risk_level=level)
+
+
+def _level(event: SessionEvent) -> str:
+    level = event.risk_level
+    return level if level is not None and level in RISK_LEVELS else _RISK_NOT_KNOWN
 
 
 def _claims_changed(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
@@ -171,6 +215,10 @@ def _over(row: SessionRow, status: SessionStatus, now_ms: int) -> SessionRow:
     return replace(row, status=status, established_ms=row.established_ms or now_ms)
 
 
+_GIVING = frozenset(
+    # A call that never ran takes back what it counted as having read.
+    {SessionEventType.SESSION_ESTABLISHED, SessionEventType.PURPOSE_SET, SessionEventType.TOOL_NOT_RUN}
+)
 _Handler = Callable[[SessionRow, SessionEvent, ControlState, int], SessionRow]
 
 _HANDLERS: dict[SessionEventType, _Handler] = {

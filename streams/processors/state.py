@@ -25,6 +25,9 @@ SOURCES_MAX = 32
 PENDING_READS_MAX = 32
 CALLED_TOOLS_MAX = 64
 
+ToolName = tuple[str, str]
+"""The server's id and the tool's name."""
+
 
 class SessionStatus(IntEnum):
     """Where a session stands. A row may precede its session: grants can arrive first."""
@@ -48,6 +51,7 @@ class PendingRead(msgspec.Struct, frozen=True, array_like=True):
 
     intent_id: str
     label: Label
+    tool: ToolName | None = None
 
 
 class SessionRow(msgspec.Struct, frozen=True, array_like=True):
@@ -145,10 +149,11 @@ class ChargeRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EffectsRow(msgspec.Struct, frozen=True, array_like=True):
-    """What the end of an allowed call will bring: things to remember, or charges to give back."""
+    """What the end of an allowed call of `tool` will bring: things to remember, or charges to give back."""
 
     notes: tuple[NoteRow, ...] = ()
     charges: tuple[ChargeRow, ...] = ()
+    tool: ToolName | None = None
 
 
 class CellRow(msgspec.Struct, frozen=True, array_like=True):

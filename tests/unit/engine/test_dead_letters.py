@@ -225,7 +225,7 @@ def a_session_that_is_too_large_to_be_kept() -> Letter:
 @case(DeadLetterReason.EVENT_FROM_FUTURE)
 def a_session_event_from_the_future() -> Letter:
     bench = GateBench()
-    return sent(SESSION.name, bench.session.event(SessionEventType.USER_MESSAGE, bench.now_ms + 30_001))
+    return sent(SESSION.name, bench.session.event(SessionEventType.PURPOSE_SET, bench.now_ms + 30_001))
 
 
 @case(DeadLetterReason.EVENT_FROM_FUTURE)

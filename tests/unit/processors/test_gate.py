@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from streams.model.approval import ApprovalRequest, ApprovalStatus
 from streams.model.audit import AuditEventType
 from streams.model.delegation import DelegationOp
 from streams.model.intent import Intent
-from streams.model.labels import Integrity
+from streams.model.labels import WORST, Confidentiality, Integrity
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
@@ -22,13 +24,14 @@ from streams.model.topics import (
     SESSION,
     VERDICT,
 )
+from streams.model.types import ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.processors import housekeeping
 from streams.processors.case import Case
 from streams.processors.checks import check_args
 from streams.processors.settings import GateSettings
 from streams.processors.state import SessionRow, decode_session, session_row_key
-from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, revocation
+from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, revocation, tool_ref
 from tests.kit import FILES_READ, HOUR_MS, MAIL_SEND, MINUTE_MS, WEB_FETCH, GateBench, wire
 
 replace = msgspec.structs.replace
@@ -41,6 +44,12 @@ def decide(
 ) -> None:
     made = bench.session.decision(intent, approver, bench.now_ms, groups=groups, status=status)
     bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, made)
+
+
+def happen(bench: GateBench, kind: SessionEventType, ahead_ms: int = 0, **fields: Any) -> None:
+    """An event of the bench's session, its clock ahead."""
+    made = bench.session.event(kind, bench.now_ms + ahead_ms, **fields)
+    bench.driver.pipe(SESSION.name, bench.session.key, made)
 
 
 def requests(bench: GateBench) -> list[ApprovalRequest]:
@@ -383,6 +392,161 @@ class TestLabels:
         report = bench.session.result(intent, bench.now_ms)
         bench.driver.pipe(SESSION.name, bench.session.key, report)
         assert report.header.id in [i.event_id for i in bench.judge().influences]
+
+    def test_a_read_without_a_catalogued_tool_is_not_trusted_whatever_it_claims(self) -> None:
+        for kind in (SessionEventType.RETRIEVAL, SessionEventType.MEMORY_READ):
+            bench = GateBench()
+            happen(bench, kind, label=TRUSTED)
+            assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    def test_what_a_user_is_said_to_have_written_can_be_less_trusted_only(self) -> None:
+        bench = GateBench()
+        happen(bench, SessionEventType.USER_MESSAGE, label=TRUSTED)
+        label = bench.judge(MAIL_SEND, TO_OUTSIDE).label
+        assert (label.integrity, label.confidentiality) == (Integrity.TRUSTED, Confidentiality.PRIVATE)
+        happen(bench, SessionEventType.USER_MESSAGE, label=UNTRUSTED)
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    @pytest.mark.parametrize("tool", [tool_ref(FILES_READ), replace(tool_ref(WEB_FETCH), server_id="files"), None])
+    def test_a_call_is_not_settled_by_a_report_about_another_tool(self, tool: ToolRef | None) -> None:
+        for kind in (SessionEventType.TOOL_NOT_RUN, SessionEventType.TOOL_RESULT):
+            bench = GateBench()
+            intent = bench.propose(WEB_FETCH, {})
+            bench.verdicts()
+            happen(bench, kind, intent_id=intent.intent_id, tool=tool)
+            assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    def test_a_call_that_never_ran_has_read_nothing(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(WEB_FETCH, {})
+        bench.verdicts()
+        for _ in range(2):
+            happen(bench, SessionEventType.TOOL_NOT_RUN, intent_id=intent.intent_id, tool=intent.tool)
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
+
+    def test_a_result_under_the_intent_of_another_tool_is_labelled_as_its_own(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(FILES_READ)
+        bench.verdicts()
+        happen(bench, SessionEventType.TOOL_RESULT, intent_id=intent.intent_id, tool=tool_ref(WEB_FETCH))
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    @pytest.mark.parametrize("readers", [("r" * 300_000,), tuple(f"reader-{n}" for n in range(65))])
+    def test_readers_without_bound_are_nobody(self, readers: tuple[str, ...]) -> None:
+        bench = GateBench()
+        for _ in range(40):
+            happen(
+                bench, SessionEventType.TOOL_RESULT, tool=tool_ref(FILES_READ), label=replace(TRUSTED, readers=readers)
+            )
+        assert bench.dead_letters(SESSION.name) == []
+        row = session_row(bench)
+        assert row is not None
+        assert row.label.readers == ()
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
+        happen(bench, SessionEventType.RETRIEVAL, label=replace(UNTRUSTED, readers=readers))
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    def test_as_many_readers_as_are_kept_are_kept(self) -> None:
+        bench = GateBench()
+        readers = tuple(sorted(f"{n:03}" + "r" * 253 for n in range(64)))
+        for _ in range(40):
+            happen(
+                bench, SessionEventType.TOOL_RESULT, tool=tool_ref(FILES_READ), label=replace(TRUSTED, readers=readers)
+            )
+        row = session_row(bench)
+        assert row is not None
+        assert row.label.readers == readers
+
+
+class TestUnusableEvents:
+    """What takes authority or trust away is never lost."""
+
+    AHEAD_MS = 400 * DAY_MS
+
+    @pytest.mark.parametrize("kind", [SessionEventType.SESSION_REVOKED, SessionEventType.SESSION_ENDED])
+    def test_an_end_from_the_future_ends(self, kind: SessionEventType) -> None:
+        bench = GateBench()
+        happen(bench, kind, self.AHEAD_MS)
+        assert bench.judge().outcome is Outcome.DENY
+        assert bench.dead_letters(SESSION.name) == []
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            SessionEventType.TOOL_RESULT,
+            SessionEventType.RETRIEVAL,
+            SessionEventType.MEMORY_READ,
+            SessionEventType.USER_MESSAGE,
+        ],
+    )
+    def test_a_read_from_the_future_is_read(self, kind: SessionEventType) -> None:
+        bench = GateBench()
+        happen(bench, kind, self.AHEAD_MS, label=UNTRUSTED)
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    def test_claims_from_the_future_are_narrowed(self) -> None:
+        bench = GateBench(with_session=False)
+        bench.establish(bench.session, scopes=("read", "write"))
+        happen(bench, SessionEventType.TOKEN_CLAIMS_CHANGE, self.AHEAD_MS, scopes=("read",))
+        row = session_row(bench)
+        assert row is not None
+        assert row.scopes == ("read",)
+
+    def test_what_gives_authority_is_not_taken_from_the_future(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(WEB_FETCH, {})
+        before = session_row(bench)
+        happen(bench, SessionEventType.PURPOSE_SET, 30_001, purpose="anything")
+        happen(bench, SessionEventType.TOOL_NOT_RUN, 30_001, intent_id=intent.intent_id, tool=intent.tool)
+        other = SessionMaker("s-2")
+        bench.driver.pipe(SESSION.name, other.key, other.established(bench.now_ms + 30_001))
+        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.EVENT_FROM_FUTURE] * 3
+        assert (session_row(bench), session_row(bench, other)) == (before, None)
+
+    def test_an_event_of_a_type_that_is_not_known_takes_all_trust(self) -> None:
+        bench = GateBench()
+        happen(bench, SessionEventType.UNKNOWN, label=TRUSTED)
+        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.RECORD_INVALID]
+        verdict = bench.judge(MAIL_SEND, TO_OUTSIDE)
+        assert (verdict.reason, verdict.label) == (Reason.RULE_DENIED, WORST)
+        assert len(verdict.influences) == 1
+
+    def test_so_it_does_before_its_session_begins_and_is_forgotten_with_it(self) -> None:
+        bench = GateBench(with_session=False)
+        happen(bench, SessionEventType.UNKNOWN)
+        bench.establish(bench.session)
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+        bench.wait(3 * DAY_MS)
+        assert session_row(bench) is None
+
+    def test_a_session_that_is_established_again_keeps_its_trust(self) -> None:
+        bench = GateBench()
+        bench.establish(bench.session)
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
+
+    @pytest.mark.parametrize("kind", [SessionEventType.RETRIEVAL, SessionEventType.PURPOSE_SET])
+    def test_a_session_without_room_for_an_event_loses_all_trust(self, kind: SessionEventType) -> None:
+        bench = GateBench(with_session=False)
+        bench.establish(bench.session, scopes=("y" * 900_000,))
+        event = bench.session.event(SessionEventType.PURPOSE_SET, bench.now_ms)
+        room = 1_000_000 - 900_000 - 400
+        bench.driver.pipe(SESSION.name, bench.session.key, replace(event, purpose="p" * room))
+        for _ in range(8):
+            happen(bench, kind, label=UNTRUSTED, purpose="p" * 200_000)
+        assert set(bench.dead_letters(SESSION.name)) == {DeadLetterReason.RECORD_TOO_LARGE}
+        row = session_row(bench)
+        assert row is not None
+        assert (row.label, row.scopes) == (WORST, ())
+
+    def test_risk_only_rises(self) -> None:
+        bench = GateBench()
+        for level in ("LOW", "HIGH", "MEDIUM", "LOW", "HIGH", None, "CRITICAL", "HIGH", "x" * 900_000):
+            happen(bench, SessionEventType.RISK_LEVEL_CHANGE, risk_level=level)
+        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.RECORD_INVALID] * 3
+        row = session_row(bench)
+        assert row is not None
+        assert row.risk_level == "UNSTATED"
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
 
 
 class TestHostileIntents:
