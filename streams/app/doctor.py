@@ -11,6 +11,7 @@ from pathlib import Path
 
 from streams.app.doctor_log import examine_log
 from streams.app.findings import Finding, failed, fine, warned
+from streams.app.folders import is_open_to_others
 from streams.app.logs import LogMissingError, open_log
 from streams.app.settings import Settings, SettingsError, load_settings, settings_sources
 from streams.app.wiring import RootKeyError, build_codec, load_root_key
@@ -100,6 +101,10 @@ def _state_folder(settings: Settings) -> Iterator[Finding]:
         yield failed("state folder", text, "make room: state can't be written any more soon")
     elif free < FREE_BYTES_LOW:
         yield warned("state folder", text, "make room")
+    elif folder.exists() and is_open_to_others(folder):
+        yield warned(
+            "state folder", f"{text}, open to others", f"run `chmod 700 {folder}`: arguments of calls are in it"
+        )
     else:
         yield fine("state folder", text)
 

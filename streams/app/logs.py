@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from streams.app.clock import SystemClock
+from streams.app.folders import make_private
 from streams.app.prefixed import (
     Prefix,
     PrefixedAdmin,
@@ -108,7 +109,7 @@ class FileLog(Log):
 
     def __init__(self, path: Path) -> None:
         self.name = f"embedded log in {path}"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         self._log = EmbeddedLog(path, clock=SystemClock())
 
     def admin(self) -> Admin:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streams.app.clock import SystemClock
 from streams.app.compiling import ChildCompiler
+from streams.app.folders import make_private
 from streams.app.logs import Log
 from streams.app.settings import Settings, budgets_group
 from streams.app.wire import CodecWire
@@ -18,7 +19,7 @@ from streams.engine.control_reader import ControlReader
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
 from streams.model.errors import StoplogError
-from streams.ports import StoreProvider
+from streams.ports import StoreError, StoreProvider
 from streams.processors.budgets import BudgetOwner, NothingToControl
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
@@ -80,7 +81,7 @@ def build_gate(
         consumer=log.consumer(settings.group, settings.instance),
         producer=log.producer(f"{settings.group}-{settings.instance}"),
         open_reader=log.reader,
-        stores=stores or RocksStores(settings.state_dir / "gate" / settings.instance),
+        stores=stores or _rocks_stores(settings, "gate"),
         clock=clock,
     )
     control = ControlReader(
@@ -131,12 +132,26 @@ def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
             consumer=log.consumer(budgets_group(settings.group), settings.instance),
             producer=log.producer(f"{settings.group}-{settings.instance}-budgets"),
             open_reader=log.reader,
-            stores=stores or RocksStores(settings.state_dir / "budgets" / settings.instance),
+            stores=stores or _rocks_stores(settings, "budgets"),
             clock=clock,
         ),
         settings=engine_settings,
         partition_counts=partition_counts,
     )
+
+
+def _rocks_stores(settings: Settings, kind: str) -> RocksStores:
+    """Local state in a folder of the instance's own, closed to others.
+
+    Raises:
+        StoreError: the folder can't be made, or holds something else.
+    """
+    folder = settings.state_dir / kind / settings.instance
+    try:
+        make_private(folder)
+    except OSError as error:
+        raise StoreError(f"can't use `{folder}` for stores: {error}") from error
+    return RocksStores(folder)
 
 
 def load_root_key(path: Path) -> bytes:
@@ -167,7 +182,7 @@ def make_root_key(path: Path) -> bytes:
     Raises:
         RootKeyError: there is one already.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     key = secrets.token_bytes(_ROOT_KEY_BYTES)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

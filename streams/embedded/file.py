@@ -10,6 +10,7 @@ have run verdicts that the log no longer knows.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -80,6 +81,7 @@ class LogFile:
         if not path.parent.is_dir():
             raise FatalLogError(f"folder `{path.parent}` of the log does not exist: create it first")
         self._check_header()
+        self._make_private()
         connection = self.connect()
         try:
             self._initialise(connection)
@@ -130,6 +132,16 @@ class LogFile:
             raise FatalLogError(f"`{self.path}` can't be read: {error}") from error
         if header and header != SQLITE_HEADER:
             raise self._foreign()
+
+    def _make_private(self) -> None:
+        """An empty file that its owner alone can read, where there is none. SQLite's other files get its mode."""
+        # To open a file that is there and close it again would drop the locks that this process has on it.
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise FatalLogError(f"`{self.path}` can't be made: {error}") from error
 
     def _initialise(self, connection: LogConnection) -> None:
         deadline_ms = self.clock.monotonic_ms() + self.lock_timeout_ms

@@ -229,7 +229,7 @@ class RocksStores:
     def __init__(
         self, directory: Path, *, cache_bytes: int = CACHE_BYTES, memtables_bytes: int = MEMTABLES_BYTES
     ) -> None:
-        """Take the directory, made new where there is none.
+        """Take the directory, made new where there is none, closed to others.
 
         Args:
             directory: for these stores alone.
@@ -249,7 +249,7 @@ class RocksStores:
             raise StoreError(f"can't use `{directory}` for stores: {error}") from error
 
     def _take_directory(self) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         marker = self._directory / MARKER_NAME
         if not marker.exists():
             if any(self._directory.iterdir()):

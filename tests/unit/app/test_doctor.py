@@ -152,6 +152,16 @@ def test_little_room_warns_and_none_fails(settings: Settings, monkeypatch: pytes
         assert findings()["state folder"].status is status
 
 
+def test_a_state_folder_that_others_can_look_into_warns(settings: Settings) -> None:
+    settings.state_dir.mkdir(mode=0o700)
+    assert findings()["state folder"].status is Status.OK
+    settings.state_dir.chmod(0o750)
+    found = findings()["state folder"]
+    assert found.status is Status.WARN
+    assert "open to others" in found.text
+    assert f"`chmod 700 {settings.state_dir}`" in str(found.advice)
+
+
 def test_a_state_folder_that_is_a_file_fails(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = findings(state_dir=tmp_path / "file" / "state")

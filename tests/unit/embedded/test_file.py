@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,18 @@ from tests.contract.helpers import Recorder, WallClock, poll_values
 from tests.unit.embedded.helpers import ManualClock, create, put, read_all, write
 
 ROOM_BYTES = 400_000
+
+
+def test_its_files_are_its_owners_alone(path: Path, clock: ManualClock) -> None:
+    before = os.umask(0o022)
+    try:
+        with closing(EmbeddedLog(path, clock=clock)) as log:
+            create(log, "t")
+            write(log, [Outgoing("t", 0, b"k", b"v")])
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob(f"{path.name}*")}
+    finally:
+        os.umask(before)
+    assert modes == {f"{path.name}{suffix}": 0o600 for suffix in ("", "-wal", "-shm")}
 
 
 def test_everything_is_there_after_reopening(path: Path, clock: ManualClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,16 @@ for batch in range(first, first + 1_000_000):
     if (batch - first) % 100 == 99:
         print(batch, flush=True)
 """
+
+
+def test_the_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        stores = RocksStores(tmp_path / "stores")
+    finally:
+        os.umask(before)
+    stores.open(0).close()
+    assert (tmp_path / "stores").stat().st_mode & 0o077 == 0
 
 
 def test_killed_writer_leaves_rows_and_offset_of_one_batch(tmp_path: Path) -> None:
