@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,19 @@ from streams.cli.text import printable
 PLAIN_WIDTH_CHARS = 160
 """Width of tables that are not written to a terminal, which has none."""
 
+_NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
+
 OK, WARN, FAIL, FAINT, STRONG = "green", "yellow", "bold red", "dim", "bold"
+
+
+def ascii_json(line: str) -> str:
+    """The same JSON in printable ASCII: what an attacker wrote must not move the cursor of who reads it."""
+    return _NOT_PRINTABLE_ASCII.sub(_escaped, line)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 class Screen:
@@ -49,6 +62,8 @@ class Screen:
     def line(self, text: str) -> None:
         """A line that is JSON already."""
         if self.as_json:
+            if sys.stdout.isatty():
+                text = ascii_json(text)
             # What is not in the terminal's character set, or half a character, must not end the command.
             sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
             sys.stdout.buffer.flush()

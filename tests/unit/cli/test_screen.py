@@ -1,0 +1,55 @@
+"""JSON lines: for a program as they are, for a terminal without anything that moves its cursor."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import sys
+from pathlib import Path
+
+import pytest
+
+from streams.cli.screen import Screen
+
+HOSTILE = {
+    "c1": "\x9b31m",
+    "bidi": "\u202egnp.exe",
+    "del": "\x7f",
+    "astral": "\U000e0041\U0001f600",
+    "half": "\ud83d",
+    "é": 1,
+}
+
+
+def written_to_terminal(monkeypatch: pytest.MonkeyPatch, line: str | None = None) -> bytes:
+    ours, theirs = pty.openpty()
+    try:
+        with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+            monkeypatch.setattr(sys, "stdout", terminal)
+            screen = Screen(as_json=True)
+            if line is None:
+                screen.record(HOSTILE)
+            else:
+                screen.line(line)
+            terminal.flush()
+            written = os.read(ours, 65_536)
+            monkeypatch.undo()
+        return written
+    finally:
+        os.close(ours)
+
+
+@pytest.mark.parametrize("line", [None, json.dumps(HOSTILE, ensure_ascii=False)])
+def test_on_a_terminal_all_but_printable_ascii_is_escaped(monkeypatch: pytest.MonkeyPatch, line: str | None) -> None:
+    text = written_to_terminal(monkeypatch, line).removesuffix(b"\r\n")
+    assert all(0x20 <= byte <= 0x7E for byte in text)
+    assert json.loads(text) == HOSTILE
+
+
+def test_for_a_program_text_stays_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+        Screen(as_json=True).record({"é": "\u202e"})
+        monkeypatch.undo()
+    assert (tmp_path / "out").read_bytes() == '{"é": "\u202e"}\n'.encode()
