@@ -20,6 +20,7 @@ from streams.model.types import Record
 from streams.model.verdict import Verdict
 
 _DAY_MS = 86_400_000
+_RETENTION_MS = 7 * _DAY_MS
 _MAX_RECORD_BYTES = 1_048_576
 
 
@@ -61,7 +62,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     writers: tuple[Role, ...]
     readers: tuple[Role, ...]
     compacted: bool = False
-    retention_ms: int | None = 7 * _DAY_MS
+    retention_ms: int | None = _RETENTION_MS
     dead_letters: bool = False
     placed_by_key: bool = False
     note: str = ""
@@ -297,7 +298,10 @@ DECLARED: tuple[Topic, ...] = (
 
 
 def _dead_letter_topic(source: Topic) -> Topic:
-    """The dead letters of `source`: raw bytes, partitioned as the source is, kept for a month."""
+    """The dead letters of `source`: raw bytes, partitioned as the source is.
+
+    They hold what their source held, arguments too, and are kept no longer than it keeps that.
+    """
     return Topic(
         name=source.dlq,
         record=None,
@@ -305,7 +309,7 @@ def _dead_letter_topic(source: Topic) -> Topic:
         spread=source.spread,
         writers=(Role.GATE,),
         readers=(Role.OPERATOR,),
-        retention_ms=30 * _DAY_MS,
+        retention_ms=_RETENTION_MS if source.retention_ms is None else source.retention_ms,
         note=f"what could not be read of {source.name}",
     )
 

@@ -56,5 +56,12 @@ def test_every_topic_is_whole(topic: object) -> None:
     assert (config["cleanup.policy"] == "compact") is (config["retention.ms"] == "-1" and topic.compacted)  # type: ignore[attr-defined]
 
 
+def test_dead_letters_are_kept_no_longer_than_what_they_were() -> None:
+    for topic in DECLARED:
+        if topic.dead_letters:
+            kept_ms = BY_NAME[topic.dlq].retention_ms
+            assert kept_ms == (7 * 86_400_000 if topic.compacted else topic.retention_ms)
+
+
 def test_broadcast_topics_keep_what_is_in_force() -> None:
     assert all(topic.compacted for topic in DECLARED if topic.spread is Spread.BROADCAST)
