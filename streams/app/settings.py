@@ -29,6 +29,9 @@ ENV_PREFIX = "STOPLOG_"
 SETTINGS_FILE = "stoplog.toml"
 SETTINGS_FILE_VARIABLE = "STOPLOG_SETTINGS"
 
+_SECRETIVE = frozenset({"kafka", "schema_registry"})
+"""Sections whose values are never shown: passwords are among them, under names that only librdkafka knows."""
+
 # Read by the tests and the broker they start, never by the product.
 _NOT_SETTINGS = frozenset({SETTINGS_FILE_VARIABLE, "STOPLOG_TEST_BOOTSTRAP", "STOPLOG_KAFKA_HOME"})
 
@@ -147,6 +150,12 @@ class Settings(BaseSettings):
         """Command line over environment over file."""
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _settings_file()))
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        """What `repr` and `str` show: of the sections that can hold passwords, names alone."""
+        for name, value in super().__repr_args__():
+            hidden = name in _SECRETIVE and isinstance(value, dict)
+            yield name, dict.fromkeys(value, "...") if hidden else value
+
     @property
     def embedded_path(self) -> Path:
         """The file of the embedded log."""
@@ -250,7 +259,8 @@ def _faults(error: ValidationError, file: Path) -> Iterator[str]:
             yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
         else:
             text = fault["msg"]
-            yield f"setting `{path}`: {text[:1].lower()}{text[1:]}, got `{str(fault['input'])[:80]}`"
+            got = "" if str(fault["loc"][0]) in _SECRETIVE else f", got `{str(fault['input'])[:80]}`"
+            yield f"setting `{path}`: {text[:1].lower()}{text[1:]}{got}"
 
 
 def _suggestion(name: str, known: set[str]) -> str:

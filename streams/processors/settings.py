@@ -38,6 +38,10 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     budget_wait_ms: int = 500
     budget_idle_ms: int = 5_000
 
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "root_key")
+        return f"GateSettings(root_key=<{len(self.root_key)} bytes>, {', '.join(shown)})"
+
     def __post_init__(self) -> None:
         if len(self.root_key) < 32:
             raise ValueError(f"root key has {len(self.root_key)} bytes; at least 32 are needed")

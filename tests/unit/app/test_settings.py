@@ -127,3 +127,34 @@ def test_every_setting_of_gate_and_engine_reaches_them() -> None:
             prefix, _, field = name.partition(".")
             if prefix == section:
                 assert hasattr(made, field), name
+
+
+def test_passwords_are_in_no_repr_and_no_error(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        in_empty_folder, '[kafka]\n"sasl.password" = "hunter2"\n[schema_registry]\n"basic.auth.user.info" = "hunter2"\n'
+    )
+    settings = load_settings()
+    assert settings.kafka["sasl.password"] == "hunter2"
+    for text in (repr(settings), str(settings), f"{settings}"):
+        assert "hunter2" not in text
+        assert "sasl.password" in text
+    for wrong in (
+        '[kafka]\n"sasl.password" = ["hunter2"]',
+        '[schema_registry]\n"a" = {b = "hunter2"}',
+        'kafka = "hunter2"',
+    ):
+        write(in_empty_folder, wrong)
+        text = fault()
+        assert "hunter2" not in text
+        assert "setting `kafka" in text or "setting `schema_registry" in text
+    (in_empty_folder / "stoplog.toml").unlink()
+    for value in ("hunter2", '["hunter2"]', '{"sasl.password": ["hunter2"]}', '{"sasl.password": "hunter2"'):
+        monkeypatch.setenv("STOPLOG_KAFKA", value)
+        assert "hunter2" not in fault()
+
+
+def test_the_root_key_is_in_no_repr() -> None:
+    settings = load_settings().gate_settings(b"hunter2!" * 8)
+    for text in (repr(settings), str(settings), f"{settings}"):
+        assert "hunter2" not in text
+        assert "verdict_ttl_ms=30000" in text
