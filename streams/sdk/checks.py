@@ -20,6 +20,9 @@ from streams.sdk.tools import ToolRunner
 CLOCK_SKEW_MS_MAX = 5_000
 """How far a verdict's making may lie ahead of the executor's clock; with more, its expiry can't be judged."""
 
+VERDICT_LIFE_MS_MAX = 3_600_000
+"""The longest life that a gate can be set to give a verdict; one that lives longer is no gate's."""
+
 FIELD_CHECKS: Mapping[str, str] = {
     "header": "tenant: part of the key",
     "verdict_id": "single use",
@@ -48,8 +51,8 @@ FIELD_CHECKS: Mapping[str, str] = {
     "baseline_version": "for people",
     "approval_id": "for people",
     "compensating_tool": "for people",
-    "evaluated_at": "must not lie ahead",
-    "expires_at": "must lie ahead",
+    "evaluated_at": "must not lie ahead, nor before the record of uses",
+    "expires_at": "must lie ahead, within the longest life of a verdict",
     "audience": "must be this executor, if set",
     "reply_to": "for the agent",
     "mode": "must be ENFORCE",
@@ -204,6 +207,9 @@ def _check_tool(verdict: Verdict, standard: Standard) -> Refused | None:
 def _check_time(verdict: Verdict, standard: Standard, now_ms: int) -> Refused | None:
     if now_ms >= verdict.expires_at:
         return _refused(Refusal.VERDICT_EXPIRED, f"{now_ms - verdict.expires_at} ms ago")
+    life_ms = verdict.expires_at - verdict.evaluated_at
+    if life_ms > VERDICT_LIFE_MS_MAX:
+        return _refused(Refusal.UNREADABLE, f"it lives for {life_ms} ms, at most {VERDICT_LIFE_MS_MAX} are possible")
     ahead_ms = verdict.evaluated_at - now_ms
     if ahead_ms > standard.clock_skew_ms:
         return _refused(Refusal.VERDICT_EXPIRED, f"it was made {ahead_ms} ms ahead of this clock: set the clock")

@@ -8,12 +8,22 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
+from streams.app.settings import GateSection
 from streams.model.canonical import sha256
 from streams.model.reasons import Reason, Refusal
 from streams.model.revocation_set import Call
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import InclusionProof, Obligation, Outcome, Verdict, VerdictMode
-from streams.sdk.checks import FIELD_CHECKS, Cleared, ObligationError, Refused, Standard, check, is_for
+from streams.sdk.checks import (
+    FIELD_CHECKS,
+    VERDICT_LIFE_MS_MAX,
+    Cleared,
+    ObligationError,
+    Refused,
+    Standard,
+    check,
+    is_for,
+)
 from streams.sdk.tools import FunctionTool
 from tests.unit.sdk.hands import ACTOR, TENANT, TOOL, key_of, make_verdict
 
@@ -163,6 +173,23 @@ def test_obligations_are_met_with_the_judged_arguments_or_the_call_is_refused() 
     met.clear()
     assert refusal(judged(make_verdict(obligations=(fine, unknown)), obligations=known)) is Refusal.UNKNOWN_OBLIGATION
     assert met == [], "no obligation is met for a call that is refused for another one's sake"
+
+
+def test_no_verdict_lives_longer_than_a_gate_can_let_it() -> None:
+    verdict = make_verdict()
+    longest = msgspec.structs.replace(verdict, expires_at=verdict.evaluated_at + VERDICT_LIFE_MS_MAX)
+    assert isinstance(judged(longest), Cleared)
+    longer = msgspec.structs.replace(longest, expires_at=longest.expires_at + 1)
+    result = judged(longer)
+    assert refusal(result) is Refusal.UNREADABLE
+    assert "3600001 ms" in result.text
+    dated_back = msgspec.structs.replace(longest, evaluated_at=0)
+    assert refusal(judged(dated_back, now_ms=verdict.evaluated_at)) is Refusal.UNREADABLE
+
+
+def test_the_longest_life_is_the_gates() -> None:
+    [bound] = [part for part in GateSection.model_fields["verdict_ttl_ms"].metadata if hasattr(part, "le")]
+    assert bound.le == VERDICT_LIFE_MS_MAX
 
 
 def test_revocations_are_asked_with_everything_they_can_name() -> None:
