@@ -35,7 +35,14 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     where = {"log": "embedded"}
     if request.param == "kafka":
         where = {"log": "kafka", "bootstrap": request.getfixturevalue("kafka_bootstrap")}
-    return Settings(state_dir=tmp_path / "state", group=own, instance=own, gate={"bundle_name": own}, rules={"allow_unsigned": True}, **where)
+    return Settings(
+        state_dir=tmp_path / "state",
+        group=own,
+        instance=own,
+        gate={"bundle_name": own},
+        rules={"allow_unsigned": True},
+        **where,
+    )
 
 
 @pytest.fixture
