@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.environments import REPOSITORY, python_of
 from bench.gate import load_intents, open_sessions, run_child
 from bench.world import World, open_world
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 REQUIREMENTS = Path(__file__).with_name("faust") / "requirements.txt"
-INSTALL_S_MAX = 300
 AGENT_S_MAX = 180
 STORE = "rocksdb://"
 
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Measure the three, one after the other on fresh brokers, with the same number of the same intents."""
-    python = environment()
+    python = python_of("faust", REQUIREMENTS)
     sessions, count = (200, 4_000) if quick else (1_000, 30_000)
     with open_world("kafka", "empty") as world:
         load_intents(world, sessions, 0, count)
@@ -58,20 +54,6 @@ def _rates(report: dict[str, Any]) -> dict[str, float]:
         "intents_per_cpu_s": report["records"] / report["cpu_s"],
         "cpu_us_per_intent": report["cpu_s"] / report["records"] * 1e6,
     }
-
-
-def environment() -> Path:
-    """The Python of Faust's own environment, made where there is none for these requirements."""
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = REPOSITORY / ".cache" / f"faust-{digest}"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=INSTALL_S_MAX)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "-r", str(REQUIREMENTS)], check=True, timeout=INSTALL_S_MAX)
-        (folder / "complete").touch()
-    return python
 
 
 def _run_agent(world: World, python: Path, count: int) -> dict[str, Any]:

@@ -1,34 +1,42 @@
 """How long the rules take: ours beside the checker library's own evaluator, in one run on one machine.
 
-    python bench/rules.py [--rounds 3]
+    python -m bench.rules [--rounds 3] [--no-engines]
 
 A bundle of 10, 100, 1,000 or 10,000 rules is loaded, of which up to 30 apply to the tool that is called. Measured are
 compiling the bundle, the first judgement of a tool (which generates its code), and each one after that. For the
 library, the applicable conditions are evaluated one after the other on one shared activation, which is its fastest way;
-combining them into a verdict is left out.
+combining them into a verdict is left out. Other policy engines follow with the same 1,000 rules and facts, each in its
+own words and in its fastest way; see `bench/engines/measure.py`. All of it is CPU time of one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from cel_expr_python import cel
 
+from bench.environments import python_of
 from streams.policy import CompiledRuleset, bundle_from_files, compile_bundle
 from streams.policy.bundle import BundleSource
 from streams.policy.schema import FACT_NAMES
 
+TOOL = "pay.t0"
 APPLICABLE = 30
 SIZES = (10, 100, 1_000, 10_000)
 CALLS = 3_000
+ENGINES = Path(__file__).with_name("engines")
+ENGINES_SIZE = 1_000
+ENGINES_S_MAX = 150
 FACTS: dict[str, Any] = {
     "intent": {"id": "i", "turn": 3, "age_ms": 4, "claimed_sources": []},
     "args": {"amount": 2_500, "currency": "EUR", "to": "bob@example.com", "memo": "thanks for the fish", "n": 4},
@@ -69,15 +77,23 @@ CONDITIONS = (
 AGENTS = ("support-refunds", "billing-bot")
 
 
+def effect_of(number: int) -> str:
+    """What a rule does."""
+    return "permit" if number % 10 == 0 else "deny"
+
+
+def tool_of(number: int) -> str:
+    """Which tool a rule is for."""
+    return TOOL if number < APPLICABLE else f"pay.t{1 + number % 300}"
+
+
 def make_bundle(count: int) -> BundleSource:
     """A bundle of `count` rules, up to 30 of them for the tool `pay.t0` and the others for other tools."""
     rules = []
     for number in range(count):
-        tool = "pay.t0" if number < APPLICABLE else f"pay.t{1 + number % 300}"
-        effect = "permit" if number % 10 == 0 else "deny"
         condition = CONDITIONS[number % len(CONDITIONS)].replace("{n}", str(number + 1))
         rules.append(
-            f"  - id: R-{number:05}\n    effect: {effect}\n    match: {{tools: [{tool}]}}\n"
+            f"  - id: R-{number:05}\n    effect: {effect_of(number)}\n    match: {{tools: [{tool_of(number)}]}}\n"
             f"    when: '{condition}'\n    reason: rule number {number}\n"
         )
     text = "apiVersion: rules/v1\npack: p\nlists: {agents: [" + ", ".join(AGENTS) + "]}\nrules:\n" + "".join(rules)
@@ -111,11 +127,42 @@ def per_call_us(call: Callable[[], Any], calls: int, rounds: int) -> float:
     return statistics.median(found)
 
 
+def engines(count: int, answer: str, rounds: int) -> list[dict[str, Any]]:
+    """What a judgement costs other engines with as many rules, after each has come to the same answer."""
+    order = {
+        "rules": [
+            {
+                "id": f"R-{number:05}",
+                "number": number,
+                "kind": number % len(CONDITIONS),
+                "effect": effect_of(number),
+                "tool": tool_of(number),
+            }
+            for number in range(count)
+        ],
+        "facts": FACTS,
+        "agents": list(AGENTS),
+        "tool": TOOL,
+        "answer": answer,
+        "rounds": rounds,
+    }
+    python = python_of("engines", ENGINES / "requirements.txt")
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(order, file)
+        file.flush()
+        command = [str(python), str(ENGINES / "measure.py"), file.name]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=ENGINES_S_MAX, check=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
 def main() -> None:
-    """Print one line for each size."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print one line for each size, and one for each engine."""
+    parser = argparse.ArgumentParser(prog="python -m bench.rules", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--no-engines", action="store_true", help="leave other policy engines out")
+    options = parser.parse_args()
+    rounds = options.rounds
     sys.stdout.write(
         f"{'rules':>7} {'apply':>6} {'compile ms':>11} {'first ms':>9} {'ours us':>8} {'ours /s':>9} "
         f"{'library us':>11} {'ratio':>6}\n"
@@ -139,6 +186,15 @@ def main() -> None:
             f"{size:>7,} {min(size, APPLICABLE):>6} {compile_ms:>11,.0f} {first_ms:>9.1f} {ours:>8.1f} "
             f"{1e6 / ours:>9,.0f} {theirs:>11.1f} {theirs / ours:>5.1f}x\n"
         )
+        if size == ENGINES_SIZE:
+            ours_us, library_us, answer = ours, theirs, result.effect.value
+    if options.no_engines:
+        return
+    rows = [("ours", ours_us), (f"cel-expr-python {version('cel-expr-python')}, conditions alone", library_us)]
+    rows += [(found["engine"], found["us"]) for found in engines(ENGINES_SIZE, answer, rounds)]
+    sys.stdout.write(f"\n{ENGINES_SIZE:,} rules, {APPLICABLE} for the tool{'':<32} {'us':>9} {'/s':>9} {'ours':>7}\n")
+    for name, us in rows:
+        sys.stdout.write(f"{name:<58} {us:>9.1f} {1e6 / us:>9,.0f} {us / ours_us:>6.0f}x\n")
 
 
 if __name__ == "__main__":
