@@ -27,6 +27,7 @@ from streams.model.types import Header, Proof, ProofAlg, Record
 SOURCE = "history"
 
 _SESSION_KEY = "tenant|session_id"
+ROUND_NO_MAX = 256
 _TOOL_PARTS = {
     "inputSchema": "input_schema",
     "outputSchema": "output_schema",
@@ -140,12 +141,17 @@ def _fill_approval_decision(value: dict[str, object]) -> None:
     _fill_args_digest(value)
     value.pop("args", None)
     value.pop("args_json", None)
+    round_no = value.pop("round_no", 0)
+    if type(round_no) is not int or not 0 <= round_no <= ROUND_NO_MAX:
+        raise JsonFormError(
+            f"value: `round_no` must be 0 to {ROUND_NO_MAX}: how often was asked about the intent before"
+        )
     intent_id, session_id, header = value.get("intent_id"), value.get("session_id"), value["header"]
     tenant_uid = header["tenant_uid"] if isinstance(header, dict) else None
     if not (isinstance(intent_id, str) and isinstance(session_id, str) and isinstance(tenant_uid, str)):
         return
     if is_utf8(intent_id + session_id + tenant_uid):
-        value.setdefault("task_id", approval_task_id(tenant_uid, session_id, named_uuid(intent_id)))
+        value.setdefault("task_id", approval_task_id(tenant_uid, session_id, named_uuid(intent_id), round_no))
 
 
 def _fill_catalogue_entry(value: dict[str, object]) -> None:

@@ -15,6 +15,10 @@ def verdict_id_of(tenant_uid: str, session_id: str, intent_id: str, outcome: Out
     return derived_uuid("verdict", tenant_uid, session_id, intent_id, stage)
 
 
-def approval_task_id(tenant_uid: str, session_id: str, intent_id: str) -> str:
-    """The id under which persons decide about an intent."""
-    return derived_uuid("approval task", tenant_uid, session_id, intent_id)
+def approval_task_id(tenant_uid: str, session_id: str, intent_id: str, round_no: int = 0) -> str:
+    """The id under which persons decide about an intent.
+
+    `round_no` counts the questions that were asked about it before: who has answered one has not seen the next.
+    """
+    later = (str(round_no),) if round_no else ()
+    return derived_uuid("approval task", tenant_uid, session_id, intent_id, *later)

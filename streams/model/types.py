@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated
+from unicodedata import category, normalize
 
 import msgspec
 
@@ -50,6 +51,18 @@ class Actor(Record, frozen=True, kw_only=True):
     sub_profile: SubProfile = SubProfile.UNKNOWN
     instance_uid: str | None = None
     jkt: str | None = None
+
+
+def same_person(name: str) -> str:
+    """The name of a principal as it is compared: whoever it looks the same as is taken for the same.
+
+    Case, width, composition, surrounding spaces and characters that can't be seen make no difference.
+    """
+    shown = "".join(char for char in normalize("NFKC", name) if category(char) not in _UNSEEN)
+    return normalize("NFKC", shown.casefold()).strip()
+
+
+_UNSEEN = frozenset({"Cc", "Cf"})
 
 
 class Model(Record, frozen=True, kw_only=True):

@@ -21,7 +21,8 @@ class Case:
     `proven` tells that the proof of possession held: only then does the intent count for its session. `notes` is what
     there is to remember of it, `charges` what it takes of budgets, `charged` what it has
     taken, `budget_due_ms` how long it may wait for them (0: it
-    has not waited yet).
+    has not waited yet), `asked_count` how often persons were asked about it before, and `decision_ids` which of their
+    decisions have counted.
     """
 
     intent: Intent
@@ -38,6 +39,8 @@ class Case:
     charges: tuple[Charge, ...] = ()
     charged: tuple[ChargeRow, ...] = ()
     budget_due_ms: int = 0
+    asked_count: int = 0
+    decision_ids: tuple[str, ...] = ()
 
 
 class Judgement(NamedTuple):

@@ -9,7 +9,7 @@ from streams.model.errors import RecordError
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
-from streams.model.types import SubProfile
+from streams.model.types import SubProfile, same_person
 from streams.processors import housekeeping
 from streams.processors.case import Case
 from streams.processors.effects import Output, StateView
@@ -31,7 +31,10 @@ from streams.processors.state import (
 
 replace = msgspec.structs.replace
 
+DECISIONS_MAX = 256
+"""That count for one intent."""
 
+APPROVER_CHARS_MAX = 1_024
 PARKED_BYTES_MAX = 524_288
 """Of an intent that is parked. Its verdict will be about as large, and must fit into a record for certain: it is
 written along with the event that the session begins with, which must not fail for it."""
@@ -126,9 +129,13 @@ def on_decision(
         reason = Reason.APPROVAL_DENIED if held.kind is HeldKind.APPROVAL else Reason.DEFERRAL_CANCELLED
         record = judge.writer.decision_record(case, decision, counted=True)
         return [record, *judge.refuse(case, reason, state)]
-    approvals = tuple(sorted({*held.approvals, decision.approver.sub}))
+    approvals = tuple(sorted({*held.approvals, same_person(decision.approver.sub)}))
+    held = replace(held, approvals=approvals, decision_ids=(*held.decision_ids, decision.header.id))
+    if len(held.decision_ids) > DECISIONS_MAX:
+        text = f"{DECISIONS_MAX} decisions have counted for intent `{intent.intent_id}` already"
+        raise RecordError(DeadLetterReason.APPROVAL_NOT_VALID, text)
     if len(approvals) < held.quorum:
-        state.put(held_row_key(own_key, intent.intent_id), encode_row(replace(held, approvals=approvals)))
+        state.put(held_row_key(own_key, intent.intent_id), encode_row(held))
         case = Case(intent, own_key, now_ms, held.received_ms, read_session(state, own_key))
         return [judge.writer.decision_record(case, decision, counted=False)]
     case = _resume(own_key, intent, held, state, now_ms)
@@ -140,13 +147,18 @@ def on_decision(
 def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent, now_ms: int) -> None:
     """Bound to the exact call, by a person who may, and who is neither the agent nor its subject."""
     approver = decision.approver
-    if decision.task_id != approval_task_id(intent.header.tenant_uid, intent.session_id, intent.intent_id):
-        fault = f"task `{decision.task_id}` is not that of the intent"
+    person = same_person(approver.sub)
+    if decision.task_id not in _tasks(decision.status, held, intent):
+        fault = f"task `{decision.task_id}` is not what is asked about the intent now"
+    elif decision.header.id in held.decision_ids:
+        fault = f"decision `{decision.header.id}` has counted before"
     elif decision.args_digest != intent.args_digest:
         fault = "it was made about other arguments"
     elif approver.sub_profile is not SubProfile.USER:
         fault = f"`{approver.sub}` is not a person"
-    elif approver.sub in (intent.sub, intent.act.sub):
+    elif not person or len(person) > APPROVER_CHARS_MAX:
+        fault = f"its approver's name has {len(person)} characters that can be seen, 1 to {APPROVER_CHARS_MAX} count"
+    elif person in (same_person(intent.sub), same_person(intent.act.sub)):
         fault = f"`{approver.sub}` may not decide about their own call"
     elif held.groups and not set(held.groups) & set(decision.approver_groups):
         fault = f"`{approver.sub}` is in none of the groups that may decide: {', '.join(held.groups)}"
@@ -160,6 +172,16 @@ def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent, n
     raise RecordError(DeadLetterReason.APPROVAL_NOT_VALID, text)
 
 
+def _tasks(status: ApprovalStatus, held: HeldRow, intent: Intent) -> list[str]:
+    """The tasks that a decision may answer: an approval the last one that was asked, a refusal any."""
+    first = held.asked_count if status is ApprovalStatus.APPROVED else 0
+    tenant_uid = intent.header.tenant_uid
+    return [
+        approval_task_id(tenant_uid, intent.session_id, intent.intent_id, round_no)
+        for round_no in range(first, held.asked_count + 1)
+    ]
+
+
 def _meaningful(status: ApprovalStatus, kind: HeldKind) -> bool:
     """A cancel window can only be cancelled; a request for approval can be decided either way."""
     if status is ApprovalStatus.APPROVED:
@@ -171,4 +193,5 @@ def _resume(own_key: bytes, intent: Intent, held: HeldRow, state: StateView, now
     """The held intent as a case again, no longer held."""
     row = let_go(own_key, intent.intent_id, held, read_session(state, own_key), state)
     state.put(session_row_key(own_key), encode_row(row))
-    return Case(intent, own_key, now_ms, held.received_ms, row)
+    asked_count = held.asked_count + (held.kind is HeldKind.APPROVAL)
+    return Case(intent, own_key, now_ms, held.received_ms, row, asked_count=asked_count, decision_ids=held.decision_ids)

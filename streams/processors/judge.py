@@ -112,6 +112,8 @@ class Judge:
             groups=standing.approved_now or (),
             granted_by=dict(standing.granted_by),
             waited_ms=standing.waited_ms,
+            asked_count=case.asked_count,
+            decision_ids=case.decision_ids,
         )
         row = hold(case.session_key, case.intent.intent_id, held, case.session, state)
         row = housekeeping.arm(case.session_key, row, state, self.settings, case.now_ms)
@@ -239,6 +241,8 @@ class Judge:
             groups=() if approval is None else (approval.group,),
             quorum=1 if approval is None else approval.quorum,
             granted_by=dict(standing.granted_by),
+            asked_count=case.asked_count,
+            decision_ids=case.decision_ids,
         )
 
 

@@ -110,7 +110,8 @@ class HeldKind(IntEnum):
 
 class HeldRow(msgspec.Struct, frozen=True, array_like=True):
     """An intent that waits. `approvals` names who has approved so far, `granted_by` counts those of
-    groups that were asked before, `waited_ms` is how long a cancel window had passed before."""
+    groups that were asked before, `waited_ms` is how long a cancel window had passed before, `asked_count` how often
+    persons were asked about it before, and `decision_ids` which of their decisions have counted."""
 
     kind: HeldKind
     intent: bytes
@@ -123,6 +124,8 @@ class HeldRow(msgspec.Struct, frozen=True, array_like=True):
     approvals: tuple[str, ...] = ()
     granted_by: dict[str, int] = {}
     waited_ms: int = 0
+    asked_count: int = 0
+    decision_ids: tuple[str, ...] = ()
 
 
 class NoteRow(msgspec.Struct, frozen=True, array_like=True):

@@ -87,7 +87,9 @@ class VerdictWriter:
         approval = None if policy is None else policy.approval
         request = ApprovalRequest(
             header=_header(case, derived_uuid("approval request", verdict.verdict_id)),
-            task_id=approval_task_id(case.intent.header.tenant_uid, verdict.session_id, verdict.intent_id),
+            task_id=approval_task_id(
+                case.intent.header.tenant_uid, verdict.session_id, verdict.intent_id, case.asked_count
+            ),
             verdict_id=verdict.verdict_id,
             intent_id=verdict.intent_id,
             session_id=verdict.session_id,

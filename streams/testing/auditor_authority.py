@@ -128,7 +128,7 @@ def _approval_faults(
 ) -> Iterator[str]:
     """Each group that was asked has approved exactly this call, with its quorum of persons."""
     verdict = one.verdict
-    approvers: dict[str, set[str]] = {}
+    approvers: dict[tuple[str, str], set[str]] = {}
     for received, record in evidence.decoded.get(APPROVAL_DECISION.name, []):
         if (
             isinstance(record, ApprovalDecision)
@@ -141,10 +141,10 @@ def _approval_faults(
             and received.timestamp_ms <= verdict.evaluated_at
         ):
             for group in record.approver_groups:
-                approvers.setdefault(group, set()).add(record.approver.sub)
+                approvers.setdefault((record.task_id, group), set()).add(record.approver.sub.strip().casefold())
     for request in requests:
         for group in request.eligible_approvers:
-            count = len(approvers.get(group, ()))
+            count = len(approvers.get((request.task_id, group), ()))
             if count < request.quorum:
                 yield f"{count} of {group} had approved it, {request.quorum} were needed"
     if intent is not None and intent.args_digest != verdict.args_digest:

@@ -241,13 +241,14 @@ class SessionMaker:
         *,
         status: ApprovalStatus = ApprovalStatus.APPROVED,
         groups: tuple[str, ...] = (),
+        round_no: int = 0,
         **changes: Any,
     ) -> ApprovalDecision:
-        """A person's decision about one of its intents; `changes` replace any field."""
+        """A person's decision about one of its intents, the question with this number; `changes` replace any field."""
         self._made_count += 1
         decision = ApprovalDecision(
             header=self._header("decision", time_ms),
-            task_id=approval_task_id(self.tenant, self.session_id, intent.intent_id),
+            task_id=approval_task_id(self.tenant, self.session_id, intent.intent_id, round_no),
             intent_id=intent.intent_id,
             session_id=self.session_id,
             status=status,

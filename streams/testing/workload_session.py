@@ -121,7 +121,8 @@ class SessionLife:
             approver = f"lead-{number}" if rng.random() < 0.8 else rng.choice((self.maker.sub, "lead-0", "stranger"))
             status = ApprovalStatus.APPROVED if rng.random() < 0.85 else ApprovalStatus.DENIED
             groups = request.eligible_approvers if rng.random() < 0.9 else ("others",)
-            changes = {"args_digest": bytes(32)} if rng.random() < 0.1 else {}
+            changes: dict[str, Any] = {"args_digest": bytes(32)} if rng.random() < 0.1 else {}
+            changes["task_id"] = request.task_id
             self._world.plan(due_ms, partial(self._decide, intent, approver, status, groups, changes))
 
     def _decide(
@@ -163,7 +164,7 @@ class SessionLife:
             case "claims":
                 self._event(SessionEventType.TOKEN_CLAIMS_CHANGE, scopes=("read",))
             case "event from future":
-                self._write_event(self.maker.event(SessionEventType.USER_MESSAGE, self._world.now_ms + 600_000))
+                self._write_event(self.maker.event(SessionEventType.PURPOSE_SET, self._world.now_ms + 600_000))
             case "grant" | "grant back":
                 self._grant(back=step == "grant back")
             case "garbage":

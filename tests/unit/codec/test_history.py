@@ -198,6 +198,24 @@ class TestOtherRecords:
         assert decision.args_digest == intent.args_digest  # type: ignore[attr-defined]
         assert decision.task_id == approval_task_id("acme", intent.session_id, intent.intent_id)  # type: ignore[attr-defined]
 
+    @pytest.mark.parametrize(("round_no", "fits"), [(0, True), (1, True), (-1, False), (True, False), (10_000, False)])
+    def test_an_approval_may_answer_a_later_question(self, round_no: int, fits: bool) -> None:
+        value = {
+            "intent_id": "pay-bob",
+            "status": "APPROVED",
+            "approver": {"iss": "https://id.example", "sub": "carol", "sub_profile": "USER"},
+            "args": INTENT_LINE["value"]["args"],
+            "round_no": round_no,
+        }
+        line = {"record": "approval_decision", "key": "acme|s-1", "time_ms": TIME_MS, "value": value}
+        if not fits:
+            with pytest.raises(HistoryError, match="round_no"):
+                parse(line)
+            return
+        decision, intent = parse(line).record, parse(INTENT_LINE).record
+        assert isinstance(intent, Intent)
+        assert decision.task_id == approval_task_id("acme", intent.session_id, intent.intent_id, round_no)  # type: ignore[attr-defined]
+
     @pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, (key, _) in KEYED_BY_THEMSELVES.items()])
     def test_keys_that_follow_from_the_record(self, kind: str, key: bytes) -> None:
         assert parse({"record": kind, "time_ms": 0, "value": KEYED_BY_THEMSELVES[kind][1]}).key == key

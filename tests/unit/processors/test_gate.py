@@ -31,7 +31,7 @@ from streams.processors.case import Case
 from streams.processors.checks import check_args
 from streams.processors.settings import GateSettings
 from streams.processors.state import SessionRow, decode_session, session_row_key
-from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, revocation, tool_ref
+from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, person, revocation, tool_ref
 from tests.kit import FILES_READ, HOUR_MS, MAIL_SEND, MINUTE_MS, WEB_FETCH, GateBench, wire
 
 replace = msgspec.structs.replace
@@ -40,9 +40,14 @@ TO_OUTSIDE = {"to": "bob@outside.example"}
 
 
 def decide(
-    bench: GateBench, intent: Intent, approver: str, *groups: str, status: ApprovalStatus = ApprovalStatus.APPROVED
+    bench: GateBench,
+    intent: Intent,
+    approver: str,
+    *groups: str,
+    status: ApprovalStatus = ApprovalStatus.APPROVED,
+    **fields: Any,
 ) -> None:
-    made = bench.session.decision(intent, approver, bench.now_ms, groups=groups, status=status)
+    made = bench.session.decision(intent, approver, bench.now_ms, groups=groups, status=status, **fields)
     bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, made)
 
 
@@ -223,8 +228,64 @@ class TestApprovals:
         assert [request.eligible_approvers for request in requests(bench)] == [("leads",), ("security",)]
         decide(bench, intent, "liam", "leads")
         assert bench.dead_letters(APPROVAL_DECISION.name) == [DeadLetterReason.APPROVAL_NOT_VALID]
-        decide(bench, intent, "sam", "security")
+        decide(bench, intent, "sam", "security", round_no=1)
         assert outcomes(bench.verdicts()) == [("ALLOW", "permitted")]
+
+    def test_who_is_in_both_groups_has_not_answered_for_both(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "both"})
+        made = bench.session.decision(intent, "lena", bench.now_ms, groups=("leads", "security"))
+        for _ in range(2):
+            bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, made)
+        assert outcomes(bench.verdicts()) == [("REQUIRE_APPROVAL", "approval_required")] * 2
+        assert bench.dead_letters(APPROVAL_DECISION.name) == [DeadLetterReason.APPROVAL_NOT_VALID]
+        first, second = requests(bench)
+        assert first.task_id != second.task_id
+        # A decision is used once, also when somebody has put another task into it.
+        decide(bench, intent, "lena", "security", header=made.header, task_id=second.task_id)
+        assert bench.dead_letters(APPROVAL_DECISION.name) == [DeadLetterReason.APPROVAL_NOT_VALID]
+        decide(bench, intent, "lena", "leads", "security", task_id=second.task_id)
+        assert outcomes(bench.verdicts()) == [("ALLOW", "permitted")]
+
+    def test_a_decision_that_comes_again_counts_once(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "leads"})
+        made = bench.session.decision(intent, "lena", bench.now_ms, groups=("leads",))
+        for _ in range(2):
+            bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, made)
+        assert len(bench.verdicts()) == len(bench.audits(AuditEventType.APPROVAL)) == 1
+
+    def test_an_earlier_question_can_still_be_refused(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "both"})
+        decide(bench, intent, "lena", "leads")
+        decide(bench, intent, "sam", "security", status=ApprovalStatus.DENIED)
+        assert outcomes(bench.verdicts())[-1] == ("DENY", "approval_denied")
+
+    @pytest.mark.parametrize(
+        "name", ["alice", "Alice", " ALICE\t", "\uff41lice", "al\u200bice", "Assistant", "", "\u200b", "x" * 1_025]
+    )
+    def test_nobody_approves_their_own_call_under_a_name_that_looks_the_same(self, name: str) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "one"})
+        bench.verdicts()
+        decide(bench, intent, name, "leads")
+        elsewhere = replace(person(name), iss="https://elsewhere.example")
+        made = bench.session.decision(intent, name, bench.now_ms, groups=("leads",))
+        bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, replace(made, approver=elsewhere))
+        assert bench.dead_letters(APPROVAL_DECISION.name) == [DeadLetterReason.APPROVAL_NOT_VALID] * 2
+        assert bench.verdicts() == []
+
+    @pytest.mark.parametrize("other", ["LENA", "lena ", "le\u00adna", "\uff2cena"])
+    def test_one_person_counts_once_under_all_spellings(self, other: str) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"ask": "leads"})
+        bench.verdicts()
+        decide(bench, intent, "lena", "leads")
+        decide(bench, intent, other, "leads")
+        assert bench.verdicts() == []
+        decide(bench, intent, "liam", "leads")
+        assert bench.verdict().outcome is Outcome.ALLOW
 
     def test_one_refusal_is_enough(self) -> None:
         bench = GateBench()
