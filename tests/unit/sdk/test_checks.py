@@ -181,7 +181,8 @@ def test_no_verdict_lives_longer_than_a_gate_can_let_it() -> None:
     assert isinstance(judged(longest), Cleared)
     longer = msgspec.structs.replace(longest, expires_at=longest.expires_at + 1)
     result = judged(longer)
-    assert refusal(result) is Refusal.UNREADABLE
+    assert isinstance(result, Refused)
+    assert result.refusal is Refusal.UNREADABLE
     assert "3600001 ms" in result.text
     dated_back = msgspec.structs.replace(longest, evaluated_at=0)
     assert refusal(judged(dated_back, now_ms=verdict.evaluated_at)) is Refusal.UNREADABLE
