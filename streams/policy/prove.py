@@ -18,6 +18,8 @@ from streams.policy.schema import Facts, Struct
 from streams.policy.solve import Answer, Prover, Verdict
 
 _NAMED_MAX = 3
+_EVER_TRUE = "whether it is ever true"
+_CASE_TELLS = "a case can tell"
 STOPPING = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
 """Effects of rules that stop a call."""
 
@@ -86,7 +88,9 @@ class _Report:
                     step(rule)
         for rule_id, questions in sorted(self._unknown.items()):
             if not self._prover.is_exhausted:
-                self._note("unknown", self._rules[rule_id].rule, f"can't tell {', or '.join(questions)}")
+                # Of a rule that may never be true, nothing else is known either.
+                asked = questions[:1] if questions[0] == _EVER_TRUE else questions
+                self._note("unknown", self._rules[rule_id].rule, f"can't tell {', or '.join(asked)}", _CASE_TELLS)
         if self._prover.is_exhausted:
             message = "the bundle is larger than what is looked at for proofs: of some rules nothing is known"
             self._findings.add(Finding(Severity.NOTE, "unknown", Location(BUNDLE_FILE, 1, 1), message))
@@ -100,7 +104,7 @@ class _Report:
             self._never.add(rule_id)
             self._findings.warning("unreachable", at, "condition is never true, whatever the intent", rule_id=rule_id)
             return
-        self._unless_told(rule, answer, "whether it is ever true")
+        self._unless_told(rule, answer, _EVER_TRUE)
         answer = self._prover.never_false(rule_id)
         if answer.verdict is Verdict.PROVEN:
             message = "condition is never false: the rule is for every call that it matches"
@@ -182,8 +186,8 @@ class _Report:
         at = rule.rule.location
         self._findings.add(Finding(Severity.WARNING, code, at, message, rule.rule.id, example=example))
 
-    def _note(self, code: str, rule: Rule, message: str) -> None:
-        self._findings.add(Finding(Severity.NOTE, code, rule.location, message, rule.id))
+    def _note(self, code: str, rule: Rule, message: str, hint: str | None = None) -> None:
+        self._findings.add(Finding(Severity.NOTE, code, rule.location, message, rule.id, hint))
 
 
 def _does_as_much(other: Rule, rule: Rule) -> bool:

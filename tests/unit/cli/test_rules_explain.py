@@ -20,7 +20,7 @@ from tests.unit.cli.conftest import Result, Stoplog
 
 HISTORIES = Path(__file__).parents[2] / "golden" / "try"
 HISTORY = ("--history", str(HISTORIES / "hijacked.jsonl"), "--catalog", str(HISTORIES / "catalog.jsonl"))
-RULES = str(Path(__file__).parents[3] / "rules")
+RULES = str(HISTORIES / "rules")
 
 
 def of_kind(result: Result, kind: str) -> list[dict[str, Any]]:
@@ -42,11 +42,12 @@ class TestHistory:
         (judgement,) = of_kind(result, "judgement")
         assert (judgement["effect"], judgement["reason"]) == ("DENY", "rule_denied")
         rules = {record["rule"]: record for record in of_kind(result, "rule")}
-        assert rules["MAIL-010"]["outcome"] == "true"
-        assert rules["MAIL-010"]["place"].startswith("email/email.rules.yaml:")
-        assert parts(rules["MAIL-010"]["condition"])["session.tainted"] == "true"
-        assert rules["BASE-030"]["condition"]["parts"] == [{"text": "session.risk", "value": "0"}]
-        assert (rules["GIT-001"]["outcome"], rules["GIT-001"]["condition"]) == ("not for this tool", None)
+        assert rules["OFF-010"]["outcome"] == "true"
+        assert rules["OFF-010"]["place"] == "office/office.rules.yaml:27:5"
+        assert parts(rules["OFF-010"]["condition"])["session.tainted"] == "true"
+        assert rules["OFF-030"]["outcome"] == "false"
+        assert rules["OFF-030"]["condition"]["parts"] == [{"text": "args.body", "value": '"[redacted]"'}]
+        assert (rules["OFF-001"]["outcome"], rules["OFF-001"]["condition"]) == ("not for this tool", None)
         (verdict,) = of_kind(result, "verdict")
         assert (verdict["outcome"], verdict["digest"]) == ("DENY", judgement["digest"])
 
@@ -61,21 +62,22 @@ class TestHistory:
         shown = stoplog(*asked).out.splitlines()
         assert shown[0].startswith("mail/send by helper for bob, session s-2, line 5, 2025-11-25T09:00:03")
         assert shown[3].startswith("rules: DENY rule_denied: the session has read untrusted data")
-        at = next(index for index, line in enumerate(shown) if line.startswith("TRUE MAIL-010 deny: "))
-        assert shown[at + 1 : at + 3] == ["└── all of = true", "    ├── session.tainted = true"]
-        base = next(index for index, line in enumerate(shown) if line.startswith("FALSE BASE-021"))
-        assert shown[base + 2 : base + 4] == [
-            "    ├── has(session.purpose) = false",
-            "    └── !session.tainted = false",
+        at = next(index for index, line in enumerate(shown) if line.startswith("TRUE OFF-010 deny: "))
+        assert shown[at + 1 : at + 6] == [
+            "└── all of = true",
+            "    ├── session.tainted = true",
+            '    └── !(args.to.substring(args.to.indexOf("@") + 1) in lists.office.own_domains) = true',
+            '        ├── args.to.substring(args.to.indexOf("@") + 1) = "[redacted]"',
+            '        └── lists.office.own_domains = ["example.com"]',
         ]
-        assert any(line.startswith("not for this tool: GIT-001") for line in shown)
+        assert "not for this tool: OFF-001, OFF-002, OFF-020, OFF-040" in shown
         assert shown[-1].startswith("verdict: DENY rule_denied: ")
         assert len(stoplog(*asked, "-v").out) > len(stoplog(*asked).out)
 
     def test_one_rule_only(self, stoplog: Stoplog) -> None:
-        asked = ("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate", "--rule", "BASE-030")
-        assert [record["rule"] for record in of_kind(stoplog(*asked), "rule")] == ["BASE-030"]
-        assert "MAIL-010" not in stoplog(*asked, "--no-json").out
+        asked = ("rules", "explain", RULES, *HISTORY, "--intent", "exfiltrate", "--rule", "OFF-030")
+        assert [record["rule"] for record in of_kind(stoplog(*asked), "rule")] == ["OFF-030"]
+        assert "OFF-010" not in stoplog(*asked, "--no-json").out
 
     def test_by_line_and_by_the_beginning_of_the_id(self, stoplog: Stoplog) -> None:
         by_line = stoplog("rules", "explain", RULES, *HISTORY, "--line", "5")
@@ -165,10 +167,10 @@ class TestLog:
         assert (result.status, result.err) == (0, "")
         assert of_kind(result, "intent")[0]["place"].startswith("the embedded log")
         (judgement,) = of_kind(result, "judgement")
-        assert (judgement["bundle"], judgement["effect"]) == ("starter", "ALLOW")
+        assert (judgement["bundle"], judgement["effect"]) == ("golden", "ALLOW")
         assert of_kind(result, "recorded_verdict") == []
         rules = {record["rule"]: record for record in of_kind(result, "rule")}
-        assert rules["MAIL-002"]["outcome"] == "true"
+        assert rules["OFF-003"]["outcome"] == "true"
 
     def test_the_verdict_that_was_given_stands_beside_it(self, deployed: Stoplog, home: Path) -> None:
         settings = load_settings()
