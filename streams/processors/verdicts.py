@@ -303,7 +303,7 @@ def _obligations(judgement: Judgement) -> tuple[Obligation, ...]:
     if judgement.policy is None or judgement.outcome is not Outcome.ALLOW:
         return ()
     return tuple(
-        Obligation(id=item.id, type=item.type, properties_json=json.dumps(item.properties, sort_keys=True))
+        Obligation(id=item.id, type=item.type, properties_json=json.dumps(dict(item.properties), sort_keys=True))
         for item in judgement.policy.obligations
     )
 
