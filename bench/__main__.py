@@ -22,7 +22,7 @@ MODULES = {
     "rebalance": "bench.rebalance",
 }
 # These are commands of their own, and short.
-PRINTED = {"codec": "bench.codec", "rules": "bench.rules", "budgets": "bench.budgets"}
+PRINTED = {"codec": "bench.codec", "rules": "bench.rules", "budgets": "bench.budgets", "swap": "bench.swap"}
 
 
 def main() -> int:

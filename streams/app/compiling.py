@@ -23,7 +23,7 @@ from streams.ports import Clock
 from streams.processors.compiling import Compilation, CompilerFailedError, ToolVersion
 
 COMPILE_MS_MAX = 120_000
-SLICE_MS = 10
+SLICE_MS = 5
 """So long the gate's thread works on new rules at a time."""
 ERROR_BYTES_MAX = 2_000
 _MS_PER_S = 1_000

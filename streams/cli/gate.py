@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from streams.app.clock import SystemClock
+from streams.app.heap import settle_heap
 from streams.app.logs import Log, open_log
 from streams.app.runner import GateRunner
 from streams.app.settings import Settings
@@ -72,6 +73,7 @@ def _stopped_by_signals(runner: GateRunner) -> Iterator[None]:
 
 
 def _tell(screen: Screen, settings: Settings, log: Log, partitions: list[int]) -> None:
+    settle_heap()
     screen.record({"event": "serving", "instance": settings.instance, "log": log.name, "partitions": partitions})
     listed = ", ".join(map(str, partitions))
     screen.say(f"gate `{settings.instance}` serves partitions {listed} of the {log.name}", OK)
