@@ -21,7 +21,7 @@ STORE = "rocksdb://"
 def run(*, quick: bool) -> dict[str, Any]:
     """Measure the three, one after the other on fresh brokers, with the same number of the same intents."""
     python = python_of("faust", REQUIREMENTS)
-    sessions, count = (200, 4_000) if quick else (1_000, 30_000)
+    sessions, count = (200, 2_000) if quick else (1_000, 30_000)
     with open_world("kafka", "empty") as world:
         load_intents(world, sessions, 0, count)
         faust = _run_agent(world, python, count)

@@ -18,7 +18,7 @@ CHILD_S_MAX = 240
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Measure each log with each set of rules: once bare for the rates, once timed for the stages."""
-    sessions, bare, staged = (500, 6_000, 3_000) if quick else (5_000, 100_000, 30_000)
+    sessions, bare, staged = (500, 4_000, 2_000) if quick else (5_000, 60_000, 20_000)
     results = []
     for kind in KINDS:
         for rules in ("empty", "starter") if quick else RULE_SETS:

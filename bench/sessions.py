@@ -43,7 +43,7 @@ _READ = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVA
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Measure each number of live sessions, in one run."""
-    intents = 3_000 if quick else 20_000
+    intents = 2_000 if quick else 20_000
     cases = [_case(sessions, intents) for sessions in (COUNTS_QUICK if quick else COUNTS)]
     least = min(case["cpu_us_per_intent"] for case in cases)
     base_mb = cases[0]["rss_mb"]
