@@ -38,7 +38,7 @@ OWN_WORDS = frozenset(
     (
         *("def", "run", "facts", "h", "s", "try", "if", "is", "not", "raise", "except", "Exception", "return", "None"),
         *("append", "and", "or", "in", "for", "all", "any", "sum", "len", "enumerate", "else", "True", "False"),
-        *("startswith", "endswith", "search", "__class__"),
+        *("startswith", "endswith", "search", "encode", "__class__"),
     )
 )
 
