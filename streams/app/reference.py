@@ -20,7 +20,7 @@ from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.describe import facts_page
 from streams.policy.describe_functions import functions_page
-from streams.policy.file_schema import file_schema
+from streams.policy.file_schema import schema_text
 from streams.ports import Headers, Received
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -126,11 +126,6 @@ def render_all() -> dict[str, str]:
     }
 
 
-def render_rules_schema() -> str:
-    """`rules/schema.json`: the form of rule files, for editors."""
-    return json.dumps(file_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
 def main() -> int:
     """Rewrite the pages of the source tree, and the schema beside the rules. Returns the exit status."""
     if not FOLDER.is_dir():
@@ -138,7 +133,7 @@ def main() -> int:
         return 1
     for name, text in render_all().items():
         (FOLDER / name).write_text(text, "utf-8")
-    RULES_SCHEMA.write_text(render_rules_schema(), "utf-8")
+    RULES_SCHEMA.write_text(schema_text(), "utf-8")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`stoplog rules`: check, test and publish a directory of rules."""
+"""`stoplog rules`: make, check, test and publish a directory of rules."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import typer
 
 from streams.cli.rules_check import check, run_tests
 from streams.cli.rules_explain import explain
+from streams.cli.rules_new import new
 from streams.cli.rules_publish import promote, publish, rollback, sign, status
 
-app = typer.Typer(add_completion=False, help="Check, test, explain and publish rules.", rich_markup_mode="markdown")
+app = typer.Typer(add_completion=False, help="Make, test, explain and publish rules.", rich_markup_mode="markdown")
 
 _COMMANDS: dict[str, Callable[..., None]] = {
+    "new": new,
     "check": check,
     "test": run_tests,
     "explain": explain,

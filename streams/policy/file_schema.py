@@ -6,6 +6,7 @@ there once) `stoplog rules check` says.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -65,6 +66,11 @@ def file_schema() -> Schema:
             "macros": _named({"type": _SCALARS}, parse._NAME, "Expressions that conditions use as `macros.NAME`."),
         },
     }  # fmt: skip
+
+
+def schema_text() -> str:
+    """`file_schema()` as the text of `rules/schema.json`."""
+    return json.dumps(file_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _bundle() -> Schema:
