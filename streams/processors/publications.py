@@ -77,6 +77,7 @@ class RulesEvent(NamedTuple):
         signers: the publishers whose signatures hold.
         reason: what it has done; None where it was refused.
         error: why it was refused.
+        detail: what else there is to say.
     """
 
     name: str
@@ -85,6 +86,7 @@ class RulesEvent(NamedTuple):
     signers: tuple[str, ...]
     reason: ControlReason | None
     error: RecordError | None
+    detail: str = ""
 
 
 class _Signed(NamedTuple):
@@ -249,11 +251,12 @@ class Publications:
         if self._told_behind or now_ms - self._behind_since_ms < BEHIND_MS_MAX:
             return
         self._told_behind = True
-        _log.error(
-            "bundle `%s`: the newest on the topic is %d, in force %d, but %d and %d were before; denying everything",
-            *(self.name, self._highest, self._stable_serial, self._highest_before, self._stable_before),
+        detail = (
+            f"the highest serial of bundle `{self.name}` is {self._highest}, and {self._stable_serial} is in force; "
+            f"before it was {self._highest_before}, and {self._stable_before}: restore the topic, or publish above that"
         )
-        self._events.append(RulesEvent(self.name, None, -1, (), ControlReason.RULES_TOPIC_BEHIND, None))
+        _log.error("denying everything: %s", detail)
+        self._events.append(RulesEvent(self.name, None, -1, (), ControlReason.RULES_TOPIC_BEHIND, None, detail))
 
     # Which publications count
 

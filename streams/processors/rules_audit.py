@@ -82,7 +82,7 @@ def _text(event: RulesEvent) -> str:
     text = "" if event.reason is None else CONTROL_TEXTS[event.reason]
     bundle = event.bundle
     if bundle is None:
-        return text
+        return f"{text}: {event.detail}"
     share = f", for {bundle.canary_bp / 100:g}% of sessions" if bundle.canary_bp else ""
     signed = f", signed by {', '.join(event.signers)}" if event.signers else ", not signed"
     return f"{text}: version {bundle.version}, serial {bundle.serial}{share}{signed}"[:TEXT_CHARS_MAX]
