@@ -13,7 +13,9 @@ from rulefiles import HEAD, rule, source
 
 from streams.app.reference import RULES_SCHEMA
 from streams.policy import check_bundle
+from streams.policy.errors import Findings
 from streams.policy.file_schema import file_schema, schema_text
+from streams.policy.source import plain, read_yaml
 
 RULES = Path(__file__).parents[3] / "rules"
 SCHEMA = file_schema()
@@ -29,7 +31,9 @@ def test_the_committed_schema_is_current() -> None:
 
 @pytest.mark.parametrize("path", sorted(RULES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_every_file_of_the_starter_bundle_is_valid(path: Path) -> None:
-    assert [error.message for error in VALIDATOR.iter_errors(yaml.safe_load(path.read_text()))] == []
+    node = read_yaml(path.name, path.read_text(), Findings())
+    assert node is not None
+    assert [error.message for error in VALIDATOR.iter_errors(plain(node))] == []
 
 
 def test_rule_files_say_where_their_schema_is() -> None:

@@ -111,3 +111,20 @@ def test_what_was_read_closes_the_way_out() -> None:
     assert (verdict.outcome, verdict.errors) == (Outcome.DENY, ())
     assert "MAIL-010" in {hit.rule_id for hit in verdict.rules}
     assert bench.judge(entry, mail.args).outcome is Outcome.ALLOW
+
+
+def test_only_what_rules_deny_counts_towards_stopping_a_session() -> None:
+    call = CALLS[0]
+    bench, entry = bench_for(call)
+    bench.driver.pipe(RULESET.name, b"default", ruleset({}, serial=2))
+    for _ in range(30):
+        assert bench.judge(entry, call.args).reason == "no_ruleset"
+    bench.driver.pipe(RULESET.name, b"default", ruleset(SOURCE.files, serial=3))
+    assert bench.judge(entry, call.args).outcome is Outcome.ALLOW
+    odd = tool_entry("zoo", "feed", schema={"type": "object"}, **DESTROYS)  # type: ignore[arg-type]
+    bench.publish(odd)
+    for _ in range(25):
+        assert bench.judge(odd, {}).outcome is Outcome.DENY
+    verdict = bench.judge(entry, call.args)
+    assert verdict.outcome is Outcome.QUARANTINE
+    assert "ASI08-001" in {hit.rule_id for hit in verdict.rules}
