@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.closing import close_in_time
-from streams.kafka.errors import call_error, error_of
+from streams.kafka.errors import call_error, error_of, is_gone
 from streams.kafka.faults import FaultCounter
 from streams.kafka.lookup import OffsetLookup
 from streams.kafka.records import received
@@ -115,6 +115,7 @@ class KafkaConsumer:
                 if max_records > 1:
                     messages += self._client.consume(max_records - 1, 0)
         except _RevokedError:
+            self._refuse_fatal()
             return []
         except KafkaException as exception:
             self._faults.take(error_of(exception))
@@ -250,6 +251,20 @@ class KafkaConsumer:
         if records:
             self._faults.clear()
         return records
+
+    def _refuse_fatal(self) -> None:
+        """Raise what has ended the client, if anything has.
+
+        A fatal error comes once, among the records; where the same poll takes partitions away, it is lost with them, and
+        the client would be silent for ever.
+        """
+        try:
+            # With nothing to commit it asks no broker, and says at once whether the client may still do so.
+            self._client.commit(offsets=[], asynchronous=False)
+        except KafkaException as exception:
+            error = error_of(exception)
+            if is_gone(error):
+                self._faults.take(error)
 
     def _on_assign(self, client: Consumer, partitions: list[KafkaPartition]) -> None:
         if self._closed:
