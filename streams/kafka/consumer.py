@@ -255,8 +255,8 @@ class KafkaConsumer:
     def _refuse_fatal(self) -> None:
         """Raise what has ended the client, if anything has.
 
-        A fatal error comes once, among the records; where the same poll takes partitions away, it is lost with them, and
-        the client would be silent for ever.
+        A fatal error comes once, among the records; where the same poll takes partitions away, it is lost with them,
+        and the client would be silent for ever.
         """
         try:
             # With nothing to commit it asks no broker, and says at once whether the client may still do so.
