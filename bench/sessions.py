@@ -87,8 +87,10 @@ def _fill(folder: Path, sessions: int) -> None:
         if len(batch) >= ROWS_PER_BATCH:
             stores[partition].apply(batch, 0)
             batches[partition] = {}
+    # As the engine keeps stream time; without it a store counts as outdated and is made anew.
+    now = b"n", now_ms().to_bytes(8, "big")
     for store, batch in zip(stores, batches, strict=True):
-        store.apply(batch, 0)
+        store.apply({**batch, now[0]: now[1]}, 0)
         store.close()
 
 
