@@ -5,6 +5,7 @@ Not a command for people: `python -m bench.gate_child JSON` prints one line of J
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import sys
@@ -32,6 +33,9 @@ def main() -> None:
     stages = Stages() if order["staged"] else None
     worker = _build(order["processor"], settings, log, stages)
     worker.start()
+    # As the runner of a gate does.
+    gc.collect()
+    gc.freeze()
     # A step takes in a batch: where the warm-up ends is where the measurement begins.
     begun = _run(worker, 0, order["warm_up"])
     warm = _Usage()
