@@ -14,7 +14,7 @@ from streams.model.topics import INTENT, VERDICT, Topic
 from streams.model.verdict import Verdict
 from streams.ports import Received, TopicPartition
 
-SESSIONS = 1_000
+SESSIONS = 5_000
 RATES = (1_000, 100)
 COMMIT_INTERVALS_MS = (10, 25)
 WARM_UP_S = 2

@@ -80,7 +80,7 @@ def open_world(kind: Kind, rules: str) -> Iterator[World]:
         }
         broker = None
         if kind == "kafka":
-            broker = stack.enter_context(KafkaBroker.start(folder / "kafka"))
+            broker = stack.enter_context(KafkaBroker.start(folder / "kafka", quick=False))
             settings["bootstrap"] = broker.bootstrap
         parsed = Settings(**settings)
         log = open_log(parsed)
