@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from streams.model.labels import Label
-from streams.model.types import Actor, Encrypted, Header, Millis, Record, Sha256, ToolRef, Uuid
+from streams.model.types import Actor, Encrypted, Header, Millis, Model, Proof, Record, Sha256, ToolRef, Uuid
 
 
 class SessionEventType(StrEnum):
@@ -38,7 +38,12 @@ class Atom(Record, frozen=True, kw_only=True):
 
 
 class SessionEvent(Record, frozen=True, kw_only=True):
-    """One event of a session; `sequence` counts the writer's events of the session from 0."""
+    """One event of a session; `sequence` counts the writer's events of the session from 0.
+
+    `proof` is the token service's, over an event that changes what the session may do (`streams.model.proof`).
+    `delegation_uid` is the grant that the session stands on, `parent_session_id` the session that gave it;
+    `attended` says that a person is present.
+    """
 
     header: Header
     session_id: str
@@ -61,3 +66,10 @@ class SessionEvent(Record, frozen=True, kw_only=True):
     risk_level: str | None = None
     set_jti: str | None = None
     set_event_type: str | None = None
+    attended: bool = False
+    delegation_uid: str | None = None
+    parent_session_id: str | None = None
+    model: Model | None = None
+    system_prompt_digest: Sha256 | None = None
+    toolset_digest: Sha256 | None = None
+    proof: Proof | None = None
