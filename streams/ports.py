@@ -97,7 +97,10 @@ class Consumer(Protocol):
         """
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """Stop fetching them; already fetched records of theirs are not returned before `resume`."""
+        """Stop fetching them; already fetched records of theirs are not returned before `resume`.
+
+        Ends with the assignment: a partition that comes back is not paused any more.
+        """
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Undo `pause`."""

@@ -272,6 +272,8 @@ class KafkaConsumer:
             return
         # Assigned before the listener hears of it: it may seek and pause.
         client.assign(partitions)
+        # librdkafka keeps a partition paused through its revocation and return: nothing would ever come of it.
+        client.resume(partitions)
         ours = _ours(partitions)
         self._assigned = frozenset(ours)
         # INVARIANT: an assignment's transactions are fenced by the generation that made it, never by a later one.

@@ -113,6 +113,38 @@ def test_paused_partitions_stand_still(log: LogUnderTest) -> None:
     consumer.close()
 
 
+def test_partitions_that_come_back_are_not_paused_any_more(log: LogUnderTest) -> None:
+    topic = make_topic(log, "unpause", 2)
+    places = [TopicPartition(topic, number) for number in range(2)]
+    group = log.unique("group")
+    first, listener = log.consumer(group, "a"), Recorder()
+    join_group(first, [topic], listener)
+    first.pause(places)
+
+    second, other = log.consumer(group, "b"), Recorder()
+    second.subscribe([topic], other)
+
+    def both_own() -> bool:
+        first.poll(10, POLL_MS)
+        second.poll(10, POLL_MS)
+        return bool(listener.assigned) and bool(other.assigned) and len(listener.events) > 1
+
+    until(both_own, "each has one")
+    (kept,) = listener.assigned
+    publish(log, kept, [b"0"])
+    found: list[bytes | None] = []
+
+    def read() -> bool:
+        second.poll(10, 0)
+        found.extend(values_of(first.poll(10, POLL_MS)))
+        return bool(found)
+
+    until(read, "the record on the partition that was paused")
+    assert found == [b"0"]
+    second.close()
+    first.close()
+
+
 def test_empty_poll_waits_and_returns(log: LogUnderTest) -> None:
     topic = make_topic(log, "idle", 1)
     consumer = log.consumer(log.unique("group"), "a")

@@ -43,7 +43,8 @@ ROOM_BYTES = 400_000
 def test_its_files_are_its_owners_alone(path: Path, clock: ManualClock) -> None:
     before = os.umask(0o022)
     try:
-        with closing(EmbeddedLog(path, clock=clock)) as log:
+        with closing(EmbeddedLog(path, clock=clock)) as log, closing(log.reader()):
+            # The reader holds a connection: without one SQLite removes its files beside the log.
             create(log, "t")
             write(log, [Outgoing("t", 0, b"k", b"v")])
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob(f"{path.name}*")}
