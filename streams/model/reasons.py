@@ -14,6 +14,9 @@ class Reason(StrEnum):
     SESSION_ENDED = "session_ended"
     SESSION_REVOKED = "session_revoked"
     SESSION_FROZEN = "session_frozen"
+    SESSION_IDLE = "session_idle"
+    SESSION_TOO_OLD = "session_too_old"
+    SESSION_PARENT_ENDED = "session_parent_ended"
     SUBJECT_MISMATCH = "subject_mismatch"
     ACTOR_MISMATCH = "actor_mismatch"
     DELEGATION_UNKNOWN = "delegation_unknown"
@@ -62,6 +65,9 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.SESSION_ENDED: "the session has ended",
     Reason.SESSION_REVOKED: "the session has been revoked",
     Reason.SESSION_FROZEN: "the session is quarantined until a person releases it",
+    Reason.SESSION_IDLE: "the session has ended: nothing happened in it for too long",
+    Reason.SESSION_TOO_OLD: "the session has ended: it has lived for as long as sessions may",
+    Reason.SESSION_PARENT_ENDED: "a session that this one was opened from has ended or was stopped",
     Reason.SUBJECT_MISMATCH: "the intent names another subject than its session",
     Reason.ACTOR_MISMATCH: "the intent names another actor than its session",
     Reason.DELEGATION_UNKNOWN: "the intent names a grant that its session does not hold",
@@ -118,6 +124,7 @@ class DeadLetterReason(StrEnum):
     RECORD_TOO_LARGE = "record_too_large"
     EVENT_FROM_FUTURE = "event_from_future"
     SEQUENCE_REPLAYED = "sequence_replayed"
+    WRITER_UNPROVEN = "writer_unproven"
     INTENT_TOO_OLD = "intent_too_old"
     CATALOGUE_INVALID = "catalogue_invalid"
     BUNDLE_INVALID = "bundle_invalid"
@@ -140,7 +147,8 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.RECORD_INVALID: "the value is not a valid record of its schema",
     DeadLetterReason.RECORD_TOO_LARGE: "the value is larger than accepted",
     DeadLetterReason.EVENT_FROM_FUTURE: "the event's time lies ahead of the broker's by more than the skew allowed",
-    DeadLetterReason.SEQUENCE_REPLAYED: "an event with this id was taken in already",
+    DeadLetterReason.SEQUENCE_REPLAYED: "the event was taken in already, or a later one of its kind was",
+    DeadLetterReason.WRITER_UNPROVEN: "the event says what a session may do, without the token service's proof",
     DeadLetterReason.INTENT_TOO_OLD: "the intent was made before everything that is remembered of earlier verdicts",
     DeadLetterReason.CATALOGUE_INVALID: "the catalogue entry is not usable; the tool is blocked",
     DeadLetterReason.BUNDLE_INVALID: "the rule bundle does not compile; the last good one stays in force",

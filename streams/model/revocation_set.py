@@ -25,7 +25,7 @@ _REASONS: dict[RevocationKind, Reason] = {
 
 
 class Call(Record, frozen=True, kw_only=True):
-    """What a revocation can name of a call."""
+    """What a revocation can name of a call; `ancestor_session_ids` are the sessions that its session descends from."""
 
     tenant_uid: str
     session_id: str
@@ -34,6 +34,7 @@ class Call(Record, frozen=True, kw_only=True):
     delegation_uids: tuple[str, ...] = ()
     tool: ToolRef
     model: Model | None = None
+    ancestor_session_ids: tuple[str, ...] = ()
 
 
 class RevocationSet:
@@ -81,6 +82,10 @@ class RevocationSet:
             entry = self._revoked.get(key)
             if entry is not None and _in_force(entry, now_ms):
                 return _REASONS[entry.kind]
+        for ancestor in call.ancestor_session_ids:
+            entry = self._revoked.get((RevocationKind.SESSION, session_target(call.tenant_uid, ancestor)))
+            if entry is not None and _in_force(entry, now_ms):
+                return Reason.SESSION_PARENT_ENDED
         if _any_in_force(self._unknown, now_ms):
             return Reason.REVOKED_ALL
         if call.model is None and _any_in_force(self._models, now_ms):

@@ -123,6 +123,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     sub: str
     act: Actor
     delegation_path: tuple[str, ...] = ()
+    ancestor_session_ids: tuple[str, ...] = ()
     model: Model | None = None
     tool: ToolRef
     args_json: str

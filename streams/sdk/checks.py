@@ -37,6 +37,7 @@ FIELD_CHECKS: Mapping[str, str] = {
     "sub": "revocations",
     "act": "revocations",
     "delegation_path": "revocations",
+    "ancestor_session_ids": "revocations",
     "model": "revocations",
     "tool": "must be here, with this definition",
     "args_json": "what runs",
@@ -255,6 +256,7 @@ def _check_revocations(verdict: Verdict, standard: Standard, now_ms: int) -> Ref
         delegation_uids=verdict.delegation_path,
         tool=verdict.tool,
         model=verdict.model,
+        ancestor_session_ids=verdict.ancestor_session_ids,
     )
     reason = revocations.reason_against(call, now_ms)
     return None if reason is None else _refused(Refusal.REVOKED, reason.value)
