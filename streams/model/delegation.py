@@ -66,9 +66,13 @@ class Budget(Record, frozen=True, kw_only=True):
 
 
 class GrantBody(Record, frozen=True, kw_only=True):
-    """A grant without its ancestors: what is signed, and what the chain is made of."""
+    """A grant without its ancestors: what is signed (`streams.delegation.digest`), and what the chain is made of.
+
+    Lists convey what they hold and nothing else: with no scopes, no audience or no tools, none of them.
+    """
 
     op: DelegationOp = DelegationOp.REVOKE
+    tenant_uid: str
     uid: str
     parent_uid: str | None = None
     root_uid: str

@@ -20,6 +20,30 @@ class Reason(StrEnum):
     SUBJECT_MISMATCH = "subject_mismatch"
     ACTOR_MISMATCH = "actor_mismatch"
     DELEGATION_UNKNOWN = "delegation_unknown"
+    DELEGATION_MISSING = "delegation_missing"
+    DELEGATION_UNSTATED = "delegation_unstated"
+    DELEGATION_MALFORMED = "delegation_malformed"
+    DELEGATION_TOO_DEEP = "delegation_too_deep"
+    DELEGATION_UID_REUSED = "delegation_uid_reused"
+    DELEGATION_CHAIN_BROKEN = "delegation_chain_broken"
+    DELEGATION_UNTRUSTED_ROOT = "delegation_untrusted_root"
+    DELEGATION_SIGNATURE_INVALID = "delegation_signature_invalid"
+    DELEGATION_FROM_FUTURE = "delegation_from_future"
+    DELEGATION_EXPIRED = "delegation_expired"
+    DELEGATION_NOT_YET_VALID = "delegation_not_yet_valid"
+    DELEGATION_OUTLIVES_PARENT = "delegation_outlives_parent"
+    DELEGATION_SUBJECT_CHANGED = "delegation_subject_changed"
+    DELEGATION_ACTOR_MISMATCH = "delegation_actor_mismatch"
+    DELEGATION_SESSION_MISMATCH = "delegation_session_mismatch"
+    DELEGATION_WIDENED_SCOPES = "delegation_widened_scopes"
+    DELEGATION_WIDENED_AUDIENCE = "delegation_widened_audience"
+    DELEGATION_WIDENED_TOOLS = "delegation_widened_tools"
+    DELEGATION_WIDENED_ARGUMENTS = "delegation_widened_arguments"
+    DELEGATION_WIDENED_LIMITS = "delegation_widened_limits"
+    DELEGATION_CONSTRAINT_UNKNOWN = "delegation_constraint_unknown"
+    DELEGATION_AUDIENCE_MISMATCH = "delegation_audience_mismatch"
+    DELEGATION_TOOL_NOT_GRANTED = "delegation_tool_not_granted"
+    DELEGATION_ARGUMENTS_NOT_GRANTED = "delegation_arguments_not_granted"
     INTENT_STALE = "intent_stale"
     INTENT_FROM_FUTURE = "intent_from_future"
     DEADLINE_PASSED = "deadline_passed"
@@ -39,6 +63,7 @@ class Reason(StrEnum):
     ARGS_INVALID = "args_invalid"
     TOOL_UNKNOWN = "tool_unknown"
     TOOL_NOT_APPROVED = "tool_not_approved"
+    TOOL_REVIEW_EXPIRED = "tool_review_expired"
     TOOL_DEFINITION_UNSTATED = "tool_definition_unstated"
     TOOL_DEFINITION_CHANGED = "tool_definition_changed"
     CONTROL_STATE_STALE = "control_state_stale"
@@ -70,7 +95,31 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.SESSION_PARENT_ENDED: "a session that this one was opened from has ended or was stopped",
     Reason.SUBJECT_MISMATCH: "the intent names another subject than its session",
     Reason.ACTOR_MISMATCH: "the intent names another actor than its session",
-    Reason.DELEGATION_UNKNOWN: "the intent names a grant that its session does not hold",
+    Reason.DELEGATION_UNKNOWN: "the intent names a grant that its session does not stand on",
+    Reason.DELEGATION_MISSING: "the session has no grant that holds, and needs one",
+    Reason.DELEGATION_UNSTATED: "the intent does not name the grant that its session stands on",
+    Reason.DELEGATION_MALFORMED: "the grant can't be read in one way only, or is larger than accepted",
+    Reason.DELEGATION_TOO_DEEP: "the chain of the grant is longer than accepted",
+    Reason.DELEGATION_UID_REUSED: "two different grants have the same id",
+    Reason.DELEGATION_CHAIN_BROKEN: "the grants of the chain do not follow from each other",
+    Reason.DELEGATION_UNTRUSTED_ROOT: "the root of the chain is not from a trust anchor",
+    Reason.DELEGATION_SIGNATURE_INVALID: "a grant of the chain is not signed by whom it must be signed by",
+    Reason.DELEGATION_FROM_FUTURE: "a grant of the chain was issued in the future; check the issuer's clock",
+    Reason.DELEGATION_EXPIRED: "the grant has expired",
+    Reason.DELEGATION_NOT_YET_VALID: "the grant does not hold yet",
+    Reason.DELEGATION_OUTLIVES_PARENT: "a grant of the chain lives outside of its parent's life",
+    Reason.DELEGATION_SUBJECT_CHANGED: "subject, tenant or transaction do not stay the same along the chain",
+    Reason.DELEGATION_ACTOR_MISMATCH: "a grant of the chain is given on, or used, by whom it was not given to",
+    Reason.DELEGATION_SESSION_MISMATCH: "the grant is for another session, or its session has another grant",
+    Reason.DELEGATION_WIDENED_SCOPES: "a grant of the chain has scopes that its parent does not have",
+    Reason.DELEGATION_WIDENED_AUDIENCE: "a grant of the chain is for servers that its parent is not for",
+    Reason.DELEGATION_WIDENED_TOOLS: "a grant of the chain has tools that its parent does not have",
+    Reason.DELEGATION_WIDENED_ARGUMENTS: "a grant of the chain bounds arguments in a way that can't be shown to be narrower",
+    Reason.DELEGATION_WIDENED_LIMITS: "a grant of the chain may be spent or given on further than its parent",
+    Reason.DELEGATION_CONSTRAINT_UNKNOWN: "a bound on an argument is of no known type, or has a parameter that it can't have",
+    Reason.DELEGATION_AUDIENCE_MISMATCH: "the grant is not for the tool's server",
+    Reason.DELEGATION_TOOL_NOT_GRANTED: "the grant does not have the tool",
+    Reason.DELEGATION_ARGUMENTS_NOT_GRANTED: "the grant has the tool, but not with these arguments",
     Reason.INTENT_STALE: "the intent was made too long ago; make a new one",
     Reason.INTENT_FROM_FUTURE: "the intent's time lies ahead of the broker's; check the agent's clock",
     Reason.DEADLINE_PASSED: "the agent's own deadline for the call has passed",
@@ -90,6 +139,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.ARGS_INVALID: "the arguments do not fit the tool's schema",
     Reason.TOOL_UNKNOWN: "the tool is not in the catalogue",
     Reason.TOOL_NOT_APPROVED: "the tool has not been approved",
+    Reason.TOOL_REVIEW_EXPIRED: "the tool's review has expired; it must be reviewed again",
     Reason.TOOL_DEFINITION_UNSTATED: "the intent does not state which definition of the tool the model was shown",
     Reason.TOOL_DEFINITION_CHANGED: "the tool's definition is not the one that was approved",
     Reason.CONTROL_STATE_STALE: "the gate cannot tell whether its revocations and rules are current",
@@ -125,8 +175,13 @@ class DeadLetterReason(StrEnum):
     EVENT_FROM_FUTURE = "event_from_future"
     SEQUENCE_REPLAYED = "sequence_replayed"
     WRITER_UNPROVEN = "writer_unproven"
+    GRANT_INVALID = "grant_invalid"
     INTENT_TOO_OLD = "intent_too_old"
     CATALOGUE_INVALID = "catalogue_invalid"
+    CATALOGUE_UNSIGNED = "catalogue_unsigned"
+    CATALOGUE_SIGNATURE_INVALID = "catalogue_signature_invalid"
+    CATALOGUE_SELF_APPROVED = "catalogue_self_approved"
+    CATALOGUE_ROLLED_BACK = "catalogue_rolled_back"
     BUNDLE_INVALID = "bundle_invalid"
     BUNDLE_ROLLED_BACK = "bundle_rolled_back"
     BUNDLE_UNSIGNED = "bundle_unsigned"
@@ -149,8 +204,13 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.EVENT_FROM_FUTURE: "the event's time lies ahead of the broker's by more than the skew allowed",
     DeadLetterReason.SEQUENCE_REPLAYED: "the event was taken in already, or a later one of its kind was",
     DeadLetterReason.WRITER_UNPROVEN: "the event says what a session may do, without the token service's proof",
+    DeadLetterReason.GRANT_INVALID: "the grant does not hold; the text says why, beginning with the reason's code",
     DeadLetterReason.INTENT_TOO_OLD: "the intent was made before everything that is remembered of earlier verdicts",
     DeadLetterReason.CATALOGUE_INVALID: "the catalogue entry is not usable; the tool is blocked",
+    DeadLetterReason.CATALOGUE_UNSIGNED: "the approval lacks signatures of configured reviewers; the tool is blocked",
+    DeadLetterReason.CATALOGUE_SIGNATURE_INVALID: "the entry is not what its reviewer has signed; the tool is blocked",
+    DeadLetterReason.CATALOGUE_SELF_APPROVED: "who proposed the tool has approved it alone; the tool is blocked",
+    DeadLetterReason.CATALOGUE_ROLLED_BACK: "the entry's version is not above every earlier signed one",
     DeadLetterReason.BUNDLE_INVALID: "the rule bundle does not compile; the last good one stays in force",
     DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not above every earlier one",
     DeadLetterReason.BUNDLE_UNSIGNED: "the rule bundle lacks signatures of configured publishers",
@@ -162,7 +222,10 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
 
 
 class ControlReason(StrEnum):
-    """What became of a publication of rules, as the audit tells of it; a refused one has its dead letter's reason."""
+    """What became of a publication of rules or an entry of the catalogue, as the audit tells of it.
+
+    What was refused has its dead letter's reason.
+    """
 
     RULES_PUBLISHED = "rules_published"
     RULES_CANARY_STARTED = "rules_canary_started"
@@ -172,6 +235,11 @@ class ControlReason(StrEnum):
     RULES_SUPERSEDED = "rules_superseded"
     RULES_REPEATED = "rules_repeated"
     RULES_TOPIC_BEHIND = "rules_topic_behind"
+    TOOL_APPROVED = "tool_approved"
+    TOOL_DEPRECATED = "tool_deprecated"
+    TOOL_BLOCKED = "tool_blocked"
+    TOOL_REMOVED = "tool_removed"
+    CATALOGUE_TOPIC_BEHIND = "catalogue_topic_behind"
 
 
 CONTROL_TEXTS: dict[ControlReason, str] = {
@@ -183,6 +251,23 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.RULES_SUPERSEDED: "a later publication was in force before this one could be",
     ControlReason.RULES_REPEATED: "the publication was there already: whoever wrote it was not sure that it was stored",
     ControlReason.RULES_TOPIC_BEHIND: "the topic's newest rules are older than those in force before; all is denied",
+    ControlReason.TOOL_APPROVED: "the tool may be called as it was reviewed",
+    ControlReason.TOOL_DEPRECATED: "the tool may still be called, and is to be given up",
+    ControlReason.TOOL_BLOCKED: "the tool can't be called until somebody approves it under a higher version",
+    ControlReason.TOOL_REMOVED: "the entry in force was taken off the topic; the tool can't be called",
+    ControlReason.CATALOGUE_TOPIC_BEHIND: "the topic holds an older entry of the tool than was in force before; the "
+    "tool can't be called",
+}
+
+
+class SessionChange(StrEnum):
+    """What has become of a session, as the audit tells of it; one that has ended has the reason of its denials."""
+
+    FINGERPRINT_CHANGED = "fingerprint_changed"
+
+
+SESSION_CHANGE_TEXTS: dict[SessionChange, str] = {
+    SessionChange.FINGERPRINT_CHANGED: "its calls come from something else than the session was opened with",
 }
 
 

@@ -201,6 +201,7 @@ class SessionMaker:
         entry: ToolCatalogEntry,
         args: Mapping[str, Any] | str,
         time_ms: int,
+            tenant_uid=self.tenant,
         *,
         unproven: Mapping[str, Any] | None = None,
         **changes: Any,

@@ -142,7 +142,16 @@ class TestBounds:
         nobody = Actor(iss="", sub="")
         times = {"iat": 0, "exp": 0}
         grant = GrantBody(
-            uid="", root_uid="", depth=0, max_depth=0, issuer_uid="", sub="", delegator=nobody, act=nobody, **times
+            tenant_uid="",
+            uid="",
+            root_uid="",
+            depth=0,
+            max_depth=0,
+            issuer_uid="",
+            sub="",
+            delegator=nobody,
+            act=nobody,
+            **times,
         )
         fields = {name: getattr(grant, name) for name in GrantBody.__struct_fields__}
         topic = "agent.delegation.v1"

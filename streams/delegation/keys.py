@@ -1,0 +1,153 @@
+"""The keys of grants: who signs with what, and how a signature is checked.
+
+Two kinds. `ed25519`: the proof's `kid` holds the public key in base64url, and the RFC 7638 thumbprint of it is what a
+parent is bound to (`cnf_jkt`). `hmac`, inside one trust domain: keys that follow from the deployment's root key, one
+for each issuer of roots and one for each session. They are keys of their own: what proves an intent signs no grant.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from streams.model.types import Proof, ProofAlg
+
+PUBLIC_BYTES = 32
+PUBLIC_KEYS_CACHED_MAX = 4_096
+"""Public keys that are kept ready (some 300 bytes each)."""
+
+_ROOT_INFO = b"stoplog grant root key v1"
+_HOP_INFO = b"stoplog grant hop key v1"
+_KEY_BYTES = 32
+
+
+class GrantKey(Protocol):
+    """What signs: a grant, or (Ed25519 alone) an intent."""
+
+    def prove(self, message: bytes) -> Proof:
+        """The proof of a message."""
+
+
+class HmacGrantKey:
+    """Signs within one trust domain. Never shows itself."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        """Use `root_grant_key` or `hop_grant_key`."""
+        self._secret = secret
+
+    def prove(self, message: bytes) -> Proof:
+        """HMAC-SHA-256."""
+        return Proof(alg=ProofAlg.HMAC_SHA256, value=hmac.digest(self._secret, message, "sha256"))
+
+    def verifies(self, message: bytes, value: bytes) -> bool:
+        """Whether `value` is this key's HMAC of the message; takes the same time wherever it differs."""
+        return hmac.compare_digest(hmac.digest(self._secret, message, "sha256"), value)
+
+
+class Ed25519Key:
+    """Signs for whoever a grant is bound to (`cnf_jkt`), or for an issuer of roots.
+
+    Attributes:
+        public: the public key, 32 bytes.
+        jkt: its thumbprint.
+    """
+
+    __slots__ = ("_sign", "jkt", "public")
+
+    def __init__(self, sign: Callable[[bytes], bytes], public: bytes) -> None:
+        """Make one of what signs and the public key that it is checked with: `SigningKey.sign` and `.public.raw`."""
+        self._sign = sign
+        self.public = public
+        self.jkt = thumbprint(public)
+
+    @classmethod
+    def of(cls, private: Ed25519PrivateKey) -> Ed25519Key:
+        """Of a key of `cryptography`."""
+        return cls(private.sign, private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+    def prove(self, message: bytes) -> Proof:
+        """An Ed25519 signature (RFC 8032); `kid` holds the public key."""
+        return Proof(alg=ProofAlg.ED25519, kid=_base64url(self.public), value=self._sign(message))
+
+    def __repr__(self) -> str:
+        return f"Ed25519Key({self.jkt})"
+
+
+def root_grant_key(root_key: bytes, tenant_uid: str, issuer_uid: str) -> HmacGrantKey:
+    """The key under which an issuer signs root grants of a tenant: HKDF-SHA-256 of the deployment's root key."""
+    return HmacGrantKey(_root_secret(root_key, tenant_uid, issuer_uid))
+
+
+def hop_grant_key(session_secret: bytes) -> HmacGrantKey:
+    """The key under which a session signs grants that it hands on: HKDF-Expand of the session's secret.
+
+    Whoever holds the session's secret may do so, and nobody else can.
+    """
+    return HmacGrantKey(_hop_secret(session_secret))
+
+
+def thumbprint(public_key: bytes) -> str:
+    """The RFC 7638 thumbprint of an Ed25519 public key (32 bytes) in the form of RFC 8037: 43 characters."""
+    return _thumbprint(public_key)
+
+
+def verified_jkt(proof: Proof, message: bytes) -> str | None:
+    """The thumbprint of the Ed25519 key that has signed the message, or None: the proof is of another kind, or does
+    not hold."""
+    if proof.alg is not ProofAlg.ED25519 or proof.kid is None:
+        return None
+    known = _public_key(proof.kid)
+    if known is None:
+        return None
+    key, jkt = known
+    try:
+        key.verify(proof.value, message)
+    except InvalidSignature:
+        return None
+    return jkt
+
+
+@lru_cache(maxsize=PUBLIC_KEYS_CACHED_MAX)
+def _public_key(kid: str) -> tuple[Ed25519PublicKey, str] | None:
+    try:
+        raw = base64.b64decode(kid + "=" * (-len(kid) % 4), altchars=b"-_", validate=True)
+        # Written anew it must be the same: base64 has several texts for one key.
+        if len(raw) != PUBLIC_BYTES or _base64url(raw) != kid:
+            return None
+        return Ed25519PublicKey.from_public_bytes(raw), thumbprint(raw)
+    except (binascii.Error, ValueError):
+        return None
+
+
+@lru_cache(maxsize=PUBLIC_KEYS_CACHED_MAX)
+def _thumbprint(public_key: bytes) -> str:
+    jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{_base64url(public_key)}"}}'
+    return _base64url(hashlib.sha256(jwk.encode()).digest())
+
+
+@lru_cache(maxsize=PUBLIC_KEYS_CACHED_MAX)
+def _root_secret(root_key: bytes, tenant_uid: str, issuer_uid: str) -> bytes:
+    names = b"".join(b"%d:%s" % (len(name), name) for name in (tenant_uid.encode(), issuer_uid.encode()))
+    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=_ROOT_INFO + names).derive(root_key)
+
+
+@lru_cache(maxsize=PUBLIC_KEYS_CACHED_MAX)
+def _hop_secret(session_secret: bytes) -> bytes:
+    return HKDFExpand(SHA256(), _KEY_BYTES, info=_HOP_INFO).derive(session_secret)
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
