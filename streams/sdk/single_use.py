@@ -15,8 +15,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -26,6 +25,7 @@ import msgspec
 from streams.model.reasons import Refusal
 from streams.model.types import Actor, Record, Sha256, ToolRef, Uuid
 from streams.model.verdict import Verdict
+from streams.sdk.durable_file import DurableFile
 from streams.sdk.errors import SingleUseError
 
 KEEP_MS = 86_400_000
@@ -33,7 +33,6 @@ KEEP_MS = 86_400_000
 
 SEQUENCES_KEEP_MS = 30 * 86_400_000
 PRUNE_EVERY = 1_000
-LOCK_TIMEOUT_S = 10.0
 
 _APPLICATION_ID = 0x53_4C_55_31
 _SCHEMA_VERSION = 2
@@ -135,15 +134,13 @@ class SingleUseStore:
         self._began_ms: int | None = None
         try:
             _make_private(path)
-            self._connection = sqlite3.connect(
-                path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             raise SingleUseError(f"single-use store `{path}` can't be opened: {error}") from error
+        self._file = DurableFile(path)
         try:
-            self._prepare()
+            self._file.write(self._prepare)
         except BaseException:
-            self._connection.close()
+            self._file.close()
             raise
 
     def begin(self, now_ms: int) -> int:
@@ -158,12 +155,15 @@ class SingleUseStore:
         Raises:
             SingleUseError: it can't be recorded.
         """
-        with self._writing() as connection:
+
+        def change(connection: sqlite3.Connection) -> int:
             connection.execute("INSERT OR IGNORE INTO beginning (one, began_ms) VALUES (1, ?)", (now_ms,))
             began_ms: int
             (began_ms,) = connection.execute("SELECT began_ms FROM beginning").fetchone()
-        self._began_ms = began_ms
-        return began_ms
+            return began_ms
+
+        self._began_ms = self._file.write(change)
+        return self._began_ms
 
     def remembers(self, evaluated_ms: int) -> bool:
         """Whether a use of a verdict of then would be on record here; never before `begin`."""
@@ -178,7 +178,8 @@ class SingleUseStore:
         Raises:
             SingleUseError: it could not be recorded, so the call must not run.
         """
-        with self._writing() as connection:
+
+        def change(connection: sqlite3.Connection) -> bool:
             if self._claims_until_prune <= 0:
                 self._claims_until_prune = PRUNE_EVERY
                 _prune(connection, now_ms)
@@ -197,8 +198,11 @@ class SingleUseStore:
             )
             claimed = cursor.rowcount == 1
             if claimed:
-                self._live.add(call.verdict_id)
+                with self._lock:
+                    self._live.add(call.verdict_id)
             return claimed
+
+        return self._file.write(change)
 
     def finish(
         self,
@@ -222,7 +226,8 @@ class SingleUseStore:
         Raises:
             SingleUseError: it could not be recorded, or the call was never claimed.
         """
-        with self._writing() as connection:
+
+        def change(connection: sqlite3.Connection) -> Use:
             row = connection.execute("SELECT use FROM uses WHERE verdict_id = ?", (call.verdict_id,)).fetchone()
             if row is None:
                 raise SingleUseError(f"verdict `{call.verdict_id}` was never claimed in `{self._path}`")
@@ -249,6 +254,8 @@ class SingleUseStore:
             )
             return use
 
+        return self._file.write(change)
+
     def mark_reported(self, verdict_ids: Iterable[str]) -> None:
         """The reports of these uses are on the log.
 
@@ -256,8 +263,10 @@ class SingleUseStore:
             SingleUseError: it could not be recorded; they may be reported again, under the same ids.
         """
         ids = list(verdict_ids)
-        with self._writing() as connection:
-            connection.executemany("UPDATE uses SET reported = 1 WHERE verdict_id = ?", [(each,) for each in ids])
+        rows = [(each,) for each in ids]
+        self._file.write(
+            lambda connection: connection.executemany("UPDATE uses SET reported = 1 WHERE verdict_id = ?", rows)
+        )
         self.let_go(ids)
 
     def let_go(self, verdict_ids: Iterable[str]) -> None:
@@ -276,20 +285,23 @@ class SingleUseStore:
         Raises:
             SingleUseError: the store can't be read.
         """
-        with self._writing() as connection:
+
+        def change(connection: sqlite3.Connection) -> list[tuple[bytes, bytes | None]]:
             rows = connection.execute(
                 """SELECT verdict_id, call, use FROM uses
                 WHERE reported = 0 AND (owner = ? OR claimed_ms < ?) ORDER BY claimed_ms""",
                 (self.owner, now_ms - abandoned_after_ms),
             ).fetchall()
-            left = [(call, use) for verdict_id, call, use in rows if verdict_id not in self._live]
+            with self._lock:
+                return [(call, use) for verdict_id, call, use in rows if verdict_id not in self._live]
+
+        left = self._file.write(change)
         begun = [_decode_call(call) for call, use in left if use is None]
         return begun, [_decode_use(use) for _, use in left if use is not None]
 
     def close(self) -> None:
         """Release the file."""
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -297,46 +309,19 @@ class SingleUseStore:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _prepare(self) -> None:
-        with self._translated():
-            # FULL: a claim is on the disk before its call runs, also if the machine loses power.
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-        with self._writing() as connection:
-            (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables_count,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if tables_count == 0:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            elif application_id != _APPLICATION_ID:
-                raise SingleUseError(f"`{self._path}` is no single-use store: give another path")
-            elif version != _SCHEMA_VERSION:
-                raise SingleUseError(
-                    f"single-use store `{self._path}` has version {version}, known is {_SCHEMA_VERSION}"
-                )
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, one at a time."""
-        with self._lock, self._translated():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise SingleUseError(f"single-use store `{self._path}` failed: {error}") from error
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables_count,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables_count == 0:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        elif application_id != _APPLICATION_ID:
+            raise SingleUseError(f"`{self._path}` is no single-use store: give another path")
+        elif version != _SCHEMA_VERSION:
+            raise SingleUseError(f"single-use store `{self._path}` has version {version}, known is {_SCHEMA_VERSION}")
 
 
 def _make_private(path: Path) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -274,11 +274,11 @@ def _variables(settings: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, 
             yield f"{prefix}{name.upper()}", str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def until(condition: Any, timeout_s: float = WAIT_S) -> None:
-    """Repeat `condition` (which should itself wait a little) until it holds."""
+def until(condition: Any, timeout_s: float = WAIT_S, found: Callable[[], str] = str) -> None:
+    """Repeat `condition` (which should itself wait a little) until it holds; `found` tells what there is instead."""
     deadline_s = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s"
+        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {found()}"
 
 
 @contextlib.contextmanager

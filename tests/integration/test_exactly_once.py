@@ -12,7 +12,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -46,6 +48,7 @@ RESENT_EVERY = 50
 PER_BATCH = 500
 EXECUTORS = 2
 FINISH_S = 240.0
+LOG_LINES = 20
 # Verdicts wait while gates and broker are away; they must not expire for that.
 GATE = {"verdict_ttl_ms": 300_000}
 
@@ -74,6 +77,18 @@ class ExecutorProcess:
     def stop(self) -> int:
         self.process.terminate()
         return self.process.wait(60)
+
+    def told(self) -> str:
+        """Whether it runs, and the end of what it has logged."""
+        lines = self.log.read_text().splitlines()[-LOG_LINES:]
+        return "\n".join([f"{self.instance}: status {self.process.poll()}", *lines])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
 @pytest.fixture
@@ -110,7 +125,7 @@ def test_one_final_verdict_and_one_run_each(
     broker: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began_s = time.monotonic()
-    with deployed(tmp_path, broker.bootstrap, gate=GATE) as deployment:
+    with deployed(tmp_path, broker.bootstrap, gate=GATE) as deployment, ExitStack() as running:
         sessions = deployment.open_sessions(SESSIONS)
         first, second = deployment.gate("gate-1"), deployment.gate("gate-2")
         first.wait_serving(PARTITIONS // 2)
@@ -118,7 +133,7 @@ def test_one_final_verdict_and_one_run_each(
         with SingleUseStore(deployment.folder / "single-use.sqlite", "test") as used:
             # Executors take a while to start; what is decided until then is theirs, too.
             used.begin(0)
-        executors = [ExecutorProcess(deployment, number) for number in range(EXECUTORS)]
+        executors = [running.enter_context(ExecutorProcess(deployment, number)) for number in range(EXECUTORS)]
         verdicts, load = Verdicts(deployment), Load(deployment, sessions)
         load.send_until(INTENTS * 2 // 5)
         until(lambda: verdicts.poll() > INTENTS // 5)
@@ -134,7 +149,11 @@ def test_one_final_verdict_and_one_run_each(
         until(lambda: verdicts.poll() >= INTENTS, FINISH_S)
         given = verdicts.by_intent.values()
         allowed = {int(json.loads(v.args_json)["number"]) for v in given if v.outcome is Outcome.ALLOW}
-        until(lambda: sleep_a_little() and len(runs_of(deployment)) >= len(allowed), FINISH_S)
+        until(
+            lambda: sleep_a_little() and len(runs_of(deployment)) >= len(allowed),
+            FINISH_S,
+            lambda: "\n".join([f"{len(runs_of(deployment))} of {len(allowed)}", *(each.told() for each in executors)]),
+        )
         assert [executor.stop() for executor in executors] == [0] * EXECUTORS
         assert [second.stop(), third.stop()] == [0, 0]
         verdicts.poll()

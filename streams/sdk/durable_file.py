@@ -1,0 +1,128 @@
+"""An SQLite file that several threads write, each change on disk when its writer goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from streams.sdk.errors import SingleUseError
+
+LOCK_TIMEOUT_S = 10.0
+CHANGES_PER_TRANSACTION_MAX = 256
+
+_Result = TypeVar("_Result")
+
+
+class _Change(Generic[_Result]):
+    """A change of the file that a thread waits for. Looked at under the store's lock only."""
+
+    __slots__ = ("_change", "_outcome", "error", "made")
+
+    def __init__(self, change: Callable[[sqlite3.Connection], _Result]) -> None:
+        self._change = change
+        self._outcome: list[_Result] = []
+        self.made = False
+        self.error: SingleUseError | None = None
+
+    def make(self, connection: sqlite3.Connection) -> None:
+        """Make it; one that fails leaves those of others as they are."""
+        connection.execute("SAVEPOINT one")
+        try:
+            self._outcome.append(self._change(connection))
+        except SingleUseError as error:
+            connection.execute("ROLLBACK TO one")
+            self.error = error
+        connection.execute("RELEASE one")
+        self.made = True
+
+    def fail(self, error: BaseException) -> None:
+        """It isn't made, or not for certain."""
+        self.made = True
+        self.error = SingleUseError(str(error))
+
+    def result(self) -> _Result:
+        """What it returned."""
+        (outcome,) = self._outcome
+        return outcome
+
+
+class DurableFile:
+    """One SQLite file, made where there is none. Thread-safe, and safe between processes on one machine."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            SingleUseError: it can't be opened.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        self._waiting: deque[_Change[Any]] = deque()
+        with self._translated():
+            self._connection = sqlite3.connect(
+                path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._translated():
+                # FULL: what was reported as written is on the disk, also if the machine loses power.
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Make a change; it is on disk when this returns.
+
+        Changes of threads that come at the same time share a transaction, and so its flush: whoever has the file
+        makes those of all who wait for it.
+
+        Raises:
+            SingleUseError: it could not be made; or `change` has raised it, which undoes this change alone.
+        """
+        mine: _Change[_Result] = _Change(change)
+        self._waiting.append(mine)
+        with self._lock:
+            if not mine.made:
+                self._make_changes()
+        if mine.error is not None:
+            raise mine.error
+        return mine.result()
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _make_changes(self) -> None:
+        batch: list[_Change[Any]] = []
+        while self._waiting and len(batch) < CHANGES_PER_TRANSACTION_MAX:
+            batch.append(self._waiting.popleft())
+        try:
+            with self._translated():
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    for change in batch:
+                        change.make(self._connection)
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+        except BaseException as error:
+            for change in batch:
+                change.fail(error)
+            if not isinstance(error, SingleUseError):
+                raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SingleUseError(f"single-use store `{self._path}` failed: {error}") from error
