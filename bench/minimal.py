@@ -43,6 +43,15 @@ class MinimalProcessor:
         verdict = answer(record, count, now_ms)
         return [Output(VERDICT, key, self._wire.encode(VERDICT.name, verdict), verdict.header)]
 
+    @property
+    def control_mark(self) -> int:
+        """Nothing is broadcast to it."""
+        return 0
+
+    def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - the port's
+        """There is nothing to follow."""
+        return [], True
+
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:  # noqa: ARG002 - the port's
         """There are none."""
         return []

@@ -14,7 +14,14 @@ from streams.codec.avro import SCHEMA_ID_HEADER, VALUE_BYTES_MAX, WRITTEN_BYTES_
 from streams.codec.cloudevents import event_headers
 from streams.codec.deadletter import dead_letter
 from streams.codec.schemas import CommittedSchemas, subject_name
-from streams.model.reasons import CONTROL_TEXTS, DEAD_LETTER_TEXTS, REASON_TEXTS, REFUSAL_TEXTS, DeadLetterReason
+from streams.model.reasons import (
+    CONTROL_TEXTS,
+    DEAD_LETTER_TEXTS,
+    REASON_TEXTS,
+    REFUSAL_TEXTS,
+    SESSION_CHANGE_TEXTS,
+    DeadLetterReason,
+)
 from streams.model.topics import ALERT_OCSF, DECLARED, INTENT, TOPICS, VERDICT, Role, Spread, Topic
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
@@ -86,6 +93,8 @@ def render_reasons() -> str:
         "## Publications of rules\n\n`reason` of an audit record of type CONTROL. One that was refused has the reason "
         "of its dead letter.",
         _codes(CONTROL_TEXTS),
+        "## Sessions\n\n`reason` of an audit record of type SESSION. One that has ended has the reason of its denials.",
+        _codes(SESSION_CHANGE_TEXTS),
     )
 
 

@@ -62,6 +62,9 @@ class GateSection(_Section):
     defer_ms: int = Field(60_000, ge=1_000)
     args_bytes_max: int = Field(262_144, ge=1_024, le=900_000)
     held_per_session_max: int = Field(64, ge=1, le=10_000)
+    session_age_max_ms: int = Field(86_400_000, ge=1_000)
+    unattended_age_max_ms: int = Field(28_800_000, ge=1_000)
+    session_idle_ms: int = Field(3_600_000, ge=1_000)
     budget_wait_ms: int = Field(500, ge=10, le=30_000)
     budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
 

@@ -55,6 +55,7 @@ class PartitionTask:
         self._wire = wire
         self._emit = emit
         self._partition_counts = partition_counts
+        self._followed_mark: int | None = 0
 
     @property
     def state(self) -> PartitionState:
@@ -85,6 +86,31 @@ class PartitionTask:
         for due_ms, payload in timers:
             self._fire(due_ms, payload)
         return bool(timers)
+
+    def follow_control(self) -> bool:
+        """Let the state follow what was broadcast, a bounded step; whether there is more to be done."""
+        mark = self._processor.control_mark
+        if mark == self._followed_mark:
+            return False
+        try:
+            outputs, is_done = self._processor.follow_control(self._state, self.stream_time_ms)
+            outgoing = self._outgoing(outputs)
+        except (InvariantError, LogError, StoreError):
+            raise
+        except Exception:
+            # What waits is denied all the same, when its time comes; to try again and again would hold up the rest.
+            _log.exception("partition %d could not follow what was broadcast", self.partition)
+            self._state.drop_record()
+            outgoing, is_done = [], True
+        self._state.keep_record()
+        self._emit_all(outgoing)
+        self._followed_mark = mark if is_done else None
+        return not is_done
+
+    @property
+    def has_followed(self) -> bool:
+        """Whether `follow_control` has nothing to do."""
+        return self._processor.control_mark == self._followed_mark
 
     def report_dead_letter(self, record: Received, error: RecordError) -> None:
         """Emit a dead letter, with its audit record on this partition."""
@@ -130,6 +156,7 @@ class PartitionTask:
     def aborted(self) -> dict[TopicPartition, int]:
         """The transaction is gone: forget what it did, and say where to read on."""
         self._state.aborted()
+        self._followed_mark = None
         self.positions = dict(self._committed)
         self.stream_time_ms = self._committed_time_ms
         return {TopicPartition(topic, self.partition): offset for topic, offset in self._committed.items()}

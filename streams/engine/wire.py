@@ -9,7 +9,7 @@ from streams.model.topics import Topic
 from streams.model.types import Header, Record
 from streams.ports import Headers, Outgoing, Received
 from streams.processors.effects import Output, StateView
-from streams.processors.publications import RulesEvent
+from streams.processors.control import ControlEvent
 
 
 class Wire(Protocol):
@@ -43,6 +43,13 @@ class Processor(Protocol):
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Take in a timer that has come due."""
 
+    @property
+    def control_mark(self) -> int:
+        """Differs from what it was whenever partitions have to follow what was broadcast."""
+
+    def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
+        """Let a partition's state follow what was broadcast, a bounded step; whether it has."""
+
 
 class ControlSink(Protocol):
     """Where broadcast records go; `streams.processors.control.ControlState` is one."""
@@ -59,14 +66,14 @@ class ControlSink(Protocol):
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
         """A record under this key could not be read."""
 
-    def advance(self, now_ms: int) -> list[RulesEvent]:
+    def advance(self, now_ms: int) -> list[ControlEvent]:
         """Go on with what takes time, for some milliseconds; what has become of records since this was last asked.
 
         Args:
             now_ms: of a clock that never goes back.
         """
 
-    def settle(self) -> list[RulesEvent]:
+    def settle(self) -> list[ControlEvent]:
         """All topics were read to their end: finish what is needed to begin. Blocks; events as with `advance`."""
 
     def memory(self) -> bytes | None:

@@ -87,6 +87,7 @@ class Worker:
         self._took_in_ms: dict[int, int] = {}
         self._reports = ControlReports(control, wire)
         self._failed = False
+        self._is_following = False
 
     def start(self) -> None:
         """Fence former holders of the transactional id, read control state to its end, join the group. Blocks."""
@@ -142,6 +143,11 @@ class Worker:
         return self._to_restore is not None or self._restorer.active
 
     @property
+    def following(self) -> bool:
+        """Whether partitions have not yet followed all that was broadcast."""
+        return self._is_following
+
+    @property
     def next_due_ms(self) -> int | None:
         """When the next timer of any partition is due, or somewhat earlier; None without timers."""
         due = (task.state.next_due_ms for task in self._tasks.values())
@@ -176,12 +182,13 @@ class Worker:
     # Steps
 
     def _poll(self) -> list[Received]:
-        waiting = self._transaction.is_open or self.restoring or self._control.is_busy
+        waiting = self._transaction.is_open or self.restoring or self._control.is_busy or self._is_following
         return self._ports.consumer.poll(self._settings.poll_records_max, 0 if waiting else self._settings.idle_poll_ms)
 
     def _work(self, records: list[Received]) -> None:
         try:
             self._reports.write(self._tasks, self._transaction)
+            self._follow_control()
             self._process(records)
             self._punctuate(idle=not records)
             if self._transaction.is_due(self._settings, idle=not records):
@@ -189,6 +196,14 @@ class Worker:
         except RetriableLogError as error:
             # The call could be made again, but where it was made is lost by now: the input is read again instead.
             raise AbortableTransactionError(str(error)) from error
+
+    def _follow_control(self) -> None:
+        """What was taken back since the last step ends what waits for it, before anything new is taken in."""
+        self._is_following = False
+        for task in self._tasks.values():
+            if not task.has_followed:
+                self._transaction.ensure_open()
+                self._is_following |= task.follow_control()
 
     def _process(self, records: list[Received]) -> None:
         if not records:

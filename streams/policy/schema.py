@@ -143,7 +143,14 @@ SESSION = Struct(
     (
         _text("id", "the session"),
         _int("age_ms", "since it was established"),
-        _bool("attended", "a person is present"),
+        _bool("attended", "a person is present, as was said when it was opened"),
+        _bool(
+            "fingerprint_changed", "an intent came from another model, system prompt or toolset than it was opened with"
+        ),
+        _texts("changed", "what of it has changed: model, system_prompt, toolset"),
+        _text("model", "the model it was opened with, `provider/name`", optional=True),
+        _text("system_prompt_digest", "SHA-256 of the system prompt it was opened with, in hex", optional=True),
+        _text("toolset_digest", "SHA-256 of the toolset it was opened with, in hex", optional=True),
         _int("intents", "intents judged before this one"),
         _int("allowed", "of those, allowed"),
         _int("denied", "of those, denied or quarantined"),

@@ -20,7 +20,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import BUDGET_GRANT
 from streams.model.types import Header, Record
 from streams.processors.effects import Encoder, Output, StateView
-from streams.processors.publications import RulesEvent
+from streams.processors.control import ControlEvent
 from streams.processors.state import encode_row
 
 SOURCE = "stoplog/budgets"
@@ -106,11 +106,11 @@ class NothingToControl:
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
         """Nothing comes."""
 
-    def advance(self, now_ms: int) -> list[RulesEvent]:  # noqa: ARG002 - the port's
+    def advance(self, now_ms: int) -> list[ControlEvent]:  # noqa: ARG002 - the port's
         """Nothing takes time."""
         return []
 
-    def settle(self) -> list[RulesEvent]:
+    def settle(self) -> list[ControlEvent]:
         """Nothing was read."""
         return []
 
@@ -174,6 +174,15 @@ class BudgetOwner:
         recall = Answer(0, BudgetAnswer.RECALL.value)
         told = [*((other, recall) for other in recalls), *answers.items()]
         return [self._grant(request.budget_key, row, other, answer, now_ms) for other, answer in told]
+
+    @property
+    def control_mark(self) -> int:
+        """Nothing that is broadcast matters here."""
+        return 0
+
+    def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - of the port
+        """There is nothing to follow."""
+        return [], True
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """A recall is not answered by all, or a window is over and so is the time for late requests."""

@@ -14,16 +14,11 @@ from streams.model.revocation_set import Call, session_target
 from streams.model.types import ProofAlg
 from streams.processors.case import Case, Judgement, deny
 from streams.processors.control import CALLABLE_STATES, ControlState
+from streams.processors.lifecycle import reason_expired, reason_over
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionStatus
+from streams.processors.state import SessionRow, SessionStatus
 
 _DETAIL_CHARS_MAX = 200
-
-_NOT_LIVE: dict[SessionStatus, Reason] = {
-    SessionStatus.UNKNOWN: Reason.SESSION_UNKNOWN,
-    SessionStatus.ENDED: Reason.SESSION_ENDED,
-    SessionStatus.REVOKED: Reason.SESSION_REVOKED,
-}
 
 
 def check_all(case: Case, control: ControlState, settings: GateSettings) -> Judgement | None:
@@ -59,9 +54,9 @@ def check_session(case: Case, control: ControlState) -> Judgement | None:
         if not _released(case, control):
             return deny(Reason.SESSION_FROZEN)
     elif session.status is not SessionStatus.LIVE:
-        return deny(_NOT_LIVE[session.status])
+        return deny(Reason.SESSION_UNKNOWN if session.status is SessionStatus.UNKNOWN else reason_over(session))
     if session.expires_ms <= case.now_ms:
-        return deny(Reason.SESSION_EXPIRED)
+        return deny(reason_expired(session))
     return None
 
 
@@ -75,21 +70,27 @@ def check_control(case: Case, control: ControlState) -> Judgement | None:
     """Whether control state is current, and nothing of the call has been taken back."""
     if control.stale:
         return deny(Reason.CONTROL_STATE_STALE)
+    return check_revoked(case, control)
+
+
+def check_revoked(case: Case, control: ControlState) -> Judgement | None:
+    """Whether nothing of the call has been taken back, as far as is known."""
     intent = case.intent
-    reason = control.revocations.reason_against(call_of(intent, case.session.delegation_uids), case.now_ms)
+    reason = control.revocations.reason_against(call_of(intent, case.session), case.now_ms)
     return None if reason is None else deny(reason)
 
 
-def call_of(intent: Intent, delegation_uids: tuple[str, ...]) -> Call:
+def call_of(intent: Intent, session: SessionRow) -> Call:
     """What a revocation could name of the intent."""
     return Call(
         tenant_uid=intent.header.tenant_uid,
         session_id=intent.session_id,
         sub=intent.sub,
         act=intent.act,
-        delegation_uids=delegation_uids,
+        delegation_uids=session.delegation_uids,
         tool=intent.tool,
         model=intent.model,
+        ancestor_session_ids=session.ancestor_session_ids,
     )
 
 
@@ -154,6 +155,8 @@ def check_tool(case: Case, control: ControlState) -> Judgement | None:
     entry = tool.entry
     if entry.state not in CALLABLE_STATES:
         return deny(Reason.TOOL_NOT_APPROVED, entry.state.value)
+    if entry.review_expires is not None and entry.review_expires <= case.now_ms:
+        return deny(Reason.TOOL_REVIEW_EXPIRED)
     if wanted.definition_digest is None:
         return deny(Reason.TOOL_DEFINITION_UNSTATED)
     if wanted.definition_digest != entry.definition_digest:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from streams.model.labels import Integrity
 from streams.processors.case import Case
 from streams.processors.control import ControlState
+from streams.processors.lifecycle import changes
+from streams.processors.state import SessionRow
 
 RISK_LEVELS = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
 _RISK_UNKNOWN = 4
@@ -74,10 +76,14 @@ def _model(case: Case, _control: ControlState, _standing: Standing) -> dict[str,
 def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
     row = case.session
     label = row.effective_label()
+    changed = changes(row, case.intent)
     return {
+        **_opened_with(row),
+        "fingerprint_changed": bool(changed),
+        "changed": list(changed),
         "id": case.intent.session_id,
         "age_ms": case.now_ms - row.established_ms,
-        "attended": False,  # nothing tells yet whether a person is there, so none is
+        "attended": row.attended,
         "intents": row.intents_count,
         "allowed": row.allowed_count,
         "denied": row.denied_count,
@@ -87,6 +93,20 @@ def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[st
         "confidentiality": label.confidentiality.value.lower(),
         "risk": risk_of(row.risk_level),
     }
+
+
+def _opened_with(row: SessionRow) -> dict[str, str]:
+    opened_with = row.opened_with
+    if opened_with is None:
+        return {}
+    facts = {}
+    if opened_with.model is not None:
+        facts["model"] = "/".join(opened_with.model[:2])
+    if opened_with.system_prompt_digest is not None:
+        facts["system_prompt_digest"] = opened_with.system_prompt_digest.hex()
+    if opened_with.toolset_digest is not None:
+        facts["toolset_digest"] = opened_with.toolset_digest.hex()
+    return facts
 
 
 def risk_of(level: str | None) -> int:

@@ -14,17 +14,18 @@ from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import session_key
-from streams.model.proof import derived_uuid
+from streams.model.proof import derived_uuid, is_proven_event, session_writer_key
 from streams.model.reasons import DeadLetterReason, Reason
-from streams.model.session import SessionEvent, SessionEventType
+from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
 from streams.model.types import Header, Record
-from streams.processors import aftermath, held, housekeeping
+from streams.processors import aftermath, held, housekeeping, lifecycle, stopping
 from streams.processors.case import Case, deny
-from streams.processors.checks import check_args, check_proof
+from streams.processors.checks import check_args, check_proof, check_revoked
 from streams.processors.control import ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.judge import Judge
+from streams.processors.session_audit import ended_record
 from streams.processors.sessions import (
     after_event,
     after_grant,
@@ -65,6 +66,7 @@ class Gate:
         self._encoder = encoder
         self._control = control
         self._judge = Judge(settings, encoder, control)
+        self._writer_key = session_writer_key(settings.root_key)
 
     def process(
         self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
@@ -101,11 +103,42 @@ class Gate:
         """A timer that was set in `state` has come due."""
         kind, own_key, intent_id = parse_timer(payload)
         if kind is TimerKind.HOUSEKEEPING:
+            _, outputs = self._settled(own_key, read_session(state, own_key), state, now_ms)
             housekeeping.keep_house(own_key, intent_id, state, self._settings, now_ms)
-            return []
+            return outputs
         if kind is TimerKind.SLICE:
             return self._judge.spending.slices.on_due(own_key.decode(), state, now_ms)
         return held.on_due(self._judge, own_key, intent_id, state, now_ms)
+
+    @property
+    def control_mark(self) -> int:
+        """Changes with everything that is taken back; see `follow_control`."""
+        return self._control.revocations.next_offset
+
+    def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
+        """Something was taken back: end what waits for it, up to a bound; whether that was all."""
+        return stopping.follow(self._judge, self._control.revocations, state, now_ms)
+
+    def _settled(
+        self, own_key: bytes, row: SessionRow, state: StateView, now_ms: int
+    ) -> tuple[SessionRow, list[Output]]:
+        """The session's row on the state of now: one whose time is over is ended, and what waits in it."""
+        reason = lifecycle.lapsed(row, self._settings, now_ms)
+        if reason is None:
+            return row, []
+        return self._end(own_key, lifecycle.ended(row, reason), state, now_ms)
+
+    def _end(
+        self, own_key: bytes, row: SessionRow, state: StateView, now_ms: int, event_id: str | None = None
+    ) -> tuple[SessionRow, list[Output]]:
+        """A session that lived is over: put it on record, and end what waits in it."""
+        reason = lifecycle.reason_over(row)
+        state.put(session_row_key(own_key), encode_row(row))
+        outputs = [ended_record(self._encoder, own_key, row, reason, now_ms, event_id)]
+        if row.waiting_count:
+            outputs += held.end_held(self._judge, own_key, reason, state, now_ms)
+            row = read_session(state, own_key)
+        return row, outputs
 
     def _on_intent(
         self, own_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
@@ -115,18 +148,21 @@ class Gate:
             return [_again(own_key, intent, decode_judged(judged))]
         self._check_memory(intent, now_ms)
         _check_names(intent)
-        session = read_session(state, own_key)
+        session, ended = self._settled(own_key, read_session(state, own_key), state, now_ms)
         case = Case(intent, own_key, now_ms, received_ms, session)
         if session.status is not SessionStatus.UNKNOWN and not session.waiting_count:
-            return self._judge.decide(case, state)
+            return ended + self._judge.decide(case, state)
         if state.get(held_row_key(own_key, intent.intent_id)) is not None:
             return []
         if session.status is not SessionStatus.UNKNOWN:
             return self._judge.decide(case, state)
         # A proof needs no session: what is forged must not take up room, nor the places of what is genuine.
-        forged = check_args(case, self._settings) or check_proof(case, self._settings)
-        if forged is not None:
-            return self._judge.conclude(case, forged, state)
+        refused = (
+            check_args(case, self._settings) or check_proof(case, self._settings) or check_revoked(case, self._control)
+        )
+        if refused is not None:
+            case.proven = False
+            return self._judge.conclude(case, refused, state)
         if session.waiting_count >= self._settings.held_per_session_max:
             return self._judge.conclude(case, deny(Reason.TOO_MANY_HELD), state)
         held.park(case, state, self._settings)
@@ -149,11 +185,17 @@ class Gate:
     def _on_session_event(
         self, own_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
+        if event.type in PROVEN_EVENTS and not is_proven_event(self._writer_key, event):
+            # Executors may write this topic, too: they must neither open sessions nor end those of others.
+            text = (
+                f"{event.type.value} of session `{event.session_id[:80]}` has no proof that the token service wrote it"
+            )
+            raise RecordError(DeadLetterReason.WRITER_UNPROVEN, text)
         ahead_ms = event.header.time - received_ms
         if ahead_ms > self._settings.skew_ms and gives_authority(event):
             text = f"event `{event.header.id}` of session `{event.session_id}` is {ahead_ms} ms ahead"
             raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
-        before = read_session(state, own_key)
+        before, outputs = self._settled(own_key, read_session(state, own_key), state, now_ms)
         if not is_known(event):
             after = housekeeping.arm(own_key, after_unknown(before, event), state, self._settings, now_ms)
             _keep(own_key, after, after, state)
@@ -162,12 +204,29 @@ class Gate:
         after = after_event(before, event, self._control, now_ms)
         if before.effects_count and event.type in _ENDS and event.intent_id is not None:
             after = self._on_end(own_key, event.intent_id, event, (before, after), state, now_ms)
-        if before.status is SessionStatus.UNKNOWN:
-            after = housekeeping.arm(own_key, after, state, self._settings, now_ms)
+        after = lifecycle.active(after, event, now_ms)
+        if event.type is SessionEventType.SESSION_ESTABLISHED:
+            after = lifecycle.opened(after, event, self._settings)
+        if before.status is SessionStatus.UNKNOWN or event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
+            after = housekeeping.arm_for_end(own_key, after, state, self._settings, now_ms)
         _keep(own_key, after, before if gives_authority(event) else after, state)
         if before.waiting_count and before.status is SessionStatus.UNKNOWN and after.status is not before.status:
-            return held.release_parked(self._judge, own_key, state, now_ms)
-        return []
+            return outputs + held.release_parked(self._judge, own_key, state, now_ms)
+        return outputs + self._if_over(own_key, before, after, state, now_ms, event.header.id)
+
+    def _if_over(
+        self,
+        own_key: bytes,
+        before: SessionRow,
+        after: SessionRow,
+        state: StateView,
+        now_ms: int,
+        event_id: str,
+    ) -> list[Output]:
+        """A record may have ended the session."""
+        if after.status not in lifecycle.OVER or before.status in {SessionStatus.UNKNOWN, *lifecycle.OVER}:
+            return []
+        return self._end(own_key, after, state, now_ms, event_id)[1]
 
     def _on_end(
         self,
@@ -202,11 +261,12 @@ class Gate:
         return outputs
 
     def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
-        row = after_grant(read_session(state, own_key), grant)
+        before, outputs = self._settled(own_key, read_session(state, own_key), state, now_ms)
+        row = lifecycle.with_ancestors(after_grant(before, grant), grant, now_ms)
         # Its session may never appear: the row must not stay for good.
         row = housekeeping.arm(own_key, row, state, self._settings, now_ms)
         state.put(session_row_key(own_key), encode_row(row))
-        return []
+        return outputs + self._if_over(own_key, before, row, state, now_ms, grant.header.id)
 
 
 def _checked_key(key: bytes | None, record: Record) -> bytes:

@@ -11,7 +11,7 @@ from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.types import SubProfile, same_person
 from streams.processors import housekeeping
-from streams.processors.case import Case
+from streams.processors.case import Case, deny
 from streams.processors.effects import Output, StateView
 from streams.processors.facts import Standing
 from streams.processors.judge import Judge, hold, let_go
@@ -75,6 +75,25 @@ def release_parked(judge: Judge, own_key: bytes, state: StateView, now_ms: int) 
         case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
         outputs.extend(judge.decide(case, state))
     return outputs
+
+
+def end_held(judge: Judge, own_key: bytes, reason: Reason, state: StateView, now_ms: int) -> list[Output]:
+    """The session is over: so is all that waits in it, in log order."""
+    start, end = rows_of_session(b"h", own_key)
+    waiting = sorted((decode_held(value) for _, value in state.scan(start, end)), key=lambda held: held.order)
+    outputs: list[Output] = []
+    for held in waiting:
+        outputs.extend(end_one(judge, own_key, held, reason, state, now_ms))
+    return outputs
+
+
+def end_one(judge: Judge, own_key: bytes, held: HeldRow, reason: Reason, state: StateView, now_ms: int) -> list[Output]:
+    """Deny a held intent for good, whatever it waits for."""
+    case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
+    if held.kind is HeldKind.SESSION:
+        # The rules have never had it before them.
+        return judge.conclude(case, deny(reason), state)
+    return judge.refuse(case, reason, state, _standing(held))
 
 
 def on_due(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:

@@ -12,6 +12,7 @@ import msgspec
 
 from streams.processors.aftermath import take
 from streams.processors.effects import StateView
+from streams.processors.lifecycle import end_due_ms
 from streams.processors.settings import GateSettings
 from streams.processors.state import (
     SessionRow,
@@ -32,12 +33,24 @@ replace = msgspec.structs.replace
 
 
 def arm(own_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
-    """Set the row's timer if it has none."""
+    """Set the row's timer if it has none: for the next visit, or for the session's end where that comes first."""
     if row.housekeeping_ms:
         return row
     due_ms = now_ms + settings.dedup_retention_ms // _VISITS_PER_RETENTION
+    end_ms = end_due_ms(row, settings)
+    if end_ms is not None and now_ms < end_ms < due_ms:
+        due_ms = end_ms
     state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key))
     return replace(row, housekeeping_ms=due_ms)
+
+
+def arm_for_end(own_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
+    """`arm` where the session's end has changed: a timer that would come too late for it is set anew."""
+    end_ms = end_due_ms(row, settings)
+    if row.housekeeping_ms and end_ms is not None and end_ms < row.housekeeping_ms:
+        state.cancel_timer(row.housekeeping_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key))
+        row = replace(row, housekeeping_ms=0)
+    return arm(own_key, row, state, settings, now_ms)
 
 
 def keep_house(own_key: bytes, cursor: str, state: StateView, settings: GateSettings, now_ms: int) -> None:
@@ -91,4 +104,4 @@ def _is_over(row: SessionRow, horizon_ms: int) -> bool:
         return False
     if row.status is SessionStatus.UNKNOWN:
         return True
-    return max(row.established_ms, row.expires_ms) <= horizon_ms
+    return max(row.established_ms, row.expires_ms, row.credential_ms) <= horizon_ms

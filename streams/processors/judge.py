@@ -15,7 +15,7 @@ from streams.policy.bundle import Occasion
 from streams.policy.remember import KeepingError, Plan
 from streams.policy.ruleset import CompiledRuleset
 from streams.ports import LogError, StoreError
-from streams.processors import housekeeping
+from streams.processors import housekeeping, lifecycle
 from streams.processors.aftermath import leave
 from streams.processors.case import Case, Judgement, deny
 from streams.processors.checks import check_all, check_args, check_tool
@@ -23,6 +23,7 @@ from streams.processors.control import CatalogueTool, ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.facts import FIRST_TIME, Standing, build_facts
 from streams.processors.memory import Happened, note_row, recall, remember
+from streams.processors.session_audit import changed_record
 from streams.processors.sessions import after_allow
 from streams.processors.settings import GateSettings
 from streams.processors.spending import NOTHING_TAKEN, Spending, Taken
@@ -62,6 +63,7 @@ class Judge:
         self.settings = settings
         self.writer = VerdictWriter(settings, encoder)
         self.spending = Spending(settings, encoder)
+        self._encoder = encoder
         self._control = control
 
     def decide(self, case: Case, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
@@ -131,6 +133,8 @@ class Judge:
         judged = JudgedRow(judged_ms=case.now_ms, final=final, verdict=outputs[0].value, claimed_ms=claimed_ms)
         state.put(judged_row_key(case.session_key, case.intent.intent_id), encode_row(judged))
         row = self._remembered(case, judgement, standing, self._counted(case, judgement), state)
+        if case.proven and row.opened_with is not None:
+            row = self._note_changes(case, row, outputs)
         if not final:
             held = self._waiting(case, judgement, standing, row)
             row = hold(case.session_key, case.intent.intent_id, held, row, state)
@@ -196,6 +200,16 @@ class Judge:
             row = leave(effects, case.session_key, case.intent.intent_id, row, state)
         return row
 
+    def _note_changes(self, case: Case, row: SessionRow, outputs: list[Output]) -> SessionRow:
+        """The row once it is known what of the intent's origin is not what the session was opened with."""
+        changed = lifecycle.changes(row, case.intent)
+        if changed == row.changed:
+            return row
+        outputs.append(
+            changed_record(self._encoder, case.session_key, row, changed, case.intent.intent_id, case.now_ms)
+        )
+        return replace(row, changed=changed)
+
     def _unless_too_many(self, case: Case, judgement: Judgement) -> Judgement:
         if judgement.outcome in FINAL_OUTCOMES or case.session.waiting_count < self.settings.held_per_session_max:
             return judgement
@@ -210,12 +224,15 @@ class Judge:
             row = after_allow(row, case.intent.intent_id, case.tool.output_label, case.tool.full_name)
             return replace(
                 row,
+                active_ms=case.now_ms,
                 intents_count=row.intents_count + 1,
                 allowed_count=row.allowed_count + 1,
                 spent_minor=row.spent_minor + _amount(case.args),
                 calls=_with_call(row.calls, case.tool.entry),
             )
-        row = replace(row, intents_count=row.intents_count + 1, denied_count=row.denied_count + 1)
+        row = replace(
+            row, active_ms=case.now_ms, intents_count=row.intents_count + 1, denied_count=row.denied_count + 1
+        )
         if outcome is Outcome.QUARANTINE:
             return replace(row, status=SessionStatus.FROZEN, frozen_offset=self._control.revocations.next_offset)
         return row

@@ -20,6 +20,9 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         defer_ms: the cancel window, where the rule doesn't say.
         args_bytes_max: arguments beyond are denied.
         held_per_session_max: intents of one session that may wait at once.
+        session_age_max_ms: how long a session lives, whatever its credential says.
+        unattended_age_max_ms: the same for one without a person present.
+        session_idle_ms: a session in which nothing has happened for so long has ended.
         budget_wait_ms: how long an intent waits for a slice of a budget that several partitions share.
         budget_idle_ms: a slice that was not touched for so long is given back.
     """
@@ -35,6 +38,9 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     defer_ms: int = 60_000
     args_bytes_max: int = 262_144
     held_per_session_max: int = 64
+    session_age_max_ms: int = 86_400_000
+    unattended_age_max_ms: int = 28_800_000
+    session_idle_ms: int = 3_600_000
     budget_wait_ms: int = 500
     budget_idle_ms: int = 5_000
 
@@ -45,5 +51,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.root_key) < 32:
             raise ValueError(f"root key has {len(self.root_key)} bytes; at least 32 are needed")
+        if self.unattended_age_max_ms > self.session_age_max_ms:
+            raise ValueError("`unattended_age_max_ms` must not be longer than `session_age_max_ms`")
         if self.dedup_retention_ms <= self.intent_age_max_ms + self.skew_ms:
             raise ValueError("`dedup_retention_ms` must be longer than `intent_age_max_ms` and `skew_ms` together")

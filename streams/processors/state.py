@@ -54,8 +54,18 @@ class PendingRead(msgspec.Struct, frozen=True, array_like=True):
     tool: ToolName | None = None
 
 
+class OpenedWith(msgspec.Struct, frozen=True, array_like=True):
+    """What a session was opened with: the model (who serves it, its name, its version), and digests of the rest."""
+
+    model: tuple[str, str, str] | None = None
+    system_prompt_digest: bytes | None = None
+    toolset_digest: bytes | None = None
+
+
 class SessionRow(msgspec.Struct, frozen=True, array_like=True):
-    """All that is remembered of a session. Instants are broker time, ms."""
+    """All that is remembered of a session. Instants are broker time, ms. `purpose_sequence` is that of the event which
+    set the purpose. `expires_ms` is the earlier of when the credential would have ended the session (`credential_ms`) and
+    when its age does (`too_old_ms`); `active_ms` is when it was last at work."""
 
     status: SessionStatus = SessionStatus.UNKNOWN
     established_ms: int = 0
@@ -82,6 +92,15 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     held_serial: int = 0
     effects_count: int = 0
     keeps_count: bool = False
+    purpose_sequence: int = -1
+    active_ms: int = 0
+    too_old_ms: int = 0
+    credential_ms: int = 0
+    attended: bool = False
+    ended_by: str = ""
+    ancestor_session_ids: tuple[str, ...] = ()
+    opened_with: OpenedWith | None = None
+    changed: tuple[str, ...] = ()
 
     def effective_label(self) -> Label:
         """The join of what was read and of what may have been read already."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from streams.audit.publishers import UNSIGNED, Publishers
+from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import ControlSink, Processor, Wire
 from streams.engine.worker import Worker
@@ -19,6 +20,7 @@ from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import Headers, Outgoing, Received
 from streams.processors.budgets import BudgetOwner, NothingToControl
+from streams.processors.catalogue import Catalogue
 from streams.processors.compiling import CompileBundle, InlineCompiler
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
@@ -196,7 +198,7 @@ class Driver:
         idle_steps = 0
         for _ in range(STEPS_MAX):
             count = sum([worker.step() for worker in self._workers])
-            restoring = any(worker.restoring for worker in self._workers)
+            restoring = any(worker.restoring or worker.following for worker in self._workers)
             idle_steps = 0 if count or restoring else idle_steps + 1
             if idle_steps == _IDLE_STEPS:
                 return
@@ -214,6 +216,7 @@ def gate_driver(
     compile_bundle: CompileBundle,
     settings: GateSettings,
     publishers: Publishers = UNSIGNED,
+    reviewers: Reviewers = ANYBODY,
     start_ms: int,
     partitions: int = 1,
     engine_settings: EngineSettings = DRIVER_SETTINGS,
@@ -226,12 +229,13 @@ def gate_driver(
         compile_bundle: how a published bundle becomes rules.
         settings: the gate's.
         publishers: whose signatures rules need.
+        reviewers: whose signatures tools need.
         start_ms: the first instant.
         partitions: of each co-partitioned topic.
         engine_settings: how the engine runs.
         before: see `Driver`.
     """
-    gate, control = make_gate(wire, compile_bundle, settings, publishers)
+    gate, control = make_gate(wire, compile_bundle, settings, publishers, reviewers)
     return Driver(
         spec=GATE,
         processor=gate,
@@ -246,8 +250,13 @@ def gate_driver(
 
 
 def make_gate(
-    wire: Wire, compile_bundle: CompileBundle, settings: GateSettings, publishers: Publishers = UNSIGNED
+    wire: Wire,
+    compile_bundle: CompileBundle,
+    settings: GateSettings,
+    publishers: Publishers = UNSIGNED,
+    reviewers: Reviewers = ANYBODY,
 ) -> tuple[Gate, ControlState]:
     """A gate and its control state, which are driven together."""
-    control = ControlState(Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle)))
+    rules = Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle))
+    control = ControlState(rules, Catalogue(reviewers))
     return Gate(settings, wire, control), control
