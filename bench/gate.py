@@ -59,7 +59,7 @@ def load_intents(world: World, sessions: int, first: int, end: int) -> None:
 def _session_records(world: World, sessions: int) -> Iterator[Outgoing]:
     for number in range(sessions):
         session = credential(ROOT_KEY, number)
-        event = established(session)
+        event = established(ROOT_KEY, session)
         yield world.outgoing(SESSION, session.key, event, event.header)
 
 

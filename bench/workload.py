@@ -12,7 +12,7 @@ from streams.model.catalogue import EntryState, ToolCatalogEntry
 from streams.model.control import BundleFile, RulesetBundle
 from streams.model.intent import Intent
 from streams.model.labels import Confidentiality, Integrity, Label
-from streams.model.proof import derived_uuid, session_secret
+from streams.model.proof import derived_uuid, proven_event, session_secret, session_writer_key
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Actor, Header, Model, SubProfile, ToolRef
 from streams.policy import bundle_from_files, load_bundle
@@ -157,9 +157,9 @@ def credential(root_key: bytes, number: int) -> SessionCredential:
     )
 
 
-def established(session: SessionCredential) -> SessionEvent:
+def established(root_key: bytes, session: SessionCredential) -> SessionEvent:
     """The event that opens the session."""
-    return SessionEvent(
+    event = SessionEvent(
         header=_header(f"open {session.session_id}", now_ms()),
         session_id=session.session_id,
         sequence=0,
@@ -169,6 +169,7 @@ def established(session: SessionCredential) -> SessionEvent:
         scopes=session.scopes,
         expires=session.expires_ms,
     )
+    return proven_event(session_writer_key(root_key), event)
 
 
 def intent(session: SessionCredential, number: int) -> Intent:

@@ -25,6 +25,7 @@ _PROCESSING = frozenset(
         DeadLetterReason.PROCESSING_FAILED,
         DeadLetterReason.EVENT_FROM_FUTURE,
         DeadLetterReason.SEQUENCE_REPLAYED,
+        DeadLetterReason.WRITER_UNPROVEN,
         DeadLetterReason.INTENT_TOO_OLD,
         DeadLetterReason.CATALOGUE_INVALID,
         DeadLetterReason.BUNDLE_INVALID,

@@ -18,9 +18,16 @@ from streams.model.definition import definition_digests
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.keys import revocation_key, session_key, tool_key
-from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
+from streams.model.proof import (
+    derived_uuid,
+    make_hmac,
+    proof_message,
+    proven_event,
+    session_secret,
+    session_writer_key,
+)
 from streams.model.revocation import Revocation
-from streams.model.session import SessionEvent
+from streams.model.session import PROVEN_EVENTS, SessionEvent
 from streams.model.topics import Spread, Topic
 from streams.model.types import Header, Proof, ProofAlg, Record
 
@@ -78,8 +85,13 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
 
 
 def complete(record: Record, given: dict[str, object], line: Line) -> Record:
-    """The record with its proof: an intent that says nothing of one is proven with its session's key."""
-    if not isinstance(record, Intent) or "proof" in given or line.root_key is None:
+    """The record with its proof, where it says nothing of one: an intent is proven with its session's key, what says
+    what a session may do with that of its writer."""
+    if "proof" in given or line.root_key is None:
+        return record
+    if isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS:
+        return proven_event(session_writer_key(line.root_key), record)
+    if not isinstance(record, Intent):
         return record
     secret = session_secret(line.root_key, record.header.tenant_uid, record.session_id)
     proof = Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(secret, proof_message(record)))

@@ -1,21 +1,30 @@
-"""Proof of possession of a session's key: what is proven, and by which key (DECISIONS, proof of possession).
+"""Proof of possession of a session's key, and of its writer's: what is proven, and by which key.
 
-A Kafka record carries no principal, so an intent proves who made it. The key of a session is derived from the
-deployment's root key, so a gate needs no look-up and no state to check a proof.
+A Kafka record carries no principal, so an intent proves who made it, and an event that says what a session may do
+proves that the token service wrote it. The keys are derived from the deployment's root key, so a gate needs no look-up
+and no state to check a proof.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from enum import Enum
 from functools import lru_cache
 
 import msgspec
 
 from streams.model.intent import Intent
+from streams.model.session import SessionEvent
+from streams.model.types import Proof, ProofAlg
 
 _KEY_INFO = b"stoplog session key v1"
+_WRITER_INFO = b"stoplog session-writer key v1"
 _PROOF_DOMAIN = "stoplog intent proof v1"
+_WRITER_DOMAIN = "stoplog session event proof v1"
+_NOT_PROVEN = frozenset({"proof", "traceparent", "tracestate"})
+"""Fields outside of a session event's proof: itself, and what whoever passes the record on may change."""
+
 _HASH_BYTES = 32
 
 SECRETS_CACHED_MAX = 16_384
@@ -82,6 +91,35 @@ def proof_message(intent: Intent) -> bytes:
     )
 
 
+def session_writer_key(root_key: bytes) -> bytes:
+    """The key of whoever opens sessions and says what they may do: HKDF-SHA-256 of the root key. 32 bytes."""
+    return hmac.digest(_extracted(root_key), _joined((_WRITER_INFO,)) + b"\x01", "sha256")
+
+
+def session_event_message(event: SessionEvent) -> bytes:
+    """The bytes that the proof of a session event covers: all that it says.
+
+    A msgpack array of the domain and the record; a record is the array of its fields, in order of their names, each as
+    name and value. Fields that have their schema's default are left out, so that a field which is added one day
+    changes no message without it.
+    """
+    return _encode((_WRITER_DOMAIN, _said(event)))
+
+
+def proven_event(writer_key: bytes, event: SessionEvent) -> SessionEvent:
+    """The event with its writer's proof, in place of any that it had."""
+    value = make_hmac(writer_key, session_event_message(event))
+    return msgspec.structs.replace(event, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=value))
+
+
+def is_proven_event(writer_key: bytes, event: SessionEvent) -> bool:
+    """Whether the event carries its writer's proof."""
+    proof = event.proof
+    if proof is None or proof.alg is not ProofAlg.HMAC_SHA256:
+        return False
+    return verify_hmac(writer_key, session_event_message(event), proof.value)
+
+
 def make_hmac(secret: bytes, message: bytes) -> bytes:
     """HMAC-SHA-256, 32 bytes."""
     return hmac.digest(secret, message, "sha256")
@@ -96,6 +134,22 @@ def derived_uuid(domain: str, *parts: str) -> str:
     """A UUID (version 8, RFC 9562) that follows from its parts: the same wherever and however often it is made."""
     text = hashlib.sha256(_joined((domain.encode(), *[part.encode() for part in parts]))).hexdigest()
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:32]}"
+
+
+def _said(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        held = ((name, getattr(value, name), default) for name, default in _fields_of(type(value)))
+        return [(name, _said(item)) for name, item, default in held if item != default]
+    if isinstance(value, tuple):
+        return [_said(item) for item in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+@lru_cache(maxsize=32)
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    """The names of a record's fields that are proven, in order, with their defaults."""
+    fields = ((field.name, field.default) for field in msgspec.structs.fields(kind))
+    return tuple(sorted(((name, default) for name, default in fields if name not in _NOT_PROVEN), key=lambda f: f[0]))
 
 
 def _joined(parts: tuple[bytes, ...]) -> bytes:

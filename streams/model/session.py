@@ -27,6 +27,19 @@ class SessionEventType(StrEnum):
     TOOL_NOT_RUN = "TOOL_NOT_RUN"
 
 
+PROVEN_EVENTS = frozenset(
+    {
+        SessionEventType.SESSION_ESTABLISHED,
+        SessionEventType.PURPOSE_SET,
+        SessionEventType.RISK_LEVEL_CHANGE,
+        SessionEventType.TOKEN_CLAIMS_CHANGE,
+        SessionEventType.SESSION_REVOKED,
+        SessionEventType.SESSION_ENDED,
+    }
+)
+"""What says whether a session lives and what it may do: only the token service says it, and proves that it does."""
+
+
 class Atom(Record, frozen=True, kw_only=True):
     """A value of interest in some content, as a keyed digest under the session key."""
 
@@ -40,7 +53,7 @@ class Atom(Record, frozen=True, kw_only=True):
 class SessionEvent(Record, frozen=True, kw_only=True):
     """One event of a session; `sequence` counts the writer's events of the session from 0.
 
-    `proof` is the token service's, over an event that changes what the session may do (`streams.model.proof`).
+    `proof` is the token service's, over an event of `PROVEN_EVENTS` (`streams.model.proof`).
     `delegation_uid` is the grant that the session stands on, `parent_session_id` the session that gave it;
     `attended` says that a person is present.
     """

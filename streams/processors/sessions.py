@@ -111,6 +111,7 @@ def _established(row: SessionRow, event: SessionEvent, _control: ControlState, n
         act_sub=event.act.sub,
         scopes=event.scopes,
         purpose=event.purpose,
+        purpose_sequence=event.sequence,
         risk_level=None if event.risk_level is None else _level(event),
     )
 
@@ -179,7 +180,11 @@ def _unchanged(row: SessionRow, _event: SessionEvent, _control: ControlState, _n
 
 
 def _purpose_set(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    return replace(row, purpose=event.purpose)
+    """A purpose that was set before can't be set again by writing its event once more."""
+    if event.sequence <= row.purpose_sequence:
+        text = f"the purpose of session `{event.session_id}` was set by event {row.purpose_sequence}"
+        raise RecordError(DeadLetterReason.SEQUENCE_REPLAYED, f"{text}, it can't be set by event {event.sequence}")
+    return replace(row, purpose=event.purpose, purpose_sequence=event.sequence)
 
 
 def _risk_level(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from streams.model.canonical import sha256
 from streams.model.keys import revocation_key
-from streams.model.proof import session_secret
+from streams.model.proof import proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import EVERYTHING
 from streams.model.session import SessionEvent, SessionEventType
@@ -75,6 +75,7 @@ class DevTokenService:
             raise TokenServiceError(f"root key has {len(root_key)} bytes, needed are {ROOT_KEY_BYTES_MIN}")
         self._transport = transport
         self._root_key = root_key
+        self._writer_key = session_writer_key(root_key)
         self._issuer = issuer
         self._tenant_uid = tenant_uid
         self._entropy = entropy
@@ -131,7 +132,7 @@ class DevTokenService:
             expires=credential.expires_ms,
             risk_level=risk_level,
         )
-        self._publish(SESSION, credential.key, event, event.header)
+        self._publish(SESSION, credential.key, proven_event(self._writer_key, event), event.header)
         return credential
 
     def user_message(self, credential: SessionCredential, text: str) -> SessionEvent:
@@ -196,7 +197,7 @@ class DevTokenService:
     def _event(
         self, credential: SessionCredential, kind: SessionEventType, *, content_digest: bytes | None = None
     ) -> SessionEvent:
-        event = SessionEvent(
+        said = SessionEvent(
             header=self._header(self._transport.now_ms(), None),
             session_id=credential.session_id,
             sequence=self._next_sequence(credential.session_id),
@@ -205,6 +206,7 @@ class DevTokenService:
             act=credential.act,
             content_digest=content_digest,
         )
+        event = proven_event(self._writer_key, said)
         self._publish(SESSION, credential.key, event, event.header)
         return event
 

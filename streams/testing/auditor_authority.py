@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator, Mapping
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
 from streams.model.intent import Intent
+from streams.model.proof import session_event_message
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import APPROVAL_DECISION, REVOCATION, SESSION
@@ -15,6 +20,26 @@ from streams.ports import Received
 from streams.testing.auditor import Evidence, IntentName, Judged, place_of
 
 _ENDS = (SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED)
+_OF_THE_TOKEN_SERVICE = (
+    *_ENDS,
+    SessionEventType.SESSION_ESTABLISHED,
+    SessionEventType.PURPOSE_SET,
+    SessionEventType.RISK_LEVEL_CHANGE,
+    SessionEventType.TOKEN_CLAIMS_CHANGE,
+)
+
+
+def check_writers(evidence: Evidence, root_key: bytes) -> Iterator[str]:
+    """Nobody but the token service has opened or ended a session, or said what it may do."""
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"29:stoplog session-writer key v1")
+    key = derivation.derive(root_key)
+    for events in _sessions(evidence).values():
+        for received, event in events:
+            if event.type not in _OF_THE_TOKEN_SERVICE:
+                continue
+            wanted = hmac.digest(key, session_event_message(event), "sha256")
+            if event.proof is None or event.proof.value != wanted:
+                yield f"{event.type.value} at {place_of(received)} was taken in, and is not of the token service"
 
 
 def check_allowed(

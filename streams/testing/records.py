@@ -21,9 +21,16 @@ from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.keys import revocation_key, session_key, tool_key
 from streams.model.labels import Confidentiality, Integrity, Label
-from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
+from streams.model.proof import (
+    derived_uuid,
+    make_hmac,
+    proof_message,
+    proven_event,
+    session_secret,
+    session_writer_key,
+)
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.session import SessionEvent, SessionEventType
+from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.types import Actor, Header, Proof, ProofAlg, SubProfile, ToolRef
 from streams.policy.bundle import bundle_from_files
 
@@ -140,18 +147,30 @@ class SessionMaker:
         self.act = agent(act)
         self.key = session_key(tenant, session_id)
         self.secret = session_secret(root_key, tenant, session_id)
+        self._writer_key = session_writer_key(root_key)
         self._made_count = 0
 
-    def event(self, kind: SessionEventType, time_ms: int, **fields: Any) -> SessionEvent:
-        """A session event."""
+    def event(
+        self, kind: SessionEventType, time_ms: int, *, unproven: Mapping[str, Any] | None = None, **fields: Any
+    ) -> SessionEvent:
+        """A session event, as executors and the token service write it.
+
+        Args:
+            unproven: fields that are changed after the proof was made, as somebody without the key would.
+        """
         self._made_count += 1
-        return SessionEvent(
+        event = SessionEvent(
             header=self._header("event", time_ms),
             session_id=self.session_id,
             sequence=self._made_count,
             type=kind,
             **fields,
         )
+        return replace(self.proven(event), **(unproven or {}))
+
+    def proven(self, event: SessionEvent) -> SessionEvent:
+        """The event with the token service's proof, where its kind has one."""
+        return proven_event(self._writer_key, event) if event.type in PROVEN_EVENTS else event
 
     def established(self, time_ms: int, *, expires_ms: int | None = None, scopes: tuple[str, ...] = ()) -> SessionEvent:
         """SESSION_ESTABLISHED; the session lives an hour where nothing else is said."""
@@ -182,6 +201,7 @@ class SessionMaker:
         grant = Delegation(
             header=self._header("grant", time_ms),
             op=op,
+            tenant_uid=self.tenant,
             uid=uid,
             root_uid=uid,
             depth=0,
@@ -201,7 +221,6 @@ class SessionMaker:
         entry: ToolCatalogEntry,
         args: Mapping[str, Any] | str,
         time_ms: int,
-            tenant_uid=self.tenant,
         *,
         unproven: Mapping[str, Any] | None = None,
         **changes: Any,

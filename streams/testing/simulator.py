@@ -22,7 +22,7 @@ from streams.processors.gate import Gate
 from streams.processors.publications import Publications
 from streams.processors.settings import GateSettings
 from streams.testing import auditor
-from streams.testing.auditor_authority import check_allowed
+from streams.testing.auditor_authority import check_allowed, check_writers
 from streams.testing.auditor_stores import ChangelogTape, check_sessions, check_stores, held_count
 from streams.testing.clock import ManualClock
 from streams.testing.disk import Disk
@@ -247,6 +247,7 @@ class Simulation:
             *auditor.check_decisions(evidence),
             *auditor.check_publications(evidence),
             *auditor.check_consumed(log, GATE.name, GATE.inputs),
+            *check_writers(evidence, ROOT_KEY),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(
                 evidence,

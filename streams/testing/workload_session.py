@@ -15,7 +15,7 @@ from streams.model.catalogue import ToolCatalogEntry
 from streams.model.delegation import DelegationOp, GrantBody
 from streams.model.intent import Intent
 from streams.model.revocation import RevocationKind
-from streams.model.session import SessionEvent, SessionEventType
+from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.topics import APPROVAL_DECISION, DELEGATION, INTENT, REVOCATION, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Verdict
@@ -29,6 +29,7 @@ STEPS = (
     ("other subject", 2), ("stale", 2), ("future", 3), ("unknown tool", 2), ("other definition", 2), ("invalid", 2),
     ("not canonical", 2), ("large", 2), ("foreign key", 2), ("foreign session", 2), ("message", 6), ("retrieval", 5),
     ("risk", 2), ("claims", 2), ("grant", 4), ("grant back", 1), ("garbage", 5), ("event from future", 1),
+    ("forged event", 3),
 )  # fmt: skip
 ENDS = (("none", 4), ("ended", 3), ("revoked", 2), ("kill switch", 2))
 
@@ -141,7 +142,8 @@ class SessionLife:
 
     def _write_event(self, event: SessionEvent) -> None:
         self._sequence += 1
-        value = self._diary.write(SESSION.name, self.maker.key, replace(event, sequence=self._sequence))
+        proven = self.maker.proven(replace(event, sequence=self._sequence))
+        value = self._diary.write(SESSION.name, self.maker.key, proven)
         self._diary.repeat(SESSION.name, self.maker.key, value)
 
     def _end(self, end: str) -> None:
@@ -165,12 +167,33 @@ class SessionLife:
                 self._event(SessionEventType.TOKEN_CLAIMS_CHANGE, scopes=("read",))
             case "event from future":
                 self._write_event(self.maker.event(SessionEventType.PURPOSE_SET, self._world.now_ms + 600_000))
+            case "forged event":
+                self._forge()
             case "grant" | "grant back":
                 self._grant(back=step == "grant back")
             case "garbage":
                 self._diary.garbage(INPUT_TOPICS)
             case _:
                 self._propose(step)
+
+    def _forge(self) -> None:
+        """An event of the token service, of somebody who may write the topic and does not have its key."""
+        rng, other = self._rng, self._diary.other_session(self.maker)
+        made = self.maker.event(
+            rng.choice(sorted(PROVEN_EVENTS)),
+            self._world.now_ms,
+            sub=self.maker.sub,
+            act=self.maker.act,
+            scopes=("read", "write", "admin"),
+            expires=self._world.now_ms + 3_600_000,
+            risk_level="CRITICAL",
+            purpose="work",
+        )
+        self._sequence += 1
+        made = replace(made, sequence=self._sequence, purpose="anything")
+        stolen = other.event(made.type, self._world.now_ms).proof
+        for proof in rng.sample([None, Proof(alg=ProofAlg.HMAC_SHA256, value=bytes(32)), stolen, made.proof], 2):
+            self._diary.write(SESSION.name, self.maker.key, replace(made, proof=proof))
 
     def _grant(self, *, back: bool) -> None:
         now_ms, uid = self._world.now_ms, f"grant-{self.maker.session_id}"

@@ -13,6 +13,7 @@ from streams.engine.wire import Wire
 from streams.engine.worker import Worker
 from streams.model.intent import Intent
 from streams.ports import GroupMetadata, Received, TopicPartition
+from streams.processors import gate
 from streams.processors.control import ControlState
 from streams.processors.effects import Output, StateView
 from streams.processors.gate import Gate
@@ -118,6 +119,12 @@ def revocations_are_ignored(patch: pytest.MonkeyPatch, healthy: Ingredients) -> 
     return healthy._replace(make_gate=make)
 
 
+def writers_are_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """Whoever may write the topic of sessions opens and ends them."""
+    patch.setattr(gate, "is_proven_event", lambda key, event: True)
+    return healthy
+
+
 def publications_are_reported_again(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A gate that starts puts on record again what it reads of rules."""
 
@@ -139,4 +146,5 @@ PLANTS: tuple[Plant, ...] = (
     half_steps_are_committed,
     stream_time_starts_anew,
     revocations_are_ignored,
+    writers_are_believed,
 )

@@ -16,7 +16,7 @@ from streams.model.catalogue import ToolCatalogEntry
 from streams.model.definition import definition_digests
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
-from streams.model.proof import proof_message, session_secret, verify_hmac
+from streams.model.proof import is_proven_event, proof_message, session_secret, session_writer_key, verify_hmac
 from streams.model.session import SessionEvent
 from tests.records import DIGEST, HEADER, INTENT, UUID
 
@@ -160,6 +160,21 @@ class TestOtherRecords:
         assert event.content is None
         assert event.content_digest == hashlib.sha256("Pay Bob, über 10 €".encode()).digest()
         assert (event.session_id, event.sequence) == ("s-1", 4)
+
+    def test_what_a_session_may_do_is_said_by_its_token_service_unless_the_line_says_otherwise(self) -> None:
+        line = INTENT_LINE | {"record": "session_event", "value": {"type": "PURPOSE_SET", "purpose": "pay"}}
+        proofs: list[bool] = []
+        for given, root_key in (
+            ({}, ROOT_KEY),
+            ({"proof": None}, ROOT_KEY),
+            ({}, None),
+            ({"type": "RETRIEVAL"}, ROOT_KEY),
+        ):
+            event = parse(with_value(given, line=line), root_key=root_key).record
+            assert isinstance(event, SessionEvent)
+            assert event.proof is None or is_proven_event(session_writer_key(ROOT_KEY), event)
+            proofs.append(event.proof is not None)
+        assert proofs == [True, False, False, False]
 
     def test_a_catalogue_entry_gets_its_digests(self) -> None:
         schema = {"type": "object", "properties": {"to": {"type": "string"}}}

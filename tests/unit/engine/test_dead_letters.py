@@ -177,7 +177,23 @@ def an_event_type_that_is_not_known_here() -> Letter:
 def a_session_without_its_subject() -> Letter:
     bench = GateBench(with_session=False)
     made = replace(bench.session.established(bench.now_ms), sub=None)
+    bench.driver.pipe(SESSION.name, bench.session.key, bench.session.proven(made))
+    return Letter(bench, SESSION.name)
+
+
+@case(DeadLetterReason.WRITER_UNPROVEN)
+def a_session_that_an_executor_opens() -> Letter:
+    bench = GateBench(with_session=False)
+    made = replace(bench.session.established(bench.now_ms), proof=None)
     bench.driver.pipe(SESSION.name, bench.session.key, made)
+    return Letter(bench, SESSION.name)
+
+
+@case(DeadLetterReason.WRITER_UNPROVEN)
+def a_session_that_an_executor_ends() -> Letter:
+    bench = GateBench()
+    ended = bench.session.event(SessionEventType.SESSION_ENDED, bench.now_ms, unproven={"proof": None})
+    bench.driver.pipe(SESSION.name, bench.session.key, ended)
     return Letter(bench, SESSION.name)
 
 
@@ -239,6 +255,16 @@ def an_intent_from_beyond_what_is_remembered() -> Letter:
 def a_session_that_is_established_twice() -> Letter:
     bench = GateBench()
     bench.establish(bench.session)
+    return Letter(bench, SESSION.name)
+
+
+@case(DeadLetterReason.SEQUENCE_REPLAYED)
+def a_purpose_that_is_set_again_by_its_old_event() -> Letter:
+    bench = GateBench()
+    old = bench.session.event(SessionEventType.PURPOSE_SET, bench.now_ms, purpose="anything")
+    new = bench.session.event(SessionEventType.PURPOSE_SET, bench.now_ms, purpose="little")
+    for event in (old, new, old):
+        bench.driver.pipe(SESSION.name, bench.session.key, event)
     return Letter(bench, SESSION.name)
 
 

@@ -12,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.model.intent import Intent
-from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret, verify_hmac
+from streams.model.labels import CLEAN
+from streams.model.proof import (
+    derived_uuid,
+    is_proven_event,
+    make_hmac,
+    proof_message,
+    proven_event,
+    session_event_message,
+    session_secret,
+    session_writer_key,
+    verify_hmac,
+)
+from streams.model.session import SessionEvent
 from tests.records import INTENT, records
 
 ROOT_KEY = bytes(range(32))
@@ -129,3 +141,49 @@ class TestDerivedUuids:
             derived_uuid("da", "bc"),
         }
         assert len(made) == 4
+
+
+UNTRUSTED_FIELDS = {"header.traceparent", "header.tracestate", "proof"}
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("name", [*SessionEvent.__struct_fields__, "header.traceparent", "header.tracestate"])
+def test_every_field_of_a_session_event_is_proven(name: str, data: st.DataObject) -> None:
+    one, other = data.draw(records(SessionEvent)), data.draw(records(SessionEvent))
+    first, _, rest = name.partition(".")
+    value = getattr(other, first)
+    if rest:
+        value = msgspec.structs.replace(one.header, **{rest: getattr(value, rest)})
+    changed = msgspec.structs.replace(one, **{first: value})
+    same = session_event_message(changed) == session_event_message(one)
+    assert same is (name in UNTRUSTED_FIELDS or _untraced(changed) == _untraced(one))
+
+
+def _untraced(event: SessionEvent) -> SessionEvent:
+    header = msgspec.structs.replace(event.header, traceparent=None, tracestate=None)
+    return msgspec.structs.replace(event, header=header, proof=None)
+
+
+@given(records(SessionEvent))
+def test_a_session_event_is_proven_under_the_writers_key_alone(event: SessionEvent) -> None:
+    key = session_writer_key(ROOT_KEY)
+    proven = proven_event(key, event)
+    assert is_proven_event(key, proven)
+    assert not is_proven_event(session_writer_key(bytes(32)), proven)
+    assert not is_proven_event(session_secret(ROOT_KEY, event.header.tenant_uid, event.session_id), proven)
+    assert _untraced(proven) == _untraced(event)
+
+
+def test_the_writers_key_is_hkdf_of_the_root_key() -> None:
+    derivation = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"29:stoplog session-writer key v1")
+    assert session_writer_key(ROOT_KEY) == derivation.derive(ROOT_KEY)
+
+
+def test_no_readers_and_all_readers_are_not_the_same() -> None:
+    header = INTENT.header
+    nobody, everybody = (
+        SessionEvent(header=header, session_id="s", sequence=0, label=msgspec.structs.replace(CLEAN, readers=readers))
+        for readers in ((), None)
+    )
+    assert session_event_message(nobody) != session_event_message(everybody)

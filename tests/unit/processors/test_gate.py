@@ -12,9 +12,10 @@ from streams.model.audit import AuditEventType
 from streams.model.delegation import DelegationOp
 from streams.model.intent import Intent
 from streams.model.labels import WORST, Confidentiality, Integrity
+from streams.model.proof import make_hmac, session_event_message
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.session import SessionEventType
+from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.topics import (
     APPROVAL_DECISION,
     APPROVAL_REQUEST,
@@ -24,7 +25,7 @@ from streams.model.topics import (
     SESSION,
     VERDICT,
 )
-from streams.model.types import ToolRef
+from streams.model.types import Proof, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.processors import housekeeping
 from streams.processors.case import Case
@@ -589,9 +590,7 @@ class TestUnusableEvents:
     def test_a_session_without_room_for_an_event_loses_all_trust(self, kind: SessionEventType) -> None:
         bench = GateBench(with_session=False)
         bench.establish(bench.session, scopes=("y" * 900_000,))
-        event = bench.session.event(SessionEventType.PURPOSE_SET, bench.now_ms)
-        room = 1_000_000 - 900_000 - 400
-        bench.driver.pipe(SESSION.name, bench.session.key, replace(event, purpose="p" * room))
+        happen(bench, SessionEventType.PURPOSE_SET, purpose="p" * (1_000_000 - 900_000 - 400))
         for _ in range(8):
             happen(bench, kind, label=UNTRUSTED, purpose="p" * 200_000)
         assert set(bench.dead_letters(SESSION.name)) == {DeadLetterReason.RECORD_TOO_LARGE}
@@ -608,6 +607,77 @@ class TestUnusableEvents:
         assert row is not None
         assert row.risk_level == "UNSTATED"
         assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
+
+
+def of_the_token_service(bench: GateBench, kind: SessionEventType, session: SessionMaker) -> SessionEvent:
+    """An event that says what a session may do, as its token service would write it."""
+    return session.event(
+        kind,
+        bench.now_ms,
+        sub=session.sub,
+        act=session.act,
+        scopes=("read",),
+        expires=bench.now_ms + HOUR_MS,
+        purpose="work",
+        risk_level="LOW",
+    )
+
+
+class TestWriters:
+    """Executors may write the topic of sessions, too: only the token service says whether a session lives, and what it
+    may do."""
+
+    @pytest.mark.parametrize("kind", sorted(PROVEN_EVENTS))
+    def test_without_a_proof_it_was_not_said(self, kind: SessionEventType) -> None:
+        bench = GateBench(with_session=kind is not SessionEventType.SESSION_ESTABLISHED)
+        before = session_row(bench)
+        bench.audits()
+        genuine = of_the_token_service(bench, kind, bench.session)
+        assert genuine.proof is not None
+        of_another = of_the_token_service(bench, kind, SessionMaker("s-2")).proof
+        elsewhere = SessionMaker(root_key=b"another deployment's root key...").proven(genuine).proof
+        by_the_agent = Proof(
+            alg=ProofAlg.HMAC_SHA256, value=make_hmac(bench.session.secret, session_event_message(genuine))
+        )
+        forged = [
+            replace(genuine, proof=None),
+            replace(genuine, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=b"")),
+            replace(genuine, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=genuine.proof.value + b"\0")),
+            replace(genuine, proof=Proof(alg=ProofAlg.UNKNOWN, value=genuine.proof.value)),
+            replace(genuine, proof=Proof(alg=ProofAlg.ED25519, value=genuine.proof.value)),
+            *(replace(genuine, proof=proof) for proof in (of_another, elsewhere, by_the_agent)),
+            replace(genuine, sub="mallory"),
+            replace(genuine, scopes=("read", "admin")),
+            replace(genuine, expires=bench.now_ms + DAY_MS),
+            replace(genuine, sequence=99),
+            replace(genuine, header=replace(genuine.header, source="https://elsewhere.example")),
+        ]
+        for event in forged:
+            bench.driver.pipe(SESSION.name, bench.session.key, event)
+        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.WRITER_UNPROVEN] * len(forged)
+        assert [audit.reason for audit in bench.audits(AuditEventType.DEAD_LETTER)] == ["writer_unproven"] * len(forged)
+        assert session_row(bench) == before
+        bench.driver.pipe(SESSION.name, bench.session.key, genuine)
+        assert bench.dead_letters(SESSION.name) == []
+
+    def test_who_passes_it_on_may_trace_it(self) -> None:
+        bench = GateBench(with_session=False)
+        event = bench.session.established(bench.now_ms)
+        traced = replace(event, header=replace(event.header, traceparent="00-1-2-01", tracestate="a=b"))
+        bench.driver.pipe(SESSION.name, bench.session.key, traced)
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    def test_a_purpose_is_not_set_again_by_its_old_event(self) -> None:
+        bench = GateBench()
+        first, second = (
+            bench.session.event(SessionEventType.PURPOSE_SET, bench.now_ms, purpose=purpose) for purpose in ("a", "b")
+        )
+        for event in (first, second, first, second):
+            bench.driver.pipe(SESSION.name, bench.session.key, event)
+        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.SEQUENCE_REPLAYED] * 2
+        row = session_row(bench)
+        assert row is not None
+        assert row.purpose == "b"
 
 
 class TestHostileIntents:

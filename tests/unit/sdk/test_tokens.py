@@ -8,7 +8,7 @@ import pytest
 
 from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.canonical import sha256
-from streams.model.proof import session_secret
+from streams.model.proof import is_proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REVOCATION, SESSION
@@ -52,6 +52,7 @@ def test_the_events_of_a_session_are_counted_and_hold_no_content(
         (1, SessionEventType.USER_MESSAGE),
         (2, SessionEventType.SESSION_ENDED),
     ]
+    assert all(is_proven_event(session_writer_key(ROOT_KEY), event) for event in events)
     assert events[1].content_digest == sha256(b"please answer Bob")
     assert len({event.header.id for event in events}) == 3
     assert not any(b"answer Bob" in (received.value or b"") for received in raw_records(transport, SESSION))
