@@ -1,0 +1,73 @@
+"""Trust anchors: who may issue root grants, and with which keys."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from streams.delegation.keys import PUBLIC_BYTES, thumbprint
+from streams.model.errors import StoplogError
+
+HMAC = "hmac"
+ANCHORS_MAX = 256
+_PREFIX = "ed25519:"
+
+
+class AnchorError(StoplogError):
+    """The trust anchors of the settings make no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustAnchors:
+    """Issuers of root grants; none by default, so that no grant holds.
+
+    Attributes:
+        hmac_issuers: those that sign under a key derived from the deployment's root key.
+        jkts: thumbprints of the Ed25519 keys of the others.
+    """
+
+    hmac_issuers: frozenset[str] = frozenset()
+    jkts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, keys: Mapping[str, str | Iterable[str]]) -> TrustAnchors:
+        """From the settings.
+
+        Args:
+            keys: by issuer, `hmac` or public keys (`ed25519:` and 43 characters of base64url), one or several.
+
+        Raises:
+            AnchorError: there are too many, an issuer has no name, or a key is none.
+        """
+        if len(keys) > ANCHORS_MAX:
+            raise AnchorError(f"{len(keys)} trust anchors are named, at most {ANCHORS_MAX} are accepted")
+        hmac_issuers: set[str] = set()
+        jkts: dict[str, frozenset[str]] = {}
+        for issuer, named in keys.items():
+            texts = [named] if isinstance(named, str) else list(named)
+            if not issuer or not texts or len(texts) > ANCHORS_MAX:
+                raise AnchorError(f"trust anchor `{issuer}` needs a name, and `hmac` or public keys")
+            if HMAC in texts:
+                hmac_issuers.add(issuer)
+            own = frozenset(_jkt(issuer, text) for text in texts if text != HMAC)
+            if own:
+                jkts[issuer] = own
+        return cls(frozenset(hmac_issuers), jkts)
+
+    def __contains__(self, issuer: object) -> bool:
+        return issuer in self.hmac_issuers or issuer in self.jkts
+
+
+def _jkt(issuer: str, text: str) -> str:
+    encoded = text.removeprefix(_PREFIX)
+    try:
+        raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if not text.startswith(_PREFIX) or len(raw) != PUBLIC_BYTES:
+        raise AnchorError(
+            f"trust anchor `{issuer}`: `{text[:60]}` is no key; write `hmac`, or `{_PREFIX}` and 43 characters"
+        )
+    return thumbprint(raw)

@@ -1,0 +1,250 @@
+"""Bounds on one argument: what they admit (docs/explanation/delegation.md).
+
+A bound is compiled once from the record's type and JSON parameter. What is not understood is refused then, so that
+nothing is left to be judged leniently later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from streams.delegation.errors import GrantError
+from streams.model.canonical import CanonicalError, canonical, parse_strict
+from streams.model.delegation import ArgumentConstraint, ConstraintType
+from streams.model.reasons import Reason
+
+PARAMETER_CHARS_MAX = 8_192
+ITEMS_MAX = 256
+NESTING_MAX = 4
+PARTS_MAX = 64
+PATTERN_CHARS_MAX = 1_024
+STARS_MAX = 32
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What no pattern matches: a value with a line break in it is hardly ever what the pattern's author had in mind."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Any of these values (`EXACT` has one). `values` by `key_of`."""
+
+    values: dict[Hashable, object]
+
+    def admits(self, value: object) -> bool:
+        """Whether the value is one of them."""
+        return key_of(value) in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class NotOneOf:
+    """Any scalar but these values. An array or object is refused: it could hold one of them."""
+
+    values: dict[Hashable, object]
+
+    def admits(self, value: object) -> bool:
+        """Whether the value is a scalar, and none of them."""
+        return not isinstance(value, (dict, list)) and key_of(value) not in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A number from `low` to `high`, both included; None is no bound."""
+
+    low: float | None
+    high: float | None
+
+    def admits(self, value: object) -> bool:
+        """Whether the value is a number within."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """An array that holds all of these values, and perhaps others."""
+
+    values: dict[Hashable, object]
+
+    def admits(self, value: object) -> bool:
+        """Whether the value is such an array."""
+        return isinstance(value, list) and self.values.keys() <= {key_of(item) for item in value}
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """An array that holds nothing but these values, perhaps nothing."""
+
+    values: dict[Hashable, object]
+
+    def admits(self, value: object) -> bool:
+        """Whether the value is such an array."""
+        return isinstance(value, list) and all(key_of(item) in self.values for item in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """A text of the form of `pattern`: `*` stands for any characters that can be seen, or for none."""
+
+    pattern: str
+    parts: tuple[str, ...]
+
+    def admits(self, value: object) -> bool:
+        """Whether the value is such a text."""
+        return isinstance(value, str) and _UNSEEN.search(value) is None and self._fits(value)
+
+    def _fits(self, text: str) -> bool:
+        first, *inner = self.parts
+        if not inner:
+            return text == first
+        last = inner.pop()
+        at, end = len(first), len(text) - len(last)
+        if at > end or not text.startswith(first) or not text.endswith(last):
+            return False
+        for part in inner:
+            found = text.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """What every one of the parts admits; without parts, any value."""
+
+    parts: tuple[Constraint, ...]
+
+    def admits(self, value: object) -> bool:
+        """Whether all of them do."""
+        return all(part.admits(value) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """What at least one of the parts admits; without parts, nothing."""
+
+    parts: tuple[Constraint, ...]
+
+    def admits(self, value: object) -> bool:
+        """Whether one of them does."""
+        return any(part.admits(value) for part in self.parts)
+
+
+Constraint = OneOf | NotOneOf | Range | Contains | Subset | Wildcard | AllOf | AnyOf
+
+
+def key_of(value: object) -> Hashable:
+    """What two JSON values have in common exactly if they are the same: `1` and `1.0` are, `1` and `true` are not."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool):
+        return ("literal", value)
+    if isinstance(value, (int, float)):
+        return ("number", value)
+    return ("container", canonical(value))
+
+
+def compile_constraint(constraint: ArgumentConstraint) -> Constraint:
+    """The bound, ready to be asked.
+
+    Raises:
+        GrantError: its type is not known, or its parameter is none of its type.
+    """
+    text = constraint.value_json
+    try:
+        if len(text) > PARAMETER_CHARS_MAX:
+            raise _refused(f"a parameter of {len(text)} characters, at most {PARAMETER_CHARS_MAX} are accepted")
+        return _compile(constraint.type.value, parse_strict(text), _Room(PARTS_MAX), NESTING_MAX)
+    except CanonicalError as error:
+        raise _refused(f"a parameter that is not readable: {error}") from None
+
+
+class _Room:
+    """How many more parts a bound may have."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _refused(f"a bound of more than {PARTS_MAX} parts")
+
+
+def _compile(kind: str, parameter: object, room: _Room, levels: int) -> Constraint:
+    room.take()
+    if levels == 0:
+        raise _refused(f"bounds within bounds, deeper than {NESTING_MAX} levels")
+    if kind in (ConstraintType.ALL, ConstraintType.ANY):
+        parts = tuple(_part(item, room, levels - 1) for item in _items(kind, parameter))
+        return AllOf(parts) if kind == ConstraintType.ALL else AnyOf(parts)
+    maker = _MAKERS.get(kind)
+    if maker is None:
+        raise _refused(f"a bound of type `{kind[:40]}`")
+    return maker(kind, parameter)
+
+
+def _part(item: object, room: _Room, levels: int) -> Constraint:
+    if not isinstance(item, dict) or item.keys() != {"type", "value"} or not isinstance(item["type"], str):
+        raise _refused("a part that is not an object of `type` and `value`")
+    return _compile(item["type"], item["value"], room, levels)
+
+
+def _exact(_kind: str, parameter: object) -> Constraint:
+    canonical(parameter)
+    return OneOf({key_of(parameter): parameter})
+
+
+def _range(kind: str, parameter: object) -> Constraint:
+    if not isinstance(parameter, dict) or not parameter or not parameter.keys() <= {"min", "max"}:
+        raise _refused(f"`{kind}` without `min` or `max`, or with something else")
+    bounds = tuple(parameter.values())
+    if any(isinstance(bound, bool) or not isinstance(bound, (int, float)) for bound in bounds):
+        raise _refused(f"`{kind}` with a bound that is no number")
+    canonical(parameter)
+    low, high = parameter.get("min"), parameter.get("max")
+    if low is not None and high is not None and low > high:
+        raise _refused(f"`{kind}` whose `min` is above its `max`")
+    return Range(low, high)
+
+
+def _wildcard(kind: str, parameter: object) -> Constraint:
+    if not isinstance(parameter, str) or len(parameter) > PATTERN_CHARS_MAX or parameter.count("*") > STARS_MAX:
+        text = f"`{kind}` that is no text of at most {PATTERN_CHARS_MAX} characters and {STARS_MAX} stars"
+        raise _refused(text)
+    if _UNSEEN.search(parameter) is not None:
+        raise _refused(f"`{kind}` with a character that can't be seen, which would match nothing")
+    canonical(parameter)
+    return Wildcard(parameter, tuple(parameter.split("*")))
+
+
+def _set_of(made: Callable[[dict[Hashable, object]], Constraint]) -> Callable[[str, object], Constraint]:
+    def make(kind: str, parameter: object) -> Constraint:
+        return made({key_of(item): item for item in _items(kind, parameter)})
+
+    return make
+
+
+def _items(kind: str, parameter: object) -> list[object]:
+    if not isinstance(parameter, list) or len(parameter) > ITEMS_MAX:
+        raise _refused(f"`{kind}` that is no array of at most {ITEMS_MAX} items")
+    canonical(parameter)
+    return parameter
+
+
+def _refused(detail: str) -> GrantError:
+    return GrantError(Reason.DELEGATION_CONSTRAINT_UNKNOWN, detail)
+
+
+_MAKERS: dict[str, Callable[[str, object], Constraint]] = {
+    ConstraintType.EXACT.value: _exact,
+    ConstraintType.RANGE.value: _range,
+    ConstraintType.ONE_OF.value: _set_of(OneOf),
+    ConstraintType.NOT_ONE_OF.value: _set_of(NotOneOf),
+    ConstraintType.CONTAINS.value: _set_of(Contains),
+    ConstraintType.SUBSET.value: _set_of(Subset),
+    ConstraintType.WILDCARD.value: _wildcard,
+}
