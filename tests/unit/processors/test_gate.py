@@ -33,7 +33,7 @@ from streams.processors.checks import check_args
 from streams.processors.settings import GateSettings
 from streams.processors.state import SessionRow, decode_session, session_row_key
 from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, person, revocation, tool_ref
-from tests.kit import FILES_READ, HOUR_MS, MAIL_SEND, MINUTE_MS, WEB_FETCH, GateBench, wire
+from tests.kit import FILES_READ, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, WEB_FETCH, GateBench, wire
 
 replace = msgspec.structs.replace
 DAY_MS = 24 * HOUR_MS
@@ -806,7 +806,13 @@ class TestForgetting:
         assert [key for key in bench.driver.disk.rows(0) if b"acme|s-1" in key] == []
 
     def test_a_session_that_lives_is_kept(self) -> None:
-        bench = GateBench(with_session=False)
+        long_lived = replace(
+            GATE_SETTINGS,
+            session_age_max_ms=10 * DAY_MS,
+            unattended_age_max_ms=10 * DAY_MS,
+            session_idle_ms=DAY_MS,
+        )
+        bench = GateBench(settings=long_lived, with_session=False)
         bench.establish(bench.session, expires_ms=bench.now_ms + 9 * DAY_MS)
         for _ in range(16):
             bench.wait(12 * HOUR_MS)

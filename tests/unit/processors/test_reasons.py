@@ -74,6 +74,30 @@ def the_session_is_over_by_time() -> Verdict:
     return bench.judge()
 
 
+@case(Reason.SESSION_IDLE)
+def nothing_happens_in_the_session() -> Verdict:
+    bench = GateBench(settings=GateSettings(root_key=ROOT_KEY, session_idle_ms=MINUTE_MS))
+    bench.wait(MINUTE_MS)
+    return bench.judge()
+
+
+@case(Reason.SESSION_TOO_OLD)
+def the_session_is_older_than_sessions_may_be() -> Verdict:
+    bench = GateBench(settings=GateSettings(root_key=ROOT_KEY, unattended_age_max_ms=MINUTE_MS))
+    bench.wait(MINUTE_MS)
+    return bench.judge()
+
+
+@case(Reason.SESSION_PARENT_ENDED)
+def the_session_that_it_was_opened_from_is_stopped() -> Verdict:
+    bench = GateBench(with_session=False)
+    opened = bench.session.established(bench.now_ms)
+    child = bench.session.proven(replace(opened, parent_session_id="s-parent"))
+    bench.driver.pipe(SESSION.name, bench.session.key, child)
+    revoke(bench, RevocationKind.SESSION, "acme|s-parent")
+    return bench.judge()
+
+
 @case(Reason.SESSION_ENDED)
 def the_session_was_ended() -> Verdict:
     bench = GateBench()

@@ -1,0 +1,118 @@
+"""What waits when something is taken back, through the driven gate."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from streams.model.reasons import Reason
+from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.topics import REVOCATION
+from streams.model.types import Model
+from streams.model.verdict import Outcome
+from streams.ports import Outgoing
+from streams.processors import stopping
+from streams.processors.settings import GateSettings
+from streams.testing.records import ROOT_KEY, SessionMaker, revocation
+from tests.kit import MAIL_SEND, MINUTE_MS, GateBench, wire
+
+replace = msgspec.structs.replace
+MODEL = Model(ai_provider="lab", name="m")
+STOPS = [
+    (RevocationKind.SESSION, "acme|s-1", Reason.SESSION_REVOKED),
+    (RevocationKind.AGENT, "acme|assistant", Reason.REVOKED_AGENT),
+    (RevocationKind.SUBJECT, "acme|alice", Reason.REVOKED_SUBJECT),
+    (RevocationKind.TOOL, "mail/send", Reason.REVOKED_TOOL),
+    (RevocationKind.TOOL, "mail/*", Reason.REVOKED_TOOL),
+    (RevocationKind.MODEL, "lab/m", Reason.REVOKED_MODEL),
+    (RevocationKind.TENANT, "acme", Reason.REVOKED_TENANT),
+    (RevocationKind.ALL, "*", Reason.REVOKED_ALL),
+]
+
+
+def stop(bench: GateBench, kind: RevocationKind, target: str, **fields: object) -> None:
+    bench.driver.pipe(REVOCATION.name, *revocation(kind, target, time_ms=bench.now_ms, **fields))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("kind", "target", "reason"), STOPS)
+class TestEverythingThatWaitsEndsAtOnce:
+    def test_what_waits_for_a_person(self, kind: RevocationKind, target: str, reason: Reason) -> None:
+        self.check(GateBench(), {"ask": "one"}, kind, target, reason)
+
+    def test_what_waits_for_a_cancel_window(self, kind: RevocationKind, target: str, reason: Reason) -> None:
+        self.check(GateBench(), {"later": True}, kind, target, reason)
+
+    def test_what_waits_for_its_session(self, kind: RevocationKind, target: str, reason: Reason) -> None:
+        self.check(GateBench(with_session=False), {"to": "bob@example.com"}, kind, target, reason)
+
+    def check(
+        self, bench: GateBench, args: dict[str, object], kind: RevocationKind, target: str, reason: Reason
+    ) -> None:
+        intent = bench.propose(MAIL_SEND, args, model=MODEL)
+        bench.verdicts()
+        stop(bench, kind, target)
+        end = bench.verdict()
+        assert (end.intent_id, end.outcome, end.reason) == (intent.intent_id, Outcome.DENY, reason)
+        bench.wait(60 * MINUTE_MS)
+        assert not bench.verdicts()
+
+
+def test_what_is_not_named_goes_on_waiting() -> None:
+    bench = GateBench()
+    other = SessionMaker("s-2", sub="bob", act="helper")
+    bench.establish(other)
+    bench.propose(MAIL_SEND, {"ask": "one"}, session=other)
+    bench.verdicts()
+    for kind, target in [
+        (RevocationKind.SESSION, "acme|s-1"),
+        (RevocationKind.AGENT, "acme|assistant"),
+        (RevocationKind.SUBJECT, "acme|alice"),
+        (RevocationKind.TENANT, "other"),
+        (RevocationKind.TOOL, "files/*"),
+    ]:
+        stop(bench, kind, target)
+    assert not bench.verdicts()
+
+
+def test_a_release_brings_nothing_back() -> None:
+    bench = GateBench()
+    bench.propose(MAIL_SEND, {"ask": "one"})
+    bench.verdicts()
+    stop(bench, RevocationKind.ALL, "*")
+    assert [end.reason for end in bench.verdicts()] == [Reason.REVOKED_ALL]
+    stop(bench, RevocationKind.ALL, "*", state=RevocationState.RELEASED)
+    bench.wait(MINUTE_MS)
+    assert not bench.verdicts()
+
+
+def test_an_intent_without_a_session_does_not_wait_while_it_is_stopped() -> None:
+    bench = GateBench(with_session=False)
+    stop(bench, RevocationKind.AGENT, "acme|assistant")
+    assert bench.judge().reason == Reason.REVOKED_AGENT
+
+
+def test_more_than_one_step_takes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "ROWS_PER_STEP_MAX", 3)
+    bench = GateBench(partitions=2)
+    for number in range(10):
+        session = SessionMaker(f"s-{number}-many")
+        bench.establish(session)
+        for _ in range(number % 3):
+            bench.propose(MAIL_SEND, {"ask": "one"}, session=session)
+    waiting = len(bench.verdicts())
+    stop(bench, RevocationKind.TENANT, "acme")
+    ends = bench.verdicts()
+    assert len(ends) == waiting == 9
+    assert {end.reason for end in ends} == {Reason.REVOKED_TENANT}
+
+
+def test_whoever_takes_over_goes_on() -> None:
+    """The record comes while no gate runs: the one that starts then ends what waits, before anything else."""
+    bench = GateBench(settings=GateSettings(root_key=ROOT_KEY))
+    bench.propose(MAIL_SEND, {"ask": "one"})
+    bench.verdicts()
+    key, record = revocation(RevocationKind.AGENT, "acme|assistant", time_ms=bench.now_ms)
+    value = wire().encode(REVOCATION.name, record)
+    bench.driver.log.append(Outgoing(REVOCATION.name, 0, key, value), timestamp_ms=bench.now_ms)
+    bench.restart()
+    assert [end.reason for end in bench.verdicts()] == [Reason.REVOKED_AGENT]
