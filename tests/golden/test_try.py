@@ -123,7 +123,7 @@ def test_what_happened_to_the_hijacked_session() -> None:
             [("ALLOW", "permitted")],
             [("DENY", "rule_denied"), ("DENY", "rule_denied")],
             [("DENY", "tool_not_approved")],
-            [("REQUIRE_APPROVAL", "approval_required"), ("DENY", "approval_expired")],
+            [("REQUIRE_APPROVAL", "approval_required"), ("DENY", "session_revoked")],
             [("DENY", "subject_mismatch")],
             [("DENY", "session_revoked")],
             [("QUARANTINE", "quarantined_by_rule")],
