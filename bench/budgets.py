@@ -13,6 +13,7 @@ from random import Random
 
 from streams.app.wire import CodecWire
 from streams.audit.publishers import UNSIGNED
+from streams.audit.reviewers import ANYBODY
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.engine.state import PartitionState
@@ -23,6 +24,7 @@ from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOGUE, INTENT
 from streams.model.verdict import Verdict
 from streams.policy import compile_bundle
 from streams.ports import Outgoing
+from streams.processors.catalogue import Catalogue
 from streams.processors.compiling import InlineCompiler
 from streams.processors.control import ControlState
 from streams.processors.effects import Output
@@ -79,7 +81,8 @@ def _files(kept: str) -> dict[str, str]:
 
 def us_per_intent(wire: CodecWire, kept: str, entry: ToolCatalogEntry) -> float:
     """CPU time of the gate for one intent of a tool, with these memories and budgets in force."""
-    control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_bundle)), stale=False)
+    rules = Publications("default", UNSIGNED, InlineCompiler(compile_bundle))
+    control = ControlState(rules, Catalogue(ANYBODY), stale=False)
     for each in (PAY, READ):
         control.apply(CATALOGUE.name, entry_key(each), each, 1)
     control.apply(RULESET.name, b"default", ruleset(_files(kept)), 1)

@@ -15,7 +15,8 @@ from streams.app.settings import Settings
 from streams.app.wiring import build_codec
 from streams.codec.avro import Codec
 from streams.codec.cloudevents import event_headers
-from streams.model.keys import partition_for, tool_key
+from streams.model.catalogue_signature import entry_key
+from streams.model.keys import partition_for
 from streams.model.topics import CATALOGUE, RULESET, TOPICS, Spread, Topic
 from streams.model.types import Header, Record
 from streams.ports import Outgoing, TopicPartition, TopicSpec
@@ -77,6 +78,7 @@ def open_world(kind: Kind, rules: str) -> Iterator[World]:
             "state_dir": str(folder / "state"),
             "tenant": "bench",
             "rules": {"allow_unsigned": True},
+            "catalogue": {"allow_unsigned": True},
         }
         broker = None
         if kind == "kafka":
@@ -98,10 +100,7 @@ def _prepare(world: World, rules: str) -> None:
     ]
     admin.create(specs, 1)
     admin.close()
-    control = [
-        world.outgoing(CATALOGUE, tool_key(entry.server_id, entry.name), entry, entry.header)
-        for entry in catalogue_records()
-    ]
+    control = [world.outgoing(CATALOGUE, entry_key(entry), entry, entry.header) for entry in catalogue_records()]
     bundle = bundle_record(rules)
     if bundle is not None:
         control.append(world.outgoing(RULESET, bundle.name.encode(), bundle, bundle.header))

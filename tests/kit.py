@@ -10,6 +10,8 @@ import msgspec
 
 from streams.app.wire import CodecWire
 from streams.audit.publishers import UNSIGNED, Publishers
+from streams.audit.reviewers import ANYBODY, Reviewers
+from streams.audit.signing import SigningKey
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.engine.settings import EngineSettings
@@ -24,7 +26,7 @@ from streams.ports import Headers
 from streams.processors.compiling import CompileBundle
 from streams.processors.settings import GateSettings
 from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver, make_gate
-from streams.testing.records import ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, ruleset, tool_entry
+from streams.testing.records import ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, reviewed, ruleset, tool_entry
 
 START_MS = 1_764_061_200_000
 MINUTE_MS = 60_000
@@ -129,6 +131,8 @@ class GateBench:
         engine_settings: EngineSettings = DRIVER_SETTINGS,
         compiler: CompileBundle = compile_published,
         publishers: Publishers = UNSIGNED,
+        reviewers: Reviewers = ANYBODY,
+        signed_by: SigningKey | None = None,
         partitions: int = 1,
         before: Sequence[tuple[bytes, RulesetBundle]] = (),
         with_rules: bool = True,
@@ -139,14 +143,18 @@ class GateBench:
             compile_bundle=compiler,
             settings=settings,
             publishers=publishers,
+            reviewers=reviewers,
             start_ms=START_MS,
             partitions=partitions,
             engine_settings=engine_settings,
             before=[(RULESET.name, key, bundle) for key, bundle in before],
         )
-        self._parts = (wire(), compiler, settings, publishers)
+        self._parts = (wire(), compiler, settings, publishers, reviewers)
         for entry in CATALOGUE_ENTRIES:
-            self.publish(entry)
+            if signed_by is not None and reviewers.are_asked:
+                self.publish(reviewed(msgspec.structs.replace(entry, proposed_by="the kit"), signed_by))
+            else:
+                self.publish(entry)
         if with_rules:
             self.driver.pipe(RULESET.name, b"default", ruleset(BUNDLE_FILES))
         self.session = SessionMaker()

@@ -12,7 +12,7 @@ from streams.app.demo.view import View
 from streams.app.embedded_transport import EmbeddedTransport
 from streams.app.logs import open_log
 from streams.app.runner import GateRunner
-from streams.app.settings import RulesSection, Settings, load_settings
+from streams.app.settings import CatalogueSection, RulesSection, Settings, load_settings
 from streams.app.shipped import rules_directory
 from streams.app.topic_apply import carry_out, make_plan
 from streams.app.topic_plan import CreateTopic
@@ -54,7 +54,8 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
         overrides |= {"log": "kafka", "bootstrap": bootstrap}
         overrides["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
     # The topics are the demonstration's own, and nobody keeps a key for their rules.
-    return load_settings(overrides).model_copy(update={"rules": RulesSection(allow_unsigned=True)})
+    unsigned = {"rules": RulesSection(allow_unsigned=True), "catalogue": CatalogueSection(allow_unsigned=True)}
+    return load_settings(overrides).model_copy(update=unsigned)
 
 
 def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence[tuple[str, str]]) -> DemoReport:

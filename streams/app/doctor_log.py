@@ -18,10 +18,11 @@ from streams.kafka.rights import KafkaRights
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
 from streams.model.revocation_set import Call
-from streams.model.topics import BY_NAME, RULESET, TOPICS
+from streams.model.topics import BY_NAME, TOPICS
 from streams.model.types import Actor, ToolRef
 from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError
+from streams.processors.catalogue import Catalogue
 from streams.processors.compiling import InlineCompiler
 from streams.processors.control import CALLABLE_STATES, ControlState
 from streams.processors.publications import Publications
@@ -156,7 +157,8 @@ def _all_if_unsaid(operations: frozenset[str] | None) -> frozenset[str]:
 def _published(settings: Settings, log: Log, codec: Codec, clock: Clock) -> Iterator[Finding]:
     """What a gate would make of the broadcast topics."""
     publishers = settings.publishers()
-    control = ControlState(Publications(settings.gate.bundle_name, publishers, InlineCompiler(compile_bundle)))
+    rules = Publications(settings.gate.bundle_name, publishers, InlineCompiler(compile_bundle))
+    control = ControlState(rules, Catalogue(settings.reviewers()))
     refused: list[str] = []
     try:
         for received in read_to_end(log, [topic.name for topic in GATE.broadcast], clock):
@@ -172,16 +174,15 @@ def _published(settings: Settings, log: Log, codec: Codec, clock: Clock) -> Iter
         yield failed("published", str(error))
         return
     refused += [
-        f"`{RULESET.name}` offset {event.offset}: {event.error}"
-        for event in control.settle()
-        if event.error is not None
+        f"`{event.topic}` offset {event.offset}: {event.error}" for event in control.settle() if event.error is not None
     ]
     if refused:
         yield warned(
             "published", f"{len(refused)} records a gate refuses: {_listed(refused[::-1])}", "publish them anew"
         )
     yield from _rules(settings, control)
-    yield _tools(control)
+    yield _reviewers(settings)
+    yield _tools(control, clock.now_ms())
     yield _kill_switch(control, clock.now_ms())
 
 
@@ -208,11 +209,26 @@ def _rules(settings: Settings, control: ControlState) -> Iterator[Finding]:
         yield fine("canary", f"{share}; `stoplog rules promote` or `stoplog rules rollback` ends it")
 
 
-def _tools(control: ControlState) -> Finding:
-    callable_count = sum(tool.entry.state in CALLABLE_STATES for tool in control.tools.values())
-    text = f"{callable_count} of {len(control.tools)} catalogued tools may be called"
-    if callable_count == 0:
-        return failed("catalogue", text, "run `stoplog catalog publish FILE`")
+def _reviewers(settings: Settings) -> Finding:
+    if settings.catalogue.allow_unsigned:
+        advice = "name reviewers in `catalogue.reviewers`, and take `catalogue.allow_unsigned` out"
+        return warned("reviewers", "whoever may write the topic of the catalogue decides which tools there are", advice)
+    if not settings.catalogue.reviewers:
+        advice = "make a key with `stoplog keys reviewer new`, and name it in `catalogue.reviewers`"
+        return failed("reviewers", "none are configured: no tool can be called", advice)
+    names, wanted = ", ".join(sorted(settings.catalogue.reviewers)), settings.catalogue.required_signatures
+    return fine("reviewers", f"{names}; {wanted} of them must sign")
+
+
+def _tools(control: ControlState, now_ms: int) -> Finding:
+    standing = [tool.entry for tool in control.tools.values() if tool.entry.state in CALLABLE_STATES]
+    expired = [each for each in standing if each.review_expires is not None and each.review_expires <= now_ms]
+    text = f"{len(standing) - len(expired)} of {len(control.tools)} catalogued tools may be called"
+    if len(standing) == len(expired):
+        return failed("catalogue", text, "run `stoplog catalog import`, then `catalog review` and `catalog approve`")
+    if expired:
+        names = _listed(sorted(f"`{each.server_id}/{each.name}`" for each in expired))
+        return warned("catalogue", f"{text}; the review of {names} has expired", "review them again")
     return fine("catalogue", text)
 
 

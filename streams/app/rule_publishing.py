@@ -10,6 +10,7 @@ import msgspec
 
 from streams.app.operator import Operator
 from streams.app.rule_history import RuleHistory, read_history
+from streams.audit.keyring import with_signature
 from streams.audit.signing import SigningKey
 from streams.codec.jsonform import JsonFormError, from_json, to_json
 from streams.model.bundle_files import files_form, files_of
@@ -17,7 +18,7 @@ from streams.model.bundle_signature import publication_key, publication_message
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import RULESET
-from streams.model.types import Header, Proof, ProofAlg
+from streams.model.types import Header
 from streams.policy import bundle_from_files, compile_bundle, load_bundle
 from streams.policy.bundle import BundleSource
 
@@ -156,9 +157,7 @@ def _anew(operator: Operator, history: RuleHistory, bundle: RulesetBundle, actio
 
 def sign(bundle: RulesetBundle, key: SigningKey) -> RulesetBundle:
     """The publication with one more signature; a former one by the same key is replaced."""
-    value = key.sign(publication_message(bundle))
-    others = tuple(each for each in bundle.signatures if each.kid != key.public.kid)
-    return replace(bundle, signatures=(*others, Proof(alg=ProofAlg.ED25519, kid=key.public.kid, value=value)))
+    return replace(bundle, signatures=with_signature(bundle.signatures, publication_message(bundle), key))
 
 
 def check_draft(bundle: RulesetBundle) -> BundleSource:

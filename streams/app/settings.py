@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from streams.audit.publishers import Publishers, PublishersError
+from streams.audit.reviewers import Reviewers, ReviewersError
 from streams.engine.settings import EngineSettings
 from streams.model.errors import StoplogError
 from streams.processors.settings import GateSettings
@@ -109,6 +110,23 @@ class RulesSection(_Section):
     allow_unsigned: bool = False
 
 
+class CatalogueSection(_Section):
+    """`[catalogue]`: whose signatures a gate wants before a tool may be called.
+
+    `reviewers`: public keys by the names of their owners (`ann = "ed25519:..."`).
+    `required_signatures`: of how many different ones every approval needs a signature.
+    `separation_of_duties`: whether who has proposed a tool can't be the only one to approve it.
+    `review_days`: how long an approval holds where the reviewer says nothing else; 0: for ever.
+    `allow_unsigned`: for development, without reviewers: whoever may write the topic decides which tools there are.
+    """
+
+    reviewers: dict[str, str] = {}
+    required_signatures: int = Field(1, ge=1, le=8)
+    separation_of_duties: bool = True
+    review_days: int = Field(365, ge=0, le=3_650)
+    allow_unsigned: bool = False
+
+
 class Settings(BaseSettings):
     """All settings, read-only.
 
@@ -140,6 +158,7 @@ class Settings(BaseSettings):
     engine: EngineSection = EngineSection()
     topics: TopicsSection = TopicsSection()
     rules: RulesSection = RulesSection()
+    catalogue: CatalogueSection = CatalogueSection()
 
     @classmethod
     def settings_customise_sources(
@@ -186,6 +205,23 @@ class Settings(BaseSettings):
             )
         except PublishersError as error:
             raise SettingsError(f"section `[rules]` of the settings: {error}") from None
+
+    def reviewers(self) -> Reviewers:
+        """Whose signatures count on catalogue entries.
+
+        Raises:
+            SettingsError: the reviewers make no sense.
+        """
+        section = self.catalogue
+        try:
+            return Reviewers.of(
+                section.reviewers,
+                required=section.required_signatures,
+                allow_unsigned=section.allow_unsigned,
+                separate_duties=section.separation_of_duties,
+            )
+        except ReviewersError as error:
+            raise SettingsError(f"section `[catalogue]` of the settings: {error}") from None
 
     def engine_settings(self) -> EngineSettings:
         """The engine's settings."""

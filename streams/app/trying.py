@@ -21,6 +21,7 @@ from streams.codec.avro import Codec
 from streams.codec.history import HistoryError, HistoryLine, format_line, iter_numbered
 from streams.model.bundle_signature import publication_key
 from streams.model.catalogue import ToolCatalogEntry
+from streams.model.catalogue_signature import entry_key
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
@@ -157,7 +158,7 @@ def run_lines(
             driver.pipe(RULESET.name, publication_key(bundle), bundle)
             driver.read_raw()  # that these rules are in force is no news of the history
         for entry in _catalogue(plan, start_ms):
-            driver.pipe(CATALOGUE.name, tool_key(entry.server_id, entry.name), entry)
+            driver.pipe(CATALOGUE.name, entry_key(entry), entry)
         yield from _written(driver, codec)
         yield from _feed(driver, codec, lines, plan, report)
         driver.advance(driver.clock.now_ms() + AFTERWARDS_MS)
@@ -200,7 +201,7 @@ def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
             continue
         record = line.record
         if isinstance(record, ToolCatalogEntry):
-            pinned[line.key] = record
+            pinned[tool_key(record.server_id, record.name)] = record
         if isinstance(record, Intent) and isinstance(unproven.record, Intent) and unproven.record.proof is None:
             record = _pin(record, pinned, plan.root_key)
         lines.append(Numbered(line_no, line._replace(record=record)))

@@ -21,6 +21,7 @@ from streams.engine.worker import Ports, Worker
 from streams.model.errors import StoplogError
 from streams.ports import StoreError, StoreProvider
 from streams.processors.budgets import BudgetOwner, NothingToControl
+from streams.processors.catalogue import Catalogue
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
 from streams.processors.publications import Publications
@@ -76,7 +77,8 @@ def build_gate(
     wire = CodecWire(codec)
     engine_settings = settings.engine_settings()
     gate_settings = settings.gate_settings(root_key)
-    control_state = ControlState(Publications(gate_settings.bundle_name, settings.publishers(), ChildCompiler(clock)))
+    rules = Publications(gate_settings.bundle_name, settings.publishers(), ChildCompiler(clock))
+    control_state = ControlState(rules, Catalogue(settings.reviewers()))
     ports = Ports(
         consumer=log.consumer(settings.group, settings.instance),
         producer=log.producer(f"{settings.group}-{settings.instance}"),

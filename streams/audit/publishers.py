@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streams.audit.signing import PublicKey, SigningKeyError
+from streams.audit.keyring import KEYS_MAX, SIGNATURES_MAX, Keyring, KeyringError, SignatureError
+from streams.audit.signing import PublicKey
 from streams.model.bundle_signature import publication_message
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
-from streams.model.types import ProofAlg
 
-PUBLISHERS_MAX = 64
-SIGNATURES_MAX = 16
+PUBLISHERS_MAX = KEYS_MAX
+
+__all__ = ["PUBLISHERS_MAX", "SIGNATURES_MAX", "UNSIGNED", "Publishers", "PublishersError"]
 
 
 class PublishersError(StoplogError):
@@ -45,22 +46,11 @@ class Publishers:
             PublishersError: a key is none, two names have one key, more signatures are required than there are
                 publishers, or unsigned bundles would be accepted although there are some.
         """
-        if len(publishers) > PUBLISHERS_MAX:
-            raise PublishersError(f"{len(publishers)} publishers are named, at most {PUBLISHERS_MAX} are accepted")
-        keys: dict[str, tuple[str, PublicKey]] = {}
-        for name, text in publishers.items():
-            try:
-                key = PublicKey.parse(text)
-            except SigningKeyError as error:
-                raise PublishersError(f"publisher `{name}`: {error}") from None
-            if key.kid in keys:
-                raise PublishersError(f"`{keys[key.kid][0]}` and `{name}` have the same key; give each their own")
-            keys[key.kid] = (name, key)
-        if keys and allow_unsigned:
-            raise PublishersError("`allow_unsigned` would make `publishers` meaningless; leave one of them out")
-        if keys and required > len(keys):
-            raise PublishersError(f"{required} signatures are required, but there are {len(keys)} publishers")
-        return cls(keys, 0 if allow_unsigned else required)
+        try:
+            ring = Keyring.of(publishers, kind="publisher", required=required, allow_unsigned=allow_unsigned)
+        except KeyringError as error:
+            raise PublishersError(str(error)) from None
+        return cls(ring.keys, 0 if allow_unsigned else required)
 
     def signers(self, bundle: RulesetBundle) -> tuple[str, ...]:
         """Who has signed a publication: names, in order.
@@ -68,24 +58,14 @@ class Publishers:
         Raises:
             RecordError: too few have, or a signature by one of them does not hold.
         """
-        names = set()
-        message = publication_message(bundle)
-        if len(bundle.signatures) > SIGNATURES_MAX:
-            count = len(bundle.signatures)
-            text = f"{self._what(bundle)} has {count} signatures, at most {SIGNATURES_MAX} are looked at"
-            raise RecordError(DeadLetterReason.BUNDLE_SIGNATURE_INVALID, text)
-        for signature in bundle.signatures:
-            known = self.keys.get(signature.kid or "")
-            if known is None:
-                continue  # of a publisher of former times, or of another deployment
-            name, key = known
-            if signature.alg is not ProofAlg.ED25519 or not key.verifies(message, signature.value):
-                text = f"{self._what(bundle)} is not what `{name}` has signed"
-                raise RecordError(DeadLetterReason.BUNDLE_SIGNATURE_INVALID, text)
-            names.add(name)
+        try:
+            names = Keyring(self.keys).signers(publication_message(bundle), bundle.signatures)
+        except SignatureError as error:
+            text = f"{self._what(bundle)} {error}"
+            raise RecordError(DeadLetterReason.BUNDLE_SIGNATURE_INVALID, text) from None
         if len(names) < self.required:
             raise RecordError(DeadLetterReason.BUNDLE_UNSIGNED, self._too_few(bundle, len(names)))
-        return tuple(sorted(names))
+        return names
 
     def _what(self, bundle: RulesetBundle) -> str:
         return f"bundle `{bundle.name}` serial {bundle.serial}"

@@ -1,4 +1,4 @@
-"""`stoplog keys`: the root key, which session keys are derived from, and the keys of those who publish rules."""
+"""`stoplog keys`: the root key, which session keys are derived from, and the keys of those who publish rules or review tools."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ app = typer.Typer(add_completion=False, help="Make keys.", rich_markup_mode="ric
 publisher_app = typer.Typer(
     add_completion=False, help="Make the keys of those who publish rules.", rich_markup_mode="rich"
 )
+reviewer_app = typer.Typer(add_completion=False, help="Make the keys of those who review tools.", rich_markup_mode="rich")
 app.add_typer(publisher_app, name="publisher")
+app.add_typer(reviewer_app, name="reviewer")
+
+OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the private key goes.")]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", metavar="FILE", help="Encrypt it with what the first line says."),
+]
 
 
 @app.callback()
@@ -28,6 +36,11 @@ def _keys() -> None:
 @publisher_app.callback()
 def _publisher() -> None:
     """Make the keys of those who publish rules."""
+
+
+@reviewer_app.callback()
+def _reviewer() -> None:
+    """Make the keys of those who review tools."""
 
 
 @app.command()
@@ -53,20 +66,34 @@ def new(
 @publisher_app.command("new")
 def new_publisher(
     *,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the private key goes.")],
-    passphrase_file: Annotated[
-        Path | None,
-        typer.Option("--passphrase-file", metavar="FILE", help="Encrypt it with what the first line says."),
-    ] = None,
+    out: OutOption,
+    passphrase_file: PassphraseOption = None,
     as_json: JsonOption = None,
 ) -> None:
     """Make the key that a person signs rules with, readable by its owner alone. Never writes over one.
 
     It belongs to one person, and on no machine that agents, executors or gates run on. Gates get the public key.
     """
-    screen = Screen(as_json)
+    _make(Screen(as_json), out, passphrase_file, "rules.publishers")
+
+
+@reviewer_app.command("new")
+def new_reviewer(
+    *,
+    out: OutOption,
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Make the key that a person approves tools with, readable by its owner alone. Never writes over one.
+
+    It belongs to one person, and on no machine that agents, executors or gates run on. Gates get the public key.
+    """
+    _make(Screen(as_json), out, passphrase_file, "catalogue.reviewers")
+
+
+def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str) -> None:
     key = make_key_file(out, passphrase_from(passphrase_file))
     screen.record({"private_key": str(out), "public_key": str(key.public), "kid": key.public.kid})
     screen.say(f"private key made: {out}", OK)
     screen.say("keep it to yourself; in the settings of the gates, under your name:\n")
-    screen.say(f'    [rules.publishers]\n    NAME = "{key.public}"')
+    screen.say(f'    [{section}]\n    NAME = "{key.public}"')

@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gate": (_RUN, "Run a gate: read intents, write verdicts, until it is told to stop."),
     "try": (_RUN, "Run the whole engine over a history file, without any set-up."),
     "topics": (_SET_UP, "Show the topics that stoplog needs, check them, make them."),
-    "keys": (_SET_UP, "Make the root key, and the keys that rules are signed with."),
+    "keys": (_SET_UP, "Make the root key, and the keys that rules and tools are signed with."),
     "doctor": (_SET_UP, "Check everything a gate needs, and say what to do."),
     "tail": (_WATCH, "Print verdicts, audit records, alerts and more as they come."),
     "revoke": (_ACT, "Take something back, at once and everywhere."),
@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": (_ACT, "Approve a held call."),
     "refuse": (_ACT, "Refuse a held call."),
     "rules": (_RULES, "Check, test and publish rules."),
-    "catalog": (_RULES, "Publish what tools may be called."),
+    "catalog": (_RULES, "Review what tools may be called: import, compare, approve."),
 }
 """Commands by name: the panel of the help they are listed in, and what they do. `try` is in `cli/try_.py`."""
 

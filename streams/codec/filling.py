@@ -13,11 +13,12 @@ from streams.model.audit import AuditCheckpoint
 from streams.model.bundle_signature import publication_key
 from streams.model.canonical import CanonicalError, canonical, canonical_args, parse_strict, sha256
 from streams.model.catalogue import ToolCatalogEntry
+from streams.model.catalogue_signature import entry_key
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.definition import definition_digests
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
-from streams.model.keys import revocation_key, session_key, tool_key
+from streams.model.keys import revocation_key, session_key
 from streams.model.proof import (
     derived_uuid,
     make_hmac,
@@ -107,8 +108,8 @@ def key_of(record: Record) -> bytes:
     match record:
         case Revocation(kind=kind, id=target):
             return revocation_key(kind, target)
-        case ToolCatalogEntry(server_id=server_id, name=name):
-            return tool_key(server_id, name)
+        case ToolCatalogEntry():
+            return entry_key(record)
         case RulesetBundle():
             return publication_key(record)
         case Baseline(agent=agent, epoch=epoch):

@@ -10,7 +10,7 @@ from streams.engine.wire import ControlSink, Wire
 from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.ports import Clock, LogError, Reader, Received, RetriableLogError, StoreError, TopicPartition
-from streams.processors.publications import RulesEvent
+from streams.processors.control import ControlEvent
 
 _log = logging.getLogger(__name__)
 CONTROL_BATCH_RECORDS = 500
@@ -30,7 +30,7 @@ class ControlReport(NamedTuple):
 
     record: Received | None
     error: RecordError | None
-    event: RulesEvent | None = None
+    event: ControlEvent | None = None
 
 
 class ControlReader:
@@ -62,7 +62,7 @@ class ControlReader:
         self._targets_at_ms = 0
         self._confirmed_ms: int | None = None
         self._asked_ms: int | None = None
-        self._awaited: dict[int, Received] = {}
+        self._awaited: dict[tuple[str, int], Received] = {}
         self.reports: list[ControlReport] = []
 
     @property
@@ -146,7 +146,7 @@ class ControlReader:
         try:
             decoded = None if record.value is None else self._wire.decode(record.topic, record.value, record.headers)
             if self._sink.apply(record.topic, record.key, decoded, record.offset + 1):
-                self._awaited[record.offset] = record
+                self._awaited[record.topic, record.offset] = record
         except RecordError as error:
             self._sink.block_unreadable(record.topic, record.key)
             _log.warning("%s/%d/%d is not usable: %s", record.topic, record.partition, record.offset, error)
@@ -160,9 +160,9 @@ class ControlReader:
             failure = RecordError(DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__}: {error}")
             self._report(ControlReport(record, failure))
 
-    def _note(self, events: list[RulesEvent]) -> None:
+    def _note(self, events: list[ControlEvent]) -> None:
         for event in events:
-            record = self._awaited.pop(event.offset, None)
+            record = self._awaited.pop((event.topic, event.offset), None)
             if record is not None and event.error is not None:
                 _log.warning("%s/%d/%d is refused: %s", record.topic, record.partition, record.offset, event.error)
             elif record is not None:

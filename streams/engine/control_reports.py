@@ -16,8 +16,9 @@ from streams.engine.checkpoint import Transaction
 from streams.engine.control_reader import ControlReader, ControlReport
 from streams.engine.task import PartitionTask
 from streams.engine.wire import Wire
+from streams.model.canonical import sha256
 from streams.ports import Received
-from streams.processors.rules_audit import change_outputs
+from streams.processors.control_audit import event_outputs
 
 REPORTED_KEPT_MAX = 256
 """Reports of one topic that are remembered; records before the earliest of them count as reported."""
@@ -90,7 +91,7 @@ class ControlReports:
         if record is not None and error is not None:
             task.report_dead_letter(record, error)
         if event is not None:
-            task.emit_outputs(change_outputs(self._wire, event, place, time_ms))
+            task.emit_outputs(event_outputs(self._wire, event, place, time_ms))
 
     def _is_new(self, record: Received | None, task: PartitionTask) -> bool:
         """Whether a record was not reported yet; from now on it was."""
@@ -108,11 +109,11 @@ class ControlReports:
 
     def _place_of_event(self, task: PartitionTask) -> str | None:
         """What an event without a record is called; None if the last one was the same."""
-        memory = self._control.memory() or b""
-        if task.state.get(_EVENT_KEY) == memory:
+        digest = sha256(self._control.memory() or b"")
+        if task.state.get(_EVENT_KEY) == digest:
             return None
-        task.state.put(_EVENT_KEY, memory)
-        return f"remembered/{memory.hex()}"
+        task.state.put(_EVENT_KEY, digest)
+        return f"remembered/{digest.hex()}"
 
 
 def _place(record: Received) -> str:

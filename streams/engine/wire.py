@@ -8,8 +8,8 @@ from typing import Protocol
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
 from streams.ports import Headers, Outgoing, Received
-from streams.processors.effects import Output, StateView
 from streams.processors.control import ControlEvent
+from streams.processors.effects import Output, StateView
 
 
 class Wire(Protocol):

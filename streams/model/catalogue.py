@@ -25,7 +25,11 @@ class OutputLabel(Record, frozen=True, kw_only=True):
 
 
 class ToolCatalogEntry(Record, frozen=True, kw_only=True):
-    """A reviewed tool. What the operator has not set counts as destructive, open-world and `WORST`."""
+    """A reviewed tool. What the operator has not set counts as destructive, open-world and `WORST`.
+
+    `definition_json` is the tool as its server listed it, whole; the digests and the texts beside it are made of it.
+    What reviewers sign is in `streams.model.catalogue_signature`.
+    """
 
     header: Header
     server_id: str
@@ -38,6 +42,7 @@ class ToolCatalogEntry(Record, frozen=True, kw_only=True):
     output_schema_json: str | None = None
     annotations_json: str | None = None
     meta_json: str | None = None
+    definition_json: str | None = None
     definition_digest: Sha256
     description_digest: Sha256
     input_schema_digest: Sha256
@@ -51,6 +56,9 @@ class ToolCatalogEntry(Record, frozen=True, kw_only=True):
     output_labels: tuple[OutputLabel, ...] = ()
     sink_args: tuple[str, ...] = ()
     owner: str | None = None
+    proposed_by: str | None = None
     reviewed_by: str | None = None
     reviewed_at: Millis | None = None
-    signature: Proof | None = None
+    review_expires: Millis | None = None
+    review_note: str | None = None
+    signatures: tuple[Proof, ...] = ()

@@ -19,8 +19,8 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import BUDGET_GRANT
 from streams.model.types import Header, Record
-from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.control import ControlEvent
+from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.state import encode_row
 
 SOURCE = "stoplog/budgets"

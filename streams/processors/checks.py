@@ -5,15 +5,17 @@ Fail closed: what is missing, stale, unknown or in error denies (docs/explanatio
 
 from __future__ import annotations
 
+from streams.delegation.keys import verified_jkt
 from streams.model.canonical import CanonicalError, canonical_args, sha256
 from streams.model.intent import Intent
 from streams.model.proof import proof_message, session_secret, verify_hmac
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import Call, session_target
-from streams.model.types import ProofAlg
+from streams.model.types import Proof, ProofAlg
 from streams.processors.case import Case, Judgement, deny
 from streams.processors.control import CALLABLE_STATES, ControlState
+from streams.processors.grants import check_delegated, check_grant
 from streams.processors.lifecycle import reason_expired, reason_over
 from streams.processors.settings import GateSettings
 from streams.processors.state import SessionRow, SessionStatus
@@ -28,8 +30,10 @@ def check_all(case: Case, control: ControlState, settings: GateSettings) -> Judg
         or check_session(case, control)
         or check_control(case, control)
         or check_parties(case)
+        or check_grant(case, settings)
         or check_args(case, settings)
         or check_proof(case, settings)
+        or check_delegated(case)
         or check_tool(case, control)
     )
 
@@ -101,8 +105,8 @@ def check_parties(case: Case) -> Judgement | None:
         return deny(Reason.SUBJECT_MISMATCH)
     if (intent.act.iss, intent.act.sub) != (session.act_iss, session.act_sub):
         return deny(Reason.ACTOR_MISMATCH)
-    if intent.delegation_uid is not None and intent.delegation_uid not in session.delegation_uids:
-        return deny(Reason.DELEGATION_UNKNOWN)
+    if intent.delegation_uid != session.delegation_uid:
+        return deny(Reason.DELEGATION_UNSTATED if intent.delegation_uid is None else Reason.DELEGATION_UNKNOWN)
     return None
 
 
@@ -136,11 +140,24 @@ def check_proof(case: Case, settings: GateSettings) -> Judgement | None:
     proof = intent.proof
     if proof is None:
         return deny(Reason.PROOF_MISSING)
+    authority = case.authority
+    if authority is not None and authority.row.cnf_jkt is not None:
+        return _check_signature(case, proof, authority.row.cnf_jkt)
     if proof.alg is not ProofAlg.HMAC_SHA256:
         return deny(Reason.PROOF_UNSUPPORTED, proof.alg.value)
     if not case.secret:
         case.secret = session_secret(settings.root_key, intent.header.tenant_uid, intent.session_id)
     if not verify_hmac(case.secret, proof_message(intent), proof.value):
+        return deny(Reason.PROOF_INVALID)
+    case.proven = True
+    return None
+
+
+def _check_signature(case: Case, proof: Proof, jkt: str) -> Judgement | None:
+    """A grant that is bound to a key is used with that key alone: the session's would be the weaker of the two."""
+    if proof.alg is not ProofAlg.ED25519:
+        return deny(Reason.PROOF_UNSUPPORTED, f"{proof.alg.value}, but the session's grant is bound to an Ed25519 key")
+    if verified_jkt(proof, proof_message(case.intent)) != jkt:
         return deny(Reason.PROOF_INVALID)
     case.proven = True
     return None

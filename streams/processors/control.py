@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from streams.model.catalogue import EntryState, ToolCatalogEntry
+import msgspec
+
+from streams.audit.reviewers import NOBODY
+from streams.model.catalogue import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.errors import RecordError
-from streams.model.keys import revocation_key, tool_key
-from streams.model.labels import WORST, Label
+from streams.model.keys import revocation_key
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -19,28 +21,17 @@ from streams.model.revocation_set import RevocationSet
 from streams.model.topics import CATALOGUE, REVOCATION
 from streams.model.types import Header, Record
 from streams.policy.ruleset import CompiledRuleset
+from streams.processors.catalogue import CALLABLE_STATES, Catalogue, CatalogueEvent, CatalogueTool
 from streams.processors.publications import Publications, RulesEvent
-from streams.processors.schemas import ArgsSchema
 
-CALLABLE_STATES = frozenset({EntryState.APPROVED, EntryState.DEPRECATED})
+_WITH_CATALOGUE = b"\x01"
+"""How a memory begins that holds the catalogue's, too; that of the rules alone is an array."""
 
+ControlEvent = RulesEvent | CatalogueEvent
+_encode = msgspec.msgpack.Encoder().encode
+_decode_memory = msgspec.msgpack.Decoder(tuple[bytes | None, bytes]).decode
 
-@dataclass(frozen=True)
-class CatalogueTool:
-    """An entry, with its arguments' schema ready."""
-
-    entry: ToolCatalogEntry
-    schema: ArgsSchema
-
-    @property
-    def full_name(self) -> tuple[str, str]:
-        """The server's id and the tool's name."""
-        return self.entry.server_id, self.entry.name
-
-    @property
-    def output_label(self) -> Label:
-        """The label of what the tool returns; unset counts as the worst."""
-        return self.entry.output_label or WORST
+__all__ = ["CALLABLE_STATES", "CatalogueTool", "ControlEvent", "ControlState"]
 
 
 @dataclass
@@ -49,14 +40,27 @@ class ControlState:
 
     Attributes:
         rules: the publications of the bundle that is enforced.
+        catalogue: what is known of tools.
+        tools: the same as `catalogue.tools`.
         stale: the shell sets it while it cannot tell that it has read everything.
     """
 
     rules: Publications
+    catalogue: Catalogue = field(default_factory=lambda: Catalogue(NOBODY))
     revocations: RevocationSet = field(default_factory=RevocationSet)
-    tools: dict[tuple[str, str], CatalogueTool] = field(default_factory=dict)
-    reviewed_digests: frozenset[str] = frozenset()
+    tools: dict[tuple[str, str], CatalogueTool] = field(init=False)
     stale: bool = True
+    _parts: tuple[bytes | None, bytes | None] = (None, None)
+    _memory: bytes | None = None
+
+    def __post_init__(self) -> None:
+        """One dictionary under two names: the way through the catalogue would cost every call."""
+        self.tools = self.catalogue.tools
+
+    @property
+    def reviewed_digests(self) -> frozenset[str]:
+        """The definitions that can be called, in hex."""
+        return self.catalogue.reviewed_digests
 
     def ruleset_for(self, session_key: bytes) -> CompiledRuleset | None:
         """The rules that judge a session."""
@@ -68,23 +72,34 @@ class ControlState:
         """Whether `advance` has something to do."""
         return self.rules.is_busy
 
-    def advance(self, now_ms: int) -> list[RulesEvent]:
-        """Go on with what takes time, for some milliseconds; what has become of publications."""
+    def advance(self, now_ms: int) -> list[ControlEvent]:
+        """Go on with what takes time, for some milliseconds; what has become of publications and entries."""
         self.rules.advance(now_ms)
-        return self.rules.take_events()
+        self.catalogue.advance(now_ms)
+        return [*self.rules.take_events(), *self.catalogue.take_events()]
 
-    def settle(self) -> list[RulesEvent]:
+    def settle(self) -> list[ControlEvent]:
         """All topics were read to their end: decide on all that stood there. Blocks."""
         self.rules.settle()
-        return self.rules.take_events()
+        return [*self.rules.take_events(), *self.catalogue.take_events()]
 
     def memory(self) -> bytes | None:
         """What every partition is to remember; the same object until it changes."""
-        return self.rules.memory()
+        rules, catalogue = self.rules.memory(), self.catalogue.memory()
+        if catalogue is None:
+            return rules
+        if self._parts[0] is not rules or self._parts[1] is not catalogue:
+            self._parts = (rules, catalogue)
+            self._memory = _WITH_CATALOGUE + _encode((rules, catalogue))
+        return self._memory
 
     def recall(self, memory: bytes) -> None:
         """What a partition remembered when it was taken over."""
-        self.rules.recall(memory)
+        rules, catalogue = _decode_memory(memory[1:]) if memory.startswith(_WITH_CATALOGUE) else (memory, None)
+        if rules is not None:
+            self.rules.recall(rules)
+        if catalogue is not None:
+            self.catalogue.recall(catalogue)
 
     def close(self) -> None:
         """Drop what is under way."""
@@ -102,11 +117,11 @@ class ControlState:
         if key is None:
             raise RecordError(DeadLetterReason.KEY_MISSING, f"a record of `{topic}` has no key")
         if record is None:
-            self._forget(topic, key)
-        elif isinstance(record, Revocation):
+            return self._forget(topic, key, next_offset - 1)
+        if isinstance(record, Revocation):
             self._apply_revocation(key, record)
         elif isinstance(record, ToolCatalogEntry):
-            self._apply_entry(key, record)
+            return self.catalogue.offer(key, record, next_offset - 1)
         elif isinstance(record, RulesetBundle):
             return self.rules.offer(record, next_offset - 1)
         elif not isinstance(record, Baseline):
@@ -120,24 +135,21 @@ class ControlState:
         if key is None:
             return
         if topic == CATALOGUE.name:
-            self._forget(topic, key)
+            self.catalogue.stop_named(key)
         elif topic == REVOCATION.name:
             kind, _, target = key.decode("utf-8", "replace").partition(":")
             if kind in RevocationKind.__members__:
                 self.revocations.apply(_unreadable(RevocationKind(kind), target))
 
-    def _forget(self, topic: str, key: bytes) -> None:
+    def _forget(self, topic: str, key: bytes, offset: int) -> bool:
         text = key.decode("utf-8", "replace")
         if topic == REVOCATION.name:
             kind, _, target = text.partition(":")
             if kind in RevocationKind.__members__:
                 self.revocations.remove(RevocationKind(kind), target)
         elif topic == CATALOGUE.name:
-            named = [tool for tool in self.tools if tool_key(*tool) == key]
-            for tool in named:
-                del self.tools[tool]
-            if named:
-                self._note_digests()
+            return self.catalogue.forget(key, offset)
+        return False
 
     def _apply_revocation(self, key: bytes, revocation: Revocation) -> None:
         """A kind that is not known here was read as UNKNOWN; its key still has the kind's name."""
@@ -149,30 +161,6 @@ class ControlState:
         if revocation.state is RevocationState.REVOKED:
             self.revocations.apply(revocation)
         raise _key_mismatch(key, own_key)
-
-    def _apply_entry(self, record_key: bytes, entry: ToolCatalogEntry) -> None:
-        key = (entry.server_id, entry.name)
-        if record_key != tool_key(*key):
-            self.tools.pop(key, None)
-            self._note_digests()
-            raise _key_mismatch(record_key, tool_key(*key))
-        if "/" in entry.server_id:
-            text = f"server id `{entry.server_id[:80]}` holds a `/`, which separates server and tool in keys"
-            raise RecordError(DeadLetterReason.CATALOGUE_INVALID, text)
-        try:
-            tool = CatalogueTool(entry, ArgsSchema(entry.input_schema_json))
-        except (ValueError, RecursionError) as error:
-            self.tools.pop(key, None)
-            self._note_digests()
-            text = f"input schema of `{entry.server_id}/{entry.name}` is not usable, the tool is blocked: {error}"
-            raise RecordError(DeadLetterReason.CATALOGUE_INVALID, text) from None
-        self.tools[key] = tool
-        self._note_digests()
-
-    def _note_digests(self) -> None:
-        self.reviewed_digests = frozenset(
-            tool.entry.definition_digest.hex() for tool in self.tools.values() if tool.entry.state in CALLABLE_STATES
-        )
 
 
 def _key_mismatch(key: bytes, own_key: bytes) -> RecordError:

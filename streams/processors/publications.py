@@ -25,6 +25,7 @@ from streams.model.bundle_signature import publication_key
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.reasons import ControlReason, DeadLetterReason
+from streams.model.topics import RULESET
 from streams.policy import PolicyError, bundle_from_files
 from streams.policy.bundle import BundleSource
 from streams.policy.portable import active_tools
@@ -87,6 +88,11 @@ class RulesEvent(NamedTuple):
     reason: ControlReason | None
     error: RecordError | None
     detail: str = ""
+
+    @property
+    def topic(self) -> str:
+        """Where publications stand."""
+        return RULESET.name
 
 
 class _Signed(NamedTuple):

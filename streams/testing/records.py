@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+from streams.audit.keyring import with_signature
+from streams.audit.signing import SigningKey
+from streams.model import catalogue_signature
 from streams.model.approval import ApprovalDecision, ApprovalStatus
 from streams.model.canonical import canonical, sha256
 from streams.model.catalogue import EntryState, ToolCatalogEntry
@@ -19,7 +22,7 @@ from streams.model.control import BundleAction, BundleFile, RulesetBundle
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
-from streams.model.keys import revocation_key, session_key, tool_key
+from streams.model.keys import revocation_key, session_key
 from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.proof import (
     derived_uuid,
@@ -78,9 +81,18 @@ def tool_entry(
     return replace(entry, **changes)
 
 
+def reviewed(entry: ToolCatalogEntry, *keys: SigningKey) -> ToolCatalogEntry:
+    """The entry, signed by these."""
+    message = catalogue_signature.entry_message(entry)
+    signatures: tuple[Proof, ...] = ()
+    for key in keys:
+        signatures = with_signature(signatures, message, key)
+    return replace(entry, signatures=signatures)
+
+
 def entry_key(entry: ToolCatalogEntry) -> bytes:
     """The key of a catalogue entry."""
-    return tool_key(entry.server_id, entry.name)
+    return catalogue_signature.entry_key(entry)
 
 
 def tool_ref(entry: ToolCatalogEntry) -> ToolRef:

@@ -9,6 +9,7 @@ from random import Random  # noqa: TID251 - everything of a simulation is drawn 
 from typing import NamedTuple
 
 from streams.audit.publishers import UNSIGNED
+from streams.audit.reviewers import ANYBODY
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import Processor, Wire
 from streams.engine.worker import Worker
@@ -16,6 +17,7 @@ from streams.model.approval import ApprovalRequest
 from streams.model.errors import StoplogError
 from streams.model.topics import APPROVAL_REQUEST, REVOCATION
 from streams.ports import TopicPartition
+from streams.processors.catalogue import Catalogue
 from streams.processors.compiling import CompileBundle, InlineCompiler
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
@@ -319,9 +321,8 @@ class Simulation:
     def _build(self, name: str, disk: Disk) -> Worker:
         self._starts += 1
         ingredients = self._ingredients
-        control = ControlState(
-            Publications(self._gate_settings.bundle_name, UNSIGNED, InlineCompiler(ingredients.compile_bundle))
-        )
+        rules = Publications(self._gate_settings.bundle_name, UNSIGNED, InlineCompiler(ingredients.compile_bundle))
+        control = ControlState(rules, Catalogue(ANYBODY))
         return build_worker(
             self._log,
             spec=GATE,

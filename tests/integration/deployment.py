@@ -87,6 +87,7 @@ class Deployment:
             **settings,
             "topics": {"prefix": f"{own}.", "partitions": PARTITIONS},
             "rules": {"allow_unsigned": True},
+            "catalogue": {"allow_unsigned": True},
         }
         key = folder / "root.key"
         key.touch(mode=0o600)

@@ -41,6 +41,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         instance=own,
         gate={"bundle_name": own},
         rules={"allow_unsigned": True},
+        catalogue={"allow_unsigned": True},
         **where,
     )
 

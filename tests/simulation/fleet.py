@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.audit.publishers import UNSIGNED
+from streams.audit.reviewers import ANYBODY
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import Processor
 from streams.engine.worker import Worker
@@ -19,6 +20,7 @@ from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOGUE, INTENT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.ports import Outgoing, Received
 from streams.processors.budgets import BudgetOwner
+from streams.processors.catalogue import Catalogue
 from streams.processors.compiling import InlineCompiler
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
@@ -290,7 +292,7 @@ class Fleet:
 
     def _build(self, name: str, disk: Disk) -> Worker:
         self._starts += 1
-        control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_published)))
+        control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_published)), Catalogue(ANYBODY))
         settings = GateSettings(root_key=ROOT_KEY, budget_wait_ms=4_000, budget_idle_ms=2_000)
         is_gate = self._groups[name] == GATE.name
         processor: Processor = Gate(settings, wire(), control) if is_gate else BudgetOwner(wire())

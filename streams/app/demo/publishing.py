@@ -7,8 +7,8 @@ from pathlib import Path
 
 from streams.app.rule_publishing import make_bundle
 from streams.model.bundle_signature import publication_key
+from streams.model.catalogue_signature import entry_key
 from streams.model.control import RulesetBundle
-from streams.model.keys import tool_key
 from streams.model.topics import CATALOGUE, RULESET
 from streams.model.types import Header
 from streams.policy import compile_bundle, load_bundle
@@ -48,10 +48,7 @@ def publish_catalogue(
             tenant_uid=tenant_uid,
             reviewed_by=OPERATOR,
         )
-        records += [
-            outgoing(transport, CATALOGUE, tool_key(entry.server_id, entry.name), entry, entry.header)
-            for entry in entries
-        ]
+        records += [outgoing(transport, CATALOGUE, entry_key(entry), entry, entry.header) for entry in entries]
     publish(transport, records)
     return len(records)
 

@@ -76,7 +76,7 @@ def test_where_settings_come_from(settings: Settings, tmp_path: Path, monkeypatc
 
 def test_a_deployment_without_rules_and_tools_denies_everything(deployment: Settings) -> None:
     found = findings()
-    assert failing() == {"rules", "catalogue"}
+    assert failing() == {"rules", "reviewers", "catalogue"}
     assert "every intent is denied" in found["rules"].text
     assert found["rules"].advice == "run `stoplog rules publish DIR`"
     assert found["topics"].status is Status.OK

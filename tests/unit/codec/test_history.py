@@ -13,6 +13,7 @@ from streams.codec.avro import Codec
 from streams.codec.history import LINE_BYTES_MAX, HistoryError, HistoryLine, format_line, iter_history, parse_line
 from streams.codec.schemas import CommittedSchemas
 from streams.model.catalogue import ToolCatalogEntry
+from streams.model.catalogue_signature import entry_key
 from streams.model.definition import definition_digests
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
@@ -191,7 +192,7 @@ class TestOtherRecords:
             line = parse({"record": "catalog_entry", "time_ms": TIME_MS, "value": value | parts})
             entry = line.record
             assert isinstance(entry, ToolCatalogEntry)
-            assert line.key == b"mail/send"
+            assert line.key == entry_key(entry)
             digests = (entry.definition_digest, entry.description_digest, entry.input_schema_digest)
             assert digests == definition_digests(tool)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streams.audit.publishers import UNSIGNED
+from streams.audit.reviewers import ANYBODY
 from streams.engine.settings import EngineSettings
 from streams.engine.worker import Worker
 from streams.model.audit import AuditEvent, AuditEventType
@@ -13,6 +14,7 @@ from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VER
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Received, TopicPartition
+from streams.processors.catalogue import Catalogue
 from streams.processors.compiling import InlineCompiler
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
@@ -73,7 +75,7 @@ class WorkerBench:
         disk = self.disks.setdefault(name, Disk())
         disk.lose_process()
         rules = Publications(GATE_SETTINGS.bundle_name, UNSIGNED, InlineCompiler(compile_published))
-        control = ControlState(rules)
+        control = ControlState(rules, Catalogue(ANYBODY))
         worker = build_worker(
             self.log,
             spec=GATE,

@@ -10,9 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from streams.audit.publishers import Publishers
+from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.audit.signing import SigningKey
 from streams.model.approval import ApprovalStatus
 from streams.model.audit import AuditEventType
+from streams.model.catalogue import ToolCatalogEntry
 from streams.model.delegation import GrantBody
 from streams.model.intent import Intent
 from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
@@ -29,7 +31,7 @@ from streams.model.types import Actor, Proof, ProofAlg, Record, SubProfile
 from streams.ports import Headers
 from streams.processors.effects import Output
 from streams.processors.gate import Gate
-from streams.testing.records import SessionMaker, entry_key, ruleset
+from streams.testing.records import SessionMaker, reviewed, ruleset
 from tests.kit import (
     BUNDLE,
     BUNDLE_FILES,
@@ -62,6 +64,11 @@ def case(reason: DeadLetterReason) -> Callable[[Case], Case]:
         return function
 
     return register
+
+
+KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+PUBLISHERS = Publishers.of({"ann": str(KEY.public)}, required=1, allow_unsigned=False)
+REVIEWERS = Reviewers.of({"ann": str(KEY.public)}, required=1, allow_unsigned=False)
 
 
 def sent(topic: str, record: Record | bytes | None, key: bytes | None = b"acme|s-1", headers: Headers = ()) -> Letter:
@@ -277,18 +284,55 @@ def an_intent_from_before_what_is_remembered() -> Letter:
 
 @case(DeadLetterReason.CATALOGUE_INVALID)
 def a_tool_whose_schema_is_none() -> Letter:
-    return sent(CATALOGUE.name, replace(FILES_READ, input_schema_json='{"type": 7}'), key=entry_key(FILES_READ))
+    return an_entry(replace(FILES_READ, input_schema_json='{"type": 7}'))
 
 
 @case(DeadLetterReason.CATALOGUE_INVALID)
 def a_tool_whose_schema_refers_elsewhere() -> Letter:
     schema = '{"$ref": "https://example.com/schema.json"}'
-    return sent(CATALOGUE.name, replace(FILES_READ, input_schema_json=schema), key=entry_key(FILES_READ))
+    return an_entry(replace(FILES_READ, input_schema_json=schema))
 
 
 @case(DeadLetterReason.CATALOGUE_INVALID)
 def a_tool_whose_schema_is_no_object() -> Letter:
-    return sent(CATALOGUE.name, replace(FILES_READ, input_schema_json="true"), key=entry_key(FILES_READ))
+    return an_entry(replace(FILES_READ, input_schema_json="true"))
+
+
+@case(DeadLetterReason.CATALOGUE_INVALID)
+def a_tool_of_a_server_with_a_slash() -> Letter:
+    return an_entry(replace(FILES_READ, server_id="a/b"))
+
+
+@case(DeadLetterReason.CATALOGUE_INVALID)
+def a_tool_whose_digest_is_that_of_another_definition() -> Letter:
+    return an_entry(replace(FILES_READ, definition_json='{"name": "read", "inputSchema": {}}'))
+
+
+@case(DeadLetterReason.CATALOGUE_UNSIGNED)
+def an_approval_that_nobody_has_signed() -> Letter:
+    return an_entry(replace(FILES_READ, catalog_version=2), reviewers=REVIEWERS)
+
+
+@case(DeadLetterReason.CATALOGUE_SIGNATURE_INVALID)
+def an_approval_with_a_forged_signature() -> Letter:
+    forged = Proof(alg=ProofAlg.ED25519, kid=KEY.public.kid, value=bytes(64))
+    return an_entry(replace(FILES_READ, catalog_version=2, signatures=(forged,)), reviewers=REVIEWERS)
+
+
+@case(DeadLetterReason.CATALOGUE_SELF_APPROVED)
+def an_approval_by_who_proposed_it() -> Letter:
+    return an_entry(reviewed(replace(FILES_READ, catalog_version=2, proposed_by="Ann"), KEY), reviewers=REVIEWERS)
+
+
+@case(DeadLetterReason.CATALOGUE_ROLLED_BACK)
+def an_approval_of_a_version_that_is_past() -> Letter:
+    return an_entry(reviewed(replace(FILES_READ, catalog_version=0, proposed_by="bob"), KEY), reviewers=REVIEWERS)
+
+
+def an_entry(entry: ToolCatalogEntry, reviewers: Reviewers = ANYBODY) -> Letter:
+    bench = GateBench(reviewers=reviewers, signed_by=KEY)
+    bench.publish(entry)
+    return Letter(bench, CATALOGUE.name)
 
 
 @case(DeadLetterReason.BUNDLE_INVALID)
@@ -310,10 +354,6 @@ def a_serial_below_that_of_the_rules_in_force() -> Letter:
 @case(DeadLetterReason.BUNDLE_ROLLED_BACK)
 def other_rules_under_the_serial_of_those_in_force() -> Letter:
     return sent(RULESET.name, replace(ruleset(BUNDLE_FILES, serial=1), published_by="another"), key=b"default")
-
-
-KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
-PUBLISHERS = Publishers.of({"ann": str(KEY.public)}, required=1, allow_unsigned=False)
 
 
 @case(DeadLetterReason.BUNDLE_UNSIGNED)

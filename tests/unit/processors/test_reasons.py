@@ -300,7 +300,17 @@ def its_tool_is_in_no_catalogue() -> Verdict:
 @case(Reason.TOOL_NOT_APPROVED)
 def its_tool_is_only_proposed() -> Verdict:
     bench = GateBench()
-    bench.publish(replace(FILES_READ, state=EntryState.PROPOSED))
+    proposed = tool_entry("files", "write", state=EntryState.PROPOSED)
+    bench.publish(proposed)
+    return bench.judge(proposed, {})
+
+
+@case(Reason.TOOL_REVIEW_EXPIRED)
+def the_review_of_its_tool_is_too_old() -> Verdict:
+    bench = GateBench()
+    bench.publish(replace(FILES_READ, catalog_version=2, review_expires=bench.now_ms + MINUTE_MS))
+    assert bench.judge().outcome is Outcome.ALLOW
+    bench.wait(MINUTE_MS)
     return bench.judge()
 
 

@@ -1,0 +1,93 @@
+"""Public keys of named people, and which of them have signed something."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from streams.audit.signing import PublicKey, SigningKey, SigningKeyError
+from streams.model.errors import StoplogError
+from streams.model.types import Proof, ProofAlg
+
+KEYS_MAX = 64
+SIGNATURES_MAX = 16
+
+
+class KeyringError(StoplogError):
+    """The keys of the settings make no sense."""
+
+
+class SignatureError(StoplogError):
+    """A signature by one of the keys does not hold, or there are too many to look at; the message goes on a name."""
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """Whose signatures count.
+
+    Attributes:
+        keys: names and public keys, by the key's id.
+    """
+
+    keys: Mapping[str, tuple[str, PublicKey]]
+
+    @classmethod
+    def of(cls, named: Mapping[str, str], *, kind: str, required: int, allow_unsigned: bool) -> Keyring:
+        """From the settings.
+
+        Args:
+            named: public keys as text, by the names of their owners.
+            kind: what the owners are (`publisher`), for messages and as the name of the setting.
+            required: of how many different ones a signature will be wanted.
+            allow_unsigned: whether none will be wanted.
+
+        Raises:
+            KeyringError: a key is none, two names have one key, more signatures are required than there are owners, or
+                unsigned records would be accepted although there are some.
+        """
+        if len(named) > KEYS_MAX:
+            raise KeyringError(f"{len(named)} {kind}s are named, at most {KEYS_MAX} are accepted")
+        keys: dict[str, tuple[str, PublicKey]] = {}
+        for name, text in named.items():
+            try:
+                key = PublicKey.parse(text)
+            except SigningKeyError as error:
+                raise KeyringError(f"{kind} `{name}`: {error}") from None
+            if key.kid in keys:
+                raise KeyringError(f"`{keys[key.kid][0]}` and `{name}` have the same key; give each their own")
+            keys[key.kid] = (name, key)
+        if keys and allow_unsigned:
+            raise KeyringError(f"`allow_unsigned` would make `{kind}s` meaningless; leave one of them out")
+        if keys and required > len(keys):
+            raise KeyringError(f"{required} signatures are required, but there are {len(keys)} {kind}s")
+        return cls(keys)
+
+    def signers(self, message: bytes, signatures: Sequence[Proof]) -> tuple[str, ...]:
+        """Who of them has signed a message: names, in order. Signatures of others are passed over.
+
+        Raises:
+            SignatureError: one by them does not hold.
+        """
+        if len(signatures) > SIGNATURES_MAX:
+            raise SignatureError(f"has {len(signatures)} signatures, at most {SIGNATURES_MAX} are looked at")
+        names = set()
+        for signature in signatures:
+            known = self.keys.get(signature.kid or "")
+            if known is None:
+                continue  # of somebody of former times, or of another deployment
+            name, key = known
+            if signature.alg is not ProofAlg.ED25519 or not key.verifies(message, signature.value):
+                raise SignatureError(f"is not what `{name}` has signed")
+            names.add(name)
+        return tuple(sorted(names))
+
+    def name_of(self, key: PublicKey) -> str | None:
+        """Whose key it is."""
+        known = self.keys.get(key.kid)
+        return None if known is None else known[0]
+
+
+def with_signature(signatures: Sequence[Proof], message: bytes, key: SigningKey) -> tuple[Proof, ...]:
+    """The signatures and one more; a former one by the same key is replaced."""
+    others = tuple(each for each in signatures if each.kid != key.public.kid)
+    return (*others, Proof(alg=ProofAlg.ED25519, kid=key.public.kid, value=key.sign(message)))

@@ -1,0 +1,126 @@
+"""What is put on record of a change of rules or tools, and whom it alarms."""
+
+from __future__ import annotations
+
+import json
+
+from streams.model.alert import Alert, Attack
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.proof import derived_uuid
+from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
+from streams.model.topics import ALERT, AUDIT
+from streams.model.types import Actor, Header, ToolRef
+from streams.processors.catalogue import CatalogueEvent
+from streams.processors.control import ControlEvent
+from streams.processors.effects import Encoder, Output
+from streams.processors.rules_audit import change_outputs
+from streams.processors.verdicts import SOURCE
+
+TEXT_CHARS_MAX = 20_000
+ALERT_CHARS_MAX = 1_000
+_NAME_CHARS_MAX = 200
+_SEVERITY_MEDIUM = 3
+_SEVERITY_CRITICAL = 5
+_CONFIDENCE_HIGH = 3
+_STATUS_NEW = 1
+_ACTION_DENIED = 2
+_DISPOSITION_BLOCKED = 2
+_TAMPERING = Attack(technique_uid="AML.T0081", technique_name="Modify AI Agent Configuration")
+_ALARMING = frozenset({ControlReason.CATALOGUE_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
+
+
+def event_outputs(encoder: Encoder, event: ControlEvent, place: str, time_ms: int) -> list[Output]:
+    """The records of an event: an audit record; and an alert, where something was refused, removed or is behind.
+
+    Args:
+        place: topic, partition and offset of the record, or whatever else names the event.
+        time_ms: broker time of the record.
+    """
+    if not isinstance(event, CatalogueEvent):
+        return change_outputs(encoder, event, place, time_ms)
+    audit = _audit(event, place, time_ms)
+    key = _clipped(event.name).encode()
+    outputs = [Output(AUDIT, key, encoder.encode(AUDIT.name, audit), audit.header)]
+    if event.error is not None or event.reason in _ALARMING:
+        alert = _alert(event, audit, time_ms)
+        outputs.append(Output(ALERT, alert.dedup_key.encode(), encoder.encode(ALERT.name, alert), alert.header))
+    return outputs
+
+
+def _audit(event: CatalogueEvent, place: str, time_ms: int) -> AuditEvent:
+    entry = event.entry
+    reason = event.error.reason if event.error is not None else event.reason
+    return AuditEvent(
+        header=Header(
+            id=derived_uuid("catalogue change", event.name, place, str(time_ms)),
+            source=SOURCE,
+            time=time_ms,
+            tenant_uid="" if entry is None else entry.header.tenant_uid,
+        ),
+        event_type=AuditEventType.CONTROL,
+        phase=AuditPhase.PRE_EXECUTION,
+        session_id="",
+        # Who it claims to be from; whose signatures hold is in the text.
+        act=Actor(iss="", sub="" if entry is None else _clipped(entry.reviewed_by or entry.proposed_by or "")),
+        inputs=(place,),
+        tool=None
+        if entry is None
+        else ToolRef(
+            server_id=_clipped(entry.server_id),
+            name=_clipped(entry.name),
+            definition_digest=entry.definition_digest,
+            catalog_version=entry.catalog_version,
+        ),
+        reason=None if reason is None else str(reason),
+        reason_text=_text(event),
+        # Who let a tool be called, and when, is asked for long after single calls are forgotten.
+        retention_class=RetentionClass.LONG,
+    )
+
+
+def _text(event: CatalogueEvent) -> str:
+    if event.error is not None:
+        return str(event.error)[:TEXT_CHARS_MAX]
+    text = "" if event.reason is None else CONTROL_TEXTS[event.reason]
+    entry = event.entry
+    if entry is None:
+        return f"{text}: {event.detail}"
+    signed = f"signed by {', '.join(event.signers)}" if event.signers else "not signed"
+    note = f", {entry.review_note}" if entry.review_note else ""
+    return f"{text}: version {entry.catalog_version}, {signed}{note}"[:TEXT_CHARS_MAX]
+
+
+def _alert(event: CatalogueEvent, audit: AuditEvent, time_ms: int) -> Alert:
+    reason = audit.reason or ""
+    is_mistake = reason == DeadLetterReason.CATALOGUE_INVALID
+    alert_id = derived_uuid("alert", audit.header.id)
+    name = _clipped(event.name)
+    if event.error is not None:
+        title = f"catalogue entry refused: {name}"
+    else:
+        title = "the catalogue is not the newest" if event.entry is None else f"catalogue entry removed: {name}"
+    return Alert(
+        header=Header(id=alert_id, source=SOURCE, time=time_ms, tenant_uid=audit.header.tenant_uid),
+        finding_uid=alert_id,
+        severity_id=_SEVERITY_MEDIUM if is_mistake else _SEVERITY_CRITICAL,
+        confidence_id=_CONFIDENCE_HIGH,
+        status_id=_STATUS_NEW,
+        title=title,
+        desc=(audit.reason_text or "")[:ALERT_CHARS_MAX],
+        analytic_uid=reason,
+        analytic_version="1",
+        attacks=() if is_mistake else (_TAMPERING,),
+        types=("ASI04",) if is_mistake else ("ASI03", "ASI04"),
+        action_id=_ACTION_DENIED,
+        disposition_id=_DISPOSITION_BLOCKED,
+        act=audit.act,
+        first_seen_time=time_ms,
+        last_seen_time=time_ms,
+        related_event_ids=(audit.header.id,),
+        dedup_key=json.dumps([reason, "catalogue", name, audit.inputs[0]]),
+        suggested_response=("stoplog catalog list", "stoplog tail deadletters"),
+    )
+
+
+def _clipped(name: str) -> str:
+    return name if len(name) <= _NAME_CHARS_MAX else name[:_NAME_CHARS_MAX] + "..."
