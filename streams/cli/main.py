@@ -44,8 +44,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": (_SET_UP, "Make the root key, and the keys that rules and tools are signed with."),
     "doctor": (_SET_UP, "Check everything a gate needs, and say what to do."),
     "tail": (_WATCH, "Print verdicts, audit records, alerts and more as they come."),
-    "revoke": (_ACT, "Take something back, at once and everywhere."),
-    "release": (_ACT, "Give back what was revoked, or let a frozen session go on."),
+    "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),
+    "release": (_ACT, "Let go on what was stopped, or what a rule has frozen."),
     "approve": (_ACT, "Approve a held call."),
     "refuse": (_ACT, "Refuse a held call."),
     "rules": (_RULES, "Check, test and publish rules."),
@@ -53,7 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Commands by name: the panel of the help they are listed in, and what they do. `try` is in `cli/try_.py`."""
 
-_MODULES = {"try": "streams.cli.try_", "refuse": "streams.cli.approve", "release": "streams.cli.revoke"}
+_MODULES = {"try": "streams.cli.try_", "refuse": "streams.cli.approve", "release": "streams.cli.kill"}
 
 
 class LazyGroup(TyperGroup):

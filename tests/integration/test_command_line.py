@@ -248,12 +248,12 @@ def take_back_and_give_back(stoplog: CommandLine, world: World, alice: SessionCr
     for option, reason in (
         (("--session", alice.session_id), "session_revoked"),
         (("--agent", "helper"), "revoked_agent"),
-        (("--subject", "acme|alice"), "revoked_subject"),
+        (("--user", "acme|alice"), "revoked_subject"),
         (("--tool", "git/git_show"), "revoked_tool"),
         (("--tenant", "acme"), "revoked_tenant"),
         (("--all",), "revoked_all"),
     ):
-        (written,) = stoplog.run("revoke", *option, "--why", "a test")
+        (written,) = stoplog.run("kill", *option, "--why", "a test")
         assert written["state"] == "REVOKED"
         wait_for(lambda wanted=reason: world.propose(alice, "git/git_show", show) == ("DENY", wanted))
         if option == ("--all",):

@@ -19,24 +19,26 @@ def deployed(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
     return stoplog
 
 
-class TestRevoke:
+class TestKill:
     @pytest.mark.parametrize(
         ("options", "kind", "target"),
         [
             (("--session", "s-1"), "SESSION", "default|s-1"),
             (("--session", "acme|s-1"), "SESSION", "acme|s-1"),
             (("--agent", "helper"), "AGENT", "default|helper"),
-            (("--subject", "acme|alice"), "SUBJECT", "acme|alice"),
+            (("--user", "acme|alice"), "SUBJECT", "acme|alice"),
             (("--tool", "mail/send"), "TOOL", "mail/send"),
             (("--tool", "mail/*"), "TOOL", "mail/*"),
+            (("--model", "lab/m"), "MODEL", "lab/m"),
             (("--tenant", "acme"), "TENANT", "acme"),
+            (("--delegation", "d-1"), "DELEGATION", "d-1"),
             (("--all",), "ALL", "*"),
         ],
     )
     def test_what_is_taken_back_and_given_back(
         self, deployed: Stoplog, options: tuple[str, ...], kind: str, target: str
     ) -> None:
-        for command, state in (("revoke", "REVOKED"), ("release", "RELEASED")):
+        for command, state in (("kill", "REVOKED"), ("release", "RELEASED")):
             (record,) = deployed(command, *options, "--why", "because", "--as", "ann").records
             assert (record["kind"], record["id"], record["state"]) == (kind, target, state)
             assert (record["reason"], record["by"]) == ("because", "ann")
@@ -46,19 +48,35 @@ class TestRevoke:
 
     @pytest.mark.parametrize("options", [(), ("--all", "--session", "s"), ("--tool", "a/b", "--tenant", "c")])
     def test_one_thing_is_named(self, deployed: Stoplog, options: tuple[str, ...]) -> None:
-        result = deployed("revoke", *options, "--why", "x")
+        result = deployed("kill", *options, "--why", "x")
         assert result.status == 2
         assert "name one of --session" in result.err
 
-    @pytest.mark.parametrize(("option", "value"), [("--tool", "send"), ("--tool", "/send"), ("--session", " ")])
+    @pytest.mark.parametrize(
+        ("option", "value"), [("--tool", "send"), ("--tool", "/send"), ("--session", " "), ("--model", "m")]
+    )
     def test_a_name_that_is_none(self, deployed: Stoplog, option: str, value: str) -> None:
-        result = deployed("revoke", option, value, "--why", "x")
+        result = deployed("kill", option, value, "--why", "x")
+        assert result.status == 1
+        assert deployed("tail", "revocations", "--no-follow").records == []
+
+    @pytest.mark.parametrize(("until", "ahead_ms"), [("30m", 1_800_000), ("2d", 172_800_000)])
+    def test_it_goes_on_by_itself(self, deployed: Stoplog, until: str, ahead_ms: int) -> None:
+        (record,) = deployed("kill", "--all", "--why", "x", "--until", until).records
+        assert record["until_ms"] - record["effective_ms"] == pytest.approx(ahead_ms, abs=5_000)
+        (stored,) = deployed("tail", "revocations", "--no-follow").records
+        assert stored["value"]["until"] == record["until_ms"]
+        assert deployed("kill", "--all", "--why", "x", "--until", "2999-01-01T00:00:00Z").status == 0
+
+    @pytest.mark.parametrize("until", ["soon", "0m", "2001-01-01T00:00:00Z", "1y", ""])
+    def test_an_end_that_is_none(self, deployed: Stoplog, until: str) -> None:
+        result = deployed("kill", "--all", "--why", "x", "--until", until)
         assert result.status == 1
         assert deployed("tail", "revocations", "--no-follow").records == []
 
     def test_a_person_is_told_how_to_undo_it(self, deployed: Stoplog) -> None:
-        out = deployed("revoke", "--session", "s-1", "--why", "x", "--no-json").out
-        assert "session default|s-1 is revoked" in out
+        out = deployed("kill", "--session", "s-1", "--why", "x", "--no-json").out
+        assert "session default|s-1 is stopped" in out
         assert "stoplog release --session 'default|s-1' --why TEXT" in out
 
 

@@ -59,9 +59,9 @@ def test_a_misspelt_command_is_told_with_a_suggestion(stoplog: Stoplog) -> None:
 
 
 def test_a_missing_option_is_told_with_where_to_read_on(stoplog: Stoplog) -> None:
-    result = stoplog("revoke", "--session", "s-1")
+    result = stoplog("kill", "--session", "s-1")
     assert result.status == 2
-    assert result.err == "error: Missing option '--why'.\nsee `stoplog revoke --help`\n"
+    assert result.err == "error: Missing option '--why'.\nsee `stoplog kill --help`\n"
 
 
 def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Stoplog) -> None:
