@@ -9,12 +9,16 @@ from streams.model.types import Header, Millis, Proof, Record, Sha256
 
 
 class EntryState(StrEnum):
-    """Only APPROVED and DEPRECATED entries can be called."""
+    """Only APPROVED and DEPRECATED entries can be called.
+
+    BLOCKED stops the tool; REJECTED says no to a proposal and leaves what is in force.
+    """
 
     BLOCKED = "BLOCKED"
     PROPOSED = "PROPOSED"
     APPROVED = "APPROVED"
     DEPRECATED = "DEPRECATED"
+    REJECTED = "REJECTED"
 
 
 class OutputLabel(Record, frozen=True, kw_only=True):

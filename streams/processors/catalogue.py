@@ -98,6 +98,7 @@ class _Floor(NamedTuple):
 
 
 _decode_floors = msgspec.msgpack.Decoder(list[tuple[bytes, _Floor]]).decode
+_UNDECIDED = frozenset({EntryState.PROPOSED, EntryState.REJECTED})
 _GRANT_REASONS = {
     EntryState.APPROVED: ControlReason.TOOL_APPROVED,
     EntryState.DEPRECATED: ControlReason.TOOL_DEPRECATED,
@@ -229,7 +230,7 @@ class Catalogue:
         if "/" in entry.server_id:
             text = f"server id `{entry.server_id[:80]}` holds a `/`, which separates server and tool in keys"
             raise RecordError(DeadLetterReason.CATALOGUE_INVALID, text)
-        if entry.state is EntryState.PROPOSED:
+        if entry.state in _UNDECIDED:
             self._propose(name, entry)
         elif entry.state in CALLABLE_STATES:
             self._grant(name, entry, offset)
@@ -237,9 +238,9 @@ class Catalogue:
             self._block(name, entry, offset)
 
     def _propose(self, name: ToolName, entry: ToolCatalogEntry) -> None:
-        """A proposal grants nothing and takes nothing: what is in force stays so until somebody decides."""
+        """A proposal, or that it was rejected, grants nothing and takes nothing: what is in force stays so."""
         standing = self.tools.get(name)
-        if standing is None or standing.entry.state is EntryState.PROPOSED:
+        if standing is None or standing.entry.state in _UNDECIDED:
             self.tools[name] = CatalogueTool(entry, ArgsSchema("{}"))
 
     def _grant(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
