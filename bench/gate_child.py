@@ -5,7 +5,6 @@ Not a command for people: `python -m bench.gate_child JSON` prints one line of J
 
 from __future__ import annotations
 
-import gc
 import json
 import resource
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 from bench.minimal import build_minimal
 from bench.stages import StagedLog, StagedStores, Stages, stage_worker
 from bench.world import ROOT_KEY
+from streams.app.heap import settle_heap
 from streams.app.logs import Log, open_log
 from streams.app.settings import Settings
 from streams.app.wiring import build_codec, build_gate
@@ -34,8 +34,7 @@ def main() -> None:
     worker = _build(order["processor"], settings, log, stages)
     worker.start()
     # As the runner of a gate does.
-    gc.collect()
-    gc.freeze()
+    settle_heap()
     # A step takes in a batch: where the warm-up ends is where the measurement begins.
     begun = _run(worker, 0, order["warm_up"])
     warm = _Usage()

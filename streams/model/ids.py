@@ -5,6 +5,8 @@ from __future__ import annotations
 from streams.model.proof import derived_uuid
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 
+_TURNED = dict(zip("0123456789abcdef", "fedcba9876543210", strict=True))
+
 
 def verdict_id_of(tenant_uid: str, session_id: str, intent_id: str, outcome: Outcome) -> str:
     """The id of an intent's verdict: one for whatever is final, another for each kind of interim verdict.
@@ -13,6 +15,11 @@ def verdict_id_of(tenant_uid: str, session_id: str, intent_id: str, outcome: Out
     """
     stage = "final" if outcome in FINAL_OUTCOMES else outcome.value
     return derived_uuid("verdict", tenant_uid, session_id, intent_id, stage)
+
+
+def audit_id_of(verdict_id: str) -> str:
+    """The id of the audit record of a verdict: the verdict's with its last digit turned, so that each has its own."""
+    return verdict_id[:-1] + _TURNED[verdict_id[-1]]
 
 
 def approval_task_id(tenant_uid: str, session_id: str, intent_id: str, round_no: int = 0) -> str:

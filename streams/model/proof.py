@@ -26,6 +26,9 @@ _NOT_PROVEN = frozenset({"proof", "traceparent", "tracestate"})
 """Fields outside of a session event's proof: itself, and what whoever passes the record on may change."""
 
 _HASH_BYTES = 32
+_BLOCK_BYTES = 64
+_INNER_PAD = bytes(value ^ 0x36 for value in range(256))
+_OUTER_PAD = bytes(value ^ 0x5C for value in range(256))
 
 SECRETS_CACHED_MAX = 16_384
 """Session keys that are kept ready (some 200 bytes each): those of the sessions that are at work."""
@@ -121,13 +124,25 @@ def is_proven_event(writer_key: bytes, event: SessionEvent) -> bool:
 
 
 def make_hmac(secret: bytes, message: bytes) -> bytes:
-    """HMAC-SHA-256, 32 bytes."""
-    return hmac.digest(secret, message, "sha256")
+    """HMAC-SHA-256 (RFC 2104), 32 bytes.
+
+    By its definition, with the key's two pads kept ready: `hmac.digest` sets its library up anew for each message,
+    which costs three times as much for a short one, and an intent needs two.
+    """
+    inner, outer = _pads(secret)
+    return hashlib.sha256(outer + hashlib.sha256(inner + message).digest()).digest()
 
 
 def verify_hmac(secret: bytes, message: bytes, value: bytes) -> bool:
     """Whether `value` is the HMAC; takes the same time wherever it differs."""
-    return hmac.compare_digest(hmac.digest(secret, message, "sha256"), value)
+    return hmac.compare_digest(make_hmac(secret, message), value)
+
+
+@lru_cache(maxsize=SECRETS_CACHED_MAX)
+def _pads(secret: bytes) -> tuple[bytes, bytes]:
+    key = secret if len(secret) <= _BLOCK_BYTES else hashlib.sha256(secret).digest()
+    block = key.ljust(_BLOCK_BYTES, b"\x00")
+    return block.translate(_INNER_PAD), block.translate(_OUTER_PAD)
 
 
 def derived_uuid(domain: str, *parts: str) -> str:

@@ -9,7 +9,7 @@ from streams.model.alert import Alert, Attack
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.canonical import sha256
-from streams.model.ids import approval_task_id, verdict_id_of
+from streams.model.ids import approval_task_id, audit_id_of, verdict_id_of
 from streams.model.keys import session_key
 from streams.model.labels import Integrity
 from streams.model.proof import derived_uuid, make_hmac, session_secret
@@ -172,6 +172,8 @@ class VerdictWriter:
         expires_ms = case.now_ms + self._settings.verdict_ttl_ms
         if case.session.expires_ms:
             expires_ms = min(expires_ms, case.session.expires_ms)
+        if case.authority is not None:
+            expires_ms = min(expires_ms, case.authority.row.exp_ms)
         if case.intent.deadline is not None:
             expires_ms = min(expires_ms, case.intent.deadline)
         return expires_ms
@@ -180,7 +182,7 @@ class VerdictWriter:
         intent, policy = case.intent, judgement.policy
         secret = case.secret or session_secret(self._settings.root_key, intent.header.tenant_uid, intent.session_id)
         return AuditEvent(
-            header=_header(case, derived_uuid("audit", verdict.verdict_id)),
+            header=_header(case, audit_id_of(verdict.verdict_id)),
             event_type=AuditEventType.VERDICT,
             phase=AuditPhase.PRE_EXECUTION,
             outcome=judgement.outcome,

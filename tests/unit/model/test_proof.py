@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import uuid
 
 import msgspec
@@ -113,6 +114,10 @@ class TestSessionSecrets:
 
 
 class TestHmac:
+    @given(st.binary(max_size=200), st.binary(max_size=300))
+    def test_it_is_what_the_standard_library_makes(self, key: bytes, message: bytes) -> None:
+        assert make_hmac(key, message) == hmac.digest(key, message, "sha256")
+
     def test_only_the_right_key_and_message(self) -> None:
         value = make_hmac(b"k" * 32, b"message")
         assert verify_hmac(b"k" * 32, b"message", value)
