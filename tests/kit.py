@@ -14,6 +14,7 @@ from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.audit.signing import SigningKey
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
+from streams.delegation.anchors import TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalogue import ToolCatalogEntry
@@ -26,7 +27,7 @@ from streams.ports import Headers
 from streams.processors.compiling import CompileBundle
 from streams.processors.settings import GateSettings
 from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver, make_gate
-from streams.testing.records import ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, reviewed, ruleset, tool_entry
+from streams.testing.records import ISSUER, ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, reviewed, ruleset, tool_entry
 
 START_MS = 1_764_061_200_000
 MINUTE_MS = 60_000
@@ -102,7 +103,7 @@ rules:
 BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [testing]\n'
 BUNDLE_FILES: Mapping[str, str] = {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": RULES}
 
-GATE_SETTINGS = GateSettings(root_key=ROOT_KEY)
+GATE_SETTINGS = GateSettings(root_key=ROOT_KEY, trust_anchors=TrustAnchors.of({ISSUER: "hmac"}))
 
 
 @cache

@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from streams.audit.publishers import Publishers, PublishersError
 from streams.audit.reviewers import Reviewers, ReviewersError
+from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.errors import StoplogError
 from streams.processors.settings import GateSettings
@@ -51,7 +52,10 @@ class _Section(BaseModel):
 
 
 class GateSection(_Section):
-    """`[gate]`: see `streams.processors.settings.GateSettings`; all in ms of broker time."""
+    """`[gate]`: see `streams.processors.settings.GateSettings`; durations in ms of broker time.
+
+    `trust_anchors`: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
+    """
 
     bundle_name: str = "default"
     join_grace_ms: int = Field(2_000, ge=0, le=60_000)
@@ -68,6 +72,9 @@ class GateSection(_Section):
     session_idle_ms: int = Field(3_600_000, ge=1_000)
     budget_wait_ms: int = Field(500, ge=10, le=30_000)
     budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
+    trust_anchors: dict[str, str | list[str]] = {}
+    require_delegation: bool = False
+    delegation_depth_max: int = Field(4, ge=0, le=16)
 
 
 class EngineSection(_Section):
@@ -189,8 +196,17 @@ class Settings(BaseSettings):
         return self.root_key_file or self.state_dir / "root.key"
 
     def gate_settings(self, root_key: bytes) -> GateSettings:
-        """The core's settings."""
-        return GateSettings(root_key=root_key, **self.gate.model_dump())
+        """The core's settings.
+
+        Raises:
+            SettingsError: the trust anchors make no sense.
+        """
+        values = self.gate.model_dump()
+        try:
+            values["trust_anchors"] = TrustAnchors.of(self.gate.trust_anchors)
+        except AnchorError as error:
+            raise SettingsError(f"setting `gate.trust_anchors`: {error}") from None
+        return GateSettings(root_key=root_key, **values)
 
     def publishers(self) -> Publishers:
         """Whose signatures count on rules.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from streams.delegation.authority import Authority
 from streams.model.intent import Intent
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.verdict import Outcome
@@ -18,11 +19,10 @@ from streams.processors.state import ChargeRow, SessionRow
 class Case:
     """What is known of the intent so far; the checks fill it in, in order.
 
-    `proven` tells that the proof of possession held: only then does the intent count for its session. `notes` is what
-    there is to remember of it, `charges` what it takes of budgets, `charged` what it has
-    taken, `budget_due_ms` how long it may wait for them (0: it
-    has not waited yet), `asked_count` how often persons were asked about it before, and `decision_ids` which of their
-    decisions have counted.
+    `proven` tells that the proof of possession held: only then does the intent count for its session. `authority` is
+    what its session's grant lets through, `notes` what there is to remember of it, `charges` what it takes of budgets,
+    `charged` what it has taken, `budget_due_ms` how long it may wait for them (0: it has not waited yet), `asked_count`
+    how often persons were asked about it before, and `decision_ids` which of their decisions have counted.
     """
 
     intent: Intent
@@ -35,6 +35,7 @@ class Case:
     args: dict[str, Any] = field(default_factory=dict)
     args_json: str = ""
     tool: CatalogueTool | None = None
+    authority: Authority | None = None
     notes: tuple[Note, ...] = ()
     charges: tuple[Charge, ...] = ()
     charged: tuple[ChargeRow, ...] = ()
@@ -56,3 +57,9 @@ def deny(reason: Reason, detail: str = "") -> Judgement:
     """A denial; `detail` goes behind the reason's standard text."""
     text = REASON_TEXTS[reason]
     return Judgement(Outcome.DENY, reason, f"{text}: {detail}" if detail else text)
+
+
+def amount_of(args: dict[str, Any]) -> int:
+    """What a call spends: its whole `amount`, in minor units; anything else spends nothing that can be summed."""
+    amount = args.get("amount")
+    return amount if isinstance(amount, int) and not isinstance(amount, bool) and amount > 0 else 0

@@ -42,6 +42,9 @@ def build_facts(case: Case, control: ControlState, standing: Standing, needs: fr
         maker = _MAKERS.get(name)
         if maker is not None:
             facts[name] = maker(case, control, standing)
+    if case.authority is None:
+        # A chain that isn't there must not be taken for a short one.
+        facts.pop("delegation", None)
     return facts
 
 
@@ -61,6 +64,38 @@ def _agent(case: Case, _control: ControlState, _standing: Standing) -> dict[str,
     if act.instance_uid is not None:
         agent["instance"] = act.instance_uid
     return agent
+
+
+def effective_scopes(case: Case) -> list[str]:
+    """What the session has of its subject's rights, as far as its grant conveys them, too."""
+    scopes = case.session.scopes
+    if case.authority is None:
+        return list(scopes)
+    conveyed = case.authority.row.scopes
+    return [scope for scope in scopes if scope in conveyed]
+
+
+def _delegation(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+    """The chain, root first."""
+    if case.authority is None:
+        return {}
+    row = case.authority.row
+    return {
+        "depth": row.depth,
+        "root_issuer": row.hops[0].issuer,
+        "hops": [
+            {
+                "uid": hop.uid,
+                "issuer": hop.issuer,
+                "sub": hop.sub,
+                "actor": hop.actor,
+                "depth": hop.depth,
+                "scopes": list(hop.scopes),
+                "expires_in_ms": hop.expires_ms - case.now_ms,
+            }
+            for hop in row.hops
+        ],
+    }
 
 
 def _model(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
@@ -169,9 +204,10 @@ _MAKERS: dict[str, _Maker] = {
     "args": lambda case, _control, _standing: case.args,
     "agent": _agent,
     "model": _model,
-    "user": lambda case, _control, _standing: {"id": case.intent.sub, "scopes": list(case.session.scopes)},
+    "user": lambda case, _control, _standing: {"id": case.intent.sub, "scopes": effective_scopes(case)},
     "tenant": lambda case, _control, _standing: case.intent.header.tenant_uid,
     "session": _session,
+    "delegation": _delegation,
     "tool": _tool,
     "catalog": lambda _case, control, _standing: {"reviewed_digests": sorted(control.reviewed_digests)},
     "provenance": _provenance,

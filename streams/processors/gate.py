@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.delegation.errors import GrantError
 from streams.model.approval import ApprovalDecision
 from streams.model.budget import BudgetAnswer, BudgetGrant
 from streams.model.delegation import Delegation
@@ -19,7 +20,7 @@ from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
 from streams.model.types import Header, Record
-from streams.processors import aftermath, held, housekeeping, lifecycle, stopping
+from streams.processors import aftermath, grants, held, housekeeping, lifecycle, stopping
 from streams.processors.case import Case, deny
 from streams.processors.checks import check_args, check_proof, check_revoked
 from streams.processors.control import ControlState
@@ -28,7 +29,6 @@ from streams.processors.judge import Judge
 from streams.processors.session_audit import ended_record
 from streams.processors.sessions import (
     after_event,
-    after_grant,
     after_unknown,
     gives_authority,
     is_known,
@@ -38,6 +38,7 @@ from streams.processors.sessions import (
 )
 from streams.processors.settings import GateSettings
 from streams.processors.state import (
+    GrantStatus,
     JudgedRow,
     SessionRow,
     SessionStatus,
@@ -54,6 +55,7 @@ from streams.processors.verdicts import SOURCE, passed_on
 
 SESSION_KEY_BYTES_MAX = 512
 NAME_CHARS_MAX = 1_024
+_OPEN_DIVISOR = 2
 _ENDS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
 replace = msgspec.structs.replace
 
@@ -66,6 +68,7 @@ class Gate:
         self._encoder = encoder
         self._control = control
         self._judge = Judge(settings, encoder, control)
+        self._grant_standard = grants.standard_of(settings)
         self._writer_key = session_writer_key(settings.root_key)
 
     def process(
@@ -150,22 +153,31 @@ class Gate:
         _check_names(intent)
         session, ended = self._settled(own_key, read_session(state, own_key), state, now_ms)
         case = Case(intent, own_key, now_ms, received_ms, session)
-        if session.status is not SessionStatus.UNKNOWN and not session.waiting_count:
+        can_be_judged = session.status is not SessionStatus.UNKNOWN and not grants.is_awaited(session)
+        if can_be_judged and not session.waiting_count:
             return ended + self._judge.decide(case, state)
         if state.get(held_row_key(own_key, intent.intent_id)) is not None:
             return []
-        if session.status is not SessionStatus.UNKNOWN:
+        if can_be_judged:
             return self._judge.decide(case, state)
-        # A proof needs no session: what is forged must not take up room, nor the places of what is genuine.
-        refused = (
-            check_args(case, self._settings) or check_proof(case, self._settings) or check_revoked(case, self._control)
-        )
+        return self._park(case, state)
+
+    def _park(self, case: Case, state: StateView) -> list[Output]:
+        """Let an intent wait for its session, or for its session's grant. A proof under the session's key needs
+        neither: what is forged must not take up room, nor the places of what is genuine."""
+        settings = self._settings
+        grants.attach(case, state)
+        room = settings.held_per_session_max
+        # Whether a key of its own is the grant's can't be told before that has come: such intents get half of the room.
+        is_open = grants.has_unknown_key(case)
+        refused = check_args(case, settings) or (None if is_open else check_proof(case, settings))
+        refused = refused or check_revoked(case, self._control)
         if refused is not None:
             case.proven = False
             return self._judge.conclude(case, refused, state)
-        if session.waiting_count >= self._settings.held_per_session_max:
+        if case.session.waiting_count >= (room // _OPEN_DIVISOR if is_open else room):
             return self._judge.conclude(case, deny(Reason.TOO_MANY_HELD), state)
-        held.park(case, state, self._settings)
+        held.park(case, state, settings)
         return []
 
     def _check_memory(self, intent: Intent, now_ms: int) -> None:
@@ -206,7 +218,7 @@ class Gate:
             after = self._on_end(own_key, event.intent_id, event, (before, after), state, now_ms)
         after = lifecycle.active(after, event, now_ms)
         if event.type is SessionEventType.SESSION_ESTABLISHED:
-            after = lifecycle.opened(after, event, self._settings)
+            after = lifecycle.opened(grants.opened(own_key, after, event, state), event, self._settings)
         if before.status is SessionStatus.UNKNOWN or event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
             after = housekeeping.arm_for_end(own_key, after, state, self._settings, now_ms)
         _keep(own_key, after, before if gives_authority(event) else after, state)
@@ -262,10 +274,20 @@ class Gate:
 
     def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
         before, outputs = self._settled(own_key, read_session(state, own_key), state, now_ms)
-        row = lifecycle.with_ancestors(after_grant(before, grant), grant, now_ms)
+        if before.status in lifecycle.OVER:
+            return outputs
+        try:
+            row = grants.after_grant(own_key, grant, before, state, self._grant_standard, now_ms)
+        except GrantError as error:
+            row, cause = grants.refused(before, grant, error)
+            row = housekeeping.arm(own_key, row, state, self._settings, now_ms)
+            state.put(session_row_key(own_key), encode_row(row))
+            raise cause from None
         # Its session may never appear: the row must not stay for good.
         row = housekeeping.arm(own_key, row, state, self._settings, now_ms)
         state.put(session_row_key(own_key), encode_row(row))
+        if row.waiting_count and before.grant_status is GrantStatus.AWAITED and row.status is SessionStatus.LIVE:
+            outputs += held.release_parked(self._judge, own_key, state, now_ms)
         return outputs + self._if_over(own_key, before, row, state, now_ms, grant.header.id)
 
 
@@ -305,7 +327,7 @@ def _check_names(intent: Intent) -> None:
         names += [model.ai_provider, model.name, model.version]
     if reply_to is not None:
         names.append(reply_to.topic)
-    longest = max(len(name) for name in names if name is not None)
+    longest = max(map(len, filter(None, names)), default=0)
     if longest > NAME_CHARS_MAX:
         text = f"a name in intent `{intent.intent_id}` has {longest} characters, at most {NAME_CHARS_MAX} are accepted"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)

@@ -20,6 +20,7 @@ from streams.processors.state import (
     TimerKind,
     decode_judged,
     encode_row,
+    grant_row_key,
     read_session,
     rows_of_session,
     session_row_key,
@@ -79,6 +80,7 @@ def keep_house(own_key: bytes, cursor: str, state: StateView, settings: GateSett
     elif _is_over(row, horizon_ms) and not kept and not cursor:
         if _drop_counts(own_key, row, state):
             state.delete(session_row_key(own_key))
+            state.delete(grant_row_key(own_key))
         else:
             state.put(session_row_key(own_key), encode_row(arm(own_key, row, state, settings, now_ms)))
     else:

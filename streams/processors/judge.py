@@ -17,11 +17,12 @@ from streams.policy.ruleset import CompiledRuleset
 from streams.ports import LogError, StoreError
 from streams.processors import housekeeping, lifecycle
 from streams.processors.aftermath import leave
-from streams.processors.case import Case, Judgement, deny
+from streams.processors.case import Case, Judgement, amount_of, deny
 from streams.processors.checks import check_all, check_args, check_tool
 from streams.processors.control import CatalogueTool, ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.facts import FIRST_TIME, Standing, build_facts
+from streams.processors.grants import attach
 from streams.processors.memory import Happened, note_row, recall, remember
 from streams.processors.session_audit import changed_record
 from streams.processors.sessions import after_allow
@@ -69,6 +70,7 @@ class Judge:
     def decide(self, case: Case, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
         """Judge the intent on the state of now."""
         taken = NOTHING_TAKEN
+        attach(case, state)
         try:
             judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, standing, state)
             if case.charges and judgement.outcome not in _REFUSED:
@@ -147,6 +149,7 @@ class Judge:
     def refuse(self, case: Case, reason: Reason, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
         """Deny an intent that the rules had before them already, and that was held since."""
         case.proven = True
+        attach(case, state)
         ruleset = self._control.ruleset_for(case.session_key)
         readable = check_args(case, self.settings) is None and check_tool(case, self._control) is None
         if ruleset is not None and readable and case.tool is not None:
@@ -227,7 +230,7 @@ class Judge:
                 active_ms=case.now_ms,
                 intents_count=row.intents_count + 1,
                 allowed_count=row.allowed_count + 1,
-                spent_minor=row.spent_minor + _amount(case.args),
+                spent_minor=row.spent_minor + amount_of(case.args),
                 calls=_with_call(row.calls, case.tool.entry),
             )
         row = replace(
@@ -280,12 +283,6 @@ def let_go(own_key: bytes, intent_id: str, held: HeldRow, row: SessionRow, state
 def _plan_of(ruleset: CompiledRuleset, tool: CatalogueTool) -> Plan:
     entry = tool.entry
     return ruleset.plan(entry.server_id, entry.name, str(entry.catalog_version))
-
-
-def _amount(args: dict[str, Any]) -> int:
-    """What a call spends: its whole `amount`, in minor units; anything else spends nothing that can be summed."""
-    amount = args.get("amount")
-    return amount if isinstance(amount, int) and not isinstance(amount, bool) and amount > 0 else 0
 
 
 def _with_call(calls: dict[str, int], entry: ToolCatalogEntry) -> dict[str, int]:

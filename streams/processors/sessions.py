@@ -1,4 +1,4 @@
-"""How session events and grants change a session's row."""
+"""How session events change a session's row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from streams.model.delegation import Delegation, DelegationOp
 from streams.model.errors import RecordError
 from streams.model.labels import WORST, Confidentiality, Integrity, Label, bounded, join
 from streams.model.reasons import DeadLetterReason
@@ -23,7 +22,6 @@ from streams.processors.state import (
     ToolName,
 )
 
-CHAIN_MAX = 8
 _RISK_NOT_KNOWN = "UNSTATED"
 _SAID_BY_USER = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 
@@ -60,26 +58,6 @@ def after_event(row: SessionRow, event: SessionEvent, control: ControlState, now
     """
     changed = _HANDLERS[event.type](row, event, control, now_ms)
     return replace(changed, sequence=max(changed.sequence, event.sequence))
-
-
-def after_grant(row: SessionRow, grant: Delegation) -> SessionRow:
-    """The row after a grant was given to the session, or taken back from it.
-
-    Raises:
-        RecordError: the chain is longer than is accepted.
-    """
-    if len(grant.chain) > CHAIN_MAX:
-        text = f"the chain of grant `{grant.uid}` has {len(grant.chain)} ancestors, at most {CHAIN_MAX} are accepted"
-        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
-    lineage = {grant.uid, *(ancestor.uid for ancestor in grant.chain)}
-    if grant.op is DelegationOp.GRANT:
-        uids = tuple(sorted(lineage | set(row.delegation_uids)))
-        if len(uids) > CHAIN_MAX * CHAIN_MAX:
-            raise RecordError(DeadLetterReason.RECORD_INVALID, f"session holds {len(uids)} grants already")
-        return replace(row, delegation_uids=uids)
-    # A session whose grant was taken back has lost what it stood on.
-    status = SessionStatus.REVOKED if grant.uid in row.delegation_uids else row.status
-    return replace(row, status=status)
 
 
 def after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -> SessionRow:

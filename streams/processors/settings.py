@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.delegation.anchors import TrustAnchors
+from streams.delegation.verify import DEPTH_MAX
+
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds and lives; every duration in ms of broker time.
@@ -25,6 +28,10 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         session_idle_ms: a session in which nothing has happened for so long has ended.
         budget_wait_ms: how long an intent waits for a slice of a budget that several partitions share.
         budget_idle_ms: a slice that was not touched for so long is given back.
+        trust_anchors: who may issue root grants.
+        require_delegation: whether a session without a grant may do nothing; false for the development token service,
+            which opens sessions without grants.
+        delegation_depth_max: how often a grant may be given on.
     """
 
     root_key: bytes
@@ -43,6 +50,9 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     session_idle_ms: int = 3_600_000
     budget_wait_ms: int = 500
     budget_idle_ms: int = 5_000
+    trust_anchors: TrustAnchors = TrustAnchors()
+    require_delegation: bool = False
+    delegation_depth_max: int = DEPTH_MAX
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "root_key")

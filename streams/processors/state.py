@@ -9,6 +9,7 @@ Rows are msgpack arrays (field order is the format; append only, with defaults).
     k <session key> NUL <memory>           HeadRow
     m <session key> NUL <memory> NUL <key> CellRow
     b <session key> NUL <budget>           SpendRow
+    g <session key>                        delegation.authority.AuthorityRow
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ class SessionStatus(IntEnum):
     REVOKED = 4
 
 
+class GrantStatus(IntEnum):
+    """Whether a session has the grant that it stands on."""
+
+    NONE = 0
+    AWAITED = 1
+    HELD = 2
+
+
 class Source(msgspec.Struct, frozen=True, array_like=True):
     """Something that the session has read: the event, and how far its content can be trusted."""
 
@@ -64,8 +73,9 @@ class OpenedWith(msgspec.Struct, frozen=True, array_like=True):
 
 class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     """All that is remembered of a session. Instants are broker time, ms. `purpose_sequence` is that of the event which
-    set the purpose. `expires_ms` is the earlier of when the credential would have ended the session (`credential_ms`) and
-    when its age does (`too_old_ms`); `active_ms` is when it was last at work."""
+    set the purpose. `expires_ms` is the earlier of when the credential would have ended the session (`credential_ms`)
+    and when its age does (`too_old_ms`); `active_ms` is when it was last at work. `delegation_uid` is the grant that it
+    stands on, `delegation_uids` the path to that one, root first, and `grant_fault` why the last one was refused."""
 
     status: SessionStatus = SessionStatus.UNKNOWN
     established_ms: int = 0
@@ -101,6 +111,9 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     ancestor_session_ids: tuple[str, ...] = ()
     opened_with: OpenedWith | None = None
     changed: tuple[str, ...] = ()
+    delegation_uid: str | None = None
+    grant_status: GrantStatus = GrantStatus.NONE
+    grant_fault: str = ""
 
     def effective_label(self) -> Label:
         """The join of what was read and of what may have been read already."""
@@ -271,6 +284,11 @@ def cell_row_key(session_key: bytes, memory: str, key: bytes) -> bytes:
 def spend_row_key(session_key: bytes, budget: str) -> bytes:
     """Key of what a session has spent of a budget."""
     return b"b" + session_key + b"\x00" + budget.encode()
+
+
+def grant_row_key(session_key: bytes) -> bytes:
+    """Key of what a session's grant lets through."""
+    return b"g" + session_key
 
 
 def rows_of_session(prefix: bytes, session_key: bytes) -> tuple[bytes, bytes]:

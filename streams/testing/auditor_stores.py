@@ -8,6 +8,7 @@ from streams.model.delegation import Delegation, DelegationOp
 from streams.model.session import SessionEvent
 from streams.model.topics import DELEGATION, SESSION
 from streams.ports import TopicPartition
+from streams.processors.lifecycle import OVER
 from streams.processors.state import SessionRow, decode_session, session_row_key
 from streams.testing.auditor import Evidence, place_of
 from streams.testing.disk import Disk
@@ -76,6 +77,8 @@ def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
     for received, record in evidence.decoded.get(DELEGATION.name, []):
         if isinstance(record, Delegation) and place_of(received) not in evidence.letters:
             row = _session(rows, received.key or b"")
+            if row is not None and row.status in OVER:
+                continue
             if record.op is DelegationOp.GRANT and (row is None or record.uid not in row.delegation_uids):
                 yield f"grant at {place_of(received)} vanished"
 

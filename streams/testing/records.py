@@ -14,12 +14,16 @@ import msgspec
 
 from streams.audit.keyring import with_signature
 from streams.audit.signing import SigningKey
+from streams.delegation.digest import grant_message, lineage_of, travelling
+from streams.delegation.keys import Ed25519Key, hop_grant_key, root_grant_key
+from streams.delegation.signing import narrow
+from streams.delegation.tools import ANYTHING
 from streams.model import catalogue_signature
 from streams.model.approval import ApprovalDecision, ApprovalStatus
 from streams.model.canonical import canonical, sha256
 from streams.model.catalogue import EntryState, ToolCatalogEntry
 from streams.model.control import BundleAction, BundleFile, RulesetBundle
-from streams.model.delegation import Delegation, DelegationOp
+from streams.model.delegation import AuthorizationDetail, Delegation, DelegationOp, GrantBody, ToolGrant
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.keys import revocation_key, session_key
@@ -41,7 +45,8 @@ ROOT_KEY = b"a root key for tests, 32 bytes.."
 TRUSTED = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PUBLIC)
 UNTRUSTED = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.PRIVATE)
 SESSION_LIFE_MS = 3_600_000
-_ISSUER = "https://issuer.example"
+EVERYTHING_GRANTED = AuthorizationDetail(type="tools", tools=(ToolGrant(server_id=ANYTHING, name=ANYTHING),))
+ISSUER = "https://issuer.example"
 replace = msgspec.structs.replace
 
 
@@ -52,12 +57,12 @@ def header(name: str, time_ms: int, tenant: str = "acme", source: str = "test") 
 
 def agent(sub: str) -> Actor:
     """An agent as an actor."""
-    return Actor(iss=_ISSUER, sub=sub, sub_profile=SubProfile.AI_AGENT)
+    return Actor(iss=ISSUER, sub=sub, sub_profile=SubProfile.AI_AGENT)
 
 
 def person(sub: str) -> Actor:
     """A person as an actor."""
-    return Actor(iss=_ISSUER, sub=sub, sub_profile=SubProfile.USER)
+    return Actor(iss=ISSUER, sub=sub, sub_profile=SubProfile.USER)
 
 
 def tool_entry(
@@ -142,6 +147,7 @@ class SessionMaker:
     Attributes:
         key: of everything that belongs to the session.
         secret: what its agent proves intents with.
+        delegation_uid: the first grant made for the session, which its intents name.
     """
 
     def __init__(
@@ -159,7 +165,9 @@ class SessionMaker:
         self.act = agent(act)
         self.key = session_key(tenant, session_id)
         self.secret = session_secret(root_key, tenant, session_id)
+        self._root_key = root_key
         self._writer_key = session_writer_key(root_key)
+        self.delegation_uid: str | None = None
         self._made_count = 0
 
     def event(
@@ -184,7 +192,9 @@ class SessionMaker:
         """The event with the token service's proof, where its kind has one."""
         return proven_event(self._writer_key, event) if event.type in PROVEN_EVENTS else event
 
-    def established(self, time_ms: int, *, expires_ms: int | None = None, scopes: tuple[str, ...] = ()) -> SessionEvent:
+    def established(
+        self, time_ms: int, *, expires_ms: int | None = None, scopes: tuple[str, ...] = (), **fields: Any
+    ) -> SessionEvent:
         """SESSION_ESTABLISHED; the session lives an hour where nothing else is said."""
         return self.event(
             SessionEventType.SESSION_ESTABLISHED,
@@ -193,6 +203,7 @@ class SessionMaker:
             act=self.act,
             expires=time_ms + SESSION_LIFE_MS if expires_ms is None else expires_ms,
             scopes=scopes,
+            **fields,
         )
 
     def result(
@@ -207,26 +218,74 @@ class SessionMaker:
             label=label,
         )
 
-    def grant(self, uid: str, time_ms: int, *, op: DelegationOp = DelegationOp.GRANT, **changes: Any) -> Delegation:
-        """A grant to the session, or its revocation; `changes` replace any field."""
+    def grant(
+        self,
+        uid: str,
+        time_ms: int,
+        *,
+        op: DelegationOp = DelegationOp.GRANT,
+        key: Ed25519Key | None = None,
+        unproven: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Delegation:
+        """A root grant of everything to the session, or its revocation, signed by `ISSUER`.
+
+        Args:
+            key: what it is signed with; derived from the root key by default.
+            unproven: fields that are changed after it was signed, as somebody without the key would.
+            changes: fields that are changed before.
+        """
         self._made_count += 1
-        grant = Delegation(
-            header=self._header("grant", time_ms),
+        body = GrantBody(
             op=op,
             tenant_uid=self.tenant,
             uid=uid,
             root_uid=uid,
             depth=0,
             max_depth=4,
-            issuer_uid=_ISSUER,
+            issuer_uid=ISSUER,
             sub=self.sub,
             delegator=person(self.sub),
             act=self.act,
+            audience=(ANYTHING,),
+            authorization_details=(EVERYTHING_GRANTED,),
             session_id=self.session_id,
             iat=time_ms,
             exp=time_ms + SESSION_LIFE_MS,
         )
-        return replace(grant, **changes)
+        if op is DelegationOp.GRANT:
+            self.delegation_uid = self.delegation_uid or uid
+        body = replace(body, **changes)
+        signer = key or root_grant_key(self._root_key, self.tenant, body.issuer_uid)
+        body = replace(body, proof=signer.prove(grant_message(body)))
+        return travelling((replace(body, **(unproven or {})),), self._header("grant", time_ms))
+
+    def handed_on(
+        self,
+        parent: Delegation,
+        uid: str,
+        time_ms: int,
+        receiver: SessionMaker,
+        *,
+        key: Ed25519Key | None = None,
+        unproven: Mapping[str, Any] | None = None,
+        **changes: Any,
+    ) -> Delegation:
+        """The session's grant (or a part of it), given on to another session; arguments as of `grant`.
+
+        Args:
+            parent: the session's grant.
+            receiver: whose session it is for.
+            key: what it is signed with; the session's own by default.
+        """
+        self._made_count += 1
+        receiver.delegation_uid = receiver.delegation_uid or uid
+        body = narrow(parent, uid=uid, act=receiver.act, session_id=receiver.session_id, iat=time_ms)
+        body = replace(body, **changes)
+        signer = key or hop_grant_key(self.secret)
+        body = replace(body, proof=signer.prove(grant_message(body)))
+        lineage = (*lineage_of(parent), replace(body, **(unproven or {})))
+        return travelling(lineage, self._header("grant", time_ms))
 
     def intent(
         self,
@@ -234,6 +293,7 @@ class SessionMaker:
         args: Mapping[str, Any] | str,
         time_ms: int,
         *,
+        key: Ed25519Key | None = None,
         unproven: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> Intent:
@@ -243,6 +303,7 @@ class SessionMaker:
             entry: the tool, as the agent was shown it.
             args: the arguments; a text goes as it is, without a canonical form.
             time_ms: the agent's clock.
+            key: what it is signed with; the session's own by default.
             unproven: fields that are changed after the proof was made, as somebody without the key would.
             changes: fields that are changed before.
         """
@@ -257,12 +318,15 @@ class SessionMaker:
             tool_call_id=f"call-{self._made_count}",
             sub=self.sub,
             act=self.act,
+            delegation_uid=self.delegation_uid,
             tool=tool_ref(entry),
             args_json=text,
             args_digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(),
         )
         intent = replace(intent, **changes)
-        proof = Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(self.secret, proof_message(intent)))
+        message = proof_message(intent)
+        own = Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(self.secret, message))
+        proof = own if key is None else key.prove(message)
         return replace(replace(intent, proof=proof), **(unproven or {}))
 
     def decision(

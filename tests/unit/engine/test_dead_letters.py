@@ -204,7 +204,7 @@ def a_session_that_an_executor_ends() -> Letter:
     return Letter(bench, SESSION.name)
 
 
-@case(DeadLetterReason.RECORD_INVALID)
+@case(DeadLetterReason.GRANT_INVALID)
 def a_grant_with_too_long_a_chain() -> Letter:
     bench = GateBench()
     grant = bench.session.grant("g-1", bench.now_ms)

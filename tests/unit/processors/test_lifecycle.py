@@ -10,20 +10,19 @@ import pytest
 from streams.model.approval import ApprovalStatus
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
-from streams.model.delegation import Delegation, DelegationOp, GrantBody
+from streams.model.delegation import DelegationOp
 from streams.model.reasons import Reason, SessionChange
 from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import APPROVAL_DECISION, DELEGATION, REVOCATION, RULESET, SESSION
 from streams.model.types import Model
 from streams.model.verdict import Outcome
-from streams.processors.settings import GateSettings
-from streams.testing.records import ROOT_KEY, SessionMaker, revocation, ruleset
-from tests.kit import BUNDLE_FILES, HOUR_MS, MAIL_SEND, MINUTE_MS, START_MS, GateBench
+from streams.testing.records import SessionMaker, revocation, ruleset
+from tests.kit import BUNDLE_FILES, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, START_MS, GateBench
 
 replace = msgspec.structs.replace
-SETTINGS = GateSettings(
-    root_key=ROOT_KEY,
+SETTINGS = replace(
+    GATE_SETTINGS,
     session_age_max_ms=2 * HOUR_MS,
     unattended_age_max_ms=HOUR_MS,
     session_idle_ms=10 * MINUTE_MS,
@@ -206,10 +205,9 @@ class TestWhatWaits:
 
 class TestAncestors:
     def test_a_session_descends_from_those_of_its_grants(self) -> None:
-        bench = bench_with(parent_session_id="s-mother")
-        root = bench.session.grant("g-0", bench.now_ms, session_id="s-grandmother")
-        chain = (_body(root),)
-        grant = bench.session.grant("g-1", bench.now_ms, parent_uid="g-0", root_uid="g-0", depth=1, chain=chain)
+        bench, grandmother = bench_with(parent_session_id="s-mother"), SessionMaker("s-grandmother")
+        root = grandmother.grant("g-0", bench.now_ms)
+        grant = grandmother.handed_on(root, "g-1", bench.now_ms, bench.session)
         bench.driver.pipe(DELEGATION.name, bench.session.key, grant)
         assert bench.judge().ancestor_session_ids == ("s-grandmother", "s-mother")
         for ancestor in ("s-grandmother", "s-mother"):
@@ -294,7 +292,3 @@ class TestFingerprint:
         bench.judge(**self.STATED, unproven={"system_prompt_digest": OTHER_PROMPT})
         assert bench.judge(**self.STATED).outcome is Outcome.ALLOW
         assert not told(bench)
-
-
-def _body(grant: Delegation) -> GrantBody:
-    return GrantBody(**{name: getattr(grant, name) for name in GrantBody.__struct_fields__})

@@ -10,7 +10,7 @@ import pytest
 from streams.model.approval import ApprovalStatus
 from streams.model.catalogue import EntryState
 from streams.model.control import RulesetBundle
-from streams.model.delegation import DelegationOp, GrantBody
+from streams.model.delegation import DelegationOp
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
@@ -33,10 +33,11 @@ from tests.kit import (
     GateBench,
     compile_published,
 )
+from tests.unit.delegation.denials import DENIALS
 
 replace = msgspec.structs.replace
 Case = Callable[[], Verdict]
-CASES: dict[str, tuple[Reason, Case]] = {}
+CASES: dict[str, tuple[Reason, Case]] = dict(DENIALS)
 
 
 def case(reason: Reason) -> Callable[[Case], Case]:
@@ -177,12 +178,11 @@ def its_own_deadline_has_passed() -> Verdict:
 
 @case(Reason.REVOKED_DELEGATION)
 def an_ancestor_of_its_grant_is_revoked() -> Verdict:
-    bench = GateBench()
-    grant = bench.session.grant("g-1", bench.now_ms)
-    root = GrantBody(**{name: getattr(grant, name) for name in GrantBody.__struct_fields__} | {"uid": "g-0"})
-    bench.driver.pipe(DELEGATION.name, bench.session.key, replace(grant, chain=(root,)))
+    bench, mother = GateBench(), SessionMaker("s-0")
+    grant = mother.handed_on(mother.grant("g-0", bench.now_ms), "g-1", bench.now_ms, bench.session)
+    bench.driver.pipe(DELEGATION.name, bench.session.key, grant)
     revoke(bench, RevocationKind.DELEGATION, "g-0")
-    return bench.judge(delegation_uid="g-1")
+    return bench.judge()
 
 
 @case(Reason.REVOKED_AGENT)

@@ -1,0 +1,170 @@
+"""The grant that a session stands on: taken in once, kept beside the session's row, asked for every call.
+
+A session stands on one grant for its life: on the one that its first event names, or on the first that arrives for it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+
+from streams.delegation.authority import Authority, AuthorityRow, authority_row
+from streams.delegation.digest import grant_digest
+from streams.delegation.errors import GrantError
+from streams.delegation.verify import Standard, shown, verify
+from streams.model.delegation import Delegation, DelegationOp
+from streams.model.errors import RecordError
+from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.session import SessionEvent
+from streams.model.types import ProofAlg
+from streams.processors.case import Case, Judgement, amount_of, deny
+from streams.processors.effects import StateView
+from streams.processors.lifecycle import with_ancestors
+from streams.processors.settings import GateSettings
+from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, grant_row_key
+
+AUTHORITIES_CACHED_MAX = 2_048
+"""Grants that are kept ready (some 5 kilobytes each): those of the sessions that are at work."""
+
+replace = msgspec.structs.replace
+_decode = msgspec.msgpack.Decoder(AuthorityRow).decode
+
+
+def standard_of(settings: GateSettings) -> Standard:
+    """What grants are held against."""
+    return Standard(
+        anchors=settings.trust_anchors,
+        root_key=settings.root_key,
+        skew_ms=settings.skew_ms,
+        depth_max=settings.delegation_depth_max,
+    )
+
+
+def after_grant(
+    own_key: bytes, grant: Delegation, row: SessionRow, state: StateView, standard: Standard, now_ms: int
+) -> SessionRow:
+    """The session's row after a grant was given to it, or taken back from it; the grant is kept beside it.
+
+    Raises:
+        GrantError: it does not hold, or not for this session. Nothing was changed.
+    """
+    if grant.op is not DelegationOp.GRANT:
+        # A session whose grant was taken back has lost what it stood on. Taking back needs no proof.
+        if grant.uid not in row.delegation_uids:
+            return row
+        return replace(row, status=SessionStatus.REVOKED, established_ms=row.established_ms or now_ms)
+    if row.grant_status is GrantStatus.HELD and row.delegation_uid == grant.uid:
+        kept = _kept(own_key, state)
+        if kept is not None and kept.row.digest == grant_digest(grant):
+            return row  # it comes again
+        text = f"grant `{shown(grant.uid)}`, which session `{shown(grant.session_id)}` holds, was another one"
+        raise GrantError(Reason.DELEGATION_UID_REUSED, text)
+    if row.delegation_uid not in (None, grant.uid):
+        text = f"session `{shown(grant.session_id)}` stands on grant `{shown(row.delegation_uid)}`, not on this"
+        raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
+    made = authority_row(verify(grant, grant.header.tenant_uid, grant.session_id or "", standard, now_ms))
+    if row.status is not SessionStatus.UNKNOWN:
+        _check_parties(made, row)
+    state.put(grant_row_key(own_key), encode_row(made))
+    row = replace(row, delegation_uid=made.uid, delegation_uids=made.lineage, grant_status=GrantStatus.HELD)
+    return with_ancestors(replace(row, grant_fault=""), grant, now_ms)
+
+
+def refused(row: SessionRow, grant: Delegation, error: GrantError) -> tuple[SessionRow, RecordError]:
+    """The row once a grant was refused, so that its session's calls are told why, and the dead letter's cause."""
+    if row.grant_status is not GrantStatus.HELD and row.delegation_uid in (None, grant.uid):
+        row = replace(row, grant_fault=error.reason.value)
+    return row, RecordError(DeadLetterReason.GRANT_INVALID, f"{error.reason.value}: {error}", keeps_state=True)
+
+
+def opened(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
+    """The row of a session that has just been established: it stands on the grant that its event names, which may have
+    arrived already, or else on the one that has."""
+    if event.delegation_uid is not None and event.delegation_uid != row.delegation_uid:
+        row = _without_grant(own_key, row, state)
+        return replace(row, delegation_uid=event.delegation_uid, delegation_uids=(event.delegation_uid,))
+    if row.grant_status is not GrantStatus.HELD:
+        return row
+    kept = _kept(own_key, state)
+    try:
+        if kept is not None:
+            _check_parties(kept.row, row)
+            return row
+        fault = ""
+    except GrantError as error:
+        fault = error.reason.value
+    uid = row.delegation_uid
+    return replace(_without_grant(own_key, row, state), delegation_uid=uid, grant_fault=fault)
+
+
+def attach(case: Case, state: StateView) -> None:
+    """Give the case what its session's grant lets through."""
+    if case.session.grant_status is GrantStatus.HELD:
+        case.authority = _kept(case.session_key, state)
+
+
+def is_awaited(row: SessionRow) -> bool:
+    """Whether the session lives, and its grant is still on its way."""
+    return row.grant_status is GrantStatus.AWAITED and not row.grant_fault and row.status is SessionStatus.LIVE
+
+
+def has_unknown_key(case: Case) -> bool:
+    """Whether the intent is signed with a key that only a grant which is not there yet could vouch for."""
+    proof = case.intent.proof
+    return case.authority is None and proof is not None and proof.alg is ProofAlg.ED25519
+
+
+def check_grant(case: Case, settings: GateSettings) -> Judgement | None:
+    """Whether the session has the grant that it needs."""
+    session = case.session
+    if session.delegation_uid is None:
+        return deny(Reason.DELEGATION_MISSING) if settings.require_delegation else None
+    if case.authority is not None:
+        return None
+    return deny(Reason(session.grant_fault) if session.grant_fault else Reason.DELEGATION_MISSING)
+
+
+def check_delegated(case: Case) -> Judgement | None:
+    """Whether the session's grant lets the call through, and its budget."""
+    authority = case.authority
+    if authority is None:
+        return None
+    tool, row, session = case.intent.tool, authority.row, case.session
+    fault = authority.fault(tool.server_id, tool.name, case.args, case.now_ms)
+    if fault is not None:
+        return deny(fault.reason, fault.detail)
+    if row.calls_max is not None and session.allowed_count >= row.calls_max:
+        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has {row.calls_max} calls")
+    amount = amount_of(case.args)
+    if row.amount_max is None or not amount:
+        return None
+    if row.currency is not None and case.args.get("currency", row.currency) != row.currency:
+        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has a budget of {row.currency}")
+    if session.spent_minor + amount > row.amount_max:
+        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has {row.amount_max}, {session.spent_minor} were spent before")
+    return None
+
+
+def _without_grant(own_key: bytes, row: SessionRow, state: StateView) -> SessionRow:
+    state.delete(grant_row_key(own_key))
+    return replace(
+        row, delegation_uid=None, delegation_uids=(), grant_status=GrantStatus.AWAITED, ancestor_session_ids=()
+    )
+
+
+def _check_parties(made: AuthorityRow, row: SessionRow) -> None:
+    if made.sub != row.sub:
+        raise GrantError(Reason.DELEGATION_SUBJECT_CHANGED, f"the session is of `{shown(row.sub)}`")
+    if (made.act_iss, made.act_sub) != (row.act_iss, row.act_sub):
+        raise GrantError(Reason.DELEGATION_ACTOR_MISMATCH, f"the session is of agent `{shown(row.act_sub)}`")
+
+
+def _kept(own_key: bytes, state: StateView) -> Authority | None:
+    row = state.get(grant_row_key(own_key))
+    return None if row is None else _authority(row)
+
+
+@lru_cache(maxsize=AUTHORITIES_CACHED_MAX)
+def _authority(row: bytes) -> Authority:
+    return Authority(_decode(row))

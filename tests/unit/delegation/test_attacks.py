@@ -1,0 +1,75 @@
+"""Grants that don't hold: each attack is refused, with its reason, by the checks and by the gate."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+
+from streams.delegation.errors import GrantError
+from streams.model.audit import AuditEventType
+from streams.model.reasons import Reason
+from streams.model.topics import DELEGATION
+from streams.model.verdict import Outcome
+from tests.kit import GATE_SETTINGS, GateBench
+from tests.unit.delegation.attacks import ATTACKS
+from tests.unit.delegation.family import ANCHORS, FAR_ISSUER, FAR_KEY, MOTHERS_KEY, Family, with_chain
+
+SETTINGS = msgspec.structs.replace(GATE_SETTINGS, trust_anchors=ANCHORS)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_it_does_not_hold(name: str) -> None:
+    reason, make = ATTACKS[name]
+    family = Family()
+    grant, receiver = make(family)
+    with pytest.raises(GrantError) as refused:
+        family.check(grant, receiver)
+    assert refused.value.reason is reason, refused.value
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("session_first", [True, False])
+def test_the_gate_refuses_it_and_says_why(name: str, session_first: bool) -> None:
+    reason, make = ATTACKS[name]
+    grant, receiver = make(Family())
+    bench = GateBench(settings=SETTINGS, with_session=False)
+    if session_first:
+        bench.establish(receiver, delegation_uid=grant.uid)
+    bench.driver.pipe(DELEGATION.name, receiver.key, grant)
+    if not session_first:
+        bench.establish(receiver, delegation_uid=grant.uid)
+    verdict = bench.judge(args={"path": "docs/a.txt"}, session=receiver, delegation_uid=grant.uid)
+    assert (verdict.outcome, verdict.reason) == (Outcome.DENY, reason.value)
+    assert bench.dead_letters(DELEGATION.name) == ["grant_invalid"]
+    (audit,) = bench.audits(AuditEventType.DEAD_LETTER)
+    assert (audit.reason_text or "").startswith(f"{reason.value}: ")
+
+
+def test_what_holds_is_accepted() -> None:
+    """What the attacks are made of: without this, they could be refused for anything."""
+    family = Family()
+    bound = family.root(cnf_jkt=MOTHERS_KEY.jkt)
+    for grant, receiver in (
+        (family.root(), family.mother),
+        (family.hop(), family.daughter),
+        (family.last(), family.granddaughter),
+        (family.root(issuer_uid=FAR_ISSUER, key=FAR_KEY), family.mother),
+        (family.hop(bound, key=MOTHERS_KEY), family.daughter),
+        (family.root(iat=family.now_ms + 30_000), family.mother),
+    ):
+        lineage = family.check(grant, receiver)
+        assert [body.uid for body in lineage] == [*(body.uid for body in grant.chain), grant.uid]
+
+
+def test_a_chain_of_ten_thousand_hops_is_refused_at_once() -> None:
+    """Before any of them is looked at: no time is spent on what was made to take time."""
+    family = Family()
+    hop = family.hop()
+    endless = with_chain(hop, *[hop.chain[0]] * 10_000)
+    before = time.perf_counter()
+    with pytest.raises(GrantError) as refused:
+        family.check(endless, family.daughter)
+    assert refused.value.reason is Reason.DELEGATION_TOO_DEEP
+    assert time.perf_counter() - before < 0.001
