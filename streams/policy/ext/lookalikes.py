@@ -105,3 +105,8 @@ def is_lookalike(value: Any, names: Any) -> bool:
 
 
 LOOKALIKE_FUNCTIONS: dict[str, Callable[..., Any]] = {"skeleton": skeleton, "isLookalikeOf": is_lookalike}
+
+
+def as_ascii(text: str) -> str:
+    """The text with each character that looks like a letter or digit of ASCII replaced by that one."""
+    return text if text.isascii() else text.translate(_prototypes())
