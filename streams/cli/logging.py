@@ -23,6 +23,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "text": record.getMessage()[:TEXT_CHARS_MAX],
         }
+        # What a program reads of it: `extra={"fields": {...}}`.
+        fields |= getattr(record, "fields", {})
         if record.exc_info is not None:
             fields["error"] = self.formatException(record.exc_info)[-TEXT_CHARS_MAX:]
         return json.dumps(fields)

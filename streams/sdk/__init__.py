@@ -18,6 +18,7 @@ from streams.sdk.aio import AsyncAgent
 from streams.sdk.consuming import LoopSettings, VerdictLoop
 from streams.sdk.credential import SessionCredential
 from streams.sdk.errors import (
+    DelegationError,
     ExecutorError,
     McpServerError,
     ProposalError,
@@ -31,10 +32,17 @@ from streams.sdk.errors import (
 )
 from streams.sdk.executor import Executor, ExecutorSettings, ToolOutcome
 from streams.sdk.intents import CallContext
-from streams.sdk.revocations import RevocationWatch
+from streams.sdk.revocations import RevocationWatch, Stop
 from streams.sdk.single_use import Ending, SingleUseStore
 from streams.sdk.tokens import DevTokenService, load_root_key
-from streams.sdk.tools import FunctionTool, ToolResult, ToolRunner
+from streams.sdk.tools import (
+    CancellableFunctionTool,
+    Cancellation,
+    FunctionTool,
+    ToolCancelledError,
+    ToolResult,
+    ToolRunner,
+)
 from streams.sdk.toolset import Toolset
 from streams.sdk.transport import RecordCodec, Transport
 
@@ -42,6 +50,9 @@ __all__ = [
     "Agent",
     "AsyncAgent",
     "CallContext",
+    "DelegationError",
+    "CancellableFunctionTool",
+    "Cancellation",
     "DevTokenService",
     "Ending",
     "Executor",
@@ -59,7 +70,9 @@ __all__ = [
     "SessionCredential",
     "SingleUseError",
     "SingleUseStore",
+    "Stop",
     "TokenServiceError",
+    "ToolCancelledError",
     "ToolOutcome",
     "ToolResult",
     "ToolRunner",

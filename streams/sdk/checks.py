@@ -248,7 +248,18 @@ def _check_revocations(verdict: Verdict, standard: Standard, now_ms: int) -> Ref
         return _refused(Refusal.REVOCATIONS_STALE)
     if not revocations.caught_up(verdict.revocation_offset):
         return _refused(Refusal.REVOCATIONS_STALE, f"the gate had read them up to {verdict.revocation_offset}")
-    call = Call(
+    return refused_if_revoked(verdict, revocations, now_ms)
+
+
+def refused_if_revoked(verdict: Verdict, revocations: RevocationView, now_ms: int) -> Refused | None:
+    """Whether the call has been taken back, as far as is known."""
+    reason = revocations.reason_against(stoppable(verdict), now_ms)
+    return None if reason is None else _refused(Refusal.REVOKED, reason.value)
+
+
+def stoppable(verdict: Verdict) -> Call:
+    """What a revocation can name of the verdict's call."""
+    return Call(
         tenant_uid=verdict.header.tenant_uid,
         session_id=verdict.session_id,
         sub=verdict.sub,
@@ -258,5 +269,3 @@ def _check_revocations(verdict: Verdict, standard: Standard, now_ms: int) -> Ref
         model=verdict.model,
         ancestor_session_ids=verdict.ancestor_session_ids,
     )
-    reason = revocations.reason_against(call, now_ms)
-    return None if reason is None else _refused(Refusal.REVOKED, reason.value)

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from streams.model.reasons import Refusal
@@ -66,13 +66,16 @@ class LoopSettings:
     finish_ms: int = 30_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Job:
+    """A call. Whoever gets hold of `begun` first deals with it: a worker, or the loop when it was stopped."""
+
     place: TopicPartition
     offset: int
     generation: int
     verdict: Verdict
     key: bytes | None
+    begun: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class _Done:
     use: Use | None = None
     outcome: ToolOutcome | None = None
     error: Exception | None = None
+    had_turn: bool = True
 
 
 @dataclass(slots=True)
@@ -129,7 +133,8 @@ class VerdictLoop:
         self._entropy = entropy
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
-        self._in_flight_count = 0
+        self._in_flight: dict[int, _Job] = {}
+        self._stopped_something = threading.Event()
         # By session key: calls that wait for the one of theirs that runs.
         self._chains: dict[bytes | None, deque[_Job]] = {}
         self._generation = 0
@@ -151,6 +156,7 @@ class VerdictLoop:
             LogError: the log is lost.
         """
         self._executor.start()
+        self._executor.listen(self._stopped_something.set)
         self._started_ms = self._transport.now_ms()
         self._producer = self._transport.producer(f"{self._group_name}-{self._instance}")
         self._consumer = self._transport.consumer(self._group_name, self._instance)
@@ -166,12 +172,17 @@ class VerdictLoop:
             while not stop.is_set():
                 self._turn(self._consumer)
         finally:
+            self._executor.unlisten(self._stopped_something.set)
             try:
                 self._consumer.close()
             finally:
                 for _ in workers:
                     self._jobs.put(None)
                 self._producer.close()
+
+    def waiting(self) -> list[Verdict]:
+        """Verdicts that were taken in and have not had their turn. May be asked in any thread."""
+        return [job.verdict for job in list(self._in_flight.values()) if not job.begun.locked()]
 
     # -- AssignmentListener ---------------------------------------------------------------------------------------
 
@@ -191,11 +202,7 @@ class VerdictLoop:
         """See `streams.ports.AssignmentListener`: what runs is waited for, and its places are committed."""
         going = set(partitions)
         deadline_ms = self._entropy.monotonic_ms() + self._settings.finish_ms
-        while (
-            self._in_flight_count
-            and self._is_open(going)
-            and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0
-        ):
+        while self._in_flight and self._is_open(going) and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0:
             self._collect(wait_ms=left_ms)
         for _ in range(TRANSACTION_ATTEMPTS_MAX):
             if self._commit():
@@ -218,10 +225,12 @@ class VerdictLoop:
 
     def _turn(self, consumer: Consumer) -> None:
         self._regulate(consumer)
-        room = max(1, self._settings.in_flight_max - self._in_flight_count)
-        busy = self._in_flight_count > 0 or bool(self._to_report)
+        room = max(1, self._settings.in_flight_max - len(self._in_flight))
+        busy = bool(self._in_flight) or bool(self._to_report)
         for received in consumer.poll(room, POLL_BUSY_MS if busy else POLL_IDLE_MS):
             self._take(received)
+        if self._stopped_something.is_set():
+            self._stop_waiting()
         self._collect(wait_ms=0)
         if self._to_report or self._entropy.monotonic_ms() >= self._offsets_due_ms:
             if not self._commit():
@@ -230,7 +239,7 @@ class VerdictLoop:
 
     def _regulate(self, consumer: Consumer) -> None:
         """Fetch no more while too much is in flight; polling goes on, or the group would drop this member."""
-        full = self._in_flight_count >= self._settings.in_flight_max
+        full = len(self._in_flight) >= self._settings.in_flight_max
         if full and not self._paused:
             consumer.pause(list(self._progress))
         elif self._paused and not full:
@@ -250,8 +259,8 @@ class VerdictLoop:
             # A new group begins with a history that was not meant for it.
             return
         progress.open.add(received.offset)
-        self._in_flight_count += 1
         job = _Job(place, received.offset, progress.generation, verdict, received.key)
+        self._in_flight[id(job)] = job
         chain = self._chains.get(job.key)
         if chain is None:
             self._chains[job.key] = deque()
@@ -272,8 +281,9 @@ class VerdictLoop:
             except queue.Empty:
                 return
             timeout_s = 0.0
-            self._in_flight_count -= 1
-            self._go_on(done.job.key)
+            self._in_flight.pop(id(done.job), None)
+            if done.had_turn:
+                self._go_on(done.job.key)
             if done.error is not None:
                 # Its place stays open, so it is read again; what it has used up stays used.
                 raise ExecutorError(f"the executor can't go on: {done.error}") from done.error
@@ -282,6 +292,23 @@ class VerdictLoop:
                 progress.open.discard(done.job.offset)
             if done.records:
                 self._to_report.append(done)
+
+    def _stop_waiting(self) -> None:
+        """Something was taken back: calls that wait for their turn, and are stopped by it, end without it."""
+        self._stopped_something.clear()
+        for job in list(self._in_flight.values()):
+            if not self._executor.is_revoked(job.verdict) or not job.begun.acquire(blocking=False):
+                continue
+            chain = self._chains.get(job.key, deque())
+            had_turn = job not in chain
+            if not had_turn:
+                chain.remove(job)
+            try:
+                attempted = self._executor.stop_if_revoked(job.verdict)
+                done = _Done(job) if attempted is None else self._ended(job, attempted)
+            except Exception as error:
+                done = _Done(job, error=error)
+            self._done.put(replace(done, had_turn=had_turn))
 
     def _go_on(self, key: bytes | None) -> None:
         """The next call of the session, if one waits."""
@@ -352,6 +379,8 @@ class VerdictLoop:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
+            if not job.begun.acquire(blocking=False):
+                continue
             try:
                 done = self._attempt(job)
             except Exception as error:
@@ -363,7 +392,10 @@ class VerdictLoop:
         if progress is None or progress.generation != job.generation:
             # Its partition has gone to another member, which reads it anew.
             return _Done(job)
-        attempted = self._executor.attempt(job.verdict, job.key)
+        return self._ended(job, self._executor.attempt(job.verdict, job.key))
+
+    def _ended(self, job: _Job, attempted: Refused | tuple[Use, ToolOutcome]) -> _Done:
+        """What there is to report of a call that has had its end."""
         if not isinstance(attempted, Refused):
             use, outcome = attempted
             ran = outcome if outcome.refusal is None else None

@@ -13,18 +13,28 @@ from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Received
-from streams.sdk.checks import CLOCK_SKEW_MS_MAX, ObligationHandler, Refused, Standard, check, is_for
+from streams.sdk.checks import (
+    CLOCK_SKEW_MS_MAX,
+    ObligationHandler,
+    Refused,
+    Standard,
+    check,
+    is_for,
+    refused_if_revoked,
+)
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError, PublishError, ReportError
 from streams.sdk.publishing import publish
 from streams.sdk.reports import ENDING_TEXTS, Reporter
 from streams.sdk.revocations import RevocationWatch
-from streams.sdk.single_use import Ending, SingleUseStore, Use, call_of
+from streams.sdk.single_use import CallRef, Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import (
     TOOL_TIMEOUT_MS,
     BoundedRunner,
+    Cancellation,
     FunctionTool,
     HangingToolsError,
+    ToolCancelledError,
     ToolResult,
     ToolRunner,
     ToolTimeoutError,
@@ -40,6 +50,7 @@ ERROR_TEXT_CHARS_MAX = 2_000
 _FOR_GOOD = frozenset({Refusal.VERDICT_EXPIRED, Refusal.REVOKED})
 """Refusals after which no executor may run the call, whatever happens next."""
 
+CANCELLED_TEXT = "it was ended early, for it was stopped while it ran; what it had done by then is not undone"
 BEFORE_RECORDS_TEXT = "it may have been used before: it was made before this executor's record of uses begins"
 
 _log = logging.getLogger(__name__)
@@ -136,6 +147,9 @@ class Executor:
         self._reporter = Reporter(transport, source or f"executor/{single_use.owner}")
         self._runner = BoundedRunner()
         single_use.begin(transport.now_ms())
+        self._running_lock = threading.Lock()
+        self._running: dict[int, tuple[Verdict, Cancellation]] = {}
+        self._revocations.listen(self._stop_running)
         self._start_lock = threading.Lock()
         self._started = False
         self._owes_reports = False
@@ -217,6 +231,7 @@ class Executor:
 
     def close(self) -> None:
         """End what was begun for this executor."""
+        self._revocations.unlisten(self._stop_running)
         if self._owns_revocations:
             self._revocations.close()
 
@@ -254,6 +269,52 @@ class Executor:
             SingleUseError: its use could not be recorded.
             ExecutorError: too many calls hang.
         """
+        cancellation = Cancellation()
+        with self._running_lock:
+            # From before the check on: what is taken back after it must find the call here.
+            self._running[id(cancellation)] = (verdict, cancellation)
+        try:
+            return self._attempt(verdict, key, cancellation)
+        finally:
+            with self._running_lock:
+                del self._running[id(cancellation)]
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """See `RevocationWatch.listen`."""
+        self._revocations.listen(listener)
+
+    def unlisten(self, listener: Callable[[], None]) -> None:
+        """See `RevocationWatch.unlisten`."""
+        self._revocations.unlisten(listener)
+
+    def is_revoked(self, verdict: Verdict) -> bool:
+        """Whether the verdict's call was taken back, as far as is known here."""
+        return refused_if_revoked(verdict, self._revocations, self._transport.now_ms()) is not None
+
+    def stop_if_revoked(self, verdict: Verdict) -> Refused | tuple[Use, ToolOutcome] | None:
+        """Use up a verdict whose call was taken back, without waiting for its turn; None if it was not.
+
+        Raises:
+            SingleUseError: its use could not be recorded.
+        """
+        now_ms = self._transport.now_ms()
+        refused = refused_if_revoked(verdict, self._revocations, now_ms)
+        if refused is None or not self._store.remembers(verdict.evaluated_at):
+            return refused
+        return self._give_up(verdict, refused, now_ms)
+
+    def _stop_running(self) -> None:
+        """Something was taken back: tell the calls that it concerns to end, where their tools can be told so."""
+        with self._running_lock:
+            running = list(self._running.values())
+        now_ms = self._transport.now_ms()
+        for verdict, cancellation in running:
+            if refused_if_revoked(verdict, self._revocations, now_ms) is not None:
+                cancellation.set()
+
+    def _attempt(
+        self, verdict: Verdict, key: bytes | None, cancellation: Cancellation
+    ) -> Refused | tuple[Use, ToolOutcome]:
         now_ms = self._transport.now_ms()
         cleared = check(verdict, key, self._standard, now_ms)
         if not self._store.remembers(verdict.evaluated_at):
@@ -269,7 +330,9 @@ class Executor:
         if not self._store.claim(call, now_ms=now_ms, expires_ms=verdict.expires_at):
             return Refused(Refusal.ALREADY_USED, REFUSAL_TEXTS[Refusal.ALREADY_USED])
         # INVARIANT: from here on the verdict is used up, whatever happens.
-        ending, result = self._run(cleared.tool, cleared.args)
+        if cancellation.is_set():
+            return self._not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
+        ending, result = self._run(cleared.tool, cleared.args, cancellation)
         use = self._store.finish(
             call,
             ending,
@@ -294,10 +357,14 @@ class Executor:
             call, now_ms=now_ms, expires_ms=verdict.expires_at
         ):
             return refused
+        return self._not_run(call, refused, now_ms)
+
+    def _not_run(self, call: CallRef, refused: Refused, now_ms: int) -> tuple[Use, ToolOutcome]:
+        """A verdict that is used up will never run."""
         use = self._store.finish(
             call, Ending.NOT_RUN, now_ms=now_ms, refusal=refused.refusal, text=refused.text[:ERROR_TEXT_CHARS_MAX]
         )
-        return use, ToolOutcome(verdict_id=verdict.verdict_id, ending=None, refusal=refused.refusal, text=refused.text)
+        return use, ToolOutcome(verdict_id=call.verdict_id, ending=None, refusal=refused.refusal, text=refused.text)
 
     def outcome_records(self, use: Use) -> list[Outgoing]:
         """What is to be put on the log about a call that has ended.
@@ -336,11 +403,15 @@ class Executor:
             _log.warning("call of verdict `%s` was cut off by a crash; its outcome is unknown", call.verdict_id)
         return uses + [self._store.finish(call, Ending.OUTCOME_UNKNOWN, now_ms=now_ms) for call in begun]
 
-    def _run(self, tool: ToolRunner, args: Mapping[str, object]) -> tuple[Ending, ToolResult | None]:
+    def _run(
+        self, tool: ToolRunner, args: Mapping[str, object], cancellation: Cancellation
+    ) -> tuple[Ending, ToolResult | None]:
         try:
-            result = self._runner.run(tool, args, self._settings.tool_timeout_ms)
+            result = self._runner.run(tool, args, self._settings.tool_timeout_ms, cancellation)
         except (ToolTimeoutError, TimeoutError):
             return Ending.TOOL_TIMED_OUT, None
+        except ToolCancelledError:
+            return Ending.TOOL_ERROR, ToolResult(content=CANCELLED_TEXT, is_error=True)
         except Exception as error:
             _log.info("a tool failed: %s", error)
             return Ending.TOOL_ERROR, ToolResult(content=f"{type(error).__name__}: {error}", is_error=True)

@@ -23,7 +23,7 @@ from streams.model.labels import Label
 from streams.model.types import Header
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError
-from streams.sdk.tools import TOOL_TIMEOUT_MS, ToolResult
+from streams.sdk.tools import TOOL_TIMEOUT_MS, Cancellation, ToolCancelledError, ToolResult
 
 if TYPE_CHECKING:
     from mcp import ClientSession
@@ -127,14 +127,24 @@ class McpServerProcess:
             raise McpServerError(self._told(f"has no tool `{name}` with a definition"))
         return digest
 
-    def call(self, name: str, args: Mapping[str, object], timeout_ms: int = TOOL_TIMEOUT_MS) -> dict[str, Any]:
+    def call(
+        self,
+        name: str,
+        args: Mapping[str, object],
+        timeout_ms: int = TOOL_TIMEOUT_MS,
+        cancellation: Cancellation | None = None,
+    ) -> dict[str, Any]:
         """The wire result of `tools/call`.
 
+        Args:
+            cancellation: ends the call early.
+
         Raises:
+            ToolCancelledError: it has ended early.
             TimeoutError: no answer in time; whether the tool has done its work is not known.
             McpServerError: the server refuses the call or has gone.
         """
-        return self._ask(self._call(name, dict(args), timeout_ms), timeout_ms)
+        return self._ask(self._call(name, dict(args), timeout_ms), timeout_ms, cancellation)
 
     def tools(self) -> dict[str, McpTool]:
         """All tools of the server, for an executor.
@@ -158,19 +168,25 @@ class McpServerProcess:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _ask(self, question: Coroutine[Any, Any, _Answer], timeout_ms: int) -> _Answer:
+    def _ask(
+        self, question: Coroutine[Any, Any, _Answer], timeout_ms: int, cancellation: Cancellation | None = None
+    ) -> _Answer:
         """Have the server's thread ask, and wait."""
         loop = self._loop
         if loop is None or self._session is None or not self._thread.is_alive():
             question.close()
             raise McpServerError(self._told("is not running"))
         answer = asyncio.run_coroutine_threadsafe(question, loop)
+        if cancellation is not None:
+            cancellation.when_set(answer.cancel)
         try:
             return answer.result(timeout_ms / 1000)
         except TimeoutError:
             answer.cancel()
             raise TimeoutError(self._told(f"has not answered after {timeout_ms} ms")) from None
         except CancelledError:
+            if cancellation is not None and cancellation.is_set():
+                raise ToolCancelledError(self._told("was told to end the call")) from None
             raise McpServerError(self._told("was closed while it was asked")) from None
         except McpServerError:
             raise
@@ -265,8 +281,15 @@ class McpTool:
         return self._server.definition_digest(self._name)
 
     def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
-        """Call it. The content is the structured content if there is some, else the text, else the blocks."""
-        result = self._server.call(self._name, args, timeout_ms)
+        """As `run_cancellable`; nothing ends it early."""
+        return self.run_cancellable(args, timeout_ms, Cancellation())
+
+    def run_cancellable(self, args: Mapping[str, object], timeout_ms: int, cancellation: Cancellation) -> ToolResult:
+        """Call it; where it is to end early, the server is told so.
+
+        The content is the structured content if there is some, else the text, else the blocks.
+        """
+        result = self._server.call(self._name, args, timeout_ms, cancellation)
         if result.get("resultType", "complete") != "complete":
             return ToolResult(
                 content=f"the server asks for `{result['resultType']}`, which is not supported", is_error=True

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from streams.model.errors import RecordError
@@ -29,7 +32,21 @@ START_TIMEOUT_MS = 30_000
 CATCH_UP_MS = 1_000
 RETRY_PAUSE_MS = 200
 
+STOPS_KEPT_MAX = 1_000
+"""Stops of which is remembered how soon they were in force here."""
+
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Something was taken back while this executor ran; from `latency_ms` after its record's append on, by the broker's
+    clock and this machine's, nothing of it runs here any more."""
+
+    kind: RevocationKind
+    target: str
+    offset: int
+    latency_ms: int
 
 
 class RevocationWatch:
@@ -51,6 +68,23 @@ class RevocationWatch:
         self._confirmed_ms: int | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._listeners: list[Callable[[], None]] = []
+        self._stops: deque[Stop] = deque(maxlen=STOPS_KEPT_MAX)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called, in the following thread, whenever something more was taken back. It must be quick."""
+        with self._changed:
+            self._listeners = [*self._listeners, listener]
+
+    def unlisten(self, listener: Callable[[], None]) -> None:
+        """Undo `listen`."""
+        with self._changed:
+            self._listeners = [other for other in self._listeners if other != listener]
+
+    def stops(self) -> list[Stop]:
+        """What was taken back since `start`, oldest first, up to `STOPS_KEPT_MAX`."""
+        with self._changed:
+            return list(self._stops)
 
     def start(self, timeout_ms: int = START_TIMEOUT_MS) -> None:
         """Begin to follow, and wait until everything that is there has been read. A no-op once it follows.
@@ -138,8 +172,9 @@ class RevocationWatch:
         """Read until the watch is closed."""
         asked_ms: int | None = None
         while not self._closed:
-            for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
-                self._take_in(received)
+            stops = [stop for received in reader.poll(POLL_RECORDS_MAX, POLL_MS) if (stop := self._take_in(received))]
+            if stops:
+                self._tell(stops)
             position = reader.position(_PLACE)
             now_ms = self._entropy.monotonic_ms()
             confirmed_ms = None
@@ -153,14 +188,31 @@ class RevocationWatch:
                 self._confirmed_ms = confirmed_ms if confirmed_ms is not None else self._confirmed_ms
                 self._changed.notify_all()
 
-    def _take_in(self, received: Received) -> None:
+    def _tell(self, stops: list[Stop]) -> None:
+        """Have what waits and what runs looked at. What stood there before the start is no news."""
+        if self._confirmed_ms is not None:
+            with self._changed:
+                self._stops.extend(stops)
+            for stop in stops:
+                text = "stopped %s `%s`: in force here %d ms after its record"
+                fields = {"event": "stop_in_force", **asdict(stop), "kind": stop.kind.value}
+                _log.info(text, stop.kind.value.lower(), stop.target, stop.latency_ms, extra={"fields": fields})
+        for listener in self._listeners:
+            try:
+                listener()
+            except Exception:
+                # Whatever it is that can't follow: nothing that begins from now on runs.
+                _log.exception("what waits or runs could not be stopped early")
+
+    def _take_in(self, received: Received) -> Stop | None:
+        """Take one record in; what it stops, if it does."""
         key = received.key or b""
         target = _target(key)
         if received.value is None:
             if target is not None:
                 with self._changed:
                     self._set.remove(*target)
-            return
+            return None
         try:
             record = self._transport.codec.decode(received.topic, received.value, received.headers)
         except RecordError as error:
@@ -169,16 +221,20 @@ class RevocationWatch:
         if isinstance(record, Revocation):
             if record.state is RevocationState.RELEASED and key != revocation_key(record.kind, record.id):
                 _log.warning("release %d is ignored: its key is not the one of what it releases", received.offset)
-                return
+                return None
         elif target is None:
             # The key says what a revocation takes back; one that names nothing takes nothing back.
             _log.warning("revocation %d is ignored: its key `%r` names nothing", received.offset, key[:64])
-            return
+            return None
         else:
             record = _stand_in(target, received.timestamp_ms)
         with self._changed:
             self._set.apply(record)
             self._set.next_offset = received.offset + 1
+        if record.state is RevocationState.RELEASED:
+            return None
+        latency_ms = max(0, self._transport.now_ms() - received.timestamp_ms)
+        return Stop(record.kind, record.id, received.offset, latency_ms)
 
     def _pause(self) -> None:
         with self._changed:

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from streams.model.canonical import CanonicalError, canonical, sha256
 
@@ -31,6 +31,85 @@ class ToolRunner(Protocol):
 
     def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
         """Run it; what it raises is reported as an error of the tool. It should end within `timeout_ms`."""
+
+
+class Cancellation:
+    """Tells a call that it is to end early: what it stands on was taken back. Thread-safe, and set once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._event = threading.Event()
+        self._callbacks: list[Callable[[], object]] = []
+
+    def is_set(self) -> bool:
+        """Whether the call is to end."""
+        return self._event.is_set()
+
+    def wait(self, timeout_ms: int) -> bool:
+        """`is_set`, after waiting for it up to `timeout_ms`: what a tool sleeps with."""
+        return self._event.wait(timeout_ms / 1000)
+
+    def when_set(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called once it is set, in the thread that sets it; at once where it is set already."""
+        with self._lock:
+            if not self._event.is_set():
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def set(self) -> None:
+        """The call is to end."""
+        with self._lock:
+            self._event.set()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+
+class ToolCancelledError(Exception):
+    """The call has ended early, as it was told to. What it had done by then is not undone."""
+
+
+@runtime_checkable
+class CancellableTool(Protocol):
+    """A `ToolRunner` whose calls can be ended early."""
+
+    def run_cancellable(self, args: Mapping[str, object], timeout_ms: int, cancellation: Cancellation) -> ToolResult:
+        """As `run`; once `cancellation` is set it should end soon.
+
+        Raises:
+            ToolCancelledError: it has ended early.
+        """
+
+
+class CancellableFunctionTool:
+    """A Python function as a tool whose calls can be ended early: gets the arguments and the `Cancellation`."""
+
+    def __init__(
+        self,
+        function: Callable[[Mapping[str, object], Cancellation], object],
+        definition_digest: bytes | None = None,
+    ) -> None:
+        self._function = function
+        self._definition_digest = definition_digest
+
+    def definition_digest(self) -> bytes | None:
+        """What it was made with."""
+        return self._definition_digest
+
+    def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
+        """Call the function; nothing ends it early."""
+        return self.run_cancellable(args, timeout_ms, Cancellation())
+
+    def run_cancellable(
+        self,
+        args: Mapping[str, object],
+        timeout_ms: int,  # noqa: ARG002 - of the protocol
+        cancellation: Cancellation,
+    ) -> ToolResult:
+        """Call the function."""
+        result = self._function(args, cancellation)
+        return result if isinstance(result, ToolResult) else ToolResult(content=result)
 
 
 class FunctionTool:
@@ -70,8 +149,17 @@ class BoundedRunner:
         self._lock = threading.Lock()
         self._hanging_count = 0
 
-    def run(self, tool: ToolRunner, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
+    def run(
+        self,
+        tool: ToolRunner,
+        args: Mapping[str, object],
+        timeout_ms: int,
+        cancellation: Cancellation | None = None,
+    ) -> ToolResult:
         """Blocks until the tool ends, for at most `timeout_ms`.
+
+        Args:
+            cancellation: ends the call early, where the tool can be told so.
 
         Raises:
             ToolTimeoutError: it did not end in time.
@@ -79,7 +167,7 @@ class BoundedRunner:
             Exception: whatever the tool raised.
         """
         self.refuse_if_hanging()
-        call = _Call(tool, args, timeout_ms)
+        call = _Call(tool, args, timeout_ms, cancellation)
         thread = threading.Thread(target=call.run, name="stoplog-tool", daemon=True)
         thread.start()
         if not call.ended.wait(timeout_ms / 1000) and self._give_up(call):
@@ -117,10 +205,13 @@ class BoundedRunner:
 class _Call:
     """One run of a tool in its own thread."""
 
-    def __init__(self, tool: ToolRunner, args: Mapping[str, object], timeout_ms: int) -> None:
+    def __init__(
+        self, tool: ToolRunner, args: Mapping[str, object], timeout_ms: int, cancellation: Cancellation | None
+    ) -> None:
         self._tool = tool
         self._args = args
         self._timeout_ms = timeout_ms
+        self._cancellation = cancellation
         self._lock = threading.Lock()
         self._late: Callable[[], None] | None = None
         self.ended = threading.Event()
@@ -129,7 +220,7 @@ class _Call:
 
     def run(self) -> None:
         try:
-            self.result = self._tool.run(self._args, self._timeout_ms)
+            self.result = self._run()
         except Exception as error:
             self.error = error
         finally:
@@ -138,6 +229,12 @@ class _Call:
                 late = self._late
             if late is not None:
                 late()
+
+    def _run(self) -> ToolResult:
+        tool, cancellation = self._tool, self._cancellation
+        if cancellation is not None and isinstance(tool, CancellableTool):
+            return tool.run_cancellable(self._args, self._timeout_ms, cancellation)
+        return tool.run(self._args, self._timeout_ms)
 
     def on_late_end(self, callback: Callable[[], None]) -> bool:
         """Have `callback` called when it ends; False if it has ended already."""
