@@ -1,4 +1,4 @@
-"""MCP servers as tools: a server runs as a subprocess and is spoken to over stdio.
+"""MCP servers as tools: a server runs as a subprocess and is spoken to over stdio, or elsewhere over streamable HTTP.
 
 The `mcp` package is imported when a server is started, not before.
 """
@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+from urllib.parse import urlsplit
 
 from streams.model.canonical import CanonicalError
-from streams.model.catalogue import EntryState, OutputLabel, ToolCatalogEntry
 from streams.model.definition import definition_digests
-from streams.model.labels import Label
-from streams.model.types import Header
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError
+from streams.sdk.mcp_catalogue import ToolFacts, catalogue_entries
 from streams.sdk.tools import TOOL_TIMEOUT_MS, Cancellation, ToolCancelledError, ToolResult
 
 if TYPE_CHECKING:
@@ -41,34 +38,36 @@ LOG_TAIL_BYTES = 2_000
 
 _Answer = TypeVar("_Answer")
 
+__all__ = ["McpServer", "McpServerProcess", "McpServerUrl", "McpTool", "ToolFacts", "catalogue_entries"]
 
-class McpServerProcess:
+
+class McpServer:
     """A running MCP server, for code that does not use asyncio. Thread-safe.
 
-    Its environment is what the protocol's client passes on by itself (PATH, HOME and the like) and what it is given;
-    nothing else of ours, so no secrets.
+    Attributes:
+        on_tools_changed: called, in the server's thread, when the server says that its tools have changed.
     """
 
     def __init__(
         self,
         server_id: str,
-        command: str,
-        args: Sequence[str] = (),
+        connect: Callable[[TextIO], Any],
         *,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
         log_path: Path | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Start the server and agree on the protocol; blocks until that is done.
+        """Connect and agree on the protocol; blocks until that is done.
 
         Args:
             server_id: the operator's name for it.
-            log_path: where its standard error goes; nowhere by default.
+            connect: makes the transport, given where the server's standard error goes.
+            log_path: where that is; nowhere by default.
 
         Raises:
-            McpServerError: it can't be started, or does not answer.
+            McpServerError: it can't be started or reached, or does not answer.
         """
+        self.on_tools_changed: Callable[[], None] = lambda: None
+        self._connect = connect
         self.server_id = server_id
         self._entropy = entropy
         self._log_path = log_path
@@ -79,9 +78,7 @@ class McpServerProcess:
         self._lock = threading.Lock()
         self._digests: Mapping[str, bytes] = {}
         self._listed_ms: int | None = None
-        self._thread = threading.Thread(
-            target=self._run, args=(command, list(args), dict(env or {}), cwd), name=f"mcp-{server_id}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name=f"mcp-{server_id}", daemon=True)
         self._thread.start()
         try:
             self._ready.result(START_TIMEOUT_MS / 1000)
@@ -207,28 +204,34 @@ class McpServerProcess:
 
     # -- the server's thread --------------------------------------------------------------------------------------
 
-    def _run(self, command: str, args: list[str], env: dict[str, str], cwd: Path | None) -> None:
+    def _run(self) -> None:
         try:
-            asyncio.run(self._serve(command, args, env, cwd))
+            asyncio.run(self._serve())
         except BaseException as error:
             if not self._ready.done():
                 self._ready.set_exception(_first(error))
         finally:
             self._session = None
 
-    async def _serve(self, command: str, args: list[str], env: dict[str, str], cwd: Path | None) -> None:
+    async def _serve(self) -> None:
         from mcp import Client  # noqa: PLC0415 - heavy: only for who has MCP servers
-        from mcp.client.stdio import StdioServerParameters, stdio_client  # noqa: PLC0415
 
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        parameters = StdioServerParameters(command=command, args=args, env=env, cwd=cwd)
         with (self._log_path or Path(os.devnull)).open("a", encoding="utf-8") as log:
-            async with Client(stdio_client(parameters, errlog=log)) as client:
+            async with Client(self._connect(log), message_handler=self._on_message) as client:
                 self._session = client.session
                 self._ready.set_result(None)
                 await self._stop.wait()
                 self._session = None
+
+    async def _on_message(self, message: object) -> None:
+        from mcp import types  # noqa: PLC0415
+
+        if isinstance(message, types.ToolListChangedNotification):
+            with self._lock:
+                self._listed_ms = None
+            self.on_tools_changed()
 
     async def _list_tools(self) -> list[dict[str, Any]]:
         from mcp import types  # noqa: PLC0415
@@ -269,10 +272,84 @@ class McpServerProcess:
         return result
 
 
+class McpServerProcess(McpServer):
+    """An MCP server that runs as a subprocess.
+
+    Its environment is what the protocol's client passes on by itself (PATH, HOME and the like) and what it is given;
+    nothing else of ours, so no secrets.
+    """
+
+    def __init__(
+        self,
+        server_id: str,
+        command: str,
+        args: Sequence[str] = (),
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        log_path: Path | None = None,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Start the server; see `McpServer`."""
+
+        def connect(log: TextIO) -> Any:
+            from mcp.client.stdio import StdioServerParameters, stdio_client  # noqa: PLC0415 - as `Client`
+
+            parameters = StdioServerParameters(command=command, args=list(args), env=dict(env or {}), cwd=cwd)
+            return stdio_client(parameters, errlog=log)
+
+        super().__init__(server_id, connect, log_path=log_path, entropy=entropy)
+
+
+class McpServerUrl(McpServer):
+    """An MCP server that is reached over streamable HTTP."""
+
+    def __init__(
+        self,
+        server_id: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Connect to it; see `McpServer`.
+
+        Args:
+            url: its endpoint; `https`, or `http` on this machine.
+            headers: what it wants with each request, such as an authorization.
+
+        Raises:
+            McpServerError: see `McpServer`; or the address can't be trusted to be the server's.
+        """
+        _check_url(server_id, url)
+
+        @contextlib.asynccontextmanager
+        async def connected() -> AsyncIterator[Any]:
+            import httpx2  # noqa: PLC0415 - as `Client`
+            from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
+
+            timeout = httpx2.Timeout(START_TIMEOUT_MS / 1000, read=REQUEST_TIMEOUT_MS / 1000 + TIMEOUT_MARGIN_S)
+            async with (
+                httpx2.AsyncClient(headers=dict(headers or {}), timeout=timeout) as http,
+                streamable_http_client(url, http_client=http) as streams,
+            ):
+                yield streams
+
+        super().__init__(server_id, lambda _log: connected(), entropy=entropy)
+
+
+def _check_url(server_id: str, url: str) -> None:
+    """What is listed over a connection that anybody on the way can change is nobody's word."""
+    parts = urlsplit(url)
+    is_near = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_near)):
+        raise McpServerError(f"MCP server `{server_id}` must be reached by `https`, not at `{url}`")
+
+
 class McpTool:
     """One tool of a server, for an executor (`streams.sdk.tools.ToolRunner`)."""
 
-    def __init__(self, server: McpServerProcess, name: str) -> None:
+    def __init__(self, server: McpServer, name: str) -> None:
         self._server = server
         self._name = name
 
@@ -295,97 +372,6 @@ class McpTool:
                 content=f"the server asks for `{result['resultType']}`, which is not supported", is_error=True
             )
         return ToolResult(content=_content(result), is_error=result.get("isError") is True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolFacts:
-    """What the operator says of a tool. What is not said counts as the worst; the server's own hints are not used."""
-
-    read_only: bool = False
-    destructive: bool = True
-    idempotent: bool = False
-    open_world: bool = True
-    reversible: bool = False
-    compensating_tool: str | None = None
-    output_label: Label | None = None
-    output_labels: tuple[OutputLabel, ...] = ()
-    sink_args: tuple[str, ...] = ()
-    owner: str | None = None
-
-
-def catalogue_entries(
-    server_id: str,
-    tools: Sequence[Mapping[str, Any]],
-    facts: Mapping[str, ToolFacts],
-    *,
-    now_ms: int,
-    source: str,
-    tenant_uid: str,
-    catalog_version: int = 1,
-    reviewed_by: str | None = None,
-    entropy: Entropy = SYSTEM,
-) -> list[ToolCatalogEntry]:
-    """What `tools/list` returned as entries of the catalogue.
-
-    Args:
-        facts: by tool name. A tool with facts becomes APPROVED if `reviewed_by` is given; every other is PROPOSED.
-        source: who writes the entries.
-
-    Raises:
-        McpServerError: a tool has no name, no input schema, or no canonical form.
-    """
-    entries: list[ToolCatalogEntry] = []
-    for tool in tools:
-        name = tool.get("name")
-        try:
-            digests = definition_digests(tool)
-            schema_json = json.dumps(tool["inputSchema"], sort_keys=True)
-        except (CanonicalError, KeyError, TypeError) as error:
-            raise McpServerError(f"tool `{server_id}/{name}` can't be catalogued: {error}") from error
-        if not isinstance(name, str) or not name:
-            raise McpServerError(f"MCP server `{server_id}` lists a tool without a name")
-        known = facts.get(name)
-        approved = known is not None and reviewed_by is not None
-        about = known or ToolFacts()
-        entries.append(
-            ToolCatalogEntry(
-                header=Header(id=entropy.uuid(now_ms), source=source, time=now_ms, tenant_uid=tenant_uid),
-                server_id=server_id,
-                name=name,
-                catalog_version=catalog_version,
-                state=EntryState.APPROVED if approved else EntryState.PROPOSED,
-                title=_text(tool.get("title")),
-                description=_text(tool.get("description")),
-                input_schema_json=schema_json,
-                output_schema_json=_json(tool.get("outputSchema")),
-                annotations_json=_json(tool.get("annotations")),
-                meta_json=_json(tool.get("_meta")),
-                definition_digest=digests.definition,
-                description_digest=digests.description,
-                input_schema_digest=digests.input_schema,
-                read_only=about.read_only,
-                destructive=about.destructive,
-                idempotent=about.idempotent,
-                open_world=about.open_world,
-                reversible=about.reversible,
-                compensating_tool=about.compensating_tool,
-                output_label=about.output_label,
-                output_labels=about.output_labels,
-                sink_args=about.sink_args,
-                owner=about.owner,
-                reviewed_by=reviewed_by if approved else None,
-                reviewed_at=now_ms if approved else None,
-            )
-        )
-    return entries
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(value, sort_keys=True)
 
 
 def _content(result: Mapping[str, Any]) -> object:

@@ -1,0 +1,86 @@
+"""Real MCP servers over streamable HTTP on this machine, and what a server says of its own changes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.model.definition import definition_digests
+from streams.sdk.errors import McpServerError
+from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
+from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
+
+ROOT = Path(__file__).resolve().parents[3]
+WAIT_S = 30.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "tools.json").write_text(json.dumps([tool("echo", description="Says it again.", _meta={"a": 1})]))
+    port = free_port()
+    command = [sys.executable, "-m", "tests.unit.sdk.mcp_servers", str(tmp_path), str(port)]
+    running = subprocess.Popen(command, cwd=ROOT)
+    try:
+        deadline_s = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline_s:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        running.terminate()
+        running.wait(WAIT_S)
+
+
+def test_tools_are_listed_and_called(url: str, tmp_path: Path) -> None:
+    with McpServerUrl("web", url, headers={"authorization": "Bearer x"}) as server:
+        (listed,) = server.list_tools()
+        assert (listed["name"], listed["_meta"]) == ("echo", {"a": 1})
+        assert server.definition_digest("echo") == definition_digests(listed).definition
+        assert server.call("echo", {"a": [1]})["content"][0]["text"] == '{"a": [1]}'
+        changed = tool("echo", description="Says it twice.")
+        (tmp_path / "tools.json").write_text(json.dumps([changed]))
+        assert server.list_tools()[0]["description"] == "Says it twice."
+
+
+def test_a_server_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(McpServerError, match="can't be started"):
+        McpServerUrl("web", f"http://127.0.0.1:{free_port()}/mcp")
+
+
+@pytest.mark.parametrize("address", ["http://example.com/mcp", "ftp://127.0.0.1/mcp", "file:///etc/passwd", "mcp", ""])
+def test_only_what_nobody_can_change_on_the_way_is_asked(address: str) -> None:
+    with pytest.raises(McpServerError, match="must be reached by `https`"):
+        McpServerUrl("web", address)
+
+
+def test_a_server_that_says_its_tools_have_changed_is_asked_again(tmp_path: Path) -> None:
+    lists(tmp_path, tool("echo"))
+    told = threading.Event()
+    script = RAW_SERVER.replace(
+        '    elif method == "tools/call":\n',
+        '    elif method == "tools/call":\n'
+        '        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)\n',
+    )
+    with McpServerProcess("raw", sys.executable, ["-c", script, str(tmp_path)]) as server:
+        server.on_tools_changed = told.set
+        before = server.definition_digest("echo")
+        lists(tmp_path, tool("echo", description="now something else"))
+        server.call("echo", {})
+        assert told.wait(WAIT_S)
+        assert server.definition_digest("echo") != before
