@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
 from streams.model.topics import INTENT, VERDICT
-from streams.model.types import Model, ToolRef
+from streams.model.types import Actor, Header, Model, ToolRef
 from streams.model.verdict import Verdict
 from streams.ports import LogError
 from streams.sdk.credential import SessionCredential
@@ -21,6 +22,9 @@ from streams.sdk.intents import CallContext, build_intent
 from streams.sdk.publishing import outgoing, publish
 from streams.sdk.toolset import Toolset, parse_tool
 from streams.sdk.transport import Transport
+
+if TYPE_CHECKING:
+    from streams.sdk.delegating import Share
 
 VERDICT_TIMEOUT_MS = 30_000
 RESEND_AFTER_SHARE = 0.5
@@ -149,6 +153,41 @@ class Agent:
             model=self._model,
             deadline_ms=deadline_ms,
             context=about,
+        )
+
+    def delegate(
+        self, act: Actor, share: Share | None = None, *, session_id: str | None = None, uid: str | None = None
+    ) -> Delegation:
+        """Give (a part of) the session's grant on to another agent. Nothing is sent: the token service takes the grant,
+        opens the receiver's session with it, and puts it on the log.
+
+        Args:
+            act: the agent that receives it.
+            share: what of one's own it conveys (`streams.sdk.delegating`); all of it by default.
+            session_id: the receiver's session; a new id by default.
+            uid: the new grant's id; a new one by default.
+
+        Returns:
+            The grant with its whole chain, signed.
+
+        Raises:
+            DelegationError: the session has no grant, the share is wider than it, or its key is not at hand.
+        """
+        from streams.sdk.delegating import EVERYTHING, hand_on  # noqa: PLC0415 - loads the library of signatures
+
+        now_ms = self._transport.now_ms()
+        return hand_on(
+            self.credential,
+            act,
+            share or EVERYTHING,
+            uid=uid or f"g-{self._entropy.uuid(now_ms)}",
+            session_id=session_id or f"s-{self._entropy.uuid(now_ms)}",
+            header=Header(
+                id=self._entropy.uuid(now_ms),
+                source=self._source,
+                time=now_ms,
+                tenant_uid=self.credential.tenant_uid,
+            ),
         )
 
     def expect(self, intent: Intent, *, wait_final: bool) -> Expected:

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from streams.model.delegation import Delegation
 from streams.model.intent import Intent
-from streams.model.types import Model, ToolRef
+from streams.model.types import Actor, Model, ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk.agent import VERDICT_TIMEOUT_MS, Agent, timed_out, waits
 from streams.sdk.credential import SessionCredential
@@ -18,6 +19,9 @@ from streams.sdk.inbox import Expected
 from streams.sdk.intents import CallContext
 from streams.sdk.toolset import Toolset
 from streams.sdk.transport import Transport
+
+if TYPE_CHECKING:
+    from streams.sdk.delegating import Share
 
 
 class AsyncAgent:
@@ -43,6 +47,12 @@ class AsyncAgent:
             return Agent(transport, credential, toolset=toolset, model=model, source=source, entropy=entropy)
 
         return cls(await asyncio.to_thread(make))
+
+    def delegate(
+        self, act: Actor, share: Share | None = None, *, session_id: str | None = None, uid: str | None = None
+    ) -> Delegation:
+        """See `Agent.delegate`."""
+        return self._agent.delegate(act, share, session_id=session_id, uid=uid)
 
     async def propose(
         self,

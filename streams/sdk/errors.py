@@ -19,6 +19,10 @@ class ProposalError(SdkError):
     """A call that cannot be proposed at all: nothing was sent."""
 
 
+class DelegationError(SdkError):
+    """A grant that can't be given on as asked: the session has none, it would be wider, or the key is not there."""
+
+
 class VerdictReadError(SdkError):
     """Verdicts cannot be read; the intent may have been judged."""
 

@@ -98,10 +98,16 @@ def build_intent(
         deadline=deadline_ms,
     )
     try:
-        value = make_hmac(credential.secret, proof_message(intent))
+        return msgspec.structs.replace(intent, proof=_proof(credential, proof_message(intent)))
     except UnicodeError as error:
         raise ProposalError(f"intent `{intent_id}` can't be sent: a name in it is not valid Unicode") from error
-    return msgspec.structs.replace(intent, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=value))
+
+
+def _proof(credential: SessionCredential, message: bytes) -> Proof:
+    """Of the key that the session's grant is bound to, or else of the session's own."""
+    if credential.signing_key is not None:
+        return credential.signing_key.prove(message)
+    return Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(credential.secret, message))
 
 
 def _canonical_json(args: Mapping[str, object]) -> bytes:
