@@ -1,0 +1,90 @@
+"""Alerts as OCSF events: held against the published schema."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+
+from streams.codec.ocsf import CLASS_UID, OCSF_VERSION, PROFILES, TYPE_UID, detection_finding, ocsf_json
+from streams.model.alert import Alert, Attack
+from streams.testing.records import agent, header
+
+FULL = Alert(
+    header=header("alert", 1_764_061_200_000),
+    finding_uid="f-1",
+    severity_id=4,
+    confidence_id=3,
+    risk_level_id=3,
+    status_id=1,
+    title="tool definition changed after its approval: mail/send",
+    desc="the description is not the one that was approved",
+    analytic_uid="tool_definition_changed",
+    analytic_version="1",
+    attacks=(Attack(technique_uid="AML.T0109", technique_name="Rug Pull"),),
+    types=("ASI04",),
+    action_id=2,
+    disposition_id=2,
+    session_id="s-1",
+    sub="alice",
+    act=agent("assistant"),
+    first_seen_time=1_764_061_200_000,
+    last_seen_time=1_764_061_200_001,
+    count=2,
+    related_event_ids=("e-1",),
+    dedup_key='["tool_definition_changed","mail/send"]',
+    suggested_response=("stoplog catalog review mail/send",),
+)
+BARE = Alert(
+    header=header("bare alert", 1),
+    finding_uid="f-2",
+    title="t",
+    desc="",
+    analytic_uid="a",
+    analytic_version="1",
+    first_seen_time=1,
+    last_seen_time=1,
+    dedup_key="k",
+)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    made: dict[str, Any] = OcsfJsonSchemaEmbedded(get_ocsf_schema(OCSF_VERSION)).get_class_schema(
+        "detection_finding", list(PROFILES)
+    )
+    return made
+
+
+def faults(event: dict[str, Any]) -> list[str]:
+    return [str(fault)[:300] for fault in jsonschema_rs.validator_for(schema()).iter_errors(event)]
+
+
+@pytest.mark.parametrize("alert", [FULL, BARE])
+def test_an_alert_is_a_valid_detection_finding(alert: Alert) -> None:
+    assert faults(detection_finding(alert)) == []
+
+
+def test_the_schema_does_refuse_something() -> None:
+    event = detection_finding(FULL)
+    assert faults({name: value for name, value in event.items() if name != "finding_info"})
+    assert faults(event | {"severity_id": 42})
+    assert faults(event | {"action_id": "denied"})
+
+
+def test_ids_and_tags_are_where_they_are_looked_for() -> None:
+    event = json.loads(ocsf_json(FULL))
+    assert (event["class_uid"], event["type_uid"]) == (CLASS_UID, TYPE_UID) == (2004, 200401)
+    assert event["finding_info"]["attacks"][0]["technique"]["uid"] == "AML.T0109"
+    assert event["finding_info"]["types"] == ["ASI04"]
+    assert (event["action_id"], event["disposition_id"]) == (2, 2)
+    assert event["severity"] == "High"
+
+
+def test_the_same_alert_gives_the_same_text() -> None:
+    assert ocsf_json(FULL) == ocsf_json(msgspec.structs.replace(FULL))
