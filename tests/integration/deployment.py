@@ -104,11 +104,11 @@ class Deployment:
         carry_out(make_plan(self.settings, admin), admin, 1, lambda step: None)
         admin.close()
 
-    def prepare(self) -> None:
-        """Topics, the tool `PAY` and `RULES`."""
+    def prepare(self, rules: Mapping[str, str] = RULES) -> None:
+        """Topics, the tool `PAY` and the rules."""
         self.make_topics()
         self.send(CATALOGUE, entry_key(PAY), PAY)
-        bundle = ruleset(RULES, time_ms=now_ms())
+        bundle = ruleset(rules, time_ms=now_ms())
         self.send(RULESET, bundle.name.encode(), bundle)
         self.flush()
 

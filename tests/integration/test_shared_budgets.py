@@ -1,0 +1,74 @@
+"""A budget that sessions on all partitions share, on a real broker with gates that die: never more than its limit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from streams.model.reasons import Reason
+from tests.integration.deployment import PARTITIONS, WAIT_S, Deployment, Verdicts
+
+pytestmark = pytest.mark.broker
+
+LIMIT = 300
+SESSIONS = 24
+ROUNDS_MAX = 100
+# A gate that was killed keeps its partitions until its session at the broker times out.
+FINISH_S = 2 * WAIT_S
+PERMITTED = Reason.PERMITTED.value
+EXHAUSTED = Reason.BUDGET_EXHAUSTED.value
+UNAVAILABLE = Reason.BUDGET_UNAVAILABLE.value
+RULES = {
+    "bundle.yaml": 'apiVersion: rules/v1\nbundle: bank\nversion: "1"\nmode: enforce\nowners: [test]\npacks: [pay]\n',
+    "pay/pay.rules.yaml": f"""apiVersion: rules/v1
+pack: pay
+budgets:
+  payments: {{per: user, measure: calls, match: {{tools: [bank.pay]}}, limit: {LIMIT}, window: 31d}}
+rules:
+  - id: PAY-001
+    effect: permit
+    match: {{tools: [bank.pay]}}
+    when: "true"
+    reason: payments are permitted
+""",
+}
+
+
+@pytest.fixture
+def deployment(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Deployment]:
+    with closing(Deployment(tmp_path, kafka_bootstrap)) as made:
+        made.prepare(RULES)
+        yield made
+
+
+def test_gates_that_die_never_let_through_more_than_the_limit_and_lose_nothing(deployment: Deployment) -> None:
+    sessions = deployment.open_sessions(SESSIONS)
+    first, second = deployment.gate("gate-1"), deployment.gate("gate-2")
+    first.wait_serving(PARTITIONS // 2)
+    second.wait_serving(PARTITIONS // 2)
+    reasons: Counter[str] = Counter()
+    killed = False
+    with closing(Verdicts(deployment)) as verdicts:
+        for round_no in range(ROUNDS_MAX):
+            sent = [deployment.pay(session, round_no) for session in sessions]
+            deployment.flush()
+            if not killed and reasons[PERMITTED] > LIMIT // 3:
+                # With intents under way: some of them wait for their slices.
+                killed = True
+                first.kill()
+                deployment.gate("gate-3").wait_serving(PARTITIONS // 2)
+            found = Counter(verdict.reason for verdict in verdicts.wait_for(sent, FINISH_S))
+            reasons += found
+            if found[EXHAUSTED] == SESSIONS:
+                break
+        assert all(len(each) == 1 for each in verdicts.final.values())
+    assert killed
+    # What a gate had been given when it died comes back with its partitions, so nothing is lost for good; and where the
+    # owner of the budget is away, calls are denied, not let through.
+    assert reasons[PERMITTED] == LIMIT, reasons
+    assert set(reasons) <= {PERMITTED, EXHAUSTED, UNAVAILABLE}
+    assert found[EXHAUSTED] == SESSIONS
