@@ -20,6 +20,7 @@ MODULES = {
     "latency": "bench.latency",
     "sessions": "bench.sessions",
     "rebalance": "bench.rebalance",
+    "kill": "bench.kill",
 }
 # These are commands of their own, and short.
 PRINTED = {"codec": "bench.codec", "rules": "bench.rules", "budgets": "bench.budgets", "swap": "bench.swap"}

@@ -10,6 +10,7 @@ from typing import Any
 RESULTS = Path(__file__).with_name("results")
 
 Result = dict[str, Any]
+_BAR_CHARS = 40
 _STAGES = ("consume", "decode", "state", "decide", "encode", "produce", "commit", "store", "engine")
 
 
@@ -175,6 +176,30 @@ def _rebalance(result: Result) -> str:
     )
 
 
+def _kill(result: Result) -> str:
+    quantiles = _table(
+        ("refuse", "p50 ms", "p99 ms", "longest ms"),
+        [
+            (name, *(_tenths(result[part][figure]) for figure in ("p50_ms", "p99_ms", "max_ms")))
+            for name, part in (("each executor", "each"), ("the last of them", "last"))
+        ],
+    )
+    most = max(bucket["executors"] for bucket in result["histogram"])
+    histogram = _table(
+        ("below ms", "executors", ""),
+        [
+            (bucket["below_ms"], bucket["executors"], "#" * -(-bucket["executors"] * _BAR_CHARS // most))
+            for bucket in result["histogram"]
+        ],
+    )
+    return (
+        f"From the append of a stop of everything to each of {result['executors']} executors refusing, under"
+        f" {_whole(result['rate_per_s'])} intents/s, {result['stops']} times; what is aimed at is"
+        f" {_whole(result['aim_ms'])} ms. Of {_whole(result['calls'])} calls {result['calls_begun_after']} began in an"
+        f" executor after that.\n\n{quantiles}\n{histogram}"
+    )
+
+
 def _printed(result: Result) -> str:
     return f"```\n{result['text'].rstrip()}\n```\n"
 
@@ -185,6 +210,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "latency": _latency,
     "sessions": _sessions,
     "rebalance": _rebalance,
+    "kill": _kill,
     "codec": _printed,
     "rules": _printed,
 }

@@ -63,7 +63,8 @@ class World:
     def ends(self, topic: Topic) -> dict[TopicPartition, int]:
         """Where the topic's partitions end now."""
         reader = self.log.reader()
-        found = reader.end_offsets([TopicPartition(topic.name, number) for number in range(PARTITIONS)])
+        count = 1 if topic.spread is Spread.BROADCAST else PARTITIONS
+        found = reader.end_offsets([TopicPartition(topic.name, number) for number in range(count)])
         reader.close()
         return found
 

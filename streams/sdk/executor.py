@@ -35,6 +35,7 @@ from streams.sdk.tools import (
     FunctionTool,
     HangingToolsError,
     ToolCancelledError,
+    ToolNotBegunError,
     ToolResult,
     ToolRunner,
     ToolTimeoutError,
@@ -330,9 +331,10 @@ class Executor:
         if not self._store.claim(call, now_ms=now_ms, expires_ms=verdict.expires_at):
             return Refused(Refusal.ALREADY_USED, REFUSAL_TEXTS[Refusal.ALREADY_USED])
         # INVARIANT: from here on the verdict is used up, whatever happens.
-        if cancellation.is_set():
+        try:
+            ending, result = self._run(cleared.tool, cleared.args, cancellation)
+        except ToolNotBegunError:
             return self._not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
-        ending, result = self._run(cleared.tool, cleared.args, cancellation)
         use = self._store.finish(
             call,
             ending,
@@ -410,6 +412,8 @@ class Executor:
             result = self._runner.run(tool, args, self._settings.tool_timeout_ms, cancellation)
         except (ToolTimeoutError, TimeoutError):
             return Ending.TOOL_TIMED_OUT, None
+        except ToolNotBegunError:
+            raise
         except ToolCancelledError:
             return Ending.TOOL_ERROR, ToolResult(content=CANCELLED_TEXT, is_error=True)
         except Exception as error:

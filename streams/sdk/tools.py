@@ -70,6 +70,10 @@ class ToolCancelledError(Exception):
     """The call has ended early, as it was told to. What it had done by then is not undone."""
 
 
+class ToolNotBegunError(Exception):
+    """The call was to end before it had begun: it has done nothing, and never will."""
+
+
 @runtime_checkable
 class CancellableTool(Protocol):
     """A `ToolRunner` whose calls can be ended early."""
@@ -164,6 +168,7 @@ class BoundedRunner:
         Raises:
             ToolTimeoutError: it did not end in time.
             HangingToolsError: too many earlier calls still hang; this one was not begun.
+            ToolNotBegunError: it was to end before it had begun.
             Exception: whatever the tool raised.
         """
         self.refuse_if_hanging()
@@ -232,6 +237,8 @@ class _Call:
 
     def _run(self) -> ToolResult:
         tool, cancellation = self._tool, self._cancellation
+        if cancellation is not None and cancellation.is_set():
+            raise ToolNotBegunError
         if cancellation is not None and isinstance(tool, CancellableTool):
             return tool.run_cancellable(self._args, self._timeout_ms, cancellation)
         return tool.run(self._args, self._timeout_ms)

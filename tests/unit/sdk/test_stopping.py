@@ -306,3 +306,26 @@ def ends(transport: EmbeddedTransport) -> dict[str | None, SessionEventType]:
 
 def refused(transport: EmbeddedTransport) -> set[str | None]:
     return {event.verdict_id for event in written(transport, AuditEvent) if event.reason == Refusal.REVOKED}
+
+
+def test_what_is_stopped_between_its_check_and_its_beginning_does_not_begin(
+    transport: EmbeddedTransport, tokens: DevTokenService, tmp_path: Path, revocations: RevocationWatch
+) -> None:
+    calls: list[Mapping[str, object]] = []
+
+    class Slow(SingleUseStore):
+        """Its disk is so slow that everything is stopped before the use of a verdict is on it."""
+
+        def claim(self, *args: object, **named: object) -> bool:
+            tokens.revoke(RevocationKind.SESSION, KILLED, "stop")
+            assert revocations.confirm(5_000)
+            return super().claim(*args, **named)  # type: ignore[arg-type]
+
+    with Slow(tmp_path / "slow", "e-1") as store:
+        store.begin(0)
+        executor = executor_with(transport, store, revocations, FunctionTool(calls.append, TOOL.definition_digest))
+        verdict = make_verdict()
+        outcome = executor.execute(verdict, key_of(verdict))
+    assert (outcome.ending, outcome.refusal) == (None, Refusal.REVOKED)
+    assert not calls
+    assert ends(transport) == {verdict.verdict_id: SessionEventType.TOOL_NOT_RUN}

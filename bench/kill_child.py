@@ -1,0 +1,74 @@
+"""An executor in a process of its own, which says when each stop came into force in it, and when calls began.
+
+Not a command for people: `python -m bench.kill_child JSON` says `ready`, works until it reads a line, and
+prints what it has seen.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.workload import catalogue_records
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import open_log
+from streams.app.settings import Settings
+from streams.app.wiring import build_codec
+from streams.sdk import Executor, FunctionTool, LoopSettings, RevocationWatch, SingleUseStore, VerdictLoop
+
+STOP_S_MAX = 20
+
+
+def main() -> None:
+    """Run it."""
+    order = json.loads(sys.argv[1])
+    settings = Settings(**order["settings"])
+    transport = EmbeddedTransport(open_log(settings), build_codec(settings), SystemClock())
+    began_ns: list[int] = []
+    in_force: dict[int, int] = {}
+
+    def call(_args: Mapping[str, object]) -> object:
+        began_ns.append(time.time_ns())
+        return "done"
+
+    entries = list(catalogue_records())
+    tools = {f"{entry.server_id}/{entry.name}": FunctionTool(call, entry.definition_digest) for entry in entries}
+    servers = sorted({entry.server_id for entry in entries})
+    stop = threading.Event()
+    with (
+        SingleUseStore(Path(order["single_use"]), order["instance"]) as store,
+        RevocationWatch(transport) as watch,
+        Executor(transport, servers, tools, store, revocations=watch) as executor,
+    ):
+
+        def note() -> None:
+            now_ns = time.time_ns()
+            for known in watch.stops()[-1:]:
+                in_force.setdefault(known.offset, now_ns)
+
+        watch.listen(note)
+        loop = VerdictLoop(
+            executor, transport, group=order["group"], instance=order["instance"], settings=LoopSettings(concurrency=2)
+        )
+        working = threading.Thread(target=loop.run, args=(stop,), daemon=True)
+        working.start()
+        _say("ready")
+        sys.stdin.readline()
+        stop.set()
+        working.join(STOP_S_MAX)
+    _say({"in_force_ns": in_force, "began_ns": began_ns})
+
+
+def _say(what: Any) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
