@@ -222,7 +222,8 @@ class Gate:
         if before.status is SessionStatus.UNKNOWN or event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
             after = housekeeping.arm_for_end(own_key, after, state, self._settings, now_ms)
         _keep(own_key, after, before if gives_authority(event) else after, state)
-        if before.waiting_count and before.status is SessionStatus.UNKNOWN and after.status is not before.status:
+        has_begun = before.status is SessionStatus.UNKNOWN and after.status is not before.status
+        if before.waiting_count and has_begun and not grants.is_awaited(after):
             return outputs + held.release_parked(self._judge, own_key, state, now_ms)
         return outputs + self._if_over(own_key, before, after, state, now_ms, event.header.id)
 
