@@ -9,7 +9,11 @@ from typing import Self
 
 from streams.app.clock import SystemClock
 from streams.app.folders import make_private
-from streams.app.prefixed import (
+from streams.app.settings import Settings
+from streams.embedded.log import EmbeddedLog
+from streams.kafka.admin import KafkaAdmin
+from streams.kafka.consumer import KafkaConsumer
+from streams.kafka.prefixed import (
     Prefix,
     PrefixedAdmin,
     PrefixedConsumer,
@@ -17,10 +21,6 @@ from streams.app.prefixed import (
     PrefixedPublisher,
     PrefixedReader,
 )
-from streams.app.settings import Settings
-from streams.embedded.log import EmbeddedLog
-from streams.kafka.admin import KafkaAdmin
-from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.producer import KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
 from streams.kafka.reader import KafkaReader

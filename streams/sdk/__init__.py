@@ -90,6 +90,7 @@ def connect(
     bootstrap: str,
     *,
     codec: RecordCodec | None = None,
+    topic_prefix: str = "",
     extra: Mapping[str, str | int | bool] | None = None,
 ) -> Transport:
     """Connect to a Kafka cluster.
@@ -97,6 +98,7 @@ def connect(
     Args:
         bootstrap: the brokers, `host:port`, comma-separated.
         codec: how records become bytes; by default with the schema ids that are committed with this package.
+        topic_prefix: what the deployment's topics begin with on this cluster (its setting `topics.prefix`).
         extra: further librdkafka settings (SASL, TLS, timeouts).
 
     Returns:
@@ -106,4 +108,4 @@ def connect(
     from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415
     from streams.sdk.kafka_transport import KafkaTransport  # noqa: PLC0415 - loads the client library
 
-    return KafkaTransport(bootstrap, codec or Codec(CommittedSchemas.load()), extra=extra)
+    return KafkaTransport(bootstrap, codec or Codec(CommittedSchemas.load()), topic_prefix=topic_prefix, extra=extra)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from streams.kafka.admin import KafkaAdmin
 from streams.kafka.consumer import KafkaConsumer
+from streams.kafka.prefixed import Prefix, PrefixedConsumer, PrefixedProducer, PrefixedPublisher, PrefixedReader
 from streams.kafka.producer import KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
 from streams.kafka.reader import KafkaReader
@@ -23,6 +24,7 @@ class KafkaTransport(Transport):
         bootstrap: str,
         codec: RecordCodec,
         *,
+        topic_prefix: str = "",
         extra: Mapping[str, str | int | bool] | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
@@ -30,10 +32,12 @@ class KafkaTransport(Transport):
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
+            topic_prefix: what the deployment's topics begin with on this cluster (its setting `topics.prefix`).
             extra: further librdkafka settings (SASL, TLS, timeouts).
         """
         super().__init__(codec)
         self._bootstrap = bootstrap
+        self._prefix = Prefix(topic_prefix)
         self._extra = dict(extra or {})
         self._entropy = entropy
         self._counts_lock = threading.Lock()
@@ -41,15 +45,16 @@ class KafkaTransport(Transport):
 
     def reader(self) -> Reader:
         """See `Transport`."""
-        return KafkaReader(self._bootstrap, extra=self._extra)
+        return PrefixedReader(KafkaReader(self._bootstrap, extra=self._extra), self._prefix)
 
     def consumer(self, group: str, instance: str) -> Consumer:
         """See `Transport`."""
-        return KafkaConsumer(self._bootstrap, group, instance=instance, extra=self._extra)
+        consumer = KafkaConsumer(self._bootstrap, group, instance=instance, extra=self._extra)
+        return PrefixedConsumer(consumer, self._prefix)
 
     def producer(self, transactional_id: str) -> Producer:
         """See `Transport`."""
-        return KafkaProducer(self._bootstrap, transactional_id, extra=self._extra)
+        return PrefixedProducer(KafkaProducer(self._bootstrap, transactional_id, extra=self._extra), self._prefix)
 
     def partitions(self, topic: str) -> int:
         """See `Transport`. Asked once for each topic: a count that changes would tear sessions apart anyway."""
@@ -64,14 +69,15 @@ class KafkaTransport(Transport):
         return self._entropy.now_ms()
 
     def _open_publisher(self) -> Publisher:
-        return KafkaPublisher(self._bootstrap, extra=self._extra)
+        return PrefixedPublisher(KafkaPublisher(self._bootstrap, extra=self._extra), self._prefix)
 
     def _ask_partitions(self, topic: str) -> int:
         admin = KafkaAdmin(self._bootstrap, extra=self._extra)
+        named = self._prefix.on_log(topic)
         try:
-            state = admin.describe([topic], ()).get(topic)
+            state = admin.describe([named], ()).get(named)
         finally:
             admin.close()
         if state is None:
-            raise LogError(f"there is no topic `{topic}` on `{self._bootstrap}`: run `stoplog topics apply`")
+            raise LogError(f"there is no topic `{named}` on `{self._bootstrap}`: run `stoplog topics apply`")
         return state.partitions

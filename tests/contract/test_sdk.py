@@ -21,6 +21,7 @@ from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
 from streams.kafka.admin import KafkaAdmin
+from streams.kafka.prefixed import Prefix, PrefixedAdmin
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
 from streams.model.keys import session_key
@@ -70,6 +71,10 @@ def unique(name: str) -> str:
     return f"{name}-{os.getpid()}-{time.monotonic_ns()}-{next(_names)}"
 
 
+# Several deployments share the broker of all tests.
+PREFIX = f"{unique('sdk')}."
+
+
 def make_topics(admin: Admin) -> None:
     """Make the declared topics that are not there yet."""
     there = admin.describe([topic.name for topic in TOPICS], ())
@@ -87,8 +92,8 @@ def make_topics(admin: Admin) -> None:
 def transport(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
     if request.param == "kafka":
         bootstrap = request.getfixturevalue("kafka_bootstrap")
-        make_topics(KafkaAdmin(bootstrap))
-        with connect(bootstrap) as opened:
+        make_topics(PrefixedAdmin(KafkaAdmin(bootstrap), Prefix(PREFIX)))
+        with connect(bootstrap, topic_prefix=PREFIX) as opened:
             yield opened
         return
     log = EmbeddedLog(tmp_path_factory.mktemp("sdk") / "sdk.log", clock=WallClock())
@@ -249,7 +254,8 @@ from streams.embedded import EmbeddedLog
 from streams.sdk import Executor, LoopSettings, SingleUseStore, VerdictLoop, connect
 kind, where, folder, server, group = sys.argv[1:]
 if kind == "kafka":
-    transport = connect(where)
+    bootstrap, _, prefix = where.partition(" ")
+    transport = connect(bootstrap, topic_prefix=prefix)
 else:
     log = EmbeddedLog(Path(where), clock=SystemClock())
     transport = EmbeddedTransport(log, Codec(CommittedSchemas.load()), SystemClock())
@@ -274,7 +280,7 @@ def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
     kind, where = (
         ("embedded", str(transport._log.path))
         if isinstance(transport, EmbeddedTransport)
-        else ("kafka", request.getfixturevalue("kafka_bootstrap"))
+        else ("kafka", f"{request.getfixturevalue('kafka_bootstrap')} {PREFIX}")
     )
     verdicts = []
     begun_store(tmp_path).close()

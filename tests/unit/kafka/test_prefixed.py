@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from streams.app.logs import Log, PrefixedLog, open_log
-from streams.app.prefixed import Prefix, PrefixedAdmin
 from streams.app.settings import SettingsError, load_settings
+from streams.kafka.prefixed import Prefix, PrefixedAdmin
 from streams.ports import AclSpec, Outgoing, TopicPartition, TopicSpec
 
 PLACE = TopicPartition("words", 0)
