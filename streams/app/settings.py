@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams.app.sts.section import StsSection
 from streams.audit.publishers import Publishers, PublishersError
 from streams.audit.reviewers import Reviewers, ReviewersError
 from streams.delegation.anchors import AnchorError, TrustAnchors
@@ -165,6 +166,7 @@ class Settings(BaseSettings):
     engine: EngineSection = EngineSection()
     topics: TopicsSection = TopicsSection()
     rules: RulesSection = RulesSection()
+    sts: StsSection = StsSection()
     catalogue: CatalogueSection = CatalogueSection()
 
     @classmethod
@@ -207,6 +209,21 @@ class Settings(BaseSettings):
         except AnchorError as error:
             raise SettingsError(f"setting `gate.trust_anchors`: {error}") from None
         return GateSettings(root_key=root_key, **values)
+
+    def sts_at(self, host: str | None, port: int | None) -> StsSection:
+        """The token service's settings, with another address. Where they name no issuer, that follows it.
+
+        Raises:
+            SettingsError: it may not listen there so.
+        """
+        changed = {"host": host or self.sts.host, "port": self.sts.port if port is None else port}
+        if "issuer" not in self.sts.model_fields_set:
+            scheme = "http" if self.sts.tls_key is None else "https"
+            changed["issuer"] = f"{scheme}://{changed['host']}:{changed['port']}"
+        try:
+            return StsSection.model_validate({**self.sts.model_dump(), **changed})
+        except ValidationError as error:
+            raise SettingsError(f"section `[sts]` of the settings: {error.errors()[0]['msg']}") from None
 
     def publishers(self) -> Publishers:
         """Whose signatures count on rules.

@@ -18,6 +18,9 @@ CONFIG_NAMES = tuple(sorted(Topic(name="", record=None, key="", spread=Spread.OW
 READER_GROUP = "stoplog-reader"
 """The group id of readers that join none (`streams.kafka.reader`): librdkafka looks its coordinator up all the same."""
 
+TOKEN_SERVICE_PREFIX = "stoplog-sts-"
+"""What the transactional ids of token services begin with."""
+
 _EVERYBODY = "User:*"
 _ANY_NAME = "*"
 _ALL_OPERATIONS = "ALL"
@@ -262,6 +265,8 @@ def _group_access(role: Role, principal: str, principals: Principals, *, reads: 
         yield AclSpec(principal, "GROUP", principals.gate_group, "READ")
         yield AclSpec(principal, "GROUP", budgets_group(principals.gate_group), "READ")
         yield AclSpec(principal, "TRANSACTIONAL_ID", f"{principals.gate_group}-", "WRITE", prefixed=True)
+    if role is Role.TOKEN_SERVICE:
+        yield AclSpec(principal, "TRANSACTIONAL_ID", TOKEN_SERVICE_PREFIX, "WRITE", prefixed=True)
     if role is Role.EXECUTOR:
         yield AclSpec(principal, "GROUP", principals.executor_prefix, "READ", prefixed=True)
         yield AclSpec(principal, "TRANSACTIONAL_ID", principals.executor_prefix, "WRITE", prefixed=True)

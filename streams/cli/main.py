@@ -39,6 +39,7 @@ _RULES = "Rules and tools"
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (_RUN, "Watch a hijacked agent being stopped, on this machine and with real tools."),
     "gate": (_RUN, "Run a gate: read intents, write verdicts, until it is told to stop."),
+    "sts": (_RUN, "Run the token service, which opens sessions for agents."),
     "try": (_RUN, "Run the whole engine over a history file, without any set-up."),
     "topics": (_SET_UP, "Show the topics that stoplog needs, check them, make them."),
     "keys": (_SET_UP, "Make the root key, and the keys that rules and tools are signed with."),

@@ -1,0 +1,469 @@
+"""The exchange: a token of somebody's and one of an agent's in, a session with a narrower grant out.
+
+Order: what can be told without keys, then signatures, then what the tokens allow, then what may be used once, and last
+the log. Nothing is written for a request that is refused, but the record of it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.app.sts.answers import answer_members, token_claims
+from streams.app.sts.dpop import ShownKey, shown_key
+from streams.app.sts.errors import RefusedError, TokenReason, refuse
+from streams.app.sts.jose import take_apart, text_claim, verified
+from streams.app.sts.keyring import ALGORITHM, KeyRing
+from streams.app.sts.ledger import Ledger, Opening, Refusal
+from streams.app.sts.limits import RateLimit
+from streams.app.sts.narrowing import Share, Terms, check_child, check_profile, terms_of, told
+from streams.app.sts.request import ExchangeRequest
+from streams.app.sts.section import ANY_AGENT, AgentSection, StsSection
+from streams.app.sts.sources import (
+    SUBJECT,
+    Agent,
+    Once,
+    Sources,
+    Subject,
+    TokenType,
+    check_audience,
+    check_times,
+    check_typ,
+)
+from streams.app.sts.store import Issued, StsStore
+from streams.delegation.anchors import TrustAnchors
+from streams.delegation.digest import travelling
+from streams.delegation.errors import GrantError
+from streams.delegation.keys import hop_grant_key, root_grant_key
+from streams.delegation.signing import narrow, sign_hop, sign_root
+from streams.delegation.verify import Standard, verify
+from streams.model.canonical import sha256
+from streams.model.delegation import DelegationOp, GrantBody
+from streams.model.proof import derived_uuid, session_secret
+from streams.model.revocation_set import Call
+from streams.model.types import Actor, Header, ToolRef
+from streams.sdk.entropy import Entropy
+from streams.sdk.exchange import exchange_proof
+from streams.sdk.revocations import RevocationWatch
+
+_MS_PER_S = 1_000
+_LIFE_MAX_MS = 86_400_000
+_ID = re.compile("[A-Za-z0-9._~-]{8,128}")
+replace = msgspec.structs.replace
+_NO_TOOL = ToolRef(server_id="", name="")
+"""What is taken back of tools is for gates to hold against calls."""
+
+
+class Answer(NamedTuple):
+    """What the client gets, as JSON."""
+
+    members: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a service is made of."""
+
+    section: StsSection
+    root_key: bytes
+    tenant_uid: str
+    sources: Sources
+    keys: KeyRing
+    store: StsStore
+    ledger: Ledger
+    revocations: RevocationWatch
+    entropy: Entropy
+    now_ms: Callable[[], int]
+
+
+class Origin(NamedTuple):
+    """What a session is made of, whatever kind of token it comes from.
+
+    Attributes:
+        parent: the session that the grant is handed on from, if it is.
+        token: what the record calls it.
+    """
+
+    tenant_uid: str
+    sub: str
+    delegator: Actor
+    share: Share
+    source: str | None
+    parent: Issued | None
+    purpose: str | None
+    txn: str | None
+    once: Once | None
+    token: str
+    is_person: bool
+
+
+class TokenService:
+    """Exchanges tokens. Thread-safe; every call blocks on the log and on keys of issuers."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        section = parts.section
+        self._profiles = {(a.issuer, a.sub): a for a in section.agents.values()}
+        self._per_agent = RateLimit(section.per_agent_per_minute, parts.entropy.monotonic_ms)
+        self._per_subject = RateLimit(section.per_subject_per_minute, parts.entropy.monotonic_ms)
+        self._standard = Standard(
+            anchors=TrustAnchors(hmac_issuers=frozenset({section.issuer})),
+            root_key=parts.root_key,
+            skew_ms=section.skew_ms,
+            depth_max=section.depth_max,
+        )
+
+    def exchange(self, asked: ExchangeRequest, *, dpop: str | None, url: str, traceparent: str | None = None) -> Answer:
+        """Open a session.
+
+        Args:
+            dpop: the proof of the agent's own key, if it came with one.
+            url: where the request came to, as clients see it.
+
+        Raises:
+            RefusedError: it is not opened; the refusal is on record.
+        """
+        known = _Known(self._parts.tenant_uid)
+        try:
+            return self._exchange(asked, dpop, url, traceparent, known)
+        except RefusedError as error:
+            refusal = Refusal(error.reason, error.description, known.tenant_uid, known.sub, known.act)
+            self._parts.ledger.refused(refusal)
+            raise
+
+    def refused(self, error: RefusedError) -> None:
+        """Put on record what was refused before it could be read."""
+        self._parts.ledger.refused(Refusal(error.reason, error.description, self._parts.tenant_uid))
+
+    def _exchange(
+        self, asked: ExchangeRequest, dpop: str | None, url: str, traceparent: str | None, known: _Known
+    ) -> Answer:
+        parts = self._parts
+        now_ms = parts.now_ms()
+        agent = parts.sources.agent(asked.actor_token, asked.actor_type)
+        known.act = agent.actor
+        _take(self._per_agent, f"{agent.actor.iss} {agent.actor.sub}", "this agent")
+        profile = self._profile(agent.actor)
+        shown = None
+        if dpop is not None:
+            shown = shown_key(dpop, method="POST", url=url, now_ms=now_ms, skew_ms=parts.section.skew_ms)
+        elif profile.bound:
+            raise refuse(TokenReason.PROOF_MISSING, "this agent must show a key of its own (DPoP)")
+        origin = self._origin(asked, agent)
+        known.tenant_uid, known.sub = origin.tenant_uid, origin.sub
+        _take(self._per_subject, f"{origin.tenant_uid} {origin.sub}", "this subject")
+        if profile.sources and origin.source is not None and origin.source not in profile.sources:
+            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "this agent may not act for users of this source")
+        lineage = self._grant(asked, origin, agent, profile, shown, now_ms)
+        self._check_revoked(lineage)
+        self._use_up(agent, origin, shown, lineage[-1])
+        parts.store.check_room(now_ms)
+        return self._open(lineage, origin, asked, shown, traceparent)
+
+    def _profile(self, actor: Actor) -> AgentSection:
+        found = self._profiles.get((actor.iss, actor.sub)) or self._profiles.get((actor.iss, ANY_AGENT))
+        if found is None:
+            raise refuse(TokenReason.AGENT_UNKNOWN, "no agent of this name may have tokens here")
+        return found
+
+    def _origin(self, asked: ExchangeRequest, agent: Agent) -> Origin:
+        unverified = take_apart(asked.subject_token, SUBJECT)
+        if asked.subject_type is TokenType.ACCESS_TOKEN and unverified.claims.get("iss") == self._parts.section.issuer:
+            return self._own(asked)
+        if asked.grant is not None or asked.proof is not None:
+            raise refuse(TokenReason.REQUEST_MALFORMED, "grant and subject_proof belong to tokens of this service")
+        subject = self._parts.sources.subject(asked.subject_token, asked.subject_type)
+        _check_actor(subject, agent.actor)
+        return Origin(
+            tenant_uid=subject.tenant_uid,
+            sub=subject.sub,
+            delegator=subject.user,
+            share=Share(subject.scopes, None, subject.details, subject.exp_ms),
+            source=subject.source,
+            parent=None,
+            purpose=subject.purpose,
+            txn=subject.txn,
+            once=subject.once,
+            token=subject.token,
+            is_person=subject.is_person,
+        )
+
+    @property
+    def issuer(self) -> str:
+        """Who the service is."""
+        return self._parts.section.issuer
+
+    def client(self, token: str, kind: TokenType) -> Actor:
+        """Whose token it is, which shows who asks; one that counts once is used up.
+
+        Raises:
+            RefusedError: it is nobody's who may ask.
+        """
+        agent = self._parts.sources.agent(token, kind)
+        _take(self._per_agent, f"{agent.actor.iss} {agent.actor.sub}", "this agent")
+        self._profile(agent.actor)
+        if agent.once is not None:
+            self._use_once([agent.once])
+        return agent.actor
+
+    def end(self, issued: Issued) -> None:
+        """End a session, on the log.
+
+        Raises:
+            RefusedError: it is not known to be ended.
+        """
+        self._parts.ledger.end_session(issued.grant, self._parts.now_ms())
+        self._parts.store.revoke(issued.token_id)
+
+    def is_revoked(self, issued: Issued) -> bool:
+        """Whether the session, or what it stands on, has been revoked, as far as can be told.
+
+        Raises:
+            RefusedError: it can't be told.
+        """
+        try:
+            self._check_revoked(issued.lineage)
+        except RefusedError as error:
+            if error.reason is TokenReason.REVOKED:
+                return True
+            raise
+        return False
+
+    def own_token(self, token: str, what: str) -> Issued:
+        """The session of a token of this service.
+
+        Raises:
+            RefusedError: it is none, or its session is over.
+        """
+        parts = self._parts
+        now_ms = parts.now_ms()
+        unverified = take_apart(token, what)
+        check_typ(unverified, frozenset({"at+jwt"}), what)
+        claims = verified(unverified, parts.keys.find, (ALGORITHM,), what)
+        if claims.get("iss") != parts.section.issuer:
+            raise refuse(TokenReason.ISSUER_UNKNOWN, f"{what} is not of this service")
+        check_audience(claims, [parts.section.issuer], what)
+        check_times(claims, now_ms, parts.section.skew_ms, _LIFE_MAX_MS, what)
+        issued = parts.store.find(text_claim(claims, "jti", what))
+        if issued is None or issued.revoked or issued.exp_ms <= now_ms:
+            raise refuse(TokenReason.SESSION_OVER, f"the session of {what} is over")
+        return issued
+
+    def _own(self, asked: ExchangeRequest) -> Origin:
+        """A session of ours hands on what it has. Whoever does must hold its key: they have signed the next hop with
+        it (the grant, which is checked as a whole later on), or shown it."""
+        issued = self.own_token(asked.subject_token, SUBJECT)
+        parent = issued.grant
+        if asked.grant is None:
+            self._check_proof(asked, parent)
+        return Origin(
+            tenant_uid=parent.tenant_uid,
+            sub=parent.sub,
+            delegator=parent.act,
+            share=Share(parent.scopes, parent.audience, parent.authorization_details, parent.exp, parent.may_act),
+            source=None,
+            parent=issued,
+            purpose=parent.purpose,
+            txn=parent.txn,
+            once=None,
+            token=f"session {issued.session_id}",
+            is_person=False,
+        )
+
+    def _check_proof(self, asked: ExchangeRequest, parent: GrantBody) -> None:
+        if parent.cnf_jkt is not None:
+            text = "the session has a key of its own: its holder signs the next hop, and sends it as grant"
+            raise refuse(TokenReason.PROOF_MISSING, text)
+        if asked.proof is None:
+            raise refuse(
+                TokenReason.PROOF_MISSING, "whoever hands a session on shows its key, in subject_proof or grant"
+            )
+        secret = session_secret(self._parts.root_key, parent.tenant_uid, parent.session_id or "")
+        if not hmac.compare_digest(exchange_proof(secret, asked.subject_token, asked.actor_token), asked.proof):
+            raise refuse(TokenReason.PROOF_INVALID, "subject_proof is not made with the key of the session")
+
+    def _grant(
+        self,
+        asked: ExchangeRequest,
+        origin: Origin,
+        agent: Agent,
+        profile: AgentSection,
+        shown: ShownKey | None,
+        now_ms: int,
+    ) -> tuple[GrantBody, ...]:
+        """The signed grant of the session, after all its ancestors, and held against everything that bounds it."""
+        section = self._parts.section
+        ancestors = () if origin.parent is None else origin.parent.lineage
+        depth = len(ancestors)
+        reach = min(section.depth_max, ancestors[-1].max_depth if ancestors else section.depth_max)
+        if depth > reach:
+            raise refuse(TokenReason.DEPTH_TOO_GREAT, f"what the subject token conveys ends at depth {reach}")
+        jkt = None if shown is None else shown.jkt
+        actor = Actor(iss=agent.actor.iss, sub=agent.actor.sub, sub_profile=agent.actor.sub_profile, jkt=jkt)
+        terms = terms_of(asked, origin.share, profile, depth=depth, depth_max=reach, now_ms=now_ms)
+        if origin.parent is None:
+            body = self._root(asked, origin, actor, terms, now_ms)
+        elif asked.grant is not None:
+            body = self._signed_by_holder(asked.grant, origin.parent, actor, terms)
+        else:
+            body = self._hop(asked, origin.parent, actor, terms, now_ms)
+        check_profile(body, profile, origin.share)
+        lineage = (*ancestors, body)
+        self._check_as_gates_do(lineage, now_ms)
+        return lineage
+
+    def _root(self, asked: ExchangeRequest, origin: Origin, actor: Actor, terms: Terms, now_ms: int) -> GrantBody:
+        parts, uid = self._parts, self._uid("g", now_ms)
+        body = GrantBody(
+            op=DelegationOp.GRANT,
+            tenant_uid=origin.tenant_uid,
+            uid=uid,
+            root_uid=uid,
+            depth=0,
+            max_depth=terms.max_depth,
+            issuer_uid=parts.section.issuer,
+            sub=origin.sub,
+            delegator=origin.delegator,
+            act=actor,
+            may_act=terms.may_act,
+            audience=terms.audience,
+            session_id=self._uid("s", now_ms),
+            txn=origin.txn,
+            scopes=terms.scopes,
+            authorization_details=terms.details,
+            purpose=asked.purpose or origin.purpose,
+            iat=now_ms,
+            exp=terms.exp_ms,
+            cnf_jkt=actor.jkt,
+        )
+        return sign_root(body, root_grant_key(parts.root_key, origin.tenant_uid, parts.section.issuer))
+
+    def _hop(self, asked: ExchangeRequest, parent: Issued, actor: Actor, terms: Terms, now_ms: int) -> GrantBody:
+        body = narrow(
+            parent.grant,
+            uid=self._uid("g", now_ms),
+            act=actor,
+            session_id=self._uid("s", now_ms),
+            iat=now_ms,
+            exp=terms.exp_ms,
+            scopes=terms.scopes,
+            audience=terms.audience,
+            authorization_details=terms.details,
+            max_depth=terms.max_depth,
+            may_act=terms.may_act,
+            purpose=asked.purpose or parent.grant.purpose,
+            cnf_jkt=actor.jkt,
+        )
+        check_child(parent.grant, body)
+        secret = session_secret(self._parts.root_key, parent.tenant_uid, parent.session_id)
+        return sign_hop(body, parent.grant, hop_grant_key(secret))
+
+    def _signed_by_holder(self, grant: GrantBody, parent: Issued, actor: Actor, terms: Terms) -> GrantBody:
+        """A hop that came signed: it must be for who asks, and within what the settings allow them."""
+        check_child(parent.grant, grant)
+        if replace(grant.act, jkt=None) != replace(actor, jkt=None) or grant.cnf_jkt != actor.jkt:
+            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "grant is for another agent, or another key, than asks")
+        if grant.max_depth > terms.max_depth:
+            raise refuse(TokenReason.DEPTH_TOO_GREAT, f"grant may reach depth {terms.max_depth} at most")
+        if grant.exp // _MS_PER_S * _MS_PER_S > terms.exp_ms:
+            raise refuse(TokenReason.LIFE_TOO_LONG, "grant lives longer than this agent's sessions may")
+        if not (_ID.fullmatch(grant.session_id or "") and _ID.fullmatch(grant.uid)):
+            raise refuse(TokenReason.GRANT_INVALID, "the ids of grant must have 8 to 128 letters, digits, or . _ ~ -")
+        return grant
+
+    def _check_as_gates_do(self, lineage: tuple[GrantBody, ...], now_ms: int) -> None:
+        """What a gate would not take must not be written."""
+        grant = lineage[-1]
+        header = Header(id=derived_uuid("grant", grant.uid), source="", time=now_ms, tenant_uid=grant.tenant_uid)
+        try:
+            verify(travelling(lineage, header), grant.tenant_uid, grant.session_id or "", self._standard, now_ms)
+        except GrantError as error:
+            raise told(error) from None
+
+    def _check_revoked(self, lineage: tuple[GrantBody, ...]) -> None:
+        watch, grant = self._parts.revocations, lineage[-1]
+        if watch.is_stale():
+            raise RefusedError(
+                TokenReason.LOG_UNAVAILABLE, "it can't be told what has been revoked", retry_after_ms=1_000
+            )
+        now_ms = self._parts.now_ms()
+        for body in lineage:
+            call = Call(
+                tenant_uid=grant.tenant_uid,
+                session_id=body.session_id or "",
+                sub=grant.sub,
+                act=body.act,
+                delegation_uids=(body.uid,),
+                tool=_NO_TOOL,
+            )
+            reason = watch.reason_against(call, now_ms)
+            if reason is not None:
+                raise refuse(TokenReason.REVOKED, f"what it would be made of has been revoked ({reason.value})")
+
+    def _use_up(self, agent: Agent, origin: Origin, shown: ShownKey | None, grant: GrantBody) -> None:
+        # Ids are used once, also by who makes them up: what is given to one session must not reach another.
+        ids = [f"grant {grant.uid}", f"session {grant.tenant_uid} {grant.session_id}"]
+        made = [Once(sha256(name.encode()), grant.exp) for name in ids]
+        given = (*made, agent.once, origin.once, None if shown is None else shown.once)
+        self._use_once([once for once in given if once is not None])
+
+    def _use_once(self, onces: list[Once]) -> None:
+        names = tuple(once.name for once in onces)
+        until_ms = max(once.exp_ms for once in onces)
+        if len(set(names)) < len(names) or not self._parts.store.use_once(names, until_ms, self._parts.now_ms()):
+            raise refuse(TokenReason.TOKEN_REPLAYED, "a token or proof that counts once was used before")
+
+    def _open(
+        self,
+        lineage: tuple[GrantBody, ...],
+        origin: Origin,
+        asked: ExchangeRequest,
+        shown: ShownKey | None,
+        traceparent: str | None,
+    ) -> Answer:
+        parts, grant = self._parts, lineage[-1]
+        session_id = grant.session_id or ""
+        parent_id = None if origin.parent is None else origin.parent.session_id
+        attended = asked.attended and origin.is_person
+        parts.ledger.open_session(Opening(lineage, attended, parent_id, f"from {origin.token}", traceparent))
+        act: dict[str, object] = {"iss": grant.act.iss, "sub": grant.act.sub}
+        if origin.parent is not None:
+            act["act"] = origin.parent.act
+        token_id = self._uid("t", parts.now_ms())
+        parts.store.add(Issued(token_id, session_id, grant.tenant_uid, grant.exp, lineage, act))
+        token = parts.keys.sign(token_claims(grant, act, token_id, parts.section.issuer), "at+jwt")
+        secret = None if shown is not None else session_secret(parts.root_key, grant.tenant_uid, session_id)
+        return Answer(answer_members(lineage, token, secret, parts.now_ms()))
+
+    def _uid(self, kind: str, now_ms: int) -> str:
+        return f"{kind}-{self._parts.entropy.uuid(now_ms)}"
+
+
+class _Known:
+    """What is known of a request so far, for the record of its refusal."""
+
+    def __init__(self, tenant_uid: str) -> None:
+        self.tenant_uid = tenant_uid
+        self.sub: str | None = None
+        self.act: Actor | None = None
+
+
+def _take(limit: RateLimit, key: str, who: str) -> None:
+    wait_ms = limit.take(key)
+    if wait_ms:
+        raise RefusedError(TokenReason.TOO_MANY_REQUESTS, f"too many requests of {who}", retry_after_ms=wait_ms)
+
+
+def _check_actor(subject: Subject, actor: Actor) -> None:
+    """Whom the token of the subject lets act."""
+    if subject.may_act is not None:
+        name, issuer = subject.may_act
+        if name != actor.sub or issuer not in (None, actor.iss):
+            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, f"{SUBJECT} says in may_act that another may act")
+    if subject.client_id is not None and subject.client_id != actor.sub:
+        raise refuse(TokenReason.CLIENT_MISMATCH, f"{SUBJECT} was made for another client")

@@ -1,0 +1,271 @@
+"""What the service writes: a session and its grant in one transaction, with the record of it; and what it refused.
+
+A crash in between leaves both or neither. Where it is not known whether a transaction was committed, the client gets no
+token, so nobody can use what may have been opened.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from streams.app.sts.errors import RefusedError, TokenReason
+from streams.app.sts.limits import RateLimit
+from streams.delegation.digest import travelling
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.delegation import GrantBody
+from streams.model.keys import revocation_key, session_key
+from streams.model.proof import proven_event, session_writer_key
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.revocation_set import session_target
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import AUDIT, DELEGATION, REVOCATION, SESSION
+from streams.model.types import Actor, Header
+from streams.ports import AbortableTransactionError, FatalLogError, LogError, Outgoing, Producer, RetriableLogError
+from streams.sdk.entropy import Entropy
+from streams.sdk.publishing import outgoing
+from streams.sdk.transport import Transport
+
+ATTEMPTS_MAX = 3
+REFUSALS_PER_MINUTE = 600
+"""Refusals on record of whoever has not shown who they are; the next record says how many were left out."""
+
+NOBODY = Actor(iss="", sub="(unknown)")
+_log = logging.getLogger(__name__)
+
+
+class Opening(NamedTuple):
+    """A session that is to be opened: `lineage` is its grant after all its ancestors."""
+
+    lineage: tuple[GrantBody, ...]
+    attended: bool
+    parent_session_id: str | None
+    source: str
+    traceparent: str | None
+
+
+class Refusal(NamedTuple):
+    """A request that was refused: as far as it is known, of whom."""
+
+    reason: TokenReason
+    text: str
+    tenant_uid: str
+    sub: str | None = None
+    act: Actor | None = None
+
+
+class Ledger:
+    """The service's hand on the log. Thread-safe: one transaction at a time."""
+
+    def __init__(self, transport: Transport, root_key: bytes, *, issuer: str, name: str, entropy: Entropy) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            issuer: who writes.
+            name: the transactional id: two services with the same one fence each other.
+        """
+        self._transport = transport
+        self._writer_key = session_writer_key(root_key)
+        self._issuer = issuer
+        self._name = name
+        self._entropy = entropy
+        self._lock = threading.Lock()
+        self._producer: Producer | None = None
+        self._refusals = RateLimit(REFUSALS_PER_MINUTE, entropy.monotonic_ms, keys_max=1)
+        self._left_out = 0
+
+    def open_session(self, opening: Opening) -> None:
+        """Write the session, its grant, and the record of both; all are on the log when this returns, or none is.
+
+        Raises:
+            RefusedError: they are not known to be there.
+        """
+        self._commit(self._opened(opening))
+
+    def refused(self, refusal: Refusal) -> None:
+        """Put a refusal on record. What can't be written is logged: a refusal needs no record to hold."""
+        note = ""
+        if refusal.act is None:
+            with self._lock:
+                if self._refusals.take(""):
+                    self._left_out += 1
+                    return
+                if self._left_out:
+                    note = f" ({self._left_out} more before it are not on record)"
+                    self._left_out = 0
+        header = self._header(refusal.tenant_uid, None)
+        event = AuditEvent(
+            header=header,
+            event_type=AuditEventType.REFUSAL,
+            phase=AuditPhase.PRE_EXECUTION,
+            session_id="",
+            sub=refusal.sub,
+            act=refusal.act or NOBODY,
+            reason=refusal.reason.value,
+            reason_text=f"{refusal.text}{note}",
+            retention_class=RetentionClass.STANDARD,
+        )
+        try:
+            # Nobody waits for it: whoever asks in vain must not be able to hold others up.
+            key = session_key(refusal.tenant_uid, "")
+            self._transport.publisher().publish(outgoing(self._transport, AUDIT, key, event, header))
+        except LogError as error:
+            _log.warning("a refusal (%s) is not on record: %s", refusal.reason.value, error)
+
+    def end_session(self, grant: GrantBody, sequence: int) -> None:
+        """Write that a session was revoked, for gates and executors, and the record of it.
+
+        Raises:
+            RefusedError: it is not known to be there.
+        """
+        key = session_key(grant.tenant_uid, grant.session_id or "")
+        event = SessionEvent(
+            header=self._header(grant.tenant_uid, None),
+            session_id=grant.session_id or "",
+            sequence=sequence,
+            type=SessionEventType.SESSION_REVOKED,
+            sub=grant.sub,
+            act=grant.act,
+        )
+        audit = self._audit(grant, (grant.uid,), TokenReason.TOKEN_REVOKED, "its agent gave it back")
+        event = proven_event(self._writer_key, event)
+        target = session_target(grant.tenant_uid, event.session_id)
+        header = self._header(grant.tenant_uid, None)
+        revocation = Revocation(
+            header=header,
+            kind=RevocationKind.SESSION,
+            id=target,
+            state=RevocationState.REVOKED,
+            effective_at=header.time,
+            reason="its agent gave it back",
+            initiating_entity=self._issuer,
+        )
+        revoked = revocation_key(RevocationKind.SESSION, target)
+        try:
+            records = [
+                outgoing(self._transport, SESSION, key, event, event.header),
+                outgoing(self._transport, REVOCATION, revoked, revocation, header),
+                outgoing(self._transport, AUDIT, key, audit, audit.header),
+            ]
+        except LogError as error:
+            raise _unavailable(error) from None
+        self._commit(records)
+
+    def close(self) -> None:
+        """Release what was opened."""
+        with self._lock:
+            self._drop()
+
+    def _opened(self, opening: Opening) -> list[Outgoing]:
+        grant, lineage = opening.lineage[-1], opening.lineage
+        session_id = grant.session_id or ""
+        key = session_key(grant.tenant_uid, session_id)
+        event = SessionEvent(
+            header=self._header(grant.tenant_uid, opening.traceparent),
+            session_id=session_id,
+            sequence=0,
+            type=SessionEventType.SESSION_ESTABLISHED,
+            sub=grant.sub,
+            act=grant.act,
+            purpose=grant.purpose,
+            scopes=grant.scopes,
+            expires=grant.exp,
+            attended=opening.attended,
+            delegation_uid=grant.uid,
+            parent_session_id=opening.parent_session_id,
+        )
+        event = proven_event(self._writer_key, event)
+        delegation = travelling(lineage, self._header(grant.tenant_uid, opening.traceparent))
+        path = tuple(body.uid for body in lineage)
+        audit = self._audit(grant, path, TokenReason.TOKEN_ISSUED, opening.source)
+        try:
+            return [
+                outgoing(self._transport, DELEGATION, key, delegation, delegation.header),
+                outgoing(self._transport, SESSION, key, event, event.header),
+                outgoing(self._transport, AUDIT, key, audit, audit.header),
+            ]
+        except LogError as error:
+            raise _unavailable(error) from None
+
+    def _audit(self, grant: GrantBody, path: tuple[str, ...], reason: TokenReason, text: str) -> AuditEvent:
+        return AuditEvent(
+            header=self._header(grant.tenant_uid, None),
+            event_type=AuditEventType.SESSION,
+            phase=AuditPhase.CONCURRENT,
+            session_id=grant.session_id or "",
+            sub=grant.sub,
+            act=grant.act,
+            delegation_path=path,
+            reason=reason.value,
+            reason_text=text,
+            retention_class=RetentionClass.STANDARD,
+        )
+
+    def _commit(self, records: Sequence[Outgoing]) -> None:
+        """One transaction; tried again only where nothing of it can have been kept.
+
+        Raises:
+            RefusedError: it is not known to be committed.
+        """
+        with self._lock:
+            for attempt in range(1, ATTEMPTS_MAX + 1):
+                try:
+                    self._transact(records)
+                    return
+                except (RetriableLogError, AbortableTransactionError) as error:
+                    if not self._aborted() or attempt == ATTEMPTS_MAX:
+                        raise _unavailable(error) from None
+                except LogError as error:
+                    self._drop()
+                    raise _unavailable(error) from None
+
+    def _transact(self, records: Sequence[Outgoing]) -> None:
+        if self._producer is None:
+            producer = self._transport.producer(self._name)
+            try:
+                producer.init_transactions()
+            except LogError:
+                producer.close()
+                raise
+            self._producer = producer
+        self._producer.begin()
+        for record in records:
+            self._producer.send(record)
+        self._producer.commit()
+
+    def _aborted(self) -> bool:
+        """Whether the open transaction is gone for certain."""
+        try:
+            if self._producer is not None:
+                self._producer.abort()
+        except LogError:
+            self._drop()
+            return False
+        return True
+
+    def _drop(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            producer.close()
+        except FatalLogError as error:
+            _log.warning("closing the producer: %s", error)
+
+    def _header(self, tenant_uid: str, traceparent: str | None) -> Header:
+        now_ms = self._transport.now_ms()
+        return Header(
+            id=self._entropy.uuid(now_ms),
+            source=self._issuer,
+            time=now_ms,
+            tenant_uid=tenant_uid,
+            traceparent=traceparent,
+        )
+
+
+def _unavailable(error: LogError) -> RefusedError:
+    _log.warning("a session could not be opened: %s", error)
+    text = "the session is not known to be on the log; ask again with a new token"
+    return RefusedError(TokenReason.LOG_UNAVAILABLE, text, retry_after_ms=1_000)

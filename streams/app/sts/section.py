@@ -1,0 +1,183 @@
+"""`[sts]` of the settings: whose tokens the token service takes, and what it gives agents for them at most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+SOURCES_MAX = 64
+AGENTS_MAX = 10_000
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SPIFFE = "spiffe://"
+ANY_AGENT = "*"
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
+Gives = Literal["user", "agent", "transaction", "id_jag"]
+ConstraintName = Literal["EXACT", "RANGE", "ONE_OF", "NOT_ONE_OF", "CONTAINS", "SUBSET", "WILDCARD", "ALL", "ANY"]
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArgumentSection(_Section):
+    """A bound on one argument of a tool: a JSON pointer, a type, and the type's parameter."""
+
+    argument: str = Field(max_length=512)
+    type: ConstraintName
+    value: JsonValue = None
+
+
+class ToolSection(_Section):
+    """A tool that an agent may be given; `*` as its name stands for all tools of the server."""
+
+    server: Name
+    name: Name
+    arguments: list[ArgumentSection] = []
+
+
+class SourceSection(_Section):
+    """`[sts.sources.NAME]`: an issuer whose tokens count, and for what.
+
+    Attributes:
+        issuer: its `iss`; of a SPIFFE trust domain `spiffe://` and its name.
+        jwks: where its public keys are: an `https` URL (`http` on loopback), or a file.
+        gives: what its tokens are: of users, of agents, transaction tokens, identity assertions (ID-JAG).
+        audience: a token must be for one of these.
+        algorithms: the signatures that count.
+        subject_prefix: goes before the names of its users, so that those of two issuers can't be the same. Where there
+            are several sources of users each must say it; those that name the same people alike say the same.
+        tenant: whose sessions its users open; that of the settings by default.
+        life_max_ms: a token that was made to live longer is refused.
+        one_time: whether a token counts once; by default those of agents with a `jti`, and identity assertions, do.
+    """
+
+    issuer: Name
+    jwks: Name
+    gives: list[Gives] = Field(min_length=1)
+    audience: list[Name] = Field(min_length=1, max_length=16)
+    algorithms: list[Algorithm] = Field(["RS256", "PS256", "ES256", "EdDSA"], min_length=1)
+    subject_prefix: str = Field("", max_length=64)
+    tenant: Name | None = None
+    life_max_ms: int = Field(86_400_000, ge=1_000, le=31 * 86_400_000)
+    one_time: bool | None = None
+
+    @property
+    def is_spiffe(self) -> bool:
+        """Whether its tokens are JWT-SVIDs."""
+        return self.issuer.startswith(SPIFFE)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        place = urlsplit(self.jwks)
+        if place.scheme == "http" and place.hostname not in LOOPBACK:
+            raise ValueError(f"`jwks` is `{self.jwks}`: keys that come over plain HTTP are anybody's; use https")
+        if self.is_spiffe and (self.gives != ["agent"] or "/" in self.issuer.removeprefix(SPIFFE)):
+            raise ValueError(f"`{self.issuer}`: a SPIFFE trust domain gives agents alone, and its name has no path")
+        return self
+
+
+class AgentSection(_Section):
+    """`[sts.agents.NAME]`: the most that an agent is given, whatever its user could give it.
+
+    Attributes:
+        issuer: who says who it is: the `iss` of its own token, or its trust domain.
+        sub: its name there; `*` is every agent of the issuer.
+        sources: whose users it may act for, by the names of the sources; all by default.
+        scopes, tools: what it may be given.
+        servers: the servers that its tokens are for; those of `tools` by default.
+        ttl_ms: the longest life of a session.
+        max_depth: how often what it was given may be handed on.
+        may_act: the agents that it may be handed on to, by `sub`; all that are listed here by default.
+        bound: whether it must show a key of its own (DPoP, Ed25519) and gets no secret.
+    """
+
+    issuer: Name
+    sub: Name
+    sources: list[str] = []
+    scopes: list[Name] = Field([], max_length=256)
+    tools: list[ToolSection] = Field([], max_length=128)
+    servers: list[Name] | None = None
+    ttl_ms: int = Field(3_600_000, ge=1_000, le=86_400_000)
+    max_depth: int = Field(0, ge=0, le=8)
+    may_act: list[Name] = Field([], max_length=64)
+    bound: bool = False
+
+
+class StsSection(_Section):
+    """`[sts]`.
+
+    Attributes:
+        issuer: who the service is: its URL as clients see it.
+        host, port: where it listens.
+        tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS (`behind_tls_proxy`).
+        depth_max: of the last hop of any chain; not above that of the gates.
+        skew_ms: how far the clocks of issuers may be off.
+        jwks_cache_ms: how long keys of issuers are used without asking again.
+        jwks_retry_ms: the least time between two requests for an issuer's keys.
+        jwks_stale_ms: how long keys are used when they can't be had anew.
+        rotation_wait_ms: how long a new key is published before it is used: longer than clients keep keys.
+        per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of as many.
+    """
+
+    issuer: str = Field("http://127.0.0.1:8420", max_length=512)
+    host: str = "127.0.0.1"
+    port: int = Field(8_420, ge=0, le=65_535)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    behind_tls_proxy: bool = False
+    depth_max: int = Field(4, ge=0, le=8)
+    skew_ms: int = Field(30_000, ge=0, le=300_000)
+    jwks_cache_ms: int = Field(300_000, ge=1_000, le=86_400_000)
+    jwks_retry_ms: int = Field(30_000, ge=100, le=3_600_000)
+    jwks_stale_ms: int = Field(3_600_000, ge=0, le=86_400_000)
+    rotation_wait_ms: int = Field(900_000, ge=0, le=86_400_000)
+    per_address_per_minute: int = Field(600, ge=1, le=1_000_000)
+    per_agent_per_minute: int = Field(300, ge=1, le=1_000_000)
+    per_subject_per_minute: int = Field(60, ge=1, le=1_000_000)
+    sources: dict[str, SourceSection] = Field({}, max_length=SOURCES_MAX)
+    agents: dict[str, AgentSection] = Field({}, max_length=AGENTS_MAX)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether nobody on another machine can reach it."""
+        return self.host in LOOPBACK
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        place = urlsplit(self.issuer)
+        if place.scheme not in ("http", "https") or not place.netloc or place.query or place.fragment:
+            raise ValueError(f"`issuer` is `{self.issuer}`: it must be a URL without query and fragment")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("`tls_certificate` and `tls_key` belong together")
+        if not self.on_loopback and self.tls_key is None and not self.behind_tls_proxy:
+            raise ValueError(
+                f"`host` is `{self.host}`: tokens and session keys would cross the network in the clear; "
+                "set `tls_certificate` and `tls_key`, or `behind_tls_proxy`"
+            )
+        _check_names(self)
+        return self
+
+
+def _check_names(section: StsSection) -> None:
+    issuers = [source.issuer for source in section.sources.values()]
+    for issuer in issuers:
+        if issuers.count(issuer) > 1 or issuer == section.issuer:
+            raise ValueError(f"issuer `{issuer}` is named twice among the sources, or is this service itself")
+    of_users = [source for source in section.sources.values() if source.gives != ["agent"]]
+    if len(of_users) > 1 and any("subject_prefix" not in source.model_fields_set for source in of_users):
+        raise ValueError(
+            "a user of one source could be taken for one of another: give each its `subject_prefix`, and the same only "
+            "to those that name the same people alike"
+        )
+    agents = [(agent.issuer, agent.sub) for agent in section.agents.values()]
+    for name, agent in section.agents.items():
+        if agents.count((agent.issuer, agent.sub)) > 1:
+            raise ValueError(f"agent `{agent.sub}` of `{agent.issuer}` is listed twice")
+        unknown = sorted(set(agent.sources) - set(section.sources))
+        if unknown:
+            raise ValueError(f"agent `{name}` names the source `{unknown[0]}`, which is not there")

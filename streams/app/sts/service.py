@@ -1,0 +1,229 @@
+"""Putting the token service together, and running it on HTTP until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from streams.app.sts.devissuer import DevIssuer, with_dev_issuer
+from streams.app.sts.endpoints import Endpoints
+from streams.app.sts.errors import StsError
+from streams.app.sts.exchange import Parts, TokenService
+from streams.app.sts.jwks import IssuerKeys, KeyTimes, Load, key_client, load_file, load_url
+from streams.app.sts.keyring import KeyRing
+from streams.app.sts.ledger import Ledger
+from streams.app.sts.limits import RateLimit
+from streams.app.sts.section import SourceSection, StsSection
+from streams.app.sts.sources import Sources
+from streams.app.sts.store import StsStore
+from streams.app.topic_plan import TOKEN_SERVICE_PREFIX
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.revocations import RevocationWatch
+from streams.sdk.transport import Transport
+
+CONNECTIONS_MAX = 256
+BACKLOG = 128
+HEADER_BYTES_MAX = 32_768
+KEEP_ALIVE_S = 5
+SHUTDOWN_S = 20
+RETIRED_KEPT_MS = 2 * 86_400_000
+"""How long a key that signs no more is still published: longer than any session lives."""
+
+
+class RunningSts:
+    """A token service with everything that it is made of; a context manager.
+
+    Attributes:
+        application: on ASGI.
+        keys: its signing keys.
+        dev: the issuer for development, if there is one.
+    """
+
+    def __init__(
+        self,
+        section: StsSection,
+        transport: Transport,
+        root_key: bytes,
+        *,
+        tenant_uid: str,
+        folder: Path,
+        instance: str = "1",
+        dev_issuer: bool = False,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Open everything; blocks until what was revoked is known.
+
+        Args:
+            section: `[sts]` of the settings.
+            transport: the log; it stays its opener's to close.
+            folder: where signing keys and the memory of tokens are.
+            instance: its stable name, different for each that runs.
+            dev_issuer: whether to give tokens of anybody to anybody.
+
+        Raises:
+            StsError: it can't run so.
+            ExecutorError: what was revoked could not be read.
+        """
+        self.dev = _dev_issuer(section, entropy) if dev_issuer else None
+        section = section if self.dev is None else with_dev_issuer(section, self.dev)
+        if not section.sources or not section.agents:
+            raise StsError(
+                "no tokens would count: name issuers in `[sts.sources]` and agents in `[sts.agents]`, or try it with "
+                "`--dev-issuer`"
+            )
+        with ExitStack() as opened:
+            self.keys = keys_in(folder, entropy)
+            store = StsStore(folder / "memory.sqlite")
+            opened.callback(store.close)
+            name = f"{TOKEN_SERVICE_PREFIX}{instance}"
+            ledger = Ledger(transport, root_key, issuer=section.issuer, name=name, entropy=entropy)
+            opened.callback(ledger.close)
+            revocations = RevocationWatch(transport)
+            opened.callback(revocations.close)
+            revocations.start()
+            client = key_client()
+            opened.callback(client.close)
+            loads = {
+                name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks, client)
+                for name, source in section.sources.items()
+            }
+            if self.dev is not None:
+                loads |= dict.fromkeys(self.dev.sources(), self.dev.key_set)
+            parts = Parts(
+                section=section,
+                root_key=root_key,
+                tenant_uid=tenant_uid,
+                sources=_sources(section, loads, tenant_uid, entropy, transport.now_ms),
+                keys=self.keys,
+                store=store,
+                ledger=ledger,
+                revocations=revocations,
+                entropy=entropy,
+                now_ms=transport.now_ms,
+            )
+            per_address = RateLimit(section.per_address_per_minute, entropy.monotonic_ms)
+            endpoints = Endpoints(TokenService(parts), self.keys, section, per_address)
+            opened.callback(endpoints.close)
+            more: list[BaseRoute] = [] if self.dev is None else self.dev.routes()
+            self.application: Starlette = endpoints.application(more)
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Answer what is being worked on, and release everything."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def keys_in(folder: Path, entropy: Entropy = SYSTEM) -> KeyRing:
+    """The signing keys of a service; the first time, they are made.
+
+    Raises:
+        StsError: they can't be used.
+    """
+    return KeyRing(folder / "keys", entropy.now_ms, entropy.monotonic_ms)
+
+
+def is_file(source: SourceSection) -> bool:
+    """Whether a source's keys are in a file."""
+    return urlsplit(source.jwks).scheme not in ("http", "https")
+
+
+def serve(running: RunningSts, section: StsSection, on_serving: Callable[[str, int], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then answer what has come in, for at most `SHUTDOWN_S`. Blocks.
+
+    Args:
+        on_serving: told of the address and port once requests are taken.
+
+    Raises:
+        StsError: the address can't be used.
+    """
+    server = Server(uvicorn_config(running.application, section), on_serving)
+    listening = listen(section)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def uvicorn_config(application: Starlette, section: StsSection) -> uvicorn.Config:
+    """How requests are taken, every part of it bounded."""
+    tls = {}
+    if section.tls_key is not None:
+        tls = {"ssl_keyfile": str(section.tls_key), "ssl_certfile": str(section.tls_certificate)}
+    return uvicorn.Config(
+        application,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+        **tls,  # type: ignore[arg-type]
+    )
+
+
+def listen(section: StsSection) -> socket.socket:
+    """Raises:
+    StsError: the address can't be used.
+    """
+    try:
+        family, *_rest, address = socket.getaddrinfo(section.host, section.port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise StsError(f"can't listen at {section.host}:{section.port}: {error.strerror or error}") from None
+    return listening
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's, which says when it has begun."""
+
+    def __init__(self, config: uvicorn.Config, on_serving: Callable[[str, int], None]) -> None:
+        super().__init__(config)
+        self._on_serving = on_serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take requests."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            self._on_serving(str(host), int(port))
+
+
+def _dev_issuer(section: StsSection, entropy: Entropy) -> DevIssuer:
+    if not section.on_loopback:
+        raise StsError(
+            f"`--dev-issuer` gives tokens of anybody to anybody: it is refused at `{section.host}`, bind to 127.0.0.1"
+        )
+    return DevIssuer(section.issuer, entropy)
+
+
+def _sources(
+    section: StsSection, loads: dict[str, Load], tenant_uid: str, entropy: Entropy, now_ms: Callable[[], int]
+) -> Sources:
+    times = KeyTimes(section.jwks_cache_ms, section.jwks_retry_ms, section.jwks_stale_ms)
+    keyed = {
+        name: (source, IssuerKeys(source.issuer, loads[name], times, entropy.monotonic_ms))
+        for name, source in section.sources.items()
+    }
+    return Sources(keyed, tenant_uid=tenant_uid, skew_ms=section.skew_ms, now_ms=now_ms)

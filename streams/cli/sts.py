@@ -1,0 +1,100 @@
+"""`stoplog sts`: run the token service, and change its signing keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import open_log
+from streams.app.wiring import build_codec, load_root_key
+from streams.cli.logging import configure_logging
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import OK, WARN, Screen
+
+app = typer.Typer(add_completion=False, invoke_without_command=True, rich_markup_mode="rich")
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    *,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="HOST", help="Where to listen, instead of `sts.host`.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="PORT", help="And at which port; 0 for any that is free.")
+    ] = None,
+    dev_issuer: Annotated[
+        bool,
+        typer.Option(
+            "--dev-issuer", help="Give tokens of anybody to anybody who asks, at `/dev/token`. On loopback alone."
+        ),
+    ] = False,
+    as_json: JsonOption = None,
+) -> None:
+    """Run the token service: OAuth token exchange that opens sessions, until SIGINT or SIGTERM.
+
+    Whose tokens count, and what agents may have, is in `[sts]` of the settings. To try it without any:
+    `stoplog sts --dev-issuer`.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from streams.app.sts import service  # noqa: PLC0415 - needs the extra `sts`
+
+    screen = Screen(as_json)
+    settings = settings_from(log, bootstrap, state_dir)
+    section = settings.sts_at(host, port)
+    configure_logging(as_json)
+    root_key = load_root_key(settings.key_path)
+    with open_log(settings, create=False) as opened:
+        transport = EmbeddedTransport(opened, build_codec(settings), SystemClock())
+        with (
+            transport,
+            service.RunningSts(
+                section,
+                transport,
+                root_key,
+                tenant_uid=settings.tenant,
+                folder=settings.state_dir / "sts",
+                instance=settings.instance,
+                dev_issuer=dev_issuer,
+            ) as running,
+        ):
+
+            def tell(address: str, number: int) -> None:
+                screen.record({"event": "serving", "issuer": section.issuer, "host": address, "port": number})
+                screen.say(f"token service `{section.issuer}` serves at {address}:{number}, on the {opened.name}", OK)
+                if dev_issuer:
+                    screen.say(f"anybody on this machine gets tokens of anybody: {section.issuer}/dev/token", WARN)
+
+            service.serve(running, section, tell)
+    screen.record({"event": "stopped"})
+    screen.say("the token service has stopped in good order", OK)
+
+
+@app.command()
+def rotate(
+    state_dir: StateDirOption = None,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Don't wait until clients have the next key: the current one has become known."),
+    ] = False,
+    as_json: JsonOption = None,
+) -> None:
+    """Sign with the next key from now on, and publish another one after it. The service may run meanwhile."""
+    from streams.app.sts import service  # noqa: PLC0415 - needs the extra `sts`
+
+    screen = Screen(as_json)
+    settings = settings_from(state_dir=state_dir)
+    keys = service.keys_in(settings.state_dir / "sts")
+    current = keys.rotate(wait_ms=settings.sts.rotation_wait_ms, keep_ms=service.RETIRED_KEPT_MS, force=now)
+    screen.record({"current": current.kid, "keys": [{"kid": key.kid, "state": key.state.value} for key in keys.keys]})
+    screen.say(f"key `{current.kid}` signs from now on", OK)
+    for key in keys.keys:
+        screen.say(f"{key.kid}  {key.state.value}")

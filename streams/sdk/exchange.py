@@ -1,0 +1,324 @@
+"""The agent's side of the token service: exchange tokens for a session, and hand a session on, narrower.
+
+with StsClient("http://127.0.0.1:8420") as sts:
+    session = sts.exchange(id_token, agent_token, purpose="answer mail")
+    with Agent(transport, session.credential) as agent: ...
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from streams.model.delegation import Delegation, GrantBody
+from streams.model.types import Actor, Header, SubProfile
+from streams.sdk.credential import SessionCredential
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.errors import TokenServiceError
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from streams.delegation.keys import Ed25519Key
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - a type's name
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - likewise
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+TXN_TOKEN = "urn:ietf:params:oauth:token-type:txn_token"  # noqa: S105 - likewise
+ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
+
+TIMEOUT_MS = 10_000
+ANSWER_BYTES_MAX = 1_048_576
+_PROOF_DOMAIN = "stoplog exchange proof v1"
+_MS_PER_S = 1_000
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class TokenRefusedError(TokenServiceError):
+    """The token service has refused.
+
+    Attributes:
+        code: OAuth's code (`invalid_scope`, ...).
+        reason: the service's own code for it, if it gave one.
+        retry_after_ms: when another try makes sense, if it said so.
+    """
+
+    def __init__(self, code: str, reason: str | None, text: str, retry_after_ms: int | None) -> None:
+        super().__init__(f"the token service has refused: {code} ({reason or 'no reason'}): {text}")
+        self.code = code
+        self.reason = reason
+        self.retry_after_ms = retry_after_ms
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionToken:
+    """A session that was opened for an agent.
+
+    Attributes:
+        credential: what `Agent` needs; its `grant` is what the session stands on.
+        access_token: to hand the session on with; kept out of `repr`.
+        authorization_details: the tools that it may call, as JSON values.
+    """
+
+    credential: SessionCredential
+    access_token: str = field(repr=False)
+    authorization_details: Sequence[Mapping[str, Any]] = ()
+
+
+def exchange_proof(secret: bytes, subject_token: str, actor_token: str) -> bytes:
+    """What shows that whoever hands a session on has its key, and to whom: HMAC-SHA-256 over both tokens."""
+    return hmac.digest(secret, _encode((_PROOF_DOMAIN, subject_token, actor_token)), "sha256")
+
+
+class StsClient:
+    """A client of one token service. Thread-safe; its calls block. Close it."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_ms: int = TIMEOUT_MS,
+        verify: bool | str = True,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            url: the service's issuer.
+            verify: whether the service's certificate is checked, or against which authorities (a PEM file).
+        """
+        import httpx2  # noqa: PLC0415 - only for who exchanges tokens
+
+        self._url = url.rstrip("/")
+        self._entropy = entropy
+        self._http: httpx2.Client = httpx2.Client(
+            timeout=timeout_ms / _MS_PER_S, verify=verify, follow_redirects=False, trust_env=False
+        )
+
+    def exchange(
+        self,
+        subject_token: str,
+        actor_token: str,
+        *,
+        subject_token_type: str = ID_TOKEN,
+        key: Ed25519Key | None = None,
+        **narrowing: Any,
+    ) -> SessionToken:
+        """Open a session in which the agent of `actor_token` acts for whom `subject_token` is of.
+
+        Args:
+            key: the agent's own key: the session is bound to it, and has no secret.
+            narrowing: `scopes`, `audience` (texts), `authorization_details` (JSON values), `purpose`, `life_s`,
+                `max_depth`, `attended`: less than all that may be had.
+
+        Raises:
+            TokenRefusedError: it was refused.
+            TokenServiceError: the service can't be reached, or its answer is none.
+        """
+        form = {
+            "subject_token": subject_token,
+            "subject_token_type": subject_token_type,
+            "actor_token": actor_token,
+            **_narrowing(**narrowing),
+        }
+        return self._token(form, key)
+
+    def hand_on(
+        self, session: SessionToken, actor_token: str, *, key: Ed25519Key | None = None, **narrowing: Any
+    ) -> SessionToken:
+        """Open a session for another agent, with a part of what `session` has. The service signs the grant.
+
+        Args:
+            session: one that has a secret.
+            key: the other agent's own key.
+            narrowing: as in `exchange`.
+
+        Raises:
+            As `exchange`.
+        """
+        if not session.credential.secret:
+            raise TokenServiceError("a session that is bound to a key is handed on with `Agent.delegate` and `receive`")
+        proof = exchange_proof(session.credential.secret, session.access_token, actor_token)
+        form = {"subject_proof": _base64url(proof), **_narrowing(**narrowing)}
+        return self._from_session(session.access_token, actor_token, form, key)
+
+    def receive(
+        self, access_token: str, grant: Delegation, actor_token: str, *, key: Ed25519Key | None = None
+    ) -> SessionToken:
+        """Open the session of a grant that another agent has made (`Agent.delegate`).
+
+        Args:
+            access_token: that agent's.
+            grant: for the agent of `actor_token`, as the token service knows it (issuer, name, kind).
+            key: the receiver's own key, where the grant is bound to it.
+
+        Raises:
+            As `exchange`.
+        """
+        from streams.delegation.digest import body_of  # noqa: PLC0415 - loads the library of signatures
+
+        form = {"grant": _base64url(msgspec.json.encode(body_of(grant)))}
+        return self._from_session(access_token, actor_token, form, key)
+
+    def revoke(self, session: SessionToken, actor_token: str) -> None:
+        """Give a session back (RFC 7009), as the agent that it was opened for.
+
+        Raises:
+            As `exchange`.
+        """
+        self._post("/revoke", {"token": session.access_token, **_assertion(actor_token)}, {})
+
+    def introspect(self, token: str, actor_token: str) -> Mapping[str, Any]:
+        """What the service says of a token (RFC 7662), to an agent of its.
+
+        Raises:
+            As `exchange`.
+        """
+        return self._post("/introspect", {"token": token, **_assertion(actor_token)}, {})
+
+    def close(self) -> None:
+        """Close connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _from_session(
+        self, access_token: str, actor_token: str, form: Mapping[str, Any], key: Ed25519Key | None
+    ) -> SessionToken:
+        whole = {
+            "subject_token": access_token,
+            "subject_token_type": ACCESS_TOKEN,
+            "actor_token": actor_token,
+            **form,
+        }
+        return self._token(whole, key)
+
+    def _token(self, form: Mapping[str, Any], key: Ed25519Key | None) -> SessionToken:
+        headers = {} if key is None else {"DPoP": self._dpop(key, f"{self._url}/token")}
+        whole = {"grant_type": GRANT_TYPE, "actor_token_type": JWT, **form}
+        members = self._post("/token", whole, headers)
+        now_ms = self._entropy.now_ms()
+        header = Header(id=self._entropy.uuid(now_ms), source=self._url, time=now_ms, tenant_uid="")
+        return _session(members, header, key)
+
+    def _dpop(self, key: Ed25519Key, url: str) -> str:
+        """RFC 9449."""
+        now_ms = self._entropy.now_ms()
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(key.public)}
+        header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk}
+        claims = {"htm": "POST", "htu": url, "iat": now_ms // _MS_PER_S, "jti": self._entropy.uuid(now_ms)}
+        signed = ".".join(_base64url(json.dumps(part).encode()) for part in (header, claims))
+        return f"{signed}.{_base64url(key.prove(signed.encode()).value)}"
+
+    def _post(self, path: str, form: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+        import httpx2  # noqa: PLC0415 - loaded by the constructor
+
+        url = f"{self._url}{path}"
+        try:
+            response = self._http.post(url, data=dict(form), headers=dict(headers))
+        except httpx2.HTTPError as error:
+            raise TokenServiceError(f"the token service at `{url}` can't be reached: {error}") from error
+        try:
+            members = json.loads(response.content) if response.content else {}
+        except ValueError:
+            members = None
+        if not isinstance(members, dict):
+            raise TokenServiceError(f"`{url}` answered {response.status_code}, and nothing that is JSON")
+        if response.status_code != httpx2.codes.OK:
+            after = response.headers.get("retry-after", "")
+            raise TokenRefusedError(
+                str(members.get("error", response.status_code)),
+                members.get("reason"),
+                str(members.get("error_description", "")),
+                int(after) * _MS_PER_S if after.isdigit() else None,
+            )
+        return members
+
+
+def _narrowing(
+    *,
+    scopes: Sequence[str] | None = None,
+    audience: Sequence[str] = (),
+    authorization_details: Sequence[Mapping[str, Any]] | None = None,
+    purpose: str | None = None,
+    life_s: int | None = None,
+    max_depth: int | None = None,
+    attended: bool = False,
+) -> dict[str, Any]:
+    form = {
+        "scope": None if scopes is None else " ".join(scopes),
+        "audience": list(audience) or None,
+        "authorization_details": None if authorization_details is None else json.dumps(authorization_details),
+        "purpose": purpose,
+        "expires_in": None if life_s is None else str(life_s),
+        "max_depth": None if max_depth is None else str(max_depth),
+        "attended": "true" if attended else None,
+    }
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def _assertion(actor_token: str) -> dict[str, str]:
+    """RFC 7523 2.2."""
+    return {
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": actor_token,
+    }
+
+
+def _session(members: Mapping[str, Any], header: Header, key: Ed25519Key | None) -> SessionToken:
+    from streams.delegation.digest import travelling  # noqa: PLC0415 - loads the library of signatures
+
+    try:
+        act = members["act"]
+        lineage = tuple(msgspec.json.decode(_bytes(text), type=GrantBody) for text in members["lineage"])
+        credential = SessionCredential(
+            tenant_uid=members["tenant_uid"],
+            session_id=members["session_id"],
+            secret=b"" if key is not None else _bytes(members["session_key"]),
+            sub=members["sub"],
+            act=Actor(
+                iss=act["iss"],
+                sub=act["sub"],
+                sub_profile=SubProfile(act["sub_profile"]),
+                jkt=None if key is None else key.jkt,
+            ),
+            scopes=tuple(members.get("scope", "").split()),
+            purpose=members.get("purpose"),
+            expires_ms=members["expires_at_ms"],
+            grant=travelling(lineage, msgspec.structs.replace(header, tenant_uid=members["tenant_uid"])),
+            signing_key=key,
+        )
+        return SessionToken(
+            credential=credential,
+            access_token=members["access_token"],
+            authorization_details=tuple(members.get("authorization_details", ())),
+        )
+    except (KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
+        raise TokenServiceError(f"the answer of the token service can't be read: {error}") from None
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
