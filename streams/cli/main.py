@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": (_SET_UP, "Make the root key, and the keys that rules and tools are signed with."),
     "doctor": (_SET_UP, "Check everything a gate needs, and say what to do."),
     "tail": (_WATCH, "Print verdicts, audit records, alerts and more as they come."),
+    "reach": (_WATCH, "Show what an agent can call for a user at most, and which grants let it."),
     "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),
     "release": (_ACT, "Let go on what was stopped, or what a rule has frozen."),
     "approve": (_ACT, "Approve a held call."),

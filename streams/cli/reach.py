@@ -1,0 +1,98 @@
+"""`stoplog reach`: what an agent can call for a user at most."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from streams.app.clock import SystemClock
+from streams.app.reaching import read_reach
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import FAINT, Screen
+from streams.cli.text import short
+from streams.codec.instants import format_instant
+from streams.delegation.reach import Question, Reach, Way
+from streams.sdk.tokens import load_root_key
+
+app = typer.Typer(add_completion=False)
+
+_BOUND_CHARS_MAX = 60
+
+
+@app.command()
+def reach(
+    *,
+    agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="The agent, as its grants name it.")],
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="On whose behalf.")],
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", metavar="ID", help="Their tenant; that of the settings by default.")
+    ] = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Show what an agent can call for a user at most: tools, bounds on their arguments, and the grants that let it.
+
+    At most: rules, budgets and approvals come on top. Grants are checked as a gate does it, with its settings and its
+    root key. Sessions without a grant are not part of it; the setting `gate.require_delegation` leaves none of those.
+    """
+    screen = Screen(as_json)
+    settings = settings_from(log, bootstrap, state_dir)
+    question = Question(tenant or settings.tenant, agent, user)
+    found = read_reach(settings, question, load_root_key(settings.key_path), SystemClock())
+    for tool in found.tools:
+        for way in tool.ways:
+            screen.record({"tool": f"{tool.server_id}/{tool.name}", **_fields(way)})
+    for grant in found.dead:
+        screen.record(
+            {"grant": grant.uid, "session": grant.session_id, "reason": grant.reason.value, "text": grant.text}
+        )
+    if not screen.as_json:
+        _show(screen, found)
+        if not settings.gate.require_delegation:
+            screen.say("sessions without a grant are not bound by any of this", FAINT)
+
+
+def _fields(way: Way) -> dict[str, object]:
+    return {
+        "constraints": [{"argument": a, "type": kind, "value_json": value} for a, kind, value in way.bounds],
+        "grant": way.lineage[-1],
+        "lineage": list(way.lineage),
+        "session": way.session_id,
+        "scopes": list(way.scopes),
+        "expires_ms": way.expires_ms,
+        "may_be_given_on": way.gives_on,
+        "calls_max": way.calls_max,
+        "cnf_jkt": way.cnf_jkt,
+    }
+
+
+def _show(screen: Screen, found: Reach) -> None:
+    rows = [
+        (
+            short(f"{tool.server_id}/{tool.name}", _BOUND_CHARS_MAX),
+            _bounds(way),
+            short(" > ".join(way.lineage), _BOUND_CHARS_MAX),
+            short(way.session_id, _BOUND_CHARS_MAX),
+            format_instant(way.expires_ms),
+        )
+        for tool in found.tools
+        for way in tool.ways
+    ]
+    screen.table(("tool", "arguments", "grant, by way of", "session", "until"), rows)
+    dead = [
+        (short(grant.uid, _BOUND_CHARS_MAX), short(grant.session_id, _BOUND_CHARS_MAX), short(grant.text, 200))
+        for grant in found.dead
+    ]
+    if dead:
+        screen.table(("grant that lets nothing through", "session", "why"), dead)
+
+
+def _bounds(way: Way) -> Text:
+    if not way.bounds:
+        return Text("any")
+    lines = (short(f"{argument} {kind.lower()} {value}", _BOUND_CHARS_MAX) for argument, kind, value in way.bounds)
+    return Text("\n".join(lines))
