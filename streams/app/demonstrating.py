@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from streams.app.clock import SystemClock
+from streams.app.demo.host import ISSUER
 from streams.app.demo.run import DemoEnvironment, DemoReport, run_demo
 from streams.app.demo.view import View
 from streams.app.embedded_transport import EmbeddedTransport
@@ -18,6 +19,7 @@ from streams.app.topic_apply import carry_out, make_plan
 from streams.app.topic_plan import CreateTopic
 from streams.app.trying import DEVELOPMENT_ROOT_KEY
 from streams.app.wiring import build_budgets, build_codec, build_gate
+from streams.delegation.anchors import HMAC
 from streams.sdk.entropy import SYSTEM
 
 TOPIC_PREFIX = "stoplog-demo."
@@ -55,6 +57,7 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
         overrides["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
     # The topics are the demonstration's own, and nobody keeps a key for their rules.
     unsigned = {"rules": RulesSection(allow_unsigned=True), "catalogue": CatalogueSection(allow_unsigned=True)}
+    overrides["gate"] = {"trust_anchors": {ISSUER: HMAC}}
     return load_settings(overrides).model_copy(update=unsigned)
 
 

@@ -7,15 +7,17 @@ real one does on the log (opens sessions, ends them, takes them back), so that e
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from streams.model.canonical import sha256
+from streams.model.delegation import Delegation, ToolGrant
 from streams.model.keys import revocation_key
 from streams.model.proof import proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import EVERYTHING
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import REVOCATION, SESSION, Topic
+from streams.model.topics import DELEGATION, REVOCATION, SESSION, Topic
 from streams.model.types import Actor, Header, Record
 from streams.ports import LogError
 from streams.sdk.credential import SessionCredential
@@ -93,6 +95,8 @@ class DevTokenService:
         session_id: str | None = None,
         risk_level: str | None = None,
         traceparent: str | None = None,
+        tools: Sequence[ToolGrant] | None = None,
+        max_depth: int = 0,
     ) -> SessionCredential:
         """Open a session in which `act` acts for `sub`; it is on the log when this returns.
 
@@ -101,6 +105,9 @@ class DevTokenService:
             purpose: what the subject asked for.
             ttl_ms: the session's life.
             session_id: a new id by default; an id is used once.
+            tools: the tools that the session may call (`streams.sdk.delegating.tool`): it stands on a grant of them
+                then, which gates that have this service as a trust anchor (`hmac`) accept. Without: no grant.
+            max_depth: how deep the grant may be given on.
 
         Raises:
             TokenServiceError: too many sessions are open, or the lifetime is not positive.
@@ -110,6 +117,23 @@ class DevTokenService:
             raise TokenServiceError(f"a session can't live {ttl_ms} ms")
         now_ms = self._transport.now_ms()
         chosen = session_id or f"s-{self._entropy.uuid(now_ms)}"
+        grant = None
+        if tools is not None:
+            from streams.sdk.token_grants import root_grant  # noqa: PLC0415 - loads the library of signatures
+
+            grant = root_grant(
+                self._root_key,
+                issuer=self._issuer,
+                header=self._header(now_ms, traceparent),
+                session_id=chosen,
+                sub=sub,
+                act=act,
+                scopes=scopes,
+                tools=tools,
+                max_depth=max_depth,
+                purpose=purpose,
+                expires_ms=now_ms + ttl_ms,
+            )
         credential = SessionCredential(
             tenant_uid=self._tenant_uid,
             session_id=chosen,
@@ -119,21 +143,63 @@ class DevTokenService:
             scopes=scopes,
             purpose=purpose,
             expires_ms=now_ms + ttl_ms,
+            grant=grant,
         )
+        self._establish(credential, self._header(now_ms, traceparent), risk_level=risk_level)
+        return credential
+
+    def open_sub_session(self, grant: Delegation) -> SessionCredential:
+        """Open the session of an agent to which another one has given (a part of) its grant (`Agent.delegate`).
+
+        Raises:
+            TokenServiceError: the grant does not hold, its session was opened before, or too many are open.
+            PublishError: it is not known to be stored.
+        """
+        from streams.sdk.token_grants import check_handed_on  # noqa: PLC0415 - loads the library of signatures
+
+        now_ms = self._transport.now_ms()
+        parent = check_handed_on(grant, self._root_key, issuer=self._issuer, tenant_uid=self._tenant_uid, now_ms=now_ms)
+        session_id = grant.session_id or ""
+        credential = SessionCredential(
+            tenant_uid=self._tenant_uid,
+            session_id=session_id,
+            secret=session_secret(self._root_key, self._tenant_uid, session_id),
+            sub=grant.sub,
+            act=grant.act,
+            scopes=grant.scopes,
+            purpose=grant.purpose,
+            expires_ms=grant.exp,
+            grant=grant,
+        )
+        self._establish(credential, self._header(now_ms, None), parent_session_id=parent.session_id)
+        return credential
+
+    def _establish(
+        self,
+        credential: SessionCredential,
+        header: Header,
+        *,
+        risk_level: str | None = None,
+        parent_session_id: str | None = None,
+    ) -> None:
+        """Put a session on the log, with the grant that it stands on."""
         event = SessionEvent(
-            header=self._header(now_ms, traceparent),
-            session_id=chosen,
-            sequence=self._begin_sequence(chosen, credential.expires_ms, now_ms),
+            header=header,
+            session_id=credential.session_id,
+            sequence=self._begin_sequence(credential.session_id, credential.expires_ms, header.time),
             type=SessionEventType.SESSION_ESTABLISHED,
-            sub=sub,
-            act=act,
-            purpose=purpose,
-            scopes=scopes,
+            sub=credential.sub,
+            act=credential.act,
+            purpose=credential.purpose,
+            scopes=credential.scopes,
             expires=credential.expires_ms,
             risk_level=risk_level,
+            delegation_uid=credential.delegation_uid,
+            parent_session_id=parent_session_id,
         )
-        self._publish(SESSION, credential.key, proven_event(self._writer_key, event), event.header)
-        return credential
+        if credential.grant is not None:
+            self._publish(DELEGATION, credential.key, credential.grant, credential.grant.header)
+        self._publish(SESSION, credential.key, proven_event(self._writer_key, event), header)
 
     def user_message(self, credential: SessionCredential, text: str) -> SessionEvent:
         """Record that the session's user has said something; only its digest leaves this process.

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from streams.app.clock import SystemClock
+from streams.app.demo.host import ISSUER
 from streams.app.demo.repository import ATTACKER, SECRET
 from streams.app.demo.run import DemoEnvironment, DemoError, run_demo
 from streams.app.demo.view import JsonView
@@ -39,7 +40,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         state_dir=tmp_path / "state",
         group=own,
         instance=own,
-        gate={"bundle_name": own},
+        gate={"bundle_name": own, "trust_anchors": {ISSUER: "hmac"}},
         rules={"allow_unsigned": True},
         catalogue={"allow_unsigned": True},
         **where,
@@ -97,14 +98,16 @@ def test_the_hijacked_agent_is_stopped_and_honest_work_is_not(
     assert report.ok, [check for check in report.checks if not check.ok]
     assert time.monotonic() - begun_s < SECONDS_MAX
     messages = [path.read_text() for path in sorted(report.mail_folder.glob("*.eml"))]
-    assert len(messages) == 3
+    assert len(messages) == 4
     assert not any(ATTACKER in text or SECRET in text for text in messages)
     calls = [event for event in events if event["event"] == "call"]
     assert [(call["argument"], call["reason"]) for call in calls if call["result"] == "not run"] == [
         (ATTACKER, "rule_denied"),
         ("alice@example.com", "session_revoked"),
+        ("everyone@elsewhere.example", "delegation_arguments_not_granted"),
+        ("team@example.com", "session_parent_ended"),
     ]
-    assert [call["reason"] for call in calls if call["result"] == "refused"] == ["revoked"]
+    assert [call["reason"] for call in calls if call["result"] == "refused"] == ["revoked", "revoked"]
     assert events[-1]["ok"] is True
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from streams.app.demo.assistant import Assistant, Wish
 from streams.app.demo.view import Step, View
 from streams.model.canonical import sha256
+from streams.model.delegation import ToolGrant
 from streams.model.types import Actor, Model, SubProfile
 from streams.model.verdict import Outcome, Verdict
 from streams.sdk.agent import Agent
@@ -64,11 +65,25 @@ class AgentHost:
         self._repository = repository
         self._view = view
 
-    def open(self, user: str, scopes: tuple[str, ...], request: str) -> SessionCredential:
-        """Open a session for a user, who asks for something."""
-        credential = self._tokens.open_session(user, ACTOR, scopes, purpose=request, ttl_ms=SESSION_TTL_MS)
+    def open(
+        self,
+        user: str,
+        scopes: tuple[str, ...],
+        request: str,
+        *,
+        tools: Sequence[ToolGrant] | None = None,
+        max_depth: int = 0,
+    ) -> SessionCredential:
+        """Open a session for a user, who asks for something; `tools` and `max_depth` as of `DevTokenService`."""
+        credential = self._tokens.open_session(
+            user, ACTOR, scopes, purpose=request, ttl_ms=SESSION_TTL_MS, tools=tools, max_depth=max_depth
+        )
         self._tokens.user_message(credential, request)
         return credential
+
+    def agent(self, credential: SessionCredential) -> Agent:
+        """An agent in a session; its caller closes it."""
+        return Agent(self._transport, credential, toolset=self._toolset, model=MODEL)
 
     def work(
         self, name: str, credential: SessionCredential, request: str, before_run: BeforeRun | None = None
@@ -79,11 +94,12 @@ class AgentHost:
             name: the session's, as shown.
             before_run: see `BeforeRun`.
         """
-        self._view.session(name, f"{credential.sub} asks: {request}")
+        asking = "asks" if credential.act == ACTOR else f"has {credential.act.sub} do, through others"
+        self._view.session(name, f"{credential.sub} {asking}: {request}")
         assistant = Assistant(self._repository)
         assistant.ask(request)
         works: list[Work] = []
-        with Agent(self._transport, credential, toolset=self._toolset, model=MODEL) as agent:
+        with self.agent(credential) as agent:
             while len(works) < CALLS_MAX and (wish := assistant.next()) is not None:
                 context = CallContext(turn=len(works), user_request_digest=sha256(request.encode()))
                 verdict = agent.propose(wish.tool, wish.args, timeout_ms=VERDICT_TIMEOUT_MS, context=context)

@@ -89,7 +89,7 @@ class DemoReport:
 def run_demo(
     environment: DemoEnvironment, view: View | None = None, commands: Sequence[tuple[str, str]] = NEXT_COMMANDS
 ) -> DemoReport:
-    """Start the servers, publish catalogue and rules, run the three sessions, show how it came out. Blocking.
+    """Start the servers, publish catalogue and rules, run the four sessions, show how it came out. Blocking.
 
     Args:
         view: where it is shown, closed when this returns; by default standard output.

@@ -1,4 +1,5 @@
-"""Three sessions for two users: honest work, a hijack that is stopped, and a session that is taken back."""
+"""Four sessions for two users: honest work, a hijack that is stopped, a session that is taken back, and one whose agent
+has others work for it."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 from streams.app.demo.catalogue import READER_SCOPES, WRITER_SCOPES
 from streams.app.demo.host import AgentHost, Work
 from streams.app.demo.repository import ATTACKER, POISONED_PATH, SECRET
+from streams.app.demo.team import run_team
 from streams.app.demo.view import USER, Check, View
 from streams.model.reasons import Reason, Refusal
 from streams.model.revocation import RevocationKind
@@ -39,8 +41,8 @@ class Scenario:
         self._mails_run_count = 0
 
     def run(self) -> list[Check]:
-        """All three; blocking, about half a minute at most."""
-        checks = [*self._honest(), *self._hijacked(), *self._taken_back()]
+        """All four; blocking, about half a minute at most."""
+        checks = [*self._honest(), *self._hijacked(), *self._taken_back(), *self._team()]
         sent = len(self._messages())
         return [
             *checks,
@@ -119,6 +121,11 @@ class Scenario:
                 detail=", ".join(work.verdict.reason_text for work in after),
             ),
         ]
+
+    def _team(self) -> list[Check]:
+        checks, works = run_team(self._host, self._tokens, self._revocations, self._view, ALICE, TEAM)
+        self._count_mails(works)
+        return checks
 
     def _count_mails(self, works: Sequence[Work]) -> None:
         self._mails_run_count += sum(1 for work in works if work.ran and work.wish.tool == "mail/send")

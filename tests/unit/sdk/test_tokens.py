@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.canonical import sha256
+from streams.model.delegation import Delegation
 from streams.model.proof import is_proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REVOCATION, SESSION
-from streams.sdk import DevTokenService, TokenServiceError, load_root_key
+from streams.model.types import Actor
+from streams.sdk import Agent, DelegationError, DevTokenService, TokenServiceError, load_root_key
+from streams.sdk.delegating import Share, tool
 from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, partition_of, raw_records, written
 
 
@@ -33,7 +37,7 @@ def test_a_session_is_on_the_log_with_who_acts_for_whom_and_until_when(
         "answer mail",
         credential.expires_ms,
     )
-    assert (event.header.source, event.header.tenant_uid) == (ISSUER, TENANT)
+    assert (event.header.source, event.header.tenant_uid) == (ISSUER)
     [received] = raw_records(transport, SESSION)
     assert (received.key, received.partition) == (credential.key, partition_of(credential.key))
 
@@ -109,3 +113,58 @@ def test_the_root_key_is_read_only_from_a_file_of_its_owners_alone(tmp_path: Pat
 def test_a_short_root_key_is_refused(transport: EmbeddedTransport) -> None:
     with pytest.raises(TokenServiceError, match="31 bytes"):
         DevTokenService(transport, ROOT_KEY[:31], issuer=ISSUER, tenant_uid=TENANT)
+
+
+SHARED = (tool("mail/send"), tool("git/log"))
+HELPER = Actor(iss=ISSUER, sub="helper")
+
+
+def test_a_session_of_tools_stands_on_a_grant_of_them(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+    credential = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
+    (grant,) = written(transport, Delegation)
+    (event,) = written(transport, SessionEvent)
+    assert (grant, grant.uid) == (credential.grant, credential.delegation_uid)
+    assert (event.delegation_uid, event.parent_session_id) == (grant.uid, None)
+    assert (grant.session_id, grant.sub, grant.scopes, grant.max_depth) == (
+        credential.session_id,
+        "alice",
+        ("mail:send",),
+        1,
+    )
+    assert grant.authorization_details[0].tools == SHARED
+    assert grant.exp == credential.expires_ms
+
+
+def test_a_sub_session_has_what_was_given_on_and_no_more(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+    first = tokens.open_session("alice", ACTOR, ("mail:send", "mail:read"), tools=SHARED, max_depth=1)
+    with Agent(transport, first) as agent:
+        given = agent.delegate(HELPER, Share(tools=SHARED[:1], scopes=("mail:send",), ttl_ms=60_000))
+    second = tokens.open_sub_session(given)
+    (event,) = [one for one in written(transport, SessionEvent) if one.session_id == second.session_id]
+    assert (event.sub, event.act, event.scopes) == ("alice", HELPER, ("mail:send",))
+    assert (event.parent_session_id, event.delegation_uid) == (first.session_id, given.uid)
+    assert second.expires_ms == event.expires == given.exp < first.expires_ms
+    assert second.grant == given
+    assert given in written(transport, Delegation)
+    with Agent(transport, second) as agent, pytest.raises(DelegationError, match="delegation_too_deep"):
+        agent.delegate(ACTOR)
+    with pytest.raises(TokenServiceError, match="opened before"):
+        tokens.open_sub_session(given)
+
+
+def test_a_grant_that_does_not_hold_opens_nothing(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+    first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
+    with Agent(transport, first) as agent:
+        given = agent.delegate(HELPER)
+    count = len(written(transport, SessionEvent, TENANT))
+    forged = {
+        "signature": msgspec.structs.replace(given, purpose="anything"),
+        "not signed it": msgspec.structs.replace(given, session_id="s-of-another"),
+        "subject": msgspec.structs.replace(given, sub="bob"),
+        "handed on": first.grant,
+    }
+    for text, grant in forged.items():
+        assert grant is not None
+        with pytest.raises(TokenServiceError, match=text):
+            tokens.open_sub_session(grant)
+    assert len(written(transport, SessionEvent, TENANT)) == count
