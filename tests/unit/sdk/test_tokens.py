@@ -37,7 +37,7 @@ def test_a_session_is_on_the_log_with_who_acts_for_whom_and_until_when(
         "answer mail",
         credential.expires_ms,
     )
-    assert (event.header.source, event.header.tenant_uid) == (ISSUER)
+    assert (event.header.source, event.header.tenant_uid) == (ISSUER, TENANT)
     [received] = raw_records(transport, SESSION)
     assert (received.key, received.partition) == (credential.key, partition_of(credential.key))
 
