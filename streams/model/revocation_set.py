@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.types import Actor, Model, Record, ToolRef
@@ -9,6 +11,8 @@ from streams.model.types import Actor, Model, Record, ToolRef
 EVERYTHING = "*"
 
 _Key = tuple[RevocationKind, str]
+_FOR_GOOD = 2**63
+_NEVER = -(2**63)
 
 _REASONS: dict[RevocationKind, Reason] = {
     RevocationKind.SESSION: Reason.SESSION_REVOKED,
@@ -38,7 +42,7 @@ class Call(Record, frozen=True, kw_only=True):
 
 
 class RevocationSet:
-    """The newest entry of each key.
+    """The newest entry of each key. Of an entry only its end is kept: a set may hold millions.
 
     Attributes:
         next_offset: every record of the topic below this offset is in the set.
@@ -46,13 +50,12 @@ class RevocationSet:
 
     def __init__(self) -> None:
         self._released: dict[_Key, int] = {}
-        self._revoked: dict[_Key, Revocation] = {}
-        self._unknown: dict[str, Revocation] = {}
-        self._models: dict[str, Revocation] = {}
+        self._until: dict[RevocationKind, dict[str, int]] = {kind: {} for kind in RevocationKind}
+        self._length = 0
         self.next_offset = 0
 
     def __len__(self) -> int:
-        return len(self._revoked)
+        return self._length
 
     def apply(self, revocation: Revocation) -> None:
         """Take in a record of the topic; later ones of a key replace earlier ones."""
@@ -62,11 +65,10 @@ class RevocationSet:
             self._released[key] = self.next_offset - 1
             return
         self._released.pop(key, None)
-        self._revoked[key] = revocation
-        if revocation.kind is RevocationKind.UNKNOWN:
-            self._unknown[key[1]] = revocation
-        elif revocation.kind is RevocationKind.MODEL:
-            self._models[key[1]] = revocation
+        kind, target = key
+        entries = self._until[kind]
+        self._length += target not in entries
+        entries[target] = _FOR_GOOD if revocation.until is None else revocation.until
 
     def remove(self, kind: RevocationKind, target: str) -> None:
         """Take in a tombstone: the topic has forgotten the key, so the entry is gone."""
@@ -75,30 +77,33 @@ class RevocationSet:
         self._drop(key)
 
     def reason_against(self, call: Call, now_ms: int) -> Reason | None:
-        """Why the call may not run now, or None. A few look-ups; the widest stop is named first."""
-        if not self._revoked:
+        """Why the call may not run now, or None. A few look-ups; the widest stop is named first.
+
+        A revocation counts from when it is read, even if its time lies ahead: taking back early is the safe side.
+        """
+        if not self._length:
             return None
-        for key in _keys_of(call):
-            entry = self._revoked.get(key)
-            if entry is not None and _in_force(entry, now_ms):
-                return _REASONS[entry.kind]
-        for ancestor in call.ancestor_session_ids:
-            entry = self._revoked.get((RevocationKind.SESSION, session_target(call.tenant_uid, ancestor)))
-            if entry is not None and _in_force(entry, now_ms):
-                return Reason.SESSION_PARENT_ENDED
-        if _any_in_force(self._unknown, now_ms):
+        for kind, names_of in _NAMES:
+            entries = self._until[kind]
+            if entries:
+                for name in names_of(call):
+                    if now_ms < entries.get(name, _NEVER):
+                        return _REASONS[kind]
+        sessions = self._until[RevocationKind.SESSION]
+        if sessions:
+            for ancestor in call.ancestor_session_ids:
+                if now_ms < sessions.get(session_target(call.tenant_uid, ancestor), _NEVER):
+                    return Reason.SESSION_PARENT_ENDED
+        if _any_in_force(self._until[RevocationKind.UNKNOWN], now_ms):
             return Reason.REVOKED_ALL
-        if call.model is None and _any_in_force(self._models, now_ms):
+        if call.model is None and _any_in_force(self._until[RevocationKind.MODEL], now_ms):
             # It may be the one: not to name a model must not be a way past its revocation.
             return Reason.REVOKED_MODEL
         return None
 
     def _drop(self, key: _Key) -> None:
-        self._revoked.pop(key, None)
-        if key[0] is RevocationKind.UNKNOWN:
-            self._unknown.pop(key[1], None)
-        elif key[0] is RevocationKind.MODEL:
-            self._models.pop(key[1], None)
+        kind, target = key
+        self._length -= self._until[kind].pop(target, None) is not None
 
     def released_since(self, kind: RevocationKind, target: str, offset: int) -> bool:
         """Whether the newest entry of the key is a release that was read at `offset` or later."""
@@ -133,27 +138,22 @@ def _key_of(kind: RevocationKind, target: str) -> _Key:
     return kind, target.casefold() if kind is RevocationKind.MODEL else target
 
 
-def _keys_of(call: Call) -> list[_Key]:
-    tenant = call.tenant_uid
-    keys = [
-        (RevocationKind.ALL, EVERYTHING),
-        (RevocationKind.TENANT, tenant),
-        (RevocationKind.SESSION, session_target(tenant, call.session_id)),
-        (RevocationKind.AGENT, principal_target(tenant, call.act.sub)),
-        (RevocationKind.SUBJECT, principal_target(tenant, call.sub)),
-        (RevocationKind.TOOL, tool_target(call.tool)),
-        (RevocationKind.TOOL, f"{call.tool.server_id}/{EVERYTHING}"),
-    ]
-    if call.model is not None:
-        keys.append(_key_of(RevocationKind.MODEL, model_target(call.model)))
-    keys.extend((RevocationKind.DELEGATION, uid) for uid in call.delegation_uids)
-    return keys
+def _any_in_force(entries: dict[str, int], now_ms: int) -> bool:
+    return bool(entries) and any(now_ms < until for until in entries.values())
 
 
-def _any_in_force(entries: dict[str, Revocation], now_ms: int) -> bool:
-    return bool(entries) and any(_in_force(entry, now_ms) for entry in entries.values())
+def _models(call: Call) -> tuple[str, ...]:
+    return () if call.model is None else (model_target(call.model).casefold(),)
 
 
-def _in_force(entry: Revocation, now_ms: int) -> bool:
-    """A revocation counts from when it is read, even if its time lies ahead: taking back early is the safe side."""
-    return entry.until is None or now_ms < entry.until
+_NAMES: tuple[tuple[RevocationKind, Callable[[Call], tuple[str, ...]]], ...] = (
+    (RevocationKind.ALL, lambda _call: (EVERYTHING,)),
+    (RevocationKind.TENANT, lambda call: (call.tenant_uid,)),
+    (RevocationKind.SESSION, lambda call: (session_target(call.tenant_uid, call.session_id),)),
+    (RevocationKind.AGENT, lambda call: (principal_target(call.tenant_uid, call.act.sub),)),
+    (RevocationKind.SUBJECT, lambda call: (principal_target(call.tenant_uid, call.sub),)),
+    (RevocationKind.TOOL, lambda call: (tool_target(call.tool), f"{call.tool.server_id}/{EVERYTHING}")),
+    (RevocationKind.MODEL, _models),
+    (RevocationKind.DELEGATION, lambda call: call.delegation_uids),
+)
+"""By which names an entry of each kind would stop a call, the widest kind first."""

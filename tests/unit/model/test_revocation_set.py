@@ -1,0 +1,120 @@
+"""The set of what was taken back, against what its records say one by one."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.model.reasons import Reason
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.revocation_set import Call, RevocationSet
+from streams.model.types import Model, ToolRef
+from streams.testing.records import agent, revocation
+
+NOW_MS = 1_000
+NAMES: dict[RevocationKind, list[str]] = {
+    RevocationKind.ALL: ["*", "whatever"],
+    RevocationKind.TENANT: ["acme", "other"],
+    RevocationKind.SESSION: ["acme|s-1", "acme|s-0", "other|s-1"],
+    RevocationKind.AGENT: ["acme|assistant", "acme|alice"],
+    RevocationKind.SUBJECT: ["acme|alice", "acme|assistant"],
+    RevocationKind.TOOL: ["mail/send", "mail/*", "mail/read"],
+    RevocationKind.MODEL: ["Lab/M", "lab/n"],
+    RevocationKind.DELEGATION: ["g-0", "g-1", "g-9"],
+    RevocationKind.UNKNOWN: ["something"],
+    RevocationKind.RULESET: ["default"],
+}
+STOPPED_BY: dict[RevocationKind, tuple[set[str], Reason]] = {
+    RevocationKind.ALL: ({"*", "whatever"}, Reason.REVOKED_ALL),
+    RevocationKind.TENANT: ({"acme"}, Reason.REVOKED_TENANT),
+    RevocationKind.SESSION: ({"acme|s-1"}, Reason.SESSION_REVOKED),
+    RevocationKind.AGENT: ({"acme|assistant"}, Reason.REVOKED_AGENT),
+    RevocationKind.SUBJECT: ({"acme|alice"}, Reason.REVOKED_SUBJECT),
+    RevocationKind.TOOL: ({"mail/send", "mail/*"}, Reason.REVOKED_TOOL),
+    RevocationKind.MODEL: ({"Lab/M"}, Reason.REVOKED_MODEL),
+    RevocationKind.DELEGATION: ({"g-0", "g-1"}, Reason.REVOKED_DELEGATION),
+}
+CALL = Call(
+    tenant_uid="acme",
+    session_id="s-1",
+    sub="alice",
+    act=agent("assistant"),
+    delegation_uids=("g-0", "g-1"),
+    tool=ToolRef(server_id="mail", name="send"),
+    model=Model(ai_provider="LAB", name="m"),
+    ancestor_session_ids=("s-0",),
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Revocation:
+    kind = draw(st.sampled_from(sorted(NAMES)))
+    return revocation(
+        kind,
+        draw(st.sampled_from(NAMES[kind])),
+        time_ms=draw(st.sampled_from([0, 5_000])),
+        state=draw(st.sampled_from([RevocationState.REVOKED, RevocationState.REVOKED, RevocationState.RELEASED])),
+        until_ms=draw(st.sampled_from([None, NOW_MS, NOW_MS + 1])),
+    )[1]
+
+
+def expected(said: list[Revocation], named_model: bool) -> Reason | None:
+    newest: dict[tuple[RevocationKind, str], Revocation] = {}
+    for record in said:
+        target = "*" if record.kind is RevocationKind.ALL else record.id
+        newest[(record.kind, target)] = record
+    live = {
+        (kind, record.id)
+        for (kind, _), record in newest.items()
+        if record.state is RevocationState.REVOKED and (record.until is None or record.until > NOW_MS)
+    }
+    for kind, (names, reason) in STOPPED_BY.items():
+        if kind is RevocationKind.MODEL and not named_model:
+            continue
+        if any((kind, name) in live for name in names):
+            return reason
+    if (RevocationKind.SESSION, "acme|s-0") in live:
+        return Reason.SESSION_PARENT_ENDED
+    if any(kind is RevocationKind.UNKNOWN for kind, _ in live):
+        return Reason.REVOKED_ALL
+    if not named_model and any(kind is RevocationKind.MODEL for kind, _ in live):
+        return Reason.REVOKED_MODEL
+    return None
+
+
+@given(st.lists(records(), max_size=8), st.booleans())
+def test_it_stops_what_its_records_say(said: list[Revocation], named_model: bool) -> None:
+    revoked = RevocationSet()
+    for record in said:
+        revoked.apply(record)
+    call = (
+        CALL
+        if named_model
+        else Call(**{name: getattr(CALL, name) for name in CALL.__struct_fields__} | {"model": None})
+    )
+    assert revoked.reason_against(call, NOW_MS) == expected(said, named_model)
+
+
+@given(st.lists(records(), max_size=8))
+def test_its_length_is_that_of_what_is_in_it(said: list[Revocation]) -> None:
+    revoked = RevocationSet()
+    keys = set()
+    for record in said:
+        revoked.apply(record)
+        key = (record.kind, "*" if record.kind is RevocationKind.ALL else record.id.casefold())
+        keys.add(key) if record.state is RevocationState.REVOKED else keys.discard(key)
+        assert len(revoked) == len(keys)
+    for record in said:
+        revoked.remove(record.kind, record.id)
+    assert len(revoked) == 0
+    assert revoked.reason_against(CALL, NOW_MS) is None
+
+
+def test_a_release_is_told_by_the_order_of_the_log() -> None:
+    revoked = RevocationSet()
+    revoked.next_offset = 8
+    revoked.apply(revocation(RevocationKind.SESSION, "acme|s-1", time_ms=0, state=RevocationState.RELEASED)[1])
+    assert revoked.released_since(RevocationKind.SESSION, "acme|s-1", 7)
+    assert not revoked.released_since(RevocationKind.SESSION, "acme|s-1", 8)
+    revoked.apply(revocation(RevocationKind.SESSION, "acme|s-1", time_ms=0)[1])
+    assert not revoked.released_since(RevocationKind.SESSION, "acme|s-1", 7)
