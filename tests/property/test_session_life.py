@@ -53,11 +53,11 @@ class SessionLife(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Time alone may have ended it."""
-        now_ms = self.bench.now_ms
-        if self.state in ("live", "frozen") and now_ms >= self.ends_ms:
-            self.end("ended", "time")
-        elif self.state == "live" and now_ms - self.active_ms >= IDLE_MS:
+        now_ms, idle_ms = self.bench.now_ms, self.active_ms + IDLE_MS
+        if self.state == "live" and idle_ms < self.ends_ms and now_ms >= idle_ms:
             self.end("ended", Reason.SESSION_IDLE.value)
+        elif self.state in ("live", "frozen") and now_ms >= self.ends_ms:
+            self.end("ended", "time")
 
     def end(self, state: str, by: str) -> None:
         if ORDER[self.state] < ORDER[state]:
@@ -83,11 +83,12 @@ class SessionLife(RuleBasedStateMachine):
         self.active_ms = self.bench.now_ms
         self.ends_ms = self.bench.now_ms + min(life_ms, AGE_MS[attended])
 
-    @rule(duration_ms=WAITS)
-    def wait(self, duration_ms: int) -> None:
-        # In two steps: the end may lie between them.
+    @rule(duration_ms=WAITS, then_propose=st.booleans())
+    def wait(self, duration_ms: int, then_propose: bool) -> None:
         self.bench.wait(duration_ms)
         self.settle()
+        if then_propose:
+            self.check_call()
 
     @rule()
     def open_again(self) -> None:
@@ -110,18 +111,24 @@ class SessionLife(RuleBasedStateMachine):
     def purpose(self) -> None:
         self.say(SessionEventType.PURPOSE_SET, purpose="anything")
 
-    @rule()
-    def log_out(self) -> None:
-        self.say(SessionEventType.SESSION_ENDED)
-        self.end("ended", Reason.SESSION_ENDED.value)
-
-    @rule()
-    def revoke(self) -> None:
-        self.say(SessionEventType.SESSION_REVOKED)
-        self.end("revoked", Reason.SESSION_REVOKED.value)
+    # One rule of many: a session that ends at once shows little.
+    @rule(is_revoked=st.booleans(), really=st.integers(0, 3))
+    def end_it(self, is_revoked: bool, really: int) -> None:
+        if really:
+            return
+        if is_revoked:
+            self.say(SessionEventType.SESSION_REVOKED)
+            self.end("revoked", Reason.SESSION_REVOKED.value)
+        else:
+            self.say(SessionEventType.SESSION_ENDED)
+            self.end("ended", Reason.SESSION_ENDED.value)
 
     @rule(state=st.sampled_from(RevocationState), is_parent=st.booleans())
     def kill_or_release(self, state: RevocationState, is_parent: bool) -> None:
+        self.kill(state, is_parent)
+        self.check_call()
+
+    def kill(self, state: RevocationState, is_parent: bool) -> None:
         target = f"acme|{PARENT if is_parent else self.session.session_id}"
         made = revocation(RevocationKind.SESSION, target, time_ms=self.bench.now_ms, state=state)
         self.bench.driver.pipe(REVOCATION.name, *made)
@@ -149,6 +156,9 @@ class SessionLife(RuleBasedStateMachine):
 
     @rule()
     def propose(self) -> None:
+        self.check_call()
+
+    def check_call(self) -> None:
         self.settle()
         verdict = self.bench.judge(FILES_READ, {"path": "a.txt"})
         may_run = (self.state == "live" or (self.state == "frozen" and self.is_released)) and not (
@@ -162,7 +172,7 @@ class SessionLife(RuleBasedStateMachine):
         elif self.state == "ended":
             timed = {Reason.SESSION_EXPIRED.value, Reason.SESSION_TOO_OLD.value}
             assert verdict.reason in (timed if self.over_by == "time" else {self.over_by})
-        if self.state == "live":
+        if may_run and self.state == "live":
             self.active_ms = self.bench.now_ms
 
     @invariant()
@@ -185,6 +195,6 @@ class SessionLife(RuleBasedStateMachine):
 
 _STATES = {"UNKNOWN": "none", "LIVE": "live", "FROZEN": "frozen", "ENDED": "ended", "REVOKED": "revoked"}
 SessionLife.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestSessionLife = SessionLife.TestCase
