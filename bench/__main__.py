@@ -21,6 +21,7 @@ MODULES = {
     "sessions": "bench.sessions",
     "rebalance": "bench.rebalance",
     "kill": "bench.kill",
+    "identity": "bench.identity",
 }
 # These are commands of their own, and short.
 PRINTED = {"codec": "bench.codec", "rules": "bench.rules", "budgets": "bench.budgets", "swap": "bench.swap"}

@@ -204,6 +204,42 @@ def _printed(result: Result) -> str:
     return f"```\n{result['text'].rstrip()}\n```\n"
 
 
+def _identity(result: Result) -> str:
+    checks = _table(
+        ("proofs", "hops", "cold us", "times", "warm us", "times", "from the row us", "row not ready us", "row bytes"),
+        [
+            (
+                case["proof"],
+                case["hops"],
+                _tenths(case["cold_us"]),
+                _tenths(case["cold_ratio"]),
+                _tenths(case["warm_us"]),
+                _tenths(case["warm_ratio"]),
+                _tenths(case["row_us"]),
+                _tenths(case["row_not_ready_us"]),
+                case["row_bytes"],
+            )
+            for case in result["cases"]
+        ],
+    )
+    gate = _table(
+        ("session", "CPU us an intent", "times"),
+        [(case["session"], _tenths(case["cpu_us_per_intent"]), f"{case['ratio']:.2f}") for case in result["gate"]],
+    )
+    proofs, revoked = result["proofs"], result["revocations"]
+    return (
+        "A grant is verified once, when it arrives (cold: its keys were never seen before); every call is held against"
+        f" what was kept of it.\n\n{checks}\n"
+        f"A proof of possession: {proofs['hmac_us']:.1f} us under the session's key, {proofs['ed25519_us']:.1f} us"
+        f" under an Ed25519 key, {proofs['ed25519_ratio']:.0f} times as much. The whole gate, without log and disk:"
+        f"\n\n{gate}\n"
+        f"{_whole(revoked['entries'])} revocations take {_whole(revoked['mebibytes'])} MiB"
+        f" ({_whole(revoked['bytes_each'])} bytes each) and {revoked['apply_us']:.1f} us each to take in. A call of a"
+        f" session with three ancestors is held against them in {revoked['lookup_us']:.2f} us, against a thousand in"
+        f" {revoked['lookup_small_us']:.2f} us, against none in {revoked['lookup_empty_us']:.2f} us.\n"
+    )
+
+
 _TABLES: dict[str, Callable[[Result], str]] = {
     "gate": _gate,
     "faust": _faust,
@@ -211,6 +247,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "sessions": _sessions,
     "rebalance": _rebalance,
     "kill": _kill,
+    "identity": _identity,
     "codec": _printed,
     "rules": _printed,
 }

@@ -13,16 +13,17 @@ from enum import Enum
 import msgspec
 
 from streams.delegation.errors import GrantError
-from streams.model.canonical import CanonicalError, canonical, sha256
+from streams.model.canonical import sha256
 from streams.model.delegation import Delegation, GrantBody
 from streams.model.reasons import Reason
 from streams.model.types import Header
 
 _DOMAIN = "stoplog grant v1"
-_PROOF = frozenset({"proof"})
-_NONE: frozenset[str] = frozenset()
+
+_INT_MAX = 2**53 - 1
 
 _encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder(order="sorted").encode
 
 
 def grant_digest(grant: GrantBody) -> bytes:
@@ -33,7 +34,7 @@ def grant_digest(grant: GrantBody) -> bytes:
     Raises:
         GrantError: the grant has no canonical form.
     """
-    return sha256(_canonical(grant, _NONE))
+    return sha256(_encoded(grant, _form(grant)))
 
 
 def grant_message(grant: GrantBody) -> bytes:
@@ -42,7 +43,19 @@ def grant_message(grant: GrantBody) -> bytes:
     Raises:
         GrantError: the grant has no canonical form.
     """
-    return _encode((_DOMAIN, sha256(_canonical(grant, _PROOF))))
+    return message_and_digest(grant)[0]
+
+
+def message_and_digest(grant: GrantBody) -> tuple[bytes, bytes]:
+    """`grant_message` and `grant_digest` in one go.
+
+    Raises:
+        GrantError: the grant has no canonical form.
+    """
+    form = _form(grant)
+    digest = sha256(_encoded(grant, form))
+    form.pop("proof", None)
+    return _encode((_DOMAIN, sha256(_encoded(grant, form)))), digest
 
 
 def body_of(grant: GrantBody) -> GrantBody:
@@ -70,16 +83,33 @@ def travelling(lineage: tuple[GrantBody, ...], header: Header) -> Delegation:
     return Delegation(header=header, chain=tuple(chain), **fields)
 
 
-def _canonical(grant: GrantBody, without: frozenset[str]) -> bytes:
+def _form(grant: GrantBody) -> dict[str, object]:
     try:
-        return canonical(_object(grant, GrantBody.__struct_fields__, without))
-    except CanonicalError as error:
-        raise GrantError(Reason.DELEGATION_MALFORMED, f"grant `{grant.uid[:80]!r}`: {error}") from None
+        return _object(grant, GrantBody.__struct_fields__)
+    except OverflowError as error:
+        raise _malformed(grant, str(error)) from None
 
 
-def _object(record: msgspec.Struct, names: tuple[str, ...], without: frozenset[str] = _NONE) -> dict[str, object]:
-    fields = ((name, getattr(record, name)) for name in names if name not in without)
-    return {name: _value(name, value) for name, value in fields if value is not None and value != ()}
+def _encoded(grant: GrantBody, form: dict[str, object]) -> bytes:
+    """Sorted and compact it is JCS already: names are ASCII, texts have a UTF-8 form, and numbers are whole and below
+    2^53, which `_form` has checked, so that nothing is left that JCS writes in another way."""
+    try:
+        return _encode_json(form)
+    except UnicodeError:
+        raise _malformed(grant, "a text that is not valid Unicode") from None
+
+
+def _malformed(grant: GrantBody, detail: str) -> GrantError:
+    return GrantError(Reason.DELEGATION_MALFORMED, f"grant {grant.uid[:80]!r}, {detail}")
+
+
+def _object(record: msgspec.Struct, names: tuple[str, ...]) -> dict[str, object]:
+    made: dict[str, object] = {}
+    for name in names:
+        value = getattr(record, name)
+        if value is not None and value != ():
+            made[name] = value if type(value) is str else _value(name, value)
+    return made
 
 
 def _value(name: str, value: object) -> object:
@@ -88,7 +118,9 @@ def _value(name: str, value: object) -> object:
     if isinstance(value, bytes):
         return value.hex() if name == "parent_digest" else base64.b64encode(value).decode()
     if isinstance(value, tuple):
-        return [_value(name, item) for item in value]
+        return [item if type(item) is str else _value(name, item) for item in value]
     if isinstance(value, msgspec.Struct):
         return _object(value, value.__struct_fields__)
+    if isinstance(value, int) and abs(value) > _INT_MAX:
+        raise OverflowError(f"`{name}` is beyond 2^53 and would change in other parsers")
     return value

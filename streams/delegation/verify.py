@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from streams.delegation.anchors import TrustAnchors
-from streams.delegation.digest import grant_digest, grant_message, lineage_of
+from streams.delegation.digest import lineage_of, message_and_digest
 from streams.delegation.errors import GrantError
 from streams.delegation.keys import hop_grant_key, root_grant_key, verified_jkt
 from streams.delegation.narrowing import check_narrower, parts_of
@@ -72,14 +72,14 @@ def verify(
         _check_lives(parent, child)
     for body in lineage:
         _check_times(body, standard.skew_ms, now_ms)
-    for parent, child in pairwise(lineage):
-        if child.parent_digest != grant_digest(parent):
-            raise _fault(
-                Reason.DELEGATION_CHAIN_BROKEN, child, f"`{shown(parent.uid)}` is not the parent it was made of"
-            )
-    _check_root_signature(lineage[0], standard)
-    for parent, child in pairwise(lineage):
-        _check_hop_signature(parent, child, standard)
+    signed = [message_and_digest(body) for body in lineage]
+    for (parent, child), (_, digest) in zip(pairwise(lineage), signed, strict=False):
+        if child.parent_digest != digest:
+            text = f"`{shown(parent.uid)}` is not the parent it was made of"
+            raise _fault(Reason.DELEGATION_CHAIN_BROKEN, child, text)
+    _check_root_signature(lineage[0], signed[0][0], standard)
+    for (parent, child), (message, _) in zip(pairwise(lineage), signed[1:], strict=True):
+        _check_hop_signature(parent, child, message, standard)
     _check_narrowing(lineage)
     return lineage
 
@@ -181,7 +181,7 @@ def _check_times(body: GrantBody, skew_ms: int, now_ms: int) -> None:
         raise _fault(Reason.DELEGATION_EXPIRED, body, f"{now_ms - body.exp} ms ago")
 
 
-def _check_root_signature(root: GrantBody, standard: Standard) -> None:
+def _check_root_signature(root: GrantBody, message: bytes, standard: Standard) -> None:
     issuer, proof, anchors = root.issuer_uid, root.proof, standard.anchors
     if issuer not in anchors:
         raise _fault(
@@ -189,7 +189,6 @@ def _check_root_signature(root: GrantBody, standard: Standard) -> None:
         )
     if proof is None:
         raise _fault(Reason.DELEGATION_SIGNATURE_INVALID, root, "it has no proof")
-    message = grant_message(root)
     if proof.alg is ProofAlg.HMAC_SHA256 and issuer in anchors.hmac_issuers:
         if root_grant_key(standard.root_key, root.tenant_uid, issuer).verifies(message, proof.value):
             return
@@ -198,10 +197,9 @@ def _check_root_signature(root: GrantBody, standard: Standard) -> None:
     raise _fault(Reason.DELEGATION_SIGNATURE_INVALID, root, f"`{shown(issuer)}` has not signed it")
 
 
-def _check_hop_signature(parent: GrantBody, child: GrantBody, standard: Standard) -> None:
+def _check_hop_signature(parent: GrantBody, child: GrantBody, message: bytes, standard: Standard) -> None:
     proof = child.proof
     if proof is not None:
-        message = grant_message(child)
         if parent.cnf_jkt is not None:
             # A key of its own was given with the grant: nobody who only knows the session's may sign in its place.
             if verified_jkt(proof, message) == parent.cnf_jkt:

@@ -73,3 +73,17 @@ def test_a_chain_of_ten_thousand_hops_is_refused_at_once() -> None:
         family.check(endless, family.daughter)
     assert refused.value.reason is Reason.DELEGATION_TOO_DEEP
     assert time.perf_counter() - before < 0.001
+
+
+@pytest.mark.parametrize("changes", [{"purpose": "\ud800"}, {"exp": 2**53}, {"max_depth": -(2**53)}])
+def test_what_has_no_canonical_form_can_not_be_signed(changes: dict[str, object]) -> None:
+    with pytest.raises(GrantError) as refused:
+        Family().root(**changes)
+    assert refused.value.reason is Reason.DELEGATION_MALFORMED
+
+
+def test_a_number_that_other_parsers_would_change_is_refused() -> None:
+    family = Family()
+    with pytest.raises(GrantError) as refused:
+        family.check(family.root(unproven={"max_depth": 2**53}), family.mother)
+    assert refused.value.reason is Reason.DELEGATION_MALFORMED
