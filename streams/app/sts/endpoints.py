@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streams.app.sts.errors import RefusedError, TokenReason, refuse
 from streams.app.sts.exchange import TokenService
@@ -29,6 +30,7 @@ WAITING_MAX = 64
 """Requests that are worked on or wait for a thread; more are told to come again."""
 
 BODY_TIMEOUT_S = 10.0
+HEADER_BYTES_MAX = 32_768
 JWKS_MAX_AGE_S = 300
 _FORM = "application/x-www-form-urlencoded"
 _MS_PER_S = 1_000
@@ -52,7 +54,7 @@ class Endpoints:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stoplog-sts")
         self._waiting = 0
 
-    def application(self, more: list[BaseRoute]) -> Starlette:
+    def application(self, more: list[BaseRoute]) -> ASGIApp:
         """The application; `more` are routes beside its own."""
         routes: list[BaseRoute] = [
             Route("/token", self._answering(self._exchange), methods=["POST"]),
@@ -62,7 +64,7 @@ class Endpoints:
             Route("/.well-known/oauth-authorization-server", self._metadata, methods=["GET"]),
             Route("/healthz", self._health, methods=["GET"]),
         ]
-        return Starlette(routes=[*routes, *more])
+        return bounded(Starlette(routes=[*routes, *more]))
 
     def close(self) -> None:
         """Wait for what is being worked on."""
@@ -163,6 +165,19 @@ class Endpoints:
                 "access_token_signing_alg_values_supported": [ALGORITHM],
             }
         )
+
+
+def bounded(application: ASGIApp) -> ASGIApp:
+    """The application, for requests whose headers are not too large: the server's own bound is on what it waits for."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        size = sum(len(name) + len(value) for name, value in scope.get("headers", ()))
+        if size + len(scope.get("raw_path", b"")) + len(scope.get("query_string", b"")) > HEADER_BYTES_MAX:
+            await Response(status_code=431)(scope, receive, send)
+            return
+        await application(scope, receive, send)
+
+    return answer
 
 
 def _refused(error: RefusedError) -> Response:

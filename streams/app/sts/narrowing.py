@@ -172,6 +172,10 @@ def _details(
     """Those that are asked for: `check_profile` holds them against both. Else the narrower of both, if one is."""
     allowed = configured_details(profile.tools)
     if asked is not None:
+        try:
+            parts_of(replace(_BLANK, authorization_details=asked))
+        except GrantError as error:
+            raise refuse(TokenReason.TOOLS_TOO_WIDE, f"authorization_details: {error}") from None
         return asked
     if share.details is None or share.details == allowed:
         return allowed

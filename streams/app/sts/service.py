@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from streams.app.sts.devissuer import DevIssuer, with_dev_issuer
-from streams.app.sts.endpoints import Endpoints
+from streams.app.sts.endpoints import HEADER_BYTES_MAX, Endpoints
 from streams.app.sts.errors import StsError
 from streams.app.sts.exchange import Parts, TokenService
 from streams.app.sts.jwks import IssuerKeys, KeyTimes, Load, key_client, load_file, load_url
@@ -31,7 +33,6 @@ from streams.sdk.transport import Transport
 
 CONNECTIONS_MAX = 256
 BACKLOG = 128
-HEADER_BYTES_MAX = 32_768
 KEEP_ALIVE_S = 5
 SHUTDOWN_S = 20
 RETIRED_KEPT_MS = 2 * 86_400_000
@@ -44,6 +45,7 @@ class RunningSts:
     Attributes:
         application: on ASGI.
         keys: its signing keys.
+        parts: all that it works with.
         dev: the issuer for development, if there is one.
     """
 
@@ -110,10 +112,11 @@ class RunningSts:
                 now_ms=transport.now_ms,
             )
             per_address = RateLimit(section.per_address_per_minute, entropy.monotonic_ms)
+            self.parts = parts
             endpoints = Endpoints(TokenService(parts), self.keys, section, per_address)
             opened.callback(endpoints.close)
             more: list[BaseRoute] = [] if self.dev is None else self.dev.routes()
-            self.application: Starlette = endpoints.application(more)
+            self.application: ASGIApp = endpoints.application(more)
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -158,7 +161,7 @@ def serve(running: RunningSts, section: StsSection, on_serving: Callable[[str, i
         listening.close()
 
 
-def uvicorn_config(application: Starlette, section: StsSection) -> uvicorn.Config:
+def uvicorn_config(application: ASGIApp, section: StsSection) -> uvicorn.Config:
     """How requests are taken, every part of it bounded."""
     tls = {}
     if section.tls_key is not None:
@@ -201,6 +204,20 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_serving: Callable[[str, int], None]) -> None:
         super().__init__(config)
         self._on_serving = on_serving
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End in good order on the first signal. Uvicorn would raise it again afterwards, and so end the process before
+        its caller has released what it holds."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to take requests."""

@@ -24,6 +24,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT, BY_RECORD, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Record
 from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
+from streams.sdk.entropy import system_monotonic_ms
 from streams.sdk.exchange import GRANT_TYPE, ID_TOKEN, JWT, StsClient
 from tests.unit.sts.issuers import Issuer
 
@@ -57,17 +58,21 @@ def profile(issuer: str, sub: str, **changes: Any) -> dict[str, Any]:
 class House:
     """Everything of one service. `url` is where it is; its issuer is another, as behind a proxy."""
 
-    def __init__(self, folder: Path, log: Any, codec: Codec, changes: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, log: Any, codec: Codec, changes: Mapping[str, Any], issuers: tuple[Issuer, Issuer] | None
+    ) -> None:
         self.folder = folder
-        self.users = Issuer("https://users.example", STS)
-        self.agents = Issuer("https://agents.example", STS, "EdDSA")
+        made = (Issuer("https://users.example", STS), Issuer("https://agents.example", STS, "EdDSA"))
+        self.users, self.agents = issuers or made
         self.txns = Issuer("https://txn.example", "acme.example", "RS256")
         self.jag = Issuer("https://jag.example", STS)
         self.spiffe = Issuer("spiffe://acme.example", STS)
         self.log = log
         self.codec = codec
         self.transport = EmbeddedTransport(log, codec, SystemClock())
-        self.section = StsSection.model_validate(self.settings() | dict(changes))
+        settings, changed = self.settings(), dict(changes)
+        settings["sources"] |= changed.pop("more_sources", {})
+        self.section = StsSection.model_validate(settings | changed)
         self.running = RunningSts(self.section, self.transport, ROOT_KEY, tenant_uid=TENANT, folder=folder / "sts")
         self._listening = listen(self.section)
         self.port = self._listening.getsockname()[1]
@@ -163,6 +168,17 @@ class House:
     def audits(self) -> list[AuditEvent]:
         return self.written(AuditEvent)
 
+    def new_audit(self, before: set[str]) -> AuditEvent:
+        """The one record that has come since; refusals are written while nobody waits for it."""
+        until = system_monotonic_ms() + 10_000
+        while system_monotonic_ms() < until:
+            new = [audit for audit in self.audits() if audit.header.id not in before]
+            if new:
+                [only] = new
+                return only
+            threading.Event().wait(0.02)
+        raise AssertionError("nothing was put on record")
+
     def close(self) -> None:
         self.http.close()
         self.server.should_exit = True
@@ -177,12 +193,23 @@ TOPICS = (SESSION, DELEGATION, AUDIT, REVOCATION)
 
 
 @contextmanager
-def open_house(folder: Path, wrap: Any = None, **changes: Any) -> Iterator[House]:
+def open_house(
+    folder: Path, wrap: Any = None, *, again: bool = False, issuers: tuple[Issuer, Issuer] | None = None, **changes: Any
+) -> Iterator[House]:
+    """A house in a folder.
+
+    Args:
+        wrap: puts something around the log.
+        again: what was there before is there still.
+        issuers: of users and agents, where they are those of before.
+    """
+    folder.mkdir(exist_ok=True)
     log = EmbeddedLog(folder / "log.sqlite", clock=SystemClock())
     admin = log.admin()
-    admin.create([TopicSpec(t.name, 1 if t is REVOCATION else PARTITIONS, t.config()) for t in TOPICS], 1)
+    if not again:
+        admin.create([TopicSpec(t.name, 1 if t is REVOCATION else PARTITIONS, t.config()) for t in TOPICS], 1)
     admin.close()
-    house = House(folder, log if wrap is None else wrap(log), Codec(CommittedSchemas.load()), changes)
+    house = House(folder, log if wrap is None else wrap(log), Codec(CommittedSchemas.load()), changes, issuers)
     try:
         yield house
     finally:

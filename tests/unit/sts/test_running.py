@@ -1,0 +1,387 @@
+"""The service over crashes, faults of the log, floods and its own end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from streams.app.sts.errors import RefusedError, StsError, TokenReason
+from streams.app.sts.limits import RateLimit
+from streams.app.sts.section import StsSection
+from streams.app.sts.service import RunningSts
+from streams.app.sts.store import StsStore
+from streams.model.revocation import Revocation, RevocationKind
+from streams.model.session import SessionEventType
+from streams.ports import AbortableTransactionError, FatalLogError, Outgoing, Producer, RetriableLogError
+from streams.sdk.exchange import StsClient, TokenRefusedError
+from tests.unit.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House, WrappedLog, open_house
+
+
+class Faulty:
+    """A producer that fails where it is told to."""
+
+    def __init__(self, inner: Producer, faults: list[tuple[str, Exception]]) -> None:
+        self._inner = inner
+        self._faults = faults
+        self.init_transactions = inner.init_transactions
+        self.begin = inner.begin
+        self.abort = inner.abort
+        self.close = inner.close
+
+    def _meet(self, where: str) -> None:
+        if self._faults and self._faults[0][0] == where:
+            raise self._faults.pop(0)[1]
+
+    def send(self, record: Outgoing, on_stored: Any = None) -> None:
+        self._inner.send(record, on_stored)
+        self._meet(f"after {record.topic}")
+
+    def commit(self) -> None:
+        self._meet("before commit")
+        self._inner.commit()
+        self._meet("after commit")
+
+
+def together(house: House) -> int:
+    """How many sessions are on the log, each with its grant and its record."""
+    sessions = sorted(event.session_id for event in house.sessions())
+    assert sessions == sorted(grant.session_id or "" for grant in house.grants())
+    assert sessions == sorted(audit.session_id for audit in house.audits() if audit.session_id)
+    return len(sessions)
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "status", "there"),
+    [
+        ("after agent.delegation.v1", FatalLogError("gone"), 503, 0),
+        ("after agent.session.v1", FatalLogError("gone"), 503, 0),
+        ("after agent.audit.v1", FatalLogError("gone"), 503, 0),
+        ("before commit", FatalLogError("gone"), 503, 0),
+        ("after commit", FatalLogError("who knows"), 503, 1),
+        ("after agent.session.v1", AbortableTransactionError("again"), 200, 1),
+        ("before commit", AbortableTransactionError("again"), 200, 1),
+        ("after agent.delegation.v1", RetriableLogError("later"), 200, 1),
+    ],
+)
+def test_a_session_and_its_grant_are_there_together_or_not_at_all(
+    tmp_path: Path, where: str, error: Exception, status: int, there: int
+) -> None:
+    faults: list[tuple[str, Exception]] = [(where, error)]
+    wrap = lambda log: WrappedLog(log, lambda inner: Faulty(inner, faults))  # noqa: E731
+    with open_house(tmp_path, wrap=wrap) as house:
+        response = house.post()
+        assert response.status_code == status
+        if status == 503:
+            assert response.json()["error"] == "temporarily_unavailable"
+            assert response.headers["retry-after"] == "1"
+        assert together(house) == there
+        house.granted()
+        assert together(house) == there + 1
+
+
+CRASHING = """
+import os, sys
+from pathlib import Path
+from tests.unit.sts.house import WrappedLog, open_house
+from tests.unit.sts.test_running import Faulty
+
+class Crash(Exception):
+    pass
+
+class Dying(Faulty):
+    def _meet(self, where):
+        if where == sys.argv[2]:
+            os._exit(9)
+
+with open_house(Path(sys.argv[1]), wrap=lambda log: WrappedLog(log, lambda inner: Dying(inner, []))) as house:
+    house.post()
+"""
+
+
+@pytest.mark.parametrize(("where", "there"), [("after agent.session.v1", 0), ("before commit", 0), ("after commit", 1)])
+def test_a_process_that_dies_leaves_both_or_neither(tmp_path: Path, where: str, there: int) -> None:
+    folder = tmp_path / "house"
+    done = subprocess.run(
+        [sys.executable, "-c", CRASHING, str(folder), where], cwd=Path(__file__).parents[3], check=False
+    )
+    assert done.returncode == 9
+    with open_house(folder, again=True) as house:
+        assert together(house) == there
+        house.granted()
+        assert together(house) == there + 1
+
+
+def test_what_was_given_before_a_restart_can_be_handed_on(tmp_path: Path) -> None:
+    with open_house(tmp_path) as house, house.client() as sts:
+        used = house.agents.token(AGENT)
+        parent = sts.exchange(house.users.token("alice"), used)
+        issuers = (house.users, house.agents)
+    with open_house(tmp_path, again=True, issuers=issuers) as house, house.client() as sts:
+        child = sts.hand_on(parent, house.agents.token(SUB_AGENT))
+        assert child.credential.sub == "alice"
+        with pytest.raises(TokenRefusedError) as raised:
+            sts.exchange(house.users.token("alice"), used)
+        assert raised.value.reason == "token_replayed"
+
+
+class TestLimits:
+    def test_of_a_subject(self, tmp_path: Path) -> None:
+        with open_house(tmp_path, per_subject_per_minute=3) as house:
+            for _ in range(3):
+                house.granted(subject_token=house.users.token("alice"))
+            response = house.post(subject_token=house.users.token("alice"))
+            assert response.status_code == 429
+            assert response.json()["error"] == "temporarily_unavailable"
+            assert 1 <= int(response.headers["retry-after"]) <= 20
+            house.granted(subject_token=house.users.token("bob"))
+
+    def test_of_an_agent(self, tmp_path: Path) -> None:
+        with open_house(tmp_path, per_agent_per_minute=2) as house:
+            for name in ("alice", "bob"):
+                house.granted(subject_token=house.users.token(name))
+            assert house.post(subject_token=house.users.token("carol")).json()["reason"] == "too_many_requests"
+
+    def test_of_an_address(self, tmp_path: Path) -> None:
+        with open_house(tmp_path, per_address_per_minute=2) as house:
+            for _ in range(2):
+                house.http.post("/token", data={"grant_type": "x"})
+            assert house.post().status_code == 429
+            assert house.http.get("/jwks").status_code == 200
+
+    def test_buckets_fill_up_again_and_their_table_has_a_bound(self) -> None:
+        now = [0]
+        limit = RateLimit(60, lambda: now[0], keys_max=10)
+        assert [limit.take("a") for _ in range(60)] == [0] * 60
+        assert limit.take("a") == 1_000
+        now[0] += 1_000
+        assert (limit.take("a"), limit.take("a")) == (0, 1_000)
+        for number in range(100):
+            limit.take(str(number))
+        assert len(limit) == 10
+
+
+class TestGivingBack:
+    def test_a_token(self, tmp_path: Path) -> None:
+        with open_house(tmp_path) as house, house.client() as sts:
+            session = sts.exchange(house.users.token("alice"), house.agents.token(AGENT))
+            told = sts.introspect(session.access_token, house.agents.token(AGENT))
+            assert told["active"]
+            assert (told["sub"], told["sid"]) == ("alice", session.credential.session_id)
+            # To everybody else it says nothing, and is not theirs to give back.
+            assert sts.introspect(session.access_token, house.agents.token(SUB_AGENT)) == {"active": False}
+            with pytest.raises(TokenRefusedError) as raised:
+                sts.revoke(session, house.agents.token(SUB_AGENT))
+            assert raised.value.reason == "client_mismatch"
+            sts.revoke(session, house.agents.token(AGENT))
+            events = [e for e in house.sessions() if e.session_id == session.credential.session_id]
+            assert [event.type for event in events] == [
+                SessionEventType.SESSION_ESTABLISHED, SessionEventType.SESSION_REVOKED
+            ]  # fmt: skip
+            [revoked] = house.written(Revocation)
+            assert (revoked.kind, revoked.id) == (RevocationKind.SESSION, f"{TENANT}|{session.credential.session_id}")
+            assert sts.introspect(session.access_token, house.agents.token(AGENT)) == {"active": False}
+            with pytest.raises(TokenRefusedError) as raised:
+                sts.hand_on(session, house.agents.token(SUB_AGENT))
+            assert raised.value.reason in ("session_over", "revoked")
+            sts.revoke(session, house.agents.token(AGENT))  # once more is no error (RFC 7009)
+
+    def test_by_nobody(self, house: House) -> None:
+        for path in ("/revoke", "/introspect"):
+            response = house.http.post(path, data={"token": "a.b.c"})
+            assert response.json()["error"] == "invalid_request"
+            assertion = {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
+            response = house.http.post(path, data={"token": "a.b.c", **assertion, "client_assertion": "x"})
+            assert response.json()["reason"] == "token_malformed"
+
+
+class TestTheStore:
+    def test_is_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("streams.app.sts.store.USED_MAX", 2)
+        monkeypatch.setattr("streams.app.sts.store.FORGET_EVERY", 1)
+        store = StsStore(tmp_path / "memory.sqlite")
+        assert store.use_once((b"a", b"b"), 100, 1)
+        assert store.use_once((b"c",), 200, 2)
+        with pytest.raises(RefusedError) as raised:
+            store.check_room(3)
+        assert raised.value.reason is TokenReason.LOG_UNAVAILABLE
+        store.check_room(150)
+        store.close()
+
+    def test_uses_all_or_none(self, tmp_path: Path) -> None:
+        store = StsStore(tmp_path / "memory.sqlite")
+        assert store.use_once((b"a",), 100, 1)
+        assert not store.use_once((b"b", b"a"), 100, 1)
+        assert store.use_once((b"b",), 100, 1)
+        store.close()
+
+    def test_that_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / "memory.sqlite").write_bytes(b"nothing" * 1_000)
+        with pytest.raises(StsError, match=r"memory\.sqlite"):
+            StsStore(tmp_path / "memory.sqlite")
+
+
+class TestSettings:
+    def make(self, **changes: Any) -> StsSection:
+        return StsSection.model_validate(changes)
+
+    @pytest.mark.parametrize(
+        ("changes", "match"),
+        [
+            ({"host": "0.0.0.0"}, "in the clear"),  # noqa: S104 - it is refused
+            ({"host": "sts.example"}, "in the clear"),
+            ({"tls_key": "key.pem"}, "belong together"),
+            ({"issuer": "sts"}, "must be a URL"),
+            ({"issuer": "https://sts.example?x"}, "must be a URL"),
+            ({"depth_max": 9}, "depth_max"),
+            ({"nothing": 1}, "nothing"),
+            (
+                {"sources": {"a": {"issuer": "https://a", "jwks": "http://a/k", "gives": ["user"], "audience": ["x"]}}},
+                "plain HTTP",
+            ),
+            ({"sources": {"a": {"issuer": "spiffe://a", "jwks": "k", "gives": ["user"], "audience": ["x"]}}}, "SPIFFE"),
+            ({"sources": {"a": {"issuer": "https://a", "jwks": "k", "gives": ["user"], "audience": []}}}, "audience"),
+            (
+                {
+                    "sources": {
+                        n: {"issuer": f"https://{n}", "jwks": "k", "gives": ["user"], "audience": ["x"]} for n in "ab"
+                    }
+                },
+                "subject_prefix",
+            ),
+            (
+                {
+                    "sources": {
+                        n: {"issuer": "https://a", "jwks": "k", "gives": ["agent"], "audience": ["x"]} for n in "ab"
+                    }
+                },
+                "named twice",
+            ),
+            ({"agents": {"a": {"issuer": "i", "sub": "s", "sources": ["b"]}}}, "not there"),
+            ({"agents": {n: {"issuer": "i", "sub": "s"} for n in "ab"}}, "listed twice"),
+            (
+                {
+                    "sources": {
+                        "a": {
+                            "issuer": "https://a",
+                            "jwks": "k",
+                            "gives": ["user"],
+                            "audience": ["x"],
+                            "algorithms": ["HS256"],
+                        }
+                    }
+                },
+                "algorithms",
+            ),
+        ],
+    )
+    def test_that_are_refused(self, changes: dict[str, Any], match: str) -> None:
+        with pytest.raises(ValueError, match=match):
+            self.make(**changes)
+
+    def test_off_loopback_with_tls(self) -> None:
+        assert not self.make(host="0.0.0.0", behind_tls_proxy=True).on_loopback  # noqa: S104 - it is what is tested
+
+    def test_names_of_users_that_begin_like_those_of_another_source(self, tmp_path: Path) -> None:
+        far = {
+            "issuer": "https://far.example",
+            "jwks": "k",
+            "gives": ["user"],
+            "audience": [STS],
+            "subject_prefix": "far:",
+        }
+        with open_house(tmp_path, more_sources={"far": far}) as house:
+            assert house.refused(subject_token=house.users.token("far:alice")) == ("invalid_request", "claim_missing")
+
+    def test_a_service_that_would_take_nothing(self, tmp_path: Path, house: House) -> None:
+        with pytest.raises(StsError, match="no tokens would count"):
+            RunningSts(StsSection(), house.transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path)
+
+    def test_an_issuer_for_development_is_for_this_machine(self, tmp_path: Path, house: House) -> None:
+        section = self.make(host="0.0.0.0", behind_tls_proxy=True)  # noqa: S104 - it is refused
+        with pytest.raises(StsError, match="anybody to anybody"):
+            RunningSts(section, house.transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path, dev_issuer=True)
+
+
+def run(*arguments: str, home: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "STOPLOG_STATE_DIR": str(home)}
+    command = [sys.executable, "-m", "streams.cli", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(__file__).parents[3])
+
+
+def done(*arguments: str, home: Path) -> int:
+    with run(*arguments, home=home) as process:
+        process.communicate(timeout=60)
+        return process.returncode
+
+
+def test_the_command(tmp_path: Path) -> None:
+    for arguments in (("keys", "new"), ("topics", "apply")):
+        assert done(*arguments, home=tmp_path) == 0
+    port = _free_port()
+    served = run("sts", "--dev-issuer", "--port", str(port), "--json", home=tmp_path)
+    assert served.stdout is not None
+    try:
+        assert '"serving"' in served.stdout.readline()
+        url = f"http://127.0.0.1:{port}"
+        with httpx2.Client(base_url=url, trust_env=False) as http, StsClient(url) as sts:
+            tokens = [
+                http.get("/dev/token", params={"kind": kind, "sub": sub}).json()["token"]
+                for kind, sub in (("users", "alice"), ("agents", "assistant"))
+            ]
+            session = sts.exchange(*tokens, attended=True)
+            assert session.credential.sub == "alice"
+            assert session.authorization_details[0]["tools"][0]["server_id"] == "*"
+            assert (
+                http.get("/dev/token", params={"kind": "users", "sub": "a"}, headers={"origin": "x"}).status_code == 400
+            )
+            configuration = http.get("/dev/users/.well-known/openid-configuration").json()
+            assert http.get(configuration["jwks_uri"]).json()["keys"]
+            before = {key["kid"] for key in http.get("/jwks").json()["keys"]}
+            assert done("sts", "rotate", home=tmp_path) == 1
+            assert done("sts", "rotate", "--now", home=tmp_path) == 0
+            threading.Event().wait(1.2)
+            assert before < {key["kid"] for key in http.get("/jwks").json()["keys"]}
+    finally:
+        served.send_signal(signal.SIGTERM)
+        rest, _ = served.communicate(timeout=30)
+    assert served.returncode == 0
+    assert '"stopped"' in rest
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_requests_in_the_works_are_answered_at_the_end(tmp_path: Path) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow(Faulty):
+        def commit(self) -> None:
+            entered.set()
+            leave.wait(10)
+            super().commit()
+
+    wrap = lambda log: WrappedLog(log, lambda inner: Slow(inner, []))  # noqa: E731
+    with open_house(tmp_path, wrap=wrap) as house:
+        statuses: list[int] = []
+        asking = threading.Thread(target=lambda: statuses.append(house.post().status_code))
+        asking.start()
+        assert entered.wait(10)
+        house.server.should_exit = True
+        threading.Event().wait(0.3)
+        leave.set()
+        asking.join(10)
+        assert statuses == [200]
+        assert together(house) == 1
