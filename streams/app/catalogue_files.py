@@ -7,7 +7,7 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -93,7 +93,7 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
         _refuse(path, f"`tools` of `{server_id}` must be the list that `tools/list` returned")
     if not isinstance(reviewed_by, str | None):
         _refuse(path, "`reviewed_by` must be text")
-    known = _facts(path, server_id, facts or {}, tools)
+    known = facts_from(path, server_id, facts or {}, tools)
     try:
         yield from catalogue_entries(
             server_id,
@@ -109,7 +109,62 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
         _refuse(path, str(error))
 
 
-def _facts(path: Path, server_id: str, facts: object, tools: Sequence[Mapping[str, object]]) -> dict[str, ToolFacts]:
+def read_listing(path: Path, server_id: str) -> tuple[list[dict[str, Any]], dict[str, ToolFacts]]:
+    """What one server lists, from a file, and what the operator says of it there. Blocking.
+
+    The file holds the list of tools, the result of `tools/list`, or a listing as with `read_catalogue`.
+
+    Raises:
+        CatalogueFileError: it can't be read, or is of another server or another form.
+    """
+    loaded = _load_json(path)
+    facts: object = None
+    if isinstance(loaded, dict):
+        if loaded.get("server_id", server_id) != server_id:
+            _refuse(path, f"it is what `{loaded['server_id']}` lists, not `{server_id}`")
+        facts = loaded.get("facts")
+        loaded = loaded.get("tools")
+        if isinstance(loaded, dict):
+            loaded = loaded.get("tools")
+    if not isinstance(loaded, list) or not all(isinstance(tool, dict) for tool in loaded):
+        _refuse(path, "it must hold the list that `tools/list` returned")
+    return loaded, facts_from(path, server_id, facts or {}, loaded)
+
+
+def read_facts(path: Path, server_id: str, tools: Sequence[Mapping[str, object]]) -> dict[str, ToolFacts]:
+    """What the operator says of tools, from a file: an object by tool name. Blocking.
+
+    Raises:
+        CatalogueFileError: it can't be read, or speaks of what is not listed.
+    """
+    return facts_from(path, server_id, _load_json(path), tools)
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise CatalogueFileError(f"`{path}` can't be read: {error.strerror}") from None
+    if len(data) > FILE_BYTES_MAX:
+        raise CatalogueFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CatalogueFileError(f"`{path}` is no JSON: {error}") from None
+
+
+def facts_from(
+    path: Path | str, server_id: str, facts: object, tools: Sequence[Mapping[str, object]]
+) -> dict[str, ToolFacts]:
+    """Facts by tool name, checked.
+
+    Args:
+        path: where they come from, for messages.
+
+    Raises:
+        CatalogueFileError: one is not known, is of no listed tool, or has a value that can't be.
+    """
     if not isinstance(facts, dict):
         _refuse(path, f"`facts` of `{server_id}` must be an object by tool name")
     listed = [str(tool.get("name")) for tool in tools]
@@ -146,5 +201,5 @@ def _unknown(name: object, what: str, known: Sequence[str]) -> str:
     return f"`{name}` is not {what}" + (f"; did you mean `{near[0]}`?" if near else "")
 
 
-def _refuse(path: Path, text: str) -> NoReturn:
+def _refuse(path: Path | str, text: str) -> NoReturn:
     raise CatalogueFileError(f"`{path}`: {text}")

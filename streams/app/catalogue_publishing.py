@@ -1,4 +1,4 @@
-"""Publishing catalogue entries to gates and executors."""
+"""Publishing catalogue entries that are decided on already: of files, for development and tests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.app.catalogue_history import read_catalogue_history
+from streams.app.catalogue_review import check_decision, sign_entry
 from streams.app.operator import Operator
-from streams.model.catalogue import ToolCatalogEntry
-from streams.model.keys import tool_key
+from streams.audit.signing import SigningKey
+from streams.model.catalogue import EntryState, ToolCatalogEntry
+from streams.model.catalogue_signature import entry_key
 from streams.model.topics import CATALOGUE
 
 # What differs between two publications of the same thing.
-_PASSING = ("header", "catalog_version", "reviewed_at")
+_PASSING = ("header", "catalog_version", "reviewed_at", "signatures")
 
 
 class PublishedEntry(NamedTuple):
@@ -23,29 +26,39 @@ class PublishedEntry(NamedTuple):
     is_new: bool
 
 
-def publish_entries(operator: Operator, entries: Sequence[ToolCatalogEntry]) -> list[PublishedEntry]:
-    """Publish entries whose content is not the newest of their tool, each as the tool's next version.
+def publish_entries(
+    operator: Operator, entries: Sequence[ToolCatalogEntry], key: SigningKey | None = None
+) -> list[PublishedEntry]:
+    """Publish entries whose content is not that in force, each as its tool's next version.
+
+    Args:
+        key: what they are signed with.
 
     Raises:
+        ReviewError: gates would not take one.
         TopicReadError, LogError: the topic can't be read.
         PublishError: they are not known to be stored.
     """
-    newest: dict[bytes, ToolCatalogEntry] = {}
-    for received, record in operator.find(CATALOGUE):
-        if isinstance(record, ToolCatalogEntry) and received.key is not None:
-            newest[received.key] = record
+    history = read_catalogue_history(operator)
     published: list[PublishedEntry] = []
     for entry in entries:
-        key = tool_key(entry.server_id, entry.name)
-        last = newest.get(key)
-        if last is not None and _content(last) == _content(entry):
-            published.append(PublishedEntry(last, is_new=False))
+        name = (entry.server_id, entry.name)
+        in_force = history.in_force.get(name)
+        standing = [in_force] if in_force is not None else []
+        if entry.state is EntryState.PROPOSED:
+            standing += [each.entry for each in history.open_proposals(name)]
+        same = next((each for each in standing if _content(each) == _content(entry)), None)
+        if same is not None:
+            published.append(PublishedEntry(same, is_new=False))
             continue
-        version = entry.catalog_version if last is None else max(entry.catalog_version, last.catalog_version + 1)
-        newest[key] = msgspec.structs.replace(entry, catalog_version=version)
-        published.append(PublishedEntry(newest[key], is_new=True))
+        version = max(entry.catalog_version, history.next_version(name))
+        made = msgspec.structs.replace(entry, catalog_version=version)
+        if entry.state is not EntryState.PROPOSED:
+            made = made if key is None else sign_entry(made, key)
+            check_decision(history, made)
+        published.append(PublishedEntry(made, is_new=True))
     new = [each.entry for each in published if each.is_new]
-    operator.write(CATALOGUE, [(tool_key(entry.server_id, entry.name), entry, entry.header) for entry in new])
+    operator.write(CATALOGUE, [(entry_key(entry), entry, entry.header) for entry in new])
     return published
 
 

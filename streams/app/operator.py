@@ -13,11 +13,13 @@ from streams.app.logs import Log, open_log
 from streams.app.reading import read_to_end
 from streams.app.settings import Settings
 from streams.app.wiring import build_codec
+from streams.model.alert import Alert
 from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import partition_for
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
 from streams.ports import Outgoing, Received
+from streams.sdk.alerting import send_alerts
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.publishing import outgoing, publish
 
@@ -96,6 +98,14 @@ class Operator:
             LogError: the topic does not exist.
         """
         publish(self._transport, [outgoing(self._transport, topic, key, record, head) for key, record, head in records])
+
+    def alert(self, alerts: Sequence[Alert]) -> None:
+        """Tell the security team; blocks until it is stored.
+
+        Raises:
+            PublishError, LogError: see `write`.
+        """
+        send_alerts(self._transport, alerts)
 
     def delete(self, topic: Topic, keys: Sequence[bytes]) -> None:
         """Have a compacted topic forget keys; blocks until that is stored.

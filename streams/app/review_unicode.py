@@ -31,7 +31,7 @@ class Hidden(NamedTuple):
     """Characters of one kind in a text: what they are, how many, and what they spell, if anything."""
 
     kind: str
-    count: int
+    chars_count: int
     spelled: str
 
 

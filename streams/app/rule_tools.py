@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from streams.app.catalogue_files import read_catalogue
+from streams.app.catalogue_history import entries_in_force
 from streams.app.operator import Operator
 from streams.app.settings import Settings
 from streams.model.catalogue import EntryState, ToolCatalogEntry
-from streams.model.keys import tool_key
-from streams.model.topics import CATALOGUE
 from streams.policy import UNTYPED, ToolTypes
 
 _NO_MATTER = "stoplog-rules"
@@ -32,12 +31,8 @@ def tools_of_log(settings: Settings) -> dict[str, ToolTypes]:
     Raises:
         LogMissingError, TopicReadError, LogError: it can't be read.
     """
-    newest: dict[bytes, ToolCatalogEntry] = {}
     with Operator(settings, _NO_MATTER) as operator:
-        for _, record in operator.find(CATALOGUE):
-            if isinstance(record, ToolCatalogEntry):
-                newest[tool_key(record.server_id, record.name)] = record
-    return _types_of(newest.values())
+        return _types_of(entries_in_force(operator))
 
 
 def _types_of(entries: Iterable[ToolCatalogEntry]) -> dict[str, ToolTypes]:

@@ -1,50 +1,355 @@
-"""`stoplog catalog`: publish what tools may be called."""
+"""`stoplog catalog`: import what servers list, compare it, decide on it, and see what is in force."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from streams.app.catalogue_files import read_catalogue
+from streams.app.catalogue_files import read_catalogue, read_facts, read_listing
+from streams.app.catalogue_history import (
+    CatalogueHistory,
+    CatalogueQueryError,
+    Listed,
+    read_catalogue_history,
+    tool_name,
+)
+from streams.app.catalogue_import import Finding, Imported, import_tools
 from streams.app.catalogue_publishing import publish_entries
+from streams.app.catalogue_review import is_draft, publish_decisions, read_entries
+from streams.app.mcp_listing import list_from_command, list_from_url
 from streams.app.operator import SOURCE, Operator
+from streams.app.review_diff import definition_of, diff_entries
+from streams.app.review_reach import ReachReader
+from streams.app.review_scan import is_serious, scan_tool
+from streams.cli import catalog_decide
+from streams.cli.catalog_view import (
+    STYLES,
+    change_fields,
+    entry_fields,
+    finding_fields,
+    reach_fields,
+    show_diff,
+    show_entry,
+    show_facts,
+    show_findings,
+    show_reach,
+    standing_of,
+)
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
-from streams.cli.screen import FAINT, OK, WARN, Screen
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.signing import ByOption, KeyOption, PassphraseOption, load_key
+from streams.codec.instants import parse_instant
+from streams.codec.longs import MalformedError
 from streams.model.catalogue import EntryState
+from streams.sdk.mcp_catalogue import ToolFacts
 
-app = typer.Typer(add_completion=False, help="Publish what tools may be called.", rich_markup_mode="rich")
+_DAY_MS = 86_400_000
+_FOUND_SOMETHING = 1
+_FINDING_STYLES = {
+    Finding.NEW: WARN,
+    Finding.SAME: FAINT,
+    Finding.ALREADY_PROPOSED: WARN,
+    Finding.FACTS_CHANGED: WARN,
+    Finding.UPGRADE: WARN,
+    Finding.CHANGED: FAIL,
+    Finding.GONE: WARN,
+}
 
-_STYLES = {EntryState.APPROVED: OK, EntryState.DEPRECATED: WARN, EntryState.PROPOSED: WARN}
+app = typer.Typer(
+    add_completion=False, help="Review what tools may be called: import, compare, approve.", rich_markup_mode="rich"
+)
+AtOption = Annotated[
+    str | None,
+    typer.Option("--at", metavar="TIME", help="As it was then, by the broker's clock (`2026-11-25T09:00:00Z`)."),
+]
 
 
 @app.callback()
 def _catalog() -> None:
-    """Publish what tools may be called."""
+    """Review what tools may be called: import, compare, approve."""
 
 
-@app.command()
-def publish(
+for _decide in (
+    catalog_decide.approve,
+    catalog_decide.reject,
+    catalog_decide.deprecate,
+    catalog_decide.block,
+    catalog_decide.sign,
+):
+    app.command()(_decide)
+
+
+@app.command("import")
+def import_(
     *,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A history, or JSON of listed tools with facts.")],
+    server_id: Annotated[str, typer.Argument(metavar="SERVER", help="Your name for the server.")],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- COMMAND ...]", help="Start it by this, and ask it over stdio.")
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Ask it there, over streamable HTTP.")] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", metavar="NAME=VARIABLE", help="A header, whose value is in that variable."),
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", metavar="VARIABLE", help="Let the command have this variable.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="What `tools/list` returned, as JSON.")
+    ] = None,
+    facts: Annotated[
+        Path | None, typer.Option("--facts", metavar="FILE", help="What you say of tools: JSON by tool name.")
+    ] = None,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="It is a release that is not in use yet: changes stop nothing.")
+    ] = False,
+    by: ByOption = None,
     log: LogOption = None,
     bootstrap: BootstrapOption = None,
     state_dir: StateDirOption = None,
     as_json: JsonOption = None,
 ) -> None:
-    """Publish catalogue entries. Only approved ones can be called; what is published already is left alone.
+    """Propose the tools that a server lists. Nothing can be called by that.
 
-    FILE is a history with catalog_entry lines, or JSON: {"server_id": "mail", "tools": [what tools/list returned],
-    "facts": {"send": {"open_world": true}}, "reviewed_by": "ann"}. A tool with facts is approved, if reviewed_by is
-    given; every other is only proposed.
+    A tool whose definition is not the approved one is blocked at once, and the security team is told. The exit status
+    is 1 where that is so, or where a text speaks to the model.
     """
     screen = Screen(as_json)
+    if sum(source is not None and source != [] for source in (command, url, file)) != 1:
+        raise typer.BadParameter("name one source: `-- COMMAND ...`, `--url URL` or `--file FILE`")
+    stated: dict[str, ToolFacts] = {}
+    if command:
+        tools = list_from_command(server_id, command, env or ())
+    elif url is not None:
+        tools = list_from_url(server_id, url, _pairs(header or (), "--header"))
+    elif file is not None:
+        tools, stated = read_listing(file, server_id)
+    if facts is not None:
+        stated = stated | read_facts(facts, server_id, tools)
+    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+        imported = import_tools(operator, server_id, tools, stated, is_upgrade=upgrade)
+    _show_imported(screen, imported)
+    if any(each.finding is Finding.CHANGED or is_serious(each.findings) for each in imported):
+        raise typer.Exit(_FOUND_SOMETHING)
+
+
+def _show_imported(screen: Screen, imported: list[Imported]) -> None:
+    rows = []
+    for each in imported:
+        fields = entry_fields(each.entry)
+        screen.record(
+            {key: fields[key] for key in ("tool", "id", "version", "state", "definition_digest")}
+            | {"finding": each.finding.value, "alerts": [alert.analytic_uid for alert in each.alerts]}
+            | {"findings": [finding_fields(found) for found in each.findings]}
+        )
+        told = ", ".join(alert.analytic_uid for alert in each.alerts)
+        reference = f"{fields['tool']}@{fields['id']}"
+        finding = Text(each.finding.value.replace("_", " "), style=_FINDING_STYLES[each.finding])
+        state = Text(each.entry.state.value.lower(), style=STYLES[each.entry.state])
+        rows.append((reference, state, finding, str(len(each.findings)), Text(told, style=FAIL)))
+    screen.table(("entry", "state", "", "to point out", "alerts"), rows)
+    if any(each.entry.state in (EntryState.PROPOSED, EntryState.BLOCKED) for each in imported):
+        screen.say("next: `stoplog catalog review`", FAINT)
+
+
+@app.command()
+def review(
+    *,
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[SERVER/TOOL[@ID] ...]", help="By default all that is proposed.")
+    ] = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Compare what is proposed with what was approved, point out what hides in its texts, and what it would permit."""
+    screen = Screen(as_json)
     with Operator(settings_from(log, bootstrap, state_dir)) as operator:
+        history = read_catalogue_history(operator)
+        chosen = _chosen(history, what or ())
+        if not chosen:
+            screen.say("nothing awaits a review", OK)
+            return
+        reader = ReachReader(operator)
+        for listed in chosen:
+            _review_one(screen, history, reader, listed)
+
+
+def _chosen(history: CatalogueHistory, what: list[str] | tuple[str, ...]) -> list[Listed]:
+    if not what:
+        return [each for name in history.tools() for each in history.open_proposals(name)]
+    chosen: list[Listed] = []
+    for text in what:
+        if "@" in text.partition("/")[2]:
+            chosen.append(history.find(text))
+            continue
+        name = tool_name(text)
+        waiting = history.open_proposals(name) or history.of_tool(name)[-1:]
+        if not waiting:
+            raise CatalogueQueryError(f"there is no entry of `{text}`; see `stoplog catalog list`")
+        chosen += waiting
+    return chosen
+
+
+def _review_one(screen: Screen, history: CatalogueHistory, reader: ReachReader, listed: Listed) -> None:
+    entry = listed.entry
+    approved = history.approved(listed.name)
+    before = None if approved is None or approved.own_id == listed.own_id else approved.entry
+    others = {"/".join(name) for name in history.tools() if name != listed.name}
+    findings = scan_tool(definition_of(entry), others)
+    reach = reader.of(entry)
+    screen.record(
+        entry_fields(entry)
+        | {"reference": listed.reference, "against_version": None if before is None else before.catalog_version}
+        | {"changes": [] if before is None else [change_fields(each) for each in diff_entries(before, entry)]}
+        | {"findings": [finding_fields(each) for each in findings], "definition": definition_of(entry)}
+        | {"permits": reach_fields(reach)}
+    )
+    show_entry(screen, listed, "")
+    if approved is None or approved.own_id != listed.own_id:
+        show_diff(screen, before, entry)
+    if before is None:
+        screen.say(entry.description or "(no description)")
+    show_facts(screen, entry)
+    show_findings(screen, findings)
+    show_reach(screen, reach)
+    accept = " --accept-findings" if is_serious(findings) else ""
+    screen.say(f"\n    stoplog catalog approve {listed.reference} --key FILE{accept}", STRONG)
+    screen.say(f"    stoplog catalog reject {listed.reference} --key FILE --why TEXT\n", STRONG)
+
+
+@app.command("list")
+def list_(
+    *,
+    proposed: Annotated[bool, typer.Option("--proposed", help="Only what awaits a decision.")] = False,
+    expiring: Annotated[
+        int | None, typer.Option("--expiring", metavar="DAYS", min=0, help="Only reviews that end within so many days.")
+    ] = None,
+    at: AtOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """List the tools, each with what gates go by, and what awaits a decision."""
+    screen = Screen(as_json)
+    at_ms = _instant(at)
+    with Operator(settings_from(log, bootstrap, state_dir)) as operator:
+        history = read_catalogue_history(operator, at_ms)
+        now_ms = operator.clock.now_ms() if at_ms is None else at_ms
+    rows = []
+    for name in history.tools():
+        in_force = history.in_force.get(name)
+        shown = [each for each in history.of_tool(name) if in_force is not None and each.entry == in_force]
+        shown = [] if proposed else shown[-1:]
+        shown += [each for each in history.open_proposals(name) if each not in shown]
+        if not shown and not proposed and in_force is None:
+            shown = list(history.of_tool(name)[-1:])
+        for listed in shown:
+            expires_ms = listed.entry.review_expires
+            if expiring is not None and (expires_ms is None or expires_ms > now_ms + expiring * _DAY_MS):
+                continue
+            standing = standing_of(history, listed, now_ms)
+            screen.record(_listed_fields(history, listed, standing, now_ms))
+            rows.append(_row(listed, standing))
+    screen.table(("entry", "version", "state", "", "review holds until", "owner", "signed by"), rows)
+
+
+def _listed_fields(history: CatalogueHistory, listed: Listed, standing: str, now_ms: int) -> dict[str, Any]:
+    return entry_fields(listed.entry) | {
+        "reference": listed.reference,
+        "standing": standing,
+        "callable": standing == "in force" and history.is_callable(listed.name, now_ms),
+        "signed_by": list(listed.signers),
+        "fault": listed.fault,
+        "published_ms": listed.time_ms,
+        "offset": listed.offset,
+    }
+
+
+def _row(listed: Listed, standing: str) -> tuple[str | Text, ...]:
+    entry = listed.entry
+    fields = entry_fields(entry)
+    style = OK if standing == "in force" else FAIL if standing in ("refused", "expired") else WARN
+    return (
+        listed.reference,
+        str(entry.catalog_version),
+        Text(entry.state.value.lower(), style=STYLES[entry.state]),
+        Text(standing, style=style),
+        (fields["review_expires"] or "-")[:10],
+        entry.owner or "-",
+        ", ".join(listed.signers) or "-",
+    )
+
+
+@app.command()
+def show(
+    *,
+    tool: Annotated[str, typer.Argument(metavar="SERVER/TOOL", help="Which one.")],
+    at: AtOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Show a tool: what is, or was, in force, what it permits, and every entry there is of it."""
+    screen = Screen(as_json)
+    at_ms = _instant(at)
+    name = tool_name(tool)
+    with Operator(settings_from(log, bootstrap, state_dir)) as operator:
+        history = read_catalogue_history(operator, at_ms)
+        now_ms = operator.clock.now_ms() if at_ms is None else at_ms
+        entries = history.of_tool(name)
+        if not entries:
+            when = "" if at is None else f" of {at} or before"
+            raise CatalogueQueryError(f"there is no entry of `{tool}`{when}; see `stoplog catalog list`")
+        in_force = history.in_force.get(name)
+        for listed in entries:
+            screen.record(_listed_fields(history, listed, standing_of(history, listed, now_ms), now_ms))
+            show_entry(screen, listed, standing_of(history, listed, now_ms))
+        if not history.is_callable(name, now_ms) or in_force is None:
+            screen.say("it can't be called", WARN)
+            return
+        show_facts(screen, in_force)
+        reach = None if at_ms is not None else ReachReader(operator).of(in_force)
+        if reach is not None:
+            screen.record({"tool": tool, "permits": reach_fields(reach)})
+            show_reach(screen, reach)
+
+
+@app.command()
+def publish(
+    *,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A signed draft, a history, or JSON of listed tools with facts.")
+    ],
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Publish decisions of a draft, or entries of a file, that are decided on already.
+
+    FILE is a draft of `approve --out`; or a history with catalog_entry lines; or JSON: {"server_id": "mail", "tools":
+    [what tools/list returned], "facts": {"send": {"open_world": true}}, "reviewed_by": "ann"}. In a listing a tool with
+    facts is approved, if reviewed_by is given; every other is only proposed. Gates that want signatures want them here.
+    """
+    screen = Screen(as_json)
+    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+        if is_draft(file):
+            catalog_decide.tell(screen, publish_decisions(operator, read_entries(file)), "published")
+            return
         entries = read_catalogue(file, operator.clock.now_ms(), SOURCE, operator.settings.tenant)
+        signing_key = None if key is None else load_key(key, passphrase_file)
         rows = []
-        for entry, is_new in publish_entries(operator, entries):
+        for entry, is_new in publish_entries(operator, entries, signing_key):
             tool = f"{entry.server_id}/{entry.name}"
             screen.record(
                 {
@@ -55,6 +360,25 @@ def publish(
                     "published": is_new,
                 }
             )
-            state = Text(entry.state.value.lower(), style=_STYLES.get(entry.state, FAINT))
+            state = Text(entry.state.value.lower(), style=STYLES[entry.state])
             rows.append((tool, str(entry.catalog_version), state, "published" if is_new else "is there already"))
         screen.table(("tool", "version", "state", ""), rows)
+
+
+def _instant(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except MalformedError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _pairs(texts: list[str] | tuple[str, ...], option: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise typer.BadParameter(f"`{text}` is no `NAME=VARIABLE` for `{option}`")
+        pairs[name] = value
+    return pairs

@@ -1,4 +1,4 @@
-"""`stoplog keys`: the root key, which session keys are derived from, and the keys of those who publish rules or review tools."""
+"""`stoplog keys`: the root key, which session keys are derived from, and the keys that people sign with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ app = typer.Typer(add_completion=False, help="Make keys.", rich_markup_mode="ric
 publisher_app = typer.Typer(
     add_completion=False, help="Make the keys of those who publish rules.", rich_markup_mode="rich"
 )
-reviewer_app = typer.Typer(add_completion=False, help="Make the keys of those who review tools.", rich_markup_mode="rich")
+reviewer_app = typer.Typer(
+    add_completion=False, help="Make the keys of those who review tools.", rich_markup_mode="rich"
+)
 app.add_typer(publisher_app, name="publisher")
 app.add_typer(reviewer_app, name="reviewer")
 

@@ -21,10 +21,9 @@ from streams.app.rule_publishing import (
 )
 from streams.app.rule_publishing import publish as publish_bundle
 from streams.app.rule_publishing import sign as sign_bundle
-from streams.app.signing_keys import passphrase_from
-from streams.audit.signing import SigningKey, is_encrypted, load_key_file
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
+from streams.cli.signing import ByOption, KeyOption, OutOption, PassphraseOption, load_key
 from streams.codec.instants import format_instant
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError
@@ -36,25 +35,6 @@ _BP_PER_PERCENT = 100
 NameOption = Annotated[
     str | None,
     typer.Option("--name", metavar="BUNDLE", help="The bundle's name; by default the one that gates enforce."),
-]
-ByOption = Annotated[
-    str | None, typer.Option("--as", metavar="NAME", help="Who does it; by default the user of this system.")
-]
-KeyOption = Annotated[
-    Path | None, typer.Option("--key", metavar="FILE", help="Sign it with this private key.", rich_help_panel="Signing")
-]
-PassphraseOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--passphrase-file",
-        metavar="FILE",
-        help="Whose first line the key is encrypted with; asked for, if there is none.",
-        rich_help_panel="Signing",
-    ),
-]
-OutOption = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="DRAFT", help="Publish nothing: write a draft.", rich_help_panel="Signing"),
 ]
 
 
@@ -164,7 +144,7 @@ def sign(
     source = check_draft(bundle)
     if directory is not None and load_bundle(directory).digest != source.digest:
         raise PublicationError(f"the rules of the draft are not those of `{directory}`; nothing was signed")
-    signed = sign_bundle(bundle, _load_key(key, passphrase_file))
+    signed = sign_bundle(bundle, load_key(key, passphrase_file))
     write_draft(signed, draft)
     _tell(screen, settings_from(), signed, "signed", f"signed: {draft}")
 
@@ -214,13 +194,6 @@ def _share(text: str | None) -> int:
     return share_bp
 
 
-def _load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
-    passphrase = passphrase_from(passphrase_file)
-    if passphrase is None and is_encrypted(path):
-        passphrase = typer.prompt(f"Passphrase of {path}", hide_input=True, err=True).encode()
-    return load_key_file(path, passphrase)
-
-
 def _finish(
     screen: Screen,
     operator: Operator,
@@ -231,7 +204,7 @@ def _finish(
 ) -> None:
     """Sign, and write a draft or publish."""
     if key is not None:
-        bundle = sign_bundle(bundle, _load_key(key, passphrase_file))
+        bundle = sign_bundle(bundle, load_key(key, passphrase_file))
     if out is not None:
         write_draft(bundle, out)
         _tell(screen, operator.settings, bundle, "draft", f"draft written: {out}")

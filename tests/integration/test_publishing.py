@@ -155,6 +155,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         instance=own,
         topics={"prefix": f"{own}.", "partitions": PARTITIONS},
         rules={"publishers": {"ann": str(key.public)}},
+        catalogue={"allow_unsigned": True},
         **where,
     )
     made = Site(settings, key, tmp_path)

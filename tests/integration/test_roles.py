@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -57,6 +58,7 @@ from streams.testing.broker import KafkaBroker
 from streams.testing.records import ROOT_KEY, agent, tool_entry
 from tests.kit import BUNDLE, BUNDLE_FILES
 
+replace = msgspec.structs.replace
 pytestmark = pytest.mark.broker
 
 USERS = {
@@ -89,6 +91,7 @@ class Cluster:
         self.broker = broker
         self.folder = folder
         self.publisher_key: SigningKey = make_key_file(folder / "publisher.pem")
+        self.reviewer_key: SigningKey = make_key_file(folder / "reviewer.pem")
         admin_settings = self.settings(None)
         with open_log(admin_settings) as log, closing(log.admin()) as admin:
             carry_out(make_plan(admin_settings, admin), admin, 1, lambda step: None)
@@ -112,6 +115,7 @@ class Cluster:
             state_dir=self.folder / str(role),
             topics={"partitions": 2, "principals": {each.value: [f"User:{name}"] for each, name in USERS.items()}},
             rules={"publishers": {"ann": str(self.publisher_key.public)}},
+            catalogue={"reviewers": {"rita": str(self.reviewer_key.public)}},
             **where,
         )
 
@@ -185,7 +189,7 @@ def test_everybody_can_do_their_own_work(cluster: Cluster, tmp_path: Path) -> No
         drafted = draft_directory(operator, rules, "default", serial=read_history(operator, "default").next_serial)
         assert publish(operator, sign(drafted, cluster.publisher_key)).bundle.version == "1"
     with Operator(cluster.settings(Role.CATALOGUE_REVIEW), "rita") as operator:
-        publish_entries(operator, [FILES_READ])
+        publish_entries(operator, [replace(FILES_READ, proposed_by="somebody")], cluster.reviewer_key)
     settings = cluster.settings(Role.GATE)
     codec = build_codec(settings)
     with cluster.log(Role.GATE) as log:

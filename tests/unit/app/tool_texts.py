@@ -1,6 +1,6 @@
 """Definitions of tools: such as an attacker would write, and such as honest servers list."""
 
-# ruff: noqa: E501 - the texts are as they come, in one line each
+# ruff: noqa: E501, RUF001 - the texts are as they come, in one line each, and some are meant to deceive
 
 from __future__ import annotations
 

@@ -1,0 +1,293 @@
+"""The part of `stoplog catalog` that decides: approve, reject, deprecate, block, and sign what others have drafted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from streams.app.catalogue_history import (
+    CatalogueHistory,
+    CatalogueQueryError,
+    Listed,
+    read_catalogue_history,
+    tool_name,
+)
+from streams.app.catalogue_review import (
+    ReviewError,
+    draft_approval,
+    draft_decision,
+    publish_decisions,
+    read_entries,
+    sign_entry,
+    write_entries,
+)
+from streams.app.operator import Operator
+from streams.app.review_diff import FACT_FIELDS
+from streams.app.settings import Settings
+from streams.audit.signing import SigningKey
+from streams.cli.catalog_view import entry_fields
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
+from streams.cli.signing import ByOption, KeyOption, OutOption, PassphraseOption, load_key
+from streams.codec.instants import format_instant, parse_instant
+from streams.codec.longs import MalformedError
+from streams.model.catalogue import EntryState, ToolCatalogEntry
+from streams.model.errors import RecordError
+from streams.sdk.mcp_catalogue import ToolFacts
+
+_FACT_NAMES = tuple(field.name for field in fields(ToolFacts))
+
+ReferencesArgument = Annotated[
+    list[str], typer.Argument(metavar="SERVER/TOOL@ID ...", help="Which entries, as `catalog review` names them.")
+]
+ToolsArgument = Annotated[list[str], typer.Argument(metavar="SERVER/TOOL ...", help="Which tools.")]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the record.")]
+NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What you want on the record.")]
+VersionOption = Annotated[
+    int | None,
+    typer.Option("--version", min=1, help="Instead of the next one: for a topic that has lost its records."),
+]
+
+
+def approve(
+    *,
+    references: ReferencesArgument,
+    fact: Annotated[
+        list[str] | None,
+        typer.Option("--fact", metavar="NAME=VALUE", help="What you say of the tool, such as `read_only=true`."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="TIME", help="Until when it holds; `never` for ever.")
+    ] = None,
+    accept_findings: Annotated[
+        bool, typer.Option("--accept-findings", help="You have seen what speaks to the model in its texts.")
+    ] = False,
+    note: NoteOption = None,
+    version: VersionOption = None,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    out: OutOption = None,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Let tools be called as they were reviewed: exactly these definitions, with these facts.
+
+    The id is that of all that you have seen in the review; what was changed since has another one. Where two
+    signatures are wanted, one drafts (`--out DRAFT`), the other signs it (`catalog sign`), either publishes it.
+    """
+    facts = parse_facts(fact or ())
+    settings = settings_from(log, bootstrap, state_dir)
+    signing_key = None if key is None else load_key(key, passphrase_file)
+    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
+        history = read_catalogue_history(operator)
+        entries = [
+            draft_approval(
+                operator,
+                history,
+                history.find(reference),
+                facts=facts,
+                note=note,
+                expires_ms=_expires_ms(expires),
+                never_expires=expires == "never",
+                version=version,
+                accepts_findings=accept_findings,
+            )
+            for reference in references
+        ]
+        _finish(Screen(as_json), operator, entries, signing_key, out, "approved")
+
+
+def reject(
+    *,
+    references: ReferencesArgument,
+    why: WhyOption,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    out: OutOption = None,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Say no to what is proposed. What is in force stays so; a tool that was blocked stays blocked."""
+    settings = settings_from(log, bootstrap, state_dir)
+    signing_key = None if key is None else load_key(key, passphrase_file)
+    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
+        history = read_catalogue_history(operator)
+        entries = [
+            draft_decision(operator, history, history.find(reference), EntryState.REJECTED, note=why)
+            for reference in references
+        ]
+        _finish(Screen(as_json), operator, entries, signing_key, out, "rejected")
+
+
+def deprecate(
+    *,
+    tools: ToolsArgument,
+    why: WhyOption,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    out: OutOption = None,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Mark tools as given up: they can still be called, and everybody can see that they will not be for long."""
+    settings = settings_from(log, bootstrap, state_dir)
+    signing_key = None if key is None else load_key(key, passphrase_file)
+    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
+        history = read_catalogue_history(operator)
+        now_ms = operator.clock.now_ms()
+        for tool in tools:
+            if not history.is_callable(tool_name(tool), now_ms):
+                raise ReviewError(f"`{tool}` can't be called, so there is nothing to deprecate")
+        entries = [
+            draft_decision(operator, history, _approved(history, tool), EntryState.DEPRECATED, note=why)
+            for tool in tools
+        ]
+        _finish(Screen(as_json), operator, entries, signing_key, out, "deprecated")
+
+
+def block(
+    *,
+    tools: ToolsArgument,
+    why: WhyOption,
+    key: KeyOption = None,
+    passphrase_file: PassphraseOption = None,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Stop tools, until somebody approves them again. Needs no key; `stoplog revoke` also stops calls under way."""
+    settings = settings_from(log, bootstrap, state_dir)
+    signing_key = None if key is None else load_key(key, passphrase_file)
+    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
+        history = read_catalogue_history(operator)
+        entries = [
+            draft_decision(operator, history, _newest(history, tool), EntryState.BLOCKED, note=why) for tool in tools
+        ]
+        _finish(Screen(as_json), operator, entries, signing_key, None, "blocked")
+
+
+def sign(
+    *,
+    draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="Made with `--out`.")],
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")],
+    passphrase_file: PassphraseOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Add a signature to each decision of a draft, after making sure that it is what it says.
+
+    Review the tools first: what you sign is the whole definition, all facts, and the id that is shown.
+    """
+    entries = read_entries(draft)
+    signing_key = load_key(key, passphrase_file)
+    signed = [sign_entry(entry, signing_key) for entry in entries]
+    write_entries(signed, draft)
+    screen = Screen(as_json)
+    tell(screen, signed, "signed")
+    _tell_lacking(screen, settings_from(), signed)
+
+
+def parse_facts(texts: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE` pairs, values as JSON or plain text.
+
+    Raises:
+        typer.BadParameter: a fact is not known, or its value can't be.
+    """
+    stated: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in _FACT_NAMES:
+            raise typer.BadParameter(f"`{text}` is no fact; write NAME=VALUE, of {', '.join(_FACT_NAMES)}")
+        try:
+            stated[name] = json.loads(value)
+        except ValueError:
+            stated[name] = value
+    try:
+        facts = msgspec.convert(stated, ToolFacts)
+    except msgspec.ValidationError as error:
+        raise typer.BadParameter(f"a fact can't be so: {error}") from None
+    return {name: getattr(facts, name) for name in FACT_FIELDS if name in stated}
+
+
+def tell(screen: Screen, entries: Sequence[ToolCatalogEntry], act: str) -> None:
+    """What was decided."""
+    for entry in entries:
+        shown = entry_fields(entry)
+        screen.record(shown | {"signatures": len(entry.signatures), "act": act})
+        screen.say(f"{shown['tool']}@{shown['id']} version {entry.catalog_version}: {act}", OK)
+        until = "" if entry.review_expires is None else f", until {format_instant(entry.review_expires)}"
+        screen.say(f"  {entry.state.value.lower()} by {entry.reviewed_by}{until}", FAINT)
+
+
+def _finish(
+    screen: Screen,
+    operator: Operator,
+    entries: list[ToolCatalogEntry],
+    key: SigningKey | None,
+    out: Path | None,
+    act: str,
+) -> None:
+    """Sign, and write a draft or publish."""
+    if key is not None:
+        entries = [sign_entry(entry, key) for entry in entries]
+    if out is not None:
+        write_entries(entries, out)
+        tell(screen, entries, "drafted")
+        screen.say(f"draft written: {out}", STRONG)
+        _tell_lacking(screen, operator.settings, entries)
+        return
+    tell(screen, publish_decisions(operator, entries), act)
+
+
+def _tell_lacking(screen: Screen, settings: Settings, entries: Sequence[ToolCatalogEntry]) -> None:
+    reviewers = settings.reviewers()
+    for entry in entries:
+        try:
+            reviewers.approvers(entry)
+        except RecordError as error:
+            screen.say(str(error), WARN)
+
+
+def _name_of(settings: Settings, key: SigningKey | None) -> str | None:
+    """The name that the settings know the owner of a key by."""
+    return None if key is None else settings.reviewers().ring.name_of(key.public)
+
+
+def _approved(history: CatalogueHistory, tool: str) -> Listed:
+    approved = history.approved(tool_name(tool))
+    if approved is None:
+        raise CatalogueQueryError(f"`{tool}` was never approved; see `stoplog catalog list`")
+    return approved
+
+
+def _newest(history: CatalogueHistory, tool: str) -> Listed:
+    name = tool_name(tool)
+    newest = history.approved(name) or next(iter(history.of_tool(name)[-1:]), None)
+    if newest is None:
+        raise CatalogueQueryError(f"there is no entry of `{tool}`; see `stoplog catalog list`")
+    return newest
+
+
+def _expires_ms(text: str | None) -> int | None:
+    if text is None or text == "never":
+        return None
+    try:
+        return parse_instant(text if "T" in text else f"{text}T00:00:00Z")
+    except MalformedError as error:
+        raise typer.BadParameter(str(error)) from None

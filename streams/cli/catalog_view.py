@@ -1,0 +1,192 @@
+"""How entries, differences, findings and reach are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+
+from streams.app.catalogue_history import CatalogueHistory, Listed
+from streams.app.review_diff import Change, claims_of, diff_entries, facts_of
+from streams.app.review_phrases import Concern
+from streams.app.review_reach import Reach
+from streams.app.review_scan import TextFinding
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.text import short
+from streams.codec.instants import format_instant
+from streams.model.catalogue import EntryState, ToolCatalogEntry
+from streams.model.catalogue_signature import GRANTING_STATES, entry_id
+
+STYLES = {
+    EntryState.APPROVED: OK,
+    EntryState.DEPRECATED: WARN,
+    EntryState.PROPOSED: WARN,
+    EntryState.BLOCKED: FAIL,
+    EntryState.REJECTED: FAINT,
+}
+_CONCERNS = {Concern.HIGH: FAIL, Concern.MEDIUM: WARN, Concern.LOW: FAINT}
+_VALUE_CHARS = 400
+_RULES_SHOWN_MAX = 30
+_HOLDERS_SHOWN_MAX = 20
+
+
+def entry_fields(entry: ToolCatalogEntry) -> dict[str, Any]:
+    """An entry as JSON, as far as a program wants it."""
+    return {
+        "tool": f"{entry.server_id}/{entry.name}",
+        "id": entry_id(entry),
+        "version": entry.catalog_version,
+        "state": entry.state.value,
+        "definition_digest": entry.definition_digest.hex(),
+        "facts": facts_of(entry),
+        "proposed_by": entry.proposed_by,
+        "reviewed_by": entry.reviewed_by,
+        "reviewed": instant(entry.reviewed_at),
+        "review_expires": instant(entry.review_expires),
+        "note": entry.review_note,
+    }
+
+
+def instant(value_ms: int | None) -> str | None:
+    """An instant as text, if there is one."""
+    return None if value_ms is None else format_instant(value_ms)
+
+
+def standing_of(history: CatalogueHistory, listed: Listed, now_ms: int) -> str:
+    """What gates make of an entry: `in force`, `expired`, `refused`, or nothing that it were worth to say."""
+    if listed.fault:
+        return "refused"
+    in_force = history.in_force.get(listed.name)
+    if in_force is None or entry_id(in_force) != listed.own_id:
+        return "open" if listed in history.open_proposals(listed.name) else ""
+    if listed.entry.state not in GRANTING_STATES:
+        return "open" if listed in history.open_proposals(listed.name) else "in force"
+    return "in force" if history.is_callable(listed.name, now_ms) else "expired"
+
+
+def finding_fields(finding: TextFinding) -> dict[str, str]:
+    """A finding as JSON."""
+    return {
+        "kind": finding.kind,
+        "concern": finding.concern.value,
+        "pointer": finding.pointer,
+        "excerpt": finding.excerpt,
+        "meaning": finding.meaning,
+    }
+
+
+def change_fields(change: Change) -> dict[str, Any]:
+    """A difference as JSON."""
+    return {
+        "kind": change.kind.value,
+        "pointer": change.pointer,
+        "before": change.before,
+        "after": change.after,
+        "looser": change.is_looser,
+    }
+
+
+def reach_fields(reach: Reach) -> dict[str, Any]:
+    """What an approval permits, as JSON."""
+    return {
+        "can": list(reach.can),
+        "permitted_by_rules": reach.is_permitted if not reach.rules_note else None,
+        "rules": [rule._asdict() for rule in reach.rules],
+        "rules_note": reach.rules_note,
+        "holders": [
+            {"agent": each.agent, "user": each.user, "tenant": each.tenant, "grants": each.grants_count}
+            | {"until": instant(each.until_ms)}
+            for each in reach.holders
+        ],
+        "holders_note": reach.holders_note,
+    }
+
+
+def show_entry(screen: Screen, listed: Listed, standing: str) -> None:
+    """An entry in some lines."""
+    entry = listed.entry
+    by = f", signed by {', '.join(listed.signers)}" if listed.signers else ", not signed"
+    screen.say(f"{listed.reference}  version {entry.catalog_version}  {entry.state.value.lower()}  {standing}", STRONG)
+    screen.say(f"proposed by {entry.proposed_by or '-'}, reviewed by {entry.reviewed_by or '-'}{by}", FAINT)
+    if entry.review_expires is not None:
+        screen.say(f"the review holds until {instant(entry.review_expires)}", FAINT)
+    if entry.review_note:
+        screen.say(f"note: {entry.review_note}")
+    if listed.fault:
+        screen.say(f"gates refuse it: {listed.fault}", FAIL)
+
+
+def show_diff(screen: Screen, before: ToolCatalogEntry | None, after: ToolCatalogEntry) -> None:
+    """What is different from what was approved."""
+    if before is None:
+        screen.say("nothing was approved before; all of it is new", WARN)
+        return
+    changes = diff_entries(before, after)
+    if not changes:
+        screen.say(f"the same as version {before.catalog_version}, which was approved", OK)
+        return
+    screen.say(f"against version {before.catalog_version}, which was approved:")
+    for change in changes:
+        looser = "  (rules let more pass)" if change.is_looser else ""
+        screen.say(f"  {change.kind.value} {change.pointer}{looser}", WARN if change.is_looser else STRONG)
+        if change.lines:
+            for line in change.lines:
+                screen.say(f"    {short(line, _VALUE_CHARS)}", OK if line.startswith("+") else FAIL)
+            continue
+        if change.before:
+            screen.say(f"    - {short(change.before, _VALUE_CHARS)}", FAIL)
+        if change.after:
+            screen.say(f"    + {short(change.after, _VALUE_CHARS)}", OK)
+
+
+def show_facts(screen: Screen, entry: ToolCatalogEntry) -> None:
+    """What the operator says of a tool, and where its server claims to be safer."""
+    claims = claims_of(entry)
+    rows = []
+    for name, value in facts_of(entry).items():
+        hint = "" if name not in claims else f"the server claims {str(claims[name]).lower()}; only you can say so"
+        rows.append((name, short(str(value), _VALUE_CHARS), Text(hint, style=WARN)))
+    screen.table(("fact", "value", ""), rows)
+
+
+def show_findings(screen: Screen, findings: Sequence[TextFinding]) -> None:
+    """What there is to point out in a tool's texts."""
+    if not findings:
+        screen.say("nothing to point out in its texts; read them all the same", FAINT)
+        return
+    rows = [
+        (Text(each.concern.value, style=_CONCERNS[each.concern]), each.pointer, each.meaning, each.excerpt)
+        for each in findings
+    ]
+    screen.table(("concern", "where", "what", "text"), rows)
+
+
+def show_reach(screen: Screen, reach: Reach) -> None:
+    """What an approval permits."""
+    screen.say("it can:", STRONG)
+    for sentence in reach.can:
+        screen.say(f"  {sentence}")
+    screen.say("rules in force that are for it:", STRONG)
+    if reach.rules_note:
+        screen.say(f"  {reach.rules_note}", WARN)
+    elif not reach.is_permitted:
+        screen.say("  none permits it: nobody can call it until a rule does", WARN)
+    for rule in reach.rules[:_RULES_SHOWN_MAX]:
+        agents = ", ".join(rule.agents) or "all agents"
+        tenants = ", ".join(rule.tenants) or "all tenants"
+        screen.say(f"  {rule.rule_id}  {rule.effect} ({rule.mode})  {agents}, {tenants}: {rule.reason}")
+        if rule.effect == "permit":
+            screen.say(f"      when {short(rule.when, _VALUE_CHARS)}", FAINT)
+    if len(reach.rules) > _RULES_SHOWN_MAX:
+        screen.say(f"  and {len(reach.rules) - _RULES_SHOWN_MAX} more", FAINT)
+    screen.say("who holds a grant for it now:", STRONG)
+    if reach.holders_note:
+        screen.say(f"  {reach.holders_note}", WARN)
+    for holder in reach.holders[:_HOLDERS_SHOWN_MAX]:
+        until = instant(holder.until_ms)
+        screen.say(f"  {holder.agent} for {holder.user} ({holder.tenant}), {holder.grants_count} grants, to {until}")
+    if not reach.holders and not reach.holders_note:
+        screen.say("  nobody", FAINT)
+    if len(reach.holders) > _HOLDERS_SHOWN_MAX:
+        screen.say(f"  and {len(reach.holders) - _HOLDERS_SHOWN_MAX} more", FAINT)

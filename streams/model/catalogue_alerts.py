@@ -1,0 +1,136 @@
+"""Alerts about tools that are not what was approved, or can be taken for others."""
+
+from __future__ import annotations
+
+import json
+
+from streams.model.alert import Alert, Attack
+from streams.model.types import Actor, Header
+
+RUG_PULL = Attack(technique_uid="AML.T0109", technique_name="Rug Pull")
+TOOL_POISONING = Attack(technique_uid="AML.T0110", technique_name="Tool Poisoning")
+SUPPLY_CHAIN = ("ASI04",)
+TEXT_CHARS_MAX = 1_000
+NAME_CHARS_MAX = 200
+_SEVERITY_MEDIUM = 3
+_SEVERITY_HIGH = 4
+_CONFIDENCE_MEDIUM = 2
+_CONFIDENCE_HIGH = 3
+_STATUS_NEW = 1
+_ACTION_DENIED = 2
+_ACTION_OBSERVED = 3
+_DISPOSITION_BLOCKED = 2
+_DISPOSITION_LOGGED = 17
+
+DEFINITION_CHANGED = "tool_definition_changed"
+SAME_NAME = "tool_same_name"
+LOOKS_ALIKE = "tool_looks_alike"
+TEXT_SUSPICIOUS = "tool_text_suspicious"
+
+
+def definition_changed(header: Header, tool: str, live: bytes, approved: bytes, what: str, by: str) -> Alert:
+    """A server lists another definition than was approved.
+
+    Args:
+        tool: `server/name`.
+        live: the digest of what is listed.
+        approved: the digest of what was approved.
+        what: which parts differ.
+        by: who has seen it.
+    """
+    text = f"listed is {live.hex()[:16]}, approved was {approved.hex()[:16]}: {what}"
+    return _alert(
+        header,
+        DEFINITION_CHANGED,
+        f"tool definition changed after its approval: {_clipped(tool)}",
+        text,
+        RUG_PULL,
+        [tool, live.hex()],
+        by=by,
+        is_blocked=True,
+        response=f"stoplog catalog review {tool}",
+    )
+
+
+def same_name(header: Header, tool: str, other: str, by: str) -> Alert:
+    """A tool has the name of one of another server: which of them a model calls is not for a person to see."""
+    return _alert(
+        header,
+        SAME_NAME,
+        f"tool name on two servers: {_clipped(tool)}",
+        f"`{other}` has the same name; a model that is shown both may call the wrong one",
+        TOOL_POISONING,
+        sorted([tool, other]),
+        by=by,
+        severity_id=_SEVERITY_MEDIUM,
+        response=f"stoplog catalog review {tool}",
+    )
+
+
+def looks_alike(header: Header, tool: str, other: str, by: str) -> Alert:
+    """A tool's name looks like that of another."""
+    return _alert(
+        header,
+        LOOKS_ALIKE,
+        f"tool name that looks like another: {_clipped(tool)}",
+        f"it looks like `{other}`",
+        TOOL_POISONING,
+        sorted([tool, other]),
+        by=by,
+        response=f"stoplog catalog review {tool}",
+    )
+
+
+def text_suspicious(header: Header, tool: str, digest: bytes, what: str, by: str) -> Alert:
+    """A tool's texts speak to the model, or hide something."""
+    return _alert(
+        header,
+        TEXT_SUSPICIOUS,
+        f"tool text that speaks to the model: {_clipped(tool)}",
+        what,
+        TOOL_POISONING,
+        [tool, digest.hex()],
+        by=by,
+        is_sure=False,
+        response=f"stoplog catalog review {tool}",
+    )
+
+
+def _alert(
+    header: Header,
+    kind: str,
+    title: str,
+    text: str,
+    attack: Attack,
+    about: list[str],
+    *,
+    by: str,
+    response: str,
+    severity_id: int = _SEVERITY_HIGH,
+    is_blocked: bool = False,
+    is_sure: bool = True,
+) -> Alert:
+    return Alert(
+        header=header,
+        finding_uid=header.id,
+        severity_id=severity_id,
+        confidence_id=_CONFIDENCE_HIGH if is_sure else _CONFIDENCE_MEDIUM,
+        status_id=_STATUS_NEW,
+        title=title,
+        desc=text[:TEXT_CHARS_MAX],
+        analytic_uid=kind,
+        analytic_version="1",
+        attacks=(attack,),
+        types=SUPPLY_CHAIN,
+        action_id=_ACTION_DENIED if is_blocked else _ACTION_OBSERVED,
+        disposition_id=_DISPOSITION_BLOCKED if is_blocked else _DISPOSITION_LOGGED,
+        act=Actor(iss="", sub=by),
+        first_seen_time=header.time,
+        last_seen_time=header.time,
+        dedup_key=json.dumps([kind, *map(_clipped, about)]),
+        suggested_response=(response,),
+    )
+
+
+def _clipped(name: str) -> str:
+    return name if len(name) <= NAME_CHARS_MAX else f"{name[:NAME_CHARS_MAX]}..."
