@@ -20,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams.app.ssf.section import SsfSection
 from streams.app.sts.section import StsSection
 from streams.audit.publishers import Publishers, PublishersError
 from streams.audit.reviewers import Reviewers, ReviewersError
@@ -167,6 +168,7 @@ class Settings(BaseSettings):
     topics: TopicsSection = TopicsSection()
     rules: RulesSection = RulesSection()
     sts: StsSection = StsSection()
+    ssf: SsfSection = SsfSection()
     catalogue: CatalogueSection = CatalogueSection()
 
     @classmethod
@@ -209,6 +211,18 @@ class Settings(BaseSettings):
         except AnchorError as error:
             raise SettingsError(f"setting `gate.trust_anchors`: {error}") from None
         return GateSettings(root_key=root_key, **values)
+
+    def ssf_at(self, host: str | None, port: int | None) -> SsfSection:
+        """The settings of the service of security events, with another address.
+
+        Raises:
+            SettingsError: it may not listen there so.
+        """
+        changed = {"host": host or self.ssf.host, "port": self.ssf.port if port is None else port}
+        try:
+            return SsfSection.model_validate({**self.ssf.model_dump(), **changed})
+        except ValidationError as error:
+            raise SettingsError(f"section `[ssf]` of the settings: {error.errors()[0]['msg']}") from None
 
     def sts_at(self, host: str | None, port: int | None) -> StsSection:
         """The token service's settings, with another address. Where they name no issuer, that follows it.

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gate": (_RUN, "Run a gate: read intents, write verdicts, until it is told to stop."),
     "sts": (_RUN, "Run the token service, which opens sessions for agents."),
     "try": (_RUN, "Run the whole engine over a history file, without any set-up."),
+    "ssf": (_RUN, "Take security events of identity providers, and tell others of stops here."),
     "topics": (_SET_UP, "Show the topics that stoplog needs, check them, make them."),
     "keys": (_SET_UP, "Make the root key, and the keys that rules and tools are signed with."),
     "doctor": (_SET_UP, "Check everything a gate needs, and say what to do."),

@@ -101,6 +101,11 @@ class RevocationSet:
             return Reason.REVOKED_MODEL
         return None
 
+    def stopped_until(self, kind: RevocationKind, target: str) -> int | None:
+        """Until when a key's newest entry stops what it names; None where there is none, or it is a release."""
+        key = _key_of(kind, target)
+        return self._until[key[0]].get(key[1])
+
     def _drop(self, key: _Key) -> None:
         kind, target = key
         self._length -= self._until[kind].pop(target, None) is not None

@@ -126,6 +126,11 @@ class RevocationWatch:
         with self._changed:
             return self._set.reason_against(call, now_ms)
 
+    def stopped_until(self, kind: RevocationKind, target: str) -> int | None:
+        """See `RevocationSet.stopped_until`."""
+        with self._changed:
+            return self._set.stopped_until(kind, target)
+
     def close(self) -> None:
         """End the following."""
         with self._changed:

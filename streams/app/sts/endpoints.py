@@ -134,7 +134,7 @@ class Endpoints:
             ) from None
 
     def _check_address(self, request: Request) -> None:
-        wait_ms = self._per_address.take(_place(request))
+        wait_ms = self._per_address.take(place_of(request))
         if wait_ms:
             raise RefusedError(TokenReason.TOO_MANY_REQUESTS, "too many requests from there", retry_after_ms=wait_ms)
 
@@ -213,7 +213,7 @@ def _only(request: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _place(request: Request) -> str:
+def place_of(request: Request) -> str:
     """Where a request comes from. Of IPv6 the site: one has as many addresses as one likes."""
     host = request.client.host if request.client is not None else ""
     try:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -144,6 +144,26 @@ def is_file(source: SourceSection) -> bool:
     return urlsplit(source.jwks).scheme not in ("http", "https")
 
 
+class Listening(Protocol):
+    """Where a service listens, and with what."""
+
+    @property
+    def host(self) -> str:
+        """The address."""
+
+    @property
+    def port(self) -> int:
+        """0 for any that is free."""
+
+    @property
+    def tls_certificate(self) -> Path | None:
+        """A PEM file."""
+
+    @property
+    def tls_key(self) -> Path | None:
+        """A PEM file."""
+
+
 def serve(running: RunningSts, section: StsSection, on_serving: Callable[[str, int], None]) -> None:
     """Serve until SIGINT or SIGTERM, then answer what has come in, for at most `SHUTDOWN_S`. Blocks.
 
@@ -161,7 +181,7 @@ def serve(running: RunningSts, section: StsSection, on_serving: Callable[[str, i
         listening.close()
 
 
-def uvicorn_config(application: ASGIApp, section: StsSection) -> uvicorn.Config:
+def uvicorn_config(application: ASGIApp, section: Listening) -> uvicorn.Config:
     """How requests are taken, every part of it bounded."""
     tls = {}
     if section.tls_key is not None:
@@ -184,7 +204,7 @@ def uvicorn_config(application: ASGIApp, section: StsSection) -> uvicorn.Config:
     )
 
 
-def listen(section: StsSection) -> socket.socket:
+def listen(section: Listening) -> socket.socket:
     """Raises:
     StsError: the address can't be used.
     """

@@ -1,0 +1,60 @@
+"""`stoplog ssf`: take security events of identity providers, and tell others of what is stopped here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import open_log
+from streams.app.wiring import build_codec, load_root_key
+from streams.cli.logging import configure_logging
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import OK, Screen
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def ssf(
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    *,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="HOST", help="Where to listen, instead of `ssf.host`.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="PORT", help="And at which port; 0 for any that is free.")
+    ] = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Run the receiver and transmitter of security events (OpenID SSF, CAEP), until SIGINT or SIGTERM.
+
+    Whose events count, and who is told of stops here, is in `[ssf]` of the settings.
+    """
+    from streams.app.ssf import service  # noqa: PLC0415 - needs the extra `sts`
+
+    screen = Screen(as_json)
+    settings = settings_from(log, bootstrap, state_dir)
+    section = settings.ssf_at(host, port)
+    configure_logging(as_json)
+    root_key = load_root_key(settings.key_path)
+    with open_log(settings, create=False) as opened:
+        transport = EmbeddedTransport(opened, build_codec(settings), SystemClock())
+        with (
+            transport,
+            service.RunningSsf(
+                section, transport, root_key, tenant_uid=settings.tenant, folder=settings.state_dir / "ssf"
+            ) as running,
+        ):
+
+            def tell(address: str, number: int) -> None:
+                screen.record({"event": "serving", "issuer": section.issuer, "host": address, "port": number})
+                screen.say(f"security events are taken at {address}:{number}, on the {opened.name}", OK)
+
+            service.serve(running, section, tell)
+    screen.record({"event": "stopped"})
+    screen.say("the service of security events has stopped in good order", OK)
