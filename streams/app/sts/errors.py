@@ -38,6 +38,7 @@ class TokenReason(StrEnum):
     CLIENT_MISMATCH = "client_mismatch"
     PROOF_MISSING = "proof_missing"
     PROOF_INVALID = "proof_invalid"
+    NOT_ATTENDED = "not_attended"
     SESSION_OVER = "session_over"
     REVOKED = "revoked"
     SCOPE_TOO_WIDE = "scope_too_wide"
@@ -96,8 +97,13 @@ class RefusedError(StoplogError):
     @property
     def description(self) -> str:
         """For people, in the characters that RFC 6749 allows."""
-        text = str(self)[:_TEXT_CHARS_MAX].replace('"', "'").replace("\\", "/")
-        return "".join(char if " " <= char <= "~" else "?" for char in text)
+        return plain(str(self)[:_TEXT_CHARS_MAX])
+
+
+def plain(text: str) -> str:
+    """In the characters of RFC 6749: what somebody else has written may be among it."""
+    text = text.replace('"', "'").replace("\\", "/")
+    return "".join(char if " " <= char <= "~" else "?" for char in text)
 
 
 def refuse(reason: TokenReason, text: str) -> RefusedError:

@@ -99,7 +99,7 @@ class Origin(NamedTuple):
     txn: str | None
     once: Once | None
     token: str
-    is_person: bool
+    seen_ms: int | None
 
 
 class TokenService:
@@ -109,6 +109,7 @@ class TokenService:
         self._parts = parts
         section = parts.section
         self._profiles = {(a.issuer, a.sub): a for a in section.agents.values()}
+        self._names = frozenset(agent.sub for agent in section.agents.values())
         self._per_agent = RateLimit(section.per_agent_per_minute, parts.entropy.monotonic_ms)
         self._per_subject = RateLimit(section.per_subject_per_minute, parts.entropy.monotonic_ms)
         self._standard = Standard(
@@ -157,6 +158,8 @@ class TokenService:
         origin = self._origin(asked, agent)
         known.tenant_uid, known.sub = origin.tenant_uid, origin.sub
         _take(self._per_subject, f"{origin.tenant_uid} {origin.sub}", "this subject")
+        if asked.attended:
+            self._check_attended(origin, now_ms)
         if profile.sources and origin.source is not None and origin.source not in profile.sources:
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "this agent may not act for users of this source")
         lineage = self._grant(asked, origin, agent, profile, shown, now_ms)
@@ -166,7 +169,9 @@ class TokenService:
         return self._open(lineage, origin, asked, shown, traceparent)
 
     def _profile(self, actor: Actor) -> AgentSection:
-        found = self._profiles.get((actor.iss, actor.sub)) or self._profiles.get((actor.iss, ANY_AGENT))
+        found = self._profiles.get((actor.iss, actor.sub))
+        if found is None and actor.sub not in self._names:
+            found = self._profiles.get((actor.iss, ANY_AGENT))
         if found is None:
             raise refuse(TokenReason.AGENT_UNKNOWN, "no agent of this name may have tokens here")
         return found
@@ -190,7 +195,7 @@ class TokenService:
             txn=subject.txn,
             once=subject.once,
             token=subject.token,
-            is_person=subject.is_person,
+            seen_ms=subject.seen_ms,
         )
 
     @property
@@ -272,7 +277,7 @@ class TokenService:
             txn=parent.txn,
             once=None,
             token=f"session {issued.session_id}",
-            is_person=False,
+            seen_ms=None,
         )
 
     def _check_proof(self, asked: ExchangeRequest, parent: GrantBody) -> None:
@@ -286,6 +291,13 @@ class TokenService:
         secret = session_secret(self._parts.root_key, parent.tenant_uid, parent.session_id or "")
         if not hmac.compare_digest(exchange_proof(secret, asked.subject_token, asked.actor_token), asked.proof):
             raise refuse(TokenReason.PROOF_INVALID, "subject_proof is not made with the key of the session")
+
+    def _check_attended(self, origin: Origin, now_ms: int) -> None:
+        """An agent can't say by itself that somebody looks on."""
+        within_ms = self._parts.section.attended_within_ms
+        if origin.seen_ms is None or now_ms - origin.seen_ms > within_ms:
+            text = f"{SUBJECT} does not show that its user has signed in within {within_ms} ms"
+            raise refuse(TokenReason.NOT_ATTENDED, text)
 
     def _grant(
         self,
@@ -429,8 +441,7 @@ class TokenService:
         parts, grant = self._parts, lineage[-1]
         session_id = grant.session_id or ""
         parent_id = None if origin.parent is None else origin.parent.session_id
-        attended = asked.attended and origin.is_person
-        parts.ledger.open_session(Opening(lineage, attended, parent_id, f"from {origin.token}", traceparent))
+        parts.ledger.open_session(Opening(lineage, asked.attended, parent_id, f"from {origin.token}", traceparent))
         act: dict[str, object] = {"iss": grant.act.iss, "sub": grant.act.sub}
         if origin.parent is not None:
             act["act"] = origin.parent.act

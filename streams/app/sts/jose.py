@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -29,8 +30,14 @@ NAME_CHARS_MAX = 1_024
 _PARTS = 3
 _SIGNATURE_BYTES_MAX = 1_024
 
+_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+"""What no name has in it: controls, line ends, halves of characters."""
+
 _POISON = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "epk"})
 """What says where keys come from, or that a token is to be read otherwise."""
+
+_ED25519 = frozenset({"EdDSA", "Ed25519"})
+"""One algorithm by its old name and its new one."""
 
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519", "Ed25519": "Ed25519"}
 
@@ -102,7 +109,8 @@ def verify_signature(token: str, key: PublicKey, algorithm: str, what: str) -> N
         RefusedError: it does not hold, or the key is of another kind.
     """
     stated = key.get("alg")
-    if not _fits(key, algorithm) or stated not in (None, algorithm):
+    same = _ED25519 if algorithm in _ED25519 else {algorithm}
+    if not _fits(key, algorithm) or (stated is not None and stated not in same):
         raise refuse(TokenReason.ALGORITHM_NOT_ALLOWED, f"{what} is signed with an algorithm that its key is not for")
     try:
         deserialize_compact(token, key, algorithms=[algorithm], registry=_OneAlgorithm(algorithm))
@@ -161,7 +169,7 @@ def text_claim(claims: dict[str, Any], name: str, what: str) -> str:
         RefusedError: it is none, is empty, or too long.
     """
     value = claims.get(name)
-    if not isinstance(value, str) or not value or len(value) > NAME_CHARS_MAX or any(ord(char) < 32 for char in value):
+    if not isinstance(value, str) or not 0 < len(value) <= NAME_CHARS_MAX or _UNUSABLE.search(value):
         raise refuse(TokenReason.CLAIM_MISSING, f"{what} has no usable claim {name}")
     return value
 

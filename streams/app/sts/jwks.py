@@ -21,6 +21,9 @@ JWKS_BYTES_MAX = 262_144
 KEYS_MAX = 64
 RSA_BITS_MIN = 2_048
 FETCH_TIMEOUT_S = 5.0
+FETCH_MS_MAX = 10_000
+"""Of a whole answer: one that drips in is none."""
+
 
 _USES = frozenset({"sig", "jwt-svid"})
 _MS_PER_S = 1_000
@@ -143,18 +146,19 @@ def load_file(path: Path) -> Load:
     return load
 
 
-def load_url(url: str, client: httpx2.Client) -> Load:
+def load_url(url: str, client: httpx2.Client, monotonic_ms: Callable[[], int]) -> Load:
     """Key sets from a URL. Redirects are not followed: keys come from where the settings say."""
 
     def load() -> bytes:
+        until_ms = monotonic_ms() + FETCH_MS_MAX
         with client.stream("GET", url, headers={"accept": "application/json"}) as response:
             if response.status_code != httpx2.codes.OK:
                 raise StsError(f"`{url}` answered {response.status_code}")
             got = bytearray()
             for part in response.iter_bytes():
                 got += part
-                if len(got) > JWKS_BYTES_MAX:
-                    break
+                if len(got) > JWKS_BYTES_MAX or monotonic_ms() > until_ms:
+                    raise StsError(f"`{url}` answers with too much, or too slowly")
             return bytes(got)
 
     return load

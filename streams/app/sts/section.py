@@ -120,6 +120,7 @@ class StsSection(_Section):
         jwks_cache_ms: how long keys of issuers are used without asking again.
         jwks_retry_ms: the least time between two requests for an issuer's keys.
         jwks_stale_ms: how long keys are used when they can't be had anew.
+        attended_within_ms: how long ago a user may have signed in, for a session that they are said to attend.
         rotation_wait_ms: how long a new key is published before it is used: longer than clients keep keys.
         per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of as many.
     """
@@ -135,6 +136,7 @@ class StsSection(_Section):
     jwks_cache_ms: int = Field(300_000, ge=1_000, le=86_400_000)
     jwks_retry_ms: int = Field(30_000, ge=100, le=3_600_000)
     jwks_stale_ms: int = Field(3_600_000, ge=0, le=86_400_000)
+    attended_within_ms: int = Field(900_000, ge=1_000, le=86_400_000)
     rotation_wait_ms: int = Field(900_000, ge=0, le=86_400_000)
     per_address_per_minute: int = Field(600, ge=1, le=1_000_000)
     per_agent_per_minute: int = Field(300, ge=1, le=1_000_000)
@@ -174,10 +176,13 @@ def _check_names(section: StsSection) -> None:
             "a user of one source could be taken for one of another: give each its `subject_prefix`, and the same only "
             "to those that name the same people alike"
         )
-    agents = [(agent.issuer, agent.sub) for agent in section.agents.values()]
+    agents = [agent.sub for agent in section.agents.values()]
     for name, agent in section.agents.items():
-        if agents.count((agent.issuer, agent.sub)) > 1:
-            raise ValueError(f"agent `{agent.sub}` of `{agent.issuer}` is listed twice")
+        if agents.count(agent.sub) > 1:
+            raise ValueError(
+                f"agent `{agent.sub}` is listed twice: revocations and grants tell agents by their names, so they must "
+                "differ, also between issuers"
+            )
         unknown = sorted(set(agent.sources) - set(section.sources))
         if unknown:
             raise ValueError(f"agent `{name}` names the source `{unknown[0]}`, which is not there")

@@ -94,7 +94,9 @@ class RunningSts:
             client = key_client()
             opened.callback(client.close)
             loads = {
-                name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks, client)
+                name: load_file(Path(source.jwks))
+                if is_file(source)
+                else load_url(source.jwks, client, entropy.monotonic_ms)
                 for name, source in section.sources.items()
             }
             if self.dev is not None:

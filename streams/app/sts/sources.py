@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from streams.app.sts.details import parse_details
-from streams.app.sts.errors import TokenReason, refuse
+from streams.app.sts.errors import TokenReason, plain, refuse
 from streams.app.sts.jose import Unverified, instant_claim, take_apart, text_claim, verified
 from streams.app.sts.jwks import IssuerKeys
 from streams.app.sts.section import SPIFFE, SourceSection
@@ -68,6 +68,7 @@ class Subject(NamedTuple):
         may_act: who may act, where it says: `sub`, and `iss` where it says that, too.
         client_id: of whom it was made for, where it says (ID-JAG).
         token: what it is called in the record.
+        seen_ms: when the user was there last, where it says.
     """
 
     source: str
@@ -83,7 +84,7 @@ class Subject(NamedTuple):
     purpose: str | None
     once: Once | None
     token: str
-    is_person: bool
+    seen_ms: int | None
 
 
 class Agent(NamedTuple):
@@ -148,8 +149,8 @@ class Sources:
             txn=text_claim(claims, "txn", SUBJECT) if kind is TokenType.TRANSACTION else None,
             purpose=text_claim(claims, "purp", SUBJECT) if "purp" in claims else None,
             once=self._once(parts, claims, exp_ms) if once else None,
-            token=f"{kind.name.lower()} of source {source.name}, jti {str(claims.get('jti', 'none'))[:80]}",
-            is_person=kind in (TokenType.ID_TOKEN, TokenType.ACCESS_TOKEN, TokenType.JWT),
+            token=f"{kind.name.lower()} of source {source.name}, jti {plain(str(claims.get('jti'))[:80])}",
+            seen_ms=_seen(claims) if _GIVES[kind] == "user" else None,
         )
 
     def agent(self, token: str, kind: TokenType) -> Agent:
@@ -273,6 +274,12 @@ def _scopes(claims: Mapping[str, Any], otherwise: tuple[str, ...] | None) -> tup
     if not isinstance(names, list) or len(names) > _SCOPES_MAX or not all(isinstance(name, str) for name in names):
         raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim scope that is none")
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _seen(claims: Mapping[str, Any]) -> int | None:
+    """When the user signed in; the making of the token may come long after it, so it counts only without that."""
+    signed_in_ms = instant_claim(dict(claims), "auth_time", SUBJECT)
+    return instant_claim(dict(claims), "iat", SUBJECT) if signed_in_ms is None else signed_in_ms
 
 
 def _may_act(claims: Mapping[str, Any]) -> tuple[str, str | None] | None:

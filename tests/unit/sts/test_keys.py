@@ -105,7 +105,7 @@ def test_a_change_that_is_broken_off_changes_nothing(tmp_path: Path, monkeypatch
 
 
 def test_keys_are_changed_under_load_without_a_token_that_cannot_be_checked(tmp_path: Path) -> None:
-    """Clients keep the keys that they once got for as long as they may, and check tokens that are older than a change."""
+    """Clients keep the keys that they once got for as long as they may, and check tokens from before a change."""
     limits = dict.fromkeys(("per_subject_per_minute", "per_agent_per_minute", "per_address_per_minute"), 100_000)
     with open_house(tmp_path, **limits) as house:
         tokens: list[str] = []

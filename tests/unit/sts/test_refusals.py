@@ -202,6 +202,11 @@ def of_a_user_with_a_line_break(house: House) -> str:
     return house.users.token("alice\nbob")
 
 
+@forged("claim_missing")
+def of_a_user_with_half_a_character(house: House) -> str:
+    return house.users.token("alice\ud800")
+
+
 @forged("token_malformed")
 def that_is_no_token(house: House) -> str:
     return "a.b"
@@ -717,6 +722,24 @@ def revoke(house: House, kind: RevocationKind, target: str, state: RevocationSta
     assert watch.confirm(10_000)
 
 
+class TestAttendance:
+    def test_only_of_a_user_who_was_there(self, house: House, parent: SessionToken) -> None:
+        old = now_s() - 1_000
+        for token in (
+            house.users.token("alice", iat=old),
+            house.users.token("alice", auth_time=old),
+            house.users.token("alice", iat=None),
+        ):
+            assert house.refused(subject_token=token, attended="true") == (INVALID, "not_attended")
+            house.granted(subject_token=token)
+        token = house.txns.token("alice", typ="txntoken+jwt", txn="1")
+        refused = house.refused(subject_token=token, subject_token_type=TXN_TOKEN, attended="true")
+        assert refused == (INVALID, "not_attended")
+        with house.client() as sts, pytest.raises(TokenRefusedError) as raised:
+            sts.hand_on(parent, house.agents.token(SUB_AGENT), attended=True)
+        assert raised.value.reason == "not_attended"
+
+
 class TestMayAct:
     def test_who_may_have_it_from_an_agent(self, tmp_path: Path) -> None:
         agents = Issuer("https://agents.example", STS).issuer
@@ -732,6 +755,16 @@ class TestMayAct:
                 with pytest.raises(TokenRefusedError) as raised:
                     sts.hand_on(session, house.agents.token(STRANGER))
                 assert (raised.value.code, raised.value.reason) == (INVALID, "actor_not_allowed")
+
+    def test_names_of_agents_are_not_shared_between_issuers(self, tmp_path: Path) -> None:
+        agents = Issuer("https://agents.example", STS).issuer
+        listed = {
+            "assistant": profile("https://far.example", AGENT),
+            "others": profile(agents, "*"),
+        }
+        with open_house(tmp_path, agents=listed) as house:
+            assert house.refused() == ("unauthorized_client", "agent_unknown")
+            house.granted(actor_token=house.agents.token(STRANGER))
 
     def test_whose_users_an_agent_may_act_for(self, tmp_path: Path) -> None:
         agents = Issuer("https://agents.example", STS).issuer

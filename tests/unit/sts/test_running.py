@@ -265,7 +265,7 @@ class TestSettings:
                 "named twice",
             ),
             ({"agents": {"a": {"issuer": "i", "sub": "s", "sources": ["b"]}}}, "not there"),
-            ({"agents": {n: {"issuer": "i", "sub": "s"} for n in "ab"}}, "listed twice"),
+            ({"agents": {n: {"issuer": n, "sub": "s"} for n in "ab"}}, "listed twice"),
             (
                 {
                     "sources": {
