@@ -19,10 +19,12 @@ from streams.app.wire import CodecWire
 from streams.app.wiring import build_offline_codec
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryError, HistoryLine, format_line, iter_numbered
+from streams.delegation.anchors import TrustAnchors
 from streams.model.bundle_signature import publication_key
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.catalogue_signature import entry_key
 from streams.model.control import RulesetBundle
+from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import tool_key
@@ -32,6 +34,7 @@ from streams.model.types import Header, Proof, ProofAlg, Record
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
 from streams.processors.compiling import CompileBundle
+from streams.processors.settings import GateSettings
 from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver
 from streams.topology import GATE
 
@@ -149,7 +152,7 @@ def run_lines(
     driver = gate_driver(
         wire=CodecWire(codec),
         compile_bundle=compile_bundle,
-        settings=msgspec.structs.replace(settings.gate_settings(plan.root_key), bundle_name=name),
+        settings=_gate_settings(settings, plan, name, lines),
         start_ms=start_ms,
         engine_settings=_ENGINE,
     )
@@ -163,6 +166,17 @@ def run_lines(
         yield from _feed(driver, codec, lines, plan, report)
         driver.advance(driver.clock.now_ms() + AFTERWARDS_MS)
         yield from _written(driver, codec)
+
+
+def _gate_settings(settings: Settings, plan: TryPlan, bundle_name: str, lines: Sequence[Numbered]) -> GateSettings:
+    """The gate's settings for a history. Where they name no trust anchors, those who issue its root grants are trusted
+    as far as these are signed with the run's root key, as they are where the history leaves their proofs out."""
+    made = settings.gate_settings(plan.root_key)
+    if not settings.gate.trust_anchors:
+        grants = (line.record for _, line in lines if isinstance(line.record, Delegation))
+        issuers = frozenset((grant.chain[0] if grant.chain else grant).issuer_uid for grant in grants)
+        made = msgspec.structs.replace(made, trust_anchors=TrustAnchors(hmac_issuers=issuers))
+    return msgspec.structs.replace(made, bundle_name=bundle_name)
 
 
 def _feed(driver: Driver, codec: Codec, lines: Sequence[Numbered], plan: TryPlan, report: TryReport) -> Iterator[Tried]:

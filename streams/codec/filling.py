@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.codec.filling_grants import fill_grant, prove_grant
 from streams.codec.jsonform import JsonFormError, is_utf8, named_uuid
 from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision
@@ -16,6 +17,7 @@ from streams.model.catalogue import ToolCatalogEntry
 from streams.model.catalogue_signature import entry_key
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.definition import definition_digests
+from streams.model.delegation import Delegation, DelegationOp
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.keys import revocation_key, session_key
@@ -78,6 +80,8 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
         _fill_intent(value, line)
     elif record is SessionEvent:
         _fill_session_event(value, line)
+    elif record is Delegation:
+        fill_grant(value, tenant_uid, session_id, line.time_ms)
     elif record is ApprovalDecision:
         _fill_approval_decision(value)
     elif record is ToolCatalogEntry:
@@ -87,7 +91,9 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
 
 def complete(record: Record, given: dict[str, object], line: Line) -> Record:
     """The record with its proof, where it says nothing of one: an intent is proven with its session's key, what says
-    what a session may do with that of its writer."""
+    what a session may do with that of its writer, a grant with that of its issuer or of its parent's session."""
+    if isinstance(record, Delegation) and record.op is DelegationOp.GRANT and line.root_key is not None:
+        return prove_grant(record, given, line.root_key)
     if "proof" in given or line.root_key is None:
         return record
     if isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS:

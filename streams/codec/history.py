@@ -10,8 +10,12 @@ from typing import NamedTuple, NoReturn
 import msgspec
 
 from streams.codec.filling import Line, complete, fill, key_of
+from streams.codec.filling_grants import state_grant
 from streams.codec.jsonform import JsonFormError, from_json, instant, is_utf8, to_json, unknown_name
+from streams.model.delegation import Delegation
 from streams.model.errors import StoplogError
+from streams.model.intent import Intent
+from streams.model.session import PROVEN_EVENTS, SessionEvent
 from streams.model.topics import (
     ALERT,
     APPROVAL_DECISION,
@@ -123,9 +127,11 @@ def format_line(topic: str, key: bytes, time_ms: int, record: Record) -> str:
     except UnicodeDecodeError:
         line["key_hex"] = key.hex()
     value = to_json(record)
-    if topic == INTENT.name:
-        # Left out, it would be made.
+    # Left out, it would be made.
+    if isinstance(record, Intent) or (isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS):
         value.setdefault("proof", None)
+    elif isinstance(record, Delegation):
+        state_grant(value)
     line |= {"time_ms": time_ms, "value": value}
     return msgspec.json.encode(line).decode()
 
