@@ -18,6 +18,8 @@ from streams.cli.text import printable
 PLAIN_WIDTH_CHARS = 160
 """Width of tables that are not written to a terminal, which has none."""
 
+FIRST_COLUMN_WIDTH_MAX = 40
+
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 
 OK, WARN, FAIL, FAINT, STRONG = "green", "yellow", "bold red", "dim", "bold"
@@ -88,8 +90,11 @@ class Screen:
         if self.as_json:
             return
         table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style=STRONG)
-        for name in columns:
-            table.add_column(name, overflow="fold")
-        for row in rows:
-            table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
+        lines = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
+        # What a line is about stays in one piece, so that it can be copied.
+        width = min(max((line[0].cell_len for line in lines if line), default=0), FIRST_COLUMN_WIDTH_MAX)
+        for number, name in enumerate(columns):
+            table.add_column(name, overflow="fold", min_width=None if number else width)
+        for line in lines:
+            table.add_row(*line)
         self.console.print(table)

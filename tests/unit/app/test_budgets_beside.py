@@ -39,7 +39,7 @@ def settings(tmp_path: Path) -> Settings:
     # Files are slow on a busy machine; what is looked at here is not how fast the owner answers.
     return load_settings(
         {"state_dir": tmp_path, "topics": {"partitions": PARTITIONS}, "gate": {"budget_wait_ms": 20_000},
-         "rules": {"allow_unsigned": True}}
+         "rules": {"allow_unsigned": True}, "catalogue": {"allow_unsigned": True}}
     )  # fmt: skip
 
 

@@ -135,6 +135,8 @@ class TestLog:
     @pytest.fixture
     def deployed(self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
         monkeypatch.setenv("STOPLOG_RULES__ALLOW_UNSIGNED", "true")
+        monkeypatch.setenv("STOPLOG_CATALOGUE__ALLOW_UNSIGNED", "true")
+        monkeypatch.setenv("STOPLOG_CATALOGUE__ALLOW_UNSIGNED", "true")
         for command in (
             ("topics", "apply"),
             ("keys", "new"),

@@ -169,7 +169,7 @@ FACTS = {
     "tenant": "acme",
     "session": {
         "id": "s", "age_ms": 1, "attended": False, "intents": 0, "allowed": 0, "denied": 0, "spent": 0, "calls": {},
-        "tainted": False, "confidentiality": "public", "risk": 0,
+        "tainted": False, "confidentiality": "public", "risk": 0, "fingerprint_changed": False, "changed": [],
     },
     "delegation": {"depth": 0, "root_issuer": "i", "hops": []},
     "tool": {
