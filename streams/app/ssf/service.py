@@ -34,6 +34,7 @@ class RunningSsf:
 
     Attributes:
         application: on ASGI.
+        revocations: what is stopped, as it is known here.
     """
 
     def __init__(
@@ -63,9 +64,9 @@ class RunningSsf:
             keys = keys_in(folder, entropy)
             store = SsfStore(folder / "memory.sqlite")
             opened.callback(store.close)
-            revocations = RevocationWatch(transport)
-            opened.callback(revocations.close)
-            revocations.start()
+            self.revocations = RevocationWatch(transport)
+            opened.callback(self.revocations.close)
+            self.revocations.start()
             client = key_client()
             opened.callback(client.close)
             reader = SetReader(
@@ -78,7 +79,7 @@ class RunningSsf:
                 reader,
                 store,
                 transport,
-                revocations,
+                self.revocations,
                 root_key,
                 tenant_uid=tenant_uid,
                 lives=Lives(section.user_stop_ms, section.set_age_max_ms + section.skew_ms),
