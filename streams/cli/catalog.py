@@ -78,6 +78,7 @@ for _decide in (
     catalog_decide.deprecate,
     catalog_decide.block,
     catalog_decide.sign,
+    catalog_decide.watch,
 ):
     app.command()(_decide)
 

@@ -1,4 +1,4 @@
-"""The part of `stoplog catalog` that decides: approve, reject, deprecate, block, and sign what others have drafted."""
+"""The part of `stoplog catalog` that decides: what may be called, what not, and what is stopped."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from streams.app.catalogue_review import (
     sign_entry,
     write_entries,
 )
+from streams.app.catalogue_watch import watch_reports
 from streams.app.operator import Operator
 from streams.app.review_diff import FACT_FIELDS
 from streams.app.settings import Settings
 from streams.audit.signing import SigningKey
 from streams.cli.catalog_view import entry_fields
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
-from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.signing import ByOption, KeyOption, OutOption, PassphraseOption, load_key
 from streams.codec.instants import format_instant, parse_instant
 from streams.codec.longs import MalformedError
@@ -181,6 +182,33 @@ def block(
             draft_decision(operator, history, _newest(history, tool), EntryState.BLOCKED, note=why) for tool in tools
         ]
         _finish(Screen(as_json), operator, entries, signing_key, None, "blocked")
+
+
+def watch(
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", help="Wait for more, or end with what is there.")
+    ] = True,
+    by: ByOption = None,
+    log: LogOption = None,
+    bootstrap: BootstrapOption = None,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Block tools whose definition has changed at an executor, and tell the security team, as executors report it.
+
+    Run it with the rights of the catalogue's review, beside the gates.
+    """
+    screen = Screen(as_json)
+    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+        for blocked in watch_reports(operator, follows=follow):
+            shown = entry_fields(blocked.entry)
+            screen.record(
+                shown | {"act": "blocked", "reported_by": blocked.reported_by, "alert": blocked.alert.header.id}
+            )
+            screen.say(
+                f"{shown['tool']}: blocked, {blocked.entry.review_note}; reported by {blocked.reported_by}", FAIL
+            )
 
 
 def sign(

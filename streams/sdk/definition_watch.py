@@ -1,0 +1,149 @@
+"""Watching what an executor's MCP servers list, so that a changed tool is told of before somebody calls it.
+
+An executor holds every call against the live definition anyway (`streams.sdk.checks`). This tells the rest of the
+deployment: a record of the audit with the definition that is listed now, which `stoplog catalog watch` makes a block of
+the tool and an alert.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.canonical import CanonicalError
+from streams.model.definition import definition_digests
+from streams.model.reasons import REFUSAL_TEXTS, Refusal
+from streams.model.topics import AUDIT
+from streams.model.types import Actor, Header, ToolRef
+from streams.ports import LogError
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.errors import McpServerError, PublishError
+from streams.sdk.mcp_tools import McpServer
+from streams.sdk.publishing import outgoing, publish
+from streams.sdk.transport import Transport
+
+POLL_MS = 60_000
+"""How often servers are asked that say nothing by themselves."""
+
+CLOSE_TIMEOUT_MS = 5_000
+NOT_CANONICAL = bytes(32)
+"""The digest of a definition that has none: no approval is of it."""
+
+_log = logging.getLogger(__name__)
+
+
+class DefinitionWatch:
+    """Reports definitions that differ from those of its start. Thread-safe; a context manager.
+
+    A change is reported once; so is the way back. What stood there at the start is taken for what was approved: if it
+    was not, calls of it are denied, and that is an alert of the gate's.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        servers: Sequence[McpServer],
+        *,
+        source: str,
+        tenant_uid: str,
+        poll_ms: int = POLL_MS,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Look at the servers, and go on doing so in a thread.
+
+        Args:
+            source: who reports, as a URI reference.
+            tenant_uid: whose executor it is.
+            poll_ms: how often servers are asked; one that says that its tools have changed is asked at once.
+
+        Raises:
+            McpServerError: a server does not answer.
+        """
+        self._transport = transport
+        self._servers = tuple(servers)
+        self._source = source
+        self._tenant_uid = tenant_uid
+        self._poll_ms = poll_ms
+        self._entropy = entropy
+        self._lock = threading.Lock()
+        self._digests = {server.server_id: _listed(server) for server in servers}
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        for server in servers:
+            server.on_tools_changed = self._woken.set
+        self._thread = threading.Thread(target=self._run, name="stoplog-definitions", daemon=True)
+        self._thread.start()
+
+    def look(self) -> int:
+        """Ask all servers now; the number of definitions that have changed since the last time. Blocking.
+
+        Raises:
+            McpServerError: a server does not answer.
+            PublishError, LogError: what has changed can't be reported; it is with the next look.
+        """
+        changed = 0
+        with self._lock:
+            for server in self._servers:
+                listed = _listed(server)
+                before = self._digests[server.server_id]
+                names = [name for name in {**before, **listed} if before.get(name) != listed.get(name)]
+                self._report(server.server_id, {name: listed[name] for name in names if name in listed})
+                self._digests[server.server_id] = listed
+                changed += len(names)
+        return changed
+
+    def close(self) -> None:
+        """Stop looking. May be called again."""
+        self._stopping.set()
+        self._woken.set()
+        self._thread.join(CLOSE_TIMEOUT_MS / 1000)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.wait(self._poll_ms / 1000)
+            self._woken.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                self.look()
+            except (McpServerError, TimeoutError, PublishError, LogError) as error:
+                _log.warning("what MCP servers list can't be watched: %s", error)
+
+    def _report(self, server_id: str, changed: Mapping[str, bytes]) -> None:
+        records = []
+        for name, digest in changed.items():
+            now_ms = self._transport.now_ms()
+            audit = AuditEvent(
+                header=Header(
+                    id=self._entropy.uuid(now_ms), source=self._source, time=now_ms, tenant_uid=self._tenant_uid
+                ),
+                event_type=AuditEventType.REFUSAL,
+                phase=AuditPhase.CONCURRENT,
+                session_id="",
+                act=Actor(iss="", sub=self._source),
+                tool=ToolRef(server_id=server_id, name=name, definition_digest=digest),
+                reason=Refusal.DEFINITION_CHANGED.value,
+                reason_text=f"{REFUSAL_TEXTS[Refusal.DEFINITION_CHANGED]}: listed is {digest.hex()[:16]}",
+                retention_class=RetentionClass.LONG,
+            )
+            records.append(outgoing(self._transport, AUDIT, f"{server_id}/{name}".encode(), audit, audit.header))
+        publish(self._transport, records)
+
+
+def _listed(server: McpServer) -> dict[str, bytes]:
+    digests: dict[str, bytes] = {}
+    for tool in server.list_tools():
+        try:
+            digests[str(tool["name"])] = definition_digests(tool).definition
+        except CanonicalError:
+            digests[str(tool["name"])] = NOT_CANONICAL
+    return digests

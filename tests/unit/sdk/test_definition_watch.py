@@ -1,0 +1,154 @@
+"""What an executor's servers list, watched; and what becomes of a change: a blocked tool and an alert."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.app.catalogue_history import read_catalogue_history
+from streams.app.catalogue_import import import_tools
+from streams.app.catalogue_review import draft_approval, publish_decisions, sign_entry
+from streams.app.catalogue_watch import watch_reports
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import open_log
+from streams.app.operator import Operator
+from streams.app.settings import Settings
+from streams.app.topic_apply import carry_out, make_plan
+from streams.audit.signing import SigningKey, make_key_file
+from streams.model.alert import Alert
+from streams.model.audit import AuditEvent
+from streams.model.catalogue import EntryState
+from streams.model.topics import ALERT, AUDIT
+from streams.sdk.definition_watch import DefinitionWatch
+from streams.sdk.mcp_tools import McpServerProcess
+from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
+
+WAIT_S = 30.0
+NAME = ("raw", "echo")
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> SigningKey:
+    return make_key_file(tmp_path / "ann.pem")
+
+
+@pytest.fixture
+def operator(tmp_path: Path, key: SigningKey) -> Iterator[Operator]:
+    settings = Settings(
+        state_dir=tmp_path / "state", topics={"partitions": 2}, catalogue={"reviewers": {"ann": str(key.public)}}
+    )
+    with open_log(settings) as log:
+        admin = log.admin()
+        carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+        admin.close()
+    with Operator(settings, "carol") as made:
+        yield made
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[McpServerProcess]:
+    lists(tmp_path, tool("echo"), tool("other"))
+    script = RAW_SERVER.replace(
+        '    elif method == "tools/call":\n',
+        '    elif method == "tools/call":\n'
+        '        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}), flush=True)\n',
+    )
+    with McpServerProcess("raw", sys.executable, ["-c", script, str(tmp_path)]) as running:
+        yield running
+
+
+@pytest.fixture
+def approved(operator: Operator, server: McpServerProcess, key: SigningKey) -> None:
+    import_tools(operator, "raw", server.list_tools(), {})
+    history = read_catalogue_history(operator)
+    (listed,) = history.open_proposals(NAME)
+    publish_decisions(operator, [sign_entry(draft_approval(operator, history, listed), key)])
+
+
+def watched(operator: Operator, server: McpServerProcess, poll_ms: int = 3_600_000) -> DefinitionWatch:
+    transport = EmbeddedTransport(operator.log, operator.codec, operator.clock)
+    return DefinitionWatch(transport, [server], source="executor/raw", tenant_uid="default", poll_ms=poll_ms)
+
+
+def state(operator: Operator) -> EntryState | None:
+    entry = read_catalogue_history(operator).in_force.get(NAME)
+    return None if entry is None else entry.state
+
+
+def alerts(operator: Operator) -> list[Alert]:
+    return [found.record for found in operator.find(ALERT) if isinstance(found.record, Alert)]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline_s, "it never came to be"
+        time.sleep(0.02)
+
+
+@pytest.mark.usefixtures("approved")
+def test_a_change_is_reported_blocked_and_told_once(
+    operator: Operator, server: McpServerProcess, tmp_path: Path, key: SigningKey
+) -> None:
+    with watched(operator, server) as watch:
+        assert watch.look() == 0
+        lists(tmp_path, tool("echo", description="now something else"), tool("other"))
+        assert watch.look() == 1
+        assert watch.look() == 0
+    assert state(operator) is EntryState.APPROVED
+    (blocked,) = watch_reports(operator, follows=False)
+    assert blocked.reported_by == "executor/raw"
+    assert state(operator) is EntryState.BLOCKED
+    (alert,) = alerts(operator)
+    assert (alert.types, alert.attacks[0].technique_uid) == (("ASI04",), "AML.T0109")
+    assert json.loads(alert.ocsf_json or "")["class_uid"] == 2004
+    assert list(watch_reports(operator, follows=False)) == []
+    assert len(alerts(operator)) == 1
+    # What was reported before somebody approved it again is over.
+    history = read_catalogue_history(operator)
+    listed = history.approved(NAME)
+    assert listed is not None
+    publish_decisions(operator, [sign_entry(draft_approval(operator, history, listed), key)])
+    assert list(watch_reports(operator, follows=False)) == []
+    assert state(operator) is EntryState.APPROVED
+
+
+@pytest.mark.usefixtures("approved")
+def test_a_server_that_says_so_is_looked_at_at_once(
+    operator: Operator, server: McpServerProcess, tmp_path: Path
+) -> None:
+    with watched(operator, server):
+        lists(tmp_path, tool("echo", description="now something else"), tool("other"))
+        server.call("echo", {})
+        until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT)))
+    assert len(list(watch_reports(operator, follows=False))) == 1
+
+
+@pytest.mark.usefixtures("approved")
+def test_one_that_says_nothing_is_asked_now_and_then(
+    operator: Operator, server: McpServerProcess, tmp_path: Path
+) -> None:
+    with watched(operator, server, poll_ms=50):
+        lists(tmp_path, tool("echo", description="now something else"), tool("other"))
+        until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT)))
+
+
+@pytest.mark.usefixtures("approved")
+def test_reports_about_other_tools_stop_nothing(operator: Operator, server: McpServerProcess, tmp_path: Path) -> None:
+    with watched(operator, server) as watch:
+        lists(tmp_path, tool("echo"), tool("other", description="never approved"))
+        watch.look()
+        lists(tmp_path, tool("echo"))
+        assert watch.look() == 1
+        lists(tmp_path, tool("echo", description="x"))
+        watch.look()
+        lists(tmp_path, tool("echo"))
+        watch.look()
+    # Of the last two the first is a change and the second the way back; only the change stops.
+    assert [blocked.entry.name for blocked in watch_reports(operator, follows=False)] == ["echo"]
+    assert len(alerts(operator)) == 1
