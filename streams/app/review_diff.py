@@ -146,8 +146,6 @@ def _is_looser_label(before: Label, after: Label) -> bool:
 
 
 def _diff(before: Any, after: Any, pointer: str, depth: int) -> Iterator[Change]:
-    if before == after and type(before) is type(after):
-        return
     if isinstance(before, dict) and isinstance(after, dict) and depth < DEPTH_MAX:
         for key in [*before, *(key for key in after if key not in before)]:
             place = f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
@@ -159,6 +157,8 @@ def _diff(before: Any, after: Any, pointer: str, depth: int) -> Iterator[Change]
                 yield from _diff(before[key], after[key], place, depth + 1)
     elif isinstance(before, list) and isinstance(after, list) and depth < DEPTH_MAX:
         yield from _diff_lists(before, after, pointer, depth)
+    elif type(before) is type(after) and before == after:
+        return
     elif isinstance(before, str) and isinstance(after, str):
         yield Change(ChangeKind.CHANGED, pointer, _json(before), _json(after), lines=_text_lines(before, after))
     else:
@@ -168,9 +168,11 @@ def _diff(before: Any, after: Any, pointer: str, depth: int) -> Iterator[Change]
 def _diff_lists(before: list[Any], after: list[Any], pointer: str, depth: int) -> Iterator[Change]:
     """Lists of plain values (`required`, `enum`) by what went and came; others place by place."""
     if all(not isinstance(each, dict | list) for each in (*before, *after)):
-        gone = [each for each in before if each not in after]
-        new = [each for each in after if each not in before]
-        if not gone and not new:
+        # With their types: to Python, 1 is the same as true.
+        was, now = ([(type(each), each) for each in values] for values in (before, after))
+        gone = [each for kind, each in was if (kind, each) not in now]
+        new = [each for kind, each in now if (kind, each) not in was]
+        if not gone and not new and was != now:
             yield Change(ChangeKind.CHANGED, pointer, _json(before), _json(after))
         for each in gone:
             yield Change(ChangeKind.REMOVED, pointer, _json(each), "")
