@@ -137,7 +137,7 @@ def _transmitters(section: SsfSection, client: httpx2.Client, entropy: Entropy) 
     found = {}
     for name, each in section.transmitters.items():
         is_url = urlsplit(each.jwks).scheme in ("http", "https")
-        load = load_url(each.jwks, client) if is_url else load_file(Path(each.jwks))
+        load = load_url(each.jwks, client, entropy.monotonic_ms) if is_url else load_file(Path(each.jwks))
         keys = IssuerKeys(each.issuer, load, times, entropy.monotonic_ms)
         found[each.issuer] = Transmitter(name, each, keys, _bearer(each.bearer_file))
     return found
