@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streams.app.clock import SystemClock
 from streams.app.demo.host import ISSUER
+from streams.app.demo.publishing import OPERATOR
 from streams.app.demo.run import DemoEnvironment, DemoReport, run_demo
 from streams.app.demo.view import View
 from streams.app.embedded_transport import EmbeddedTransport
@@ -19,6 +20,7 @@ from streams.app.topic_apply import carry_out, make_plan
 from streams.app.topic_plan import CreateTopic
 from streams.app.trying import DEVELOPMENT_ROOT_KEY
 from streams.app.wiring import build_budgets, build_codec, build_gate
+from streams.audit.signing import SigningKey
 from streams.delegation.anchors import HMAC
 from streams.sdk.entropy import SYSTEM
 
@@ -73,6 +75,11 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
     Raises:
         StoplogError, LogError: something that it needs is missing, or is lost on the way.
     """
+    key = None
+    if settings.log == "embedded":
+        # On a cluster the topics are those of every demonstration there, and each would refuse the others' tools.
+        key = SigningKey.made()
+        settings = settings.model_copy(update={"catalogue": CatalogueSection(reviewers={OPERATOR: str(key.public)})})
     codec = build_codec(settings)
     clock = SystemClock()
     with ExitStack() as stack:
@@ -98,5 +105,6 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
             rules_dir=rules_directory(),
             bundle_name=settings.gate.bundle_name,
             tenant_uid=settings.tenant,
+            reviewer_key=key,
         )
         return run_demo(environment, view, commands)

@@ -92,6 +92,11 @@ class SigningKey:
         self._private = private
         self.public = PublicKey(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
 
+    @classmethod
+    def made(cls) -> SigningKey:
+        """A new one, which is kept nowhere."""
+        return cls(Ed25519PrivateKey.generate())
+
     def sign(self, message: bytes) -> bytes:
         """The signature: 64 bytes, always the same for one message."""
         return self._private.sign(message)

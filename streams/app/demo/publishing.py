@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from streams.app.catalogue_review import sign_entry
 from streams.app.rule_publishing import make_bundle
+from streams.audit.signing import SigningKey
 from streams.model.bundle_signature import publication_key
+from streams.model.catalogue import EntryState
 from streams.model.catalogue_signature import entry_key
 from streams.model.control import RulesetBundle
 from streams.model.topics import CATALOGUE, RULESET
@@ -19,6 +22,7 @@ from streams.sdk.publishing import outgoing, publish
 from streams.sdk.transport import Transport
 
 OPERATOR = "operator@example.com"
+IMPORTER = "importer@example.com"
 _CATALOGUE_SOURCE = "demo/catalogue"
 _RULES_SOURCE = "demo/rules"
 
@@ -29,8 +33,12 @@ def publish_catalogue(
     facts: Mapping[str, Mapping[str, ToolFacts]],
     *,
     tenant_uid: str,
+    key: SigningKey | None = None,
 ) -> int:
     """Publish what the servers list, approved where the operator has facts on it; returns the count of entries.
+
+    Args:
+        key: what the operator signs approvals with.
 
     Raises:
         McpServerError: a listed tool can't be catalogued.
@@ -46,8 +54,11 @@ def publish_catalogue(
             now_ms=transport.now_ms(),
             source=_CATALOGUE_SOURCE,
             tenant_uid=tenant_uid,
+            proposed_by=IMPORTER,
             reviewed_by=OPERATOR,
         )
+        if key is not None:
+            entries = [sign_entry(entry, key) if entry.state is EntryState.APPROVED else entry for entry in entries]
         records += [outgoing(transport, CATALOGUE, entry_key(entry), entry, entry.header) for entry in entries]
     publish(transport, records)
     return len(records)

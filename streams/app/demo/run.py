@@ -17,6 +17,7 @@ from streams.app.demo.publishing import publish_catalogue, publish_rules
 from streams.app.demo.repository import make_repository
 from streams.app.demo.scenario import Scenario
 from streams.app.demo.view import Check, View, open_view
+from streams.audit.signing import SigningKey
 from streams.model.errors import StoplogError
 from streams.model.reasons import Reason
 from streams.sdk.agent import Agent
@@ -56,6 +57,7 @@ class DemoEnvironment:
         workdir: a folder of its own; the repository, the mail and the executor's store go below it.
         rules_dir: the rule bundle that is published.
         tenant_uid: the tenant of its sessions.
+        reviewer_key: what the tools are approved with; None where the gate takes unsigned approvals.
     """
 
     transport: Transport
@@ -64,6 +66,7 @@ class DemoEnvironment:
     rules_dir: Path
     bundle_name: str = "default"
     tenant_uid: str = "demo"
+    reviewer_key: SigningKey | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +125,13 @@ class _Demo:
             f"{sum(map(len, listings.values()))} tools listed by {len(servers)} MCP servers; the operator's facts make "
             f"{sum(map(len, FACTS.values()))} of them callable"
         )
-        publish_catalogue(environment.transport, listings, FACTS, tenant_uid=environment.tenant_uid)
+        publish_catalogue(
+            environment.transport,
+            listings,
+            FACTS,
+            tenant_uid=environment.tenant_uid,
+            key=environment.reviewer_key,
+        )
         publish_rules(
             environment.transport,
             environment.rules_dir,
