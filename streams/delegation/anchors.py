@@ -66,7 +66,9 @@ def _jkt(issuer: str, text: str) -> str:
         raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    if not text.startswith(_PREFIX) or len(raw) != PUBLIC_BYTES:
+    # Written anew it must be the same: base64 has several texts for one key.
+    own = _PREFIX + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    if len(raw) != PUBLIC_BYTES or own != text:
         raise AnchorError(
             f"trust anchor `{issuer}`: `{text[:60]}` is no key; write `hmac`, or `{_PREFIX}` and 43 characters"
         )

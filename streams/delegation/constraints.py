@@ -10,17 +10,27 @@ import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+import msgspec
+
 from streams.delegation.errors import GrantError
 from streams.model.canonical import CanonicalError, canonical, parse_strict
 from streams.model.delegation import ArgumentConstraint, ConstraintType
 from streams.model.reasons import Reason
 
+_encode = msgspec.json.Encoder(order="sorted").encode
+
 PARAMETER_CHARS_MAX = 8_192
 ITEMS_MAX = 256
 NESTING_MAX = 4
-PARTS_MAX = 64
+PARTS_MAX = 256
+"""Of all bounds of one grant."""
+
 PATTERN_CHARS_MAX = 1_024
 STARS_MAX = 32
+ARRAY_ITEMS_MAX = 4_096
+TEXT_CHARS_MAX = 65_536
+"""What is longer is out of bounds for `SUBSET` and `CONTAINS`, and for `WILDCARD`: a call must not cost without end."""
+
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What no pattern matches: a value with a line break in it is hardly ever what the pattern's author had in mind."""
@@ -28,7 +38,7 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Any of these values (`EXACT` has one). `values` by `key_of`."""
+    """Any of these values (`EXACT` has one)."""
 
     values: dict[Hashable, object]
 
@@ -69,8 +79,10 @@ class Contains:
     values: dict[Hashable, object]
 
     def admits(self, value: object) -> bool:
-        """Whether the value is such an array."""
-        return isinstance(value, list) and self.values.keys() <= {key_of(item) for item in value}
+        """Whether the value is such an array, of a length that is looked at."""
+        if not isinstance(value, list) or len(value) > ARRAY_ITEMS_MAX:
+            return False
+        return self.values.keys() <= {key_of(item) for item in value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +92,10 @@ class Subset:
     values: dict[Hashable, object]
 
     def admits(self, value: object) -> bool:
-        """Whether the value is such an array."""
-        return isinstance(value, list) and all(key_of(item) in self.values for item in value)
+        """Whether the value is such an array, of a length that is looked at."""
+        if not isinstance(value, list) or len(value) > ARRAY_ITEMS_MAX:
+            return False
+        return all(key_of(item) in self.values for item in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,9 @@ class Wildcard:
 
     def admits(self, value: object) -> bool:
         """Whether the value is such a text."""
-        return isinstance(value, str) and _UNSEEN.search(value) is None and self._fits(value)
+        if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
+            return False
+        return self._fits(value) and _UNSEEN.search(value) is None
 
     def _fits(self, text: str) -> bool:
         first, *inner = self.parts
@@ -137,17 +153,37 @@ Constraint = OneOf | NotOneOf | Range | Contains | Subset | Wildcard | AllOf | A
 
 
 def key_of(value: object) -> Hashable:
-    """What two JSON values have in common exactly if they are the same: `1` and `1.0` are, `1` and `true` are not."""
+    """What two JSON values have in common exactly if they are the same: `1` and `true` are not.
+
+    Of values as they are read from canonical JSON, which arguments and parameters are: there, `1.0` is `1`.
+    """
     if isinstance(value, str):
         return value
-    if value is None or isinstance(value, bool):
-        return ("literal", value)
-    if isinstance(value, (int, float)):
-        return ("number", value)
-    return ("container", canonical(value))
+    if isinstance(value, (dict, list)):
+        return _encode(value)
+    return (value is None or isinstance(value, bool), value)
 
 
-def compile_constraint(constraint: ArgumentConstraint) -> Constraint:
+class Room:
+    """How many more parts the bounds of a grant may have: each costs every call something."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, left: int = PARTS_MAX) -> None:
+        self._left = left
+
+    def take(self) -> None:
+        """Take one.
+
+        Raises:
+            GrantError: there is none left.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise GrantError(Reason.DELEGATION_MALFORMED, f"bounds of more than {PARTS_MAX} parts")
+
+
+def compile_constraint(constraint: ArgumentConstraint, room: Room) -> Constraint:
     """The bound, ready to be asked.
 
     Raises:
@@ -157,24 +193,13 @@ def compile_constraint(constraint: ArgumentConstraint) -> Constraint:
     try:
         if len(text) > PARAMETER_CHARS_MAX:
             raise _refused(f"a parameter of {len(text)} characters, at most {PARAMETER_CHARS_MAX} are accepted")
-        return _compile(constraint.type.value, parse_strict(text), _Room(PARTS_MAX), NESTING_MAX)
+        parameter = parse_strict(canonical(parse_strict(text)).decode())
+        return _compile(constraint.type.value, parameter, room, NESTING_MAX)
     except CanonicalError as error:
         raise _refused(f"a parameter that is not readable: {error}") from None
 
 
-class _Room:
-    """How many more parts a bound may have."""
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def take(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise _refused(f"a bound of more than {PARTS_MAX} parts")
-
-
-def _compile(kind: str, parameter: object, room: _Room, levels: int) -> Constraint:
+def _compile(kind: str, parameter: object, room: Room, levels: int) -> Constraint:
     room.take()
     if levels == 0:
         raise _refused(f"bounds within bounds, deeper than {NESTING_MAX} levels")
@@ -187,14 +212,13 @@ def _compile(kind: str, parameter: object, room: _Room, levels: int) -> Constrai
     return maker(kind, parameter)
 
 
-def _part(item: object, room: _Room, levels: int) -> Constraint:
+def _part(item: object, room: Room, levels: int) -> Constraint:
     if not isinstance(item, dict) or item.keys() != {"type", "value"} or not isinstance(item["type"], str):
         raise _refused("a part that is not an object of `type` and `value`")
     return _compile(item["type"], item["value"], room, levels)
 
 
 def _exact(_kind: str, parameter: object) -> Constraint:
-    canonical(parameter)
     return OneOf({key_of(parameter): parameter})
 
 
@@ -204,7 +228,6 @@ def _range(kind: str, parameter: object) -> Constraint:
     bounds = tuple(parameter.values())
     if any(isinstance(bound, bool) or not isinstance(bound, (int, float)) for bound in bounds):
         raise _refused(f"`{kind}` with a bound that is no number")
-    canonical(parameter)
     low, high = parameter.get("min"), parameter.get("max")
     if low is not None and high is not None and low > high:
         raise _refused(f"`{kind}` whose `min` is above its `max`")
@@ -217,7 +240,6 @@ def _wildcard(kind: str, parameter: object) -> Constraint:
         raise _refused(text)
     if _UNSEEN.search(parameter) is not None:
         raise _refused(f"`{kind}` with a character that can't be seen, which would match nothing")
-    canonical(parameter)
     return Wildcard(parameter, tuple(parameter.split("*")))
 
 
@@ -231,7 +253,6 @@ def _set_of(made: Callable[[dict[Hashable, object]], Constraint]) -> Callable[[s
 def _items(kind: str, parameter: object) -> list[object]:
     if not isinstance(parameter, list) or len(parameter) > ITEMS_MAX:
         raise _refused(f"`{kind}` that is no array of at most {ITEMS_MAX} items")
-    canonical(parameter)
     return parameter
 
 

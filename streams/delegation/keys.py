@@ -30,6 +30,7 @@ PUBLIC_KEYS_CACHED_MAX = 4_096
 _ROOT_INFO = b"stoplog grant root key v1"
 _HOP_INFO = b"stoplog grant hop key v1"
 _KEY_BYTES = 32
+_KID_CHARS = 43
 
 
 class GrantKey(Protocol):
@@ -107,7 +108,8 @@ def thumbprint(public_key: bytes) -> str:
 def verified_jkt(proof: Proof, message: bytes) -> str | None:
     """The thumbprint of the Ed25519 key that has signed the message, or None: the proof is of another kind, or does
     not hold."""
-    if proof.alg is not ProofAlg.ED25519 or proof.kid is None:
+    # The length first: what anybody may write must not fill the memory of keys.
+    if proof.alg is not ProofAlg.ED25519 or proof.kid is None or len(proof.kid) != _KID_CHARS:
         return None
     known = _public_key(proof.kid)
     if known is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from streams.delegation.constraints import Room
 from streams.delegation.errors import GrantError
 from streams.delegation.subsume import Steps
 from streams.delegation.tools import ANYTHING, GrantedTool, compile_tool, is_narrower
@@ -40,7 +41,8 @@ def parts_of(body: GrantBody) -> Parts:
         GrantError: it is larger than accepted, or not understood.
     """
     _check_sizes(body)
-    return Parts(tuple((d, tuple(compile_tool(tool) for tool in d.tools)) for d in body.authorization_details))
+    room = Room()
+    return Parts(tuple((d, tuple(compile_tool(tool, room) for tool in d.tools)) for d in body.authorization_details))
 
 
 def check_narrower(parent: GrantBody, parent_parts: Parts, child: GrantBody, child_parts: Parts) -> None:

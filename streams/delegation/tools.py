@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streams.delegation.constraints import AllOf, Constraint, compile_constraint
+from streams.delegation.constraints import AllOf, Constraint, Room, compile_constraint
 from streams.delegation.errors import GrantError
 from streams.delegation.subsume import Steps, implies
 from streams.model.delegation import ToolGrant
@@ -73,8 +73,11 @@ class GrantedTool:
         return None
 
 
-def compile_tool(tool: ToolGrant) -> GrantedTool:
+def compile_tool(tool: ToolGrant, room: Room | None = None) -> GrantedTool:
     """The tool, ready to be asked.
+
+    Args:
+        room: how many parts the bounds of the whole grant may have still.
 
     Raises:
         GrantError: a bound is not understood, a pointer is none, or there are too many.
@@ -83,10 +86,11 @@ def compile_tool(tool: ToolGrant) -> GrantedTool:
         raise _malformed(f"`{tool.server_id[:80]}/{tool.name[:80]}` names no tool")
     if len(tool.constraints) > CONSTRAINTS_MAX:
         raise _malformed(f"{len(tool.constraints)} bounds on one tool, at most {CONSTRAINTS_MAX} are accepted")
+    room = Room() if room is None else room
     bounds: dict[Path, Constraint] = {}
     for constraint in tool.constraints:
         path = parse_pointer(constraint.argument)
-        bound = compile_constraint(constraint)
+        bound = compile_constraint(constraint, room)
         known = bounds.get(path)
         if known is not None:
             bound = AllOf((*known.parts, bound) if isinstance(known, AllOf) else (known, bound))

@@ -27,6 +27,9 @@ from streams.processors.state import GrantStatus, SessionRow, SessionStatus, enc
 AUTHORITIES_CACHED_MAX = 2_048
 """Grants that are kept ready (some 5 kilobytes each): those of the sessions that are at work."""
 
+CACHED_ROW_BYTES_MAX = 16_384
+"""Larger grants are made ready anew for every call, so that a few of them do not take all memory."""
+
 replace = msgspec.structs.replace
 _decode = msgspec.msgpack.Decoder(AuthorityRow).decode
 
@@ -162,7 +165,9 @@ def _check_parties(made: AuthorityRow, row: SessionRow) -> None:
 
 def _kept(own_key: bytes, state: StateView) -> Authority | None:
     row = state.get(grant_row_key(own_key))
-    return None if row is None else _authority(row)
+    if row is None:
+        return None
+    return _authority(row) if len(row) <= CACHED_ROW_BYTES_MAX else Authority(_decode(row))
 
 
 @lru_cache(maxsize=AUTHORITIES_CACHED_MAX)

@@ -70,8 +70,8 @@ class Judge:
     def decide(self, case: Case, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
         """Judge the intent on the state of now."""
         taken = NOTHING_TAKEN
-        attach(case, state)
         try:
+            attach(case, state)
             judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, standing, state)
             if case.charges and judgement.outcome not in _REFUSED:
                 judgement, taken = self._within_budgets(case, judgement, state)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.codec.jsonform import to_json
-from streams.delegation.constraints import Constraint, compile_constraint
+from streams.delegation.constraints import Constraint, Room, compile_constraint
 from streams.delegation.digest import grant_digest, grant_message, lineage_of, travelling
 from streams.delegation.errors import GrantError
 from streams.delegation.keys import hop_grant_key, root_grant_key
@@ -74,9 +74,8 @@ BOUNDS = st.recursive(SINGLE, _nested, max_leaves=4)
 
 def compiled(spec: Spec) -> Constraint:
     kind, value = spec
-    return compile_constraint(
-        ArgumentConstraint(argument="/x", type=ConstraintType(kind), value_json=json.dumps(value))
-    )
+    made = ArgumentConstraint(argument="/x", type=ConstraintType(kind), value_json=json.dumps(value))
+    return compile_constraint(made, Room())
 
 
 @given(BOUNDS, st.sampled_from(UNIVERSE))
