@@ -158,3 +158,29 @@ def test_the_root_key_is_in_no_repr() -> None:
     for text in (repr(settings), str(settings), f"{settings}"):
         assert "hunter2" not in text
         assert "verdict_ttl_ms=30000" in text
+
+
+class TestTrustAnchors:
+    KEY = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+
+    def test_there_are_none_and_no_session_needs_a_grant(self) -> None:
+        made = load_settings().gate_settings(bytes(32))
+        assert "https://id.example" not in made.trust_anchors
+        assert (made.require_delegation, made.delegation_depth_max) == (False, 4)
+
+    def test_they_come_from_the_file(self, in_empty_folder: Path) -> None:
+        anchors = f'"https://id.example" = "hmac"\n"https://far.example" = ["{self.KEY}"]\n'
+        write(in_empty_folder, f"[gate]\nrequire_delegation = true\n[gate.trust_anchors]\n{anchors}")
+        made = load_settings().gate_settings(bytes(32))
+        assert made.trust_anchors.hmac_issuers == {"https://id.example"}
+        assert set(made.trust_anchors.jkts) == {"https://far.example"}
+        assert made.require_delegation
+
+    def test_and_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("STOPLOG_GATE__TRUST_ANCHORS", '{"https://id.example": "hmac"}')
+        assert load_settings().gate_settings(bytes(32)).trust_anchors.hmac_issuers == {"https://id.example"}
+
+    def test_one_that_makes_no_sense_is_an_error(self, in_empty_folder: Path) -> None:
+        write(in_empty_folder, '[gate.trust_anchors]\n"https://id.example" = "hmca"\n')
+        with pytest.raises(SettingsError, match=r"setting `gate\.trust_anchors`: .*`hmca` is no key"):
+            load_settings().gate_settings(bytes(32))
