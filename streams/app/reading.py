@@ -52,6 +52,17 @@ def read_to_end(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Recei
         yield from _read(log, reader, ends, clock)
 
 
+def read_places(log: Log, ends: Mapping[TopicPartition, int], clock: Clock) -> Iterator[Received]:
+    """Every record of some partitions below their ends, in offset order of each. Blocking.
+
+    Raises:
+        TopicReadError: an end can't be reached.
+        LogError: the log did not answer, or refused.
+    """
+    with closing(log.reader()) as reader:
+        yield from _read(log, reader, ends, clock)
+
+
 def read_in_order(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
     """As `read_to_end`, in order of time; of more than `READERS_MAX` partitions only roughly so.
 

@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": (_SET_UP, "Check everything a gate needs, and say what to do."),
     "tail": (_WATCH, "Print verdicts, audit records, alerts and more as they come."),
     "reach": (_WATCH, "Show what an agent can call for a user at most, and which grants let it."),
+    "session": (_WATCH, "Show a session, or list those that there are."),
     "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),
     "release": (_ACT, "Let go on what was stopped, or what a rule has frozen."),
     "approve": (_ACT, "Approve a held call."),

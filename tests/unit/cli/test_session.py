@@ -1,0 +1,196 @@
+"""`stoplog session` over what gates, executors and token services have written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from streams.app.operator import Operator
+from streams.app.settings import load_settings
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.delegation import GrantBody
+from streams.model.reasons import Reason
+from streams.model.session import SessionEventType
+from streams.model.topics import BY_RECORD
+from streams.model.types import Record
+from streams.model.verdict import Outcome
+from streams.testing.records import UNTRUSTED, SessionMaker, agent, header
+from tests.kit import WEB_FETCH
+from tests.unit.cli.conftest import Stoplog
+from tests.unit.sdk.hands import verdict_on
+
+replace = msgspec.structs.replace
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def deployed(stoplog: Stoplog) -> Stoplog:
+    assert stoplog("topics", "apply").status == 0
+    return stoplog
+
+
+class Writer:
+    """Writes records of sessions on the log of the settings."""
+
+    def __init__(self) -> None:
+        self.operator = Operator(load_settings())
+        self.now_ms = self.operator.clock.now_ms()
+
+    def put(self, maker: SessionMaker, records: Sequence[Record]) -> None:
+        for record in records:
+            head = record.header  # type: ignore[attr-defined]
+            self.operator.write(BY_RECORD[type(record)], [(maker.key, record, head)])
+
+    def open(self, name: str, *, parent: str | None = None, **who: str) -> SessionMaker:
+        maker = SessionMaker(name, tenant="default", **who)
+        event = replace(
+            maker.established(self.now_ms, scopes=("web:read", "mail:send")), parent_session_id=parent, attended=True
+        )
+        self.put(maker, [event])
+        return maker
+
+
+@pytest.fixture
+def writer(deployed: Stoplog) -> Writer:
+    return Writer()
+
+
+def end_of(maker: SessionMaker, reason: Reason, time_ms: int) -> AuditEvent:
+    return AuditEvent(
+        header=header(f"end {maker.session_id}", time_ms, "default"),
+        event_type=AuditEventType.SESSION,
+        session_id=maker.session_id,
+        act=maker.act,
+        reason=reason.value,
+        reason_text="it was over",
+    )
+
+
+class TestShow:
+    def test_all_that_is_known_of_a_session(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1", parent="s-0")
+        root = maker.grant("g-0", writer.now_ms, session_id="s-00", act=agent("boss"), scopes=("web:read", "x"))
+        body = GrantBody(**{name: getattr(root, name) for name in GrantBody.__struct_fields__})
+        grant = replace(maker.grant("g-1", writer.now_ms, parent_uid="g-0", root_uid="g-0", depth=1), chain=(body,))
+        intent = maker.intent(WEB_FETCH, {"url": "https://a.example"}, writer.now_ms)
+        verdicts = [
+            verdict_on(intent),
+            verdict_on(maker.intent(WEB_FETCH, {"url": "b"}, writer.now_ms), Outcome.DENY),
+        ]
+        narrowed = maker.event(
+            SessionEventType.TOKEN_CLAIMS_CHANGE,
+            writer.now_ms,
+            scopes=("web:read", "all"),
+            expires=writer.now_ms + 60_000,
+        )
+        writer.put(maker, [grant, *verdicts, maker.result(intent, writer.now_ms, label=UNTRUSTED), narrowed])
+        (shown,) = deployed("session", "show", "s-1").records
+        assert (shown["state"], shown["agent"], shown["user"]) == ("live", "assistant", "alice")
+        assert (shown["scopes"], shown["expires_ms"]) == (["web:read"], writer.now_ms + 60_000)
+        assert shown["ancestors"] == ["s-0", "s-00"]
+        assert shown["calls"] == {"web/fetch": {"ALLOW": 1, "DENY": 1}}
+        assert [line["what"] for line in shown["read"]] == ["tool_result"]
+        assert shown["read"][0]["label"] == "untrusted, private"
+        assert [line["what"] for line in shown["did"]] == ["ALLOW", "DENY"]
+        (listed,) = shown["grants"]
+        assert [(hop["uid"], hop["to"]) for hop in listed["hops"]] == [("g-0", "boss"), ("g-1", "assistant")]
+        (bounded,) = deployed("session", "show", "default|s-1", "--max", "1").records
+        assert [line["what"] for line in bounded["did"]] == ["DENY"]
+        text = deployed("session", "show", "s-1", "--no-json").out
+        for part in (
+            "session default|s-1 is live",
+            "g-0",
+            "s-00",
+            "web/fetch",
+            "untrusted, private",
+            "a person is present",
+        ):
+            assert part in text
+
+    def test_a_session_that_is_not_there(self, deployed: Stoplog, writer: Writer) -> None:
+        writer.open("s-1")
+        result = deployed("session", "show", "s-2")
+        assert result.status == 1
+        assert "nothing on the embedded log" in result.err
+        assert deployed("session", "show", "other|s-1").status == 1
+
+
+class TestStates:
+    def state(self, deployed: Stoplog, name: str = "s-1") -> tuple[str, str]:
+        (shown,) = deployed("session", "show", name).records
+        return str(shown["state"]), str(shown["why"])
+
+    def test_established(self, deployed: Stoplog, writer: Writer) -> None:
+        writer.open("s-1")
+        assert self.state(deployed)[0] == "established"
+
+    @pytest.mark.parametrize(
+        ("kind", "state"), [(SessionEventType.SESSION_ENDED, "ended"), (SessionEventType.SESSION_REVOKED, "revoked")]
+    )
+    def test_over_by_an_event(self, deployed: Stoplog, writer: Writer, kind: SessionEventType, state: str) -> None:
+        maker = writer.open("s-1")
+        writer.put(maker, [maker.event(kind, writer.now_ms)])
+        assert self.state(deployed)[0] == state
+
+    def test_over_by_what_a_gate_says(self, deployed: Stoplog, writer: Writer) -> None:
+        for name, reason, state in (("s-1", Reason.SESSION_IDLE, "idle"), ("s-2", Reason.SESSION_TOO_OLD, "ended")):
+            maker = writer.open(name)
+            writer.put(maker, [end_of(maker, reason, writer.now_ms)])
+            assert self.state(deployed, name) == (state, "it was over")
+
+    def test_expired_though_no_gate_has_said_so(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = SessionMaker("s-1", tenant="default")
+        writer.put(maker, [maker.established(writer.now_ms - HOUR_MS, expires_ms=writer.now_ms - 1)])
+        assert self.state(deployed) == ("ended", "the session's credential has expired")
+
+    def test_frozen_until_it_is_released(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1")
+        intent = maker.intent(WEB_FETCH, {"url": "a"}, writer.now_ms)
+        writer.put(maker, [verdict_on(intent, Outcome.QUARANTINE)])
+        assert self.state(deployed)[0] == "frozen"
+        assert deployed("release", "--session", "s-1", "--why", "looked at").status == 0
+        assert self.state(deployed)[0] == "live"
+
+    @pytest.mark.parametrize(
+        "option",
+        [("--session", "s-1"), ("--session", "s-0"), ("--agent", "assistant"), ("--user", "alice"), ("--all",)],
+    )
+    def test_stopped(self, deployed: Stoplog, writer: Writer, option: tuple[str, ...]) -> None:
+        writer.open("s-1", parent="s-0")
+        assert deployed("kill", *option, "--why", "x").status == 0
+        assert self.state(deployed)[0] == "stopped"
+        assert deployed("release", *option, "--why", "x").status == 0
+        assert self.state(deployed)[0] == "established"
+
+    def test_a_tool_s_stop_stops_no_session(self, deployed: Stoplog, writer: Writer) -> None:
+        writer.open("s-1")
+        for option in (("--tool", "web/*"), ("--model", "lab/m")):
+            assert deployed("kill", *option, "--why", "x").status == 0
+        assert self.state(deployed)[0] == "established"
+
+
+class TestList:
+    def test_filters_and_bound(self, deployed: Stoplog, writer: Writer) -> None:
+        writer.open("s-1")
+        writer.open("s-2", sub="bob")
+        ended = writer.open("s-3", act="helper")
+        writer.put(ended, [ended.event(SessionEventType.SESSION_ENDED, writer.now_ms)])
+
+        def names(*options: str) -> set[str]:
+            return {record["session"] for record in deployed("session", "list", *options).records}
+
+        assert names() == {"s-1", "s-2", "s-3"}
+        assert names("--agent", "helper") == {"s-3"}
+        assert names("--user", "bob") == {"s-2"}
+        assert names("--state", "ended") == {"s-3"}
+        assert names("--state", "established", "--user", "alice") == {"s-1"}
+        assert names("--state", "frozen") == set()
+        assert len(names("--max", "2")) == 2
+        assert "default|s-3" in deployed("session", "list", "--no-json").out
+        assert deployed("session", "list", "--state", "nonsense").status == 2
+
+    def test_none(self, deployed: Stoplog) -> None:
+        assert deployed("session", "list").records == []
+        assert "no session is so" in deployed("session", "list", "--no-json").out
