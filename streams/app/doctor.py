@@ -14,6 +14,7 @@ from streams.app.findings import Finding, failed, fine, warned
 from streams.app.folders import is_open_to_others
 from streams.app.logs import LogMissingError, open_log
 from streams.app.settings import Settings, SettingsError, load_settings, settings_sources
+from streams.app.sts.examining import examine_sts
 from streams.app.wiring import RootKeyError, build_codec, load_root_key
 from streams.codec.avro import Codec
 from streams.codec.lock import check as check_schemas
@@ -46,6 +47,7 @@ def examine(overrides: Mapping[str, object]) -> Iterator[Finding]:
     yield finding
     yield from _state_folder(settings)
     yield _running_gate(settings)
+    yield from examine_sts(settings)
     yield from _log(settings, codec)
 
 

@@ -18,7 +18,7 @@ CONFIG_NAMES = tuple(sorted(Topic(name="", record=None, key="", spread=Spread.OW
 READER_GROUP = "stoplog-reader"
 """The group id of readers that join none (`streams.kafka.reader`): librdkafka looks its coordinator up all the same."""
 
-TOKEN_SERVICE_PREFIX = "stoplog-sts-"
+TOKEN_SERVICE_PREFIX = "stoplog-sts-"  # noqa: S105 - a prefix of names
 """What the transactional ids of token services begin with."""
 
 _EVERYBODY = "User:*"

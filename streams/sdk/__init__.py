@@ -30,6 +30,7 @@ from streams.sdk.errors import (
     VerdictReadError,
     VerdictTimeoutError,
 )
+from streams.sdk.exchange import SessionToken, StsClient, TokenRefusedError
 from streams.sdk.executor import Executor, ExecutorSettings, ToolOutcome
 from streams.sdk.intents import CallContext
 from streams.sdk.revocations import RevocationWatch, Stop
@@ -68,9 +69,12 @@ __all__ = [
     "RevocationWatch",
     "SdkError",
     "SessionCredential",
+    "SessionToken",
     "SingleUseError",
     "SingleUseStore",
     "Stop",
+    "StsClient",
+    "TokenRefusedError",
     "TokenServiceError",
     "ToolCancelledError",
     "ToolOutcome",

@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from streams.app.sts.errors import StsError, TokenReason, refuse
 from streams.app.sts.jose import NAME_CHARS_MAX, PublicKey
+from streams.sdk.entropy import system_monotonic_ms
 
 JWKS_BYTES_MAX = 262_144
 KEYS_MAX = 64
@@ -146,7 +147,7 @@ def load_file(path: Path) -> Load:
     return load
 
 
-def load_url(url: str, client: httpx2.Client, monotonic_ms: Callable[[], int]) -> Load:
+def load_url(url: str, client: httpx2.Client, monotonic_ms: Callable[[], int] = system_monotonic_ms) -> Load:
     """Key sets from a URL. Redirects are not followed: keys come from where the settings say."""
 
     def load() -> bytes:

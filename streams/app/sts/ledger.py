@@ -29,6 +29,7 @@ from streams.sdk.publishing import outgoing
 from streams.sdk.transport import Transport
 
 ATTEMPTS_MAX = 3
+TRANSACTION_SESSIONS_MAX = 64
 REFUSALS_PER_MINUTE = 600
 """Refusals on record of whoever has not shown who they are; the next record says how many were left out."""
 
@@ -56,8 +57,19 @@ class Refusal(NamedTuple):
     act: Actor | None = None
 
 
+class _Work:
+    """Records that a thread waits for. Done, and with what fault, under the ledger's lock."""
+
+    __slots__ = ("done", "fault", "records")
+
+    def __init__(self, records: Sequence[Outgoing]) -> None:
+        self.records = records
+        self.done = False
+        self.fault: LogError | None = None
+
+
 class Ledger:
-    """The service's hand on the log. Thread-safe: one transaction at a time."""
+    """The service's hand on the log. Thread-safe: one transaction at a time, which sessions share."""
 
     def __init__(self, transport: Transport, root_key: bytes, *, issuer: str, name: str, entropy: Entropy) -> None:
         """Nothing is opened yet.
@@ -72,6 +84,8 @@ class Ledger:
         self._name = name
         self._entropy = entropy
         self._lock = threading.Lock()
+        self._queue_lock = threading.Lock()
+        self._queue: list[_Work] = []
         self._producer: Producer | None = None
         self._refusals = RateLimit(REFUSALS_PER_MINUTE, entropy.monotonic_ms, keys_max=1)
         self._left_out = 0
@@ -88,7 +102,7 @@ class Ledger:
         """Put a refusal on record. What can't be written is logged: a refusal needs no record to hold."""
         note = ""
         if refusal.act is None:
-            with self._lock:
+            with self._queue_lock:
                 if self._refusals.take(""):
                     self._left_out += 1
                     return
@@ -204,22 +218,39 @@ class Ledger:
         )
 
     def _commit(self, records: Sequence[Outgoing]) -> None:
-        """One transaction; tried again only where nothing of it can have been kept.
+        """Commit records together. Whoever comes while a transaction is under way shares the next one: on a cluster one
+        takes some ms, whatever is in it.
 
         Raises:
-            RefusedError: it is not known to be committed.
+            RefusedError: they are not known to be committed.
         """
+        own = _Work(records)
+        with self._queue_lock:
+            self._queue.append(own)
         with self._lock:
-            for attempt in range(1, ATTEMPTS_MAX + 1):
-                try:
-                    self._transact(records)
-                    return
-                except (RetriableLogError, AbortableTransactionError) as error:
-                    if not self._aborted() or attempt == ATTEMPTS_MAX:
-                        raise _unavailable(error) from None
-                except LogError as error:
-                    self._drop()
-                    raise _unavailable(error) from None
+            while not own.done:
+                with self._queue_lock:
+                    batch = self._queue[:TRANSACTION_SESSIONS_MAX]
+                    del self._queue[:TRANSACTION_SESSIONS_MAX]
+                fault = self._committed([record for work in batch for record in work.records])
+                for work in batch:
+                    work.done, work.fault = True, fault
+        if own.fault is not None:
+            raise _unavailable(own.fault)
+
+    def _committed(self, records: Sequence[Outgoing]) -> LogError | None:
+        """One transaction; tried again only where nothing of it can have been kept. None: it is committed."""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                self._transact(records)
+                return None
+            except (RetriableLogError, AbortableTransactionError) as error:
+                if not self._aborted() or attempt == ATTEMPTS_MAX:
+                    return error
+            except LogError as error:
+                self._drop()
+                return error
+        return None
 
     def _transact(self, records: Sequence[Outgoing]) -> None:
         if self._producer is None:

@@ -211,8 +211,10 @@ def listen(section: Listening) -> socket.socket:
     StsError: the address can't be used.
     """
     try:
-        family, *_rest, address = socket.getaddrinfo(section.host, section.port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(section.host, section.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _name, address = found[0]
+        # With its protocol named: asyncio sends small answers at once (TCP_NODELAY) only where it knows that it is TCP.
+        listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:

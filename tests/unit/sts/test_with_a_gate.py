@@ -1,0 +1,118 @@
+"""From a user's token to a verdict: what the service writes, a gate takes; what it narrows, a gate holds agents to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from streams.delegation.anchors import TrustAnchors
+from streams.model.catalogue import ToolCatalogEntry
+from streams.model.reasons import Reason
+from streams.model.revocation import RevocationKind
+from streams.model.topics import DELEGATION, INTENT, REVOCATION, SESSION
+from streams.model.verdict import Outcome, Verdict
+from streams.processors.settings import GateSettings
+from streams.sdk.credential import SessionCredential
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.exchange import SessionToken, StsClient
+from streams.sdk.intents import build_intent
+from streams.testing.records import revocation, tool_ref
+from tests.kit import FILES_READ, MAIL_SEND, GateBench
+from tests.unit.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House
+from tests.unit.sts.test_exchange import key_pair
+
+
+class Deployment:
+    """A token service and a gate, with one root key."""
+
+    def __init__(self, house: House, sts: StsClient) -> None:
+        self.house = house
+        self.sts = sts
+        anchors = TrustAnchors(hmac_issuers=frozenset({STS}))
+        self.gate = GateBench(settings=GateSettings(root_key=ROOT_KEY, trust_anchors=anchors), with_session=False)
+        self.gate.wait(SYSTEM.now_ms() - self.gate.now_ms)
+        self.taken: set[str] = {event.header.id for event in (*house.grants(), *house.sessions())}
+
+    def carry(self) -> None:
+        """What is new on the service's log goes to the gate's."""
+        for topic, records in ((DELEGATION, self.house.grants()), (SESSION, self.house.sessions())):
+            for record in records:
+                if record.header.id not in self.taken:
+                    self.taken.add(record.header.id)
+                    key = f"{record.header.tenant_uid}|{record.session_id}".encode()
+                    self.gate.driver.pipe(topic.name, key, record)
+        assert self.gate.dead_letters(SESSION.name) == []
+        assert self.gate.dead_letters(DELEGATION.name) == []
+
+    def open(self, **narrowing: Any) -> SessionToken:
+        session = self.sts.exchange(self.house.users.token("alice"), self.house.agents.token(AGENT), **narrowing)
+        self.carry()
+        return session
+
+    def judge(self, credential: SessionCredential, entry: ToolCatalogEntry, args: Mapping[str, Any]) -> Verdict:
+        self.gate.verdicts()
+        intent = build_intent(
+            credential,
+            tool_ref(entry),
+            args,
+            intent_id=SYSTEM.uuid(),
+            header_id=SYSTEM.uuid(),
+            source="agent",
+            now_ms=self.gate.now_ms,
+        )
+        self.gate.driver.pipe(INTENT.name, credential.key, intent)
+        return self.gate.verdict()
+
+
+@pytest.fixture
+def deployment(house: House) -> Iterator[Deployment]:
+    with house.client() as sts:
+        sts._dpop = lambda own, _url, make=sts._dpop: make(own, f"{STS}/token")  # type: ignore[method-assign]
+        yield Deployment(house, sts)
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_an_agent_may_do_what_it_was_given(deployment: Deployment, bound: bool) -> None:
+    credential = deployment.open(key=key_pair() if bound else None).credential
+    assert deployment.judge(credential, FILES_READ, {"path": "a.txt"}).outcome is Outcome.ALLOW
+    verdict = deployment.judge(credential, MAIL_SEND, {"to": "bob@acme.example"})
+    assert (verdict.outcome, verdict.reason) == (Outcome.ALLOW, Reason.PERMITTED)
+    assert verdict.sub == "alice"
+    outside = deployment.judge(credential, MAIL_SEND, {"to": "bob@outside.example"})
+    assert outside.reason == Reason.DELEGATION_ARGUMENTS_NOT_GRANTED
+
+
+def test_a_sub_agent_may_do_less_and_nothing_once_its_giver_is_stopped(deployment: Deployment) -> None:
+    parent = deployment.open()
+    child = deployment.sts.hand_on(parent, deployment.house.agents.token(SUB_AGENT), audience=["files"]).credential
+    deployment.carry()
+    assert deployment.judge(child, FILES_READ, {"path": "a.txt"}).outcome is Outcome.ALLOW
+    assert deployment.judge(child, MAIL_SEND, {"to": "bob@acme.example"}).outcome is Outcome.DENY
+    target = f"{TENANT}|{parent.credential.session_id}"
+    key, revoked = revocation(RevocationKind.SESSION, target, time_ms=deployment.gate.now_ms)
+    deployment.gate.driver.pipe(REVOCATION.name, key, revoked)
+    ends = ((parent.credential, Reason.SESSION_REVOKED), (child, Reason.SESSION_PARENT_ENDED))
+    for credential, reason in ends:
+        assert deployment.judge(credential, FILES_READ, {"path": "a.txt"}).reason == reason
+
+
+def test_a_session_without_its_grant_may_do_nothing(deployment: Deployment) -> None:
+    """An agent that says nothing of its grant has no more for it."""
+    credential = deployment.open().credential
+    without = replace(credential, delegation_uid=None, grant=None)
+    assert deployment.judge(without, FILES_READ, {"path": "a.txt"}).outcome is Outcome.DENY
+
+
+def test_another_root_key_opens_nothing(deployment: Deployment, house: House) -> None:
+    stranger = GateBench(
+        settings=GateSettings(root_key=bytes(32), trust_anchors=TrustAnchors(hmac_issuers=frozenset({STS}))),
+        with_session=False,
+    )
+    stranger.wait(SYSTEM.now_ms() - stranger.now_ms)
+    session = deployment.open().credential
+    [event] = [event for event in house.sessions() if event.session_id == session.session_id]
+    stranger.driver.pipe(SESSION.name, session.key, event)
+    assert stranger.dead_letters(SESSION.name) == ["writer_unproven"]
