@@ -1,0 +1,162 @@
+"""What forbids something, and comes while no gate runs: once one does, nothing is allowed that it forbids.
+
+Revocations, changes of the catalogue and rules travel on topics of their own, so they may stand before or after the
+intents that they are about; for a gate that starts, all of it stood there before its first verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.model.catalogue import EntryState, ToolCatalogEntry
+from streams.model.intent import Intent
+from streams.model.revocation import RevocationKind
+from streams.model.session import SessionEvent
+from streams.model.topics import CATALOGUE, INTENT, REVOCATION, RULESET, SESSION
+from streams.model.verdict import Outcome
+from streams.testing.records import SessionMaker, entry_key, revocation, ruleset, tool_entry
+from tests.integration.deployment import PAY, Deployment, Verdicts, deployed, now_ms, until
+
+replace = msgspec.structs.replace
+SCHEMA = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
+REFUND, MAIL = (tool_entry("bank", name, schema=SCHEMA) for name in ("refund", "mail"))
+FORBIDDEN = 13
+BUNDLE = 'apiVersion: rules/v1\nbundle: bank\nversion: "1"\nmode: enforce\nowners: [test]\npacks: [all]\n'
+RULES = """apiVersion: rules/v1
+pack: all
+rules:
+  - {id: R-001, effect: permit, match: {tools: ["bank.*"]}, when: "true", reason: fine}
+  - id: R-002
+    effect: require_approval
+    match: {tools: [bank.mail]}
+    when: "true"
+    approval: {group: leads, quorum: 1, ttl: 10m}
+    reason: a lead must say so
+"""
+STRICTER = """  - id: R-003
+    effect: deny
+    match: {tools: [bank.pay]}
+    when: args.number == 13
+    reason: not that one
+"""
+
+
+@pytest.fixture(params=[pytest.param("kafka", marks=pytest.mark.broker), "embedded"])
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+    if request.param == "kafka":
+        bootstrap = request.getfixturevalue("kafka_bootstrap")
+        with deployed(tmp_path, bootstrap) as opened:
+            yield opened
+        return
+    # The embedded log lies in the folder for state, which a gate here has to itself.
+    (tmp_path / "state-gate").symlink_to(tmp_path, target_is_directory=True)
+    with deployed(tmp_path, "", log="embedded") as opened:
+        yield opened
+
+
+def publish_rules(deployment: Deployment, rules: str, serial: int) -> None:
+    bundle = ruleset({"bundle.yaml": BUNDLE, "all/all.rules.yaml": rules}, serial=serial, time_ms=now_ms())
+    deployment.send(RULESET, bundle.name.encode(), bundle)
+
+
+def publish_tool(deployment: Deployment, entry: ToolCatalogEntry) -> None:
+    deployment.send(CATALOGUE, entry_key(entry), entry)
+
+
+def propose(deployment: Deployment, session: SessionMaker, tool: ToolCatalogEntry = PAY, number: int = 1) -> Intent:
+    intent = session.intent(tool, {"number": number}, now_ms())
+    deployment.send(INTENT, session.key, intent)
+    return intent
+
+
+class Cast:
+    """Sessions of agents of their own, and a sub-session; what each of them proposes."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self.killed, self.of_agent = SessionMaker("s-killed"), SessionMaker("s-agent", act="rogue")
+        self.of_user, self.free = SessionMaker("s-user", sub="mallory"), SessionMaker("s-free")
+        self.child = SessionMaker("s-child")
+        for maker in (self.killed, self.of_agent, self.of_user, self.free, self.child):
+            event: SessionEvent = maker.established(now_ms())
+            if maker is self.child:
+                event = maker.proven(replace(event, parent_session_id=self.killed.session_id))
+            deployment.send(SESSION, maker.key, event)
+
+    def propose_forbidden(self) -> dict[str, Intent]:
+        """One call for each thing that will be, or was, forbidden; by the reason that is expected."""
+        own = self._deployment
+        return {
+            "session_revoked": propose(own, self.killed),
+            "session_parent_ended": propose(own, self.child),
+            "revoked_agent": propose(own, self.of_agent),
+            "revoked_subject": propose(own, self.of_user),
+            "tool_not_approved": propose(own, self.free, REFUND),
+            "rule_denied": propose(own, self.free, PAY, FORBIDDEN),
+        }
+
+    def forbid(self) -> None:
+        """All of it, on three topics."""
+        own = self._deployment
+        for kind, target in (
+            (RevocationKind.SESSION, "acme|s-killed"),
+            (RevocationKind.AGENT, "acme|rogue"),
+            (RevocationKind.SUBJECT, "acme|mallory"),
+        ):
+            own.send(REVOCATION, *revocation(kind, target, time_ms=now_ms()))
+        publish_tool(own, replace(REFUND, state=EntryState.BLOCKED, catalog_version=2))
+        publish_rules(own, RULES + STRICTER, 3)
+
+
+def test_nothing_is_allowed_that_was_forbidden_while_no_gate_ran(deployment: Deployment) -> None:
+    for tool in (REFUND, MAIL):
+        publish_tool(deployment, tool)
+    publish_rules(deployment, RULES, 2)
+    deployment.flush()
+    cast = Cast(deployment)
+    deployment.flush()
+    verdicts = Verdicts(deployment)
+    gate = deployment.gate("gate")
+    gate.wait_serving()
+    allowed = list(cast.propose_forbidden().values())
+    waits = propose(deployment, cast.killed, MAIL)
+    deployment.flush()
+    assert {verdict.outcome for verdict in verdicts.wait_for(allowed)} == {Outcome.ALLOW}
+    until(lambda: verdicts.poll() >= 0 and _is_held(verdicts, waits, deployment))
+    gate.kill()
+
+    before = cast.propose_forbidden()
+    deployment.flush()
+    cast.forbid()
+    deployment.flush()
+    after = cast.propose_forbidden()
+    harmless = propose(deployment, cast.free)
+    deployment.flush()
+
+    again = deployment.gate("gate")
+    again.wait_serving()
+    for intents in (before, after):
+        for reason, intent in intents.items():
+            (verdict,) = verdicts.wait_for([intent])
+            assert (verdict.outcome, verdict.reason) == (Outcome.DENY, reason)
+    # What waited for a person has ended with its session, at once.
+    (end,) = verdicts.wait_for([waits])
+    assert (end.outcome, end.reason) == (Outcome.DENY, "session_revoked")
+    (fine,) = verdicts.wait_for([harmless])
+    assert fine.outcome is Outcome.ALLOW
+    assert all(len(found) == 1 for found in verdicts.final.values())
+    verdicts.close()
+    again.stop()
+
+
+def _is_held(verdicts: Verdicts, intent: Intent, deployment: Deployment) -> bool:
+    """Whether the intent has its interim verdict."""
+    for received in verdicts.records:
+        verdict = deployment.codec.decode(received.topic, received.value or b"", received.headers)
+        if getattr(verdict, "intent_id", None) == intent.intent_id:
+            return getattr(verdict, "outcome", None) is Outcome.REQUIRE_APPROVAL
+    return False
