@@ -90,8 +90,8 @@ def render_reasons() -> str:
         _codes(DEAD_LETTER_TEXTS),
         "## Refusals of executors\n\nWhy an executor did not run a call, `reason` of its audit record.",
         _codes(REFUSAL_TEXTS),
-        "## Publications of rules\n\n`reason` of an audit record of type CONTROL. One that was refused has the reason "
-        "of its dead letter.",
+        "## Publications of rules and tools\n\n`reason` of an audit record of type CONTROL. What was refused has the "
+        "reason of its dead letter.",
         _codes(CONTROL_TEXTS),
         "## Sessions\n\n`reason` of an audit record of type SESSION. One that has ended has the reason of its denials.",
         _codes(SESSION_CHANGE_TEXTS),

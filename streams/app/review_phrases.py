@@ -44,7 +44,7 @@ _TAKE = (
 )
 _FILES = (
     r"(?:~/\.?\w|\.ssh\b|id_rsa|id_ed25519|(?<![\w*])\.env\b|/etc/(?:passwd|shadow)|\.aws\b|\.netrc|\.npmrc|\.kube\b|"
-    r"credentials\.json|mcp\.json|\.cursor\b|\.git-credentials|\.bash_history|keychain|wallet\.dat|login data)"
+    r"credentials\.json|mcp\.json|\.cursor\b|\.git-credentials|\.bash_history|keychain|wallet\.dat|login data|\betc passwd\b)"
 )
 _TALK = (
     r"(?:conversations?|chat (?:history|log)s?|(?:previous|earlier|prior|recent|last \w+) (?:user )?messages?|system prompts?|"
@@ -71,6 +71,11 @@ PHRASES: tuple[Phrase, ...] = (
         rf"\b(?:previous|prior|above|earlier|all|any|other|system|your|these|those|existing|every)\b.{{0,30}}\b{_RULES}\b",
         rf"\b(?:new|updated|real|actual|true|following) {_RULES} (?:are|is|take|replace|supersede|override)",
         r"\btakes? (?:precedence|priority) over (?:all|any|every|your|the|other|previous|system)",
+        r"\b(?:whatever|everything|anything|all) (?:you|that you) (?:were|have been|was) (?:told|taught|instructed|asked)\b",
+        r"\b(?:from now on|henceforth|for all (?:future|later|further|subsequent) (?:calls|requests|sessions|messages|conversations))\b",
+        # German, French, Spanish, Italian, Portuguese, Dutch
+        r"\b(?:ignoriere|missachte|vergiss|ignorez?|oubliez?|ignora|olvida|dimentica|ignore|esque[cç]a|negeer|vergeet)\b.{0,30}"
+        r"\b(?:anweisungen|anleitungen|regeln|instructions|consignes|r[eè]gles|instrucciones|reglas|istruzioni|regole|instru[cç][oõ]es|instructies|regels)\b",
     ),
     _phrase(
         "demands_secrecy",
@@ -86,6 +91,10 @@ PHRASES: tuple[Phrase, ...] = (
         r"\b(?:silently|secretly|quietly|covertly|discreetly|invisibly)\b.{0,40}"
         r"\b(?:send|read|call|add|include|append|run|execute|copy|forward|upload|use|pass|bcc|invoke|attach)\b",
         r"\b(?:gloss over|hide) (?:this|it|these|the (?:fact|call|step|details?|parameter))\b",
+        r"\bno need to (?:\w+ ){0,2}(?:tell|bother|inform|mention|notify|alert|show|report|involve|trouble|disturb)\b",
+        # German, French, Spanish, Italian, Portuguese
+        r"\b(?:sage?|verrate?|erz[aä]hle?)\b.{0,20}\b(?:nutzer|benutzer|anwender|niemandem)\b.{0,15}\b(?:nicht|nichts|davon)\b",
+        r"\b(?:ne (?:dis|dites|le dis|mentionne|r[eé]v[eè]le)\w*|no (?:le )?(?:digas|menciones|reveles)|non (?:dire|rivelare|menzionare)|n[aã]o (?:diga|revele|mencione))\b",
     ),
     _phrase(
         "poses_as_system",
@@ -130,6 +139,7 @@ PHRASES: tuple[Phrase, ...] = (
         r"\b(?:any |all )?other (?:tools?|functions?|servers?|sources?)\b",
         r"\b(?:other|competing|similar|rival) (?:tools?|functions?|servers?)\b.{0,40}"
         r"\b(?:deprecated|broken|insecure|unsafe|compromised|outdated|unreliable|dangerous|obsolete|inferior)\b",
+        r"\bmust (?:no longer|never|not) be (?:used|called|chosen|invoked|selected|trusted)\b",
         r"\balways (?:use|call|prefer|choose|pick|select|invoke) this (?:tool|function|one)\b",
         r"\b(?:before|after|prior to|whenever|every time|each time|when)\b.{0,15}\b(?:using|calling|invoking|running|any|every|each)\b"
         r".{0,15}\b(?:any|every|each|all|other|another)\b.{0,15}\b(?:tools?|functions?|actions?|requests?|operations?|response)\b",
@@ -142,6 +152,8 @@ PHRASES: tuple[Phrase, ...] = (
         "speaks for the user, or wants nobody asked",
         rf"\b{_WHO} (?:has|have|already)\b.{{0,20}}\b(?:already )?(?:approved|authori[sz]ed|consented|agreed|confirmed|granted|"
         r"given (?:permission|consent))\b",
+        r"\bpre-?(?:authori[sz]ed|approved|confirmed|consented)\b",
+        r"\bno (?:dialog|confirmation|approval|permission|consent|prompt) (?:is|needs? to be|has to be|will be)?\b.{0,10}\b(?:shown|needed|required|asked|necessary)\b",
         r"\b(?:do(?: no|n')t|never|no need to|without|skip\w*|bypass\w*)\b.{0,15}\b(?:ask|asking|request\w*|wait\w*|seek\w*|prompt\w*)\b.{0,25}"
         r"\b(?:confirm\w*|permission|approval|consent|users?|human)\b",
         r"\b(?:skip|bypass|suppress|disable|auto[- ]?(?:approve|accept|confirm))\w*\b.{0,25}"
@@ -169,9 +181,40 @@ PHRASES: tuple[Phrase, ...] = (
         r"\b(?:in|with|to) (?:your|every|all|each) (?:final |next |subsequent )?(?:answers?|responses?|repl(?:y|ies)|outputs?)\b",
     ),
     _phrase(
+        "wants_secrets",
+        _MEDIUM,
+        "wants a secret, or what is private, as an argument",
+        rf"\b(?:pass(?:es|ed|ing)?|provid(?:e|ing)|supply|enter|giv(?:e|ing)|wants?|expects?|asks? for)\b.{{0,40}}\b{_SECRETS}\b",
+        rf"\b{_TAKE}\b.{{0,60}}\b(?:private|personal|confidential|payroll|medical|unpublished|internal) (?:\w+ )?(?:notes?|files?|data|mails?|messages?|details|records?|documents?|information)\b",
+        r"\b(?:as|in) the (?:first|second|third|last|next|extra|additional) (?:argument|parameter)\b",
+    ),
+    _phrase(
+        "moves_data",
+        _MEDIUM,
+        "has data copied into an argument",
+        r"\b(?:was|were|is|are|be|been|get|gets) (?:copied|pasted|written|put|placed|quoted|repeated|dumped)\b.{0,30}\b(?:in|into|to)\b.{0,20}"
+        r"\b(?:arguments?|parameters?|fields?|remarks?|notes?|body|comments?|call|query|request)\b",
+        r"\bcall (?:this tool|it) again\b",
+    ),
+    _phrase(
+        "holds_address",
+        _MEDIUM,
+        "holds a mail address",
+        r"[\w.+-]{1,64}@(?!example\.(?:com|org|net)\b)[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[a-z]{2,24}\b",
+    ),
+    _phrase(
+        "disguises",
+        _MEDIUM,
+        "has text read in another way than it is written",
+        r"\b(?:rot-?13|backwards?|in reverse|unscramble|decipher)\b",
+    ),
+    _phrase(
         "sets_conditions",
         _MEDIUM,
         "says what is to be done around a call",
+        r"\bbefore (?:you )?(?:answer|respond|reply|answering|responding|replying)\b",
+        r"\b(?:failing|failure) to\b.{0,80}\b(?:corrupt|break|lose|delet|crash|terminat|destroy)\w*",
+        r"\b(?:critical|mandatory)\s{0,2}[:!]",
         r"\b(?:before|prior to|after) (?:using|calling|invoking|running|you (?:use|call|run)) (?:this|the|it|any)\b",
         r"\b(?:otherwise|or else|if you (?:do not|don't|fail))\b.{0,40}\b(?:will not work|won't work|will fail|not work|crash|be lost|delet|"
         r"terminat|penal|shut ?down|suspend)\w*",
@@ -183,6 +226,7 @@ PHRASES: tuple[Phrase, ...] = (
         "wants what the model thinks, or whom it works for, as an argument",
         r"\b(?:your|the model'?s?|the assistant'?s?) (?:reasoning|thoughts?|thinking|plan|intent|full context|scratchpad)\b",
         r"\b(?:summary|transcript|copy|record) of (?:the|this|your|our) (?:\w+ )?(?:conversation|chat|session|dialog(?:ue)?)\b",
+        r"\b(?:raw|current|original|entire|exact) prompt\b|\bprompt that you\b",
         r"\b(?:what|everything) the user (?:has )?(?:said|asked|told|typed|wrote)\b",
     ),
     _phrase(

@@ -14,7 +14,15 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from streams.app.review_phrases import PHRASES, Concern
-from streams.app.review_unicode import hidden_in, is_mixed, looks_like, mixed_words, seen, spelled_by_tags
+from streams.app.review_unicode import (
+    hidden_in,
+    is_mixed,
+    looks_like,
+    mixed_words,
+    scripts_of,
+    seen,
+    spelled_by_tags,
+)
 from streams.policy.ext.lookalikes import as_ascii
 
 FINDINGS_MAX = 200
@@ -35,6 +43,9 @@ _ESCAPED = re.compile(
 _ADDRESS = re.compile(r"https?://|[\w.+-]{1,64}@[\w-]{1,63}\.[a-z]{2,}")
 _MARKUP = re.compile(r"[*`]+")
 _UNDERSCORES = re.compile(r"_+")
+_DIGITS_FOR_LETTERS = frozenset("013457@$")
+_LETTERS = str.maketrans("013457@$", "oieastas")
+_SET_APART = re.compile(r"(?:\b\w[ .\-_]{1,3}){6,}\w\b")
 _PRESET = frozenset({"default", "const", "examples", "example", "enum"})
 _HIGH, _MEDIUM, _LOW = Concern.HIGH, Concern.MEDIUM, Concern.LOW
 _WEIGHT = {_HIGH: 0, _MEDIUM: 1, _LOW: 2}
@@ -113,10 +124,14 @@ def _scan_text(text: _Text, names: Mapping[str, str]) -> Iterator[TextFinding]:
         yield _finding("comment", _HIGH, text, match.group(), "holds a comment, which is not shown")
     if _OUT_OF_SIGHT.search(raw.strip()) is not None:
         yield _finding("out_of_sight", _HIGH, text, raw.strip()[-EXCERPT_CHARS:], "goes on far out of sight")
+    if _is_foreign(raw):
+        yield _finding("not_read", _LOW, text, raw, "is in a script whose phrases are not known here")
     plain = seen(raw)
     yield from _phrases(text, plain)
     if not plain.isascii() or plain != raw:
         yield from _phrases(text, as_ascii(plain))
+    for disguised in _undisguised(plain):
+        yield from (found for found in _phrases(text, disguised) if found.concern is _HIGH)
     yield from _encoded(text, raw)
     yield from _others(text, plain, names)
     steps = set(text.pointer.split("/"))
@@ -134,6 +149,27 @@ def _phrases(text: _Text, plain: str) -> Iterator[TextFinding]:
             if match is not None:
                 yield _finding(phrase.kind, phrase.concern, text, _around(form, match), phrase.meaning)
                 break
+
+
+def _is_foreign(raw: str) -> bool:
+    """Whether most letters are of a script that no phrase is written in."""
+    if raw.isascii():
+        return False
+    letters = [char for char in raw if char.isalpha()]
+    return sum("LATIN" not in scripts_of(char) for char in letters) > len(letters) / 2
+
+
+def _undisguised(plain: str) -> Iterator[str]:
+    """The text without what makes words hard to find: digits for letters, and letters set apart."""
+    if any(char in _DIGITS_FOR_LETTERS for char in plain):
+        yield plain.translate(_LETTERS)
+    if _SET_APART.search(plain) is not None:
+        yield _SET_APART.sub(lambda found: _joined(found.group()), plain)
+
+
+def _joined(spaced: str) -> str:
+    """`i g n o r e  a l l` as `ignore all`: words are further apart than letters."""
+    return " ".join(re.sub(r"[ .\-_]", "", word) for word in re.split(r" {2,}", spaced))
 
 
 def _hidden(text: _Text, raw: str) -> Iterator[TextFinding]:
