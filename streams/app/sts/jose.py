@@ -30,6 +30,9 @@ NAME_CHARS_MAX = 1_024
 _PARTS = 3
 _SIGNATURE_BYTES_MAX = 1_024
 
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
+"""Nothing but base64url: libraries differ in what else they read past."""
+
 _UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 """What no name has in it: controls, line ends, halves of characters."""
 
@@ -77,7 +80,7 @@ def read_parts(token: str, what: str) -> Unverified:
     if len(token) > TOKEN_CHARS_MAX:
         raise refuse(TokenReason.TOKEN_MALFORMED, f"{what} has {len(token)} characters, at most {TOKEN_CHARS_MAX}")
     parts = token.split(".")
-    if len(parts) != _PARTS or not all(parts[:2]) or len(parts[0]) > HEADER_CHARS_MAX:
+    if len(parts) != _PARTS or not _COMPACT.fullmatch(token) or len(parts[0]) > HEADER_CHARS_MAX:
         raise refuse(TokenReason.TOKEN_MALFORMED, f"{what} is no signed token in compact form")
     header, claims = (_object(part, what) for part in parts[:2])
     return Unverified(token, header, claims)

@@ -228,8 +228,8 @@ def check_typ(parts: Unverified, allowed: frozenset[str | None], what: str) -> N
         RefusedError: it is something else.
     """
     typ = parts.header.get("typ")
-    plain = typ.lower().removeprefix("application/") if isinstance(typ, str) else typ
-    if plain not in allowed:
+    stated = typ.lower().removeprefix("application/") if isinstance(typ, str) else typ
+    if not isinstance(stated, str | None) or stated not in allowed:
         wanted = ", ".join(sorted(name or "none" for name in allowed))
         raise refuse(TokenReason.TOKEN_TYPE_WRONG, f"{what} has a typ other than {wanted}")
 
