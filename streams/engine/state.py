@@ -15,6 +15,7 @@ from typing import Protocol
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.ports import Store
+from streams.processors.effects import Savepoint
 
 ROW_BYTES_MAX = 1_000_000
 """Of a row and its key: it must fit into a record of the changelog."""
@@ -112,6 +113,14 @@ class PartitionState:
         if not keys:
             self._next_due_ms = self._earliest_timer()
         return [(int.from_bytes(key[1 : 1 + _DUE_BYTES], "big"), key[1 + _DUE_BYTES :]) for key in keys]
+
+    def savepoint(self) -> Savepoint:
+        """What this record has written so far."""
+        return dict(self._record)
+
+    def undo_to(self, savepoint: Savepoint) -> None:
+        """Forget what this record has written since."""
+        self._record = dict(savepoint)
 
     def keep_record(self) -> None:
         """The record went well: its writes join the transaction's."""

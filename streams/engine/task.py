@@ -16,7 +16,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import Spread
 from streams.model.types import Record
 from streams.ports import LogError, Outgoing, Received, StoreError, TopicPartition
-from streams.processors.effects import Output
+from streams.processors.effects import Output, SetAsideError
 
 _log = logging.getLogger(__name__)
 TIMERS_PER_STEP_MAX = 500
@@ -199,11 +199,10 @@ class PartitionTask:
                 record.key, decoded, self._state, record.timestamp_ms, self.stream_time_ms
             )
             outgoing = self._outgoing(outputs)
+        except SetAsideError as error:
+            self._set_aside(record, error)
         except RecordError as error:
-            if error.keeps_state:
-                self._state.keep_record()
-            else:
-                self._state.drop_record()
+            self._state.drop_record()
             self.report_dead_letter(record, error)
         except (InvariantError, LogError, StoreError):
             raise
@@ -216,6 +215,18 @@ class PartitionTask:
         else:
             self._state.keep_record()
             self._emit_all(outgoing)
+
+    def _set_aside(self, record: Received, error: SetAsideError) -> None:
+        """Keep what a record has changed, with what is told of that, although it becomes a dead letter."""
+        try:
+            outgoing = self._outgoing(list(error.outputs))
+        except RecordError as failure:
+            self._state.drop_record()
+            self.report_dead_letter(record, failure)
+            return
+        self._state.keep_record()
+        self._emit_all(outgoing)
+        self.report_dead_letter(record, error)
 
     def _fire(self, due_ms: int, payload: bytes) -> None:
         try:

@@ -16,11 +16,8 @@ class RecordError(StoplogError):
 
     Attributes:
         reason: stable code, see docs/reference/reasons.md.
-        keeps_state: what was written to the state for it stays, although it is set aside: it must not pass as if it
-            had never come.
     """
 
-    def __init__(self, reason: str, text: str, *, keeps_state: bool = False) -> None:
+    def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
-        self.keeps_state = keeps_state

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from streams.model.errors import RecordError
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
 
@@ -37,6 +38,16 @@ class StateView(Protocol):
     def cancel_timer(self, due_ms: int, payload: bytes) -> None:
         """Forget it again."""
 
+    def savepoint(self) -> Savepoint:
+        """What has been written for the record so far, to come back to."""
+
+    def undo_to(self, savepoint: Savepoint) -> None:
+        """Forget what was written since."""
+
+
+Savepoint = dict[bytes, bytes | None]
+"""Opaque to processors."""
+
 
 class Output(NamedTuple):
     """A record to be emitted, already in wire form. `partition` names another one than the writer's own."""
@@ -46,6 +57,19 @@ class Output(NamedTuple):
     value: bytes
     header: Header
     partition: int | None = None
+
+
+class SetAsideError(RecordError):
+    """A record goes to the dead-letter topic, and has changed something all the same: it must not pass as if it had
+    never come.
+
+    Attributes:
+        outputs: what is to be emitted along with the dead letter, as what was written to the state is kept.
+    """
+
+    def __init__(self, reason: str, text: str, outputs: Sequence[Output] = ()) -> None:
+        super().__init__(reason, text)
+        self.outputs = tuple(outputs)
 
 
 class Encoder(Protocol):

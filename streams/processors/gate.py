@@ -6,6 +6,8 @@ on Kafka, on the embedded log, in the simulator and over history files.
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from streams.delegation.errors import GrantError
@@ -21,10 +23,11 @@ from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
 from streams.model.types import Header, Record
 from streams.processors import aftermath, grants, held, housekeeping, lifecycle, stopping
+from streams.processors.attempts import attempted
 from streams.processors.case import Case, deny
 from streams.processors.checks import check_args, check_proof, check_revoked
 from streams.processors.control import ControlState
-from streams.processors.effects import Encoder, Output, StateView
+from streams.processors.effects import Encoder, Output, SetAsideError, StateView
 from streams.processors.judge import Judge
 from streams.processors.session_audit import ended_record
 from streams.processors.sessions import (
@@ -87,7 +90,8 @@ class Gate:
             What is to be emitted, in order.
 
         Raises:
-            RecordError: the record belongs on the dead-letter topic; the state is as it was, unless it `keeps_state`.
+            RecordError: the record belongs on the dead-letter topic; the state is as it was.
+            SetAsideError: it belongs there, too, but the state has changed, and this is to be emitted for it.
         """
         if isinstance(record, BudgetGrant):
             return self._on_budget_grant(record, state, now_ms)
@@ -212,7 +216,7 @@ class Gate:
             after = housekeeping.arm(own_key, after_unknown(before, event), state, self._settings, now_ms)
             _keep(own_key, after, after, state)
             text = f"session event type `{event.type.value}` has no meaning here; the session has lost all trust"
-            raise RecordError(DeadLetterReason.RECORD_INVALID, text, keeps_state=True)
+            raise SetAsideError(DeadLetterReason.RECORD_INVALID, text, outputs)
         after = after_event(before, event, self._control, now_ms)
         if before.effects_count and event.type in _ENDS and event.intent_id is not None:
             after = self._on_end(own_key, event.intent_id, event, (before, after), state, now_ms)
@@ -221,11 +225,15 @@ class Gate:
             after = lifecycle.opened(grants.opened(own_key, after, event, state), event, self._settings)
         if before.status is SessionStatus.UNKNOWN or event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
             after = housekeeping.arm_for_end(own_key, after, state, self._settings, now_ms)
-        _keep(own_key, after, before if gives_authority(event) else after, state)
+        after, fault = _keep(own_key, after, before if gives_authority(event) else after, state)
         has_begun = before.status is SessionStatus.UNKNOWN and after.status is not before.status
         if before.waiting_count and has_begun and not grants.is_awaited(after):
-            return outputs + held.release_parked(self._judge, own_key, state, now_ms)
-        return outputs + self._if_over(own_key, before, after, state, now_ms, event.header.id)
+            outputs += held.release_parked(self._judge, own_key, state, now_ms)
+        else:
+            outputs += self._if_over(own_key, before, after, state, now_ms, event.header.id)
+        if fault is not None:
+            raise SetAsideError(fault.reason, str(fault), outputs)
+        return outputs
 
     def _if_over(
         self,
@@ -270,7 +278,8 @@ class Gate:
         waiting = slices.on_grant(grant, state, now_ms)
         outputs: list[Output] = []
         for own_key, intent_id in waiting:
-            outputs += held.on_budget(self._judge, own_key, intent_id, state, now_ms)
+            judged = partial(held.on_budget, self._judge, own_key, intent_id, state, now_ms)
+            outputs += attempted(judged, state, f"judging intent `{intent_id}`, which waited for a budget,")
         return outputs
 
     def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
@@ -280,7 +289,7 @@ class Gate:
         try:
             row = grants.after_grant(own_key, grant, before, state, self._grant_standard, now_ms)
         except GrantError as error:
-            row, cause = grants.refused(before, grant, error)
+            row, cause = grants.refused(before, grant, error, outputs)
             row = housekeeping.arm(own_key, row, state, self._settings, now_ms)
             state.put(session_row_key(own_key), encode_row(row))
             raise cause from None
@@ -334,18 +343,17 @@ def _check_names(intent: Intent) -> None:
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)
 
 
-def _keep(own_key: bytes, row: SessionRow, otherwise: SessionRow, state: StateView) -> None:
-    """Keep a session's row; where it has no room, `otherwise` without trust instead.
-
-    Raises:
-        RecordError: it had none.
-    """
+def _keep(
+    own_key: bytes, row: SessionRow, otherwise: SessionRow, state: StateView
+) -> tuple[SessionRow, RecordError | None]:
+    """Keep a session's row; where it has no room, `otherwise` without trust instead. What was kept, and the fault."""
     try:
         state.put(session_row_key(own_key), encode_row(row))
     except RecordError as error:
         slim = replace(without_room(otherwise), housekeeping_ms=row.housekeeping_ms)
         state.put(session_row_key(own_key), encode_row(slim))
-        raise RecordError(error.reason, str(error), keeps_state=True) from None
+        return slim, error
+    return row, None
 
 
 def _again(own_key: bytes, intent: Intent, judged: JudgedRow) -> Output:

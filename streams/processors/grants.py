@@ -14,12 +14,11 @@ from streams.delegation.digest import grant_digest
 from streams.delegation.errors import GrantError
 from streams.delegation.verify import Standard, shown, verify
 from streams.model.delegation import Delegation, DelegationOp
-from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
 from streams.model.types import ProofAlg
 from streams.processors.case import Case, Judgement, amount_of, deny
-from streams.processors.effects import StateView
+from streams.processors.effects import Output, SetAsideError, StateView
 from streams.processors.lifecycle import with_ancestors
 from streams.processors.settings import GateSettings
 from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, grant_row_key
@@ -74,11 +73,17 @@ def after_grant(
     return with_ancestors(replace(row, grant_fault=""), grant, now_ms)
 
 
-def refused(row: SessionRow, grant: Delegation, error: GrantError) -> tuple[SessionRow, RecordError]:
-    """The row once a grant was refused, so that its session's calls are told why, and the dead letter's cause."""
+def refused(
+    row: SessionRow, grant: Delegation, error: GrantError, outputs: list[Output]
+) -> tuple[SessionRow, SetAsideError]:
+    """The row once a grant was refused, so that its session's calls are told why, and the dead letter's cause.
+
+    Args:
+        outputs: what has come of its arrival before it was looked at.
+    """
     if row.grant_status is not GrantStatus.HELD and row.delegation_uid in (None, grant.uid):
         row = replace(row, grant_fault=error.reason.value)
-    return row, RecordError(DeadLetterReason.GRANT_INVALID, f"{error.reason.value}: {error}", keeps_state=True)
+    return row, SetAsideError(DeadLetterReason.GRANT_INVALID, f"{error.reason.value}: {error}", outputs)
 
 
 def opened(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import partial
+
 import msgspec
 
 from streams.model.approval import ApprovalDecision, ApprovalStatus
@@ -11,6 +15,7 @@ from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.types import SubProfile, same_person
 from streams.processors import housekeeping
+from streams.processors.attempts import attempted
 from streams.processors.case import Case, deny
 from streams.processors.effects import Output, StateView
 from streams.processors.facts import Standing
@@ -29,6 +34,7 @@ from streams.processors.state import (
     session_row_key,
 )
 
+_log = logging.getLogger(__name__)
 replace = msgspec.structs.replace
 
 DECISIONS_MAX = 256
@@ -66,25 +72,21 @@ def park(case: Case, state: StateView, settings: GateSettings) -> None:
 
 def release_parked(judge: Judge, own_key: bytes, state: StateView, now_ms: int) -> list[Output]:
     """The session has appeared: judge what waited for it, in log order."""
-    start, end = rows_of_session(b"h", own_key)
-    parked = [
-        held for held in (decode_held(value) for _, value in state.scan(start, end)) if held.kind is HeldKind.SESSION
-    ]
-    outputs: list[Output] = []
-    for held in sorted(parked, key=lambda held: held.order):
-        case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
-        outputs.extend(judge.decide(case, state))
-    return outputs
+
+    def judged(held: HeldRow) -> list[Output]:
+        return judge.decide(_resume(own_key, decode_intent(held.intent), held, state, now_ms), state)
+
+    parked = [held for held in _waiting(own_key, state) if held.kind is HeldKind.SESSION]
+    return _each(judged, parked, own_key, state)
 
 
 def end_held(judge: Judge, own_key: bytes, reason: Reason, state: StateView, now_ms: int) -> list[Output]:
     """The session is over: so is all that waits in it, in log order."""
-    start, end = rows_of_session(b"h", own_key)
-    waiting = sorted((decode_held(value) for _, value in state.scan(start, end)), key=lambda held: held.order)
-    outputs: list[Output] = []
-    for held in waiting:
-        outputs.extend(end_one(judge, own_key, held, reason, state, now_ms))
-    return outputs
+
+    def denied(held: HeldRow) -> list[Output]:
+        return end_one(judge, own_key, held, reason, state, now_ms)
+
+    return _each(denied, _waiting(own_key, state), own_key, state)
 
 
 def end_one(judge: Judge, own_key: bytes, held: HeldRow, reason: Reason, state: StateView, now_ms: int) -> list[Output]:
@@ -206,6 +208,26 @@ def _meaningful(status: ApprovalStatus, kind: HeldKind) -> bool:
     if status is ApprovalStatus.APPROVED:
         return kind is HeldKind.APPROVAL
     return status in (ApprovalStatus.DENIED, ApprovalStatus.CANCELLED)
+
+
+def _waiting(own_key: bytes, state: StateView) -> list[HeldRow]:
+    """All that waits in a session, in log order; what can't be read is left out."""
+    found = []
+    for key, value in state.scan(*rows_of_session(b"h", own_key)):
+        try:
+            found.append(decode_held(value))
+        except msgspec.DecodeError:
+            _log.exception("held row %r can't be read", key)
+    return sorted(found, key=lambda held: held.order)
+
+
+def _each(
+    act: Callable[[HeldRow], list[Output]], waiting: list[HeldRow], own_key: bytes, state: StateView
+) -> list[Output]:
+    outputs: list[Output] = []
+    for held in waiting:
+        outputs += attempted(partial(act, held), state, f"held intent {held.order} of session {own_key!r}")
+    return outputs
 
 
 def _resume(own_key: bytes, intent: Intent, held: HeldRow, state: StateView, now_ms: int) -> Case:

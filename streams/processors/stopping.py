@@ -9,6 +9,7 @@ takes the partition over goes on from there.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 
 import msgspec
@@ -16,10 +17,11 @@ import msgspec
 from streams.model.keys import session_key
 from streams.model.revocation_set import RevocationSet
 from streams.processors import held
+from streams.processors.attempts import attempted
 from streams.processors.checks import call_of
 from streams.processors.effects import Output, StateView
 from streams.processors.judge import Judge
-from streams.processors.state import HeldRow, decode_held, decode_intent, encode_row, read_session
+from streams.processors.state import decode_held, decode_intent, encode_row, read_session
 
 ROWS_PER_STEP_MAX = 100
 """Held intents of a partition that are looked at in one step."""
@@ -53,9 +55,9 @@ def follow(judge: Judge, revocations: RevocationSet, state: StateView, now_ms: i
     if not rows and sweep.cursor == _FIRST:
         return [], True
     outputs: list[Output] = []
-    for _, value in rows:
-        row = decode_held(value)
-        outputs.extend(_end_if_stopped(judge, row, revocations, state, now_ms))
+    for key, value in rows:
+        end = partial(_end_if_stopped, judge, value, revocations, state, now_ms)
+        outputs += attempted(end, state, f"following what was stopped, at held row {key!r},")
     if len(rows) == ROWS_PER_STEP_MAX:
         sweep = SweepRow(sweep.done_offset, sweep.target_offset, rows[-1][0] + b"\x00")
     else:
@@ -65,8 +67,9 @@ def follow(judge: Judge, revocations: RevocationSet, state: StateView, now_ms: i
 
 
 def _end_if_stopped(
-    judge: Judge, row: HeldRow, revocations: RevocationSet, state: StateView, now_ms: int
+    judge: Judge, value: bytes, revocations: RevocationSet, state: StateView, now_ms: int
 ) -> list[Output]:
+    row = decode_held(value)
     intent = decode_intent(row.intent)
     own_key = session_key(intent.header.tenant_uid, intent.session_id)
     reason = revocations.reason_against(call_of(intent, read_session(state, own_key)), now_ms)
