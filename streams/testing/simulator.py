@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
+from streams.delegation.anchors import TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import Processor, Wire
 from streams.engine.worker import Worker
@@ -25,6 +26,7 @@ from streams.processors.publications import Publications
 from streams.processors.settings import GateSettings
 from streams.testing import auditor
 from streams.testing.auditor_authority import check_allowed, check_writers
+from streams.testing.auditor_grants import check_grants
 from streams.testing.auditor_stores import ChangelogTape, check_sessions, check_stores, held_count
 from streams.testing.clock import ManualClock
 from streams.testing.disk import Disk
@@ -32,7 +34,7 @@ from streams.testing.faults import FaultPlan, SimulatedFaults
 from streams.testing.instances import build_worker, create_topics
 from streams.testing.machine import SESSION_TIMEOUT_MS, Machine
 from streams.testing.memory_log import MemoryLog
-from streams.testing.records import ROOT_KEY
+from streams.testing.records import ISSUER, ROOT_KEY
 from streams.testing.workload import Workload
 from streams.testing.workload_session import WorkloadSize
 from streams.testing.world import World
@@ -250,6 +252,7 @@ class Simulation:
             *auditor.check_publications(evidence),
             *auditor.check_consumed(log, GATE.name, GATE.inputs),
             *check_writers(evidence, ROOT_KEY),
+            *check_grants(evidence, ROOT_KEY),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(
                 evidence,
@@ -352,6 +355,7 @@ def _gate_settings(rng: Random) -> GateSettings:
         defer_ms=3_000,
         args_bytes_max=4_096,
         held_per_session_max=rng.choice((2, 64)),
+        trust_anchors=TrustAnchors(hmac_issuers=frozenset({ISSUER})),
     )
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from streams.model.approval import ApprovalRequest, ApprovalStatus
 from streams.model.catalogue import ToolCatalogEntry
-from streams.model.delegation import DelegationOp, GrantBody
+from streams.model.delegation import DelegationOp
 from streams.model.intent import Intent
 from streams.model.revocation import RevocationKind
 from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
@@ -20,6 +20,7 @@ from streams.model.topics import APPROVAL_DECISION, DELEGATION, INTENT, REVOCATI
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Verdict
 from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, agent, revocation, tool_entry
+from streams.testing.workload_grants import made_for, uid_of
 from streams.testing.world import World, pick
 
 replace = msgspec.structs.replace
@@ -80,6 +81,7 @@ class SessionLife:
         self._world = world
         self._rng = world.rng
         self._sequence = 0
+        self._stated_uid: str | None = None
         self._run_ids: set[str] = set()
         self._intents: dict[str, Intent] = {}
 
@@ -88,6 +90,8 @@ class SessionLife:
         rng, world = self._rng, self._world
         expires_ms = start_ms + rng.randint(size.session_life_ms // 5, size.session_life_ms)
         fate = rng.random()
+        if rng.random() < 0.4:
+            self._stand_on_grant(start_ms)
         if fate < 0.94:
             delay_ms = 0 if fate < 0.55 else rng.randint(0, 1_800) if fate < 0.85 else rng.randint(1_800, 6_000)
             world.plan(start_ms + delay_ms, partial(self._establish, expires_ms))
@@ -134,8 +138,21 @@ class SessionLife:
         self._diary.repeat(APPROVAL_DECISION.name, self.maker.key, value)
 
     def _establish(self, expires_ms: int) -> None:
-        made = self.maker.established(self._world.now_ms, expires_ms=expires_ms, scopes=("read", "write"))
+        made = self.maker.established(
+            self._world.now_ms, expires_ms=expires_ms, scopes=("read", "write"), delegation_uid=self._stated_uid
+        )
         self._write_event(made)
+
+    def _stand_on_grant(self, start_ms: int) -> None:
+        """The session's first event names a grant. That comes before it, after it, or never."""
+        self._stated_uid = self.maker.delegation_uid = uid_of(self.maker)
+        if self._rng.random() < 0.9:
+            self._world.plan(start_ms + self._rng.randint(0, 2_500), self._give)
+
+    def _give(self) -> None:
+        grant = made_for(self.maker, self._world.now_ms, self._rng)
+        value = self._diary.write(DELEGATION.name, self.maker.key, grant)
+        self._diary.repeat(DELEGATION.name, self.maker.key, value)
 
     def _event(self, kind: SessionEventType, **fields: Any) -> None:
         self._write_event(self.maker.event(kind, self._world.now_ms, **fields))
@@ -196,12 +213,10 @@ class SessionLife:
             self._diary.write(SESSION.name, self.maker.key, replace(made, proof=proof))
 
     def _grant(self, *, back: bool) -> None:
-        now_ms, uid = self._world.now_ms, f"grant-{self.maker.session_id}"
+        now_ms, uid = self._world.now_ms, uid_of(self.maker)
         grant = self.maker.grant(uid, now_ms, op=DelegationOp.REVOKE if back else DelegationOp.GRANT)
-        if self._rng.random() < 0.5:
-            names = GrantBody.__struct_fields__
-            root = GrantBody(**{name: getattr(grant, name) for name in names})
-            grant = replace(grant, depth=1, parent_uid=f"{uid}-root", chain=(replace(root, uid=f"{uid}-root"),))
+        if not back and self._rng.random() < 0.5:
+            grant = made_for(self.maker, now_ms, self._rng)
         self._diary.write(DELEGATION.name, self.maker.key, grant)
 
     def _propose(self, step: str) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from streams.delegation.authority import Authority
+from streams.delegation.digest import lineage_of
+from streams.delegation.tools import GrantedTool
 from streams.engine.checkpoint import Transaction
 from streams.engine.control_reports import ControlReports
 from streams.engine.task import PartitionTask
@@ -13,7 +16,7 @@ from streams.engine.wire import Wire
 from streams.engine.worker import Worker
 from streams.model.intent import Intent
 from streams.ports import GroupMetadata, Received, TopicPartition
-from streams.processors import gate
+from streams.processors import gate, grants
 from streams.processors.control import ControlState
 from streams.processors.effects import Output, StateView
 from streams.processors.gate import Gate
@@ -125,6 +128,25 @@ def writers_are_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ing
     return healthy
 
 
+def grants_are_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A grant holds because it is there."""
+    patch.setattr(grants, "verify", lambda grant, *_: lineage_of(grant))
+    return healthy
+
+
+def bounds_are_not_asked(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A tool that a grant has may be called with any arguments."""
+    patch.setattr(GrantedTool, "fault", lambda self, args: None)
+    return healthy
+
+
+def grants_hold_for_ever(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """That a grant has expired is asked when it arrives, and never again."""
+    fault = Authority.fault
+    patch.setattr(Authority, "fault", lambda self, server_id, name, args, now_ms: fault(self, server_id, name, args, 0))
+    return healthy
+
+
 def publications_are_reported_again(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A gate that starts puts on record again what it reads of rules."""
 
@@ -147,4 +169,7 @@ PLANTS: tuple[Plant, ...] = (
     stream_time_starts_anew,
     revocations_are_ignored,
     writers_are_believed,
+    grants_are_believed,
+    bounds_are_not_asked,
+    grants_hold_for_ever,
 )
