@@ -297,7 +297,7 @@ def _revocations(log: Log, codec: Codec, clock: Clock, views: Mapping[str, Sessi
     for received in read_places(log, _ends(log), clock):
         record = _read(codec, received)
         if isinstance(record, Revocation):
-            found.apply(record)
+            found.apply(record, received.key)
             view = views.get(record.id) if record.kind is RevocationKind.SESSION else None
             if view is not None and record.state is RevocationState.RELEASED:
                 view.released_ms = received.timestamp_ms

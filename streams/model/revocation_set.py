@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.types import Actor, Model, Record, ToolRef
 
 EVERYTHING = "*"
+
+_KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
 
 _Key = tuple[RevocationKind, str]
 _FOR_GOOD = 2**63
@@ -57,24 +61,34 @@ class RevocationSet:
     def __len__(self) -> int:
         return self._length
 
-    def apply(self, revocation: Revocation) -> None:
-        """Take in a record of the topic; later ones of a key replace earlier ones."""
+    def apply(self, revocation: Revocation, record_key: bytes | None = None) -> None:
+        """Take in a record of the topic; later ones of a key replace earlier ones.
+
+        Args:
+            record_key: of the record. It tells apart what is of kinds that this version does not know, all of which
+                are read as the same one.
+        """
         key = _key_of(revocation.kind, revocation.id)
+        if record_key is not None and revocation.kind is RevocationKind.UNKNOWN and is_key_of(record_key, revocation):
+            key = named_by(record_key) or key
         if revocation.state is RevocationState.RELEASED:
             self._drop(key)
             self._released[key] = self.next_offset - 1
             return
-        self._released.pop(key, None)
-        kind, target = key
-        entries = self._until[kind]
-        self._length += target not in entries
-        entries[target] = _FOR_GOOD if revocation.until is None else revocation.until
+        self._put(key, _FOR_GOOD if revocation.until is None else revocation.until)
 
-    def remove(self, kind: RevocationKind, target: str) -> None:
+    def stop(self, record_key: bytes) -> None:
+        """Take in a record that can't be read: for all that is known, it stops what its key names."""
+        key = named_by(record_key)
+        if key is not None:
+            self._put(key, _FOR_GOOD)
+
+    def forget(self, record_key: bytes) -> None:
         """Take in a tombstone: the topic has forgotten the key, so the entry is gone."""
-        key = _key_of(kind, target)
-        self._released.pop(key, None)
-        self._drop(key)
+        key = named_by(record_key)
+        if key is not None:
+            self._released.pop(key, None)
+            self._drop(key)
 
     def reason_against(self, call: Call, now_ms: int) -> Reason | None:
         """Why the call may not run now, or None. A few look-ups; the widest stop is named first.
@@ -106,6 +120,13 @@ class RevocationSet:
         key = _key_of(kind, target)
         return self._until[key[0]].get(key[1])
 
+    def _put(self, key: _Key, until_ms: int) -> None:
+        self._released.pop(key, None)
+        kind, target = key
+        entries = self._until[kind]
+        self._length += target not in entries
+        entries[target] = until_ms
+
     def _drop(self, key: _Key) -> None:
         kind, target = key
         self._length -= self._until[kind].pop(target, None) is not None
@@ -114,6 +135,29 @@ class RevocationSet:
         """Whether the newest entry of the key is a release that was read at `offset` or later."""
         released_at = self._released.get(_key_of(kind, target))
         return released_at is not None and released_at >= offset
+
+
+def named_by(record_key: bytes) -> tuple[RevocationKind, str] | None:
+    """The entry that a record's key stands for: kind and target. Of a kind that this version does not know the target
+    is the whole key, so that two of them do not get into each other's way. None for what is no such key."""
+    text = record_key.decode("utf-8", "backslashreplace")
+    name, colon, target = text.partition(":")
+    if not colon or _KIND_NAME.fullmatch(name) is None:
+        return None
+    if name in RevocationKind.__members__:
+        return _key_of(RevocationKind(name), target)
+    return RevocationKind.UNKNOWN, text
+
+
+def is_key_of(record_key: bytes, revocation: Revocation) -> bool:
+    """Whether a record has the key that is its own. One of a kind that this version does not know was read as UNKNOWN;
+    its key still has the kind's name."""
+    own = revocation_key(revocation.kind, revocation.id)
+    if record_key == own:
+        return True
+    entry = named_by(record_key) if revocation.kind is RevocationKind.UNKNOWN else None
+    is_unknown = entry is not None and entry[0] is RevocationKind.UNKNOWN
+    return is_unknown and record_key.partition(b":")[2] == own.partition(b":")[2]
 
 
 def session_target(tenant_uid: str, session_id: str) -> str:
@@ -140,6 +184,8 @@ def _key_of(kind: RevocationKind, target: str) -> _Key:
     """Models are named by agents, in whatever case."""
     if kind is RevocationKind.ALL:
         return kind, EVERYTHING
+    if kind is RevocationKind.UNKNOWN:
+        return kind, f"{kind.value}:{target}"
     return kind, target.casefold() if kind is RevocationKind.MODEL else target
 
 

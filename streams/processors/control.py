@@ -14,12 +14,11 @@ from streams.model.catalogue import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.keys import revocation_key
-from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
-from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import RevocationSet
+from streams.model.revocation import Revocation, RevocationState
+from streams.model.revocation_set import RevocationSet, is_key_of
 from streams.model.topics import CATALOGUE, REVOCATION
-from streams.model.types import Header, Record
+from streams.model.types import Record
 from streams.policy.ruleset import CompiledRuleset
 from streams.processors.catalogue import CALLABLE_STATES, Catalogue, CatalogueEvent, CatalogueTool
 from streams.processors.publications import Publications, RulesEvent
@@ -137,30 +136,21 @@ class ControlState:
         if topic == CATALOGUE.name:
             self.catalogue.stop_named(key)
         elif topic == REVOCATION.name:
-            kind, _, target = key.decode("utf-8", "replace").partition(":")
-            if kind in RevocationKind.__members__:
-                self.revocations.apply(_unreadable(RevocationKind(kind), target))
+            self.revocations.stop(key)
 
     def _forget(self, topic: str, key: bytes, offset: int) -> bool:
-        text = key.decode("utf-8", "replace")
         if topic == REVOCATION.name:
-            kind, _, target = text.partition(":")
-            if kind in RevocationKind.__members__:
-                self.revocations.remove(RevocationKind(kind), target)
+            self.revocations.forget(key)
         elif topic == CATALOGUE.name:
             return self.catalogue.forget(key, offset)
         return False
 
     def _apply_revocation(self, key: bytes, revocation: Revocation) -> None:
-        """A kind that is not known here was read as UNKNOWN; its key still has the kind's name."""
-        own_key = revocation_key(revocation.kind, revocation.id)
-        is_new_kind = revocation.kind is RevocationKind.UNKNOWN and key.partition(b":")[2] == own_key.partition(b":")[2]
-        if key == own_key or is_new_kind:
-            self.revocations.apply(revocation)
-            return
-        if revocation.state is RevocationState.REVOKED:
-            self.revocations.apply(revocation)
-        raise _key_mismatch(key, own_key)
+        is_own = is_key_of(key, revocation)
+        if is_own or revocation.state is RevocationState.REVOKED:
+            self.revocations.apply(revocation, key)
+        if not is_own:
+            raise _key_mismatch(key, revocation_key(revocation.kind, revocation.id))
 
 
 def _key_mismatch(key: bytes, own_key: bytes) -> RecordError:
@@ -168,11 +158,3 @@ def _key_mismatch(key: bytes, own_key: bytes) -> RecordError:
     shown = key[:80].decode("utf-8", "replace")
     text = f"the record's key is `{shown}`, but its own is `{own_key[:80].decode('utf-8', 'replace')}`"
     return RecordError(DeadLetterReason.KEY_MISMATCH, text)
-
-
-def _unreadable(kind: RevocationKind, target: str) -> Revocation:
-    """The revocation that an unreadable record stands for."""
-    header = Header(id=derived_uuid("unreadable revocation", kind.value, target), source="", time=0, tenant_uid="")
-    return Revocation(
-        header=header, kind=kind, id=target, effective_at=0, reason="unreadable", initiating_entity="system"
-    )

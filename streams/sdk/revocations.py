@@ -10,13 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from streams.model.errors import RecordError
-from streams.model.keys import revocation_key
-from streams.model.proof import derived_uuid
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import Call, RevocationSet
+from streams.model.revocation_set import Call, RevocationSet, is_key_of, named_by
 from streams.model.topics import REVOCATION
-from streams.model.types import Header
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
@@ -212,11 +209,9 @@ class RevocationWatch:
     def _take_in(self, received: Received) -> Stop | None:
         """Take one record in; what it stops, if it does."""
         key = received.key or b""
-        target = _target(key)
         if received.value is None:
-            if target is not None:
-                with self._changed:
-                    self._set.remove(*target)
+            with self._changed:
+                self._set.forget(key)
             return None
         try:
             record = self._transport.codec.decode(received.topic, received.value, received.headers)
@@ -224,22 +219,26 @@ class RevocationWatch:
             _log.warning("revocation %d can't be read: %s", received.offset, error)
             record = None
         if isinstance(record, Revocation):
-            if record.state is RevocationState.RELEASED and key != revocation_key(record.kind, record.id):
+            if record.state is RevocationState.RELEASED and not is_key_of(key, record):
                 _log.warning("release %d is ignored: its key is not the one of what it releases", received.offset)
                 return None
-        elif target is None:
+            kind, target = record.kind, record.id
+        elif (named := named_by(key)) is None:
             # The key says what a revocation takes back; one that names nothing takes nothing back.
             _log.warning("revocation %d is ignored: its key `%r` names nothing", received.offset, key[:64])
             return None
         else:
-            record = _stand_in(target, received.timestamp_ms)
+            kind, target = named
         with self._changed:
-            self._set.apply(record)
+            if isinstance(record, Revocation):
+                self._set.apply(record, key)
+            else:
+                self._set.stop(key)
             self._set.next_offset = received.offset + 1
-        if record.state is RevocationState.RELEASED:
+        if isinstance(record, Revocation) and record.state is RevocationState.RELEASED:
             return None
         latency_ms = max(0, self._transport.now_ms() - received.timestamp_ms)
-        return Stop(record.kind, record.id, received.offset, latency_ms)
+        return Stop(kind, target, received.offset, latency_ms)
 
     def _pause(self) -> None:
         with self._changed:
@@ -247,28 +246,6 @@ class RevocationWatch:
 
 
 _PLACE = TopicPartition(REVOCATION.name, 0)
-
-
-def _target(key: bytes) -> tuple[RevocationKind, str] | None:
-    """Kind and id of a record's key, or None where it has none."""
-    kind, colon, target = key.decode("utf-8", "replace").partition(":")
-    if not colon or kind not in RevocationKind.__members__:
-        return None
-    return RevocationKind(kind), target
-
-
-def _stand_in(target: tuple[RevocationKind, str], time_ms: int) -> Revocation:
-    """For a record that can't be read: whatever its key names counts as taken back."""
-    kind, named = target
-    header = Header(id=derived_uuid("unreadable revocation", kind.value, named), source="", time=time_ms, tenant_uid="")
-    return Revocation(
-        header=header,
-        kind=kind,
-        id=named,
-        effective_at=time_ms,
-        reason="the record can't be read",
-        initiating_entity="",
-    )
 
 
 def _close(reader: Reader | None) -> None:

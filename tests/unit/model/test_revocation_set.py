@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, RevocationSet
@@ -105,8 +107,25 @@ def test_its_length_is_that_of_what_is_in_it(said: list[Revocation]) -> None:
         keys.add(key) if record.state is RevocationState.REVOKED else keys.discard(key)
         assert len(revoked) == len(keys)
     for record in said:
-        revoked.remove(record.kind, record.id)
+        revoked.forget(revocation_key(record.kind, record.id))
     assert len(revoked) == 0
+    assert revoked.reason_against(CALL, NOW_MS) is None
+
+
+def test_kinds_of_a_later_version_do_not_release_each_other() -> None:
+    """They are all read as the same kind; their records' keys tell them apart."""
+    revoked = RevocationSet()
+    _, record = revocation(RevocationKind.UNKNOWN, "acme|x", time_ms=0)
+    released = msgspec.structs.replace(record, state=RevocationState.RELEASED)
+    revoked.apply(record, b"FOO:acme|x")
+    revoked.apply(record, b"FOE:acme|x")
+    for key in (b"BAR:acme|x", b"UNKNOWN:acme|x"):
+        revoked.apply(released, key)
+        revoked.forget(key)
+    assert len(revoked) == 2
+    revoked.apply(released, b"FOO:acme|x")
+    assert revoked.reason_against(CALL, NOW_MS) is Reason.REVOKED_ALL
+    revoked.forget(b"FOE:acme|x")
     assert revoked.reason_against(CALL, NOW_MS) is None
 
 

@@ -24,7 +24,7 @@ def test_an_unreadable_revocation_revokes_what_its_key_names() -> None:
     assert bench.judge().outcome is Outcome.ALLOW
 
 
-@pytest.mark.parametrize("key", [b"nonsense", b"", b"NONSENSE:acme", b"\xff\xfe:x"])
+@pytest.mark.parametrize("key", [b"nonsense", b"", b"nonsense:acme", b"\xff\xfe:x"])
 def test_an_unreadable_revocation_of_nothing_is_only_reported(key: bytes) -> None:
     bench = GateBench()
     bench.driver.pipe(REVOCATION.name, key, b"\x07garbage")
@@ -54,6 +54,37 @@ def test_a_kind_of_a_later_version_stops_everything_without_a_complaint() -> Non
     bench.driver.pipe(REVOCATION.name, b"HARDWARE:gpu-7", record)
     assert bench.dead_letters(REVOCATION.name) == []
     assert bench.judge().reason == Reason.REVOKED_ALL
+
+
+def test_a_kind_of_a_later_version_is_released_under_its_own_key_alone() -> None:
+    bench = GateBench()
+    _, record = revocation(RevocationKind.UNKNOWN, "acme|x", time_ms=bench.now_ms)
+    released = replace(record, state=RevocationState.RELEASED)
+    bench.driver.pipe(REVOCATION.name, b"FOO:acme|x", record)
+    bench.driver.pipe(REVOCATION.name, b"BAR:acme|x", released)
+    bench.driver.pipe(REVOCATION.name, b"BAR:acme|x", None)
+    assert bench.judge().reason == Reason.REVOKED_ALL
+    bench.driver.pipe(REVOCATION.name, b"FOO:acme|x", released)
+    assert bench.judge().outcome is Outcome.ALLOW
+
+
+def test_an_unreadable_revocation_of_a_later_kind_stops_everything() -> None:
+    bench = GateBench()
+    bench.driver.pipe(REVOCATION.name, b"FOO:acme|x", b"\x07garbage")
+    assert bench.judge().reason == Reason.REVOKED_ALL
+    bench.driver.pipe(REVOCATION.name, b"FOO:acme|x", None)
+    assert bench.judge().outcome is Outcome.ALLOW
+
+
+def test_an_unknown_kind_under_the_key_of_a_known_one_is_given_back_under_its_own() -> None:
+    bench = GateBench()
+    key, record = revocation(RevocationKind.UNKNOWN, "acme|x", time_ms=bench.now_ms)
+    bench.driver.pipe(REVOCATION.name, b"AGENT:acme|x", record)
+    assert bench.dead_letters(REVOCATION.name) == [DeadLetterReason.KEY_MISMATCH]
+    bench.driver.pipe(REVOCATION.name, b"AGENT:acme|x", replace(record, state=RevocationState.RELEASED))
+    assert bench.judge().reason == Reason.REVOKED_ALL
+    bench.driver.pipe(REVOCATION.name, key, replace(record, state=RevocationState.RELEASED))
+    assert bench.judge().outcome is Outcome.ALLOW
 
 
 def test_a_catalogue_entry_under_another_key_blocks_both_tools() -> None:

@@ -11,9 +11,10 @@ import pytest
 from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
-from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, session_target
 from streams.model.topics import REVOCATION
+from streams.model.types import Header
 from streams.ports import Outgoing, Reader, Received, RetriableLogError, TopicPartition
 from streams.sdk import DevTokenService, ExecutorError, RevocationWatch
 from streams.sdk.entropy import Entropy, system_monotonic_ms
@@ -70,6 +71,23 @@ def test_an_unreadable_record_takes_back_what_its_key_names(
     other = msgspec.structs.replace(CALL, session_id="s-2")
     assert watch.reason_against(other, NOW_MS) is None
     tokens.release(RevocationKind.SESSION, SESSION, "mended")
+    assert watch.confirm(5_000)
+    assert watch.reason_against(CALL, NOW_MS) is None
+
+
+def test_kinds_of_a_later_version_stop_everything_each_under_its_own_key(
+    transport: EmbeddedTransport, watch: RevocationWatch
+) -> None:
+    header = Header(id="0197b8f0-0000-7000-8000-000000000001", source="test", time=NOW_MS, tenant_uid=TENANT)
+    made = Revocation(header=header, id="acme|x", effective_at=NOW_MS, reason="later", initiating_entity="test")
+    released = msgspec.structs.replace(made, state=RevocationState.RELEASED)
+    put(transport, b"FOO:acme|x", b"\x00garbage")
+    write(transport, made, b"FOE:acme|x")
+    write(transport, released, b"BAR:acme|x")
+    write(transport, released, b"FOE:acme|x")
+    watch.start()
+    assert watch.reason_against(CALL, NOW_MS) is Reason.REVOKED_ALL
+    write(transport, released, b"FOO:acme|x")
     assert watch.confirm(5_000)
     assert watch.reason_against(CALL, NOW_MS) is None
 
