@@ -22,14 +22,20 @@ from streams.app.clock import SystemClock
 from streams.app.embedded_transport import EmbeddedTransport
 from streams.app.logs import Log, open_log
 from streams.app.operator import Operator
+from streams.app.reading import read_to_end
 from streams.app.revoking import write_revocation
 from streams.app.rule_history import read_history
 from streams.app.rule_publishing import draft_directory, publish, sign
 from streams.app.runner import GateRunner
 from streams.app.settings import Settings
+from streams.app.sts.errors import TokenReason
+from streams.app.sts.ledger import Ledger, Opening, Refusal
 from streams.app.topic_apply import carry_out, make_plan
+from streams.app.topic_plan import TOKEN_SERVICE_PREFIX
 from streams.app.wiring import build_budgets, build_codec, build_gate
 from streams.audit.signing import SigningKey, make_key_file
+from streams.delegation.keys import root_grant_key
+from streams.delegation.signing import sign_root
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import (
@@ -53,9 +59,11 @@ from streams.model.types import ToolRef
 from streams.model.verdict import Outcome
 from streams.ports import LogError, TopicPartition
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, VerdictLoop
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.revocations import RevocationWatch
 from streams.stores import MemoryStores
 from streams.testing.broker import KafkaBroker
-from streams.testing.records import ROOT_KEY, agent, tool_entry
+from streams.testing.records import ROOT_KEY, SessionMaker, agent, tool_entry
 from tests.kit import BUNDLE, BUNDLE_FILES
 
 replace = msgspec.structs.replace
@@ -178,6 +186,33 @@ def test_nobody_takes_the_gates_place(cluster: Cluster, role: Role) -> None:
             with pytest.raises(LogError, match=REFUSED):
                 consumer.poll(1, ATTEMPT_MS)
         assert heard == []
+
+
+def test_the_token_service_opens_sessions_in_transactions_that_nobody_else_can_fence(cluster: Cluster) -> None:
+    name = f"{TOKEN_SERVICE_PREFIX}1"
+    for role in (Role.AGENT, Role.EXECUTOR, Role.GATE):
+        with cluster.log(role) as log, closing(log.producer(name)) as producer, pytest.raises(LogError, match=REFUSED):
+            producer.init_transactions()
+    issuer, now_ms = "https://sts.example", SystemClock().now_ms()
+    grant = replace(SessionMaker("s-of-the-service").grant("g-1", now_ms), issuer_uid=issuer)
+    lineage = (sign_root(grant, root_grant_key(ROOT_KEY, grant.tenant_uid, issuer)),)
+    codec = build_codec(cluster.settings(Role.TOKEN_SERVICE))
+    with (
+        cluster.log(Role.TOKEN_SERVICE) as log,
+        EmbeddedTransport(log, codec, SystemClock()) as transport,
+        RevocationWatch(transport) as watch,
+        closing(Ledger(transport, ROOT_KEY, issuer=issuer, name=name, entropy=SYSTEM)) as ledger,
+    ):
+        assert not watch.is_stale()
+        ledger.open_session(Opening(lineage, False, None, "a test", None))
+        ledger.end_session(lineage[0], 1)
+        ledger.refused(Refusal(TokenReason.SCOPE_TOO_WIDE, "a test", grant.tenant_uid))
+    with open_log(cluster.settings(None)) as log:
+        found = list(read_to_end(log, (AUDIT.name,), SystemClock()))
+    reasons = [
+        record.reason for r in found if isinstance(record := codec.decode(AUDIT.name, r.value, r.headers), AuditEvent)
+    ]
+    assert {"token_issued", "token_revoked", "scope_too_wide"} <= set(reasons)
 
 
 def test_everybody_can_do_their_own_work(cluster: Cluster, tmp_path: Path) -> None:

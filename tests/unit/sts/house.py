@@ -220,9 +220,13 @@ def open_house(
 class WrappedLog:
     """A log whose producers are others."""
 
-    def __init__(self, log: EmbeddedLog, make_producer: Any) -> None:
+    def __init__(self, log: Any, make_producer: Any) -> None:
         self._log = log
         self._make_producer = make_producer
+
+    @property
+    def name(self) -> str:
+        return str(self._log.name)
 
     def admin(self) -> Any:
         return self._log.admin()

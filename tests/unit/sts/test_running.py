@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,21 +88,24 @@ def test_a_session_and_its_grant_are_there_together_or_not_at_all(
         assert together(house) == there + 1
 
 
+def dying(where: str) -> Callable[[Producer], Faulty]:
+    """Makes producers that end the process, at once and without a word."""
+
+    class Dying(Faulty):
+        def _meet(self, at: str) -> None:
+            if at == where:
+                os._exit(9)
+
+    return lambda inner: Dying(inner, [])
+
+
 CRASHING = """
-import os, sys
+import sys
 from pathlib import Path
 from tests.unit.sts.house import WrappedLog, open_house
-from tests.unit.sts.test_running import Faulty
+from tests.unit.sts.test_running import dying
 
-class Crash(Exception):
-    pass
-
-class Dying(Faulty):
-    def _meet(self, where):
-        if where == sys.argv[2]:
-            os._exit(9)
-
-with open_house(Path(sys.argv[1]), wrap=lambda log: WrappedLog(log, lambda inner: Dying(inner, []))) as house:
+with open_house(Path(sys.argv[1]), wrap=lambda log: WrappedLog(log, dying(sys.argv[2]))) as house:
     house.post()
 """
 
