@@ -249,6 +249,18 @@ class TestTakingBack:
         ]
         assert reasons == [ALLOWED, Reason.SESSION_REVOKED, Reason.SESSION_PARENT_ENDED, ALLOWED]
 
+    @pytest.mark.parametrize(
+        ("agent", "dead"), [("planner", {"s-1", "s-2", "s-3", "s-4"}), ("writer", {"s-2", "s-3"}), ("sender", {"s-3"})]
+    )
+    def test_an_agent_takes_what_it_has_given_on_with_it(self, agent: str, dead: set[str]) -> None:
+        """A hijacked agent may have handed its work to another before it was stopped."""
+        bench, family, sister = standing_together()
+        stop = revocation(RevocationKind.AGENT, f"acme|{agent}", time_ms=bench.now_ms)
+        bench.driver.pipe(REVOCATION.name, *stop)
+        for session in (family.mother, family.daughter, family.granddaughter, sister):
+            expected = Reason.REVOKED_AGENT if session.session_id in dead else Reason.PERMITTED
+            assert bench.judge(FILES_READ, docs(), session=session).reason == expected.value
+
     def test_what_waits_ends_with_an_ancestor_of_its_grant(self) -> None:
         family = Family()
         root = family.root(authorization_details=tools(tool("mail", "send")))

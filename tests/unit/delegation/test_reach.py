@@ -103,6 +103,7 @@ def test_a_grant_that_does_not_hold_lets_nothing_through(changes: dict[str, Any]
         ((RevocationKind.SESSION, "acme|s-2"), Reason.SESSION_REVOKED),
         ((RevocationKind.SESSION, "acme|s-1"), Reason.SESSION_PARENT_ENDED),
         ((RevocationKind.AGENT, "acme|writer"), Reason.REVOKED_AGENT),
+        ((RevocationKind.AGENT, "acme|planner"), Reason.REVOKED_AGENT),
         ((RevocationKind.ALL, "*"), Reason.REVOKED_ALL),
     ],
 )
