@@ -28,6 +28,7 @@ class Stages:
         """Begin anew."""
         self._ns: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
+        self._calls_made: Counter[str] = Counter()
 
     def wrap(self, target: object, **stage_of: str) -> None:
         """Let the named methods of one object count into stages."""
@@ -36,14 +37,19 @@ class Stages:
 
     def us_per(self, count: int) -> dict[str, float]:
         """Microseconds by stage for each of `count`, without what the measuring itself costs."""
-        cost_ns = self._cost_ns()
+        own_ns, caller_ns = self._cost_ns()
         self._switch()
-        return {stage: max(0.0, (ns - cost_ns * self._calls[stage]) / 1_000 / count) for stage, ns in self._ns.items()}
+        spent = {
+            stage: ns - own_ns * self._calls[stage] - caller_ns * self._calls_made[stage]
+            for stage, ns in self._ns.items()
+        }
+        return {stage: max(0.0, ns / 1_000 / count) for stage, ns in spent.items()}
 
     def _timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             self._switch()
             self._calls[stage] += 1
+            self._calls_made[self._stack[-1]] += 1
             self._stack.append(stage)
             try:
                 return function(*args, **kwargs)
@@ -58,13 +64,15 @@ class Stages:
         self._ns[self._stack[-1]] += now_ns - self._at_ns
         self._at_ns = now_ns
 
-    def _cost_ns(self) -> float:
-        """What one wrapped call costs its own stage."""
+    def _cost_ns(self) -> tuple[float, float]:
+        """What one wrapped call costs its own stage, and that of its caller."""
         probe = Stages()
         call = probe._timed(int, "probe")
+        probe.reset()
         for _ in range(_CALIBRATION_CALLS):
             call()
-        return probe._ns["probe"] / _CALIBRATION_CALLS
+        probe._switch()
+        return probe._ns["probe"] / _CALIBRATION_CALLS, probe._ns[ENGINE] / _CALIBRATION_CALLS
 
 
 class StagedLog(Log):
