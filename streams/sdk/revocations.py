@@ -191,14 +191,19 @@ class RevocationWatch:
                 self._changed.notify_all()
 
     def _tell(self, stops: list[Stop]) -> None:
-        """Have what waits and what runs looked at. What stood there before the start is no news."""
-        if self._confirmed_ms is not None:
-            with self._changed:
-                self._stops.extend(stops)
-            for stop in stops:
-                text = "stopped %s `%s`: in force here %d ms after its record"
-                fields = {"event": "stop_in_force", **asdict(stop), "kind": stop.kind.value}
-                _log.info(text, stop.kind.value.lower(), stop.target, stop.latency_ms, extra={"fields": fields})
+        """Have what waits and what runs looked at. Of stops that came together the slowest one is logged for all."""
+        with self._changed:
+            self._stops.extend(stops)
+        slowest = max(stops, key=lambda stop: stop.latency_ms)
+        fields = {"event": "stop_in_force", "count": len(stops), **asdict(slowest), "kind": slowest.kind.value}
+        _log.info(
+            "stopped %s `%s`: in force here %d ms after its record (%d stops)",
+            slowest.kind.value.lower(),
+            slowest.target,
+            slowest.latency_ms,
+            len(stops),
+            extra={"fields": fields},
+        )
         for listener in self._listeners:
             try:
                 listener()
@@ -235,7 +240,9 @@ class RevocationWatch:
             else:
                 self._set.stop(key)
             self._set.next_offset = received.offset + 1
-        if isinstance(record, Revocation) and record.state is RevocationState.RELEASED:
+        is_release = isinstance(record, Revocation) and record.state is RevocationState.RELEASED
+        if is_release or self._confirmed_ms is None:
+            # What stood there before the start is no news: nothing runs before it is known.
             return None
         latency_ms = max(0, self._transport.now_ms() - received.timestamp_ms)
         return Stop(kind, target, received.offset, latency_ms)

@@ -15,7 +15,7 @@ from streams.model.delegation import Delegation, ToolGrant
 from streams.model.keys import revocation_key
 from streams.model.proof import proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import EVERYTHING
+from streams.model.revocation_set import EVERYTHING, session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION, Topic
 from streams.model.types import Actor, Header, Record
@@ -210,12 +210,17 @@ class DevTokenService:
         return self._event(credential, SessionEventType.USER_MESSAGE, content_digest=sha256(text.encode()))
 
     def end_session(self, credential: SessionCredential) -> SessionEvent:
-        """End a session in good order.
+        """End a session in good order, and with it those that were opened from it.
 
         Raises:
             PublishError: it is not known to be stored.
         """
         event = self._event(credential, SessionEventType.SESSION_ENDED)
+        grant = credential.grant
+        if grant is not None and grant.depth < grant.max_depth:
+            # They lie on other partitions, and live no longer than this one would have.
+            target = session_target(credential.tenant_uid, credential.session_id)
+            self.revoke(RevocationKind.SESSION, target, "it has ended", until_ms=credential.expires_ms)
         with self._lock:
             self._sequences.pop(credential.session_id, None)
         return event

@@ -172,6 +172,25 @@ class TestRunningCalls:
         again = executor.execute(make_verdict(session_id="s-child", ancestor_session_ids=("s-1",)), key_of(child))
         assert again.refusal is Refusal.REVOKED
 
+    def test_a_call_ends_with_the_agent_that_gave_on_what_it_stands_on(
+        self,
+        transport: EmbeddedTransport,
+        tokens: DevTokenService,
+        store: SingleUseStore,
+        revocations: RevocationWatch,
+    ) -> None:
+        calls = Calls()
+        executor = executor_with(
+            transport, store, revocations, CancellableFunctionTool(calls.obedient, TOOL.definition_digest)
+        )
+        child = make_verdict(session_id="s-child", ancestor_actors=("planner",))
+        asked = Asked(executor, child)
+        assert calls.begun.acquire(timeout=10)
+        tokens.revoke(RevocationKind.AGENT, f"{TENANT}|planner", "stop")
+        assert asked.wait().ending is Ending.TOOL_ERROR
+        again = executor.execute(make_verdict(session_id="s-child", ancestor_actors=("planner",)), key_of(child))
+        assert (again.refusal, "revoked_agent" in again.text) == (Refusal.REVOKED, True)
+
 
 class TestWaitingCalls:
     def test_they_end_at_once_behind_one_that_still_runs(
@@ -252,6 +271,7 @@ class TestLatency:
         (told,) = [record for record in caplog.records if hasattr(record, "fields")]
         assert told.fields == {
             "event": "stop_in_force",
+            "count": 1,
             "kind": "AGENT",
             "target": "acme|assistant",
             "offset": 1,

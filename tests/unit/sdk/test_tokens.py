@@ -152,6 +152,19 @@ def test_a_sub_session_has_what_was_given_on_and_no_more(transport: EmbeddedTran
         tokens.open_sub_session(given)
 
 
+def test_a_session_that_could_give_on_takes_with_it_what_was_opened_from_it(
+    transport: EmbeddedTransport, tokens: DevTokenService
+) -> None:
+    alone = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED)
+    tokens.end_session(alone)
+    assert not written(transport, Revocation)
+    first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
+    tokens.end_session(first)
+    (stop,) = written(transport, Revocation)
+    assert (stop.kind, stop.id) == (RevocationKind.SESSION, f"{TENANT}|{first.session_id}")
+    assert stop.until == first.expires_ms
+
+
 def test_a_grant_that_does_not_hold_opens_nothing(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
     first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
     with Agent(transport, first) as agent:
