@@ -30,11 +30,13 @@ _INDEX = re.compile("0|[1-9][0-9]{0,6}")
 
 @dataclass(frozen=True, slots=True)
 class GrantedTool:
-    """A tool as a grant has it. `bounds` by the path of the argument; without any, the arguments are free."""
+    """A tool as a grant has it. `bounds` by the path of the argument; without any, the arguments are free. `ways` are
+    those paths, and all that lead to them."""
 
     server_id: str
     name: str
     bounds: Mapping[Path, Constraint]
+    ways: frozenset[Path] = frozenset()
 
     def covers(self, server_id: str, name: str) -> bool:
         """Whether it is the tool, or stands for it."""
@@ -65,7 +67,7 @@ class GrantedTool:
             return path
         for name, item in inner:
             below = (*path, name)
-            if not any(named[: len(below)] == below for named in self.bounds):
+            if below not in self.ways:
                 return below
             stray = self._stray(item, below)
             if stray is not None:
@@ -95,7 +97,8 @@ def compile_tool(tool: ToolGrant, room: Room | None = None) -> GrantedTool:
         if known is not None:
             bound = AllOf((*known.parts, bound) if isinstance(known, AllOf) else (known, bound))
         bounds[path] = bound
-    return GrantedTool(tool.server_id, tool.name, bounds)
+    ways = frozenset(path[:length] for path in bounds for length in range(1, len(path) + 1))
+    return GrantedTool(tool.server_id, tool.name, bounds, ways)
 
 
 def is_narrower(child: GrantedTool, parent: GrantedTool, steps: Steps) -> bool:
