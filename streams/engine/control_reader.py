@@ -17,6 +17,7 @@ CONTROL_BATCH_RECORDS = 500
 CONTROL_POLL_MS = 100
 _PARTITION = 0
 REPORTS_MAX = 1_000
+"""Half of them are for what was refused: at a start with a long topic there is much that was taken long ago."""
 
 
 class ControlReport(NamedTuple):
@@ -140,6 +141,9 @@ class ControlReader:
         records = self._reader.poll(CONTROL_BATCH_RECORDS, timeout_ms)
         for record in records:
             self._apply(record)
+        if records:
+            # Not all of a long topic at once: what waits to be told of holds its record.
+            self._note(self._sink.take_events())
         return len(records)
 
     def _apply(self, record: Received) -> None:
@@ -170,5 +174,6 @@ class ControlReader:
             self._report(ControlReport(record, event.error, event))
 
     def _report(self, report: ControlReport) -> None:
-        if len(self.reports) < REPORTS_MAX:
+        room = REPORTS_MAX if report.error is not None else REPORTS_MAX // 2
+        if len(self.reports) < room:
             self.reports.append(report)

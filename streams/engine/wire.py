@@ -73,6 +73,9 @@ class ControlSink(Protocol):
             now_ms: of a clock that never goes back.
         """
 
+    def take_events(self) -> list[ControlEvent]:
+        """What has become of records since this was last asked, as far as it is known."""
+
     def settle(self) -> list[ControlEvent]:
         """All topics were read to their end: finish what is needed to begin. Blocks; events as with `advance`."""
 

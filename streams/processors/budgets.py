@@ -110,6 +110,10 @@ class NothingToControl:
         """Nothing takes time."""
         return []
 
+    def take_events(self) -> list[ControlEvent]:
+        """Nothing was read."""
+        return []
+
     def settle(self) -> list[ControlEvent]:
         """Nothing was read."""
         return []

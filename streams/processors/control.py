@@ -75,12 +75,16 @@ class ControlState:
         """Go on with what takes time, for some milliseconds; what has become of publications and entries."""
         self.rules.advance(now_ms)
         self.catalogue.advance(now_ms)
+        return self.take_events()
+
+    def take_events(self) -> list[ControlEvent]:
+        """What has become of publications and entries since this was last asked, as far as it is known."""
         return [*self.rules.take_events(), *self.catalogue.take_events()]
 
     def settle(self) -> list[ControlEvent]:
         """All topics were read to their end: decide on all that stood there. Blocks."""
         self.rules.settle()
-        return [*self.rules.take_events(), *self.catalogue.take_events()]
+        return self.take_events()
 
     def memory(self) -> bytes | None:
         """What every partition is to remember; the same object until it changes."""
