@@ -116,6 +116,11 @@ class SessionView:
         return tuple(sorted({each for each in found if each is not None and each != self.session_id}))
 
     @property
+    def ancestor_actors(self) -> tuple[str, ...]:
+        """The agents that gave on what it stands on."""
+        return tuple(sorted({ancestor.act.sub for grant in self.grants.values() for ancestor in grant.chain}))
+
+    @property
     def delegation_uids(self) -> tuple[str, ...]:
         """The grants that it stands on, with their ancestors."""
         return tuple(sorted({uid for grant in self.grants.values() for uid in (*_chain_uids(grant), grant.uid)}))
@@ -169,6 +174,7 @@ class SessionView:
             tool=_NO_TOOL,
             model=_ANY_MODEL if self.opened is None else self.opened.model or _ANY_MODEL,
             ancestor_session_ids=self.ancestor_session_ids,
+            ancestor_actors=self.ancestor_actors,
         )
 
     def _take_event(self, event: SessionEvent, time_ms: int) -> None:

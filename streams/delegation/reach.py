@@ -184,4 +184,5 @@ def _call(question: Question, row: AuthorityRow, session_id: str, tool: ToolRef)
         tool=tool,
         model=_ANY_MODEL,
         ancestor_session_ids=row.session_ids,
+        ancestor_actors=tuple(hop.actor for hop in row.hops[:-1]),
     )

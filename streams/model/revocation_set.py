@@ -33,7 +33,8 @@ _REASONS: dict[RevocationKind, Reason] = {
 
 
 class Call(Record, frozen=True, kw_only=True):
-    """What a revocation can name of a call; `ancestor_session_ids` are the sessions that its session descends from."""
+    """What a revocation can name of a call; `ancestor_session_ids` are the sessions that its session descends from,
+    and `ancestor_actors` the agents that gave on what it stands on."""
 
     tenant_uid: str
     session_id: str
@@ -43,6 +44,7 @@ class Call(Record, frozen=True, kw_only=True):
     tool: ToolRef
     model: Model | None = None
     ancestor_session_ids: tuple[str, ...] = ()
+    ancestor_actors: tuple[str, ...] = ()
 
 
 class RevocationSet:
@@ -193,6 +195,14 @@ def _any_in_force(entries: dict[str, int], now_ms: int) -> bool:
     return bool(entries) and any(now_ms < until for until in entries.values())
 
 
+def _agents(call: Call) -> tuple[str, ...]:
+    """Who acts, and who had them act: what an agent that was taken over has given on goes with it."""
+    own = principal_target(call.tenant_uid, call.act.sub)
+    if not call.ancestor_actors:
+        return (own,)
+    return (own, *[principal_target(call.tenant_uid, actor) for actor in call.ancestor_actors])
+
+
 def _models(call: Call) -> tuple[str, ...]:
     return () if call.model is None else (model_target(call.model).casefold(),)
 
@@ -201,7 +211,7 @@ _NAMES: tuple[tuple[RevocationKind, Callable[[Call], tuple[str, ...]]], ...] = (
     (RevocationKind.ALL, lambda _call: (EVERYTHING,)),
     (RevocationKind.TENANT, lambda call: (call.tenant_uid,)),
     (RevocationKind.SESSION, lambda call: (session_target(call.tenant_uid, call.session_id),)),
-    (RevocationKind.AGENT, lambda call: (principal_target(call.tenant_uid, call.act.sub),)),
+    (RevocationKind.AGENT, _agents),
     (RevocationKind.SUBJECT, lambda call: (principal_target(call.tenant_uid, call.sub),)),
     (RevocationKind.TOOL, lambda call: (tool_target(call.tool), f"{call.tool.server_id}/{EVERYTHING}")),
     (RevocationKind.MODEL, _models),

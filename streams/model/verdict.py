@@ -108,7 +108,11 @@ class InclusionProof(Record, frozen=True, kw_only=True):
 
 
 class Verdict(Record, frozen=True, kw_only=True):
-    """The decision about one intent, with the exact call that was judged."""
+    """The decision about one intent, with the exact call that was judged.
+
+    `ancestor_session_ids` and `ancestor_actors` are the sessions that the call's descends from, and the agents whose
+    they are: stopping one of them stops the call.
+    """
 
     header: Header
     verdict_id: Uuid
@@ -124,6 +128,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     act: Actor
     delegation_path: tuple[str, ...] = ()
     ancestor_session_ids: tuple[str, ...] = ()
+    ancestor_actors: tuple[str, ...] = ()
     model: Model | None = None
     tool: ToolRef
     args_json: str

@@ -95,6 +95,7 @@ def call_of(intent: Intent, session: SessionRow) -> Call:
         tool=intent.tool,
         model=intent.model,
         ancestor_session_ids=session.ancestor_session_ids,
+        ancestor_actors=session.ancestor_actors,
     )
 
 

@@ -157,7 +157,12 @@ def check_delegated(case: Case) -> Judgement | None:
 def _without_grant(own_key: bytes, row: SessionRow, state: StateView) -> SessionRow:
     state.delete(grant_row_key(own_key))
     return replace(
-        row, delegation_uid=None, delegation_uids=(), grant_status=GrantStatus.AWAITED, ancestor_session_ids=()
+        row,
+        delegation_uid=None,
+        delegation_uids=(),
+        grant_status=GrantStatus.AWAITED,
+        ancestor_session_ids=(),
+        ancestor_actors=(),
     )
 
 

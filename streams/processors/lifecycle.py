@@ -53,7 +53,8 @@ def opened(row: SessionRow, event: SessionEvent, settings: GateSettings) -> Sess
 
 
 def with_ancestors(row: SessionRow, grant: Delegation, now_ms: int) -> SessionRow:
-    """The row once it is known from whose sessions the grant has come."""
+    """The row once it is known from whose sessions, and from which agents, the grant has come."""
+    row = replace(row, ancestor_actors=tuple(sorted({ancestor.act.sub for ancestor in grant.chain})))
     found = {ancestor.session_id for ancestor in grant.chain if ancestor.session_id not in (None, grant.session_id)}
     return _descending(row, {session_id for session_id in found if session_id is not None}, now_ms)
 

@@ -114,6 +114,7 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     delegation_uid: str | None = None
     grant_status: GrantStatus = GrantStatus.NONE
     grant_fault: str = ""
+    ancestor_actors: tuple[str, ...] = ()
 
     def effective_label(self) -> Label:
         """The join of what was read and of what may have been read already."""

@@ -148,6 +148,7 @@ class VerdictWriter:
             act=intent.act,
             delegation_path=case.session.delegation_uids,
             ancestor_session_ids=case.session.ancestor_session_ids,
+            ancestor_actors=case.session.ancestor_actors,
             model=intent.model,
             tool=_judged_tool(case),
             # Of what was not proven to be the session's, nothing is kept but its digest.

@@ -38,6 +38,7 @@ FIELD_CHECKS: Mapping[str, str] = {
     "act": "revocations",
     "delegation_path": "revocations",
     "ancestor_session_ids": "revocations",
+    "ancestor_actors": "revocations",
     "model": "revocations",
     "tool": "must be here, with this definition",
     "args_json": "what runs",
@@ -268,4 +269,5 @@ def stoppable(verdict: Verdict) -> Call:
         tool=verdict.tool,
         model=verdict.model,
         ancestor_session_ids=verdict.ancestor_session_ids,
+        ancestor_actors=verdict.ancestor_actors,
     )

@@ -18,7 +18,7 @@ NAMES: dict[RevocationKind, list[str]] = {
     RevocationKind.ALL: ["*", "whatever"],
     RevocationKind.TENANT: ["acme", "other"],
     RevocationKind.SESSION: ["acme|s-1", "acme|s-0", "other|s-1"],
-    RevocationKind.AGENT: ["acme|assistant", "acme|alice"],
+    RevocationKind.AGENT: ["acme|assistant", "acme|alice", "acme|helper", "other|planner"],
     RevocationKind.SUBJECT: ["acme|alice", "acme|assistant"],
     RevocationKind.TOOL: ["mail/send", "mail/*", "mail/read"],
     RevocationKind.MODEL: ["Lab/M", "lab/n"],
@@ -30,7 +30,7 @@ STOPPED_BY: dict[RevocationKind, tuple[set[str], Reason]] = {
     RevocationKind.ALL: ({"*", "whatever"}, Reason.REVOKED_ALL),
     RevocationKind.TENANT: ({"acme"}, Reason.REVOKED_TENANT),
     RevocationKind.SESSION: ({"acme|s-1"}, Reason.SESSION_REVOKED),
-    RevocationKind.AGENT: ({"acme|assistant"}, Reason.REVOKED_AGENT),
+    RevocationKind.AGENT: ({"acme|assistant", "acme|helper"}, Reason.REVOKED_AGENT),
     RevocationKind.SUBJECT: ({"acme|alice"}, Reason.REVOKED_SUBJECT),
     RevocationKind.TOOL: ({"mail/send", "mail/*"}, Reason.REVOKED_TOOL),
     RevocationKind.MODEL: ({"Lab/M"}, Reason.REVOKED_MODEL),
@@ -45,6 +45,7 @@ CALL = Call(
     tool=ToolRef(server_id="mail", name="send"),
     model=Model(ai_provider="LAB", name="m"),
     ancestor_session_ids=("s-0",),
+    ancestor_actors=("planner", "helper"),
 )
 
 

@@ -712,6 +712,17 @@ class TestKilled:
                 assert raised.value.reason == "revoked"
             assert not sts.introspect(child.access_token, house.agents.token(SUB_AGENT))["active"]
 
+    def test_what_a_killed_agent_has_given_on_is_not_given_on_further(self, tmp_path: Path) -> None:
+        with open_house(tmp_path) as house, house.client() as sts:
+            child = sts.hand_on(
+                sts.exchange(house.users.token("alice"), house.agents.token(AGENT)), house.agents.token(SUB_AGENT)
+            )
+            revoke(house, RevocationKind.AGENT, f"{TENANT}|{AGENT}")
+            with pytest.raises(TokenRefusedError) as raised:
+                sts.hand_on(child, house.agents.token(SUB_AGENT))
+            assert raised.value.reason == "revoked"
+            assert not sts.introspect(child.access_token, house.agents.token(SUB_AGENT))["active"]
+
 
 def revoke(house: House, kind: RevocationKind, target: str, state: RevocationState = RevocationState.REVOKED) -> None:
     key, record = revocation(kind, target, time_ms=house.transport.now_ms(), state=state)
