@@ -284,8 +284,6 @@ class Gate:
 
     def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
         before, outputs = self._settled(own_key, read_session(state, own_key), state, now_ms)
-        if before.status in lifecycle.OVER:
-            return outputs
         try:
             row = grants.after_grant(own_key, grant, before, state, self._grant_standard, now_ms)
         except GrantError as error:

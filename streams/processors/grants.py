@@ -14,12 +14,14 @@ from streams.delegation.digest import grant_digest
 from streams.delegation.errors import GrantError
 from streams.delegation.verify import Standard, shown, verify
 from streams.model.delegation import Delegation, DelegationOp
+from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
 from streams.model.types import ProofAlg
 from streams.processors.case import Case, Judgement, amount_of, deny
 from streams.processors.effects import Output, SetAsideError, StateView
-from streams.processors.lifecycle import with_ancestors
+from streams.processors.lifecycle import OVER, with_ancestors
+from streams.processors.sessions import after_hop
 from streams.processors.settings import GateSettings
 from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, grant_row_key
 
@@ -53,7 +55,7 @@ def after_grant(
     """
     if grant.op is not DelegationOp.GRANT:
         # A session whose grant was taken back has lost what it stood on. Taking back needs no proof.
-        if grant.uid not in row.delegation_uids:
+        if grant.uid not in row.delegation_uids or row.status in OVER:
             return row
         return replace(row, status=SessionStatus.REVOKED, established_ms=row.established_ms or now_ms)
     if row.grant_status is GrantStatus.HELD and row.delegation_uid == grant.uid:
@@ -66,8 +68,12 @@ def after_grant(
         text = f"session `{shown(grant.session_id)}` stands on grant `{shown(row.delegation_uid)}`, not on this"
         raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
     made = authority_row(verify(grant, grant.header.tenant_uid, grant.session_id or "", standard, now_ms))
+    if row.status in OVER:
+        return row  # it comes too late to be of use
     if row.status is not SessionStatus.UNKNOWN:
         _check_parties(made, row)
+        _check_parents(made, row.ancestor_session_ids)
+        row = after_hop(row, grant.header.id) if made.depth else row
     state.put(grant_row_key(own_key), encode_row(made))
     row = replace(row, delegation_uid=made.uid, delegation_uids=made.lineage, grant_status=GrantStatus.HELD)
     return with_ancestors(replace(row, grant_fault=""), grant, now_ms)
@@ -88,7 +94,22 @@ def refused(
 
 def opened(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
     """The row of a session that has just been established: it stands on the grant that its event names, which may have
-    arrived already, or else on the one that has."""
+    arrived already, or else on the one that has.
+
+    Raises:
+        RecordError: it was opened from another session, and nothing shows from whom else it descends.
+    """
+    parent = event.parent_session_id
+    if parent is not None and event.delegation_uid is None and row.grant_status is not GrantStatus.HELD:
+        text = f"session `{shown(event.session_id)}` was opened from `{shown(parent)}`, but stands on no grant of it"
+        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+    row = _standing(own_key, row, event, state)
+    kept = _kept(own_key, state) if row.grant_status is GrantStatus.HELD else None
+    is_hop = parent is not None or (kept is not None and kept.row.depth > 0)
+    return after_hop(row, event.header.id) if is_hop else row
+
+
+def _standing(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
     if event.delegation_uid is not None and event.delegation_uid != row.delegation_uid:
         row = _without_grant(own_key, row, state)
         return replace(row, delegation_uid=event.delegation_uid, delegation_uids=(event.delegation_uid,))
@@ -98,6 +119,7 @@ def opened(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateVie
     try:
         if kept is not None:
             _check_parties(kept.row, row)
+            _check_parents(kept.row, () if event.parent_session_id is None else (event.parent_session_id,))
             return row
         fault = ""
     except GrantError as error:
@@ -171,6 +193,15 @@ def _check_parties(made: AuthorityRow, row: SessionRow) -> None:
         raise GrantError(Reason.DELEGATION_SUBJECT_CHANGED, f"the session is of `{shown(row.sub)}`")
     if (made.act_iss, made.act_sub) != (row.act_iss, row.act_sub):
         raise GrantError(Reason.DELEGATION_ACTOR_MISMATCH, f"the session is of agent `{shown(row.act_sub)}`")
+
+
+def _check_parents(made: AuthorityRow, session_ids: tuple[str, ...]) -> None:
+    """The session that one was opened from must be among those of its grant's chain: they are the ones whose end is
+    its end, too."""
+    for session_id in session_ids:
+        if session_id not in made.session_ids:
+            text = f"the session was opened from `{shown(session_id)}`, which has no part in it"
+            raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
 
 
 def _kept(own_key: bytes, state: StateView) -> Authority | None:

@@ -299,7 +299,10 @@ class TestTakingBack:
         ended = family.mother.event(SessionEventType.SESSION_ENDED, bench.now_ms)
         bench.driver.pipe(SESSION.name, family.mother.key, ended)
         give(bench, family.root(), family.mother)
+        assert not bench.dead_letters(DELEGATION.name)
         assert b"g" + family.mother.key not in bench.driver.disk.rows(0)
+        give(bench, family.root(unproven={"proof": None}), family.mother)
+        assert bench.dead_letters(DELEGATION.name) == ["grant_invalid"]
         assert bench.judge(FILES_READ, docs(), session=family.mother).reason == Reason.SESSION_ENDED
 
 
