@@ -29,6 +29,7 @@ from streams.app.topic_apply import carry_out, make_plan
 from streams.app.wire import CodecWire
 from streams.app.wiring import build_offline_codec
 from streams.audit.publishers import UNSIGNED
+from streams.audit.reviewers import ANYBODY
 from streams.engine.control_reader import ControlReader
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
@@ -40,6 +41,7 @@ from streams.model.topics import CATALOGUE, INTENT, RULESET, SESSION
 from streams.model.types import Record
 from streams.policy import bundle_from_files, compile_bundle
 from streams.ports import Outgoing
+from streams.processors.catalogue import Catalogue
 from streams.processors.compiling import BundleCompiler, InlineCompiler
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
@@ -89,7 +91,7 @@ class World:
 
     def _build(self) -> Worker:
         """As `streams.app.wiring` does, with the compiler that is measured."""
-        control = ControlState(self.publications)
+        control = ControlState(self.publications, Catalogue(ANYBODY))
         settings = EngineSettings(idle_poll_ms=1)
         return Worker(
             spec=GATE,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.app import doctor as doctor_module
+from streams.app.clock import SystemClock
 from streams.app.doctor import examine
 from streams.app.findings import Finding, Status
 from streams.app.logs import open_log
@@ -19,10 +20,12 @@ from streams.app.settings import Settings, load_settings
 from streams.app.shipped import rules_directory
 from streams.app.topic_apply import carry_out, make_plan
 from streams.app.wiring import make_root_key
+from streams.audit.signing import make_key_file
 from streams.model.control import RulesetBundle
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import CATALOGUE, RULESET
 from streams.ports import Outgoing
+from streams.testing.records import entry_key, reviewed, tool_entry
 
 
 @pytest.fixture
@@ -115,6 +118,34 @@ def test_what_a_gate_refuses_is_told(deployment: Settings) -> None:
     assert "2 records a gate refuses" in found["published"].text
     assert "`agent.catalog.v1` offset 0" in found["published"].text
     assert "serial 1" in found["rules"].text  # what was in force stays so
+
+
+class TestTools:
+    def test_without_reviewers_nothing_can_be_called(self, deployment: Settings) -> None:
+        found = findings()["reviewers"]
+        assert (found.status, found.advice[:38]) == (Status.FAIL, "make a key with `stoplog keys reviewer")
+        assert findings(catalogue={"allow_unsigned": True})["reviewers"].status is Status.WARN
+
+    def test_what_is_signed_can_be_called_until_its_review_ends(self, deployment: Settings, tmp_path: Path) -> None:
+        key = make_key_file(tmp_path / "ann.pem")
+        reviewed_by = {"reviewers": {"ann": str(key.public)}}
+        now_ms = SystemClock().now_ms()
+        with Operator(deployment) as operator:
+            for name, expires_ms in (("read", now_ms + 3_600_000), ("write", now_ms - 1)):
+                entry = tool_entry("files", name, proposed_by="carol", review_expires=expires_ms)
+                signed = reviewed(entry, key)
+                operator.write(CATALOGUE, [(entry_key(signed), signed, signed.header)])
+        found = findings(catalogue=reviewed_by)
+        assert found["reviewers"].text == "ann; 1 of them must sign"
+        assert found["catalogue"].status is Status.WARN
+        assert found["catalogue"].text == (
+            "1 of 2 catalogued tools may be called; the review of `files/write` has expired"
+        )
+        # With the settings of another deployment, none.
+        other = {"reviewers": {"bob": str(make_key_file(tmp_path / "bob.pem").public)}}
+        found = findings(catalogue=other)
+        assert found["catalogue"].status is Status.FAIL
+        assert "2 records a gate refuses" in found["published"].text
 
 
 def test_topics_that_keep_a_gate_from_starting_fail(deployment: Settings) -> None:
