@@ -20,7 +20,7 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.control import RulesetBundle
 from streams.model.intent import Intent
-from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
+from streams.model.topics import AUDIT, CATALOGUE, DELEGATION, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers
@@ -178,6 +178,13 @@ class GateBench:
 
     def establish(self, session: SessionMaker, **fields: Any) -> None:
         self.driver.pipe(SESSION.name, session.key, session.established(self.now_ms, **fields))
+
+    def establish_from(self, parent: SessionMaker, session: SessionMaker, **fields: Any) -> None:
+        """A live session to which another one has given on all that it was given."""
+        root = parent.grant(f"g-{parent.session_id}", self.now_ms)
+        hop = parent.handed_on(root, f"g-{session.session_id}", self.now_ms, session)
+        self.driver.pipe(DELEGATION.name, session.key, hop)
+        self.establish(session, delegation_uid=hop.uid, parent_session_id=parent.session_id, **fields)
 
     def propose(
         self,

@@ -60,6 +60,18 @@ def after_event(row: SessionRow, event: SessionEvent, control: ControlState, now
     return replace(changed, sequence=max(changed.sequence, event.sequence))
 
 
+def after_hop(row: SessionRow, record_id: str) -> SessionRow:
+    """The row once it is known that its session stands on what another one has handed on: what that one has read may
+    be in what this one is asked to do. Only the token service can say that it is not.
+
+    Args:
+        record_id: of what has told of it.
+    """
+    if row.label_attested or row.label == WORST:
+        return row
+    return _with_source(row, record_id, WORST)
+
+
 def after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -> SessionRow:
     """The row once a call of `tool` was allowed: its result counts as read from now on.
 
@@ -79,6 +91,8 @@ def _established(row: SessionRow, event: SessionEvent, _control: ControlState, n
     if event.sub is None or event.act is None or event.expires is None:
         text = f"SESSION_ESTABLISHED of `{event.session_id}` needs `sub`, `act` and `expires`"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+    if event.label is not None:
+        row = replace(_with_source(row, event.header.id, event.label), label_attested=True)
     return replace(
         row,
         status=SessionStatus.LIVE,

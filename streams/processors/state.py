@@ -75,7 +75,8 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     """All that is remembered of a session. Instants are broker time, ms. `purpose_sequence` is that of the event which
     set the purpose. `expires_ms` is the earlier of when the credential would have ended the session (`credential_ms`)
     and when its age does (`too_old_ms`); `active_ms` is when it was last at work. `delegation_uid` is the grant that it
-    stands on, `delegation_uids` the path to that one, root first, and `grant_fault` why the last one was refused."""
+    stands on, `delegation_uids` the path to that one, root first, and `grant_fault` why the last one was refused.
+    `label_attested`: the token service has said how far what the session was opened with can be trusted."""
 
     status: SessionStatus = SessionStatus.UNKNOWN
     established_ms: int = 0
@@ -115,6 +116,7 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     grant_status: GrantStatus = GrantStatus.NONE
     grant_fault: str = ""
     ancestor_actors: tuple[str, ...] = ()
+    label_attested: bool = False
 
     def effective_label(self) -> Label:
         """The join of what was read and of what may have been read already."""

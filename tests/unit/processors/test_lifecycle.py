@@ -204,10 +204,19 @@ class TestWhatWaits:
 
 
 class TestAncestors:
-    def test_a_session_descends_from_those_of_its_grants(self) -> None:
-        bench, grandmother = bench_with(parent_session_id="s-mother"), SessionMaker("s-grandmother")
+    def bench(self) -> GateBench:
+        """A gate with a session that was opened from another one."""
+        bench = GateBench(settings=SETTINGS, with_session=False)
+        bench.establish_from(SessionMaker("s-mother"), bench.session)
+        return bench
+
+    def test_a_session_descends_from_those_of_its_grant(self) -> None:
+        bench, mother = GateBench(settings=SETTINGS, with_session=False), SessionMaker("s-mother")
+        grandmother = SessionMaker("s-grandmother")
         root = grandmother.grant("g-0", bench.now_ms)
-        grant = grandmother.handed_on(root, "g-1", bench.now_ms, bench.session)
+        hop = grandmother.handed_on(root, "g-1", bench.now_ms, mother)
+        bench.establish(bench.session, delegation_uid="g-2", parent_session_id="s-mother")
+        grant = mother.handed_on(hop, "g-2", bench.now_ms, bench.session)
         bench.driver.pipe(DELEGATION.name, bench.session.key, grant)
         assert bench.judge().ancestor_session_ids == ("s-grandmother", "s-mother")
         for ancestor in ("s-grandmother", "s-mother"):
@@ -216,14 +225,14 @@ class TestAncestors:
             assert bench.judge().reason == Reason.SESSION_PARENT_ENDED
 
     def test_what_waits_in_a_child_ends_with_its_parent(self) -> None:
-        bench = bench_with(parent_session_id="s-mother")
+        bench = self.bench()
         bench.propose(MAIL_SEND, {"ask": "one"})
         bench.verdicts()
         bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.SESSION, "acme|s-mother", time_ms=bench.now_ms))
         assert [end.reason for end in bench.verdicts()] == [Reason.SESSION_PARENT_ENDED]
 
     def test_siblings_live_on(self) -> None:
-        bench = bench_with(parent_session_id="s-mother")
+        bench = self.bench()
         bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.SESSION, "acme|s-sister", time_ms=bench.now_ms))
         assert bench.judge().outcome is Outcome.ALLOW
 

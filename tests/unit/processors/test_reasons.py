@@ -92,9 +92,7 @@ def the_session_is_older_than_sessions_may_be() -> Verdict:
 @case(Reason.SESSION_PARENT_ENDED)
 def the_session_that_it_was_opened_from_is_stopped() -> Verdict:
     bench = GateBench(with_session=False)
-    opened = bench.session.established(bench.now_ms)
-    child = bench.session.proven(replace(opened, parent_session_id="s-parent"))
-    bench.driver.pipe(SESSION.name, bench.session.key, child)
+    bench.establish_from(SessionMaker("s-parent"), bench.session)
     revoke(bench, RevocationKind.SESSION, "acme|s-parent")
     return bench.judge()
 
