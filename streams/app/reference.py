@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from streams.app.asyncapi import render_asyncapi
+from streams.app.sts.errors import TOKEN_TEXTS
 from streams.codec.avro import SCHEMA_ID_HEADER, VALUE_BYTES_MAX, WRITTEN_BYTES_MAX
 from streams.codec.cloudevents import event_headers
 from streams.codec.deadletter import dead_letter
@@ -95,6 +96,8 @@ def render_reasons() -> str:
         _codes(CONTROL_TEXTS),
         "## Sessions\n\n`reason` of an audit record of type SESSION. One that has ended has the reason of its denials.",
         _codes(SESSION_CHANGE_TEXTS),
+        "## The token service\n\n`reason` in its refusals, and of its audit records of type SESSION and REFUSAL.",
+        _codes(TOKEN_TEXTS),
     )
 
 

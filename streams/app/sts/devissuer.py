@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from streams.app.sts.jose import compact_json
-from streams.app.sts.section import AgentSection, SourceSection, StsSection, ToolSection
+from streams.app.sts.section import LOOPBACK, AgentSection, SourceSection, StsSection, ToolSection
 from streams.sdk.entropy import Entropy
 
 ALGORITHM = "ES256"
@@ -99,7 +99,11 @@ class DevIssuer:
     async def _token(self, request: Request) -> Response:
         """`GET /dev/token?kind=users&sub=alice`; only from this machine, and from no page of a browser."""
         kind, sub = request.query_params.get("kind", ""), request.query_params.get("sub", "")
-        if kind not in (_USERS, _AGENTS) or not 0 < len(sub) <= NAME_CHARS_MAX or "origin" in request.headers:
+        # A page could have its own name stand for this machine, and so read what it asks for.
+        from_a_page = any(name in request.headers for name in ("origin", "sec-fetch-site"))
+        if from_a_page or request.url.hostname not in LOOPBACK:
+            return JSONResponse({"error": "invalid_request"}, 400)
+        if kind not in (_USERS, _AGENTS) or not 0 < len(sub) <= NAME_CHARS_MAX:
             return JSONResponse({"error": "invalid_request"}, 400)
         return JSONResponse({"token": self.token(kind, sub)}, headers={"cache-control": "no-store"})
 

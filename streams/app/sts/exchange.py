@@ -7,7 +7,6 @@ the log. Nothing is written for a request that is refused, but the record of it.
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,11 +16,12 @@ import msgspec
 from streams.app.sts.answers import answer_members, token_claims
 from streams.app.sts.dpop import ShownKey, shown_key
 from streams.app.sts.errors import RefusedError, TokenReason, refuse
-from streams.app.sts.jose import take_apart, text_claim, verified
+from streams.app.sts.granting import GrantMaker, Origin
+from streams.app.sts.jose import TOKEN_CHARS_MAX, take_apart, text_claim, verified
 from streams.app.sts.keyring import ALGORITHM, KeyRing
 from streams.app.sts.ledger import Ledger, Opening, Refusal
 from streams.app.sts.limits import RateLimit
-from streams.app.sts.narrowing import Share, Terms, check_child, check_profile, terms_of, told
+from streams.app.sts.narrowing import Share
 from streams.app.sts.request import ExchangeRequest
 from streams.app.sts.section import ANY_AGENT, AgentSection, StsSection
 from streams.app.sts.sources import (
@@ -36,24 +36,16 @@ from streams.app.sts.sources import (
     check_typ,
 )
 from streams.app.sts.store import Issued, StsStore
-from streams.delegation.anchors import TrustAnchors
-from streams.delegation.digest import travelling
-from streams.delegation.errors import GrantError
-from streams.delegation.keys import hop_grant_key, root_grant_key
-from streams.delegation.signing import narrow, sign_hop, sign_root
-from streams.delegation.verify import Standard, verify
 from streams.model.canonical import sha256
-from streams.model.delegation import DelegationOp, GrantBody
-from streams.model.proof import derived_uuid, session_secret
+from streams.model.delegation import GrantBody
+from streams.model.proof import session_secret
 from streams.model.revocation_set import Call
-from streams.model.types import Actor, Header, ToolRef
+from streams.model.types import Actor, ToolRef
 from streams.sdk.entropy import Entropy
 from streams.sdk.exchange import exchange_proof
 from streams.sdk.revocations import RevocationWatch
 
-_MS_PER_S = 1_000
 _LIFE_MAX_MS = 86_400_000
-_ID = re.compile("[A-Za-z0-9._~-]{8,128}")
 replace = msgspec.structs.replace
 _NO_TOOL = ToolRef(server_id="", name="")
 """What is taken back of tools is for gates to hold against calls."""
@@ -81,27 +73,6 @@ class Parts:
     now_ms: Callable[[], int]
 
 
-class Origin(NamedTuple):
-    """What a session is made of, whatever kind of token it comes from.
-
-    Attributes:
-        parent: the session that the grant is handed on from, if it is.
-        token: what the record calls it.
-    """
-
-    tenant_uid: str
-    sub: str
-    delegator: Actor
-    share: Share
-    source: str | None
-    parent: Issued | None
-    purpose: str | None
-    txn: str | None
-    once: Once | None
-    token: str
-    seen_ms: int | None
-
-
 class TokenService:
     """Exchanges tokens. Thread-safe; every call blocks on the log and on keys of issuers."""
 
@@ -112,12 +83,7 @@ class TokenService:
         self._names = frozenset(agent.sub for agent in section.agents.values())
         self._per_agent = RateLimit(section.per_agent_per_minute, parts.entropy.monotonic_ms)
         self._per_subject = RateLimit(section.per_subject_per_minute, parts.entropy.monotonic_ms)
-        self._standard = Standard(
-            anchors=TrustAnchors(hmac_issuers=frozenset({section.issuer})),
-            root_key=parts.root_key,
-            skew_ms=section.skew_ms,
-            depth_max=section.depth_max,
-        )
+        self._grants = GrantMaker(section, parts.root_key, parts.entropy)
 
     def exchange(self, asked: ExchangeRequest, *, dpop: str | None, url: str, traceparent: str | None = None) -> Answer:
         """Open a session.
@@ -162,11 +128,17 @@ class TokenService:
             self._check_attended(origin, now_ms)
         if profile.sources and origin.source is not None and origin.source not in profile.sources:
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "this agent may not act for users of this source")
-        lineage = self._grant(asked, origin, agent, profile, shown, now_ms)
+        jkt = None if shown is None else shown.jkt
+        lineage = self._grants.make(asked, origin, replace(agent.actor, jkt=jkt), profile, now_ms)
         self._check_revoked(lineage)
+        issued, token = self._issue(lineage, origin)
         self._use_up(agent, origin, shown, lineage[-1])
         parts.store.check_room(now_ms)
-        return self._open(lineage, origin, asked, shown, traceparent)
+        parent_id = None if origin.parent is None else origin.parent.session_id
+        parts.ledger.open_session(Opening(lineage, asked.attended, parent_id, f"from {origin.token}", traceparent))
+        parts.store.add(issued)
+        secret = None if shown is not None else session_secret(parts.root_key, issued.tenant_uid, issued.session_id)
+        return Answer(answer_members(lineage, token, secret, parts.now_ms()))
 
     def _profile(self, actor: Actor) -> AgentSection:
         found = self._profiles.get((actor.iss, actor.sub))
@@ -299,104 +271,6 @@ class TokenService:
             text = f"{SUBJECT} does not show that its user has signed in within {within_ms} ms"
             raise refuse(TokenReason.NOT_ATTENDED, text)
 
-    def _grant(
-        self,
-        asked: ExchangeRequest,
-        origin: Origin,
-        agent: Agent,
-        profile: AgentSection,
-        shown: ShownKey | None,
-        now_ms: int,
-    ) -> tuple[GrantBody, ...]:
-        """The signed grant of the session, after all its ancestors, and held against everything that bounds it."""
-        section = self._parts.section
-        ancestors = () if origin.parent is None else origin.parent.lineage
-        depth = len(ancestors)
-        reach = min(section.depth_max, ancestors[-1].max_depth if ancestors else section.depth_max)
-        if depth > reach:
-            raise refuse(TokenReason.DEPTH_TOO_GREAT, f"what the subject token conveys ends at depth {reach}")
-        jkt = None if shown is None else shown.jkt
-        actor = Actor(iss=agent.actor.iss, sub=agent.actor.sub, sub_profile=agent.actor.sub_profile, jkt=jkt)
-        terms = terms_of(asked, origin.share, profile, depth=depth, depth_max=reach, now_ms=now_ms)
-        if origin.parent is None:
-            body = self._root(asked, origin, actor, terms, now_ms)
-        elif asked.grant is not None:
-            body = self._signed_by_holder(asked.grant, origin.parent, actor, terms)
-        else:
-            body = self._hop(asked, origin.parent, actor, terms, now_ms)
-        check_profile(body, profile, origin.share)
-        lineage = (*ancestors, body)
-        self._check_as_gates_do(lineage, now_ms)
-        return lineage
-
-    def _root(self, asked: ExchangeRequest, origin: Origin, actor: Actor, terms: Terms, now_ms: int) -> GrantBody:
-        parts, uid = self._parts, self._uid("g", now_ms)
-        body = GrantBody(
-            op=DelegationOp.GRANT,
-            tenant_uid=origin.tenant_uid,
-            uid=uid,
-            root_uid=uid,
-            depth=0,
-            max_depth=terms.max_depth,
-            issuer_uid=parts.section.issuer,
-            sub=origin.sub,
-            delegator=origin.delegator,
-            act=actor,
-            may_act=terms.may_act,
-            audience=terms.audience,
-            session_id=self._uid("s", now_ms),
-            txn=origin.txn,
-            scopes=terms.scopes,
-            authorization_details=terms.details,
-            purpose=asked.purpose or origin.purpose,
-            iat=now_ms,
-            exp=terms.exp_ms,
-            cnf_jkt=actor.jkt,
-        )
-        return sign_root(body, root_grant_key(parts.root_key, origin.tenant_uid, parts.section.issuer))
-
-    def _hop(self, asked: ExchangeRequest, parent: Issued, actor: Actor, terms: Terms, now_ms: int) -> GrantBody:
-        body = narrow(
-            parent.grant,
-            uid=self._uid("g", now_ms),
-            act=actor,
-            session_id=self._uid("s", now_ms),
-            iat=now_ms,
-            exp=terms.exp_ms,
-            scopes=terms.scopes,
-            audience=terms.audience,
-            authorization_details=terms.details,
-            max_depth=terms.max_depth,
-            may_act=terms.may_act,
-            purpose=asked.purpose or parent.grant.purpose,
-            cnf_jkt=actor.jkt,
-        )
-        check_child(parent.grant, body)
-        secret = session_secret(self._parts.root_key, parent.tenant_uid, parent.session_id)
-        return sign_hop(body, parent.grant, hop_grant_key(secret))
-
-    def _signed_by_holder(self, grant: GrantBody, parent: Issued, actor: Actor, terms: Terms) -> GrantBody:
-        """A hop that came signed: it must be for who asks, and within what the settings allow them."""
-        check_child(parent.grant, grant)
-        if replace(grant.act, jkt=None) != replace(actor, jkt=None) or grant.cnf_jkt != actor.jkt:
-            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "grant is for another agent, or another key, than asks")
-        if grant.max_depth > terms.max_depth:
-            raise refuse(TokenReason.DEPTH_TOO_GREAT, f"grant may reach depth {terms.max_depth} at most")
-        if grant.exp // _MS_PER_S * _MS_PER_S > terms.exp_ms:
-            raise refuse(TokenReason.LIFE_TOO_LONG, "grant lives longer than this agent's sessions may")
-        if not (_ID.fullmatch(grant.session_id or "") and _ID.fullmatch(grant.uid)):
-            raise refuse(TokenReason.GRANT_INVALID, "the ids of grant must have 8 to 128 letters, digits, or . _ ~ -")
-        return grant
-
-    def _check_as_gates_do(self, lineage: tuple[GrantBody, ...], now_ms: int) -> None:
-        """What a gate would not take must not be written."""
-        grant = lineage[-1]
-        header = Header(id=derived_uuid("grant", grant.uid), source="", time=now_ms, tenant_uid=grant.tenant_uid)
-        try:
-            verify(travelling(lineage, header), grant.tenant_uid, grant.session_id or "", self._standard, now_ms)
-        except GrantError as error:
-            raise told(error) from None
-
     def _check_revoked(self, lineage: tuple[GrantBody, ...]) -> None:
         watch, grant = self._parts.revocations, lineage[-1]
         if watch.is_stale():
@@ -430,29 +304,20 @@ class TokenService:
         if len(set(names)) < len(names) or not self._parts.store.use_once(names, until_ms, self._parts.now_ms()):
             raise refuse(TokenReason.TOKEN_REPLAYED, "a token or proof that counts once was used before")
 
-    def _open(
-        self,
-        lineage: tuple[GrantBody, ...],
-        origin: Origin,
-        asked: ExchangeRequest,
-        shown: ShownKey | None,
-        traceparent: str | None,
-    ) -> Answer:
+    def _issue(self, lineage: tuple[GrantBody, ...], origin: Origin) -> tuple[Issued, str]:
+        """What is remembered of the session, and its token, which nobody has yet."""
         parts, grant = self._parts, lineage[-1]
-        session_id = grant.session_id or ""
-        parent_id = None if origin.parent is None else origin.parent.session_id
-        parts.ledger.open_session(Opening(lineage, asked.attended, parent_id, f"from {origin.token}", traceparent))
         act: dict[str, object] = {"iss": grant.act.iss, "sub": grant.act.sub}
         if origin.parent is not None:
             act["act"] = origin.parent.act
-        token_id = self._uid("t", parts.now_ms())
-        parts.store.add(Issued(token_id, session_id, grant.tenant_uid, grant.exp, lineage, act))
+        token_id = f"t-{parts.entropy.uuid(parts.now_ms())}"
         token = parts.keys.sign(token_claims(grant, act, token_id, parts.section.issuer), "at+jwt")
-        secret = None if shown is not None else session_secret(parts.root_key, grant.tenant_uid, session_id)
-        return Answer(answer_members(lineage, token, secret, parts.now_ms()))
-
-    def _uid(self, kind: str, now_ms: int) -> str:
-        return f"{kind}-{self._parts.entropy.uuid(now_ms)}"
+        if len(token) > TOKEN_CHARS_MAX:
+            text = (
+                f"the token would have {len(token)} characters, at most {TOKEN_CHARS_MAX} are taken back: ask for less"
+            )
+            raise refuse(TokenReason.TOOLS_TOO_WIDE, text)
+        return Issued(token_id, grant.session_id or "", grant.tenant_uid, grant.exp, lineage, act), token
 
 
 class _Known:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from streams.app.sts.errors import TOKEN_TEXTS, TokenReason
 from streams.model.audit import AuditEventType
 from streams.model.delegation import GrantBody
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -407,6 +408,14 @@ class TestWidening:
     def test_of_tools(self, house: House, details: str) -> None:
         assert house.refused(authorization_details=details) == ("invalid_authorization_details", "tools_too_wide")
 
+    def test_more_tools_than_a_token_can_hold(self, house: House) -> None:
+        bound = {"argument": "/path", "type": "ONE_OF", "value": ["x" * 250]}
+        many = tools(*({"server_id": "files", "name": "read", "constraints": [bound]} for _ in range(60)))
+        token = house.agents.token(AGENT)
+        refused = house.refused(actor_token=token, authorization_details=many)
+        assert refused == ("invalid_authorization_details", "tools_too_wide")
+        house.granted(actor_token=token)  # which was not used up
+
     def test_of_the_tools_of_the_user(self, house: House) -> None:
         own = [{"type": "stoplog_tools", "tools": [{"server_id": "files", "name": "read"}]}]
         token = house.users.token("alice", authorization_details=own)
@@ -441,6 +450,13 @@ class TestWidening:
     @pytest.mark.parametrize("depth", ["3", "4", "100"])
     def test_of_depth(self, house: House, depth: str) -> None:
         assert house.refused(max_depth=depth) == (INVALID, "depth_too_great")
+
+
+def test_every_reason_is_told_and_reached_here() -> None:
+    assert set(TOKEN_TEXTS) == set(TokenReason)
+    said = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    unreached = [reason.value for reason in TokenReason if reason.value not in said and reason.name not in said]
+    assert unreached == []
 
 
 class TestRequests:
@@ -766,6 +782,24 @@ class TestMayAct:
                 with pytest.raises(TokenRefusedError) as raised:
                     sts.hand_on(session, house.agents.token(STRANGER))
                 assert (raised.value.code, raised.value.reason) == (INVALID, "actor_not_allowed")
+
+    def test_a_grant_that_its_receiver_could_hand_on_to_anybody(self, tmp_path: Path) -> None:
+        agents = Issuer("https://agents.example", STS).issuer
+        listed = {
+            "assistant": profile(agents, AGENT),
+            "helper": profile(agents, SUB_AGENT, tools=[READ], scopes=["files:read"], may_act=[AGENT], max_depth=1),
+        }
+        act = Actor(iss=agents, sub=SUB_AGENT, sub_profile=SubProfile.AI_AGENT)
+        with open_house(tmp_path, agents=listed) as house, house.client() as sts:
+            parent = sts.exchange(house.users.token("alice"), house.agents.token(AGENT))
+            for share in ({"max_depth": 2}, {"max_depth": 2, "may_act": (AGENT, STRANGER)}):
+                with pytest.raises(TokenRefusedError) as raised:
+                    sts.receive(
+                        parent.access_token, delegated(parent, act, None, **share), house.agents.token(SUB_AGENT)
+                    )
+                assert raised.value.reason == "limits_too_wide"
+            for share in ({"max_depth": 2, "may_act": (AGENT,)}, {"max_depth": 1}):
+                sts.receive(parent.access_token, delegated(parent, act, None, **share), house.agents.token(SUB_AGENT))
 
     def test_names_of_agents_are_not_shared_between_issuers(self, tmp_path: Path) -> None:
         agents = Issuer("https://agents.example", STS).issuer

@@ -189,6 +189,7 @@ class TestGivingBack:
             assert [event.type for event in events] == [
                 SessionEventType.SESSION_ESTABLISHED, SessionEventType.SESSION_REVOKED
             ]  # fmt: skip
+            assert [a.act.sub for a in house.audits() if a.reason == "token_revoked"] == [AGENT]
             [revoked] = house.written(Revocation)
             assert (revoked.kind, revoked.id) == (RevocationKind.SESSION, f"{TENANT}|{session.credential.session_id}")
             assert sts.introspect(session.access_token, house.agents.token(AGENT)) == {"active": False}
