@@ -10,14 +10,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from streams.delegation.anchors import TrustAnchors
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
-from streams.model.topics import REVOCATION, SESSION
+from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
 from streams.processors.settings import GateSettings
 from streams.processors.state import SessionRow, decode_session, session_row_key
-from streams.testing.records import ROOT_KEY, SessionMaker, revocation
+from streams.testing.records import ISSUER, ROOT_KEY, SessionMaker, revocation
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 
 replace = msgspec.structs.replace
@@ -30,9 +31,11 @@ SETTINGS = GateSettings(
     session_idle_ms=IDLE_MS,
     session_age_max_ms=AGE_MS[True],
     unattended_age_max_ms=AGE_MS[False],
+    trust_anchors=TrustAnchors.of({ISSUER: "hmac"}),
 )
 ORDER = {"none": 0, "live": 1, "frozen": 1, "ended": 2, "revoked": 3}
 PARENT = "s-mother"
+GRANT_LIFE_MS = 24 * 60 * MINUTE_MS
 WAITS = st.sampled_from([1, 1_000, MINUTE_MS, 9 * MINUTE_MS, IDLE_MS - 1, IDLE_MS, 25 * MINUTE_MS])
 
 
@@ -71,12 +74,17 @@ class SessionLife(RuleBasedStateMachine):
 
     @initialize(attended=st.booleans(), life_ms=st.sampled_from([5 * MINUTE_MS, 45 * MINUTE_MS, 90 * MINUTE_MS]))
     def open(self, attended: bool, life_ms: int) -> None:
-        self.opening = self.session.proven(
-            replace(
-                self.session.established(self.bench.now_ms, expires_ms=self.bench.now_ms + life_ms, scopes=SCOPES),
-                attended=attended,
-                parent_session_id=PARENT,
-            )
+        now_ms, mother = self.bench.now_ms, SessionMaker(PARENT)
+        root = mother.grant("g-0", now_ms, exp=now_ms + GRANT_LIFE_MS)
+        hop = mother.handed_on(root, "g-1", now_ms, self.session)
+        self.bench.driver.pipe(DELEGATION.name, self.session.key, hop)
+        self.opening = self.session.established(
+            now_ms,
+            expires_ms=now_ms + life_ms,
+            scopes=SCOPES,
+            attended=attended,
+            delegation_uid=hop.uid,
+            parent_session_id=PARENT,
         )
         self.bench.driver.pipe(SESSION.name, self.session.key, self.opening)
         self.state = "live"
