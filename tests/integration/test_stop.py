@@ -15,16 +15,16 @@ import pytest
 from streams.model.catalogue import EntryState, ToolCatalogEntry
 from streams.model.intent import Intent
 from streams.model.revocation import RevocationKind
-from streams.model.session import SessionEvent
-from streams.model.topics import CATALOGUE, INTENT, REVOCATION, RULESET, SESSION
+from streams.model.topics import CATALOGUE, DELEGATION, INTENT, REVOCATION, RULESET, SESSION
 from streams.model.verdict import Outcome
-from streams.testing.records import SessionMaker, entry_key, revocation, ruleset, tool_entry
+from streams.testing.records import ISSUER, SessionMaker, entry_key, revocation, ruleset, tool_entry
 from tests.integration.deployment import PAY, Deployment, Verdicts, deployed, now_ms, until
 
 replace = msgspec.structs.replace
 SCHEMA = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
 REFUND, MAIL = (tool_entry("bank", name, schema=SCHEMA) for name in ("refund", "mail"))
 FORBIDDEN = 13
+TRUSTING = f'[gate.trust_anchors]\n"{ISSUER}" = "hmac"\n'
 BUNDLE = 'apiVersion: rules/v1\nbundle: bank\nversion: "1"\nmode: enforce\nowners: [test]\npacks: [all]\n'
 RULES = """apiVersion: rules/v1
 pack: all
@@ -47,6 +47,7 @@ STRICTER = """  - id: R-003
 
 @pytest.fixture(params=[pytest.param("kafka", marks=pytest.mark.broker), "embedded"])
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+    (tmp_path / "stoplog.toml").write_text(TRUSTING)
     if request.param == "kafka":
         bootstrap = request.getfixturevalue("kafka_bootstrap")
         with deployed(tmp_path, bootstrap) as opened:
@@ -81,11 +82,13 @@ class Cast:
         self.killed, self.of_agent = SessionMaker("s-killed"), SessionMaker("s-agent", act="rogue")
         self.of_user, self.free = SessionMaker("s-user", sub="mallory"), SessionMaker("s-free")
         self.child = SessionMaker("s-child")
-        for maker in (self.killed, self.of_agent, self.of_user, self.free, self.child):
-            event: SessionEvent = maker.established(now_ms())
-            if maker is self.child:
-                event = maker.proven(replace(event, parent_session_id=self.killed.session_id))
-            deployment.send(SESSION, maker.key, event)
+        for maker in (self.killed, self.of_agent, self.of_user, self.free):
+            deployment.send(SESSION, maker.key, maker.established(now_ms()))
+        root = SessionMaker(self.killed.session_id).grant("g-killed", now_ms())
+        hop = self.killed.handed_on(root, "g-child", now_ms(), self.child)
+        opened = self.child.established(now_ms(), delegation_uid=hop.uid, parent_session_id=self.killed.session_id)
+        deployment.send(DELEGATION, self.child.key, hop)
+        deployment.send(SESSION, self.child.key, opened)
 
     def propose_forbidden(self) -> dict[str, Intent]:
         """One call for each thing that will be, or was, forbidden; by the reason that is expected."""
