@@ -55,7 +55,8 @@ class SessionEvent(Record, frozen=True, kw_only=True):
 
     `proof` is the token service's, over an event of `PROVEN_EVENTS` (`streams.model.proof`).
     `delegation_uid` is the grant that the session stands on, `parent_session_id` the session that gave it;
-    `attended` says that a person is present.
+    `attended` says that a person is present. `label` of an opening says how far what the session was opened with can be
+    trusted; where it is left out, a session that another one has opened is trusted with nothing.
     """
 
     header: Header

@@ -13,6 +13,7 @@ from pathlib import Path
 from streams.model.canonical import sha256
 from streams.model.delegation import Delegation, ToolGrant
 from streams.model.keys import revocation_key
+from streams.model.labels import Label
 from streams.model.proof import proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import EVERYTHING, session_target
@@ -148,8 +149,14 @@ class DevTokenService:
         self._establish(credential, self._header(now_ms, traceparent), risk_level=risk_level)
         return credential
 
-    def open_sub_session(self, grant: Delegation) -> SessionCredential:
+    def open_sub_session(self, grant: Delegation, *, label: Label | None = None) -> SessionCredential:
         """Open the session of an agent to which another one has given (a part of) its grant (`Agent.delegate`).
+
+        Args:
+            label: how far what the agent is asked to do can be trusted. Without it not at all, and it may be for nobody
+                else's eyes: whatever the one who asks has read may be in it. Give one only where you know what that
+                was: the agents' own word is not enough, since one that was talked into something would give its work on
+                to one that rules take for clean.
 
         Raises:
             TokenServiceError: the grant does not hold, its session was opened before, or too many are open.
@@ -171,7 +178,7 @@ class DevTokenService:
             expires_ms=grant.exp,
             grant=grant,
         )
-        self._establish(credential, self._header(now_ms, None), parent_session_id=parent.session_id)
+        self._establish(credential, self._header(now_ms, None), parent_session_id=parent.session_id, label=label)
         return credential
 
     def _establish(
@@ -181,6 +188,7 @@ class DevTokenService:
         *,
         risk_level: str | None = None,
         parent_session_id: str | None = None,
+        label: Label | None = None,
     ) -> None:
         """Put a session on the log, with the grant that it stands on."""
         event = SessionEvent(
@@ -196,6 +204,7 @@ class DevTokenService:
             risk_level=risk_level,
             delegation_uid=credential.delegation_uid,
             parent_session_id=parent_session_id,
+            label=label,
         )
         if credential.grant is not None:
             self._publish(DELEGATION, credential.key, credential.grant, credential.grant.header)

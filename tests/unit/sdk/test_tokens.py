@@ -10,6 +10,7 @@ import pytest
 from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.canonical import sha256
 from streams.model.delegation import Delegation
+from streams.model.labels import CLEAN
 from streams.model.proof import is_proven_event, session_secret, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
@@ -150,6 +151,15 @@ def test_a_sub_session_has_what_was_given_on_and_no_more(transport: EmbeddedTran
         agent.delegate(ACTOR)
     with pytest.raises(TokenServiceError, match="opened before"):
         tokens.open_sub_session(given)
+
+
+def test_a_sub_session_is_trusted_as_far_as_is_said(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+    first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
+    with Agent(transport, first) as agent:
+        given = [agent.delegate(HELPER) for _ in range(2)]
+    opened = [tokens.open_sub_session(given[0]), tokens.open_sub_session(given[1], label=CLEAN)]
+    labels = {event.session_id: event.label for event in written(transport, SessionEvent)}
+    assert [labels[one.session_id] for one in opened] == [None, CLEAN]
 
 
 def test_a_session_that_could_give_on_takes_with_it_what_was_opened_from_it(
