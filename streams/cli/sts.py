@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -13,8 +15,27 @@ from streams.app.wiring import build_codec, load_root_key
 from streams.cli.logging import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, WARN, Screen
+from streams.model.errors import StoplogError
+
+
+class ExtraMissingError(StoplogError):
+    """What the command needs is not installed."""
+
 
 app = typer.Typer(add_completion=False, invoke_without_command=True, rich_markup_mode="rich")
+
+
+def _service() -> ModuleType:
+    """The service, which is loaded only for who runs it.
+
+    Raises:
+        ExtraMissingError: it is not installed.
+    """
+    try:
+        return import_module("streams.app.sts.service")
+    except ModuleNotFoundError as error:
+        text = f"`{error.name}` is not installed; the token service needs it: `pip install 'stoplog[sts]'`"
+        raise ExtraMissingError(text) from None
 
 
 @app.callback(invoke_without_command=True)
@@ -45,8 +66,7 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    from streams.app.sts import service  # noqa: PLC0415 - needs the extra `sts`
-
+    service = _service()
     screen = Screen(as_json)
     settings = settings_from(log, bootstrap, state_dir)
     section = settings.sts_at(host, port)
@@ -88,8 +108,7 @@ def rotate(
     as_json: JsonOption = None,
 ) -> None:
     """Sign with the next key from now on, and publish another one after it. The service may run meanwhile."""
-    from streams.app.sts import service  # noqa: PLC0415 - needs the extra `sts`
-
+    service = _service()
     screen = Screen(as_json)
     settings = settings_from(state_dir=state_dir)
     keys = service.keys_in(settings.state_dir / "sts")

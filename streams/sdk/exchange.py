@@ -13,6 +13,7 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -88,21 +89,26 @@ class StsClient:
         url: str,
         *,
         timeout_ms: int = TIMEOUT_MS,
-        verify: bool | str = True,
+        ca_file: Path | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
         """Nothing is connected yet.
 
         Args:
             url: the service's issuer.
-            verify: whether the service's certificate is checked, or against which authorities (a PEM file).
+            ca_file: the authorities that the service's certificate is checked against (PEM); the system's by default.
         """
-        import httpx2  # noqa: PLC0415 - only for who exchanges tokens
+        import ssl  # noqa: PLC0415 - only for who exchanges tokens
+
+        import httpx2  # noqa: PLC0415 - likewise
 
         self._url = url.rstrip("/")
         self._entropy = entropy
         self._http: httpx2.Client = httpx2.Client(
-            timeout=timeout_ms / _MS_PER_S, verify=verify, follow_redirects=False, trust_env=False
+            timeout=timeout_ms / _MS_PER_S,
+            verify=True if ca_file is None else ssl.create_default_context(cafile=ca_file),
+            follow_redirects=False,
+            trust_env=False,
         )
 
     def exchange(

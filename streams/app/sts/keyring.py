@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 import threading
@@ -32,6 +33,7 @@ LOOK_AGAIN_MS = 1_000
 KEYS_MAX = 32
 _FILE = "keys.json"
 _KID_BYTES = 9
+_log = logging.getLogger(__name__)
 
 
 class KeyState(StrEnum):
@@ -149,7 +151,11 @@ class KeyRing:
         now = self._monotonic_ms()
         if now - self._looked_ms >= LOOK_AGAIN_MS:
             self._looked_ms = now
-            self._take(self._read())
+            try:
+                self._take(self._read())
+            except StsError as error:
+                # Tokens go on being signed and checked with what is known: only `rotate` changes keys.
+                _log.warning("the signing keys could not be looked at again: %s", error)
 
     def _take(self, keys: tuple[SigningKey, ...]) -> None:
         try:
@@ -157,9 +163,8 @@ class KeyRing:
             current = next(key.kid for key in keys if key.state is KeyState.CURRENT)
         except (JoseError, ValueError, StopIteration):
             raise StsError(f"`{self._folder / _FILE}` holds no usable current key") from None
-        self._keys = keys
-        self._current = (current, private[current])
-        self._public = {kid: ECKey.import_key(key.as_dict(private=False)) for kid, key in private.items()}
+        public = {kid: ECKey.import_key(key.as_dict(private=False)) for kid, key in private.items()}
+        self._keys, self._current, self._public = keys, (current, private[current]), public
 
     def _read(self) -> tuple[SigningKey, ...]:
         path = self._folder / _FILE

@@ -90,6 +90,20 @@ def test_a_file_that_holds_no_keys(tmp_path: Path, text: str) -> None:
         keys_in(tmp_path)
 
 
+def test_a_file_that_is_lost_while_the_service_runs_ends_nothing(tmp_path: Path) -> None:
+    times = Times()
+    ring = KeyRing(tmp_path / "keys", times, times)
+    kid = jwt.get_unverified_header(ring.sign({}, "at+jwt"))["kid"]
+    (tmp_path / "keys" / "keys.json").write_text("{")
+    times.ms += 10_000
+    assert jwt.get_unverified_header(ring.sign({}, "at+jwt"))["kid"] == kid
+    (tmp_path / "keys" / "keys.json").unlink()
+    times.ms += 10_000
+    assert ring.find(kid) is not None
+    with pytest.raises(StsError):
+        ring.rotate(wait_ms=0, keep_ms=HOUR_MS)
+
+
 def test_a_change_that_is_broken_off_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = keys_in(tmp_path)
     before = ring.keys

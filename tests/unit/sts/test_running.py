@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +16,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from streams.app.sts.errors import RefusedError, StsError, TokenReason
 from streams.app.sts.limits import RateLimit
@@ -22,6 +30,8 @@ from streams.app.sts.store import StsStore
 from streams.model.revocation import Revocation, RevocationKind
 from streams.model.session import SessionEventType
 from streams.ports import AbortableTransactionError, FatalLogError, Outgoing, Producer, RetriableLogError
+from streams.sdk.entropy import system_now_ms
+from streams.sdk.errors import TokenServiceError
 from streams.sdk.exchange import StsClient, TokenRefusedError
 from tests.unit.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House, WrappedLog, open_house
 
@@ -362,11 +372,63 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of this machine, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    day = datetime.timedelta(days=1)
+    now = datetime.datetime.fromtimestamp(system_now_ms() / 1_000, datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "tls.pem", folder / "tls.key"
+    paths[0].write_bytes(made.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    certificate_file, key_file = certificate(tmp_path)
+    changes = {"tls_certificate": str(certificate_file), "tls_key": str(key_file)}
+    with open_house(tmp_path / "house", **changes) as house:
+        url = f"https://127.0.0.1:{house.port}"
+        with StsClient(url, ca_file=certificate_file) as sts:
+            session = sts.exchange(house.users.token("alice"), house.agents.token(AGENT))
+        assert session.credential.secret
+        with StsClient(url) as sts, pytest.raises(TokenServiceError, match="can't be reached"):
+            sts.exchange(house.users.token("alice"), house.agents.token(AGENT))
+        with StsClient(house.url) as sts, pytest.raises(TokenServiceError, match="can't be reached"):
+            sts.exchange(house.users.token("alice"), house.agents.token(AGENT))
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.app.sts.endpoints.BODY_TIMEOUT_S", 0.3)
+    head = (
+        b"POST /token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
+        b"content-length: 100\r\n\r\ngrant_type="
+    )
+    with open_house(tmp_path) as house:
+        with socket.create_connection(("127.0.0.1", house.port), timeout=10) as connection:
+            connection.sendall(head)
+            answer = b"".join(iter(lambda: connection.recv(4_096), b""))
+            assert b"the body did not come in time" in answer
+        with socket.create_connection(("127.0.0.1", house.port), timeout=10) as connection:
+            connection.sendall(head)  # and its sender goes away
+        house.granted()
 
 
 def test_requests_in_the_works_are_answered_at_the_end(tmp_path: Path) -> None:
