@@ -25,6 +25,7 @@ from streams.app.sts.narrowing import Share
 from streams.app.sts.request import ExchangeRequest
 from streams.app.sts.section import ANY_AGENT, AgentSection, StsSection
 from streams.app.sts.sources import (
+    ACTOR,
     SUBJECT,
     Agent,
     Once,
@@ -129,6 +130,9 @@ class TokenService:
         if profile.sources and origin.source is not None and origin.source not in profile.sources:
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "this agent may not act for users of this source")
         jkt = None if shown is None else shown.jkt
+        for what, bound_to in ((ACTOR, agent.jkt), (SUBJECT, origin.jkt)):
+            if bound_to not in (None, jkt):
+                raise refuse(TokenReason.PROOF_MISSING, f"{what} is bound to a key that was not shown (DPoP)")
         lineage = self._grants.make(asked, origin, replace(agent.actor, jkt=jkt), profile, now_ms)
         self._check_revoked(lineage)
         issued, token = self._issue(lineage, origin)
@@ -168,6 +172,8 @@ class TokenService:
             once=subject.once,
             token=subject.token,
             seen_ms=subject.seen_ms,
+            jkt=subject.jkt,
+            act=subject.act,
         )
 
     @property
@@ -250,6 +256,8 @@ class TokenService:
             once=None,
             token=f"session {issued.session_id}",
             seen_ms=None,
+            jkt=None,
+            act=issued.act,
         )
 
     def _check_proof(self, asked: ExchangeRequest, parent: GrantBody) -> None:
@@ -308,8 +316,8 @@ class TokenService:
         """What is remembered of the session, and its token, which nobody has yet."""
         parts, grant = self._parts, lineage[-1]
         act: dict[str, object] = {"iss": grant.act.iss, "sub": grant.act.sub}
-        if origin.parent is not None:
-            act["act"] = origin.parent.act
+        if origin.act is not None:
+            act["act"] = origin.act
         token_id = f"t-{parts.entropy.uuid(parts.now_ms())}"
         token = parts.keys.sign(token_claims(grant, act, token_id, parts.section.issuer), "at+jwt")
         if len(token) > TOKEN_CHARS_MAX:

@@ -35,6 +35,9 @@ class Origin(NamedTuple):
     Attributes:
         parent: the session that the grant is handed on from, if it is.
         token: what the record calls it.
+        seen_ms: when its user was there last, where it says.
+        jkt: the key that its presenter must show, where it is bound to one.
+        act: who acted before.
     """
 
     tenant_uid: str
@@ -48,6 +51,8 @@ class Origin(NamedTuple):
     once: Once | None
     token: str
     seen_ms: int | None
+    jkt: str | None
+    act: dict[str, object] | None
 
 
 class GrantMaker:

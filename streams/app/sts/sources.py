@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from streams.app.sts.details import parse_details
 from streams.app.sts.errors import TokenReason, plain, refuse
-from streams.app.sts.jose import Unverified, instant_claim, take_apart, text_claim, verified
+from streams.app.sts.jose import Unverified, compact_json, instant_claim, take_apart, text_claim, verified
 from streams.app.sts.jwks import IssuerKeys
 from streams.app.sts.section import SPIFFE, SourceSection
 from streams.model.delegation import AuthorizationDetail
@@ -23,6 +23,7 @@ SUBJECT = "subject_token"
 ACTOR = "actor_token"
 _MS_PER_S = 1_000
 _SCOPES_MAX = 256
+_ACT_BYTES_MAX = 2_048
 
 
 class TokenType(StrEnum):
@@ -69,6 +70,8 @@ class Subject(NamedTuple):
         client_id: of whom it was made for, where it says (ID-JAG).
         token: what it is called in the record.
         seen_ms: when the user was there last, where it says.
+        jkt: the key that its presenter must show, where it is bound to one.
+        act: who acted before, where it was exchanged already (RFC 8693 4.1).
     """
 
     source: str
@@ -85,13 +88,16 @@ class Subject(NamedTuple):
     once: Once | None
     token: str
     seen_ms: int | None
+    jkt: str | None
+    act: dict[str, object] | None
 
 
 class Agent(NamedTuple):
-    """Who asks, as their own token says."""
+    """Who asks, as their own token says. `jkt`: of the key that they must show, where it is bound to one."""
 
     actor: Actor
     once: Once | None
+    jkt: str | None
 
 
 class _Source(NamedTuple):
@@ -151,6 +157,8 @@ class Sources:
             once=self._once(parts, claims, exp_ms) if once else None,
             token=f"{kind.name.lower()} of source {source.name}, jti {plain(str(claims.get('jti'))[:80])}",
             seen_ms=_seen(claims) if _GIVES[kind] == "user" else None,
+            jkt=_bound_to(claims, SUBJECT),
+            act=_acted(claims),
         )
 
     def agent(self, token: str, kind: TokenType) -> Agent:
@@ -175,6 +183,7 @@ class Sources:
         return Agent(
             Actor(iss=section.issuer, sub=sub, sub_profile=profile),
             self._once(parts, claims, exp_ms) if once else None,
+            _bound_to(claims, ACTOR),
         )
 
     def _source(self, parts: Unverified, gives: str, what: str) -> _Source:
@@ -274,6 +283,25 @@ def _scopes(claims: Mapping[str, Any], otherwise: tuple[str, ...] | None) -> tup
     if not isinstance(names, list) or len(names) > _SCOPES_MAX or not all(isinstance(name, str) for name in names):
         raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim scope that is none")
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _bound_to(claims: Mapping[str, Any], what: str) -> str | None:
+    """The key of `cnf` (RFC 7800, RFC 9449): a token that is bound to one is worth nothing without it."""
+    bound = claims.get("cnf")
+    if bound is None:
+        return None
+    if not isinstance(bound, dict) or bound.keys() != {"jkt"} or not isinstance(bound["jkt"], str):
+        raise refuse(TokenReason.PROOF_MISSING, f"{what} is bound to its presenter in a way that can't be shown here")
+    return str(bound["jkt"])
+
+
+def _acted(claims: Mapping[str, Any]) -> dict[str, object] | None:
+    chain = claims.get("act")
+    if chain is None:
+        return None
+    if not isinstance(chain, dict) or len(compact_json(chain)) > _ACT_BYTES_MAX:
+        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim act that is none, or is too large")
+    return chain
 
 
 def _seen(claims: Mapping[str, Any]) -> int | None:

@@ -98,6 +98,16 @@ def test_a_users_token_bounds_scopes_and_life(house: House) -> None:
     holds(house, got["session_id"])
 
 
+def test_who_acted_before_is_told(house: House) -> None:
+    before = {"sub": "portal", "act": {"sub": "gateway"}}
+    got = house.granted(subject_token=house.users.token("alice", act=before))
+    claims = read_as_a_client(house, got["access_token"])
+    assert claims["act"] == {"iss": house.agents.issuer, "sub": AGENT, "act": before}
+    for wrong in ("portal", {"sub": "x" * 3_000}):
+        token = house.users.token("alice", act=wrong)
+        assert house.refused(subject_token=token) == ("invalid_request", "claim_missing")
+
+
 def test_a_transaction_token(house: House) -> None:
     token = house.txns.token("alice", typ="txntoken+jwt", txn="tx-7", scope="files:read", purp="refund")
     got = house.granted(subject_token=token, subject_token_type=TXN_TOKEN)

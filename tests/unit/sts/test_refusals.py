@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from streams.app.sts.errors import TOKEN_TEXTS, TokenReason
+from streams.delegation.keys import Ed25519Key
 from streams.model.audit import AuditEventType
 from streams.model.delegation import GrantBody
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -651,10 +653,10 @@ class TestHandingOn:
 
 
 class TestProofsOfKeys:
-    def proof(self, house: House, claims: dict[str, Any], **changes: Any) -> str:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-        key = Ed25519PrivateKey.generate()
+    def proof(
+        self, house: House, claims: dict[str, Any], *, key: Ed25519PrivateKey | None = None, **changes: Any
+    ) -> str:
+        key = key or Ed25519PrivateKey.generate()
         header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": _public(key)} | changes
         whole = {"htm": "POST", "htu": f"{STS}/token", "iat": now_s(), "jti": SYSTEM.uuid()} | claims
         return by_hand(header, whole, key.sign)
@@ -681,6 +683,23 @@ class TestProofsOfKeys:
         response = house.post(headers={"DPoP": self.proof(house, claims, **header)})
         assert response.status_code == 400
         assert response.json()["reason"] == reason
+
+    @pytest.mark.parametrize("what", ["subject_token", "actor_token"])
+    def test_a_token_that_is_bound_to_a_key_needs_it(self, house: House, what: str) -> None:
+        key, other = (Ed25519PrivateKey.generate() for _ in range(2))
+
+        def bound(cnf: Any) -> dict[str, str]:
+            makers = {"subject_token": (house.users, "alice"), "actor_token": (house.agents, AGENT)}
+            issuer, sub = makers[what]
+            return {what: issuer.token(sub, cnf=cnf)}
+
+        cnf = {"jkt": Ed25519Key.of(key).jkt}
+        assert house.refused(**bound(cnf)) == (INVALID, "proof_missing")
+        response = house.post(headers={"DPoP": self.proof(house, {}, key=other)}, **bound(cnf))
+        assert response.json()["reason"] == "proof_missing"
+        assert house.post(headers={"DPoP": self.proof(house, {}, key=key)}, **bound(cnf)).status_code == 200
+        for foreign in ({"x5t#S256": "AAAA"}, {"jkt": 7}, {"jkt": cnf["jkt"], "kid": "x"}, "AAAA"):
+            assert house.refused(**bound(foreign)) == (INVALID, "proof_missing")
 
     def test_twice(self, house: House) -> None:
         proof = self.proof(house, {})
