@@ -121,9 +121,7 @@ def usable_keys(raw: bytes) -> dict[str, PublicKey]:
 
 def _imported(listed: list[Any]) -> Iterable[PublicKey]:
     for item in listed:
-        if not isinstance(item, dict) or item.get("kty") not in ("RSA", "EC", "OKP") or "d" in item:
-            continue
-        if item.get("use") not in (None, *_USES) or "verify" not in item.get("key_ops", ["verify"]):
+        if not isinstance(item, dict) or not _is_for_signatures(item):
             continue
         # SPIFFE's own `use` is not known to the library.
         plain = {name: value for name, value in item.items() if name not in ("use", "key_ops")}
@@ -131,10 +129,19 @@ def _imported(listed: list[Any]) -> Iterable[PublicKey]:
             key = import_key(plain)
         except (JoseError, ValueError, TypeError):
             continue
-        if isinstance(key, RSAKey) and key.raw_value.key_size < RSA_BITS_MIN:
-            continue
         if isinstance(key, RSAKey | ECKey | OKPKey):
             yield key
+
+
+def _is_for_signatures(item: dict[str, Any]) -> bool:
+    """Whether it is a public, asymmetric key that signatures are checked with, and not a weak one."""
+    kind, operations, modulus = item.get("kty"), item.get("key_ops", ["verify"]), item.get("n", "")
+    if kind not in ("RSA", "EC", "OKP") or "d" in item or item.get("use") not in (None, *_USES):
+        return False
+    if not isinstance(operations, list) or "verify" not in operations:
+        return False
+    # Six bits a character; the library takes weak keys, too.
+    return kind != "RSA" or (isinstance(modulus, str) and len(modulus) * 6 >= RSA_BITS_MIN)
 
 
 def load_file(path: Path) -> Load:

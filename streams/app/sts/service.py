@@ -23,6 +23,7 @@ from streams.app.sts.jwks import IssuerKeys, KeyTimes, Load, key_client, load_fi
 from streams.app.sts.keyring import KeyRing
 from streams.app.sts.ledger import Ledger
 from streams.app.sts.limits import RateLimit
+from streams.app.sts.protocol import BoundedProtocol
 from streams.app.sts.section import SourceSection, StsSection
 from streams.app.sts.sources import Sources
 from streams.app.sts.store import StsStore
@@ -190,7 +191,7 @@ def uvicorn_config(application: ASGIApp, section: Listening) -> uvicorn.Config:
         tls = {"ssl_keyfile": str(section.tls_key), "ssl_certfile": str(section.tls_certificate)}
     return uvicorn.Config(
         application,
-        http="h11",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -431,6 +431,33 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch
         house.granted()
 
 
+def test_heads_that_do_not_come_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do the connections that they don't come on keep anybody out."""
+    monkeypatch.setattr("streams.app.sts.protocol.HEAD_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("streams.app.sts.service.CONNECTIONS_MAX", 20)
+    request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    with open_house(tmp_path) as house:
+        address = ("127.0.0.1", house.port)
+        silent = [socket.create_connection(address, timeout=10) for _ in range(30)]
+        silent[0].sendall(b"POST /token HTTP/1.1\r\nhost:")
+        silent[1].sendall(request)
+        assert house.http.get("/healthz").status_code in (200, 503)
+        for connection in silent:
+            while connection.recv(4_096):
+                pass
+            connection.close()
+        house.granted()
+        with socket.create_connection(address, timeout=10) as kept:
+            for _ in range(3):
+                kept.sendall(request)
+                answer = b""
+                while b'"ok"' not in answer:
+                    answer += kept.recv(4_096) or pytest.fail("the connection was closed")
+                threading.Event().wait(0.2)
+            kept.sendall(b"GET /healthz HTTP/1.1\r\n")
+            assert kept.recv(4_096) == b""
+
+
 def test_requests_in_the_works_are_answered_at_the_end(tmp_path: Path) -> None:
     entered, leave = threading.Event(), threading.Event()
 
