@@ -10,7 +10,7 @@ from streams.app.operator import Operator
 from streams.app.reading import read_to_end
 from streams.audit.reviewers import Reviewers
 from streams.model.catalogue import EntryState, ToolCatalogEntry
-from streams.model.catalogue_signature import GRANTING_STATES, entry_id
+from streams.model.catalogue_signature import ENTRY_ID_CHARS, GRANTING_STATES, entry_id, entry_key
 from streams.model.errors import RecordError, StoplogError
 from streams.model.topics import CATALOGUE
 from streams.processors.catalogue import Catalogue
@@ -89,6 +89,10 @@ class CatalogueHistory:
             return False
         return entry.review_expires is None or now_ms < entry.review_expires
 
+    def as_listed(self, entry: ToolCatalogEntry) -> Listed:
+        """An entry that is not on the topic yet, such as one of a draft."""
+        return Listed(entry, entry_key(entry), entry_id(entry), -1, 0, _signers(self.reviewers, entry), "")
+
     def open_proposals(self, name: ToolName) -> tuple[Listed, ...]:
         """What awaits a decision: proposals, and definitions that were blocked unseen, after the last decision."""
         entries = self.of_tool(name)
@@ -107,21 +111,20 @@ class CatalogueHistory:
         return max(counted, default=0) + 1
 
     def find(self, reference: str) -> Listed:
-        """The entry that `server/tool@id` names; the id may be shortened to six digits.
+        """The entry that `server/tool@id` names. The id is the whole one: many entries begin alike, if somebody wants.
 
         Raises:
-            CatalogueQueryError: there is none, or more than one.
+            CatalogueQueryError: there is none.
         """
         tool, at, wanted = reference.rpartition("@")
-        if not at or len(wanted) < _ID_CHARS_MIN or "/" not in tool:
+        if not at or len(wanted) != ENTRY_ID_CHARS or "/" not in tool:
             raise CatalogueQueryError(
                 f"`{reference}` names no entry; write `SERVER/TOOL@ID`, as `stoplog catalog list --proposed` shows it"
             )
-        found = {each.own_id: each for each in self.of_tool(tool_name(tool)) if each.own_id.startswith(wanted)}
-        if len(found) != 1:
-            what = "no entry" if not found else f"{len(found)} entries"
-            raise CatalogueQueryError(f"`{reference}` names {what}; see `stoplog catalog list --proposed`")
-        return next(iter(found.values()))
+        for each in self.of_tool(tool_name(tool)):
+            if each.own_id == wanted:
+                return each
+        raise CatalogueQueryError(f"there is no entry `{reference}`; see `stoplog catalog list --proposed`")
 
     def outdated(self, name: ToolName, kept: int) -> list[bytes]:
         """The keys of a tool's entries that can be taken off: all but the newest `kept`, and what gates go by."""
@@ -153,9 +156,6 @@ class CatalogueHistory:
             return True
         is_unseen = listed.entry.state is EntryState.BLOCKED and not self._is_by_reviewer(listed)
         return is_unseen and listed.entry.definition_json is not None
-
-
-_ID_CHARS_MIN = 6
 
 
 def tool_name(text: str) -> ToolName:

@@ -162,6 +162,9 @@ def review(
     what: Annotated[
         list[str] | None, typer.Argument(metavar="[SERVER/TOOL[@ID] ...]", help="By default all that is proposed.")
     ] = None,
+    draft: Annotated[
+        Path | None, typer.Option("--draft", metavar="DRAFT", help="Review what is in a draft, before you sign it.")
+    ] = None,
     log: LogOption = None,
     bootstrap: BootstrapOption = None,
     state_dir: StateDirOption = None,
@@ -169,15 +172,21 @@ def review(
 ) -> None:
     """Compare what is proposed with what was approved, point out what hides in its texts, and what it would permit."""
     screen = Screen(as_json)
+    if draft is not None and what:
+        raise typer.BadParameter("name entries or a draft, not both")
     with Operator(settings_from(log, bootstrap, state_dir)) as operator:
         history = read_catalogue_history(operator)
-        chosen = _chosen(history, what or ())
+        if draft is not None:
+            chosen = [history.as_listed(entry) for entry in read_entries(draft)]
+        else:
+            chosen = _chosen(history, what or ())
         if not chosen:
             screen.say("nothing awaits a review", OK)
             return
         reader = ReachReader(operator)
         for listed in chosen:
             _review_one(screen, history, reader, listed)
+            _show_next(screen, listed, draft)
 
 
 def _chosen(history: CatalogueHistory, what: list[str] | tuple[str, ...]) -> list[Listed]:
@@ -218,8 +227,15 @@ def _review_one(screen: Screen, history: CatalogueHistory, reader: ReachReader, 
     show_facts(screen, entry)
     show_findings(screen, findings)
     show_reach(screen, reach)
-    accept = " --accept-findings" if is_serious(findings) else ""
-    screen.say(f"\n    stoplog catalog approve {listed.reference} --key FILE{accept}", STRONG)
+    if is_serious(findings):
+        screen.say("to approve it, say that you have seen this: `--accept-findings`", WARN)
+
+
+def _show_next(screen: Screen, listed: Listed, draft: Path | None) -> None:
+    if draft is not None:
+        screen.say(f"\n    stoplog catalog sign {draft} --key FILE\n", STRONG)
+        return
+    screen.say(f"\n    stoplog catalog approve {listed.reference} --key FILE", STRONG)
     screen.say(f"    stoplog catalog reject {listed.reference} --key FILE --why TEXT\n", STRONG)
 
 

@@ -220,7 +220,7 @@ def sign(
 ) -> None:
     """Add a signature to each decision of a draft, after making sure that it is what it says.
 
-    Review the tools first: what you sign is the whole definition, all facts, and the id that is shown.
+    Review it first (`catalog review --draft DRAFT`): what you sign is the whole definition, and all facts.
     """
     entries = read_entries(draft)
     signing_key = load_key(key, passphrase_file)

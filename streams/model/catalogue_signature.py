@@ -12,7 +12,9 @@ from streams.model.keys import tool_key
 
 _DOMAIN = "stoplog catalogue entry v1"
 _UNSIGNED_FIELDS = frozenset({"header", "signatures"})
-ENTRY_ID_CHARS = 16
+ENTRY_ID_CHARS = 40
+"""So many that nobody can make two entries of one id: a reviewer looks at one, and approves what has its id."""
+
 GRANTING_STATES = frozenset({EntryState.APPROVED, EntryState.DEPRECATED})
 """The states by which a tool can be called: those that need reviewers' signatures."""
 
@@ -39,7 +41,7 @@ def entry_message(entry: ToolCatalogEntry) -> bytes:
 
 
 def entry_id(entry: ToolCatalogEntry) -> str:
-    """What an entry is called by people: of all that a signature covers, 16 hex digits."""
+    """What an entry is called by people: of all that a signature covers, 40 hex digits."""
     return hashlib.sha256(entry_message(entry)).hexdigest()[:ENTRY_ID_CHARS]
 
 

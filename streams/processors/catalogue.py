@@ -31,7 +31,7 @@ from streams.model.topics import CATALOGUE
 from streams.processors.schemas import ArgsSchema
 
 CALLABLE_STATES = GRANTING_STATES
-TOOLS_MAX = 20_000
+TOOLS_MAX = 10_000
 BEHIND_MS_MAX = 5_000
 """After so long, an entry that is older than others were before is an alarm."""
 

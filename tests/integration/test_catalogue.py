@@ -195,6 +195,8 @@ def test_two_people_sign_a_draft(office: Office) -> None:
     assert "1 configured reviewers, 2 are required" in office.approve(ref).err
     assert office.approve(ref, "--out", "draft.json").status == 0
     assert office.run("catalog", "publish", "draft.json").status == 1
+    drafted = office.run("catalog", "review", "--draft", "draft.json").record
+    assert (drafted["state"], drafted["definition"]["description"]) == ("APPROVED", SEND["description"])
     assert office.run("catalog", "sign", "draft.json", "--key", "bob.pem").status == 0
     assert office.run("catalog", "publish", "draft.json").status == 0
     assert office.listed()["mail/send_mail"]["signed_by"] == ["ann", "bob"]
@@ -387,6 +389,7 @@ def wait_for(holds: Callable[[], bool]) -> None:
         (("import", "mail", "--url", "https://x.example", "--header", "a=NOT_SET_HERE"), 1, "is not set"),
         (("approve", "mail/send_mail"), 1, "names no entry"),
         (("approve", "mail/send_mail@123456"), 1, "names no entry"),
+        (("approve", f"mail/send_mail@{0:040}"), 1, "there is no entry"),
         (("approve", "mail/x@123456", "--fact", "colour=red"), 2, "is no fact"),
         (("approve", "mail/x@123456", "--fact", "read_only=maybe"), 2, "can't be so"),
         (("show", "mail"), 1, "names no tool"),
