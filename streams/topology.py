@@ -28,7 +28,7 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Every topic that must exist, dead letters included."""
         read = (*self.inputs, *self.broadcast)
         letters = tuple(topics.BY_NAME[topic.dlq] for topic in read if topic.dead_letters)
-        return (*read, self.changelog, *self.outputs, *letters)
+        return tuple(dict.fromkeys((*read, self.changelog, *self.outputs, *letters)))
 
 
 GATE = ProcessorSpec(
@@ -37,7 +37,15 @@ GATE = ProcessorSpec(
     inputs=(topics.SESSION, topics.DELEGATION, topics.APPROVAL_DECISION, topics.BUDGET_GRANT, topics.INTENT),
     broadcast=(topics.REVOCATION, topics.CATALOGUE, topics.RULESET, topics.BASELINE),
     changelog=topics.GATE_CHANGELOG,
-    outputs=(topics.VERDICT, topics.AUDIT, topics.ALERT, topics.APPROVAL_REQUEST, topics.BUDGET_REQUEST),
+    # A session that is over is told to all that descend from it, wherever they are.
+    outputs=(
+        topics.VERDICT,
+        topics.AUDIT,
+        topics.ALERT,
+        topics.APPROVAL_REQUEST,
+        topics.BUDGET_REQUEST,
+        topics.REVOCATION,
+    ),
 )
 
 BUDGETS = ProcessorSpec(

@@ -252,7 +252,9 @@ class PartitionTask:
         made = []
         for topic, key, value, header, named in outputs:
             partition = self.partition if named is None else named
-            if topic.spread is Spread.OWN or topic.placed_by_key:
+            if topic.spread is Spread.BROADCAST:
+                partition = 0
+            elif topic.spread is Spread.OWN or topic.placed_by_key:
                 partition = partition_for(key, self._partition_counts[topic.name])
             elif named is not None and named >= self._partition_counts[topic.name]:
                 text = f"`{topic.name}` has no partition {named}"

@@ -22,7 +22,7 @@ from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
 from streams.model.types import Header, Record
-from streams.processors import aftermath, grants, held, housekeeping, lifecycle, stopping
+from streams.processors import aftermath, grants, held, housekeeping, lifecycle, stopping, stops
 from streams.processors.attempts import attempted
 from streams.processors.case import Case, deny
 from streams.processors.checks import check_args, check_proof, check_revoked
@@ -142,6 +142,7 @@ class Gate:
         reason = lifecycle.reason_over(row)
         state.put(session_row_key(own_key), encode_row(row))
         outputs = [ended_record(self._encoder, own_key, row, reason, now_ms, event_id)]
+        outputs += stops.when_over(self._encoder, own_key, row, reason, state, now_ms)
         if row.waiting_count:
             outputs += held.end_held(self._judge, own_key, reason, state, now_ms)
             row = read_session(state, own_key)
@@ -222,7 +223,7 @@ class Gate:
             after = self._on_end(own_key, event.intent_id, event, (before, after), state, now_ms)
         after = lifecycle.active(after, event, now_ms)
         if event.type is SessionEventType.SESSION_ESTABLISHED:
-            after = lifecycle.opened(grants.opened(own_key, after, event, state), event, self._settings)
+            after = lifecycle.opened(grants.opened(own_key, after, event, state), event, self._settings, received_ms)
         if before.status is SessionStatus.UNKNOWN or event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
             after = housekeeping.arm_for_end(own_key, after, state, self._settings, now_ms)
         after, fault = _keep(own_key, after, before if gives_authority(event) else after, state)
@@ -245,8 +246,10 @@ class Gate:
         event_id: str,
     ) -> list[Output]:
         """A record may have ended the session."""
-        if after.status not in lifecycle.OVER or before.status in {SessionStatus.UNKNOWN, *lifecycle.OVER}:
+        if after.status not in lifecycle.OVER or before.status in lifecycle.OVER:
             return []
+        if before.status is SessionStatus.UNKNOWN:
+            return stops.when_over(self._encoder, own_key, after, lifecycle.reason_over(after), state, now_ms)
         return self._end(own_key, after, state, now_ms, event_id)[1]
 
     def _on_end(
@@ -296,6 +299,7 @@ class Gate:
         state.put(session_row_key(own_key), encode_row(row))
         if row.waiting_count and before.grant_status is GrantStatus.AWAITED and row.status is SessionStatus.LIVE:
             outputs += held.release_parked(self._judge, own_key, state, now_ms)
+        outputs += stops.when_late(self._encoder, own_key, before, grant, now_ms)
         return outputs + self._if_over(own_key, before, row, state, now_ms, grant.header.id)
 
 

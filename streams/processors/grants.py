@@ -134,6 +134,12 @@ def attach(case: Case, state: StateView) -> None:
         case.authority = _kept(case.session_key, state)
 
 
+def kept_row(own_key: bytes, row: SessionRow, state: StateView) -> AuthorityRow | None:
+    """What is kept of the grant that the session holds; None where it holds none."""
+    kept = _kept(own_key, state) if row.grant_status is GrantStatus.HELD else None
+    return None if kept is None else kept.row
+
+
 def is_awaited(row: SessionRow) -> bool:
     """Whether the session lives, and its grant is still on its way."""
     return row.grant_status is GrantStatus.AWAITED and not row.grant_fault and row.status is SessionStatus.LIVE

@@ -44,6 +44,7 @@ from streams.processors.state import (
     session_row_key,
     timer_payload,
 )
+from streams.processors.stops import when_frozen
 from streams.processors.verdicts import VerdictWriter
 
 _log = logging.getLogger(__name__)
@@ -137,6 +138,8 @@ class Judge:
         row = self._remembered(case, judgement, standing, self._counted(case, judgement), state)
         if case.proven and row.opened_with is not None:
             row = self._note_changes(case, row, outputs)
+        if judgement.outcome is Outcome.QUARANTINE and row.status is SessionStatus.FROZEN:
+            outputs.append(when_frozen(self._encoder, case, row, judgement.reason, state, verdict.verdict_id))
         if not final:
             held = self._waiting(case, judgement, standing, row)
             row = hold(case.session_key, case.intent.intent_id, held, row, state)

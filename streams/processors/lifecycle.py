@@ -35,10 +35,14 @@ ACTIVITY = frozenset(
 replace = msgspec.structs.replace
 
 
-def opened(row: SessionRow, event: SessionEvent, settings: GateSettings) -> SessionRow:
-    """The row of a session that has just been established: with its bounds, its parent, and what it was opened with."""
+def opened(row: SessionRow, event: SessionEvent, settings: GateSettings, received_ms: int) -> SessionRow:
+    """The row of a session that has just been established: with its bounds, its parent, and what it was opened with.
+
+    Args:
+        received_ms: when its event was appended. A gate may take it in later, which makes the session no younger.
+    """
     age_max_ms = settings.session_age_max_ms if event.attended else settings.unattended_age_max_ms
-    too_old_ms = row.established_ms + age_max_ms
+    too_old_ms = received_ms + age_max_ms
     row = replace(
         row,
         expires_ms=min(row.expires_ms, too_old_ms),

@@ -49,7 +49,9 @@ def test_what_they_write_is_this_and_no_more(role: Role) -> None:
 @pytest.mark.parametrize("topic", DECIDING, ids=lambda topic: topic.name)
 def test_what_decides_is_written_by_neither(topic: Topic) -> None:
     assert not set(NEAR) & set(topic.writers)
-    assert Role.GATE not in topic.writers
+    # A gate decides by them, so it must not make them up. What it stops is the exception: that can only take away,
+    # and must reach sub-sessions on partitions that it does not have. It writes a stop, and never a release.
+    assert (Role.GATE in topic.writers) is (topic is REVOCATION)
 
 
 def test_what_only_gates_write_is_written_by_neither() -> None:

