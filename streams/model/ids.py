@@ -22,6 +22,14 @@ def audit_id_of(verdict_id: str) -> str:
     return verdict_id[:-1] + _TURNED[verdict_id[-1]]
 
 
+def sub_session_id(tenant_uid: str, parent_session_id: str, grant_uid: str) -> str:
+    """The id of the session of a grant that was handed on.
+
+    The key of a session follows from its id. Whoever signs a grant must not be able to name the session of another.
+    """
+    return f"s-{derived_uuid('sub-session', tenant_uid, parent_session_id, grant_uid)}"
+
+
 def approval_task_id(tenant_uid: str, session_id: str, intent_id: str, round_no: int = 0) -> str:
     """The id under which persons decide about an intent.
 

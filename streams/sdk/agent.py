@@ -164,7 +164,7 @@ class Agent:
         Args:
             act: the agent that receives it.
             share: what of one's own it conveys (`streams.sdk.delegating`); all of it by default.
-            session_id: the receiver's session; a new id by default.
+            session_id: the receiver's session; by default the one that token services open for the grant.
             uid: the new grant's id; a new one by default.
 
         Returns:
@@ -181,7 +181,7 @@ class Agent:
             act,
             share or EVERYTHING,
             uid=uid or f"g-{self._entropy.uuid(now_ms)}",
-            session_id=session_id or f"s-{self._entropy.uuid(now_ms)}",
+            session_id=session_id,
             header=Header(
                 id=self._entropy.uuid(now_ms),
                 source=self._source,

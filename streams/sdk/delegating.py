@@ -26,6 +26,7 @@ from streams.model.delegation import (
     GrantBody,
     ToolGrant,
 )
+from streams.model.ids import sub_session_id
 from streams.model.types import Actor, Header
 from streams.sdk.credential import SessionCredential
 from streams.sdk.errors import DelegationError
@@ -90,8 +91,8 @@ def hand_on(
     share: Share,
     *,
     uid: str,
-    session_id: str,
     header: Header,
+    session_id: str | None = None,
 ) -> Delegation:
     """A grant for another agent's session, signed: a part of the credential's own.
 
@@ -99,8 +100,9 @@ def hand_on(
         act: the agent that receives it.
         share: what of one's own it conveys.
         uid: the new grant's id.
-        session_id: the receiver's session.
         header: of the record; its time is now.
+        session_id: the receiver's session; by default the one that follows from this session and `uid`. Token services
+            open no other.
 
     Raises:
         DelegationError: it can't be given on so.
@@ -113,6 +115,7 @@ def hand_on(
     if share.ttl_ms is not None and share.ttl_ms <= 0:
         raise DelegationError(f"a grant can't live {share.ttl_ms} ms")
     key = _key(credential, parent)
+    session_id = session_id or sub_session_id(parent.tenant_uid, credential.session_id, uid)
     try:
         body = _child(parent, act, share, uid=uid, session_id=session_id, now_ms=header.time)
         child = sign_hop(body, parent, key)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streams.model.canonical import sha256
-from streams.model.delegation import Delegation, ToolGrant
+from streams.model.delegation import Delegation, GrantBody, ToolGrant
+from streams.model.ids import sub_session_id
 from streams.model.keys import revocation_key
 from streams.model.labels import Label
 from streams.model.proof import proven_event, session_secret, session_writer_key
@@ -32,6 +33,9 @@ ROOT_KEY_BYTES_MAX = 4_096
 SESSION_TTL_MS = 3_600_000
 SESSIONS_MAX = 100_000
 """Sessions that one service keeps count of at once."""
+
+_ENDED = -1
+"""In the place of the next number: a session that is not opened again by the grant that has opened it."""
 
 _OTHERS_PERMISSIONS = 0o077
 
@@ -166,7 +170,10 @@ class DevTokenService:
 
         now_ms = self._transport.now_ms()
         parent = check_handed_on(grant, self._root_key, issuer=self._issuer, tenant_uid=self._tenant_uid, now_ms=now_ms)
-        session_id = grant.session_id or ""
+        session_id = sub_session_id(self._tenant_uid, parent.session_id or "", grant.uid)
+        if grant.session_id != session_id:
+            text = f"grant `{grant.uid[:80]}` names another session than the one that follows from it (`{session_id}`)"
+            raise TokenServiceError(text)
         credential = SessionCredential(
             tenant_uid=self._tenant_uid,
             session_id=session_id,
@@ -178,7 +185,7 @@ class DevTokenService:
             expires_ms=grant.exp,
             grant=grant,
         )
-        self._establish(credential, self._header(now_ms, None), parent_session_id=parent.session_id, label=label)
+        self._establish(credential, self._header(now_ms, None), parent=parent, label=label)
         return credential
 
     def _establish(
@@ -187,14 +194,16 @@ class DevTokenService:
         header: Header,
         *,
         risk_level: str | None = None,
-        parent_session_id: str | None = None,
+        parent: GrantBody | None = None,
         label: Label | None = None,
     ) -> None:
         """Put a session on the log, with the grant that it stands on."""
+        # A grant can be shown again for as long as the one that it is made of holds.
+        until_ms = credential.expires_ms if parent is None else parent.exp
         event = SessionEvent(
             header=header,
             session_id=credential.session_id,
-            sequence=self._begin_sequence(credential.session_id, credential.expires_ms, header.time),
+            sequence=self._begin_sequence(credential.session_id, until_ms, header.time),
             type=SessionEventType.SESSION_ESTABLISHED,
             sub=credential.sub,
             act=credential.act,
@@ -203,7 +212,7 @@ class DevTokenService:
             expires=credential.expires_ms,
             risk_level=risk_level,
             delegation_uid=credential.delegation_uid,
-            parent_session_id=parent_session_id,
+            parent_session_id=None if parent is None else parent.session_id,
             label=label,
         )
         if credential.grant is not None:
@@ -231,7 +240,9 @@ class DevTokenService:
             target = session_target(credential.tenant_uid, credential.session_id)
             self.revoke(RevocationKind.SESSION, target, "it has ended", until_ms=credential.expires_ms)
         with self._lock:
-            self._sequences.pop(credential.session_id, None)
+            known = self._sequences.pop(credential.session_id, None)
+            if known is not None and grant is not None and grant.depth > 0:
+                self._sequences[credential.session_id] = (_ENDED, known[1])
         return event
 
     def revoke(self, kind: RevocationKind, target: str, reason: str, *, until_ms: int | None = None) -> Revocation:
@@ -290,7 +301,7 @@ class DevTokenService:
         self._publish(SESSION, credential.key, event, event.header)
         return event
 
-    def _begin_sequence(self, session_id: str, expires_ms: int, now_ms: int) -> int:
+    def _begin_sequence(self, session_id: str, until_ms: int, now_ms: int) -> int:
         with self._lock:
             if session_id in self._sequences:
                 raise TokenServiceError(f"session `{session_id}` was opened before: a session id is used once")
@@ -298,13 +309,13 @@ class DevTokenService:
                 self._sequences = {key: value for key, value in self._sequences.items() if value[1] > now_ms}
             if len(self._sequences) >= SESSIONS_MAX:
                 raise TokenServiceError(f"{SESSIONS_MAX} sessions are open already: end some first")
-            self._sequences[session_id] = (1, expires_ms)
+            self._sequences[session_id] = (1, until_ms)
             return 0
 
     def _next_sequence(self, session_id: str) -> int:
         with self._lock:
             known = self._sequences.get(session_id)
-            if known is None:
+            if known is None or known[0] == _ENDED:
                 text = f"session `{session_id}` was not opened by this service, or has ended"
                 raise TokenServiceError(text)
             self._sequences[session_id] = (known[0] + 1, known[1])

@@ -301,8 +301,10 @@ class TokenService:
 
     def _use_up(self, agent: Agent, origin: Origin, shown: ShownKey | None, grant: GrantBody) -> None:
         # Ids are used once, also by who makes them up: what is given to one session must not reach another.
+        # A grant that has expired can be made again from its parent: they stay used for as long as that holds.
+        until_ms = grant.exp if origin.parent is None else origin.parent.exp_ms
         ids = [f"grant {grant.uid}", f"session {grant.tenant_uid} {grant.session_id}"]
-        made = [Once(sha256(name.encode()), grant.exp) for name in ids]
+        made = [Once(sha256(name.encode()), until_ms) for name in ids]
         given = (*made, agent.once, origin.once, None if shown is None else shown.once)
         self._use_once([once for once in given if once is not None])
 

@@ -20,6 +20,7 @@ from streams.delegation.keys import hop_grant_key, root_grant_key
 from streams.delegation.signing import narrow, sign_hop, sign_root
 from streams.delegation.verify import Standard, verify
 from streams.model.delegation import DelegationOp, GrantBody
+from streams.model.ids import sub_session_id
 from streams.model.proof import derived_uuid, session_secret
 from streams.model.types import Actor, Header
 from streams.sdk.entropy import Entropy
@@ -126,11 +127,12 @@ class GrantMaker:
         return sign_root(body, root_grant_key(self._root_key, origin.tenant_uid, issuer))
 
     def _hop(self, asked: ExchangeRequest, parent: Issued, actor: Actor, terms: Terms, now_ms: int) -> GrantBody:
+        uid = self._uid("g", now_ms)
         body = narrow(
             parent.grant,
-            uid=self._uid("g", now_ms),
+            uid=uid,
             act=actor,
-            session_id=self._uid("s", now_ms),
+            session_id=sub_session_id(parent.tenant_uid, parent.session_id, uid),
             iat=now_ms,
             exp=terms.exp_ms,
             scopes=terms.scopes,
@@ -156,8 +158,11 @@ class GrantMaker:
             raise refuse(TokenReason.LIFE_TOO_LONG, "grant lives longer than this agent's sessions may")
         if grant.max_depth > grant.depth and not _is_among(grant.may_act, terms.may_act):
             raise refuse(TokenReason.LIMITS_TOO_WIDE, "grant may be handed on to others than this agent's sessions may")
-        if not (_ID.fullmatch(grant.session_id or "") and _ID.fullmatch(grant.uid)):
-            raise refuse(TokenReason.GRANT_INVALID, "the ids of grant must have 8 to 128 letters, digits, or . _ ~ -")
+        if not _ID.fullmatch(grant.uid):
+            raise refuse(TokenReason.GRANT_INVALID, "the id of grant must have 8 to 128 letters, digits, or . _ ~ -")
+        if grant.session_id != sub_session_id(parent.tenant_uid, parent.session_id, grant.uid):
+            text = "grant names another session than the one that follows from its own and its parent's (session_id)"
+            raise refuse(TokenReason.GRANT_INVALID, text)
         return grant
 
     def _check_as_gates_do(self, lineage: tuple[GrantBody, ...], now_ms: int) -> None:

@@ -151,6 +151,21 @@ def test_a_sub_session_has_what_was_given_on_and_no_more(transport: EmbeddedTran
         agent.delegate(ACTOR)
     with pytest.raises(TokenServiceError, match="opened before"):
         tokens.open_sub_session(given)
+    tokens.end_session(second)
+    with pytest.raises(TokenServiceError, match="opened before"):
+        tokens.open_sub_session(given)
+    with pytest.raises(TokenServiceError, match="has ended"):
+        tokens.end_session(second)
+
+
+def test_a_grant_does_not_name_the_session_of_another(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+    """The key of a session follows from its id."""
+    victim = tokens.open_session("bob", ACTOR, ("mail:send",), session_id="nightly")
+    first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
+    with Agent(transport, first) as agent:
+        given = agent.delegate(HELPER, session_id=victim.session_id)
+    with pytest.raises(TokenServiceError, match="names another session"):
+        tokens.open_sub_session(given)
 
 
 def test_a_sub_session_is_trusted_as_far_as_is_said(transport: EmbeddedTransport, tokens: DevTokenService) -> None:

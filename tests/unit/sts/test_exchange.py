@@ -18,7 +18,7 @@ from streams.model.proof import is_proven_event, session_secret, session_writer_
 from streams.model.session import SessionEventType
 from streams.model.types import Actor, SubProfile
 from streams.sdk.delegating import Share, hand_on, tool
-from streams.sdk.entropy import system_now_ms
+from streams.sdk.entropy import SYSTEM, system_now_ms
 from streams.sdk.exchange import ID_JAG, TXN_TOKEN, TokenRefusedError
 from tests.unit.sts.house import AGENT, READ, ROOT_KEY, STS, SUB_AGENT, TENANT, WORKER, House
 
@@ -204,8 +204,7 @@ def delegated(parent: Any, act: Actor, key: Ed25519Key | None, **share: Any) -> 
         parent.credential,
         act,
         Share(cnf_jkt=None if key is None else key.jkt, ttl_ms=60_000, **what),
-        uid=f"g-{now_ms}-{id(act)}",
-        session_id=f"s-{now_ms}-{id(act)}-{'own' if key else 'hmac'}",
+        uid=f"g-{SYSTEM.uuid(now_ms)}",
         header=type(header)(id=header.id, source="test", time=now_ms, tenant_uid=TENANT),
     )
 
