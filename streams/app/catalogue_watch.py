@@ -35,8 +35,8 @@ def watch_reports(
 ) -> Iterator[Blocked]:
     """Block what was reported to have changed, as it is reported. Blocking.
 
-    Only a tool that can be called is blocked, where the definition that is listed is not the approved one, and nobody has
-    approved it since: so what executors report can stop tools and do nothing else.
+    Only a tool that can be called is blocked, where the definition that is listed is not the approved one, and nobody
+    has approved it since: so what executors report can stop tools and do nothing else.
 
     Args:
         follows: whether to wait for more at the end, until `is_over`. What is there already is looked at in any case.

@@ -35,11 +35,12 @@ from streams.cli.catalog_view import (
     show_entry,
     show_facts,
     show_findings,
+    show_next,
     show_reach,
     standing_of,
 )
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
-from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.cli.signing import ByOption, KeyOption, PassphraseOption, load_key
 from streams.codec.instants import parse_instant
 from streams.codec.longs import MalformedError
@@ -186,7 +187,7 @@ def review(
         reader = ReachReader(operator)
         for listed in chosen:
             _review_one(screen, history, reader, listed)
-            _show_next(screen, listed, draft)
+            show_next(screen, listed, draft)
 
 
 def _chosen(history: CatalogueHistory, what: list[str] | tuple[str, ...]) -> list[Listed]:
@@ -229,14 +230,6 @@ def _review_one(screen: Screen, history: CatalogueHistory, reader: ReachReader, 
     show_reach(screen, reach)
     if is_serious(findings):
         screen.say("to approve it, say that you have seen this: `--accept-findings`", WARN)
-
-
-def _show_next(screen: Screen, listed: Listed, draft: Path | None) -> None:
-    if draft is not None:
-        screen.say(f"\n    stoplog catalog sign {draft} --key FILE\n", STRONG)
-        return
-    screen.say(f"\n    stoplog catalog approve {listed.reference} --key FILE", STRONG)
-    screen.say(f"    stoplog catalog reject {listed.reference} --key FILE --why TEXT\n", STRONG)
 
 
 @app.command("list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.text import Text
@@ -190,3 +191,12 @@ def show_reach(screen: Screen, reach: Reach) -> None:
         screen.say("  nobody", FAINT)
     if len(reach.holders) > _HOLDERS_SHOWN_MAX:
         screen.say(f"  and {len(reach.holders) - _HOLDERS_SHOWN_MAX} more", FAINT)
+
+
+def show_next(screen: Screen, listed: Listed, draft: Path | None) -> None:
+    """The command lines that decide on what was shown."""
+    if draft is not None:
+        screen.say(f"\n    stoplog catalog sign {draft} --key FILE\n", STRONG)
+        return
+    screen.say(f"\n    stoplog catalog approve {listed.reference} --key FILE", STRONG)
+    screen.say(f"    stoplog catalog reject {listed.reference} --key FILE --why TEXT\n", STRONG)
