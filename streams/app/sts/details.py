@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from streams.app.sts.errors import TokenReason, refuse
+from streams.app.sts.jose import is_plain
 from streams.app.sts.section import ToolSection
 from streams.model.canonical import CanonicalError, canonical, parse_strict
 from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, ToolGrant
@@ -51,9 +52,26 @@ def parse_details(given: object) -> tuple[AuthorizationDetail, ...]:
     try:
         value = parse_strict(given) if isinstance(given, str) else given
         details = msgspec.convert(value, tuple[_Detail, ...])
-        return tuple(_detail(detail) for detail in details)
+        made = tuple(_detail(detail) for detail in details)
     except (CanonicalError, msgspec.ValidationError) as error:
         raise refuse(TokenReason.TOOLS_TOO_WIDE, f"authorization_details: {error}") from None
+    check_names(made)
+    return made
+
+
+def check_names(details: Sequence[AuthorizationDetail]) -> None:
+    """Hold all names against what names have in them. Values that arguments are held against may have anything.
+
+    Raises:
+        RefusedError: one has something else.
+    """
+    for detail in details:
+        said = [detail.type, *detail.locations, *detail.actions, *detail.datatypes, *detail.privileges]
+        said.append(detail.identifier or "")
+        for tool in detail.tools:
+            said += [tool.server_id, tool.name, *[bound.argument for bound in tool.constraints]]
+        if not all(is_plain(text) for text in said):
+            raise refuse(TokenReason.TOOLS_TOO_WIDE, "authorization_details: a name has characters that no name has")
 
 
 def details_json(details: Sequence[AuthorizationDetail]) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ TOKEN_TEXTS: dict[TokenReason, str] = {
     TokenReason.TOOLS_TOO_WIDE: "a tool, or wider bounds on its arguments, were asked for than are to be had",
     TokenReason.LIFE_TOO_LONG: "a longer life was asked for than is to be had, or nothing of it is left",
     TokenReason.DEPTH_TOO_GREAT: "the session can't be handed on so often",
-    TokenReason.LIMITS_TOO_WIDE: "other limits are wider than those of the session that it is handed on from",
+    TokenReason.LIMITS_TOO_WIDE: "other limits are wider than those that it is made of, or the purpose is another",
     TokenReason.GRANT_INVALID: "the grant that was sent does not hold",
     TokenReason.TOO_MANY_REQUESTS: "too many requests of this agent, for this subject, or from this address",
     TokenReason.LOG_UNAVAILABLE: "it is not known whether the session is on the log; ask again with a new token",

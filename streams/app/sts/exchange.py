@@ -127,7 +127,7 @@ class TokenService:
         _take(self._per_subject, f"{origin.tenant_uid} {origin.sub}", "this subject")
         if asked.attended:
             self._check_attended(origin, now_ms)
-        if profile.sources and origin.source is not None and origin.source not in profile.sources:
+        if profile.sources and origin.source not in profile.sources:
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "this agent may not act for users of this source")
         jkt = None if shown is None else shown.jkt
         for what, bound_to in ((ACTOR, agent.jkt), (SUBJECT, origin.jkt)):
@@ -240,6 +240,7 @@ class TokenService:
     def _own(self, asked: ExchangeRequest) -> Origin:
         """A session of ours hands on what it has. Whoever does must hold its key: they have signed the next hop with
         it (the grant, which is checked as a whole later on), or shown it."""
+        parts = self._parts
         issued = self.own_token(asked.subject_token, SUBJECT)
         parent = issued.grant
         if asked.grant is None:
@@ -249,7 +250,7 @@ class TokenService:
             sub=parent.sub,
             delegator=parent.act,
             share=Share(parent.scopes, parent.audience, parent.authorization_details, parent.exp, parent.may_act),
-            source=None,
+            source=parts.sources.named(issued.lineage[0].delegator.iss),
             parent=issued,
             purpose=parent.purpose,
             txn=parent.txn,

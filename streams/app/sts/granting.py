@@ -34,6 +34,7 @@ class Origin(NamedTuple):
     """What a session is made of, whatever kind of token it comes from.
 
     Attributes:
+        source: whose user it is for, by the name in the settings; None where it is no longer there.
         parent: the session that the grant is handed on from, if it is.
         token: what the record calls it.
         seen_ms: when its user was there last, where it says.
@@ -119,7 +120,7 @@ class GrantMaker:
             txn=origin.txn,
             scopes=terms.scopes,
             authorization_details=terms.details,
-            purpose=asked.purpose or origin.purpose,
+            purpose=_purpose(asked.purpose, origin.purpose),
             iat=now_ms,
             exp=terms.exp_ms,
             cnf_jkt=actor.jkt,
@@ -140,7 +141,7 @@ class GrantMaker:
             authorization_details=terms.details,
             max_depth=terms.max_depth,
             may_act=terms.may_act,
-            purpose=asked.purpose or parent.grant.purpose,
+            purpose=_purpose(asked.purpose, parent.grant.purpose),
             cnf_jkt=actor.jkt,
         )
         check_child(parent.grant, body)
@@ -158,6 +159,7 @@ class GrantMaker:
             raise refuse(TokenReason.LIFE_TOO_LONG, "grant lives longer than this agent's sessions may")
         if grant.max_depth > grant.depth and not _is_among(grant.may_act, terms.may_act):
             raise refuse(TokenReason.LIMITS_TOO_WIDE, "grant may be handed on to others than this agent's sessions may")
+        _purpose(grant.purpose, parent.grant.purpose)
         if not _ID.fullmatch(grant.uid):
             raise refuse(TokenReason.GRANT_INVALID, "the id of grant must have 8 to 128 letters, digits, or . _ ~ -")
         if grant.session_id != sub_session_id(parent.tenant_uid, parent.session_id, grant.uid):
@@ -176,6 +178,13 @@ class GrantMaker:
 
     def _uid(self, kind: str, now_ms: int) -> str:
         return f"{kind}-{self._entropy.uuid(now_ms)}"
+
+
+def _purpose(asked: str | None, stated: str | None) -> str | None:
+    """What a source or a session says of its purpose is not for the agent to change."""
+    if asked and stated and asked != stated:
+        raise refuse(TokenReason.LIMITS_TOO_WIDE, "the subject token has a purpose already, and not the one asked for")
+    return stated or asked
 
 
 def _is_among(given: tuple[str, ...], allowed: tuple[str, ...]) -> bool:

@@ -33,8 +33,10 @@ _SIGNATURE_BYTES_MAX = 1_024
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
 """Nothing but base64url: libraries differ in what else they read past."""
 
-_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
-"""What no name has in it: controls, line ends, halves of characters."""
+_UNUSABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""What no name has in it: controls, line ends, turns of the direction of writing, halves of characters."""
 
 _POISON = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "epk"})
 """What says where keys come from, or that a token is to be read otherwise."""
@@ -43,6 +45,11 @@ _ED25519 = frozenset({"EdDSA", "Ed25519"})
 """One algorithm by its old name and its new one."""
 
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519", "Ed25519": "Ed25519"}
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing is in it that would be read otherwise than it is seen."""
+    return _UNUSABLE.search(text) is None
 
 
 class Unverified(NamedTuple):

@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from streams.app.sts.details import parse_details
+from streams.app.sts.details import check_names, parse_details
 from streams.app.sts.errors import TokenReason, refuse
+from streams.app.sts.jose import is_plain
 from streams.app.sts.sources import TokenType
 from streams.model.delegation import AuthorizationDetail, GrantBody
 
@@ -151,6 +152,9 @@ def read_request(form: Form) -> ExchangeRequest:
     purpose = form.one("purpose")
     if purpose is not None and len(purpose) > PURPOSE_CHARS_MAX:
         raise refuse(TokenReason.REQUEST_MALFORMED, f"the purpose has more than {PURPOSE_CHARS_MAX} characters")
+    for name, said in (("purpose", (purpose or "",)), ("audience", audience)):
+        if not all(is_plain(text) for text in said):
+            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} has characters that no name has")
     details = form.one("authorization_details")
     grant = _grant(form)
     if grant is not None and any(form.all(name) for name in _SAID_BY_GRANT):
@@ -187,6 +191,11 @@ def _grant(form: Form) -> GrantBody | None:
     if raw is None:
         return None
     try:
-        return msgspec.json.decode(raw, type=GrantBody)
+        grant = msgspec.json.decode(raw, type=GrantBody)
     except (msgspec.DecodeError, RecursionError):
         raise refuse(TokenReason.GRANT_INVALID, "grant is none") from None
+    said = (grant.purpose or "", *grant.audience, *grant.scopes, *grant.may_act)
+    if not all(is_plain(text) for text in said):
+        raise refuse(TokenReason.REQUEST_MALFORMED, "grant has characters that no name has")
+    check_names(grant.authorization_details)
+    return grant

@@ -126,6 +126,11 @@ class Sources:
         self._skew_ms = skew_ms
         self._now_ms = now_ms
 
+    def named(self, issuer: str) -> str | None:
+        """The name of a source in the settings, by its issuer; None if there is none of it any more."""
+        found = self._by_issuer.get(issuer)
+        return None if found is None else found.name
+
     def subject(self, token: str, kind: TokenType) -> Subject:
         """What a subject token conveys. May block while keys are asked for.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
+from jwt import api_jws
 
 from streams.app.sts import store
 from streams.app.sts.errors import RefusedError
@@ -20,12 +22,14 @@ from streams.delegation.keys import hop_grant_key
 from streams.delegation.signing import sign_hop
 from streams.model.delegation import GrantBody
 from streams.model.types import Actor, SubProfile
-from streams.sdk.exchange import ACCESS_TOKEN, SessionToken, _session
+from streams.sdk.exchange import ACCESS_TOKEN, TXN_TOKEN, SessionToken, TokenRefusedError, _session
 from streams.sdk.tokens import DevTokenService
 from streams.testing.records import header
-from tests.unit.sts.house import AGENT, ROOT_KEY, SUB_AGENT, TENANT, WORKER, House, open_house
+from tests.unit.sts.house import AGENT, READ, ROOT_KEY, SUB_AGENT, TENANT, WORKER, House, open_house, profile
 from tests.unit.sts.test_exchange import delegated
-from tests.unit.sts.test_refusals import b64
+from tests.unit.sts.test_refusals import INVALID, b64
+
+AGENTS = "https://agents.example"
 
 
 def helper(house: House, sub: str = SUB_AGENT) -> Actor:
@@ -108,3 +112,84 @@ def asked(running: RunningSts, form: dict[str, Any]) -> dict[str, Any]:
 
 def opened_at(running: RunningSts, house: House) -> SessionToken:
     return _session(asked(running, house.form()), header("answer", house.transport.now_ms()), None)
+
+
+class TestSources:
+    def test_of_whom_an_agent_may_not_act_for_nothing_is_handed_on_to_it(self, tmp_path: Path) -> None:
+        listed = {
+            "assistant": profile(AGENTS, AGENT),
+            "helper": profile(AGENTS, SUB_AGENT, scopes=["files:read"], tools=[READ], sources=["txns"]),
+        }
+        with open_house(tmp_path, agents=listed) as house, house.client() as sts:
+            parent = opened(house)
+            with pytest.raises(TokenRefusedError) as raised:
+                sts.hand_on(parent, house.agents.token(SUB_AGENT))
+            assert raised.value.reason == "actor_not_allowed"
+            grant = signed_anew(parent, delegated(parent, helper(house), None))
+            answer = received(house, parent, grant, house.agents.token(SUB_AGENT))
+            assert answer.get("reason") == "actor_not_allowed"
+            token = house.txns.token("alice", typ="txntoken+jwt", txn="1", scope="files:read")
+            of_txn = sts.exchange(token, house.agents.token(AGENT), subject_token_type=TXN_TOKEN)
+            sts.hand_on(of_txn, house.agents.token(SUB_AGENT))
+
+
+class TestPurposes:
+    def test_that_a_source_has_signed_is_no_other(self, house: House) -> None:
+        def token() -> str:
+            return house.txns.token("alice", typ="txntoken+jwt", txn="tx-7", scope="files:read", purp="refund")
+
+        form = {"subject_token": token(), "subject_token_type": TXN_TOKEN}
+        assert house.refused(**form, purpose="pay all") == (INVALID, "limits_too_wide")
+        for purpose in ("refund", None):
+            assert house.granted(**form | {"subject_token": token()}, purpose=purpose)["purpose"] == "refund"
+
+    def test_of_a_session_is_that_of_what_it_hands_on(self, house: House) -> None:
+        parent = opened(house, purpose="answer mail")
+        with house.client() as sts, pytest.raises(TokenRefusedError) as raised:
+            sts.hand_on(parent, house.agents.token(SUB_AGENT), purpose="wire money")
+        assert raised.value.reason == "limits_too_wide"
+        grant = signed_anew(parent, delegated(parent, helper(house), None), purpose="wire money")
+        assert received(house, parent, grant, house.agents.token(SUB_AGENT)).get("reason") == "limits_too_wide"
+        unsaid = opened(house)
+        grant = signed_anew(unsaid, delegated(unsaid, helper(house), None), purpose="read")
+        assert received(house, unsaid, grant, house.agents.token(SUB_AGENT))["purpose"] == "read"
+
+    @pytest.mark.parametrize("purpose", ["a\nb", "a\x00", "\u202egnp.exe", "a\u2028b"])
+    def test_with_what_is_read_otherwise_than_seen(self, house: House, purpose: str) -> None:
+        assert house.refused(purpose=purpose) == (INVALID, "request_malformed")
+        parent = opened(house)
+        grant = signed_anew(parent, delegated(parent, helper(house), None), purpose=purpose)
+        answer = received(house, parent, grant, house.agents.token(SUB_AGENT))
+        assert answer.get("reason") == "request_malformed"
+
+
+ODD = ("\\ud800", "a\\u0000b", "a\\nb", "\\u202e")
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ODD)
+    @pytest.mark.parametrize("member", ["server_id", "name"])
+    def test_of_tools_with_what_no_name_has(self, tmp_path: Path, name: str, member: str) -> None:
+        listed = {"any": profile(AGENTS, AGENT, tools=[{"server": "*", "name": "*"}])}
+        details = json.dumps([{"type": "stoplog_tools", "tools": [{"server_id": "x", "name": "x"} | {member: "?"}]}])
+        details = details.replace("?", name)
+        with open_house(tmp_path, agents=listed) as house:
+            before = {audit.header.id for audit in house.audits()}
+            assert house.refused(authorization_details=details)[1] == "tools_too_wide"
+            assert house.new_audit(before).reason == "tools_too_wide"
+            claims = house.users.claims("alice") | {"authorization_details": json.loads(details)}
+            algorithm, key = house.users.keys["k1"]
+            raw = json.dumps(claims).encode()
+            token = api_jws.encode(raw, key, algorithm=algorithm, headers={"kid": "k1", "typ": "JWT"})
+            assert house.refused(subject_token=token)[1] in ("tools_too_wide", "token_malformed")
+
+    @pytest.mark.parametrize("value", ['"\\ud800"', '{"\\udfff": 1}'])
+    def test_bounds_with_halves_of_characters(self, house: House, value: str) -> None:
+        bound = f'{{"argument": "/a", "type": "EXACT", "value": {value}}}'
+        tool = f'{{"server_id": "files", "name": "read", "constraints": [{bound}]}}'
+        details = f'[{{"type": "stoplog_tools", "tools": [{tool}]}}]'
+        assert house.refused(authorization_details=details)[1] == "tools_too_wide"
+
+    @pytest.mark.parametrize("name", ["a\x00b", "\u202eevil", "a\nb"])
+    def test_of_servers_with_what_no_name_has(self, house: House, name: str) -> None:
+        assert house.refused(audience=["mail", name]) == (INVALID, "request_malformed")
