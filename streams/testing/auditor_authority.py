@@ -61,8 +61,9 @@ def check_allowed(
             if verdict.outcome is not Outcome.ALLOW:
                 continue
             intent = _intent_of(evidence, name, verdict)
-            faults = [*_session_faults(verdict, sessions.get(name[0], []))]
-            faults += _revocation_faults(verdict, intent, revocations, known, lag_ms_max)
+            events = sessions.get(name[0], [])
+            faults = [*_session_faults(verdict, events)]
+            faults += _revocation_faults(verdict, intent, revocations, known, lag_ms_max, _parent_of(events))
             faults += _approval_faults(evidence, one, requests.get(name, []), intent)
             if verdict.mode is not VerdictMode.ENFORCE:
                 faults.append(f"its mode is {verdict.mode}")
@@ -106,6 +107,7 @@ def _revocation_faults(
     revocations: list[Received],
     known: Mapping[tuple[str, int], object],
     lag_ms_max: int,
+    parent: str | None,
 ) -> Iterator[str]:
     revoked: dict[tuple[str, str], Revocation | None] = {}
     for received in revocations:
@@ -122,7 +124,7 @@ def _revocation_faults(
                 revoked.pop((kind, target), None)
             else:  # not readable: it must count as one
                 revoked[kind, target] = None
-    for name in _names(verdict, intent):
+    for name in _names(verdict, intent, parent):
         if name not in revoked:
             continue
         entry = revoked[name]
@@ -132,9 +134,29 @@ def _revocation_faults(
             yield f"{name[0]} `{name[1]}` had been revoked"
 
 
-def _names(verdict: Verdict, intent: Intent | None) -> Iterator[tuple[str, str]]:
+def _parent_of(events: list[tuple[Received, SessionEvent]]) -> str | None:
+    return next((e.parent_session_id for _, e in events if e.type is SessionEventType.SESSION_ESTABLISHED), None)
+
+
+def check_ages(evidence: Evidence, *, attended_ms: int, unattended_ms: int) -> Iterator[str]:
+    """No call was allowed in a session that was older than sessions may be."""
+    sessions = _sessions(evidence)
+    for name, judged in evidence.verdicts.items():
+        opened = [(r, e) for r, e in sessions.get(name[0], []) if e.type is SessionEventType.SESSION_ESTABLISHED]
+        if not opened:
+            continue
+        received, event = opened[0]
+        end_ms = received.timestamp_ms + (attended_ms if event.attended else unattended_ms)
+        for one in judged:
+            if one.verdict.outcome is Outcome.ALLOW and one.verdict.evaluated_at >= end_ms:
+                yield f"ALLOW of intent {name[1]} of {name[0].decode()!r}: its session was too old since {end_ms}"
+
+
+def _names(verdict: Verdict, intent: Intent | None, parent: str | None) -> Iterator[tuple[str, str]]:
     """Everything of the call that can be revoked."""
     tenant = verdict.header.tenant_uid
+    if parent is not None:
+        yield "SESSION", f"{tenant}|{parent}"
     yield "ALL", "*"
     yield "TENANT", tenant
     yield "SESSION", f"{tenant}|{verdict.session_id}"

@@ -77,7 +77,7 @@ def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
     for received, record in evidence.decoded.get(DELEGATION.name, []):
         if isinstance(record, Delegation) and place_of(received) not in evidence.letters:
             row = _session(rows, received.key or b"")
-            if row is not None and row.status in OVER:
+            if row is not None and (row.status in OVER or row.grant_fault):
                 continue
             if record.op is DelegationOp.GRANT and (row is None or record.uid not in row.delegation_uids):
                 yield f"grant at {place_of(received)} vanished"

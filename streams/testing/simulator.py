@@ -25,7 +25,7 @@ from streams.processors.gate import Gate
 from streams.processors.publications import Publications
 from streams.processors.settings import GateSettings
 from streams.testing import auditor
-from streams.testing.auditor_authority import check_allowed, check_writers
+from streams.testing.auditor_authority import check_ages, check_allowed, check_writers
 from streams.testing.auditor_grants import check_grants
 from streams.testing.auditor_stores import ChangelogTape, check_sessions, check_stores, held_count
 from streams.testing.clock import ManualClock
@@ -252,6 +252,11 @@ class Simulation:
             *auditor.check_publications(evidence),
             *auditor.check_consumed(log, GATE.name, GATE.inputs),
             *check_writers(evidence, ROOT_KEY),
+            *check_ages(
+                evidence,
+                attended_ms=self._gate_settings.session_age_max_ms,
+                unattended_ms=self._gate_settings.unattended_age_max_ms,
+            ),
             *check_grants(evidence, ROOT_KEY),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(
@@ -355,6 +360,9 @@ def _gate_settings(rng: Random) -> GateSettings:
         defer_ms=3_000,
         args_bytes_max=4_096,
         held_per_session_max=rng.choice((2, 64)),
+        session_age_max_ms=20_000,
+        unattended_age_max_ms=14_000,
+        session_idle_ms=9_000,
         trust_anchors=TrustAnchors(hmac_issuers=frozenset({ISSUER})),
     )
 

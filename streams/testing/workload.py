@@ -110,6 +110,11 @@ class Workload:
         others = [other.maker for other in self._sessions if other.maker is not maker]
         return self._rng.choice(others) if others else maker
 
+    def oldest_session(self, maker: SessionMaker) -> str | None:
+        """The first session of the same tenant, unless it is this one."""
+        first = next((other.maker for other in self._sessions if other.maker.tenant == maker.tenant), maker)
+        return None if first is maker else first.session_id
+
     def _soon(self, from_ms: int, within_ms: int, act: Callable[[], object]) -> None:
         self._world.plan(from_ms + self._rng.randint(0, within_ms), act)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from streams.model.approval import ApprovalRequest, ApprovalStatus
+from streams.model.canonical import sha256
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.delegation import DelegationOp
 from streams.model.intent import Intent
@@ -69,6 +70,9 @@ class Diary(Protocol):
 
     def other_session(self, maker: SessionMaker) -> SessionMaker:
         """Another session than this one."""
+
+    def oldest_session(self, maker: SessionMaker) -> str | None:
+        """The first session of the same tenant, unless it is this one."""
 
 
 class SessionLife:
@@ -141,7 +145,10 @@ class SessionLife:
         made = self.maker.established(
             self._world.now_ms, expires_ms=expires_ms, scopes=("read", "write"), delegation_uid=self._stated_uid
         )
-        self._write_event(made)
+        # Of the session's name, not of chance: what else happens in a seed does not depend on it.
+        number = sha256(self.maker.key)[0]
+        parent = self._diary.oldest_session(self.maker) if number % 3 == 0 and self._stated_uid is None else None
+        self._write_event(replace(made, attended=number % 2 == 0, parent_session_id=parent))
 
     def _stand_on_grant(self, start_ms: int) -> None:
         """The session's first event names a grant. That comes before it, after it, or never."""
