@@ -27,6 +27,7 @@ from streams.sdk.errors import ExecutorError, PublishError, ReportError
 from streams.sdk.publishing import publish
 from streams.sdk.reports import ENDING_TEXTS, Reporter
 from streams.sdk.revocations import RevocationWatch
+from streams.sdk.running import RunningCalls
 from streams.sdk.single_use import CallRef, Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import (
     TOOL_TIMEOUT_MS,
@@ -148,8 +149,7 @@ class Executor:
         self._reporter = Reporter(transport, source or f"executor/{single_use.owner}")
         self._runner = BoundedRunner()
         single_use.begin(transport.now_ms())
-        self._running_lock = threading.Lock()
-        self._running: dict[int, tuple[Verdict, Cancellation]] = {}
+        self._running = RunningCalls()
         self._revocations.listen(self._stop_running)
         self._start_lock = threading.Lock()
         self._started = False
@@ -270,15 +270,8 @@ class Executor:
             SingleUseError: its use could not be recorded.
             ExecutorError: too many calls hang.
         """
-        cancellation = Cancellation()
-        with self._running_lock:
-            # From before the check on: what is taken back after it must find the call here.
-            self._running[id(cancellation)] = (verdict, cancellation)
-        try:
+        with self._running.begun(verdict) as cancellation:
             return self._attempt(verdict, key, cancellation)
-        finally:
-            with self._running_lock:
-                del self._running[id(cancellation)]
 
     def listen(self, listener: Callable[[], None]) -> None:
         """See `RevocationWatch.listen`."""
@@ -306,12 +299,7 @@ class Executor:
 
     def _stop_running(self) -> None:
         """Something was taken back: tell the calls that it concerns to end, where their tools can be told so."""
-        with self._running_lock:
-            running = list(self._running.values())
-        now_ms = self._transport.now_ms()
-        for verdict, cancellation in running:
-            if refused_if_revoked(verdict, self._revocations, now_ms) is not None:
-                cancellation.set()
+        self._running.stop(self._revocations, self._transport.now_ms())
 
     def _attempt(
         self, verdict: Verdict, key: bytes | None, cancellation: Cancellation
