@@ -23,13 +23,14 @@ from streams.model.revocation_set import session_target
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import AUDIT, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Actor, Header
-from streams.ports import AbortableTransactionError, FatalLogError, LogError, Outgoing, Producer, RetriableLogError
+from streams.ports import AbortableTransactionError, LogError, Outgoing, Producer, RetriableLogError
 from streams.sdk.entropy import Entropy
 from streams.sdk.publishing import outgoing
 from streams.sdk.transport import Transport
 
 ATTEMPTS_MAX = 3
 TRANSACTION_SESSIONS_MAX = 64
+ALONE_FAILED_MAX = 2
 REFUSALS_PER_MINUTE = 600
 """Refusals on record of whoever has not shown who they are; the next record says how many were left out."""
 
@@ -87,6 +88,7 @@ class Ledger:
         self._queue_lock = threading.Lock()
         self._queue: list[_Work] = []
         self._producer: Producer | None = None
+        self._may_be_kept = False
         self._refusals = RateLimit(REFUSALS_PER_MINUTE, entropy.monotonic_ms, keys_max=1)
         self._left_out = 0
 
@@ -232,17 +234,38 @@ class Ledger:
                 with self._queue_lock:
                     batch = self._queue[:TRANSACTION_SESSIONS_MAX]
                     del self._queue[:TRANSACTION_SESSIONS_MAX]
-                fault = self._committed([record for work in batch for record in work.records])
-                for work in batch:
-                    work.done, work.fault = True, fault
+                self._finish(batch)
         if own.fault is not None:
             raise _unavailable(own.fault)
 
-    def _committed(self, records: Sequence[Outgoing]) -> LogError | None:
+    def _finish(self, batch: Sequence[_Work]) -> None:
+        """Commit what several wait for. Afterwards each of them is done, whatever has happened."""
+        fault: LogError | None = LogError("it has failed for a reason that the service has logged")
+        try:
+            fault = self._committed(batch)
+        except Exception:
+            _log.exception("a transaction of %d requests has failed", len(batch))
+            self._drop()
+        finally:
+            for work in batch:
+                work.done, work.fault = True, fault
+        if fault is not None and len(batch) > 1 and not self._may_be_kept:
+            self._finish_each(batch)
+
+    def _finish_each(self, batch: Sequence[_Work]) -> None:
+        """One record that can't be written must not fail the requests that it came together with. Where two fail it is
+        the log that does, and the others need not wait for it."""
+        failed = 0
+        for work in batch:
+            if failed < ALONE_FAILED_MAX:
+                self._finish([work])
+                failed += work.fault is not None
+
+    def _committed(self, batch: Sequence[_Work]) -> LogError | None:
         """One transaction; tried again only where nothing of it can have been kept. None: it is committed."""
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                self._transact(records)
+                self._transact([record for work in batch for record in work.records])
                 return None
             except (RetriableLogError, AbortableTransactionError) as error:
                 if not self._aborted() or attempt == ATTEMPTS_MAX:
@@ -253,6 +276,7 @@ class Ledger:
         return None
 
     def _transact(self, records: Sequence[Outgoing]) -> None:
+        self._may_be_kept = False
         if self._producer is None:
             producer = self._transport.producer(self._name)
             try:
@@ -264,6 +288,7 @@ class Ledger:
         self._producer.begin()
         for record in records:
             self._producer.send(record)
+        self._may_be_kept = True
         self._producer.commit()
 
     def _aborted(self) -> bool:
@@ -274,6 +299,7 @@ class Ledger:
         except LogError:
             self._drop()
             return False
+        self._may_be_kept = False
         return True
 
     def _drop(self) -> None:
@@ -282,7 +308,8 @@ class Ledger:
             return
         try:
             producer.close()
-        except FatalLogError as error:
+        except Exception as error:
+            # It is of no more use, whatever it says: the next one takes its place.
             _log.warning("closing the producer: %s", error)
 
     def _header(self, tenant_uid: str, traceparent: str | None) -> Header:
