@@ -156,3 +156,27 @@ class TestApprove:
             result = deployed(command, "abc", "--yes")
             assert result.status == 1
             assert "no task `abc` was asked for" in result.err
+
+
+class TestSsf:
+    def test_with_nobody_to_hear_and_nobody_to_tell_it_does_not_run(self, deployed: Stoplog) -> None:
+        deployed("keys", "new")
+        result = deployed("ssf", "--port", "0")
+        assert result.status == 1
+        assert "`[ssf.transmitters]`" in result.err
+
+    @pytest.mark.parametrize(
+        ("name", "value", "text"),
+        [
+            ("STOPLOG_SSF__HOST", "0.0.0.0", "in the clear"),  # noqa: S104 - refused
+            ("STOPLOG_SSF__RECEIVERS", '{"soc": {"url": "http://soc.example", "audience": "a"}}', "use https"),
+            ("STOPLOG_SSF__RECEIVERS", '{"soc": {"url": "soc", "audience": "a"}}', "must be a URL"),
+        ],
+    )
+    def test_settings_that_make_no_sense(
+        self, deployed: Stoplog, monkeypatch: pytest.MonkeyPatch, name: str, value: str, text: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        result = deployed("ssf")
+        assert result.status == 2
+        assert text in result.err
