@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,10 @@ from joserfc.jws import serialize_compact
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streams.app.sts.jose import compact_json
-from streams.app.sts.section import LOOPBACK, AgentSection, SourceSection, StsSection, ToolSection
+from streams.app.sts.section import AgentSection, SourceSection, StsSection, ToolSection
 from streams.sdk.entropy import Entropy
 
 ALGORITHM = "ES256"
@@ -20,6 +22,7 @@ LIFE_S = 3_600
 NAME_CHARS_MAX = 256
 _KID = "dev"
 _MS_PER_S = 1_000
+_HERE = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 _USERS, _AGENTS = "users", "agents"
 
 
@@ -99,13 +102,27 @@ class DevIssuer:
     async def _token(self, request: Request) -> Response:
         """`GET /dev/token?kind=users&sub=alice`; only from this machine, and from no page of a browser."""
         kind, sub = request.query_params.get("kind", ""), request.query_params.get("sub", "")
-        # A page could have its own name stand for this machine, and so read what it asks for.
-        from_a_page = any(name in request.headers for name in ("origin", "sec-fetch-site"))
-        if from_a_page or request.url.hostname not in LOOPBACK:
-            return JSONResponse({"error": "invalid_request"}, 400)
         if kind not in (_USERS, _AGENTS) or not 0 < len(sub) <= NAME_CHARS_MAX:
             return JSONResponse({"error": "invalid_request"}, 400)
         return JSONResponse({"token": self.token(kind, sub)}, headers={"cache-control": "no-store"})
+
+
+def from_here_alone(application: ASGIApp) -> ASGIApp:
+    """The application, for programs on this machine.
+
+    A page could have its own name stand for this machine, and so read what it asks for; or ask without being told.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        named = request.headers.getlist("host")
+        from_a_page = any(name in request.headers for name in ("origin", "sec-fetch-site"))
+        if from_a_page or len(named) != 1 or not _HERE.fullmatch(named[0].lower()):
+            await JSONResponse({"error": "invalid_request"}, 400)(scope, receive, send)
+            return
+        await application(scope, receive, send)
+
+    return answer
 
 
 def with_dev_issuer(section: StsSection, issuer: DevIssuer) -> StsSection:

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from streams.app.sts.devissuer import DevIssuer, with_dev_issuer
+from streams.app.sts.devissuer import DevIssuer, from_here_alone, with_dev_issuer
 from streams.app.sts.endpoints import HEADER_BYTES_MAX, Endpoints
 from streams.app.sts.errors import StsError
 from streams.app.sts.exchange import Parts, TokenService
@@ -24,7 +24,7 @@ from streams.app.sts.keyring import KeyRing
 from streams.app.sts.ledger import Ledger
 from streams.app.sts.limits import RateLimit
 from streams.app.sts.protocol import BoundedProtocol
-from streams.app.sts.section import SourceSection, StsSection
+from streams.app.sts.section import LOOPBACK, SourceSection, StsSection
 from streams.app.sts.sources import Sources
 from streams.app.sts.store import StsStore
 from streams.app.topic_plan import TOKEN_SERVICE_PREFIX
@@ -119,7 +119,8 @@ class RunningSts:
             endpoints = Endpoints(TokenService(parts), self.keys, section, per_address)
             opened.callback(endpoints.close)
             more: list[BaseRoute] = [] if self.dev is None else self.dev.routes()
-            self.application: ASGIApp = endpoints.application(more)
+            application = endpoints.application(more)
+            self.application: ASGIApp = application if self.dev is None else from_here_alone(application)
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -253,9 +254,11 @@ class Server(uvicorn.Server):
 
 
 def _dev_issuer(section: StsSection, entropy: Entropy) -> DevIssuer:
-    if not section.on_loopback:
+    if not section.on_loopback or section.behind_tls_proxy or urlsplit(section.issuer).hostname not in LOOPBACK:
         raise StsError(
-            f"`--dev-issuer` gives tokens of anybody to anybody: it is refused at `{section.host}`, bind to 127.0.0.1"
+            "`--dev-issuer` gives tokens of anybody to anybody: it is refused where others could reach it "
+            f"(`{section.host}`, known as `{section.issuer}`); bind to 127.0.0.1, with an issuer on it and without "
+            "`behind_tls_proxy`"
         )
     return DevIssuer(section.issuer, entropy)
 

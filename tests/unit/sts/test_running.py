@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ipaddress
 import os
@@ -320,9 +321,37 @@ class TestSettings:
             RunningSts(StsSection(), house.transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path)
 
     def test_an_issuer_for_development_is_for_this_machine(self, tmp_path: Path, house: House) -> None:
-        section = self.make(host="0.0.0.0", behind_tls_proxy=True)  # noqa: S104 - it is refused
-        with pytest.raises(StsError, match="anybody to anybody"):
-            RunningSts(section, house.transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path, dev_issuer=True)
+        for section in (
+            self.make(host="0.0.0.0", behind_tls_proxy=True),  # noqa: S104 - it is refused
+            self.make(behind_tls_proxy=True),
+            self.make(issuer=STS),
+            self.make(issuer="http://127.0.0.1.sts.example:8420"),
+        ):
+            with pytest.raises(StsError, match="anybody to anybody"):
+                RunningSts(section, house.transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path, dev_issuer=True)
+
+    @pytest.mark.parametrize("path", ["/dev/token?kind=users&sub=ceo", "/jwks", "/healthz", "/dev/jwks"])
+    def test_with_it_no_page_of_a_browser_is_answered(self, tmp_path: Path, house: House, path: str) -> None:
+        """Nor one whose own name stands for this machine."""
+        running = RunningSts(
+            self.make(), house.transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path, dev_issuer=True
+        )
+
+        async def ask(**headers: str) -> int:
+            transport = httpx2.ASGITransport(running.application)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8420") as http:
+                return (await http.get(path, headers=headers)).status_code
+
+        with running:
+            assert asyncio.run(ask()) == 200
+            assert asyncio.run(ask(host="localhost:8420")) == 200
+            assert asyncio.run(ask(host="[::1]:8420")) == 200
+            assert asyncio.run(ask(host="evil.example:8420")) == 400
+            assert asyncio.run(ask(host="127.0.0.1.evil.example")) == 400
+            assert asyncio.run(ask(host="[::1")) == 400
+            for site in ("cross-site", "same-site", "same-origin"):
+                assert asyncio.run(ask(**{"sec-fetch-site": site})) == 400
+            assert asyncio.run(ask(origin="http://localhost:8420")) == 400
 
 
 def run(*arguments: str, home: Path) -> subprocess.Popen[str]:
