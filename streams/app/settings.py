@@ -237,7 +237,8 @@ class Settings(BaseSettings):
         try:
             return StsSection.model_validate({**self.sts.model_dump(), **changed})
         except ValidationError as error:
-            raise SettingsError(f"section `[sts]` of the settings: {error.errors()[0]['msg']}") from None
+            text = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"section `[sts]` of the settings: {text}") from None
 
     def publishers(self) -> Publishers:
         """Whose signatures count on rules.

@@ -49,7 +49,7 @@ def serve(
         str | None, typer.Option("--host", metavar="HOST", help="Where to listen, instead of `sts.host`.")
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="PORT", help="And at which port; 0 for any that is free.")
+        int | None, typer.Option("--port", metavar="PORT", help="And at which port, instead of `sts.port`.")
     ] = None,
     dev_issuer: Annotated[
         bool,
@@ -61,7 +61,7 @@ def serve(
 ) -> None:
     """Run the token service: OAuth token exchange that opens sessions, until SIGINT or SIGTERM.
 
-    Whose tokens count, and what agents may have, is in `[sts]` of the settings. To try it without any:
+    Whose tokens count, and what agents may have, is in the section `sts` of the settings. To try it without any:
     `stoplog sts --dev-issuer`.
     """
     if context.invoked_subcommand is not None:
