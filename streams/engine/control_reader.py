@@ -9,6 +9,7 @@ from streams.engine.settings import EngineSettings
 from streams.engine.wire import ControlSink, Wire
 from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
+from streams.model.topics import REVOCATION
 from streams.ports import Clock, LogError, Reader, Received, RetriableLogError, StoreError, TopicPartition
 from streams.processors.control import ControlEvent
 
@@ -144,7 +145,25 @@ class ControlReader:
         if records:
             # Not all of a long topic at once: what waits to be told of holds its record.
             self._note(self._sink.take_events())
+        if self._confirmed_ms is not None:
+            self._tell_of_stops(records)
         return len(records)
+
+    def _tell_of_stops(self, records: list[Received]) -> None:
+        """Log how soon what was taken back is so here; of what came together the slowest. What stood there before the
+        start is no news."""
+        stops = [record for record in records if record.topic == REVOCATION.name and record.value is not None]
+        if not stops:
+            return
+        latency_ms = max(0, self._clock.now_ms() - min(record.timestamp_ms for record in stops))
+        fields = {
+            "event": "stop_in_force",
+            "count": len(stops),
+            "offset": stops[-1].offset,
+            "latency_ms": latency_ms,
+        }
+        text = "%d records of `%s` are in force here, %d ms after the first of them"
+        _log.info(text, len(stops), REVOCATION.name, latency_ms, extra={"fields": fields})
 
     def _apply(self, record: Received) -> None:
         try:

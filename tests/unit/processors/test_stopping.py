@@ -116,3 +116,14 @@ def test_whoever_takes_over_goes_on() -> None:
     bench.driver.log.append(Outgoing(REVOCATION.name, 0, key, value), timestamp_ms=bench.now_ms)
     bench.restart()
     assert [end.reason for end in bench.verdicts()] == [Reason.REVOKED_AGENT]
+
+
+def test_a_gate_logs_how_soon_a_stop_is_in_force(caplog: pytest.LogCaptureFixture) -> None:
+    bench = GateBench()
+    caplog.set_level("INFO", "streams.engine.control_reader")
+    stop(bench, RevocationKind.ALL, "*")
+    (told,) = [record for record in caplog.records if hasattr(record, "fields")]
+    assert told.fields == {"event": "stop_in_force", "count": 1, "offset": 0, "latency_ms": 0}
+    caplog.clear()
+    bench.restart()
+    assert not [record for record in caplog.records if hasattr(record, "fields")]
