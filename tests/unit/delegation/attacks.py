@@ -88,6 +88,25 @@ def a_tool_more(family: Family) -> Attack:
 
 
 @attack(Reason.DELEGATION_WIDENED_TOOLS)
+def a_tool_more_where_arguments_are_free(family: Family) -> Attack:
+    """Nothing but its name tells that it is wider."""
+    root = family.root(authorization_details=tools(tool("files", "read")))
+    return Attack(family.hop(root, authorization_details=tools(tool("files", "delete"))), family.daughter)
+
+
+@attack(Reason.DELEGATION_WIDENED_TOOLS)
+def all_tools_of_a_server_where_arguments_are_free(family: Family) -> Attack:
+    root = family.root(authorization_details=tools(tool("files", "read")))
+    return Attack(family.hop(root, authorization_details=tools(tool("files", "*"))), family.daughter)
+
+
+@attack(Reason.DELEGATION_WIDENED_TOOLS)
+def the_tools_of_all_servers_under_those_of_one(family: Family) -> Attack:
+    root = family.root(authorization_details=tools(tool("files", "*")))
+    return Attack(family.hop(root, authorization_details=tools(tool("*", "*"))), family.daughter)
+
+
+@attack(Reason.DELEGATION_WIDENED_TOOLS)
 def all_tools_of_a_server(family: Family) -> Attack:
     return Attack(family.hop(authorization_details=tools(tool("files", "*"))), family.daughter)
 
@@ -257,6 +276,33 @@ def more_scopes_than_accepted(family: Family) -> Attack:
 @attack(Reason.DELEGATION_MALFORMED)
 def a_subject_without_end(family: Family) -> Attack:
     return Attack(family.root(purpose="x" * 1_025), family.mother)
+
+
+@attack(Reason.DELEGATION_MALFORMED)
+def a_grant_of_nobody(family: Family) -> Attack:
+    return Attack(family.root(issuer_uid=""), family.mother)
+
+
+@attack(Reason.DELEGATION_MALFORMED)
+def a_greatest_depth_below_its_own(family: Family) -> Attack:
+    return Attack(family.root(max_depth=-1), family.mother)
+
+
+@attack(Reason.DELEGATION_MALFORMED)
+def a_detail_with_more_actions_than_accepted(family: Family) -> Attack:
+    (detail,) = tools(FILES)
+    actions = tuple(f"action-{n}" for n in range(65))
+    return Attack(family.root(authorization_details=(replace(detail, actions=actions),)), family.mother)
+
+
+@attack(Reason.DELEGATION_MALFORMED)
+def a_scope_without_end(family: Family) -> Attack:
+    return Attack(family.root(scopes=("x" * 1_025,)), family.mother)
+
+
+@attack(Reason.DELEGATION_MALFORMED)
+def more_text_than_accepted(family: Family) -> Attack:
+    return Attack(family.root(scopes=tuple(f"{n:01000}" for n in range(33))), family.mother)
 
 
 @attack(Reason.DELEGATION_WIDENED_LIMITS)

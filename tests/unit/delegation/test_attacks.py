@@ -9,9 +9,11 @@ import pytest
 
 from streams.delegation.errors import GrantError
 from streams.model.audit import AuditEventType
+from streams.model.delegation import Budget
 from streams.model.reasons import Reason
 from streams.model.topics import DELEGATION
 from streams.model.verdict import Outcome
+from streams.testing.records import SessionMaker
 from tests.kit import GATE_SETTINGS, GateBench
 from tests.unit.delegation.attacks import ATTACKS
 from tests.unit.delegation.family import ANCHORS, FAR_ISSUER, FAR_KEY, MOTHERS_KEY, Family, with_chain
@@ -61,6 +63,21 @@ def test_what_holds_is_accepted() -> None:
     ):
         lineage = family.check(grant, receiver)
         assert [body.uid for body in lineage] == [*(body.uid for body in grant.chain), grant.uid]
+
+
+def test_the_limits_themselves_are_within() -> None:
+    family = Family()
+    budget = Budget(calls=3, amount_minor=500, currency="JPY")
+    longest = family.root(scopes=("x" * 1_024,), purpose="x" * 1_024, max_depth=0)
+    most = family.root(scopes=tuple(f"{n:0100}" for n in range(256)))
+    same = family.hop(family.root(budget=budget, may_act=("writer", "sender")))
+    for grant, receiver in ((longest, family.mother), (most, family.mother), (same, family.daughter)):
+        assert family.check(grant, receiver)
+    grant, giver = family.root(max_depth=4), family.mother
+    for depth in range(1, 5):
+        receiver = SessionMaker(f"s-deep-{depth}", act=f"agent-{depth}")
+        grant, giver = giver.handed_on(grant, f"g-deep-{depth}", family.now_ms, receiver), receiver
+    assert len(family.check(grant, giver)) == 5
 
 
 def test_a_chain_of_ten_thousand_hops_is_refused_at_once() -> None:

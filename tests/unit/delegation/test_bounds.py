@@ -102,6 +102,69 @@ def test_what_is_not_understood_is_refused(kind: str, text: str) -> None:
     assert refused.value.reason is Reason.DELEGATION_CONSTRAINT_UNKNOWN
 
 
+PART = {"type": "WILDCARD", "value": "a*"}
+
+
+@pytest.mark.parametrize(
+    ("child", "parent"),
+    [
+        (("EXACT", 1), ("RANGE", {"min": 1, "max": 1})),
+        (("EXACT", "ab"), ("WILDCARD", "a*")),
+        (("EXACT", ["a"]), ("SUBSET", ["a", "b"])),
+        (("EXACT", "a"), ("NOT_ONE_OF", ["b"])),
+        (("ONE_OF", [1, 2]), ("ONE_OF", [2, 1, 3])),
+        (("ONE_OF", []), ("ANY", [])),
+        (("RANGE", {"min": 1, "max": 5}), ("RANGE", {"min": 1, "max": 5})),
+        (("RANGE", {"min": 2}), ("RANGE", {"min": 1})),
+        (("RANGE", {"max": 2}), ("NOT_ONE_OF", [3, "a", True])),
+        (("NOT_ONE_OF", ["a", "b"]), ("NOT_ONE_OF", ["a"])),
+        (("CONTAINS", ["a", "b"]), ("CONTAINS", ["a"])),
+        (("CONTAINS", ["a"]), ("CONTAINS", ["a"])),
+        (("SUBSET", ["a"]), ("SUBSET", ["a", "b"])),
+        (("SUBSET", ["a"]), ("SUBSET", ["a"])),
+        (("SUBSET", ["a"]), ("CONTAINS", [])),
+        (("WILDCARD", "plain"), ("ONE_OF", ["plain", "other"])),
+        (("WILDCARD", "a*b"), ("WILDCARD", "a*")),
+        (("WILDCARD", "a*b*c"), ("WILDCARD", "*b*")),
+        (("WILDCARD", "a*"), ("WILDCARD", "a*")),
+        (("WILDCARD", "a*"), ("NOT_ONE_OF", ["b", 1])),
+        (("WILDCARD", "a*"), ("ALL", [])),
+        (("ALL", [PART, {"type": "NOT_ONE_OF", "value": ["ab"]}]), ("WILDCARD", "a*")),
+        (("ALL", [PART, {"type": "ONE_OF", "value": ["ab", "b"]}]), ("EXACT", "ab")),
+        (("ANY", [PART, {"type": "EXACT", "value": "abc"}]), ("WILDCARD", "a*")),
+        (("ANY", [{"type": "EXACT", "value": 1}, {"type": "EXACT", "value": 2}]), ("ONE_OF", [1, 2])),
+        (("WILDCARD", "ab*"), ("ANY", [{"type": "EXACT", "value": 1}, PART])),
+        (("WILDCARD", "ab*"), ("ALL", [PART, {"type": "WILDCARD", "value": "*"}])),
+    ],
+)
+def test_what_is_narrower_is_shown_to_be(child: tuple[str, Any], parent: tuple[str, Any]) -> None:
+    assert implies(compiled(*child), compiled(*parent), Steps())
+
+
+@pytest.mark.parametrize(
+    ("child", "parent"),
+    [
+        (("RANGE", {"min": 1, "max": 5}), ("RANGE", {"min": 1.1, "max": 5})),
+        (("RANGE", {"min": 1}), ("RANGE", {"min": 1, "max": 5})),
+        (("RANGE", {"max": 3}), ("NOT_ONE_OF", [3])),
+        (("RANGE", {"max": 3}), ("ONE_OF", [1, 2, 3])),
+        (("SUBSET", ["a"]), ("CONTAINS", ["a"])),
+        (("CONTAINS", ["a"]), ("SUBSET", ["a"])),
+        (("NOT_ONE_OF", ["a"]), ("WILDCARD", "*")),
+        (("WILDCARD", "*"), ("NOT_ONE_OF", ["a"])),
+        (("WILDCARD", "*a"), ("WILDCARD", "a*")),
+        (("WILDCARD", "*"), ("WILDCARD", "**a")),
+        (("WILDCARD", "a*a"), ("WILDCARD", "a*a*a")),
+        (("ALL", []), ("WILDCARD", "*")),
+        (("ANY", [PART, {"type": "EXACT", "value": 1}]), ("WILDCARD", "a*")),
+        (("EXACT", True), ("EXACT", 1)),
+        (("EXACT", "a\nb"), ("WILDCARD", "a*")),
+    ],
+)
+def test_what_only_looks_narrower_is_not(child: tuple[str, Any], parent: tuple[str, Any]) -> None:
+    assert not implies(compiled(*child), compiled(*parent), Steps())
+
+
 def nested(levels: int) -> tuple[str, Any]:
     spec: tuple[str, Any] = ("EXACT", 1)
     for _ in range(levels):
@@ -186,6 +249,7 @@ class TestTools:
             (["/a/b"], {"a": 1}, "`/a/b` is missing"),
             (["/a/0"], {"a": [1]}, None),
             (["/a/0"], {"a": [1, 2]}, "`/a/1` is not named"),
+            (["/a/1"], {"a": [1]}, "`/a/1` is missing"),
             (["/a/0"], {"a": {"0": 1}}, None),
             (["/a/00"], {"a": [1]}, "`/a/00` is missing"),
             (["/a/-"], {"a": [1]}, "`/a/-` is missing"),

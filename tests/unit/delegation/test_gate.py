@@ -221,6 +221,20 @@ class TestUse:
         reasons = [bench.judge(MAIL_SEND, args).reason for args in ({"to": "a"}, {"cc": "b"}, {"to": "a", "cc": "b"})]
         assert reasons == [ALLOWED, ALLOWED, Reason.DELEGATION_ARGUMENTS_NOT_GRANTED]
 
+    def test_it_begins_and_ends_at_its_very_instants(self) -> None:
+        family = Family()
+        bench = standing_on(family.root(nbf=family.now_ms + 100, exp=family.now_ms + 200), family.mother)
+        reasons = []
+        for at_ms in (99, 100, 199, 200):
+            bench.driver.advance(family.now_ms + at_ms)
+            reasons.append(bench.judge(FILES_READ, docs()).reason)
+        assert reasons == [Reason.DELEGATION_NOT_YET_VALID, ALLOWED, ALLOWED, Reason.DELEGATION_EXPIRED]
+
+    def test_a_budget_can_be_spent_to_its_end(self) -> None:
+        bench = mothers(budget=Budget(amount_minor=500), authorization_details=tools(tool("mail", "send")))
+        reasons = [bench.judge(MAIL_SEND, {"amount": amount}).reason for amount in (300, 200, 1)]
+        assert reasons == [ALLOWED, ALLOWED, Reason.BUDGET_EXHAUSTED]
+
     def test_a_budget_counts_what_was_allowed(self) -> None:
         bench = mothers(budget=Budget(calls=2, amount_minor=500))
         reasons = [bench.judge(FILES_READ, {"path": path}).reason for path in ("docs/a", "secret", "docs/b", "docs/c")]
