@@ -11,7 +11,7 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +39,8 @@ ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 
 TIMEOUT_MS = 10_000
 ANSWER_BYTES_MAX = 1_048_576
-_PROOF_DOMAIN = "stoplog exchange proof v1"
+PROOF_PARAMETER = "subject_proof"
+_PROOF_DOMAIN = "stoplog exchange proof v2"
 _MS_PER_S = 1_000
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -76,9 +77,17 @@ class SessionToken:
     authorization_details: Sequence[Mapping[str, Any]] = ()
 
 
-def exchange_proof(secret: bytes, subject_token: str, actor_token: str) -> bytes:
-    """What shows that whoever hands a session on has its key, and to whom: HMAC-SHA-256 over both tokens."""
-    return hmac.digest(secret, _encode((_PROOF_DOMAIN, subject_token, actor_token)), "sha256")
+def exchange_proof(secret: bytes, form: Iterable[tuple[str, str]], jkt: str | None) -> bytes:
+    """What shows that whoever hands a session on has its key, to whom, and all that they ask for: HMAC-SHA-256 over
+    the request.
+
+    Args:
+        secret: the session's key.
+        form: the parameters, in any order; the proof's own and those without a value don't count.
+        jkt: the key that is shown with the request (DPoP).
+    """
+    said = sorted((name, value) for name, value in form if value and name != PROOF_PARAMETER)
+    return hmac.digest(secret, _encode((_PROOF_DOMAIN, jkt or "", said)), "sha256")
 
 
 class StsClient:
@@ -154,9 +163,9 @@ class StsClient:
         """
         if not session.credential.secret:
             raise TokenServiceError("a session that is bound to a key is handed on with `Agent.delegate` and `receive`")
-        proof = exchange_proof(session.credential.secret, session.access_token, actor_token)
-        form = {"subject_proof": _base64url(proof), **_narrowing(**narrowing)}
-        return self._from_session(session.access_token, actor_token, form, key)
+        # A proof counts once, and the same may be asked for again.
+        form = {"request_id": self._entropy.uuid(self._entropy.now_ms()), **_narrowing(**narrowing)}
+        return self._from_session(session.access_token, actor_token, form, key, session.credential.secret)
 
     def receive(
         self, access_token: str, grant: Delegation, actor_token: str, *, key: Ed25519Key | None = None
@@ -205,7 +214,12 @@ class StsClient:
         self.close()
 
     def _from_session(
-        self, access_token: str, actor_token: str, form: Mapping[str, Any], key: Ed25519Key | None
+        self,
+        access_token: str,
+        actor_token: str,
+        form: Mapping[str, Any],
+        key: Ed25519Key | None,
+        secret: bytes | None = None,
     ) -> SessionToken:
         whole = {
             "subject_token": access_token,
@@ -213,11 +227,14 @@ class StsClient:
             "actor_token": actor_token,
             **form,
         }
-        return self._token(whole, key)
+        return self._token(whole, key, secret)
 
-    def _token(self, form: Mapping[str, Any], key: Ed25519Key | None) -> SessionToken:
+    def _token(self, form: Mapping[str, Any], key: Ed25519Key | None, secret: bytes | None = None) -> SessionToken:
         headers = {} if key is None else {"DPoP": self._dpop(key, f"{self._url}/token")}
         whole = {"grant_type": GRANT_TYPE, "actor_token_type": JWT, **form}
+        if secret is not None:
+            proof = exchange_proof(secret, _pairs(whole), None if key is None else key.jkt)
+            whole[PROOF_PARAMETER] = _base64url(proof)
         members = self._post("/token", whole, headers)
         now_ms = self._entropy.now_ms()
         header = Header(id=self._entropy.uuid(now_ms), source=self._url, time=now_ms, tenant_uid="")
@@ -277,6 +294,12 @@ def _narrowing(
         "attended": "true" if attended else None,
     }
     return {name: value for name, value in form.items() if value is not None}
+
+
+def _pairs(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in form.items():
+        for text in value if isinstance(value, list) else [value]:
+            yield name, text
 
 
 def _assertion(actor_token: str) -> dict[str, str]:

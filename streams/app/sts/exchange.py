@@ -122,14 +122,14 @@ class TokenService:
             shown = shown_key(dpop, method="POST", url=url, now_ms=now_ms, skew_ms=parts.section.skew_ms)
         elif profile.bound:
             raise refuse(TokenReason.PROOF_MISSING, "this agent must show a key of its own (DPoP)")
-        origin = self._origin(asked, agent)
+        jkt = None if shown is None else shown.jkt
+        origin = self._origin(asked, agent, jkt)
         known.tenant_uid, known.sub = origin.tenant_uid, origin.sub
         _take(self._per_subject, f"{origin.tenant_uid} {origin.sub}", "this subject")
         if asked.attended:
             self._check_attended(origin, now_ms)
         if profile.sources and origin.source not in profile.sources:
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "this agent may not act for users of this source")
-        jkt = None if shown is None else shown.jkt
         for what, bound_to in ((ACTOR, agent.jkt), (SUBJECT, origin.jkt)):
             if bound_to not in (None, jkt):
                 raise refuse(TokenReason.PROOF_MISSING, f"{what} is bound to a key that was not shown (DPoP)")
@@ -152,10 +152,10 @@ class TokenService:
             raise refuse(TokenReason.AGENT_UNKNOWN, "no agent of this name may have tokens here")
         return found
 
-    def _origin(self, asked: ExchangeRequest, agent: Agent) -> Origin:
+    def _origin(self, asked: ExchangeRequest, agent: Agent, jkt: str | None) -> Origin:
         unverified = take_apart(asked.subject_token, SUBJECT)
         if asked.subject_type is TokenType.ACCESS_TOKEN and unverified.claims.get("iss") == self._parts.section.issuer:
-            return self._own(asked)
+            return self._own(asked, jkt)
         if asked.grant is not None or asked.proof is not None:
             raise refuse(TokenReason.REQUEST_MALFORMED, "grant and subject_proof belong to tokens of this service")
         subject = self._parts.sources.subject(asked.subject_token, asked.subject_type)
@@ -237,14 +237,13 @@ class TokenService:
             raise refuse(TokenReason.SESSION_OVER, f"the session of {what} is over")
         return issued
 
-    def _own(self, asked: ExchangeRequest) -> Origin:
+    def _own(self, asked: ExchangeRequest, jkt: str | None) -> Origin:
         """A session of ours hands on what it has. Whoever does must hold its key: they have signed the next hop with
         it (the grant, which is checked as a whole later on), or shown it."""
         parts = self._parts
         issued = self.own_token(asked.subject_token, SUBJECT)
         parent = issued.grant
-        if asked.grant is None:
-            self._check_proof(asked, parent)
+        once = None if asked.grant is not None else self._check_proof(asked, parent, jkt)
         return Origin(
             tenant_uid=parent.tenant_uid,
             sub=parent.sub,
@@ -254,14 +253,14 @@ class TokenService:
             parent=issued,
             purpose=parent.purpose,
             txn=parent.txn,
-            once=None,
+            once=once,
             token=f"session {issued.session_id}",
             seen_ms=None,
             jkt=None,
             act=issued.act,
         )
 
-    def _check_proof(self, asked: ExchangeRequest, parent: GrantBody) -> None:
+    def _check_proof(self, asked: ExchangeRequest, parent: GrantBody, jkt: str | None) -> Once:
         if parent.cnf_jkt is not None:
             text = "the session has a key of its own: its holder signs the next hop, and sends it as grant"
             raise refuse(TokenReason.PROOF_MISSING, text)
@@ -270,8 +269,9 @@ class TokenService:
                 TokenReason.PROOF_MISSING, "whoever hands a session on shows its key, in subject_proof or grant"
             )
         secret = session_secret(self._parts.root_key, parent.tenant_uid, parent.session_id or "")
-        if not hmac.compare_digest(exchange_proof(secret, asked.subject_token, asked.actor_token), asked.proof):
+        if not hmac.compare_digest(exchange_proof(secret, asked.said, jkt), asked.proof):
             raise refuse(TokenReason.PROOF_INVALID, "subject_proof is not made with the key of the session")
+        return Once(sha256(b"proof " + asked.proof), parent.exp)
 
     def _check_attended(self, origin: Origin, now_ms: int) -> None:
         """An agent can't say by itself that somebody looks on."""

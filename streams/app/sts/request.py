@@ -49,6 +49,7 @@ class Form:
             if len(held) > 1 and name not in _REPEATABLE:
                 raise refuse(TokenReason.REQUEST_MALFORMED, "a parameter is there twice")
         self._values: Mapping[str, Sequence[str]] = values
+        self.pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in pairs if value)
 
     def one(self, name: str) -> str | None:
         """A parameter that is there once, or None."""
@@ -116,6 +117,7 @@ class ExchangeRequest(NamedTuple):
         proof: of whoever holds the session of the subject token, where that is one of ours and there is no `grant`.
         grant: the next hop, signed by whoever holds the session of the subject token; it says all that is asked for.
         life_s: how long the session should live at most.
+        said: all of the form's parameters, as they came.
     """
 
     subject_token: str
@@ -131,6 +133,7 @@ class ExchangeRequest(NamedTuple):
     attended: bool
     proof: bytes | None
     grant: GrantBody | None
+    said: tuple[tuple[str, str], ...]
 
 
 def read_request(form: Form) -> ExchangeRequest:
@@ -173,6 +176,7 @@ def read_request(form: Form) -> ExchangeRequest:
         attended=form.one("attended") == "true",
         proof=form.base64url("subject_proof"),
         grant=grant,
+        said=form.pairs,
     )
 
 

@@ -22,11 +22,11 @@ from streams.delegation.keys import hop_grant_key
 from streams.delegation.signing import sign_hop
 from streams.model.delegation import GrantBody
 from streams.model.types import Actor, SubProfile
-from streams.sdk.exchange import ACCESS_TOKEN, TXN_TOKEN, SessionToken, TokenRefusedError, _session
+from streams.sdk.exchange import ACCESS_TOKEN, TXN_TOKEN, SessionToken, TokenRefusedError, _session, exchange_proof
 from streams.sdk.tokens import DevTokenService
 from streams.testing.records import header
-from tests.unit.sts.house import AGENT, READ, ROOT_KEY, SUB_AGENT, TENANT, WORKER, House, open_house, profile
-from tests.unit.sts.test_exchange import delegated
+from tests.unit.sts.house import AGENT, READ, ROOT_KEY, STS, SUB_AGENT, TENANT, WORKER, House, open_house, profile
+from tests.unit.sts.test_exchange import delegated, key_pair
 from tests.unit.sts.test_refusals import INVALID, b64
 
 AGENTS = "https://agents.example"
@@ -193,3 +193,46 @@ class TestNames:
     @pytest.mark.parametrize("name", ["a\x00b", "\u202eevil", "a\nb"])
     def test_of_servers_with_what_no_name_has(self, house: House, name: str) -> None:
         assert house.refused(audience=["mail", name]) == (INVALID, "request_malformed")
+
+
+class TestProofsOfSessions:
+    """What shows the key of a session shows it for one request."""
+
+    def form(self, house: House, parent: SessionToken, **changes: Any) -> dict[str, Any]:
+        # A SVID is presented again and again: it does not make a request another one.
+        svid = house.spiffe.token(WORKER, iss=None, jti=None, typ=None)
+        whole = {"subject_token": parent.access_token, "subject_token_type": ACCESS_TOKEN, "actor_token": svid}
+        return house.form(**whole | changes)
+
+    def proof(self, parent: SessionToken, form: dict[str, Any], jkt: str | None = None) -> str:
+        pairs = [(n, v) for n, held in form.items() for v in (held if isinstance(held, list) else [held])]
+        return b64(exchange_proof(parent.credential.secret, pairs, jkt))
+
+    def test_no_more_is_had_with_it(self, house: House) -> None:
+        parent = opened(house)
+        narrow = self.form(house, parent, scope="files:read", audience=["mail", "files"], expires_in="30")
+        proof = self.proof(parent, narrow)
+        for change in ({"scope": None}, {"audience": ["files"]}, {"expires_in": "60"}, {"max_depth": "2"}):
+            assert house.refused(**narrow | change, subject_proof=proof) == (INVALID, "proof_invalid")
+        reversed_order = dict(reversed(narrow.items())) | {"audience": ["files", "mail"]}
+        assert house.granted(**reversed_order, subject_proof=proof)["scope"] == "files:read"
+
+    def test_twice(self, house: House) -> None:
+        parent = opened(house)
+        form = self.form(house, parent)
+        proof = self.proof(parent, form)
+        house.granted(**form, subject_proof=proof)
+        assert house.refused(**form, subject_proof=proof) == (INVALID, "token_replayed")
+        form = form | {"request_id": "another"}
+        house.granted(**form, subject_proof=self.proof(parent, form))
+
+    def test_with_the_key_of_another(self, house: House) -> None:
+        parent, key, other = opened(house), key_pair(), key_pair()
+        form = self.form(house, parent)
+        with house.client() as sts:
+            dpop = [sts._dpop(key, f"{STS}/token") for _ in range(2)]
+        for jkt in (None, other.jkt):
+            response = house.post(**form, subject_proof=self.proof(parent, form, jkt), headers={"DPoP": dpop[0]})
+            assert response.json()["reason"] == "proof_invalid"
+        response = house.post(**form, subject_proof=self.proof(parent, form, key.jkt), headers={"DPoP": dpop[1]})
+        assert response.status_code == 200

@@ -24,7 +24,7 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import REVOCATION
 from streams.model.types import Actor, SubProfile
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.exchange import ACCESS_TOKEN, ID_JAG, JWT, TXN_TOKEN, SessionToken, TokenRefusedError
+from streams.sdk.exchange import ACCESS_TOKEN, ID_JAG, JWT, TXN_TOKEN, SessionToken, TokenRefusedError, exchange_proof
 from streams.sdk.publishing import outgoing, publish
 from streams.testing.records import revocation
 from tests.unit.sts.house import AGENT, READ, STRANGER, STS, SUB_AGENT, TENANT, House, open_house, profile
@@ -528,9 +528,8 @@ class TestHandingOn:
         assert self.handed(house, parent, subject_proof=proof) == (INVALID, "proof_invalid")
 
     def test_a_proof_is_for_one_receiver(self, house: House, parent: SessionToken) -> None:
-        from streams.sdk.exchange import exchange_proof
-
-        proof = b64(exchange_proof(parent.credential.secret, parent.access_token, house.agents.token(AGENT)))
+        form = house.form(subject_token=parent.access_token, subject_token_type=ACCESS_TOKEN)
+        proof = b64(exchange_proof(parent.credential.secret, form.items(), None))
         assert self.handed(house, parent, subject_proof=proof) == (INVALID, "proof_invalid")
 
     @pytest.mark.parametrize(
