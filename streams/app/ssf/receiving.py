@@ -24,6 +24,7 @@ from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 
 SOURCE_PREFIX = "ssf:"
+CONFIRM_MS_MAX = 5_000
 _log = logging.getLogger(__name__)
 
 
@@ -76,6 +77,7 @@ class Receiver:
             if self._store.has_seen(issuer, read.jti):
                 return False
             acts = list(acts_of(read, self._tenant_uid))
+            self._catch_up(acts)
             try:
                 publish(self._transport, [record for act in acts if (record := self._record(act, read))])
             except (LogError, PublishError) as error:
@@ -85,6 +87,12 @@ class Receiver:
         for act in acts:
             _log.info("event of `%s` acted on: %s", read.transmitter.name, act)
         return True
+
+    def _catch_up(self, acts: list[Stop | Risk]) -> None:
+        """What is for a while must not end what is for longer, so all that is stopped must be known."""
+        is_passing = any(isinstance(act, Stop) and act.kind is not RevocationKind.SESSION for act in acts)
+        if is_passing and not self._revocations.confirm(CONFIRM_MS_MAX):
+            raise UnavailableError(f"what is stopped already could not be read in {CONFIRM_MS_MAX} ms")
 
     def _record(self, act: Stop | Risk, read: SecurityEvents) -> Outgoing | None:
         return self._stop(act, read) if isinstance(act, Stop) else self._risk(act, read)
