@@ -109,8 +109,14 @@ class SimulatedFaults:
         clients: Sequence[str],
         trace: Callable[[str], None],
         interrupt: Callable[[str], None],
+        go_on: Callable[[], None],
     ) -> None:
-        """Disturbs `clients` and nobody else; `interrupt(client)` lets the others go on in the middle of a call."""
+        """Disturbs `clients` and nobody else.
+
+        Args:
+            interrupt: lets the others go on in the middle of a client's call.
+            go_on: lets them go on while somebody waits for records, whether anything goes wrong or not.
+        """
         self.active = True
         self.down_until_ms = 0
         self._rng = rng
@@ -119,6 +125,7 @@ class SimulatedFaults:
         self._clients = frozenset(clients)
         self._trace = trace
         self._interrupt = interrupt
+        self._go_on = go_on
 
     def before(self, client: str, call: Call) -> None:
         """As the port says."""
@@ -139,6 +146,11 @@ class SimulatedFaults:
         if call is Call.COMMIT and self._hits(self._plan.unknown):
             self._trace(f"{client}: committed, but the answer is lost")
             raise FatalLogError("the outcome of the commit is not known")
+
+    def waits(self, client: str) -> None:
+        """As the port says."""
+        del client
+        self._go_on()
 
     def fetch_order(self, client: str, partitions: Sequence[TopicPartition]) -> Sequence[TopicPartition]:
         """As the port says."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 
 from streams.engine.worker import Worker, WorkerGaveUpError
@@ -17,6 +17,22 @@ TRANSACTION_TIMEOUT_MS = 10_000
 RESTART_MS_MAX = 3_000
 
 BuildWorker = Callable[[str, Disk], Worker]
+
+
+def go_on_meanwhile(machines: Sequence[Machine], log: MemoryLog) -> list[str]:
+    """A process waits for records, such as those behind another one's open transaction: that one commits, or the broker
+    aborts what it has left open for too long.
+
+    Returns:
+        The producers whose transactions timed out.
+    """
+    for machine in machines:
+        machine.time_out()
+    late = log.time_out_transactions(TRANSACTION_TIMEOUT_MS)
+    log.write_markers()
+    for machine in machines:
+        machine.go_on()
+    return late
 
 
 class Machine:

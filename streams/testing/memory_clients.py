@@ -96,6 +96,7 @@ class _Client:
         found = self._fetch(call, records_max)
         if not found and timeout_ms > 0:
             self._log.clock.sleep_ms(timeout_ms)
+            self._log.faults.waits(self._client)
             found = self._fetch(call, records_max)
         return found
 

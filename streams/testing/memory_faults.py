@@ -37,6 +37,9 @@ class Faults(Protocol):
     def after(self, client: str, call: Call) -> None:
         """The call has been carried out, but its answer is still on the way."""
 
+    def waits(self, client: str) -> None:
+        """`client` waits for records, and time has passed: what the broker and everybody else have made of it."""
+
     def fetch_order(self, client: str, partitions: Sequence[TopicPartition]) -> Sequence[TopicPartition]:
         """The order in which a poll looks at the partitions; one that is left out has not answered yet."""
 
@@ -52,6 +55,9 @@ class NoFaults:
 
     def after(self, client: str, call: Call) -> None:
         """Goes well."""
+
+    def waits(self, client: str) -> None:
+        """Nothing."""
 
     def fetch_order(self, client: str, partitions: Sequence[TopicPartition]) -> Sequence[TopicPartition]:
         """As they come."""

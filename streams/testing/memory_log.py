@@ -192,7 +192,7 @@ class MemoryLog:
     def begin(self, transactional_id: str) -> LogTransaction:
         """Open a transaction; the former one's markers are written before."""
         self._finish_marking(transactional_id)
-        transaction = LogTransaction(transactional_id)
+        transaction = LogTransaction(transactional_id, self.clock.now_ms())
         self._producers[transactional_id].transaction = transaction
         return transaction
 
@@ -218,6 +218,13 @@ class MemoryLog:
         state.epoch += 1
         self._decide(state, TransactionStatus.ABORTED)
         return True
+
+    def time_out_transactions(self, timeout_ms: int) -> list[str]:
+        """`time_out_transaction` for all that have been open for so long; whose they were."""
+        horizon_ms = self.clock.now_ms() - timeout_ms
+        open_ones = [(name, state.transaction) for name, state in self._producers.items()]
+        late = [name for name, found in open_ones if found is not None and found.began_ms <= horizon_ms]
+        return [name for name in late if self.time_out_transaction(name)]
 
     def has_open_transaction(self, transactional_id: str) -> bool:
         """Whether one is open."""

@@ -23,11 +23,13 @@ class LogTransaction:
     """A producer's transaction as the broker sees it.
 
     Attributes:
+        began_ms: when it was opened.
         unmarked: partitions with records of it that have no marker yet; the offsets topic of a group among them.
         offsets: what it commits for groups, by group name.
     """
 
     transactional_id: str
+    began_ms: int
     status: TransactionStatus = TransactionStatus.OPEN
     unmarked: dict[TopicPartition, None] = field(default_factory=dict)
     offsets: dict[str, dict[TopicPartition, int]] = field(default_factory=dict)

@@ -32,7 +32,7 @@ from streams.testing.clock import ManualClock
 from streams.testing.disk import Disk
 from streams.testing.faults import FaultPlan, SimulatedFaults
 from streams.testing.instances import build_worker, create_topics
-from streams.testing.machine import SESSION_TIMEOUT_MS, Machine
+from streams.testing.machine import SESSION_TIMEOUT_MS, Machine, go_on_meanwhile
 from streams.testing.memory_log import MemoryLog
 from streams.testing.records import ISSUER, ROOT_KEY
 from streams.testing.workload import Workload
@@ -123,7 +123,13 @@ class Simulation:
         create_topics(self._log, GATE, partitions)
         names = [f"gate-{number}" for number in range(rng.randint(1, 3))]
         self._faults = SimulatedFaults(
-            rng, self._plan, self._clock, clients=names, trace=self._trace, interrupt=self._others_go_on
+            rng,
+            self._plan,
+            self._clock,
+            clients=names,
+            trace=self._trace,
+            interrupt=self._others_go_on,
+            go_on=self._go_on_meanwhile,
         )
         self._log.faults = self._faults
         self._machines = [self._machine(name) for name in names]
@@ -194,6 +200,10 @@ class Simulation:
         for _ in range(rng.randint(1, NESTED_TICKS_MAX)):
             self._tick()
         self._nested = False
+
+    def _go_on_meanwhile(self) -> None:
+        for name in go_on_meanwhile(self._machines, self._log):
+            self._trace(f"{name}: its transaction times out")
 
     # Undisturbed
 

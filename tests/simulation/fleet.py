@@ -30,7 +30,7 @@ from streams.testing.clock import ManualClock
 from streams.testing.disk import Disk
 from streams.testing.faults import FaultPlan, SimulatedFaults
 from streams.testing.instances import build_worker, create_topics
-from streams.testing.machine import Machine
+from streams.testing.machine import Machine, go_on_meanwhile
 from streams.testing.memory_log import MemoryLog
 from streams.testing.records import ROOT_KEY, SessionMaker, entry_key, ruleset
 from streams.testing.world import World
@@ -83,8 +83,15 @@ class Fleet:
         gates = [f"gate-{number}" for number in range(rng.randint(1, 3))]
         owners = [f"owner-{number}" for number in range(rng.randint(1, 2))]
         self._nested = False
+        self._machines: list[Machine] = []
         self._faults = SimulatedFaults(
-            rng, plan, self._clock, clients=[*gates, *owners], trace=_ignore, interrupt=self._others_go_on
+            rng,
+            plan,
+            self._clock,
+            clients=[*gates, *owners],
+            trace=_ignore,
+            interrupt=self._others_go_on,
+            go_on=lambda: _ignore(go_on_meanwhile(self._machines, self._log)),
         )
         self._plan = plan
         self._starts = 0
@@ -314,5 +321,5 @@ def _eased(plan: FaultPlan, factor: float) -> FaultPlan:
     return FaultPlan(**{name: chance * factor for name, chance in asdict(plan).items()})
 
 
-def _ignore(_text: str) -> None:
+def _ignore(_told: object) -> None:
     """Traces are for people who look at one seed."""
