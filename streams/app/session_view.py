@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from streams.app.logs import Log
 from streams.app.reading import partitions_of, read_places
+from streams.app.sts.errors import TokenReason
 from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
@@ -22,7 +23,7 @@ from streams.model.keys import partition_for, session_key
 from streams.model.reasons import REASON_TEXTS, Reason, SessionChange
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, RevocationSet, session_target
-from streams.model.session import SessionEvent, SessionEventType
+from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.topics import AUDIT, DELEGATION, REVOCATION, SESSION, VERDICT
 from streams.model.types import Actor, Header, Model, Record, ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
@@ -34,6 +35,14 @@ SESSIONS_MAX = 100_000
 LINES_MAX = 10_000
 """Of what a session has read, and of what it has done, that are kept to be shown; of more, the last ones."""
 
+REFUSED_MAX = 1_000_000
+"""Records that gates have refused, of which it is kept that they have."""
+
+TOLD_MAX = 8
+"""Records of gates on one session that are kept until it is clear that there is one."""
+
+_BY_TOKEN_SERVICES = frozenset({TokenReason.TOKEN_ISSUED.value, TokenReason.TOKEN_REVOKED.value})
+_OF_SESSIONS = (f"{SESSION.name}/", f"{DELEGATION.name}/")
 _NO_TOOL = ToolRef(server_id="", name="")
 _ANY_MODEL = Model(ai_provider="", name="")
 _READS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.RETRIEVAL, SessionEventType.MEMORY_READ})
@@ -136,7 +145,7 @@ class SessionView:
                 self.over = self.over or SessionEventType.SESSION_REVOKED
         elif isinstance(record, Verdict):
             self._take_verdict(record, time_ms)
-        elif isinstance(record, AuditEvent) and record.event_type is AuditEventType.SESSION:
+        elif isinstance(record, AuditEvent) and _is_of_a_gate(record):
             if record.reason == SessionChange.FINGERPRINT_CHANGED:
                 self.changed = record.reason_text or ""
             else:
@@ -245,10 +254,12 @@ def show_session(
         counts[place.topic] = counts.get(place.topic, 0) + 1
     places = [TopicPartition(topic, partition_for(key, count)) for topic, count in counts.items()]
     found = False
+    refused: set[str] = set()
     for received in _records(log, places, clock):
         if received.key == key and (record := _read(codec, received)) is not None:
             found = True
-            view.take(record, received.timestamp_ms)
+            if not _is_refused(received, record, refused):
+                view.take(record, received.timestamp_ms)
     if not found:
         raise SessionMissingError(f"there is nothing on the {log.name} of session `{tenant_uid}|{session_id}`")
     revocations = _revocations(log, codec, clock, {session_target(tenant_uid, session_id): view})
@@ -262,16 +273,25 @@ def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock) -> Itera
         TopicReadError, LogError: see `show_session`.
     """
     views: OrderedDict[bytes, SessionView] = OrderedDict()
+    told: OrderedDict[bytes, list[AuditEvent]] = OrderedDict()
+    refused: set[str] = set()
     places = partitions_of(log, [SESSION.name, DELEGATION.name, VERDICT.name, AUDIT.name])
     for received in _records(log, places, clock):
         record = _read(codec, received)
         if record is None or received.key is None:
+            continue
+        if _is_refused(received, record, refused):
+            continue
+        if isinstance(record, AuditEvent):
+            _keep(told, received.key, record)
             continue
         view = views.get(received.key)
         if view is None:
             if not isinstance(record, SessionEvent | Delegation):
                 continue
             view = views[received.key] = SessionView(_header(record).tenant_uid, record.session_id or "")
+            for audit in told.pop(received.key, ()):
+                view.take(audit, received.timestamp_ms)
             if len(views) > SESSIONS_MAX:
                 views.popitem(last=False)
         view.take(record, received.timestamp_ms)
@@ -287,14 +307,45 @@ def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock) -> Itera
 
 
 def _records(log: Log, places: list[TopicPartition], clock: Clock) -> Iterable[Received]:
-    """In order of time, and of several topics what a session is before what it does."""
+    """In order of time, and of several topics what gates have put on record first, then what a session is, and last
+    what it does."""
     with closing(log.reader()) as reader:
         ends = {place: end for place, end in reader.end_offsets(places).items() if end > 0}
-    order = (SESSION.name, DELEGATION.name, AUDIT.name, VERDICT.name)
+    order = (AUDIT.name, SESSION.name, DELEGATION.name, VERDICT.name)
     for topic in order:
         own = {place: end for place, end in ends.items() if place.topic == topic}
         if own:
             yield from read_places(log, own, clock)
+
+
+def _keep(told: OrderedDict[bytes, list[AuditEvent]], key: bytes, record: AuditEvent) -> None:
+    """Keep what a gate tells of a session that is yet to come."""
+    if not _is_of_a_gate(record):
+        return
+    told.setdefault(key, []).append(record)
+    del told[key][:-TOLD_MAX]
+    if len(told) > SESSIONS_MAX:
+        told.popitem(last=False)
+
+
+def _is_of_a_gate(record: AuditEvent) -> bool:
+    """Whether a gate tells of a session: token services put on record that they have opened one, in the same form."""
+    return record.event_type is AuditEventType.SESSION and record.reason not in _BY_TOKEN_SERVICES
+
+
+def _is_refused(received: Received, record: Record, refused: set[str]) -> bool:
+    """Whether gates have not taken the record in: anybody who may write the topic can write that a session has ended.
+
+    Args:
+        refused: the places of such records so far; what an audit record tells of them is added.
+    """
+    if isinstance(record, AuditEvent) and record.event_type is AuditEventType.DEAD_LETTER:
+        places = (place for place in record.inputs if place.startswith(_OF_SESSIONS))
+        refused.update(place for place in places if len(refused) < REFUSED_MAX)
+        return False
+    if isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS and record.proof is None:
+        return True
+    return f"{received.topic}/{received.partition}/{received.offset}" in refused
 
 
 def _revocations(log: Log, codec: Codec, clock: Clock, views: Mapping[str, SessionView]) -> RevocationSet:

@@ -13,8 +13,8 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import GrantBody
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
-from streams.model.topics import BY_RECORD
-from streams.model.types import Record
+from streams.model.topics import BY_RECORD, SESSION
+from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 from streams.testing.records import UNTRUSTED, SessionMaker, agent, header
 from tests.kit import WEB_FETCH
@@ -139,6 +139,37 @@ class TestStates:
             maker = writer.open(name)
             writer.put(maker, [end_of(maker, reason, writer.now_ms)])
             assert self.state(deployed, name) == (state, "it was over")
+
+    def test_opened_by_a_token_service_which_has_put_that_on_record(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1")
+        told = replace(end_of(maker, Reason.SESSION_ENDED, writer.now_ms), reason="token_issued", reason_text="from x")
+        writer.put(maker, [told])
+        assert self.state(deployed)[0] == "established"
+        (listed,) = deployed("session", "list").records
+        assert listed["state"] == "established"
+
+    @pytest.mark.parametrize("with_proof", [False, True])
+    def test_not_over_by_what_somebody_else_has_written(
+        self, deployed: Stoplog, writer: Writer, with_proof: bool
+    ) -> None:
+        """A gate has taken no such event in; what carries a proof can be told from others by its audit record alone."""
+        maker = writer.open("s-1")
+        forged = maker.event(SessionEventType.SESSION_REVOKED, writer.now_ms, unproven={"proof": None})
+        if with_proof:
+            forged = replace(forged, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=bytes(32)))
+        writer.put(maker, [forged])
+        *_, last = writer.operator.find(SESSION)
+        place = f"{SESSION.name}/{last.received.partition}/{last.received.offset}"
+        letter = replace(
+            end_of(maker, Reason.SESSION_ENDED, writer.now_ms),
+            event_type=AuditEventType.DEAD_LETTER,
+            inputs=(place,),
+            reason="writer_unproven",
+        )
+        writer.put(maker, [letter] if with_proof else [])
+        assert self.state(deployed)[0] == "established"
+        (listed,) = deployed("session", "list").records
+        assert listed["state"] == "established"
 
     def test_expired_though_no_gate_has_said_so(self, deployed: Stoplog, writer: Writer) -> None:
         maker = SessionMaker("s-1", tenant="default")
