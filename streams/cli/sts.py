@@ -103,7 +103,13 @@ def rotate(
     state_dir: StateDirOption = None,
     now: Annotated[
         bool,
-        typer.Option("--now", help="Don't wait until clients have the next key: the current one has become known."),
+        typer.Option("--now", help="Don't wait until clients have the next key."),
+    ] = False,
+    compromised: Annotated[
+        bool,
+        typer.Option(
+            "--compromised", help="Drop all keys, at once: they have become known. No token from before counts."
+        ),
     ] = False,
     as_json: JsonOption = None,
 ) -> None:
@@ -112,7 +118,10 @@ def rotate(
     screen = Screen(as_json)
     settings = settings_from(state_dir=state_dir)
     keys = service.keys_in(settings.state_dir / "sts")
-    current = keys.rotate(wait_ms=settings.sts.rotation_wait_ms, keep_ms=service.RETIRED_KEPT_MS, force=now)
+    if compromised:
+        current = keys.replace_all()
+    else:
+        current = keys.rotate(wait_ms=settings.sts.rotation_wait_ms, keep_ms=service.RETIRED_KEPT_MS, force=now)
     screen.record({"current": current.kid, "keys": [{"kid": key.kid, "state": key.state.value} for key in keys.keys]})
     screen.say(f"key `{current.kid}` signs from now on", OK)
     for key in keys.keys:

@@ -119,7 +119,7 @@ class KeyRing:
         Args:
             wait_ms: how long the next key must have been published.
             keep_ms: how long a retired key is still published: longer than what it has signed lives.
-            force: don't wait: the current key has become known. Clients that keep keys refuse new tokens for a while.
+            force: don't wait. Clients that keep keys refuse new tokens for a while.
 
         Raises:
             StsError: the next key is too new, or the folder can't be written.
@@ -133,7 +133,8 @@ class KeyRing:
                 if left_ms > 0 and not force:
                     raise StsError(
                         f"key `{coming.kid}` must be published for {left_ms} ms more, so that every client has it "
-                        "before it is used; wait, or rotate at once (`--now`) where the current key has become known"
+                        "before it is used; wait, or rotate at once (`--now`); where keys have become known, drop them all "
+                        "(`--compromised`)"
                     )
                 moved = [key for key in keys if key.state is KeyState.RETIRED and now - key.since_ms < keep_ms]
                 moved += [_moved(key, KeyState.RETIRED, now) for key in keys if key.state is KeyState.CURRENT]
@@ -141,6 +142,24 @@ class KeyRing:
                 if len(moved) + 2 > KEYS_MAX:
                     raise StsError(f"{len(moved)} retired keys are still in use, at most {KEYS_MAX - 2} are kept")
                 self._write((*moved, current, _new_key(KeyState.NEXT, now)))
+        except OSError as error:
+            raise StsError(f"signing keys in `{self._folder}` can't be changed: {error}") from None
+        with self._lock:
+            self._take(self._read())
+        return current
+
+    def replace_all(self) -> SigningKey:
+        """Drop every key, and make new ones: whoever has read the file has all of them. Nothing that was signed before
+        counts from then on. Returns the current one.
+
+        Raises:
+            StsError: the folder can't be written.
+        """
+        now = self._now_ms()
+        current = _new_key(KeyState.CURRENT, now)
+        try:
+            with self._locked():
+                self._write((current, _new_key(KeyState.NEXT, now)))
         except OSError as error:
             raise StsError(f"signing keys in `{self._folder}` can't be changed: {error}") from None
         with self._lock:
@@ -180,11 +199,16 @@ class KeyRing:
         scratch = self._folder / f"{_FILE}.{secrets.token_hex(8)}"
         text = json.dumps(msgspec.to_builtins(_Ring(keys)), indent=1)
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self._folder / _FILE)
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(self._folder / _FILE)
+        except BaseException:
+            # There are secrets in it.
+            scratch.unlink(missing_ok=True)
+            raise
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)

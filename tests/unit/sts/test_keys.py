@@ -10,10 +10,11 @@ import jwt
 import pytest
 
 from streams.app.sts.errors import StsError
-from streams.app.sts.keyring import KeyRing, KeyState
+from streams.app.sts.keyring import LOOK_AGAIN_MS, KeyRing, KeyState
 from streams.app.sts.service import keys_in
 from streams.sdk.entropy import system_monotonic_ms, system_now_ms
-from tests.unit.sts.house import STS, open_house
+from streams.sdk.exchange import TokenRefusedError
+from tests.unit.sts.house import AGENT, STS, SUB_AGENT, open_house
 
 HOUR_MS = 3_600_000
 
@@ -114,8 +115,34 @@ def test_a_change_that_is_broken_off_changes_nothing(tmp_path: Path, monkeypatch
     monkeypatch.setattr("streams.app.sts.keyring.os.fsync", fail)
     with pytest.raises(StsError, match="the disk is full"):
         ring.rotate(wait_ms=0, keep_ms=HOUR_MS)
+    with pytest.raises(StsError, match="the disk is full"):
+        ring.replace_all()
     monkeypatch.undo()
     assert keys_in(tmp_path).keys == before
+    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == ["keys.json", "lock"]
+
+
+def test_keys_that_have_become_known_count_no_more_from_the_next_look_on(tmp_path: Path) -> None:
+    times = Times()
+    running, tool = (KeyRing(tmp_path / "keys", times, times) for _ in range(2))
+    tool.rotate(wait_ms=0, keep_ms=HOUR_MS)
+    known = {key.kid for key in tool.keys}
+    assert len(known) == 3
+    current = tool.replace_all()
+    times.ms += LOOK_AGAIN_MS
+    assert jwt.get_unverified_header(running.sign({}, "at+jwt"))["kid"] == current.kid
+    assert not known & {key.kid for key in running.keys}
+    assert [running.find(kid) for kid in known] == [None] * 3
+
+
+def test_a_session_of_a_key_that_has_become_known_is_not_handed_on(tmp_path: Path) -> None:
+    with open_house(tmp_path) as house, house.client() as sts:
+        session = sts.exchange(house.users.token("alice"), house.agents.token(AGENT))
+        house.running.keys.replace_all()
+        with pytest.raises(TokenRefusedError) as raised:
+            sts.hand_on(session, house.agents.token(SUB_AGENT))
+        assert raised.value.reason == "key_unknown"
+        house.granted()
 
 
 def test_keys_are_changed_under_load_without_a_token_that_cannot_be_checked(tmp_path: Path) -> None:

@@ -393,6 +393,9 @@ def test_the_command(tmp_path: Path) -> None:
             assert done("sts", "rotate", "--now", home=tmp_path) == 0
             threading.Event().wait(1.2)
             assert before < {key["kid"] for key in http.get("/jwks").json()["keys"]}
+            assert done("sts", "rotate", "--compromised", home=tmp_path) == 0
+            threading.Event().wait(1.2)
+            assert not before & {key["kid"] for key in http.get("/jwks").json()["keys"]}
     finally:
         served.send_signal(signal.SIGTERM)
         rest, _ = served.communicate(timeout=30)
