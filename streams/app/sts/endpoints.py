@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
@@ -71,11 +72,8 @@ class Endpoints:
         self._threads.shutdown(wait=True)
 
     def _exchange(self, form: Form, request: Request) -> Mapping[str, Any]:
-        try:
+        with self._on_record():
             asked = read_request(form)
-        except RefusedError as error:
-            self._service.refused(error)
-            raise
         traceparent = request.headers.get("traceparent")
         answer = self._service.exchange(
             asked,
@@ -86,11 +84,22 @@ class Endpoints:
         return answer.members
 
     def _revoke(self, form: Form, _request: Request) -> Mapping[str, Any]:
-        revoke(self._service, form)
+        with self._on_record():
+            revoke(self._service, form)
         return {}
 
     def _introspect(self, form: Form, _request: Request) -> Mapping[str, Any]:
-        return show(self._service, form)
+        with self._on_record():
+            return show(self._service, form)
+
+    @contextmanager
+    def _on_record(self) -> Iterator[None]:
+        """Whatever is refused meanwhile is put on record."""
+        try:
+            yield
+        except RefusedError as error:
+            self._service.refused(error)
+            raise
 
     def _answering(self, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint around what answers a form; that runs in a thread, for it blocks."""

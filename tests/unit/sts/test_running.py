@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from streams.app.settings import SettingsError, load_settings
 from streams.app.sts.errors import RefusedError, StsError, TokenReason
 from streams.app.sts.limits import RateLimit
 from streams.app.sts.section import StsSection
@@ -211,8 +212,10 @@ class TestGivingBack:
 
     def test_by_nobody(self, house: House) -> None:
         for path in ("/revoke", "/introspect"):
+            before = {audit.header.id for audit in house.audits()}
             response = house.http.post(path, data={"token": "a.b.c"})
             assert response.json()["error"] == "invalid_request"
+            assert house.new_audit(before).reason == "request_malformed"
             assertion = {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
             response = house.http.post(path, data={"token": "a.b.c", **assertion, "client_assertion": "x"})
             assert response.json()["reason"] == "token_malformed"
@@ -301,6 +304,14 @@ class TestSettings:
     def test_that_are_refused(self, changes: dict[str, Any], match: str) -> None:
         with pytest.raises(ValueError, match=match):
             self.make(**changes)
+
+    def test_another_address_on_the_command_line(self) -> None:
+        at = load_settings({}).sts_at("127.0.0.1", 9_000)
+        assert (at.port, at.issuer) == (9_000, "http://127.0.0.1:9000")
+        named = load_settings({"sts": {"issuer": STS, "host": "localhost"}}).sts_at(None, 9_000)
+        assert (named.host, named.port, named.issuer) == ("localhost", 9_000, STS)
+        with pytest.raises(SettingsError, match="in the clear"):
+            load_settings({}).sts_at("0.0.0.0", None)  # noqa: S104 - it is refused
 
     def test_off_loopback_with_tls(self) -> None:
         assert not self.make(host="0.0.0.0", behind_tls_proxy=True).on_loopback  # noqa: S104 - it is what is tested
