@@ -27,6 +27,7 @@ from streams.processors.settings import GateSettings
 from streams.testing import auditor
 from streams.testing.auditor_authority import check_ages, check_allowed, check_writers
 from streams.testing.auditor_grants import check_grants
+from streams.testing.auditor_stops import check_stops
 from streams.testing.auditor_stores import ChangelogTape, check_sessions, check_stores, held_count
 from streams.testing.clock import ManualClock
 from streams.testing.disk import Disk
@@ -268,6 +269,7 @@ class Simulation:
                 unattended_ms=self._gate_settings.unattended_age_max_ms,
             ),
             *check_grants(evidence, ROOT_KEY),
+            *check_stops(evidence),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(
                 evidence,

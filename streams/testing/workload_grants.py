@@ -33,10 +33,16 @@ def uid_of(maker: SessionMaker) -> str:
     return f"grant-{maker.session_id}"
 
 
-def made_for(maker: SessionMaker, now_ms: int, rng: Random) -> Delegation:
-    """A grant of one or two hops for a session, given on by agents that do nothing else."""
+def made_for(maker: SessionMaker, now_ms: int, rng: Random, parent_id: str | None = None) -> Delegation:
+    """A grant of one or two hops for a session, given on by agents that do nothing else.
+
+    Args:
+        parent_id: of the session from which the first one gives it; one of its own by default.
+    """
     kind = pick(rng, KINDS)
     givers = [SessionMaker(f"{maker.session_id}-giver-{n}", tenant=maker.tenant, sub=maker.sub) for n in range(2)]
+    if parent_id is not None:
+        givers[0] = SessionMaker(parent_id, tenant=maker.tenant, sub=maker.sub)
     details = (AuthorizationDetail(type="tools", tools=(_FILES, _ALL_MAIL)),)
     fields: dict[str, Any] = {"audience": ("files", "mail"), "authorization_details": details}
     uid = uid_of(maker)

@@ -147,8 +147,12 @@ class SessionLife:
         )
         # Of the session's name, not of chance: what else happens in a seed does not depend on it.
         number = sha256(self.maker.key)[0]
-        parent = self._diary.oldest_session(self.maker) if number % 3 == 0 and self._stated_uid is None else None
-        self._write_event(replace(made, attended=number % 2 == 0, parent_session_id=parent))
+        self._write_event(replace(made, attended=number % 2 == 0, parent_session_id=self._parent_id()))
+
+    def _parent_id(self) -> str | None:
+        """The session that this one was opened from: of some that stand on a grant."""
+        is_opened = self._stated_uid is not None and sha256(self.maker.key)[0] % 3 == 0
+        return self._diary.oldest_session(self.maker) if is_opened else None
 
     def _stand_on_grant(self, start_ms: int) -> None:
         """The session's first event names a grant. That comes before it, after it, or never."""
@@ -157,7 +161,7 @@ class SessionLife:
             self._world.plan(start_ms + self._rng.randint(0, 2_500), self._give)
 
     def _give(self) -> None:
-        grant = made_for(self.maker, self._world.now_ms, self._rng)
+        grant = made_for(self.maker, self._world.now_ms, self._rng, self._parent_id())
         value = self._diary.write(DELEGATION.name, self.maker.key, grant)
         self._diary.repeat(DELEGATION.name, self.maker.key, value)
 
@@ -223,7 +227,7 @@ class SessionLife:
         now_ms, uid = self._world.now_ms, uid_of(self.maker)
         grant = self.maker.grant(uid, now_ms, op=DelegationOp.REVOKE if back else DelegationOp.GRANT)
         if not back and self._rng.random() < 0.5:
-            grant = made_for(self.maker, now_ms, self._rng)
+            grant = made_for(self.maker, now_ms, self._rng, self._parent_id())
         self._diary.write(DELEGATION.name, self.maker.key, grant)
 
     def _propose(self, step: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,13 @@ from streams.engine.task import PartitionTask
 from streams.engine.wire import Wire
 from streams.engine.worker import Worker
 from streams.model.intent import Intent
+from streams.model.topics import REVOCATION
 from streams.ports import GroupMetadata, Received, TopicPartition
-from streams.processors import gate, grants
+from streams.processors import gate, grants, stops
 from streams.processors.control import ControlState
 from streams.processors.effects import Output, StateView
 from streams.processors.gate import Gate
+from streams.processors.judge import Judge
 from streams.processors.settings import GateSettings
 from streams.processors.state import judged_row_key
 from streams.testing.memory_clients import MemoryReader
@@ -157,6 +160,23 @@ def publications_are_reported_again(patch: pytest.MonkeyPatch, healthy: Ingredie
     return healthy
 
 
+def ends_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A session that is over takes nothing with it."""
+    patch.setattr(stops, "when_over", lambda *_args: [])
+    return healthy
+
+
+def freezes_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A session that is frozen takes nothing with it."""
+    conclude = Judge.conclude
+
+    def without_stops(self: Judge, *args: Any, **kwargs: Any) -> list[Output]:
+        return [output for output in conclude(self, *args, **kwargs) if output.topic is not REVOCATION]
+
+    patch.setattr(Judge, "conclude", without_stops)
+    return healthy
+
+
 PLANTS: tuple[Plant, ...] = (
     publications_are_reported_again,
     state_before_commit,
@@ -172,4 +192,6 @@ PLANTS: tuple[Plant, ...] = (
     grants_are_believed,
     bounds_are_not_asked,
     grants_hold_for_ever,
+    ends_alone,
+    freezes_alone,
 )
