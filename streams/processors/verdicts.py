@@ -46,6 +46,9 @@ _STATUS_NEW = 1
 _ACTION_DENIED = 2
 _DISPOSITION_BLOCKED = 2
 
+_FORGED_GRANT: tuple[str, tuple[str, ...], tuple[Attack, ...]] = ("grant forged or altered", ("ASI03", "ASI07"), ())
+_WIDENED_GRANT: tuple[str, tuple[str, ...], tuple[Attack, ...]] = ("grant wider than its parent", ("ASI03",), ())
+
 # OCSF and ATLAS terms for the denials that a SOC wants to see at once.
 _ALARMING: dict[Reason, tuple[str, tuple[str, ...], tuple[Attack, ...]]] = {
     Reason.PROOF_INVALID: ("intent forged or altered", ("ASI03", "ASI07"), ()),
@@ -56,6 +59,17 @@ _ALARMING: dict[Reason, tuple[str, tuple[str, ...], tuple[Attack, ...]]] = {
         ("ASI04",),
         (Attack(technique_uid="AML.T0109", technique_name="Rug Pull"),),
     ),
+    Reason.DELEGATION_SIGNATURE_INVALID: _FORGED_GRANT,
+    Reason.DELEGATION_CHAIN_BROKEN: _FORGED_GRANT,
+    Reason.DELEGATION_UNTRUSTED_ROOT: _FORGED_GRANT,
+    Reason.DELEGATION_UID_REUSED: _FORGED_GRANT,
+    Reason.DELEGATION_SUBJECT_CHANGED: _FORGED_GRANT,
+    Reason.DELEGATION_ACTOR_MISMATCH: _FORGED_GRANT,
+    Reason.DELEGATION_WIDENED_SCOPES: _WIDENED_GRANT,
+    Reason.DELEGATION_WIDENED_AUDIENCE: _WIDENED_GRANT,
+    Reason.DELEGATION_WIDENED_TOOLS: _WIDENED_GRANT,
+    Reason.DELEGATION_WIDENED_ARGUMENTS: _WIDENED_GRANT,
+    Reason.DELEGATION_WIDENED_LIMITS: _WIDENED_GRANT,
     Reason.QUARANTINED_BY_RULE: ("session quarantined", (), ()),
     Reason.RULE_DENIED: ("tool call denied by a rule", (), ()),
 }

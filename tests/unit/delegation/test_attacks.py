@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from streams.delegation.errors import GrantError
+from streams.model.alert import Alert
 from streams.model.audit import AuditEventType
 from streams.model.delegation import Budget
 from streams.model.reasons import Reason
-from streams.model.topics import DELEGATION
+from streams.model.topics import ALERT, DELEGATION
 from streams.model.verdict import Outcome
 from streams.testing.records import SessionMaker
 from tests.kit import GATE_SETTINGS, GateBench
@@ -47,6 +48,26 @@ def test_the_gate_refuses_it_and_says_why(name: str, session_first: bool) -> Non
     assert bench.dead_letters(DELEGATION.name) == ["grant_invalid"]
     (audit,) = bench.audits(AuditEventType.DEAD_LETTER)
     assert (audit.reason_text or "").startswith(f"{reason.value}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("a_hop_signed_by_whom_it_is_for", "grant forged or altered: files/read"),
+        ("another_user_on_the_way", "grant forged or altered: files/read"),
+        ("a_scope_more", "grant wider than its parent: files/read"),
+        ("the_bounds_left_out", "grant wider than its parent: files/read"),
+    ],
+)
+def test_a_call_under_a_forged_or_widened_grant_is_an_alarm(name: str, title: str) -> None:
+    grant, receiver = ATTACKS[name][1](Family())
+    bench = GateBench(settings=SETTINGS, with_session=False)
+    bench.establish(receiver, delegation_uid=grant.uid)
+    bench.driver.pipe(DELEGATION.name, receiver.key, grant)
+    bench.propose(session=receiver, delegation_uid=grant.uid)
+    (alert,) = [read.record for read in bench.driver.read(ALERT.name)]
+    assert isinstance(alert, Alert)
+    assert (alert.title, "ASI03" in alert.types) == (title, True)
 
 
 def test_what_holds_is_accepted() -> None:
