@@ -8,7 +8,6 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,6 +20,7 @@ from streams.app.sts.errors import RefusedError, TokenReason, refuse
 from streams.app.sts.exchange import TokenService
 from streams.app.sts.keyring import ALGORITHM, KeyRing
 from streams.app.sts.limits import RateLimit
+from streams.app.sts.places import place
 from streams.app.sts.request import BODY_BYTES_MAX, GRANT_TYPE, Form, read_request
 from streams.app.sts.section import StsSection
 from streams.app.sts.tending import revoke, show
@@ -37,7 +37,6 @@ _FORM = "application/x-www-form-urlencoded"
 _MS_PER_S = 1_000
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 _TRACEPARENT_CHARS_MAX = 128
-_IPV6_SITE_BITS = 64
 _log = logging.getLogger(__name__)
 
 Handle = Callable[[Form, Request], Mapping[str, Any]]
@@ -223,12 +222,5 @@ def _only(request: Request, name: str) -> str | None:
 
 
 def place_of(request: Request) -> str:
-    """Where a request comes from. Of IPv6 the site: one has as many addresses as one likes."""
-    host = request.client.host if request.client is not None else ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, IPv6Address):
-        return str(int(address) >> (128 - _IPV6_SITE_BITS))
-    return host
+    """Where a request comes from."""
+    return place(request.client.host if request.client is not None else "")

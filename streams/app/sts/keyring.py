@@ -133,8 +133,8 @@ class KeyRing:
                 if left_ms > 0 and not force:
                     raise StsError(
                         f"key `{coming.kid}` must be published for {left_ms} ms more, so that every client has it "
-                        "before it is used; wait, or rotate at once (`--now`); where keys have become known, drop them all "
-                        "(`--compromised`)"
+                        "before it is used; wait, or rotate at once (`--now`); where keys have become known, drop "
+                        "them all (`--compromised`)"
                     )
                 moved = [key for key in keys if key.state is KeyState.RETIRED and now - key.since_ms < keep_ms]
                 moved += [_moved(key, KeyState.RETIRED, now) for key in keys if key.state is KeyState.CURRENT]

@@ -23,7 +23,7 @@ from streams.app.sts.jwks import IssuerKeys, KeyTimes, Load, key_client, load_fi
 from streams.app.sts.keyring import KeyRing
 from streams.app.sts.ledger import Ledger
 from streams.app.sts.limits import RateLimit
-from streams.app.sts.protocol import BoundedProtocol
+from streams.app.sts.protocol import BoundedProtocol, ProxiedProtocol
 from streams.app.sts.section import LOOPBACK, SourceSection, StsSection
 from streams.app.sts.sources import Sources
 from streams.app.sts.store import StsStore
@@ -167,6 +167,10 @@ class Listening(Protocol):
     def tls_key(self) -> Path | None:
         """A PEM file."""
 
+    @property
+    def behind_tls_proxy(self) -> bool:
+        """Whether all that comes, comes through a proxy."""
+
 
 def serve(running: RunningSts, section: StsSection, on_serving: Callable[[str, int], None]) -> None:
     """Serve until SIGINT or SIGTERM, then answer what has come in, for at most `SHUTDOWN_S`. Blocks.
@@ -192,7 +196,7 @@ def uvicorn_config(application: ASGIApp, section: Listening) -> uvicorn.Config:
         tls = {"ssl_keyfile": str(section.tls_key), "ssl_certfile": str(section.tls_certificate)}
     return uvicorn.Config(
         application,
-        http=BoundedProtocol,
+        http=ProxiedProtocol if section.behind_tls_proxy else BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

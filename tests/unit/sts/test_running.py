@@ -26,6 +26,8 @@ from cryptography.x509.oid import NameOID
 from streams.app.settings import SettingsError, load_settings
 from streams.app.sts.errors import RefusedError, StsError, TokenReason
 from streams.app.sts.limits import RateLimit
+from streams.app.sts.places import place
+from streams.app.sts.protocol import _counted_place
 from streams.app.sts.section import StsSection
 from streams.app.sts.service import RunningSts
 from streams.app.sts.store import StsStore
@@ -499,6 +501,41 @@ def test_heads_that_do_not_come_are_not_waited_for(tmp_path: Path, monkeypatch: 
                 threading.Event().wait(0.2)
             kept.sendall(b"GET /healthz HTTP/1.1\r\n")
             assert kept.recv(4_096) == b""
+
+
+@pytest.mark.parametrize("behind_a_proxy", [False, True])
+def test_one_place_has_so_many_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, behind_a_proxy: bool
+) -> None:
+    monkeypatch.setattr("streams.app.sts.protocol.BoundedProtocol.per_place_max", 4)
+    # As if it came from elsewhere: this machine is not counted.
+    monkeypatch.setattr("streams.app.sts.protocol._counted_place", lambda client: client and "192.0.2.1")
+    with open_house(tmp_path, behind_tls_proxy=behind_a_proxy) as house:
+        held = [socket.create_connection(("127.0.0.1", house.port), timeout=0.2) for _ in range(8)]
+        ended = [_is_ended(connection) for connection in held]
+        assert ended == [False] * 4 + [not behind_a_proxy] * 4
+        for connection in held:
+            connection.close()
+        threading.Event().wait(0.2)
+        house.granted()
+
+
+def _is_ended(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_places() -> None:
+    assert place("::ffff:192.0.2.1") == place("192.0.2.1") != place("::ffff:192.0.2.2")
+    assert place("2001:db8:1:2::1") == place("2001:db8:1:2:ffff::9") != place("2001:db8:1:3::1")
+    assert place("") == ""
+    counted = [_counted_place((host, 1)) for host in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.1", "")]
+    assert counted == [None, None, None, "192.0.2.1", None]
+    assert _counted_place(None) is None
 
 
 def test_requests_in_the_works_are_answered_at_the_end(tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+"""Where requests come from, for limits: an address, or of IPv6 the site, for one has as many addresses as one likes."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+_IPV6_SITE_BITS = 64
+
+
+def place(host: str) -> str:
+    """The place of an address. One of IPv4 is the same, whether it is written as such or within IPv6."""
+    address = address_of(host)
+    if isinstance(address, IPv6Address):
+        return str(int(address) >> (128 - _IPV6_SITE_BITS))
+    return host if address is None else str(address)
+
+
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that is written there; None if it is none."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
