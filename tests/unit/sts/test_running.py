@@ -217,10 +217,13 @@ class TestGivingBack:
             before = {audit.header.id for audit in house.audits()}
             response = house.http.post(path, data={"token": "a.b.c"})
             assert response.json()["error"] == "invalid_request"
-            assert house.new_audit(before).reason == "request_malformed"
+            told = house.new_audit(before)
+            assert told.reason == "request_malformed"
+            before.add(told.header.id)
             assertion = {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
             response = house.http.post(path, data={"token": "a.b.c", **assertion, "client_assertion": "x"})
             assert response.json()["reason"] == "token_malformed"
+            assert house.new_audit(before).reason == "token_malformed"
 
 
 class TestTheStore:
