@@ -6,19 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.delegation.anchors import TrustAnchors
 from streams.model.catalogue import ToolCatalogEntry
+from streams.model.delegation import DelegationOp
 from streams.model.reasons import Reason
-from streams.model.revocation import RevocationKind
+from streams.model.revocation import Revocation, RevocationKind
 from streams.model.topics import DELEGATION, INTENT, REVOCATION, SESSION
 from streams.model.verdict import Outcome, Verdict
 from streams.processors.settings import GateSettings
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.exchange import SessionToken, StsClient
+from streams.sdk.exchange import SessionToken, StsClient, TokenRefusedError
 from streams.sdk.intents import build_intent
+from streams.sdk.publishing import outgoing, publish
 from streams.testing.records import revocation, tool_ref
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 from tests.unit.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House
@@ -97,6 +100,21 @@ def test_a_sub_agent_may_do_less_and_nothing_once_its_giver_is_stopped(deploymen
     ends = ((parent.credential, Reason.SESSION_REVOKED), (child, Reason.SESSION_PARENT_ENDED))
     for credential, reason in ends:
         assert deployment.judge(credential, FILES_READ, {"path": "a.txt"}).reason == reason
+
+
+def test_what_a_gate_has_ended_hands_nothing_on(deployment: Deployment, house: House) -> None:
+    """The service may not know it otherwise: rules freeze sessions, and gates end those that are idle or too old."""
+    parent = deployment.open()
+    [grant] = [each for each in house.grants() if each.session_id == parent.credential.session_id]
+    taken = msgspec.structs.replace(grant, op=DelegationOp.REVOKE)
+    deployment.gate.driver.pipe(DELEGATION.name, parent.credential.key, taken)
+    [(key, stop, _)] = deployment.gate.driver.read(REVOCATION.name)
+    assert isinstance(stop, Revocation)
+    publish(house.transport, [outgoing(house.transport, REVOCATION, key or b"", stop, stop.header)])
+    assert house.running.parts.revocations.confirm(10_000)
+    with pytest.raises(TokenRefusedError) as raised:
+        deployment.sts.hand_on(parent, house.agents.token(SUB_AGENT), audience=["files"])
+    assert raised.value.reason == "revoked"
 
 
 def test_a_session_without_its_grant_may_do_nothing(deployment: Deployment) -> None:
