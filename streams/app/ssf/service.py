@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-import httpx2
 from starlette.applications import Starlette
 
 from streams.app.folders import is_open_to_others
@@ -19,7 +18,7 @@ from streams.app.ssf.section import SsfSection
 from streams.app.ssf.sets import SetReader, Transmitter
 from streams.app.ssf.store import SsfStore
 from streams.app.ssf.transmitting import Backoff, Push
-from streams.app.sts.jwks import IssuerKeys, KeyTimes, key_client, load_file, load_url
+from streams.app.sts.jwks import IssuerKeys, KeyTimes, load_file, load_url
 from streams.app.sts.limits import RateLimit
 from streams.app.sts.service import Server, keys_in, listen, uvicorn_config
 from streams.sdk.entropy import SYSTEM, Entropy
@@ -67,10 +66,8 @@ class RunningSsf:
             self.revocations = RevocationWatch(transport)
             opened.callback(self.revocations.close)
             self.revocations.start()
-            client = key_client()
-            opened.callback(client.close)
             reader = SetReader(
-                _transmitters(section, client, entropy),
+                _transmitters(section, entropy),
                 age_max_ms=section.set_age_max_ms,
                 skew_ms=section.skew_ms,
                 now_ms=transport.now_ms,
@@ -132,12 +129,12 @@ def serve(running: RunningSsf, section: SsfSection, on_serving: Callable[[str, i
         listening.close()
 
 
-def _transmitters(section: SsfSection, client: httpx2.Client, entropy: Entropy) -> dict[str, Transmitter]:
+def _transmitters(section: SsfSection, entropy: Entropy) -> dict[str, Transmitter]:
     times = KeyTimes(section.jwks_cache_ms, section.jwks_retry_ms, section.jwks_stale_ms)
     found = {}
     for name, each in section.transmitters.items():
         is_url = urlsplit(each.jwks).scheme in ("http", "https")
-        load = load_url(each.jwks, client, entropy.monotonic_ms) if is_url else load_file(Path(each.jwks))
+        load = load_url(each.jwks) if is_url else load_file(Path(each.jwks))
         keys = IssuerKeys(each.issuer, load, times, entropy.monotonic_ms)
         found[each.issuer] = Transmitter(name, each, keys, _bearer(each.bearer_file))
     return found

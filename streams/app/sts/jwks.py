@@ -3,6 +3,7 @@ there, and never more often than once in an interval."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -11,20 +12,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
-from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
-from streams.app.sts.errors import StsError, TokenReason, refuse
+from streams.app.sts.errors import RefusedError, StsError, TokenReason
 from streams.app.sts.jose import NAME_CHARS_MAX, PublicKey
-from streams.sdk.entropy import system_monotonic_ms
 
 JWKS_BYTES_MAX = 262_144
 KEYS_MAX = 64
 RSA_BITS_MIN = 2_048
-FETCH_TIMEOUT_S = 5.0
-FETCH_MS_MAX = 10_000
+FETCH_S_MAX = 5.0
 """Of a whole answer: one that drips in is none."""
 
+WAIT_S = 2.0
+WAITING_MAX = 4
+"""Threads that wait for keys of one issuer."""
+
+RETRY_AFTER_MS = 1_000
 
 _USES = frozenset({"sig", "jwt-svid"})
 _MS_PER_S = 1_000
@@ -43,7 +46,8 @@ class KeyTimes(NamedTuple):
 
 
 class IssuerKeys:
-    """The keys of one issuer. Thread-safe; one thread asks for them, others go on with those that are there."""
+    """The keys of one issuer. Thread-safe. They are asked for in a thread of their own, one request at a time: whoever
+    needs them waits a while for the answer, and those who have what they need do not wait at all."""
 
     def __init__(self, name: str, load: Load, times: KeyTimes, monotonic_ms: Callable[[], int]) -> None:
         """Nothing is asked for yet.
@@ -56,13 +60,15 @@ class IssuerKeys:
         self._load = load
         self._times = times
         self._monotonic_ms = monotonic_ms
-        self._asking = threading.Lock()
+        self._lock = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(WAITING_MAX)
+        self._asking: threading.Event | None = None
         self._keys: Mapping[str, PublicKey] = {}
         self._loaded_ms: int | None = None
         self._asked_ms: int | None = None
 
     def find(self, kid: str) -> PublicKey | None:
-        """The key of an id; None if the issuer has none. May block for `FETCH_TIMEOUT_S`.
+        """The key of an id; None if the issuer has none. May block for `WAIT_S`.
 
         Raises:
             RefusedError: the keys can't be had, and those that are there are too old.
@@ -72,27 +78,48 @@ class IssuerKeys:
             self._refresh()
         age_ms = self._age_ms()
         if age_ms is None or age_ms > self._times.cache_ms + self._times.stale_ms:
-            raise refuse(TokenReason.KEYS_UNAVAILABLE, f"the keys of issuer {self._name} can't be had")
+            text = f"the keys of issuer {self._name} can't be had"
+            raise RefusedError(TokenReason.KEYS_UNAVAILABLE, text, retry_after_ms=RETRY_AFTER_MS)
         return self._keys.get(kid)
+
+    def ask(self) -> threading.Event | None:
+        """Have the keys asked for, unless they were just now. Set once they are there, or can't be had."""
+        with self._lock:
+            now_ms = self._monotonic_ms()
+            if self._asking is None and (self._asked_ms is None or now_ms - self._asked_ms >= self._times.retry_ms):
+                self._asked_ms = now_ms
+                self._asking = threading.Event()
+                name = f"stoplog-keys-{self._name}"
+                threading.Thread(target=self._ask, args=(now_ms, self._asking), name=name, daemon=True).start()
+                return self._asking
+            # Whoever has no keys at all waits for those that somebody else has asked for.
+            return self._asking if self._loaded_ms is None else None
 
     def _age_ms(self) -> int | None:
         return None if self._loaded_ms is None else self._monotonic_ms() - self._loaded_ms
 
     def _refresh(self) -> None:
-        # Whoever has no keys at all waits for the thread that asks for them.
-        if not self._asking.acquire(blocking=self._loaded_ms is None):
-            return
+        answered = self.ask()
+        # Threads that wait for one issuer are missing for the others.
+        if answered is not None and self._waiting.acquire(blocking=False):
+            try:
+                answered.wait(WAIT_S)
+            finally:
+                self._waiting.release()
+
+    def _ask(self, now_ms: int, answered: threading.Event) -> None:
         try:
-            now_ms = self._monotonic_ms()
-            if self._asked_ms is not None and now_ms - self._asked_ms < self._times.retry_ms:
-                return
-            self._asked_ms = now_ms
-            self._keys = usable_keys(self._load())
-            self._loaded_ms = now_ms
+            keys = usable_keys(self._load())
+            with self._lock:
+                self._keys, self._loaded_ms = keys, now_ms
         except (OSError, httpx2.HTTPError, StsError) as error:
             _log.warning("keys of issuer `%s` can't be had: %s", self._name, error)
+        except Exception:
+            _log.exception("keys of issuer `%s` can't be had", self._name)
         finally:
-            self._asking.release()
+            with self._lock:
+                self._asking = None
+            answered.set()
 
 
 def usable_keys(raw: bytes) -> dict[str, PublicKey]:
@@ -127,7 +154,9 @@ def _imported(listed: list[Any]) -> Iterable[PublicKey]:
         plain = {name: value for name, value in item.items() if name not in ("use", "key_ops")}
         try:
             key = import_key(plain)
-        except (JoseError, ValueError, TypeError):
+        except Exception as error:
+            # One that the library stumbles over, in whatever way, is no reason to go without the others.
+            _log.debug("a key is left out: %r", error)
             continue
         if isinstance(key, RSAKey | ECKey | OKPKey):
             yield key
@@ -154,24 +183,25 @@ def load_file(path: Path) -> Load:
     return load
 
 
-def load_url(url: str, client: httpx2.Client, monotonic_ms: Callable[[], int] = system_monotonic_ms) -> Load:
+def load_url(url: str) -> Load:
     """Key sets from a URL. Redirects are not followed: keys come from where the settings say."""
-
-    def load() -> bytes:
-        until_ms = monotonic_ms() + FETCH_MS_MAX
-        with client.stream("GET", url, headers={"accept": "application/json"}) as response:
-            if response.status_code != httpx2.codes.OK:
-                raise StsError(f"`{url}` answered {response.status_code}")
-            got = bytearray()
-            for part in response.iter_bytes():
-                got += part
-                if len(got) > JWKS_BYTES_MAX or monotonic_ms() > until_ms:
-                    raise StsError(f"`{url}` answers with too much, or too slowly")
-            return bytes(got)
-
-    return load
+    return lambda: asyncio.run(_got(url))
 
 
-def key_client() -> httpx2.Client:
-    """What key sets are got with. Its opener closes it."""
-    return httpx2.Client(timeout=FETCH_TIMEOUT_S, follow_redirects=False, trust_env=False)
+async def _got(url: str) -> bytes:
+    """What is there, and all of it in time: looking up the name, connecting, headers and body."""
+    # What is packed can become anything.
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    async with (
+        asyncio.timeout(FETCH_S_MAX),
+        httpx2.AsyncClient(follow_redirects=False, trust_env=False) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
+        if response.status_code != httpx2.codes.OK or "content-encoding" in response.headers:
+            raise StsError(f"`{url}` answered {response.status_code}, or what is not as it was asked for")
+        got = bytearray()
+        async for part in response.aiter_raw():
+            got += part
+            if len(got) > JWKS_BYTES_MAX:
+                raise StsError(f"`{url}` answers with too much")
+        return bytes(got)

@@ -19,7 +19,7 @@ from streams.app.sts.devissuer import DevIssuer, from_here_alone, with_dev_issue
 from streams.app.sts.endpoints import HEADER_BYTES_MAX, Endpoints
 from streams.app.sts.errors import StsError
 from streams.app.sts.exchange import Parts, TokenService
-from streams.app.sts.jwks import IssuerKeys, KeyTimes, Load, key_client, load_file, load_url
+from streams.app.sts.jwks import WAIT_S, IssuerKeys, KeyTimes, Load, load_file, load_url
 from streams.app.sts.keyring import KeyRing
 from streams.app.sts.ledger import Ledger
 from streams.app.sts.limits import RateLimit
@@ -92,21 +92,19 @@ class RunningSts:
             revocations = RevocationWatch(transport)
             opened.callback(revocations.close)
             revocations.start()
-            client = key_client()
-            opened.callback(client.close)
             loads = {
-                name: load_file(Path(source.jwks))
-                if is_file(source)
-                else load_url(source.jwks, client, entropy.monotonic_ms)
+                name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks)
                 for name, source in section.sources.items()
             }
             if self.dev is not None:
                 loads |= dict.fromkeys(self.dev.sources(), self.dev.key_set)
+            sources = _sources(section, loads, tenant_uid, entropy, transport.now_ms)
+            sources.load(WAIT_S)
             parts = Parts(
                 section=section,
                 root_key=root_key,
                 tenant_uid=tenant_uid,
-                sources=_sources(section, loads, tenant_uid, entropy, transport.now_ms),
+                sources=sources,
                 keys=self.keys,
                 store=store,
                 ledger=ledger,

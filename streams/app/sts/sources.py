@@ -18,6 +18,7 @@ from streams.app.sts.jwks import IssuerKeys
 from streams.app.sts.section import SPIFFE, SourceSection
 from streams.model.delegation import AuthorizationDetail
 from streams.model.types import Actor, SubProfile
+from streams.sdk.entropy import system_monotonic_ms
 
 SUBJECT = "subject_token"
 ACTOR = "actor_token"
@@ -125,6 +126,14 @@ class Sources:
         self._tenant_uid = tenant_uid
         self._skew_ms = skew_ms
         self._now_ms = now_ms
+
+    def load(self, timeout_s: float) -> None:
+        """Ask all issuers for their keys, at once, and wait for them for so long."""
+        asked = [source.keys.ask() for source in self._by_issuer.values()]
+        ends_ms = system_monotonic_ms() + timeout_s * _MS_PER_S
+        for answered in asked:
+            if answered is not None:
+                answered.wait(max(0.0, (ends_ms - system_monotonic_ms()) / _MS_PER_S))
 
     def named(self, issuer: str) -> str | None:
         """The name of a source in the settings, by its issuer; None if there is none of it any more."""

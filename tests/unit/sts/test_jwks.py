@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
+import socket
 import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from streams.app.sts.errors import RefusedError, StsError, TokenReason
-from streams.app.sts.jwks import IssuerKeys, KeyTimes, usable_keys
+from streams.app.sts.jwks import WAITING_MAX, IssuerKeys, KeyTimes, load_url, usable_keys
+from streams.sdk.entropy import system_monotonic_ms
 from tests.unit.sts.issuers import Issuer, public_jwk
 
 TIMES = KeyTimes(cache_ms=1_000, retry_ms=100, stale_ms=5_000)
@@ -148,6 +153,77 @@ def test_who_has_none_waits_for_who_asks(keys: IssuerKeys, place: Place) -> None
     assert place.asked == 1
 
 
+def test_so_many_wait_for_those_that_do_not_come_and_no_more(
+    keys: IssuerKeys, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.app.sts.jwks.WAIT_S", 1.0)
+    asking, answered, refused = threading.Event(), threading.Event(), []
+
+    def wait() -> None:
+        asking.set()
+        assert answered.wait(10)
+
+    def find() -> None:
+        with pytest.raises(RefusedError) as raised:
+            keys.find("k1")
+        refused.append((raised.value.reason, raised.value.retry_after_ms, system_monotonic_ms() - began_ms))
+
+    place.before = wait
+    began_ms = system_monotonic_ms()
+    threads = [threading.Thread(target=find) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    assert asking.wait(10)
+    for thread in threads:
+        thread.join()
+    assert {(reason, after_ms) for reason, after_ms, _ in refused} == {(TokenReason.KEYS_UNAVAILABLE, 1_000)}
+    assert sum(took_ms < 900 for *_, took_ms in refused) == 12 - WAITING_MAX
+    answered.set()
+    assert place.asked == 1
+
+
+@pytest.mark.parametrize("what", ["nothing", "headers", "body"])
+def test_an_answer_that_drips_in_is_none(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr("streams.app.sts.jwks.FETCH_S_MAX", 0.5)
+    beginning = {"nothing": b"", "headers": b"HTTP/1.1 200 OK\r\nx: ", "body": b"HTTP/1.1 200 OK\r\n\r\n"}[what]
+    ended = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        with listening.accept()[0] as connection, contextlib.suppress(OSError):
+            connection.sendall(beginning)
+            while not ended.wait(0.1):
+                connection.sendall(b"" if what == "nothing" else b"y")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        began_ms = system_monotonic_ms()
+        with pytest.raises(TimeoutError):
+            load_url(f"http://127.0.0.1:{listening.getsockname()[1]}/")()
+        assert system_monotonic_ms() - began_ms < 3_000
+        ended.set()
+        thread.join()
+
+
+def test_an_answer_that_is_packed_is_none() -> None:
+    class Packed(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(gzip.compress(ISSUER.key_set()))
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Packed) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(StsError, match="not as it was asked for"):
+            load_url(f"http://127.0.0.1:{server.server_port}/")()
+        thread.join()
+
+
 def key_set(*keys: Any) -> bytes:
     return json.dumps({"keys": keys}).encode()
 
@@ -169,6 +245,12 @@ def test_which_count() -> None:
         {"kty": "EC", "kid": "nothing"},
         {"kty": "RSA", "n": "", "e": "", "kid": "empty"},
         {**good, "kid": "ops", "key_ops": 7},
+        {**good, "kid": "no ops", "key_ops": None},
+        {**good, "kid": "odd alg", "alg": 7},
+        {"kty": "EC", "crv": "brainpoolP256r1", "x": "AA", "y": "AA", "kid": "unknown curve"},
+        {"kty": "OKP", "crv": ["Ed25519"], "x": "AA", "kid": "no curve"},
+        {"kty": ["EC"], "kid": "no kind"},
+        {**good, "kid": "odd use", "use": ["sig"]},
         "k1",
         None,
     ]
