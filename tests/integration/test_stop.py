@@ -12,11 +12,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.app.clock import SystemClock
+from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.logs import open_log
 from streams.model.catalogue import EntryState, ToolCatalogEntry
 from streams.model.intent import Intent
+from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
+from streams.model.session import SessionEventType
 from streams.model.topics import CATALOGUE, DELEGATION, INTENT, REVOCATION, RULESET, SESSION
 from streams.model.verdict import Outcome
+from streams.sdk.checks import stoppable
+from streams.sdk.revocations import RevocationWatch
 from streams.testing.records import ISSUER, SessionMaker, entry_key, revocation, ruleset, tool_entry
 from tests.integration.deployment import PAY, Deployment, Verdicts, deployed, now_ms, until
 
@@ -154,6 +161,42 @@ def test_nothing_is_allowed_that_was_forbidden_while_no_gate_ran(deployment: Dep
     assert all(len(found) == 1 for found in verdicts.final.values())
     verdicts.close()
     again.stop()
+
+
+def test_a_session_that_ends_takes_with_it_what_it_has_given_on(deployment: Deployment) -> None:
+    """The gate says so on the topic that everybody follows, in its transaction; executors hear of it there."""
+    deployment.flush()
+    mother, child = SessionMaker("s-mother"), SessionMaker("s-child", act="helper")
+    root = mother.grant("g-mother", now_ms())
+    hop = mother.handed_on(root, "g-child", now_ms(), child)
+    for maker, grant, parent in ((mother, root, None), (child, hop, mother.session_id)):
+        deployment.send(DELEGATION, maker.key, grant)
+        event = maker.established(now_ms(), delegation_uid=grant.uid, parent_session_id=parent)
+        deployment.send(SESSION, maker.key, event)
+    deployment.flush()
+    verdicts = Verdicts(deployment)
+    gate = deployment.gate("gate")
+    gate.wait_serving()
+    first = propose(deployment, child)
+    deployment.flush()
+    (allowed,) = verdicts.wait_for([first])
+    assert allowed.outcome is Outcome.ALLOW
+
+    with (
+        EmbeddedTransport(open_log(deployment.settings), deployment.codec, SystemClock()) as transport,
+        RevocationWatch(transport) as watch,
+    ):
+        assert watch.reason_against(stoppable(allowed), now_ms()) is None
+        deployment.send(SESSION, mother.key, mother.event(SessionEventType.SESSION_ENDED, now_ms()))
+        deployment.flush()
+        until(lambda: watch.reason_against(stoppable(allowed), now_ms()) is Reason.SESSION_PARENT_ENDED)
+        assert not watch.is_stale()
+    second = propose(deployment, child)
+    deployment.flush()
+    (denied,) = verdicts.wait_for([second])
+    assert (denied.outcome, denied.reason) == (Outcome.DENY, "session_parent_ended")
+    verdicts.close()
+    gate.stop()
 
 
 def _is_held(verdicts: Verdicts, intent: Intent, deployment: Deployment) -> bool:
