@@ -32,8 +32,16 @@ TEXT_CHARS_MAX = 65_536
 """What is longer is out of bounds for `SUBSET` and `CONTAINS`, and for `WILDCARD`: a call must not cost without end."""
 
 
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-"""What no pattern matches: a value with a line break in it is hardly ever what the pattern's author had in mind."""
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029"
+    # Formats: they turn the order of what is read, join, or hide.
+    "\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U00013438\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    # Fillers and selectors of variants.
+    "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f]"
+)
+"""What no pattern matches: a value with a line break, or something that nobody sees, is hardly ever what the pattern's
+author had in mind."""
 
 
 @dataclass(frozen=True, slots=True)

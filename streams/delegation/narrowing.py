@@ -67,17 +67,9 @@ def check_narrower(parent: GrantBody, parent_parts: Parts, child: GrantBody, chi
 
 
 def _check_budget(parent: GrantBody, child: GrantBody) -> None:
-    limit, own = parent.budget, child.budget
-    if limit is None:
-        return
-    if own is None or not (_within(own.calls, limit.calls) and _within(own.amount_minor, limit.amount_minor)):
-        raise _wider(Reason.DELEGATION_WIDENED_LIMITS, child, "budget")
-    if limit.currency is not None and own.currency != limit.currency:
-        raise _wider(Reason.DELEGATION_WIDENED_LIMITS, child, "budget.currency")
-
-
-def _within(own: int | None, limit: int | None) -> bool:
-    return limit is None or (own is not None and own <= limit)
+    """A budget bounds one session. Given on, even to oneself, it would be there as often as one likes."""
+    if parent.budget is not None:
+        raise _wider(Reason.DELEGATION_WIDENED_LIMITS, child, "budget (a grant that has one can't be given on)")
 
 
 def _check_detail(

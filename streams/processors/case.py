@@ -59,6 +59,12 @@ def deny(reason: Reason, detail: str = "") -> Judgement:
     return Judgement(Outcome.DENY, reason, f"{text}: {detail}" if detail else text)
 
 
+def has_odd_amount(args: dict[str, Any]) -> bool:
+    """Whether there is an `amount` that can't be summed: a fraction, a text, a number below zero."""
+    amount = args.get("amount", 0)
+    return not isinstance(amount, int) or isinstance(amount, bool) or amount < 0
+
+
 def amount_of(args: dict[str, Any]) -> int:
     """What a call spends: its whole `amount`, in minor units; anything else spends nothing that can be summed."""
     amount = args.get("amount")

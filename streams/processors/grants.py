@@ -18,7 +18,7 @@ from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
 from streams.model.types import ProofAlg
-from streams.processors.case import Case, Judgement, amount_of, deny
+from streams.processors.case import Case, Judgement, amount_of, deny, has_odd_amount
 from streams.processors.effects import Output, SetAsideError, StateView
 from streams.processors.lifecycle import OVER, with_ancestors
 from streams.processors.sessions import after_hop
@@ -172,8 +172,12 @@ def check_delegated(case: Case) -> Judgement | None:
         return deny(fault.reason, fault.detail)
     if row.calls_max is not None and session.allowed_count >= row.calls_max:
         return deny(Reason.BUDGET_EXHAUSTED, f"its grant has {row.calls_max} calls")
+    if row.amount_max is None:
+        return None
+    if has_odd_amount(case.args):
+        return deny(Reason.BUDGET_EXHAUSTED, "its grant bounds amounts, and `amount` is no whole number from 0 on")
     amount = amount_of(case.args)
-    if row.amount_max is None or not amount:
+    if not amount:
         return None
     if row.currency is not None and case.args.get("currency", row.currency) != row.currency:
         return deny(Reason.BUDGET_EXHAUSTED, f"its grant has a budget of {row.currency}")

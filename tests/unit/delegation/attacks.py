@@ -306,20 +306,19 @@ def more_text_than_accepted(family: Family) -> Attack:
 
 
 @attack(Reason.DELEGATION_WIDENED_LIMITS)
-def more_calls_than_its_parent(family: Family) -> Attack:
-    root = family.root(budget=Budget(calls=3))
-    return Attack(family.hop(root, budget=Budget(calls=4)), family.daughter)
+def a_budget_once_more(family: Family) -> Attack:
+    """To oneself, ten times, it would be ten budgets."""
+    return Attack(family.hop(family.root(budget=Budget(calls=3))), family.daughter)
+
+
+@attack(Reason.DELEGATION_WIDENED_LIMITS)
+def a_part_of_a_budget(family: Family) -> Attack:
+    return Attack(family.hop(family.root(budget=Budget(calls=3)), budget=Budget(calls=1)), family.daughter)
 
 
 @attack(Reason.DELEGATION_WIDENED_LIMITS)
 def no_budget_where_its_parent_has_one(family: Family) -> Attack:
     return Attack(family.hop(family.root(budget=Budget(calls=3)), budget=None), family.daughter)
-
-
-@attack(Reason.DELEGATION_WIDENED_LIMITS)
-def a_budget_in_another_currency(family: Family) -> Attack:
-    root = family.root(budget=Budget(amount_minor=500, currency="JPY"))
-    return Attack(family.hop(root, budget=Budget(amount_minor=500, currency="EUR")), family.daughter)
 
 
 @attack(Reason.DELEGATION_WIDENED_LIMITS)

@@ -172,6 +172,16 @@ def its_grant_has_too_little_left() -> Verdict:
 
 
 @denial(Reason.BUDGET_EXHAUSTED)
+def an_amount_that_cannot_be_summed() -> Verdict:
+    bench = mothers(budget=Budget(amount_minor=500), authorization_details=tools(tool("mail", "send")))
+    for amount in (1e9 + 0.5, -1, "100000", {"v": 7}, True, None, [1]):
+        verdict = bench.judge(MAIL_SEND, {"amount": amount})
+        if verdict.reason != Reason.BUDGET_EXHAUSTED:
+            return verdict
+    return verdict
+
+
+@denial(Reason.BUDGET_EXHAUSTED)
 def its_grant_has_a_budget_of_another_currency() -> Verdict:
     budget = Budget(amount_minor=500, currency="JPY")
     bench = mothers(budget=budget, authorization_details=tools(tool("mail", "send")))

@@ -88,10 +88,9 @@ def test_what_holds_is_accepted() -> None:
 
 def test_the_limits_themselves_are_within() -> None:
     family = Family()
-    budget = Budget(calls=3, amount_minor=500, currency="JPY")
     longest = family.root(scopes=("x" * 1_024,), purpose="x" * 1_024, max_depth=0)
     most = family.root(scopes=tuple(f"{n:0100}" for n in range(256)))
-    same = family.hop(family.root(budget=budget, may_act=("writer", "sender")))
+    same = family.hop(family.root(may_act=("writer", "sender")), budget=Budget(calls=3, currency="JPY"))
     for grant, receiver in ((longest, family.mother), (most, family.mother), (same, family.daughter)):
         assert family.check(grant, receiver)
     grant, giver = family.root(max_depth=4), family.mother

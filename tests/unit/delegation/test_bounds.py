@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from typing import Any
 
 import pytest
@@ -38,6 +39,12 @@ def compiled(kind: str, value: Any) -> Any:
         ("CONTAINS", [], [[], ["a"]], ["", None]),
         ("SUBSET", ["a", [1]], [[], ["a", "a"], [[1]]], [["b"], "a", [["a"]], [1]]),
         ("WILDCARD", "a*c", ["ac", "abc", "a*c", "aüc"], ["abd", "xac", "AC", 1, "a\nc", "a\u2028c"]),
+        (
+            "WILDCARD",
+            "*",
+            ["héllo 😀", "日本"],
+            ["a\u200bb", "a\u202eb", "\ufeffa", "a\u00adb", "a\U000e0041", "a\ufe0f", "\u3164"],
+        ),
         ("WILDCARD", "*", ["", "anything"], [None, "tab\t"]),
         ("WILDCARD", "a*b*a", ["aba", "axbya"], ["aa", "ab", "aab"]),
         ("WILDCARD", "plain", ["plain"], ["plai", "plainer", "*"]),
@@ -283,3 +290,10 @@ class TestTools:
     def test_too_many_bounds(self) -> None:
         with pytest.raises(GrantError, match="33 bounds on one tool"):
             compile_tool(tool("s", "t", *(bound(f"/{n}", "EXACT", 1) for n in range(33))))
+
+
+def test_no_pattern_matches_what_nobody_sees() -> None:
+    """Every control and format character that Unicode knows of here."""
+    anything = compiled("WILDCARD", "*")
+    unseen = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in {"Cc", "Cf", "Zl", "Zp"}]
+    assert [char for char in unseen if anything.admits(f"a{char}b")] == []
