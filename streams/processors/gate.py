@@ -157,15 +157,18 @@ class Gate:
         self._check_memory(intent, now_ms)
         _check_names(intent)
         session, ended = self._settled(own_key, read_session(state, own_key), state, now_ms)
+        if ended and state.get(judged_row_key(own_key, intent.intent_id)) is not None:
+            # It has waited until the session ended, and comes again just now: its verdict is among them.
+            return ended
         case = Case(intent, own_key, now_ms, received_ms, session)
         can_be_judged = session.status is not SessionStatus.UNKNOWN and not grants.is_awaited(session)
         if can_be_judged and not session.waiting_count:
             return ended + self._judge.decide(case, state)
         if state.get(held_row_key(own_key, intent.intent_id)) is not None:
-            return []
+            return ended
         if can_be_judged:
-            return self._judge.decide(case, state)
-        return self._park(case, state)
+            return ended + self._judge.decide(case, state)
+        return ended + self._park(case, state)
 
     def _park(self, case: Case, state: StateView) -> list[Output]:
         """Let an intent wait for its session, or for its session's grant. A proof under the session's key needs
@@ -228,7 +231,10 @@ class Gate:
             after = housekeeping.arm_for_end(own_key, after, state, self._settings, now_ms)
         after, fault = _keep(own_key, after, before if gives_authority(event) else after, state)
         has_begun = before.status is SessionStatus.UNKNOWN and after.status is not before.status
-        if before.waiting_count and has_begun and not grants.is_awaited(after):
+        if has_begun and fault is None and lifecycle.lapsed(after, self._settings, now_ms) is not None:
+            # It is over before this gate has seen it begin: so is what has waited for it.
+            outputs += self._settled(own_key, after, state, now_ms)[1]
+        elif before.waiting_count and has_begun and not grants.is_awaited(after):
             outputs += held.release_parked(self._judge, own_key, state, now_ms)
         else:
             outputs += self._if_over(own_key, before, after, state, now_ms, event.header.id)

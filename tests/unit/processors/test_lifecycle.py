@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
+from streams.engine.task import PartitionTask
 from streams.model.approval import ApprovalStatus
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
@@ -201,6 +202,38 @@ class TestWhatWaits:
         decision = bench.session.decision(held, "lea", bench.now_ms, groups=("leads",), status=ApprovalStatus.APPROVED)
         bench.driver.pipe(APPROVAL_DECISION.name, bench.session.key, decision)
         assert not bench.verdicts()
+
+
+class TestSessionsThatAreOverBeforeTheyAreSeen:
+    """A gate that was away takes in what has happened meanwhile."""
+
+    @pytest.mark.parametrize("delegation_uid", [None, "g-1"])
+    def test_what_waited_for_it_ends_once(self, delegation_uid: str | None) -> None:
+        bench = GateBench(settings=SETTINGS, with_session=False)
+        waits = bench.propose()
+        opened(bench, expires=bench.now_ms - 1, delegation_uid=delegation_uid)
+        (end,) = bench.verdicts()
+        assert (end.intent_id, end.reason) == (waits.intent_id, Reason.SESSION_EXPIRED)
+        assert [event.reason for event in told(bench)] == [Reason.SESSION_EXPIRED]
+        bench.send(waits)
+        assert [again.verdict_id for again in bench.verdicts()] == [end.verdict_id]
+        bench.wait(HOUR_MS)
+        assert not bench.verdicts()
+        assert not told(bench)
+
+    def test_an_intent_that_comes_again_as_its_session_ends_has_one_verdict(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench = GateBench(settings=SETTINGS, with_session=False)
+        opened(bench, delegation_uid="g-1", expires=bench.now_ms + 1_000)
+        waits = bench.propose()
+        # With many timers due a record may be taken in before the timer of its session has fired.
+        monkeypatch.setattr(PartitionTask, "fire_timers", lambda _task: False)
+        bench.driver.clock.set_ms(bench.now_ms + 1_500)
+        bench.send(waits)
+        end = bench.verdict()
+        assert (end.intent_id, end.reason) == (waits.intent_id, Reason.SESSION_EXPIRED)
+        assert len(bench.audits(AuditEventType.VERDICT)) == 1
 
 
 class TestAncestors:
