@@ -53,6 +53,7 @@ class Endpoints:
         self._per_address = per_address
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stoplog-sts")
         self._waiting = 0
+        self._recording = 0
 
     def application(self, more: list[BaseRoute]) -> ASGIApp:
         """The application; `more` are routes beside its own."""
@@ -104,26 +105,47 @@ class Endpoints:
         """An endpoint around what answers a form; that runs in a thread, for it blocks."""
 
         async def answer(request: Request) -> Response:
+            wait_ms = self._per_address.take(place_of(request))
+            if wait_ms:
+                # Not on record: anybody could fill it.
+                text = "too many requests from there"
+                return _refused(RefusedError(TokenReason.TOO_MANY_REQUESTS, text, retry_after_ms=wait_ms))
             try:
-                self._check_address(request)
-                form = await _form(request)
-                if self._waiting >= WAITING_MAX:
-                    raise RefusedError(
-                        TokenReason.TOO_MANY_REQUESTS, "too much to do; come again", retry_after_ms=1_000
-                    )
-                self._waiting += 1
-                try:
-                    loop = asyncio.get_running_loop()
-                    members = await loop.run_in_executor(self._threads, self._handled, handle, form, request)
-                finally:
-                    self._waiting -= 1
+                members = await self._answered(handle, request)
                 return JSONResponse(members, headers=_NO_STORE)
             except RefusedError as error:
+                if not error.is_on_record:
+                    self._record(error)
                 return _refused(error)
             except ClientDisconnect:
                 return Response(status_code=400)
 
         return answer
+
+    async def _answered(self, handle: Handle, request: Request) -> Mapping[str, Any]:
+        form = await _form(request)
+        if self._waiting >= WAITING_MAX:
+            raise RefusedError(TokenReason.TOO_MANY_REQUESTS, "too much to do; come again", retry_after_ms=1_000)
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._handled, handle, form, request)
+        finally:
+            self._waiting -= 1
+
+    def _record(self, error: RefusedError) -> None:
+        """Put a refusal on record; nobody waits for it."""
+        if self._recording >= WAITING_MAX:
+            _log.warning("a refusal (%s) is not on record: too many are to be written", error.reason.value)
+            return
+        self._recording += 1
+        written = asyncio.get_running_loop().run_in_executor(self._threads, self._service.refused, error)
+        written.add_done_callback(self._recorded)
+
+    def _recorded(self, written: asyncio.Future[None]) -> None:
+        self._recording -= 1
+        if not written.cancelled() and written.exception() is not None:
+            _log.warning("a refusal is not on record: %s", written.exception())
 
     def _handled(self, handle: Handle, form: Form, request: Request) -> Mapping[str, Any]:
         try:
@@ -140,11 +162,6 @@ class Endpoints:
             raise RefusedError(
                 TokenReason.LOG_UNAVAILABLE, "the service can't answer now", retry_after_ms=1_000
             ) from None
-
-    def _check_address(self, request: Request) -> None:
-        wait_ms = self._per_address.take(place_of(request))
-        if wait_ms:
-            raise RefusedError(TokenReason.TOO_MANY_REQUESTS, "too many requests from there", retry_after_ms=wait_ms)
 
     async def _jwks(self, _request: Request) -> Response:
         headers = {"cache-control": f"public, max-age={JWKS_MAX_AGE_S}"}

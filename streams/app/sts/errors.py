@@ -116,12 +116,14 @@ class RefusedError(StoplogError):
     Attributes:
         reason: why, by code.
         retry_after_ms: when another try makes sense, if one does.
+        is_on_record: whether there is an audit record of it.
     """
 
     def __init__(self, reason: TokenReason, text: str, *, retry_after_ms: int | None = None) -> None:
         super().__init__(text)
         self.reason = reason
         self.retry_after_ms = retry_after_ms
+        self.is_on_record = False
 
     @property
     def code(self) -> str:

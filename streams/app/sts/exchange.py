@@ -102,11 +102,13 @@ class TokenService:
         except RefusedError as error:
             refusal = Refusal(error.reason, error.description, known.tenant_uid, known.sub, known.act)
             self._parts.ledger.refused(refusal)
+            error.is_on_record = True
             raise
 
     def refused(self, error: RefusedError) -> None:
         """Put on record what was refused before it could be read."""
         self._parts.ledger.refused(Refusal(error.reason, error.description, self._parts.tenant_uid))
+        error.is_on_record = True
 
     def _exchange(
         self, asked: ExchangeRequest, dpop: str | None, url: str, traceparent: str | None, known: _Known
