@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 
 from streams.model.keys import revocation_key
@@ -11,6 +12,8 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.types import Actor, Model, Record, ToolRef
 
 EVERYTHING = "*"
+STOPS_KEPT_MAX = 256
+"""Of the last stops is known in which order they came."""
 
 _KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
 
@@ -58,6 +61,8 @@ class RevocationSet:
         self._released: dict[_Key, int] = {}
         self._until: dict[RevocationKind, dict[str, int]] = {kind: {} for kind in RevocationKind}
         self._length = 0
+        self._stops: deque[tuple[int, _Key]] = deque()
+        self._stops_from = 0
         self.next_offset = 0
 
     def __len__(self) -> int:
@@ -122,7 +127,19 @@ class RevocationSet:
         key = _key_of(kind, target)
         return self._until[key[0]].get(key[1])
 
+    def stops_since(self, offset: int) -> list[_Key] | None:
+        """What was stopped by records from an offset on, oldest first; None where that is too long ago to be known.
+
+        Who asks sets `next_offset` before a record is taken in.
+        """
+        if offset < self._stops_from:
+            return None
+        return [key for stopped_at, key in self._stops if stopped_at >= offset]
+
     def _put(self, key: _Key, until_ms: int) -> None:
+        self._stops.append((self.next_offset - 1, key))
+        if len(self._stops) > STOPS_KEPT_MAX:
+            self._stops_from = self._stops.popleft()[0] + 1
         self._released.pop(key, None)
         kind, target = key
         entries = self._until[kind]

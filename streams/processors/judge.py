@@ -37,6 +37,7 @@ from streams.processors.state import (
     SessionRow,
     SessionStatus,
     TimerKind,
+    descendant_row_key,
     encode_intent,
     encode_row,
     held_row_key,
@@ -49,6 +50,7 @@ from streams.processors.verdicts import VerdictWriter
 
 _log = logging.getLogger(__name__)
 _OTHER_TOOLS = "(other)"
+_AFTER_DESCENDANTS = b"e"
 _REFUSED = frozenset({Outcome.DENY, Outcome.QUARANTINE})
 _OCCASIONS = {
     Outcome.ALLOW: (Occasion.JUDGED, Occasion.ALLOWED),
@@ -273,6 +275,8 @@ def hold(own_key: bytes, intent_id: str, held: HeldRow, row: SessionRow, state: 
     """Keep an intent until its timer, and return the session's row with it counted."""
     state.put(held_row_key(own_key, intent_id), encode_row(held))
     state.set_timer(held.due_ms, timer_payload(TimerKind.HELD, own_key, intent_id))
+    if row.ancestor_session_ids:
+        state.put(descendant_row_key(own_key), b"")
     return replace(row, waiting_count=row.waiting_count + 1, held_serial=row.held_serial + 1)
 
 
@@ -280,7 +284,15 @@ def let_go(own_key: bytes, intent_id: str, held: HeldRow, row: SessionRow, state
     """The reverse of `hold`."""
     state.delete(held_row_key(own_key, intent_id))
     state.cancel_timer(held.due_ms, timer_payload(TimerKind.HELD, own_key, intent_id))
+    if row.waiting_count == 1 and state.get(descendant_row_key(own_key)) is not None:
+        state.delete(descendant_row_key(own_key))
     return replace(row, waiting_count=row.waiting_count - 1)
+
+
+def has_held_descendants(state: StateView) -> bool:
+    """Whether something waits in a session that descends from another. One that was found to only while it waited is
+    not told here: its stop comes when it is judged."""
+    return next(state.scan(descendant_row_key(b""), _AFTER_DESCENDANTS), None) is not None
 
 
 def _plan_of(ruleset: CompiledRuleset, tool: CatalogueTool) -> Plan:

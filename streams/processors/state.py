@@ -9,6 +9,7 @@ Rows are msgpack arrays (field order is the format; append only, with defaults).
     k <session key> NUL <memory>           HeadRow
     m <session key> NUL <memory> NUL <key> CellRow
     b <session key> NUL <budget>           SpendRow
+    d <session key>                        (empty: something waits in a session that descends from another)
     g <session key>                        delegation.authority.AuthorityRow
 """
 
@@ -267,6 +268,11 @@ def judged_row_key(session_key: bytes, intent_id: str) -> bytes:
 def held_row_key(session_key: bytes, intent_id: str) -> bytes:
     """Key of a held intent."""
     return b"h" + session_key + b"\x00" + intent_id.encode()
+
+
+def descendant_row_key(session_key: bytes) -> bytes:
+    """Key of the mark that something waits in a session which descends from another."""
+    return b"d" + session_key
 
 
 def effects_row_key(session_key: bytes, intent_id: str) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
+from streams.model import revocation_set
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.topics import REVOCATION
+from streams.model.topics import DELEGATION, REVOCATION
 from streams.model.types import Model
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing
@@ -127,3 +130,65 @@ def test_a_gate_logs_how_soon_a_stop_is_in_force(caplog: pytest.LogCaptureFixtur
     caplog.clear()
     bench.restart()
     assert not [record for record in caplog.records if hasattr(record, "fields")]
+
+
+class TestStopsOfSingleSessions:
+    """They are many, so they cost no look at what waits elsewhere, while nothing waits that descends from another."""
+
+    def looked_at(self, bench: GateBench, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+        seen: list[bytes] = []
+        end = stopping._end_if_stopped
+
+        def note(judge: Any, value: bytes, *others: Any) -> Any:
+            seen.append(value)
+            return end(judge, value, *others)
+
+        monkeypatch.setattr(stopping, "_end_if_stopped", note)
+        return seen
+
+    def test_others_are_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bench = GateBench()
+        for number in range(5):
+            session = SessionMaker(f"s-other-{number}")
+            bench.establish(session)
+            bench.propose(MAIL_SEND, {"ask": "one"}, session=session)
+        bench.propose(MAIL_SEND, {"ask": "one"})
+        bench.verdicts()
+        stop(bench, RevocationKind.AGENT, "acme|nobody")
+        seen = self.looked_at(bench, monkeypatch)
+        stop(bench, RevocationKind.SESSION, "acme|s-unknown")
+        assert not seen
+        stop(bench, RevocationKind.SESSION, "acme|s-1")
+        assert [end.reason for end in bench.verdicts()] == [Reason.SESSION_REVOKED]
+        assert len(seen) == 1
+        stop(bench, RevocationKind.TOOL, "mail/*")
+        assert len(bench.verdicts()) == 5
+
+    def test_but_for_those_that_descend_from_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bench = GateBench()
+        mother, child = SessionMaker("s-mother"), SessionMaker("s-child")
+        bench.establish(child, delegation_uid="g-1", parent_session_id="s-mother")
+        grant = mother.handed_on(mother.grant("g-0", bench.now_ms), "g-1", bench.now_ms, child)
+        bench.driver.pipe(DELEGATION.name, child.key, grant)
+        first = bench.propose(MAIL_SEND, {"ask": "one"}, session=child)
+        bench.verdicts()
+        stop(bench, RevocationKind.SESSION, "acme|s-mother")
+        (end,) = bench.verdicts()
+        assert (end.intent_id, end.reason) == (first.intent_id, Reason.SESSION_PARENT_ENDED)
+        # Nothing of it waits any more.
+        bench.propose(MAIL_SEND, {"ask": "one"})
+        seen = self.looked_at(bench, monkeypatch)
+        stop(bench, RevocationKind.SESSION, "acme|s-unknown")
+        assert not seen
+
+    def test_also_when_more_come_together_than_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(revocation_set, "STOPS_KEPT_MAX", 2)
+        bench = GateBench()
+        bench.propose(MAIL_SEND, {"ask": "one"})
+        bench.verdicts()
+        for number in range(6):
+            key, record = revocation(RevocationKind.SESSION, f"acme|s-{number}", time_ms=bench.now_ms)
+            value = wire().encode(REVOCATION.name, record)
+            bench.driver.log.append(Outgoing(REVOCATION.name, 0, key, value), timestamp_ms=bench.now_ms)
+        bench.driver.settle()
+        assert [end.reason for end in bench.verdicts()] == [Reason.SESSION_REVOKED]
