@@ -289,10 +289,14 @@ def check_times(claims: Mapping[str, Any], now_ms: int, skew_ms: int, life_max_m
 
 
 def _scopes(claims: Mapping[str, Any], otherwise: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """RFC 8693 4.2; some issuers write `scp`, and some an array."""
-    value = claims.get("scope", claims.get("scp"))
-    if value is None:
+    """RFC 8693 4.2; some issuers write `scp`, and some an array. Of two that differ: what both have."""
+    stated = [_names(claims[name]) for name in ("scope", "scp") if claims.get(name) is not None]
+    if not stated:
         return otherwise
+    return tuple(name for name in stated[0] if all(name in other for other in stated))
+
+
+def _names(value: object) -> tuple[str, ...]:
     names = value.split(" ") if isinstance(value, str) else value
     if not isinstance(names, list) or len(names) > _SCOPES_MAX or not all(isinstance(name, str) for name in names):
         raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim scope that is none")

@@ -236,3 +236,21 @@ class TestProofsOfSessions:
             assert response.json()["reason"] == "proof_invalid"
         response = house.post(**form, subject_proof=self.proof(parent, form, key.jkt), headers={"DPoP": dpop[1]})
         assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("claims", "scope"),
+    [
+        ({"scope": None, "scp": ["openid"]}, ""),
+        ({"scope": None, "scp": "files:read"}, "files:read"),
+        ({"scope": "files:read", "scp": None}, "files:read"),
+        ({"scope": "files:read mail:send", "scp": ["mail:send", "openid"]}, "mail:send"),
+        ({"scope": "files:read", "scp": []}, ""),
+        ({"scope": None, "scp": None}, "mail:send files:read"),
+    ],
+)
+def test_scopes_that_are_said_twice(house: House, claims: dict[str, Any], scope: str) -> None:
+    algorithm, key = house.users.keys["k1"]
+    raw = json.dumps(house.users.claims("alice") | claims).encode()
+    token = api_jws.encode(raw, key, algorithm=algorithm, headers={"kid": "k1", "typ": "JWT"})
+    assert house.granted(subject_token=token).get("scope", "") == scope
