@@ -117,6 +117,8 @@ class TokenService:
         now_ms = parts.now_ms()
         agent = parts.sources.agent(asked.actor_token, asked.actor_type)
         known.act = agent.actor
+        # Whoever has come by one that counts no more must not use up what its agent may ask for.
+        self._check_unused(agent.once)
         _take(self._per_agent, f"{agent.actor.iss} {agent.actor.sub}", "this agent")
         profile = self._profile(agent.actor)
         shown = None
@@ -127,7 +129,10 @@ class TokenService:
         jkt = None if shown is None else shown.jkt
         origin = self._origin(asked, agent, jkt)
         known.tenant_uid, known.sub = origin.tenant_uid, origin.sub
-        _take(self._per_subject, f"{origin.tenant_uid} {origin.sub}", "this subject")
+        self._check_unused(origin.once)
+        # Nor may one agent use up what others may ask for.
+        by, of = agent.actor, f"{origin.tenant_uid} {origin.sub}"
+        _take(self._per_subject, f"{by.iss} {by.sub} {of}", "this agent for this subject")
         if asked.attended:
             self._check_attended(origin, now_ms)
         if profile.sources and origin.source not in profile.sources:
@@ -190,6 +195,7 @@ class TokenService:
             RefusedError: it is nobody's who may ask.
         """
         agent = self._parts.sources.agent(token, kind)
+        self._check_unused(agent.once)
         _take(self._per_agent, f"{agent.actor.iss} {agent.actor.sub}", "this agent")
         self._profile(agent.actor)
         if agent.once is not None:
@@ -311,11 +317,15 @@ class TokenService:
         given = (*made, agent.once, origin.once, None if shown is None else shown.once)
         self._use_once([once for once in given if once is not None])
 
+    def _check_unused(self, once: Once | None) -> None:
+        if once is not None and self._parts.store.is_used(once.name):
+            raise _used_before()
+
     def _use_once(self, onces: list[Once]) -> None:
         names = tuple(once.name for once in onces)
         until_ms = max(once.exp_ms for once in onces)
         if len(set(names)) < len(names) or not self._parts.store.use_once(names, until_ms, self._parts.now_ms()):
-            raise refuse(TokenReason.TOKEN_REPLAYED, "a token or proof that counts once was used before")
+            raise _used_before()
 
     def _issue(self, lineage: tuple[GrantBody, ...], origin: Origin) -> tuple[Issued, str]:
         """What is remembered of the session, and its token, which nobody has yet."""
@@ -340,6 +350,10 @@ class _Known:
         self.tenant_uid = tenant_uid
         self.sub: str | None = None
         self.act: Actor | None = None
+
+
+def _used_before() -> RefusedError:
+    return refuse(TokenReason.TOKEN_REPLAYED, "a token or proof that counts once was used before")
 
 
 def _take(limit: RateLimit, key: str, who: str) -> None:

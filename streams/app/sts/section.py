@@ -122,7 +122,8 @@ class StsSection(_Section):
         jwks_stale_ms: how long keys are used when they can't be had anew.
         attended_within_ms: how long ago a user may have signed in, for a session that they are said to attend.
         rotation_wait_ms: how long a new key is published before it is used: longer than clients keep keys.
-        per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of as many.
+        per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of as many. Those for a
+            subject are counted for each agent by itself.
     """
 
     issuer: str = Field("http://127.0.0.1:8420", max_length=512)

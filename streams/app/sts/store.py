@@ -5,6 +5,7 @@ One SQLite file, each change on disk before its request is answered. What has ex
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from pathlib import Path
@@ -20,6 +21,7 @@ USED_MAX = 4_000_000
 FORGET_EVERY = 256
 """Changes after which what has expired is looked for."""
 
+_log = logging.getLogger(__name__)
 _LOCK_TIMEOUT_S = 10.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS session (
@@ -97,8 +99,21 @@ class StsStore:
                     return False
                 self._file.execute("COMMIT")
             except sqlite3.Error as error:
+                self._roll_back()
                 raise self._failed(error) from None
             return True
+
+    def is_used(self, name: bytes) -> bool:
+        """Whether a token was used up.
+
+        Raises:
+            RefusedError: the file can't be read.
+        """
+        with self._lock:
+            try:
+                return self._file.execute("SELECT 1 FROM used WHERE name = ?", (name,)).fetchone() is not None
+            except sqlite3.Error as error:
+                raise self._failed(error) from None
 
     def check_room(self, now_ms: int) -> None:
         """See that another session can be remembered; counted every `FORGET_EVERY` changes.
@@ -177,6 +192,14 @@ class StsStore:
                 raise self._failed(error) from None
             self._full = sessions >= SESSIONS_MAX or used >= USED_MAX
         self._changes += 1
+
+    def _roll_back(self) -> None:
+        """Where a statement fails, SQLite may leave its transaction open, and nothing could be written any more."""
+        try:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            _log.warning("`%s`: a transaction could not be rolled back: %s", self._path, error)
 
     def _failed(self, error: sqlite3.Error) -> RefusedError:
         return RefusedError(TokenReason.LOG_UNAVAILABLE, f"the service can't remember what it does: {error}")

@@ -31,6 +31,7 @@ from streams.app.sts.protocol import _counted_place
 from streams.app.sts.section import StsSection
 from streams.app.sts.service import RunningSts
 from streams.app.sts.store import StsStore
+from streams.app.sts.tending import ASSERTION_TYPE
 from streams.model.revocation import Revocation, RevocationKind
 from streams.model.session import SessionEventType
 from streams.ports import AbortableTransactionError, FatalLogError, Outgoing, Producer, RetriableLogError
@@ -167,6 +168,24 @@ class TestLimits:
                 house.granted(subject_token=house.users.token(name))
             assert house.post(subject_token=house.users.token("carol")).json()["reason"] == "too_many_requests"
 
+    def test_of_a_subject_for_each_agent_by_itself(self, tmp_path: Path) -> None:
+        with open_house(tmp_path, per_subject_per_minute=3) as house:
+            for _ in range(4):
+                response = house.post(actor_token=house.agents.token(SUB_AGENT), scope="admin")
+            assert response.status_code == 429
+            house.granted()
+
+    def test_a_token_that_counts_no_more_uses_nothing_up(self, tmp_path: Path) -> None:
+        with open_house(tmp_path, per_agent_per_minute=3, per_subject_per_minute=3) as house:
+            spent = house.agents.token(AGENT)
+            house.granted(actor_token=spent)
+            assertion = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": spent}
+            for _ in range(6):
+                assert house.post(actor_token=spent).json()["reason"] == "token_replayed"
+                response = house.http.post("/introspect", data={"token": "a.b.c", **assertion})
+                assert response.json()["reason"] == "token_replayed"
+            house.granted()
+
     def test_of_an_address(self, tmp_path: Path) -> None:
         with open_house(tmp_path, per_address_per_minute=2) as house:
             for _ in range(2):
@@ -237,6 +256,18 @@ class TestTheStore:
             store.check_room(3)
         assert raised.value.reason is TokenReason.LOG_UNAVAILABLE
         store.check_room(150)
+        store.close()
+
+    def test_goes_on_when_the_disk_has_room_again(self, tmp_path: Path) -> None:
+        store = StsStore(tmp_path / "memory.sqlite")
+        assert store.use_once((b"a",), 100, 1)
+        (pages,) = store._file.execute("PRAGMA page_count").fetchone()
+        store._file.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(RefusedError, match="full"):
+            store.use_once(tuple(bytes([number]) * 8_000 for number in range(10)), 100, 1)
+        store._file.execute("PRAGMA max_page_count = 1000000")
+        assert store.use_once((b"b",), 100, 1)
+        assert not store.use_once((b"a",), 100, 1)
         store.close()
 
     def test_uses_all_or_none(self, tmp_path: Path) -> None:
