@@ -164,11 +164,12 @@ class SessionView:
             return Standing(LifeState.ENDED, REASON_TEXTS[Reason.SESSION_ENDED])
         if self.expires_ms <= now_ms:
             return Standing(LifeState.ENDED, REASON_TEXTS[Reason.SESSION_EXPIRED])
+        if self.frozen_ms is not None and (self.released_ms is None or self.released_ms < self.frozen_ms):
+            # It is stopped, too, for executors and for those that descend from it.
+            return Standing(LifeState.FROZEN, REASON_TEXTS[Reason.SESSION_FROZEN])
         reason = revocations.reason_against(self._call(), now_ms)
         if reason is not None:
             return Standing(LifeState.STOPPED, REASON_TEXTS[reason])
-        if self.frozen_ms is not None and (self.released_ms is None or self.released_ms < self.frozen_ms):
-            return Standing(LifeState.FROZEN, REASON_TEXTS[Reason.SESSION_FROZEN])
         if not self.calls:
             return Standing(LifeState.ESTABLISHED, "nothing has been proposed in it yet")
         return Standing(LifeState.LIVE, "")

@@ -24,6 +24,7 @@ from streams.model.proof import derived_uuid
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import REVOCATION
 from streams.ports import LogError, Reader, Received, TopicPartition
+from streams.processors.verdicts import SOURCE as GATE
 from streams.sdk.transport import Transport
 
 PUSH_TIMEOUT_S = 10.0
@@ -185,7 +186,7 @@ def event_claims(record: Revocation, *, issuer: str, audience: str, now_ms: int)
     """
     event: dict[str, Any] = {
         "event_timestamp": now_ms // _MS_PER_S,
-        "initiating_entity": "admin",
+        "initiating_entity": "policy" if record.initiating_entity == GATE else "admin",
         "reason_admin": {"en": record.reason},
     }
     is_stop = record.state is RevocationState.REVOKED

@@ -181,6 +181,9 @@ class TestStates:
         intent = maker.intent(WEB_FETCH, {"url": "a"}, writer.now_ms)
         writer.put(maker, [verdict_on(intent, Outcome.QUARANTINE)])
         assert self.state(deployed)[0] == "frozen"
+        # Its gate has stopped it, too, with what descends from it.
+        assert deployed("kill", "--session", "s-1", "--why", "quarantined_by_rule").status == 0
+        assert self.state(deployed)[0] == "frozen"
         assert deployed("release", "--session", "s-1", "--why", "looked at").status == 0
         assert self.state(deployed)[0] == "live"
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import jwt
 import pytest
+from msgspec.structs import replace
 
 from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.ssf.transmitting import RELEASED, STOPPED
+from streams.app.ssf.transmitting import RELEASED, STOPPED, event_claims
 from streams.model.revocation import RevocationKind
 from streams.sdk import DevTokenService
+from streams.testing.records import revocation
 from tests.unit.sdk.hands import until
 from tests.unit.ssf.conftest import CAEP, Open, claims_of, other
 
@@ -105,3 +107,12 @@ def test_what_came_in_as_an_event_does_not_go_out_again(open_service: Open, toke
         until(lambda: len(soc.tokens) == 1, "the operator's stop is told")
         (event,) = claims_of(soc.tokens[0])["events"].values()
         assert event["id"] == "acme|helper"
+
+
+@pytest.mark.parametrize(("by", "entity"), [("stoplog/gate", "policy"), ("https://sts.example", "admin")])
+def test_it_says_whether_a_rule_or_a_person_has_stopped(by: str, entity: str) -> None:
+    _, stop = revocation(RevocationKind.SESSION, "acme|s-1", time_ms=1)
+    claims = event_claims(
+        replace(stop, initiating_entity=by), issuer="https://own.example", audience="https://idp.example", now_ms=1_000
+    )
+    assert claims["events"][f"{CAEP}session-revoked"]["initiating_entity"] == entity
