@@ -15,6 +15,12 @@ EVERYTHING = "*"
 STOPS_KEPT_MAX = 256
 """Of the last stops is known in which order they came."""
 
+PAST_KEPT_MS = 86_400_000
+"""So long an entry outlasts its end: gates ask at the time of their partitions, of which some may lag."""
+
+TIDIED_MIN = 10_000
+"""Entries below which none is looked for that could be dropped."""
+
 _KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
 
 _Key = tuple[RevocationKind, str]
@@ -61,6 +67,7 @@ class RevocationSet:
         self._released: dict[_Key, int] = {}
         self._until: dict[RevocationKind, dict[str, int]] = {kind: {} for kind in RevocationKind}
         self._length = 0
+        self._tidied_at = TIDIED_MIN
         self._stops: deque[tuple[int, _Key]] = deque()
         self._stops_from = 0
         self.next_offset = 0
@@ -96,6 +103,19 @@ class RevocationSet:
         if key is not None:
             self._released.pop(key, None)
             self._drop(key)
+
+    def forget_past(self, now_ms: int) -> None:
+        """Drop the entries that ended more than `PAST_KEPT_MS` ago. Looks at them only once there are twice as many as
+        there were after the last time."""
+        if self._length < self._tidied_at:
+            return
+        horizon_ms = now_ms - PAST_KEPT_MS
+        for entries in self._until.values():
+            past = [target for target, until_ms in entries.items() if until_ms < horizon_ms]
+            for target in past:
+                del entries[target]
+            self._length -= len(past)
+        self._tidied_at = max(TIDIED_MIN, 2 * self._length)
 
     def reason_against(self, call: Call, now_ms: int) -> Reason | None:
         """Why the call may not run now, or None. A few look-ups; the widest stop is named first.

@@ -124,6 +124,7 @@ class Gate:
 
     def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
         """Something was taken back: end what waits for it, up to a bound; whether that was all."""
+        self._control.revocations.forget_past(now_ms)
         return stopping.follow(self._judge, self._control.revocations, state, now_ms)
 
     def _settled(

@@ -186,6 +186,7 @@ class RevocationWatch:
                 if position >= reader.end_offsets([_PLACE])[_PLACE]:
                     confirmed_ms = asked_ms
             with self._changed:
+                self._set.forget_past(self._transport.now_ms())
                 self._position = position
                 self._confirmed_ms = confirmed_ms if confirmed_ms is not None else self._confirmed_ms
                 self._changed.notify_all()

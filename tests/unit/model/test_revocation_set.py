@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import Call, RevocationSet
+from streams.model.revocation_set import PAST_KEPT_MS, TIDIED_MIN, Call, RevocationSet
 from streams.model.types import Model, ToolRef
 from streams.testing.records import agent, revocation
 
@@ -128,6 +128,29 @@ def test_kinds_of_a_later_version_do_not_release_each_other() -> None:
     assert revoked.reason_against(CALL, NOW_MS) is Reason.REVOKED_ALL
     revoked.forget(b"FOE:acme|x")
     assert revoked.reason_against(CALL, NOW_MS) is None
+
+
+def test_what_ended_long_ago_takes_no_room_for_ever() -> None:
+    """Gates stop every session that ends and could give something on, each until its grant would have ended."""
+    revoked = RevocationSet()
+    for number in range(10 * TIDIED_MIN):
+        now_ms = number * 60_000
+        _, stop = revocation(RevocationKind.SESSION, f"acme|s-{number}", time_ms=now_ms, until_ms=now_ms + 60_000)
+        revoked.apply(stop)
+        revoked.forget_past(now_ms)
+    assert len(revoked) <= 2 * TIDIED_MIN
+    assert revoked.stopped_until(RevocationKind.SESSION, f"acme|s-{number}") is not None
+
+
+def test_what_has_no_end_or_ended_of_late_is_kept() -> None:
+    revoked = RevocationSet()
+    ends = {number: None if number % 2 else PAST_KEPT_MS - 1 + number % 4 for number in range(2 * TIDIED_MIN)}
+    for number, until_ms in ends.items():
+        revoked.apply(revocation(RevocationKind.SESSION, f"s-{number}", time_ms=0, until_ms=until_ms)[1])
+    revoked.forget_past(2 * PAST_KEPT_MS)
+    kept = {number for number in ends if revoked.stopped_until(RevocationKind.SESSION, f"s-{number}") is not None}
+    assert kept == {number for number, until_ms in ends.items() if until_ms is None or until_ms >= PAST_KEPT_MS}
+    assert len(revoked) == len(kept)
 
 
 def test_a_release_is_told_by_the_order_of_the_log() -> None:
