@@ -58,6 +58,12 @@ class HmacGrantKey:
         return hmac.compare_digest(hmac.digest(self._secret, message, "sha256"), value)
 
 
+_P = (1 << 255) - 19
+_Y8 = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+_SMALL_ORDER = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
+"""The y of all points whose order divides eight; the sign of x does not matter."""
+
+
 class Ed25519Key:
     """Signs for whoever a grant is bound to (`cnf_jkt`), or for an issuer of roots.
 
@@ -105,6 +111,13 @@ def thumbprint(public_key: bytes) -> str:
     return _thumbprint(public_key)
 
 
+def is_of_nobody(public_key: bytes) -> bool:
+    """Whether an Ed25519 public key (32 bytes) is a point of small order, or written as no point is: for such ones
+    there are signatures that hold without anybody having a secret."""
+    y = int.from_bytes(public_key, "little") & ((1 << 255) - 1)
+    return y >= _P or y in _SMALL_ORDER
+
+
 def verified_jkt(proof: Proof, message: bytes) -> str | None:
     """The thumbprint of the Ed25519 key that has signed the message, or None: the proof is of another kind, or does
     not hold."""
@@ -127,7 +140,7 @@ def _public_key(kid: str) -> tuple[Ed25519PublicKey, str] | None:
     try:
         raw = base64.b64decode(kid + "=" * (-len(kid) % 4), altchars=b"-_", validate=True)
         # Written anew it must be the same: base64 has several texts for one key.
-        if len(raw) != PUBLIC_BYTES or _base64url(raw) != kid:
+        if len(raw) != PUBLIC_BYTES or _base64url(raw) != kid or is_of_nobody(raw):
             return None
         return Ed25519PublicKey.from_public_bytes(raw), thumbprint(raw)
     except (binascii.Error, ValueError):

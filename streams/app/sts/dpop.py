@@ -12,6 +12,7 @@ from joserfc.jwk import OKPKey
 from streams.app.sts.errors import TokenReason, refuse
 from streams.app.sts.jose import instant_claim, read_parts, text_claim, verify_signature
 from streams.app.sts.sources import Once
+from streams.delegation.keys import is_of_nobody
 
 PROOF = "the DPoP proof"
 AGE_MAX_MS = 60_000
@@ -43,6 +44,8 @@ def shown_key(token: str, *, method: str, url: str, now_ms: int, skew_ms: int) -
         key = OKPKey.import_key(jwk)
     except (JoseError, ValueError):
         raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} names no key") from None
+    if is_of_nobody(key.public_key.public_bytes_raw()):
+        raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} names a key that is nobody's")
     verify_signature(token, key, algorithm, PROOF)
     if claims.get("htm") != method or claims.get("htu") != url:
         raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} is for another request than {method} {url}")

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from streams.app.sts.errors import RefusedError, StsError, TokenReason
 from streams.app.sts.jose import NAME_CHARS_MAX, PublicKey
+from streams.delegation.keys import is_of_nobody
 
 JWKS_BYTES_MAX = 262_144
 KEYS_MAX = 64
@@ -158,8 +160,12 @@ def _imported(listed: list[Any]) -> Iterable[PublicKey]:
             # One that the library stumbles over, in whatever way, is no reason to go without the others.
             _log.debug("a key is left out: %r", error)
             continue
-        if isinstance(key, RSAKey | ECKey | OKPKey):
+        if isinstance(key, RSAKey | ECKey) or (isinstance(key, OKPKey) and not _is_of_nobody(key)):
             yield key
+
+
+def _is_of_nobody(key: OKPKey) -> bool:
+    return isinstance(key.public_key, Ed25519PublicKey) and is_of_nobody(key.public_key.public_bytes_raw())
 
 
 def _is_for_signatures(item: dict[str, Any]) -> bool:

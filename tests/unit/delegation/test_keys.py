@@ -9,7 +9,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from streams.audit.signing import SigningKey
 from streams.delegation.anchors import AnchorError, TrustAnchors
-from streams.delegation.keys import Ed25519Key, hop_grant_key, root_grant_key, thumbprint, verified_jkt
+from streams.delegation.keys import (
+    _SMALL_ORDER,
+    Ed25519Key,
+    hop_grant_key,
+    is_of_nobody,
+    root_grant_key,
+    thumbprint,
+    verified_jkt,
+)
 from streams.model.types import Proof, ProofAlg
 from streams.testing.records import ROOT_KEY
 from tests.unit.delegation.family import MOTHERS_KEY, STRANGERS_KEY
@@ -97,3 +105,37 @@ class TestAnchors:
     def test_what_makes_no_sense(self, keys: dict[str, str | list[str]]) -> None:
         with pytest.raises(AnchorError):
             TrustAnchors.of(keys)
+
+
+P = 2**255 - 19
+
+
+def eightfold_is_neutral(y: int) -> bool:
+    """By the curve's own arithmetic: -x² + y² = 1 + d x² y²; of x the square is enough."""
+    d = -121665 * pow(121666, -1, P) % P
+    square = (y * y - 1) * pow(d * y * y + 1, -1, P) % P
+    for _ in range(3):
+        below, across = (2 - y * y + square) % P, (y * y - square) % P
+        square, y = 4 * square * y * y * pow(across * across, -1, P) % P, (y * y + square) * pow(below, -1, P) % P
+    return (square, y) == (0, 1)
+
+
+def test_keys_that_are_nobodys() -> None:
+    """For these there are signatures that hold for all messages, and nobody has a secret."""
+    assert len(_SMALL_ORDER) == 5
+    for y in _SMALL_ORDER:
+        assert eightfold_is_neutral(y)
+        for sign in (0, 1 << 255):
+            public = (y | sign).to_bytes(32, "little")
+            assert is_of_nobody(public)
+            proof = Proof(alg=ProofAlg.ED25519, kid=b64(public), value=b"\x01" + bytes(63))
+            assert verified_jkt(proof, b"message") is None
+    for written_otherwise in (P, P + 1, P + 18):
+        assert is_of_nobody(written_otherwise.to_bytes(32, "little"))
+    ours = Ed25519Key.of(Ed25519PrivateKey.generate()).public
+    assert not is_of_nobody(ours)
+    assert not eightfold_is_neutral(int.from_bytes(ours, "little") & (2**255 - 1))
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

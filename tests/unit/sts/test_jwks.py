@@ -18,6 +18,7 @@ from streams.app.sts.errors import RefusedError, StsError, TokenReason
 from streams.app.sts.jwks import WAITING_MAX, IssuerKeys, KeyTimes, load_url, usable_keys
 from streams.sdk.entropy import system_monotonic_ms
 from tests.unit.sts.issuers import Issuer, public_jwk
+from tests.unit.sts.test_refusals import b64
 
 TIMES = KeyTimes(cache_ms=1_000, retry_ms=100, stale_ms=5_000)
 ISSUER = Issuer("https://users.example", "x")
@@ -250,6 +251,7 @@ def test_which_count() -> None:
         {"kty": "EC", "crv": "brainpoolP256r1", "x": "AA", "y": "AA", "kid": "unknown curve"},
         {"kty": "OKP", "crv": ["Ed25519"], "x": "AA", "kid": "no curve"},
         {"kty": ["EC"], "kid": "no kind"},
+        {"kty": "OKP", "crv": "Ed25519", "x": b64(b"\x01" + bytes(31)), "kid": "nobody's"},
         {**good, "kid": "odd use", "use": ["sig"]},
         "k1",
         None,

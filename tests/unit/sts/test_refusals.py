@@ -651,6 +651,11 @@ class TestHandingOn:
         assert refused == (INVALID, "token_type_wrong")
 
 
+def _public(key: Any) -> dict[str, Any]:
+    jwk = public_jwk("EdDSA", key)
+    return {name: jwk[name] for name in ("kty", "crv", "x")}
+
+
 class TestProofsOfKeys:
     def proof(
         self, house: House, claims: dict[str, Any], *, key: Ed25519PrivateKey | None = None, **changes: Any
@@ -675,7 +680,9 @@ class TestProofsOfKeys:
             ({}, {"jku": "https://elsewhere.example"}, "proof_invalid"),
             ({}, {"jwk": {"kty": "oct", "k": "AAAA"}}, "proof_invalid"),
             ({}, {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}}, "proof_invalid"),
-            ({}, {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": b64(bytes(32))}}, "signature_invalid"),
+            ({}, {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": b64(bytes(32))}}, "proof_invalid"),
+            ({}, {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": b64(b"\x01" + bytes(31))}}, "proof_invalid"),
+            ({}, {"jwk": _public(Ed25519PrivateKey.generate())}, "signature_invalid"),
         ],
     )
     def test_that_are_none(self, house: House, claims: Any, header: Any, reason: str) -> None:
@@ -709,11 +716,6 @@ class TestProofsOfKeys:
     def test_a_secret_key_in_it(self, house: House) -> None:
         proof = self.proof(house, {}, jwk={"kty": "OKP", "crv": "Ed25519", "x": b64(bytes(32)), "d": b64(bytes(32))})
         assert house.post(headers={"DPoP": proof}).json()["reason"] == "proof_invalid"
-
-
-def _public(key: Any) -> dict[str, Any]:
-    jwk = public_jwk("EdDSA", key)
-    return {name: jwk[name] for name in ("kty", "crv", "x")}
 
 
 class TestKilled:
