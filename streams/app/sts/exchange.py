@@ -115,6 +115,8 @@ class TokenService:
     ) -> Answer:
         parts = self._parts
         now_ms = parts.now_ms()
+        if _signed(asked.subject_token) == _signed(asked.actor_token):
+            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, f"one token can't be both {SUBJECT} and {ACTOR}")
         agent = parts.sources.agent(asked.actor_token, asked.actor_type)
         known.act = agent.actor
         # Whoever has come by one that counts no more must not use up what its agent may ask for.
@@ -251,6 +253,9 @@ class TokenService:
         parts = self._parts
         issued = self.own_token(asked.subject_token, SUBJECT)
         parent = issued.grant
+        for body in issued.lineage:
+            # Whoever may have no tokens any more has nothing to hand on, and nothing that was handed on by them is.
+            self._profile(body.act)
         once = None if asked.grant is not None else self._check_proof(asked, parent, jkt)
         return Origin(
             tenant_uid=parent.tenant_uid,
@@ -284,7 +289,8 @@ class TokenService:
     def _check_attended(self, origin: Origin, now_ms: int) -> None:
         """An agent can't say by itself that somebody looks on."""
         within_ms = self._parts.section.attended_within_ms
-        if origin.seen_ms is None or now_ms - origin.seen_ms > within_ms:
+        skew_ms = self._parts.section.skew_ms
+        if origin.seen_ms is None or not -skew_ms <= now_ms - origin.seen_ms <= within_ms:
             text = f"{SUBJECT} does not show that its user has signed in within {within_ms} ms"
             raise refuse(TokenReason.NOT_ATTENDED, text)
 
@@ -350,6 +356,10 @@ class _Known:
         self.tenant_uid = tenant_uid
         self.sub: str | None = None
         self.act: Actor | None = None
+
+
+def _signed(token: str) -> str:
+    return token.rpartition(".")[0]
 
 
 def _used_before() -> RefusedError:

@@ -151,7 +151,8 @@ class GrantMaker:
     def _signed_by_holder(self, grant: GrantBody, parent: Issued, actor: Actor, terms: Terms) -> GrantBody:
         """A hop that came signed: it must be for who asks, and within what the settings allow them."""
         check_child(parent.grant, grant)
-        if replace(grant.act, jkt=None) != replace(actor, jkt=None) or grant.cnf_jkt != actor.jkt:
+        is_for = replace(grant.act, jkt=None) == replace(actor, jkt=None) and grant.act.jkt in (None, actor.jkt)
+        if not is_for or grant.cnf_jkt != actor.jkt:
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "grant is for another agent, or another key, than asks")
         if grant.max_depth > terms.max_depth:
             raise refuse(TokenReason.DEPTH_TOO_GREAT, f"grant may reach depth {terms.max_depth} at most")

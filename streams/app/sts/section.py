@@ -48,6 +48,8 @@ class SourceSection(_Section):
         jwks: where its public keys are: an `https` URL (`http` on loopback), or a file.
         gives: what its tokens are: of users, of agents, transaction tokens, identity assertions (ID-JAG).
         audience: a token must be for one of these.
+        authorized_parties: for whom else an ID token may have been made (`azp`), where it says so or has several
+            audiences: clients that hand the tokens of their users on to agents.
         algorithms: the signatures that count.
         subject_prefix: goes before the names of its users, so that those of two issuers can't be the same. Where there
             are several sources of users each must say it; those that name the same people alike say the same.
@@ -60,6 +62,7 @@ class SourceSection(_Section):
     jwks: Name
     gives: list[Gives] = Field(min_length=1)
     audience: list[Name] = Field(min_length=1, max_length=16)
+    authorized_parties: list[Name] = Field([], max_length=64)
     algorithms: list[Algorithm] = Field(["RS256", "PS256", "ES256", "EdDSA"], min_length=1)
     subject_prefix: str = Field("", max_length=64)
     tenant: Name | None = None

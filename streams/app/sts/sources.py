@@ -151,6 +151,8 @@ class Sources:
         source = self._source(parts, _GIVES[kind], SUBJECT)
         claims = self._checked(parts, source, SUBJECT)
         section = source.section
+        if kind in (TokenType.ID_TOKEN, TokenType.JWT):
+            _check_party(claims, section)
         user = text_claim(claims, "sub", SUBJECT)
         self._check_prefix(section, user)
         once = kind is TokenType.ID_JAG if section.one_time is None else section.one_time
@@ -265,6 +267,15 @@ def check_audience(claims: Mapping[str, Any], allowed: list[str], what: str) -> 
     listed = [audience] if isinstance(audience, str) else audience
     if not isinstance(listed, list) or not any(name in allowed for name in listed if isinstance(name, str)):
         raise refuse(TokenReason.AUDIENCE_WRONG, f"{what} is for somebody else")
+
+
+def _check_party(claims: Mapping[str, Any], section: SourceSection) -> None:
+    """For which of its audiences an ID token was made (OpenID Connect Core 3.1.3.7)."""
+    audience, party = claims.get("aud"), claims.get("azp")
+    if party is None and not (isinstance(audience, list) and len(audience) > 1):
+        return
+    if party not in (*section.audience, *section.authorized_parties):
+        raise refuse(TokenReason.CLIENT_MISMATCH, f"{SUBJECT} was made for a client that is not named (azp)")
 
 
 def check_times(claims: Mapping[str, Any], now_ms: int, skew_ms: int, life_max_ms: int, what: str) -> None:

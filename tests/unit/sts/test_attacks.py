@@ -26,6 +26,7 @@ from streams.sdk.exchange import ACCESS_TOKEN, TXN_TOKEN, SessionToken, TokenRef
 from streams.sdk.tokens import DevTokenService
 from streams.testing.records import header
 from tests.unit.sts.house import AGENT, READ, ROOT_KEY, STS, SUB_AGENT, TENANT, WORKER, House, open_house, profile
+from tests.unit.sts.issuers import Issuer, now_s
 from tests.unit.sts.test_exchange import delegated, key_pair
 from tests.unit.sts.test_refusals import INVALID, b64
 
@@ -254,3 +255,61 @@ def test_scopes_that_are_said_twice(house: House, claims: dict[str, Any], scope:
     raw = json.dumps(house.users.claims("alice") | claims).encode()
     token = api_jws.encode(raw, key, algorithm=algorithm, headers={"kid": "k1", "typ": "JWT"})
     assert house.granted(subject_token=token).get("scope", "") == scope
+
+
+def test_a_sign_in_that_has_not_been_yet_shows_nobody(house: House) -> None:
+    for auth_time in (now_s() + 3_600, now_s() + 86_400 * 300):
+        token = house.users.token("alice", iat=now_s() - 1_000, auth_time=auth_time)
+        assert house.refused(subject_token=token, attended="true") == (INVALID, "not_attended")
+
+
+def test_an_id_token_of_another_client(tmp_path: Path) -> None:
+    with open_house(tmp_path) as house:
+        evil, portal = "https://evil.example", "portal"
+        of_several: dict[str, Any] = {"aud": [evil, STS]}
+        for claims in (of_several, of_several | {"azp": evil}, {"azp": portal}, {"azp": 7}, {"azp": ["portal"]}):
+            refused = house.refused(subject_token=house.users.token("alice", **claims))
+            assert refused == ("unauthorized_client", "client_mismatch")
+        house.granted(subject_token=house.users.token("alice", **of_several, azp=STS))
+        users = house.section.sources["users"].model_copy(update={"authorized_parties": [portal]})
+        issuers = (house.users, house.agents)
+    settings = users.model_dump()
+    with open_house(tmp_path, again=True, issuers=issuers, more_sources={"users": settings}) as house:
+        house.granted(subject_token=house.users.token("alice", **of_several, azp=portal))
+
+
+def test_one_token_does_not_say_both_who_wants_and_who_acts(tmp_path: Path) -> None:
+    both = Issuer("https://both.example", STS)
+    keys = tmp_path / "both.json"
+    keys.write_bytes(both.key_set())
+    source = {"issuer": both.issuer, "jwks": str(keys), "gives": ["user", "agent"], "audience": [STS]}
+    changes: Any = {
+        "more_sources": {"both": source | {"subject_prefix": "b:"}},
+        "agents": {"bot": profile(both.issuer, "bot")},
+    }
+    with open_house(tmp_path / "house", **changes) as house:
+        token = both.token("bot")
+        assert house.refused(subject_token=token, actor_token=token) == (INVALID, "actor_not_allowed")
+        assert house.refused(subject_token=token, actor_token=f"{token}A") == (INVALID, "actor_not_allowed")
+        house.granted(subject_token=both.token("alice"), actor_token=both.token("bot"))
+
+
+def test_of_an_agent_that_is_no_longer_listed_nothing_is_handed_on(tmp_path: Path) -> None:
+    with open_house(tmp_path) as house, house.client() as sts:
+        parent = opened(house)
+        child = sts.hand_on(parent, house.agents.token(SUB_AGENT))
+        issuers = (house.users, house.agents)
+    helper_alone = {"helper": profile(AGENTS, SUB_AGENT, scopes=["files:read"], tools=[READ])}
+    with open_house(tmp_path, again=True, issuers=issuers, agents=helper_alone) as house, house.client() as sts:
+        for session in (parent, child):
+            with pytest.raises(TokenRefusedError) as raised:
+                sts.hand_on(session, house.agents.token(SUB_AGENT))
+            assert raised.value.reason == "agent_unknown"
+
+
+def test_a_grant_for_an_agent_with_a_key_that_was_not_shown(house: House) -> None:
+    parent = opened(house)
+    act = msgspec.structs.replace(helper(house), jkt="not-shown")
+    grant = signed_anew(parent, delegated(parent, helper(house), None), act=act)
+    answer = received(house, parent, grant, house.agents.token(SUB_AGENT))
+    assert answer.get("reason") == "actor_not_allowed"
