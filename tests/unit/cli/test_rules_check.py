@@ -119,9 +119,7 @@ class TestCheck:
         found = of_kind(stoplog("rules", "check", ".", "--catalog", "catalog.json"), "finding")
         assert [(finding["code"], finding["line"]) for finding in found] == [("idle", 5), ("no_tool", 5)]
 
-    def test_the_catalogue_of_the_log(
-        self, stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_catalogue_of_the_log(self, stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("STOPLOG_CATALOGUE__ALLOW_UNSIGNED", "true")
         lay(home, PERMIT.replace("pay.*", "mail.*"), None)
         (home / "catalog.json").write_text(json.dumps(CATALOG))
