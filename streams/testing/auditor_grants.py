@@ -74,7 +74,13 @@ def _faults(
     if not own:
         yield f"grant {path[-1]} had not come"
         return
-    grant = own[0]
+    # A gate forgets a grant whose session never came; another of the same id, which its issuer has signed too, is then
+    # the one that counts. While it remembers, the second is set aside, and so not among these.
+    yield from min((list(_grant_faults(verdict, grant, root_key)) for grant in own), key=len)
+
+
+def _grant_faults(verdict: Verdict, grant: Delegation, root_key: bytes) -> Iterator[str]:
+    path = verdict.delegation_path
     if path != (*(body.uid for body in grant.chain), grant.uid):
         yield f"the path of {grant.uid} is not {path}"
     if not verdict.evaluated_at < verdict.expires_at <= grant.exp:
