@@ -154,6 +154,18 @@ class Judge:
     def refuse(self, case: Case, reason: Reason, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
         """Deny an intent that the rules had before them already, and that was held since."""
         case.proven = True
+        try:
+            self._note_denial(case, state)
+        except (InvariantError, LogError, StoreError):
+            raise
+        except Exception:
+            # It is denied all the same, and once: what can't be remembered of it must not leave it without a verdict.
+            _log.exception(
+                "intent `%s` of session `%s` is not remembered", case.intent.intent_id, case.intent.session_id
+            )
+        return self.conclude(case, deny(reason), state, standing)
+
+    def _note_denial(self, case: Case, state: StateView) -> None:
         attach(case, state)
         ruleset = self._control.ruleset_for(case.session_key)
         readable = check_args(case, self.settings) is None and check_tool(case, self._control) is None
@@ -161,7 +173,6 @@ class Judge:
             plan = _plan_of(ruleset, case.tool)
             if plan.keeps:
                 case.notes = plan.denied_notes(self._facts(case, plan, FIRST_TIME, state))
-        return self.conclude(case, deny(reason), state, standing)
 
     def _apply_rules(self, case: Case, standing: Standing, state: StateView) -> Judgement:
         ruleset, tool = self._control.ruleset_for(case.session_key), case.tool

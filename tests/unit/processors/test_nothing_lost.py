@@ -14,8 +14,11 @@ from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
+from streams.model.verdict import Outcome
+from streams.processors import judge
 from streams.processors.verdicts import VerdictWriter
 from streams.testing.records import SessionMaker, revocation
+from tests.keeping import REFUND, CountingBench
 from tests.kit import HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
 from tests.unit.delegation.denials import SETTINGS
 
@@ -149,3 +152,31 @@ class TestOneThatFailsAmongMany:
         stop = revocation(RevocationKind.AGENT, "acme|assistant", time_ms=bench.now_ms)
         bench.driver.pipe(REVOCATION.name, *stop)
         assert len(bench.verdicts()) == 2
+
+
+COUNTED = """
+history:
+  denied: {keep: count, on: denied, match: {tools: [pay.refund]}}
+rules:
+  - {id: C-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}
+  - id: C-2
+    effect: require_approval
+    match: {tools: [pay.refund]}
+    when: history.denied < 3
+    approval: {group: finance, ttl: 10m}
+    reason: finance has to know
+"""
+
+
+def test_what_can_not_be_remembered_is_denied_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = CountingBench(COUNTED)
+    held = bench.propose(REFUND, {"amount": 1})
+    assert bench.verdict().outcome is Outcome.REQUIRE_APPROVAL
+
+    def failing(*_args: object) -> None:
+        raise BrokenError
+
+    monkeypatch.setattr(judge, "build_facts", failing)
+    bench.wait(HOUR_MS // 2)
+    end = bench.verdict()
+    assert (end.intent_id, end.reason) == (held.intent_id, Reason.APPROVAL_EXPIRED)
