@@ -11,11 +11,13 @@ import base64
 import binascii
 import hmac
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -40,6 +42,8 @@ ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 TIMEOUT_MS = 10_000
 ANSWER_BYTES_MAX = 1_048_576
 PROOF_PARAMETER = "subject_proof"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_RETRY_AFTER_S = re.compile("[0-9]{1,9}")
 _PROOF_DOMAIN = "stoplog exchange proof v2"
 _MS_PER_S = 1_000
 
@@ -106,11 +110,19 @@ class StsClient:
         Args:
             url: the service's issuer.
             ca_file: the authorities that the service's certificate is checked against (PEM); the system's by default.
+
+        Raises:
+            TokenServiceError: tokens and keys of sessions would cross a network in the clear.
         """
         import ssl  # noqa: PLC0415 - only for who exchanges tokens
 
         import httpx2  # noqa: PLC0415 - likewise
 
+        place = urlsplit(url)
+        if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
+            raise TokenServiceError(
+                f"`{url}`: tokens and keys of sessions would cross a network in the clear; use https"
+            )
         self._url = url.rstrip("/")
         self._entropy = entropy
         self._http: httpx2.Client = httpx2.Client(
@@ -186,12 +198,13 @@ class StsClient:
         return self._from_session(access_token, actor_token, form, key)
 
     def revoke(self, session: SessionToken, actor_token: str) -> None:
-        """Give a session back (RFC 7009), as the agent that it was opened for.
+        """Give a session back (RFC 7009), as the agent that it was opened for; one that is bound to a key, with it.
 
         Raises:
             As `exchange`.
         """
-        self._post("/revoke", {"token": session.access_token, **_assertion(actor_token)}, {})
+        headers = self._proof("/revoke", session.credential.signing_key)
+        self._post("/revoke", {"token": session.access_token, **_assertion(actor_token)}, headers)
 
     def introspect(self, token: str, actor_token: str) -> Mapping[str, Any]:
         """What the service says of a token (RFC 7662), to an agent of its.
@@ -230,7 +243,7 @@ class StsClient:
         return self._token(whole, key, secret)
 
     def _token(self, form: Mapping[str, Any], key: Ed25519Key | None, secret: bytes | None = None) -> SessionToken:
-        headers = {} if key is None else {"DPoP": self._dpop(key, f"{self._url}/token")}
+        headers = self._proof("/token", key)
         whole = {"grant_type": GRANT_TYPE, "actor_token_type": JWT, **form}
         if secret is not None:
             proof = exchange_proof(secret, _pairs(whole), None if key is None else key.jkt)
@@ -239,6 +252,9 @@ class StsClient:
         now_ms = self._entropy.now_ms()
         header = Header(id=self._entropy.uuid(now_ms), source=self._url, time=now_ms, tenant_uid="")
         return _session(members, header, key)
+
+    def _proof(self, path: str, key: Ed25519Key | None) -> dict[str, str]:
+        return {} if key is None else {"DPoP": self._dpop(key, f"{self._url}{path}")}
 
     def _dpop(self, key: Ed25519Key, url: str) -> str:
         """RFC 9449."""
@@ -254,24 +270,34 @@ class StsClient:
 
         url = f"{self._url}{path}"
         try:
-            response = self._http.post(url, data=dict(form), headers=dict(headers))
+            with self._http.stream("POST", url, data=dict(form), headers=dict(headers)) as response:
+                content = _content(response, url)
         except httpx2.HTTPError as error:
             raise TokenServiceError(f"the token service at `{url}` can't be reached: {error}") from error
         try:
-            members = json.loads(response.content) if response.content else {}
-        except ValueError:
+            members = json.loads(content) if content else {}
+        except (ValueError, RecursionError):
             members = None
         if not isinstance(members, dict):
             raise TokenServiceError(f"`{url}` answered {response.status_code}, and nothing that is JSON")
         if response.status_code != httpx2.codes.OK:
-            after = response.headers.get("retry-after", "")
+            after, reason = response.headers.get("retry-after", ""), members.get("reason")
             raise TokenRefusedError(
                 str(members.get("error", response.status_code)),
-                members.get("reason"),
+                reason if isinstance(reason, str) else None,
                 str(members.get("error_description", "")),
-                int(after) * _MS_PER_S if after.isdigit() else None,
+                int(after) * _MS_PER_S if _RETRY_AFTER_S.fullmatch(after) else None,
             )
         return members
+
+
+def _content(response: httpx2.Response, url: str) -> bytes:
+    got = bytearray()
+    for part in response.iter_bytes():
+        got += part
+        if len(got) > ANSWER_BYTES_MAX:
+            raise TokenServiceError(f"`{url}` answers with more than {ANSWER_BYTES_MAX} bytes")
+    return bytes(got)
 
 
 def _narrowing(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -36,7 +36,9 @@ JWKS_MAX_AGE_S = 300
 _FORM = "application/x-www-form-urlencoded"
 _MS_PER_S = 1_000
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
-_TRACEPARENT_CHARS_MAX = 128
+_TRACEPARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, as of version 00."""
+
 _log = logging.getLogger(__name__)
 
 Handle = Callable[[Form, Request], Mapping[str, Any]]
@@ -72,34 +74,22 @@ class Endpoints:
         self._threads.shutdown(wait=True)
 
     def _exchange(self, form: Form, request: Request) -> Mapping[str, Any]:
-        with self._on_record():
-            asked = read_request(form)
-        traceparent = request.headers.get("traceparent")
+        asked = read_request(form)
+        traceparent = request.headers.get("traceparent", "")
         answer = self._service.exchange(
             asked,
             dpop=_only(request, "dpop"),
             url=f"{self._issuer}/token",
-            traceparent=None if traceparent is None else traceparent[:_TRACEPARENT_CHARS_MAX],
+            traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
         )
         return answer.members
 
-    def _revoke(self, form: Form, _request: Request) -> Mapping[str, Any]:
-        with self._on_record():
-            revoke(self._service, form)
+    def _revoke(self, form: Form, request: Request) -> Mapping[str, Any]:
+        revoke(self._service, form, dpop=_only(request, "dpop"), url=f"{self._issuer}/revoke")
         return {}
 
-    def _introspect(self, form: Form, _request: Request) -> Mapping[str, Any]:
-        with self._on_record():
-            return show(self._service, form)
-
-    @contextmanager
-    def _on_record(self) -> Iterator[None]:
-        """Whatever is refused meanwhile is put on record."""
-        try:
-            yield
-        except RefusedError as error:
-            self._service.refused(error)
-            raise
+    def _introspect(self, form: Form, request: Request) -> Mapping[str, Any]:
+        return show(self._service, form, dpop=_only(request, "dpop"), url=f"{self._issuer}/introspect")
 
     def _answering(self, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
         """An endpoint around what answers a form; that runs in a thread, for it blocks."""

@@ -123,10 +123,8 @@ class TokenService:
         self._check_unused(agent.once)
         _take(self._per_agent, f"{agent.actor.iss} {agent.actor.sub}", "this agent")
         profile = self._profile(agent.actor)
-        shown = None
-        if dpop is not None:
-            shown = shown_key(dpop, method="POST", url=url, now_ms=now_ms, skew_ms=parts.section.skew_ms)
-        elif profile.bound:
+        shown = self._shown(dpop, url)
+        if shown is None and profile.bound:
             raise refuse(TokenReason.PROOF_MISSING, "this agent must show a key of its own (DPoP)")
         jkt = None if shown is None else shown.jkt
         origin = self._origin(asked, agent, jkt)
@@ -140,8 +138,7 @@ class TokenService:
         if profile.sources and origin.source not in profile.sources:
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "this agent may not act for users of this source")
         for what, bound_to in ((ACTOR, agent.jkt), (SUBJECT, origin.jkt)):
-            if bound_to not in (None, jkt):
-                raise refuse(TokenReason.PROOF_MISSING, f"{what} is bound to a key that was not shown (DPoP)")
+            _check_bound(what, bound_to, jkt)
         lineage = self._grants.make(asked, origin, replace(agent.actor, jkt=jkt), profile, now_ms)
         self._check_revoked(lineage)
         issued, token = self._issue(lineage, origin)
@@ -190,8 +187,8 @@ class TokenService:
         """Who the service is."""
         return self._parts.section.issuer
 
-    def client(self, token: str, kind: TokenType) -> Actor:
-        """Whose token it is, which shows who asks; one that counts once is used up.
+    def client(self, token: str, kind: TokenType, *, dpop: str | None, url: str) -> Actor:
+        """Whose token it is, which shows who asks, with the key that they have shown; what counts once is used up.
 
         Raises:
             RefusedError: it is nobody's who may ask.
@@ -200,9 +197,19 @@ class TokenService:
         self._check_unused(agent.once)
         _take(self._per_agent, f"{agent.actor.iss} {agent.actor.sub}", "this agent")
         self._profile(agent.actor)
-        if agent.once is not None:
-            self._use_once([agent.once])
-        return agent.actor
+        shown = self._shown(dpop, url)
+        jkt = None if shown is None else shown.jkt
+        _check_bound("client_assertion", agent.jkt, jkt)
+        given = [once for once in (agent.once, None if shown is None else shown.once) if once is not None]
+        if given:
+            self._use_once(given)
+        return replace(agent.actor, jkt=jkt)
+
+    def _shown(self, dpop: str | None, url: str) -> ShownKey | None:
+        if dpop is None:
+            return None
+        parts = self._parts
+        return shown_key(dpop, method="POST", url=url, now_ms=parts.now_ms(), skew_ms=parts.section.skew_ms)
 
     def end(self, issued: Issued) -> None:
         """End a session, on the log.
@@ -356,6 +363,11 @@ class _Known:
         self.tenant_uid = tenant_uid
         self.sub: str | None = None
         self.act: Actor | None = None
+
+
+def _check_bound(what: str, bound_to: str | None, shown: str | None) -> None:
+    if bound_to not in (None, shown):
+        raise refuse(TokenReason.PROOF_MISSING, f"{what} is bound to a key that was not shown (DPoP)")
 
 
 def _signed(token: str) -> str:

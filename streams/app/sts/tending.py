@@ -18,29 +18,39 @@ TOKEN = "token"  # noqa: S105 - what errors call it
 _TRANSIENT = frozenset({TokenReason.LOG_UNAVAILABLE, TokenReason.KEYS_UNAVAILABLE, TokenReason.TOO_MANY_REQUESTS})
 
 
-def revoke(service: TokenService, form: Form) -> None:
+def revoke(service: TokenService, form: Form, *, dpop: str | None, url: str) -> None:
     """End the session of a token, on the log, and have it handed on no more. A token that counts for nothing is none
     to revoke, and no error.
+
+    Args:
+        dpop: the proof of the agent's own key, which it must show where the session is bound to it.
+        url: where the request came to, as clients see it.
 
     Raises:
         RefusedError: who asks is not the agent that the token was given to.
     """
-    actor = _client(service, form)
+    actor = _client(service, form, dpop, url)
     issued = _issued(service, form)
     if issued is None:
         return
     if not _is_of(issued, actor):
         raise refuse(TokenReason.CLIENT_MISMATCH, "the token was given to another agent")
+    if issued.grant.cnf_jkt not in (None, actor.jkt):
+        raise refuse(TokenReason.PROOF_MISSING, f"{TOKEN} is bound to a key that was not shown (DPoP)")
     service.end(issued)
 
 
-def show(service: TokenService, form: Form) -> Mapping[str, Any]:
+def show(service: TokenService, form: Form, *, dpop: str | None, url: str) -> Mapping[str, Any]:
     """What a token says, to the agent that it was given to; to all others it says nothing.
+
+    Args:
+        dpop: the proof of the agent's own key, where its token is bound to it.
+        url: where the request came to, as clients see it.
 
     Raises:
         RefusedError: who asks is no agent.
     """
-    actor = _client(service, form)
+    actor = _client(service, form, dpop, url)
     issued = _issued(service, form)
     if issued is None or not _is_of(issued, actor) or service.is_revoked(issued):
         return {"active": False}
@@ -48,11 +58,11 @@ def show(service: TokenService, form: Form) -> Mapping[str, Any]:
     return {"active": True, "token_type": "Bearer" if issued.grant.cnf_jkt is None else "DPoP", **claims}
 
 
-def _client(service: TokenService, form: Form) -> Actor:
+def _client(service: TokenService, form: Form, dpop: str | None, url: str) -> Actor:
     """Who asks (RFC 7523 2.2)."""
     if form.one("client_assertion_type") != ASSERTION_TYPE:
         raise refuse(TokenReason.REQUEST_MALFORMED, f"client_assertion_type must be {ASSERTION_TYPE}")
-    return service.client(form.needed("client_assertion"), TokenType.JWT)
+    return service.client(form.needed("client_assertion"), TokenType.JWT, dpop=dpop, url=url)
 
 
 def _issued(service: TokenService, form: Form) -> Issued | None:

@@ -12,6 +12,7 @@ import pytest
 
 from streams.sdk import SessionToken, StsClient, TokenRefusedError, TokenServiceError
 from streams.sdk.credential import SessionCredential
+from streams.sdk.exchange import ANSWER_BYTES_MAX
 from tests.unit.sdk.hands import ACTOR, TENANT
 
 
@@ -85,6 +86,30 @@ def test_a_refusal_says_why_and_when_to_come_again(server: Any) -> None:
         "too_many_requests",
         7_000,
     )
+
+
+@pytest.mark.parametrize("after", ["\xb2", "-1", "1.5", "soon", "9" * 5_000])
+def test_a_refusal_that_does_not_say_when_to_come_again(server: Any, after: str) -> None:
+    answers, url = server
+    answers.status, answers.headers_sent, answers.content = 429, {"retry-after": after}, b'{"reason": 7}'
+    with StsClient(url) as sts, pytest.raises(TokenRefusedError) as raised:
+        sts.exchange("a", "b")
+    assert (raised.value.retry_after_ms, raised.value.reason) == (None, None)
+
+
+def test_an_answer_that_does_not_end(server: Any) -> None:
+    answers, url = server
+    answers.status, answers.content = 200, b" " * (ANSWER_BYTES_MAX + 1)
+    with StsClient(url) as sts, pytest.raises(TokenServiceError, match="more than"):
+        sts.exchange("a", "b")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://sts.example", "http://127.0.0.1.sts.example", "ftp://127.0.0.1", "sts.example"]
+)
+def test_no_secret_crosses_a_network_in_the_clear(url: str) -> None:
+    with pytest.raises(TokenServiceError, match="in the clear"):
+        StsClient(url)
 
 
 def test_a_session_with_a_key_is_handed_on_otherwise() -> None:

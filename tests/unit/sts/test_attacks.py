@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from streams.app.sts.errors import RefusedError
 from streams.app.sts.exchange import TokenService
 from streams.app.sts.request import Form, read_request
 from streams.app.sts.service import RunningSts
+from streams.app.sts.tending import ASSERTION_TYPE
 from streams.delegation.digest import body_of, lineage_of
 from streams.delegation.keys import hop_grant_key
 from streams.delegation.signing import sign_hop
@@ -313,3 +315,53 @@ def test_a_grant_for_an_agent_with_a_key_that_was_not_shown(house: House) -> Non
     grant = signed_anew(parent, delegated(parent, helper(house), None), act=act)
     answer = received(house, parent, grant, house.agents.token(SUB_AGENT))
     assert answer.get("reason") == "actor_not_allowed"
+
+
+def test_a_session_with_a_key_is_given_back_with_it(tmp_path: Path) -> None:
+    with open_house(tmp_path, agents={"assistant": profile(AGENTS, AGENT, bound=True)}) as house, house.client() as sts:
+        # The service is known to others under another URL than the one that this client reaches it at.
+        make = sts._dpop
+        sts._dpop = lambda own, url: make(own, url.replace(house.url, STS))  # type: ignore[method-assign]
+        session = sts.exchange(house.users.token("alice"), house.agents.token(AGENT), key=key_pair())
+        credential = session.credential
+        for key in (None, key_pair()):
+            with_another = replace(session, credential=replace(credential, signing_key=key))
+            with pytest.raises(TokenRefusedError) as raised:
+                sts.revoke(with_another, house.agents.token(AGENT))
+            assert raised.value.reason == "proof_missing"
+        assert sts.introspect(session.access_token, house.agents.token(AGENT))["active"]
+        sts.revoke(session, house.agents.token(AGENT))
+        assert not sts.introspect(session.access_token, house.agents.token(AGENT))["active"]
+
+
+def test_an_assertion_that_is_bound_to_a_key_counts_with_it_alone(house: House) -> None:
+    key = key_pair()
+    with house.client() as sts:
+        proof = sts._dpop(key, f"{STS}/introspect")
+    for headers, status in (({}, 400), ({"DPoP": proof}, 200)):
+        assertion = house.agents.token(AGENT, cnf={"jkt": key.jkt})
+        form = {"token": "a.b.c", "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
+        assert house.http.post("/introspect", data=form, headers=headers).status_code == status
+
+
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (TRACE, TRACE),
+        (f"{TRACE}-more", None),
+        (TRACE.upper(), None),
+        (f"00-{'0' * 32}-{'b' * 16}-01", None),
+        (f"ff{TRACE[2:]}", None),
+        ("00-a-b-c; <script>", None),
+        ("x" * 128, None),
+        ("\x80\xff", None),
+    ],
+)
+def test_what_is_no_trace_is_not_kept(house: House, sent: str, kept: str | None) -> None:
+    response = house.http.post("/token", data=house.form(), headers=[(b"traceparent", sent.encode("latin-1"))])
+    session_id = response.json()["session_id"]
+    [event] = [event for event in house.sessions() if event.session_id == session_id]
+    assert event.header.traceparent == kept
