@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 import pytest
 
@@ -17,7 +15,7 @@ from streams.model.verdict import Outcome
 from streams.testing.records import SessionMaker
 from tests.kit import GATE_SETTINGS, GateBench
 from tests.unit.delegation.attacks import ATTACKS
-from tests.unit.delegation.family import ANCHORS, FAR_ISSUER, FAR_KEY, MOTHERS_KEY, Family, with_chain
+from tests.unit.delegation.family import ANCHORS, FAR_ISSUER, FAR_KEY, MOTHERS_KEY, Family
 
 SETTINGS = msgspec.structs.replace(GATE_SETTINGS, trust_anchors=ANCHORS)
 
@@ -104,12 +102,11 @@ def test_a_chain_of_ten_thousand_hops_is_refused_at_once() -> None:
     """Before any of them is looked at: no time is spent on what was made to take time."""
     family = Family()
     hop = family.hop()
-    endless = with_chain(hop, *[hop.chain[0]] * 10_000)
-    before = time.perf_counter()
+    # No grants at all: to look at a single one of them would be another error.
+    endless = msgspec.structs.replace(hop, chain=(None,) * 10_000)  # type: ignore[arg-type]
     with pytest.raises(GrantError) as refused:
         family.check(endless, family.daughter)
     assert refused.value.reason is Reason.DELEGATION_TOO_DEEP
-    assert time.perf_counter() - before < 0.001
 
 
 @pytest.mark.parametrize("changes", [{"purpose": "\ud800"}, {"exp": 2**53}, {"max_depth": -(2**53)}])
