@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -57,13 +57,17 @@ class Answer(NamedTuple):
 
     members: dict[str, Any]
 
+    def __repr__(self) -> str:
+        """Without the session's key."""
+        return f"Answer({self.members.get('session_id')})"
+
 
 @dataclass(frozen=True)
 class Parts:
     """What a service is made of."""
 
     section: StsSection
-    root_key: bytes
+    root_key: bytes = field(repr=False)
     tenant_uid: str
     sources: Sources
     keys: KeyRing

@@ -59,6 +59,10 @@ class Unverified(NamedTuple):
     header: dict[str, Any]
     claims: dict[str, Any]
 
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"Unverified({self.claims.get('jti')!r})"
+
 
 def take_apart(token: str, what: str) -> Unverified:
     """Take a compact token apart.

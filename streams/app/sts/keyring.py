@@ -52,6 +52,10 @@ class SigningKey(msgspec.Struct, frozen=True):
     since_ms: int
     jwk: dict[str, str]
 
+    def __repr__(self) -> str:
+        """Without the key itself."""
+        return f"SigningKey({self.kid}, {self.state.value}, {self.since_ms})"
+
 
 class _Ring(msgspec.Struct, frozen=True):
     keys: tuple[SigningKey, ...]

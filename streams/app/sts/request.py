@@ -135,6 +135,10 @@ class ExchangeRequest(NamedTuple):
     grant: GrantBody | None
     said: tuple[tuple[str, str], ...]
 
+    def __repr__(self) -> str:
+        """Without the tokens."""
+        return f"ExchangeRequest({self.subject_type.name}, {self.actor_type.name})"
+
 
 def read_request(form: Form) -> ExchangeRequest:
     """The request that a form makes.

@@ -16,6 +16,7 @@ from jwt import api_jws
 from streams.app.sts import store
 from streams.app.sts.errors import RefusedError
 from streams.app.sts.exchange import TokenService
+from streams.app.sts.jose import take_apart
 from streams.app.sts.request import Form, read_request
 from streams.app.sts.service import RunningSts
 from streams.app.sts.tending import ASSERTION_TYPE
@@ -365,3 +366,14 @@ def test_what_is_no_trace_is_not_kept(house: House, sent: str, kept: str | None)
     session_id = response.json()["session_id"]
     [event] = [event for event in house.sessions() if event.session_id == session_id]
     assert event.header.traceparent == kept
+
+
+def test_no_secret_is_in_what_is_logged_of_things(house: House) -> None:
+    form = house.form()
+    request = read_request(Form(urlencode(form).encode()))
+    answer = TokenService(house.running.parts).exchange(request, dpop=None, url="")
+    key = house.running.keys.keys[0]
+    told = repr([house.running.parts, request, answer, key, take_apart(form["subject_token"], "it")])
+    secrets = [form["subject_token"], form["actor_token"], answer.members["session_key"], key.jwk["d"], repr(ROOT_KEY)]
+    assert [secret for secret in secrets if secret in told] == []
+    assert answer.members["access_token"] not in told
