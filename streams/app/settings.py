@@ -136,6 +136,12 @@ class CatalogueSection(_Section):
     allow_unsigned: bool = False
 
 
+class MetricsSection(_Section):
+    """`[metrics]`: `listen` says where `/metrics` is served for Prometheus, `host:port`; nowhere by default."""
+
+    listen: str | None = Field(None, pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
+
+
 class Settings(BaseSettings):
     """All settings, read-only.
 
@@ -170,6 +176,7 @@ class Settings(BaseSettings):
     sts: StsSection = StsSection()
     ssf: SsfSection = SsfSection()
     catalogue: CatalogueSection = CatalogueSection()
+    metrics: MetricsSection = MetricsSection()
 
     @classmethod
     def settings_customise_sources(

@@ -13,6 +13,7 @@ import typer
 from streams.app.clock import SystemClock
 from streams.app.heap import settle_heap
 from streams.app.logs import Log, open_log
+from streams.app.metrics import serving_metrics
 from streams.app.runner import GateRunner
 from streams.app.settings import Settings
 from streams.app.wiring import build_budgets, build_codec, build_gate, load_root_key
@@ -45,7 +46,7 @@ def gate(
     configure_logging(as_json)
     root_key = load_root_key(settings.key_path)
     codec = build_codec(settings)
-    with open_log(settings, create=False) as opened:
+    with serving_metrics(settings), open_log(settings, create=False) as opened:
         runner = GateRunner(
             lambda: build_gate(settings, opened, codec, root_key),
             SystemClock(),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +123,24 @@ def test_what_was_revoked_before_the_start_is_honoured_by_the_very_first_verdict
     found = verdicts.wait_for(intents)
     assert {verdict.reason for verdict in found} == {Reason.REVOKED_AGENT.value}
     assert all(len(each) == 1 for each in verdicts.final.values())
+
+
+def test_how_soon_a_stop_is_in_force_is_told_to_prometheus(deployment: Deployment) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    gate = deployment.gate("gate-1", metrics={"listen": listen})
+    gate.wait_serving(PARTITIONS)
+    deployment.send(REVOCATION, *revocation(RevocationKind.AGENT, principal_target("acme", "gone"), time_ms=now_ms()))
+    deployment.flush()
+
+    def counted() -> bool:
+        time.sleep(0.1)
+        with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
+            return b"stoplog_stop_in_force_seconds_count 1.0" in answer.read()
+
+    until(counted)
+    assert gate.stop() == 0
 
 
 def test_state_is_restored_on_another_instance_after_its_disk_is_lost(
