@@ -28,6 +28,9 @@ from streams.processors.state import GrantStatus, SessionRow, SessionStatus, enc
 AUTHORITIES_CACHED_MAX = 2_048
 """Grants that are kept ready (some 5 kilobytes each): those of the sessions that are at work."""
 
+TAKEN_BACK_MAX = 16
+"""Grants that are remembered as taken back before they came; a session with more of them is over."""
+
 CACHED_ROW_BYTES_MAX = 16_384
 """Larger grants are made ready anew for every call, so that a few of them do not take all memory."""
 
@@ -54,10 +57,7 @@ def after_grant(
         GrantError: it does not hold, or not for this session. Nothing was changed.
     """
     if grant.op is not DelegationOp.GRANT:
-        # A session whose grant was taken back has lost what it stood on. Taking back needs no proof.
-        if grant.uid not in row.delegation_uids or row.status in OVER:
-            return row
-        return replace(row, status=SessionStatus.REVOKED, established_ms=row.established_ms or now_ms)
+        return _after_taking_back(row, grant.uid, now_ms)
     if row.grant_status is GrantStatus.HELD and row.delegation_uid == grant.uid:
         kept = _kept(own_key, state)
         if kept is not None and kept.row.digest == grant_digest(grant):
@@ -68,6 +68,8 @@ def after_grant(
         text = f"session `{shown(grant.session_id)}` stands on grant `{shown(row.delegation_uid)}`, not on this"
         raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
     made = authority_row(verify(grant, grant.header.tenant_uid, grant.session_id or "", standard, now_ms))
+    if not set(row.taken_back).isdisjoint(made.lineage):
+        raise GrantError(Reason.REVOKED_DELEGATION, f"grant `{shown(grant.uid)}` was taken back before it came")
     if row.status in OVER:
         return row  # it comes too late to be of use
     if row.status is not SessionStatus.UNKNOWN:
@@ -77,6 +79,16 @@ def after_grant(
     state.put(grant_row_key(own_key), encode_row(made))
     row = replace(row, delegation_uid=made.uid, delegation_uids=made.lineage, grant_status=GrantStatus.HELD)
     return with_ancestors(replace(row, grant_fault=""), grant, now_ms)
+
+
+def _after_taking_back(row: SessionRow, uid: str, now_ms: int) -> SessionRow:
+    """A session whose grant was taken back has lost what it stood on; one that has not come yet must not come later.
+    Taking back needs no proof."""
+    if row.status in OVER or uid in row.taken_back:
+        return row
+    if uid in row.delegation_uids or len(row.taken_back) >= TAKEN_BACK_MAX:
+        return replace(row, status=SessionStatus.REVOKED, established_ms=row.established_ms or now_ms)
+    return replace(row, taken_back=(*row.taken_back, uid))
 
 
 def refused(

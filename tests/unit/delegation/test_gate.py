@@ -13,11 +13,13 @@ from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, RULESET, SESSION
 from streams.model.verdict import Outcome, Verdict
+from streams.processors.grants import TAKEN_BACK_MAX
 from streams.testing.records import SessionMaker, revocation, ruleset
 from tests.kit import BUNDLE_FILES, FILES_READ, HOUR_MS, MAIL_SEND, GateBench
 from tests.unit.delegation.denials import DENIALS, SETTINGS, docs, mothers, standing_on
 from tests.unit.delegation.family import FILES, MINUTE_MS, MOTHERS_KEY, Family, bound, tool, tools
 
+replace = msgspec.structs.replace
 ALLOWED = Reason.PERMITTED.value
 
 
@@ -304,6 +306,32 @@ class TestTakingBack:
             bench.session.grant("g-1", bench.now_ms, op=DelegationOp.REVOKE, unproven={"proof": None}),
             bench.session,
         )
+        assert bench.judge(FILES_READ, docs()).reason == Reason.SESSION_REVOKED
+
+    @pytest.mark.parametrize("uid", ["g-1", "g-2"])
+    def test_what_was_taken_back_before_it_came_does_not_hold_when_it_comes(self, uid: str) -> None:
+        """The grant itself, or one that it was handed on from; also where its session came first."""
+        family = Family()
+        hop = family.hop()
+        taken = replace(hop, uid=uid, op=DelegationOp.REVOKE, proof=None)
+        for session_first in (False, True):
+            bench = GateBench(settings=SETTINGS, with_session=False)
+            if session_first:
+                bench.establish(family.daughter, delegation_uid="g-2")
+            give(bench, taken, family.daughter)
+            give(bench, hop, family.daughter)
+            if not session_first:
+                bench.establish(family.daughter, delegation_uid="g-2")
+            verdict = bench.judge(FILES_READ, docs(), session=family.daughter)
+            assert verdict.outcome is Outcome.DENY
+            assert verdict.reason in {Reason.REVOKED_DELEGATION, Reason.SESSION_REVOKED}
+
+    def test_a_session_of_which_more_is_taken_back_than_is_remembered_is_over(self) -> None:
+        bench = mothers()
+        for number in range(TAKEN_BACK_MAX):
+            give(bench, replace(Family().root(), uid=f"g-x-{number}", op=DelegationOp.REVOKE), bench.session)
+        assert bench.judge(FILES_READ, docs()).reason == ALLOWED
+        give(bench, replace(Family().root(), uid="g-x", op=DelegationOp.REVOKE), bench.session)
         assert bench.judge(FILES_READ, docs()).reason == Reason.SESSION_REVOKED
 
     def test_a_grant_for_a_session_that_is_over_is_not_taken_in(self) -> None:
