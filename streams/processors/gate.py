@@ -228,6 +228,8 @@ class Gate:
         after = lifecycle.active(after, event, now_ms)
         if event.type is SessionEventType.SESSION_ESTABLISHED:
             after = lifecycle.opened(grants.opened(own_key, after, event, state), event, self._settings, received_ms)
+        if event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
+            after = stops.when_narrowed(own_key, before, after, state)
         if before.status is SessionStatus.UNKNOWN or event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
             after = housekeeping.arm_for_end(own_key, after, state, self._settings, now_ms)
         after, fault = _keep(own_key, after, before if gives_authority(event) else after, state)

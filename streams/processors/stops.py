@@ -7,6 +7,8 @@ descends from the session (ADR 0022). It is written in the transaction that ends
 
 from __future__ import annotations
 
+import msgspec
+
 from streams.delegation.authority import AuthorityRow
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.keys import revocation_key
@@ -20,7 +22,7 @@ from streams.processors.case import Case
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.grants import kept_row
 from streams.processors.lifecycle import OVER, reason_over
-from streams.processors.state import GrantStatus, SessionRow
+from streams.processors.state import GrantStatus, SessionRow, SessionStatus
 from streams.processors.verdicts import SOURCE
 
 
@@ -48,6 +50,18 @@ def when_over(
     else:
         until_ms = 0 if grant.depth >= grant.max_depth else grant.exp_ms
     return [_stop(encoder, own_key, reason, until_ms, now_ms, ("session over",))] if until_ms > now_ms else []
+
+
+def when_narrowed(own_key: bytes, before: SessionRow, after: SessionRow, state: StateView) -> SessionRow:
+    """The row of a session whose claims have been narrowed. Where it can have given on what it stands on it is over:
+    that, and what it can still sign, would have the claims from before."""
+    is_narrower = (after.scopes, after.expires_ms) != (before.scopes, before.expires_ms)
+    if after.delegation_uid is None or after.status in OVER or not is_narrower:
+        return after
+    grant = kept_row(own_key, after, state)
+    if grant is not None and grant.depth >= grant.max_depth:
+        return after
+    return msgspec.structs.replace(after, status=SessionStatus.REVOKED)
 
 
 def when_late(encoder: Encoder, own_key: bytes, row: SessionRow, grant: Delegation, now_ms: int) -> list[Output]:

@@ -226,9 +226,16 @@ def let_lie(house: House) -> None:
     house.bench.wait(MINUTE_MS)
 
 
+def narrow_claims(house: House) -> None:
+    """What was given on would have the claims from before."""
+    event = house.mother.event(SessionEventType.TOKEN_CLAIMS_CHANGE, house.bench.now_ms, scopes=())
+    house.bench.driver.pipe(SESSION.name, house.mother.key, event)
+
+
 ENDS: dict[str, tuple[Callable[[House], None], Reason]] = {
     "ended": (lambda house: say(house, END), Reason.SESSION_ENDED),
     "revoked": (lambda house: say(house, REVOKE), Reason.SESSION_REVOKED),
+    "its claims narrowed": (narrow_claims, Reason.SESSION_REVOKED),
     "its grant taken back": (take_back, Reason.SESSION_REVOKED),
     "idle": (let_lie, Reason.SESSION_IDLE),
 }
