@@ -77,8 +77,8 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     set the purpose. `expires_ms` is the earlier of when the credential would have ended the session (`credential_ms`)
     and when its age does (`too_old_ms`); `active_ms` is when it was last at work. `delegation_uid` is the grant that it
     stands on, `delegation_uids` the path to that one, root first, and `grant_fault` why the last one was refused.
-    `taken_back`: grants that were taken back before they came. `label_attested`: the token service has said how far what
-    the session was opened with can be trusted."""
+    `taken_back`: grants that were taken back before they came. `label_attested`: the token service has said how far
+    what the session was opened with can be trusted."""
 
     status: SessionStatus = SessionStatus.UNKNOWN
     established_ms: int = 0
