@@ -155,6 +155,7 @@ class Ledger:
             id=target,
             state=RevocationState.REVOKED,
             effective_at=header.time,
+            until=grant.exp,
             reason="its agent gave it back",
             initiating_entity=self._issuer,
         )

@@ -224,6 +224,7 @@ class TestGivingBack:
             ]  # fmt: skip
             assert [a.act.sub for a in house.audits() if a.reason == "token_revoked"] == [AGENT]
             [revoked] = house.written(Revocation)
+            assert revoked.until == session.credential.expires_ms
             assert (revoked.kind, revoked.id) == (RevocationKind.SESSION, f"{TENANT}|{session.credential.session_id}")
             assert sts.introspect(session.access_token, house.agents.token(AGENT)) == {"active": False}
             with pytest.raises(TokenRefusedError) as raised:
