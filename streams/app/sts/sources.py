@@ -216,6 +216,9 @@ class Sources:
     def _checked(self, parts: Unverified, source: _Source, what: str) -> dict[str, Any]:
         section = source.section
         claims = verified(parts, source.keys.find, section.algorithms, what)
+        if "events" in claims:
+            # RFC 8417, and logout tokens, which can look like ID tokens for the rest.
+            raise refuse(TokenReason.TOKEN_TYPE_WRONG, f"{what} tells of events: it is nobody's to act with")
         check_audience(claims, section.audience, what)
         check_times(claims, self._now_ms(), self._skew_ms, section.life_max_ms, what)
         return claims

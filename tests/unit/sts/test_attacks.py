@@ -377,3 +377,10 @@ def test_no_secret_is_in_what_is_logged_of_things(house: House) -> None:
     secrets = [form["subject_token"], form["actor_token"], answer.members["session_key"], key.jwk["d"], repr(ROOT_KEY)]
     assert [secret for secret in secrets if secret in told] == []
     assert answer.members["access_token"] not in told
+
+
+def test_a_token_that_tells_of_a_logout_logs_nobody_in(house: House) -> None:
+    events = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    assert house.refused(subject_token=house.users.token("alice", events=events)) == (INVALID, "token_type_wrong")
+    assert house.refused(actor_token=house.agents.token(AGENT, events=events)) == (INVALID, "token_type_wrong")
+    house.granted()
