@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,12 @@ import pytest
 from streams.delegation.anchors import TrustAnchors
 from streams.model.catalogue import ToolCatalogEntry
 from streams.model.delegation import DelegationOp
+from streams.model.proof import proven_event, session_writer_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind
+from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import DELEGATION, INTENT, REVOCATION, SESSION
+from streams.model.types import Header
 from streams.model.verdict import Outcome, Verdict
 from streams.processors.settings import GateSettings
 from streams.sdk.credential import SessionCredential
@@ -102,12 +105,45 @@ def test_a_sub_agent_may_do_less_and_nothing_once_its_giver_is_stopped(deploymen
         assert deployment.judge(credential, FILES_READ, {"path": "a.txt"}).reason == reason
 
 
-def test_what_a_gate_has_ended_hands_nothing_on(deployment: Deployment, house: House) -> None:
+def take_back(deployment: Deployment, session: SessionToken) -> None:
+    [grant] = [each for each in deployment.house.grants() if each.session_id == session.credential.session_id]
+    taken = msgspec.structs.replace(grant, op=DelegationOp.REVOKE)
+    deployment.gate.driver.pipe(DELEGATION.name, session.credential.key, taken)
+
+
+def told(kind: SessionEventType) -> Callable[[Deployment, SessionToken], None]:
+    """By another writer with the root key."""
+
+    def tell(deployment: Deployment, session: SessionToken) -> None:
+        now_ms, own = deployment.gate.now_ms, session.credential
+        said = SessionEvent(
+            header=Header(id=SYSTEM.uuid(), source="other", time=now_ms, tenant_uid=own.tenant_uid),
+            session_id=own.session_id,
+            sequence=now_ms,
+            type=kind,
+            sub=own.sub,
+            act=own.act,
+        )
+        event = proven_event(session_writer_key(ROOT_KEY), said)
+        deployment.gate.driver.pipe(SESSION.name, own.key, event)
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        take_back,
+        told(SessionEventType.SESSION_ENDED),
+        told(SessionEventType.SESSION_REVOKED),
+        told(SessionEventType.TOKEN_CLAIMS_CHANGE),
+    ],
+    ids=["its grant taken back", "ended", "revoked", "its claims narrowed"],
+)
+def test_what_a_gate_has_ended_hands_nothing_on(deployment: Deployment, house: House, end: Any) -> None:
     """The service may not know it otherwise: rules freeze sessions, and gates end those that are idle or too old."""
     parent = deployment.open()
-    [grant] = [each for each in house.grants() if each.session_id == parent.credential.session_id]
-    taken = msgspec.structs.replace(grant, op=DelegationOp.REVOKE)
-    deployment.gate.driver.pipe(DELEGATION.name, parent.credential.key, taken)
+    end(deployment, parent)
     [(key, stop, _)] = deployment.gate.driver.read(REVOCATION.name)
     assert isinstance(stop, Revocation)
     publish(house.transport, [outgoing(house.transport, REVOCATION, key or b"", stop, stop.header)])
