@@ -21,7 +21,7 @@ from streams.sdk.mcp_tools import ToolFacts, catalogue_entries
 
 FILE_BYTES_MAX = 32_000_000
 
-_LISTING_MEMBERS = ("server_id", "tools", "facts", "reviewed_by")
+_LISTING_MEMBERS = ("server_id", "tools", "facts", "reviewed_by", "proposed_by")
 _FACTS = tuple(field.name for field in dataclasses.fields(ToolFacts))
 
 
@@ -34,7 +34,8 @@ def read_catalogue(path: Path, now_ms: int, source: str, tenant_uid: str) -> lis
 
     The file is either a history, whose `catalog_entry` lines count; or JSON, an object or a list of them:
 
-        {"server_id": "mail", "tools": [...], "facts": {"send": {"open_world": true, ...}}, "reviewed_by": "ann"}
+        {"server_id": "mail", "tools": [...], "facts": {"send": {"open_world": true, ...}}, "reviewed_by": "ann",
+         "proposed_by": "bea"}
 
     where `tools` is what the server's `tools/list` returned. A tool with facts is approved, if `reviewed_by` is given;
     every other is only proposed.
@@ -84,7 +85,7 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
     for name in listing:
         if name not in _LISTING_MEMBERS:
             _refuse(path, _unknown(name, "a member of a listing", _LISTING_MEMBERS))
-    server_id, tools, facts, reviewed_by = (listing.get(name) for name in _LISTING_MEMBERS)
+    server_id, tools, facts, reviewed_by, proposed_by = (listing.get(name) for name in _LISTING_MEMBERS)
     if not isinstance(server_id, str) or not server_id or "/" in server_id:
         _refuse(path, "`server_id` must be the operator's name of the server, without `/`")
     if isinstance(tools, dict):  # the whole result of `tools/list`
@@ -93,9 +94,11 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
         _refuse(path, f"`tools` of `{server_id}` must be the list that `tools/list` returned")
     if not isinstance(reviewed_by, str | None):
         _refuse(path, "`reviewed_by` must be text")
+    if not isinstance(proposed_by, str | None):
+        _refuse(path, "`proposed_by` must be text")
     known = facts_from(path, server_id, facts or {}, tools)
     try:
-        yield from catalogue_entries(
+        entries = catalogue_entries(
             server_id,
             tools,
             known,
@@ -105,6 +108,7 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
             reviewed_by=reviewed_by,
             entropy=_steady_ids(server_id, now_ms),
         )
+        yield from (msgspec.structs.replace(entry, proposed_by=proposed_by) for entry in entries)
     except McpServerError as error:
         _refuse(path, str(error))
 

@@ -348,8 +348,9 @@ def publish(
     """Publish decisions of a draft, or entries of a file, that are decided on already.
 
     FILE is a draft of `approve --out`; or a history with catalog_entry lines; or JSON: {"server_id": "mail", "tools":
-    [what tools/list returned], "facts": {"send": {"open_world": true}}, "reviewed_by": "ann"}. In a listing a tool with
-    facts is approved, if reviewed_by is given; every other is only proposed. Gates that want signatures want them here.
+    [what tools/list returned], "facts": {"send": {"open_world": true}}, "reviewed_by": "ann", "proposed_by": "bea"}. In
+    a listing a tool with facts is approved, if reviewed_by is given; every other is only proposed. Gates that want
+    signatures want them here.
     """
     screen = Screen(as_json)
     with Operator(settings_from(log, bootstrap, state_dir), by) as operator:

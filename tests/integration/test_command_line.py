@@ -156,21 +156,27 @@ def world(stoplog: CommandLine) -> Iterator[World]:
     stoplog.run("keys", "new")
     stoplog.run("keys", "new", status=1)
     catalogue = [
-        {"server_id": server, "tools": tools, "facts": FACTS[server], "reviewed_by": "ann"}
+        {"server_id": server, "tools": tools, "facts": FACTS[server], "reviewed_by": "bea", "proposed_by": "ann"}
         for server, tools in TOOLS.items()
     ]
     (stoplog.folder / "tools.json").write_text(json.dumps(catalogue))
-    published = stoplog.run("catalog", "publish", "tools.json")
+    # Nobody is named who may approve tools or publish rules, so nobody may.
+    stoplog.run("catalog", "publish", "tools.json", status=1)
+    (reviewer,) = stoplog.run("keys", "reviewer", "new", "--out", "bea.key")
+    settings = f'[catalogue.reviewers]\nbea = "{reviewer["public_key"]}"\n'
+    (stoplog.folder / "stoplog.toml").write_text(settings)
+    reviewed = ("catalog", "publish", "tools.json", "--key", "bea.key")
+    published = stoplog.run(*reviewed)
     assert [(each["tool"], each["state"], each["published"]) for each in published] == [
         ("git/git_show", "APPROVED", True),
         ("git/git_commit", "APPROVED", True),
         ("mail/send", "APPROVED", True),
     ]
-    assert not any(each["published"] for each in stoplog.run("catalog", "publish", "tools.json"))
-    # Nobody is named who may publish rules, so nobody may.
+    assert not any(each["published"] for each in stoplog.run(*reviewed))
     stoplog.run("rules", "publish", str(RULES), status=1)
     (key,) = stoplog.run("keys", "publisher", "new", "--out", "ann.key")
-    (stoplog.folder / "stoplog.toml").write_text(f'[rules.publishers]\nann = "{key["public_key"]}"\n')
+    settings += f'[rules.publishers]\nann = "{key["public_key"]}"\n'
+    (stoplog.folder / "stoplog.toml").write_text(settings)
     publish = ("rules", "publish", str(RULES), "--key", "ann.key")
     (bundle,) = stoplog.run(*publish)
     assert (bundle["serial"], bundle["published"]) == (1, True)
