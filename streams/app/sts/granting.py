@@ -160,7 +160,9 @@ class GrantMaker:
             raise refuse(TokenReason.LIFE_TOO_LONG, "grant lives longer than this agent's sessions may")
         if grant.max_depth > grant.depth and not _is_among(grant.may_act, terms.may_act):
             raise refuse(TokenReason.LIMITS_TOO_WIDE, "grant may be handed on to others than this agent's sessions may")
-        _purpose(grant.purpose, parent.grant.purpose)
+        # Nor is it to be left out: rules may let more through where there is none.
+        if _purpose(grant.purpose, parent.grant.purpose) != grant.purpose:
+            raise refuse(TokenReason.LIMITS_TOO_WIDE, "grant leaves out the purpose of the session")
         if not _ID.fullmatch(grant.uid):
             raise refuse(TokenReason.GRANT_INVALID, "the id of grant must have 8 to 128 letters, digits, or . _ ~ -")
         if grant.session_id != sub_session_id(parent.tenant_uid, parent.session_id, grant.uid):

@@ -152,8 +152,9 @@ class TestPurposes:
         with house.client() as sts, pytest.raises(TokenRefusedError) as raised:
             sts.hand_on(parent, house.agents.token(SUB_AGENT), purpose="wire money")
         assert raised.value.reason == "limits_too_wide"
-        grant = signed_anew(parent, delegated(parent, helper(house), None), purpose="wire money")
-        assert received(house, parent, grant, house.agents.token(SUB_AGENT)).get("reason") == "limits_too_wide"
+        for purpose in ("wire money", None, ""):
+            grant = signed_anew(parent, delegated(parent, helper(house), None), purpose=purpose)
+            assert received(house, parent, grant, house.agents.token(SUB_AGENT)).get("reason") == "limits_too_wide"
         unsaid = opened(house)
         grant = signed_anew(unsaid, delegated(unsaid, helper(house), None), purpose="read")
         assert received(house, unsaid, grant, house.agents.token(SUB_AGENT))["purpose"] == "read"
