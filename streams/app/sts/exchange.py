@@ -41,7 +41,7 @@ from streams.model.canonical import sha256
 from streams.model.delegation import GrantBody
 from streams.model.proof import session_secret
 from streams.model.revocation_set import Call
-from streams.model.types import Actor, ToolRef
+from streams.model.types import Actor, Model, ToolRef
 from streams.sdk.entropy import Entropy
 from streams.sdk.exchange import exchange_proof
 from streams.sdk.revocations import RevocationWatch
@@ -49,7 +49,8 @@ from streams.sdk.revocations import RevocationWatch
 _LIFE_MAX_MS = 86_400_000
 replace = msgspec.structs.replace
 _NO_TOOL = ToolRef(server_id="", name="")
-"""What is taken back of tools is for gates to hold against calls."""
+_NO_MODEL = Model(ai_provider="", name="")
+"""What is taken back of tools and models is for gates to hold against calls."""
 
 
 class Answer(NamedTuple):
@@ -320,6 +321,7 @@ class TokenService:
                 act=body.act,
                 delegation_uids=(body.uid,),
                 tool=_NO_TOOL,
+                model=_NO_MODEL,
             )
             reason = watch.reason_against(call, now_ms)
             if reason is not None:

@@ -737,6 +737,13 @@ class TestKilled:
             revoke(house, kind, target, RevocationState.RELEASED)
             house.granted(subject_token=house.users.token("carol"))
 
+    def test_what_is_taken_back_of_tools_and_models_is_for_gates(self, house: House) -> None:
+        """Sessions go on being opened: they may use others."""
+        for kind, target in ((RevocationKind.MODEL, "example/large"), (RevocationKind.TOOL, "mail/send")):
+            revoke(house, kind, target)
+            house.granted(subject_token=house.users.token("carol"))
+            revoke(house, kind, target, RevocationState.RELEASED)
+
     def test_a_session_that_was_revoked_hands_nothing_on(self, tmp_path: Path) -> None:
         with open_house(tmp_path) as house, house.client() as sts:
             parent = sts.exchange(house.users.token("alice"), house.agents.token(AGENT))
