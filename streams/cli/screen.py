@@ -18,7 +18,8 @@ from streams.cli.text import printable
 PLAIN_WIDTH_CHARS = 160
 """Width of tables that are not written to a terminal, which has none."""
 
-FIRST_COLUMN_WIDTH_MAX = 40
+NAMING_COLUMNS = 2
+NAME_WIDTH_MAX = 64
 
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 
@@ -91,10 +92,11 @@ class Screen:
             return
         table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style=STRONG)
         lines = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
-        # What a line is about stays in one piece, so that it can be copied.
-        width = min(max((line[0].cell_len for line in lines if line), default=0), FIRST_COLUMN_WIDTH_MAX)
         for number, name in enumerate(columns):
-            table.add_column(name, overflow="fold", min_width=None if number else width)
+            # Names and ids stay in one piece, so that they can be copied.
+            words = [line[number] for line in lines if number < NAMING_COLUMNS and number < len(line)]
+            width = max((word.cell_len for word in words if " " not in word.plain), default=0)
+            table.add_column(name, overflow="fold", min_width=min(width, NAME_WIDTH_MAX) or None)
         for line in lines:
             table.add_row(*line)
         self.console.print(table)
