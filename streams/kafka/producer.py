@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.errors import error_of, is_gone, transaction_error
+from streams.kafka.patience import StuckError, TimedCalls
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import (
@@ -29,6 +30,8 @@ SEND_S_MAX = 10.0
 OFFSETS_S_MAX = 10.0
 END_S_MAX = 20.0
 CLOSE_S_MAX = 5.0
+# Beyond its bound a step gets this long to come back; the library comes late at times, and at times never.
+LATE_S_MAX = 5.0
 QUEUE_PAUSE_S = 0.02
 REASON_S_MAX = 1.0
 
@@ -63,6 +66,7 @@ class KafkaProducer:
         fixed: Settings = {"transactional.id": transactional_id, "enable.idempotence": True, "acks": "all"}
         self._id = transactional_id
         self._client = Producer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
+        self._calls = TimedCalls(f"stoplog producer {transactional_id}")
         self._open = False
         self._closed = False
         self._stored: list[tuple[Callable[[int], None], int]] = []
@@ -113,7 +117,7 @@ class KafkaProducer:
     def send_offsets(self, offsets: Mapping[TopicPartition, int], group: GroupMetadata) -> None:
         """Commit the group's offsets (next to be read) with this transaction; fenced by `group`.
 
-        Blocks for up to OFFSETS_S_MAX seconds.
+        Blocks for up to OFFSETS_S_MAX (and LATE_S_MAX) seconds.
 
         Raises:
             AbortableTransactionError: call `abort`, then rewind.
@@ -174,10 +178,12 @@ class KafkaProducer:
             self._open = False
             with contextlib.suppress(LogError):
                 self._persist("abort", self._client.abort_transaction, CLOSE_S_MAX)
+        self._calls.close()
         # Not the library's own `close`: that waits for the brokers without end. What is left in the queue belongs to
         # no transaction any more.
-        with contextlib.suppress(KafkaException):
-            self._client.purge()
+        if not self._calls.stuck:
+            with contextlib.suppress(KafkaException):
+                self._client.purge()
         del self._client
 
     def _remember(self, on_stored: Callable[[int], None]) -> Callable[[KafkaError | None, Message], None]:
@@ -222,7 +228,13 @@ class KafkaProducer:
     def _persist(
         self, doing: str, call: Callable[[float], None], duration_s_max: float, *, with_offsets: bool = False
     ) -> None:
-        persist(call, lambda error: self._error(error, doing, with_offsets=with_offsets), duration_s_max)
+        def attempt() -> None:
+            persist(call, lambda error: self._error(error, doing, with_offsets=with_offsets), duration_s_max)
+
+        try:
+            self._calls.call(attempt, duration_s_max + LATE_S_MAX)
+        except StuckError as error:
+            raise FatalLogError(f"can't {doing} (producer `{self._id}`): {error}") from error
 
     def _error(self, error: KafkaError, doing: str, *, with_offsets: bool = False) -> LogError:
         return transaction_error(error, f"{doing} (producer `{self._id}`)", with_offsets=with_offsets)
