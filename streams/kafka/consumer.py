@@ -87,6 +87,7 @@ class KafkaConsumer:
         self._listener: AssignmentListener | None = None
         self._metadata: GroupMetadata | None = None
         self._assigned: frozenset[TopicPartition] = frozenset()
+        self._paused: set[TopicPartition] = set()
         self._closed = False
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
@@ -127,12 +128,16 @@ class KafkaConsumer:
 
         librdkafka drops what it had fetched of them, and fetches it again from the last returned record on.
         """
-        self._call(self._client.pause, partitions, "pause")
+        named = list(partitions)
+        self._call(self._client.pause, named, "pause")
+        self._paused.update(named)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Undo `pause`."""
-        named = list(partitions)
+        # One that is not paused must not be resumed, see `_unpause`.
+        named = [partition for partition in partitions if partition in self._paused]
         self._call(self._client.resume, named, "resume")
+        self._paused.difference_update(named)
         # A broker's thread with nothing to fetch sleeps for up to a second and is not woken by `resume`; any
         # request to the broker wakes it. What it answers, or that it doesn't, is of no interest.
         if named:
@@ -272,8 +277,6 @@ class KafkaConsumer:
             return
         # Assigned before the listener hears of it: it may seek and pause.
         client.assign(partitions)
-        # librdkafka keeps a partition paused through its revocation and return: nothing would ever come of it.
-        client.resume(partitions)
         ours = _ours(partitions)
         self._assigned = frozenset(ours)
         # INVARIANT: an assignment's transactions are fenced by the generation that made it, never by a later one.
@@ -298,10 +301,22 @@ class KafkaConsumer:
                 tell(_ours(partitions))
         finally:
             self._assigned = frozenset()
+            self._unpause(client)
             client.unassign()
         if not self._closed:
             # What this poll has already collected is of the partitions just taken away: eager means all of them.
             raise _RevokedError
+
+    def _unpause(self, client: Consumer) -> None:
+        """librdkafka keeps a partition paused through its revocation and return: nothing would ever come of it then.
+
+        Those alone that are paused: a resume drops what was fetched, and without a pause before it the library knows no
+        place to begin at again.
+        """
+        paused, self._paused = self._paused, set()
+        if paused:
+            with contextlib.suppress(KafkaException):
+                client.resume([KafkaPartition(*partition) for partition in paused])
 
     def _call(
         self, call: Callable[[list[KafkaPartition]], None], partitions: Iterable[TopicPartition], verb: str

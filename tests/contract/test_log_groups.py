@@ -145,6 +145,53 @@ def test_partitions_that_come_back_are_not_paused_any_more(log: LogUnderTest) ->
     first.close()
 
 
+def test_to_resume_what_is_not_paused_loses_nothing(log: LogUnderTest) -> None:
+    topic = make_topic(log, "resume-all", 1)
+    place = TopicPartition(topic, 0)
+    consumer = log.consumer(log.unique("group"), "a")
+    join_group(consumer, [topic], Recorder())
+    publish(log, place, [b"%d" % number for number in range(50)])
+    found: list[bytes | None] = []
+
+    def all_read() -> bool:
+        consumer.resume([place])
+        found.extend(values_of(consumer.poll(3, POLL_MS)))
+        return len(found) >= 50
+
+    until(all_read, "all records")
+    assert found == [b"%d" % number for number in range(50)]
+    consumer.close()
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_what_was_read_but_not_committed_is_read_again_by_whoever_is_next(log: LogUnderTest, paused: bool) -> None:
+    topic = make_topic(log, "again", 2)
+    places = [TopicPartition(topic, number) for number in range(2)]
+    for place in places:
+        publish(log, place, [b"%d-%d" % (place.partition, number) for number in range(5)])
+    group = log.unique("group")
+    first, listener = log.consumer(group, "a"), Recorder()
+    first.subscribe([topic], listener)
+    assert len(poll_values(first, 10)) == 10
+    if paused:
+        first.pause(places)
+
+    second, other = log.consumer(group, "b"), Recorder()
+    second.subscribe([topic], other)
+    found: list[bytes | None] = []
+
+    def all_again() -> bool:
+        for consumer in (first, second):
+            found.extend(values_of(consumer.poll(10, POLL_MS)))
+        return len(found) >= 10
+
+    until(all_again, "both partitions from their beginning")
+    assert len(listener.assigned) == len(other.assigned) == 1
+    assert sorted(value or b"" for value in found) == [b"%d-%d" % (p, n) for p in range(2) for n in range(5)]
+    second.close()
+    first.close()
+
+
 def test_empty_poll_waits_and_returns(log: LogUnderTest) -> None:
     topic = make_topic(log, "idle", 1)
     consumer = log.consumer(log.unique("group"), "a")
