@@ -209,6 +209,9 @@ def read_entries(path: Path) -> list[ToolCatalogEntry]:
         fault = definition_fault(entry)
         if fault is not None:
             raise ReviewError(f"`{path}`: `{entry.server_id}/{entry.name}` contradicts itself: {fault}")
+        if entry.state in GRANTING_STATES and entry.definition_json is None:
+            # A digest alone: what is signed with it nobody has seen.
+            raise ReviewError(f"`{path}`: `{entry.server_id}/{entry.name}` has no definition that could be looked at")
     return entries
 
 

@@ -53,19 +53,26 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
     """The `id` of a revocation, from what a person typed.
 
     Args:
-        stated: a session, agent or subject, with or without its tenant (`acme|s-1`); a tool as `server/name`, or
+        stated: a session, agent or subject, with or without the tenant (`acme|s-1`); a tool as `server/name`, or
             `server/*`; a model as `provider/name`; a tenant; a grant; anything for all.
         tenant_uid: the tenant of what is stated without one.
 
     Raises:
-        RevocationTargetError: it is empty, or neither a tool nor a model.
+        RevocationTargetError: it is empty, neither a tool nor a model, or may be of another tenant.
     """
     if kind is RevocationKind.ALL:
         return EVERYTHING
     if not stated.strip():
         raise RevocationTargetError(f"the {kind.value.lower()} to stop has no name")
     if kind in _SCOPED:
-        return stated if _TENANT_SEPARATOR in stated else f"{tenant_uid}{_TENANT_SEPARATOR}{stated}"
+        tenant, separator, _ = stated.partition(_TENANT_SEPARATOR)
+        if separator and tenant != tenant_uid:
+            # Names may hold the separator, too: what is meant must not be guessed where something is to be stopped.
+            raise RevocationTargetError(
+                f"`{stated}` has a `|`: write `{tenant_uid}|{stated}` if that is its name; to stop something of tenant "
+                f"`{tenant}`, set STOPLOG_TENANT={tenant}"
+            )
+        return stated if separator else f"{tenant_uid}{_TENANT_SEPARATOR}{stated}"
     if kind is RevocationKind.MODEL and not all(stated.partition("/")):
         raise RevocationTargetError(f"model `{stated}` is not of the form `provider/name`")
     if kind is RevocationKind.TOOL and not all(stated.partition("/")):

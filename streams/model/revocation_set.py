@@ -24,7 +24,9 @@ TIDIED_MIN = 10_000
 _KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
 
 _Key = tuple[RevocationKind, str]
-_FOR_GOOD = 2**63
+FOR_GOOD = 2**63
+"""The end of what is stopped without one."""
+
 _NEVER = -(2**63)
 
 _REASONS: dict[RevocationKind, Reason] = {
@@ -89,13 +91,13 @@ class RevocationSet:
             self._drop(key)
             self._released[key] = self.next_offset - 1
             return
-        self._put(key, _FOR_GOOD if revocation.until is None else revocation.until)
+        self._put(key, FOR_GOOD if revocation.until is None else revocation.until)
 
     def stop(self, record_key: bytes) -> None:
         """Take in a record that can't be read: for all that is known, it stops what its key names."""
         key = named_by(record_key)
         if key is not None:
-            self._put(key, _FOR_GOOD)
+            self._put(key, FOR_GOOD)
 
     def forget(self, record_key: bytes) -> None:
         """Take in a tombstone: the topic has forgotten the key, so the entry is gone."""

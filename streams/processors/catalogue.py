@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.audit.reviewers import Reviewers
-from streams.model.canonical import CanonicalError, parse_strict, sha256
+from streams.model.canonical import CanonicalError, canonical, parse_strict, sha256
 from streams.model.catalogue import EntryState, ToolCatalogEntry
 from streams.model.catalogue_signature import GRANTING_STATES, entry_id, entry_key, parse_entry_key
 from streams.model.definition import definition_digests
@@ -354,7 +354,8 @@ def definition_fault(entry: ToolCatalogEntry) -> str | None:
         if not isinstance(tool, dict):
             return "its definition is no object"
         digests = definition_digests(tool)
-        schemas_alike = parse_strict(entry.input_schema_json) == tool.get("inputSchema")
+        # Not by `==`: true is 1 for Python, and a bound for nobody else.
+        schemas_alike = canonical(parse_strict(entry.input_schema_json)) == canonical(tool.get("inputSchema"))
     except CanonicalError as error:
         return f"its definition can't be read: {error}"
     if digests != (entry.definition_digest, entry.description_digest, entry.input_schema_digest):

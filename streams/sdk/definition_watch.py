@@ -15,6 +15,7 @@ from typing import Self
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.canonical import CanonicalError
 from streams.model.definition import definition_digests
+from streams.model.errors import RecordError
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import AUDIT
 from streams.model.types import Actor, Header, ToolRef
@@ -27,6 +28,14 @@ from streams.sdk.transport import Transport
 
 POLL_MS = 60_000
 """How often servers are asked that say nothing by themselves."""
+
+LOOK_PAUSE_MS = 500
+"""Between two looks at the least, however often a server says that its tools have changed."""
+
+REPORTS_PER_SERVER_MAX = 200
+REPORTS_EVERY_MS = 3_600_000
+NAME_CHARS_MAX = 1_024
+"""Of a tool that is reported; a longer name is no tool's that could be called."""
 
 CLOSE_TIMEOUT_MS = 5_000
 NOT_CANONICAL = bytes(32)
@@ -69,11 +78,14 @@ class DefinitionWatch:
         self._poll_ms = poll_ms
         self._entropy = entropy
         self._lock = threading.Lock()
-        self._digests = {server.server_id: _listed(server) for server in servers}
         self._stopping = threading.Event()
         self._woken = threading.Event()
+        # Told first, then asked: what changes in between is looked at again.
         for server in servers:
             server.on_tools_changed = self._woken.set
+        self._digests = {server.server_id: _listed(server) for server in servers}
+        self._reports_left = dict.fromkeys(self._digests, REPORTS_PER_SERVER_MAX)
+        self._reports_since_ms = entropy.monotonic_ms()
         self._thread = threading.Thread(target=self._run, name="stoplog-definitions", daemon=True)
         self._thread.start()
 
@@ -84,16 +96,41 @@ class DefinitionWatch:
             McpServerError: a server does not answer.
             PublishError, LogError: what has changed can't be reported; it is with the next look.
         """
-        changed = 0
+        changed, errors = 0, []
         with self._lock:
             for server in self._servers:
-                listed = _listed(server)
-                before = self._digests[server.server_id]
-                names = [name for name in {**before, **listed} if before.get(name) != listed.get(name)]
-                self._report(server.server_id, {name: listed[name] for name in names if name in listed})
-                self._digests[server.server_id] = listed
-                changed += len(names)
+                try:
+                    changed += self._look_at(server)
+                except (McpServerError, TimeoutError, PublishError, LogError, RecordError) as error:
+                    # What one server does must not hide what the others have changed.
+                    errors.append(error)
+        if errors:
+            raise errors[0]
         return changed
+
+    def _look_at(self, server: McpServer) -> int:
+        listed = _listed(server)
+        before = self._digests[server.server_id]
+        names = [name for name in {**before, **listed} if before.get(name) != listed.get(name)]
+        told = {name: listed[name] for name in names if name in listed and len(name) <= NAME_CHARS_MAX}
+        self._report(server.server_id, self._within_bounds(server.server_id, told))
+        self._digests[server.server_id] = listed
+        return len(names)
+
+    def _within_bounds(self, server_id: str, told: dict[str, bytes]) -> dict[str, bytes]:
+        """As many as a server may have reported in an hour: one that lists something else each time must not fill the
+        record."""
+        now_ms = self._entropy.monotonic_ms()
+        if now_ms - self._reports_since_ms >= REPORTS_EVERY_MS:
+            self._reports_since_ms = now_ms
+            self._reports_left = dict.fromkeys(self._reports_left, REPORTS_PER_SERVER_MAX)
+        left = self._reports_left[server_id]
+        kept = dict(list(told.items())[:left])
+        self._reports_left[server_id] = left - len(kept)
+        if len(kept) < len(told):
+            lost_count = len(told) - len(kept)
+            _log.warning("server `%s` changes tools too often: %d changes are not reported", server_id, lost_count)
+        return kept
 
     def close(self) -> None:
         """Stop looking. May be called again."""
@@ -115,8 +152,10 @@ class DefinitionWatch:
                 return
             try:
                 self.look()
-            except (McpServerError, TimeoutError, PublishError, LogError) as error:
+            except Exception as error:
+                # Whatever a server sends: to stop looking is what it must not bring about.
                 _log.warning("what MCP servers list can't be watched: %s", error)
+            self._stopping.wait(LOOK_PAUSE_MS / 1000)
 
     def _report(self, server_id: str, changed: Mapping[str, bytes]) -> None:
         records = []

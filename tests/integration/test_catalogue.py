@@ -203,6 +203,10 @@ def test_two_people_sign_a_draft(office: Office) -> None:
     assert "something was decided since" in office.run("catalog", "publish", "draft.json").err
 
     draft = json.loads((office.folder / "draft.json").read_text())
+    unseen = {**draft, "entries": [{**draft["entries"][0], "definition_json": None}]}
+    (office.folder / "unseen.json").write_text(json.dumps(unseen))
+    for command in (("review", "--draft", "unseen.json"), ("sign", "unseen.json", "--key", "bob.pem")):
+        assert "has no definition that could be looked at" in office.run("catalog", *command).err
     draft["entries"][0] |= {"destructive": False, "catalog_version": 2}
     (office.folder / "draft.json").write_text(json.dumps(draft))
     assert "is not what `ann` has signed" in office.run("catalog", "publish", "draft.json").err

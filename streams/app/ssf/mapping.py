@@ -56,25 +56,23 @@ def acts_of(read: SecurityEvents, default_tenant: str) -> Iterator[Stop | Risk]:
     for event_type, event in read.events.items():
         if event_type not in EVENT_TYPES:
             continue
-        if event_type == CREDENTIAL_CHANGE and event.get("change_type") in _HARMLESS_CHANGES:
+        if event_type == CREDENTIAL_CHANGE and _is_harmless(event.get("change_type")):
             continue
         subject = event.get("subject") or read.subject
         named = _Subject.of(subject, read, default_tenant)
-        if event_type != RISK_LEVEL_CHANGE:
-            yield named.stop(_reason(event_type, event))
-        elif (act := _risk(named, event)) is not None:
-            yield act
+        yield from named.stops(_reason(event_type, event)) if event_type != RISK_LEVEL_CHANGE else _risks(named, event)
 
 
-def _risk(named: _Subject, event: Mapping[str, Any]) -> Stop | Risk | None:
+def _risks(named: _Subject, event: Mapping[str, Any]) -> Iterator[Stop | Risk]:
     level = event.get("current_level")
     if level not in _LEVELS:
         # What is not understood counts as the worst.
         level = "CRITICAL"
     if named.session_id is not None:
-        return Risk(named.tenant_uid, named.session_id, level, RISK_LEVEL_CHANGE)
+        yield Risk(named.tenant_uid, named.session_id, level, RISK_LEVEL_CHANGE)
     # Which sessions are the user's is known to gates alone: a high risk stops them all.
-    return named.stop(f"risk {level}") if level in ("HIGH", "CRITICAL") else None
+    if named.sub is not None and level in ("HIGH", "CRITICAL"):
+        yield named.stop_of_user(f"risk {level}")
 
 
 class _Subject(NamedTuple):
@@ -92,32 +90,43 @@ class _Subject(NamedTuple):
         if not isinstance(subject, dict):
             raise RefusedSetError(SetError.INVALID_REQUEST, "an event has no subject")
         parts = subject if subject.get("format") in (None, "complex") and _is_complex(subject) else {"user": subject}
-        session_id = _identifier(parts.get("session"))
         user = _identifier(parts.get("user"), section.issuer)
+        session_id = _identifier(parts.get("session"), known=user is None)
         if session_id is None and user is None:
             raise RefusedSetError(SetError.INVALID_REQUEST, "an event names neither a session nor a user")
         return cls(tenant, session_id, None if user is None else f"{section.subject_prefix}{user}")
 
-    def stop(self, reason: str) -> Stop:
-        """Stop the session, or all that is done for the user where no session is named."""
+    def stops(self, reason: str) -> Iterator[Stop]:
+        """Stop the session that is named, and all that is done for the user who is: a provider's name of a session is
+        hardly ever the name that the user's sessions have here."""
         if self.session_id is not None:
             target = session_target(self.tenant_uid, self.session_id)
-            return Stop(RevocationKind.SESSION, target, self.tenant_uid, reason)
+            yield Stop(RevocationKind.SESSION, target, self.tenant_uid, reason)
+        if self.sub is not None:
+            yield self.stop_of_user(reason)
+
+    def stop_of_user(self, reason: str) -> Stop:
+        """Stop all that is done for the user."""
         target = principal_target(self.tenant_uid, self.sub or "")
         return Stop(RevocationKind.SUBJECT, target, self.tenant_uid, reason)
+
+
+def _is_harmless(change: object) -> bool:
+    return isinstance(change, str) and change in _HARMLESS_CHANGES
 
 
 def _is_complex(subject: Mapping[str, Any]) -> bool:
     return isinstance(subject.get("session"), dict) or isinstance(subject.get("user"), dict)
 
 
-def _identifier(subject: object, issuer: str | None = None) -> str | None:
+def _identifier(subject: object, issuer: str | None = None, *, known: bool = True) -> str | None:
     """The name in a simple subject identifier; None where there is none.
 
     Args:
         issuer: whose users count: one of somebody else is not known here.
+        known: whether it must be of a format that is known here.
     """
-    if not isinstance(subject, dict):
+    if not isinstance(subject, dict) or (not known and str(subject.get("format")) not in _USER_FORMATS):
         return None
     field = _USER_FORMATS.get(str(subject.get("format")))
     name = None if field is None else subject.get(field)

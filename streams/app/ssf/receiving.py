@@ -13,6 +13,7 @@ from streams.app.ssf.store import SsfStore
 from streams.model.keys import revocation_key, session_key
 from streams.model.proof import derived_uuid, proven_event, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.revocation_set import FOR_GOOD
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REVOCATION, SESSION
 from streams.model.types import Header
@@ -90,8 +91,8 @@ class Receiver:
 
     def _catch_up(self, acts: list[Stop | Risk]) -> None:
         """What is for a while must not end what is for longer, so all that is stopped must be known."""
-        is_passing = any(isinstance(act, Stop) and act.kind is not RevocationKind.SESSION for act in acts)
-        if is_passing and not self._revocations.confirm(CONFIRM_MS_MAX):
+        has_stops = any(isinstance(act, Stop) for act in acts)
+        if has_stops and not self._revocations.confirm(CONFIRM_MS_MAX):
             raise UnavailableError(f"what is stopped already could not be read in {CONFIRM_MS_MAX} ms")
 
     def _record(self, act: Stop | Risk, read: SecurityEvents) -> Outgoing | None:
@@ -102,7 +103,7 @@ class Receiver:
         # A session is over for good; a user signs in again, to new sessions.
         until_ms = None if act.kind is RevocationKind.SESSION else now_ms + self._lives.user_stop_ms
         known_ms = self._revocations.stopped_until(act.kind, act.target)
-        if known_ms is not None and (until_ms is None or known_ms >= until_ms):
+        if known_ms is not None and known_ms >= (FOR_GOOD if until_ms is None else until_ms):
             # INVARIANT: an event never gives: the newest record of a key counts, and must not end a longer stop.
             return None
         header = self._header(act.tenant_uid, f"{act.kind.value} {act.target}", read, now_ms)

@@ -60,7 +60,10 @@ class TestTarget:
     @pytest.mark.parametrize("kind", [RevocationKind.SESSION, RevocationKind.AGENT, RevocationKind.SUBJECT])
     def test_what_belongs_to_a_tenant_gets_it(self, kind: RevocationKind) -> None:
         assert revocation_target(kind, "x", "acme") == "acme|x"
-        assert revocation_target(kind, "other|x", "acme") == "other|x"
+        assert revocation_target(kind, "acme|x", "acme") == "acme|x"
+        assert revocation_target(kind, "acme|auth0|x", "acme") == "acme|auth0|x"
+        with pytest.raises(RevocationTargetError, match=r"write `acme\|auth0\|x`.*STOPLOG_TENANT=auth0"):
+            revocation_target(kind, "auth0|x", "acme")
 
     def test_all_is_all(self) -> None:
         assert revocation_target(RevocationKind.ALL, "whatever", "acme") == "*"

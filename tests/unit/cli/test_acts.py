@@ -24,9 +24,9 @@ class TestKill:
         ("options", "kind", "target"),
         [
             (("--session", "s-1"), "SESSION", "default|s-1"),
-            (("--session", "acme|s-1"), "SESSION", "acme|s-1"),
+            (("--session", "default|s|1"), "SESSION", "default|s|1"),
             (("--agent", "helper"), "AGENT", "default|helper"),
-            (("--user", "acme|alice"), "SUBJECT", "acme|alice"),
+            (("--user", "default|alice"), "SUBJECT", "default|alice"),
             (("--tool", "mail/send"), "TOOL", "mail/send"),
             (("--tool", "mail/*"), "TOOL", "mail/*"),
             (("--model", "lab/m"), "MODEL", "lab/m"),
@@ -45,6 +45,12 @@ class TestKill:
         stored = deployed("tail", "revocations", "--no-follow").records
         assert [record["value"]["state"] for record in stored] == ["REVOKED", "RELEASED"]
         assert {record["key"] for record in stored} == {f"{kind}:{target}"}
+
+    def test_a_name_that_could_be_of_another_tenant_is_not_guessed_at(self, deployed: Stoplog) -> None:
+        result = deployed("kill", "--user", "auth0|5f7c", "--why", "because")
+        assert result.status == 1
+        assert "write `default|auth0|5f7c`" in result.err
+        assert deployed("tail", "revocations", "--no-follow").records == []
 
     @pytest.mark.parametrize("options", [(), ("--all", "--session", "s"), ("--tool", "a/b", "--tenant", "c")])
     def test_one_thing_is_named(self, deployed: Stoplog, options: tuple[str, ...]) -> None:

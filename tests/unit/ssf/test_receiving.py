@@ -37,11 +37,41 @@ def refused(service: Service, token: str | bytes, code: str, **headers: str) -> 
 class TestWhatEventsLeadTo:
     def test_a_session_is_stopped_for_good(self, open_service: Open) -> None:
         service = open_service()
-        answer = service.push(service.token(jti="j-1", sub_id={"format": "complex", "session": SESSION, "user": USER}))
+        answer = service.push(service.token(jti="j-1", sub_id={"format": "complex", "session": SESSION}))
         assert (answer.status_code, answer.content) == (202, b"")
         (stop,) = service.revocations()
         assert (stop.kind, stop.id, stop.state) == (RevocationKind.SESSION, "acme|s-1", RevocationState.REVOKED)
         assert (stop.until, stop.set_jti, stop.initiating_entity) == (None, "j-1", "ssf:idp")
+
+    @pytest.mark.parametrize("session", [SESSION, {"format": "jwt_id", "iss": IDP, "jti": "x"}])
+    def test_with_a_session_its_user_is_stopped_too(self, open_service: Open, session: dict[str, str]) -> None:
+        """What a provider calls its session is hardly ever what the user's sessions are called here."""
+        service = open_service()
+        told = service.token(jti="j-1", sub_id={"format": "complex", "session": session, "user": USER})
+        assert service.push(told).status_code == 202
+        *of_session, of_user = sorted(service.revocations(), key=lambda stop: stop.kind.value)
+        assert [stop.id for stop in of_session] == (["acme|s-1"] if session is SESSION else [])
+        assert (of_user.kind, of_user.id) == (RevocationKind.SUBJECT, "acme|alice")
+        assert of_user.until is not None
+
+    def test_a_stop_for_a_while_does_not_keep_one_for_good_away(
+        self, open_service: Open, tokens: DevTokenService
+    ) -> None:
+        service = open_service()
+        for until_ms in (-DAY_MS, DAY_MS):
+            ends_ms = now_s() * 1_000 + until_ms
+            tokens.revoke(RevocationKind.SESSION, "acme|s-1", "for a while", until_ms=ends_ms)
+            name = f"j{until_ms}"
+            answer = service.push(service.token(jti=name, sub_id={"format": "complex", "session": SESSION}))
+            assert answer.status_code == 202
+            newest = [stop for stop in service.revocations() if stop.id == "acme|s-1"][-1]
+            assert (newest.until, newest.set_jti) == (None, name)
+
+    def test_a_change_that_is_no_text_is_not_harmless(self, open_service: Open) -> None:
+        service = open_service()
+        told = service.token(events={f"{CAEP}credential-change": {"change_type": ["create"]}})
+        assert service.push(told).status_code == 202
+        assert len(service.revocations()) == 1
 
     @pytest.mark.parametrize(
         ("event", "more"),
