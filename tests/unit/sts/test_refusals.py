@@ -670,8 +670,8 @@ class TestProofsOfKeys:
         [
             ({"htm": "GET"}, {}, "proof_invalid"),
             ({"htu": "https://elsewhere.example/token"}, {}, "proof_invalid"),
-            ({"iat": now_s() - 1_000}, {}, "proof_invalid"),
-            ({"iat": now_s() + 1_000}, {}, "proof_invalid"),
+            ({"made_in_s": -1_000}, {}, "proof_invalid"),
+            ({"made_in_s": 1_000}, {}, "proof_invalid"),
             ({"iat": None}, {}, "proof_invalid"),
             ({"jti": None}, {}, "claim_missing"),
             ({}, {"typ": "JWT"}, "proof_invalid"),
@@ -686,6 +686,9 @@ class TestProofsOfKeys:
         ],
     )
     def test_that_are_none(self, house: House, claims: Any, header: Any, reason: str) -> None:
+        if "made_in_s" in claims:
+            # By the clock of when it runs, which may be long after the tests were collected.
+            claims = {"iat": now_s() + claims["made_in_s"]}
         response = house.post(headers={"DPoP": self.proof(house, claims, **header)})
         assert response.status_code == 400
         assert response.json()["reason"] == reason
