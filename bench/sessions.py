@@ -37,6 +37,7 @@ ROWS_PER_BATCH = 5_000
 STRIDE = 7_919
 SOURCES = 4
 FLAT_RATIO_MAX = 1.3
+AGE_MAX_MS = 8 * SESSION_TTL_MS
 
 _READ = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 
@@ -96,12 +97,16 @@ def _fill(folder: Path, sessions: int) -> None:
 
 def _rows(number: int, key: bytes) -> Iterator[tuple[bytes, bytes]]:
     opened_ms = now_ms()
-    due_ms = opened_ms + SESSION_TTL_MS + number % SESSION_TTL_MS
+    # Spread over what is left of their lives, and none of them due while it is measured.
+    due_ms = opened_ms + SESSION_TTL_MS // 2 + number % (SESSION_TTL_MS // 2)
     sources = tuple(Source(derived_uuid("read", str(number), str(index)), _READ) for index in range(SOURCES))
     row = SessionRow(
         status=SessionStatus.LIVE,
         established_ms=opened_ms,
         expires_ms=opened_ms + SESSION_TTL_MS,
+        credential_ms=opened_ms + SESSION_TTL_MS,
+        too_old_ms=opened_ms + AGE_MAX_MS,
+        active_ms=opened_ms,
         sub=f"user:{number:07d}@bench.example",
         act_iss=ACT.iss,
         act_sub=ACT.sub,
