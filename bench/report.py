@@ -250,4 +250,6 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "identity": _identity,
     "codec": _printed,
     "rules": _printed,
+    "budgets": _printed,
+    "swap": _printed,
 }
