@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
+from streams.kafka.patience import StuckError, TimedCalls
 from streams.kafka.settings import LOGGER
 
 CLOSE_S_MAX = 10.0
@@ -23,18 +23,10 @@ def close_in_time(close: Callable[[], None], what: str) -> None:
     Raises:
         Exception: what `close` raises.
     """
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            close()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name=f"close {what}", daemon=True)
-    thread.start()
-    thread.join(CLOSE_S_MAX)
-    if thread.is_alive():
+    calls = TimedCalls(f"close {what}")
+    try:
+        calls.call(close, CLOSE_S_MAX)
+    except StuckError:
         LOGGER.warning("%s is not closed after %s s and is left to itself", what, CLOSE_S_MAX)
-    for error in failures:
-        raise error
+    finally:
+        calls.close()

@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from streams.model.types import Actor, Header, Millis, Record
 
+# OCSF 1.8 codes of a Detection Finding (2004), as far as alerts use them.
+SEVERITY_MEDIUM = 3
+SEVERITY_HIGH = 4
+SEVERITY_CRITICAL = 5
+CONFIDENCE_MEDIUM = 2
+CONFIDENCE_HIGH = 3
+STATUS_NEW = 1
+ACTION_DENIED = 2
+ACTION_OBSERVED = 3
+DISPOSITION_BLOCKED = 2
+DISPOSITION_LOGGED = 17
+
+NAME_CHARS_MAX = 200
+DESC_CHARS_MAX = 1_000
+
+
+def clipped(name: str) -> str:
+    """A name as it goes into an alert's texts, more than once: whoever states it may state anything."""
+    return name if len(name) <= NAME_CHARS_MAX else f"{name[:NAME_CHARS_MAX]}..."
+
 
 class Attack(Record, frozen=True, kw_only=True):
     """A MITRE ATLAS technique."""
 
     technique_uid: str
     technique_name: str
+
+
+RUG_PULL = Attack(technique_uid="AML.T0109", technique_name="Rug Pull")
 
 
 class Alert(Record, frozen=True, kw_only=True):

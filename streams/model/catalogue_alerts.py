@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 
-from streams.model.alert import Alert, Attack
+from streams.model.alert import (
+    ACTION_DENIED,
+    ACTION_OBSERVED,
+    CONFIDENCE_HIGH,
+    CONFIDENCE_MEDIUM,
+    DESC_CHARS_MAX,
+    DISPOSITION_BLOCKED,
+    DISPOSITION_LOGGED,
+    RUG_PULL,
+    SEVERITY_HIGH,
+    SEVERITY_MEDIUM,
+    STATUS_NEW,
+    Alert,
+    Attack,
+    clipped,
+)
 from streams.model.types import Actor, Header
 
-RUG_PULL = Attack(technique_uid="AML.T0109", technique_name="Rug Pull")
 TOOL_POISONING = Attack(technique_uid="AML.T0110", technique_name="Tool Poisoning")
 SUPPLY_CHAIN = ("ASI04",)
-TEXT_CHARS_MAX = 1_000
-NAME_CHARS_MAX = 200
-_SEVERITY_MEDIUM = 3
-_SEVERITY_HIGH = 4
-_CONFIDENCE_MEDIUM = 2
-_CONFIDENCE_HIGH = 3
-_STATUS_NEW = 1
-_ACTION_DENIED = 2
-_ACTION_OBSERVED = 3
-_DISPOSITION_BLOCKED = 2
-_DISPOSITION_LOGGED = 17
 
 DEFINITION_CHANGED = "tool_definition_changed"
 SAME_NAME = "tool_same_name"
@@ -42,7 +45,7 @@ def definition_changed(header: Header, tool: str, live: bytes, approved: bytes, 
     return _alert(
         header,
         DEFINITION_CHANGED,
-        f"tool definition changed after its approval: {_clipped(tool)}",
+        f"tool definition changed after its approval: {clipped(tool)}",
         text,
         RUG_PULL,
         [tool, live.hex()],
@@ -57,12 +60,12 @@ def same_name(header: Header, tool: str, other: str, by: str) -> Alert:
     return _alert(
         header,
         SAME_NAME,
-        f"tool name on two servers: {_clipped(tool)}",
+        f"tool name on two servers: {clipped(tool)}",
         f"`{other}` has the same name; a model that is shown both may call the wrong one",
         TOOL_POISONING,
         sorted([tool, other]),
         by=by,
-        severity_id=_SEVERITY_MEDIUM,
+        severity_id=SEVERITY_MEDIUM,
         response=f"stoplog catalog review {tool}",
     )
 
@@ -72,7 +75,7 @@ def looks_alike(header: Header, tool: str, other: str, by: str) -> Alert:
     return _alert(
         header,
         LOOKS_ALIKE,
-        f"tool name that looks like another: {_clipped(tool)}",
+        f"tool name that looks like another: {clipped(tool)}",
         f"it looks like `{other}`",
         TOOL_POISONING,
         sorted([tool, other]),
@@ -86,7 +89,7 @@ def text_suspicious(header: Header, tool: str, digest: bytes, what: str, by: str
     return _alert(
         header,
         TEXT_SUSPICIOUS,
-        f"tool text that speaks to the model: {_clipped(tool)}",
+        f"tool text that speaks to the model: {clipped(tool)}",
         what,
         TOOL_POISONING,
         [tool, digest.hex()],
@@ -106,7 +109,7 @@ def _alert(
     *,
     by: str,
     response: str,
-    severity_id: int = _SEVERITY_HIGH,
+    severity_id: int = SEVERITY_HIGH,
     is_blocked: bool = False,
     is_sure: bool = True,
 ) -> Alert:
@@ -114,23 +117,19 @@ def _alert(
         header=header,
         finding_uid=header.id,
         severity_id=severity_id,
-        confidence_id=_CONFIDENCE_HIGH if is_sure else _CONFIDENCE_MEDIUM,
-        status_id=_STATUS_NEW,
+        confidence_id=CONFIDENCE_HIGH if is_sure else CONFIDENCE_MEDIUM,
+        status_id=STATUS_NEW,
         title=title,
-        desc=text[:TEXT_CHARS_MAX],
+        desc=text[:DESC_CHARS_MAX],
         analytic_uid=kind,
         analytic_version="1",
         attacks=(attack,),
         types=SUPPLY_CHAIN,
-        action_id=_ACTION_DENIED if is_blocked else _ACTION_OBSERVED,
-        disposition_id=_DISPOSITION_BLOCKED if is_blocked else _DISPOSITION_LOGGED,
+        action_id=ACTION_DENIED if is_blocked else ACTION_OBSERVED,
+        disposition_id=DISPOSITION_BLOCKED if is_blocked else DISPOSITION_LOGGED,
         act=Actor(iss="", sub=by),
         first_seen_time=header.time,
         last_seen_time=header.time,
-        dedup_key=json.dumps([kind, *map(_clipped, about)]),
+        dedup_key=json.dumps([kind, *map(clipped, about)]),
         suggested_response=(response,),
     )
-
-
-def _clipped(name: str) -> str:
-    return name if len(name) <= NAME_CHARS_MAX else f"{name[:NAME_CHARS_MAX]}..."

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import json
-
-from streams.model.alert import Alert, Attack
+from streams.model.alert import clipped
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
-from streams.model.topics import ALERT, AUDIT
+from streams.model.topics import AUDIT
 from streams.model.types import Actor, Header, ToolRef
 from streams.processors.catalogue import CatalogueEvent
 from streams.processors.control import ControlEvent
+from streams.processors.control_alerts import TEXT_CHARS_MAX, control_alert
 from streams.processors.effects import Encoder, Output
 from streams.processors.rules_audit import change_outputs
 from streams.processors.verdicts import SOURCE
 
-TEXT_CHARS_MAX = 20_000
-ALERT_CHARS_MAX = 1_000
-_NAME_CHARS_MAX = 200
-_SEVERITY_MEDIUM = 3
-_SEVERITY_CRITICAL = 5
-_CONFIDENCE_HIGH = 3
-_STATUS_NEW = 1
-_ACTION_DENIED = 2
-_DISPOSITION_BLOCKED = 2
-_TAMPERING = Attack(technique_uid="AML.T0081", technique_name="Modify AI Agent Configuration")
 _ALARMING = frozenset({ControlReason.CATALOGUE_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
 
 
@@ -39,11 +28,10 @@ def event_outputs(encoder: Encoder, event: ControlEvent, place: str, time_ms: in
     if not isinstance(event, CatalogueEvent):
         return change_outputs(encoder, event, place, time_ms)
     audit = _audit(event, place, time_ms)
-    key = _clipped(event.name).encode()
+    key = clipped(event.name).encode()
     outputs = [Output(AUDIT, key, encoder.encode(AUDIT.name, audit), audit.header)]
     if event.error is not None or event.reason in _ALARMING:
-        alert = _alert(event, audit, time_ms)
-        outputs.append(Output(ALERT, alert.dedup_key.encode(), encoder.encode(ALERT.name, alert), alert.header))
+        outputs.append(_alert(encoder, event, audit, time_ms))
     return outputs
 
 
@@ -61,13 +49,13 @@ def _audit(event: CatalogueEvent, place: str, time_ms: int) -> AuditEvent:
         phase=AuditPhase.PRE_EXECUTION,
         session_id="",
         # Who it claims to be from; whose signatures hold is in the text.
-        act=Actor(iss="", sub="" if entry is None else _clipped(entry.reviewed_by or entry.proposed_by or "")),
+        act=Actor(iss="", sub="" if entry is None else clipped(entry.reviewed_by or entry.proposed_by or "")),
         inputs=(place,),
         tool=None
         if entry is None
         else ToolRef(
-            server_id=_clipped(entry.server_id),
-            name=_clipped(entry.name),
+            server_id=clipped(entry.server_id),
+            name=clipped(entry.name),
             definition_digest=entry.definition_digest,
             catalog_version=entry.catalog_version,
         ),
@@ -90,37 +78,19 @@ def _text(event: CatalogueEvent) -> str:
     return f"{text}: version {entry.catalog_version}, {signed}{note}"[:TEXT_CHARS_MAX]
 
 
-def _alert(event: CatalogueEvent, audit: AuditEvent, time_ms: int) -> Alert:
-    reason = audit.reason or ""
-    is_mistake = reason == DeadLetterReason.CATALOGUE_INVALID
-    alert_id = derived_uuid("alert", audit.header.id)
-    name = _clipped(event.name)
+def _alert(encoder: Encoder, event: CatalogueEvent, audit: AuditEvent, time_ms: int) -> Output:
+    name = clipped(event.name)
     if event.error is not None:
         title = f"catalogue entry refused: {name}"
     else:
         title = "the catalogue is not the newest" if event.entry is None else f"catalogue entry removed: {name}"
-    return Alert(
-        header=Header(id=alert_id, source=SOURCE, time=time_ms, tenant_uid=audit.header.tenant_uid),
-        finding_uid=alert_id,
-        severity_id=_SEVERITY_MEDIUM if is_mistake else _SEVERITY_CRITICAL,
-        confidence_id=_CONFIDENCE_HIGH,
-        status_id=_STATUS_NEW,
+    return control_alert(
+        encoder,
+        audit,
+        time_ms,
         title=title,
-        desc=(audit.reason_text or "")[:ALERT_CHARS_MAX],
-        analytic_uid=reason,
-        analytic_version="1",
-        attacks=() if is_mistake else (_TAMPERING,),
-        types=("ASI04",) if is_mistake else ("ASI03", "ASI04"),
-        action_id=_ACTION_DENIED,
-        disposition_id=_DISPOSITION_BLOCKED,
-        act=audit.act,
-        first_seen_time=time_ms,
-        last_seen_time=time_ms,
-        related_event_ids=(audit.header.id,),
-        dedup_key=json.dumps([reason, "catalogue", name, audit.inputs[0]]),
-        suggested_response=("stoplog catalog list", "stoplog tail deadletters"),
+        about=("catalogue", name, audit.inputs[0]),
+        look_at="stoplog catalog list",
+        is_mistake=audit.reason == DeadLetterReason.CATALOGUE_INVALID,
+        mistake_types=("ASI04",),
     )
-
-
-def _clipped(name: str) -> str:
-    return name if len(name) <= _NAME_CHARS_MAX else name[:_NAME_CHARS_MAX] + "..."

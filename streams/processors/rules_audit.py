@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
-from streams.model.alert import Alert, Attack
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.control import RulesChange
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
-from streams.model.topics import ALERT, AUDIT
+from streams.model.topics import AUDIT
 from streams.model.types import Actor, Header
+from streams.processors.control_alerts import TEXT_CHARS_MAX, control_alert
 from streams.processors.effects import Encoder, Output
 from streams.processors.publications import RulesEvent
 from streams.processors.verdicts import SOURCE
-
-TEXT_CHARS_MAX = 20_000
-ALERT_CHARS_MAX = 1_000
-_SEVERITY_MEDIUM = 3
-_SEVERITY_CRITICAL = 5
-_CONFIDENCE_HIGH = 3
-_STATUS_NEW = 1
-_ACTION_DENIED = 2
-_DISPOSITION_BLOCKED = 2
-_TAMPERING = Attack(technique_uid="AML.T0081", technique_name="Modify AI Agent Configuration")
 
 
 def change_outputs(encoder: Encoder, event: RulesEvent, place: str, time_ms: int) -> list[Output]:
@@ -36,8 +24,7 @@ def change_outputs(encoder: Encoder, event: RulesEvent, place: str, time_ms: int
     audit = _audit(event, place, time_ms)
     outputs = [Output(AUDIT, event.name.encode(), encoder.encode(AUDIT.name, audit), audit.header)]
     if event.error is not None or event.reason is ControlReason.RULES_TOPIC_BEHIND:
-        alert = _alert(event.name, audit, time_ms)
-        outputs.append(Output(ALERT, alert.dedup_key.encode(), encoder.encode(ALERT.name, alert), alert.header))
+        outputs.append(_alert(encoder, event.name, audit, time_ms))
     return outputs
 
 
@@ -88,29 +75,14 @@ def _text(event: RulesEvent) -> str:
     return f"{text}: version {bundle.version}, serial {bundle.serial}{share}{signed}"[:TEXT_CHARS_MAX]
 
 
-def _alert(name: str, audit: AuditEvent, time_ms: int) -> Alert:
-    reason = audit.reason or ""
-    is_mistake = reason == DeadLetterReason.BUNDLE_INVALID
-    alert_id = derived_uuid("alert", audit.header.id)
-    behind = reason == ControlReason.RULES_TOPIC_BEHIND
-    return Alert(
-        header=Header(id=alert_id, source=SOURCE, time=time_ms, tenant_uid=audit.header.tenant_uid),
-        finding_uid=alert_id,
-        severity_id=_SEVERITY_MEDIUM if is_mistake else _SEVERITY_CRITICAL,
-        confidence_id=_CONFIDENCE_HIGH,
-        status_id=_STATUS_NEW,
+def _alert(encoder: Encoder, name: str, audit: AuditEvent, time_ms: int) -> Output:
+    behind = audit.reason == ControlReason.RULES_TOPIC_BEHIND
+    return control_alert(
+        encoder,
+        audit,
+        time_ms,
         title=f"rules are not the newest: bundle {name}" if behind else f"rules refused: bundle {name}",
-        desc=(audit.reason_text or "")[:ALERT_CHARS_MAX],
-        analytic_uid=reason,
-        analytic_version="1",
-        attacks=() if is_mistake else (_TAMPERING,),
-        types=() if is_mistake else ("ASI03", "ASI04"),
-        action_id=_ACTION_DENIED,
-        disposition_id=_DISPOSITION_BLOCKED,
-        act=audit.act,
-        first_seen_time=time_ms,
-        last_seen_time=time_ms,
-        related_event_ids=(audit.header.id,),
-        dedup_key=json.dumps([reason, "rules", name, *([] if audit.ruleset_digest is None else [audit.inputs[0]])]),
-        suggested_response=("stoplog rules status", "stoplog tail deadletters"),
+        about=("rules", name, *(() if audit.ruleset_digest is None else (audit.inputs[0],))),
+        look_at="stoplog rules status",
+        is_mistake=audit.reason == DeadLetterReason.BUNDLE_INVALID,
     )

@@ -5,7 +5,18 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from streams.model.alert import Alert, Attack
+from streams.model.alert import (
+    ACTION_DENIED,
+    CONFIDENCE_HIGH,
+    DISPOSITION_BLOCKED,
+    RUG_PULL,
+    SEVERITY_HIGH,
+    SEVERITY_MEDIUM,
+    STATUS_NEW,
+    Alert,
+    Attack,
+    clipped,
+)
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.canonical import sha256
@@ -38,13 +49,6 @@ COMMITS_CACHED_MAX = 16_384
 TRACE_CHARS_MAX = 512
 """Of a `tracestate` that is passed on, after W3C; a longer one, which every output would carry twice, is left out."""
 
-_NAME_CHARS_MAX = 200
-_SEVERITY_HIGH = 4
-_SEVERITY_MEDIUM = 3
-_CONFIDENCE_HIGH = 3
-_STATUS_NEW = 1
-_ACTION_DENIED = 2
-_DISPOSITION_BLOCKED = 2
 
 _FORGED_GRANT: tuple[str, tuple[str, ...], tuple[Attack, ...]] = ("grant forged or altered", ("ASI03", "ASI07"), ())
 _WIDENED_GRANT: tuple[str, tuple[str, ...], tuple[Attack, ...]] = ("grant wider than its parent", ("ASI03",), ())
@@ -57,7 +61,7 @@ _ALARMING: dict[Reason, tuple[str, tuple[str, ...], tuple[Attack, ...]]] = {
     Reason.TOOL_DEFINITION_CHANGED: (
         "tool definition changed after its approval",
         ("ASI04",),
-        (Attack(technique_uid="AML.T0109", technique_name="Rug Pull"),),
+        (RUG_PULL,),
     ),
     Reason.DELEGATION_SIGNATURE_INVALID: _FORGED_GRANT,
     Reason.DELEGATION_CHAIN_BROKEN: _FORGED_GRANT,
@@ -228,25 +232,25 @@ class VerdictWriter:
         title, types, attacks = _ALARMING[judgement.reason]
         analytic = _deciding_rule(verdict)
         intent, policy = case.intent, judgement.policy
-        tool = _clipped(f"{intent.tool.server_id}/{intent.tool.name}")
-        agent, subject = _clipped(intent.act.sub), _clipped(intent.sub)
+        tool = clipped(f"{intent.tool.server_id}/{intent.tool.name}")
+        agent, subject = clipped(intent.act.sub), clipped(intent.sub)
         tenant = intent.header.tenant_uid
         dedup_key = json.dumps([judgement.reason.value, tenant, intent.session_id, tool])
         alert_id = derived_uuid("alert", verdict.verdict_id)
         alert = Alert(
             header=_header(case, alert_id),
             finding_uid=alert_id,
-            severity_id=_SEVERITY_MEDIUM if judgement.reason is Reason.RULE_DENIED else _SEVERITY_HIGH,
-            confidence_id=_CONFIDENCE_HIGH,
-            status_id=_STATUS_NEW,
+            severity_id=SEVERITY_MEDIUM if judgement.reason is Reason.RULE_DENIED else SEVERITY_HIGH,
+            confidence_id=CONFIDENCE_HIGH,
+            status_id=STATUS_NEW,
             title=f"{title}: {tool}",
             desc=f"{judgement.text} (agent {agent}, subject {subject}, session {intent.session_id})",
             analytic_uid=judgement.reason.value if analytic is None else analytic.rule_id,
             analytic_version="1" if analytic is None else analytic.rule_version,
             attacks=attacks,
             types=types if policy is None else tuple(tag for tag in policy.tags if tag.startswith("ASI")),
-            action_id=_ACTION_DENIED,
-            disposition_id=_DISPOSITION_BLOCKED,
+            action_id=ACTION_DENIED,
+            disposition_id=DISPOSITION_BLOCKED,
             session_id=intent.session_id,
             sub=intent.sub,
             act=intent.act,
@@ -257,11 +261,6 @@ class VerdictWriter:
             suggested_response=(f"stoplog tail audit --session {session_key(tenant, intent.session_id).decode()}",),
         )
         return Output(ALERT, dedup_key.encode(), self._encoder.encode(ALERT.name, alert), alert.header)
-
-
-def _clipped(name: str) -> str:
-    """A name as the intent states it, which may be anything, as it goes into an alert's texts, more than once."""
-    return name if len(name) <= _NAME_CHARS_MAX else name[:_NAME_CHARS_MAX] + "..."
 
 
 def _deciding_rule(verdict: Verdict) -> RuleHit | None:
