@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -86,15 +87,12 @@ def approve(
     signatures are wanted, one drafts (`--out DRAFT`), the other signs it (`catalog sign`), either publishes it.
     """
     facts = parse_facts(fact or ())
-    settings = settings_from(log, bootstrap, state_dir)
-    signing_key = None if key is None else load_key(key, passphrase_file)
-    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
-        history = read_catalogue_history(operator)
+    with _deciding(settings_from(log, bootstrap, state_dir), key, passphrase_file, by) as desk:
         entries = [
             draft_approval(
-                operator,
-                history,
-                history.find(reference),
+                desk.operator,
+                desk.history,
+                desk.history.find(reference),
                 facts=facts,
                 note=note,
                 expires_ms=_expires_ms(expires),
@@ -104,7 +102,7 @@ def approve(
             )
             for reference in references
         ]
-        _finish(Screen(as_json), operator, entries, signing_key, out, "approved")
+        _finish(Screen(as_json), desk, entries, out, "approved")
 
 
 def reject(
@@ -121,15 +119,12 @@ def reject(
     as_json: JsonOption = None,
 ) -> None:
     """Say no to what is proposed. What is in force stays so; a tool that was blocked stays blocked."""
-    settings = settings_from(log, bootstrap, state_dir)
-    signing_key = None if key is None else load_key(key, passphrase_file)
-    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
-        history = read_catalogue_history(operator)
+    with _deciding(settings_from(log, bootstrap, state_dir), key, passphrase_file, by) as desk:
         entries = [
-            draft_decision(operator, history, history.find(reference), EntryState.REJECTED, note=why)
+            draft_decision(desk.operator, desk.history, desk.history.find(reference), EntryState.REJECTED, note=why)
             for reference in references
         ]
-        _finish(Screen(as_json), operator, entries, signing_key, out, "rejected")
+        _finish(Screen(as_json), desk, entries, out, "rejected")
 
 
 def deprecate(
@@ -146,19 +141,16 @@ def deprecate(
     as_json: JsonOption = None,
 ) -> None:
     """Mark tools as given up: they can still be called, and everybody can see that they will not be for long."""
-    settings = settings_from(log, bootstrap, state_dir)
-    signing_key = None if key is None else load_key(key, passphrase_file)
-    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
-        history = read_catalogue_history(operator)
-        now_ms = operator.clock.now_ms()
+    with _deciding(settings_from(log, bootstrap, state_dir), key, passphrase_file, by) as desk:
+        now_ms = desk.operator.clock.now_ms()
         for tool in tools:
-            if not history.is_callable(tool_name(tool), now_ms):
+            if not desk.history.is_callable(tool_name(tool), now_ms):
                 raise ReviewError(f"`{tool}` can't be called, so there is nothing to deprecate")
         entries = [
-            draft_decision(operator, history, _approved(history, tool), EntryState.DEPRECATED, note=why)
+            draft_decision(desk.operator, desk.history, _approved(desk.history, tool), EntryState.DEPRECATED, note=why)
             for tool in tools
         ]
-        _finish(Screen(as_json), operator, entries, signing_key, out, "deprecated")
+        _finish(Screen(as_json), desk, entries, out, "deprecated")
 
 
 def block(
@@ -173,15 +165,13 @@ def block(
     state_dir: StateDirOption = None,
     as_json: JsonOption = None,
 ) -> None:
-    """Stop tools, until somebody approves them again. Needs no key; `stoplog revoke` also stops calls under way."""
-    settings = settings_from(log, bootstrap, state_dir)
-    signing_key = None if key is None else load_key(key, passphrase_file)
-    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
-        history = read_catalogue_history(operator)
+    """Stop tools, until somebody approves them again. Needs no key; `stoplog kill` also stops calls under way."""
+    with _deciding(settings_from(log, bootstrap, state_dir), key, passphrase_file, by) as desk:
         entries = [
-            draft_decision(operator, history, _newest(history, tool), EntryState.BLOCKED, note=why) for tool in tools
+            draft_decision(desk.operator, desk.history, _newest(desk.history, tool), EntryState.BLOCKED, note=why)
+            for tool in tools
         ]
-        _finish(Screen(as_json), operator, entries, signing_key, None, "blocked")
+        _finish(Screen(as_json), desk, entries, None, "blocked")
 
 
 def watch(
@@ -263,24 +253,33 @@ def tell(screen: Screen, entries: Sequence[ToolCatalogEntry], act: str) -> None:
         screen.say(f"  {entry.state.value.lower()} by {entry.reviewed_by}{until}", FAINT)
 
 
-def _finish(
-    screen: Screen,
-    operator: Operator,
-    entries: list[ToolCatalogEntry],
-    key: SigningKey | None,
-    out: Path | None,
-    act: str,
-) -> None:
+class _Desk(NamedTuple):
+    """What a person decides with."""
+
+    operator: Operator
+    history: CatalogueHistory
+    key: SigningKey | None
+
+
+@contextmanager
+def _deciding(settings: Settings, key: Path | None, passphrase_file: Path | None, by: str | None) -> Iterator[_Desk]:
+    """Who decides goes by the name that the settings know the key's owner by, unless another is given."""
+    signing_key = None if key is None else load_key(key, passphrase_file)
+    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
+        yield _Desk(operator, read_catalogue_history(operator), signing_key)
+
+
+def _finish(screen: Screen, desk: _Desk, entries: list[ToolCatalogEntry], out: Path | None, act: str) -> None:
     """Sign, and write a draft or publish."""
-    if key is not None:
-        entries = [sign_entry(entry, key) for entry in entries]
+    if desk.key is not None:
+        entries = [sign_entry(entry, desk.key) for entry in entries]
     if out is not None:
         write_entries(entries, out)
         tell(screen, entries, "drafted")
         screen.say(f"draft written: {out}", STRONG)
-        _tell_lacking(screen, operator.settings, entries)
+        _tell_lacking(screen, desk.operator.settings, entries)
         return
-    tell(screen, publish_decisions(operator, entries), act)
+    tell(screen, publish_decisions(desk.operator, entries), act)
 
 
 def _tell_lacking(screen: Screen, settings: Settings, entries: Sequence[ToolCatalogEntry]) -> None:
