@@ -39,6 +39,7 @@ MARKER_NAME = "STOPLOG-STORES"
 MARKER = "stoplog stores 1\n"
 WIPING_SUFFIX = ".wiping"
 
+_FAMILY = "default"
 _ROW = b"\x01"
 _OFFSET_KEY = b"\x00changelog-offset"
 _OFFSET_BYTES = 8
@@ -63,7 +64,9 @@ class RocksStore:
         self._closed = closed
         self._walks: weakref.WeakSet[_Walk] = weakref.WeakSet()
         try:
-            self._db: Rdict | None = Rdict(str(folder), options=options)
+            # Named for the family, too: rocksdict opens that of an existing folder with the options stored there, and
+            # so without the shared cache; with a million rows a read then cost 100 us instead of 3.
+            self._db: Rdict | None = Rdict(str(folder), options=options, column_families={_FAMILY: options})
         except Exception as error:
             raise _open_error(folder, error) from error
         writes = WriteOptions()

@@ -160,6 +160,16 @@ def test_second_opening_is_refused_and_does_no_harm(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_store_that_is_opened_again_has_its_share_of_the_cache(tmp_path: Path) -> None:
+    """What the provider is made with counts, not what the folder was made with."""
+    for cache_bytes in (1 << 20, 16 << 20):
+        provider = RocksStores(tmp_path / "stores", cache_bytes=cache_bytes)
+        store = provider.open(0)
+        store.apply({b"key": b"row"}, 1)
+        assert store._open_db().property_int_value("rocksdb.block-cache-capacity") == cache_bytes
+        store.close()
+
+
 def test_scan_cut_off_by_close_says_so(tmp_path: Path) -> None:
     store = filled(tmp_path / "stores").open(0)
     walk = store.scan(b"k", b"l")
