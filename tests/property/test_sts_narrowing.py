@@ -190,7 +190,7 @@ GRANTED = {"roots": 0, "hops": 0, "refused": 0}
 names = st.sampled_from(sorted(PROFILES))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     source=sources,
     first=names,
