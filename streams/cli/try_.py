@@ -63,6 +63,8 @@ def try_history(
     settings = load_settings()
     counts: Counter[str] = Counter()
     with ExitStack() as closing:
+        # Also where it ends early: what is wrong with a line may be why there is nothing to run.
+        closing.callback(_tell_faults, report)
         file = None if out is None else closing.enter_context(out.open("w", encoding="utf-8", newline="\n"))
         screen.rich(heading(screen.width_chars))
         for tried in run_history(plan, settings, report):
@@ -75,11 +77,14 @@ def try_history(
                 screen.rich(line_of(_row(tried), tried.received.timestamp_ms, screen.width_chars))
             if isinstance(tried.record, Verdict):
                 counts[tried.record.outcome.value] += tried.record.outcome in FINAL_OUTCOMES
-    for fault in report.faults:
-        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {printable(str(fault))}", err=True)
     _summarise(screen, report, counts)
     if report.faults:
         raise typer.Exit(FAILED)
+
+
+def _tell_faults(report: TryReport) -> None:
+    for fault in report.faults:
+        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {printable(str(fault))}", err=True)
 
 
 def _says_the_same(tried: Tried) -> bool:

@@ -100,6 +100,13 @@ def test_a_history_without_records(stoplog: Stoplog, home: Path, content: str) -
     assert "h.jsonl: holds no record that can be put in" in result.err
 
 
+def test_a_truncated_line_is_told_also_where_it_is_the_only_one(stoplog: Stoplog, home: Path) -> None:
+    (home / "h.jsonl").write_text('# cut off\n{"record": "intent", "key"')
+    result = stoplog("try", "h.jsonl")
+    assert result.status == 1
+    assert result.err.index("h.jsonl:2: ") < result.err.index("h.jsonl: holds no record that can be put in")
+
+
 def test_a_history_that_is_not_there(stoplog: Stoplog) -> None:
     result = stoplog("try", "none.jsonl")
     assert result.status == 1
