@@ -81,7 +81,8 @@ class ControlReports:
     def _report(self, report: ControlReport, task: PartitionTask, transaction: Transaction) -> None:
         record, error, event = report
         if record is None:
-            place, time_ms = self._place_of_event(task), task.stream_time_ms
+            place = None if event is None else self._place_of_event(event.topic, task)
+            time_ms = task.stream_time_ms
         else:
             place, time_ms = _place(record), record.timestamp_ms
         if place is None or not self._is_new(record, task):
@@ -107,12 +108,12 @@ class ControlReports:
         task.state.put(key, _encode(reported[-REPORTED_KEPT_MAX:]))
         return True
 
-    def _place_of_event(self, task: PartitionTask) -> str | None:
-        """What an event without a record is called; None if the last one was the same."""
-        digest = sha256(self._control.memory() or b"")
-        if task.state.get(_EVENT_KEY) == digest:
+    def _place_of_event(self, topic: str, task: PartitionTask) -> str | None:
+        """What an event without a record is called; None if the last one of its topic was the same."""
+        key, digest = _EVENT_KEY + topic.encode(), sha256(self._control.memory() or b"")
+        if task.state.get(key) == digest:
             return None
-        task.state.put(_EVENT_KEY, digest)
+        task.state.put(key, digest)
         return f"remembered/{digest.hex()}"
 
 

@@ -17,9 +17,10 @@ from streams.model.catalogue import EntryState, OutputLabel, ToolCatalogEntry
 from streams.model.catalogue_signature import entry_key, entry_message, parse_entry_key
 from streams.model.labels import CLEAN, WORST
 from streams.model.reasons import ControlReason, DeadLetterReason, Reason
-from streams.model.topics import ALERT, CATALOGUE
+from streams.model.topics import ALERT, CATALOGUE, RULESET
 from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
+from streams.ports import Outgoing
 from streams.processors.catalogue import Catalogue
 from streams.testing.records import reviewed, tool_entry
 from tests.kit import FILES_READ, GateBench
@@ -263,6 +264,22 @@ class TestMemory:
         started.advance(20_000)
         started.advance(40_000)
         assert [event.reason for event in started.take_events()] == [ControlReason.TOOL_APPROVED]
+
+    def test_rules_and_tools_that_are_both_behind_are_both_told(self) -> None:
+        """As after a log that was rolled back."""
+        made = bench()
+        log = made.driver.log
+        for topic in (CATALOGUE.name, RULESET.name):
+            for found in made.driver.read_raw(topic):
+                log.append(Outgoing(topic, 0, found.key, None))
+            log.append(Outgoing(topic, 0, b"last", None))
+            log.compact(topic)
+        made.restart()
+        for _ in range(2):
+            made.wait(6_000)
+        reasons = sorted(str(each.reason) for each in made.audits(AuditEventType.CONTROL))
+        behind = [each for each in reasons if each.endswith("_behind")]
+        assert behind == ["catalogue_topic_behind", "rules_topic_behind"]
 
     def test_a_stop_that_was_taken_off_the_topic_still_holds(self) -> None:
         catalogue = Catalogue(ONE)
