@@ -27,14 +27,16 @@ class _Change(Generic[_Result]):
         self._change = change
         self._outcome: list[_Result] = []
         self.made = False
-        self.error: SingleUseError | None = None
+        self.error: Exception | None = None
 
     def make(self, connection: sqlite3.Connection) -> None:
         """Make it; one that fails leaves those of others as they are."""
         connection.execute("SAVEPOINT one")
         try:
             self._outcome.append(self._change(connection))
-        except SingleUseError as error:
+        except Exception as error:
+            if not connection.in_transaction:
+                raise  # a disk that is full, for one, has taken all of it back
             connection.execute("ROLLBACK TO one")
             self.error = error
         connection.execute("RELEASE one")
@@ -83,15 +85,18 @@ class DurableFile:
         makes those of all who wait for it.
 
         Raises:
-            SingleUseError: it could not be made; or `change` has raised it, which undoes this change alone.
+            SingleUseError: it could not be made.
+            Exception: what `change` has raised, which undoes this change alone.
         """
         mine: _Change[_Result] = _Change(change)
         self._waiting.append(mine)
         with self._lock:
-            if not mine.made:
+            # Of very many that wait, a batch takes the first; who comes to the lock is not always among them.
+            while not mine.made:
                 self._make_changes()
         if mine.error is not None:
-            raise mine.error
+            with self._translated():
+                raise mine.error
         return mine.result()
 
     def close(self) -> None:
@@ -117,7 +122,7 @@ class DurableFile:
         except BaseException as error:
             for change in batch:
                 change.fail(error)
-            if not isinstance(error, SingleUseError):
+            if not isinstance(error, Exception):
                 raise
 
     @contextmanager

@@ -95,6 +95,45 @@ def test_an_error_of_the_file_reaches_everyone_who_waited_and_the_next_one_works
     assert values_in(path) == [1, 2]
 
 
+def test_what_one_change_raises_is_its_writers_alone(file: DurableFile, path: Path) -> None:
+    def too_large(connection: sqlite3.Connection) -> int:
+        return insert(connection, 2**70)
+
+    def work(number: int) -> bool:
+        if number % 2:
+            return file.write(lambda connection: insert(connection, number)) == 1
+        with pytest.raises(OverflowError):
+            file.write(too_large)
+        return True
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert all(pool.map(work, range(WRITERS * CHANGES)))
+    assert values_in(path) == list(range(1, WRITERS * CHANGES, 2))
+
+
+def test_of_more_than_a_batch_each_is_made_before_its_writer_goes_on(
+    file: DurableFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.sdk.durable_file.CHANGES_PER_TRANSACTION_MAX", 1)
+    holds, waits = threading.Event(), threading.Event()
+
+    def slow(connection: sqlite3.Connection) -> int:
+        holds.set()
+        waits.wait(10)
+        return insert(connection, -1)
+
+    with ThreadPoolExecutor(2 * WRITERS) as pool:
+        first = pool.submit(file.write, slow)
+        holds.wait(10)
+        others = [
+            pool.submit(file.write, lambda connection, number=number: insert(connection, number))
+            for number in range(WRITERS)
+        ]
+        waits.set()
+        assert [each.result(10) for each in (first, *others)] == [1] * (WRITERS + 1)
+    assert values_in(path) == list(range(-1, WRITERS))
+
+
 def test_a_closed_file_is_refused(path: Path) -> None:
     file = DurableFile(path)
     file.close()
