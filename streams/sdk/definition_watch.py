@@ -113,7 +113,10 @@ class DefinitionWatch:
         before = self._digests[server.server_id]
         names = [name for name in {**before, **listed} if before.get(name) != listed.get(name)]
         told = {name: listed[name] for name in names if name in listed and len(name) <= NAME_CHARS_MAX}
-        self._report(server.server_id, self._within_bounds(server.server_id, told))
+        kept = self._within_bounds(server.server_id, told)
+        self._report(server.server_id, kept)
+        # Only what was reported counts: what could not be is with the next look.
+        self._reports_left[server.server_id] -= len(kept)
         self._digests[server.server_id] = listed
         return len(names)
 
@@ -124,9 +127,7 @@ class DefinitionWatch:
         if now_ms - self._reports_since_ms >= REPORTS_EVERY_MS:
             self._reports_since_ms = now_ms
             self._reports_left = dict.fromkeys(self._reports_left, REPORTS_PER_SERVER_MAX)
-        left = self._reports_left[server_id]
-        kept = dict(list(told.items())[:left])
-        self._reports_left[server_id] = left - len(kept)
+        kept = dict(list(told.items())[: self._reports_left[server_id]])
         if len(kept) < len(told):
             lost_count = len(told) - len(kept)
             _log.warning("server `%s` changes tools too often: %d changes are not reported", server_id, lost_count)

@@ -25,6 +25,7 @@ from streams.model.audit import AuditEvent
 from streams.model.catalogue import EntryState
 from streams.model.topics import ALERT, AUDIT
 from streams.sdk.definition_watch import DefinitionWatch
+from streams.sdk.errors import PublishError
 from streams.sdk.mcp_tools import McpServerProcess
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
 
@@ -136,6 +137,27 @@ def test_one_that_says_nothing_is_asked_now_and_then(
     with watched(operator, server, poll_ms=50):
         lists(tmp_path, tool("echo", description="now something else"), tool("other"))
         until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT)))
+
+
+@pytest.mark.usefixtures("approved")
+def test_what_could_not_be_reported_is_with_the_next_look(
+    operator: Operator, server: McpServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it could not."""
+    monkeypatch.setattr("streams.sdk.definition_watch.REPORTS_PER_SERVER_MAX", 2)
+
+    def fails(*_: object) -> None:
+        raise PublishError("the log is away")
+
+    with watched(operator, server) as watch:
+        lists(tmp_path, tool("echo", description="now something else"), tool("other"))
+        with monkeypatch.context() as broken:
+            broken.setattr("streams.sdk.definition_watch.publish", fails)
+            for _ in range(5):
+                with pytest.raises(PublishError):
+                    watch.look()
+        assert watch.look() == 1
+    assert len(list(watch_reports(operator, follows=False))) == 1
 
 
 @pytest.mark.usefixtures("approved")
