@@ -43,11 +43,13 @@ class TimedCalls:
             raise StuckError(msg)
         results: list[_Result] = []
         self._calls.put(lambda: results.append(function()))
+        # Until it has come back, whatever ends the waiting: its outcome must not be taken for that of the next call.
+        self.stuck = True
         try:
             error = self._ended.get(timeout=duration_s_max)
         except queue.Empty:
-            self.stuck = True
             raise StuckError(f"the client library has not come back after {duration_s_max:g} s") from None
+        self.stuck = False
         if error is not None:
             raise error
         return results[0]

@@ -39,6 +39,26 @@ def test_one_that_does_not_come_back_is_left_behind(calls: TimedCalls) -> None:
     assert not ran.is_set()
 
 
+def test_a_wait_that_was_broken_off_leaves_nothing_for_the_next_call(calls: TimedCalls) -> None:
+    """As Ctrl-C does it."""
+    released = threading.Event()
+
+    class BrokenOffError(BaseException):
+        pass
+
+    class Interrupted:
+        def get(self, timeout: float) -> None:
+            raise BrokenOffError
+
+    ended, calls._ended = calls._ended, Interrupted()  # type: ignore[assignment]
+    with pytest.raises(BrokenOffError):
+        calls.call(lambda: released.wait(10), 5)
+    calls._ended = ended
+    with pytest.raises(StuckError):
+        calls.call(lambda: "second", 5)
+    released.set()
+
+
 def test_closing_ends_the_thread() -> None:
     made = TimedCalls("calls that end")
     made.close()
