@@ -215,9 +215,15 @@ class DevTokenService:
             parent_session_id=None if parent is None else parent.session_id,
             label=label,
         )
-        if credential.grant is not None:
-            self._publish(DELEGATION, credential.key, credential.grant, credential.grant.header)
-        self._publish(SESSION, credential.key, proven_event(self._writer_key, event), header)
+        try:
+            if credential.grant is not None:
+                self._publish(DELEGATION, credential.key, credential.grant, credential.grant.header)
+            self._publish(SESSION, credential.key, proven_event(self._writer_key, event), header)
+        except PublishError:
+            # It may be tried again: gates take a session that comes twice once.
+            with self._lock:
+                self._sequences.pop(credential.session_id, None)
+            raise
 
     def user_message(self, credential: SessionCredential, text: str) -> SessionEvent:
         """Record that the session's user has said something; only its digest leaves this process.

@@ -16,7 +16,7 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REVOCATION, SESSION
 from streams.model.types import Actor
-from streams.sdk import Agent, DelegationError, DevTokenService, TokenServiceError, load_root_key
+from streams.sdk import Agent, DelegationError, DevTokenService, PublishError, TokenServiceError, load_root_key
 from streams.sdk.delegating import Share, tool
 from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, partition_of, raw_records, written
 
@@ -188,6 +188,23 @@ def test_a_session_that_could_give_on_takes_with_it_what_was_opened_from_it(
     (stop,) = written(transport, Revocation)
     assert (stop.kind, stop.id) == (RevocationKind.SESSION, f"{TENANT}|{first.session_id}")
     assert stop.until == first.expires_ms
+
+
+def test_a_session_that_could_not_be_stored_can_be_opened_again(
+    transport: EmbeddedTransport, tokens: DevTokenService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
+    with Agent(transport, first) as agent:
+        given = agent.delegate(HELPER)
+
+    def fails(*_: object) -> None:
+        raise PublishError("the log is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("streams.sdk.tokens.publish", fails)
+        with pytest.raises(PublishError):
+            tokens.open_sub_session(given)
+    assert tokens.open_sub_session(given).session_id == given.session_id
 
 
 def test_a_grant_that_does_not_hold_opens_nothing(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
