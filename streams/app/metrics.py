@@ -38,8 +38,8 @@ def serving_metrics(settings: Settings) -> Iterator[None]:
     with StopMetrics(registry):
         try:
             server, thread = start_http_server(int(port), host.strip("[]"), registry)
-        except OSError as error:
-            raise SettingsError(f"setting `metrics.listen`: can't listen on `{listen}`: {error.strerror}") from None
+        except (OSError, OverflowError) as error:
+            raise SettingsError(f"setting `metrics.listen`: can't listen on `{listen}`: {error}") from None
         try:
             yield
         finally:

@@ -66,6 +66,14 @@ def test_an_address_that_is_taken_is_told() -> None:
             pass
 
 
+def test_a_port_that_is_none_is_told() -> None:
+    with (
+        pytest.raises(SettingsError, match=r"metrics\.listen.*can't listen"),
+        serving_metrics(load_settings({"metrics": {"listen": "127.0.0.1:99999"}})),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("listen", ["9464", "nowhere", "http://127.0.0.1:1", "127.0.0.1:123456"])
 def test_what_is_no_address_is_refused(listen: str) -> None:
     with pytest.raises(SettingsError, match=r"metrics\.listen"):
