@@ -16,6 +16,8 @@ from streams.ports import DamagedStoreError, StoreError
 from streams.stores import RocksStores
 
 ROWS_PER_BATCH = 20
+BLOCK_BYTES = 4096
+IO_COUNTS = Path("/proc/self/io")
 
 # Batch n writes rows 0..19 with the value n, deletes a row of the batch before, and has the offset n.
 WRITER = """
@@ -67,6 +69,10 @@ def test_killed_writer_leaves_rows_and_offset_of_one_batch(tmp_path: Path) -> No
         assert {value.rstrip(b".") for value in rows.values()} == {b"%d" % offset}
         assert [key for key, _ in store.scan(b"only", b"onlz")] == [b"only-of-%d" % offset]
         store.close()
+
+
+def bytes_read() -> int:
+    return int(IO_COUNTS.read_text().split()[1])
 
 
 def filled(directory: Path) -> RocksStores:
@@ -168,6 +174,25 @@ def test_a_store_that_is_opened_again_has_its_share_of_the_cache(tmp_path: Path)
         store.apply({b"key": b"row"}, 1)
         assert store._open_db().property_int_value("rocksdb.block-cache-capacity") == cache_bytes
         store.close()
+
+
+@pytest.mark.skipif(not IO_COUNTS.exists(), reason="counts what this process reads, which only Linux tells")
+def test_a_row_of_a_large_file_costs_blocks_and_not_the_file_s_index(tmp_path: Path) -> None:
+    """An index that is larger than its part of the cache would be read again for each row."""
+    provider = RocksStores(tmp_path / "stores", cache_bytes=1 << 20)
+    store = provider.open(0)
+    keys = [b"session/" * 8 + hashlib.sha256(b"%d" % number).digest() for number in range(300_000)]
+    for start in range(0, len(keys), 10_000):
+        store.apply({key: key[-32:] * 2 for key in keys[start : start + 10_000]}, start)
+    store._open_db().compact_range(None, None)
+    store.close()
+    store = provider.open(0)
+    picked = keys[::300]
+    before = bytes_read()
+    assert all(store.get(key) for key in picked)
+    blocks = (bytes_read() - before) / len(picked) / BLOCK_BYTES
+    store.close()
+    assert blocks < 4
 
 
 def test_scan_cut_off_by_close_says_so(tmp_path: Path) -> None:
