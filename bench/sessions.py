@@ -1,15 +1,20 @@
 """Whether an intent costs the same however many sessions live: CPU for each intent, memory and disk for each session.
 
-The sessions are written to the stores directly, with their timers, as they would lie there after a restart; the intents
-then go to sessions picked all over them, so that nearly each is read from disk or its cache.
+The sessions are written to the stores directly, with their timers, and the stores brought to the shape that they have
+after a while; the intents then go to sessions picked all over them. In turns: a session that acts makes some calls, as
+an agent does, and then none until all others have acted. And one by one, the hardest case: a session makes one call, so
+that with a million of them each call finds its session's row on disk, and with a thousand in memory.
 """
 
 from __future__ import annotations
 
-import time
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from rocksdict import Rdict
 
 from bench.gate import run_child
 from bench.workload import ACT, SCOPES, SESSION_TTL_MS, TENANT, credential, intent, now_ms
@@ -36,6 +41,8 @@ ROWS_PER_BATCH = 5_000
 # A step that shares no factor with the counts: it visits sessions far apart, and none twice before all were.
 STRIDE = 7_919
 SOURCES = 4
+CALLS_OF_A_TURN = 8
+TURNS_AT_ONCE = 500
 FLAT_RATIO_MAX = 1.3
 AGE_MAX_MS = 8 * SESSION_TTL_MS
 
@@ -44,34 +51,48 @@ _READ = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVA
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Measure each number of live sessions, in one run."""
-    intents = 2_000 if quick else 20_000
-    cases = [_case(sessions, intents) for sessions in (COUNTS_QUICK if quick else COUNTS)]
-    least = min(case["cpu_us_per_intent"] for case in cases)
-    base_mb = cases[0]["rss_mb"]
+    intents = 2_000 if quick else 100_000
+    cases: list[dict[str, Any]] = []
+    for sessions in COUNTS_QUICK if quick else COUNTS:
+        with TemporaryDirectory(prefix="stoplog-bench-") as scratch:
+            filled = Path(scratch) / "filled"
+            _fill(filled, sessions)
+            _settle(filled)
+            cases += [_case(filled, sessions, intents, calls) for calls in (CALLS_OF_A_TURN, 1)]
+    for calls in (CALLS_OF_A_TURN, 1):
+        own = [case for case in cases if case["calls_of_a_turn"] == calls]
+        _compare(own)
+    in_turns = [case["cpu_ratio"] for case in cases if case["calls_of_a_turn"] > 1]
+    return {
+        "intents": intents,
+        "calls_of_a_turn": CALLS_OF_A_TURN,
+        "flat_ratio_max": FLAT_RATIO_MAX,
+        "flat": max(in_turns) <= FLAT_RATIO_MAX,
+        "cases": cases,
+    }
+
+
+def _compare(cases: list[dict[str, Any]]) -> None:
+    least, base_mb = min(case["cpu_us_per_intent"] for case in cases), cases[0]["rss_mb"]
     for case in cases:
         case["cpu_ratio"] = case["cpu_us_per_intent"] / least
         case["memory_bytes_per_session"] = max(0.0, case["rss_mb"] - base_mb) * 2**20 / case["sessions"]
-    flat = max(case["cpu_ratio"] for case in cases) <= FLAT_RATIO_MAX
-    return {"intents": intents, "flat_ratio_max": FLAT_RATIO_MAX, "flat": flat, "cases": cases}
 
 
-def _case(sessions: int, intents: int) -> dict[str, Any]:
+def _case(filled: Path, sessions: int, intents: int, calls: int) -> dict[str, Any]:
+    disk_bytes = sum(path.stat().st_size for path in filled.rglob("*") if path.is_file())
     with open_world("kafka", "empty") as world:
-        folder = Path(world.settings["state_dir"]) / "gate" / "gate-1"
-        began_s = time.monotonic()
-        _fill(folder, sessions)
-        filled_s = time.monotonic() - began_s
-        disk_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        world.publish(_intents(world, sessions, intents))
+        shutil.copytree(filled, Path(world.settings["state_dir"]) / "gate" / "gate-1")
+        world.publish(_intents(world, sessions, intents, calls))
         warm_up = intents // 10
         report = run_child(world, count=intents - warm_up, warm_up=warm_up)
     return {
         "sessions": sessions,
+        "calls_of_a_turn": calls,
         "cpu_us_per_intent": report["cpu_s"] / report["records"] * 1e6,
         "main_thread_us_per_intent": report["main_thread_cpu_s"] / report["records"] * 1e6,
         "rss_mb": report["rss_mb"],
         "disk_bytes_per_session": disk_bytes / sessions,
-        "fill_s": filled_s,
     }
 
 
@@ -93,6 +114,14 @@ def _fill(folder: Path, sessions: int) -> None:
     for store, batch in zip(stores, batches, strict=True):
         store.apply({**batch, now[0]: now[1]}, 0)
         store.close()
+
+
+def _settle(folder: Path) -> None:
+    """Compact what was written at once: a gate would do so while it is measured, and not for what it measures."""
+    for partition in range(PARTITIONS):
+        database = Rdict(str(folder / str(partition)))
+        database.compact_range(None, None)
+        database.close()
 
 
 def _rows(number: int, key: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -120,8 +149,11 @@ def _rows(number: int, key: bytes) -> Iterator[tuple[bytes, bytes]]:
     yield b"t" + due_ms.to_bytes(8, "big") + timer_payload(TimerKind.HOUSEKEEPING, key), b""
 
 
-def _intents(world: World, sessions: int, intents: int) -> Iterator[Outgoing]:
+def _intents(world: World, sessions: int, intents: int, calls: int) -> Iterator[Outgoing]:
+    """Turns of as many sessions run beside each other, so that the calls of one come some way apart."""
     for number in range(intents):
-        session = credential(ROOT_KEY, number * STRIDE % sessions)
+        lane, turn = number % TURNS_AT_ONCE, number // (TURNS_AT_ONCE * calls)
+        picked = (turn * TURNS_AT_ONCE + lane) * STRIDE % sessions
+        session = credential(ROOT_KEY, picked)
         record = intent(session, number)
         yield world.outgoing(INTENT, session.key, record, record.header)

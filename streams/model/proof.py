@@ -47,7 +47,7 @@ def session_secret(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
 @lru_cache(maxsize=SECRETS_CACHED_MAX)
 def _expanded(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
     info = _joined((_KEY_INFO, tenant_uid.encode(), session_id.encode()))
-    return hmac.digest(_extracted(root_key), info + b"\x01", "sha256")
+    return make_hmac(_extracted(root_key), info + b"\x01")
 
 
 @lru_cache(maxsize=1)

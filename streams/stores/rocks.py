@@ -34,6 +34,7 @@ MEMTABLE_BYTES = 4 * 1024 * 1024
 BLOOM_BITS_PER_KEY = 10
 OPEN_FILES_PER_STORE_MAX = 64
 LOG_BYTES_MAX = 1024 * 1024
+FRESH_FILES_MAX = 8
 SCAN_ROWS_AHEAD = 256
 
 MARKER_NAME = "STOPLOG-STORES"
@@ -323,6 +324,8 @@ class RocksStores:
         options.set_block_based_table_factory(table)
         options.set_write_buffer_manager(self._memtables)
         options.set_write_buffer_size(MEMTABLE_BYTES)
+        # Twice RocksDB's own: each time they are merged, all rows of the partition are written again.
+        options.set_level_zero_file_num_compaction_trigger(FRESH_FILES_MAX)
         options.set_compression_type(DBCompressionType.lz4())
         options.set_max_open_files(OPEN_FILES_PER_STORE_MAX)
         options.set_keep_log_file_num(1)
