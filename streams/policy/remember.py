@@ -95,6 +95,10 @@ class Plan:
     def __init__(self, recalls: Sequence[Recall], watches: Sequence[_Watch], meters: Sequence[_Meter]) -> None:
         self.recalls = tuple(recalls)
         self._watches = tuple(watches)
+        self._unless_denied = tuple(watch for watch in self._watches if watch.on is not Occasion.DENIED)
+        self._if_denied = tuple(
+            watch for watch in self._watches if watch.on in _AFTER_DENIAL or watch.on is Occasion.APPROVED
+        )
         self._meters = tuple(meters)
         self.keeps = bool(watches)
         self.has_budgets = bool(meters)
@@ -109,22 +113,21 @@ class Plan:
         return plan
 
     def notes(self, facts: Facts) -> tuple[Note, ...]:
-        """What there is to remember, whatever becomes of the call.
+        """What there is to remember of a call that is not denied, whatever else becomes of it.
 
         Raises:
             KeepingError: that can't be told for a call that must not be allowed then.
         """
-        found = [watch.note(facts) for watch in self._watches]
+        found = [watch.note(facts) for watch in self._unless_denied]
         return tuple(note for note in found if note is not None)
 
     def denied_notes(self, facts: Facts) -> tuple[Note, ...]:
         """What there is to remember of a call that is denied; an approval that it had had is one of the things."""
         found = []
-        for watch in self._watches:
-            if watch.on in _AFTER_DENIAL or watch.on is Occasion.APPROVED:
-                # What can't be told of an approval is none: it must not count for a later call.
-                with suppress(KeepingError):
-                    found.append(watch.note(facts))
+        for watch in self._if_denied:
+            # What can't be told of an approval is none: it must not count for a later call.
+            with suppress(KeepingError):
+                found.append(watch.note(facts))
         return tuple(note for note in found if note is not None)
 
     def charges(self, facts: Facts) -> tuple[Charge, ...]:

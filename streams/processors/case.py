@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streams.delegation.authority import Authority
 from streams.model.intent import Intent
+from streams.model.labels import Label
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.verdict import Outcome
 from streams.policy.remember import Charge, Note
@@ -20,9 +22,10 @@ class Case:
     """What is known of the intent so far; the checks fill it in, in order.
 
     `proven` tells that the proof of possession held: only then does the intent count for its session. `authority` is
-    what its session's grant lets through, `notes` what there is to remember of it, `charges` what it takes of budgets,
-    `charged` what it has taken, `budget_due_ms` how long it may wait for them (0: it has not waited yet), `asked_count`
-    how often persons were asked about it before, and `decision_ids` which of their decisions have counted.
+    what its session's grant lets through, `notes` what there is to remember of it, `if_denied` tells what there is if
+    it is denied in the end, `charges` is what it takes of budgets, `charged` what it has taken, `budget_due_ms` how
+    long it may wait for them (0: it has not waited yet), `asked_count` how often persons were asked about it before,
+    and `decision_ids` which of their decisions have counted.
     """
 
     intent: Intent
@@ -37,11 +40,19 @@ class Case:
     tool: CatalogueTool | None = None
     authority: Authority | None = None
     notes: tuple[Note, ...] = ()
+    if_denied: Callable[[], tuple[Note, ...]] | None = None
     charges: tuple[Charge, ...] = ()
     charged: tuple[ChargeRow, ...] = ()
     budget_due_ms: int = 0
     asked_count: int = 0
     decision_ids: tuple[str, ...] = ()
+    _label: Label | None = None
+
+    def label(self) -> Label:
+        """What the session has read, or may have read, taken together."""
+        if self._label is None:
+            self._label = self.session.effective_label()
+        return self._label
 
 
 class Judgement(NamedTuple):

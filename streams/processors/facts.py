@@ -110,7 +110,7 @@ def _model(case: Case, _control: ControlState, _standing: Standing) -> dict[str,
 
 def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
     row = case.session
-    label = row.effective_label()
+    label = case.label()
     changed = changes(row, case.intent)
     return {
         **_opened_with(row),

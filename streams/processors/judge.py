@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -78,6 +79,9 @@ class Judge:
             judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, standing, state)
             if case.charges and judgement.outcome not in _REFUSED:
                 judgement, taken = self._within_budgets(case, judgement, state)
+            judgement = self._unless_too_many(case, judgement)
+            if judgement.outcome in _REFUSED and case.if_denied is not None:
+                case.notes = case.if_denied()
         except (InvariantError, LogError, StoreError):
             # The state can't be read: nothing can be said of the intent, it comes again.
             raise
@@ -131,7 +135,6 @@ class Judge:
         self, case: Case, judgement: Judgement, state: StateView, standing: Standing = FIRST_TIME
     ) -> list[Output]:
         """Make the judgement a verdict and remember it; an interim one holds the intent."""
-        judgement = self._unless_too_many(case, judgement)
         verdict, outputs = self.writer.write(case, judgement, self._control)
         final = judgement.outcome in FINAL_OUTCOMES
         claimed_ms = case.intent.header.time
@@ -187,7 +190,8 @@ class Judge:
     def _facts(self, case: Case, plan: Plan, standing: Standing, state: StateView) -> dict[str, Any]:
         facts = build_facts(case, self._control, standing, plan.needs)
         if plan.recalls:
-            facts["history"] = recall(plan, facts, case.session_key, state, case.now_ms)
+            kept = state if case.session.keeps_count else None
+            facts["history"] = recall(plan, facts, case.session_key, kept, case.now_ms)
         return facts
 
     def _with_notes(self, case: Case, plan: Plan, facts: dict[str, Any], judgement: Judgement) -> Judgement:
@@ -197,8 +201,7 @@ class Judge:
                 case.notes, case.charges = plan.notes(facts), plan.charges(facts)
             except KeepingError as error:
                 judgement = Judgement(Outcome.DENY, Reason.RULE_ERROR, str(error), judgement.policy)
-        if judgement.outcome in _REFUSED:
-            case.notes = plan.denied_notes(facts)
+        case.if_denied = partial(plan.denied_notes, facts)
         return judgement
 
     def _remembered(
@@ -212,7 +215,7 @@ class Judge:
             occasions.add(Occasion.APPROVED)
         notes = tuple(note_row(note) for note in case.notes)
         happened = Happened(frozenset(occasions), groups=standing.approved_now or ())
-        if remember(notes, happened, case.session_key, state, case.now_ms) or case.charged:
+        if (remember(notes, happened, case.session_key, state, case.now_ms) or case.charged) and not row.keeps_count:
             row = replace(row, keeps_count=True)
         if judgement.outcome is Outcome.ALLOW:
             effects = EffectsRow(notes, case.charged, None if case.tool is None else case.tool.full_name)

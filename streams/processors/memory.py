@@ -50,19 +50,30 @@ class Happened(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
-def recall(plan: Plan, facts: Facts, own_key: bytes, state: StateView, now_ms: int) -> dict[str, Any]:
-    """The fact `history` for a call: what the memories that its tool's rules read hold now."""
+def recall(plan: Plan, facts: Facts, own_key: bytes, state: StateView | None, now_ms: int) -> dict[str, Any]:
+    """The fact `history` for a call: what the memories that its tool's rules read hold now.
+
+    Args:
+        state: None for a session of which nothing is kept yet (`SessionRow.keeps_count`).
+    """
     found: dict[str, Any] = {}
-    for memory, key in ((item.memory, item.key_of(facts)) for item in plan.recalls):
-        if key is None:
-            continue
-        head, row = state.get(head_row_key(own_key, memory.name)), state.get(cell_row_key(own_key, memory.name, key))
-        if head is not None and _is_unclear(decode_head(head), row is not None, now_ms):
-            continue
-        value = _value(memory, _NOTHING if row is None else decode_cell(row), now_ms)
+    for recalled in plan.recalls:
+        key = recalled.key_of(facts)
+        cell = None if key is None else _cell(recalled.memory, key, own_key, state, now_ms)
+        value = None if cell is None else _value(recalled.memory, cell, now_ms)
         if value is not None:
-            found[memory.name] = value
+            found[recalled.memory.name] = value
     return found
+
+
+def _cell(memory: Memory, key: bytes, own_key: bytes, state: StateView | None, now_ms: int) -> CellRow | None:
+    """What is kept for the key; None where that is not clear."""
+    if state is None:
+        return _NOTHING
+    head, row = state.get(head_row_key(own_key, memory.name)), state.get(cell_row_key(own_key, memory.name, key))
+    if head is not None and _is_unclear(decode_head(head), row is not None, now_ms):
+        return None
+    return _NOTHING if row is None else decode_cell(row)
 
 
 def _is_unclear(head: HeadRow, has_cell: bool, now_ms: int) -> bool:

@@ -172,7 +172,7 @@ class VerdictWriter:
             # Of what was not proven to be the session's, nothing is kept but its digest.
             args_json=case.args_json if case.proven else "",
             args_digest=intent.args_digest,
-            label=case.session.effective_label(),
+            label=case.label(),
             influences=_influences(case),
             ruleset_digest=None if rules is None or rules.ruleset is None else rules.digest,
             ruleset_offset=-1 if rules is None else rules.offset,
