@@ -216,6 +216,13 @@ class LogConnection:
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
+    def write(self, statement: str, arguments: Sequence[Any] = ()) -> int:
+        """Run a statement once; returns how many rows of the table it changed."""
+        try:
+            return self._raw.execute(statement, arguments).rowcount
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
     def write_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
         """Run the statement for each row; returns how many rows of the table it changed."""
         try:
