@@ -12,7 +12,9 @@ from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, RULESET, SESSION
 from streams.model.verdict import Verdict
 from streams.policy import bundle_from_files, compile_bundle
+from streams.processors.catalogue import CatalogueTool
 from streams.processors.memory import recall
+from streams.processors.schemas import ArgsSchema
 from streams.processors.settings import GateSettings
 from streams.testing.records import SessionMaker, ruleset, tool_entry
 from tests.kit import GATE_SETTINGS, HOUR_MS, GateBench
@@ -71,7 +73,7 @@ class CountingBench(GateBench):
 
     def history(self, entry: ToolCatalogEntry, facts: Mapping[str, Any]) -> dict[str, Any]:
         """What the rules of a tool would read now."""
-        plan = self._ruleset.plan(entry.server_id, entry.name, "1")
+        plan = self._ruleset.plan(CatalogueTool(entry, ArgsSchema("{}")).facts)
         return recall(plan, facts, self.session.key, _Rows(self.driver.disk.rows(0)), self.now_ms)  # type: ignore[arg-type]
 
     def rows(self, prefix: bytes) -> list[tuple[bytes, bytes]]:

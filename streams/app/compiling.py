@@ -18,9 +18,9 @@ from streams.policy.bundle import BundleSource
 from streams.policy.errors import BundleError, Finding, Location, Severity
 from streams.policy.portable import PortableRuleset, load_steps
 from streams.policy.portable_values import PortableError
-from streams.policy.ruleset import CompiledRuleset
+from streams.policy.ruleset import CompiledRuleset, Tool
 from streams.ports import Clock
-from streams.processors.compiling import Compilation, CompilerFailedError, ToolVersion
+from streams.processors.compiling import Compilation, CompilerFailedError
 
 COMPILE_MS_MAX = 120_000
 SLICE_MS = 5
@@ -51,7 +51,7 @@ class ChildCompiler:
         self._timeout_ms = timeout_ms
         self._command = command or (sys.executable, "-s", "-m", _MODULE)
 
-    def start(self, source: BundleSource, tools: tuple[ToolVersion, ...]) -> Compilation:
+    def start(self, source: BundleSource, tools: tuple[Tool, ...]) -> Compilation:
         """See the port."""
         return _ChildCompilation(self._clock, self._timeout_ms, self._command, source, tools)
 
@@ -63,7 +63,7 @@ class _ChildCompilation:
         timeout_ms: int,
         command: tuple[str, ...],
         source: BundleSource,
-        tools: tuple[ToolVersion, ...],
+        tools: tuple[Tool, ...],
     ) -> None:
         self._clock = clock
         self._timeout_ms = timeout_ms
@@ -111,7 +111,7 @@ class _ChildCompilation:
             return ruleset
 
 
-def _ready(answer: bytes, tools: tuple[ToolVersion, ...]) -> Generator[None, None, CompiledRuleset]:
+def _ready(answer: bytes, tools: tuple[Tool, ...]) -> Generator[None, None, CompiledRuleset]:
     """Read what the process said, and make tools ready, step by step.
 
     Raises:

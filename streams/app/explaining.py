@@ -31,6 +31,8 @@ from streams.policy import (
     compile_bundle,
     explain_intent,
 )
+from streams.policy.remember import Plan
+from streams.policy.ruleset import Tool, key_of
 from streams.ports import Clock, Received
 
 RECORDS_MAX = 200_000
@@ -86,8 +88,8 @@ class _Recorder:
         class Recording(CompiledRuleset):
             """A ruleset that is given every fact, and keeps them."""
 
-            def needs_for(self, server_id: str, tool_name: str) -> frozenset[str]:  # noqa: ARG002 - the base's
-                return FACT_NAMES
+            def plan(self, tool: Tool) -> Plan:
+                return self.memories.plan(*key_of(tool), self.memories.names).needing(FACT_NAMES)
 
             def evaluate(self, facts: Facts) -> PolicyResult:
                 intent = facts.get("intent")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from streams.policy.cel.values import LISTS
+
 CLASSES: dict[str, type] = {"string": str, "int": int, "bool": bool, "double": float, "map": dict}
 """The classes of values that are looked at in place, by the checker's name of their type."""
 
@@ -28,7 +30,7 @@ def guard_list(value: Any) -> Any:
     Raises:
         OddError: it is not.
     """
-    if value.__class__ is list or value.__class__ is tuple:
+    if value.__class__ in LISTS:
         return value
     raise OddError
 
@@ -39,7 +41,7 @@ def guard_range(value: Any) -> Any:
     Raises:
         OddError: it can't.
     """
-    if value.__class__ is list or value.__class__ is tuple or value.__class__ is dict:
+    if value.__class__ in LISTS or value.__class__ is dict:
         return value
     raise OddError
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streams.policy.cel.shapes import outer_folds, shape_of
-from streams.policy.cel.texts import compiled
+from streams.policy.cel.texts import is_pattern
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, children
-from streams.policy.errors import EvaluationError
 
 
 def common_folds(conditions: Sequence[Expr]) -> list[Any]:
@@ -21,13 +20,23 @@ def common_folds(conditions: Sequence[Expr]) -> list[Any]:
     return [key for key, count in counts.items() if count > 1]
 
 
+def common_ranges(conditions: Sequence[Expr]) -> list[Any]:
+    """The shapes of lists that are computed, and that different folds go through."""
+    folds: dict[Any, set[Any]] = {}
+    for condition in conditions:
+        for node in outer_folds(condition):
+            if isinstance(node.iter_range, Call) and node.iter_range.type.kind == "list":
+                folds.setdefault(shape_of(node.iter_range), set()).add(shape_of(node))
+    return [key for key, different in folds.items() if len(different) > 1]
+
+
 def pattern_families(conditions: Sequence[Expr]) -> dict[Any, list[str]]:
     """The patterns that are looked for in one text, by the shape of the text, where there are several."""
     found: dict[Any, list[str]] = {}
     for condition in conditions:
         for text, pattern in _searches(condition):
             patterns = found.setdefault(shape_of(text), [])
-            if pattern not in patterns and _is_pattern(pattern):
+            if pattern not in patterns and is_pattern(pattern):
                 patterns.append(pattern)
     return {key: patterns for key, patterns in found.items() if len(patterns) > 1}
 
@@ -42,11 +51,3 @@ def _searches(node: Expr) -> Iterator[tuple[Expr, str]]:
             yield text, pattern.value
     for child in children(node):
         yield from _searches(child)
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        compiled(text)
-    except EvaluationError:
-        return False
-    return True

@@ -9,25 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streams.policy.cel.folds import FoldKind, classify
+from streams.policy.cel.folds import Fold, FoldKind, classify
 from streams.policy.cel.functions import FUNCTIONS
 from streams.policy.cel.ops import checked_int
 from streams.policy.cel.shapes import shape_of
-from streams.policy.cel.texts import TEXT_FUNCTIONS, compiled, compiled_any
+from streams.policy.cel.simplify import simplify
+from streams.policy.cel.substitute import substitute
+from streams.policy.cel.texts import TEXT_FUNCTIONS, compiled_any, is_pattern, search_for, search_in_any
 from streams.policy.cel.times import TIME_FUNCTIONS
-from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, MakeList, Select
+from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, MakeList, Select
 from streams.policy.cel.values import TYPE_NAMES
 from streams.policy.codeguards import CLASSES, GUARDS, OddError, guard_list, guard_range
-from streams.policy.codesharing import common_folds, pattern_families
-from streams.policy.errors import EvaluationError
+from streams.policy.codesharing import common_folds, common_ranges, pattern_families
 from streams.policy.schema import FACT_NAMES, Struct
 
 DEPTH_MAX = 60
 CONSTANT_LOOP_MAX = 1_000
+UNROLLED_MAX = 8
 
 _ORDERS = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
 _ARITHMETIC = {"_+_": "+", "_-_": "-", "_*_": "*"}
 _CERTAIN = frozenset(("size", "int", "double", "string", *TEXT_FUNCTIONS, *TIME_FUNCTIONS)) - {"split"}
+_JOINS = {FoldKind.ALL: " and ", FoldKind.EXISTS: " or "}
 _TEXT_TESTS = {"startsWith": "startswith", "endsWith": "endswith"}
 
 
@@ -50,16 +53,18 @@ class Writer:
         self._fields: dict[tuple[str, ...], str] = {}
         self._loads: list[str] = []
         self._shared: dict[Any, str] = {}
+        self._ranges: dict[Any, str] = {}
         self._families: dict[Any, tuple[str, str]] = {}
         self._scopes: list[dict[str, str]] = []
         self._sets: dict[tuple[Any, ...], frozenset[Any]] = {}
         self._locals = 0
         self._depth = 0
         self._in_iterable = 0
+        self._unrolling = False
 
     def prelude(self) -> list[str]:
         """Reads the fields that every intent has; where one is missing or odd, all rules go the exact way."""
-        kept = (*self._shared.values(), *(name for name, _ in self._families.values()))
+        kept = (*self._shared.values(), *self._ranges.values(), *(name for name, _ in self._families.values()))
         unset = [f"    {name} = {self._constant(_UNSET)}" for name in kept]
         if not self._loads:
             return unset
@@ -68,11 +73,13 @@ class Writer:
     def share(self, conditions: Sequence[Expr]) -> None:
         """Find what several conditions have in common; it is computed once, when first needed.
 
-        Folds that are the same; and patterns that are looked for in one text: most texts hold none of them, which one
-        look tells.
+        Folds that are the same, and lists that several go through; and patterns that are looked for in one text: most
+        texts hold none of them, which one look tells.
         """
         for key in common_folds(conditions):
             self._shared[key] = self._local()
+        for key in common_ranges(conditions):
+            self._ranges[key] = self._local()
         for key, patterns in pattern_families(conditions).items():
             any_of_them = compiled_any(patterns)
             if any_of_them is not None:
@@ -370,12 +377,10 @@ class Writer:
         return self._hopeful(node, "string", form)
 
     def _search(self, text: Expr, pattern: Const) -> str | None:
-        """Form of a search, for which a text is faster as bytes. In loops nothing is kept: see `_hopeful`."""
-        try:
-            search = self._constant(compiled(pattern.value).search)
-        except EvaluationError:
+        """Form of a search. In loops nothing is kept: see `_hopeful`."""
+        if pattern.value.__class__ is not str or not is_pattern(pattern.value):
             return None
-        one = f"({search}({{0}}.encode()) is not None)"
+        one = f"{self._constant(search_for(pattern.value))}({{0}})"
         family = None if self._scopes or self._in_iterable else self._families.get(shape_of(text))
         if family is None:
             return one
@@ -404,15 +409,48 @@ class Writer:
             return f"[{self._inside({node.accu_var: name}, fold.body)} for {name} in ({value},)][0]"
         if fold.kind is FoldKind.OTHER:
             raise _RefusedError
+        unrolled = self._unrolled(node, fold)
+        if unrolled is not None:
+            return unrolled
+        if fold.kind in _JOINS:
+            return self._test(node, fold)
         source, names = self._range(node)
         target = ", ".join(names.values())
-        if fold.kind in (FoldKind.ALL, FoldKind.EXISTS):
-            word = "all" if fold.kind is FoldKind.ALL else "any"
-            return f"{word}({self._inside(names, fold.body, 'bool')} for {target} in {source})"
         if fold.kind is FoldKind.EXISTS_ONE:
             return f"(sum(1 for {target} in {source} if {self._inside(names, fold.body, 'bool')}) == 1)"
         test = f" if {self._inside(names, fold.test, 'bool')}" if fold.test is not None else ""
         return f"[{self._inside(names, fold.body)} for {target} in {source}{test}]"
+
+    def _test(self, node: Comprehension, fold: Fold) -> str:
+        """Whether something holds for all of a range, or for any."""
+        shared = None
+        if not (self._scopes or self._in_iterable or node.iter_var2):
+            shared = self._ranges.get(shape_of(node.iter_range))
+        if shared is None:
+            return self._test_of(node, fold, *self._range(node))
+        unset = self._constant(_UNSET)
+        listed = f"{shared} if {shared} is not {unset} else ({shared} := {self._typed(node.iter_range, 'list')})"
+        # A list is true of `is not`, so what counts is the second part; the language allows no assignment in it.
+        return f"(({listed}) is not {unset} and {self._test_of(node, fold, shared, {node.iter_var: self._local()})})"
+
+    def _test_of(self, node: Comprehension, fold: Fold, source: str, names: dict[str, str]) -> str:
+        pattern = _searched(node, fold)
+        if pattern is not None:
+            return f"{self._constant(search_in_any(pattern))}({source})"
+        word = "all" if fold.kind is FoldKind.ALL else "any"
+        return f"{word}({self._inside(names, fold.body, 'bool')} for {', '.join(names.values())} in {source})"
+
+    def _unrolled(self, node: Comprehension, fold: Fold) -> str | None:
+        """The fold written out, where it goes through a few values that the rule names."""
+        values = _known_values(node)
+        if fold.kind not in _JOINS or node.iter_var2 or self._unrolling or not 0 < len(values) <= UNROLLED_MAX:
+            return None
+        self._unrolling = True
+        try:
+            bodies = [self.boolean(simplify(substitute(fold.body, node.iter_var, value))) for value in values]
+        finally:
+            self._unrolling = False
+        return f"({_JOINS[fold.kind].join(bodies)})"
 
     def _range(self, node: Comprehension) -> tuple[str, dict[str, str]]:
         """Code of what is gone through, and local names of the fold's variables."""
@@ -442,6 +480,28 @@ class Writer:
             return self._typed(body, kind) if kind else self._raw(body)
         finally:
             self._scopes.pop()
+
+
+def _known_values(node: Comprehension) -> list[Expr]:
+    """What a fold goes through, where that is written in the rule; empty where it is not."""
+    source = node.iter_range
+    if not isinstance(source, Const) or source.type.kind != "list":
+        return []
+    kind = source.type.params[0] if source.type.params else DYN
+    return [Const(kind, source.offset, value) for value in source.value]
+
+
+def _searched(node: Comprehension, fold: Fold) -> str | None:
+    """The pattern that is looked for in a list of texts, where that is all that a fold does."""
+    body = fold.body
+    if fold.kind is not FoldKind.EXISTS or node.iter_var2 or node.iter_range.type.kind != "list":
+        return None
+    if not isinstance(body, Call) or body.function != "matches":
+        return None
+    text, pattern = body.args
+    if not isinstance(text, Ident) or text.name != node.iter_var or not isinstance(pattern, Const):
+        return None
+    return pattern.value if pattern.value.__class__ is str and is_pattern(pattern.value) else None
 
 
 class _Unset:

@@ -53,6 +53,14 @@ class Conditions:
 
     def run(self, facts: Facts) -> Verdicts:
         """Evaluate all of them. Never raises."""
+        if len(self._parts) == 1:
+            part = self._parts[0].generated
+            found = part.run(facts)
+            if found is not None and not found[1] and not part.refused:
+                return Verdicts(found[0], [])
+        return self._run_parts(facts)
+
+    def _run_parts(self, facts: Facts) -> Verdicts:
         true: list[int] = []
         failed: list[tuple[int, str]] = []
         for first, size, generated in self._parts:

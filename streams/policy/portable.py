@@ -18,7 +18,7 @@ import msgspec
 from streams.policy import ruleset as whole
 from streams.policy.bundle import Bundle, BundleSource, Match
 from streams.policy.cel.tree import Expr
-from streams.policy.check import Checked, structs_of
+from streams.policy.check import Checked
 from streams.policy.check_memory import CheckedMemories, check_memories
 from streams.policy.codegen import generate
 from streams.policy.compile import CheckedRule
@@ -26,6 +26,7 @@ from streams.policy.errors import Findings, Location
 from streams.policy.evaluate import Conditions, _Part
 from streams.policy.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.macros import Expanded
+from streams.policy.pinning import READS_TOOL, Pins, never_holds, pinned, pins_of, reads_of
 from streams.policy.portable_values import (
     PortableError,
     decode_message,
@@ -33,30 +34,18 @@ from streams.policy.portable_values import (
     from_data,
     to_data,
 )
-from streams.policy.remember import Plan
-from streams.policy.ruleset import PROGRAMS_MAX, CompiledRuleset, compile_bundle
-from streams.policy.schema import FACT_NAMES
+from streams.policy.ruleset import CompiledRuleset, Tool, ToolVersion, compile_bundle, key_of
 from streams.policy.source import Scalar
-from streams.policy.tooltypes import UNTYPED, ToolTypes
+from streams.policy.tooltypes import ToolTypes
 
-FORMAT = 1
+FORMAT = 2
 RULES_PER_STEP = 16
 MATCHERS_PER_STEP = 64
 RULES_PER_FUNCTION_MAX = 48
 """Fewer than in a ruleset that was compiled in place: the code of one function is made in one step."""
 
-ToolVersion = tuple[str, str, str]
-"""Server, name and version."""
-
 Steps = Generator[None, None, None]
 _Wanted = TypeVar("_Wanted")
-
-
-class _Profile(NamedTuple):
-    """What rules read, without their trees: top-level facts, and memories (None: all of them)."""
-
-    facts: frozenset[str]
-    memories: frozenset[str] | None
 
 
 class _Group(NamedTuple):
@@ -78,16 +67,13 @@ def compile_portable(source: BundleSource, tools: Mapping[str, ToolTypes] | None
 
 
 def _dump(ruleset: CompiledRuleset, memories: CheckedMemories) -> bytes:
-    profiles: dict[_Profile, int] = {}
     groups: dict[tuple[Any, ...], list[int]] = {}
     matches: dict[tuple[Any, ...], Match] = {}
-    profile_numbers: list[int] = []
     blobs: list[bytes] = []
     for index, rule in enumerate(ruleset.rules):
         key, match = _bare_match(rule.rule.match)
         matches.setdefault(key, match)
         groups.setdefault(key, []).append(index)
-        profile_numbers.append(profiles.setdefault(_profile_of(rule), len(profiles)))
         blobs.append(encode_message(to_data(_bare_rule(rule))))
     bare = dataclasses.replace(
         ruleset.bundle,
@@ -100,9 +86,7 @@ def _dump(ruleset: CompiledRuleset, memories: CheckedMemories) -> bytes:
             to_data(bare),
             to_data(dict(ruleset._tools)),
             to_data(memories),
-            [(sorted(each.facts), None if each.memories is None else sorted(each.memories)) for each in profiles],
             [(to_data(matches[key]), indexes) for key, indexes in groups.items()],
-            profile_numbers,
             blobs,
         )
     )
@@ -130,7 +114,7 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
         PortableError: the data is no portable form.
     """
     try:
-        version, digest, bundle, tools, memories, profiles, groups, numbers, blobs = decode_message(data)
+        version, digest, bundle, tools, memories, groups, blobs = decode_message(data)
     except (msgspec.DecodeError, TypeError, ValueError) as error:
         raise PortableError(f"portable rules can't be read: {error}") from None
     if version != FORMAT or not isinstance(digest, bytes):
@@ -141,10 +125,8 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
     )
     yield
     try:
-        known = [_Profile(frozenset(facts), None if of is None else frozenset(of)) for facts, of in profiles]
-        profile_of = [known[number] for number in numbers]
-        if len(profile_of) != len(blobs) or not all(isinstance(blob, bytes) for blob in blobs):
-            raise ValueError("rules and what they read don't go together")
+        if not all(isinstance(blob, bytes) for blob in blobs):
+            raise ValueError("a rule has no portable form")
         index = _Groups(len(blobs))
         for number, (match, indexes) in enumerate(groups):
             index.add(_Group(_of(from_data(match), Match), tuple(indexes)))
@@ -152,13 +134,13 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
                 yield
     except (TypeError, ValueError, IndexError) as error:
         raise PortableError(f"portable rules can't be read: {error}") from None
-    ruleset.take_rules(profile_of, blobs, index)
+    ruleset.take_rules(blobs, index)
     return ruleset
 
 
-def active_tools(ruleset: CompiledRuleset, limit: int) -> tuple[ToolVersion, ...]:
+def active_tools(ruleset: CompiledRuleset, limit: int) -> tuple[Tool, ...]:
     """The tools that a ruleset has been asked about, at most `limit`: those that came last."""
-    return tuple(ruleset._programs)[-limit:]
+    return tuple(program.tool for program in ruleset._programs.values())[-limit:]
 
 
 class PortableRuleset(CompiledRuleset):
@@ -169,78 +151,65 @@ class PortableRuleset(CompiledRuleset):
     ) -> None:
         """Use `load_ruleset`."""
         super().__init__(bundle, digest, (), tools, memories)
-        self._profiles: Sequence[_Profile] = ()
         self._blobs: Sequence[bytes] = ()
         self._groups = _Groups(0)
 
-    def take_rules(self, profiles: Sequence[_Profile], blobs: Sequence[bytes], groups: _Groups) -> None:
+    def take_rules(self, blobs: Sequence[bytes], groups: _Groups) -> None:
         """Make the rules its own, before it is first used."""
-        # Not as pairs: what is kept for each of thousands of rules is what a full garbage collection looks at.
-        self._profiles, self._blobs, self._groups = profiles, blobs, groups
+        self._blobs, self._groups = blobs, groups
         self.rules = _Rules(self)  # type: ignore[assignment]  # a sequence, of which only some is ever read
-        self.needs = self.needs.union(*(profile.facts for profile in set(profiles)))
 
     def rule(self, index: int) -> CheckedRule:
         """One rule, read anew."""
         return _of(from_data(decode_message(self._blobs[index])), CheckedRule)
 
-    def needs_for(self, server_id: str, tool_name: str) -> frozenset[str]:
-        """See `CompiledRuleset`."""
-        indexes = self._groups.indexes(server_id, tool_name, None)
-        return frozenset(("tool",)).union(*(self._profiles[index].facts for index in indexes))
-
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
         """See `CompiledRuleset`."""
         return tuple(map(self.rule, self._groups.indexes(server_id, tool_name, version)))
 
-    def plan(self, server_id: str, name: str, version: str) -> Plan:
-        """See `CompiledRuleset`."""
-        key = (server_id, name, version)
-        plan = self._plans.get(key)
-        if plan is None:
-            read = [self._profiles[index].memories for index in self._groups.indexes(*key)]
-            names = self.memories.names if None in read else frozenset().union(*filter(None, read))
-            plan = self.memories.plan(*key, names).needing(self.needs_for(server_id, name))
-            if len(self._plans) >= PROGRAMS_MAX:
-                self._plans.clear()
-            self._plans[key] = plan
-        return plan
-
-    def warm_steps(self, tools: Iterable[ToolVersion]) -> Steps:
+    def warm_steps(self, tools: Iterable[Tool]) -> Steps:
         """Make tools ready in small steps, so that their first call finds everything at hand."""
         for tool in tools:
-            if tool not in self._programs:
-                yield from self._program_steps(*tool)
-            self.plan(*tool)
-            yield
+            program = yield from self._program_steps(key_of(tool), tool)
+            self._keep(key_of(tool), program)
 
-    def _program(self, server_id: str, name: str, version: str) -> whole._Program:
-        for _ in self._program_steps(server_id, name, version):
-            pass
-        return self._programs[server_id, name, version]
+    def _program(self, key: ToolVersion, tool: Tool) -> whole._Program:
+        steps = self._program_steps(key, tool)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                program: whole._Program = done.value
+                return program
 
-    def _program_steps(self, server_id: str, name: str, version: str) -> Steps:
-        indexes = self._groups.indexes(server_id, name, version)
-        types = self._tools.get(f"{server_id}/{name}")
-        structs = structs_of(types.args if types else UNTYPED.args, self.history)
-        trees = _Trees(self, indexes, (server_id, name))
+    def _program_steps(self, key: ToolVersion, tool: Tool) -> Generator[None, None, whole._Program]:
+        types, structs = self._types_of(key)
+        trees = _Trees(self, key[:2], pins_of(tool))
         conditions = _SteppedConditions(trees, self._constants, structs)
         rules: list[CheckedRule] = []
+        reads = READS_TOOL
         waiting: list[Expr] = []
+        indexes = self._groups.indexes(*key)
         for count, index in enumerate(indexes, start=1):
             rule = self.rule(index)
-            waiting.append(trees.of(rule))
-            rules.append(_kept_rule(rule))
-            if len(waiting) == RULES_PER_FUNCTION_MAX or count == len(indexes):
+            tree = trees.of(rule)
+            if not never_holds(tree):
+                trees.indexes.append(index)
+                waiting.append(tree)
+                reads = reads.union(reads_of(rule, tree))
+                rules.append(_kept_rule(rule))
+            if len(waiting) == RULES_PER_FUNCTION_MAX:
                 conditions.add(waiting)
                 waiting = []
                 yield
             elif count % RULES_PER_STEP == 0:
                 yield
-        program = whole._Program(f"{server_id}.{name}", tuple(rules), conditions, types)
-        if len(self._programs) >= PROGRAMS_MAX:
-            self._programs.clear()
-        self._programs[server_id, name, version] = program
+        if waiting:
+            conditions.add(waiting)
+            yield
+        plan = self._plan_of(key, (reads,))
+        yield
+        return whole._Program(tool, tuple(rules), conditions, types, plan)
 
 
 class _SteppedConditions(Conditions):
@@ -262,15 +231,16 @@ class _SteppedConditions(Conditions):
 class _Trees(Sequence[Expr]):
     """The conditions of some rules for one tool."""
 
-    def __init__(self, ruleset: PortableRuleset, indexes: Sequence[int], tool: tuple[str, str]) -> None:
-        self._ruleset, self._indexes, self._tool = ruleset, indexes, tool
+    def __init__(self, ruleset: PortableRuleset, tool: tuple[str, str], pins: Pins) -> None:
+        self.indexes: list[int] = []
+        self._ruleset, self._tool, self._pins = ruleset, tool, pins
 
     def of(self, rule: CheckedRule) -> Expr:
         """The condition that is for the tool."""
-        return rule.variants.get(self._tool, rule.checked).tree
+        return pinned(rule.variants.get(self._tool, rule.checked).tree, self._pins)
 
     def __len__(self) -> int:
-        return len(self._indexes)
+        return len(self.indexes)
 
     @overload
     def __getitem__(self, index: int) -> Expr: ...
@@ -279,7 +249,7 @@ class _Trees(Sequence[Expr]):
     def __getitem__(self, index: int | slice) -> Expr | tuple[Expr, ...]:
         if isinstance(index, slice):
             return tuple(self[each] for each in range(*index.indices(len(self))))
-        return self.of(self._ruleset.rule(self._indexes[index]))
+        return self.of(self._ruleset.rule(self.indexes[index]))
 
 
 class _Rules(Sequence[CheckedRule]):
@@ -334,12 +304,6 @@ class _Groups:
         return tuple(
             sorted(index for matcher, indexes in near if matcher.matches(server_id, name, version) for index in indexes)
         )
-
-
-def _profile_of(rule: CheckedRule) -> _Profile:
-    read = {path[1:2] for path in whole._paths_of(rule) if path[0] == "history"}
-    memories = None if () in read else frozenset(part for way in read for part in way)
-    return _Profile(whole._needs_of(rule) & FACT_NAMES, memories)
 
 
 def _bare_match(match: Match) -> tuple[tuple[Any, ...], Match]:

@@ -7,7 +7,7 @@ call, only picks from what was prepared then. A call of which can't be told what
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ _LABELS = tuple(
     for confidentiality in CONFIDENTIALITIES
 )
 ANY_LABEL = (1 << len(_LABELS)) - 1
+_ZEROS: Mapping[Keep, Any] = {Keep.ANY: False, Keep.COUNT: 0, Keep.SUM: 0}
 _LATER = frozenset({Occasion.RAN, Occasion.FAILED})
 _AFTER_DENIAL = frozenset({Occasion.JUDGED, Occasion.DENIED})
 
@@ -88,6 +89,7 @@ class Plan:
     Attributes:
         recalls: the memories that rules for the tool read.
         needs: the top-level facts that are read for keeping count.
+        nothing: the fact `history` where nothing is kept yet; None where that takes a look at the call.
         keeps: whether a call of the tool leaves anything to be remembered.
         has_budgets: whether a call of the tool takes anything of a budget.
     """
@@ -101,6 +103,7 @@ class Plan:
         )
         self._meters = tuple(meters)
         self.keeps = bool(watches)
+        self.nothing = None if any(recall.key is not None for recall in recalls) else _nothing(recalls)
         self.has_budgets = bool(meters)
         self.needs = frozenset[str]().union(
             *(watch.needs for watch in self._watches), *(meter.needs for meter in self._meters)
@@ -118,6 +121,8 @@ class Plan:
         Raises:
             KeepingError: that can't be told for a call that must not be allowed then.
         """
+        if not self._unless_denied:
+            return ()
         found = [watch.note(facts) for watch in self._unless_denied]
         return tuple(note for note in found if note is not None)
 
@@ -136,6 +141,8 @@ class Plan:
         Raises:
             KeepingError: that can't be told.
         """
+        if not self._meters:
+            return ()
         found = [meter.charge(facts) for meter in self._meters]
         return tuple(charge for charge in found if charge is not None)
 
@@ -282,9 +289,7 @@ class Memories:
 
     def nothing(self) -> dict[str, Any]:
         """The fact `history` of a session in which nothing has happened."""
-        zeros: dict[Keep, Any] = {Keep.ANY: False, Keep.COUNT: 0, Keep.SUM: 0}
-        kept = ((name, item.memory.keep) for name, item in self._items.items())
-        return {name: zeros[keep] for name, keep in kept if keep in zeros}
+        return _nothing(self._items.values())
 
     def plan(self, server_id: str, name: str, version: str, read: frozenset[str]) -> Plan:
         """The plan of one version of a tool; `read` names the memories that its rules read."""
@@ -294,6 +299,11 @@ class Memories:
         meters = [meter for tools, meter in self._meters if tools is None or tools.matches(server_id, name, version)]
         keys = (self._items[recall.memory.name].key for recall in recalls)
         return Plan(recalls, watches, meters).needing(_needs(None, *keys))
+
+
+def _nothing(kept: Iterable[Recall | CheckedMemory]) -> dict[str, Any]:
+    memories = [item.memory for item in kept]
+    return {memory.name: _ZEROS[memory.keep] for memory in memories if memory.keep in _ZEROS}
 
 
 def _tools(match: Match | None) -> ToolMatcher | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar, overload
+from typing import Any, TypeGuard, TypeVar, overload
 
 from streams.policy.bundle import Bundle, BundleSource
 from streams.policy.check import structs_of
@@ -16,10 +16,10 @@ from streams.policy.evaluate import Conditions
 from streams.policy.explain import Explainer
 from streams.policy.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.parse import parse_bundle
-from streams.policy.paths import read_paths
+from streams.policy.pinning import Reads, all_of, never_holds, pinned, pins_of, reads_of
 from streams.policy.remember import Memories, Plan
 from streams.policy.results import Effect, Mode, PolicyResult, Reason, RuleEffect
-from streams.policy.schema import FACT_NAMES, Facts
+from streams.policy.schema import Facts, Struct
 from streams.policy.tooltypes import UNTYPED, ToolTypes
 
 PROGRAMS_MAX = 4_096
@@ -28,21 +28,28 @@ PROGRAMS_MAX = 4_096
 RESULTS_MAX = 256
 """Results kept per tool, by the rules that matched."""
 
-_ALWAYS_NEEDED = frozenset({"tool"})
+Tool = Mapping[str, Any]
+"""The fact `tool`."""
+
+ToolVersion = tuple[str, str, str]
+"""Server, name and version."""
 
 
 class _Program:
-    """The applicable rules of one version of one tool, by rule id, ready to run."""
+    """The rules for one version of one tool, by rule id, ready to run: those that can hold for it."""
 
-    __slots__ = ("_plain", "callers", "conditions", "known", "rules", "tool_id", "types")
+    __slots__ = ("_plain", "callers", "conditions", "known", "pins", "plan", "rules", "tool", "tool_id", "types")
 
     def __init__(
-        self, tool_id: str, rules: tuple[CheckedRule, ...], conditions: Conditions, types: ToolTypes | None
+        self, tool: Tool, rules: tuple[CheckedRule, ...], conditions: Conditions, types: ToolTypes | None, plan: Plan
     ) -> None:
-        self.tool_id = tool_id
+        self.tool = tool
+        self.tool_id = ".".join(key_of(tool)[:2])
+        self.pins = pins_of(tool)
         self.rules = rules
         self.conditions = conditions
         self.types = types
+        self.plan = plan
         callers = {index: caller_matcher(rule.rule.match) for index, rule in enumerate(rules)}
         self.callers = {index: matcher for index, matcher in callers.items() if matcher is not None}
         # Rules whose match alone says what the result is: no explanation, no approval, no waiting.
@@ -95,7 +102,6 @@ class CompiledRuleset:
         version: its version.
         mode: enforce or shadow; in a shadow bundle nothing counts, so that every outcome is DENY `no_permit` and
             `PolicyResult.shadow` says what it would be.
-        needs: the top-level facts that some rule reads.
         bundle: what was compiled, for reports.
         memories: what is kept count of.
         history: the type of the fact `history`.
@@ -119,26 +125,11 @@ class CompiledRuleset:
         self._explainer = Explainer(self._constants)
         self._tools = tools
         self._index = _Index(self.rules)
-        self._programs: dict[tuple[str, str, str], _Program] = {}
-        self._needs: dict[tuple[str, str], frozenset[str]] = {}
-        self.needs = frozenset().union(_ALWAYS_NEEDED, *(_needs_of(rule) for rule in self.rules))
+        self._programs: dict[ToolVersion, _Program] = {}
+        # By the tool's description, which a program keeps alive: a gate shows the same object with every call.
+        self._by_identity: dict[int, _Program] = {}
         self.history = history_struct(bundle)
         self.memories = Memories(memories, self._constants)
-        self._plans: dict[tuple[str, str, str], Plan] = {}
-
-    def needs_for(self, server_id: str, tool_name: str) -> frozenset[str]:
-        """The top-level facts that rules for any version of a tool read; `tool` is always among them.
-
-        `approval` and `deferral` count towards the outcome too: give them whenever there are any.
-        """
-        needs = self._needs.get((server_id, tool_name))
-        if needs is None:
-            rules = self._index.candidates(server_id, tool_name)
-            needs = frozenset().union(_ALWAYS_NEEDED, *(_needs_of(rule) for rule in rules))
-            if len(self._needs) >= PROGRAMS_MAX:
-                self._needs.clear()
-            self._needs[server_id, tool_name] = needs
-        return needs
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
         """The rules for one version of a tool, by rule id."""
@@ -148,46 +139,42 @@ class CompiledRuleset:
         """Judge one intent.
 
         Args:
-            facts: see `schema.py`; at least `tool` and what `needs_for` names. A fact that is missing puts the
-                rules that read it in error, which fails closed.
+            facts: see `schema.py`; at least `tool` and what the `needs` of its `plan` name. A fact that is missing puts
+                the rules that read it in error, which fails closed. `approval` and `deferral` count towards the outcome
+                too: give them whenever there are any.
 
         Returns:
             The outcome. Never raises on facts of the wrong shape: they deny.
         """
         tool = facts.get("tool")
-        if not isinstance(tool, Mapping):
-            return combine((), (), Progress(), "?")
-        server_id, name, version = tool.get("server_id"), tool.get("name"), tool.get("version", "")
-        if not (isinstance(server_id, str) and isinstance(name, str) and isinstance(version, str)):
-            return combine((), (), Progress(), "?")
-        program = self._programs.get((server_id, name, version)) or self._program(server_id, name, version)
+        program = self._by_identity.get(id(tool))
+        if program is None or program.tool is not tool:
+            if not _is_tool(tool):
+                return combine((), (), Progress(), "?")
+            program = self._program_for(tool)
         if program.types is not None and isinstance(args := facts.get("args"), Mapping):
             fitted = program.types.coerce(args)
             facts = facts if fitted is args else {**facts, "args": fitted}
         return program.run(facts, self._explainer)
 
-    def plan(self, server_id: str, name: str, version: str) -> Plan:
+    def plan(self, tool: Tool) -> Plan:
         """What the memories and budgets of the bundle have to do with one version of a tool; and, in its `needs`, the
-        facts that its rules and they read."""
-        key = (server_id, name, version)
-        plan = self._plans.get(key)
-        if plan is None:
-            read = {path[1:2] for rule in self.applicable(*key) for path in _paths_of(rule) if path[0] == "history"}
-            names = self.memories.names if () in read else frozenset(part for way in read for part in way)
-            plan = self.memories.plan(*key, names)
-            plan = plan.needing(self.needs_for(server_id, name))
-            if len(self._plans) >= PROGRAMS_MAX:
-                self._plans.clear()
-            self._plans[key] = plan
-        return plan
+        facts that its rules and they read.
+
+        Args:
+            tool: the fact `tool`. The same object each time costs least.
+        """
+        program = self._by_identity.get(id(tool))
+        if program is None or program.tool is not tool:
+            program = self._program_for(tool)
+        return program.plan
 
     def judge(self, facts: Facts) -> PolicyResult:
         """`evaluate`, and a denial where it can't be told what there is to remember or to charge."""
         result = self.evaluate(facts)
         if result.effect in (Effect.DENY, Effect.QUARANTINE):
             return result
-        tool = facts["tool"]
-        plan = self.plan(tool["server_id"], tool["name"], tool.get("version", ""))
+        plan = self.plan(facts["tool"])
         try:
             plan.notes(facts)
             plan.charges(facts)
@@ -195,26 +182,52 @@ class CompiledRuleset:
             return replace(result, effect=Effect.DENY, reason=Reason.RULE_ERROR, reason_text=str(error))
         return result
 
-    def _program(self, server_id: str, name: str, version: str) -> _Program:
-        rules = self.applicable(server_id, name, version)
-        types = self._tools.get(f"{server_id}/{name}")
-        trees = [rule.variants.get((server_id, name), rule.checked).tree for rule in rules]
-        structs = structs_of(types.args if types else UNTYPED.args, self.history)
-        program = _Program(f"{server_id}.{name}", rules, Conditions(trees, self._constants, structs), types)
-        if len(self._programs) >= PROGRAMS_MAX:
-            self._programs.clear()
-        self._programs[server_id, name, version] = program
+    def _program_for(self, tool: Tool) -> _Program:
+        """The code for a tool as it is described; made anew where the last call of it was described otherwise."""
+        key = key_of(tool)
+        program = self._programs.get(key)
+        if program is None or program.pins != pins_of(tool):
+            program = self._program(key, tool)
+            self._keep(key, program)
         return program
 
+    def _keep(self, key: ToolVersion, program: _Program) -> None:
+        if len(self._programs) >= PROGRAMS_MAX:
+            self._programs.clear()
+            self._by_identity.clear()
+        before = self._programs.pop(key, None)
+        if before is not None:
+            self._by_identity.pop(id(before.tool), None)
+        self._programs[key] = self._by_identity[id(program.tool)] = program
 
-def _paths_of(rule: CheckedRule) -> frozenset[tuple[str, ...]]:
-    return read_paths(rule.checked.tree).union(*(read_paths(part.checked.tree) for part in rule.explain))
+    def _program(self, key: ToolVersion, tool: Tool) -> _Program:
+        pins = pins_of(tool)
+        own = [(rule, pinned(rule.variants.get(key[:2], rule.checked).tree, pins)) for rule in self.applicable(*key)]
+        own = [(rule, tree) for rule, tree in own if not never_holds(tree)]
+        types, structs = self._types_of(key)
+        conditions = Conditions([tree for _, tree in own], self._constants, structs)
+        plan = self._plan_of(key, (reads_of(*each) for each in own))
+        return _Program(tool, tuple(rule for rule, _ in own), conditions, types, plan)
+
+    def _types_of(self, key: ToolVersion) -> tuple[ToolTypes | None, Mapping[str, Struct]]:
+        """The types of a tool's arguments, where they are known, and the records that its rules can read."""
+        types = self._tools.get(f"{key[0]}/{key[1]}")
+        return types, structs_of(types.args if types else UNTYPED.args, self.history)
+
+    def _plan_of(self, key: ToolVersion, reads: Iterable[Reads]) -> Plan:
+        facts, memories = all_of(reads)
+        return self.memories.plan(*key, self.memories.names if memories is None else memories).needing(facts)
 
 
-def _needs_of(rule: CheckedRule) -> frozenset[str]:
-    match = rule.rule.match
-    extra = {name for name, patterns in (("agent", match.agents), ("tenant", match.tenants)) if patterns}
-    return (rule.facts | extra) & FACT_NAMES
+def _is_tool(tool: Any) -> TypeGuard[Tool]:
+    if not isinstance(tool, Mapping):
+        return False
+    return all(isinstance(part, str) for part in (tool.get("server_id"), tool.get("name"), tool.get("version", "")))
+
+
+def key_of(tool: Tool) -> ToolVersion:
+    """Server, name and version of a tool."""
+    return tool["server_id"], tool["name"], tool.get("version", "")
 
 
 class _Index:

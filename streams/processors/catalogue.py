@@ -14,7 +14,8 @@ tool denied.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +29,7 @@ from streams.model.keys import tool_key
 from streams.model.labels import WORST, Label
 from streams.model.reasons import ControlReason, DeadLetterReason
 from streams.model.topics import CATALOGUE
+from streams.policy.cel.values import DistinctTexts
 from streams.processors.schemas import ArgsSchema
 
 CALLABLE_STATES = GRANTING_STATES
@@ -52,6 +54,26 @@ class CatalogueTool:
     def full_name(self) -> ToolName:
         """The server's id and the tool's name."""
         return self.entry.server_id, self.entry.name
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The fact `tool`: the same object for every call, by which rules know the tool again. Not to be changed."""
+        entry = self.entry
+        return {
+            "id": f"{entry.server_id}.{entry.name}",
+            "server_id": entry.server_id,
+            "name": entry.name,
+            "version": str(entry.catalog_version),
+            "read_only": entry.read_only,
+            "destructive": entry.destructive,
+            "idempotent": entry.idempotent,
+            "open_world": entry.open_world,
+            "reversible": entry.reversible,
+            "irreversible": not entry.reversible,
+            "external": entry.open_world,
+            "definition_digest": entry.definition_digest.hex(),
+            "sink_args": list(entry.sink_args),
+        }
 
     @property
     def output_label(self) -> Label:
@@ -122,14 +144,15 @@ class Catalogue:
     _told_behind: bool = False
     _events: list[CatalogueEvent] = field(default_factory=list)
     _memory: bytes | None = None
-    _digests: frozenset[str] | None = None
+    _digests: DistinctTexts | None = None
 
     @property
-    def reviewed_digests(self) -> frozenset[str]:
-        """The definitions that can be called, in hex."""
+    def reviewed_digests(self) -> DistinctTexts:
+        """The definitions that can be called, in hex, in order."""
         if self._digests is None:
             entries = (tool.entry for tool in self.tools.values())
-            self._digests = frozenset(each.definition_digest.hex() for each in entries if each.state in CALLABLE_STATES)
+            found = {each.definition_digest.hex() for each in entries if each.state in CALLABLE_STATES}
+            self._digests = DistinctTexts(sorted(found))
         return self._digests
 
     def offer(self, key: bytes, entry: ToolCatalogEntry, offset: int) -> bool:

@@ -6,10 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from streams.policy.bundle import BundleSource
-from streams.policy.ruleset import CompiledRuleset
-
-ToolVersion = tuple[str, str, str]
-"""Server, name and version."""
+from streams.policy.ruleset import CompiledRuleset, Tool
 
 CompileBundle = Callable[[BundleSource], CompiledRuleset]
 """Compiles at once. Raises PolicyError for a bundle that is refused."""
@@ -44,7 +41,7 @@ class Compilation(Protocol):
 class BundleCompiler(Protocol):
     """Compiles bundles."""
 
-    def start(self, source: BundleSource, tools: tuple[ToolVersion, ...]) -> Compilation:
+    def start(self, source: BundleSource, tools: tuple[Tool, ...]) -> Compilation:
         """Begin with a bundle.
 
         Args:
@@ -59,7 +56,7 @@ class InlineCompiler:
     def __init__(self, compile_bundle: CompileBundle) -> None:
         self._compile = compile_bundle
 
-    def start(self, source: BundleSource, tools: tuple[ToolVersion, ...]) -> Compilation:  # noqa: ARG002 - the port's
+    def start(self, source: BundleSource, tools: tuple[Tool, ...]) -> Compilation:  # noqa: ARG002 - the port's
         """See `BundleCompiler`."""
         return _Inline(self._compile, source)
 

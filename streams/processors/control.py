@@ -19,6 +19,7 @@ from streams.model.revocation import Revocation, RevocationState
 from streams.model.revocation_set import RevocationSet, is_key_of
 from streams.model.topics import CATALOGUE, REVOCATION
 from streams.model.types import Record
+from streams.policy.cel.values import DistinctTexts
 from streams.policy.ruleset import CompiledRuleset
 from streams.processors.catalogue import CALLABLE_STATES, Catalogue, CatalogueEvent, CatalogueTool
 from streams.processors.publications import Publications, RulesEvent
@@ -57,7 +58,7 @@ class ControlState:
         self.tools = self.catalogue.tools
 
     @property
-    def reviewed_digests(self) -> frozenset[str]:
+    def reviewed_digests(self) -> DistinctTexts:
         """The definitions that can be called, in hex."""
         return self.catalogue.reviewed_digests
 

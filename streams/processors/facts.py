@@ -6,13 +6,17 @@ Built lazily: only the top-level names that the rules of the tool use (`needs`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from streams.model.labels import Integrity
+from streams.model.labels import Confidentiality, Integrity
 from streams.processors.case import Case
 from streams.processors.control import ControlState
 from streams.processors.lifecycle import changes
-from streams.processors.state import SessionRow
+from streams.processors.state import OpenedWith
+
+NEEDS_KEPT_MAX = 1_024
+"""What tools' rules read is much the same for many: so many sets of facts are kept ready."""
 
 RISK_LEVELS = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
 _RISK_UNKNOWN = 4
@@ -20,6 +24,8 @@ _MS_PER_DAY = 86_400_000
 _MS_PER_HOUR = 3_600_000
 _MS_PER_MINUTE = 60_000
 _STANDING_FACTS = frozenset({"approval", "deferral"})
+_CLOSENESS = {each: each.value.lower() for each in Confidentiality}
+_TRUST = {each: "trusted" if each is Integrity.TRUSTED else "untrusted" for each in Integrity}
 _THURSDAY = 3  # 1970-01-01, counted from Monday 0
 
 
@@ -38,10 +44,8 @@ FIRST_TIME = Standing()
 def build_facts(case: Case, control: ControlState, standing: Standing, needs: frozenset[str]) -> dict[str, Any]:
     """The facts named in `needs`, and what counts towards the outcome by itself."""
     facts: dict[str, Any] = {}
-    for name in needs if standing is FIRST_TIME else needs | _STANDING_FACTS:
-        maker = _MAKERS.get(name)
-        if maker is not None:
-            facts[name] = maker(case, control, standing)
+    for name, maker in _makers_of(needs if standing is FIRST_TIME else needs | _STANDING_FACTS):
+        facts[name] = maker(case, control, standing)
     if case.authority is None:
         # A chain that isn't there must not be taken for a short one.
         facts.pop("delegation", None)
@@ -112,8 +116,7 @@ def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[st
     row = case.session
     label = case.label()
     changed = changes(row, case.intent)
-    return {
-        **_opened_with(row),
+    facts = {
         "fingerprint_changed": bool(changed),
         "changed": list(changed),
         "id": case.intent.session_id,
@@ -123,17 +126,15 @@ def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[st
         "allowed": row.allowed_count,
         "denied": row.denied_count,
         "spent": row.spent_minor,
-        "calls": dict(row.calls),
+        "calls": row.calls,
         "tainted": label.integrity is not Integrity.TRUSTED,
-        "confidentiality": label.confidentiality.value.lower(),
+        "confidentiality": _CLOSENESS[label.confidentiality],
         "risk": risk_of(row.risk_level),
     }
+    return facts if row.opened_with is None else facts | _opened_with(row.opened_with)
 
 
-def _opened_with(row: SessionRow) -> dict[str, str]:
-    opened_with = row.opened_with
-    if opened_with is None:
-        return {}
+def _opened_with(opened_with: OpenedWith) -> dict[str, str]:
     facts = {}
     if opened_with.model is not None:
         facts["model"] = "/".join(opened_with.model[:2])
@@ -150,33 +151,14 @@ def risk_of(level: str | None) -> int:
 
 
 def _tool(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
-    if case.tool is None:
-        return {}
-    entry = case.tool.entry
-    return {
-        "id": f"{entry.server_id}.{entry.name}",
-        "server_id": entry.server_id,
-        "name": entry.name,
-        "version": str(entry.catalog_version),
-        "read_only": entry.read_only,
-        "destructive": entry.destructive,
-        "idempotent": entry.idempotent,
-        "open_world": entry.open_world,
-        "reversible": entry.reversible,
-        "irreversible": not entry.reversible,
-        "external": entry.open_world,
-        "definition_digest": entry.definition_digest.hex(),
-        "sink_args": list(entry.sink_args),
-    }
+    return {} if case.tool is None else case.tool.facts
 
 
 def _provenance(case: Case, _control: ControlState, _standing: Standing) -> list[dict[str, Any]]:
-    row = case.session
-    read = [(source.event_id, source.label) for source in row.sources]
-    read += [(pending.intent_id, pending.label) for pending in row.pending_reads]
+    row, trust = case.session, _TRUST
     return [
-        {"source": event_id, "trust": "trusted" if label.integrity is Integrity.TRUSTED else "untrusted"}
-        for event_id, label in read
+        *[{"source": source.event_id, "trust": trust[source.label.integrity]} for source in row.sources],
+        *[{"source": pending.intent_id, "trust": trust[pending.label.integrity]} for pending in row.pending_reads],
     ]
 
 
@@ -184,7 +166,7 @@ def _label(case: Case, _control: ControlState, _standing: Standing) -> dict[str,
     if case.tool is None:
         return {}
     label = case.tool.output_label
-    return {"integrity": label.integrity.value.lower(), "confidentiality": label.confidentiality.value.lower()}
+    return {"integrity": label.integrity.value.lower(), "confidentiality": _CLOSENESS[label.confidentiality]}
 
 
 def _now(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
@@ -209,7 +191,7 @@ _MAKERS: dict[str, _Maker] = {
     "session": _session,
     "delegation": _delegation,
     "tool": _tool,
-    "catalog": lambda _case, control, _standing: {"reviewed_digests": sorted(control.reviewed_digests)},
+    "catalog": lambda _case, control, _standing: {"reviewed_digests": control.reviewed_digests},
     "provenance": _provenance,
     "label": _label,
     "signals": lambda _case, _control, _standing: [],
@@ -222,3 +204,8 @@ _MAKERS: dict[str, _Maker] = {
 }
 """By top-level name of `streams.policy.schema.FACTS`. A name without a maker stays absent, so that a rule that reads it
 is in error, which fails closed."""
+
+
+@lru_cache(maxsize=NEEDS_KEPT_MAX)
+def _makers_of(needs: frozenset[str]) -> tuple[tuple[str, _Maker], ...]:
+    return tuple((name, _MAKERS[name]) for name in sorted(needs & _MAKERS.keys()))

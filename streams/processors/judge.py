@@ -14,13 +14,12 @@ from streams.model.reasons import Reason
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.bundle import Occasion
 from streams.policy.remember import KeepingError, Plan
-from streams.policy.ruleset import CompiledRuleset
 from streams.ports import LogError, StoreError
 from streams.processors import housekeeping, lifecycle
 from streams.processors.aftermath import leave
 from streams.processors.case import Case, Judgement, amount_of, deny
 from streams.processors.checks import check_all, check_args, check_tool
-from streams.processors.control import CatalogueTool, ControlState
+from streams.processors.control import ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.facts import FIRST_TIME, Standing, build_facts
 from streams.processors.grants import attach
@@ -173,7 +172,7 @@ class Judge:
         ruleset = self._control.ruleset_for(case.session_key)
         readable = check_args(case, self.settings) is None and check_tool(case, self._control) is None
         if ruleset is not None and readable and case.tool is not None:
-            plan = _plan_of(ruleset, case.tool)
+            plan = ruleset.plan(case.tool.facts)
             if plan.keeps:
                 case.notes = plan.denied_notes(self._facts(case, plan, FIRST_TIME, state))
 
@@ -181,7 +180,7 @@ class Judge:
         ruleset, tool = self._control.ruleset_for(case.session_key), case.tool
         if ruleset is None or tool is None:
             return deny(Reason.NO_RULESET)
-        plan = _plan_of(ruleset, tool)
+        plan = ruleset.plan(tool.facts)
         facts = self._facts(case, plan, standing, state)
         policy = ruleset.evaluate(facts)
         judgement = Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
@@ -201,7 +200,8 @@ class Judge:
                 case.notes, case.charges = plan.notes(facts), plan.charges(facts)
             except KeepingError as error:
                 judgement = Judgement(Outcome.DENY, Reason.RULE_ERROR, str(error), judgement.policy)
-        case.if_denied = partial(plan.denied_notes, facts)
+        if plan.keeps:
+            case.if_denied = partial(plan.denied_notes, facts)
         return judgement
 
     def _remembered(
@@ -307,11 +307,6 @@ def has_held_descendants(state: StateView) -> bool:
     """Whether something waits in a session that descends from another. One that was found to only while it waited is
     not told here: its stop comes when it is judged."""
     return next(state.scan(descendant_row_key(b""), _AFTER_DESCENDANTS), None) is not None
-
-
-def _plan_of(ruleset: CompiledRuleset, tool: CatalogueTool) -> Plan:
-    entry = tool.entry
-    return ruleset.plan(entry.server_id, entry.name, str(entry.catalog_version))
 
 
 def _with_call(calls: dict[str, int], entry: ToolCatalogEntry) -> dict[str, int]:

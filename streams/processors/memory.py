@@ -56,6 +56,8 @@ def recall(plan: Plan, facts: Facts, own_key: bytes, state: StateView | None, no
     Args:
         state: None for a session of which nothing is kept yet (`SessionRow.keeps_count`).
     """
+    if state is None and plan.nothing is not None:
+        return plan.nothing
     found: dict[str, Any] = {}
     for recalled in plan.recalls:
         key = recalled.key_of(facts)

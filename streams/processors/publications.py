@@ -29,7 +29,7 @@ from streams.model.topics import RULESET
 from streams.policy import PolicyError, bundle_from_files
 from streams.policy.bundle import BundleSource
 from streams.policy.portable import active_tools
-from streams.policy.ruleset import CompiledRuleset
+from streams.policy.ruleset import CompiledRuleset, Tool
 from streams.processors.compiling import BundleCompiler, Compilation, CompilerFailedError
 
 _log = logging.getLogger(__name__)
@@ -348,7 +348,7 @@ class Publications:
         self._compiled[digest] = ruleset
         return ruleset
 
-    def _active_tools(self) -> tuple[tuple[str, str, str], ...]:
+    def _active_tools(self) -> tuple[Tool, ...]:
         ruleset = None if self.stable is None else self.stable.ruleset
         return () if ruleset is None else active_tools(ruleset, WARM_TOOLS_MAX)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from typing import NamedTuple
 
 from streams.model.alert import (
     ACTION_DENIED,
@@ -39,6 +40,7 @@ from streams.model.verdict import (
     Verdict,
     VerdictMode,
 )
+from streams.policy.results import PolicyResult
 from streams.processors.case import Case, Judgement
 from streams.processors.control import ControlState
 from streams.processors.effects import Encoder, Output
@@ -79,12 +81,17 @@ _ALARMING: dict[Reason, tuple[str, tuple[str, ...], tuple[Attack, ...]]] = {
 }
 
 
+TOLD_KEPT_MAX = 4_096
+"""Answers of rules that are kept in the form that verdicts have them in."""
+
+
 class VerdictWriter:
     """Turns judgements into wire records. `encoder` is the only way to bytes."""
 
     def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
         self._settings = settings
         self._encoder = encoder
+        self._told: dict[int, _Told] = {}
 
     def write(self, case: Case, judgement: Judgement, control: ControlState) -> tuple[Verdict, list[Output]]:
         """The verdict, and the outputs: the verdict first, then its audit record, then an alert where one is due."""
@@ -149,6 +156,7 @@ class VerdictWriter:
 
     def _verdict(self, case: Case, judgement: Judgement, control: ControlState) -> Verdict:
         intent, tool, policy = case.intent, case.tool, judgement.policy
+        told = None if policy is None else self._told_of(policy)
         rules = control.rules.in_force(case.session_key)
         verdict_id = verdict_id_of(intent.header.tenant_uid, intent.session_id, intent.intent_id, judgement.outcome)
         return Verdict(
@@ -159,9 +167,9 @@ class VerdictWriter:
             outcome=judgement.outcome,
             reason=judgement.reason.value,
             reason_text=judgement.text,
-            rules=() if policy is None else _hits(judgement),
+            rules=() if told is None else told.hits,
             errors=() if policy is None else tuple(RuleFault(rule_id=e.rule_id, text=e.text) for e in policy.errors),
-            obligations=_obligations(judgement),
+            obligations=told.obligations if told is not None and judgement.outcome is Outcome.ALLOW else (),
             sub=intent.sub,
             act=intent.act,
             delegation_path=case.session.delegation_uids,
@@ -186,6 +194,14 @@ class VerdictWriter:
             reply_to=intent.reply_to,
             mode=VerdictMode.ENFORCE,
         )
+
+    def _told_of(self, policy: PolicyResult) -> _Told:
+        told = self._told.get(id(policy))
+        if told is None or told.policy is not policy:
+            if len(self._told) >= TOLD_KEPT_MAX:
+                self._told.clear()
+            told = self._told[id(policy)] = _Told(policy, _hits(policy), _obligations(policy))
+        return told
 
     def _expires_ms(self, case: Case) -> int:
         expires_ms = case.now_ms + self._settings.verdict_ttl_ms
@@ -300,10 +316,15 @@ def _judged_tool(case: Case) -> ToolRef:
     )
 
 
-def _hits(judgement: Judgement) -> tuple[RuleHit, ...]:
-    policy = judgement.policy
-    if policy is None:
-        return ()
+class _Told(NamedTuple):
+    """What a verdict says of an answer of the rules; most answers come again and again."""
+
+    policy: PolicyResult
+    hits: tuple[RuleHit, ...]
+    obligations: tuple[Obligation, ...]
+
+
+def _hits(policy: PolicyResult) -> tuple[RuleHit, ...]:
     return tuple(
         RuleHit(
             rule_id=rule.rule_id,
@@ -316,12 +337,10 @@ def _hits(judgement: Judgement) -> tuple[RuleHit, ...]:
     )
 
 
-def _obligations(judgement: Judgement) -> tuple[Obligation, ...]:
-    if judgement.policy is None or judgement.outcome is not Outcome.ALLOW:
-        return ()
+def _obligations(policy: PolicyResult) -> tuple[Obligation, ...]:
     return tuple(
         Obligation(id=item.id, type=item.type, properties_json=json.dumps(dict(item.properties), sort_keys=True))
-        for item in judgement.policy.obligations
+        for item in policy.obligations
     )
 
 

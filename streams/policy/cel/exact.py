@@ -23,7 +23,7 @@ from streams.policy.cel.tree import (
     MakeStruct,
     Select,
 )
-from streams.policy.cel.values import TYPE_NAMES, CelMap, type_of
+from streams.policy.cel.values import LISTS, TYPE_NAMES, CelMap, type_of
 from streams.policy.errors import EvaluationError, PolicyError
 
 STEPS_MAX = 200_000
@@ -260,7 +260,7 @@ def _elements(node: Comprehension, iter_range: Node) -> Callable[[Variables], It
     def elements(variables: Variables) -> Iterable[tuple[Any, Variables]]:
         source = iter_range(variables)
         pairs: Iterable[tuple[Any, Any]]
-        if source.__class__ in (list, tuple):
+        if source.__class__ in LISTS:
             pairs = enumerate(source) if two else ((item, None) for item in source)
         elif isinstance(source, Mapping):
             pairs = source.items() if two else ((key, None) for key in source)

@@ -11,6 +11,7 @@ from typing import Any
 from streams.policy.cel.values import (
     INT_MAX,
     INT_MIN,
+    LISTS,
     NANOS_PER_SECOND,
     UINT_MAX,
     CelMap,
@@ -30,7 +31,6 @@ TEXT_SIZE_MAX = 1_000_000
 """No operation makes a longer text, list or byte string: a rule can't exhaust memory."""
 
 _NUMBERS = frozenset((int, UInt, float))
-_LISTS = frozenset((list, tuple))
 
 
 def no_overload(name: str, *args: Any) -> EvaluationError:
@@ -43,9 +43,9 @@ def equals(left: Any, right: Any) -> bool:
     kind, other = left.__class__, right.__class__
     if kind in _NUMBERS:
         return other in _NUMBERS and (left == right if kind is other else _compare_numbers(left, right) == 0)
-    if kind in _LISTS:
+    if kind in LISTS:
         return (
-            other in _LISTS
+            other in LISTS
             and len(left) == len(right)
             and all(equals(one, two) for one, two in zip(left, right, strict=True))
         )
@@ -144,7 +144,7 @@ def add(left: Any, right: Any) -> Any:
             return checked_uint(int(left) + int(right))
         if kind is Duration:
             return checked_duration(left.nanos + right.nanos)
-    if kind in _LISTS and other in _LISTS:
+    if kind in LISTS and other in LISTS:
         return _bounded([*left, *right])
     if (kind is Timestamp and other is Duration) or (kind is Duration and other is Timestamp):
         return checked_timestamp(left.nanos + right.nanos)
@@ -246,7 +246,7 @@ def index(container: Any, key: Any) -> Any:
         if key.__class__ is str and key in container:
             return container[key]
         return map_get(container, key)
-    if kind in _LISTS and (key.__class__ in (int, UInt) or (key.__class__ is float and key.is_integer())):
+    if kind in LISTS and (key.__class__ in (int, UInt) or (key.__class__ is float and key.is_integer())):
         if 0 <= key < len(container):
             return container[int(key)]
         raise EvaluationError("index out of bounds")
@@ -257,7 +257,11 @@ def index(container: Any, key: Any) -> Any:
 
 def contained(element: Any, container: Any) -> bool:
     """`element in container` of lists and maps."""
-    if isinstance(container, list | tuple):
+    kind = container.__class__
+    if element.__class__ is str and (kind in LISTS or kind is dict):
+        # A text is equal to no value of another type, in Python as in CEL.
+        return element in container
+    if kind in LISTS:
         return any(equals(element, item) for item in container)
     if isinstance(container, Mapping):
         return map_has(container, element)
@@ -276,7 +280,7 @@ def select(operand: Any, field: str) -> Any:
 
 def has_field(operand: Any, field: str) -> bool:
     """`has(operand.field)`."""
-    if isinstance(operand, Mapping):
+    if operand.__class__ is dict or isinstance(operand, Mapping):
         return field in operand
     raise EvaluationError(f"a value of type {type_of(operand).name} has no field `{field}`")
 
@@ -284,7 +288,7 @@ def has_field(operand: Any, field: str) -> bool:
 def size(value: Any) -> int:
     """The number of characters, bytes, elements or entries."""
     kind = value.__class__
-    if kind is str or kind is bytes or kind in _LISTS or isinstance(value, Mapping):
+    if kind is str or kind is bytes or kind in LISTS or isinstance(value, Mapping):
         return len(value)
     raise no_overload("size", value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,7 +12,8 @@ import re2
 
 from streams.policy.cel.convert import format_double, to_string
 from streams.policy.cel.ops import TEXT_SIZE_MAX, no_overload
-from streams.policy.cel.values import Duration, Timestamp, TypeValue, UInt, type_of
+from streams.policy.cel.required import required_texts
+from streams.policy.cel.values import LISTS, Duration, Timestamp, TypeValue, UInt, type_of
 from streams.policy.errors import EvaluationError
 
 PATTERNS_KEPT_MAX = 1_024
@@ -20,6 +22,9 @@ JOINED_CHARS_MAX = 20_000
 """Of patterns that are looked for together."""
 PRECISION_MAX = 100
 NESTING_MAX = 50
+
+_PLACES = re.compile(r"[\^$]|\\[AzZQ]")
+"""What a pattern may have to do with the ends of a text; in places it only looks so."""
 
 _SPACE = "\t\n\v\f\r \u0085\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -75,6 +80,66 @@ def compiled_any(patterns: Sequence[str]) -> Any | None:
         return _compiled(joined)
     except EvaluationError:
         return None
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text is a pattern."""
+    try:
+        compiled(text)
+    except EvaluationError:
+        return False
+    return True
+
+
+def search_in_any(pattern: str) -> Callable[[Sequence[str]], bool]:
+    """A function that tells whether a pattern is found in any of some texts.
+
+    Most texts hold none of what is looked for, which one look at all of them tells. What is found in a text is found
+    there, too, if it doesn't depend on where the text begins or ends but for the edges of words, which the texts'
+    separator leaves as they are.
+
+    Raises:
+        EvaluationError: it is no pattern.
+    """
+    search, required = compiled(pattern).search, required_texts(pattern)
+    depends_on_place = _PLACES.search(pattern) is not None
+
+    def found(texts: Sequence[str]) -> bool:
+        joined = "\n".join(texts)
+        if required and joined.isascii() and not _has_any(required, joined):
+            return False
+        if not depends_on_place and search(joined.encode()) is None:
+            return False
+        return any(search(text.encode()) is not None for text in texts)
+
+    return found
+
+
+def search_for(pattern: str) -> Callable[[str], bool]:
+    """A function that tells whether a pattern is found in a text.
+
+    Raises:
+        EvaluationError: it is no pattern.
+        UnicodeEncodeError: from the function: the text has no utf-8 form.
+    """
+    search, required = compiled(pattern).search, required_texts(pattern)
+    if not required:
+        return lambda text: search(text.encode()) is not None
+
+    def found(text: str) -> bool:
+        # Text beyond ASCII may have no utf-8 form, which the search finds out.
+        if text.isascii() and not _has_any(required, text):
+            return False
+        return search(text.encode()) is not None
+
+    return found
+
+
+def _has_any(parts: tuple[str, ...], text: str) -> bool:
+    for part in parts:  # noqa: SIM110 - a generator costs more than all of these looks
+        if part in text:
+            return True
+    return False
 
 
 def matches(*args: Any) -> bool:
@@ -159,7 +224,7 @@ def _map_text(name: str, change: Callable[[str], str]) -> Callable[..., str]:
 
 def join(*args: Any) -> str:
     """`list.join(separator)` of texts."""
-    if len(args) not in (1, 2) or args[0].__class__ not in (list, tuple):
+    if len(args) not in (1, 2) or args[0].__class__ not in LISTS:
         raise no_overload("join", *args)
     separator = args[1] if len(args) == 2 else ""
     if separator.__class__ is not str or any(item.__class__ is not str for item in args[0]):
@@ -178,7 +243,7 @@ def quote(*args: Any) -> str:
 
 def format_text(*args: Any) -> str:
     """`text.format(values)` with %s %d %f %e %b %o %x %X and %%."""
-    if len(args) != 2 or args[0].__class__ is not str or args[1].__class__ not in (list, tuple):
+    if len(args) != 2 or args[0].__class__ is not str or args[1].__class__ not in LISTS:
         raise no_overload("format", *args)
     template, values = args
     parts: list[str] = []
@@ -264,7 +329,7 @@ def _display(value: Any, depth: int, parts: list[str], left: list[int]) -> None:
     """Add the text of a value to `parts`; `left` holds how many characters more it may have in all."""
     if depth > NESTING_MAX:
         raise EvaluationError(f"value is nested deeper than {NESTING_MAX} levels")
-    if value.__class__ in (list, tuple):
+    if value.__class__ in LISTS:
         _write("[", parts, left)
         for index, item in enumerate(value):
             _write(", " if index else "", parts, left)

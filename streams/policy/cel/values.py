@@ -1,7 +1,7 @@
 """How CEL's values look inside of the evaluators.
 
 bool, int (64 bits, checked by whoever computes one), double as float, string, bytes and null are Python's own; lists
-are lists or tuples; maps are dicts with text keys (facts) or `CelMap` (literals, any kind of key). The classes here
+are of one of `LISTS`; maps are dicts with text keys (facts) or `CelMap` (literals, any kind of key). The classes here
 are what Python has no equal for.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from streams.policy.errors import EvaluationError
 
@@ -25,6 +25,21 @@ class UInt(int):
 
     def __repr__(self) -> str:
         return f"{int(self)}u"
+
+
+class DistinctTexts(tuple[str, ...]):
+    """A list of texts, none of them twice, in which one is found without going through it."""
+
+    def __new__(cls, texts: Iterable[str]) -> Self:
+        """In the order given."""
+        made = super().__new__(cls, texts)
+        made._known = frozenset(made)
+        return made
+
+    _known: frozenset[str]
+
+    def __contains__(self, item: object) -> bool:
+        return item.__class__ is str and item in self._known
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,6 +92,9 @@ class Network:
     prefix: int
 
 
+LISTS: frozenset[Any] = frozenset((list, tuple, DistinctTexts))
+"""The classes of lists."""
+
 BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, LIST, MAP, TYPE = (
     TypeValue(name) for name in ("bool", "int", "uint", "double", "string", "bytes", "null_type", "list", "map", "type")
 )
@@ -102,6 +120,7 @@ _TYPES: dict[type, TypeValue] = {
     type(None): NULL,
     list: LIST,
     tuple: LIST,
+    DistinctTexts: LIST,
     dict: MAP,
     Timestamp: TIMESTAMP,
     Duration: DURATION,

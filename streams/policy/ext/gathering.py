@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from streams.policy.cel.values import type_of
+from streams.policy.cel.values import LISTS, type_of
 from streams.policy.errors import EvaluationError
 
 TEXTS_MAX = 5_000
@@ -28,10 +28,10 @@ def texts_within(value: Any) -> list[str]:
         if top.__class__ is str:
             found.append(top)
             chars += len(top)
-        elif isinstance(top, Mapping):
+        elif top.__class__ is dict or isinstance(top, Mapping):
             stack.extend(top.values())
             stack.extend(top)
-        elif top.__class__ in (list, tuple):
+        elif top.__class__ in LISTS:
             stack.extend(top)
         else:
             type_of(top)

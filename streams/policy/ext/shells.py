@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from streams.policy.cel.ops import no_overload
+from streams.policy.cel.values import LISTS
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.memo import remembered
 from streams.policy.ext.shell_tree import TEXT_BYTES_MAX, Found, Place, Script, read_script
@@ -125,7 +126,7 @@ def to_shell(value: Any) -> dict[str, Any]:
     """`shell(text)`, and `shell(list)` of a command that is given as a list of words."""
     if value.__class__ is str:
         return _of_text(value)
-    if value.__class__ in (list, tuple) and all(word.__class__ is str for word in value):
+    if value.__class__ in LISTS and all(word.__class__ is str for word in value):
         return _of_words(tuple(value))
     raise no_overload("shell", value)
 

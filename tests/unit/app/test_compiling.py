@@ -19,6 +19,7 @@ from tests.kit import BUNDLE, BUNDLE_FILES
 RULES = Path(__file__).parents[3] / "rules"
 SOURCE = bundle_from_files(BUNDLE_FILES)
 WAIT_S_MAX = 60
+GIT_LOG = {"server_id": "git", "name": "git_log", "version": "1"}
 SLOW_MS = 500
 """Far above what a step takes, for a machine that has much else to do."""
 
@@ -41,7 +42,7 @@ def running(code: str, *, timeout_ms: int = 20_000) -> ChildCompiler:
 
 def test_rules_come_back_as_they_would_be_here() -> None:
     source = load_bundle(RULES)
-    made = finish(ChildCompiler(SystemClock()).start(source, (("git", "git_log", "1"),)))
+    made = finish(ChildCompiler(SystemClock()).start(source, (GIT_LOG,)))
     here = compile_bundle(source)
     assert made.digest == here.digest
     assert [each.rule.id for each in made.rules] == [each.rule.id for each in here.rules]
@@ -49,7 +50,7 @@ def test_rules_come_back_as_they_would_be_here() -> None:
 
 
 def test_it_can_be_waited_for() -> None:
-    made = ChildCompiler(SystemClock()).start(SOURCE, (("mail", "send", "1"),)).result()
+    made = ChildCompiler(SystemClock()).start(SOURCE, ({"server_id": "mail", "name": "send", "version": "1"},)).result()
     assert made.digest == SOURCE.digest
 
 

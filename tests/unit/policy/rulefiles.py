@@ -43,6 +43,11 @@ def ruleset(
     return compile_bundle(source(rules, head=head, before=before), tools)
 
 
+def tool(server_id: str, name: str, *, version: str = "1", **more: Any) -> dict[str, Any]:
+    """The fact `tool`, with as much of it as is given."""
+    return {"server_id": server_id, "name": name, "version": version, **more}
+
+
 def facts(**changes: Any) -> dict[str, Any]:
     """A few facts of a call of `pay.refund`; top-level names replaced, or left out where None."""
     known: dict[str, Any] = {

@@ -204,7 +204,7 @@ def test_a_text_that_holds_no_pattern_is_looked_at_once(monkeypatch: pytest.Monk
             return self._pattern.search(text)
 
     one, joined = texts.compiled, texts.compiled_any
-    monkeypatch.setattr(codewriter, "compiled", lambda pattern: Counting(one(pattern)))
+    monkeypatch.setattr(texts, "compiled", lambda pattern: Counting(one(pattern)))
     monkeypatch.setattr(codewriter, "compiled_any", lambda patterns: Counting(joined(patterns)))
     run = made("args.t.matches('^x')", "session.tainted && args.t.matches('[0-9]')", "args.u.matches('^x')").run
     assert run({**FACTS, "args": {"t": "text", "u": "x"}}) == ([2], [])

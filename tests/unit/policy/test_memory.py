@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rulefiles import tool
 
 from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle, run_case_files
 from streams.policy.bundle import MeasureKind
@@ -141,8 +142,8 @@ def test_tools_that_nothing_is_kept_of_have_an_empty_plan() -> None:
     ruleset = compile_bundle(
         bundle_from_files(files("history:\n  m: {keep: any, on: ran, match: {tools: [pay.refund]}}\n"))
     )
-    assert ruleset.plan("pay", "refund", "1").keeps
-    other = ruleset.plan("mail", "send", "1")
+    assert ruleset.plan(tool("pay", "refund")).keeps
+    other = ruleset.plan(tool("mail", "send"))
     assert (other.keeps, other.has_budgets, other.recalls) == (False, False, ())
 
 
@@ -151,7 +152,7 @@ def test_numbers_of_json_are_whole_whatever_they_are_written_as() -> None:
         "budgets:\n  b: {per: session, measure: {sum: args.amount}, limit: 3}\n"
         "  d: {per: session, measure: {distinct: args.amount}, limit: 3}\n"
     )
-    plan = compile_bundle(bundle_from_files(files(kept))).plan("pay", "refund", "1")
+    plan = compile_bundle(bundle_from_files(files(kept))).plan(tool("pay", "refund"))
     ones = [plan.charges({"args": {"amount": amount}}) for amount in (1, 1.0)]
     assert ones[0] == ones[1]
     assert {charge.budget.measure for charge in ones[0]} == {MeasureKind.SUM, MeasureKind.DISTINCT}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streams.policy import BundleError, CompiledRuleset, ToolTypes, compile_bundle, load_bundle
 from streams.policy.portable import PortableRuleset, active_tools, compile_portable, load_ruleset, load_steps
 from streams.policy.portable_values import PortableError, decode_message, encode_message, from_data, to_data
-from tests.unit.policy.rulefiles import PERMIT, facts, rule, source
+from tests.unit.policy.rulefiles import PERMIT, facts, rule, source, tool
 
 RULES = Path(__file__).parents[3] / "rules"
 STARTER = load_bundle(RULES)
@@ -26,6 +26,7 @@ TYPES = {
         {"type": "object", "properties": {"amount": {"type": "number"}, "tags": {"type": "array"}}}
     )
 }
+OTHER = tool("pay", "other", version="1.0")
 MANY = "".join(
     rule(id=f"R-{number:03}", match='{tools: ["pay.refund"]}', when=f"'args.amount == {number} && args.n != 1'")
     for number in range(130)
@@ -98,8 +99,8 @@ def test_everything_that_rules_can_say_comes_through() -> None:
             assert portable.evaluate(given_facts) == whole.evaluate(given_facts)
             assert portable.judge(given_facts) == whole.judge(given_facts)
     assert [each.rule.id for each in portable.rules] == [each.rule.id for each in whole.rules]
-    assert (portable.name, portable.version, portable.digest, portable.mode, portable.needs, portable.history) == (
-        *(whole.name, whole.version, whole.digest, whole.mode, whole.needs, whole.history),
+    assert (portable.name, portable.version, portable.digest, portable.mode, portable.history) == (
+        *(whole.name, whole.version, whole.digest, whole.mode, whole.history),
     )
 
 
@@ -122,15 +123,14 @@ def test_memories_and_budgets_have_the_same_plans() -> None:
         + rule(id="R-2", match="{tools: [pay.refund]}", when="'history.paid > 9'")
     )
     whole, portable = both(rules, before=before)
-    for tool in (("mail", "send", "1"), ("pay", "refund", "1"), ("other", "tool", "2")):
-        ours, theirs = portable.plan(*tool), whole.plan(*tool)
+    for described in (tool("mail", "send"), tool("pay", "refund"), tool("other", "tool", version="2")):
+        ours, theirs = portable.plan(described), whole.plan(described)
         assert (ours.needs, ours.keeps, ours.has_budgets) == (theirs.needs, theirs.keeps, theirs.has_budgets)
         assert [recall.memory.name for recall in ours.recalls] == [recall.memory.name for recall in theirs.recalls]
         given_facts = facts(args={"amount": 4, "to": "x"})
         assert [note.memory.name for note in ours.notes(given_facts)] == [
             n.memory.name for n in theirs.notes(given_facts)
         ]
-        assert portable.needs_for(*tool[:2]) == whole.needs_for(*tool[:2])
 
 
 def test_a_bad_bundle_is_refused_with_all_errors() -> None:
@@ -145,10 +145,10 @@ def test_a_bad_bundle_is_refused_with_all_errors() -> None:
 
 def test_a_tool_with_many_rules_is_made_ready_in_steps() -> None:
     whole, portable = both(PERMIT + MANY)
-    steps = list(portable.warm_steps([("pay", "refund", "1.0"), ("pay", "other", "1.0")]))
+    steps = list(portable.warm_steps([facts()["tool"], OTHER]))
     assert len(steps) > 130 / 16
-    assert set(active_tools(portable, 10)) == {("pay", "refund", "1.0"), ("pay", "other", "1.0")}
-    assert active_tools(portable, 1) == (("pay", "other", "1.0"),)
+    assert active_tools(portable, 10) == (facts()["tool"], OTHER)
+    assert active_tools(portable, 1) == (OTHER,)
     for args in ({"amount": 129, "n": 2}, {"amount": 64, "n": 1}, {"amount": 3}, {"amount": "odd", "n": 1}, {"n": 5}):
         assert portable.evaluate(facts(args=args)) == whole.evaluate(facts(args=args))
 

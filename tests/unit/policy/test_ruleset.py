@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from rulefiles import HEAD, PERMIT, facts, files, rule, ruleset
+from rulefiles import HEAD, PERMIT, facts, files, rule, ruleset, tool
 
 from streams.policy import Effect, PolicyResult, Reason, ToolTypes, bundle_from_files, compile_bundle
 from streams.policy.codegen import RULES_PER_FUNCTION_MAX
@@ -36,21 +36,44 @@ def test_needs_are_what_the_rules_of_a_tool_read() -> None:
         + rule(id="D-2", match='{tools: ["git.push"], tool_version: "2.*"}', when="session.tainted", mode="shadow")
         + rule(id="D-3", match='{tools: ["git.push"]}', when="signals.exists(s, s.score > 0.5)", mode="off")
     )
-    assert compiled.needs_for("pay", "refund") == {"tool", "agent", "provenance"}
-    assert compiled.needs_for("git", "log") == {"tool", "agent", "tenant", "now"}
-    assert compiled.needs_for("git", "push") == {"tool", "agent", "tenant", "now", "session"}
-    assert compiled.needs_for("mail", "send") == {"tool"}
-    assert compiled.needs == {"tool", "agent", "tenant", "now", "session", "provenance"}
+    assert compiled.plan(tool("pay", "refund")).needs == {"tool", "agent", "provenance"}
+    assert compiled.plan(tool("git", "log")).needs == {"tool", "agent", "tenant", "now"}
+    assert compiled.plan(tool("git", "push", version="2.0")).needs == {"tool", "agent", "tenant", "now", "session"}
+    assert compiled.plan(tool("git", "push", version="1.0")).needs == {"tool", "agent", "tenant", "now"}
+    assert compiled.plan(tool("mail", "send")).needs == {"tool"}
 
 
 def test_needs_count_explanations_and_macros() -> None:
     compiled = ruleset(permit(when="macros.m", explain="{who: user.scopes}"), before="macros: {m: session.tainted}\n")
-    assert compiled.needs_for("a", "b") == {"tool", "session", "user"}
+    assert compiled.plan(tool("a", "b")).needs == {"tool", "session", "user"}
+
+
+def test_what_a_tool_decides_by_itself_is_not_asked_for() -> None:
+    compiled = ruleset(
+        permit(when="tool.read_only || session.attended")
+        + rule(id="D-1", when="'!tool.read_only && size(provenance) > 3'")
+        + rule(id="D-2", when="'tool.destructive ? now.hour > 3 : size(user.id) == 0'")
+    )
+    reads = tool("a", "b", read_only=True, destructive=False)
+    assert compiled.plan(reads).needs == {"tool", "user"}
+    assert compiled.evaluate({"tool": reads, "user": {"id": "ann"}}).effect is Effect.ALLOW
+    writes = tool("a", "b", read_only=False, destructive=True)
+    assert compiled.plan(writes).needs == {"tool", "session", "provenance", "now"}
+    assert compiled.evaluate({"tool": writes, "user": {"id": "ann"}}).reason is Reason.RULE_ERROR
+
+
+def test_a_tool_that_is_described_otherwise_is_judged_anew() -> None:
+    compiled = ruleset(permit(when="tool.read_only"))
+    for read_only in (True, False, True):
+        effect = compiled.evaluate({"tool": tool("a", "b", read_only=read_only)}).effect
+        assert effect is (Effect.ALLOW if read_only else Effect.DENY)
+    # A number is no bool, though 1 equals True.
+    assert compiled.evaluate({"tool": tool("a", "b", read_only=1)}).errors[0].rule_id == "P-1"
 
 
 def test_facts_beyond_the_needs_are_not_asked_for() -> None:
     compiled = ruleset(permit(when="session.tainted == false"))
-    needed = {name: value for name, value in facts().items() if name in compiled.needs_for("pay", "refund")}
+    needed = {name: value for name, value in facts().items() if name in compiled.plan(facts()["tool"]).needs}
     assert compiled.evaluate(needed).effect is Effect.ALLOW
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streams.audit.publishers import UNSIGNED
 from streams.model.reasons import ControlReason
 from streams.policy import BundleError, BundleSource, CompiledRuleset
-from streams.processors.compiling import ToolVersion
+from streams.policy.ruleset import Tool
 from streams.processors.publications import BEHIND_MS_MAX, Publications
 from streams.testing.records import ruleset
 from tests.kit import BUNDLE, BUNDLE_FILES, compile_published
@@ -22,7 +22,7 @@ class Hand:
         self.running: list[Held] = []
         self.cancelled: list[Held] = []
 
-    def start(self, source: BundleSource, tools: tuple[ToolVersion, ...]) -> Held:
+    def start(self, source: BundleSource, tools: tuple[Tool, ...]) -> Held:
         held = Held(self, source, tools)
         self.running.append(held)
         return held
@@ -31,7 +31,7 @@ class Hand:
 class Held:
     is_busy = False
 
-    def __init__(self, hand: Hand, source: BundleSource, tools: tuple[ToolVersion, ...]) -> None:
+    def __init__(self, hand: Hand, source: BundleSource, tools: tuple[Tool, ...]) -> None:
         self.hand, self.source, self.tools = hand, source, tools
         self.done = False
 
@@ -78,10 +78,11 @@ def test_the_tools_that_are_called_are_to_be_ready() -> None:
     rules = started(hand)
     assert rules.stable is not None
     assert rules.stable.ruleset is not None
-    rules.stable.ruleset.evaluate({"tool": {"server_id": "mail", "name": "send", "version": "1"}})
+    called = {"server_id": "mail", "name": "send", "version": "1"}
+    rules.stable.ruleset.evaluate({"tool": called})
     rules.offer(ruleset(OTHERS, serial=2), 1)
     rules.advance(0)
-    assert ("mail", "send", "1") in hand.running[0].tools
+    assert called in hand.running[0].tools
 
 
 def test_a_newer_publication_is_worked_on_first() -> None:
@@ -152,7 +153,7 @@ def test_another_gate_may_be_faster() -> None:
 
 def test_what_another_gate_has_in_force_and_this_one_can_not_compile_denies() -> None:
     class Refusing(Hand):
-        def start(self, source: BundleSource, tools: tuple[ToolVersion, ...]) -> Held:
+        def start(self, source: BundleSource, tools: tuple[Tool, ...]) -> Held:
             if source.files == OTHERS:
                 raise BundleError([])
             return super().start(source, tools)

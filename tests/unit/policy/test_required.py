@@ -1,0 +1,43 @@
+"""The texts that a pattern needs."""
+
+import pytest
+
+from streams.policy.cel.required import required_texts
+from streams.policy.cel.texts import search_for, search_in_any
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        ("-----BEGIN [A-Z ]*PRIVATE KEY-----", ("PRIVATE KEY-----",)),
+        (r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[a-z]{36}", ("AKIA", "ASIA", "gh")),
+        (r"[sr]k_live_[A-Za-z0-9]{20}", ("k_live_",)),
+        ("(?:one|two)+", ("one", "two")),
+        ("(one|two)?three", ("three",)),
+        ("(one|two)?x", ()),
+        ("(one){0}", ()),
+        ("(one){0,3}", ()),
+        ("ab*", ()),
+        ("abc|", ()),
+        ("abc|x", ()),
+        ("(?i)abc", ()),
+        (r"\Qa|b\Eabc", ()),
+        (r"a\.b\-c", ("a.b-c",)),
+        ("", ()),
+        ("|".join(f"word{number}" for number in range(40)), ()),
+    ],
+)
+def test_required_texts(pattern: str, texts: tuple[str, ...]) -> None:
+    assert required_texts(pattern) == texts
+
+
+def test_deep_nesting_asks_for_nothing() -> None:
+    assert required_texts("(" * 5_000 + "abc" + ")" * 5_000) == ()
+
+
+def test_a_text_without_a_utf8_form_is_an_error_whether_or_not_it_holds_one() -> None:
+    for text in ("\ud800", "needle \ud800"):
+        with pytest.raises(UnicodeEncodeError):
+            search_for("needle")(text)
+        with pytest.raises(UnicodeEncodeError):
+            search_in_any("needle")(["a", text])
