@@ -85,10 +85,22 @@ def _gate(result: Result) -> str:
     )
     return (
         f"{_whole(result['intents'])} intents of {_whole(result['sessions'])} sessions over 6 partitions, on the log"
-        f" before the gate starts.\n\n{rates}\n"
+        f" before the gate starts. Run {result['rounds']} times in turns; medians.\n\n"
+        f"{rates}\n{_to_permit_all(result)}"
         "CPU us an intent by stage, of the gate's own thread, in a second run with timed ports (measuring costs some"
         f" 10 us an intent, most of which is taken off again):\n\n{stages}"
     )
+
+
+def _to_permit_all(result: Result) -> str:
+    """What the starter packs cost, in words."""
+    parts = [
+        f"{kind} {ratio['intents_per_s']:.2f} times the intents/s, {ratio['intents_per_cpu_s']:.2f} of a core"
+        for kind, ratio in result["starter_to_permit_all"].items()
+    ]
+    if not parts:
+        return ""
+    return f"With the starter packs, compared with one rule that lets everything through: {'; '.join(parts)}.\n\n"
 
 
 def _faust(result: Result) -> str:
