@@ -10,7 +10,8 @@ from streams.policy.cel.required import required_texts
 from streams.policy.cel.texts import is_pattern, search_for, search_in_any
 
 PIECES = r"""
-ab abc b c \x20 - \. \b \B \d \w [ab] [^a] []b] . ^ $ \A \z * + ? {2} {0,1} {0} {1,} {,2} *? | ( ) (?: (?i) \Q \E \x61 \pL
+ab abc b c \x20 - \. \b \B \d \w [ab] [^a] []b] . ^ $ \A \z * + ? {2} {0,1} {0} {1,} {,2} *? | ( ) (?: (?i)
+\Q \E \x61 \pL
 """
 pieces = st.sampled_from(PIECES.split())
 patterns = st.lists(pieces, max_size=8).map("".join).filter(is_pattern)
