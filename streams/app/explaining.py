@@ -91,11 +91,11 @@ class _Recorder:
             def plan(self, tool: Tool) -> Plan:
                 return self.memories.plan(*key_of(tool), self.memories.names).needing(FACT_NAMES)
 
-            def evaluate(self, facts: Facts) -> PolicyResult:
+            def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
                 intent = facts.get("intent")
                 if isinstance(intent, dict) and intent.get("id") == intent_id:
                     recorder.asked.append(_Asked(self, facts))
-                return super().evaluate(facts)
+                return super().evaluate(facts, planned=planned)
 
         self._kind = Recording
 

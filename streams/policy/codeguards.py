@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from streams.policy.cel.values import LISTS
@@ -35,15 +36,19 @@ def guard_list(value: Any) -> Any:
     raise OddError
 
 
-def guard_range(value: Any) -> Any:
-    """The value, if a fold can go through it.
+@lru_cache(maxsize=1_024)
+def guard_range(longest: int) -> Callable[[Any], Any]:
+    """A function that gives a value back that a fold can go through, if it has at most so many elements.
 
-    Raises:
-        OddError: it can't.
+    It raises OddError for others.
     """
-    if value.__class__ in LISTS or value.__class__ is dict:
-        return value
-    raise OddError
+
+    def guard(value: Any) -> Any:
+        if (value.__class__ in LISTS or value.__class__ is dict) and len(value) <= longest:
+            return value
+        raise OddError
+
+    return guard
 
 
 GUARDS: dict[str, Callable[[Any], Any]] = {

@@ -6,7 +6,8 @@ was looked at, or raises. What the writer does not know how to write it refuses.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from streams.policy.cel.folds import Fold, FoldKind, classify
@@ -14,10 +15,11 @@ from streams.policy.cel.functions import FUNCTIONS
 from streams.policy.cel.ops import checked_int
 from streams.policy.cel.shapes import shape_of
 from streams.policy.cel.simplify import simplify
+from streams.policy.cel.steps import longest_range
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.texts import TEXT_FUNCTIONS, compiled_any, is_pattern, search_for, search_in_any
 from streams.policy.cel.times import TIME_FUNCTIONS
-from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, MakeList, Select
+from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, MakeList, Select, walk
 from streams.policy.cel.values import TYPE_NAMES
 from streams.policy.codeguards import CLASSES, GUARDS, OddError, guard_list, guard_range
 from streams.policy.codesharing import common_folds, common_ranges, pattern_families
@@ -61,6 +63,7 @@ class Writer:
         self._depth = 0
         self._in_iterable = 0
         self._unrolling = False
+        self._longest = self._longest_shared = 0
 
     def prelude(self) -> list[str]:
         """Reads the fields that every intent has; where one is missing or odd, all rules go the exact way."""
@@ -76,6 +79,7 @@ class Writer:
         Folds that are the same, and lists that several go through; and patterns that are looked for in one text: most
         texts hold none of them, which one look tells.
         """
+        self._longest_shared = min((longest_range(condition) for condition in conditions), default=0)
         for key in common_folds(conditions):
             self._shared[key] = self._local()
         for key in common_ranges(conditions):
@@ -106,7 +110,10 @@ class Writer:
     def attempt(self, condition: Expr) -> str | None:
         """Code of a condition, or None; what was noted for one that is refused is forgotten."""
         loads, fields = len(self._loads), dict(self._fields)
+        self._longest = longest_range(condition)
         try:
+            if self._longest < 0:
+                raise _RefusedError
             return self.boolean(condition)
         except _RefusedError:
             del self._loads[loads:]
@@ -399,7 +406,8 @@ class Writer:
         shared = self._shared.get(shape_of(node))
         if shared is None:
             return self._loop(node)
-        return f"({shared} if {shared} is not {self._constant(_UNSET)} else ({shared} := {self._loop(node)}))"
+        with self._for_all():
+            return f"({shared} if {shared} is not {self._constant(_UNSET)} else ({shared} := {self._loop(node)}))"
 
     def _loop(self, node: Comprehension) -> str:
         fold = classify(node)
@@ -429,7 +437,9 @@ class Writer:
         if shared is None:
             return self._test_of(node, fold, *self._range(node))
         unset = self._constant(_UNSET)
-        listed = f"{shared} if {shared} is not {unset} else ({shared} := {self._typed(node.iter_range, 'list')})"
+        with self._for_all():
+            source = self._bounded(self._typed(node.iter_range, "list"))
+        listed = f"{shared} if {shared} is not {unset} else ({shared} := {source})"
         # A list is true of `is not`, so what counts is the second part; the language allows no assignment in it.
         return f"(({listed}) is not {unset} and {self._test_of(node, fold, shared, {node.iter_var: self._local()})})"
 
@@ -440,10 +450,22 @@ class Writer:
         word = "all" if fold.kind is FoldKind.ALL else "any"
         return f"{word}({self._inside(names, fold.body, 'bool')} for {', '.join(names.values())} in {source})"
 
+    @contextmanager
+    def _for_all(self) -> Iterator[None]:
+        """Write what conditions share: it is within the bounds of each."""
+        longest, self._longest = self._longest, self._longest_shared
+        try:
+            yield
+        finally:
+            self._longest = longest
+
     def _unrolled(self, node: Comprehension, fold: Fold) -> str | None:
         """The fold written out, where it goes through a few values that the rule names."""
         values = _known_values(node)
         if fold.kind not in _JOINS or node.iter_var2 or self._unrolling or not 0 < len(values) <= UNROLLED_MAX:
+            return None
+        if any(isinstance(part, Comprehension) for part in walk(fold.body)):
+            # Loops in loops multiply, see `_range`.
             return None
         self._unrolling = True
         try:
@@ -462,10 +484,16 @@ class Writer:
         if node.iter_var2:
             if node.iter_range.type.kind != "list":
                 raise _RefusedError
-            return f"enumerate({self._iterable(node.iter_range, 'list')})", first | {node.iter_var2: self._local()}
-        if node.iter_range.type.kind == "list":
-            return self._iterable(node.iter_range, "list"), first
-        return f"{self._constant(guard_range)}({self._iterable(node.iter_range)})", first
+            source = self._iterable(node.iter_range, "list")
+            source = source if constant else self._bounded(source)
+            return f"enumerate({source})", first | {node.iter_var2: self._local()}
+        kind = "list" if node.iter_range.type.kind == "list" else ""
+        source = self._iterable(node.iter_range, kind)
+        return source if constant else self._bounded(source), first
+
+    def _bounded(self, code: str) -> str:
+        """A range that is short enough: beyond that the exact evaluator counts the steps, of all folds together."""
+        return f"{self._constant(guard_range(self._longest))}({code})"
 
     def _iterable(self, node: Expr, kind: str = "") -> str:
         """Code of what a Python comprehension goes through, where the language allows no assignment."""

@@ -135,19 +135,20 @@ class CompiledRuleset:
         """The rules for one version of a tool, by rule id."""
         return tuple(self._index.applicable(server_id, tool_name, version))
 
-    def evaluate(self, facts: Facts) -> PolicyResult:
+    def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
         """Judge one intent.
 
         Args:
             facts: see `schema.py`; at least `tool` and what the `needs` of its `plan` name. A fact that is missing puts
                 the rules that read it in error, which fails closed. `approval` and `deferral` count towards the outcome
                 too: give them whenever there are any.
+            planned: `tool` is the object that `plan` was asked with, and unchanged since; it is not looked at again.
 
         Returns:
             The outcome. Never raises on facts of the wrong shape: they deny.
         """
         tool = facts.get("tool")
-        program = self._by_identity.get(id(tool))
+        program = self._by_identity.get(id(tool)) if planned else None
         if program is None or program.tool is not tool:
             if not _is_tool(tool):
                 return combine((), (), Progress(), "?")
@@ -162,7 +163,7 @@ class CompiledRuleset:
         facts that its rules and they read.
 
         Args:
-            tool: the fact `tool`. The same object each time costs least.
+            tool: the fact `tool`. An object that was shown before is taken to be as it was, and must not be changed.
         """
         program = self._by_identity.get(id(tool))
         if program is None or program.tool is not tool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from streams.model.errors import InvariantError
 from streams.model.reasons import Reason
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.bundle import Occasion
-from streams.policy.remember import KeepingError, Plan
+from streams.policy.remember import KeepingError, Note, Plan
 from streams.ports import LogError, StoreError
 from streams.processors import housekeeping, lifecycle
 from streams.processors.aftermath import leave
@@ -79,8 +80,6 @@ class Judge:
             if case.charges and judgement.outcome not in _REFUSED:
                 judgement, taken = self._within_budgets(case, judgement, state)
             judgement = self._unless_too_many(case, judgement)
-            if judgement.outcome in _REFUSED and case.if_denied is not None:
-                case.notes = case.if_denied()
         except (InvariantError, LogError, StoreError):
             # The state can't be read: nothing can be said of the intent, it comes again.
             raise
@@ -88,6 +87,8 @@ class Judge:
             # Whatever went wrong, the answer is no, and the partition goes on.
             _log.exception("judging intent `%s` of session `%s` failed", case.intent.intent_id, case.intent.session_id)
             judgement, taken = deny(Reason.INTERNAL_ERROR), NOTHING_TAKEN
+        if judgement.outcome in _REFUSED and case.if_denied is not None:
+            case.notes = _notes_of_denial(case.if_denied, case)
         if taken.waits:
             return [*taken.outputs, *self._wait_for_budget(case, standing, state)]
         case.charged = taken.charges
@@ -182,7 +183,7 @@ class Judge:
             return deny(Reason.NO_RULESET)
         plan = ruleset.plan(tool.facts)
         facts = self._facts(case, plan, standing, state)
-        policy = ruleset.evaluate(facts)
+        policy = ruleset.evaluate(facts, planned=True)
         judgement = Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
         return self._with_notes(case, plan, facts, judgement) if plan.keeps or plan.has_budgets else judgement
 
@@ -283,6 +284,17 @@ class Judge:
             asked_count=case.asked_count,
             decision_ids=case.decision_ids,
         )
+
+
+def _notes_of_denial(notes: Callable[[], tuple[Note, ...]], case: Case) -> tuple[Note, ...]:
+    """What a denial leaves. The call is denied whether or not that can be told."""
+    try:
+        return notes()
+    except Exception:
+        _log.exception(
+            "the denial of intent `%s` of session `%s` is not remembered", case.intent.intent_id, case.intent.session_id
+        )
+        return ()
 
 
 def hold(own_key: bytes, intent_id: str, held: HeldRow, row: SessionRow, state: StateView) -> SessionRow:

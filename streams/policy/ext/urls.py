@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 import ada_url
 
 from streams.policy.cel.ops import no_overload
-from streams.policy.cel.values import Extension, TypeValue
+from streams.policy.cel.values import LISTS, Extension, TypeValue
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.hosts import Host, is_public, is_within, read_host
 from streams.policy.ext.memo import remembered
@@ -187,7 +187,7 @@ def texts_of(name: str, *values: Any) -> tuple[str, ...]:
     last = values[-1]
     if last.__class__ is str:
         return (last,)
-    if last.__class__ in (list, tuple) and all(item.__class__ is str for item in last):
+    if last.__class__ in LISTS and all(item.__class__ is str for item in last):
         return tuple(last)
     raise no_overload(name, *values)
 

@@ -318,3 +318,27 @@ def test_an_integer_that_overflows_is_an_error() -> None:
 def test_the_source_can_be_read_by_people() -> None:
     (source,) = Conditions(trees("session.tainted"), LISTS, structs_of(UNTYPED.args)).sources
     assert source.startswith("def run(facts):")
+
+
+@pytest.mark.parametrize("count", [1_000, 25_001, 110_000, 200_001])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].exists(p, args.items.exists(x, x == p))",
+        "args.items.exists(x, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].exists(p, x == p))",
+        "args.items.all(x, x != 'a') && args.items.all(x, x != 'b')",
+        "args.items.map(x, x).exists(x, x == 'a')",
+        "args.items.exists(x, x.matches('ab'))",
+        "args.items.exists_one(x, x == 'a') || args.items.exists(i, x, i > 200001)",
+    ],
+)
+def test_folds_take_as_many_steps_as_the_exact_evaluator_lets_them(condition: str, count: int) -> None:
+    (tree,) = trees(condition)
+    facts = {**FACTS, "args": {"items": ["z"] * count}}
+    try:
+        expected: bool | None = compile_exact(tree, LISTS)(facts)
+    except EvaluationError:
+        expected = None
+    for beside in ((tree,), (tree, *trees("args.items.all(x, x != 'c')")), (tree, tree)):
+        found = Conditions(beside, LISTS, structs_of(UNTYPED.args)).run(facts)
+        assert (None if 0 in dict(found.failed) else 0 in found.true) is expected

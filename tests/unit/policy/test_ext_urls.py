@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from conditions import error, value
 
+from streams.policy.cel.values import DistinctTexts
+from streams.policy.ext.urls import texts_of
+
 OWN = {"own": ("example.com", "10.1.2.3", "münchen.de")}
 
 
@@ -243,3 +246,8 @@ def test_methods_are_of_urls_only() -> None:
     assert error("url(args.u).host() == 'a'", u=1).startswith("no such overload")
     assert error("isUrl(args.u)", u=None).startswith("no such overload")
     assert value("url(args.u) == url(dyn(url(args.u)))", u="http://a") is True
+
+
+def test_lists_of_every_kind_are_taken() -> None:
+    for domains in (["b.example"], ("b.example",), DistinctTexts(["b.example"])):
+        assert texts_of("hostWithin", "a.b.example", domains) == ("b.example",)

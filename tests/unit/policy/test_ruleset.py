@@ -67,6 +67,11 @@ def test_a_tool_that_is_described_otherwise_is_judged_anew() -> None:
     for read_only in (True, False, True):
         effect = compiled.evaluate({"tool": tool("a", "b", read_only=read_only)}).effect
         assert effect is (Effect.ALLOW if read_only else Effect.DENY)
+    # Also where the very object was changed.
+    described = tool("a", "b", read_only=True)
+    assert compiled.evaluate({"tool": described}).effect is Effect.ALLOW
+    described["read_only"] = False
+    assert compiled.evaluate({"tool": described}).effect is Effect.DENY
     # A number is no bool, though 1 equals True.
     assert compiled.evaluate({"tool": tool("a", "b", read_only=1)}).errors[0].rule_id == "P-1"
 

@@ -16,9 +16,10 @@ from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
 from streams.processors import judge
+from streams.processors.spending import Spending
 from streams.processors.verdicts import VerdictWriter
 from streams.testing.records import SessionMaker, revocation
-from tests.keeping import REFUND, CountingBench
+from tests.keeping import PURGE, REFUND, CountingBench
 from tests.kit import HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
 from tests.unit.delegation.denials import SETTINGS
 
@@ -180,3 +181,29 @@ def test_what_can_not_be_remembered_is_denied_all_the_same(monkeypatch: pytest.M
     bench.wait(HOUR_MS // 2)
     end = bench.verdict()
     assert (end.intent_id, end.reason) == (held.intent_id, Reason.APPROVAL_EXPIRED)
+
+
+DENIED_AND_BUDGETED = """
+history:
+  denied: {keep: count, on: denied, match: {tools: [pay.refund]}}
+budgets:
+  calls: {per: session, measure: calls, limit: 100, match: {tools: [pay.refund]}}
+rules:
+  - {id: C-1, effect: permit, match: {tools: ["*"]}, when: "true", reason: fine}
+  - {id: C-2, effect: deny, match: {tools: [data.purge]}, when: history.denied >= 2, reason: refused too often}
+"""
+
+
+def test_a_denial_counts_whatever_it_is_due_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = CountingBench(DENIED_AND_BUDGETED)
+
+    def failing(*_args: object) -> None:
+        raise BrokenError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Spending, "take", failing)
+        for _ in range(2):
+            bench.propose(REFUND, {"amount": 1})
+            assert bench.verdict().reason == Reason.INTERNAL_ERROR
+    bench.propose(PURGE, {})
+    assert bench.verdict().reason == Reason.RULE_DENIED
