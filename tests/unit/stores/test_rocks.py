@@ -176,7 +176,6 @@ def test_a_store_that_is_opened_again_has_its_share_of_the_cache(tmp_path: Path)
         store.close()
 
 
-@pytest.mark.skipif(not IO_COUNTS.exists(), reason="counts what this process reads, which only Linux tells")
 def test_a_row_of_a_large_file_costs_blocks_and_not_the_file_s_index(tmp_path: Path) -> None:
     """An index that is larger than its part of the cache would be read again for each row."""
     provider = RocksStores(tmp_path / "stores", cache_bytes=1 << 20)
