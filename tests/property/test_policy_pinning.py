@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.policy import bundle_from_files, compile_bundle, load_bundle
+from streams.policy import bundle_from_files, compile_bundle
 from streams.policy.cel.exact import compile_exact
 from streams.policy.errors import EvaluationError
 from streams.policy.pinning import pinned, pins_of
 from streams.policy.ruleset import CompiledRuleset
+from tests.starter import starter_fixtures, starter_source
 
-RULES = Path(__file__).parents[2] / "rules"
-STARTER = compile_bundle(load_bundle(RULES))
-FIXTURES = [json.loads(path.read_text()) for path in sorted((RULES / "fixtures").glob("*.json"))]
+STARTER = compile_bundle(starter_source())
+FIXTURES = starter_fixtures()
 HEAD = 'apiVersion: rules/v1\nbundle: b\nversion: "1"\npacks: [p]\n'
 LEAVES = (
     "true",

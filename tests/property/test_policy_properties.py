@@ -2,20 +2,19 @@
 
 import itertools
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle, load_bundle
+from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle
 from streams.policy.errors import Findings
 from streams.policy.source import Entries, Scalar, read_yaml
+from tests.starter import starter_fixtures, starter_source
 
-RULES = Path(__file__).parents[2] / "rules"
-STARTER = compile_bundle(load_bundle(RULES))
-FIXTURES = [json.loads(path.read_text()) for path in sorted((RULES / "fixtures").glob("*.json"))]
+STARTER = compile_bundle(starter_source())
+FIXTURES = starter_fixtures()
 HEAD = 'apiVersion: rules/v1\nbundle: b\nversion: "1"\n'
 PARTS = (
     '  - {id: P, effect: permit, match: {tools: ["*"]}, when: "true", reason: p}\n',

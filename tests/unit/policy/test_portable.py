@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.policy import BundleError, CompiledRuleset, ToolTypes, compile_bundle, load_bundle
+from streams.policy import BundleError, CompiledRuleset, ToolTypes, compile_bundle
 from streams.policy.portable import PortableRuleset, active_tools, compile_portable, load_ruleset, load_steps
 from streams.policy.portable_values import PortableError, decode_message, encode_message, from_data, to_data
+from tests.starter import starter_fixtures, starter_source
 from tests.unit.policy.rulefiles import PERMIT, facts, rule, source, tool
 
-RULES = Path(__file__).parents[3] / "rules"
-STARTER = load_bundle(RULES)
+STARTER = starter_source()
 WHOLE = compile_bundle(STARTER)
 PORTABLE = load_ruleset(compile_portable(STARTER))
-FIXTURES = [json.loads(path.read_text()) for path in sorted((RULES / "fixtures").glob("*.json"))]
+FIXTURES = starter_fixtures()
 TYPES = {
     "pay/refund": ToolTypes.from_json_schema(
         {"type": "object", "properties": {"amount": {"type": "number"}, "tags": {"type": "array"}}}
