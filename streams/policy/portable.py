@@ -297,8 +297,8 @@ class _Groups:
         else:
             self._anywhere.append(number)
 
-    def indexes(self, server_id: str, name: str, version: str | None) -> tuple[int, ...]:
-        """The rules for a version of a tool (None: any version), in their order."""
+    def indexes(self, server_id: str, name: str, version: str) -> tuple[int, ...]:
+        """The rules for a version of a tool, in their order."""
         numbers: Iterator[int] = iter((*self._by_server.get(server_id, ()), *self._anywhere))
         near = (self._groups[number] for number in numbers)
         return tuple(

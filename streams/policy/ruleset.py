@@ -248,15 +248,8 @@ class _Index:
 
     def applicable(self, server_id: str, name: str, version: str) -> list[CheckedRule]:
         """The rules for one version of a tool, by rule id."""
-        return [rule for rule, matcher in self._near(server_id) if matcher.matches(server_id, name, version)]
-
-    def candidates(self, server_id: str, name: str) -> list[CheckedRule]:
-        """The rules for any version of a tool."""
-        return [rule for rule, matcher in self._near(server_id) if matcher.matches(server_id, name, None)]
-
-    def _near(self, server_id: str) -> list[tuple[CheckedRule, ToolMatcher]]:
-        indexes = sorted([*self._by_server.get(server_id, ()), *self._anywhere])
-        return [self._rules[index] for index in indexes]
+        near = (self._rules[index] for index in sorted([*self._by_server.get(server_id, ()), *self._anywhere]))
+        return [rule for rule, matcher in near if matcher.matches(server_id, name, version)]
 
 
 _R = TypeVar("_R", bound=CompiledRuleset)

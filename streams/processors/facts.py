@@ -166,7 +166,7 @@ def _label(case: Case, _control: ControlState, _standing: Standing) -> dict[str,
     if case.tool is None:
         return {}
     label = case.tool.output_label
-    return {"integrity": label.integrity.value.lower(), "confidentiality": _CLOSENESS[label.confidentiality]}
+    return {"integrity": _TRUST[label.integrity], "confidentiality": _CLOSENESS[label.confidentiality]}
 
 
 def _now(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def search_in_any(pattern: str) -> Callable[[Sequence[str]], bool]:
 
     def found(texts: Sequence[str]) -> bool:
         joined = "\n".join(texts)
-        if required and joined.isascii() and not _has_any(required, joined):
+        if _lacks(required, joined):
             return False
         if not depends_on_place and search(joined.encode()) is None:
             return False
@@ -123,23 +123,18 @@ def search_for(pattern: str) -> Callable[[str], bool]:
         UnicodeEncodeError: from the function: the text has no utf-8 form.
     """
     search, required = compiled(pattern).search, required_texts(pattern)
-    if not required:
-        return lambda text: search(text.encode()) is not None
-
-    def found(text: str) -> bool:
-        # Text beyond ASCII may have no utf-8 form, which the search finds out.
-        if text.isascii() and not _has_any(required, text):
-            return False
-        return search(text.encode()) is not None
-
-    return found
+    return lambda text: not _lacks(required, text) and search(text.encode()) is not None
 
 
-def _has_any(parts: tuple[str, ...], text: str) -> bool:
-    for part in parts:  # noqa: SIM110 - a generator costs more than all of these looks
+def _lacks(required: tuple[str, ...], text: str) -> bool:
+    """Whether the text certainly holds none of some, of which one is required; nothing is where there are none."""
+    # Text beyond ASCII may have no utf-8 form, which the search finds out.
+    if not required or not text.isascii():
+        return False
+    for part in required:  # noqa: SIM110 - a generator costs more than all of these looks
         if part in text:
-            return True
-    return False
+            return False
+    return True
 
 
 def matches(*args: Any) -> bool:
