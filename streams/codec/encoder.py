@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from streams.codec.forms import Forms
 from streams.codec.longs import LongCache, write_long
 from streams.codec.scalars import check_instant, check_items, check_uuid
 from streams.codec.shapes import (
@@ -18,6 +19,7 @@ from streams.codec.shapes import (
     short_name,
 )
 from streams.codec.source import Compiled, Source
+from streams.model.types import Recurring
 
 _NULL_BRANCH = write_long(0)
 _VALUE_BRANCH = write_long(1)
@@ -46,8 +48,8 @@ def compile_encoder(shape: RecordShape, prefix: bytes) -> Compiled:
     source.bind("longs", _LONGS)
     source.bind("branched", _BRANCHED_LONGS)
     source.bind("pack_double", struct.Struct("<d").pack)
-    for check in (check_uuid, check_instant, check_items, wrong_size):
-        source.bind(check.__name__, check)
+    for known in (check_uuid, check_instant, check_items, wrong_size, Recurring):
+        source.bind(known.__name__, known)
     source.line(f"out = [{prefix!r}]")
     source.line("a = out.append")
     _write_fields(source, "r", shape)
@@ -112,12 +114,29 @@ def _write_sized(source: Source, expression: str, shape: Primitive, branch: byte
 
 def _write_array(source: Source, variable: str, items: Shape) -> None:
     with source.block(f"if {variable}:"):
-        source.line(f"check_items(len({variable}))")
-        source.line(f"a(longs[len({variable})])")
-        item = source.fresh()
-        with source.block(f"for {item} in {variable}:"):
-            _write(source, item, items)
+        _write_some(source, variable, items)
     source.line(f"a({_END!r})")
+
+
+def _write_some(source: Source, variable: str, items: Shape) -> None:
+    """A list that isn't empty; one that many records have in common is written once."""
+    forms, form, start = source.bind_fresh(Forms()), source.fresh(), source.fresh()
+    source.line(f"{form} = {forms}.find({variable}) if {variable}.__class__ is Recurring else None")
+    with source.block(f"if {form} is not None:"):
+        source.line(f"a({form})")
+    with source.block("else:"):
+        source.line(f"{start} = len(out)")
+        _write_items(source, variable, items)
+        with source.block(f"if {variable}.__class__ is Recurring:"):
+            source.line(f"{forms}.keep({variable}, b''.join(out[{start}:]))")
+
+
+def _write_items(source: Source, variable: str, items: Shape) -> None:
+    source.line(f"check_items(len({variable}))")
+    source.line(f"a(longs[len({variable})])")
+    item = source.fresh()
+    with source.block(f"for {item} in {variable}:"):
+        _write(source, item, items)
 
 
 def _assigned(source: Source, expression: str) -> str:

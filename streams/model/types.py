@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeVar
 from unicodedata import category, normalize
 
 import msgspec
+
+_T = TypeVar("_T")
 
 Millis = Annotated[int, msgspec.Meta(extra={"kind": "instant_ms"})]
 """An instant: milliseconds since the epoch (Avro timestamp-millis; see ADR 0008)."""
@@ -16,6 +18,13 @@ Uuid = Annotated[str, msgspec.Meta(min_length=36, max_length=36, extra={"kind": 
 
 Sha256 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32, extra={"kind": "sha256"})]
 """A SHA-256 digest or HMAC-SHA-256 (Avro fixed(32))."""
+
+
+class Recurring(tuple[_T, ...]):
+    """A list that many records have in common, as the rules that say the same of many calls: its form on the wire is
+    made once and kept by the codec. Equal to any tuple with the same in it."""
+
+    __slots__ = ()
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

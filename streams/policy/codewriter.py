@@ -20,8 +20,8 @@ from streams.policy.cel.substitute import substitute
 from streams.policy.cel.texts import TEXT_FUNCTIONS, compiled_any, is_pattern, search_for, search_in_any
 from streams.policy.cel.times import TIME_FUNCTIONS
 from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, MakeList, Select, walk
-from streams.policy.cel.values import TYPE_NAMES
-from streams.policy.codeguards import CLASSES, GUARDS, OddError, guard_list, guard_range
+from streams.policy.cel.values import LISTS, TYPE_NAMES, DistinctTexts
+from streams.policy.codeguards import CLASSES, GUARDS, OddError, guard_range
 from streams.policy.codesharing import common_folds, common_ranges, pattern_families
 from streams.policy.schema import FACT_NAMES, Struct
 
@@ -53,6 +53,7 @@ class Writer:
         self._names: dict[int, str] = {}
         self._texts: dict[str, str] = {}
         self._fields: dict[tuple[str, ...], str] = {}
+        self._lookups: dict[str, str] = {}
         self._loads: list[str] = []
         self._shared: dict[Any, str] = {}
         self._ranges: dict[Any, str] = {}
@@ -109,7 +110,7 @@ class Writer:
 
     def attempt(self, condition: Expr) -> str | None:
         """Code of a condition, or None; what was noted for one that is refused is forgotten."""
-        loads, fields = len(self._loads), dict(self._fields)
+        loads, fields, lookups = len(self._loads), dict(self._fields), dict(self._lookups)
         self._longest = longest_range(condition)
         try:
             if self._longest < 0:
@@ -117,7 +118,7 @@ class Writer:
             return self.boolean(condition)
         except _RefusedError:
             del self._loads[loads:]
-            self._fields, self._depth, self._in_iterable = fields, 0, 0
+            self._fields, self._lookups, self._depth, self._in_iterable = fields, lookups, 0, 0
             self._scopes.clear()
             return None
 
@@ -212,10 +213,10 @@ class Writer:
         name = self._fields[path] = self._local()
         self._loads.append(f"        {name} = {holder}[{self._constant(path[-1])}]")
         if kind == "list":
-            self._loads.append(f"        {self._constant(guard_list)}({name})")
+            odd = f"not in {self._constant(LISTS)}"
         else:
-            wanted = CLASSES["map" if kind.startswith("struct:") else kind]
-            self._loads.append(f"        if {name}.__class__ is not {self._constant(wanted)}: raise {self._odd()}")
+            odd = f"is not {self._constant(CLASSES['map' if kind.startswith('struct:') else kind])}"
+        self._loads.append(f"        if {name}.__class__ {odd}: raise {self._odd()}")
         return name
 
     def _odd(self) -> str:
@@ -244,16 +245,21 @@ class Writer:
             return self._load(path, node.type.kind)
         name = self._constant(node.field)
         if node.test:
-            sure = self._struct_operand(node.operand)
+            sure = self._is_known_map(node.operand)
             holder = self._raw(node.operand)
             return f"({name} in {holder if sure else self._guarded_map(holder)})"
         return f"{self._raw(node.operand)}[{name}]"
 
-    def _struct_operand(self, operand: Expr) -> bool:
-        """Whether an operand's class was looked at when it was loaded."""
-        if isinstance(operand, Ident):
-            return operand.name in FACT_NAMES and not self._is_bound(operand.name)
-        return isinstance(operand, Select) and self._field(operand) is not None
+    def _is_known_map(self, operand: Expr) -> bool:
+        """Whether an operand is a map whose class was looked at when it was loaded."""
+        kind = operand.type.kind
+        return (kind == "map" or kind.startswith("struct:")) and self._is_loaded(operand)
+
+    def _is_loaded(self, node: Expr) -> bool:
+        """Whether a value is in a local variable, and its class was looked at."""
+        if isinstance(node, Ident):
+            return node.name in FACT_NAMES and not self._is_bound(node.name)
+        return isinstance(node, Select) and self._field(node) is not None
 
     def _guarded_map(self, code: str) -> str:
         return f"{self._constant(GUARDS['map'])}({code})"
@@ -271,6 +277,7 @@ class Writer:
         special = (
             self._comparison(node)
             or self._membership(node)
+            or self._entry(node)
             or self._arithmetic(node)
             or self._of_text(node)
             or self._of_size(node)
@@ -358,9 +365,32 @@ class Writer:
                 return f"({self._raw(element)} in {self._constant_set(values)})"
             if all(value.__class__ is int for value in values) and element.type.kind == "int":
                 return f"({self._typed(element, 'int')} in {self._constant_set(values)})"
+        if element.type.kind == "string" and self._is_known_map(container):
+            return f"({self._typed(element, 'string')} in {self._raw(container)})"
         if container.type.kind == "list" and element.type.kind == "string":
-            return f"({self._typed(element, 'string')} in {self._typed(container, 'list')})"
+            return f"({self._typed(element, 'string')} in {self._lookup_in(container)})"
         return None
+
+    def _lookup_in(self, container: Expr) -> str:
+        """Code of a list in which a text is looked for."""
+        code = self._typed(container, "list")
+        if not self._is_loaded(container):
+            return code
+        known = self._lookups.get(code)
+        if known is None:
+            known = self._lookups[code] = self._local()
+            distinct = f"{code}.__class__ is {self._constant(DistinctTexts)}"
+            self._loads.append(f"        {known} = {code}.known if {distinct} else {code}")
+        return known
+
+    def _entry(self, node: Call) -> str | None:
+        """The value under a text in a fact; one that is not there is an error in Python as in CEL."""
+        if node.function != "_[_]":
+            return None
+        container, key = node.args
+        if key.type.kind != "string" or not self._is_known_map(container):
+            return None
+        return f"{self._raw(container)}[{self._typed(key, 'string')}]"
 
     def _constant_set(self, values: Sequence[Any]) -> str:
         made = self._sets.setdefault(tuple(values), frozenset(values))
@@ -375,6 +405,8 @@ class Writer:
             form = f"{{}}.{_TEXT_TESTS[node.function]}({{}})"
         elif node.function == "contains":
             form = "({1} in {0})"
+        elif node.function == "split" and isinstance(part, Const) and part.value:
+            form = "{}.split({})"
         elif node.function == "matches" and isinstance(part, Const):
             form = self._search(text, part)
         if form is None:
@@ -448,7 +480,10 @@ class Writer:
         if pattern is not None:
             return f"{self._constant(search_in_any(pattern))}({source})"
         word = "all" if fold.kind is FoldKind.ALL else "any"
-        return f"{word}({self._inside(names, fold.body, 'bool')} for {', '.join(names.values())} in {source})"
+        test = f"{word}({self._inside(names, fold.body, 'bool')} for {', '.join(names.values())} in {source})"
+        listed = self._raw(node.iter_range) if self._is_loaded(node.iter_range) else None
+        # Of an empty list the answer is known, as it mostly is of what has changed in a session.
+        return test if listed is None else f"({test} if {listed} else {fold.kind is FoldKind.ALL})"
 
     @contextmanager
     def _for_all(self) -> Iterator[None]:

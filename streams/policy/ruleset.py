@@ -66,9 +66,8 @@ class _Program:
             true = [index for index in true if self._is_for(index, facts)]
             failed = [(index, text) for index, text in failed if self._is_for(index, facts)]
         key = tuple(true)
-        known = self.known.get(key) if not failed else None
-        if known is not None:
-            return known
+        if not failed and key in self.known:
+            return self.known[key]
         hits = [self.rules[index] for index in true]
         result = combine(
             [hit.rule for hit in hits],

@@ -115,10 +115,10 @@ def _model(case: Case, _control: ControlState, _standing: Standing) -> dict[str,
 def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
     row = case.session
     label = case.label()
-    changed = changes(row, case.intent)
+    changed = row.changed if row.opened_with is None else changes(row, case.intent)
     facts = {
         "fingerprint_changed": bool(changed),
-        "changed": list(changed),
+        "changed": changed,
         "id": case.intent.session_id,
         "age_ms": case.now_ms - row.established_ms,
         "attended": row.attended,
@@ -129,7 +129,7 @@ def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[st
         "calls": row.calls,
         "tainted": label.integrity is not Integrity.TRUSTED,
         "confidentiality": _CLOSENESS[label.confidentiality],
-        "risk": risk_of(row.risk_level),
+        "risk": 0 if row.risk_level is None else risk_of(row.risk_level),
     }
     return facts if row.opened_with is None else facts | _opened_with(row.opened_with)
 

@@ -27,7 +27,7 @@ from streams.model.labels import Integrity
 from streams.model.proof import derived_uuid, make_hmac, session_secret
 from streams.model.reasons import Reason
 from streams.model.topics import ALERT, APPROVAL_REQUEST, AUDIT, VERDICT
-from streams.model.types import Header, ToolRef
+from streams.model.types import Header, Recurring, ToolRef
 from streams.model.verdict import (
     Influence,
     Obligation,
@@ -200,7 +200,7 @@ class VerdictWriter:
         if told is None or told.policy is not policy:
             if len(self._told) >= TOLD_KEPT_MAX:
                 self._told.clear()
-            told = self._told[id(policy)] = _Told(policy, _hits(policy), _obligations(policy))
+            told = self._told[id(policy)] = _Told(policy, _hits(policy), _obligations(policy), Recurring(policy.tags))
         return told
 
     def _expires_ms(self, case: Case) -> int:
@@ -240,7 +240,7 @@ class VerdictWriter:
             reason=verdict.reason,
             reason_text=verdict.reason_text,
             rules=verdict.rules,
-            tags=() if policy is None else policy.tags,
+            tags=() if policy is None else self._told_of(policy).tags,
             retention_class=RetentionClass.STANDARD,
         )
 
@@ -322,10 +322,11 @@ class _Told(NamedTuple):
     policy: PolicyResult
     hits: tuple[RuleHit, ...]
     obligations: tuple[Obligation, ...]
+    tags: tuple[str, ...]
 
 
 def _hits(policy: PolicyResult) -> tuple[RuleHit, ...]:
-    return tuple(
+    return Recurring(
         RuleHit(
             rule_id=rule.rule_id,
             rule_version=rule.rule_version,
@@ -338,7 +339,7 @@ def _hits(policy: PolicyResult) -> tuple[RuleHit, ...]:
 
 
 def _obligations(policy: PolicyResult) -> tuple[Obligation, ...]:
-    return tuple(
+    return Recurring(
         Obligation(id=item.id, type=item.type, properties_json=json.dumps(dict(item.properties), sort_keys=True))
         for item in policy.obligations
     )

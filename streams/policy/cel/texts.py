@@ -34,8 +34,11 @@ _QUOTES['"'] = '\\"'
 
 
 def _expect(name: str, args: tuple[Any, ...], *kinds: type) -> None:
-    if len(args) != len(kinds) or any(arg.__class__ is not kind for arg, kind in zip(args, kinds, strict=True)):
+    if len(args) != len(kinds):
         raise no_overload(name, *args)
+    for arg, kind in zip(args, kinds, strict=True):
+        if arg.__class__ is not kind:
+            raise no_overload(name, *args)
 
 
 def _test(name: str, test: Callable[[str, str], bool]) -> Callable[..., bool]:

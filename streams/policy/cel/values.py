@@ -33,13 +33,13 @@ class DistinctTexts(tuple[str, ...]):
     def __new__(cls, texts: Iterable[str]) -> Self:
         """In the order given."""
         made = super().__new__(cls, texts)
-        made._known = frozenset(made)
+        made.known = frozenset(made)
         return made
 
-    _known: frozenset[str]
+    known: frozenset[str]
 
     def __contains__(self, item: object) -> bool:
-        return item.__class__ is str and item in self._known
+        return item.__class__ is str and item in self.known
 
 
 @dataclass(frozen=True, slots=True, order=True)

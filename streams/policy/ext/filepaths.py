@@ -108,10 +108,10 @@ def to_path(*args: Any) -> Any:
 
 def is_path(*args: Any) -> bool:
     """`isPath(text)`, `isPath(text, folder)`."""
-    if not 1 <= len(args) <= 2 or any(arg.__class__ is not str for arg in args):
+    if not 1 <= len(args) <= 2 or args[0].__class__ is not str or args[-1].__class__ is not str:
         raise no_overload("isPath", *args)
     try:
-        to_path(*args)
+        _read(args[0], args[1] if len(args) == 2 else "")
     except EvaluationError:
         return False
     return True

@@ -20,21 +20,20 @@ def texts_within(value: Any) -> list[str]:
         EvaluationError: there are too many, or it holds what is no value.
     """
     found: list[str] = []
-    stack = [value]
+    left: list[Any] = [(value,)]
     seen = chars = 0
-    while stack:
-        top = stack.pop()
-        seen += 1
-        if top.__class__ is str:
-            found.append(top)
-            chars += len(top)
-        elif top.__class__ is dict or isinstance(top, Mapping):
-            stack.extend(top.values())
-            stack.extend(top)
-        elif top.__class__ in LISTS:
-            stack.extend(top)
-        else:
-            type_of(top)
+    for values in left:
+        for item in values:
+            seen += 1
+            if item.__class__ is str:
+                found.append(item)
+                chars += len(item)
+            elif item.__class__ is dict or isinstance(item, Mapping):
+                left += item, item.values()
+            elif item.__class__ in LISTS:
+                left.append(item)
+            else:
+                type_of(item)
         if seen > VALUES_MAX or len(found) > TEXTS_MAX or chars > CHARS_MAX:
             raise EvaluationError("value holds more than can be looked through")
     return found

@@ -178,6 +178,9 @@ def _url(name: str, value: Any) -> Url:
     return value
 
 
+_TEXT = frozenset((str,))
+
+
 def texts_of(name: str, *values: Any) -> tuple[str, ...]:
     """The last argument as a tuple of texts: one text, or a list of them.
 
@@ -187,7 +190,7 @@ def texts_of(name: str, *values: Any) -> tuple[str, ...]:
     last = values[-1]
     if last.__class__ is str:
         return (last,)
-    if last.__class__ in LISTS and all(item.__class__ is str for item in last):
+    if last.__class__ in LISTS and _TEXT.issuperset(map(type, last)):
         return tuple(last)
     raise no_overload(name, *values)
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from streams.codec.avro import VALUE_BYTES_MAX, WRITTEN_BYTES_MAX, Codec
+from streams.codec.forms import FORMS_MAX, Forms
 from streams.codec.scalars import ARRAY_ITEMS_MAX, INSTANT_MS_MAX, INSTANT_MS_MIN
 from streams.codec.schemas import CommittedSchemas
 from streams.model.approval import ApprovalDecision
@@ -16,7 +17,7 @@ from streams.model.delegation import Delegation, GrantBody
 from streams.model.errors import InvariantError, RecordError
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason
-from streams.model.types import Actor
+from streams.model.types import Actor, Recurring
 from tests.records import ACTOR, HEADER, INTENT
 
 SCHEMAS = CommittedSchemas.load()
@@ -287,6 +288,36 @@ class TestWriting:
         mine = Mine(**{name: getattr(INTENT, name) for name in Intent.__struct_fields__})
         with pytest.raises(RecordError, match="type `Mine`"):
             CODEC.encode(TOPIC, mine)
+
+
+class TestRecurringLists:
+    """Written once, and the same as any other list."""
+
+    RECORD = msgspec.structs.replace(INTENT, claimed_sources=())
+
+    def test_it_is_written_as_any_other_list(self) -> None:
+        many = Recurring(f"source {number}" for number in range(3))
+        for sources in (many, tuple(many), many, Recurring(many), Recurring()):
+            record = msgspec.structs.replace(self.RECORD, claimed_sources=sources)
+            assert CODEC.encode(TOPIC, record) == CODEC.encode(TOPIC, self._plain(record))
+
+    def test_one_that_can_not_be_written_is_not_kept(self) -> None:
+        wrong = Recurring(["a", "\ud800"])
+        for _ in range(2):
+            with pytest.raises(RecordError, match=r"Intent\.claimed_sources"):
+                CODEC.encode(TOPIC, msgspec.structs.replace(self.RECORD, claimed_sources=wrong))
+
+    def test_what_is_kept_is_bounded(self) -> None:
+        forms = Forms()
+        lists = [Recurring([number]) for number in range(FORMS_MAX + 2)]
+        for each in lists:
+            forms.keep(each, b"%d" % each[0])
+        kept = [each for each in lists if forms.find(each) is not None]
+        assert 0 < len(kept) <= FORMS_MAX
+        assert all(forms.find(each) == b"%d" % each[0] for each in kept)
+
+    def _plain(self, record: Intent) -> Intent:
+        return msgspec.structs.replace(record, claimed_sources=tuple(record.claimed_sources))
 
 
 def zigzag(value: int) -> bytes:

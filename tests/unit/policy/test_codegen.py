@@ -8,6 +8,7 @@ import pytest
 from streams.policy import codewriter
 from streams.policy.cel import texts
 from streams.policy.cel.exact import compile_exact
+from streams.policy.cel.values import DistinctTexts
 from streams.policy.check import checker_for, structs_of
 from streams.policy.codegen import Generated, generate
 from streams.policy.codewriter import CONSTANT_LOOP_MAX
@@ -26,7 +27,7 @@ KINDS = {"lists.names": Kind.STRING, "lists.numbers": Kind.INT, "lists.doubles":
 FACTS: dict[str, Any] = {
     "agent": {"id": "a", "version": "1"},
     "user": {"id": "u", "scopes": ["x", "y"]},
-    "session": {"tainted": True, "attended": False, "spent": 5, "risk": 2, "calls": {"a.b": 1}},
+    "session": {"tainted": True, "attended": False, "spent": 5, "risk": 2, "calls": {"a.b": 1}, "changed": ()},
     "tool": {"id": "s.t", "name": "t", "read_only": False},
     "provenance": [{"source": "e1", "trust": "trusted"}, {"source": "e2", "trust": "untrusted"}],
     "signals": [{"name": "s", "score": 0.5}],
@@ -93,6 +94,10 @@ def made(*texts: str) -> Generated:
         ("user.scopes.map(s, s + '!') == ['x!', 'y!']", True),
         ("type(session.spent) == int", True),
         ("[1, 2u, 3.0] == [1u, 2, 3]", True),
+        ("session.changed.exists(c, c == 'x') == false", True),
+        ("session.changed.all(c, c == 'x') == true", True),
+        ("'.' in args.t.split('e') || 'xt' in args.t.split('e')", True),
+        ("agent.id + '.b' in session.calls && session.calls[agent.id + '.b'] == 1", True),
         ("lists.names == ['a', 'b']", True),
     ],
 )
@@ -280,6 +285,16 @@ def test_what_python_forbids_within_a_loop_is_not_written_there() -> None:
         ("args.n.matches('^a')", {"n": None}, None),
         ("args.n.matches('(')", {"n": "a"}, None),
         ("args.n > 1", {}, None),
+        ("'b' in args.n.split('.')", {"n": "a.b"}, True),
+        ("'b' in args.n.split('.')", {"n": ["a.b"]}, None),
+        ("args.n.split('') == ['a', 'b']", {"n": "ab"}, True),
+        ("args['n'] == 'a'", {"n": "a"}, True),
+        ("args['n'] == 'a'", {}, None),
+        ("args[args.k] == 'a'", {"k": 1, "1": "a"}, None),
+        ("args.k in args", {"k": 1}, False),
+        ("session.calls[args.k] == 1", {"k": "a.b"}, True),
+        ("session.calls[args.k] == 1", {"k": ["a.b"]}, None),
+        ("args.k in session.calls", {"k": 1}, False),
     ],
 )
 def test_dynamic_operands(text: str, args: dict[str, Any], holds: bool | None) -> None:
@@ -299,6 +314,14 @@ class Row:
 
     def __hash__(self) -> int:
         return hash(self.text)
+
+
+def test_a_list_of_distinct_texts_is_a_list() -> None:
+    texts = ("'x' in user.scopes", "'z' in user.scopes", "user.scopes == ['x', 'y']", "user.scopes.all(s, s < 'z')",
+             "user.scopes[1] == 'y'", "size(user.scopes) == 2")  # fmt: skip
+    for scopes in (["x", "y"], ("x", "y"), DistinctTexts(("x", "y"))):
+        found = made(*texts).run(FACTS | {"user": {"id": "u", "scopes": scopes}})
+        assert found == ([0, 2, 3, 4, 5], [])
 
 
 def test_an_error_in_a_shared_fold_is_an_error_of_each_rule() -> None:
