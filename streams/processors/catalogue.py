@@ -292,14 +292,20 @@ class Catalogue:
         except RecordError:
             self._stop(name)
             raise
-        if signers and not self._is_news(name, entry):
-            return
-        if signers:
+        if signers and not self._is_rival(name, entry):
+            if not self._is_news(name, entry):
+                return
             self._note_signed(_mark(name), entry)
         self._stop(name)
         self.tools[name] = CatalogueTool(entry, ArgsSchema("{}"))
         if self.reviewers.are_asked:
             self._events.append(CatalogueEvent(entry, offset, signers, ControlReason.TOOL_BLOCKED, None))
+
+    def _is_rival(self, name: ToolName, entry: ToolCatalogEntry) -> bool:
+        """Whether an entry has the version of another one that is in force. Two reviewers have decided at the same
+        time then: of the two, a stop wins, as one that nobody has signed would."""
+        floor = self._floors.get(_mark(name))
+        return floor is not None and floor.version == entry.catalog_version and floor.own_id != _own_id(entry)
 
     def _is_news(self, name: ToolName, entry: ToolCatalogEntry) -> bool:
         """Whether a signed entry is to be taken in: it is the first, above all others, or one that was in force before.

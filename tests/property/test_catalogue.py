@@ -33,6 +33,7 @@ STEPS_MAX = 25
 class Act(Enum):
     APPROVE = "ann approves"
     BLOCK = "ann blocks"
+    RIVAL = "ann blocks under the version of her last decision"
     REPLAY = "an old record is written again"
     STRIP = "one is written again without its signatures"
     ALTER = "one is written again with other facts"
@@ -86,9 +87,10 @@ class World:
             started.recall(memory)
         self.gate = started
 
-    def decide(self, state: EntryState) -> None:
-        version = self.signed[-1].catalog_version + 1 if self.signed else 1
-        entry = reviewed(replace(BASE, catalog_version=version, state=state, review_note=f"no. {version}"), ANN)
+    def decide(self, state: EntryState, *, later: int = 1) -> None:
+        version = self.signed[-1].catalog_version + later if self.signed else 1
+        note = f"no. {len(self.signed)}"
+        entry = reviewed(replace(BASE, catalog_version=version, state=state, review_note=note), ANN)
         self.signed.append(entry)
         self.write(entry_key(entry), entry)
 
@@ -109,6 +111,9 @@ def act(world: World, what: Act, number: int) -> None:
     match what:
         case Act.APPROVE | Act.BLOCK:
             world.decide(EntryState.APPROVED if what is Act.APPROVE else EntryState.BLOCKED)
+            return
+        case Act.RIVAL:
+            world.decide(EntryState.BLOCKED, later=0)
             return
         case Act.RESTART:
             world.restart()
