@@ -180,12 +180,10 @@ def _purpose_set(row: SessionRow, event: SessionEvent, _control: ControlState, _
 
 
 def _risk_level(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    """The level can only rise within a session: nothing proves who says that it has fallen."""
+    """The level can only rise within a session: nothing proves who says that it has fallen. A provider that tells of
+    every change says so rightly, and it changes nothing."""
     level = _level(event)
-    if risk_of(level) < risk_of(row.risk_level):
-        text = f"the risk of session `{event.session_id}` is `{row.risk_level}`, it can't fall to `{level}`"
-        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
-    return replace(row, risk_level=level)
+    return row if risk_of(level) < risk_of(row.risk_level) else replace(row, risk_level=level)
 
 
 def _level(event: SessionEvent) -> str:
