@@ -25,6 +25,9 @@ STEPS_MAX = 1_000_000
 PATTERN_BYTES_MAX = 100_000
 """Of a compiled pattern; patterns take time in proportion to it and to the text."""
 
+PATTERNS_MAX = 100
+"""Of a schema: all of them may be tried on one text, and each is kept compiled."""
+
 _DETAIL_CHARS_MAX = 200
 _IN_PLACE = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else", "dependentSchemas")
 _LOCAL = "#/"
@@ -82,6 +85,7 @@ class _Reach:
         self._refers_to_itself = False
         self.branches = False
         self._fan_out = 1
+        self._patterns: set[str] = set()
         self._size(schema)
 
     def depth_max(self) -> int | None:
@@ -101,6 +105,7 @@ class _Reach:
         if not isinstance(node, dict):
             return 0
         size = 1 + sum(self._size(value) for value in node.values())
+        self._note_patterns(node)
         in_place = sum(len(value) if isinstance(value, (list, dict)) else 1 for value in _in_place(node))
         self.branches = self.branches or in_place > 0
         self._fan_out = max(self._fan_out, in_place)
@@ -109,6 +114,12 @@ class _Reach:
                 self.branches = True
                 size += self._referred(node[name])
         return self._checked(size)
+
+    def _note_patterns(self, node: dict[str, Any]) -> None:
+        found = [node.get("pattern"), *(named if isinstance(named := node.get("patternProperties"), dict) else ())]
+        self._patterns.update(pattern for pattern in found if isinstance(pattern, str))
+        if len(self._patterns) > PATTERNS_MAX:
+            raise ValueError(f"it has more than {PATTERNS_MAX} patterns")
 
     def _referred(self, reference: str) -> int:
         if reference in self._open:

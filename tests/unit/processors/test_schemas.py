@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from streams.processors.schemas import PATTERN_BYTES_MAX, SUBSCHEMAS_MAX, ArgsSchema
+from streams.processors.schemas import PATTERN_BYTES_MAX, PATTERNS_MAX, SUBSCHEMAS_MAX, ArgsSchema
 
 NODE = {
     "$defs": {
@@ -70,6 +70,18 @@ def test_references_that_multiply_are_refused() -> None:
     definitions[f"d{links}"] = {"type": "object"}
     with pytest.raises(ValueError, match=f"over {SUBSCHEMAS_MAX} parts"):
         schema({"type": "object", "allOf": [{"$ref": "#/$defs/d0"}], "$defs": definitions})
+
+
+def texts(patterns: list[str]) -> dict[str, object]:
+    return {f"p{number}": {"type": "string", "pattern": pattern} for number, pattern in enumerate(patterns)}
+
+
+def test_a_schema_has_so_many_patterns_and_no_more() -> None:
+    many = [f"^{number}$" for number in range(PATTERNS_MAX)]
+    assert schema({"type": "object", "properties": texts(many * 2)}).fault({"p0": "0", "p101": "1"}) is None
+    for more in ({"properties": texts([*many, "x"])}, {"properties": texts(many), "patternProperties": {"^x": {}}}):
+        with pytest.raises(ValueError, match=f"more than {PATTERNS_MAX} patterns"):
+            schema({"type": "object", **more})
 
 
 @pytest.mark.parametrize("pattern", ["[ab]{1,900}[ab]{1,900}c", "(a|b){5000}", "(" * 50 + "a" + ")?{9}" * 50])
