@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from streams.app.sts.section import LOOPBACK, Algorithm
 
 PARTIES_MAX = 32
+TENANTS_MAX = 1_024
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 
 
@@ -46,16 +47,19 @@ class TransmitterSection(_Section):
 
 
 class ReceiverSection(_Section):
-    """`[ssf.receivers.NAME]`: somebody who is told of every stop and release here.
+    """`[ssf.receivers.NAME]`: somebody who is told of stops and releases here.
 
     Attributes:
         url: where events are pushed to: `https` (`http` on loopback).
         audience: who they are, in the events.
+        tenants: of whose they are told, besides those that are not of one tenant, such as a tool's; by default of
+            everybody's.
         bearer_file: holds the bearer token that they want.
     """
 
     url: Name
     audience: Name
+    tenants: list[Name] = Field([], max_length=TENANTS_MAX)
     bearer_file: Path | None = None
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -170,6 +170,8 @@ class Push:
         if not isinstance(record, Revocation) or record.set_jti is not None:
             # What came in as an event is known outside already; to tell of it might go round in circles.
             return None
+        if not concerns(record, self._section.tenants):
+            return None
         claims = event_claims(
             record, issuer=self._issuer, audience=self._section.audience, now_ms=received.timestamp_ms
         )
@@ -177,6 +179,20 @@ class Push:
 
 
 _NEVER = "it is not taken, and never will be"
+_OF_NO_TENANT = frozenset({RevocationKind.ALL, RevocationKind.TOOL, RevocationKind.MODEL, RevocationKind.UNKNOWN})
+
+
+def concerns(record: Revocation, tenants: Collection[str]) -> bool:
+    """Whether who is told of some tenants' stops is told of this one: it is one of theirs, or not of one tenant.
+
+    Args:
+        tenants: none for all of them.
+    """
+    if not tenants or record.kind in _OF_NO_TENANT:
+        return True
+    # A grant's id names no tenant: whose it is says the record alone.
+    owner = record.header.tenant_uid if record.kind is RevocationKind.DELEGATION else record.id.partition("|")[0]
+    return owner in tenants
 
 
 def event_claims(record: Revocation, *, issuer: str, audience: str, now_ms: int) -> dict[str, Any]:

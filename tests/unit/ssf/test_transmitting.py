@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.ssf.transmitting import RELEASED, STOPPED, event_claims
+from streams.app.ssf.transmitting import RELEASED, STOPPED, concerns, event_claims
 from streams.model.revocation import RevocationKind
 from streams.sdk import DevTokenService
 from streams.testing.records import revocation
@@ -97,6 +97,33 @@ def test_after_a_restart_it_goes_on_and_a_receiver_that_is_down_holds_up_no_othe
         until(lambda: len(up.tokens) == 2 and len(down.tokens) == 2, "both know both")
         ids = [next(iter(claims_of(token)["events"].values()))["id"] for token in down.tokens]
         assert ids == ["acme|one", "acme|two"]
+
+
+def test_a_receiver_of_one_tenant_is_told_of_no_other(open_service: Open, tokens: DevTokenService) -> None:
+    with other() as soc:
+        open_service(receivers=receivers(soc.url, tenants=["acme"]))
+        for kind, target in (
+            (RevocationKind.SESSION, "globex|s-1"),
+            (RevocationKind.SUBJECT, "globex|alice"),
+            (RevocationKind.AGENT, "globex|helper"),
+            (RevocationKind.TENANT, "globex"),
+            (RevocationKind.SESSION, "acme|s-1"),
+            (RevocationKind.TENANT, "acme"),
+            (RevocationKind.TOOL, "mail/send"),
+            (RevocationKind.MODEL, "example/large"),
+        ):
+            tokens.revoke(kind, target, "stop")
+        until(lambda: len(soc.tokens) == 4, "what is theirs, and what is nobody's, is told")
+        told = [claims_of(token)["events"][STOPPED]["id"] for token in soc.tokens]
+        assert told == ["acme|s-1", "acme", "mail/send", "example/large"]
+
+
+@pytest.mark.parametrize(("tenant", "is_told"), [("acme", True), ("globex", False)])
+def test_a_grant_is_the_tenants_whose_record_it_is(tenant: str, is_told: bool) -> None:
+    _, stop = revocation(RevocationKind.DELEGATION, "uid-1", time_ms=1)
+    record = replace(stop, header=replace(stop.header, tenant_uid=tenant))
+    assert concerns(record, ["acme"]) is is_told
+    assert concerns(record, []) is True
 
 
 def test_what_came_in_as_an_event_does_not_go_out_again(open_service: Open, tokens: DevTokenService) -> None:
