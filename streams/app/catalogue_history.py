@@ -51,7 +51,12 @@ class Listed(NamedTuple):
     @property
     def reference(self) -> str:
         """How it is named at the command line: `server/tool@id`."""
-        return f"{self.entry.server_id}/{self.entry.name}@{self.own_id}"
+        return reference_of(self.entry)
+
+
+def reference_of(entry: ToolCatalogEntry) -> str:
+    """How an entry is named at the command line: `server/tool@id`."""
+    return f"{entry.server_id}/{entry.name}@{entry_id(entry)}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streams.app.catalogue_history import CatalogueHistory, Listed, ToolName, read_catalogue_history
+from streams.app.catalogue_history import CatalogueHistory, Listed, ToolName, read_catalogue_history, reference_of
 from streams.app.operator import Operator
 from streams.app.review_diff import definition_of
 from streams.app.review_scan import is_serious, scan_tool
@@ -182,6 +182,22 @@ def write_entries(entries: Sequence[ToolCatalogEntry], path: Path) -> None:
         beside.replace(path)
     except OSError as error:
         raise ReviewError(f"draft `{path}` can't be written: {error.strerror}") from None
+
+
+def check_named(path: Path, entries: Sequence[ToolCatalogEntry], references: Sequence[str]) -> None:
+    """That a draft holds what somebody has seen, and nothing else: a file may be another one by the time it is signed.
+
+    Raises:
+        ReviewError: it holds something else.
+    """
+    held, look = {reference_of(entry) for entry in entries}, f"`stoplog catalog review --draft {path}`"
+    for reference in references:
+        if reference not in held:
+            raise ReviewError(f"`{path}` holds no entry `{reference}`; look at what it holds now: {look}")
+    unseen = sorted(held - set(references))
+    if unseen:
+        named = "`, `".join(unseen)
+        raise ReviewError(f"`{path}` also holds `{named}`; look at it ({look}), and name each entry that you sign")
 
 
 def read_entries(path: Path) -> list[ToolCatalogEntry]:

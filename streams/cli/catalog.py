@@ -37,6 +37,7 @@ from streams.cli.catalog_view import (
     show_findings,
     show_next,
     show_reach,
+    show_signing,
     standing_of,
 )
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
@@ -187,7 +188,10 @@ def review(
         reader = ReachReader(operator)
         for listed in chosen:
             _review_one(screen, history, reader, listed)
-            show_next(screen, listed, draft)
+            if draft is None:
+                show_next(screen, listed)
+        if draft is not None:
+            show_signing(screen, chosen, draft)
 
 
 def _chosen(history: CatalogueHistory, what: list[str] | tuple[str, ...]) -> list[Listed]:

@@ -21,6 +21,7 @@ from streams.app.catalogue_history import (
 )
 from streams.app.catalogue_review import (
     ReviewError,
+    check_named,
     draft_approval,
     draft_decision,
     publish_decisions,
@@ -204,15 +205,18 @@ def watch(
 def sign(
     *,
     draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="Made with `--out`.")],
+    references: ReferencesArgument,
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")],
     passphrase_file: PassphraseOption = None,
     as_json: JsonOption = None,
 ) -> None:
     """Add a signature to each decision of a draft, after making sure that it is what it says.
 
-    Review it first (`catalog review --draft DRAFT`): what you sign is the whole definition, and all facts.
+    Review it first (`catalog review --draft DRAFT`), which shows how each entry is named: what you sign is the whole
+    definition, and all facts. A draft that was changed since then holds an entry of another name, and is not signed.
     """
     entries = read_entries(draft)
+    check_named(draft, entries, references)
     signing_key = load_key(key, passphrase_file)
     signed = [sign_entry(entry, signing_key) for entry in entries]
     write_entries(signed, draft)

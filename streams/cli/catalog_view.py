@@ -193,10 +193,13 @@ def show_reach(screen: Screen, reach: Reach) -> None:
         screen.say(f"  and {len(reach.holders) - _HOLDERS_SHOWN_MAX} more", FAINT)
 
 
-def show_next(screen: Screen, listed: Listed, draft: Path | None) -> None:
+def show_signing(screen: Screen, shown: Sequence[Listed], draft: Path) -> None:
+    """The command line that signs what was shown of a draft, and nothing else."""
+    references = " ".join(listed.reference for listed in shown)
+    screen.say(f"\n    stoplog catalog sign {draft} {references} --key FILE\n", STRONG)
+
+
+def show_next(screen: Screen, listed: Listed) -> None:
     """The command lines that decide on what was shown."""
-    if draft is not None:
-        screen.say(f"\n    stoplog catalog sign {draft} --key FILE\n", STRONG)
-        return
     screen.say(f"\n    stoplog catalog approve {listed.reference} --key FILE", STRONG)
     screen.say(f"    stoplog catalog reject {listed.reference} --key FILE --why TEXT\n", STRONG)

@@ -101,6 +101,9 @@ class Office:
     def approve(self, reference: str, *options: str, key: str = "ann") -> Ran:
         return self.run("catalog", "approve", reference, "--key", f"{key}.pem", *options)
 
+    def sign(self, draft: str, *references: str) -> Ran:
+        return self.run("catalog", "sign", draft, *references, "--key", "bob.pem")
+
     def listed(self, *options: str) -> dict[str, dict[str, Any]]:
         return {each["tool"]: each for each in self.run("catalog", "list", *options).records}
 
@@ -197,7 +200,8 @@ def test_two_people_sign_a_draft(office: Office) -> None:
     assert office.run("catalog", "publish", "draft.json").status == 1
     drafted = office.run("catalog", "review", "--draft", "draft.json").record
     assert (drafted["state"], drafted["definition"]["description"]) == ("APPROVED", SEND["description"])
-    assert office.run("catalog", "sign", "draft.json", "--key", "bob.pem").status == 0
+    assert f"holds no entry `{ref}`" in office.sign("draft.json", ref).err
+    assert office.sign("draft.json", drafted["reference"]).status == 0
     assert office.run("catalog", "publish", "draft.json").status == 0
     assert office.listed()["mail/send_mail"]["signed_by"] == ["ann", "bob"]
     assert "something was decided since" in office.run("catalog", "publish", "draft.json").err
@@ -205,14 +209,27 @@ def test_two_people_sign_a_draft(office: Office) -> None:
     draft = json.loads((office.folder / "draft.json").read_text())
     unseen = {**draft, "entries": [{**draft["entries"][0], "definition_json": None}]}
     (office.folder / "unseen.json").write_text(json.dumps(unseen))
-    for command in (("review", "--draft", "unseen.json"), ("sign", "unseen.json", "--key", "bob.pem")):
-        assert "has no definition that could be looked at" in office.run("catalog", *command).err
+    for ran in (office.run("catalog", "review", "--draft", "unseen.json"), office.sign("unseen.json", ref)):
+        assert "has no definition that could be looked at" in ran.err
     draft["entries"][0] |= {"destructive": False, "catalog_version": 2}
     (office.folder / "draft.json").write_text(json.dumps(draft))
     assert "is not what `ann` has signed" in office.run("catalog", "publish", "draft.json").err
     draft["entries"][0]["description"] = "Something harmless."
     (office.folder / "draft.json").write_text(json.dumps(draft))
-    assert "contradicts itself" in office.run("catalog", "sign", "draft.json", "--key", "bob.pem").err
+    assert "contradicts itself" in office.sign("draft.json", drafted["reference"]).err
+
+
+def test_a_draft_that_holds_more_than_was_looked_at_is_not_signed(office: Office) -> None:
+    office.settle(required=2)
+    ran = office.imported(SEND, LIST)
+    refs = [reference(ran, f"mail/{tool['name']}") for tool in (SEND, LIST)]
+    assert office.run("catalog", "approve", *refs, "--key", "ann.pem", "--out", "draft.json").status == 0
+    drafted = [each["reference"] for each in office.run("catalog", "review", "--draft", "draft.json").records]
+    shown = office.run("catalog", "review", "--draft", "draft.json", "--no-json", json_lines=False).out
+    assert f"stoplog catalog sign draft.json {' '.join(drafted)} --key FILE" in shown
+    assert f"also holds `{drafted[1]}`" in office.sign("draft.json", drafted[0]).err
+    assert office.sign("draft.json", *reversed(drafted)).status == 0
+    assert office.run("catalog", "publish", "draft.json").status == 0
 
 
 def test_a_definition_that_changed_is_blocked_and_told(office: Office) -> None:
@@ -399,7 +416,7 @@ def wait_for(holds: Callable[[], bool]) -> None:
         (("show", "mail"), 1, "names no tool"),
         (("review", "mail/none"), 1, "there is no entry"),
         (("block", "mail/none", "--why", "x"), 1, "there is no entry"),
-        (("sign", "tools.json", "--key", "ann.pem"), 1, "no draft"),
+        (("sign", "tools.json", f"mail/send_mail@{0:040}", "--key", "ann.pem"), 1, "no draft"),
     ],
 )
 def test_what_makes_no_sense_is_told(empty_office: Office, args: tuple[str, ...], status: int, told: str) -> None:
