@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.policy.cel.folds import Fold, FoldKind, classify
 from streams.policy.cel.functions import FUNCTIONS
@@ -36,6 +36,19 @@ _JOINS = {FoldKind.ALL: " and ", FoldKind.EXISTS: " or "}
 _TEXT_TESTS = {"startsWith": "startswith", "endsWith": "endswith"}
 
 
+class _Family(NamedTuple):
+    """Patterns that are looked for in one text.
+
+    Attributes:
+        local: tells whether any of them is there.
+        search: the constant that finds that out.
+    """
+
+    local: str
+    search: str
+    patterns: frozenset[str]
+
+
 class _RefusedError(Exception):
     """The fast path does not do this; the rule is left to the exact evaluator."""
 
@@ -57,7 +70,7 @@ class Writer:
         self._loads: list[str] = []
         self._shared: dict[Any, str] = {}
         self._ranges: dict[Any, str] = {}
-        self._families: dict[Any, tuple[str, str]] = {}
+        self._families: dict[Any, _Family] = {}
         self._scopes: list[dict[str, str]] = []
         self._sets: dict[tuple[Any, ...], frozenset[Any]] = {}
         self._locals = 0
@@ -68,7 +81,7 @@ class Writer:
 
     def prelude(self) -> list[str]:
         """Reads the fields that every intent has; where one is missing or odd, all rules go the exact way."""
-        kept = (*self._shared.values(), *self._ranges.values(), *(name for name, _ in self._families.values()))
+        kept = (*self._shared.values(), *self._ranges.values(), *(family.local for family in self._families.values()))
         unset = [f"    {name} = {self._constant(_UNSET)}" for name in kept]
         if not self._loads:
             return unset
@@ -88,7 +101,8 @@ class Writer:
         for key, patterns in pattern_families(conditions).items():
             any_of_them = compiled_any(patterns)
             if any_of_them is not None:
-                self._families[key] = self._local(), self._constant(any_of_them.search)
+                search = self._constant(any_of_them.search)
+                self._families[key] = _Family(self._local(), search, frozenset(patterns))
 
     def _local(self) -> str:
         self._locals += 1
@@ -421,10 +435,11 @@ class Writer:
             return None
         one = f"{self._constant(search_for(pattern.value))}({{0}})"
         family = None if self._scopes or self._in_iterable else self._families.get(shape_of(text))
-        if family is None:
+        if family is None or pattern.value not in family.patterns:
+            # INVARIANT: that none of a family is there says nothing of a pattern that is not of it.
             return one
-        name, search_any = family
-        found = f"{name} := {search_any}({{0}}.encode()) is not None"
+        name = family.local
+        found = f"{name} := {family.search}({{0}}.encode()) is not None"
         return f"(({name} if {name} is not {self._constant(_UNSET)} else ({found})) and {one})"
 
     def _of_size(self, node: Call) -> str | None:

@@ -27,6 +27,7 @@ from streams.policy.tooltypes import UNTYPED, ToolTypes
 
 FACTS_PER_EXPRESSION = 10
 TOGETHER = 7
+SEARCHES = 5
 DIFFERENCES_MAX = 20
 # The library loses a bound value after an `exists` or `all` was cut short, so that there it is no reference:
 # `[1].exists(x, true) && (cel.bind(b, true, b) || false)` is an error to it.
@@ -50,6 +51,8 @@ _TEXTS = ("", "a", "abc", "trusted", "untrusted", "a@b.example", "ÄÖ", "x y z"
 _INTS = ("0", "1", "-1", "2", "3", "7", "100", "9223372036854775807", "-9223372036854775808", "4611686018427387904")
 _DOUBLES = ("0.0", "1.0", "-1.5", "0.5", "1e300", "9007199254740993.0", "9223372036854775808.0")
 _PATTERNS = ("^a", "b$", "[0-9]+", "un.*d", "(a|b)+", ".", "@[a-z.]+$")
+_SEARCHED = ("args.to", "agent.id", "string(args.any)")
+_CHOSEN = ('(args.to.matches("b$") ? user.scopes : args.tags)', '(agent.id.matches("un.*d") ? args.tags : user.scopes)')
 _WRONG: tuple[Any, ...] = (None, True, False, 0, 1, -3, 2.0, 2.5, "", "a", "1", [], ["a"], [1], {}, {"a": 1})
 _NUMBERS = ("int", "double")
 
@@ -108,7 +111,9 @@ class ExpressionMaker:
         if kind == "string":
             fields = ("agent.id", "agent.version", "tool.name", "user.scopes[0]", "args.to", "provenance[0].trust")
             return self._pick(*(json.dumps(text, ensure_ascii=False) for text in _TEXTS), *fields)
-        return self._pick("user.scopes", "tool.sink_args", "lists.demo.agents", '["a", "abc"]', "[]", "args.tags")
+        return self._pick(
+            "user.scopes", "tool.sink_args", "lists.demo.agents", '["a", "abc"]', "[]", "args.tags", *_CHOSEN
+        )
 
     def _bool(self, depth: int) -> str:
         shape = self._chance.randrange(11)
@@ -137,10 +142,27 @@ class ExpressionMaker:
         return self._quantifier(depth)
 
     def _text_test(self, depth: int) -> str:
+        if self._chance.random() < 0.3:
+            return self._search()
         text = self.make("string", depth)
         if self._chance.random() < 0.3:
             return f'{text}.matches("{self._pick(*_PATTERNS)}")'
         return f"{text}.{self._pick('startsWith', 'endsWith', 'contains')}({self.make('string', depth)})"
+
+    def searches(self) -> Iterator[str]:
+        """Conditions that do little but look for patterns, and go through lists that depend on it."""
+        for _ in range(SEARCHES):
+            yield self._search()
+        chosen = self._pick(*_CHOSEN)
+        yield from (f'{chosen}.exists(x, x.startsWith("a"))', f'{chosen}.all(x, x != "b")')
+
+    def _search(self) -> str:
+        """Patterns in one of few texts: what is looked for in one text is looked for together."""
+        text, patterns = self._pick(*_SEARCHED), self._chance.sample(_PATTERNS, 2)
+        if self._chance.random() < 0.5:
+            return f'{text}.matches("{patterns[0]}")'
+        listed = ", ".join(json.dumps(pattern) for pattern in patterns)
+        return f"[{listed}].{self._pick('exists', 'all')}(p, {text}.matches(p))"
 
     def _quantifier(self, depth: int) -> str:
         macro, name = self._pick("all", "exists", "exists_one"), f"x{len(self._variables)}"
@@ -359,7 +381,8 @@ def fuzz(seed: int, cases: int) -> tuple[int, list[Difference]]:
         )
         many = [facts_maker.make() for _ in range(FACTS_PER_EXPRESSION)]
         try:
-            checked = checker_for(types.args, kinds).check(text)
+            checker = checker_for(types.args, kinds)
+            checked = checker.check(text)
             found += list(compare(text, checked, many, types))
         except CheckError:
             continue
@@ -367,8 +390,9 @@ def fuzz(seed: int, cases: int) -> tuple[int, list[Difference]]:
         if checked.tree.type.kind == "bool":
             recent[types].append((text, checked))
         if len(recent[types]) >= TOGETHER:
+            searches = [(text, checker.check(text)) for text in expressions.searches()]
             # Twice the same, so that folds are shared.
-            found += list(compare_together([*recent[types], recent[types][0]], many[:3], types))
+            found += list(compare_together([*recent[types], recent[types][0], *searches], many, types))
             recent[types].clear()
     return done, found[:DIFFERENCES_MAX]
 

@@ -197,6 +197,24 @@ def test_patterns_that_are_looked_for_together_are_found_as_if_alone(subject: st
         assert found is expected, PATTERNS[index]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "['zzz', 'yyy'].exists(p, args.t.matches(p))",
+        "!['yyy', 'qqq'].all(p, !args.t.matches('zzz') && !args.t.matches(p))",
+        "(args.t.matches('zzz') ? user.scopes : lists.names).exists(s, s.startsWith('x'))",
+        "cel.bind(x, args.t.matches('zzz'), x)",
+        "[args.t].exists(t, t.matches('zzz'))",
+    ],
+)
+def test_what_others_look_for_in_a_text_says_nothing_of_another_pattern(condition: str) -> None:
+    others = ("args.t.matches('^x')", "args.t.matches('[0-9]')")
+    for beside in (others, (*others, condition)):
+        conditions = Conditions(trees(condition, *beside), LISTS, structs_of(UNTYPED.args))
+        assert 0 in conditions.run({**FACTS, "args": {"t": "text zzz"}}).true
+        assert 0 not in conditions.run({**FACTS, "args": {"t": "text"}}).true
+
+
 def test_a_text_that_holds_no_pattern_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     searches: list[str] = []
 
