@@ -208,7 +208,11 @@ def test_patterns_that_are_looked_for_together_are_found_as_if_alone(subject: st
     ],
 )
 def test_what_others_look_for_in_a_text_says_nothing_of_another_pattern(condition: str) -> None:
-    others = ("args.t.matches('^x')", "args.t.matches('[0-9]')")
+    others = (
+        "args.t.matches('^x')",
+        "args.t.matches('[0-9]')",
+        "(args.t.matches('zzz') ? user.scopes : lists.names).exists(s, s == 'q')",
+    )
     for beside in (others, (*others, condition)):
         conditions = Conditions(trees(condition, *beside), LISTS, structs_of(UNTYPED.args))
         assert 0 in conditions.run({**FACTS, "args": {"t": "text zzz"}}).true
