@@ -52,14 +52,14 @@ class ReceiverSection(_Section):
     Attributes:
         url: where events are pushed to: `https` (`http` on loopback).
         audience: who they are, in the events.
-        tenants: of whose they are told, besides those that are not of one tenant, such as a tool's; by default of
-            everybody's.
+        tenants: whose sessions, agents, users and own ends they are told of, besides what names no tenant, such as a
+            tool or a grant; by default everybody's.
         bearer_file: holds the bearer token that they want.
     """
 
     url: Name
     audience: Name
-    tenants: list[Name] = Field([], max_length=TENANTS_MAX)
+    tenants: list[Name] | None = Field(None, min_length=1, max_length=TENANTS_MAX)
     bearer_file: Path | None = None
 
     @model_validator(mode="after")

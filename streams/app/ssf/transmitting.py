@@ -179,20 +179,15 @@ class Push:
 
 
 _NEVER = "it is not taken, and never will be"
-_OF_NO_TENANT = frozenset({RevocationKind.ALL, RevocationKind.TOOL, RevocationKind.MODEL, RevocationKind.UNKNOWN})
+_OF_A_TENANT = frozenset({RevocationKind.TENANT, RevocationKind.SESSION, RevocationKind.AGENT, RevocationKind.SUBJECT})
 
 
-def concerns(record: Revocation, tenants: Collection[str]) -> bool:
-    """Whether who is told of some tenants' stops is told of this one: it is one of theirs, or not of one tenant.
+def concerns(record: Revocation, tenants: Collection[str] | None) -> bool:
+    """Whether who is told of some tenants' stops (None: of everybody's) is told of this one.
 
-    Args:
-        tenants: none for all of them.
+    What names no tenant may be theirs: a tool, a grant, whatever this version does not know.
     """
-    if not tenants or record.kind in _OF_NO_TENANT:
-        return True
-    # A grant's id names no tenant: whose it is says the record alone.
-    owner = record.header.tenant_uid if record.kind is RevocationKind.DELEGATION else record.id.partition("|")[0]
-    return owner in tenants
+    return tenants is None or record.kind not in _OF_A_TENANT or record.id.partition("|")[0] in tenants
 
 
 def event_claims(record: Revocation, *, issuer: str, audience: str, now_ms: int) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from typing import Any
 import jwt
 import pytest
 from msgspec.structs import replace
+from pydantic import ValidationError
 
 from streams.app.embedded_transport import EmbeddedTransport
+from streams.app.ssf.section import ReceiverSection
 from streams.app.ssf.transmitting import RELEASED, STOPPED, concerns, event_claims
 from streams.model.revocation import RevocationKind
 from streams.sdk import DevTokenService
@@ -118,12 +120,18 @@ def test_a_receiver_of_one_tenant_is_told_of_no_other(open_service: Open, tokens
         assert told == ["acme|s-1", "acme", "mail/send", "example/large"]
 
 
-@pytest.mark.parametrize(("tenant", "is_told"), [("acme", True), ("globex", False)])
-def test_a_grant_is_the_tenants_whose_record_it_is(tenant: str, is_told: bool) -> None:
-    _, stop = revocation(RevocationKind.DELEGATION, "uid-1", time_ms=1)
-    record = replace(stop, header=replace(stop.header, tenant_uid=tenant))
-    assert concerns(record, ["acme"]) is is_told
-    assert concerns(record, []) is True
+@pytest.mark.parametrize("kind", RevocationKind)
+def test_everybody_is_told_of_what_names_no_tenant(kind: RevocationKind) -> None:
+    named = {RevocationKind.TENANT: "globex", RevocationKind.TOOL: "mail/send", RevocationKind.DELEGATION: "uid-1"}
+    _, stop = revocation(kind, named.get(kind, "globex|x"), time_ms=1)
+    of_a_tenant = {RevocationKind.TENANT, RevocationKind.SESSION, RevocationKind.AGENT, RevocationKind.SUBJECT}
+    assert concerns(stop, ["acme"]) is (kind not in of_a_tenant)
+    assert concerns(stop, ["acme", "globex"]) is concerns(stop, None) is True
+
+
+def test_a_receiver_of_no_tenant_is_a_mistake() -> None:
+    with pytest.raises(ValidationError, match="tenants"):
+        ReceiverSection(url="https://soc.example", audience="soc", tenants=[])
 
 
 def test_what_came_in_as_an_event_does_not_go_out_again(open_service: Open, tokens: DevTokenService) -> None:
