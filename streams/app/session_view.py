@@ -28,6 +28,7 @@ from streams.model.topics import AUDIT, DELEGATION, REVOCATION, SESSION, VERDICT
 from streams.model.types import Actor, Header, Model, Record, ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.ports import Clock, Received, TopicPartition
+from streams.processors.sessions import higher_risk
 
 SESSIONS_MAX = 100_000
 """Sessions that are looked at together; of more, those that were opened last."""
@@ -192,13 +193,13 @@ class SessionView:
         if kind is SessionEventType.SESSION_ESTABLISHED and self.opened is None and self.over is None:
             self.opened, self.opened_ms = event, time_ms
             self.scopes, self.expires_ms = event.scopes, event.expires or 0
-            self.risk_level = event.risk_level
+            self.risk_level = None if event.risk_level is None else higher_risk(None, event)
         elif kind is SessionEventType.TOKEN_CLAIMS_CHANGE:
             self.scopes = tuple(scope for scope in self.scopes if scope in event.scopes)
             if event.expires is not None:
                 self.expires_ms = min(self.expires_ms, event.expires)
         elif kind is SessionEventType.RISK_LEVEL_CHANGE:
-            self.risk_level = event.risk_level
+            self.risk_level = higher_risk(self.risk_level, event)
         elif kind is SessionEventType.SESSION_REVOKED or (kind is SessionEventType.SESSION_ENDED and not self.over):
             self.over = kind
         if kind in _SAID:

@@ -182,8 +182,13 @@ def _purpose_set(row: SessionRow, event: SessionEvent, _control: ControlState, _
 def _risk_level(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
     """The level can only rise within a session: nothing proves who says that it has fallen. A provider that tells of
     every change says so rightly, and it changes nothing."""
+    return replace(row, risk_level=higher_risk(row.risk_level, event))
+
+
+def higher_risk(known: str | None, event: SessionEvent) -> str | None:
+    """The level of risk once an event has told of one, if `known` was the level before."""
     level = _level(event)
-    return row if risk_of(level) < risk_of(row.risk_level) else replace(row, risk_level=level)
+    return known if risk_of(level) < risk_of(known) else level
 
 
 def _level(event: SessionEvent) -> str:

@@ -109,6 +109,15 @@ class TestShow:
         ):
             assert part in text
 
+    def test_its_risk_is_what_gates_go_by(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1")
+        (opened,) = deployed("session", "show", "s-1").records
+        shown = []
+        for level in ("MEDIUM", "HIGH", "LOW", "odd"):
+            writer.put(maker, [maker.event(SessionEventType.RISK_LEVEL_CHANGE, writer.now_ms, risk_level=level)])
+            shown += [each["risk"] for each in deployed("session", "show", "s-1").records]
+        assert (opened["risk"], shown) == (None, ["MEDIUM", "HIGH", "HIGH", "UNSTATED"])
+
     def test_a_session_that_is_not_there(self, deployed: Stoplog, writer: Writer) -> None:
         writer.open("s-1")
         result = deployed("session", "show", "s-2")
