@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rich.text import Text
@@ -195,11 +196,13 @@ def show_reach(screen: Screen, reach: Reach) -> None:
 
 def show_signing(screen: Screen, shown: Sequence[Listed], draft: Path) -> None:
     """The command line that signs what was shown of a draft, and nothing else."""
-    references = " ".join(listed.reference for listed in shown)
-    screen.say(f"\n    stoplog catalog sign {draft} {references} --key FILE\n", STRONG)
+    references = " ".join(quote(listed.reference) for listed in shown)
+    screen.say(f"\n    stoplog catalog sign {quote(str(draft))} {references} --key FILE\n", STRONG)
 
 
 def show_next(screen: Screen, listed: Listed) -> None:
     """The command lines that decide on what was shown."""
-    screen.say(f"\n    stoplog catalog approve {listed.reference} --key FILE", STRONG)
-    screen.say(f"    stoplog catalog reject {listed.reference} --key FILE --why TEXT\n", STRONG)
+    # The tool's name is its server's word, and these lines are for a shell.
+    reference = quote(listed.reference)
+    screen.say(f"\n    stoplog catalog approve {reference} --key FILE", STRONG)
+    screen.say(f"    stoplog catalog reject {reference} --key FILE --why TEXT\n", STRONG)

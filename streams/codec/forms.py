@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.model.types import Recurring
 
-FORMS_MAX = 4_096
+FORMS_MAX = 1_024
 """Kept for one field; past it all are dropped and made again as they come."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 
 from streams.model.alert import (
     ACTION_DENIED,
@@ -51,7 +52,7 @@ def definition_changed(header: Header, tool: str, live: bytes, approved: bytes, 
         [tool, live.hex()],
         by=by,
         is_blocked=True,
-        response=f"stoplog catalog review {tool}",
+        response=f"stoplog catalog review {quote(tool)}",
     )
 
 
@@ -66,7 +67,7 @@ def same_name(header: Header, tool: str, other: str, by: str) -> Alert:
         sorted([tool, other]),
         by=by,
         severity_id=SEVERITY_MEDIUM,
-        response=f"stoplog catalog review {tool}",
+        response=f"stoplog catalog review {quote(tool)}",
     )
 
 
@@ -80,7 +81,7 @@ def looks_alike(header: Header, tool: str, other: str, by: str) -> Alert:
         TOOL_POISONING,
         sorted([tool, other]),
         by=by,
-        response=f"stoplog catalog review {tool}",
+        response=f"stoplog catalog review {quote(tool)}",
     )
 
 
@@ -95,7 +96,7 @@ def text_suspicious(header: Header, tool: str, digest: bytes, what: str, by: str
         [tool, digest.hex()],
         by=by,
         is_sure=False,
-        response=f"stoplog catalog review {tool}",
+        response=f"stoplog catalog review {quote(tool)}",
     )
 
 

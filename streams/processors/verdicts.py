@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from shlex import quote
 from typing import NamedTuple
 
 from streams.model.alert import (
@@ -22,7 +23,6 @@ from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.canonical import sha256
 from streams.model.ids import approval_task_id, audit_id_of, verdict_id_of
-from streams.model.keys import session_key
 from streams.model.labels import Integrity
 from streams.model.proof import derived_uuid, make_hmac, session_secret
 from streams.model.reasons import Reason
@@ -81,7 +81,7 @@ _ALARMING: dict[Reason, tuple[str, tuple[str, ...], tuple[Attack, ...]]] = {
 }
 
 
-TOLD_KEPT_MAX = 4_096
+TOLD_KEPT_MAX = 1_024
 """Answers of rules that are kept in the form that verdicts have them in."""
 
 
@@ -95,9 +95,10 @@ class VerdictWriter:
 
     def write(self, case: Case, judgement: Judgement, control: ControlState) -> tuple[Verdict, list[Output]]:
         """The verdict, and the outputs: the verdict first, then its audit record, then an alert where one is due."""
-        verdict = self._verdict(case, judgement, control)
+        told = _NOTHING_TOLD if judgement.policy is None else self._told_of(judgement.policy)
+        verdict = self._verdict(case, judgement, told, control)
         value = self._encoder.encode(VERDICT.name, verdict)
-        audit = self._audit(case, judgement, verdict, value)
+        audit = self._audit(case, judgement, told, verdict, value)
         outputs = [
             Output(VERDICT, case.session_key, value, verdict.header),
             Output(AUDIT, case.session_key, self._encoder.encode(AUDIT.name, audit), audit.header),
@@ -154,9 +155,8 @@ class VerdictWriter:
         )
         return Output(AUDIT, case.session_key, self._encoder.encode(AUDIT.name, audit), audit.header)
 
-    def _verdict(self, case: Case, judgement: Judgement, control: ControlState) -> Verdict:
+    def _verdict(self, case: Case, judgement: Judgement, told: _Told, control: ControlState) -> Verdict:
         intent, tool, policy = case.intent, case.tool, judgement.policy
-        told = None if policy is None else self._told_of(policy)
         rules = control.rules.in_force(case.session_key)
         verdict_id = verdict_id_of(intent.header.tenant_uid, intent.session_id, intent.intent_id, judgement.outcome)
         return Verdict(
@@ -167,9 +167,9 @@ class VerdictWriter:
             outcome=judgement.outcome,
             reason=judgement.reason.value,
             reason_text=judgement.text,
-            rules=() if told is None else told.hits,
+            rules=told.hits,
             errors=() if policy is None else tuple(RuleFault(rule_id=e.rule_id, text=e.text) for e in policy.errors),
-            obligations=told.obligations if told is not None and judgement.outcome is Outcome.ALLOW else (),
+            obligations=told.obligations if judgement.outcome is Outcome.ALLOW else (),
             sub=intent.sub,
             act=intent.act,
             delegation_path=case.session.delegation_uids,
@@ -196,11 +196,14 @@ class VerdictWriter:
         )
 
     def _told_of(self, policy: PolicyResult) -> _Told:
+        """What a verdict says of an answer. One that has come a second time is taken to come again and again."""
         told = self._told.get(id(policy))
         if told is None or told.policy is not policy:
             if len(self._told) >= TOLD_KEPT_MAX:
                 self._told.clear()
-            told = self._told[id(policy)] = _Told(policy, _hits(policy), _obligations(policy), Recurring(policy.tags))
+            told = self._told[id(policy)] = _Told(policy, _hits(policy), _obligations(policy), policy.tags)
+        elif told.hits.__class__ is tuple:
+            told = self._told[id(policy)] = told.recurring()
         return told
 
     def _expires_ms(self, case: Case) -> int:
@@ -213,8 +216,10 @@ class VerdictWriter:
             expires_ms = min(expires_ms, case.intent.deadline)
         return expires_ms
 
-    def _audit(self, case: Case, judgement: Judgement, verdict: Verdict, verdict_value: bytes) -> AuditEvent:
-        intent, policy = case.intent, judgement.policy
+    def _audit(
+        self, case: Case, judgement: Judgement, told: _Told, verdict: Verdict, verdict_value: bytes
+    ) -> AuditEvent:
+        intent = case.intent
         secret = case.secret or session_secret(self._settings.root_key, intent.header.tenant_uid, intent.session_id)
         return AuditEvent(
             header=_header(case, audit_id_of(verdict.verdict_id)),
@@ -240,7 +245,7 @@ class VerdictWriter:
             reason=verdict.reason,
             reason_text=verdict.reason_text,
             rules=verdict.rules,
-            tags=() if policy is None else self._told_of(policy).tags,
+            tags=told.tags,
             retention_class=RetentionClass.STANDARD,
         )
 
@@ -274,7 +279,8 @@ class VerdictWriter:
             last_seen_time=case.now_ms,
             related_event_ids=(audit.header.id, verdict.verdict_id),
             dedup_key=dedup_key,
-            suggested_response=(f"stoplog tail audit --session {session_key(tenant, intent.session_id).decode()}",),
+            # For a shell, to which the key's separator is a pipe.
+            suggested_response=(f"stoplog tail audit --session {quote(case.session_key.decode())}",),
         )
         return Output(ALERT, dedup_key.encode(), self._encoder.encode(ALERT.name, alert), alert.header)
 
@@ -319,14 +325,21 @@ def _judged_tool(case: Case) -> ToolRef:
 class _Told(NamedTuple):
     """What a verdict says of an answer of the rules; most answers come again and again."""
 
-    policy: PolicyResult
+    policy: PolicyResult | None
     hits: tuple[RuleHit, ...]
     obligations: tuple[Obligation, ...]
     tags: tuple[str, ...]
 
+    def recurring(self) -> _Told:
+        """The same, of which the codec keeps the form."""
+        return _Told(self.policy, Recurring(self.hits), Recurring(self.obligations), Recurring(self.tags))
+
+
+_NOTHING_TOLD = _Told(None, (), (), ())
+
 
 def _hits(policy: PolicyResult) -> tuple[RuleHit, ...]:
-    return Recurring(
+    return tuple(
         RuleHit(
             rule_id=rule.rule_id,
             rule_version=rule.rule_version,
@@ -339,7 +352,7 @@ def _hits(policy: PolicyResult) -> tuple[RuleHit, ...]:
 
 
 def _obligations(policy: PolicyResult) -> tuple[Obligation, ...]:
-    return Recurring(
+    return tuple(
         Obligation(id=item.id, type=item.type, properties_json=json.dumps(dict(item.properties), sort_keys=True))
         for item in policy.obligations
     )
