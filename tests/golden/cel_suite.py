@@ -1,7 +1,6 @@
-"""Runs cases of the official CEL conformance suite through the checker's library and the exact evaluator.
+"""Runs cases of the official CEL conformance suite: the checker's library, the exact evaluator and generated code.
 
-The suite is Google's `cel-spec` (Apache-2.0), as JSON. The whole of it is read where it lies beside the repository;
-otherwise the committed sample is.
+The suite is Google's `cel-spec` (Apache-2.0), as JSON.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from typing import Any
 from cel_expr_python import cel
 
 from streams.policy.cel.exact import UnsupportedExpressionError, compile_exact
+from streams.policy.cel.substitute import substitute
+from streams.policy.cel.tree import DYN, Call, Const, Expr, Ident, Select, StaticType
 from streams.policy.cel.values import CelMap, Duration, Timestamp, TypeValue, UInt
 from streams.policy.cel.wire import read_checked
 from streams.policy.check import CHECKER_CONFIG
@@ -22,8 +23,7 @@ from streams.policy.errors import EvaluationError
 from streams.policy.functions_decl import NETWORK_TYPES
 
 ROOT = Path(__file__).parents[2]
-WHOLE = ROOT.parent / "shared" / "data" / "cel-conformance.json.gz"
-SAMPLE = Path(__file__).parent / "cel" / "sample.json"
+SUITE = Path(__file__).parent / "cel" / "suite.json.gz"
 
 CORE = (
     *("basic", "comparisons", "conversions", "fields", "fp_math", "integer_math", "lists", "logic", "macros"),
@@ -32,6 +32,9 @@ CORE = (
 SCOPE = {"core": CORE, "string_ext": ("string_ext",), "network_ext": ("network_ext",), "macros2": ("macros2",),
          "bindings": ("bindings_ext",)}  # fmt: skip
 
+_SCALARS = frozenset({"bool", "int", "uint", "double", "string", "bytes"})
+_BOOL = StaticType("bool")
+_KINDS = {"BOOL": "bool", "INT64": "int", "DOUBLE": "double", "STRING": "string", "BYTES": "bytes", "UINT64": "uint"}
 _PRIMITIVES = {
     "BOOL": "bool",
     "INT64": "int",
@@ -42,12 +45,11 @@ _PRIMITIVES = {
 }
 
 
-def read_suite() -> tuple[list[dict[str, Any]], bool]:
-    """The cases in scope, and whether they are the whole suite."""
-    whole = WHOLE.is_file()
-    cases = json.loads(gzip.decompress(WHOLE.read_bytes()) if whole else SAMPLE.read_text())
+def read_suite() -> list[dict[str, Any]]:
+    """The cases in scope."""
     files = {file for group in SCOPE.values() for file in group}
-    return [case for case in cases if case["file"] in files and not case["needs_proto"]], whole
+    cases = json.loads(gzip.decompress(SUITE.read_bytes()))
+    return [case for case in cases if case["file"] in files and not case["needs_proto"]]
 
 
 def case_id(case: dict[str, Any]) -> str:
@@ -111,17 +113,51 @@ def _type(encoded: dict[str, Any]) -> Any:
     raise AssertionError(f"unknown type {encoded}")
 
 
-def outcome(case: dict[str, Any]) -> tuple[str, Any]:
-    """`value` and the value, or `error` and the message."""
+def checked_tree(case: dict[str, Any]) -> Expr:
+    """The case's expression, as the library reads and types it.
+
+    Raises:
+        RuntimeError: it does not.
+    """
     variables = {name: _type(decl["ident"]["type"]) for name, _, decl in case["type_env"]}
     variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
     env = cel.NewEnv(config=cel.NewEnvConfigFromYaml(CHECKER_CONFIG), variables=variables, container=case["container"])
+    return read_checked(env.compile(case["expr"], disable_check=case["disable_check"]).serialize())
+
+
+def bound(case: dict[str, Any]) -> dict[str, Any]:
+    """The values of the case's variables."""
+    return {name: to_value(value) for name, value in case["bindings"].items()}
+
+
+def outcome(case: dict[str, Any]) -> tuple[str, Any]:
+    """`value` and the value, or `error` and the message."""
     try:
-        tree = read_checked(env.compile(case["expr"], disable_check=case["disable_check"]).serialize())
-        value = compile_exact(tree)({name: to_value(bound) for name, bound in case["bindings"].items()})
+        return "value", compile_exact(checked_tree(case))(bound(case))
     except (RuntimeError, UnsupportedExpressionError, EvaluationError) as error:
         return "error", str(error)
-    return "value", value
+
+
+def as_condition(case: dict[str, Any]) -> tuple[Expr, dict[str, Any]]:
+    """A condition that holds if the case comes out as the suite says, or is in error where that is an error; and facts.
+
+    Variables become arguments of the call, so that generated code knows them.
+
+    Raises:
+        RuntimeError: the library does not read the expression.
+    """
+    tree = checked_tree(case)
+    for name, _, declared in case["type_env"]:
+        args = Ident(StaticType("map", (StaticType("string"), DYN)), -1, "args")
+        known = StaticType(_KINDS.get(declared["ident"]["type"].get("primitive"), "dyn"))
+        for written in (name, f".{name}"):
+            tree = substitute(tree, written, Select(known, -1, args, name, test=False))
+    kind, wanted = case["expect"]
+    if kind == "value" and wanted[0] in _SCALARS:
+        tree = Call(_BOOL, -1, "_==_", member=False, args=(tree, Const(tree.type, -1, to_value(wanted))), overloads=())
+    elif tree.type != _BOOL:
+        tree = Call(_BOOL, -1, "_==_", member=False, args=(tree, tree), overloads=())
+    return tree, {"args": bound(case)}
 
 
 def agrees(case: dict[str, Any]) -> bool:
