@@ -32,6 +32,12 @@ class Group(NamedTuple):
     functions: tuple[tuple[str, tuple[Overload, ...]], ...]
 
 
+_EVERY_TEXT = (
+    "every text within a value, however deep, keys of maps among them, in no order that is promised; an error above "
+    "5,000 texts or a million characters"
+)
+
+
 def _texts(name: str, doc: str, *, optional: bool = False) -> Field:
     return Field(name, ListOf(Kind.STRING), doc, optional)
 
@@ -250,8 +256,7 @@ GROUPS: tuple[Group, ...] = (
         "Whole values",
         "For what may stand anywhere in the arguments, whatever the tool calls them.",
         (
-            ("texts", (Overload("texts_dyn", "", ("dyn",), _TEXTS, "every text within a value, however deep, keys of "
-                                "maps among them; an error above 5,000 texts or a million characters"),)),
+            ("texts", (Overload("texts_dyn", "", ("dyn",), _TEXTS, _EVERY_TEXT),)),
         ),
     ),
 )  # fmt: skip

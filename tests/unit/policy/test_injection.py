@@ -38,7 +38,7 @@ OWN_WORDS = frozenset(
     (
         *("def", "run", "facts", "h", "s", "try", "if", "is", "not", "raise", "except", "Exception", "return", "None"),
         *("append", "and", "or", "in", "for", "all", "any", "sum", "len", "enumerate", "else", "True", "False"),
-        *("startswith", "endswith", "search", "encode", "__class__"),
+        *("startswith", "endswith", "search", "encode", "split", "known", "__class__"),
     )
 )
 
@@ -63,6 +63,9 @@ def words(code: str) -> set[str]:
     return found
 
 
+TOOLS = "{tools: [pay.refund]}"
+ANY = f"{{keep: any, on: ran, match: {TOOLS}}}"
+BUDGET = f"{{per: user, measure: calls, limit: 1, window: 1h, match: {TOOLS}}}"
 FIELDS: dict[str, Callable[[str], dict[str, str]]] = {
     "bundle name": lambda text: files(head=HEAD.replace("bundle: b", f"bundle: {text}")),
     "bundle version": lambda text: files(head=HEAD.replace('"1"', text)),
@@ -100,7 +103,36 @@ FIELDS: dict[str, Callable[[str], dict[str, str]]] = {
     "group": lambda text: files(rule(effect="require_approval", approval=f"{{group: {text}}}")),
     "binding": lambda text: files(rule(effect="require_approval", approval=f"{{group: g, bind: [{text}]}}")),
     "window": lambda text: files(rule(effect="defer", defer=text)),
+    "memory name": lambda text: memory(f"{{{text}: {{keep: any, on: allowed, match: {TOOLS}}}, m: {ANY}}}"),
+    "memory": lambda text: memory(f"{{m: {{keep: {text}, on: {text}, within: {text}, match: {TOOLS}}}}}"),
+    "memory tool": lambda text: memory(f"{{m: {{keep: any, on: allowed, match: {{tools: [pay.refund, {text}]}}}}}}"),
+    "memory condition": lambda text: memory(f"{{m: {{keep: any, on: allowed, match: {TOOLS}, when: {text}}}}}"),
+    "memory key": lambda text: memory(f"{{m: {{keep: any, on: allowed, match: {TOOLS}, key: {text}}}}}"),
+    "memory sum": lambda text: memory(
+        f"{{m: {{keep: sum, on: allowed, match: {TOOLS}, of: {text}}}}}", "history.m > 1"
+    ),
+    "memory group": lambda text: memory(f"{{m: {{keep: any, on: approved, match: {TOOLS}, group: {text}}}}}"),
+    "memory reset": lambda text: memory(
+        f"{{m: {{keep: any, on: allowed, match: {TOOLS}, reset: {{on: ran, tools: [pay.refund], when: {text}}}}}}}"
+    ),
+    "memory in a condition": lambda text: files(
+        rule(when=json.dumps(f"history.m || history.{text}")), before=f"history: {{m: {ANY}}}\n"
+    ),
+    "budget name": lambda text: files(before=f"budgets: {{{text}: {BUDGET}}}\n"),
+    "budget": lambda text: files(before=f"budgets: {{b: {{per: {text}, measure: {text}, limit: {text}}}}}\n"),
+    "budget condition": lambda text: budget(f"when: {text}"),
+    "budget sum": lambda text: budget(f"measure: {{sum: {text}}}"),
+    "budget targets": lambda text: budget(f"measure: {{distinct: {text}}}"),
 }
+
+
+def memory(declared: str, when: str = "history.m") -> dict[str, str]:
+    return files(rule(when=when), before=f"history: {declared}\n")
+
+
+def budget(more: str) -> dict[str, str]:
+    measured = more if "measure" in more else f"measure: calls, {more}"
+    return files(before=f"budgets: {{b: {{per: user, limit: 1, window: 1h, match: {TOOLS}, {measured}}}}}\n")
 
 
 @pytest.mark.parametrize("field", FIELDS)
