@@ -17,6 +17,7 @@ from streams.policy.compile import CheckedRule, check_rules, history_struct, lis
 from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.globs import ToolMatcher
 from streams.policy.lint_functions import PATTERN_RECEIVERS, report_bad_arguments
+from streams.policy.lint_values import report_unknown_values
 from streams.policy.macros import Expanded
 from streams.policy.parse import parse_bundle
 from streams.policy.paths import read_paths
@@ -192,7 +193,7 @@ def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) 
 
 
 def _lint_literals(tree: Expr, expanded: Expanded, rule_id: str | None, findings: Findings) -> None:
-    """Texts that a function takes for a pattern, a duration or an address, and that are none."""
+    """Texts that a function takes for a pattern, a duration or an address, and that are none; or that a fact is not."""
 
     def warn(code: str, node: Expr, message: str) -> None:
         findings.warning(code, expanded.at(max(node.offset, 0)), message, rule_id=rule_id)
@@ -200,6 +201,7 @@ def _lint_literals(tree: Expr, expanded: Expanded, rule_id: str | None, findings
     for node in walk(tree):
         if isinstance(node, Call):
             _lint_literal(node, warn)
+    report_unknown_values(tree, expanded, rule_id, findings)
 
 
 def _lint_literal(call: Call, warn: Callable[..., None]) -> None:

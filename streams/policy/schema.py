@@ -69,13 +69,15 @@ FactType = Kind | ListOf | MapOf | Struct
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A named value. `sensitive` values are redacted in explanations."""
+    """A named value. `sensitive` values are redacted in explanations; `values` are all that a text, or a text in a
+    list, can be, where that is known."""
 
     name: str
     type: FactType
     doc: str
     optional: bool = False
     sensitive: bool = False
+    values: tuple[str, ...] = ()
 
 
 def _text(name: str, doc: str, *, optional: bool = False, sensitive: bool = False) -> Field:
@@ -92,6 +94,14 @@ def _bool(name: str, doc: str, *, optional: bool = False) -> Field:
 
 def _texts(name: str, doc: str) -> Field:
     return Field(name, ListOf(Kind.STRING), doc)
+
+
+def _word(name: str, doc: str, *values: str) -> Field:
+    return Field(name, Kind.STRING, doc, values=values)
+
+
+_TRUST = ("trusted", "untrusted")
+_CONFIDENTIALITY = ("public", "private", "user_identity")
 
 
 INTENT = Struct(
@@ -147,7 +157,12 @@ SESSION = Struct(
         _bool(
             "fingerprint_changed", "an intent came from another model, system prompt or toolset than it was opened with"
         ),
-        _texts("changed", "what of it has changed: model, system_prompt, toolset"),
+        Field(
+            "changed",
+            ListOf(Kind.STRING),
+            "what of it has changed: model, system_prompt, toolset",
+            values=("model", "system_prompt", "toolset"),
+        ),
         _text("model", "the model it was opened with, `provider/name`", optional=True),
         _text("system_prompt_digest", "SHA-256 of the system prompt it was opened with, in hex", optional=True),
         _text("toolset_digest", "SHA-256 of the toolset it was opened with, in hex", optional=True),
@@ -157,7 +172,7 @@ SESSION = Struct(
         _int("spent", "sum of the amounts of allowed calls, in minor units"),
         Field("calls", MapOf(Kind.INT), "allowed calls so far by tool, `server.name`"),
         _bool("tainted", "it has read data labelled untrusted"),
-        _text("confidentiality", "highest label read so far: public, private or user_identity"),
+        _word("confidentiality", "highest label read so far: public, private or user_identity", *_CONFIDENTIALITY),
         _int("risk", "0 none to 4 critical, from detectors and risk-level events"),
         Field("purpose", PURPOSE, "the task, where a trusted issuer has set one", optional=True),
     ),
@@ -210,7 +225,7 @@ PROVENANCE = Struct(
     "Provenance",
     (
         _text("source", "the event, tool or document that was read"),
-        _text("trust", "trusted or untrusted"),
+        _word("trust", "trusted or untrusted", *_TRUST),
     ),
 )
 
@@ -218,7 +233,7 @@ ORIGIN = Struct(
     "Origin",
     (
         _text("pointer", "JSON pointer of the argument value"),
-        _text("origin", "user, trusted, untrusted or nowhere (made up)"),
+        _word("origin", "user, trusted, untrusted or nowhere (made up)", "user", *_TRUST, "nowhere"),
         _bool("whole_field", "the value was a whole field of a structured result, not picked out of text"),
         _bool("sink", "the argument is one of the tool's sink arguments"),
         _texts("sources", "events the value was seen in"),
@@ -246,8 +261,8 @@ DEFERRAL = Struct("Deferral", (_int("waited_ms", "how long the call has been hel
 LABEL = Struct(
     "Label",
     (
-        _text("integrity", "trusted or untrusted"),
-        _text("confidentiality", "public, private or user_identity"),
+        _word("integrity", "trusted or untrusted", *_TRUST),
+        _word("confidentiality", "public, private or user_identity", *_CONFIDENTIALITY),
     ),
 )
 
@@ -386,8 +401,16 @@ def _struct_misfits(path: str, wanted: Struct, value: Mapping[str, Any]) -> Iter
     for field in wanted.fields:
         if field.name in value:
             yield from _misfits(f"{path}.{field.name}", field.type, value[field.name])
+            yield from _unknown_values(f"{path}.{field.name}", field, value[field.name])
         elif not field.optional:
             yield f"`{path}.{field.name}` is missing"
+
+
+def _unknown_values(path: str, field: Field, value: Any) -> Iterator[str]:
+    found = value if isinstance(value, list | tuple) else (value,)
+    for text in found if field.values else ():
+        if isinstance(text, str) and text not in field.values:
+            yield f"`{path}` must be one of {', '.join(field.values)}, found `{text}`"
 
 
 def _fits(wanted: Kind, value: Any) -> bool:

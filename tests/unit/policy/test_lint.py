@@ -33,6 +33,11 @@ def test_a_sound_bundle_has_no_findings() -> None:
         ("agent.version == '1'", "unguarded"),
         ("provenance.exists(p, p.trust != 'trusted')", "maybe_empty"),
         ("true", "constant"),
+        ("session.confidentiality == 'privat'", "unknown_value"),
+        ("'Trusted' != label.integrity", "unknown_value"),
+        ("provenance.all(p, p.trust != 'trustd')", "unknown_value"),
+        ("origins.all(o, o.origin in ['user', 'system'])", "unknown_value"),
+        ("'prompt' in session.changed", "unknown_value"),
     ],
 )
 def test_doubtful_conditions(when: str, code: str) -> None:
@@ -48,6 +53,8 @@ def test_doubtful_conditions(when: str, code: str) -> None:
         "has(session.purpose) && session.purpose.in_scope",
         "size(provenance) == 0 || provenance.exists(p, p.trust != 'trusted')",
         "provenance.all(p, p.trust == 'trusted')",
+        "session.confidentiality in ['private', 'user_identity'] && 'toolset' in session.changed",
+        "session.confidentiality == args.level || label.confidentiality != session.id || agent.id == 'privat'",
     ],
 )
 def test_sound_conditions(when: str) -> None:

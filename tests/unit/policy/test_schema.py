@@ -54,6 +54,11 @@ def test_fixtures_fit(path: Path) -> None:
         ({"approval": {"granted": 1, "granted_by": {}}}, "`approval.granted` must be bool, found int"),
         ({"approval": {"granted": True, "granted_by": {"g": True}}}, "`approval.granted_by.g` must be int, found bool"),
         ({"tenant": None}, "`tenant` must be string, found NoneType"),
+        (
+            {"provenance": [{"source": "e", "trust": "trustd"}]},
+            "`provenance[0].trust` must be one of trusted, untrusted, found `trustd`",
+        ),
+        ({"provenance": [{"source": "e", "trust": 1}]}, "`provenance[0].trust` must be string, found int"),
     ],
 )
 def test_what_does_not_fit_is_named(change: dict[str, Any], problem: str) -> None:
