@@ -3,7 +3,8 @@
 Not a command for people: `python measure.py ORDER.json` runs in the environment of requirements.txt and writes JSON to
 standard output. Each engine is asked in its fastest way, with policies that are parsed once. What Cedar and Casbin have
 no words for (quantifiers, decimals) is computed in Python before they are asked, which counts; Cedar has no regular
-expressions either, and gets a pattern that asks for less.
+expressions either, and gets a pattern that asks for less. Rego runs in regopy, a package of its interpreter in C++;
+regorus, the one in Rust, has none on PyPI.
 """
 
 from __future__ import annotations
