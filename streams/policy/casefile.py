@@ -137,12 +137,26 @@ def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) ->
 
 def run_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> tuple[CaseResult, ...]:
     """Judge each case."""
-    return tuple(_run(ruleset, case) for case in cases)
+    own = rules_by_pack(ruleset)
+    return tuple(compare(case, ruleset.judge(case.facts), own.get(case.pack, frozenset())) for case in cases)
 
 
-def _run(ruleset: CompiledRuleset, case: Case) -> CaseResult:
-    result = ruleset.judge(case.facts)
-    own = {rule.rule.id for rule in ruleset.rules if rule.rule.pack == case.pack}
+def rules_by_pack(ruleset: CompiledRuleset) -> dict[str, frozenset[str]]:
+    """The ids of the rules of each pack that has any."""
+    found: dict[str, set[str]] = {}
+    for rule in ruleset.rules:
+        found.setdefault(rule.rule.pack, set()).add(rule.rule.id)
+    return {pack: frozenset(ids) for pack, ids in found.items()}
+
+
+def compare(case: Case, result: PolicyResult, own: frozenset[str]) -> CaseResult:
+    """Hold a result against what a case expects.
+
+    Args:
+        case: what is expected.
+        result: of the whole bundle.
+        own: the ids of the rules of the case's pack, see `rules_by_pack`.
+    """
     problems = []
     if result.effect is not Effect(case.expect.verdict.upper()):
         problems.append(f"verdict is {result.effect.lower()} ({result.reason_text}), expected {case.expect.verdict}")

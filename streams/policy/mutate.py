@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from streams.policy.bundle import load_bundle
-from streams.policy.casefile import Case, read_cases
-from streams.policy.cel.exact import compile_exact
+from streams.policy.casefile import Case, CaseResult, compare, read_cases, rules_by_pack, run_cases
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Select
 from streams.policy.cel.unparse import unparse
+from streams.policy.combine import combine, progress_of
 from streams.policy.compile import CheckedRule, list_constants
-from streams.policy.errors import BundleError, EvaluationError, Findings, Location
-from streams.policy.ruleset import CompiledRuleset, compile_bundle
+from streams.policy.errors import BundleError, Findings, Location
+from streams.policy.outcome import AskedRule, Outcome, tool_of
+from streams.policy.results import PolicyResult
+from streams.policy.ruleset import CompiledRuleset, compile_bundle, is_tool, key_of
 from streams.policy.tooltypes import ToolTypes
 
 MUTANTS_PER_RULE_MAX = 50
@@ -60,6 +62,9 @@ class MutationReport:
 def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> MutationReport:
     """Change each rule of a directory in each place and look whether its cases notice. Blocking.
 
+    A change is noticed if a case that passes would fail with it: of any pack, and for whatever it expects. Cases that
+    fail already notice nothing.
+
     Args:
         directory: where `bundle.yaml` is.
         tools: see `compile_bundle`.
@@ -73,43 +78,86 @@ def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) 
     cases = read_cases(Path(directory), ruleset, findings)
     if findings.has_errors:
         raise BundleError(findings.errors())
+    trials = _trials(ruleset, cases)
     constants = list_constants(ruleset.bundle)
     tried, survivors = 0, []
     for rule in ruleset.rules:
-        own = _applicable(ruleset, rule, cases)
-        was = [_outcome(rule.checked.tree, case, constants) for case in own]
-        for mutant, tree in _mutants(rule):
+        own = trials.get(rule.rule.id, ())
+        for mutant, changed in _mutants(rule):
             tried += 1
-            if [_outcome(tree, case, constants) for case in own] == was:
+            asked = AskedRule(changed, constants)
+            if not any(trial.notices(asked) for trial in own):
                 survivors.append(mutant)
     return MutationReport(tried, tuple(survivors))
 
 
-def _applicable(ruleset: CompiledRuleset, rule: CheckedRule, cases: tuple[Case, ...]) -> list[Case]:
-    """The cases that look at a rule: of its pack and its tools, and saying which rules match."""
-    found = []
-    for case in cases:
-        tool: Any = case.facts.get("tool", {})
-        key = (tool.get("server_id", ""), tool.get("name", ""), tool.get("version", ""))
-        looks = case.pack == rule.rule.pack and case.expect.rules is not None
-        if looks and any(other.rule.id == rule.rule.id for other in ruleset.applicable(*key)):
-            found.append(case)
+class _Trial:
+    """A case that passes, and what came of every rule in it.
+
+    Of a changed rule only its own condition is evaluated: those of the others have come out already.
+    """
+
+    def __init__(self, ruleset: CompiledRuleset, passed: CaseResult, own: frozenset[str]) -> None:
+        self.case = passed.case
+        self._ruleset = ruleset
+        self._own = own
+        self._facts = ruleset.fitted(passed.case.facts)
+        self._true = frozenset(match.rule_id for match in passed.result.rules)
+        self._failed = {failure.rule_id: failure.text for failure in passed.result.errors}
+
+    def notices(self, changed: AskedRule) -> bool:
+        """Whether the case would fail with one rule changed."""
+        rule_id = changed.rule.rule.id
+        outcome, text = changed.outcome(self._facts)
+        is_true, is_failed = outcome is Outcome.TRUE, outcome is Outcome.ERROR
+        if (is_true, is_failed) == (rule_id in self._true, rule_id in self._failed):
+            return False
+        true = self._true - {rule_id} | ({rule_id} if is_true else set())
+        failed = {other: why for other, why in self._failed.items() if other != rule_id}
+        if is_failed:
+            failed[rule_id] = text or ""
+        return not compare(self.case, self._judge(true, failed), self._own).passed
+
+    def _judge(self, true: frozenset[str], failed: Mapping[str, str]) -> PolicyResult:
+        rules = [checked.rule for checked in self._ruleset.rules]
+        facts = self.case.facts
+        result = combine(
+            [rule for rule in rules if rule.id in true],
+            [(rule, failed[rule.id]) for rule in rules if rule.id in failed],
+            progress_of(facts),
+            ".".join(tool_of(facts)[:2]),
+        )
+        return self._ruleset.kept(result, facts)
+
+
+def _trials(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> dict[str, list[_Trial]]:
+    """The cases that may notice a change of a rule, by its id: of tools that it is for. Those of its pack come first,
+    as they are the ones that notice most."""
+    packs, own = {rule.rule.id: rule.rule.pack for rule in ruleset.rules}, rules_by_pack(ruleset)
+    found: dict[str, list[_Trial]] = {}
+    for result in run_cases(ruleset, cases):
+        tool = result.case.facts.get("tool")
+        if result.passed and is_tool(tool):
+            trial = _Trial(ruleset, result, own.get(result.case.pack, frozenset()))
+            for rule in ruleset.applicable(*key_of(tool)):
+                found.setdefault(rule.rule.id, []).append(trial)
+    for rule_id, trials in found.items():
+        trials.sort(key=lambda trial: trial.case.pack != packs[rule_id])
     return found
 
 
-def _outcome(tree: Expr, case: Case, constants: Mapping[str, Any]) -> str:
-    try:
-        return str(compile_exact(tree, constants)(case.facts))
-    except EvaluationError:
-        return "error"
-
-
-def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, Expr]]:
-    for count, (before, after, tree) in enumerate(_changed(rule.checked.tree)):
-        if count >= MUTANTS_PER_RULE_MAX:
-            return
+def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, CheckedRule]]:
+    """Each change of a rule, which is the same in the condition as it is checked for each tool."""
+    forms = [rule.checked, *rule.variants.values()]
+    changes = zip(*(_changed(form.tree) for form in forms), strict=True)
+    for (before, after, tree), *others in islice(changes, MUTANTS_PER_RULE_MAX):
         at = rule.expanded.at(max(before.offset, 0))
-        yield Mutant(rule.rule.id, at, unparse(before), unparse(after)), tree
+        variants = {
+            tool: replace(form, tree=changed)
+            for (tool, form), (_, _, changed) in zip(rule.variants.items(), others, strict=True)
+        }
+        mutant = Mutant(rule.rule.id, at, unparse(before), unparse(after))
+        yield mutant, replace(rule, checked=replace(rule.checked, tree=tree), variants=variants)
 
 
 def _changed(node: Expr) -> Iterator[tuple[Expr, Expr, Expr]]:

@@ -149,13 +149,19 @@ class CompiledRuleset:
         tool = facts.get("tool")
         program = self._by_identity.get(id(tool)) if planned else None
         if program is None or program.tool is not tool:
-            if not _is_tool(tool):
+            if not is_tool(tool):
                 return combine((), (), Progress(), "?")
             program = self._program_for(tool)
         if program.types is not None and isinstance(args := facts.get("args"), Mapping):
             fitted = program.types.coerce(args)
             facts = facts if fitted is args else {**facts, "args": fitted}
         return program.run(facts, self._explainer)
+
+    def fitted(self, facts: Facts) -> Facts:
+        """The facts as conditions read them: numbers among the arguments are as the tool's types say."""
+        tool, args = facts.get("tool"), facts.get("args")
+        types = self._tools.get("/".join(key_of(tool)[:2])) if is_tool(tool) else None
+        return {**facts, "args": types.coerce(args)} if types is not None and isinstance(args, Mapping) else facts
 
     def plan(self, tool: Tool) -> Plan:
         """What the memories and budgets of the bundle have to do with one version of a tool; and, in its `needs`, the
@@ -171,7 +177,10 @@ class CompiledRuleset:
 
     def judge(self, facts: Facts) -> PolicyResult:
         """`evaluate`, and a denial where it can't be told what there is to remember or to charge."""
-        result = self.evaluate(facts)
+        return self.kept(self.evaluate(facts), facts)
+
+    def kept(self, result: PolicyResult, facts: Facts) -> PolicyResult:
+        """A result of `evaluate`, or the denial that `judge` makes of it."""
         if result.effect in (Effect.DENY, Effect.QUARANTINE):
             return result
         plan = self.plan(facts["tool"])
@@ -219,7 +228,8 @@ class CompiledRuleset:
         return self.memories.plan(*key, self.memories.names if memories is None else memories).needing(facts)
 
 
-def _is_tool(tool: Any) -> TypeGuard[Tool]:
+def is_tool(tool: Any) -> TypeGuard[Tool]:
+    """Whether a fact `tool` says which tool it is; rules are for no other."""
     if not isinstance(tool, Mapping):
         return False
     return all(isinstance(part, str) for part in (tool.get("server_id"), tool.get("name"), tool.get("version", "")))
