@@ -114,7 +114,8 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
     results = run_cases(ruleset, cases)
     coverage = Coverage(ruleset)
     for result in results:
-        coverage.add(result.case.facts, result.case.unset, result.result)
+        case = result.case
+        coverage.add(case.facts, case.unset, case.expect.errors, result.result)
     rules = coverage.report(findings)
     return CaseReport(results, findings.sorted(), rules)
 

@@ -6,18 +6,19 @@ And every comparison or test in its condition should have been true in one case 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from streams.policy.cel.exact import Program, compile_exact
 from streams.policy.cel.shapes import shape_of, start_of
-from streams.policy.cel.tree import Call, Const, Expr
+from streams.policy.cel.tree import Call, Const, Expr, Ident, Select, walk
 from streams.policy.cel.unparse import unparse
+from streams.policy.cel.values import NO_SUCH_KEY
 from streams.policy.compile import CheckedRule, list_constants
 from streams.policy.errors import EvaluationError, Findings
 from streams.policy.outcome import tool_of
-from streams.policy.paths import read_paths, touches
+from streams.policy.paths import first_missing, read_paths, touches
 from streams.policy.results import PolicyResult
 from streams.policy.ruleset import CompiledRuleset
 from streams.policy.schema import FACT_NAMES, Facts
@@ -33,7 +34,7 @@ class RuleCoverage:
     Attributes:
         fires: it matches.
         silent: it is asked and does not match.
-        missing: a field that it reads was taken away.
+        missing: a field that it reads was taken away, or is not there and puts it in error as expected.
         tests: its comparisons and tests.
         seen: of twice as many outcomes, those that some case shows.
     """
@@ -70,25 +71,38 @@ class Coverage:
         self._tests = {rule_id: _tests_of(rule, constants) for rule_id, rule in self._rules.items()}
         self._counts = {rule_id: RuleCoverage(rule_id, tests=len(tests)) for rule_id, tests in self._tests.items()}
 
-    def add(self, facts: Facts, unset: Iterable[tuple[str, ...]], result: PolicyResult) -> None:
+    def add(
+        self, facts: Facts, unset: Iterable[tuple[str, ...]], errors: Collection[str], result: PolicyResult
+    ) -> None:
         """Count one case.
 
         Args:
             facts: of the case.
             unset: the fields that it takes away from its fixture.
+            errors: the rules that it expects to be in error.
             result: how it was judged.
         """
         matched = {match.rule_id for match in result.rules}
-        failed = {failure.rule_id for failure in result.errors}
+        failed = {failure.rule_id: failure.text for failure in result.errors}
         gone = tuple(unset)
         for rule in self._ruleset.applicable(*tool_of(facts)):
             rule_id = rule.rule.id
             counts = self._counts[rule_id]
             counts.fires += rule_id in matched
             counts.silent += rule_id not in matched and rule_id not in failed
-            counts.missing += any(touches(path, read) for path in gone for read in self._reads[rule_id])
+            reads = self._reads[rule_id]
+            counts.missing += any(touches(path, read) for path in gone for read in reads) or (
+                rule_id in errors and self._is_for_want(rule, failed.get(rule_id), facts)
+            )
             for test in self._tests[rule_id]:
                 _see(test, facts)
+
+    def _is_for_want(self, rule: CheckedRule, error: str | None, facts: Facts) -> bool:
+        """Whether it is an error that a field which the rule reads is not there."""
+        if error == NO_SUCH_KEY:
+            return _looks_up(rule.checked.tree)
+        missing = (first_missing(facts, read) for read in self._reads[rule.rule.id])
+        return error in {f"{NO_SUCH_KEY}: {name}" for name in missing if name is not None}
 
     def report(self, findings: Findings) -> tuple[RuleCoverage, ...]:
         """What each rule has, by rule id; what it lacks goes to `findings`."""
@@ -97,15 +111,19 @@ class Coverage:
             counts.seen = sum(len(test.seen) for test in self._tests[rule_id])
             # A rule that reads nothing can't help firing.
             constant = not any(read[0] in FACT_NAMES for read in self._reads[rule_id])
-            wanted = (
-                ("fires", counts.fires),
-                ("does not fire", counts.silent or constant),
-                ("misses a field that it reads", counts.missing or constant),
+            advice = (
+                "`unset` one in a case, and `set` it there first if the fixture lacks it; "
+                f"or expect `errors: [{rule_id}]` of a case without it"
             )
-            for text, there in wanted:
+            wanted = (
+                ("fires", counts.fires, None),
+                ("does not fire", counts.silent or constant, None),
+                ("misses a field that it reads", counts.missing or constant, advice),
+            )
+            for text, there, hint in wanted:
                 if not there:
                     message = f"no case in which the rule {text}"
-                    findings.error("uncovered_rule", rule.rule.location, message, rule_id=rule_id)
+                    findings.error("uncovered_rule", rule.rule.location, message, rule_id=rule_id, hint=hint)
             if counts.fires and counts.silent:
                 self._report_tests(rule, findings)
         return tuple(self._counts[rule_id] for rule_id in sorted(self._counts))
@@ -117,6 +135,17 @@ class Coverage:
                     at = rule.expanded.at(start_of(test.node))
                     message = f"no case in which `{unparse(test.node)}` is {str(outcome).lower()}"
                     findings.warning("uncovered_condition", at, message, rule_id=rule.rule.id)
+
+
+def _looks_up(tree: Expr) -> bool:
+    """Whether a condition looks into facts with `[...]`; an error of that does not tell the key."""
+    return any(isinstance(node, Call) and node.function == "_[_]" and _is_fact(node.args[0]) for node in walk(tree))
+
+
+def _is_fact(node: Expr) -> bool:
+    while isinstance(node, Select):
+        node = node.operand
+    return isinstance(node, Ident) and node.name in FACT_NAMES
 
 
 def _see(test: _Test, facts: Facts) -> None:

@@ -45,7 +45,9 @@ def with_changes(facts: Mapping[str, Any], changes: Mapping[str, Any], removals:
         elif last in holder:
             del holder[last]
         else:
-            raise PathError(f"`{path}` is not there to be removed")
+            raise PathError(
+                f"`{path}` is not there to be removed: `set` it in the case first, or leave its `unset` out"
+            )
     return changed
 
 
@@ -90,6 +92,18 @@ def _collect(node: Expr, bound: frozenset[str], found: set[tuple[str, ...]]) -> 
         bound |= {top.iter_var, top.iter_var2, top.accu_var}
     for child in children(top):
         _collect(child, bound, found)
+
+
+def first_missing(facts: Mapping[str, Any], read: Sequence[str]) -> str | None:
+    """The first part of a path that is not there, as far as it leads through mappings."""
+    holder: Any = facts
+    for part in read:
+        if not isinstance(holder, Mapping):
+            return None
+        if part not in holder:
+            return part
+        holder = holder[part]
+    return None
 
 
 def touches(path: Sequence[str], read: Sequence[str]) -> bool:

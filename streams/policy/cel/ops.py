@@ -13,6 +13,7 @@ from streams.policy.cel.values import (
     INT_MIN,
     LISTS,
     NANOS_PER_SECOND,
+    NO_SUCH_KEY,
     UINT_MAX,
     CelMap,
     Duration,
@@ -274,7 +275,7 @@ def select(operand: Any, field: str) -> Any:
         try:
             return operand[field]
         except KeyError:
-            raise EvaluationError(f"no such key: {field}") from None
+            raise EvaluationError(f"{NO_SUCH_KEY}: {field}") from None
     raise EvaluationError(f"a value of type {type_of(operand).name} has no field `{field}`")
 
 

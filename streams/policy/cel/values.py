@@ -16,6 +16,8 @@ from streams.policy.errors import EvaluationError
 
 INT_MIN, INT_MAX, UINT_MAX = -(2**63), 2**63 - 1, 2**64 - 1
 NANOS_PER_SECOND = 1_000_000_000
+NO_SUCH_KEY = "no such key"
+"""What an error of something that is not there begins with."""
 
 
 class UInt(int):
@@ -200,7 +202,7 @@ def map_get(container: Mapping[Any, Any], key: Any) -> Any:
         except KeyError:
             pass
     # What was asked for may come from an argument, and errors are kept where arguments are not.
-    raise EvaluationError("no such key")
+    raise EvaluationError(NO_SUCH_KEY)
 
 
 def map_has(container: Mapping[Any, Any], key: Any) -> bool:

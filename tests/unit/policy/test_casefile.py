@@ -82,6 +82,47 @@ def test_each_rule_needs_three_kinds_of_cases(tmp_path: Path) -> None:
     ]
 
 
+WANTING = [
+    ("args.x > 1", "{}", True),
+    ("has(args.a) && args.x.y > 1", "{args.a: 1, args.x: {}}", True),
+    ('\'"x" in args && args.x > 1 || args["y"] > 1\'', "{}", True),
+    ("args.id > 1", "{}", False),
+    ("has(args.x) || args.id > 1", "{}", False),
+    ("has(args.a) || shell(args.id).writes.all(w, true)", "{args.id: 'a > \"$x\"'}", False),
+]
+
+
+@pytest.mark.parametrize(("when", "changes", "counts"), WANTING)
+def test_a_field_that_a_fixture_lacks_is_missed_where_that_is_an_error(
+    tmp_path: Path, when: str, changes: str, counts: bool
+) -> None:
+    case = one(f"{{name: x, set: {changes}, expect: {{verdict: deny, errors: [D-1]}}}}")
+    report = run_case_files(lay(tmp_path, case.replace("set: {}, ", ""), rule(id="D-1", when=when)))
+    assert report.failures == ()
+    assert [each.missing for each in report.rules] == [int(counts)]
+    found = [finding for finding in report.findings if "misses a field" in finding.message]
+    assert [finding.hint for finding in found] == ([] if counts else [
+        "`unset` one in a case, and `set` it there first if the fixture lacks it; "
+        "or expect `errors: [D-1]` of a case without it"
+    ])  # fmt: skip
+
+
+def test_an_error_that_a_case_does_not_expect_shows_nothing(tmp_path: Path) -> None:
+    report = run_case_files(lay(tmp_path, one("{name: x, expect: {verdict: deny}}"), rule(id="D-1", when="args.x > 1")))
+    assert [each.missing for each in report.rules] == [0]
+
+
+def test_what_a_fixture_lacks_is_set_before_it_is_removed(tmp_path: Path) -> None:
+    case = "{name: x, unset: [args.x], expect: {verdict: deny, errors: [D-1]}}"
+    rules = rule(id="D-1", when="args.x > 1")
+    (finding,) = (f for f in run_case_files(lay(tmp_path, one(case), rules)).findings if f.code == "bad_path")
+    assert (
+        finding.message == "`args.x` is not there to be removed: `set` it in the case first, or leave its `unset` out"
+    )
+    report = run_case_files(lay(tmp_path, one(case.replace("unset", "set: {args.x: 1}, unset")), rules))
+    assert [each.missing for each in report.rules] == [1]
+
+
 COMPOUND = rule(id="D-1", when='"session.tainted && (session.risk > 2 || agent.id == lists.a[0]) && has(args.x)"')
 
 
