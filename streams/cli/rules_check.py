@@ -17,6 +17,7 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
 from streams.policy import (
     BundleError,
+    CaseReport,
     CaseResult,
     Facts,
     MutationReport,
@@ -123,6 +124,7 @@ def run_tests(
         report = run_case_files(directory)
     except BundleError as error:
         tell_findings(screen, error.findings, directory, source.files)
+        screen.record(_summary(CaseReport((), error.findings), None))
         screen.say(f"nothing was run: the rules are refused; {counted(error.findings)}", FAIL)
         raise typer.Exit(FAILED) from None
     for result in report.results:
@@ -139,34 +141,49 @@ def run_tests(
     changes = mutate_cases(directory) if mutate and report.passed else None
     if changes is not None:
         _tell_changes(screen, changes, directory)
-    passed = report.passed and (changes is None or changes.passed)
-    failed = len(report.failures)
-    seen, tests = (sum(getattr(counts, name) for counts in report.rules) for name in ("seen", "tests"))
-    screen.record(
-        {
-            "kind": "summary",
-            "passed": passed,
-            "cases": len(report.results),
-            "failed": failed,
-            "rules": len(report.rules),
-            "condition_outcomes": 2 * tests,
-            "condition_outcomes_seen": seen,
-            "changes": None if changes is None else changes.tried,
-            "changes_unnoticed": None if changes is None else len(changes.survivors),
-        }
-    )
-    cases = many(len(report.results), "case")
-    outcomes = f"{seen:,} of {2 * tests:,} outcomes of their conditions seen"
-    if failed:
-        screen.say(f"{cases}, {failed:,} failed", FAIL)
-    elif not report.passed:
-        screen.say(f"{cases} passed, but not every rule is covered", FAIL)
-    else:
-        screen.say(f"{cases} passed, and every rule is covered ({many(len(report.rules), 'rule')}, {outcomes})", OK)
+    screen.record(_summary(report, changes))
+    screen.say(_said(report), OK if report.passed else FAIL)
     if mutate and changes is None:
         screen.say("nothing was changed: the cases must pass and cover first", WARN)
-    if not passed:
+    if not _is_sound(report, changes):
         raise typer.Exit(FAILED)
+
+
+def _is_sound(report: CaseReport, changes: MutationReport | None) -> bool:
+    return report.passed and (changes is None or changes.passed)
+
+
+def _outcomes(report: CaseReport) -> tuple[int, int]:
+    """How many outcomes of conditions were seen, and of how many."""
+    return sum(counts.seen for counts in report.rules), 2 * sum(counts.tests for counts in report.rules)
+
+
+def _summary(report: CaseReport, changes: MutationReport | None) -> dict[str, object]:
+    seen, outcomes = _outcomes(report)
+    return {
+        "kind": "summary",
+        "passed": _is_sound(report, changes),
+        "cases": len(report.results),
+        "failed": len(report.failures),
+        "rules": len(report.rules),
+        "condition_outcomes": outcomes,
+        "condition_outcomes_seen": seen,
+        "changes": None if changes is None else changes.tried,
+        "changes_unnoticed": None if changes is None else len(changes.survivors),
+    }
+
+
+def _said(report: CaseReport) -> str:
+    """In a line what became of the cases."""
+    cases, failed = many(len(report.results), "case"), len(report.failures)
+    seen, outcomes = _outcomes(report)
+    became = f"{cases}, {failed:,} failed" if failed else f"{cases} passed"
+    if failed:
+        return became
+    if not report.passed:
+        return f"{became}, but not every rule is covered"
+    covered = f"{many(len(report.rules), 'rule')}, {seen:,} of {outcomes:,} outcomes of their conditions seen"
+    return f"{became}, and every rule is covered ({covered})"
 
 
 def _tell_case(screen: Screen, result: CaseResult, root: Path) -> None:

@@ -205,5 +205,16 @@ class TestTest:
     def test_refused_rules_are_not_run(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, PERMIT.replace("risk", "rsk"))
         result = stoplog("rules", "test", ".")
-        assert (result.status, [record["code"] for record in result.records]) == (1, ["unknown_field"])
+        assert (result.status, [record["code"] for record in of_kind(result, "finding")]) == (1, ["unknown_field"])
+        assert result.records[-1] == {
+            "kind": "summary", "passed": False, "cases": 0, "failed": 0, "rules": 0, "condition_outcomes": 0,
+            "condition_outcomes_seen": 0, "changes": None, "changes_unnoticed": None,
+        }  # fmt: skip
         assert "nothing was run: the rules are refused" in stoplog("rules", "test", ".", "--no-json").out
+
+    def test_without_cases_every_rule_lacks_them(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home, cases=None)
+        result = stoplog("rules", "test", ".")
+        assert (result.status, {finding["code"] for finding in of_kind(result, "finding")}) == (1, {"uncovered_rule"})
+        shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
+        assert shown[-1] == "0 cases passed, but not every rule is covered"
