@@ -134,7 +134,7 @@ def run_tests(
     tell_findings(screen, report.findings, directory, source.files)
     for counts in report.rules:
         screen.record({"kind": "rule", **_rule_fields(counts)})
-    lacking = [counts for counts in report.rules if verbose or _lacks(counts)]
+    lacking = [counts for counts in report.rules if verbose or _lacks(counts)] if report.is_complete else []
     if lacking:
         columns = ("rule", "fires", "does not", "misses a field", "conditions seen")
         screen.table(columns, map(_rule_row, lacking))
@@ -178,6 +178,9 @@ def _said(report: CaseReport) -> str:
     cases, failed = many(len(report.results), "case"), len(report.failures)
     seen, outcomes = _outcomes(report)
     became = f"{cases}, {failed:,} failed" if failed else f"{cases} passed"
+    if not report.is_complete:
+        became = f"{became}, {'and' if failed else 'but'}" if report.results else "nothing was run:"
+        return f"{became} the case files are wrong; {counted(report.findings)}"
     if failed:
         return became
     if not report.passed:

@@ -259,4 +259,6 @@ def read_text(path: Path) -> str:
             raise BundleReadError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
         return data.decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise BundleReadError(f"`{path}` can't be read: {error}") from error
+        # The system's own text has the path once more.
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise BundleReadError(f"`{path}` can't be read: {why}") from error

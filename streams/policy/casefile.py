@@ -77,11 +77,15 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True)
 class CaseReport:
-    """All cases, what is wrong with the case files and what is missing from them, and what they show of each rule."""
+    """All cases, what is wrong with the case files and what is missing from them, and what they show of each rule.
+
+    `is_complete` tells whether every case file and fixture is right; what is missing is told only then.
+    """
 
     results: tuple[CaseResult, ...]
     findings: tuple[Finding, ...]
     rules: tuple[RuleCoverage, ...] = ()
+    is_complete: bool = True
 
     @property
     def passed(self) -> bool:
@@ -116,8 +120,10 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
     for result in results:
         case = result.case
         coverage.add(case.facts, case.unset, case.expect.errors, result.result)
-    rules = coverage.report(findings)
-    return CaseReport(results, findings.sorted(), rules)
+    # What is in cases that could not be read is not missing.
+    lacking = Findings() if findings.has_errors else findings
+    rules = coverage.report(lacking)
+    return CaseReport(results, findings.sorted(), rules, is_complete=lacking is findings)
 
 
 def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> tuple[Facts, ...]:
@@ -214,10 +220,18 @@ class _Fixtures:
         return self._read[path]
 
     def _load(self, path: Path, name: str, at: Location) -> Mapping[str, Any] | None:
+        if not path.exists():
+            where = path.relative_to(self._root).as_posix()
+            hint = f"it is looked for at `{where}` in the directory of the rules"
+            self._findings.error("bad_fixture", at, f"there is no fixture `{name}`", hint=hint)
+            return None
         try:
             facts = json.loads(read_text(path))
-        except (BundleReadError, ValueError, RecursionError) as error:
-            self._findings.error("bad_fixture", at, f"fixture `{name}` can't be read: {error}")
+        except BundleReadError as error:
+            self._findings.error("bad_fixture", at, f"fixture {error}")
+            return None
+        except (ValueError, RecursionError) as error:
+            self._findings.error("bad_fixture", at, f"fixture `{name}` is not JSON: {error}")
             return None
         problems = ["it must be an object"]
         if isinstance(facts, dict):
@@ -267,11 +281,12 @@ class _File:
     def _case(self, node: Node) -> Case | None:
         form = Form(node, "a case", ("name!", "base", "set", "unset", "expect!"), self._findings)
         name, expect = form.text("name"), self._expect(form)
-        base = form.text("base") or self._form.text("base")
+        holder = form if form.node("base") is not None else self._form
+        base = holder.text("base")
         if base is None:
             form.error("missing_key", form.location, "a case needs a `base`, its own or the file's")
             return None
-        fixture = self._fixtures.get(self._path, base, form.location)
+        fixture = self._fixtures.get(self._path, base, holder.at("base"))
         facts = None if fixture is None else self._with_history(fixture)
         changes = {key.text: plain(value) for key, value in form.entries("set", CHANGES_MAX)}
         unset = form.texts("unset", CHANGES_MAX)

@@ -212,6 +212,30 @@ class TestTest:
         }  # fmt: skip
         assert "nothing was run: the rules are refused" in stoplog("rules", "test", ".", "--no-json").out
 
+    def test_a_fixture_that_is_not_there_is_told_once(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        (home / "fixtures" / "base.json").unlink()
+        result = stoplog("rules", "test", ".", "--no-json")
+        assert (result.status, result.out.splitlines()) == (
+            1,
+            [
+                "p/p.tests.yaml:3:1: error: there is no fixture `../fixtures/base.json` [bad_fixture]",
+                "       = it is looked for at `fixtures/base.json` in the directory of the rules",
+                "nothing was run: the case files are wrong; 1 error",
+            ],
+        )
+        assert of_kind(stoplog("rules", "test", "."), "summary")[0]["passed"] is False
+
+    def test_what_cases_lack_is_not_told_where_some_can_not_be_read(self, stoplog: Stoplog, home: Path) -> None:
+        more = "  - {name: other, base: ../fixtures/none.json, expect: {verdict: allow, rules: [P-1]}}\n"
+        lay(home, cases=CASES.partition("  - {name: risky")[0] + more)
+        result = stoplog("rules", "test", ".")
+        assert [(finding["code"], finding["line"], finding["column"]) for finding in of_kind(result, "finding")] == [
+            ("bad_fixture", 6, 19)
+        ]
+        shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
+        assert shown[-1] == "1 case passed, but the case files are wrong; 1 error"
+
     def test_without_cases_every_rule_lacks_them(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, cases=None)
         result = stoplog("rules", "test", ".")

@@ -197,6 +197,16 @@ def test_a_wrong_fixture_is_an_error(tmp_path: Path, fixture: Any) -> None:
     assert {finding.code for finding in report.findings} >= {"bad_fixture"}
 
 
+def test_a_fixture_that_can_not_be_read_is_told_once(tmp_path: Path) -> None:
+    root = lay(tmp_path)
+    fixture = root / "fixtures" / "base.json"
+    fixture.unlink()
+    fixture.mkdir()
+    assert [str(finding) for finding in run_case_files(root).findings] == [
+        f"p/p.tests.yaml:3:1: error: fixture `{fixture.resolve()}` can't be read: Is a directory [bad_fixture]"
+    ]
+
+
 def test_a_case_file_of_no_pack_is_an_error(tmp_path: Path) -> None:
     root = lay(tmp_path)
     (root / "q").mkdir()
