@@ -82,7 +82,8 @@ def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) 
     constants = list_constants(ruleset.bundle)
     tried, survivors = 0, []
     for rule in ruleset.rules:
-        own = trials.get(rule.rule.id, ())
+        asked = AskedRule(rule, constants)
+        own = [trial for trial in trials.get(rule.rule.id, ()) if trial.asks(asked)]
         for mutant, changed in _mutants(rule):
             tried += 1
             asked = AskedRule(changed, constants)
@@ -104,18 +105,26 @@ class _Trial:
         self._facts = ruleset.fitted(passed.case.facts)
         self._true = frozenset(match.rule_id for match in passed.result.rules)
         self._failed = {failure.rule_id: failure.text for failure in passed.result.errors}
+        self._known: dict[tuple[str, Outcome], bool] = {}
+
+    def asks(self, rule: AskedRule) -> bool:
+        """Whether a rule is for the call: its condition is all that can be changed of it."""
+        return rule.outcome(self._facts)[0] in (Outcome.TRUE, Outcome.FALSE, Outcome.ERROR)
 
     def notices(self, changed: AskedRule) -> bool:
-        """Whether the case would fail with one rule changed."""
-        rule_id = changed.rule.rule.id
-        outcome, text = changed.outcome(self._facts)
-        is_true, is_failed = outcome is Outcome.TRUE, outcome is Outcome.ERROR
-        if (is_true, is_failed) == (rule_id in self._true, rule_id in self._failed):
-            return False
-        true = self._true - {rule_id} | ({rule_id} if is_true else set())
+        """Whether the case would fail with one rule changed, which is for the call."""
+        outcome, _ = changed.value(self._facts)
+        key = (changed.rule.rule.id, outcome)
+        if key not in self._known:
+            self._known[key] = self._fails(*key)
+        return self._known[key]
+
+    def _fails(self, rule_id: str, outcome: Outcome) -> bool:
+        """Whether the case would fail if this came of a rule; why it is in error is nothing that a case looks at."""
+        true = self._true - {rule_id} | ({rule_id} if outcome is Outcome.TRUE else set())
         failed = {other: why for other, why in self._failed.items() if other != rule_id}
-        if is_failed:
-            failed[rule_id] = text or ""
+        if outcome is Outcome.ERROR:
+            failed[rule_id] = ""
         return not compare(self.case, self._judge(true, failed), self._own).passed
 
     def _judge(self, true: frozenset[str], failed: Mapping[str, str]) -> PolicyResult:

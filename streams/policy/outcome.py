@@ -51,6 +51,10 @@ class AskedRule:
             return Outcome.NOT_FOR_TOOL, None
         if not self._is_for_caller(facts):
             return Outcome.NOT_FOR_CALLER, None
+        return self.value(facts)
+
+    def value(self, facts: Facts) -> tuple[Outcome, str | None]:
+        """What comes of the condition alone, for an intent that the rule is for. Never raises."""
         try:
             value = self._program(facts)(facts)
         except EvaluationError as error:
@@ -60,7 +64,7 @@ class AskedRule:
         return (Outcome.TRUE if value else Outcome.FALSE), None
 
     def _program(self, facts: Facts) -> Program:
-        tool = tool_of(facts)[:2]
+        tool = tool_of(facts)[:2] if self.rule.variants else None
         key = tool if tool in self.rule.variants else None
         program = self._programs.get(key)
         if program is None:
