@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from streams.policy.agreement import Agreement
 from streams.policy.bundle import BundleReadError, load_bundle, read_text
 from streams.policy.coverage import Coverage, RuleCoverage
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
@@ -116,10 +117,11 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
     findings = Findings()
     cases = read_cases(root, ruleset, findings)
     results = run_cases(ruleset, cases)
-    coverage = Coverage(ruleset)
+    coverage, agreement = Coverage(ruleset), Agreement(ruleset, findings)
     for result in results:
         case = result.case
         coverage.add(case.facts, case.unset, case.expect.errors, result.result)
+        agreement.add(case.name, case.facts, result.result)
     # What is in cases that could not be read is not missing.
     lacking = Findings() if findings.has_errors else findings
     rules = coverage.report(lacking)

@@ -8,6 +8,7 @@ import pytest
 from rulefiles import HEAD, PACK, PERMIT, rule
 
 from streams.policy import BundleError, run_case_files
+from streams.policy.evaluate import Conditions, Verdicts
 from streams.policy.mutate import mutate_cases
 from streams.policy.paths import PathError, split_path, with_changes
 
@@ -217,6 +218,20 @@ def test_a_case_file_of_no_pack_is_an_error(tmp_path: Path) -> None:
 def test_a_broken_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError):
         run_case_files(lay(tmp_path, rules=rule(when="nothing")))
+
+
+@pytest.mark.parametrize(
+    "wrong", [Verdicts([], []), Verdicts([0, 1], []), Verdicts([], [(0, "no such key"), (1, "no such key")])]
+)
+def test_a_rule_of_which_the_evaluators_say_different_things_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: Verdicts
+) -> None:
+    root = lay(tmp_path)
+    assert run_case_files(root).passed
+    monkeypatch.setattr(Conditions, "run", lambda _self, _facts: wrong)
+    found = [finding for finding in run_case_files(root).findings if finding.code == "evaluators_differ"]
+    assert found
+    assert "generated code does not say what the exact evaluator does" in found[0].message
 
 
 class TestMutation:
