@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from streams.policy import forms, parse, parse_memory
+from streams.policy import forms, parse, parse_match, parse_memory
 from streams.policy.bundle import FILES_MAX, Keep, Occasion, Per
 from streams.policy.casefile import CASES_MAX, CHANGES_MAX, Verdict
 from streams.policy.results import Mode, Reason, RuleEffect
@@ -20,6 +20,7 @@ from streams.policy.schema import FACTS
 
 Schema = dict[str, Any]
 
+_END = r"\Z"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SCALARS = ["string", "number", "boolean"]
 _FACT_NAMES = ", ".join(field.name for field in FACTS)
@@ -52,7 +53,9 @@ def file_schema() -> Schema:
             "memory": _memory(),
             "budget": _budget(),
             "patterns": _items(
-                {"type": "string", "pattern": _whole(parse._GLOB)}, parse.PATTERNS_MAX, "`*` is any text, `?` one"
+                {"type": "string", "pattern": _whole(parse_match._GLOB)},
+                parse_match.PATTERNS_MAX,
+                "`*` is any text, `?` one",
             ),
             "condition": {"type": _SCALARS, "description": _CONDITION},
             "expression": {"type": _SCALARS, "description": "An expression in CEL."},
@@ -176,11 +179,12 @@ def _approval() -> Schema:
 
 
 def _match(more: Mapping[str, Schema] | None = None) -> Schema:
-    tool = {"type": "string", "pattern": r"^(\*|(?=[^\s\[\]{}\\]{1,200}$).*\..*)$"}
+    tool = {"type": "string", "pattern": _whole(parse_match._TOOL_GLOB)}
+    server = {"type": "string", "pattern": _whole(parse_match._SERVER_GLOB)}
     properties = {
-        "tools": _items(tool, parse.PATTERNS_MAX, "`SERVER.TOOL` patterns, or `*`."),
-        "servers": _ref("patterns"),
-        "tool_version": {"type": "string", "pattern": _whole(parse._GLOB)},
+        "tools": _items(tool, parse_match.PATTERNS_MAX, "`SERVER.TOOL` patterns, or `*`."),
+        "servers": _items(server, parse_match.PATTERNS_MAX, "`*` is any text, `?` one"),
+        "tool_version": {"type": "string", "pattern": _whole(parse_match._VERSION_GLOB)},
         "agents": _ref("patterns"),
         "tenants": _ref("patterns"),
         **(more or {}),
@@ -287,4 +291,4 @@ def _ref(name: str) -> Schema:
 
 def _whole(pattern: re.Pattern[str]) -> str:
     """The parser's pattern as JSON Schema has it, which finds a pattern anywhere unless told otherwise."""
-    return f"^(?:{pattern.pattern.removesuffix(chr(92) + 'Z')})$"
+    return f"^(?:{pattern.pattern.removesuffix(_END).replace(_END, '$')})$"

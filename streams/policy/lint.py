@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import re2
 
-from streams.policy.bundle import Bundle, BundleSource, Pack
+from streams.policy.bundle import Bundle, BundleSource, Match, Pack
 from streams.policy.cel.shapes import start_of
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
 from streams.policy.check_memory import CheckedMemories, check_memories
@@ -20,6 +20,7 @@ from streams.policy.lint_functions import PATTERN_RECEIVERS, report_bad_argument
 from streams.policy.lint_values import report_unknown_values
 from streams.policy.macros import Expanded
 from streams.policy.parse import parse_bundle
+from streams.policy.parse_match import dot_hint
 from streams.policy.paths import read_paths
 from streams.policy.prove import STOPPING, Settled, report_proofs
 from streams.policy.reach import report_unreachable
@@ -72,6 +73,7 @@ def check_bundle(
         return LintReport(findings.sorted())
     _unused_names(bundle, rules, memories, findings)
     report_bad_arguments(rules, list_constants(bundle), findings)
+    _slashes(bundle, tools or {}, findings)
     settled = _one_condition(rules, findings)
     settled = report_unreachable(rules, settled, findings)
     _unread_memories(bundle, rules, findings)
@@ -147,11 +149,34 @@ def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> Settle
     return Settled(overruled=frozenset(overruled), repeated=frozenset(repeated))
 
 
+def _slashes(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+    """Patterns with a `/` behind the dot: well formed, and for no tool where it is meant as commands show a tool."""
+    for match, rule_id in _matches(bundle):
+        for pattern in match.tools:
+            if "/" in pattern.text and not _is_for_any(Match((pattern,), match.servers), tools):
+                message = f"pattern `{pattern.text}` is for tools with a `/` in their own name only"
+                hint = dot_hint(pattern.text)
+                findings.warning("slash_in_tool", pattern.location, message, rule_id=rule_id, hint=hint)
+
+
+def _matches(bundle: Bundle) -> Iterator[tuple[Match, str | None]]:
+    """Every match of a bundle, with the rule that it is of."""
+    for pack in bundle.packs:
+        yield from ((rule.match, rule.id) for rule in pack.rules)
+        kept = [*(memory.match for memory in pack.memories), *(budget.match for budget in pack.budgets)]
+        kept += [memory.reset.match for memory in pack.memories if memory.reset is not None]
+        yield from ((match, None) for match in kept if match is not None)
+
+
+def _is_for_any(match: Match, tools: Mapping[str, ToolTypes]) -> bool:
+    matcher = ToolMatcher(match)
+    known = (key.partition("/") for key in tools)
+    return any(matcher.matches(server, name, None) for server, _, name in known)
+
+
 def _unmatched(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
-    known = [key.partition("/")[::2] for key in tools]
     for pattern in rule.rule.match.tools:
-        matcher = ToolMatcher(type(rule.rule.match)((pattern,), rule.rule.match.servers))
-        if not any(matcher.matches(server, name, None) for server, name in known):
+        if "/" not in pattern.text and not _is_for_any(Match((pattern,), rule.rule.match.servers), tools):
             message = f"pattern `{pattern.text}` matches no tool of the catalogue"
             findings.warning("no_tool", pattern.location, message, rule_id=rule.rule.id)
 

@@ -18,11 +18,11 @@ from streams.policy.bundle import (
     NamedList,
     NamedMacro,
     Pack,
-    Pattern,
     Rule,
 )
 from streams.policy.errors import Findings, Location, nearest
 from streams.policy.forms import LIST_ITEMS_MAX, Form
+from streams.policy.parse_match import read_match
 from streams.policy.parse_memory import no_repeated_names, read_budgets, read_memories
 from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffect
 from streams.policy.schema import RESERVED_WORDS, schema_digest
@@ -31,7 +31,6 @@ from streams.policy.source import Entries, Items, Node, Scalar, kind_of, read_ya
 API_VERSION = "rules/v1"
 RULES_MAX = 20_000
 NAMES_MAX = 500
-PATTERNS_MAX = 200
 TAGS_MAX = 20
 EXPLAIN_MAX = 20
 OBLIGATIONS_MAX = 10
@@ -47,7 +46,6 @@ _RULE_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
 _PACK = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
-_GLOB = re.compile(r"[^\s\[\]{}\\]{1,200}\Z")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -233,39 +231,7 @@ class _Parser:
         )
 
     def _match(self, form: Form, key: str = "match", more_keys: tuple[str, ...] = ()) -> Match | None:
-        node = form.node(key)
-        if node is None:
-            return None
-        keys = ("tools!", "servers", "tool_version", "agents", "tenants", *more_keys)
-        inner = Form(node, f"`{key}`", keys, self._findings, form.rule_id)
-        tools = self._patterns(inner, "tools")
-        for pattern in tools:
-            if pattern.text != "*" and "." not in pattern.text:
-                hint = f"write `*.{pattern.text}` for that tool on any server"
-                inner.error("wrong_value", pattern.location, f"`{pattern.text}` must be `SERVER.TOOL` or `*`", hint)
-        version = self._patterns(inner, "tool_version", single=True)
-        return Match(
-            tools,
-            self._patterns(inner, "servers"),
-            version[0] if version else None,
-            self._patterns(inner, "agents"),
-            self._patterns(inner, "tenants"),
-        )
-
-    def _patterns(self, form: Form, key: str, *, single: bool = False) -> tuple[Pattern, ...]:
-        node = form.node(key)
-        nodes = (node,) if single and node is not None else () if single else form.items(key, PATTERNS_MAX)
-        found = []
-        for item in nodes:
-            if not isinstance(item, Scalar) or not item.is_text:
-                hint = "put it in quotes" if isinstance(item, Scalar) else None
-                form.error("wrong_kind", item.location, f"`{key}` must hold text, found {kind_of(item)}", hint)
-            elif not _GLOB.match(item.text):
-                message = f"`{item.text[:80]}` is not a pattern: `*` and `?` are, without spaces, brackets and `\\`"
-                form.error("wrong_value", item.location, message)
-            else:
-                found.append(Pattern(item.text, item.location))
-        return tuple(found)
+        return read_match(form, self._findings, key, more_keys)
 
     def _approval(self, form: Form, effect: RuleEffect | None) -> ApprovalSettings | None:
         node = form.node("approval")

@@ -3,7 +3,7 @@
 import pytest
 from rulefiles import HEAD, PACK, PERMIT, files, rule
 
-from streams.policy import BundleError, ToolTypes, bundle_from_files, compile_bundle
+from streams.policy import BundleError, Finding, ToolTypes, bundle_from_files, compile_bundle
 
 TOOLS = {
     "pay/refund": ToolTypes.from_json_schema(
@@ -117,9 +117,16 @@ def rules() -> list[Case]:
         ("tool without a server", rule(match="{tools: [refund]}"), "wrong_value", 6),
         ("tool with a space", rule(match='{tools: ["pay. refund"]}'), "wrong_value", 6),
         ("tool with a class", rule(match='{tools: ["pay.[ab]"]}'), "wrong_value", 6),
+        ("tool with a slash", rule(match="{tools: [pay/refund]}"), "wrong_value", 6),
+        ("server with a slash", rule(match="{tools: [pay/re.fund]}"), "wrong_value", 6),
+        ("servers with a slash", rule(match='{tools: ["*"], servers: [pay/refund]}'), "wrong_value", 6),
         ("tool a number", rule(match="{tools: [1]}"), "wrong_kind", 6),
         ("tool a mapping", rule(match="{tools: [{a: b}]}"), "wrong_kind", 6),
         ("version a number", rule(match='{tools: ["*"], tool_version: 1.0}'), "wrong_kind", 6),
+        *(
+            (f"version {text}", rule(match=f'{{tools: ["*"], tool_version: "{text}"}}'), "wrong_value", 6)
+            for text in (">=1", "<2", "=1", "^1.2", "~1.2", ">= 1, < 2", "1,2", "!1")
+        ),
         ("agents a mapping", rule(match='{tools: ["*"], agents: {a: b}}'), "wrong_kind", 6),
         ("when a list", rule(when="[true]"), "wrong_kind", 7),
         ("when a number", rule(when="1"), "not_a_condition", 7),
@@ -337,6 +344,30 @@ def test_an_error_says_what_to_do(when: str, hint: str) -> None:
     with pytest.raises(BundleError) as caught:
         compile_bundle(bundle_from_files(files(rule(when=when))))
     assert caught.value.findings[0].hint == hint
+
+
+def refusal(text: str, before: str = "") -> tuple[Finding, ...]:
+    """The errors of a bundle with one rule."""
+    with pytest.raises(BundleError) as caught:
+        compile_bundle(bundle_from_files(files(text, before=before)))
+    return caught.value.findings
+
+
+@pytest.mark.parametrize(
+    ("match", "hint"),
+    [
+        ("{tools: [refund]}", "write `*.refund` for"),
+        ("{tools: [pay/refund]}", "write `pay.refund`:"),
+        ("{tools: [pay/*]}", "write `pay.*`:"),
+        ("{tools: ['*/refund']}", "write `*.refund`:"),
+        ("{tools: ['*'], servers: [pay/refund]}", "write `pay.refund` under `tools`"),
+        ("{tools: ['*'], tool_version: '>=3'}", "`int(tool.version) >= 3`"),
+    ],
+)
+def test_a_pattern_that_can_match_nothing_says_what_to_write(match: str, hint: str) -> None:
+    (finding,) = refusal(rule(match=match))
+    assert finding.hint is not None
+    assert hint in finding.hint
 
 
 @pytest.mark.parametrize(

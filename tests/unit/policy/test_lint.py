@@ -82,6 +82,19 @@ def test_a_pattern_that_matches_no_tool() -> None:
     assert check_bundle(source(rule(match="{tools: [nowhere.else]}"))).findings == ()
 
 
+def test_a_tool_written_as_commands_show_it() -> None:
+    odd = rule(match='{tools: ["*.pay/refund"]}')
+    (finding,) = check_bundle(source(odd), TOOLS).findings
+    assert (finding.code, finding.severity) == ("slash_in_tool", Severity.WARNING)
+    assert finding.hint == "write `pay.refund`: in rules a dot divides server and tool"
+    assert not check_bundle(source(odd), {"shop/pay/refund": ToolTypes.from_json_schema({})}).findings
+
+
+def test_a_budget_for_a_tool_written_as_commands_show_it() -> None:
+    budget = 'budgets:\n  b: {per: session, measure: calls, limit: 1, match: {tools: ["*.pay/refund"]}}\n'
+    assert codes(PERMIT.replace("true", "session.tainted"), before=budget) == [("slash_in_tool", None)]
+
+
 def test_two_rules_on_one_condition() -> None:
     first = rule(id="A-1", effect="permit")
     assert codes(first + rule(id="B-1", effect="deny")) == [("contradiction", "B-1")]
