@@ -79,6 +79,7 @@ class _Parser:
         self._findings = findings
         self._rule_ids: dict[str, Location] = {}
         self._obligations: dict[str, Location] = {}
+        self._unread: set[str] = set()
 
     def bundle(self, root: Node, source: BundleSource) -> Bundle:
         keys = ("apiVersion!", "bundle!", "version!", "mode", "description", "owners", "packs", "schema_digest",
@@ -111,7 +112,8 @@ class _Parser:
             return
         listed, there = form.texts("packs", FILES_MAX), [pack.name for pack in packs]
         for name in listed:
-            if name not in there:
+            # Why the file of an unread pack was refused is told at the file.
+            if name not in there and name not in self._unread:
                 form.error("missing_pack", form.at("packs"), f"pack `{name}` has no files", nearest(name, there))
         for name in there:
             if name not in listed:
@@ -129,9 +131,11 @@ class _Parser:
                 self._findings.error("unexpected_file", Location(path, 1, 1), message)
                 continue
             root = read_yaml(path, source.files[path], self._findings)
-            if root is not None:
-                pack = self._file(root, parts[0], bundle_mode)
-                found[pack.name] = _merge(found[pack.name], pack) if pack.name in found else pack
+            if root is None:
+                self._unread.add(parts[0])
+                continue
+            pack = self._file(root, parts[0], bundle_mode)
+            found[pack.name] = _merge(found[pack.name], pack) if pack.name in found else pack
         for pack in found.values():
             self._no_repeats(shared, pack)
         no_repeated_names(found.values(), self._findings)

@@ -370,6 +370,15 @@ def test_a_pattern_that_can_match_nothing_says_what_to_write(match: str, hint: s
     assert hint in finding.hint
 
 
+@pytest.mark.parametrize("text", ["", "a: [", "a: !x b", "a: b\na: c", f"a: {'x' * 20_001}"])
+def test_a_pack_whose_file_is_refused_is_not_missing(text: str) -> None:
+    with pytest.raises(BundleError) as caught:
+        compile_bundle(bundle_from_files({"bundle.yaml": HEAD + "packs: [p, q]\n", "p/p.rules.yaml": text}))
+    found = [finding for finding in caught.value.findings if finding.code == "missing_pack"]
+    assert [finding.message for finding in found] == ["pack `q` has no files"]
+    assert len(caught.value.findings) == 2
+
+
 @pytest.mark.parametrize(
     ("written", "line", "column"),
     [
