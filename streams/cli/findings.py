@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.text import Text
 
 from streams.cli.screen import FAIL, FAINT, STRONG, WARN, Screen
 from streams.cli.text import printable
-from streams.policy import Finding, Severity
+from streams.policy import BundleError, Finding, Severity
 
 _STYLES = {Severity.ERROR: FAIL, Severity.WARNING: WARN, Severity.NOTE: FAINT}
 _LINE_CHARS_MAX = 200
@@ -29,6 +30,17 @@ def tell_findings(screen: Screen, findings: Iterable[Finding], root: Path, files
         screen.record({"kind": "finding", **finding_fields(finding)})
         if not screen.as_json:
             _show(screen, finding, root, lines.get(finding.location.path, []))
+
+
+@contextmanager
+def refusal_recorded(screen: Screen) -> Iterator[None]:
+    """Give a program the findings of a bundle that is refused within, as `tell_findings` does; the error goes on."""
+    try:
+        yield
+    except BundleError as error:
+        for finding in error.findings:
+            screen.record({"kind": "finding", **finding_fields(finding)})
+        raise
 
 
 def finding_fields(finding: Finding) -> dict[str, object]:

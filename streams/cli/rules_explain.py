@@ -14,6 +14,7 @@ from streams.app.clock import SystemClock
 from streams.app.explaining import Explained, Judged, explain_from_history, explain_from_log
 from streams.app.trying import DEVELOPMENT_ROOT_KEY, TryPlan
 from streams.app.wiring import load_root_key
+from streams.cli.findings import refusal_recorded
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.rules_check import CatalogOption
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
@@ -72,15 +73,16 @@ def explain(
     """
     screen = Screen(as_json)
     settings = settings_from(log, bootstrap, state_dir)
-    if history is not None:
-        key = DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key)
-        plan = TryPlan(history=history, catalogue=catalog, rules=directory, root_key=key)
-        explained = explain_from_history(plan, settings, intent=intent, line_no=line, reveal=reveal)
-    elif intent is None:
-        raise typer.BadParameter("name the intent, or a history with `--history`", param_hint="--intent")
-    else:
-        key = load_root_key(root_key or settings.key_path)
-        explained = explain_from_log(settings, SystemClock(), key, intent=intent, rules=directory, reveal=reveal)
+    with refusal_recorded(screen):
+        if history is not None:
+            key = DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key)
+            plan = TryPlan(history=history, catalogue=catalog, rules=directory, root_key=key)
+            explained = explain_from_history(plan, settings, intent=intent, line_no=line, reveal=reveal)
+        elif intent is None:
+            raise typer.BadParameter("name the intent, or a history with `--history`", param_hint="--intent")
+        else:
+            key = load_root_key(root_key or settings.key_path)
+            explained = explain_from_log(settings, SystemClock(), key, intent=intent, rules=directory, reveal=reveal)
     _tell_intent(screen, explained)
     for judged in explained.judged:
         _tell_judged(screen, judged, frozenset(rule or ()), whole=verbose, is_one_of_many=len(explained.judged) > 1)

@@ -21,6 +21,7 @@ from streams.app.rule_publishing import (
 )
 from streams.app.rule_publishing import publish as publish_bundle
 from streams.app.rule_publishing import sign as sign_bundle
+from streams.cli.findings import refusal_recorded
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
 from streams.cli.signing import ByOption, KeyOption, OutOption, PassphraseOption, load_key
@@ -66,7 +67,7 @@ def publish(
     """
     screen = Screen(as_json)
     share_bp = _share(canary)
-    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    with refusal_recorded(screen), Operator(settings_from(log, bootstrap, state_dir), by) as operator:
         if what.is_dir():
             chosen = name or operator.settings.gate.bundle_name
             bundle = draft_directory(operator, what, chosen, canary_bp=share_bp, serial=serial)
@@ -141,7 +142,8 @@ def sign(
     """
     screen = Screen(as_json)
     bundle = read_draft(draft)
-    source = check_draft(bundle)
+    with refusal_recorded(screen):
+        source = check_draft(bundle)
     if directory is not None and load_bundle(directory).digest != source.digest:
         raise PublicationError(f"the rules of the draft are not those of `{directory}`; nothing was signed")
     signed = sign_bundle(bundle, load_key(key, passphrase_file))

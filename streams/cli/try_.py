@@ -12,6 +12,7 @@ import typer
 from streams.app.settings import load_settings
 from streams.app.trying import DEVELOPMENT_ROOT_KEY, Tried, TryPlan, TryReport, run_history
 from streams.app.wiring import load_root_key
+from streams.cli.findings import refusal_recorded
 from streams.cli.main import FAILED
 from streams.cli.options import JsonOption
 from streams.cli.rows import Row, heading, letter_row, line_of, row_of
@@ -65,6 +66,7 @@ def try_history(
     with ExitStack() as closing:
         # Also where it ends early: what is wrong with a line may be why there is nothing to run.
         closing.callback(_tell_faults, report)
+        closing.enter_context(refusal_recorded(screen))
         file = None if out is None else closing.enter_context(out.open("w", encoding="utf-8", newline="\n"))
         screen.rich(heading(screen.width_chars))
         for tried in run_history(plan, settings, report):

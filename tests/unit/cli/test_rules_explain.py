@@ -195,6 +195,16 @@ class TestLog:
         (judgement,) = of_kind(deployed("rules", "explain", "other", "--intent", "first"), "judgement")
         assert (judgement["bundle"], judgement["effect"], judgement["reason"]) == ("other", "DENY", "no_permit")
 
+    def test_rules_that_are_refused_are_told_as_check_tells_them(self, deployed: Stoplog, home: Path) -> None:
+        (home / "bad").mkdir()
+        (home / "bad" / "bundle.yaml").write_text("apiVersion: rules/v1\nbundle: bad\n")
+        checked = of_kind(deployed("rules", "check", "bad"), "finding")
+        assert [finding["code"] for finding in checked] == ["missing_key"]
+        for of in (("--intent", "first"), (*HISTORY, "--intent", "exfiltrate")):
+            result = deployed("rules", "explain", "bad", *of)
+            assert (result.status, result.records) == (1, checked)
+            assert "bundle refused" in result.err
+
     def test_what_is_missing(self, deployed: Stoplog) -> None:
         assert "holds no intent `nobody`" in deployed("rules", "explain", "--intent", "nobody").err
         result = deployed("rules", "explain")

@@ -15,6 +15,7 @@ from streams.app.rule_publishing import KEPT_MAX
 from streams.app.settings import load_settings
 from streams.model.control import RulesetBundle
 from streams.model.topics import RULESET
+from streams.policy import bundle_from_files
 from tests.unit.cli.conftest import Result, Stoplog
 
 HEAD = "apiVersion: rules/v1\nbundle: own\nversion: '{version}'\npacks: [p]\n"
@@ -185,6 +186,23 @@ class TestPublish:
         result = stoplog("rules", "publish", folder, "--key", people["ann"])
         assert result.status == 1
         assert "bundle refused" in result.err
+        assert result.records
+        assert result.records == [r for r in stoplog("rules", "check", folder).records if r["kind"] == "finding"]
+        assert stoplog("rules", "publish", folder, "--key", people["ann"], "--no-json").out == ""
+
+    def test_a_draft_of_refused_rules_says_what_is_wrong(
+        self, stoplog: Stoplog, home: Path, people: dict[str, str], rules: Write
+    ) -> None:
+        stoplog("rules", "publish", rules(1), "--key", people["ann"], "--out", "draft.json")
+        draft = json.loads((home / "draft.json").read_text())
+        file = draft["publication"]["files"][1]
+        file["content"] = file["content"].replace('"true"', '"tru"')
+        files = {each["path"]: each["content"] for each in draft["publication"]["files"]}
+        draft["publication"]["digest"] = bundle_from_files(files).digest.hex()
+        (home / "draft.json").write_text(json.dumps(draft))
+        for command in (("sign", "draft.json", "--key", people["bob"]), ("publish", "draft.json")):
+            result = stoplog("rules", *command)
+            assert (result.status, [record["code"] for record in result.records]) == (1, ["unknown_name"])
 
     def test_a_serial_for_a_topic_that_lost_its_records(
         self, stoplog: Stoplog, people: dict[str, str], rules: Write

@@ -118,6 +118,9 @@ def test_rules_that_are_refused_are_told_with_their_place(stoplog: Stoplog, home
     result = stoplog("try", history("honest"), *CATALOG, "--rules", ".")
     assert result.status == 1
     assert "bundle.yaml:2:1: error:" in result.err
+    assert [(r["kind"], r["code"], r["line"]) for r in result.records] == [("finding", "yaml_syntax", 2)]
+    shown = stoplog("try", history("honest"), *CATALOG, "--rules", ".", "--no-json")
+    assert "yaml_syntax" not in shown.out
 
 
 def test_a_historys_own_rules_count_unless_others_are_named(stoplog: Stoplog, home: Path) -> None:
