@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from streams.policy.errors import Findings, Location, nearest
+from streams.policy.slips import instead_of
 from streams.policy.source import Entries, Items, Node, Scalar, kind_of, plain
 
 LIST_ITEMS_MAX = 50_000
@@ -69,7 +71,8 @@ class Form:
         if node is None:
             return None
         if not isinstance(node, Scalar) or node.value is None:
-            self.error("wrong_kind", node.location, f"`{key}` must be text, found {kind_of(node)}")
+            hint = None if isinstance(node, Scalar) else "put the whole value in quotes"
+            self.error("wrong_kind", node.location, f"`{key}` must be text, found {kind_of(node)}", hint)
             return None
         return node
 
@@ -118,7 +121,8 @@ class Form:
         if node is None:
             return ()
         if not isinstance(node, Items):
-            self.error("wrong_kind", node.location, f"`{key}` must be a list, found {kind_of(node)}")
+            hint = "put it in brackets" if isinstance(node, Scalar) and node.is_text else None
+            self.error("wrong_kind", node.location, f"`{key}` must be a list, found {kind_of(node)}", hint)
             return ()
         if not 1 <= len(node.items) <= count_max:
             self.error("wrong_length", node.location, f"`{key}` must have 1 to {count_max} items")
@@ -138,8 +142,8 @@ class Form:
             return ()
         return node.entries
 
-    def choice(self, key: str, choices: type[_E]) -> _E | None:
-        """One of an enumeration's values."""
+    def choice(self, key: str, choices: type[_E], others: Mapping[str, str] = MappingProxyType({})) -> _E | None:
+        """One of an enumeration's values; `others` are words for them that are known elsewhere, and not here."""
         text = self.text(key)
         if text is None:
             return None
@@ -149,7 +153,7 @@ class Form:
             known = [str(choice) for choice in choices]
             node = self.node(key)
             at = node.location if node is not None else self.location
-            hint = nearest(text, known)
+            hint = instead_of(text, known, others)
             self.error("wrong_value", at, f"`{key}` must be one of {', '.join(known)}, found `{text}`", hint)
             return None
 

@@ -26,6 +26,7 @@ from streams.policy.parse_match import read_match
 from streams.policy.parse_memory import no_repeated_names, read_budgets, read_memories
 from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffect
 from streams.policy.schema import RESERVED_WORDS, schema_digest
+from streams.policy.slips import EFFECTS, MODES
 from streams.policy.source import Entries, Items, Node, Scalar, kind_of, read_yaml
 
 API_VERSION = "rules/v1"
@@ -86,7 +87,7 @@ class _Parser:
                 "catalog_digest", "lists", "macros")  # fmt: skip
         form = Form(root, "a bundle", keys, self._findings)
         _api_version(form)
-        mode = form.choice("mode", Mode) or Mode.ENFORCE
+        mode = form.choice("mode", Mode, MODES) or Mode.ENFORCE
         if mode is Mode.OFF:
             form.error("wrong_value", form.at("mode"), "a bundle's `mode` must be enforce or shadow, found `off`")
         form.text("description")
@@ -205,8 +206,8 @@ class _Parser:
             first = self._rule_ids.setdefault(rule_id, form.at("id"))
             if first != form.at("id"):
                 form.error("duplicate_rule", form.at("id"), f"a rule of this id is already at {first}")
-        effect = form.choice("effect", RuleEffect)
-        mode = form.choice("mode", Mode) or Mode.ENFORCE
+        effect = form.choice("effect", RuleEffect, EFFECTS)
+        mode = form.choice("mode", Mode, MODES) or Mode.ENFORCE
         when, match, reason = form.scalar("when"), self._match(form), form.text("reason")
         approval, defer_ms = self._approval(form, effect), self._defer(form, effect)
         explain = self._explain(form)

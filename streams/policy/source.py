@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from streams.policy.errors import Findings, Location
+from streams.policy.slips import of_yaml
 
 FILE_CHARS_MAX = 4_000_000
 DEPTH_MAX = 16
@@ -122,7 +123,9 @@ def read_yaml(path: str, text: str, findings: Findings) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Location(path, mark.line + 1, mark.column + 1) if mark is not None else start
-        findings.error("yaml_syntax", at, f"not valid yaml: {error.problem or error.context}")
+        line = "" if mark is None else "".join(text.split("\n")[mark.line : mark.line + 1])
+        hint = of_yaml(error.problem or "", error.context or "", line)
+        findings.error("yaml_syntax", at, f"not valid yaml: {error.problem or error.context}", hint=hint)
         return None
     except yaml.YAMLError as error:
         findings.error("yaml_syntax", start, f"not valid yaml: {str(error).splitlines()[0]}")
@@ -166,11 +169,11 @@ class _Reader:
                 return self._refuse("many_documents", at, "a file holds one document; found another `---`")
             return True
         if isinstance(event, yaml.AliasEvent):
-            return self._refuse("alias", at, f"alias `*{event.anchor}` is not allowed", "write the value out")
+            return self._refuse("alias", at, f"alias `*{event.anchor}` is not allowed", _written_out("*"))
         if not isinstance(event, yaml.NodeEvent):
             return self._close() if isinstance(event, yaml.CollectionEndEvent) else True
         if event.anchor is not None:
-            return self._refuse("anchor", at, f"anchor `&{event.anchor}` is not allowed", "write the value out")
+            return self._refuse("anchor", at, f"anchor `&{event.anchor}` is not allowed", _written_out("&"))
         tag = getattr(event, "tag", None)
         if tag is not None:
             return self._refuse("tag", at, f"tag `{tag}` is not allowed", "put text that begins with `!` in quotes")
@@ -229,6 +232,10 @@ class _Reader:
         if done.mapping:
             return self._place(Entries(done.location, tuple(done.items)))
         return self._place(Items(done.location, tuple(done.items)))
+
+
+def _written_out(sign: str) -> str:
+    return f"write the value out; put text that begins with `{sign}` in quotes"
 
 
 def _resolve(text: str) -> str | int | float | bool | None:

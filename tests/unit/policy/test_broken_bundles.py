@@ -370,6 +370,44 @@ def test_a_pattern_that_can_match_nothing_says_what_to_write(match: str, hint: s
     assert hint in finding.hint
 
 
+QUOTE = "put the whole value in single quotes, or on a line of its own below `>-`"
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"effect": "allow"}, "write `permit`"),
+        ({"effect": "DENY"}, "write `deny`"),
+        ({"effect": "alow"}, "did you mean `permit`?"),
+        ({"effect": "block"}, "write `deny`"),
+        ({"effect": "forbid"}, "write `deny`"),
+        ({"effect": "reject"}, "write `deny`"),
+        ({"effect": "ask"}, "write `require_approval`"),
+        ({"mode": "dry-run"}, "write `shadow`"),
+        ({"match": "{tools: [*]}"}, 'put text that begins with `*`, `&` or `!` in quotes, as in `["*"]`'),
+        ({"match": "{tools: pay.refund}"}, "put it in brackets"),
+        ({"match": '{tools: ["*"}'}, "a bracket before this is not closed, or a text in it needs quotes"),
+        ({"when": "'agent.id"}, "a quote is not closed"),
+        ({"when": 'agent.id == "a: b"'}, f"where text holds `: `, {QUOTE}; else look at the indentation"),
+        ({"when": "{'a': true}"}, "put the whole value in quotes"),
+        ({"when": "{'a': true}.a"}, f"a value that begins with a quote or a bracket must end with it: {QUOTE}"),
+        ({"when": '"a" in user.scopes'}, f"a value that begins with a quote or a bracket must end with it: {QUOTE}"),
+        ({"when": "!session.tainted"}, "put text that begins with `!` in quotes"),
+        ({"when": "*tainted"}, "write the value out; put text that begins with `*` in quotes"),
+        ({"when": "&tainted"}, "write the value out; put text that begins with `&` in quotes"),
+        ({"when": "> 1"}, f"`>` and `|` stand for text on the lines below: {QUOTE}"),
+        ({"when": "- 1"}, f"where text begins with `- `, {QUOTE}; else look at the indentation"),
+        ({"when": "? 1"}, f"where text begins with `? `, {QUOTE}; else look at the indentation"),
+        ({"reason": "`x` is not"}, "put text that begins with this character in quotes; indent by spaces, not by tabs"),
+        ({"reason": "x\n   y: z"}, "look at the indentation"),
+        ({"reason": "x\n\tmode: off"}, "indent by spaces"),
+    ],
+)
+def test_a_slip_of_form_is_told_once_and_what_was_meant(changes: dict[str, str], hint: str) -> None:
+    (finding,) = refusal(rule(**changes))
+    assert finding.hint == hint
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "a: !x b", "a: b\na: c", f"a: {'x' * 20_001}"])
 def test_a_pack_whose_file_is_refused_is_not_missing(text: str) -> None:
     with pytest.raises(BundleError) as caught:

@@ -1,0 +1,216 @@
+"""Slips that are common, and what was meant: the hints of errors for those who know another language better.
+
+Each is looked for where an error was found already; nothing here refuses anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from streams.policy.errors import NAME_CHARS_MAX
+
+_LOGIC = "write `&&`, `||` and `!` for and, or and not"
+_QUOTE = "put the whole value in single quotes, or on a line of its own below `>-`"
+_METHOD = 'write it with a dot and brackets, as in `agent.id.startsWith("a")`'
+_IF = "write `CONDITION ? A : B`, or join conditions with `&&`"
+
+EFFECTS: Mapping[str, str] = {
+    **dict.fromkeys(("allow", "accept", "grant", "pass"), "permit"),
+    **dict.fromkeys(("block", "forbid", "reject", "refuse", "prohibit", "drop"), "deny"),
+    **dict.fromkeys(("ask", "approve", "approval", "confirm", "escalate", "review"), "require_approval"),
+    **dict.fromkeys(("delay", "hold", "wait"), "defer"),
+    **dict.fromkeys(("freeze", "isolate"), "quarantine"),
+}
+"""Effects as other products call them."""
+
+MODES: Mapping[str, str] = {
+    **dict.fromkeys(("on", "active", "block", "enabled", "enforcing"), "enforce"),
+    **dict.fromkeys(("audit", "dry-run", "dry_run", "dryrun", "log", "monitor", "permissive", "test"), "shadow"),
+    **dict.fromkeys(("disable", "disabled", "none"), "off"),
+}
+"""Modes, likewise."""
+
+CONSTANTS: Mapping[str, str] = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false", "None": "null",
+                            "nil": "null", "NULL": "null"}  # fmt: skip
+"""Constants, likewise."""
+
+_SIGNS: Mapping[str, str] = {
+    "=": "write `==` to compare",
+    "===": "write `==`",
+    "!==": "write `!=`",
+    "<>": "write `!=`",
+    "=>": "write `>=`",
+    "=<": "write `<=`",
+    "&": "write `&&`",
+    "|": "write `||`",
+    **dict.fromkeys(("and", "or", "not"), _LOGIC),
+    **dict.fromkeys(("is", "equals", "eq"), "write `==` to compare"),
+    **dict.fromkeys(("like", "contains", "matches", "startswith", "endswith"), _METHOD),
+    **dict.fromkeys(("if", "then", "else"), _IF),
+    **dict.fromkeys("\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb", "write straight quotes, `\"` or `'`"),
+    "`": "write text in `\"` or `'`",
+    ";": "join conditions with `&&`",
+}
+"""What stands where no such thing can stand."""
+
+_NEAR_CHARS = 100
+"""How far around an error is looked: texts are long, and not trusted."""
+
+_SIGN_CHARACTERS = tuple("=!<>&|")
+_TOKEN = re.compile(r"[=!<>&|]+|\w+|\S|$")
+_LAST = re.compile(r"([=!<>&|]+|\w+|\S)\s*\Z")
+_NUMBER_WITH_COMMA = re.compile(r"[0-9],[0-9]{3}")
+_MISSING = re.compile(r"missing '(.*?)' at|expecting \{?'([\])}:])'")
+_DEPTH = re.compile(r"recursion (?:limit|depth)\D*([0-9]+)")
+_NOT_IN = re.compile(r"not\s+in\b", re.IGNORECASE)
+_RESERVED = re.compile(r"reserved identifier: (\w+)")
+
+_CONTAINS = re.compile(r"([\w.]+)\.contains\(([^()]*)\)")
+_NULL = re.compile(r"([\w.]+)\s*([!=]=)\s*null|null\s*([!=]=)\s*([\w.]+)")
+_COMPARED = {
+    ">": "a.isGreaterThan(b)",
+    ">=": "!a.isLessThan(b)",
+    "<": "a.isLessThan(b)",
+    "<=": "!a.isGreaterThan(b)",
+    "==": "a.compareTo(b) == 0",
+    "!=": "a.compareTo(b) != 0",
+}
+
+
+class Slip(NamedTuple):
+    """What is wrong at an offset of an expression, and what to do."""
+
+    offset: int
+    message: str
+    hint: str | None = None
+
+
+def instead_of(text: str, known: Iterable[str], others: Mapping[str, str]) -> str | None:
+    """A hint naming what a word stands for that is none of the known ones."""
+    known, word = list(known), text.strip().lower()
+    if word in known or word in others:
+        return f"write `{others.get(word, word)}`"
+    close = difflib.get_close_matches(word[:NAME_CHARS_MAX], [*known, *others], n=1)
+    return f"did you mean `{others.get(close[0], close[0])}`?" if close else None
+
+
+def of_syntax(report: str, text: str, offset: int) -> Slip:
+    """A syntax error, in words of the rule's author.
+
+    Args:
+        report: the parser's message.
+        text: the expression.
+        offset: where the parser stopped.
+    """
+    if not text.strip():
+        return Slip(offset, "expression is empty", "write `true` for a condition that always holds")
+    if reserved := _RESERVED.search(report):
+        return Slip(offset, f"`{reserved[1]}` is a reserved word", _SIGNS.get(reserved[1]))
+    start, sign = _token_at(text, offset)
+    if not sign:
+        return Slip(offset, *_at_end(report, text))
+    if "token recognition" in report and sign in ('"', "'"):
+        advice = f"close it with `{sign}`; if it is closed, {_QUOTE}: YAML takes ` #` for a comment"
+        return Slip(offset, f"text that begins with `{sign}` does not end", advice)
+    hint = "write `!(a in b)`" if _NOT_IN.match(text, start) else _SIGNS.get(sign.lower())
+    if sign == "," and _NUMBER_WITH_COMMA.match(text, max(start - 1, 0)):
+        hint = "write numbers without commas"
+    return Slip(start, f"unexpected `{sign}`", hint)
+
+
+def _token_at(text: str, offset: int) -> tuple[int, str]:
+    """What the parser stumbled over: with the rest of its sign, or the `not` before it."""
+    before = _LAST.search(text, max(offset - _NEAR_CHARS, 0), offset)
+    if before is not None and before[1].lower() == "not":
+        return before.start(1), before[1]
+    start = offset
+    if text[offset : offset + 1] in _SIGN_CHARACTERS:
+        while start > max(offset - _NEAR_CHARS, 0) and text[start - 1] in _SIGN_CHARACTERS:
+            start -= 1
+    found = _TOKEN.match(text, start, offset + _NEAR_CHARS)
+    return start, found[0] if found else ""
+
+
+def _at_end(report: str, text: str) -> tuple[str, str | None]:
+    if missing := _MISSING.search(report):
+        return f"`{missing[1] or missing[2]}` is missing at the end", None
+    last = _LAST.search(text, max(len(text) - _NEAR_CHARS, 0))
+    return "expression ends too early", f"write what comes after `{last[1]}`" if last else None
+
+
+def of_whole(report: str) -> tuple[str, str | None]:
+    """A report on the expression as a whole, in words of the rule's author, and what to do."""
+    if depth := _DEPTH.search(report):
+        hint = "split it over several rules, or look into a list with `in`"
+        return f"expression is nested more than {depth[1]} levels deep", hint
+    return report[:1].lower() + report[1:], None
+
+
+def of_call(name: str, types: str, text: str, offset: int) -> str | None:
+    """A hint on a function or an operator that was applied to what it is not for.
+
+    Args:
+        name: the function or operator.
+        types: of what it was applied to, with commas between them.
+        text: the expression.
+        offset: where it stands.
+    """
+    if name == "contains" and types.startswith("list("):
+        found = _around(_CONTAINS, text, offset)
+        return f"write `{found[2].strip()} in {found[1]}`" if found else "write `VALUE in LIST`"
+    if name in _COMPARED and "Semver" in types:
+        return f"write `{_COMPARED[name]}` for versions `a` and `b`"
+    if name in ("==", "!="):
+        return _of_equality(name, types, text, offset)
+    return None
+
+
+def _of_equality(name: str, types: str, text: str, offset: int) -> str:
+    advice = "`==` compares values of one type"
+    if "null_type" in types:
+        found = _around(_NULL, text, offset)
+        path = (found[1] or found[4]) if found else "FIELD"
+        return f"{advice}; write `{'!' if name == '==' else ''}has({path})` to ask whether it is there"
+    if types.count("list(") == 1:
+        return f"{advice}; write `VALUE in LIST` to look into a list"
+    return advice
+
+
+def _around(pattern: re.Pattern[str], text: str, offset: int) -> re.Match[str] | None:
+    """Where a pattern is found around an offset; not with a list's full name in it, which is not what was written."""
+    near = pattern.finditer(text, max(offset - _NEAR_CHARS, 0), offset + _NEAR_CHARS)
+    found = (match for match in near if match.start() <= offset < match.end())
+    return next((match for match in found if "lists." not in match[0]), None)
+
+
+_YAML_HINTS: tuple[tuple[str, str], ...] = (
+    ("alphabetic or numeric", 'put text that begins with `*`, `&` or `!` in quotes, as in `["*"]`'),
+    ("mapping values", f"where text holds `: `, {_QUOTE}; else look at the indentation"),
+    ("cannot start any token", "put text that begins with this character in quotes; indent by spaces, not by tabs"),
+    ("comment or line break", f"`>` and `|` stand for text on the lines below: {_QUOTE}"),
+    ("sequence entries", f"where text begins with `- `, {_QUOTE}; else look at the indentation"),
+    ("mapping keys", f"where text begins with `? `, {_QUOTE}; else look at the indentation"),
+    ("tab character", "indent by spaces"),
+    ("expected ','", "a bracket before this is not closed, or a text in it needs quotes"),
+)
+_BEGUN = re.compile(r"[^:]*:\s+[\"'\[{]|\s*-\s+[\"'\[{]")
+
+
+def of_yaml(problem: str, context: str, line: str) -> str | None:
+    """A hint on a file that is not YAML.
+
+    Args:
+        problem: the reader's message.
+        context: what it was doing.
+        line: the line it stopped in.
+    """
+    if "quoted scalar" in context:
+        return "a quote is not closed"
+    if "expected key" in problem or "'-' indicator" in problem:
+        if _BEGUN.match(line):
+            return f"a value that begins with a quote or a bracket must end with it: {_QUOTE}"
+        return "look at the indentation"
+    return next((hint for part, hint in _YAML_HINTS if part in problem), None)
