@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from cel_expr_python import cel
 
+from streams.policy import slips
 from streams.policy.cel.tree import Comprehension, Expr, MakeStruct, walk
 from streams.policy.cel.wire import read_checked
 from streams.policy.descriptors import PACKAGE, make_pool, message_name
@@ -24,6 +25,7 @@ from streams.policy.schema import FACTS, HISTORY, FactType, Kind, ListOf, MapOf,
 
 TEXT_CHARS_MAX = 60_000
 CHECKERS_KEPT_MAX = 64
+_SPACES_MAX = 100
 
 CHECKER_CONFIG = f"""
 stdlib:
@@ -57,6 +59,7 @@ class Problem(NamedTuple):
     offset: int
     message: str
     hint: str | None = None
+    name: str | None = None  # what is not known, where it may be the name of something in the bundle
 
 
 class CheckError(PolicyError):
@@ -125,26 +128,34 @@ class Checker:
                 # A problem of the whole text has no place in it: line -1.
                 line_start = starts[max(min(int(match[1]), len(starts)) - 1, 0)]
                 offset = max(line_start + int(match[2]) - 1, 0)
-                problems.append(self._problem(match[3], min(offset, len(text))))
-        return tuple(problems) or (Problem("expression", 0, _plain(report)),)
+                problems.append(self._problem(match[3], text, min(offset, len(text))))
+        # Behind the first syntax error the parser guesses what was meant, and what it says of the rest is no help.
+        broken = [problem for problem in problems if problem.code == "syntax"]
+        if broken:
+            return (min(broken, key=lambda problem: problem.offset),)
+        return tuple(problems) or (Problem("expression", 0, *slips.of_whole(_plain(report))),)
 
-    def _problem(self, message: str, offset: int) -> Problem:
+    def _problem(self, message: str, text: str, offset: int) -> Problem:
         if match := _FIELD.search(message):
             field, struct = match[1], self._structs.get(match[2])
             known = [member.name for member in struct.fields] if struct else []
             has = f"it has {', '.join(known)}" if known else "it has none"
             hint = nearest(field, known) or ("declare it under `history:`" if match[2].endswith(".History") else has)
             owner = struct.name if struct else match[2]
-            return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint)
+            name = field if owner == HISTORY.name else None
+            return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint, name)
         if match := _NAME.search(message):
-            return self._unknown_name(match[1], offset)
+            return self._unknown_name(match[1], _start_of(match[1], text, offset))
         if match := _OVERLOAD.search(message):
             operator, types = match[1].strip("_@"), match[2].replace(f"{PACKAGE}.", "")
-            advice = "`==` compares values of one type" if operator in ("==", "!=") else None
-            return Problem("wrong_type", offset, f"`{operator}` can't be applied to ({types})", advice)
+            advice = slips.of_call(operator, types, text, offset)
+            at = _start_of(operator, text, offset) if operator.isidentifier() else offset
+            return Problem("wrong_type", at, f"`{operator}` can't be applied to ({types})", advice)
         if match := _OPERAND.search(message):
             return Problem("wrong_type", offset, f"a value of type {match[1]} has no fields")
-        return Problem("syntax" if "Syntax error" in message else "expression", offset, _lower(message))
+        if "Syntax error" in message or "reserved identifier" in message:
+            return Problem("syntax", *slips.of_syntax(message, text, offset))
+        return Problem("expression", offset, *slips.of_whole(message))
 
     def _unknown_name(self, name: str, offset: int) -> Problem:
         root = name.partition(".")[0]
@@ -156,7 +167,9 @@ class Checker:
             return Problem("wrong_type", offset, f"`{name}` can't be called like this", "look at its arguments")
         names = [field.name for field in FACTS]
         hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"
-        return Problem("unknown_name", offset, f"unknown name `{name}`, expected a fact or a function", hint)
+        if name in slips.CONSTANTS:
+            hint = f"write `{slips.CONSTANTS[name]}`"
+        return Problem("unknown_name", offset, f"unknown name `{name}`, expected a fact or a function", hint, name)
 
 
 @lru_cache(maxsize=CHECKERS_KEPT_MAX)
@@ -217,14 +230,19 @@ def _cel_type(fact_type: FactType) -> Any:
     }[fact_type]
 
 
+def _start_of(name: str, text: str, offset: int) -> int:
+    """Where a name begins that the checker places at its last dot, or behind it at the bracket of a call."""
+    pattern = r"\s*\.\s*".join(map(re.escape, name.lstrip(".").split(".")))
+    reach = len(name) + _SPACES_MAX
+    whole = re.compile(rf"(?<!\w){pattern}(?!\w)\s*")
+    found = whole.finditer(text, max(offset - reach, 0), offset + reach)
+    return next((match.start() for match in found if match.start() <= offset <= match.end()), offset)
+
+
 def _plain(report: str) -> str:
     """A report without places: its first line, less the library's own error codes."""
     first = (report.splitlines() or ["not an expression"])[0]
-    return _lower(_STATUS.sub("", first))
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
+    return _STATUS.sub("", first)
 
 
 def reference_evaluator(text: str, names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:

@@ -98,6 +98,8 @@ class PackChecks:
                  for item in source.lists]  # fmt: skip
         self._kinds = {name: _kind(item) for name, item in named}
         self._history = history_struct(bundle)
+        self._history_names = frozenset(field.name for field in self._history.fields)
+        self._budgets = frozenset(budget.name for each in bundle.packs for budget in each.budgets)
         self._tools = tools
         self._findings = findings
         self._names = Names(
@@ -201,5 +203,16 @@ class PackChecks:
                 message = f"{problem.message} {context}".rstrip()
                 rule_id = rule.id if rule else None
                 at = expanded.at(problem.offset)
-                self._findings.error(problem.code, at, message, rule_id=rule_id, hint=problem.hint)
+                hint = self._elsewhere(problem.name) or problem.hint
+                self._findings.error(problem.code, at, message, rule_id=rule_id, hint=hint)
             return None
+
+    def _elsewhere(self, name: str | None) -> str | None:
+        """What to do about an unknown name that the bundle defines, and that is not read like this."""
+        if name is None:
+            return None
+        root = name.partition(".")[0]
+        if root in self._budgets or root == "budgets":
+            return "a condition can't read a budget: the gate denies what would go beyond it, without a rule"
+        known = (("history", self._history_names), ("lists", self._names.lists), ("macros", self._names.macros))
+        return next((f"write `{space}.{root}`" for space, names in known if root in names), None)

@@ -370,7 +370,72 @@ def test_a_pattern_that_can_match_nothing_says_what_to_write(match: str, hint: s
     assert hint in finding.hint
 
 
+LOGIC = "write `&&`, `||` and `!` for and, or and not"
 QUOTE = "put the whole value in single quotes, or on a line of its own below `>-`"
+BUDGET = "budgets:\n  refunds: {per: session, measure: calls, limit: 3}\n"
+MEMORY = "history:\n  reads: {keep: count, on: ran}\n"
+DEEP = "(" * 40 + "true" + ")" * 40
+LONG_SUM = " + ".join(["session.risk"] * 40) + " == 1"
+
+
+@pytest.mark.parametrize(
+    ("when", "message", "hint"),
+    [
+        ('agent.id = "x"', "unexpected `=`", "write `==` to compare"),
+        ('agent.id === "x"', "unexpected `===`", "write `==`"),
+        ('agent.id <> "x"', "unexpected `<>`", "write `!=`"),
+        ("session.risk => 2", "unexpected `=>`", "write `>=`"),
+        ("session.tainted & true", "unexpected `&`", "write `&&`"),
+        ("session.tainted | true", "unexpected `|`", "write `||`"),
+        ("session.tainted and not session.attended", "unexpected `and`", LOGIC),
+        ("session.tainted OR session.attended", "unexpected `OR`", LOGIC),
+        ("not session.tainted", "unexpected `not`", LOGIC),
+        ("agent.id not in lists.a", "unexpected `not`", "write `!(a in b)`"),
+        ("args.a is null", "unexpected `is`", "write `==` to compare"),
+        ('agent.id contains "x"', "unexpected `contains`",
+         'write it with a dot and brackets, as in `agent.id.startsWith("a")`'),
+        ("args.a == 10,000", "unexpected `,`", "write numbers without commas"),
+        ("if session.tainted then true", "`if` is a reserved word",
+         "write `CONDITION ? A : B`, or join conditions with `&&`"),
+        ("agent.id == \u201cx\u201d", "unexpected `\u201c`", "write straight quotes, `\"` or `'`"),
+        ("session.tainted == True", "unknown name `True`, expected a fact or a function", "write `true`"),
+        ('agent.id == "x', 'text that begins with `"` does not end',
+         f'close it with `"`; if it is closed, {QUOTE}: YAML takes ` #` for a comment'),
+        ("", "expression is empty", "write `true` for a condition that always holds"),
+        ("session.tainted &&", "expression ends too early", "write what comes after `&&`"),
+        ("agent.id in", "expression ends too early", "write what comes after `in`"),
+        ("(session.tainted", "`)` is missing at the end", None),
+        ("agent.id in ['a', 'b'", "`]` is missing at the end", None),
+        ("session.tainted ? true", "`:` is missing at the end", None),
+        ("session.tainted)", "unexpected `)`", None),
+        (DEEP, "expression is nested more than 32 levels deep",
+         "split it over several rules, or look into a list with `in`"),
+        (LONG_SUM, "expression is nested more than 32 levels deep",
+         "split it over several rules, or look into a list with `in`"),
+        ('user.scopes.contains("x")', "`contains` can't be applied to (list(string), string)",
+         'write `"x" in user.scopes`'),
+        ('lists.a.contains("x")', "`contains` can't be applied to (list(string), string)", "write `VALUE in LIST`"),
+        ('semver("1.0.0") > semver("1.0.1")', "`>` can't be applied to (rules.Semver, rules.Semver)",
+         "write `a.isGreaterThan(b)` for versions `a` and `b`"),
+        ('semver("1.0.0") <= "1.0.1"', "`<=` can't be applied to (rules.Semver, string)",
+         "write `!a.isGreaterThan(b)` for versions `a` and `b`"),
+        ("agent.version == null", "`==` can't be applied to (string, null_type)",
+         "`==` compares values of one type; write `!has(agent.version)` to ask whether it is there"),
+        ("null != agent.version", "`!=` can't be applied to (null_type, string)",
+         "`==` compares values of one type; write `has(agent.version)` to ask whether it is there"),
+        ('user.scopes == "x"', "`==` can't be applied to (list(string), string)",
+         "`==` compares values of one type; write `VALUE in LIST` to look into a list"),
+        ("refunds > 2", "unknown name `refunds`, expected a fact or a function",
+         "a condition can't read a budget: the gate denies what would go beyond it, without a rule"),
+        ("history.refunds > 2", "unknown field `refunds`, expected a field of History",
+         "a condition can't read a budget: the gate denies what would go beyond it, without a rule"),
+        ("reads > 2", "unknown name `reads`, expected a fact or a function", "write `history.reads`"),
+        ("agent.id in a", "unknown name `a`, expected a fact or a function", "write `lists.a`"),
+    ],
+)  # fmt: skip
+def test_a_slip_is_told_once_and_what_was_meant(when: str, message: str, hint: str | None) -> None:
+    (finding,) = refusal(rule(when=_quoted(when)), before="lists: {a: [x]}\n" + MEMORY + BUDGET)
+    assert (finding.message, finding.hint) == (message, hint)
 
 
 @pytest.mark.parametrize(
@@ -406,6 +471,25 @@ QUOTE = "put the whole value in single quotes, or on a line of its own below `>-
 def test_a_slip_of_form_is_told_once_and_what_was_meant(changes: dict[str, str], hint: str) -> None:
     (finding,) = refusal(rule(**changes))
     assert finding.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("when", "column"),
+    [
+        ("sesion.tainted", 11),
+        ("true && sesion.purpose.text == 'a'", 19),
+        ("emailAdresses(agent.id).size() == 1", 11),
+        ("true && emailAdresses (agent.id).size() == 1", 19),
+        ("agent.id.startWith('a')", 20),
+        ("sesion . tainted", 11),
+        ("nope", 11),
+        ("user.scopes.contains('a')", 23),
+        ("session.tainted || tainted", 30),
+    ],
+)
+def test_an_unknown_name_stands_where_it_begins(when: str, column: int) -> None:
+    (finding,) = refusal(rule(when=when))
+    assert (finding.location.line, finding.location.column) == (7, column)
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "a: !x b", "a: b\na: c", f"a: {'x' * 20_001}"])

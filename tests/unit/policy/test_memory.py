@@ -49,7 +49,7 @@ MEMORIES = [
     ("{keep: any, on: ran, reset: {on: ran}}", "`reset` needs the key `tools`"),
     ("{keep: any, on: ran, reset: {tools: ['*'], on: denied}}", "a memory can be reset by what was ran, allowed"),
     ("{keep: any, on: ran, when: args.amount}", "expected a value of type bool, found dyn"),
-    ("{keep: any, on: ran, when: agrs.amount > 3}", "4:37: error: unknown name `agrs.amount`"),
+    ("{keep: any, on: ran, when: agrs.amount > 3}", "4:33: error: unknown name `agrs.amount`"),
     ("{keep: any, on: ran, when: history.m}", "what is remembered can't depend on `history`"),
     ("{keep: any, on: ran, key: label.integrity}", "`key` and `of` can't read `label`"),
     ("{keep: any, on: ran, key: session.tainted}", "expected a value of type dyn or int or string, found bool"),
