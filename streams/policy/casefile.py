@@ -116,6 +116,7 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
     ruleset = compile_bundle(load_bundle(root), tools)
     findings = Findings()
     cases = read_cases(root, ruleset, findings)
+    is_complete = not findings.has_errors
     results = run_cases(ruleset, cases)
     coverage, agreement = Coverage(ruleset), Agreement(ruleset, findings)
     for result in results:
@@ -123,9 +124,8 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
         coverage.add(case.facts, case.unset, case.expect.errors, result.result)
         agreement.add(case.name, case.facts, result.result)
     # What is in cases that could not be read is not missing.
-    lacking = Findings() if findings.has_errors else findings
-    rules = coverage.report(lacking)
-    return CaseReport(results, findings.sorted(), rules, is_complete=lacking is findings)
+    rules = coverage.report(findings if is_complete else Findings())
+    return CaseReport(results, findings.sorted(), rules, is_complete=is_complete)
 
 
 def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> tuple[Facts, ...]:

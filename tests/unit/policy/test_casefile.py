@@ -229,8 +229,10 @@ def test_a_rule_of_which_the_evaluators_say_different_things_is_told(
     root = lay(tmp_path)
     assert run_case_files(root).passed
     monkeypatch.setattr(Conditions, "run", lambda _self, _facts: wrong)
-    found = [finding for finding in run_case_files(root).findings if finding.code == "evaluators_differ"]
+    report = run_case_files(root)
+    found = [finding for finding in report.findings if finding.code == "evaluators_differ"]
     assert found
+    assert report.is_complete
     assert "generated code does not say what the exact evaluator does" in found[0].message
 
 
