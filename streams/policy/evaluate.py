@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from streams.policy.cel.exact import Program, compile_exact
 from streams.policy.cel.tree import Expr
-from streams.policy.codegen import RULES_PER_FUNCTION_MAX, Generated, generate
+from streams.policy.codegen import RULES_PER_FUNCTION_MAX, Fast, Generated, generate
 from streams.policy.errors import EvaluationError
 from streams.policy.schema import Facts, Struct
 
@@ -40,27 +40,29 @@ class Conditions:
         self._trees = tuple(trees)
         self._constants = constants
         self._exact: dict[int, Program] = {}
+        self._quick: Fast | None = None
         self._parts = tuple(
             _Part(first, len(part), generate(part, constants, structs))
             for first in range(0, len(self._trees), RULES_PER_FUNCTION_MAX)
             for part in (self._trees[first : first + RULES_PER_FUNCTION_MAX],)
         )
+        if len(self._parts) == 1 and not self._parts[0].generated.refused:
+            self._quick = self._parts[0].generated.run
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The generated code, for people."""
         return tuple(part.generated.source for part in self._parts)
 
+    def true_of(self, facts: Facts) -> list[int] | None:
+        """Indexes of those that are true, where generated code can tell of all at once, as it nearly always can."""
+        if self._quick is None:
+            return None
+        found = self._quick(facts)
+        return None if found is None or found[1] else found[0]
+
     def run(self, facts: Facts) -> Verdicts:
         """Evaluate all of them. Never raises."""
-        if len(self._parts) == 1:
-            part = self._parts[0].generated
-            found = part.run(facts)
-            if found is not None and not found[1] and not part.refused:
-                return Verdicts(found[0], [])
-        return self._run_parts(facts)
-
-    def _run_parts(self, facts: Facts) -> Verdicts:
         true: list[int] = []
         failed: list[tuple[int, str]] = []
         for first, size, generated in self._parts:

@@ -91,7 +91,7 @@ class Plan:
         needs: the top-level facts that are read for keeping count.
         nothing: the fact `history` where nothing is kept yet; None where that takes a look at the call.
         keeps: whether a call of the tool leaves anything to be remembered.
-        has_budgets: whether a call of the tool takes anything of a budget.
+        counts: whether one that is not denied does, or takes anything of a budget.
     """
 
     def __init__(self, recalls: Sequence[Recall], watches: Sequence[_Watch], meters: Sequence[_Meter]) -> None:
@@ -104,7 +104,7 @@ class Plan:
         self._meters = tuple(meters)
         self.keeps = bool(watches)
         self.nothing = None if any(recall.key is not None for recall in recalls) else _nothing(recalls)
-        self.has_budgets = bool(meters)
+        self.counts = bool(self._unless_denied or meters)
         self.needs = frozenset[str]().union(
             *(watch.needs for watch in self._watches), *(meter.needs for meter in self._meters)
         )

@@ -61,7 +61,10 @@ class _Program:
         self.known: dict[tuple[int, ...], PolicyResult] = {}
 
     def run(self, facts: Facts, explainer: Explainer) -> PolicyResult:
-        true, failed = self.conditions.run(facts)
+        failed: list[tuple[int, str]] = []
+        true = self.conditions.true_of(facts)
+        if true is None:
+            true, failed = self.conditions.run(facts)
         if self.callers:
             true = [index for index in true if self._is_for(index, facts)]
             failed = [(index, text) for index, text in failed if self._is_for(index, facts)]

@@ -144,16 +144,16 @@ class Catalogue:
     _told_behind: bool = False
     _events: list[CatalogueEvent] = field(default_factory=list)
     _memory: bytes | None = None
-    _digests: DistinctTexts | None = None
+    _facts: dict[str, Any] | None = None
 
     @property
-    def reviewed_digests(self) -> DistinctTexts:
-        """The definitions that can be called, in hex, in order."""
-        if self._digests is None:
+    def facts(self) -> dict[str, Any]:
+        """The fact `catalog`: the definitions that can be called, in hex, in order. Not to be changed."""
+        if self._facts is None:
             entries = (tool.entry for tool in self.tools.values())
             found = {each.definition_digest.hex() for each in entries if each.state in CALLABLE_STATES}
-            self._digests = DistinctTexts(sorted(found))
-        return self._digests
+            self._facts = {"reviewed_digests": DistinctTexts(sorted(found))}
+        return self._facts
 
     def offer(self, key: bytes, entry: ToolCatalogEntry, offset: int) -> bool:
         """Take in an entry. Whether an event tells what became of it.
@@ -163,7 +163,7 @@ class Catalogue:
         """
         name = (entry.server_id, entry.name)
         own_key = entry_key(entry)
-        self._digests = None
+        self._facts = None
         if key != own_key:
             self._stop(name)
             shown = key[:80].decode("utf-8", "replace")
@@ -228,7 +228,7 @@ class Catalogue:
 
     def recall(self, memory: bytes) -> None:
         """What a partition remembered when it was taken over."""
-        self._digests = None
+        self._facts = None
         tools = {_mark(name): name for name in self.tools}
         for mark, floor in _decode_floors(memory):
             own = self._floors.get(mark)
@@ -332,7 +332,7 @@ class Catalogue:
             self._recalled.discard(mark)
 
     def _stop(self, name: ToolName) -> None:
-        self._digests = None
+        self._facts = None
         self.tools.pop(name, None)
         mark = _mark(name)
         floor = self._floors.get(mark)

@@ -19,7 +19,6 @@ from streams.model.revocation import Revocation, RevocationState
 from streams.model.revocation_set import RevocationSet, is_key_of
 from streams.model.topics import CATALOGUE, REVOCATION
 from streams.model.types import Record
-from streams.policy.cel.values import DistinctTexts
 from streams.policy.ruleset import CompiledRuleset
 from streams.processors.catalogue import CALLABLE_STATES, Catalogue, CatalogueEvent, CatalogueTool
 from streams.processors.publications import Publications, RulesEvent
@@ -56,11 +55,6 @@ class ControlState:
     def __post_init__(self) -> None:
         """One dictionary under two names: the way through the catalogue would cost every call."""
         self.tools = self.catalogue.tools
-
-    @property
-    def reviewed_digests(self) -> DistinctTexts:
-        """The definitions that can be called, in hex."""
-        return self.catalogue.reviewed_digests
 
     def ruleset_for(self, session_key: bytes) -> CompiledRuleset | None:
         """The rules that judge a session."""

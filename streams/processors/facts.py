@@ -191,7 +191,7 @@ _MAKERS: dict[str, _Maker] = {
     "session": _session,
     "delegation": _delegation,
     "tool": _tool,
-    "catalog": lambda _case, control, _standing: {"reviewed_digests": control.reviewed_digests},
+    "catalog": lambda _case, control, _standing: control.catalogue.facts,
     "provenance": _provenance,
     "label": _label,
     "signals": lambda _case, _control, _standing: [],

@@ -185,7 +185,11 @@ class Judge:
         facts = self._facts(case, plan, standing, state)
         policy = ruleset.evaluate(facts, planned=True)
         judgement = Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
-        return self._with_notes(case, plan, facts, judgement) if plan.keeps or plan.has_budgets else judgement
+        if plan.keeps:
+            case.if_denied = partial(plan.denied_notes, facts)
+        if plan.counts and judgement.outcome not in _REFUSED:
+            return self._with_notes(case, plan, facts, judgement)
+        return judgement
 
     def _facts(self, case: Case, plan: Plan, standing: Standing, state: StateView) -> dict[str, Any]:
         facts = build_facts(case, self._control, standing, plan.needs)
@@ -196,13 +200,10 @@ class Judge:
 
     def _with_notes(self, case: Case, plan: Plan, facts: dict[str, Any], judgement: Judgement) -> Judgement:
         """Note what there is to remember; a call of which that can't be told is not allowed."""
-        if judgement.outcome not in _REFUSED:
-            try:
-                case.notes, case.charges = plan.notes(facts), plan.charges(facts)
-            except KeepingError as error:
-                judgement = Judgement(Outcome.DENY, Reason.RULE_ERROR, str(error), judgement.policy)
-        if plan.keeps:
-            case.if_denied = partial(plan.denied_notes, facts)
+        try:
+            case.notes, case.charges = plan.notes(facts), plan.charges(facts)
+        except KeepingError as error:
+            return Judgement(Outcome.DENY, Reason.RULE_ERROR, str(error), judgement.policy)
         return judgement
 
     def _remembered(

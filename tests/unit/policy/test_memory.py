@@ -144,7 +144,7 @@ def test_tools_that_nothing_is_kept_of_have_an_empty_plan() -> None:
     )
     assert ruleset.plan(tool("pay", "refund")).keeps
     other = ruleset.plan(tool("mail", "send"))
-    assert (other.keeps, other.has_budgets, other.recalls) == (False, False, ())
+    assert (other.keeps, other.counts, other.recalls) == (False, False, ())
 
 
 def test_numbers_of_json_are_whole_whatever_they_are_written_as() -> None:

@@ -124,7 +124,7 @@ def test_memories_and_budgets_have_the_same_plans() -> None:
     whole, portable = both(rules, before=before)
     for described in (tool("mail", "send"), tool("pay", "refund"), tool("other", "tool", version="2")):
         ours, theirs = portable.plan(described), whole.plan(described)
-        assert (ours.needs, ours.keeps, ours.has_budgets) == (theirs.needs, theirs.keeps, theirs.has_budgets)
+        assert (ours.needs, ours.keeps, ours.counts) == (theirs.needs, theirs.keeps, theirs.counts)
         assert [recall.memory.name for recall in ours.recalls] == [recall.memory.name for recall in theirs.recalls]
         given_facts = facts(args={"amount": 4, "to": "x"})
         assert [note.memory.name for note in ours.notes(given_facts)] == [
