@@ -63,7 +63,8 @@ def _starter_to_permit_all(kind: Kind, turns: int) -> dict[str, float]:
         worlds = {rules: stack.enter_context(open_world(kind, rules)) for rules in runs}
         for world in worlds.values():
             open_sessions(world, TURN_SESSIONS)
-            load_intents(world, TURN_SESSIONS, 0, (turns + 1) * TURN_INTENTS)
+            # A gate takes in whole batches, so that each turn takes some more than it counts.
+            load_intents(world, TURN_SESSIONS, 0, (turns + 1) * TURN_INTENTS * 5 // 4)
         for turn in range(turns + 1):
             for rules in list(runs)[:: 1 if turn % 2 else -1]:
                 runs[rules].append(_rates(run_child(worlds[rules], count=TURN_COUNTED, warm_up=TURN_WARM_UP)))
