@@ -79,6 +79,7 @@ class SliceRow(msgspec.Struct, frozen=True, array_like=True):
         short_until_ms: until then the owner need not be asked for more than `left`.
         waiting: intents that wait for a grant, as session key and intent id.
         due_ms: when the row is looked at by itself; 0 for never.
+        spent: units that calls here have taken.
     """
 
     tenant_uid: str
@@ -95,6 +96,7 @@ class SliceRow(msgspec.Struct, frozen=True, array_like=True):
     waiting: tuple[tuple[bytes, str], ...] = ()
     touched_ms: int = 0
     due_ms: int = 0
+    spent: int = 0
 
 
 _decode = msgspec.msgpack.Decoder(SliceRow).decode
@@ -118,7 +120,7 @@ class Slices:
         lacking = _lacking(claim, row)
         if not lacking:
             return Status.ENOUGH
-        if (len(claim.targets) or claim.amount) > claim.limit:
+        if _together(claim, row) > claim.limit:
             return Status.EXHAUSTED
         left = row.left + len(_idle(claim, row))
         return Status.EXHAUSTED if now_ms < row.short_until_ms and lacking > left else Status.SHORT
@@ -129,7 +131,13 @@ class Slices:
         targets = dict(row.targets)
         for target in claim.targets:
             targets[target] = targets[target] + 1
-        row = replace(row, available=row.available - claim.amount, targets=targets, touched_ms=now_ms)
+        row = replace(
+            row,
+            available=row.available - claim.amount,
+            spent=row.spent + claim.amount,
+            targets=targets,
+            touched_ms=now_ms,
+        )
         outputs: list[Output] = []
         is_used_up_again = row.grants_count > 1 and row.available < row.want // AHEAD_DIVISOR
         if is_used_up_again and row.asked is None and now_ms >= row.short_until_ms:
@@ -180,7 +188,13 @@ class Slices:
         for target in charge.targets:
             if targets.get(target, 0) > 0:
                 targets[target] -= 1
-        row = replace(row, available=row.available + charge.amount, targets=targets, touched_ms=now_ms)
+        row = replace(
+            row,
+            available=row.available + charge.amount,
+            spent=max(0, row.spent - charge.amount),
+            targets=targets,
+            touched_ms=now_ms,
+        )
         self._put(charge.holder[len(_PREFIX) :].decode(), row, state, now_ms)
 
     def on_recall(self, recall: BudgetGrant, state: StateView, now_ms: int) -> Output:
@@ -316,6 +330,13 @@ def _idle(claim: Claim, row: SliceRow) -> tuple[bytes, ...]:
     if not claim.targets:
         return ()
     return tuple(sorted(target for target, uses in row.targets.items() if not uses and target not in claim.targets))
+
+
+def _together(claim: Claim, row: SliceRow) -> int:
+    """What the claim comes to with all that calls here stand on: it counts wherever else some is spent, too."""
+    if not claim.targets:
+        return row.spent + claim.amount
+    return len({target for target, uses in row.targets.items() if uses}.union(claim.targets))
 
 
 def _lacking(claim: Claim, row: SliceRow) -> int:

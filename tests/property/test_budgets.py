@@ -74,7 +74,6 @@ class Run:
 
     def __init__(self, per: str) -> None:
         self.bench = CountingBench(RULES.format(per=per))
-        self._is_shared = per != "session"
         self.model = Model()
         self.asked: list[tuple[Intent, dict[str, Any]]] = []
         self.allowed: list[tuple[Intent, dict[str, Any], int]] = []
@@ -113,14 +112,11 @@ class Run:
         fits = self.model.fits(self.window, args)
         if args["how"] == "no":
             assert reason == "rule_denied"
-        elif args["how"] == "ask" and (fits or self._is_shared):
-            # Of a budget that several partitions share it is not known before it is asked for; whoever approves in
-            # vain learns of it then.
-            assert reason == "approval_required" or (not fits and reason == "budget_exhausted")
-            if reason == "approval_required":
-                self.asked.append((intent, args))
         elif not fits:
             assert reason == "budget_exhausted"
+        elif args["how"] == "ask":
+            assert reason == "approval_required"
+            self.asked.append((intent, args))
         else:
             assert reason == "permitted"
             self.model.take(self.window, args, 1)
