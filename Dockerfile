@@ -8,6 +8,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY rules rules
 COPY streams streams
+COPY examples examples
 RUN /opt/stoplog/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm

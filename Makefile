@@ -31,14 +31,14 @@ sim: $(VENV)/.dev  ## Simulation over SEEDS seeds (make sim SEEDS=10000).
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 fuzz: $(VENV)/.dev  ## The long differential runs: of the rule evaluator, and of shell() against bash.
-	$(BIN)/python -m streams.testing.cel_fuzz
-	$(BIN)/python -m streams.testing.shell_fuzz
+	$(BIN)/python -m simulation.fuzz.cel
+	$(BIN)/python -m simulation.fuzz.shell
 
 kafka: $(VENV)/.dev  ## A real single-node Kafka broker on loopback, in the foreground (needs Java and Maven).
-	$(BIN)/python -m streams.testing.broker --port $(KAFKA_PORT)
+	$(BIN)/python -m simulation.broker.kafka --port $(KAFKA_PORT)
 
 docs: $(VENV)/.dev  ## Rewrite the generated reference pages.
-	$(BIN)/python -m streams.app.reference
+	$(BIN)/python -m scripts.reference
 
 lock: $(VENV)/bin/python  ## Make the lock files anew.
 	$(BIN)/pip install --quiet "uv>=0.9,<1"

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import printed
+from bench import printing_measurements
 from bench.card import card
 from bench.report import RESULTS, save
 
@@ -44,7 +44,7 @@ def main() -> int:
         began_s = time.monotonic()
         machine = card()
         if name in PRINTED:
-            result = printed.run(PRINTED[name])
+            result = printing_measurements.run(PRINTED[name])
         else:
             result = importlib.import_module(MODULES[name]).run(quick=options.quick)
         save(name, result, machine, quick=options.quick, folder=options.out)

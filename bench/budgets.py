@@ -11,29 +11,29 @@ import time
 from dataclasses import dataclass
 from random import Random
 
-from streams.app.wire import CodecWire
+from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
+from streams.codec.wire import CodecWire
 from streams.engine.state import PartitionState
+from streams.history.driver import Driver, gate_driver
 from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetRequest
-from streams.model.catalogue import ToolCatalogEntry
+from streams.model.catalog import ToolCatalogEntry
 from streams.model.keys import partition_for
 from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
 from streams.policy import compile_bundle
 from streams.ports import Outgoing
-from streams.processors.catalogue import Catalogue
-from streams.processors.compiling import InlineCompiler
-from streams.processors.control import ControlState
+from streams.processors.control.catalog import Catalogue
+from streams.processors.control.compilation import InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import ControlState
 from streams.processors.effects import Output
-from streams.processors.gate import Gate
-from streams.processors.publications import Publications
-from streams.processors.settings import GateSettings
+from streams.processors.gate.gate import Gate
+from streams.processors.gate.settings import GateSettings
 from streams.stores import MemoryStores
-from streams.testing.driver import Driver, gate_driver
-from streams.testing.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
 
 START_MS = 1_764_061_200_000
 INTENTS = 1_000

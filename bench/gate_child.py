@@ -12,15 +12,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.minimal import build_minimal
+from bench.engine_minimum import build_minimal
 from bench.stages import StagedLog, StagedStores, Stages, stage_worker
 from bench.world import ROOT_KEY
-from streams.app.heap import settle_heap
-from streams.app.logs import Log, open_log
-from streams.app.settings import Settings
-from streams.app.wiring import build_codec, build_gate
 from streams.engine.worker import Worker
+from streams.services.gate.heap import settle_heap
 from streams.stores.rocks import RocksStores
+from streams.wiring.components import build_codec, build_gate
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings
 
 IDLE_S_MAX = 60.0
 

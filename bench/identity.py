@@ -19,17 +19,18 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.budgets import HEAD, PERMIT
-from streams.app.wire import CodecWire
+from simulation.records import ISSUER, ROOT_KEY, TRUSTED, SessionMaker, entry_key, ruleset, tool_entry
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
+from streams.codec.wire import CodecWire
 from streams.delegation import keys
 from streams.delegation.anchors import TrustAnchors
 from streams.delegation.authority import Authority, AuthorityRow, authority_row
 from streams.delegation.keys import Ed25519Key, verified_jkt
 from streams.delegation.tools import ANYTHING
-from streams.delegation.verify import Standard, verify
+from streams.delegation.verification import Standard, verify
 from streams.engine.state import PartitionState
 from streams.model import proof
 from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, Delegation, ToolGrant
@@ -40,16 +41,15 @@ from streams.model.revocation_set import Call, RevocationSet
 from streams.model.topics import CATALOGUE, RULESET
 from streams.model.types import Actor, Header, ToolRef
 from streams.policy import compile_bundle
-from streams.processors import grants
-from streams.processors.catalogue import Catalogue
-from streams.processors.compiling import InlineCompiler
-from streams.processors.control import ControlState
-from streams.processors.gate import Gate
-from streams.processors.publications import Publications
-from streams.processors.settings import GateSettings
+from streams.processors.control.catalog import Catalogue
+from streams.processors.control.compilation import InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import ControlState
+from streams.processors.gate.gate import Gate
+from streams.processors.gate.settings import GateSettings
+from streams.processors.sessions import grants
 from streams.processors.state import encode_row
 from streams.stores import MemoryStores
-from streams.testing.records import ISSUER, ROOT_KEY, TRUSTED, SessionMaker, entry_key, ruleset, tool_entry
 
 HOPS = (1, 3, 8)
 DEPTH_MAX = 8

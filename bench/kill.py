@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.gate import open_sessions
+from bench.gate_process import served_gate
 from bench.latency import quantile, read_to_end
 from bench.loader import loading
-from bench.served import served_gate
 from bench.workload import TENANT, now_ms
 from bench.world import World, open_world
 from streams.model.keys import revocation_key

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.workload import catalogue_records
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import open_log
-from streams.app.settings import Settings
-from streams.app.wiring import build_codec
 from streams.sdk import Executor, FunctionTool, LoopSettings, RevocationWatch, SingleUseStore, VerdictLoop
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
 
 STOP_S_MAX = 20
 

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from bench.gate import open_sessions
+from bench.gate_process import served_gate
 from bench.loader import loading
-from bench.served import served_gate
 from bench.world import KINDS, Kind, World, open_world
 from streams.model.intent import Intent
 from streams.model.topics import INTENT, VERDICT, Topic

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bench.gate import intent_records
 from bench.world import World
-from streams.app.logs import open_log
-from streams.app.settings import Settings
-from streams.app.wiring import build_codec
+from streams.wiring.components import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
 
 FLUSH_MS = 10_000
 STOP_S_MAX = 60

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from bench.gate import open_sessions
+from bench.gate_process import ServedGate, served_gate
 from bench.latency import POLL_MS, POLL_RECORDS, read_to_end
 from bench.loader import loading
-from bench.served import ServedGate, served_gate
 from bench.world import PARTITIONS, World, open_world
 from streams.model.intent import Intent
 from streams.model.topics import INTENT, VERDICT

@@ -27,8 +27,8 @@ from cel_expr_python import cel
 
 from bench.environments import python_of
 from streams.policy import CompiledRuleset, bundle_from_files, compile_bundle
-from streams.policy.bundle import BundleSource
-from streams.policy.schema import FACT_NAMES
+from streams.policy.language.bundle import BundleSource
+from streams.policy.language.schema import FACT_NAMES
 
 TOOL = "pay.t0"
 APPLICABLE = 30

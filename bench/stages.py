@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from streams.app.logs import Log
 from streams.engine.worker import Worker
 from streams.ports import Admin, Consumer, Producer, Publisher, Reader, Store, StoreProvider
+from streams.wiring.logs import Log
 
 # Everything that is in none of the others: order, transactions, timers, control state.
 ENGINE = "engine"

@@ -19,17 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.rules import make_bundle
-from streams.app.clock import SystemClock
-from streams.app.compiling import ChildCompiler
-from streams.app.heap import settle_heap
-from streams.app.logs import open_log
-from streams.app.rule_publishing import make_bundle as publication
-from streams.app.settings import Settings
-from streams.app.topic_apply import carry_out, make_plan
-from streams.app.wire import CodecWire
-from streams.app.wiring import build_offline_codec
+from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
+from streams.codec.wire import CodecWire
 from streams.engine.control_reader import ControlReader
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
@@ -39,17 +32,24 @@ from streams.model.control import RulesetBundle
 from streams.model.keys import partition_for
 from streams.model.topics import CATALOGUE, INTENT, RULESET, SESSION
 from streams.model.types import Record
+from streams.operations.rules.publication import make_bundle as publication
+from streams.operations.topics.application import carry_out, make_plan
 from streams.policy import bundle_from_files, compile_bundle
 from streams.ports import Outgoing
-from streams.processors.catalogue import Catalogue
-from streams.processors.compiling import BundleCompiler, InlineCompiler
-from streams.processors.control import ControlState
-from streams.processors.gate import Gate
-from streams.processors.publications import Publications
-from streams.processors.settings import GateSettings
+from streams.processors.control.catalog import Catalogue
+from streams.processors.control.compilation import BundleCompiler, InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import ControlState
+from streams.processors.gate.gate import Gate
+from streams.processors.gate.settings import GateSettings
+from streams.services.gate.compiler import ChildCompiler
+from streams.services.gate.heap import settle_heap
 from streams.stores import MemoryStores
-from streams.testing.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
 from streams.topology import GATE
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_offline_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
 
 SIZES = (1_000, 10_000)
 FIRST_RULES = 1_000
@@ -90,7 +90,7 @@ class World:
         self._intents = self._make_intents()
 
     def _build(self) -> Worker:
-        """As `streams.app.wiring` does, with the compiler that is measured."""
+        """As `streams.wiring.components` does, with the compiler that is measured."""
         control = ControlState(self.publications, Catalogue(ANYBODY))
         settings = EngineSettings(idle_poll_ms=1)
         return Worker(

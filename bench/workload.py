@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from streams.model.canonical import canonical, sha256
-from streams.model.catalogue import EntryState, ToolCatalogEntry
+from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.control import BundleFile, RulesetBundle
 from streams.model.intent import Intent
 from streams.model.labels import Confidentiality, Integrity, Label

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.workload import bundle_record, catalogue_records
-from streams.app.logs import Log, open_log
-from streams.app.settings import Settings
-from streams.app.wiring import build_codec
+from simulation.broker.kafka import KafkaBroker
 from streams.codec.avro import Codec
 from streams.codec.cloudevents import event_headers
-from streams.model.catalogue_signature import entry_key
+from streams.model.catalog_signature import entry_key
 from streams.model.keys import partition_for
 from streams.model.topics import CATALOGUE, RULESET, TOPICS, Spread, Topic
 from streams.model.types import Header, Record
 from streams.ports import Outgoing, TopicPartition, TopicSpec
-from streams.testing.broker import KafkaBroker
+from streams.wiring.components import build_codec
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings
 
 Kind = Literal["kafka", "embedded"]
 KINDS: tuple[Kind, ...] = ("kafka", "embedded")

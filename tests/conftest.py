@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.testing.bootstrap import find_bootstrap
+from simulation.broker.bootstrap import find_bootstrap
 
 
 @pytest.fixture(scope="session")

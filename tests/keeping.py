@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from streams.model.catalogue import ToolCatalogEntry
+from simulation.records import SessionMaker, ruleset, tool_entry
+from streams.model.catalog import ToolCatalogEntry
 from streams.model.intent import Intent
 from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, RULESET, SESSION
 from streams.model.verdict import Verdict
 from streams.policy import bundle_from_files, compile_bundle
-from streams.processors.catalogue import CatalogueTool
-from streams.processors.memory import recall
-from streams.processors.schemas import ArgsSchema
-from streams.processors.settings import GateSettings
-from streams.testing.records import SessionMaker, ruleset, tool_entry
+from streams.processors.control.catalog import CatalogueTool
+from streams.processors.control.schemas import ArgsSchema
+from streams.processors.gate.settings import GateSettings
+from streams.processors.sessions.memory import recall
 from tests.kit import GATE_SETTINGS, HOUR_MS, GateBench
 
 PRIVATE = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)

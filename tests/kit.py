@@ -8,26 +8,26 @@ from typing import Any
 
 import msgspec
 
-from streams.app.wire import CodecWire
+from simulation.records import ISSUER, ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, reviewed, ruleset, tool_entry
 from streams.audit.publishers import UNSIGNED, Publishers
 from streams.audit.reviewers import ANYBODY, Reviewers
-from streams.audit.signing import SigningKey
+from streams.audit.signatures import SigningKey
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
+from streams.codec.wire import CodecWire
 from streams.delegation.anchors import TrustAnchors
 from streams.engine.settings import EngineSettings
+from streams.history.driver import DRIVER_SETTINGS, Driver, gate_driver, make_gate
 from streams.model.audit import AuditEvent, AuditEventType
-from streams.model.catalogue import ToolCatalogEntry
+from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import RulesetBundle
 from streams.model.intent import Intent
 from streams.model.topics import AUDIT, CATALOGUE, DELEGATION, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers
-from streams.processors.compiling import CompileBundle
-from streams.processors.settings import GateSettings
-from streams.testing.driver import DRIVER_SETTINGS, Driver, gate_driver, make_gate
-from streams.testing.records import ISSUER, ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, reviewed, ruleset, tool_entry
+from streams.processors.control.compilation import CompileBundle
+from streams.processors.gate.settings import GateSettings
 
 START_MS = 1_764_061_200_000
 MINUTE_MS = 60_000

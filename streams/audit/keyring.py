@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.audit.signing import PublicKey, SigningKey, SigningKeyError
+from streams.audit.signatures import PublicKey, SigningKey, SigningKeyError
 from streams.model.errors import StoplogError
 from streams.model.types import Proof, ProofAlg
 

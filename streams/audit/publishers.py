@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streams.audit.keyring import KEYS_MAX, SIGNATURES_MAX, Keyring, KeyringError, SignatureError
-from streams.audit.signing import PublicKey
+from streams.audit.signatures import PublicKey
 from streams.model.bundle_signature import publication_message
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError, StoplogError

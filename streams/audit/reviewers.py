@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streams.audit.keyring import Keyring, KeyringError, SignatureError
-from streams.model.catalogue import ToolCatalogEntry
-from streams.model.catalogue_signature import entry_message
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.catalog_signature import entry_message
 from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import same_person

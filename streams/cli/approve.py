@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from streams.app.approving import Asked, find_request, write_decision
-from streams.app.operator import Operator
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, WARN, Screen
 from streams.codec.instants import format_instant
+from streams.operations.approvals import Asked, find_request, write_decision
+from streams.operations.operator import Operator
 
 approve_app = typer.Typer(add_completion=False)
 refuse_app = typer.Typer(add_completion=False)

@@ -8,22 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from streams.app.catalogue_files import read_catalogue, read_facts, read_listing
-from streams.app.catalogue_history import (
-    CatalogueHistory,
-    CatalogueQueryError,
-    Listed,
-    read_catalogue_history,
-    tool_name,
-)
-from streams.app.catalogue_import import Finding, Imported, import_tools
-from streams.app.catalogue_publishing import publish_entries
-from streams.app.catalogue_review import is_draft, publish_decisions, read_entries
-from streams.app.mcp_listing import list_from_command, list_from_url
-from streams.app.operator import SOURCE, Operator
-from streams.app.review_diff import definition_of, diff_entries
-from streams.app.review_reach import ReachReader
-from streams.app.review_scan import is_serious, scan_tool
 from streams.cli import catalog_decide
 from streams.cli.catalog_view import (
     STYLES,
@@ -42,11 +26,27 @@ from streams.cli.catalog_view import (
 )
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
-from streams.cli.signing import ByOption, KeyOption, PassphraseOption, load_key
+from streams.cli.signature_options import ByOption, KeyOption, PassphraseOption, load_key
 from streams.codec.instants import parse_instant
-from streams.codec.longs import MalformedError
-from streams.model.catalogue import EntryState
-from streams.sdk.mcp_catalogue import ToolFacts
+from streams.codec.varints import MalformedError
+from streams.model.catalog import EntryState
+from streams.operations.catalog.decision import is_draft, publish_decisions, read_entries
+from streams.operations.catalog.files import read_catalogue, read_facts, read_listing
+from streams.operations.catalog.history import (
+    CatalogueHistory,
+    CatalogueQueryError,
+    Listed,
+    read_catalogue_history,
+    tool_name,
+)
+from streams.operations.catalog.mcp_list import list_from_command, list_from_url
+from streams.operations.catalog.proposal import Finding, Imported, import_tools
+from streams.operations.catalog.publication import publish_entries
+from streams.operations.operator import SOURCE, Operator
+from streams.operations.review.diff import definition_of, diff_entries
+from streams.operations.review.permitted_use import ReachReader
+from streams.operations.review.scan import is_serious, scan_tool
+from streams.sdk.mcp_catalog import ToolFacts
 
 _DAY_MS = 86_400_000
 _FOUND_SOMETHING = 1

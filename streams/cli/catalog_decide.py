@@ -12,14 +12,16 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from streams.app.catalogue_history import (
-    CatalogueHistory,
-    CatalogueQueryError,
-    Listed,
-    read_catalogue_history,
-    tool_name,
-)
-from streams.app.catalogue_review import (
+from streams.audit.signatures import SigningKey
+from streams.cli.catalog_view import entry_fields
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
+from streams.cli.signature_options import ByOption, KeyOption, OutOption, PassphraseOption, load_key
+from streams.codec.instants import format_instant, parse_instant
+from streams.codec.varints import MalformedError
+from streams.model.catalog import EntryState, ToolCatalogEntry
+from streams.model.errors import RecordError
+from streams.operations.catalog.decision import (
     ReviewError,
     check_named,
     draft_approval,
@@ -29,20 +31,18 @@ from streams.app.catalogue_review import (
     sign_entry,
     write_entries,
 )
-from streams.app.catalogue_watch import watch_reports
-from streams.app.operator import Operator
-from streams.app.review_diff import FACT_FIELDS
-from streams.app.settings import Settings
-from streams.audit.signing import SigningKey
-from streams.cli.catalog_view import entry_fields
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
-from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.signing import ByOption, KeyOption, OutOption, PassphraseOption, load_key
-from streams.codec.instants import format_instant, parse_instant
-from streams.codec.longs import MalformedError
-from streams.model.catalogue import EntryState, ToolCatalogEntry
-from streams.model.errors import RecordError
-from streams.sdk.mcp_catalogue import ToolFacts
+from streams.operations.catalog.definition_change import watch_reports
+from streams.operations.catalog.history import (
+    CatalogueHistory,
+    CatalogueQueryError,
+    Listed,
+    read_catalogue_history,
+    tool_name,
+)
+from streams.operations.operator import Operator
+from streams.operations.review.diff import FACT_FIELDS
+from streams.sdk.mcp_catalog import ToolFacts
+from streams.wiring.settings import Settings
 
 _FACT_NAMES = tuple(field.name for field in fields(ToolFacts))
 

@@ -9,16 +9,16 @@ from typing import Any
 
 from rich.text import Text
 
-from streams.app.catalogue_history import CatalogueHistory, Listed
-from streams.app.review_diff import Change, claims_of, diff_entries, facts_of
-from streams.app.review_phrases import Concern
-from streams.app.review_reach import Reach
-from streams.app.review_scan import TextFinding
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import short
 from streams.codec.instants import format_instant
-from streams.model.catalogue import EntryState, ToolCatalogEntry
-from streams.model.catalogue_signature import GRANTING_STATES, entry_id
+from streams.model.catalog import EntryState, ToolCatalogEntry
+from streams.model.catalog_signature import GRANTING_STATES, entry_id
+from streams.operations.catalog.history import CatalogueHistory, Listed
+from streams.operations.review.diff import Change, claims_of, diff_entries, facts_of
+from streams.operations.review.permitted_use import Reach
+from streams.operations.review.phrases import Concern
+from streams.operations.review.scan import TextFinding
 
 STYLES = {
     EntryState.APPROVED: OK,

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from streams.app.doctor import examine
-from streams.app.findings import Finding, Status
 from streams.cli.main import FAILED
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, overrides_from
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.cli.text import printable
+from streams.operations.doctor.examination import examine
+from streams.operations.doctor.findings import Finding, Status
 
 app = typer.Typer(add_completion=False)
 

@@ -10,16 +10,16 @@ from typing import Annotated
 
 import typer
 
-from streams.app.clock import SystemClock
-from streams.app.heap import settle_heap
-from streams.app.logs import Log, open_log
-from streams.app.metrics import serving_metrics
-from streams.app.runner import GateRunner
-from streams.app.settings import Settings
-from streams.app.wiring import build_budgets, build_codec, build_gate, load_root_key
-from streams.cli.logging import configure_logging
+from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
+from streams.services.gate.heap import settle_heap
+from streams.services.gate.runner import GateRunner
+from streams.services.metrics import serving_metrics
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_budgets, build_codec, build_gate, load_root_key
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings
 
 app = typer.Typer(add_completion=False)
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from streams.app.signing_keys import passphrase_from
-from streams.app.wiring import make_root_key
-from streams.audit.signing import make_key_file
+from streams.audit.signatures import make_key_file
 from streams.cli.options import JsonOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
+from streams.operations.passphrases import passphrase_from
+from streams.wiring.components import make_root_key
 
 app = typer.Typer(add_completion=False, help="Make keys.", rich_markup_mode="rich")
 publisher_app = typer.Typer(

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from streams.app.operator import Operator
-from streams.app.revoking import revocation_target, until_instant, write_revocation
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
 from streams.model.revocation import RevocationKind, RevocationState
+from streams.operations.operator import Operator
+from streams.operations.stops import revocation_target, until_instant, write_revocation
 
 kill_app = typer.Typer(add_completion=False)
 release_app = typer.Typer(add_completion=False)

@@ -138,8 +138,8 @@ def _told(error: Exception) -> tuple[str | None, int]:
         context = getattr(error, "ctx", None)
         hint = f"\nsee `{context.command_path} --help`" if context is not None else ""
         return printable(f"{usage()}{hint}", lines=True), MISUSED
-    from streams.app.settings import SettingsError  # noqa: PLC0415 - only when there is an error to look at
     from streams.policy.errors import PolicyError  # noqa: PLC0415 - likewise
+    from streams.wiring.settings import SettingsError  # noqa: PLC0415 - only when there is an error to look at
 
     if isinstance(error, SettingsError):
         return printable(str(error), lines=True), MISUSED

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streams.app.settings import Settings, load_settings
+from streams.wiring.settings import Settings, load_settings
 
 _PANEL = "Where the log is"
 

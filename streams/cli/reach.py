@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from streams.app.clock import SystemClock
-from streams.app.reaching import read_reach
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import FAINT, Screen
 from streams.cli.text import short
 from streams.codec.instants import format_instant
-from streams.delegation.reach import Question, Reach, Way
-from streams.sdk.tokens import load_root_key
+from streams.delegation.effective_reach import Question, Reach, Way
+from streams.operations.sessions.effective_reach import read_reach
+from streams.sdk.development_tokens import load_root_key
+from streams.wiring.clock import SystemClock
 
 app = typer.Typer(add_completion=False)
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from streams.app.tailing import DeadLetter
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
@@ -20,6 +19,7 @@ from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Record, ToolRef
 from streams.model.verdict import Outcome, Verdict
+from streams.operations.topics.tail import DeadLetter
 
 _WHAT_CHARS = 17
 _SESSION_CHARS = 16

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from streams.app.rule_tools import tools_of_file, tools_of_log
 from streams.cli.findings import counted, many, tell_findings
 from streams.cli.main import FAILED
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
+from streams.operations.rules.tools import tools_of_file, tools_of_log
 from streams.policy import (
     BundleError,
     CaseReport,

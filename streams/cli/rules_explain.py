@@ -10,10 +10,6 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from streams.app.clock import SystemClock
-from streams.app.explaining import Explained, Judged, explain_from_history, explain_from_log
-from streams.app.trying import DEVELOPMENT_ROOT_KEY, TryPlan
-from streams.app.wiring import load_root_key
 from streams.cli.findings import refusal_recorded
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.rules_check import CatalogOption
@@ -21,7 +17,11 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.verdict import Verdict
+from streams.operations.rules.explanation import Explained, Judged, explain_from_history, explain_from_log
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryPlan
 from streams.policy import REDACTED, Effect, Joins, Mode, Part, RuleExplanation, RuleOutcome
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import load_root_key
 
 _SHOWN = (RuleOutcome.TRUE, RuleOutcome.ERROR, RuleOutcome.FALSE)
 _STYLES = {RuleOutcome.TRUE: OK, RuleOutcome.ERROR: FAIL, RuleOutcome.FALSE: FAINT}

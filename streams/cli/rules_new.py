@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from streams.app.rule_scaffold import make_pack
 from streams.cli.options import JsonOption
 from streams.cli.screen import OK, WARN, Screen
+from streams.operations.rules.scaffold import make_pack
 
 
 def new(

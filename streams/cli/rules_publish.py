@@ -8,9 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.app.operator import Operator
-from streams.app.rule_history import Judged, Standing, count_verdicts, read_history
-from streams.app.rule_publishing import (
+from streams.cli.findings import refusal_recorded
+from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
+from streams.cli.signature_options import ByOption, KeyOption, OutOption, PassphraseOption, load_key
+from streams.codec.instants import format_instant
+from streams.model.control import RulesetBundle
+from streams.model.errors import RecordError
+from streams.operations.operator import Operator
+from streams.operations.rules.history import Judged, Standing, count_verdicts, read_history
+from streams.operations.rules.publication import (
     PublicationError,
     check_draft,
     draft_directory,
@@ -19,15 +26,8 @@ from streams.app.rule_publishing import (
     read_draft,
     write_draft,
 )
-from streams.app.rule_publishing import publish as publish_bundle
-from streams.app.rule_publishing import sign as sign_bundle
-from streams.cli.findings import refusal_recorded
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
-from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
-from streams.cli.signing import ByOption, KeyOption, OutOption, PassphraseOption, load_key
-from streams.codec.instants import format_instant
-from streams.model.control import RulesetBundle
-from streams.model.errors import RecordError
+from streams.operations.rules.publication import publish as publish_bundle
+from streams.operations.rules.publication import sign as sign_bundle
 from streams.policy import load_bundle
 
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%?\Z")

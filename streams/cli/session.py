@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.app.clock import SystemClock
-from streams.app.logs import open_log
-from streams.app.session_view import Filter, LifeState, Line, SessionView, Standing, list_sessions, show_session
-from streams.app.wiring import build_codec
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
 from streams.codec.instants import format_instant
 from streams.model.delegation import Delegation
+from streams.operations.sessions.view import Filter, LifeState, Line, SessionView, Standing, list_sessions, show_session
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec
+from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False, help="What is known of a session, and which there are.")
 

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import open_log
-from streams.app.wiring import build_codec, load_root_key
-from streams.cli.logging import configure_logging
+from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec, load_root_key
+from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False)
 
@@ -35,7 +35,7 @@ def ssf(
 
     Whose events count, and who is told of stops here, is in `[ssf]` of the settings.
     """
-    from streams.app.ssf import service  # noqa: PLC0415 - needs the extra `sts`
+    from streams.services.ssf import service  # noqa: PLC0415 - needs the extra `sts`
 
     screen = Screen(as_json)
     settings = settings_from(log, bootstrap, state_dir)

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import open_log
-from streams.app.wiring import build_codec, load_root_key
-from streams.cli.logging import configure_logging
+from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, WARN, Screen
 from streams.model.errors import StoplogError
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec, load_root_key
+from streams.wiring.logs import open_log
 
 
 class ExtraMissingError(StoplogError):
@@ -32,7 +32,7 @@ def _service() -> ModuleType:
         ExtraMissingError: it is not installed.
     """
     try:
-        return import_module("streams.app.sts.service")
+        return import_module("streams.services.sts.service")
     except ModuleNotFoundError as error:
         text = f"`{error.name}` is not installed; the token service needs it: `pip install 'stoplog[sts]'`"
         raise ExtraMissingError(text) from None

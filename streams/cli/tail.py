@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from streams.app.clock import SystemClock
-from streams.app.logs import open_log
-from streams.app.tailing import SUBJECTS, Filter, Seen, look
-from streams.app.wiring import build_codec
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.rows import Row, heading, letter_row, line_of, row_of
 from streams.cli.screen import FAIL, Screen
+from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec
+from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False)
 

@@ -6,13 +6,13 @@ from contextlib import closing
 
 import typer
 
-from streams.app.logs import open_log
-from streams.app.topic_apply import carry_out, make_plan
-from streams.app.topic_plan import Plan, Step
 from streams.cli.main import FAILED
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.model.topics import TOPICS, Role, Topic
+from streams.operations.topics.application import carry_out, make_plan
+from streams.operations.topics.plan import Plan, Step
+from streams.wiring.logs import open_log
 
 _DAY_MS = 86_400_000
 

@@ -9,9 +9,6 @@ from typing import Annotated
 
 import typer
 
-from streams.app.settings import load_settings
-from streams.app.trying import DEVELOPMENT_ROOT_KEY, Tried, TryPlan, TryReport, run_history
-from streams.app.wiring import load_root_key
 from streams.cli.findings import refusal_recorded
 from streams.cli.main import FAILED
 from streams.cli.options import JsonOption
@@ -20,6 +17,9 @@ from streams.cli.screen import FAIL, FAINT, OK, Screen
 from streams.cli.text import printable
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Tried, TryPlan, TryReport, run_history
+from streams.wiring.components import load_root_key
+from streams.wiring.settings import load_settings
 
 try_app = typer.Typer(add_completion=False)
 

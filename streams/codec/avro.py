@@ -13,10 +13,10 @@ import struct
 
 from streams.codec.decoder import compile_decoder
 from streams.codec.encoder import compile_encoder
-from streams.codec.longs import MalformedError, TruncatedError
+from streams.codec.schema_types import SchemaError
 from streams.codec.schemas import SchemaSource, SchemaVersion, record_class
-from streams.codec.shapes import SchemaError
 from streams.codec.source import Compiled
+from streams.codec.varints import MalformedError, TruncatedError
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import Record

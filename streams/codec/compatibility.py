@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from streams.codec.shapes import (
+from streams.codec.schema_types import (
     ArrayShape,
     EnumShape,
     FixedShape,

@@ -13,9 +13,8 @@ from typing import TypeVar
 from msgspec import inspect
 
 from streams.codec.compatibility import match_branch, unreadable
-from streams.codec.longs import MalformedError, TruncatedError, read_length, read_long
 from streams.codec.scalars import ARRAY_ITEMS_MAX, UUID_BYTES, check_instant, check_uuid
-from streams.codec.shapes import (
+from streams.codec.schema_types import (
     ArrayShape,
     EnumShape,
     FixedShape,
@@ -28,6 +27,7 @@ from streams.codec.shapes import (
     short_name,
 )
 from streams.codec.source import Compiled, Source
+from streams.codec.varints import MalformedError, TruncatedError, read_length, read_long
 from streams.model.types import Record
 
 _ONE_BYTE_INDEXES_MAX = 64

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from streams.codec.forms import Forms
-from streams.codec.longs import LongCache, write_long
+from streams.codec.encoding_cache import Forms
 from streams.codec.scalars import check_instant, check_items, check_uuid
-from streams.codec.shapes import (
+from streams.codec.schema_types import (
     ArrayShape,
     EnumShape,
     FixedShape,
@@ -19,6 +18,7 @@ from streams.codec.shapes import (
     short_name,
 )
 from streams.codec.source import Compiled, Source
+from streams.codec.varints import LongCache, write_long
 from streams.model.types import Recurring
 
 _NULL_BRANCH = write_long(0)

@@ -9,8 +9,8 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from streams.codec.filling import Line, complete, fill, key_of
-from streams.codec.filling_grants import state_grant
+from streams.codec.history_defaults import Line, complete, fill, key_of
+from streams.codec.history_grant_defaults import state_grant
 from streams.codec.jsonform import JsonFormError, from_json, instant, is_utf8, to_json, unknown_name
 from streams.model.delegation import Delegation
 from streams.model.errors import StoplogError

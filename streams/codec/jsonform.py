@@ -17,8 +17,8 @@ import msgspec
 from msgspec import inspect
 
 from streams.codec.instants import parse_instant
-from streams.codec.longs import MalformedError
 from streams.codec.scalars import check_instant, check_items, is_uuid
+from streams.codec.varints import MalformedError
 from streams.model.canonical import CanonicalError, canonical
 from streams.model.errors import StoplogError
 from streams.model.proof import derived_uuid

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from streams.codec.compatibility import Finding, conventions, full_transitive
-from streams.codec.mirror import differences
+from streams.codec.schema_class_check import differences
+from streams.codec.schema_types import RecordShape, SchemaError, parse_record
 from streams.codec.schemas import (
     LOCK_ID_FIRST,
     LOCK_NAME,
@@ -27,7 +28,6 @@ from streams.codec.schemas import (
     schema_directory,
     subject_name,
 )
-from streams.codec.shapes import RecordShape, SchemaError, parse_record
 from streams.model.topics import DECLARED
 from streams.model.types import Record
 

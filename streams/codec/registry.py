@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from streams.codec.schema_types import SchemaError, parse_record
 from streams.codec.schemas import CommittedSchemas, SchemaVersion, subject_name
-from streams.codec.shapes import SchemaError, parse_record
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import DECLARED

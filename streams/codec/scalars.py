@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.codec.longs import MalformedError
+from streams.codec.varints import MalformedError
 
 ARRAY_ITEMS_MAX = 10_000
 

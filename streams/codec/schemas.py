@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from streams.codec.shapes import RecordShape, SchemaError, parse_record, short_name
+from streams.codec.schema_types import RecordShape, SchemaError, parse_record, short_name
 from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import BY_NAME

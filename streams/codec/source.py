@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from streams.codec.shapes import SchemaError
+from streams.codec.schema_types import SchemaError
 
 LINES_MAX = 20_000
 """Of one function: a schema can use a record at many places, each of which has its own lines."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from streams.delegation.constraints import AllOf, Constraint, Room, compile_constraint
 from streams.delegation.errors import GrantError
-from streams.delegation.subsume import Steps, implies
+from streams.delegation.subsumption import Steps, implies
 from streams.model.delegation import ToolGrant
 from streams.model.reasons import Reason
 

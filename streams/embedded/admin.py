@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from streams.embedded.catalog import DEFAULT_CONFIG, Catalog, alter_topic, create_topics
 from streams.embedded.errors import TopicError
 from streams.embedded.file import LogFile
+from streams.embedded.topics import DEFAULT_CONFIG, Catalog, alter_topic, create_topics
 from streams.ports import AclSpec, TopicSpec, TopicState
 
 

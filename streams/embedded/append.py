@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from streams.embedded.catalog import Catalog, Topic, base_id
 from streams.embedded.errors import RefusedRecordError
 from streams.embedded.file import OFFSET_MASK, LogConnection
+from streams.embedded.topics import Catalog, Topic, base_id
 from streams.ports import Headers, Outgoing, TopicPartition
 
 encode_headers = msgspec.msgpack.Encoder().encode

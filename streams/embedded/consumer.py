@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
 from streams.embedded import groups
-from streams.embedded.catalog import Catalog
 from streams.embedded.fetch import Fetcher, poll_until_found, start_offsets
 from streams.embedded.file import LogConnection, LogFile
+from streams.embedded.topics import Catalog
 from streams.ports import (
     AssignmentListener,
     FatalLogError,

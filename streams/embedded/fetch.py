@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streams.embedded.append import decode_headers
-from streams.embedded.catalog import base_id
 from streams.embedded.file import PARTITION_SHIFT, LogConnection, LogFile
+from streams.embedded.topics import base_id
 from streams.ports import LogError, Received, TopicPartition
 
 # A poll stops at the first record that takes it past this, so that large records don't fill the memory.

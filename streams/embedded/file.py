@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from streams.embedded.bell import Bell, Watcher
+from streams.embedded.commit_notifier import Bell, Watcher
 from streams.embedded.errors import FileVersionError, ForeignFileError, LockedLogError, from_sqlite
 from streams.ports import Clock, FatalLogError, LogError, RetriableLogError
 

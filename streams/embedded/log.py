@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from streams.embedded.admin import EmbeddedAdmin
-from streams.embedded.cleaning import Cleaner, Housekeeper
 from streams.embedded.consumer import EmbeddedConsumer
 from streams.embedded.file import LogFile
 from streams.embedded.groups import LEASE_MS
 from streams.embedded.producer import EmbeddedProducer
 from streams.embedded.publisher import EmbeddedPublisher
 from streams.embedded.reader import EmbeddedReader
+from streams.embedded.retention import Cleaner, Housekeeper
 from streams.ports import Clock
 
 LOCK_TIMEOUT_MS = 10_000

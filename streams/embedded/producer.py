@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from streams.embedded import groups
 from streams.embedded.append import append
-from streams.embedded.catalog import Catalog
-from streams.embedded.cleaning import Housekeeper
 from streams.embedded.errors import TopicError, UnknownTopicError
 from streams.embedded.file import LogFile
+from streams.embedded.retention import Housekeeper
+from streams.embedded.topics import Catalog
 from streams.ports import (
     AbortableTransactionError,
     FatalLogError,

@@ -6,10 +6,10 @@ import threading
 from collections import deque
 
 from streams.embedded.append import append
-from streams.embedded.catalog import Catalog
-from streams.embedded.cleaning import Housekeeper
 from streams.embedded.errors import RefusedRecordError, TopicError, UnknownTopicError
 from streams.embedded.file import LogFile
+from streams.embedded.retention import Housekeeper
+from streams.embedded.topics import Catalog
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 
 QUEUE_RECORDS_MAX = 10_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from streams.embedded.catalog import Catalog
 from streams.embedded.fetch import Fetcher, end_offsets, poll_until_found
 from streams.embedded.file import LogFile
+from streams.embedded.topics import Catalog
 from streams.ports import Received, TopicPartition
 
 # Commits end a wait at once; this only bounds what a missed one could cost.

@@ -11,7 +11,7 @@ from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import REVOCATION
 from streams.ports import Clock, LogError, Reader, Received, RetriableLogError, StoreError, TopicPartition
-from streams.processors.control import ControlEvent
+from streams.processors.control.state import ControlEvent
 
 _log = logging.getLogger(__name__)
 CONTROL_BATCH_RECORDS = 500

@@ -18,7 +18,7 @@ from streams.engine.task import PartitionTask
 from streams.engine.wire import Wire
 from streams.model.canonical import sha256
 from streams.ports import Received
-from streams.processors.control_audit import event_outputs
+from streams.processors.control.audit import event_outputs
 
 REPORTED_KEPT_MAX = 256
 """Reports of one topic that are remembered; records before the earliest of them count as reported."""

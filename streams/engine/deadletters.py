@@ -10,7 +10,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import AUDIT
 from streams.model.types import Actor, Header
 from streams.ports import Outgoing, Received
-from streams.processors.verdicts import SOURCE
+from streams.processors.gate.verdicts import SOURCE
 
 _TEXT_CHARS_MAX = 500
 _KEY_CHARS_MAX = 512

@@ -8,7 +8,7 @@ from typing import Protocol
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
 from streams.ports import Headers, Outgoing, Received
-from streams.processors.control import ControlEvent
+from streams.processors.control.state import ControlEvent
 from streams.processors.effects import Output, StateView
 
 
@@ -33,7 +33,7 @@ class Wire(Protocol):
 
 
 class Processor(Protocol):
-    """A pure processor; `streams.processors.gate.Gate` is one."""
+    """A pure processor; `streams.processors.gate.gate.Gate` is one."""
 
     def process(
         self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
@@ -52,7 +52,7 @@ class Processor(Protocol):
 
 
 class ControlSink(Protocol):
-    """Where broadcast records go; `streams.processors.control.ControlState` is one."""
+    """Where broadcast records go; `streams.processors.control.state.ControlState` is one."""
 
     stale: bool
 

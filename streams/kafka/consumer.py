@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streams.kafka.closing import close_in_time
+from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of, is_gone
-from streams.kafka.faults import FaultCounter
-from streams.kafka.lookup import OffsetLookup
+from streams.kafka.offset_lookup import OffsetLookup
+from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import received
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from streams.kafka.deadline import StuckError, TimedCalls
 from streams.kafka.errors import error_of, is_gone, transaction_error
-from streams.kafka.patience import StuckError, TimedCalls
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import (

@@ -8,10 +8,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streams.kafka.closing import close_in_time
+from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of
-from streams.kafka.faults import FaultCounter
-from streams.kafka.lookup import OffsetLookup
+from streams.kafka.offset_lookup import OffsetLookup
+from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import received
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import LogError, Received, TopicPartition

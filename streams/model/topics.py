@@ -10,7 +10,7 @@ from streams.model.alert import Alert
 from streams.model.approval import ApprovalDecision, ApprovalRequest
 from streams.model.audit import AuditCheckpoint, AuditEvent
 from streams.model.budget import BudgetGrant, BudgetRequest
-from streams.model.catalogue import ToolCatalogEntry
+from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.delegation import Delegation
 from streams.model.intent import Intent

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 
 from streams.sdk.agent import Agent
 from streams.sdk.aio import AsyncAgent
-from streams.sdk.consuming import LoopSettings, VerdictLoop
 from streams.sdk.credential import SessionCredential
+from streams.sdk.development_tokens import DevTokenService, load_root_key
 from streams.sdk.errors import (
     DelegationError,
     ExecutorError,
@@ -30,12 +30,11 @@ from streams.sdk.errors import (
     VerdictReadError,
     VerdictTimeoutError,
 )
-from streams.sdk.exchange import SessionToken, StsClient, TokenRefusedError
 from streams.sdk.executor import Executor, ExecutorSettings, ToolOutcome
 from streams.sdk.intents import CallContext
 from streams.sdk.revocations import RevocationWatch, Stop
 from streams.sdk.single_use import Ending, SingleUseStore
-from streams.sdk.tokens import DevTokenService, load_root_key
+from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
 from streams.sdk.tools import (
     CancellableFunctionTool,
     Cancellation,
@@ -46,6 +45,7 @@ from streams.sdk.tools import (
 )
 from streams.sdk.toolset import Toolset
 from streams.sdk.transport import RecordCodec, Transport
+from streams.sdk.verdict_consumer import LoopSettings, VerdictLoop
 
 __all__ = [
     "Agent",

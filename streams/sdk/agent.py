@@ -19,12 +19,12 @@ from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ProposalError, PublishError, VerdictTimeoutError
 from streams.sdk.inbox import Expected
 from streams.sdk.intents import CallContext, build_intent
-from streams.sdk.publishing import outgoing, publish
+from streams.sdk.single_records import outgoing, publish
 from streams.sdk.toolset import Toolset, parse_tool
 from streams.sdk.transport import Transport
 
 if TYPE_CHECKING:
-    from streams.sdk.delegating import Share
+    from streams.sdk.delegation import Share
 
 VERDICT_TIMEOUT_MS = 30_000
 RESEND_AFTER_SHARE = 0.5
@@ -163,7 +163,7 @@ class Agent:
 
         Args:
             act: the agent that receives it.
-            share: what of one's own it conveys (`streams.sdk.delegating`); all of it by default.
+            share: what of one's own it conveys (`streams.sdk.delegation`); all of it by default.
             session_id: the receiver's session; by default the one that token services open for the grant.
             uid: the new grant's id; a new one by default.
 
@@ -173,7 +173,7 @@ class Agent:
         Raises:
             DelegationError: the session has no grant, the share is wider than it, or its key is not at hand.
         """
-        from streams.sdk.delegating import EVERYTHING, hand_on  # noqa: PLC0415 - loads the library of signatures
+        from streams.sdk.delegation import EVERYTHING, hand_on  # noqa: PLC0415 - loads the library of signatures
 
         now_ms = self._transport.now_ms()
         return hand_on(

@@ -21,7 +21,7 @@ from streams.sdk.toolset import Toolset
 from streams.sdk.transport import Transport
 
 if TYPE_CHECKING:
-    from streams.sdk.delegating import Share
+    from streams.sdk.delegation import Share
 
 
 class AsyncAgent:

@@ -1,8 +1,8 @@
 """Watching what an executor's MCP servers list, so that a changed tool is told of before somebody calls it.
 
-An executor holds every call against the live definition anyway (`streams.sdk.checks`). This tells the rest of the
-deployment: a record of the audit with the definition that is listed now, which `stoplog catalog watch` makes a block of
-the tool and an alert.
+An executor holds every call against the live definition anyway (`streams.sdk.verdict_checks`). This tells the rest of
+the deployment: a record of the audit with the definition that is listed now, which `stoplog catalog watch` makes a
+block of the tool and an alert.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from streams.ports import LogError
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError, PublishError
 from streams.sdk.mcp_tools import McpServer
-from streams.sdk.publishing import outgoing, publish
+from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 
 POLL_MS = 60_000

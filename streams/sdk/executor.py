@@ -13,21 +13,12 @@ from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Received
-from streams.sdk.checks import (
-    CLOCK_SKEW_MS_MAX,
-    ObligationHandler,
-    Refused,
-    Standard,
-    check,
-    is_for,
-    refused_if_revoked,
-)
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError, PublishError, ReportError
-from streams.sdk.publishing import publish
 from streams.sdk.reports import ENDING_TEXTS, Reporter
 from streams.sdk.revocations import RevocationWatch
-from streams.sdk.running import RunningCalls
+from streams.sdk.running_calls import RunningCalls
+from streams.sdk.single_records import publish
 from streams.sdk.single_use import CallRef, Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import (
     TOOL_TIMEOUT_MS,
@@ -43,6 +34,15 @@ from streams.sdk.tools import (
     content_digest,
 )
 from streams.sdk.transport import Transport
+from streams.sdk.verdict_checks import (
+    CLOCK_SKEW_MS_MAX,
+    ObligationHandler,
+    Refused,
+    Standard,
+    check,
+    is_for,
+    refused_if_revoked,
+)
 
 ABANDONED_AFTER_MS = 60_000
 """Beyond a tool's timeout: when another executor's call that never ended is taken for lost."""
@@ -243,7 +243,7 @@ class Executor:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    # -- the steps, as `streams.sdk.consuming` takes them, too ------------------------------------------------------
+    # -- the steps, as `streams.sdk.verdict_consumer` takes them, too ------------------------------------------------
 
     def read(self, received: Received) -> Verdict | None:
         """The verdict in a record, or None where there is none to be read."""

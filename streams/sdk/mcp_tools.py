@@ -19,7 +19,7 @@ from streams.model.canonical import CanonicalError
 from streams.model.definition import definition_digests
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError
-from streams.sdk.mcp_catalogue import ToolFacts, catalogue_entries
+from streams.sdk.mcp_catalog import ToolFacts, catalogue_entries
 from streams.sdk.tools import TOOL_TIMEOUT_MS, Cancellation, ToolCancelledError, ToolResult
 
 if TYPE_CHECKING:

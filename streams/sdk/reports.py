@@ -10,10 +10,10 @@ from streams.model.topics import AUDIT, SESSION
 from streams.model.types import Header
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Outgoing
-from streams.sdk.checks import Refused
-from streams.sdk.publishing import outgoing
+from streams.sdk.single_records import outgoing
 from streams.sdk.single_use import CallRef, Ending, Use
 from streams.sdk.transport import Transport
+from streams.sdk.verdict_checks import Refused
 
 ENDING_TEXTS: dict[Ending, str] = {
     Ending.DONE: "the call has run",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from streams.inmemory.log import MemoryLog
 from streams.ports import Admin, Consumer, Producer, Publisher, Reader
-from streams.testing.memory_log import MemoryLog
 from tests.contract.helpers import Names, WallClock
 
 

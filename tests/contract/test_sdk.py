@@ -16,7 +16,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.app.embedded_transport import EmbeddedTransport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
@@ -46,6 +45,7 @@ from streams.sdk import (
     VerdictLoop,
     connect,
 )
+from streams.sdk.log_transport import EmbeddedTransport
 from tests.contract.helpers import WallClock
 from tests.unit.sdk.hands import (
     ACTOR,
@@ -246,8 +246,8 @@ def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
 CHILD = """
 import sys, threading, time
 from pathlib import Path
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
+from streams.wiring.clock import SystemClock
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog

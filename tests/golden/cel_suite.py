@@ -13,14 +13,14 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from streams.policy.cel.checked_expression import read_checked
 from streams.policy.cel.exact import UnsupportedExpressionError, compile_exact
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.tree import DYN, Call, Const, Expr, Ident, Select, StaticType
 from streams.policy.cel.values import CelMap, Duration, Timestamp, TypeValue, UInt
-from streams.policy.cel.wire import read_checked
-from streams.policy.check import CHECKER_CONFIG
 from streams.policy.errors import EvaluationError
-from streams.policy.functions_decl import NETWORK_TYPES
+from streams.policy.language.check import CHECKER_CONFIG
+from streams.policy.language.function_declarations import NETWORK_TYPES
 
 ROOT = Path(__file__).parents[2]
 SUITE = Path(__file__).parent / "cel" / "suite.json.gz"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from cel_suite import ROOT, SCOPE, agrees, as_condition, case_id, outcome, read_suite
 
-from streams.policy.check import structs_of
-from streams.policy.codegen import generate
-from streams.policy.evaluate import Conditions
-from streams.policy.tooltypes import UNTYPED
+from streams.policy.language.check import structs_of
+from streams.policy.language.tool_types import UNTYPED
+from streams.policy.runtime.codegen import generate
+from streams.policy.runtime.evaluate import Conditions
 
 ANSWERED_MIN = 1_000
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from streams.app.settings import load_settings
-from streams.app.trying import Tried, TryPlan, TryReport, run_history
 from streams.codec.history import parse_line
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.operations.trial import Tried, TryPlan, TryReport, run_history
+from streams.wiring.settings import load_settings
 
 FOLDER = Path(__file__).parent / "try"
 HISTORIES = ("honest", "hijacked", "garbage")

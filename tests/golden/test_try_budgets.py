@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from streams.app.settings import load_settings
-from streams.app.trying import TryPlan, TryReport, run_history
 from streams.codec.jsonform import named_uuid
 from streams.model.budget import BudgetOp, BudgetRequest
 from streams.model.verdict import Verdict
+from streams.operations.trial import TryPlan, TryReport, run_history
+from streams.wiring.settings import load_settings
 
 FOLDER = Path(__file__).parent / "try_budgets"
 EXPECTED = {

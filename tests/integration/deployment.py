@@ -16,18 +16,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from streams.app.logs import open_log
-from streams.app.settings import Settings
-from streams.app.topic_apply import carry_out, make_plan
-from streams.app.wiring import build_codec
+from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
 from streams.codec.cloudevents import event_headers
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
 from streams.model.topics import CATALOGUE, INTENT, RULESET, SESSION, VERDICT, Spread, Topic
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import Outgoing, Received, TopicPartition
-from streams.testing.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_entry
+from streams.wiring.components import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import open_log
-from streams.app.settings import Settings
-from streams.app.wiring import build_codec
 from streams.ports import LogError
 from streams.sdk import Executor, ExecutorError, ReportError, RevocationWatch, SingleUseStore, VerdictLoop
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
 
 RESTARTS_MAX = 20
 RESTART_PAUSE_S = 0.5

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import open_log
-from streams.app.settings import load_settings
-from streams.app.wiring import build_codec, load_root_key
 from streams.model.types import Actor, SubProfile
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
-from streams.sdk.tokens import DevTokenService
+from streams.sdk.development_tokens import DevTokenService
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.toolset import Toolset
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec, load_root_key
+from streams.wiring.logs import open_log
+from streams.wiring.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "tests" / "golden" / "try" / "rules"

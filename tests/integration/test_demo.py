@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stoplog_demo.host import ISSUER
+from stoplog_demo.repository import ATTACKER, SECRET
+from stoplog_demo.run import DemoEnvironment, DemoError, run_demo
+from stoplog_demo.view import JsonView
 
-from streams.app.clock import SystemClock
-from streams.app.demo.host import ISSUER
-from streams.app.demo.repository import ATTACKER, SECRET
-from streams.app.demo.run import DemoEnvironment, DemoError, run_demo
-from streams.app.demo.view import JsonView
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import Log, open_log
-from streams.app.runner import GateRunner
-from streams.app.settings import Settings
-from streams.app.wiring import build_codec, build_gate
 from streams.model.topics import TOPICS, Spread
 from streams.ports import TopicSpec
 from streams.sdk import Transport
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.services.gate.runner import GateRunner
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec, build_gate
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
 ROOT_KEY = bytes(range(32))
@@ -114,8 +114,8 @@ def test_the_hijacked_agent_is_stopped_and_honest_work_is_not(
 def test_without_a_gate_it_says_so(
     settings: Settings, transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.app.demo.run.GATE_TIMEOUT_MS", 500)
-    monkeypatch.setattr("streams.app.demo.run.PROBE_TIMEOUT_MS", 200)
+    monkeypatch.setattr("stoplog_demo.run.GATE_TIMEOUT_MS", 500)
+    monkeypatch.setattr("stoplog_demo.run.PROBE_TIMEOUT_MS", 200)
     with pytest.raises(DemoError, match="no gate is ready"):
         run_demo(environment(settings, transport, tmp_path), JsonView(io.StringIO()))
 

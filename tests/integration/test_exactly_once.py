@@ -18,14 +18,14 @@ from typing import Self
 
 import pytest
 
+from simulation.broker.kafka import KafkaBroker
+from simulation.records import SessionMaker
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.intent import Intent
 from streams.model.topics import AUDIT, INTENT
 from streams.model.verdict import Outcome
 from streams.ports import TopicPartition
 from streams.sdk import SingleUseStore
-from streams.testing.broker import KafkaBroker
-from streams.testing.records import SessionMaker
 from tests.integration.deployment import (
     PARTITIONS,
     POLL_MS,

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from simulation.broker.kafka import KafkaBroker
+from simulation.records import SessionMaker, revocation
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import principal_target
 from streams.model.topics import GATE_CHANGELOG, INTENT, REVOCATION, SESSION, TOPICS, VERDICT, Spread
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing, TopicSpec
-from streams.testing.broker import KafkaBroker
-from streams.testing.records import SessionMaker, revocation
 from tests.integration.deployment import PARTITIONS, Deployment, Verdicts, deployed, is_permitted, now_ms, until
 
 pytestmark = pytest.mark.broker

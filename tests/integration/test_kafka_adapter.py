@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.kafka import lookup
+from simulation.broker.kafka import KafkaBroker
+from streams.kafka import offset_lookup
 from streams.kafka.consumer import KafkaConsumer
 from streams.kafka.producer import KafkaProducer
 from streams.ports import (
@@ -32,7 +33,6 @@ from streams.ports import (
     TopicPartition,
     TopicSpec,
 )
-from streams.testing.broker import KafkaBroker
 from tests.contract.kafka_log import KafkaLog
 from tests.integration.kafka_raw import produce_raw
 
@@ -612,7 +612,7 @@ class TestOwnBroker:
         producer.begin()
         producer.send(Outgoing(out, 0, None, b"lost"))
         own_broker.kill()
-        monkeypatch.setattr(lookup, "LOOKUP_S_MAX", 1.0)
+        monkeypatch.setattr(offset_lookup, "LOOKUP_S_MAX", 1.0)
         with pytest.raises(RetriableLogError, match="end offset"):
             reader.end_offsets([at])
         monkeypatch.undo()

@@ -11,17 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.app.clock import SystemClock
-from streams.app.logs import open_log
-from streams.app.operator import Operator
-from streams.app.reading import read_to_end
-from streams.app.rule_history import count_verdicts
-from streams.app.rule_publishing import draft_directory, draft_promotion, draft_rollback, publish, sign
-from streams.app.runner import GateRunner
-from streams.app.settings import Settings
-from streams.app.topic_apply import carry_out, make_plan
-from streams.app.wiring import build_codec, build_gate
-from streams.audit.signing import SigningKey, make_key_file
+from simulation.records import ROOT_KEY, SessionMaker, entry_key
+from streams.audit.signatures import SigningKey, make_key_file
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.bundle_signature import publication_key
 from streams.model.control import BundleFile, RulesetBundle
@@ -29,10 +20,19 @@ from streams.model.keys import partition_for
 from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT, Spread, Topic
 from streams.model.types import Record
 from streams.model.verdict import Verdict
+from streams.operations.operator import Operator
+from streams.operations.rules.history import count_verdicts
+from streams.operations.rules.publication import draft_directory, draft_promotion, draft_rollback, publish, sign
+from streams.operations.topics.application import carry_out, make_plan
+from streams.operations.topics.reader import read_to_end
 from streams.policy import bundle_from_files
 from streams.ports import Outgoing
+from streams.services.gate.runner import GateRunner
 from streams.stores import MemoryStores
-from streams.testing.records import ROOT_KEY, SessionMaker, entry_key
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec, build_gate
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
 from tests.kit import BUNDLE, BUNDLE_FILES, FILES_READ
 
 READY_MS = 60_000

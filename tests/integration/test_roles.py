@@ -17,25 +17,11 @@ import msgspec
 import pytest
 from confluent_kafka import KafkaError, Message, Producer
 
-from streams.app.catalogue_publishing import publish_entries
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import Log, open_log
-from streams.app.operator import Operator
-from streams.app.reading import read_to_end
-from streams.app.revoking import write_revocation
-from streams.app.rule_history import read_history
-from streams.app.rule_publishing import draft_directory, publish, sign
-from streams.app.runner import GateRunner
-from streams.app.settings import Settings
-from streams.app.sts.errors import TokenReason
-from streams.app.sts.ledger import Ledger, Opening, Refusal
-from streams.app.topic_apply import carry_out, make_plan
-from streams.app.topic_plan import TOKEN_SERVICE_PREFIX
-from streams.app.wiring import build_budgets, build_codec, build_gate
-from streams.audit.signing import SigningKey, make_key_file
+from simulation.broker.kafka import KafkaBroker
+from simulation.records import ROOT_KEY, SessionMaker, agent, tool_entry
+from streams.audit.signatures import SigningKey, make_key_file
+from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key
-from streams.delegation.signing import sign_root
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import (
@@ -57,13 +43,27 @@ from streams.model.topics import (
 )
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome
+from streams.operations.catalog.publication import publish_entries
+from streams.operations.operator import Operator
+from streams.operations.rules.history import read_history
+from streams.operations.rules.publication import draft_directory, publish, sign
+from streams.operations.stops import write_revocation
+from streams.operations.topics.application import carry_out, make_plan
+from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
+from streams.operations.topics.reader import read_to_end
 from streams.ports import LogError, TopicPartition
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, VerdictLoop
 from streams.sdk.entropy import SYSTEM
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.revocations import RevocationWatch
+from streams.services.gate.runner import GateRunner
+from streams.services.sts.errors import TokenReason
+from streams.services.sts.session_writer import Ledger, Opening, Refusal
 from streams.stores import MemoryStores
-from streams.testing.broker import KafkaBroker
-from streams.testing.records import ROOT_KEY, SessionMaker, agent, tool_entry
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_budgets, build_codec, build_gate
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings
 from tests.kit import BUNDLE, BUNDLE_FILES
 
 replace = msgspec.structs.replace

@@ -17,7 +17,7 @@ import pytest
 from streams.model.reasons import Reason
 from streams.model.verdict import Outcome
 from tests.integration.deployment import Deployment, Verdicts, deployed, environment_of, until
-from tests.unit.sts.issuers import Issuer, now_s
+from tests.unit.services.sts.issuers import Issuer, now_s
 
 IDP, AUDIENCE = "https://idp.example", "https://stoplog.example"
 CAEP = "https://schemas.openid.net/secevent/caep/event-type/"

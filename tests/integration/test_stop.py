@@ -12,19 +12,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import open_log
-from streams.model.catalogue import EntryState, ToolCatalogEntry
+from simulation.records import ISSUER, SessionMaker, entry_key, revocation, ruleset, tool_entry
+from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
 from streams.model.topics import CATALOGUE, DELEGATION, INTENT, REVOCATION, RULESET, SESSION
 from streams.model.verdict import Outcome
-from streams.sdk.checks import stoppable
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.revocations import RevocationWatch
-from streams.testing.records import ISSUER, SessionMaker, entry_key, revocation, ruleset, tool_entry
+from streams.sdk.verdict_checks import stoppable
+from streams.wiring.clock import SystemClock
+from streams.wiring.logs import open_log
 from tests.integration.deployment import PAY, Deployment, Verdicts, deployed, now_ms, until
 
 replace = msgspec.structs.replace

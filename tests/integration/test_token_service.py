@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from streams.app.logs import Log, open_log
-from streams.app.settings import Settings
-from streams.app.sts.ledger import Ledger, Opening
-from streams.app.topic_apply import carry_out, make_plan
-from streams.app.topic_plan import TOKEN_SERVICE_PREFIX
-from streams.app.wiring import build_codec
 from streams.delegation.digest import body_of
+from streams.operations.topics.application import carry_out, make_plan
+from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
 from streams.sdk.entropy import SYSTEM
-from tests.unit.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, House
-from tests.unit.sts.test_exchange import holds
-from tests.unit.sts.test_running import together
+from streams.services.sts.session_writer import Ledger, Opening
+from streams.wiring.components import build_codec
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings
+from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, House
+from tests.unit.services.sts.test_exchange import holds
+from tests.unit.services.sts.test_running import together
 
 pytestmark = pytest.mark.broker
 
@@ -76,10 +76,10 @@ def test_a_second_one_of_the_same_name_fences_the_first_which_recovers(tmp_path:
 DYING = """
 import sys
 from pathlib import Path
-from streams.app.logs import open_log
+from streams.wiring.logs import open_log
 from tests.integration.test_token_service import house_on, settings_of
-from tests.unit.sts.house import WrappedLog
-from tests.unit.sts.test_running import dying
+from tests.unit.services.sts.house import WrappedLog
+from tests.unit.services.sts.test_running import dying
 
 settings = settings_of(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
 folder = Path(sys.argv[3]) / "h"

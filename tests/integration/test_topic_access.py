@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from streams.app.settings import Settings, load_settings
-from streams.app.topic_apply import carry_out, make_plan
-from streams.app.topic_plan import GrantAccess, Step
+from simulation.broker.kafka import KafkaBroker
 from streams.kafka.admin import KafkaAdmin
 from streams.kafka.rights import KafkaRights
+from streams.operations.topics.application import carry_out, make_plan
+from streams.operations.topics.plan import GrantAccess, Step
 from streams.ports import AclSpec
-from streams.testing.broker import KafkaBroker
+from streams.wiring.settings import Settings, load_settings
 
 pytestmark = pytest.mark.broker
 

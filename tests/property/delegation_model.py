@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import rfc8785
 
+from simulation.records import ISSUER, ROOT_KEY
 from streams.codec.jsonform import to_json
 from streams.model.delegation import Delegation, GrantBody
-from streams.testing.records import ISSUER, ROOT_KEY
 
 TOOLS = (("mail", "send"), ("files", "read"), ("files", "write"))
 VALUES: tuple[Any, ...] = (1, 2, 3, True, "1", "ab", "b", ["a"], [])

@@ -10,14 +10,15 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulation.records import ROOT_KEY, SessionMaker
 from streams.codec.jsonform import to_json
 from streams.delegation.constraints import Constraint, Room, compile_constraint
 from streams.delegation.digest import grant_digest, grant_message, lineage_of, travelling
 from streams.delegation.errors import GrantError
 from streams.delegation.keys import hop_grant_key, root_grant_key
-from streams.delegation.subsume import Steps, implies
+from streams.delegation.subsumption import Steps, implies
 from streams.delegation.tools import compile_tool, is_narrower
-from streams.delegation.verify import verify
+from streams.delegation.verification import verify
 from streams.model.canonical import canonical, sha256
 from streams.model.delegation import (
     ArgumentConstraint,
@@ -28,7 +29,6 @@ from streams.model.delegation import (
     GrantBody,
     ToolGrant,
 )
-from streams.testing.records import ROOT_KEY, SessionMaker
 from tests.property import delegation_model as model
 from tests.unit.delegation.family import NOW_MS, STANDARD
 

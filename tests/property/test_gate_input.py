@@ -7,6 +7,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from simulation.records import SessionMaker, entry_key, revocation, ruleset
 from streams.model.audit import AuditEventType
 from streams.model.errors import RecordError
 from streams.model.revocation import RevocationKind
@@ -21,7 +22,6 @@ from streams.model.topics import (
 )
 from streams.model.types import Record
 from streams.ports import Received
-from streams.testing.records import SessionMaker, entry_key, revocation, ruleset
 from streams.topology import GATE
 from tests.kit import BUNDLE_FILES, FILES_READ, START_MS, GateBench, wire
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.model.labels import Confidentiality, Integrity, Label
-from streams.processors.memory import BUCKETS_COUNT
+from streams.processors.sessions.memory import BUCKETS_COUNT
 from tests.keeping import LOOKUP, PURGE, REFUND, CountingBench
 from tests.kit import MINUTE_MS
 

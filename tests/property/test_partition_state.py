@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from streams.engine.state import PartitionState
-from streams.testing.disk import Disk
+from streams.inmemory.disk import Disk
 
 # Keys that stand close together, on both sides of the timers' own range.
 KEYS = st.sampled_from([b"a", b"s1", b"s1\x00", b"s1\x00x", b"s2", b"v\xff", b"v\xff\xff", b"w"])

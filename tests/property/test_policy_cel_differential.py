@@ -2,8 +2,8 @@
 
 import pytest
 
+from simulation.fuzz.cel import fuzz
 from streams.policy.cel import functions, ops
-from streams.testing.cel_fuzz import fuzz
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulation.fuzz.shell import run_shell_fuzz
 from streams.policy import EvaluationError
 from streams.policy.ext.emails import to_email_addresses
-from streams.policy.ext.filepaths import to_path
-from streams.policy.ext.globbing import read_glob
+from streams.policy.ext.file_paths import to_path
+from streams.policy.ext.globs import read_glob
 from streams.policy.ext.hosts import read_host
-from streams.policy.ext.shells import to_shell
+from streams.policy.ext.shell import to_shell
 from streams.policy.ext.table import EXTENSION_FUNCTIONS
 from streams.policy.ext.urls import to_url
-from streams.testing.shell_fuzz import run_shell_fuzz
 
 SHELL_SEEDS = 4
 SHELL_TEXTS = 2_500
@@ -226,7 +226,7 @@ def test_quoted_words_are_read_as_they_were(words: list[str]) -> None:
 
 def test_every_function_that_is_declared_is_there() -> None:
     from streams.policy.cel.functions import FUNCTIONS
-    from streams.policy.functions_decl import FUNCTION_NAMES
+    from streams.policy.language.function_declarations import FUNCTION_NAMES
 
     folded: set[str] = {"has", "all", "exists", "exists_one", "existsOne", "filter", "map", "transformList",
                         "transformMap", "transformMapEntry"}  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.policy.cel.required import required_texts
-from streams.policy.cel.texts import is_pattern, search_for, search_in_any
+from streams.policy.cel.strings import is_pattern, search_for, search_in_any
 
 PIECES = r"""
 ab abc b c \x20 - \. \b \B \d \w [ab] [^a] []b] . ^ $ \A \z * + ? {2} {0,1} {0} {1,} {,2} *? | ( ) (?: (?i)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle
 from streams.policy.errors import Findings
-from streams.policy.source import Entries, Scalar, read_yaml
+from streams.policy.language.located_yaml import Entries, Scalar, read_yaml
 from tests.starter import starter_fixtures, starter_source
 
 STARTER = compile_bundle(starter_source())

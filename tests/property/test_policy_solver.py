@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 import z3
 
+from simulation.fuzz.cel import LISTS, ExpressionMaker, FactsMaker, answer
 from streams.policy import Finding, bundle_from_files, check_bundle, compile_bundle
+from streams.policy.authoring.outcome import AskedRule, Outcome
+from streams.policy.authoring.smt import operators
+from streams.policy.authoring.smt.places import Path, Place
+from streams.policy.authoring.smt.terms import ANY, Double, Sort, constant
+from streams.policy.authoring.smt.translate import Formula, Translator
+from streams.policy.authoring.solve import Prover, Verdict
 from streams.policy.cel.exact import compile_exact
-from streams.policy.check import CheckError, checker_for, structs_of
-from streams.policy.compile import list_constants
-from streams.policy.outcome import AskedRule, Outcome
-from streams.policy.schema import Kind
-from streams.policy.smt import operators
-from streams.policy.smt.places import Path, Place
-from streams.policy.smt.terms import ANY, Double, Sort, constant
-from streams.policy.smt.translate import Formula, Translator
-from streams.policy.solve import Prover, Verdict
-from streams.policy.tooltypes import UNTYPED
-from streams.testing.cel_fuzz import LISTS, ExpressionMaker, FactsMaker, answer
+from streams.policy.language.check import CheckError, checker_for, structs_of
+from streams.policy.language.compile import list_constants
+from streams.policy.language.schema import Kind
+from streams.policy.language.tool_types import UNTYPED
 
 Outcomes = dict[str, Outcome]
 

@@ -6,7 +6,7 @@ import sqlite3
 from random import Random  # noqa: TID251 - chance with a seed
 
 from streams.policy import EvaluationError
-from streams.policy.ext.sqls import to_sql
+from streams.policy.ext.sql import to_sql
 
 SQL_NAMES = ("a", "b", "c", "d")
 # fmt: off

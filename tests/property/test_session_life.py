@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from simulation.records import ISSUER, ROOT_KEY, SessionMaker, revocation
 from streams.delegation.anchors import TrustAnchors
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
-from streams.processors.settings import GateSettings
+from streams.processors.gate.settings import GateSettings
 from streams.processors.state import SessionRow, decode_session, session_row_key
-from streams.testing.records import ISSUER, ROOT_KEY, SessionMaker, revocation
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 
 replace = msgspec.structs.replace

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.sdk.exchange import ACCESS_TOKEN, ID_JAG, ID_TOKEN, JWT, TXN_TOKEN
-from tests.unit.sts.house import AGENT, House, open_house
-from tests.unit.sts.issuers import Issuer, now_s
+from streams.sdk.token_exchange import ACCESS_TOKEN, ID_JAG, ID_TOKEN, JWT, TXN_TOKEN
+from tests.unit.services.sts.house import AGENT, House, open_house
+from tests.unit.services.sts.issuers import Issuer, now_s
 
 CODES = {
     "invalid_request", "invalid_scope", "invalid_target", "invalid_authorization_details", "unauthorized_client",

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.sdk.exchange import SessionToken, StsClient, TokenRefusedError
-from tests.unit.sts.house import STS, House, open_house, profile
-from tests.unit.sts.issuers import Issuer, now_s
+from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
+from tests.unit.services.sts.house import STS, House, open_house, profile
+from tests.unit.services.sts.issuers import Issuer, now_s
 
 SCOPES = ("a", "b", "c", "d")
 SERVERS = ("mail", "files")

@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 
-from streams.testing.simulator import SimulationFailedError, simulate
+from simulation.simulator import SimulationFailedError, simulate
 from tests.simulation.ingredients import ingredients
 
 FAILURES_MAX = 5

@@ -9,31 +9,31 @@ from typing import NamedTuple
 
 import msgspec
 
+from simulation.faults import FaultPlan, SimulatedFaults
+from simulation.machine import Machine, go_on_meanwhile
+from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset
+from simulation.world import World
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.engine.settings import EngineSettings
 from streams.engine.wire import Processor
 from streams.engine.worker import Worker
+from streams.history.workers import build_worker, create_topics
+from streams.inmemory.clock import ManualClock
+from streams.inmemory.disk import Disk
+from streams.inmemory.log import MemoryLog
 from streams.model.intent import Intent
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.ports import Outgoing, Received
-from streams.processors.budgets import BudgetOwner
-from streams.processors.catalogue import Catalogue
-from streams.processors.compiling import InlineCompiler
-from streams.processors.control import ControlState
-from streams.processors.gate import Gate
-from streams.processors.publications import Publications
-from streams.processors.settings import GateSettings
-from streams.testing.clock import ManualClock
-from streams.testing.disk import Disk
-from streams.testing.faults import FaultPlan, SimulatedFaults
-from streams.testing.instances import build_worker, create_topics
-from streams.testing.machine import Machine, go_on_meanwhile
-from streams.testing.memory_log import MemoryLog
-from streams.testing.records import ROOT_KEY, SessionMaker, entry_key, ruleset
-from streams.testing.world import World
+from streams.processors.budgets.allocator import BudgetOwner
+from streams.processors.control.catalog import Catalogue
+from streams.processors.control.compilation import InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import ControlState
+from streams.processors.gate.gate import Gate
+from streams.processors.gate.settings import GateSettings
 from streams.topology import BUDGETS, GATE
 from tests.keeping import REFUND, SEND, bundle_files
 from tests.kit import START_MS, compile_published, wire

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.testing.simulator import Ingredients
+from simulation.simulator import Ingredients
 from tests.kit import BUNDLE, RULES, compile_published, wire
 
 # Waiting is shorter than in the table of the gate's tests, so that a simulation comes to its end.

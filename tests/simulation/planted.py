@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from simulation.simulator import Ingredients
 from streams.delegation.authority import Authority
 from streams.delegation.digest import lineage_of
 from streams.delegation.tools import GrantedTool
@@ -15,19 +16,19 @@ from streams.engine.control_reports import ControlReports
 from streams.engine.task import PartitionTask
 from streams.engine.wire import Wire
 from streams.engine.worker import Worker
+from streams.inmemory.clients import MemoryReader
+from streams.inmemory.log import MemoryLog
 from streams.model.intent import Intent
 from streams.model.topics import REVOCATION
 from streams.ports import GroupMetadata, Received, TopicPartition
-from streams.processors import gate, grants, stops
-from streams.processors.control import ControlState
+from streams.processors.control.state import ControlState
 from streams.processors.effects import Output, StateView
-from streams.processors.gate import Gate
-from streams.processors.judge import Judge
-from streams.processors.settings import GateSettings
+from streams.processors.gate import gate
+from streams.processors.gate.gate import Gate
+from streams.processors.gate.judge import Judge
+from streams.processors.gate.settings import GateSettings
+from streams.processors.sessions import grants, revocation_cascade
 from streams.processors.state import judged_row_key
-from streams.testing.memory_clients import MemoryReader
-from streams.testing.memory_log import MemoryLog
-from streams.testing.simulator import Ingredients
 
 Plant = Callable[[pytest.MonkeyPatch, Ingredients], Ingredients]
 
@@ -162,7 +163,7 @@ def publications_are_reported_again(patch: pytest.MonkeyPatch, healthy: Ingredie
 
 def ends_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A session that is over takes nothing with it."""
-    patch.setattr(stops, "when_over", lambda *_args: [])
+    patch.setattr(revocation_cascade, "when_over", lambda *_args: [])
     return healthy
 
 

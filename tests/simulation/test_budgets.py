@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from streams.model.budget import BudgetGrant, BudgetRequest
-from streams.processors import aftermath, budgets, slices
+from streams.processors.budgets import allocator, leases
+from streams.processors.budgets.leases import Claim, SliceRow, Slices
 from streams.processors.effects import StateView
-from streams.processors.slices import Claim, SliceRow, Slices
+from streams.processors.gate import completion_effects
 from streams.processors.state import ChargeRow, decode_effects, effects_row_key, encode_row
 from tests.simulation.fleet import Fleet, Report
 
@@ -50,12 +51,12 @@ def takes_any_grant(patch: pytest.MonkeyPatch) -> None:
     on_grant = Slices.on_grant
 
     def taken(self: Slices, grant: BudgetGrant, state: StateView, now_ms: int) -> object:
-        found = state.get(slices.slice_row_key(grant.budget_key))
+        found = state.get(leases.slice_row_key(grant.budget_key))
         if found is not None:
-            row = slices._decode(found)
-            asked = row.asked or slices.Asked(grant.serial, now_ms, 0, 0, ())
+            row = leases._decode(found)
+            asked = row.asked or leases.Asked(grant.serial, now_ms, 0, 0, ())
             row = replace(row, asked=replace(asked, serial=grant.serial))
-            state.put(slices.slice_row_key(grant.budget_key), encode_row(row))
+            state.put(leases.slice_row_key(grant.budget_key), encode_row(row))
         return on_grant(self, grant, state, now_ms)
 
     patch.setattr(Slices, "on_grant", taken)
@@ -63,31 +64,31 @@ def takes_any_grant(patch: pytest.MonkeyPatch) -> None:
 
 def takes_what_is_given_back_twice(patch: pytest.MonkeyPatch) -> None:
     """What is given back counts twice with the owner."""
-    given_back = budgets._given_back
+    given_back = allocator._given_back
 
-    def twice(row: budgets.OwnerRow, request: BudgetRequest) -> budgets.OwnerRow:
+    def twice(row: allocator.OwnerRow, request: BudgetRequest) -> allocator.OwnerRow:
         return given_back(given_back(row, request), request)
 
-    patch.setattr(budgets, "_given_back", twice)
+    patch.setattr(allocator, "_given_back", twice)
 
 
 def keeps_slices_for_the_next_window(patch: pytest.MonkeyPatch) -> None:
     """What is left of a slice is spent in the next window."""
-    of_now = slices._of_now
+    of_now = leases._of_now
 
     def carried(claim: Claim, state: StateView) -> SliceRow:
-        found = state.get(slices.slice_row_key(claim.key))
+        found = state.get(leases.slice_row_key(claim.key))
         row = of_now(claim, state)
-        return row if found is None else replace(row, available=slices._decode(found).available)
+        return row if found is None else replace(row, available=leases._decode(found).available)
 
-    patch.setattr(slices, "_of_now", carried)
+    patch.setattr(leases, "_of_now", carried)
     patch.setattr(Slices, "on_due", lambda _self, _key, _state, _now_ms: [])
 
 
 def spends_what_is_not_there(patch: pytest.MonkeyPatch) -> None:
     """The last unit of a slice is spent twice."""
-    lacking = slices._lacking
-    patch.setattr(slices, "_lacking", lambda claim, row: max(0, lacking(claim, row) - (1 if claim.amount else 0)))
+    lacking = leases._lacking
+    patch.setattr(leases, "_lacking", lambda claim, row: max(0, lacking(claim, row) - (1 if claim.amount else 0)))
 
 
 def gives_back_again_and_again(patch: pytest.MonkeyPatch) -> None:
@@ -97,7 +98,7 @@ def gives_back_again_and_again(patch: pytest.MonkeyPatch) -> None:
         found = state.get(effects_row_key(own_key, intent_id))
         return row, None if found is None else decode_effects(found)
 
-    patch.setattr(aftermath, "take", kept)
+    patch.setattr(completion_effects, "take", kept)
 
 
 def gives_back_what_ran_in_another_window(patch: pytest.MonkeyPatch) -> None:
@@ -106,7 +107,7 @@ def gives_back_what_ran_in_another_window(patch: pytest.MonkeyPatch) -> None:
 
     def given(self: Slices, charge: ChargeRow, state: StateView, now_ms: int) -> None:
         found = state.get(charge.holder)
-        start_ms = charge.start_ms if found is None else slices._decode(found).start_ms
+        start_ms = charge.start_ms if found is None else leases._decode(found).start_ms
         give_back(self, replace(charge, start_ms=start_ms), state, now_ms)
 
     patch.setattr(Slices, "give_back", given)

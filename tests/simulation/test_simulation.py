@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.testing.simulator import Ingredients, SimulationFailedError, simulate
+from simulation.simulator import Ingredients, SimulationFailedError, simulate
 from tests.simulation.ingredients import ingredients
 from tests.simulation.planted import PLANTS, Plant
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from compose_spec import PyOptions
 
-from streams.app.settings import setting_names
 from streams.model.topics import DECLARED
+from streams.wiring.settings import setting_names
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -48,9 +48,9 @@ def test_the_wheel_ships_the_rules_and_the_ids(wheel: zipfile.ZipFile) -> None:
     assert {f"streams/_shipped/{path}" for path in committed} <= names
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_the_package_and_the_demonstration_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"streams"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"streams", "stoplog_demo"}
 
 
 @pytest.mark.parametrize("lock", ["run", "dev"])

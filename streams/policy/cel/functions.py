@@ -11,7 +11,7 @@ from typing import Any
 
 from streams.policy.cel import convert, ops
 from streams.policy.cel.network import NETWORK_FUNCTIONS
-from streams.policy.cel.texts import TEXT_FUNCTIONS
+from streams.policy.cel.strings import TEXT_FUNCTIONS
 from streams.policy.cel.times import TIME_FUNCTIONS
 from streams.policy.ext.table import EXTENSION_FUNCTIONS
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from streams.policy.ext.collect_texts import GATHERING_FUNCTIONS
 from streams.policy.ext.emails import EMAIL_FUNCTIONS
-from streams.policy.ext.filepaths import PATH_FUNCTIONS
-from streams.policy.ext.gathering import GATHERING_FUNCTIONS
-from streams.policy.ext.globbing import to_glob
+from streams.policy.ext.file_paths import PATH_FUNCTIONS
+from streams.policy.ext.globs import to_glob
 from streams.policy.ext.lookalikes import LOOKALIKE_FUNCTIONS, skeleton
-from streams.policy.ext.shells import SHELL_FUNCTIONS, to_shell
-from streams.policy.ext.sqls import DIALECTS, SQL_FUNCTIONS, to_sql
+from streams.policy.ext.shell import SHELL_FUNCTIONS, to_shell
+from streams.policy.ext.sql import DIALECTS, SQL_FUNCTIONS, to_sql
 from streams.policy.ext.urls import URL_FUNCTIONS
 from streams.policy.ext.versions import VERSION_FUNCTIONS
 

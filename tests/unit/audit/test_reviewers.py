@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams.app.settings import Settings, SettingsError, load_settings
+from simulation.records import reviewed, tool_entry
 from streams.audit.keyring import SIGNATURES_MAX
 from streams.audit.reviewers import ANYBODY, NOBODY, Reviewers, ReviewersError
-from streams.audit.signing import SigningKey
+from streams.audit.signatures import SigningKey
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
-from streams.testing.records import reviewed, tool_entry
+from streams.wiring.settings import Settings, SettingsError, load_settings
 
 replace = msgspec.structs.replace
 ANN, BOB, EVE = SigningKey.made(), SigningKey.made(), SigningKey.made()

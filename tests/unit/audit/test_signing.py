@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.audit.signing import (
+from streams.audit.signatures import (
     SIGNATURE_BYTES,
     PublicKey,
     SigningKeyError,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.app.clock import SystemClock
+from simulation.records import SessionMaker, entry_key, revocation
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
@@ -20,7 +20,7 @@ from streams.model.revocation import RevocationKind
 from streams.model.topics import CATALOGUE, DELEGATION, REVOCATION, Topic
 from streams.model.types import Record
 from streams.ports import Outgoing
-from streams.testing.records import SessionMaker, entry_key, revocation
+from streams.wiring.clock import SystemClock
 from tests.kit import FILES_READ, MAIL_SEND, WEB_FETCH
 from tests.unit.delegation.family import MAIL_INSIDE, tool, tools
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.app.tailing import SUBJECTS, DeadLetter
-from streams.cli.logging import JsonFormatter, LineFormatter
+from streams.cli.log_output import JsonFormatter, LineFormatter
 from streams.cli.rows import heading, letter_row, line_of, row_of
 from streams.model.topics import BY_NAME
+from streams.operations.topics.tail import SUBJECTS, DeadLetter
 from tests.records import RECORD_TOPICS, RECORD_TYPES, records
 
 TIME_MS = 1_764_061_200_123

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from streams.app.catalogue_files import read_catalogue
-from streams.app.clock import SystemClock
-from streams.app.explaining import explain_from_log
-from streams.app.operator import Operator
-from streams.app.settings import load_settings
-from streams.app.wiring import load_root_key
 from streams.codec.history import parse_line
 from streams.model.topics import BY_NAME, VERDICT
+from streams.operations.catalog.files import read_catalogue
+from streams.operations.operator import Operator
+from streams.operations.rules.explanation import explain_from_log
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import load_root_key
+from streams.wiring.settings import load_settings
 from tests.unit.cli.conftest import Result, Stoplog
 
 HISTORIES = Path(__file__).parents[2] / "golden" / "try"

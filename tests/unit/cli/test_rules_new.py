@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streams.policy import check_bundle, load_bundle
-from streams.policy.mutate import mutate_cases
+from streams.policy.authoring.mutate import mutate_cases
 from tests.unit.cli.conftest import Stoplog
 
 BUNDLE = 'apiVersion: rules/v1\nbundle: b\nversion: "1"\n'

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from streams.app.operator import Operator
-from streams.app.rule_publishing import KEPT_MAX
-from streams.app.settings import load_settings
 from streams.model.control import RulesetBundle
 from streams.model.topics import RULESET
+from streams.operations.operator import Operator
+from streams.operations.rules.publication import KEPT_MAX
 from streams.policy import bundle_from_files
+from streams.wiring.settings import load_settings
 from tests.unit.cli.conftest import Result, Stoplog
 
 HEAD = "apiVersion: rules/v1\nbundle: own\nversion: '{version}'\npacks: [p]\n"
@@ -331,7 +331,7 @@ def tombstones() -> set[bytes]:
 
 
 def _all_keys(operator: Operator) -> dict[bytes, bytes | None]:
-    from streams.app.reading import read_to_end
+    from streams.operations.topics.reader import read_to_end
 
     return {r.key or b"": r.value for r in read_to_end(operator.log, (RULESET.name,), operator.clock)}
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from streams.app.operator import Operator
-from streams.app.settings import load_settings
+from simulation.records import UNTRUSTED, SessionMaker, agent, header
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import GrantBody
 from streams.model.reasons import Reason
@@ -16,7 +15,8 @@ from streams.model.session import SessionEventType
 from streams.model.topics import BY_RECORD, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
-from streams.testing.records import UNTRUSTED, SessionMaker, agent, header
+from streams.operations.operator import Operator
+from streams.wiring.settings import load_settings
 from tests.kit import WEB_FETCH
 from tests.unit.cli.conftest import Stoplog
 from tests.unit.sdk.hands import verdict_on

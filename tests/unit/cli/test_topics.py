@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streams.app.clock import SystemClock
 from streams.embedded import EmbeddedLog
 from streams.model.topics import TOPICS
 from streams.ports import TopicSpec
+from streams.wiring.clock import SystemClock
 from tests.unit.cli.conftest import Stoplog
 
 

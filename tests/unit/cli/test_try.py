@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.app.wiring import make_root_key
 from streams.codec.history import format_line, parse_line
 from streams.model.intent import Intent
 from streams.model.proof import make_hmac, proof_message, session_secret
+from streams.wiring.components import make_root_key
 from tests.unit.cli.conftest import Stoplog
 
 HISTORIES = Path(__file__).parents[2] / "golden" / "try"

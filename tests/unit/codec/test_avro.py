@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from streams.codec.avro import VALUE_BYTES_MAX, WRITTEN_BYTES_MAX, Codec
-from streams.codec.forms import FORMS_MAX, Forms
+from streams.codec.encoding_cache import FORMS_MAX, Forms
 from streams.codec.scalars import ARRAY_ITEMS_MAX, INSTANT_MS_MAX, INSTANT_MS_MIN
 from streams.codec.schemas import CommittedSchemas
 from streams.model.approval import ApprovalDecision

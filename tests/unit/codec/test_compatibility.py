@@ -15,9 +15,8 @@ from msgspec import inspect
 from streams.codec.avro import Codec
 from streams.codec.compatibility import conventions, full_transitive, unreadable
 from streams.codec.lock import check
-from streams.codec.mirror import differences
-from streams.codec.schemas import CommittedSchemas, SchemaVersion, schema_directory
-from streams.codec.shapes import (
+from streams.codec.schema_class_check import differences
+from streams.codec.schema_types import (
     ArrayShape,
     EnumShape,
     FixedShape,
@@ -27,6 +26,7 @@ from streams.codec.shapes import (
     UnionShape,
     parse_record,
 )
+from streams.codec.schemas import CommittedSchemas, SchemaVersion, schema_directory
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from tests import oracle

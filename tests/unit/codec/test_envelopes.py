@@ -13,9 +13,9 @@ from streams.codec.avro import SCHEMA_ID_HEADER, VALUE_BYTES_MAX, WRITTEN_BYTES_
 from streams.codec.cloudevents import TIMES_CACHED_MAX, event_headers, event_type
 from streams.codec.deadletter import HEADERS_BYTES_MAX, KEY_BYTES_MAX, TEXT_BYTES_MAX, dead_letter
 from streams.codec.instants import format_instant, parse_instant
-from streams.codec.longs import MalformedError
 from streams.codec.scalars import INSTANT_MS_MAX, INSTANT_MS_MIN
 from streams.codec.schemas import CommittedSchemas
+from streams.codec.varints import MalformedError
 from streams.model.errors import InvariantError
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT_OCSF, BY_NAME, TOPICS, VERDICT

@@ -12,8 +12,8 @@ import pytest
 from streams.codec.avro import Codec
 from streams.codec.history import LINE_BYTES_MAX, HistoryError, HistoryLine, format_line, iter_history, parse_line
 from streams.codec.schemas import CommittedSchemas
-from streams.model.catalogue import ToolCatalogEntry
-from streams.model.catalogue_signature import entry_key
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.catalog_signature import entry_key
 from streams.model.definition import definition_digests
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent

@@ -10,8 +10,8 @@ import pytest
 
 from streams.codec import lock
 from streams.codec.avro import Codec
+from streams.codec.schema_types import SchemaError
 from streams.codec.schemas import CommittedSchemas, schema_directory
-from streams.codec.shapes import SchemaError
 from streams.model.topics import DECLARED
 from tests.records import INTENT
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
+from simulation.records import agent, header
 from streams.codec.ocsf import CLASS_UID, OCSF_VERSION, PROFILES, TYPE_UID, detection_finding, ocsf_json
 from streams.model.alert import Alert, Attack
-from streams.testing.records import agent, header
 
 FULL = Alert(
     header=header("alert", 1_764_061_200_000),

@@ -9,8 +9,8 @@ import pytest
 
 from streams.codec.avro import Codec
 from streams.codec.registry import REFRESH_AFTER_FAILURE_MS, REFRESH_INTERVAL_MS, RegistrySchemas
+from streams.codec.schema_types import SchemaError
 from streams.codec.schemas import CommittedSchemas
-from streams.codec.shapes import SchemaError
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from tests.records import INTENT, RECORD_TOPICS

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from simulation.records import ROOT_KEY, SessionMaker, agent
 from streams.delegation.digest import body_of, lineage_of
 from streams.delegation.keys import HmacGrantKey, hop_grant_key, root_grant_key
 from streams.model.delegation import ArgumentConstraint, Budget, ConstraintType, Delegation, DelegationOp
 from streams.model.reasons import Reason
 from streams.model.types import Proof, ProofAlg
-from streams.testing.records import ROOT_KEY, SessionMaker, agent
 from tests.unit.delegation.family import (
     FAR_ISSUER,
     FAR_KEY,

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from simulation.records import SessionMaker, revocation
 from streams.model.delegation import Budget, Delegation
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
 from streams.model.topics import DELEGATION, REVOCATION
 from streams.model.verdict import Verdict
-from streams.testing.records import SessionMaker, revocation
 from tests.kit import FILES_READ, GATE_SETTINGS, MAIL_SEND, WEB_FETCH, GateBench
 from tests.unit.delegation.attacks import ATTACKS
 from tests.unit.delegation.family import (

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from simulation.records import ISSUER, ROOT_KEY, SessionMaker
 from streams.delegation.anchors import TrustAnchors
 from streams.delegation.digest import grant_message, lineage_of, travelling
 from streams.delegation.keys import Ed25519Key, GrantKey
-from streams.delegation.verify import Standard, verify
+from streams.delegation.verification import Standard, verify
 from streams.model.delegation import (
     ArgumentConstraint,
     AuthorizationDetail,
@@ -20,7 +21,6 @@ from streams.model.delegation import (
     GrantBody,
     ToolGrant,
 )
-from streams.testing.records import ISSUER, ROOT_KEY, SessionMaker
 from tests.kit import START_MS
 
 FAR_ISSUER = "https://far.example"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from simulation.records import SessionMaker
 from streams.delegation.errors import GrantError
 from streams.model.alert import Alert
 from streams.model.audit import AuditEventType
@@ -12,7 +13,6 @@ from streams.model.delegation import Budget
 from streams.model.reasons import Reason
 from streams.model.topics import ALERT, DELEGATION
 from streams.model.verdict import Outcome
-from streams.testing.records import SessionMaker
 from tests.kit import GATE_SETTINGS, GateBench
 from tests.unit.delegation.attacks import ATTACKS
 from tests.unit.delegation.family import ANCHORS, FAR_ISSUER, FAR_KEY, MOTHERS_KEY, Family

@@ -11,7 +11,7 @@ import pytest
 
 from streams.delegation.constraints import ARRAY_ITEMS_MAX, PARTS_MAX, TEXT_CHARS_MAX, Room, compile_constraint
 from streams.delegation.errors import GrantError
-from streams.delegation.subsume import Steps, implies
+from streams.delegation.subsumption import Steps, implies
 from streams.delegation.tools import compile_tool, parse_pointer
 from streams.model.canonical import canonical_args
 from streams.model.delegation import ArgumentConstraint, ConstraintType

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from simulation.records import SessionMaker, revocation, ruleset
 from streams.model.delegation import Budget, Delegation, DelegationOp
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, RULESET, SESSION
 from streams.model.verdict import Outcome, Verdict
-from streams.processors.grants import TAKEN_BACK_MAX
-from streams.testing.records import SessionMaker, revocation, ruleset
+from streams.processors.sessions.grants import TAKEN_BACK_MAX
 from tests.kit import BUNDLE_FILES, FILES_READ, HOUR_MS, MAIL_SEND, GateBench
 from tests.unit.delegation.denials import DENIALS, SETTINGS, docs, mothers, standing_on
 from tests.unit.delegation.family import FILES, MINUTE_MS, MOTHERS_KEY, Family, bound, tool, tools

@@ -7,7 +7,8 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from streams.audit.signing import SigningKey
+from simulation.records import ROOT_KEY
+from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.delegation.keys import (
     _SMALL_ORDER,
@@ -19,7 +20,6 @@ from streams.delegation.keys import (
     verified_jkt,
 )
 from streams.model.types import Proof, ProofAlg
-from streams.testing.records import ROOT_KEY
 from tests.unit.delegation.family import MOTHERS_KEY, STRANGERS_KEY
 
 SIGNING_KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from streams.delegation.reach import Question, Reach, effective_reach
+from simulation.records import SessionMaker, revocation
+from streams.delegation.effective_reach import Question, Reach, effective_reach
 from streams.model.delegation import Budget, Delegation, DelegationOp
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
-from streams.testing.records import SessionMaker, revocation
 from tests.unit.delegation.family import FILES, MINUTE_MS, MOTHERS_KEY, NOW_MS, STANDARD, Family, tool, tools
 
 CATALOGUE = [("files", "read"), ("files", "write"), ("mail", "send"), ("web", "fetch")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streams.app.demo.assistant import TASKS_MAX, Assistant, Wish
+from stoplog_demo.assistant import TASKS_MAX, Assistant, Wish
 
 REPOSITORY = Path("/srv/repository")
 

@@ -8,8 +8,8 @@ from email.policy import SMTP
 from pathlib import Path
 
 import pytest
+from stoplog_demo.mail_server import BODY_CHARS_MAX, RECIPIENTS_MAX, Mailbox, MailError
 
-from streams.app.demo.mail_server import BODY_CHARS_MAX, RECIPIENTS_MAX, Mailbox, MailError
 from streams.sdk.mcp_tools import McpServerProcess
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -98,7 +98,7 @@ def test_the_server_speaks_mcp(tmp_path: Path) -> None:
     with McpServerProcess(
         "mail",
         sys.executable,
-        ["-m", "streams.app.demo.mail_server", "--folder", str(folder)],
+        ["-m", "stoplog_demo.mail_server", "--folder", str(folder)],
         env={"PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
         log_path=tmp_path / "log",

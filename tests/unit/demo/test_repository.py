@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from streams.app.demo.catalogue import FACTS, GIT
-from streams.app.demo.repository import (
+from stoplog_demo.catalog import FACTS, GIT
+from stoplog_demo.repository import (
     ATTACKER,
     POISONED_PATH,
     SECRET,
@@ -17,6 +16,7 @@ from streams.app.demo.repository import (
     RepositoryError,
     make_repository,
 )
+
 from streams.sdk.mcp_tools import McpServerProcess
 
 

@@ -6,8 +6,7 @@ import io
 import json
 
 from rich.console import Console
-
-from streams.app.demo.view import Check, JsonView, Step, TableView, open_view
+from stoplog_demo.view import Check, JsonView, Step, TableView, open_view
 
 ALLOWED = Step(
     session="session 1",

@@ -11,9 +11,9 @@ import pytest
 
 from streams.policy import Effect, bundle_from_files, check_bundle, compile_bundle
 from streams.policy.errors import Findings
-from streams.policy.file_schema import file_schema
-from streams.policy.paths import with_changes
-from streams.policy.source import plain, read_yaml
+from streams.policy.language.file_schema import file_schema
+from streams.policy.language.located_yaml import plain, read_yaml
+from streams.policy.language.paths import with_changes
 from tests.unit.docs.pages import Block, blocks
 
 FIXTURES = Path(__file__).parents[3] / "rules" / "fixtures"

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from simulation.records import SessionMaker, entry_key, ruleset
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.engine.settings import EngineSettings
 from streams.engine.worker import Worker
+from streams.history.workers import build_worker, create_topics
+from streams.inmemory.clock import ManualClock
+from streams.inmemory.disk import Disk
+from streams.inmemory.faults import Call, NoFaults
+from streams.inmemory.log import MemoryLog
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.keys import partition_for
 from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Received, TopicPartition
-from streams.processors.catalogue import Catalogue
-from streams.processors.compiling import InlineCompiler
-from streams.processors.control import ControlState
-from streams.processors.gate import Gate
-from streams.processors.publications import Publications
-from streams.testing.clock import ManualClock
-from streams.testing.disk import Disk
-from streams.testing.instances import build_worker, create_topics
-from streams.testing.memory_faults import Call, NoFaults
-from streams.testing.memory_log import MemoryLog
-from streams.testing.records import SessionMaker, entry_key, ruleset
+from streams.processors.control.catalog import Catalogue
+from streams.processors.control.compilation import InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import ControlState
+from streams.processors.gate.gate import Gate
 from streams.topology import GATE
 from tests.kit import BUNDLE_FILES, CATALOGUE_ENTRIES, FILES_READ, GATE_SETTINGS, START_MS, compile_published, wire
 

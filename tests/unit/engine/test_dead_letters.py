@@ -9,12 +9,13 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from simulation.records import SessionMaker, reviewed, ruleset
 from streams.audit.publishers import Publishers
 from streams.audit.reviewers import ANYBODY, Reviewers
-from streams.audit.signing import SigningKey
+from streams.audit.signatures import SigningKey
 from streams.model.approval import ApprovalStatus
 from streams.model.audit import AuditEventType
-from streams.model.catalogue import ToolCatalogEntry
+from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import GrantBody
 from streams.model.intent import Intent
 from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
@@ -30,8 +31,7 @@ from streams.model.topics import (
 from streams.model.types import Actor, Proof, ProofAlg, Record, SubProfile
 from streams.ports import Headers
 from streams.processors.effects import Output
-from streams.processors.gate import Gate
-from streams.testing.records import SessionMaker, reviewed, ruleset
+from streams.processors.gate.gate import Gate
 from tests.kit import (
     BUNDLE,
     BUNDLE_FILES,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from streams.engine.startup import StartRefusedError, check_topics
+from streams.history.workers import create_topics
+from streams.inmemory.clock import ManualClock
+from streams.inmemory.log import MemoryLog
 from streams.model.topics import INTENT, REVOCATION, SESSION
 from streams.ports import TopicSpec
-from streams.testing.clock import ManualClock
-from streams.testing.instances import create_topics
-from streams.testing.memory_log import MemoryLog
 from streams.topology import GATE
 
 

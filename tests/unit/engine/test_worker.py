@@ -8,8 +8,10 @@ from contextlib import suppress
 import msgspec
 import pytest
 
+from simulation.records import SessionMaker
 from streams.engine.recovery import STORE_AGE_MS_MAX
 from streams.engine.worker import WorkerGaveUpError
+from streams.inmemory.faults import Call
 from streams.model.topics import (
     CATALOGUE,
     GATE_CHANGELOG,
@@ -25,8 +27,6 @@ from streams.ports import (
     RetriableLogError,
     StoreError,
 )
-from streams.testing.memory_faults import Call
-from streams.testing.records import SessionMaker
 from streams.topology import GATE
 from tests.unit.engine.bench import SETTINGS, WorkerBench
 

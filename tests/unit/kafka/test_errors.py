@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.kafka.errors import call_error, error_of, transaction_error
-from streams.kafka.faults import ERRORS_IN_A_ROW_MAX, FaultCounter
+from streams.kafka.poll_errors import ERRORS_IN_A_ROW_MAX, FaultCounter
 from streams.kafka.retry import persist
 from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError, RetriableLogError
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.app.logs import Log, PrefixedLog, open_log
-from streams.app.settings import SettingsError, load_settings
 from streams.kafka.prefixed import Prefix, PrefixedAdmin
 from streams.ports import AclSpec, Outgoing, TopicPartition, TopicSpec
+from streams.wiring.logs import Log, PrefixedLog, open_log
+from streams.wiring.settings import SettingsError, load_settings
 
 PLACE = TopicPartition("words", 0)
 

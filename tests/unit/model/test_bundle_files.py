@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulation.records import ruleset
 from streams.model.bundle_files import PLAIN_CHARS_MAX, UNPACKED_BYTES_MAX, files_form, files_of
 from streams.model.control import BundleFile, RulesetBundle
-from streams.testing.records import ruleset
 
 replace = msgspec.structs.replace
 EMPTY = replace(ruleset({}), files=())

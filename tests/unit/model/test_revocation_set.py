@@ -6,12 +6,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulation.records import agent, revocation
 from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import PAST_KEPT_MS, TIDIED_MIN, Call, RevocationSet
 from streams.model.types import Model, ToolRef
-from streams.testing.records import agent, revocation
 
 NOW_MS = 1_000
 NAMES: dict[RevocationKind, list[str]] = {

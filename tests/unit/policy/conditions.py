@@ -9,10 +9,10 @@ import pytest
 
 from streams.policy import EvaluationError
 from streams.policy.cel.exact import compile_exact
-from streams.policy.check import checker_for, structs_of
-from streams.policy.evaluate import Conditions
-from streams.policy.schema import Kind
-from streams.policy.tooltypes import UNTYPED
+from streams.policy.language.check import checker_for, structs_of
+from streams.policy.language.schema import Kind
+from streams.policy.language.tool_types import UNTYPED
+from streams.policy.runtime.evaluate import Conditions
 
 
 def value(text: str, lists: dict[str, Sequence[str]] | None = None, **args: Any) -> Any:

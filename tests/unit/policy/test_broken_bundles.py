@@ -1,9 +1,9 @@
 """Every way to break a bundle that we could think of: each is refused, with its place and a stable code."""
 
 import pytest
-from rulefiles import HEAD, PACK, PERMIT, files, rule
 
 from streams.policy import BundleError, Finding, ToolTypes, bundle_from_files, compile_bundle
+from tests.unit.policy.rulefiles import HEAD, PACK, PERMIT, files, rule
 
 TOOLS = {
     "pay/refund": ToolTypes.from_json_schema(

@@ -4,10 +4,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from rulefiles import HEAD, PERMIT, files
 
 from streams.policy import BundleReadError, bundle_from_files, compile_bundle, load_bundle
-from streams.policy.bundle import FILE_BYTES_MAX, FILES_MAX
+from streams.policy.language.bundle import FILE_BYTES_MAX, FILES_MAX
+from tests.unit.policy.rulefiles import HEAD, PERMIT, files
 
 
 def lay(root: Path, contents: dict[str, str]) -> Path:

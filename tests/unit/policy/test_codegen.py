@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from streams.policy import codewriter
-from streams.policy.cel import texts
+from streams.policy.cel import strings
 from streams.policy.cel.exact import compile_exact
 from streams.policy.cel.values import DistinctTexts
-from streams.policy.check import checker_for, structs_of
-from streams.policy.codegen import Generated, generate
-from streams.policy.codewriter import CONSTANT_LOOP_MAX
 from streams.policy.errors import EvaluationError
-from streams.policy.evaluate import Conditions
-from streams.policy.schema import Kind
-from streams.policy.tooltypes import UNTYPED
+from streams.policy.language.check import checker_for, structs_of
+from streams.policy.language.schema import Kind
+from streams.policy.language.tool_types import UNTYPED
+from streams.policy.runtime import code_writer
+from streams.policy.runtime.code_writer import CONSTANT_LOOP_MAX
+from streams.policy.runtime.codegen import Generated, generate
+from streams.policy.runtime.evaluate import Conditions
 
 LISTS: dict[str, tuple[Any, ...]] = {
     "lists.names": ("a", "b"),
@@ -230,9 +230,9 @@ def test_a_text_that_holds_no_pattern_is_looked_at_once(monkeypatch: pytest.Monk
             searches.append(self._pattern.pattern)
             return self._pattern.search(text)
 
-    one, joined = texts.compiled, texts.compiled_any
-    monkeypatch.setattr(texts, "compiled", lambda pattern: Counting(one(pattern)))
-    monkeypatch.setattr(codewriter, "compiled_any", lambda patterns: Counting(joined(patterns)))
+    one, joined = strings.compiled, strings.compiled_any
+    monkeypatch.setattr(strings, "compiled", lambda pattern: Counting(one(pattern)))
+    monkeypatch.setattr(code_writer, "compiled_any", lambda patterns: Counting(joined(patterns)))
     run = made("args.t.matches('^x')", "session.tainted && args.t.matches('[0-9]')", "args.u.matches('^x')").run
     assert run({**FACTS, "args": {"t": "text", "u": "x"}}) == ([2], [])
     assert searches == ["(?:^x)|(?:[0-9])", "^x"]

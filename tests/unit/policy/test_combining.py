@@ -1,9 +1,9 @@
 """How rules combine: fail closed, in any order, with shadow rules that change nothing."""
 
 import pytest
-from rulefiles import HEAD, facts, rule, ruleset
 
 from streams.policy import Effect, Mode, Reason, RuleEffect, ShadowOutcome, bundle_from_files, compile_bundle
+from tests.unit.policy.rulefiles import HEAD, facts, rule, ruleset
 
 EXTRA = {"require_approval": {"approval": "{group: g}"}, "defer": {"defer": "30s"}}
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from streams.policy.cel.checked_expression import WireError, read_checked
 from streams.policy.cel.exact import STEPS_MAX, UnsupportedExpressionError, compile_exact
 from streams.policy.cel.tree import Call, Const, Expr, Ident, MakeStruct, StaticType, free_names, walk
 from streams.policy.cel.values import INT_MAX, INT_MIN, CelMap, Duration, Timestamp, UInt, map_has
-from streams.policy.cel.wire import WireError, read_checked
-from streams.policy.check import checker_for
 from streams.policy.errors import EvaluationError
-from streams.policy.tooltypes import UNTYPED
+from streams.policy.language.check import checker_for
+from streams.policy.language.tool_types import UNTYPED
 
 FAIL = object()
 

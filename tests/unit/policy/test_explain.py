@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from rulefiles import facts, rule, ruleset
 
+from streams.policy.authoring.explain_intent import IntentExplanation, Outcome, Part, explain_intent
 from streams.policy.cel.unparse import unparse
-from streams.policy.check import checker_for
-from streams.policy.explain_intent import IntentExplanation, Outcome, Part, explain_intent
-from streams.policy.tooltypes import UNTYPED
+from streams.policy.language.check import checker_for
+from streams.policy.language.tool_types import UNTYPED
+from tests.unit.policy.rulefiles import facts, rule, ruleset
 
 
 def explained(expression: str, **changes: Any) -> str:

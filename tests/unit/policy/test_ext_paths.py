@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conditions import error, value
+
+from tests.unit.policy.conditions import error, value
 
 
 @pytest.mark.parametrize(

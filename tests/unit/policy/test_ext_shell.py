@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conditions import error, value
+
+from tests.unit.policy.conditions import error, value
 
 
 def commands(text: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 import pytest
-from conditions import error, value
+
+from tests.unit.policy.conditions import error, value
 
 
 def statement(text: str, dialect: str = "postgres") -> dict[str, Any]:

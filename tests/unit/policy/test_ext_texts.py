@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conditions import error, value
+from tests.unit.policy.conditions import error, value
 
 
 def test_every_text_however_deep() -> None:

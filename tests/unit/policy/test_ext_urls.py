@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from conditions import error, value
 
 from streams.policy.cel.values import DistinctTexts
 from streams.policy.ext.urls import texts_of
+from tests.unit.policy.conditions import error, value
 
 OWN = {"own": ("example.com", "10.1.2.3", "münchen.de")}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from conditions import error, value
+
+from tests.unit.policy.conditions import error, value
 
 # The order that the specification gives, and some more.
 ASCENDING = (

@@ -9,13 +9,13 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
-from rulefiles import HEAD, rule, source
 
-from streams.app.reference import RULES_SCHEMA
+from scripts.reference import RULES_SCHEMA
 from streams.policy import check_bundle
 from streams.policy.errors import Findings
-from streams.policy.file_schema import file_schema, schema_text
-from streams.policy.source import plain, read_yaml
+from streams.policy.language.file_schema import file_schema, schema_text
+from streams.policy.language.located_yaml import plain, read_yaml
+from tests.unit.policy.rulefiles import HEAD, rule, source
 
 RULES = Path(__file__).parents[3] / "rules"
 SCHEMA = file_schema()

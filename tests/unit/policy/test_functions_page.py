@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from streams.policy.describe_functions import functions_page
-from streams.policy.ext_decl import EXTENSION_OVERLOADS, EXTENSION_STRUCTS
-from streams.policy.functions_decl import NETWORK_OVERLOADS
-from streams.policy.schema import ListOf, Struct
+from streams.policy.authoring.describe_functions import functions_page
+from streams.policy.language.extension_declarations import EXTENSION_OVERLOADS, EXTENSION_STRUCTS
+from streams.policy.language.function_declarations import NETWORK_OVERLOADS
+from streams.policy.language.schema import ListOf, Struct
 
 PAGE = functions_page()
 

@@ -7,16 +7,16 @@ import tokenize
 from collections.abc import Callable
 
 import pytest
-from rulefiles import HEAD, facts, files, rule
 
 from streams.policy import BundleError, ToolTypes, bundle_from_files, check_bundle, compile_bundle
-from streams.policy.bundle import BundleSource
-from streams.policy.check import structs_of
-from streams.policy.codegen import generate
-from streams.policy.compile import check_rules, list_constants
 from streams.policy.errors import Findings
-from streams.policy.parse import parse_bundle
-from streams.policy.tooltypes import UNTYPED
+from streams.policy.language.bundle import BundleSource
+from streams.policy.language.check import structs_of
+from streams.policy.language.compile import check_rules, list_constants
+from streams.policy.language.parse import parse_bundle
+from streams.policy.language.tool_types import UNTYPED
+from streams.policy.runtime.codegen import generate
+from tests.unit.policy.rulefiles import HEAD, facts, files, rule
 
 PAYLOADS = [
     "__import__('os').system('touch /tmp/owned')",

@@ -1,9 +1,9 @@
 """What `check_bundle` advises."""
 
 import pytest
-from rulefiles import HEAD, PERMIT, rule, source
 
 from streams.policy import Severity, ToolTypes, check_bundle
+from tests.unit.policy.rulefiles import HEAD, PERMIT, rule, source
 
 TOOLS = {"pay/refund": ToolTypes.from_json_schema({}), "mail/send": ToolTypes.from_json_schema({})}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from rulefiles import rule, source
 
 from streams.policy import check_bundle
+from tests.unit.policy.rulefiles import rule, source
 
 
 def advice(condition: str, before: str = "") -> list[str]:

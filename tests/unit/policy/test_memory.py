@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from rulefiles import tool
 
 from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle, run_case_files
-from streams.policy.bundle import MeasureKind
-from streams.policy.remember import KeepingError
-from streams.policy.tooltypes import ToolTypes
+from streams.policy.language.bundle import MeasureKind
+from streams.policy.language.tool_types import ToolTypes
+from streams.policy.runtime.memory_updates import KeepingError
+from tests.unit.policy.rulefiles import tool
 
 BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\n'
 RULE = '  - {id: R-1, effect: permit, match: {tools: [pay.refund]}, when: "true", reason: fine}\n'

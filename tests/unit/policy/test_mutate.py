@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rulefiles import HEAD, rule
 
 from streams.policy import CompiledRuleset, MutationReport, ToolTypes, compile_bundle, load_bundle, run_case_files
-from streams.policy.mutate import mutate_cases
-from streams.policy.paths import with_changes
+from streams.policy.authoring.mutate import mutate_cases
+from streams.policy.language.paths import with_changes
+from tests.unit.policy.rulefiles import HEAD, rule
 
 FIXTURE = json.loads((Path(__file__).parents[3] / "rules" / "fixtures" / "lookup.json").read_text())
 Change = tuple[str, str, str]

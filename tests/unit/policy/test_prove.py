@@ -4,12 +4,12 @@ import importlib.util
 from typing import Any
 
 import pytest
-from rulefiles import HEAD, facts, rule, source
 
 from streams.policy import Finding, check_bundle
-from streams.policy import prove as proving
-from streams.policy import solve as solving
-from streams.policy.solve import SolverMissingError
+from streams.policy.authoring import prove as proving
+from streams.policy.authoring import solve as solving
+from streams.policy.authoring.solve import SolverMissingError
+from tests.unit.policy.rulefiles import HEAD, facts, rule, source
 
 LISTS = "lists: {ids: [a, b], more: [a, b, c]}\n"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from streams.policy.cel.required import required_texts
-from streams.policy.cel.texts import search_for, search_in_any
+from streams.policy.cel.strings import search_for, search_in_any
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import hashlib
 from typing import Any
 
 import pytest
-from rulefiles import HEAD, PERMIT, facts, files, rule, ruleset, tool
 
 from streams.policy import Effect, PolicyResult, Reason, ToolTypes, bundle_from_files, compile_bundle
-from streams.policy.codegen import RULES_PER_FUNCTION_MAX
+from streams.policy.runtime.codegen import RULES_PER_FUNCTION_MAX
+from tests.unit.policy.rulefiles import HEAD, PERMIT, facts, files, rule, ruleset, tool
 
 TYPES = ToolTypes.from_json_schema(
     {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from streams.policy import FACT_NAMES, FACTS, UNTYPED, ToolTypes, misfits, now_facts, schema_digest
-from streams.policy.describe import facts_page
-from streams.policy.schema import Kind, ListOf, MapOf, Struct, type_name, walk_fields
+from streams.policy.authoring.describe import facts_page
+from streams.policy.language.schema import Kind, ListOf, MapOf, Struct, type_name, walk_fields
 
 FIXTURES = Path(__file__).parents[3] / "rules" / "fixtures"
 LOOKUP: dict[str, Any] = json.loads((FIXTURES / "lookup.json").read_text())

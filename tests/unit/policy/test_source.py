@@ -3,7 +3,7 @@
 import pytest
 
 from streams.policy.errors import Findings, Location
-from streams.policy.source import NODES_MAX, Entries, Items, Node, Scalar, kind_of, plain, read_yaml
+from streams.policy.language.located_yaml import NODES_MAX, Entries, Items, Node, Scalar, kind_of, plain, read_yaml
 
 
 def read(text: str) -> tuple[Node | None, list[str]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from streams.policy import check_bundle, load_bundle, run_case_files
-from streams.policy.mutate import mutate_cases
+from streams.policy.authoring.mutate import mutate_cases
 
 RULES = Path(__file__).parents[3] / "rules"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from simulation.records import SessionMaker
 from streams.model.approval import ApprovalStatus
 from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest
 from streams.model.session import SessionEventType
 from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, SESSION
-from streams.testing.records import SessionMaker
 from tests.keeping import LOOKUP, PURGE, REFUND, SEND, CountingBench
 from tests.kit import HOUR_MS, MINUTE_MS
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from simulation.records import entry_key, revocation
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import CATALOGUE, REVOCATION
 from streams.model.verdict import Outcome
-from streams.testing.records import entry_key, revocation
 from tests.kit import ADMIN_WIPE, FILES_READ, GateBench
 
 replace = msgspec.structs.replace

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, person, revocation, tool_ref
 from streams.model.approval import ApprovalRequest, ApprovalStatus
 from streams.model.audit import AuditEventType
 from streams.model.delegation import DelegationOp
@@ -27,12 +28,11 @@ from streams.model.topics import (
 )
 from streams.model.types import Proof, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
-from streams.processors import housekeeping
-from streams.processors.case import Case
-from streams.processors.checks import check_args
-from streams.processors.settings import GateSettings
+from streams.processors.gate.case import Case
+from streams.processors.gate.checks import check_args
+from streams.processors.gate.settings import GateSettings
+from streams.processors.sessions import retention
 from streams.processors.state import SessionRow, decode_session, session_row_key
-from streams.testing.records import TRUSTED, UNTRUSTED, SessionMaker, person, revocation, tool_ref
 from tests.kit import FILES_READ, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, WEB_FETCH, GateBench, wire
 
 replace = msgspec.structs.replace
@@ -799,7 +799,7 @@ class TestForgetting:
         assert session_row(bench, lonely) is None
 
     def test_a_long_session_is_tidied_up_a_part_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(housekeeping, "ROWS_PER_VISIT_MAX", 3)
+        monkeypatch.setattr(retention, "ROWS_PER_VISIT_MAX", 3)
         bench = GateBench()
         for _ in range(10):
             bench.judge()

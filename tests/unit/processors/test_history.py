@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from simulation.records import SessionMaker
 from streams.model.approval import ApprovalStatus
 from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.topics import INTENT
 from streams.ports import Outgoing
-from streams.processors.memory import BUCKETS_COUNT, KEYS_MAX
-from streams.testing.records import SessionMaker
+from streams.processors.sessions.memory import BUCKETS_COUNT, KEYS_MAX
 from tests.keeping import LOOKUP, PURGE, REFUND, SEND, CountingBench
 from tests.kit import HOUR_MS, MINUTE_MS, wire
 

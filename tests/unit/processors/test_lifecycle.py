@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
+from simulation.records import SessionMaker, revocation, ruleset
 from streams.engine.task import PartitionTask
 from streams.model.approval import ApprovalStatus
 from streams.model.audit import AuditEvent, AuditEventType
@@ -18,7 +19,6 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import APPROVAL_DECISION, DELEGATION, REVOCATION, RULESET, SESSION
 from streams.model.types import Model
 from streams.model.verdict import Outcome
-from streams.testing.records import SessionMaker, revocation, ruleset
 from tests.kit import BUNDLE_FILES, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, START_MS, GateBench
 
 replace = msgspec.structs.replace

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from simulation.records import SessionMaker, revocation
 from streams.engine import task
 from streams.engine.state import ROW_BYTES_MAX
 from streams.model.audit import AuditEventType
@@ -15,10 +16,9 @@ from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
-from streams.processors import judge
-from streams.processors.spending import Spending
-from streams.processors.verdicts import VerdictWriter
-from streams.testing.records import SessionMaker, revocation
+from streams.processors.budgets.charges import Spending
+from streams.processors.gate import judge
+from streams.processors.gate.verdicts import VerdictWriter
 from tests.keeping import PURGE, REFUND, CountingBench
 from tests.kit import HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
 from tests.unit.delegation.denials import SETTINGS

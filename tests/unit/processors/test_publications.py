@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from simulation.records import SessionMaker, ruleset
 from streams.audit.publishers import Publishers
-from streams.audit.signing import SigningKey, make_key_file
+from streams.audit.signatures import SigningKey, make_key_file
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.bundle_signature import publication_key, publication_message
@@ -19,8 +20,7 @@ from streams.model.topics import ALERT, RULESET
 from streams.model.types import Proof, ProofAlg
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files
 from streams.ports import Outgoing
-from streams.processors.compiling import CompilerFailedError
-from streams.testing.records import SessionMaker, ruleset
+from streams.processors.control.compilation import CompilerFailedError
 from tests.kit import BUNDLE, BUNDLE_FILES, GateBench, compile_published
 
 replace = msgspec.structs.replace

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from simulation.records import ROOT_KEY, SessionMaker, agent, revocation, ruleset, tool_entry
+from streams.inmemory.faults import Call, NoFaults
 from streams.model.approval import ApprovalStatus
-from streams.model.catalogue import EntryState
+from streams.model.catalog import EntryState
 from streams.model.control import RulesetBundle
 from streams.model.delegation import DelegationOp
 from streams.model.reasons import REASON_TEXTS, Reason
@@ -19,9 +21,7 @@ from streams.model.types import Actor, Model, Proof, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.policy import CompiledRuleset, Facts, PolicyResult
 from streams.ports import RetriableLogError
-from streams.processors.settings import GateSettings
-from streams.testing.memory_faults import Call, NoFaults
-from streams.testing.records import ROOT_KEY, SessionMaker, agent, revocation, ruleset, tool_entry
+from streams.processors.gate.settings import GateSettings
 from tests.kit import (
     ADMIN_WIPE,
     BUNDLE,

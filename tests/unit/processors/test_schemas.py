@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from streams.processors.schemas import PATTERN_BYTES_MAX, PATTERNS_MAX, SUBSCHEMAS_MAX, ArgsSchema
+from streams.processors.control.schemas import PATTERN_BYTES_MAX, PATTERNS_MAX, SUBSCHEMAS_MAX, ArgsSchema
 
 NODE = {
     "$defs": {

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from simulation.records import UNTRUSTED, ruleset, tool_entry
 from streams.model.topics import RULESET
 from streams.model.verdict import Outcome
 from streams.policy import RuleEffect, compile_bundle, load_bundle
-from streams.testing.records import UNTRUSTED, ruleset, tool_entry
 from tests.kit import GateBench
 
 RULES = Path(__file__).parents[3] / "rules"

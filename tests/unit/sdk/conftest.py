@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
 from streams.model.topics import TOPICS, Spread
 from streams.ports import TopicSpec
 from streams.sdk import DevTokenService
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT
 
 

@@ -21,7 +21,7 @@ from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import Outgoing, Received, TopicPartition
 from streams.sdk import SingleUseStore, Transport
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.publishing import outgoing, publish
+from streams.sdk.single_records import outgoing, publish
 
 TENANT = "acme"
 ISSUER = "https://issuer.example"

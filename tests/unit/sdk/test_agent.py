@@ -11,7 +11,6 @@ from functools import reduce
 import msgspec
 import pytest
 
-from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.canonical import sha256
 from streams.model.intent import Intent
 from streams.model.keys import session_key
@@ -32,7 +31,8 @@ from streams.sdk import (
     VerdictReadError,
     VerdictTimeoutError,
 )
-from streams.sdk.publishing import publish
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.single_records import publish
 from tests.unit.sdk.hands import (
     ACTOR,
     ROOT_KEY,

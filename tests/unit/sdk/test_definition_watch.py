@@ -10,23 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from streams.app.catalogue_history import read_catalogue_history
-from streams.app.catalogue_import import import_tools
-from streams.app.catalogue_review import draft_approval, publish_decisions, sign_entry
-from streams.app.catalogue_watch import watch_reports
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.app.logs import open_log
-from streams.app.operator import Operator
-from streams.app.settings import Settings
-from streams.app.topic_apply import carry_out, make_plan
-from streams.audit.signing import SigningKey, make_key_file
+from streams.audit.signatures import SigningKey, make_key_file
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent
-from streams.model.catalogue import EntryState
+from streams.model.catalog import EntryState
 from streams.model.topics import ALERT, AUDIT
+from streams.operations.catalog.decision import draft_approval, publish_decisions, sign_entry
+from streams.operations.catalog.definition_change import watch_reports
+from streams.operations.catalog.history import read_catalogue_history
+from streams.operations.catalog.proposal import import_tools
+from streams.operations.operator import Operator
+from streams.operations.topics.application import carry_out, make_plan
 from streams.sdk.definition_watch import DefinitionWatch
 from streams.sdk.errors import PublishError
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.mcp_tools import McpServerProcess
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
 
 WAIT_S = 30.0

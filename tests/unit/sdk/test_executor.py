@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase
 from streams.model.canonical import sha256
 from streams.model.reasons import Refusal
@@ -38,6 +37,7 @@ from streams.sdk import (
     ToolResult,
 )
 from streams.sdk.executor import BEFORE_RECORDS_TEXT
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.tools import HANGING_MAX
 from tests.unit.sdk.hands import TENANT, TOOL, begun_store, key_of, make_verdict, raw_records, until, write, written
 
@@ -316,8 +316,8 @@ CHILD = """
 import sys, time
 from pathlib import Path
 import msgspec
-from streams.app.clock import SystemClock
-from streams.app.embedded_transport import EmbeddedTransport
+from streams.wiring.clock import SystemClock
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog

@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.app.embedded_transport import EmbeddedTransport
-from streams.model.catalogue import EntryState
+from streams.model.catalog import EntryState
 from streams.model.definition import definition_digests
 from streams.model.labels import CLEAN
 from streams.model.reasons import Refusal
 from streams.model.types import ToolRef
 from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalogue_entries
 from tests.unit.sdk.hands import TENANT, key_of, make_verdict
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.reasons import Refusal
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk import Executor, ReportError, SingleUseStore, ToolOutcome
+from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.tools import FunctionTool
 from tests.unit.sdk.hands import TOOL, begun_store, key_of, make_verdict, written
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import pytest
 
-from streams.app.embedded_transport import EmbeddedTransport
 from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -18,7 +17,8 @@ from streams.model.types import Header
 from streams.ports import Outgoing, Reader, Received, RetriableLogError, TopicPartition
 from streams.sdk import DevTokenService, ExecutorError, RevocationWatch
 from streams.sdk.entropy import Entropy, system_monotonic_ms
-from streams.sdk.publishing import publish
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.single_records import publish
 from tests.unit.sdk.hands import ACTOR, TENANT, TOOL, until, write
 
 CALL = Call(tenant_uid=TENANT, session_id="s-1", sub="alice", act=ACTOR, tool=TOOL)

@@ -1,0 +1,110 @@
+"""The demonstration with all that it needs: a log, its topics, a gate in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from stoplog_demo.host import ISSUER
+from stoplog_demo.publication import OPERATOR
+from stoplog_demo.run import DemoEnvironment, DemoReport, run_demo
+from stoplog_demo.view import View
+from streams.audit.signatures import SigningKey
+from streams.delegation.anchors import HMAC
+from streams.operations.topics.application import carry_out, make_plan
+from streams.operations.topics.plan import CreateTopic
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.services.gate.runner import GateRunner
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_budgets, build_codec, build_gate
+from streams.wiring.logs import open_log
+from streams.wiring.settings import CatalogueSection, RulesSection, Settings, load_settings
+from streams.wiring.shipped import rules_directory
+
+TOPIC_PREFIX = "stoplog-demo."
+"""On a cluster the demonstration has topics of its own: a gate that judged other sessions, or other gates that judged
+its sessions, would write verdicts that contradict."""
+
+GROUP = "stoplog-demo"
+READY_MS = 60_000
+_UNIQUE_CHARS = 8
+
+
+def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
+    """The settings of one demonstration.
+
+    Args:
+        folder: for all that it keeps on this machine.
+        bootstrap: the brokers of a cluster, with whatever else the settings say of it; None: the embedded log.
+
+    Raises:
+        SettingsError: the settings can't be understood.
+    """
+    unique = SYSTEM.uuid()[-_UNIQUE_CHARS:]
+    overrides: dict[str, object] = {
+        "state_dir": folder / "state",
+        "group": GROUP,
+        "instance": f"demo-{unique}",
+        "tenant": f"demo-{unique}",
+        "log": "embedded",
+        # The ids of the lock file will do, and nothing is left behind in a registry.
+        "schema_registry_url": None,
+    }
+    if bootstrap is not None:
+        base = load_settings()
+        overrides |= {"log": "kafka", "bootstrap": bootstrap}
+        overrides["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
+    # The topics are the demonstration's own, and nobody keeps a key for their rules.
+    unsigned = {"rules": RulesSection(allow_unsigned=True), "catalogue": CatalogueSection(allow_unsigned=True)}
+    overrides["gate"] = {"trust_anchors": {ISSUER: HMAC}}
+    return load_settings(overrides).model_copy(update=unsigned)
+
+
+def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence[tuple[str, str]]) -> DemoReport:
+    """Make the topics, run a gate, give the demonstration, end the gate. Blocking, under a minute.
+
+    Args:
+        settings: of `demo_settings`.
+        folder: the demonstration's own; must not hold one already.
+        view: where it is shown; closed when this returns.
+        commands: what to type next, and what for.
+
+    Raises:
+        StoplogError, LogError: something that it needs is missing, or is lost on the way.
+    """
+    key = None
+    if settings.log == "embedded":
+        # On a cluster the topics are those of every demonstration there, and each would refuse the others' tools.
+        key = SigningKey.made()
+        settings = settings.model_copy(update={"catalogue": CatalogueSection(reviewers={OPERATOR: str(key.public)})})
+    codec = build_codec(settings)
+    clock = SystemClock()
+    with ExitStack() as stack:
+        log = stack.enter_context(open_log(settings))
+        with closing(log.admin()) as admin:
+            plan = make_plan(settings, admin)
+            carry_out(plan, admin, settings.topics.replication, lambda _: None)
+        made = sum(isinstance(step, CreateTopic) for step in plan.steps)
+        view.note(f"{log.name}: {f'{made} topics made' if made else 'its topics are there'}")
+        runner = GateRunner(
+            lambda: build_gate(settings, log, codec, DEVELOPMENT_ROOT_KEY),
+            clock,
+            beside=lambda: build_budgets(settings, log, codec),
+        )
+        runner.start()
+        stack.callback(runner.stop)
+        view.note(f"gate `{settings.instance}` serves {len(runner.wait_ready(READY_MS))} partitions")
+        transport = stack.enter_context(EmbeddedTransport(log, codec, clock))
+        environment = DemoEnvironment(
+            transport=transport,
+            root_key=DEVELOPMENT_ROOT_KEY,
+            workdir=folder / "work",
+            rules_dir=rules_directory(),
+            bundle_name=settings.gate.bundle_name,
+            tenant_uid=settings.tenant,
+            reviewer_key=key,
+        )
+        return run_demo(environment, view, commands)

@@ -1,0 +1,147 @@
+"""The program that runs the agent: takes its wishes to the gate, and what the gate allows to the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stoplog_demo.assistant import Assistant, Wish
+from stoplog_demo.view import Step, View
+from streams.model.canonical import sha256
+from streams.model.delegation import ToolGrant
+from streams.model.types import Actor, Model, SubProfile
+from streams.model.verdict import Outcome, Verdict
+from streams.sdk.agent import Agent
+from streams.sdk.credential import SessionCredential
+from streams.sdk.development_tokens import DevTokenService
+from streams.sdk.executor import Executor, ToolOutcome
+from streams.sdk.intents import CallContext
+from streams.sdk.toolset import Toolset
+from streams.sdk.transport import Transport
+
+ISSUER = "https://issuer.demo.example"
+ACTOR = Actor(iss=ISSUER, sub="office-assistant", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-1")
+MODEL = Model(ai_provider="script", name="gullible-assistant", version="1")
+SESSION_TTL_MS = 600_000
+VERDICT_TIMEOUT_MS = 30_000
+CALLS_MAX = 60
+
+
+@dataclass(frozen=True)
+class Work:
+    """One call of a session: what was wanted, what the gate said, what became of it."""
+
+    wish: Wish
+    verdict: Verdict
+    outcome: ToolOutcome | None
+
+    @property
+    def ran(self) -> bool:
+        """Whether the tool ran without an error."""
+        return self.outcome is not None and self.outcome.ran
+
+
+BeforeRun = Callable[[int, Verdict], None]
+"""Called with a call's number in its session and its verdict, before an allowed call is run."""
+
+
+class AgentHost:
+    """Runs one session after the other."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        tokens: DevTokenService,
+        toolset: Toolset,
+        executor: Executor,
+        repository: Path,
+        view: View,
+    ) -> None:
+        self._transport = transport
+        self._tokens = tokens
+        self._toolset = toolset
+        self._executor = executor
+        self._repository = repository
+        self._view = view
+
+    def open(
+        self,
+        user: str,
+        scopes: tuple[str, ...],
+        request: str,
+        *,
+        tools: Sequence[ToolGrant] | None = None,
+        max_depth: int = 0,
+    ) -> SessionCredential:
+        """Open a session for a user, who asks for something; `tools` and `max_depth` as of `DevTokenService`."""
+        credential = self._tokens.open_session(
+            user, ACTOR, scopes, purpose=request, ttl_ms=SESSION_TTL_MS, tools=tools, max_depth=max_depth
+        )
+        self._tokens.user_message(credential, request)
+        return credential
+
+    def agent(self, credential: SessionCredential) -> Agent:
+        """An agent in a session; its caller closes it."""
+        return Agent(self._transport, credential, toolset=self._toolset, model=MODEL)
+
+    def work(
+        self, name: str, credential: SessionCredential, request: str, before_run: BeforeRun | None = None
+    ) -> list[Work]:
+        """Let the agent work on the request until it is done.
+
+        Args:
+            name: the session's, as shown.
+            before_run: see `BeforeRun`.
+        """
+        asking = "asks" if credential.act == ACTOR else f"has {credential.act.sub} do, through others"
+        self._view.session(name, f"{credential.sub} {asking}: {request}")
+        assistant = Assistant(self._repository)
+        assistant.ask(request)
+        works: list[Work] = []
+        with self.agent(credential) as agent:
+            while len(works) < CALLS_MAX and (wish := assistant.next()) is not None:
+                context = CallContext(turn=len(works), user_request_digest=sha256(request.encode()))
+                verdict = agent.propose(wish.tool, wish.args, timeout_ms=VERDICT_TIMEOUT_MS, context=context)
+                outcome = None
+                if verdict.outcome is Outcome.ALLOW:
+                    if before_run is not None:
+                        before_run(len(works), verdict)
+                    outcome = self._executor.execute(verdict, agent.key)
+                    if outcome.ending is not None:
+                        assistant.saw(wish, str(outcome.content))
+                works.append(Work(wish, verdict, outcome))
+                self._view.step(_step(name, credential.sub, works[-1]))
+        return works
+
+
+def _step(session: str, user: str, work: Work) -> Step:
+    verdict, outcome = work.verdict, work.outcome
+    reason, text, result = verdict.reason, verdict.reason_text, "not run"
+    if outcome is not None and outcome.refusal is not None:
+        reason, text, result = outcome.refusal.value, outcome.text, "refused"
+    elif outcome is not None and outcome.ending is not None:
+        result = outcome.ending.value
+    decisive = [rule.rule_id for rule in verdict.rules if rule.effect.value == verdict.outcome.value]
+    if decisive:
+        text = f"{text} ({', '.join(decisive)})"
+    return Step(
+        session=session,
+        user=user,
+        tool=work.wish.tool,
+        argument=_argument(work.wish),
+        asked_by=work.wish.asked_by,
+        outcome=verdict.outcome.value,
+        reason=reason,
+        text=text,
+        result=result,
+    )
+
+
+def _argument(wish: Wish) -> str:
+    """The argument that tells a person most."""
+    for name in ("to", "revision", "branch_name", "max_count"):
+        value = wish.args.get(name)
+        if value is not None:
+            return ", ".join(value) if isinstance(value, list) else str(value)
+    return ""

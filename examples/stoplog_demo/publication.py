@@ -1,0 +1,88 @@
+"""What an operator publishes before anything can run: the reviewed tools and the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from streams.audit.signatures import SigningKey
+from streams.model.bundle_signature import publication_key
+from streams.model.catalog import EntryState
+from streams.model.catalog_signature import entry_key
+from streams.model.control import RulesetBundle
+from streams.model.topics import CATALOGUE, RULESET
+from streams.model.types import Header
+from streams.operations.catalog.decision import sign_entry
+from streams.operations.rules.publication import make_bundle
+from streams.policy import compile_bundle, load_bundle
+from streams.ports import Outgoing
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.mcp_tools import ToolFacts, catalogue_entries
+from streams.sdk.single_records import outgoing, publish
+from streams.sdk.transport import Transport
+
+OPERATOR = "operator@example.com"
+IMPORTER = "importer@example.com"
+_CATALOGUE_SOURCE = "demo/catalogue"
+_RULES_SOURCE = "demo/rules"
+
+
+def publish_catalogue(
+    transport: Transport,
+    listings: Mapping[str, Sequence[Mapping[str, object]]],
+    facts: Mapping[str, Mapping[str, ToolFacts]],
+    *,
+    tenant_uid: str,
+    key: SigningKey | None = None,
+) -> int:
+    """Publish what the servers list, approved where the operator has facts on it; returns the count of entries.
+
+    Args:
+        key: what the operator signs approvals with.
+
+    Raises:
+        McpServerError: a listed tool can't be catalogued.
+        PublishError: they are not known to be stored.
+        LogError: the log is lost.
+    """
+    records: list[Outgoing] = []
+    for server_id, tools in listings.items():
+        entries = catalogue_entries(
+            server_id,
+            tools,
+            facts.get(server_id, {}),
+            now_ms=transport.now_ms(),
+            source=_CATALOGUE_SOURCE,
+            tenant_uid=tenant_uid,
+            proposed_by=IMPORTER,
+            reviewed_by=OPERATOR,
+        )
+        if key is not None:
+            entries = [sign_entry(entry, key) if entry.state is EntryState.APPROVED else entry for entry in entries]
+        records += [outgoing(transport, CATALOGUE, entry_key(entry), entry, entry.header) for entry in entries]
+    publish(transport, records)
+    return len(records)
+
+
+def publish_rules(transport: Transport, rules_dir: Path, *, bundle_name: str, tenant_uid: str) -> RulesetBundle:
+    """Publish the rule files of a folder as a bundle that replaces the one before.
+
+    Raises:
+        BundleReadError: the files can't be read.
+        BundleError: they are refused; every gate would refuse them, too.
+        PublishError: it is not known to be stored.
+        LogError: the log is lost.
+    """
+    source = load_bundle(rules_dir)
+    compiled = compile_bundle(source)
+    now_ms = transport.now_ms()
+    bundle = make_bundle(
+        source,
+        header=Header(id=SYSTEM.uuid(now_ms), source=_RULES_SOURCE, time=now_ms, tenant_uid=tenant_uid),
+        name=bundle_name,
+        version=compiled.version,
+        serial=now_ms,
+        published_by=OPERATOR,
+    )
+    publish(transport, [outgoing(transport, RULESET, publication_key(bundle), bundle, bundle.header)])
+    return bundle

@@ -1,0 +1,229 @@
+"""The demonstration as a whole, on a log on which a gate is running."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import stoplog_demo
+import streams
+from stoplog_demo.catalog import FACTS, GIT, MAIL, READER_SCOPES
+from stoplog_demo.host import ACTOR, ISSUER, AgentHost
+from stoplog_demo.publication import publish_catalogue, publish_rules
+from stoplog_demo.repository import make_repository
+from stoplog_demo.scenario import Scenario
+from stoplog_demo.view import Check, View, open_view
+from streams.audit.signatures import SigningKey
+from streams.model.errors import StoplogError
+from streams.model.reasons import Reason
+from streams.sdk.agent import Agent
+from streams.sdk.development_tokens import DevTokenService
+from streams.sdk.errors import VerdictTimeoutError
+from streams.sdk.executor import Executor
+from streams.sdk.mcp_tools import McpServerProcess
+from streams.sdk.revocations import RevocationWatch
+from streams.sdk.single_use import SingleUseStore
+from streams.sdk.toolset import Toolset
+from streams.sdk.transport import Transport
+
+GATE_TIMEOUT_MS = 30_000
+PROBE_TIMEOUT_MS = 10_000
+
+NEXT_COMMANDS = (
+    ("stoplog tail audit", "everything that was decided and done, as it is on record"),
+    ("stoplog tail alerts", "what a security team would be told"),
+    ("stoplog try --help", "judge a history of your own, without a log"),
+    ("stoplog demo --kafka HOST:PORT", "the same on a cluster"),
+)
+
+_NOT_READY = frozenset({Reason.NO_RULESET, Reason.CONTROL_STATE_STALE, Reason.TOOL_UNKNOWN, Reason.TOOL_NOT_APPROVED})
+
+
+class DemoError(StoplogError):
+    """The demonstration can't be given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoEnvironment:
+    """What the demonstration needs to be there.
+
+    Attributes:
+        transport: a log with its topics made, on which a gate runs that enforces `bundle_name`.
+        root_key: the gate's.
+        workdir: a folder of its own; the repository, the mail and the executor's store go below it.
+        rules_dir: the rule bundle that is published.
+        tenant_uid: the tenant of its sessions.
+        reviewer_key: what the tools are approved with; None where the gate takes unsigned approvals.
+    """
+
+    transport: Transport
+    root_key: bytes
+    workdir: Path
+    rules_dir: Path
+    bundle_name: str = "default"
+    tenant_uid: str = "demo"
+    reviewer_key: SigningKey | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoReport:
+    """How it came out.
+
+    Attributes:
+        ok: whether everything came out as it must; the exit status hangs on it.
+        commands: what to type next, and what for.
+    """
+
+    checks: Sequence[Check]
+    commands: Sequence[tuple[str, str]]
+    mail_folder: Path
+    repository: Path
+
+    @property
+    def ok(self) -> bool:
+        """See the class."""
+        return bool(self.checks) and all(check.ok for check in self.checks)
+
+
+def run_demo(
+    environment: DemoEnvironment, view: View | None = None, commands: Sequence[tuple[str, str]] = NEXT_COMMANDS
+) -> DemoReport:
+    """Start the servers, publish catalogue and rules, run the four sessions, show how it came out. Blocking.
+
+    Args:
+        view: where it is shown, closed when this returns; by default standard output.
+        commands: what to type next, and what for.
+
+    Raises:
+        DemoError: no gate answers, the git server is not installed, or the folder is in use.
+        StoplogError: something else that it needs is missing.
+        LogError: the log is lost.
+    """
+    shown = view or open_view(sys.stdout)
+    with ExitStack() as closing:
+        closing.callback(shown.close)
+        return _Demo(environment, shown, closing).run(commands)
+
+
+class _Demo:
+    def __init__(self, environment: DemoEnvironment, view: View, closing: ExitStack) -> None:
+        self._environment = environment
+        self._view = view
+        self._closing = closing
+        self._mail_folder = environment.workdir / "mail"
+        self._repository = environment.workdir / "repository"
+
+    def run(self, commands: Sequence[tuple[str, str]]) -> DemoReport:
+        environment = self._environment
+        servers = self._start_servers()
+        listings = {server.server_id: server.list_tools() for server in servers}
+        self._view.note(
+            f"{sum(map(len, listings.values()))} tools listed by {len(servers)} MCP servers; the operator's facts make "
+            f"{sum(map(len, FACTS.values()))} of them callable"
+        )
+        publish_catalogue(
+            environment.transport,
+            listings,
+            FACTS,
+            tenant_uid=environment.tenant_uid,
+            key=environment.reviewer_key,
+        )
+        publish_rules(
+            environment.transport,
+            environment.rules_dir,
+            bundle_name=environment.bundle_name,
+            tenant_uid=environment.tenant_uid,
+        )
+        toolset = Toolset.from_listings(listings)
+        tokens = DevTokenService(
+            environment.transport, environment.root_key, issuer=ISSUER, tenant_uid=environment.tenant_uid
+        )
+        self._await_gate(tokens, toolset)
+        revocations = RevocationWatch(environment.transport)
+        self._closing.callback(revocations.close)
+        executor = self._executor(servers, revocations)
+        host = AgentHost(environment.transport, tokens, toolset, executor, self._repository, self._view)
+        checks = Scenario(host, tokens, revocations, self._mail_folder, self._view).run()
+        self._view.summary(checks, commands)
+        return DemoReport(checks=checks, commands=commands, mail_folder=self._mail_folder, repository=self._repository)
+
+    def _start_servers(self) -> list[McpServerProcess]:
+        workdir = self._environment.workdir
+        if importlib.util.find_spec("mcp_server_git") is None:
+            raise DemoError("the demonstration needs the MCP server for git: `pip install 'stoplog[demo]'`")
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            self._mail_folder.mkdir()
+        except FileExistsError:
+            raise DemoError(f"`{workdir}` holds an earlier demonstration: remove it, or name another folder") from None
+        scratch = make_repository(self._repository, os.environ.get("PATH", os.defpath))
+        git = McpServerProcess(
+            GIT,
+            sys.executable,
+            ["-m", "mcp_server_git", "--repository", str(scratch.path)],
+            env=scratch.env,
+            cwd=workdir,
+            log_path=workdir / "git-server.log",
+        )
+        self._closing.callback(git.close)
+        mail = McpServerProcess(
+            MAIL,
+            sys.executable,
+            ["-m", "stoplog_demo.mail_server", "--folder", str(self._mail_folder)],
+            # The package may run from its source tree, where the interpreter doesn't find it from another folder.
+            env={"PYTHONPATH": _source_folders()},
+            cwd=workdir,
+            log_path=workdir / "mail-server.log",
+        )
+        self._closing.callback(mail.close)
+        return [git, mail]
+
+    def _executor(self, servers: Sequence[McpServerProcess], revocations: RevocationWatch) -> Executor:
+        store = SingleUseStore(self._environment.workdir / "single-use.sqlite", owner="demo")
+        self._closing.callback(store.close)
+        executor = Executor(
+            self._environment.transport,
+            [server.server_id for server in servers],
+            {name: tool for server in servers for name, tool in server.tools().items()},
+            store,
+            revocations=revocations,
+        )
+        self._closing.callback(executor.close)
+        executor.start()
+        return executor
+
+    def _await_gate(self, tokens: DevTokenService, toolset: Toolset) -> None:
+        """A call that is proposed but never run shows whether the gate has read catalogue and rules.
+
+        Raises:
+            DemoError: it has not, or there is none.
+        """
+        transport = self._environment.transport
+        deadline_ms = transport.now_ms() + GATE_TIMEOUT_MS
+        credential = tokens.open_session("probe@example.com", ACTOR, READER_SCOPES)
+        reason, detail = "no verdict", ""
+        with Agent(transport, credential, toolset=toolset) as agent:
+            while transport.now_ms() < deadline_ms:
+                try:
+                    verdict = agent.propose(
+                        f"{GIT}/git_status", {"repo_path": str(self._repository)}, timeout_ms=PROBE_TIMEOUT_MS
+                    )
+                except VerdictTimeoutError as error:
+                    detail = str(error)
+                    continue
+                if verdict.reason not in _NOT_READY:
+                    tokens.end_session(credential)
+                    return
+                reason, detail = verdict.reason, verdict.reason_text
+        raise DemoError(f"no gate is ready after {GATE_TIMEOUT_MS} ms: {reason}, {detail}")
+
+
+def _source_folders() -> str:
+    """Return the import path of a child process: a source tree is found only where it lies."""
+    packages = (streams.__file__, stoplog_demo.__file__)
+    return os.pathsep.join(str(Path(file).resolve().parents[1]) for file in packages)

@@ -1,0 +1,124 @@
+"""A session whose agent has others work for it: what each may do is less than what the one before it may, and a stop
+of the first reaches the last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stoplog_demo.catalog import GIT, MAIL, READER_SCOPES
+from stoplog_demo.host import ISSUER, AgentHost, Work
+from stoplog_demo.view import Check, View
+from streams.model.delegation import ConstraintType
+from streams.model.reasons import Reason, Refusal
+from streams.model.revocation import RevocationKind
+from streams.model.revocation_set import session_target
+from streams.model.types import Actor, SubProfile
+from streams.model.verdict import Outcome, Verdict
+from streams.sdk.credential import SessionCredential
+from streams.sdk.delegation import Share, bound, tool
+from streams.sdk.development_tokens import DevTokenService
+from streams.sdk.errors import DelegationError
+from streams.sdk.revocations import RevocationWatch
+
+CONFIRM_TIMEOUT_MS = 10_000
+CALL_CUT_OFF = 2
+"""The number of the last agent's call that has its verdict when the first agent's session is stopped."""
+
+GRANTS = 3
+"""In the last agent's chain."""
+
+RESEARCHER = Actor(iss=ISSUER, sub="researcher", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-2")
+MAILER = Actor(iss=ISSUER, sub="mailer", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-3")
+_ANYTHING = [bound(argument, ConstraintType.ALL, []) for argument in ("/subject", "/body")]
+_SEND = f"{MAIL}/send"
+
+
+@dataclass(frozen=True)
+class Team:
+    """Three agents in a row: the first has its session of a user, each other one of the one before."""
+
+    first: SessionCredential
+    last: SessionCredential
+    wider: str
+    """What the last one was told when it wanted to give on more than it has; empty: it could."""
+
+
+def run_team(
+    host: AgentHost, tokens: DevTokenService, revocations: RevocationWatch, view: View, user: str, inside: str
+) -> tuple[list[Check], list[Work]]:
+    """The session and its checks, with the last agent's calls; blocking, some seconds.
+
+    Args:
+        user: on whose behalf.
+        inside: the only address that the last agent may write to, besides the user's.
+    """
+    outside = "everyone@elsewhere.example"
+    news = "that 1.4.0 is out"
+    request = f"tell {inside} {news}; tell {outside} {news}; tell {inside} that all know; tell {inside} that I am done"
+    team = _gather(host, tokens, user, inside)
+    view.note(f"{team.first.act.sub} has {RESEARCHER.sub} work for it, and that has {MAILER.sub}: two hops away")
+
+    def stop(number: int, _verdict: Verdict) -> None:
+        if number != CALL_CUT_OFF:
+            return
+        view.note(f"security stops the session of {team.first.act.sub}, two hops above")
+        target = session_target(team.first.tenant_uid, team.first.session_id)
+        tokens.revoke(RevocationKind.SESSION, target, "its agent was talked into something")
+        revocations.confirm(CONFIRM_TIMEOUT_MS)
+
+    works = host.work("session 4", team.last, request, stop)
+    return _checks(team, works, outside), works
+
+
+def _gather(host: AgentHost, tokens: DevTokenService, user: str, inside: str) -> Team:
+    """Each gives on less than it has."""
+    tools = [tool(f"{GIT}/git_status"), tool(f"{GIT}/git_show"), tool(_SEND)]
+    first = host.open(user, READER_SCOPES, "have the release announced", tools=tools, max_depth=2)
+    mails = tool(_SEND, bound("/to", ConstraintType.SUBSET, [inside, user]), *_ANYTHING)
+    with host.agent(first) as agent:
+        second = tokens.open_sub_session(agent.delegate(RESEARCHER, Share(tools=(tool(f"{GIT}/git_show"), mails))))
+    only_inside = tool(_SEND, bound("/to", ConstraintType.SUBSET, [inside]), *_ANYTHING)
+    wider = ""
+    with host.agent(second) as agent:
+        try:
+            agent.delegate(MAILER, Share(tools=(tool(_SEND),)))
+        except DelegationError as error:
+            wider = str(error)
+        last = tokens.open_sub_session(agent.delegate(MAILER, Share(tools=(only_inside,))))
+    return Team(first, last, wider)
+
+
+def _checks(team: Team, works: list[Work], outside: str) -> list[Check]:
+    sent, strayed, cut_off, after = (works[index] if index < len(works) else None for index in range(4))
+    refusal = None if cut_off is None or cut_off.outcome is None else cut_off.outcome.refusal
+    return [
+        Check(
+            name="session 4: no agent can give on more than it has",
+            ok=bool(team.wider),
+            detail=team.wider or "it could",
+        ),
+        Check(
+            name="session 4: two hops away, the call that was given on went through",
+            ok=sent is not None and sent.ran and len(sent.verdict.delegation_path) == GRANTS,
+            detail="" if sent is None else " > ".join(sent.verdict.delegation_path),
+        ),
+        Check(
+            name=f"session 4: a mail to {outside} was not within the grant",
+            ok=_is_denied(strayed, Reason.DELEGATION_ARGUMENTS_NOT_GRANTED),
+            detail="" if strayed is None else strayed.verdict.reason_text,
+        ),
+        Check(
+            name="session 4: the stop of the first session reached the verdict that the last one had",
+            ok=refusal is Refusal.REVOKED,
+            detail="" if cut_off is None or cut_off.outcome is None else cut_off.outcome.text,
+        ),
+        Check(
+            name="session 4: and its next call",
+            ok=_is_denied(after, Reason.SESSION_PARENT_ENDED),
+            detail="" if after is None else after.verdict.reason_text,
+        ),
+    ]
+
+
+def _is_denied(work: Work | None, reason: Reason) -> bool:
+    return work is not None and work.verdict.outcome is Outcome.DENY and work.verdict.reason == reason.value

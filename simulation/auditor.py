@@ -1,0 +1,195 @@
+"""The independent auditor of a simulation.
+
+It reads what is committed on the topics, and the stores, and judges by the promises alone: it shares no code with the
+gate's way of deciding. Each check returns what it found wrong, a line each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from streams.engine.wire import Wire
+from streams.inmemory.log import MemoryLog
+from streams.model.approval import ApprovalDecision
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.errors import RecordError
+from streams.model.intent import Intent
+from streams.model.topics import APPROVAL_DECISION, AUDIT, BY_NAME, INTENT, RULESET, VERDICT, Topic
+from streams.model.types import Record
+from streams.model.verdict import Outcome, Verdict
+from streams.ports import Received, TopicPartition
+from streams.topology import ProcessorSpec
+
+INTERIM = frozenset({Outcome.REQUIRE_APPROVAL, Outcome.DEFER})
+IntentName = tuple[bytes, str]
+"""The session key that an intent came under, and its id: together they name it."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict as it lies on the log."""
+
+    received: Received
+    verdict: Verdict
+
+
+@dataclass
+class Evidence:
+    """Everything that is committed, decoded where it can be."""
+
+    intents: dict[IntentName, list[tuple[Received, Intent]]] = field(default_factory=dict)
+    verdicts: dict[IntentName, list[Judged]] = field(default_factory=dict)
+    audits: list[AuditEvent] = field(default_factory=list)
+    letters: Counter[str] = field(default_factory=Counter)
+    decoded: dict[str, list[tuple[Received, Record]]] = field(default_factory=dict)
+    unreadable: list[Received] = field(default_factory=list)
+
+
+def gather(log: MemoryLog, wire: Wire, spec: ProcessorSpec) -> Evidence:
+    """Read all topics of a processor."""
+    evidence = Evidence()
+    for topic in (*spec.inputs, *spec.broadcast):
+        for received, record in _read(log, wire, topic, evidence.unreadable):
+            evidence.decoded.setdefault(topic.name, []).append((received, record))
+            if isinstance(record, Intent):
+                evidence.intents.setdefault((received.key or b"", record.intent_id), []).append((received, record))
+        if topic.dead_letters:
+            evidence.letters.update(_origins(log, topic.dlq))
+    for received, record in _read(log, wire, VERDICT, []):
+        if isinstance(record, Verdict):
+            name = (received.key or b"", record.intent_id)
+            evidence.verdicts.setdefault(name, []).append(Judged(received, record))
+    evidence.audits = [record for _, record in _read(log, wire, AUDIT, []) if isinstance(record, AuditEvent)]
+    return evidence
+
+
+def check_intents(evidence: Evidence) -> Iterator[str]:
+    """Exactly one final verdict for each intent, the same bytes however often it is given; and none for nothing."""
+    for name, deliveries in evidence.intents.items():
+        accepted = [received for received, _ in deliveries if place_of(received) not in evidence.letters]
+        judged = evidence.verdicts.get(name, [])
+        finals = [one for one in judged if one.verdict.outcome not in INTERIM]
+        forms = {one.received.value for one in finals}
+        where = f"intent {name[1]} of {name[0].decode()!r}"
+        if accepted and not finals:
+            yield f"{where}: no final verdict (interim ones: {len(judged)}), at {place_of(accepted[0])}"
+        if len(forms) > 1:
+            told = sorted(f"{one.verdict.outcome} {one.verdict.reason}" for one in finals)
+            yield f"{where}: {len(forms)} different final verdicts: {', '.join(told)}"
+        if len(finals) > len(deliveries):
+            yield f"{where}: delivered {len(deliveries)} times, but {len(finals)} final verdicts"
+        stated = {(intent.args_digest, intent.session_id) for _, intent in deliveries}
+        first_ms = min(received.timestamp_ms for received, _ in deliveries)
+        for one in judged:
+            if (one.verdict.args_digest, one.verdict.session_id) not in stated:
+                yield f"{where}: a verdict about another call"
+            if one.verdict.evaluated_at < first_ms:
+                yield f"{where}: judged at {one.verdict.evaluated_at}, before it came at {first_ms}"
+    for name in sorted(evidence.verdicts.keys() - evidence.intents.keys()):
+        yield f"verdict for an intent that nobody has sent: {name[1]} of {name[0].decode()!r}"
+
+
+def check_audit(evidence: Evidence) -> Iterator[str]:
+    """Every verdict has one audit record, with the digest of its bytes; every audit record its verdict."""
+    records = (audit for audit in evidence.audits if audit.event_type is AuditEventType.VERDICT)
+    recorded = Counter(audit.verdict_digest or b"" for audit in records)
+    given = {sha256(one.received.value or b"").digest(): one for judged in evidence.verdicts.values() for one in judged}
+    for digest, one in given.items():
+        if recorded[digest] != 1:
+            yield f"verdict {one.verdict.verdict_id} ({one.verdict.outcome}) has {recorded[digest]} audit records"
+    for digest in recorded:
+        if digest not in given:
+            yield f"audit record of a verdict that was not given: digest {digest.hex()[:16]}"
+
+
+def check_dead_letters(evidence: Evidence) -> Iterator[str]:
+    """Whatever can't be read is a dead letter, once; every dead letter is on the record, once."""
+    told = Counter(
+        place
+        for audit in evidence.audits
+        if audit.event_type is AuditEventType.DEAD_LETTER
+        for place in audit.inputs
+        if not place.startswith("timer/")
+    )
+    for received in evidence.unreadable:
+        if not evidence.letters[place_of(received)]:
+            yield f"unreadable record at {place_of(received)} vanished"
+    for place in sorted(evidence.letters.keys() | told.keys()):
+        if (evidence.letters[place], told[place]) != (1, 1):
+            yield f"{place}: {evidence.letters[place]} dead letters, {told[place]} audit records of them"
+
+
+def check_decisions(evidence: Evidence) -> Iterator[str]:
+    """What a person decided is on the record, or is a dead letter."""
+    heard = {audit.parent_event_id for audit in evidence.audits if audit.event_type is AuditEventType.APPROVAL}
+    for received, record in evidence.decoded.get(APPROVAL_DECISION.name, []):
+        counted = isinstance(record, ApprovalDecision) and record.header.id in heard
+        if not counted and place_of(received) not in evidence.letters:
+            yield f"decision at {place_of(received)} vanished"
+
+
+def check_publications(evidence: Evidence) -> Iterator[str]:
+    """What became of each publication of rules is on the record, once; and of a refused one, why."""
+    told = Counter(
+        place
+        for audit in evidence.audits
+        if audit.event_type is AuditEventType.CONTROL
+        for place in audit.inputs
+        if not place.startswith("remembered/")
+    )
+    published = {place_of(received) for received, _ in evidence.decoded.get(RULESET.name, [])}
+    for place in sorted(published | told.keys()):
+        if told[place] != 1 or place not in published:
+            yield f"publication at {place}: {told[place]} audit records of it"
+
+
+def check_consumed(log: MemoryLog, group: str, inputs: Iterable[Topic]) -> Iterator[str]:
+    """The group has committed to be beyond every record."""
+    offsets = log.group(group).offsets
+    for topic in inputs:
+        for number in range(log.partition_count(topic.name)):
+            partition = TopicPartition(topic.name, number)
+            records = log.committed_records(partition)
+            if records and offsets.get(partition, 0) <= records[-1].offset:
+                yield f"{topic.name}/{number} was consumed to {offsets.get(partition)} of {records[-1].offset + 1}"
+            if offsets.get(partition, 0) > log.partition(partition).high_watermark:
+                yield f"{topic.name}/{number}: the group stands at {offsets[partition]}, beyond the end"
+
+
+def place_of(received: Received) -> str:
+    """Topic, partition and offset of a record."""
+    return f"{received.topic}/{received.partition}/{received.offset}"
+
+
+def _read(log: MemoryLog, wire: Wire, topic: Topic, unreadable: list[Received]) -> Iterator[tuple[Received, Record]]:
+    """The topic's records that can be decoded and have the key they should; tombstones are left out."""
+    for number in range(log.partition_count(topic.name)):
+        for received in log.committed_records(TopicPartition(topic.name, number)):
+            if received.value is None and topic.compacted and received.key is not None:
+                continue
+            try:
+                record = wire.decode(topic.name, received.value or b"", received.headers)
+            except RecordError:
+                unreadable.append(received)
+                continue
+            if topic.name == INTENT.name and received.key != _own_key(record):
+                unreadable.append(received)
+                continue
+            yield received, record
+
+
+def _own_key(record: Record) -> bytes:
+    intent = record
+    return f"{intent.header.tenant_uid}|{intent.session_id}".encode() if isinstance(intent, Intent) else b""
+
+
+def _origins(log: MemoryLog, dlq: str) -> Iterator[str]:
+    """Where each dead letter of a topic came from."""
+    for number in range(log.partition_count(BY_NAME[dlq].name)):
+        for received in log.committed_records(TopicPartition(dlq, number)):
+            headers = dict(received.headers)
+            part = [headers[f"__connect.errors.{name}"].decode() for name in ("topic", "partition", "offset")]
+            yield "/".join(part)

@@ -1,0 +1,203 @@
+"""The auditor's checks of what was allowed: on what authority, at that time."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator, Mapping
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from simulation.auditor import Evidence, IntentName, Judged, place_of
+from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
+from streams.model.intent import Intent
+from streams.model.proof import session_event_message
+from streams.model.revocation import Revocation, RevocationState
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import APPROVAL_DECISION, REVOCATION, SESSION
+from streams.model.types import SubProfile
+from streams.model.verdict import Outcome, Verdict, VerdictMode
+from streams.ports import Received
+
+_ENDS = (SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED)
+_OF_THE_TOKEN_SERVICE = (
+    *_ENDS,
+    SessionEventType.SESSION_ESTABLISHED,
+    SessionEventType.PURPOSE_SET,
+    SessionEventType.RISK_LEVEL_CHANGE,
+    SessionEventType.TOKEN_CLAIMS_CHANGE,
+)
+
+
+def check_writers(evidence: Evidence, root_key: bytes) -> Iterator[str]:
+    """Nobody but the token service has opened or ended a session, or said what it may do."""
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"29:stoplog session-writer key v1")
+    key = derivation.derive(root_key)
+    for events in _sessions(evidence).values():
+        for received, event in events:
+            if event.type not in _OF_THE_TOKEN_SERVICE:
+                continue
+            wanted = hmac.digest(key, session_event_message(event), "sha256")
+            if event.proof is None or event.proof.value != wanted:
+                yield f"{event.type.value} at {place_of(received)} was taken in, and is not of the token service"
+
+
+def check_allowed(
+    evidence: Evidence, revocations: list[Received], requests: dict[IntentName, list[ApprovalRequest]], lag_ms_max: int
+) -> Iterator[str]:
+    """Every ALLOW had a live session, nothing taken back, and the approvals that were asked for.
+
+    Args:
+        evidence: what is committed.
+        revocations: all records of the revocation topic, tombstones included.
+        requests: what persons were asked, by intent.
+        lag_ms_max: a gate may know less of the revocations than stood there so long before.
+    """
+    sessions = _sessions(evidence)
+    known = {(r.topic, r.offset): record for r, record in evidence.decoded.get(REVOCATION.name, [])}
+    for name, judged in evidence.verdicts.items():
+        for one in judged:
+            verdict = one.verdict
+            if verdict.outcome is not Outcome.ALLOW:
+                continue
+            intent = _intent_of(evidence, name, verdict)
+            events = sessions.get(name[0], [])
+            faults = [*_session_faults(verdict, events)]
+            faults += _revocation_faults(verdict, intent, revocations, known, lag_ms_max, _parent_of(events))
+            faults += _approval_faults(evidence, one, requests.get(name, []), intent)
+            if verdict.mode is not VerdictMode.ENFORCE:
+                faults.append(f"its mode is {verdict.mode}")
+            for fault in faults:
+                yield f"ALLOW of intent {name[1]} of {name[0].decode()!r} at {verdict.evaluated_at}: {fault}"
+
+
+def _sessions(evidence: Evidence) -> dict[bytes, list[tuple[Received, SessionEvent]]]:
+    """The accepted events of each session, in log order."""
+    found: dict[bytes, list[tuple[Received, SessionEvent]]] = {}
+    for received, record in evidence.decoded.get(SESSION.name, []):
+        if isinstance(record, SessionEvent) and place_of(received) not in evidence.letters:
+            found.setdefault(received.key or b"", []).append((received, record))
+    return found
+
+
+def _session_faults(verdict: Verdict, events: list[tuple[Received, SessionEvent]]) -> Iterator[str]:
+    """By the verdict's own account of the last event that had been seen, and with it all before it on the log."""
+    last = next((i for i, (_, event) in enumerate(events) if event.sequence == verdict.session_sequence), -1)
+    seen = events[: last + 1]
+    opened = [(r, e) for r, e in seen if e.type is SessionEventType.SESSION_ESTABLISHED]
+    if not opened:
+        yield "its session was not established"
+        return
+    received, event = opened[0]
+    if received.timestamp_ms > verdict.evaluated_at:
+        yield f"its session was established later, at {received.timestamp_ms}"
+    if event.expires is None or event.expires <= verdict.evaluated_at:
+        yield f"its session had expired at {event.expires}"
+    if event.expires is not None and verdict.expires_at > event.expires:
+        yield f"it may be used until {verdict.expires_at}, its session only until {event.expires}"
+    if event.sub != verdict.sub or event.act is None or event.act.sub != verdict.act.sub:
+        yield f"its session is of {event.sub} and {event.act}, it is of {verdict.sub} and {verdict.act.sub}"
+    if any(e.type in _ENDS for _, e in seen):
+        yield "its session had ended"
+
+
+def _revocation_faults(
+    verdict: Verdict,
+    intent: Intent | None,
+    revocations: list[Received],
+    known: Mapping[tuple[str, int], object],
+    lag_ms_max: int,
+    parent: str | None,
+) -> Iterator[str]:
+    revoked: dict[tuple[str, str], Revocation | None] = {}
+    for received in revocations:
+        if received.offset >= verdict.revocation_offset:
+            if received.timestamp_ms < verdict.evaluated_at - lag_ms_max:
+                yield f"it knew revocations to {verdict.revocation_offset}, {place_of(received)} was old already"
+            continue
+        record = known.get((received.topic, received.offset))
+        if isinstance(record, Revocation):
+            revoked[record.kind.value, record.id] = record
+        elif received.key is not None:
+            kind, _, target = received.key.decode("utf-8", "replace").partition(":")
+            if received.value is None:
+                revoked.pop((kind, target), None)
+            else:  # not readable: it must count as one
+                revoked[kind, target] = None
+    for name in _names(verdict, intent, parent):
+        if name not in revoked:
+            continue
+        entry = revoked[name]
+        if entry is None:
+            yield f"{name[0]} `{name[1]}` had been revoked, or nobody knows"
+        elif entry.state is RevocationState.REVOKED and (entry.until is None or verdict.evaluated_at < entry.until):
+            yield f"{name[0]} `{name[1]}` had been revoked"
+
+
+def _parent_of(events: list[tuple[Received, SessionEvent]]) -> str | None:
+    return next((e.parent_session_id for _, e in events if e.type is SessionEventType.SESSION_ESTABLISHED), None)
+
+
+def check_ages(evidence: Evidence, *, attended_ms: int, unattended_ms: int) -> Iterator[str]:
+    """No call was allowed in a session that was older than sessions may be."""
+    sessions = _sessions(evidence)
+    for name, judged in evidence.verdicts.items():
+        opened = [(r, e) for r, e in sessions.get(name[0], []) if e.type is SessionEventType.SESSION_ESTABLISHED]
+        if not opened:
+            continue
+        received, event = opened[0]
+        end_ms = received.timestamp_ms + (attended_ms if event.attended else unattended_ms)
+        for one in judged:
+            if one.verdict.outcome is Outcome.ALLOW and one.verdict.evaluated_at >= end_ms:
+                yield f"ALLOW of intent {name[1]} of {name[0].decode()!r}: its session was too old since {end_ms}"
+
+
+def _names(verdict: Verdict, intent: Intent | None, parent: str | None) -> Iterator[tuple[str, str]]:
+    """Everything of the call that can be revoked."""
+    tenant = verdict.header.tenant_uid
+    if parent is not None:
+        yield "SESSION", f"{tenant}|{parent}"
+    yield "ALL", "*"
+    yield "TENANT", tenant
+    yield "SESSION", f"{tenant}|{verdict.session_id}"
+    yield "AGENT", f"{tenant}|{verdict.act.sub}"
+    yield "SUBJECT", f"{tenant}|{verdict.sub}"
+    yield "TOOL", f"{verdict.tool.server_id}/{verdict.tool.name}"
+    yield "TOOL", f"{verdict.tool.server_id}/*"
+    for uid in verdict.delegation_path:
+        yield "DELEGATION", uid
+    if intent is not None and intent.model is not None:
+        yield "MODEL", f"{intent.model.ai_provider}/{intent.model.name}"
+
+
+def _approval_faults(
+    evidence: Evidence, one: Judged, requests: list[ApprovalRequest], intent: Intent | None
+) -> Iterator[str]:
+    """Each group that was asked has approved exactly this call, with its quorum of persons."""
+    verdict = one.verdict
+    approvers: dict[tuple[str, str], set[str]] = {}
+    for received, record in evidence.decoded.get(APPROVAL_DECISION.name, []):
+        if (
+            isinstance(record, ApprovalDecision)
+            and received.key == one.received.key
+            and record.intent_id == verdict.intent_id
+            and record.status is ApprovalStatus.APPROVED
+            and record.args_digest == verdict.args_digest
+            and record.approver.sub_profile is SubProfile.USER
+            and record.approver.sub not in (verdict.sub, verdict.act.sub)
+            and received.timestamp_ms <= verdict.evaluated_at
+        ):
+            for group in record.approver_groups:
+                approvers.setdefault((record.task_id, group), set()).add(record.approver.sub.strip().casefold())
+    for request in requests:
+        for group in request.eligible_approvers:
+            count = len(approvers.get((request.task_id, group), ()))
+            if count < request.quorum:
+                yield f"{count} of {group} had approved it, {request.quorum} were needed"
+    if intent is not None and intent.args_digest != verdict.args_digest:
+        yield "it is about other arguments"
+
+
+def _intent_of(evidence: Evidence, name: IntentName, verdict: Verdict) -> Intent | None:
+    intents = [intent for _, intent in evidence.intents.get(name, [])]
+    return next((intent for intent in intents if intent.args_digest == verdict.args_digest), None)

@@ -1,0 +1,98 @@
+"""The auditor's checks of what gates stop by themselves: all that was frozen or is over, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from simulation.auditor import Evidence
+from streams.model.audit import AuditEventType
+from streams.model.delegation import Delegation, DelegationOp
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.topics import DELEGATION, REVOCATION, SESSION
+from streams.model.verdict import Outcome
+
+_GATE = "stoplog/gate"
+_QUARANTINED = "quarantined_by_rule"
+_ENDS = (SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED)
+
+
+def check_stops(evidence: Evidence) -> Iterator[str]:
+    """Each quarantine is told once; each end of a session that could give on what it stood on is told, too; and nothing
+    is stopped that lives."""
+    told = _told(evidence)
+    frozen = _frozen(evidence)
+    for target in sorted(frozen.keys() | told.keys()):
+        count = sum(stop.reason == _QUARANTINED for stop in told.get(target, []))
+        if count != frozen[target]:
+            yield f"session {target!r} was frozen {frozen[target]} times, and that is told {count} times"
+    yield from _missing(evidence, told)
+    over = _over(evidence)
+    for target, stops in told.items():
+        for stop in stops:
+            if stop.kind is not RevocationKind.SESSION or stop.state is not RevocationState.REVOKED:
+                yield f"a gate has written {stop.kind.value} {target!r} {stop.state.value}"
+            if stop.reason != _QUARANTINED and target not in over:
+                yield f"session {target!r} was stopped ({stop.reason}), and nothing has ended it"
+
+
+def _told(evidence: Evidence) -> dict[str, list[Revocation]]:
+    found: dict[str, list[Revocation]] = {}
+    for _, record in evidence.decoded.get(REVOCATION.name, []):
+        if isinstance(record, Revocation) and record.initiating_entity == _GATE:
+            found.setdefault(record.id, []).append(record)
+    return found
+
+
+def _frozen(evidence: Evidence) -> Counter[str]:
+    """How often each session was frozen. A verdict that is given again freezes nothing again."""
+    ids = {
+        (name[0].decode(), one.verdict.verdict_id)
+        for name, judged in evidence.verdicts.items()
+        for one in judged
+        if one.verdict.outcome is Outcome.QUARANTINE
+    }
+    return Counter(target for target, _ in ids)
+
+
+def _missing(evidence: Evidence, told: dict[str, list[Revocation]]) -> Iterator[str]:
+    """By the verdicts' own account of the grants that their sessions had."""
+    held = {
+        (name[0].decode(), one.verdict.delegation_path[-1])
+        for name, judged in evidence.verdicts.items()
+        for one in judged
+        if one.verdict.delegation_path and one.verdict.outcome is Outcome.ALLOW
+    }
+    # Of several grants under one id it can't be told here which one was taken.
+    grants: dict[tuple[str, str], list[Delegation]] = {}
+    for received, record in evidence.decoded.get(DELEGATION.name, []):
+        if isinstance(record, Delegation) and record.op is DelegationOp.GRANT:
+            grants.setdefault(((received.key or b"").decode(), record.uid), []).append(record)
+    ends = {
+        f"{audit.header.tenant_uid}|{audit.session_id}": audit
+        for audit in evidence.audits
+        if audit.event_type is AuditEventType.SESSION and audit.reason != "fingerprint_changed"
+    }
+    for target, uid in sorted(held):
+        audit, given = ends.get(target), grants.get((target, uid), [])
+        if audit is None or any(g.depth >= g.max_depth or g.exp <= audit.header.time for g in given):
+            continue
+        if not any(stop.reason == audit.reason for stop in told.get(target, [])):
+            yield f"session {target!r} is over ({audit.reason}), and what it has given on was not stopped"
+
+
+def _over(evidence: Evidence) -> set[str]:
+    """Sessions that something has ended, by the audit or by an event of their own."""
+    ended = {
+        f"{audit.header.tenant_uid}|{audit.session_id}"
+        for audit in evidence.audits
+        if audit.event_type is AuditEventType.SESSION and audit.reason != "fingerprint_changed"
+    }
+    for received, record in evidence.decoded.get(SESSION.name, []):
+        if isinstance(record, SessionEvent) and record.type in _ENDS:
+            ended.add((received.key or b"").decode())
+    for received, record in evidence.decoded.get(DELEGATION.name, []):
+        if isinstance(record, Delegation) and record.op is DelegationOp.REVOKE:
+            ended.add((received.key or b"").decode())
+    return ended

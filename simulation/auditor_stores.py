@@ -1,0 +1,106 @@
+"""The auditor's checks of state: stores against the changelog, and the changelog against the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from simulation.auditor import Evidence, place_of
+from streams.inmemory.disk import Disk
+from streams.inmemory.log import MemoryLog
+from streams.model.delegation import Delegation, DelegationOp
+from streams.model.session import SessionEvent
+from streams.model.topics import DELEGATION, SESSION
+from streams.ports import TopicPartition
+from streams.processors.sessions.lifecycle import OVER
+from streams.processors.state import SessionRow, decode_session, session_row_key
+
+Rows = dict[bytes, bytes]
+
+
+class ChangelogTape:
+    """Everything that was ever committed to the changelog, kept beside the log, which compacts it."""
+
+    def __init__(self, log: MemoryLog, topic: str) -> None:
+        self._log = log
+        self._topic = topic
+        self._read_to: dict[int, int] = {}
+        self._records: dict[int, list[tuple[int, bytes, bytes | None]]] = {}
+
+    def copy(self) -> None:
+        """Take in what is new; to be called before each compaction."""
+        for number in range(self._log.partition_count(self._topic)):
+            partition = self._log.partition(TopicPartition(self._topic, number))
+            found, self._read_to[number] = partition.read(self._read_to.get(number, 0), partition.high_watermark)
+            tape = self._records.setdefault(number, [])
+            tape.extend((record.offset, record.key or b"", record.value) for record in found)
+
+    def rows(self, partition: int, end: int | None = None) -> Rows:
+        """The state that the records below `end` amount to."""
+        rows: Rows = {}
+        for offset, key, value in self._records.get(partition, []):
+            if end is not None and offset >= end:
+                break
+            if value is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = value
+        return rows
+
+
+def check_stores(tape: ChangelogTape, disks: Mapping[str, Disk], owners: Mapping[int, str]) -> Iterator[str]:
+    """Every store on every disk is what the changelog says up to its offset; that of an owner, up to the end."""
+    for instance, disk in disks.items():
+        for partition in disk.partitions():
+            if disk.is_damaged(partition):
+                continue
+            offset = disk.changelog_offset(partition)
+            difference = _difference(disk.rows(partition), tape.rows(partition, offset or 0))
+            if difference:
+                yield f"store {partition} of {instance} at changelog offset {offset}: {difference}"
+    for partition, instance in owners.items():
+        difference = _difference(disks[instance].rows(partition), tape.rows(partition))
+        if difference:
+            yield f"store {partition} of its owner {instance}: {difference}"
+
+
+def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
+    """Every accepted session event and grant has left its mark."""
+    sequences: dict[bytes, int] = {}
+    for received, record in evidence.decoded.get(SESSION.name, []):
+        if isinstance(record, SessionEvent) and place_of(received) not in evidence.letters:
+            key = received.key or b""
+            sequences[key] = max(sequences.get(key, 0), record.sequence)
+    for key, sequence in sequences.items():
+        row = _session(rows, key)
+        if row is None or row.sequence != sequence:
+            yield f"session {key.decode()!r} stands at event {row and row.sequence}, not at {sequence}"
+    for received, record in evidence.decoded.get(DELEGATION.name, []):
+        if isinstance(record, Delegation) and place_of(received) not in evidence.letters:
+            row = _session(rows, received.key or b"")
+            if row is not None and (row.status in OVER or row.grant_fault):
+                continue
+            if record.op is DelegationOp.GRANT and (row is None or record.uid not in row.delegation_uids):
+                yield f"grant at {place_of(received)} vanished"
+
+
+def held_count(rows: Rows) -> int:
+    """How many intents wait."""
+    return sum(1 for key in rows if key.startswith(b"h"))
+
+
+def _session(rows: Rows, key: bytes) -> SessionRow | None:
+    row = rows.get(session_row_key(key))
+    return None if row is None else decode_session(row)
+
+
+def _difference(actual: Rows, expected: Rows) -> str:
+    """The first few keys in which they differ."""
+    keys = sorted(key for key in actual.keys() | expected.keys() if actual.get(key) != expected.get(key))
+    if not keys:
+        return ""
+
+    def told(key: bytes) -> str:
+        how = "is missing" if key not in actual else "should not be" if key not in expected else "differs"
+        return f"{key[:60]!r} {how}"
+
+    return f"{len(keys)} rows differ from the changelog: {'; '.join(told(key) for key in keys[:3])}"

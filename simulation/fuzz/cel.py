@@ -1,0 +1,415 @@
+"""Differential fuzzing of the rule evaluators: random expressions and facts, three evaluators, one answer.
+
+    python -m simulation.fuzz.cel --cases 100000 --seed 7
+
+Compared are the checker library's own evaluator, the exact evaluator and the generated code. Facts lose fields and
+get values of wrong types at random, so that errors and their absorption are compared, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import random  # noqa: TID251 - a fuzzer is made of chance; its seed is an argument
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from streams.policy.cel.exact import compile_exact
+from streams.policy.cel.tree import free_names
+from streams.policy.errors import EvaluationError
+from streams.policy.language.check import Checked, CheckError, checker_for, reference_evaluator, structs_of
+from streams.policy.language.schema import FACT_NAMES, Kind
+from streams.policy.language.tool_types import UNTYPED, ToolTypes
+from streams.policy.runtime.evaluate import Conditions
+
+FACTS_PER_EXPRESSION = 10
+TOGETHER = 7
+SEARCHES = 5
+DIFFERENCES_MAX = 20
+# The library loses a bound value after an `exists` or `all` was cut short, so that there it is no reference:
+# `[1].exists(x, true) && (cel.bind(b, true, b) || false)` is an error to it.
+LIBRARY_CONFUSED_BY = ("cel.bind(", (".exists(", ".all("))
+AGENTS = ("helper", "billing-bot", "")
+LISTS: dict[str, tuple[str, ...]] = {"lists.demo.agents": AGENTS}
+ARGS_SCHEMA = {
+    "type": "object",
+    "required": ["amount", "to"],
+    "properties": {
+        "amount": {"type": "integer"},
+        "to": {"type": "string"},
+        "price": {"type": "number"},
+        "urgent": {"type": "boolean"},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "any": {},
+    },
+}
+
+_TEXTS = ("", "a", "abc", "trusted", "untrusted", "a@b.example", "ÄÖ", "x y z", "1.5", "-7", "true", "日本")
+_INTS = ("0", "1", "-1", "2", "3", "7", "100", "9223372036854775807", "-9223372036854775808", "4611686018427387904")
+_DOUBLES = ("0.0", "1.0", "-1.5", "0.5", "1e300", "9007199254740993.0", "9223372036854775808.0")
+_PATTERNS = ("^a", "b$", "[0-9]+", "un.*d", "(a|b)+", ".", "@[a-z.]+$")
+_SEARCHED = ("args.to", "agent.id", "string(args.any)")
+_CHOSEN = ('(args.to.matches("b$") ? user.scopes : args.tags)', '(agent.id.matches("un.*d") ? args.tags : user.scopes)')
+_WRONG: tuple[Any, ...] = (None, True, False, 0, 1, -3, 2.0, 2.5, "", "a", "1", [], ["a"], [1], {}, {"a": 1})
+_NUMBERS = ("int", "double")
+
+
+class ExpressionMaker:
+    """Makes expressions that mostly type-check."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._variables: list[tuple[str, str]] = []
+
+    def make(self, kind: str, depth: int) -> str:
+        """An expression of a kind: bool, int, double, string or list (of texts)."""
+        if depth <= 0 or self._chance.random() < 0.15:
+            return self._leaf(kind)
+        makers: dict[str, Callable[[int], str]] = {
+            "bool": self._bool,
+            "int": self._int,
+            "double": self._double,
+            "string": self._string,
+            "list": self._list,
+        }
+        if self._chance.random() < 0.08:
+            then, otherwise = self.make(kind, depth - 1), self.make(kind, depth - 1)
+            return f"({self.make('bool', depth - 1)} ? {then} : {otherwise})"
+        if self._chance.random() < 0.04:
+            return self._bind(kind, depth)
+        return makers[kind](depth - 1)
+
+    def _pick(self, *choices: str) -> str:
+        return self._chance.choice(choices)
+
+    def _bind(self, kind: str, depth: int) -> str:
+        inner, name = self._pick("bool", "int", "string"), f"b{len(self._variables)}"
+        value = self.make(inner, depth - 1)
+        self._variables.append((name, inner))
+        body = self.make(kind, depth - 1)
+        self._variables.pop()
+        return f"cel.bind({name}, {value}, {body})"
+
+    def _leaf(self, kind: str) -> str:
+        own = [name for name, known in self._variables if known == kind]
+        if own and self._chance.random() < 0.5:
+            return self._chance.choice(own)
+        if kind == "bool":
+            return self._pick(
+                *("true", "false", "session.tainted", "tool.read_only", "session.attended", "approval.granted"),
+                *("session.purpose.in_scope", "has(session.purpose)", "has(args.urgent)", "args.urgent == true"),
+                *("has(session.purpose.text)", "has(args.amount)"),
+            )
+        if kind == "int":
+            fields = ("session.spent", "session.risk", "now.hour", 'session.calls["a"]', "args.amount", "intent.turn")
+            return self._pick(*_INTS, *fields, "size(provenance)", "delegation.hops[0].depth")
+        if kind == "double":
+            return self._pick(*_DOUBLES, "signals[0].score", "args.price", "double(session.spent)")
+        if kind == "string":
+            fields = ("agent.id", "agent.version", "tool.name", "user.scopes[0]", "args.to", "provenance[0].trust")
+            return self._pick(*(json.dumps(text, ensure_ascii=False) for text in _TEXTS), *fields)
+        return self._pick(
+            "user.scopes", "tool.sink_args", "lists.demo.agents", '["a", "abc"]', "[]", "args.tags", *_CHOSEN
+        )
+
+    def _bool(self, depth: int) -> str:
+        shape = self._chance.randrange(11)
+        if shape < 4:
+            return f"({self.make('bool', depth)} {self._pick('&&', '||')} {self.make('bool', depth)})"
+        if shape == 4:
+            return f"!{self.make('bool', depth)}"
+        if shape == 5:
+            kind = self._pick("bool", "int", "double", "string", "list")
+            return f"({self.make(kind, depth)} {self._pick('==', '!=')} {self.make(kind, depth)})"
+        if shape == 6:
+            one, two = self._pick(*_NUMBERS), self._pick(*_NUMBERS)
+            left, right = self.make(one, depth), self.make(two, depth)
+            right = f"dyn({left})" if self._chance.random() < 0.25 else right
+            return f"(dyn({left}) {self._pick('<', '<=', '>', '>=', '==')} {right})"
+        if shape == 7:
+            kind = self._pick("int", "double", "string")
+            left, right = self.make(kind, depth), self.make(kind, depth)
+            # Random operands are hardly ever equal, where `<` and `<=` differ.
+            right = left if self._chance.random() < 0.25 else right
+            return f"({left} {self._pick('<', '<=', '>', '>=')} {right})"
+        if shape == 8:
+            return f"({self.make('string', depth)} in {self.make('list', depth)})"
+        if shape == 9:
+            return self._text_test(depth)
+        return self._quantifier(depth)
+
+    def _text_test(self, depth: int) -> str:
+        if self._chance.random() < 0.3:
+            return self._search()
+        text = self.make("string", depth)
+        if self._chance.random() < 0.3:
+            return f'{text}.matches("{self._pick(*_PATTERNS)}")'
+        return f"{text}.{self._pick('startsWith', 'endsWith', 'contains')}({self.make('string', depth)})"
+
+    def searches(self) -> Iterator[str]:
+        """Conditions that do little but look for patterns, and go through lists that depend on it."""
+        for _ in range(SEARCHES):
+            yield self._search()
+        chosen = self._pick(*_CHOSEN)
+        yield from (f'{chosen}.exists(x, x.startsWith("a"))', f'{chosen}.all(x, x != "b")')
+
+    def _search(self) -> str:
+        """Patterns in one of few texts: what is looked for in one text is looked for together."""
+        text, patterns = self._pick(*_SEARCHED), self._chance.sample(_PATTERNS, 2)
+        if self._chance.random() < 0.5:
+            return f'{text}.matches("{patterns[0]}")'
+        listed = ", ".join(json.dumps(pattern) for pattern in patterns)
+        return f"[{listed}].{self._pick('exists', 'all')}(p, {text}.matches(p))"
+
+    def _quantifier(self, depth: int) -> str:
+        macro, name = self._pick("all", "exists", "exists_one"), f"x{len(self._variables)}"
+        source, kind = self._pick("provenance", "texts", "texts", "any"), "string"
+        self._variables.append((f"{name}.trust" if source == "provenance" else name, kind))
+        if source == "any":
+            self._variables[-1] = (f"string({name})", kind)
+        body = self.make("bool", depth)
+        self._variables.pop()
+        ranged = {"provenance": "provenance", "texts": self.make("list", depth), "any": "args.any"}[source]
+        if source == "texts" and macro != "exists_one" and self._chance.random() < 0.2:
+            return f"{ranged}.{macro}(i, {name}, {body} || i > 1)"
+        return f"{ranged}.{macro}({name}, {body})"
+
+    def _int(self, depth: int) -> str:
+        shape = self._chance.randrange(6)
+        if shape < 3:
+            return f"({self.make('int', depth)} {self._pick('+', '-', '*', '/', '%')} {self.make('int', depth)})"
+        if shape == 3:
+            return f"-({self.make('int', depth)})"
+        if shape == 4:
+            return f"size({self.make(self._pick('string', 'list'), depth)})"
+        return f"{self.make('string', depth)}.indexOf({self.make('string', depth)})"
+
+    def _double(self, depth: int) -> str:
+        return f"({self.make('double', depth)} {self._pick('+', '-', '*', '/')} {self.make('double', depth)})"
+
+    def _string(self, depth: int) -> str:
+        shape = self._chance.randrange(7)
+        text = self.make("string", depth)
+        if shape == 0:
+            return f"({text} + {self.make('string', depth)})"
+        if shape == 1:
+            return f"{text}.{self._pick('lowerAscii', 'upperAscii', 'trim')}()"
+        if shape == 2:
+            return f"string({self.make(self._pick('int', 'bool'), depth)})"
+        if shape == 3:
+            return f"{text}.substring({self.make('int', 0)})"
+        if shape == 4:
+            return f"{text}.charAt({self.make('int', 0)})"
+        if shape == 5:
+            return f"{text}.replace({self.make('string', 0)}, {self.make('string', 0)})"
+        return f"{self.make('list', depth)}[{self._pick('0', '1', 'size(provenance)')}]"
+
+    def _list(self, depth: int) -> str:
+        shape, name = self._chance.randrange(4), f"x{len(self._variables)}"
+        if shape == 0:
+            return f"({self.make('list', depth)} + {self.make('list', depth)})"
+        if shape == 1:
+            return f'{self.make("string", depth)}.split("{self._pick(",", "a", "b", " ")}")'
+        source = self.make("list", depth)
+        self._variables.append((name, "string"))
+        body = self.make("bool" if shape == 2 else "string", depth)
+        self._variables.pop()
+        return f"{source}.{'filter' if shape == 2 else 'map'}({name}, {body})"
+
+
+class FactsMaker:
+    """Makes facts: complete, with fields missing, or with values of wrong types."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def make(self) -> dict[str, Any]:
+        """One set of facts."""
+        facts = self._complete()
+        for _ in range(self._chance.choice((0, 0, 1, 2, 4))):
+            self._damage(facts)
+        return facts
+
+    def _complete(self) -> dict[str, Any]:
+        chance = self._chance
+        scopes = chance.sample(["a", "abc", "trusted", "mail:send"], chance.randrange(4))
+        purpose = {"purpose": {"in_scope": chance.random() < 0.5}} if chance.random() < 0.5 else {}
+        args: dict[str, Any] = {"amount": chance.choice((0, 5, 2**62, -3)), "to": chance.choice(_TEXTS)}
+        optional = {"price": 1.5, "urgent": True, "tags": ["a", "b"], "any": chance.choice(_WRONG)}
+        args |= {name: value for name, value in optional.items() if chance.random() < 0.5}
+        trust = ("trusted", "untrusted")
+        return {
+            "intent": {"turn": chance.randrange(5)},
+            "args": args,
+            "agent": {"id": chance.choice(AGENTS), "version": "1.5"},
+            "user": {"id": "alice", "scopes": scopes},
+            "session": {
+                "tainted": chance.random() < 0.5,
+                "attended": chance.random() < 0.5,
+                "spent": chance.choice((0, 7, 50_000, 2**63 - 1)),
+                "risk": chance.randrange(5),
+                "calls": {"a": 1} if chance.random() < 0.5 else {},
+                **purpose,
+            },
+            "delegation": {"hops": [{"depth": 0}] if chance.random() < 0.7 else []},
+            "tool": {"name": chance.choice(_TEXTS), "read_only": chance.random() < 0.5, "sink_args": ["/to"]},
+            "provenance": [{"source": "e", "trust": chance.choice(trust)} for _ in range(chance.randrange(3))],
+            "signals": [{"name": "s", "score": chance.random()} for _ in range(chance.randrange(2))],
+            "approval": {"granted": chance.random() < 0.5},
+            "now": {"hour": chance.randrange(24)},
+        }
+
+    def _damage(self, facts: dict[str, Any]) -> None:
+        holder: Any = facts
+        while True:
+            if not isinstance(holder, dict | list) or not holder:
+                return
+            key = self._chance.choice(list(holder) if isinstance(holder, dict) else list(range(len(holder))))
+            inner = holder[key]
+            if isinstance(inner, dict | list) and inner and self._chance.random() < 0.8:
+                holder = inner
+                continue
+            if isinstance(holder, dict) and self._chance.random() < 0.6:
+                del holder[key]
+            else:
+                holder[key] = copy.deepcopy(self._chance.choice(_WRONG))
+            return
+
+
+class Difference(NamedTuple):
+    """Two evaluators that disagree."""
+
+    text: str
+    facts: Mapping[str, Any]
+    between: str
+    first: str
+    second: str
+
+
+def answer(evaluate: Callable[[Mapping[str, Any]], Any], facts: Mapping[str, Any]) -> tuple[str, Any]:
+    """The value, or that there is none."""
+    try:
+        return "value", evaluate(facts)
+    except EvaluationError as error:
+        return "error", str(error)
+
+
+def alike(first: tuple[str, Any], second: tuple[str, Any]) -> bool:
+    """Whether two answers are the same; of errors only that both are."""
+    if first[0] != second[0]:
+        return False
+    return first[0] == "error" or _same(first[1], second[1])
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, float) and isinstance(two, float):
+        return one == two or (math.isnan(one) and math.isnan(two))
+    if isinstance(one, list | tuple) and isinstance(two, list | tuple):
+        return len(one) == len(two) and all(map(_same, one, two))
+    return type(one) is type(two) and bool(one == two)
+
+
+def compare(text: str, checked: Checked, many: list[dict[str, Any]], types: ToolTypes) -> Iterator[Difference]:
+    """Evaluate one expression on several facts in all three ways.
+
+    Args:
+        text: for reports.
+        checked: the expression.
+        many: facts.
+        types: of the arguments, as it was checked.
+    """
+    names = tuple(sorted(name for name in set(free_names(checked.tree)) if name in FACT_NAMES or name in LISTS))
+    reference = reference_evaluator(text, names)
+    bind, folds = LIBRARY_CONFUSED_BY
+    confused = bind in text and any(fold in text for fold in folds)
+    exact = compile_exact(checked.tree, LISTS)
+    fast = Conditions([checked.tree], LISTS, structs_of(types.args)) if checked.tree.type.kind == "bool" else None
+    for facts in many:
+        variables = {name: facts[name] for name in names if name in facts}
+        variables |= {name: list(LISTS[name]) for name in names if name in LISTS}
+        ours = answer(exact, facts)
+        if not confused and not alike(theirs := answer(reference, variables), ours):
+            yield Difference(text, facts, "library, exact", str(theirs), str(ours))
+        if fast is not None:
+            verdicts = fast.run(facts)
+            quick: tuple[str, Any] = ("error", "") if verdicts.failed else ("value", bool(verdicts.true))
+            # A condition whose value is no bool, which only facts of wrong types can bring about, counts as failed.
+            wanted = ours if isinstance(ours[1], bool) else ("error", "")
+            if not alike(wanted, quick):
+                yield Difference(text, facts, "exact, generated", str(ours), str(quick))
+
+
+def compare_together(
+    several: Sequence[tuple[str, Checked]], many: Sequence[dict[str, Any]], types: ToolTypes
+) -> Iterator[Difference]:
+    """Generate one function of several conditions and compare it with the exact evaluator, condition by condition."""
+    trees = [checked.tree for _, checked in several]
+    together = Conditions(trees, LISTS, structs_of(types.args))
+    if not all(together.sources):
+        yield Difference(several[-1][0], {}, "compiler", "code", "none")
+    exact = [compile_exact(tree, LISTS) for tree in trees]
+    for facts in many:
+        verdicts = together.run(facts)
+        for index, ((text, _), program) in enumerate(zip(several, exact, strict=True)):
+            kind, value = answer(program, facts)
+            wanted = value if kind == "value" and isinstance(value, bool) else None
+            found = None if index in dict(verdicts.failed) else index in verdicts.true
+            if found is not wanted:
+                yield Difference(text, facts, "exact, generated with others", str(wanted), str(found))
+
+
+def fuzz(seed: int, cases: int) -> tuple[int, list[Difference]]:
+    """Compare about `cases` pairs of expression and facts.
+
+    Returns:
+        How many were compared, and the differences, at most `DIFFERENCES_MAX`.
+    """
+    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    expressions, facts_maker = ExpressionMaker(chance), FactsMaker(chance)
+    typings = (UNTYPED, ToolTypes.from_json_schema(ARGS_SCHEMA))
+    kinds = dict.fromkeys(LISTS, Kind.STRING)
+    done = 0
+    found: list[Difference] = []
+    recent: dict[ToolTypes, list[tuple[str, Checked]]] = {types: [] for types in typings}
+    while done < cases and len(found) < DIFFERENCES_MAX:
+        types = chance.choice(typings)
+        text = expressions.make(
+            chance.choice(("bool", "bool", "bool", "int", "string", "list")), chance.randrange(2, 6)
+        )
+        many = [facts_maker.make() for _ in range(FACTS_PER_EXPRESSION)]
+        try:
+            checker = checker_for(types.args, kinds)
+            checked = checker.check(text)
+            found += list(compare(text, checked, many, types))
+        except CheckError:
+            continue
+        done += len(many)
+        if checked.tree.type.kind == "bool":
+            recent[types].append((text, checked))
+        if len(recent[types]) >= TOGETHER:
+            searches = [(text, checker.check(text)) for text in expressions.searches()]
+            # Twice the same, so that folds are shared.
+            found += list(compare_together([*recent[types], recent[types][0], *searches], many, types))
+            recent[types].clear()
+    return done, found[:DIFFERENCES_MAX]
+
+
+def main() -> int:
+    """Run from the command line; the exit status is 1 when evaluators disagree."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    done, found = fuzz(options.seed, options.cases)
+    for difference in found:
+        sys.stdout.write(f"{difference.between}: {difference.text}\n  {difference.first}\n  {difference.second}\n")
+        sys.stdout.write(f"  {json.dumps(difference.facts)}\n")
+    sys.stdout.write(f"{done} cases, {len(found)} differences, seed {options.seed}\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,181 @@
+"""One simulated machine: a disk that stays, and a gate's process that comes and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
+
+from simulation.faults import FaultPlan, ProcessKilled
+from streams.engine.worker import Worker, WorkerGaveUpError
+from streams.inmemory.clock import ManualClock
+from streams.inmemory.disk import Disk
+from streams.inmemory.log import MemoryLog
+from streams.ports import LogError, StoreError
+
+SESSION_TIMEOUT_MS = 10_000
+TRANSACTION_TIMEOUT_MS = 10_000
+RESTART_MS_MAX = 3_000
+
+BuildWorker = Callable[[str, Disk], Worker]
+
+
+def go_on_meanwhile(machines: Sequence[Machine], log: MemoryLog) -> list[str]:
+    """A process waits for records, such as those behind another one's open transaction: that one commits, or the broker
+    aborts what it has left open for too long.
+
+    Returns:
+        The producers whose transactions timed out.
+    """
+    for machine in machines:
+        machine.time_out()
+    late = log.time_out_transactions(TRANSACTION_TIMEOUT_MS)
+    log.write_markers()
+    for machine in machines:
+        machine.go_on()
+    return late
+
+
+class Machine:
+    """Runs one gate after the other, as a supervisor would, on a disk that may suffer by each death.
+
+    Attributes:
+        name: the gate's instance name.
+        disk: its stores.
+        busy: a call of its process is under way; nobody else may touch it meanwhile.
+        stopped_until_ms: the process stands still, or is not started, before that.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        rng: Random,
+        plan: FaultPlan,
+        clock: ManualClock,
+        log: MemoryLog,
+        group: str,
+        build: BuildWorker,
+        trace: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.disk = Disk()
+        self.busy = False
+        self.stopped_until_ms = 0
+        self._rng = rng
+        self._plan = plan
+        self._clock = clock
+        self._log = log
+        self._group = group
+        self._build = build
+        self._trace = trace
+        self._worker: Worker | None = None
+        self._silent_since_ms: int | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process, and it does not stand still."""
+        return self._worker is not None and self._clock.now_ms() >= self.stopped_until_ms
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it has nothing to restore."""
+        return self._worker is not None and not self._worker.restoring
+
+    @property
+    def partitions(self) -> list[int]:
+        """What it processes."""
+        return [] if self._worker is None else self._worker.partitions
+
+    def go_on(self) -> int:
+        """Start the process if there is none and it is time, or let it take a step; the records it took in."""
+        if self.busy or self._clock.now_ms() < self.stopped_until_ms:
+            return 0
+        self._silent_since_ms = None
+        self.busy = True
+        try:
+            if self._worker is not None:
+                return self._worker.step()
+            self._start()
+        except ProcessKilled:
+            self.died()
+        except (LogError, StoreError, WorkerGaveUpError) as error:
+            self._trace(f"{self.name}: ends: {type(error).__name__}: {error}")
+            self._end_badly()
+        finally:
+            self.busy = False
+        return 0
+
+    def stop(self) -> None:
+        """End the process in good order, as far as that goes; it is started again later."""
+        if self._worker is None or self.busy:
+            return
+        self._trace(f"{self.name}: stops in good order")
+        self.busy = True
+        self._end_badly()
+        self.busy = False
+
+    def kill(self) -> None:
+        """End the process between two steps."""
+        if self._worker is not None and not self.busy:
+            self._trace(f"{self.name}: killed between steps")
+            self.died()
+
+    def stand_still(self, duration_ms: int) -> None:
+        """The process gets no time for so long."""
+        self._trace(f"{self.name}: stands still for {duration_ms} ms")
+        self.stopped_until_ms = self._clock.now_ms() + duration_ms
+        self._silent_since_ms = self._clock.now_ms()
+
+    def died(self) -> None:
+        """Nothing is left of the process; the broker does not know yet."""
+        self._worker = None
+        self.disk.lose_process()
+        for partition in self.disk.partitions():
+            self._hurt(partition)
+        now_ms = self._clock.now_ms()
+        self._silent_since_ms = now_ms
+        self.stopped_until_ms = now_ms + self._rng.randint(0, RESTART_MS_MAX)
+        if self._rng.random() < 0.2:
+            self.stopped_until_ms += SESSION_TIMEOUT_MS + TRANSACTION_TIMEOUT_MS
+
+    def time_out(self) -> None:
+        """The broker gives up on a process that has been silent for too long."""
+        since_ms, now_ms = self._silent_since_ms, self._clock.now_ms()
+        if since_ms is None:
+            return
+        if now_ms - since_ms >= SESSION_TIMEOUT_MS and self._log.put_out(self._group, self.name):
+            self._trace(f"{self.name}: put out of the group")
+        if now_ms - since_ms >= TRANSACTION_TIMEOUT_MS and self._log.time_out_transaction(self.name):
+            self._trace(f"{self.name}: its transaction times out")
+
+    def wake(self) -> None:
+        """Whatever held it up is over."""
+        self.stopped_until_ms = 0
+
+    def _start(self) -> None:
+        self._trace(f"{self.name}: starts")
+        self._worker = self._build(self.name, self.disk)
+        self._worker.start()
+
+    def _end_badly(self) -> None:
+        """What the runner of a gate does after a failure: `stop`, whatever comes of it; then the process is gone."""
+        worker, self._worker = self._worker, None
+        try:
+            if worker is not None:
+                worker.stop()
+        except ProcessKilled:
+            self.died()
+            return
+        except (LogError, StoreError) as error:
+            self._trace(f"{self.name}: stopping failed, too: {error}")
+        self.disk.lose_process()
+        self.stopped_until_ms = self._clock.now_ms() + self._rng.randint(0, RESTART_MS_MAX)
+
+    def _hurt(self, partition: int) -> None:
+        plan, rng = self._plan, self._rng
+        if plan.tail_lost and rng.random() < plan.tail_lost:
+            self.disk.lose_tail(partition, rng.randint(1, 4))
+        if plan.wiped and rng.random() < plan.wiped:
+            self.disk.wipe(partition)
+        elif plan.damaged and rng.random() < plan.damaged:
+            self.disk.damage(partition)

@@ -1,0 +1,262 @@
+"""A driver for tests and histories: records in, records out, in the records' own time.
+
+One worker of the real engine runs on a log in memory. Nothing sleeps, nothing is random: the same input gives the same
+output, byte for byte, every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from streams.audit.publishers import UNSIGNED, Publishers
+from streams.audit.reviewers import ANYBODY, Reviewers
+from streams.engine.settings import EngineSettings
+from streams.engine.wire import ControlSink, Processor, Wire
+from streams.engine.worker import Worker
+from streams.history.workers import build_worker, create_topics
+from streams.inmemory.clock import ManualClock
+from streams.inmemory.disk import Disk
+from streams.inmemory.log import MemoryLog
+from streams.model.errors import InvariantError
+from streams.model.keys import partition_for
+from streams.model.topics import BY_NAME, Spread
+from streams.model.types import Record
+from streams.ports import Headers, Outgoing, Received
+from streams.processors.budgets.allocator import BudgetOwner, NothingToControl
+from streams.processors.control.catalog import Catalogue
+from streams.processors.control.compilation import CompileBundle, InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import ControlState
+from streams.processors.gate.gate import Gate
+from streams.processors.gate.settings import GateSettings
+from streams.topology import BUDGETS, GATE, ProcessorSpec
+
+DRIVER_SETTINGS = EngineSettings(idle_poll_ms=0, punctuate_ms=0, idle_margin_ms=0, control_check_ms=0)
+"""Polls don't wait, and stream time follows the clock at once: time is what the driver says it is."""
+
+STEPS_MAX = 100_000
+_IDLE_STEPS = 2
+"""Steps that find nothing before the worker counts as settled: control state is confirmed by the second one."""
+
+
+class Read(NamedTuple):
+    """A record as it was read back: key, record, broker time."""
+
+    key: bytes | None
+    record: Record
+    time_ms: int
+
+
+class Driver:
+    """Drives a processor.
+
+    Attributes:
+        log: the log, to look at or to disturb.
+        clock: the driver's time; `advance` and `pipe` move it.
+        disk: where the worker keeps its state.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: ProcessorSpec,
+        processor: Processor,
+        sink: ControlSink,
+        wire: Wire,
+        start_ms: int,
+        partitions: int = 1,
+        settings: EngineSettings = DRIVER_SETTINGS,
+        beside: Mapping[ProcessorSpec, Processor] | None = None,
+        before: Sequence[tuple[str, bytes, Record]] = (),
+    ) -> None:
+        """Start the worker.
+
+        Args:
+            spec: its topics; they are made here.
+            processor: what is driven.
+            sink: where broadcast records go.
+            wire: the codec.
+            start_ms: the first instant.
+            partitions: of each co-partitioned topic.
+            settings: how the engine runs.
+            beside: processors without broadcast topics that run on the same log, each with its own worker.
+            before: topic, key and record of what stands on broadcast topics before the worker starts.
+        """
+        self.clock = ManualClock(start_ms)
+        self.log = MemoryLog(self.clock)
+        self.disk = Disk()
+        self._spec = spec
+        self._wire = wire
+        self._settings = settings
+        self._read_serials: dict[str, int] = {}
+        self._workers: list[Worker] = []
+        for each in (spec, *(beside or {})):
+            create_topics(self.log, each, partitions)
+        for topic, key, record in before:
+            self.log.append(Outgoing(topic, 0, key, wire.encode(topic, record)), timestamp_ms=start_ms)
+        self._start(spec, processor, sink, self.disk)
+        for each, runs in (beside or {}).items():
+            self._start(each, runs, NothingToControl(), Disk())
+        self.settle()
+
+    def restart(self, processor: Processor, sink: ControlSink) -> None:
+        """End the driven worker in good order, and start another on the same log and the same disk."""
+        self._workers.pop(0).stop()
+        self._start(self._spec, processor, sink, self.disk)
+        self._workers.insert(0, self._workers.pop())
+        self.settle()
+
+    def _start(self, spec: ProcessorSpec, processor: Processor, sink: ControlSink, stores: Disk) -> None:
+        worker = build_worker(
+            self.log,
+            spec=spec,
+            processor=processor,
+            sink=sink,
+            wire=self._wire,
+            stores=stores,
+            clock=self.clock,
+            settings=self._settings,
+            instance="driver" if spec is self._spec else f"driver-{spec.name}",
+        )
+        self._workers.append(worker)
+        worker.start()
+
+    def pipe(
+        self,
+        topic: str,
+        key: bytes | None,
+        record: Record | bytes | None,
+        time_ms: int | None = None,
+        headers: Headers = (),
+    ) -> Received:
+        """Put one record on a topic, and let the worker take it in.
+
+        Args:
+            topic: an input or broadcast topic.
+            key: decides the partition; without one it is partition 0.
+            record: a record, bytes that are put there as they are, or None for no value.
+            time_ms: its broker time. Later than now: time moves on first. Earlier: it keeps that stamp.
+            headers: of the record.
+
+        Returns:
+            The record as it stands on the log.
+        """
+        if time_ms is not None and time_ms > self.clock.now_ms():
+            self.advance(time_ms)
+        value = self._wire.encode(topic, record) if isinstance(record, Record) else record
+        partition = 0
+        if key is not None and BY_NAME[topic].spread is not Spread.BROADCAST:
+            partition = partition_for(key, self.log.partition_count(topic))
+        stamp_ms = self.clock.now_ms() if time_ms is None else time_ms
+        offset = self.log.append(Outgoing(topic, partition, key, value, headers), timestamp_ms=stamp_ms)
+        self.settle()
+        return Received(topic, partition, offset, stamp_ms, key, value, headers)
+
+    def advance(self, time_ms: int) -> None:
+        """Let time pass until `time_ms`; every timer on the way is fired at its own instant."""
+        for _ in range(STEPS_MAX):
+            due_ms = min((w.next_due_ms for w in self._workers if w.next_due_ms is not None), default=None)
+            if due_ms is None or due_ms > time_ms:
+                break
+            self.clock.set_ms(due_ms)
+            self.settle()
+        else:
+            raise InvariantError(f"timers never end: {STEPS_MAX} were fired before `{time_ms}`")
+        self.clock.set_ms(time_ms)
+        self.settle()
+
+    def read(self, topic: str) -> list[Read]:
+        """The records of a topic that were not read before.
+
+        Raises:
+            RecordError: one can't be decoded.
+        """
+        return [
+            Read(found.key, self._wire.decode(topic, found.value or b"", found.headers), found.timestamp_ms)
+            for found in self.read_raw(topic)
+        ]
+
+    def read_raw(self, *topics: str) -> list[Received]:
+        """The same as bytes; of several topics (none named: all outputs and dead letters) in the order of writing."""
+        names = topics or self.output_topics()
+        last_serials = {name: self._read_serials.get(name, -1) for name in names}
+        found = self.log.written_since(names, min(last_serials.values()))
+        new = [(serial, record) for serial, record in found if serial > last_serials[record.topic]]
+        if new:
+            # Of all of them: what is written later comes later, and a topic that stays empty need not be sought again.
+            self._read_serials.update((name, max(last_serials[name], new[-1][0])) for name in names)
+        return [record for _, record in new]
+
+    def output_topics(self) -> tuple[str, ...]:
+        """What the processor may write to, dead letters included."""
+        taken = {topic.name for topic in (*self._spec.inputs, *self._spec.broadcast, self._spec.changelog)}
+        return tuple(topic.name for topic in self._spec.topics() if topic.name not in taken)
+
+    def settle(self) -> None:
+        """Let the workers run until they find nothing more to do."""
+        idle_steps = 0
+        for _ in range(STEPS_MAX):
+            count = sum([worker.step() for worker in self._workers])
+            restoring = any(worker.restoring or worker.following for worker in self._workers)
+            idle_steps = 0 if count or restoring else idle_steps + 1
+            if idle_steps == _IDLE_STEPS:
+                return
+        raise InvariantError(f"the worker found something to do in each of {STEPS_MAX} steps")
+
+    def close(self) -> None:
+        """Stop the workers."""
+        for worker in self._workers:
+            worker.stop()
+
+
+def gate_driver(
+    *,
+    wire: Wire,
+    compile_bundle: CompileBundle,
+    settings: GateSettings,
+    publishers: Publishers = UNSIGNED,
+    reviewers: Reviewers = ANYBODY,
+    start_ms: int,
+    partitions: int = 1,
+    engine_settings: EngineSettings = DRIVER_SETTINGS,
+    before: Sequence[tuple[str, bytes, Record]] = (),
+) -> Driver:
+    """A driver of the gate, with the owner of shared budgets beside it.
+
+    Args:
+        wire: the codec.
+        compile_bundle: how a published bundle becomes rules.
+        settings: the gate's.
+        publishers: whose signatures rules need.
+        reviewers: whose signatures tools need.
+        start_ms: the first instant.
+        partitions: of each co-partitioned topic.
+        engine_settings: how the engine runs.
+        before: see `Driver`.
+    """
+    gate, control = make_gate(wire, compile_bundle, settings, publishers, reviewers)
+    return Driver(
+        spec=GATE,
+        processor=gate,
+        sink=control,
+        wire=wire,
+        start_ms=start_ms,
+        partitions=partitions,
+        settings=engine_settings,
+        beside={BUDGETS: BudgetOwner(wire)},
+        before=before,
+    )
+
+
+def make_gate(
+    wire: Wire,
+    compile_bundle: CompileBundle,
+    settings: GateSettings,
+    publishers: Publishers = UNSIGNED,
+    reviewers: Reviewers = ANYBODY,
+) -> tuple[Gate, ControlState]:
+    """A gate and its control state, which are driven together."""
+    rules = Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle))
+    control = ControlState(rules, Catalogue(reviewers))
+    return Gate(settings, wire, control), control

@@ -1,0 +1,58 @@
+"""The real engine on the in-memory log: topics as declared, and workers on them."""
+
+from __future__ import annotations
+
+from streams.engine.control_reader import ControlReader
+from streams.engine.settings import EngineSettings
+from streams.engine.startup import check_topics
+from streams.engine.wire import ControlSink, Processor, Wire
+from streams.engine.worker import Ports, Worker
+from streams.inmemory.log import MemoryLog
+from streams.model.topics import Spread
+from streams.ports import Clock, StoreProvider, TopicSpec
+from streams.topology import ProcessorSpec
+
+
+def create_topics(log: MemoryLog, spec: ProcessorSpec, partitions: int) -> None:
+    """Make every topic of a processor that is not there yet; broadcast topics have one partition."""
+    for topic in spec.topics():
+        if log.topic_state(topic.name) is None:
+            count = 1 if topic.spread is Spread.BROADCAST else partitions
+            log.create(TopicSpec(topic.name, count, topic.config()))
+
+
+def build_worker(
+    log: MemoryLog,
+    *,
+    spec: ProcessorSpec,
+    processor: Processor,
+    sink: ControlSink,
+    wire: Wire,
+    stores: StoreProvider,
+    clock: Clock,
+    settings: EngineSettings,
+    instance: str,
+) -> Worker:
+    """A worker, not started. `instance` names its member of the group, its transactional id and its readers."""
+    return Worker(
+        spec=spec,
+        processor=processor,
+        control=ControlReader(
+            reader=log.reader(instance),
+            topics=tuple(topic.name for topic in spec.broadcast),
+            sink=sink,
+            wire=wire,
+            clock=clock,
+            settings=settings,
+        ),
+        wire=wire,
+        ports=Ports(
+            consumer=log.consumer(spec.name, instance),
+            producer=log.producer(instance),
+            open_reader=lambda: log.reader(instance),
+            stores=stores,
+            clock=clock,
+        ),
+        settings=settings,
+        partition_counts=check_topics(spec, log.admin()),
+    )

@@ -1,0 +1,213 @@
+"""Public keys of issuers: from a URL or a file, kept for a while, asked for anew when a token names one that is not
+there, and never more often than once in an interval."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
+
+from streams.delegation.keys import is_of_nobody
+from streams.identity.jose import NAME_CHARS_MAX, PublicKey
+from streams.services.sts.errors import RefusedError, StsError, TokenReason
+
+JWKS_BYTES_MAX = 262_144
+KEYS_MAX = 64
+RSA_BITS_MIN = 2_048
+FETCH_S_MAX = 5.0
+"""Of a whole answer: one that drips in is none."""
+
+WAIT_S = 2.0
+WAITING_MAX = 4
+"""Threads that wait for keys of one issuer."""
+
+RETRY_AFTER_MS = 1_000
+
+_USES = frozenset({"sig", "jwt-svid"})
+_MS_PER_S = 1_000
+_log = logging.getLogger(__name__)
+
+Load = Callable[[], bytes]
+
+
+class KeyTimes(NamedTuple):
+    """How long keys are used without asking, the least time between two requests, and how long they are used when
+    they can't be had anew; ms."""
+
+    cache_ms: int
+    retry_ms: int
+    stale_ms: int
+
+
+class IssuerKeys:
+    """The keys of one issuer. Thread-safe. They are asked for in a thread of their own, one request at a time: whoever
+    needs them waits a while for the answer, and those who have what they need do not wait at all."""
+
+    def __init__(self, name: str, load: Load, times: KeyTimes, monotonic_ms: Callable[[], int]) -> None:
+        """Nothing is asked for yet.
+
+        Args:
+            name: the issuer, for messages.
+            load: gets the key set as JSON; raises OSError or `httpx2.HTTPError` where it can't be had.
+        """
+        self._name = name
+        self._load = load
+        self._times = times
+        self._monotonic_ms = monotonic_ms
+        self._lock = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(WAITING_MAX)
+        self._asking: threading.Event | None = None
+        self._keys: Mapping[str, PublicKey] = {}
+        self._loaded_ms: int | None = None
+        self._asked_ms: int | None = None
+
+    def find(self, kid: str) -> PublicKey | None:
+        """The key of an id; None if the issuer has none. May block for `WAIT_S`.
+
+        Raises:
+            RefusedError: the keys can't be had, and those that are there are too old.
+        """
+        age_ms = self._age_ms()
+        if age_ms is None or age_ms > self._times.cache_ms or kid not in self._keys:
+            self._refresh()
+        age_ms = self._age_ms()
+        if age_ms is None or age_ms > self._times.cache_ms + self._times.stale_ms:
+            text = f"the keys of issuer {self._name} can't be had"
+            raise RefusedError(TokenReason.KEYS_UNAVAILABLE, text, retry_after_ms=RETRY_AFTER_MS)
+        return self._keys.get(kid)
+
+    def ask(self) -> threading.Event | None:
+        """Have the keys asked for, unless they were just now. Set once they are there, or can't be had."""
+        with self._lock:
+            now_ms = self._monotonic_ms()
+            if self._asking is None and (self._asked_ms is None or now_ms - self._asked_ms >= self._times.retry_ms):
+                self._asked_ms = now_ms
+                self._asking = threading.Event()
+                name = f"stoplog-keys-{self._name}"
+                threading.Thread(target=self._ask, args=(now_ms, self._asking), name=name, daemon=True).start()
+                return self._asking
+            # Whoever has no keys at all waits for those that somebody else has asked for.
+            return self._asking if self._loaded_ms is None else None
+
+    def _age_ms(self) -> int | None:
+        return None if self._loaded_ms is None else self._monotonic_ms() - self._loaded_ms
+
+    def _refresh(self) -> None:
+        answered = self.ask()
+        # Threads that wait for one issuer are missing for the others.
+        if answered is not None and self._waiting.acquire(blocking=False):
+            try:
+                answered.wait(WAIT_S)
+            finally:
+                self._waiting.release()
+
+    def _ask(self, now_ms: int, answered: threading.Event) -> None:
+        try:
+            keys = usable_keys(self._load())
+            with self._lock:
+                self._keys, self._loaded_ms = keys, now_ms
+        except (OSError, httpx2.HTTPError, StsError) as error:
+            _log.warning("keys of issuer `%s` can't be had: %s", self._name, error)
+        except Exception:
+            _log.exception("keys of issuer `%s` can't be had", self._name)
+        finally:
+            with self._lock:
+                self._asking = None
+            answered.set()
+
+
+def usable_keys(raw: bytes) -> dict[str, PublicKey]:
+    """The keys of a set that signatures may be checked with: public, asymmetric, strong enough, and with an id.
+
+    Raises:
+        StsError: it is no key set.
+    """
+    if len(raw) > JWKS_BYTES_MAX:
+        raise StsError(f"the key set has more than {JWKS_BYTES_MAX} bytes")
+    try:
+        listed = json.loads(raw)["keys"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise StsError("what was got is no key set (RFC 7517)") from None
+    if not isinstance(listed, list) or len(listed) > KEYS_MAX:
+        raise StsError(f"the key set has no list of at most {KEYS_MAX} keys")
+    keys: dict[str, PublicKey] = {}
+    for key in _imported(listed):
+        kid = key.get("kid")
+        if isinstance(kid, str) and 0 < len(kid) <= NAME_CHARS_MAX:
+            if kid in keys:
+                raise StsError(f"the key set has two keys `{kid[:80]}`")
+            keys[kid] = key
+    return keys
+
+
+def _imported(listed: list[Any]) -> Iterable[PublicKey]:
+    for item in listed:
+        if not isinstance(item, dict) or not _is_for_signatures(item):
+            continue
+        # SPIFFE's own `use` is not known to the library.
+        plain = {name: value for name, value in item.items() if name not in ("use", "key_ops")}
+        try:
+            key = import_key(plain)
+        except Exception as error:
+            # One that the library stumbles over, in whatever way, is no reason to go without the others.
+            _log.debug("a key is left out: %r", error)
+            continue
+        if isinstance(key, RSAKey | ECKey) or (isinstance(key, OKPKey) and not _is_of_nobody(key)):
+            yield key
+
+
+def _is_of_nobody(key: OKPKey) -> bool:
+    return isinstance(key.public_key, Ed25519PublicKey) and is_of_nobody(key.public_key.public_bytes_raw())
+
+
+def _is_for_signatures(item: dict[str, Any]) -> bool:
+    """Whether it is a public, asymmetric key that signatures are checked with, and not a weak one."""
+    kind, operations, modulus = item.get("kty"), item.get("key_ops", ["verify"]), item.get("n", "")
+    if kind not in ("RSA", "EC", "OKP") or "d" in item or item.get("use") not in (None, *_USES):
+        return False
+    if not isinstance(operations, list) or "verify" not in operations:
+        return False
+    # Six bits a character; the library takes weak keys, too.
+    return kind != "RSA" or (isinstance(modulus, str) and len(modulus) * 6 >= RSA_BITS_MIN)
+
+
+def load_file(path: Path) -> Load:
+    """Key sets from a file."""
+
+    def load() -> bytes:
+        with path.open("rb") as file:
+            return file.read(JWKS_BYTES_MAX + 1)
+
+    return load
+
+
+def load_url(url: str) -> Load:
+    """Key sets from a URL. Redirects are not followed: keys come from where the settings say."""
+    return lambda: asyncio.run(_got(url))
+
+
+async def _got(url: str) -> bytes:
+    """What is there, and all of it in time: looking up the name, connecting, headers and body."""
+    # What is packed can become anything.
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    async with (
+        asyncio.timeout(FETCH_S_MAX),
+        httpx2.AsyncClient(follow_redirects=False, trust_env=False) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
+        if response.status_code != httpx2.codes.OK or "content-encoding" in response.headers:
+            raise StsError(f"`{url}` answered {response.status_code}, or what is not as it was asked for")
+        got = bytearray()
+        async for part in response.aiter_raw():
+            got += part
+            if len(got) > JWKS_BYTES_MAX:
+                raise StsError(f"`{url}` answers with too much")
+        return bytes(got)

@@ -1,0 +1,289 @@
+"""Consumer and reader of the in-memory log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from streams.inmemory.faults import Call
+from streams.inmemory.group import Member, MemoryGroup, MemoryGroupMetadata
+from streams.ports import (
+    AssignmentListener,
+    FatalLogError,
+    FencedError,
+    GroupMetadata,
+    LogError,
+    Received,
+    RetriableLogError,
+    TopicPartition,
+)
+
+if TYPE_CHECKING:
+    from streams.inmemory.log import MemoryLog
+
+
+class _Positions:
+    """Where partitions are read on from. A position of None is found out when the first record is asked for."""
+
+    def __init__(self, log: MemoryLog, client: str, committed: Callable[[TopicPartition], int | None]) -> None:
+        self._log = log
+        self._client = client
+        self._committed = committed
+        self._positions: dict[TopicPartition, int | None] = {}
+        self._paused: set[TopicPartition] = set()
+        self._turn = 0
+
+    def assign(self, positions: Mapping[TopicPartition, int | None]) -> None:
+        """Replace what is read."""
+        self._positions = dict(positions)
+        self._paused.clear()
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from there."""
+        self._require(partition)
+        self._positions[partition] = offset
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """The next offset to be read."""
+        self._require(partition)
+        return self._positions[partition]
+
+    def pause(self, partitions: Iterable[TopicPartition], *, paused: bool) -> None:
+        """Leave them out, or take them in again."""
+        for partition in partitions:
+            self._require(partition)
+            if paused:
+                self._paused.add(partition)
+            else:
+                self._paused.discard(partition)
+
+    def fetch(self, records_max: int) -> list[Received]:
+        """What is there; partitions take turns at being the first."""
+        ready = [partition for partition in sorted(self._positions) if partition not in self._paused]
+        if not ready:
+            return []
+        self._turn = (self._turn + 1) % len(ready)
+        turned = ready[self._turn :] + ready[: self._turn]
+        found: list[Received] = []
+        for partition in self._log.faults.fetch_order(self._client, turned):
+            position = self._positions[partition]
+            if position is None:
+                position = self._committed(partition)
+            if position is None:
+                continue
+            records, self._positions[partition] = self._log.partition(partition).read(
+                position, records_max - len(found)
+            )
+            found.extend(records)
+            if len(found) >= records_max:
+                break
+        return found
+
+    def _require(self, partition: TopicPartition) -> None:
+        if partition not in self._positions:
+            raise LogError(f"partition `{partition.topic}`-{partition.partition} is not assigned")
+
+
+class _Client:
+    """What waits for records: the log's clock moves on by what a real client would wait."""
+
+    def __init__(self, log: MemoryLog, client: str, positions: _Positions) -> None:
+        self._log = log
+        self._client = client
+        self._reading = positions
+
+    def _fetch_or_wait(self, call: Call, records_max: int, timeout_ms: int) -> list[Received]:
+        found = self._fetch(call, records_max)
+        if not found and timeout_ms > 0:
+            self._log.clock.sleep_ms(timeout_ms)
+            self._log.faults.waits(self._client)
+            found = self._fetch(call, records_max)
+        return found
+
+    def _fetch(self, call: Call, records_max: int) -> list[Received]:
+        try:
+            self._log.faults.before(self._client, call)
+        except RetriableLogError:
+            return []
+        found = self._reading.fetch(records_max)
+        self._log.faults.after(self._client, call)
+        return found
+
+
+class MemoryReader(_Client):
+    """The port `Reader`."""
+
+    def __init__(self, log: MemoryLog, client: str) -> None:
+        """Made by `MemoryLog.reader`."""
+        super().__init__(log, client, _Positions(log, client, lambda _partition: None))
+
+    def assign(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions from there on."""
+        for partition in positions:
+            self._log.partition(partition)
+        self._reading.assign(positions)
+
+    def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        """Up to `max_records`; while there is none, time passes by `timeout_ms`."""
+        return self._fetch_or_wait(Call.READ, max_records, timeout_ms)
+
+    def position(self, partition: TopicPartition) -> int:
+        """Everything below was returned or holds no data."""
+        return self._reading.position(partition) or 0
+
+    def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The high watermarks, open transactions included."""
+        self._log.faults.before(self._client, Call.END_OFFSETS)
+        ends = {partition: self._log.partition(partition).high_watermark for partition in partitions}
+        self._log.faults.after(self._client, Call.END_OFFSETS)
+        return ends
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class MemoryConsumer(_Client):
+    """The port `Consumer`: the classic group protocol, eager, with ranges."""
+
+    def __init__(self, log: MemoryLog, group: str, instance: str) -> None:
+        """Made by `MemoryLog.consumer`."""
+        self._group_name = group
+        self._assigned: list[TopicPartition] = []
+        self._generation = -1
+        self._topics: tuple[str, ...] = ()
+        self._member: Member | None = None
+        self._listener: AssignmentListener | None = None
+        self._closed = False
+        super().__init__(log, instance, _Positions(log, instance, self._start_of))
+
+    def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
+        """Join the group."""
+        if self._listener is not None:
+            raise FatalLogError(f"consumer `{self._client}` has subscribed already")
+        self._topics = tuple(topics)
+        self._listener = listener
+        self._member = self._group.join(self._client, self._topics)
+
+    def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
+        """Up to `max_records`; calls the listener. While there is none, time passes by `timeout_ms`.
+
+        Raises:
+            FencedError: a later consumer took the instance name.
+        """
+        if self._listener is None or self._closed:
+            raise FatalLogError(f"consumer `{self._client}` has not subscribed, or is closed")
+        try:
+            self._log.faults.before(self._client, Call.POLL)
+        except RetriableLogError:
+            self._log.clock.sleep_ms(timeout_ms)
+            return []
+        if self._keep_membership(self._listener):
+            return []
+        return self._fetch_or_wait(Call.POLL, max_records, timeout_ms)
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Leave them out of polls."""
+        self._reading.pause(partitions, paused=True)
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Undo `pause`."""
+        self._reading.pause(partitions, paused=False)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read on from `offset`."""
+        self._reading.seek(partition, offset)
+
+    def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """The group's offsets.
+
+        Raises:
+            RetriableLogError: a transaction that changes them is not ended and marked yet.
+        """
+        self._log.faults.before(self._client, Call.COMMITTED)
+        if not self._group.is_stable(partitions):
+            raise RetriableLogError(f"offsets of group `{self._group_name}` are not stable yet")
+        offsets = {partition: self._group.offsets.get(partition) for partition in partitions}
+        self._log.faults.after(self._client, Call.COMMITTED)
+        return offsets
+
+    def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The first offsets that are still there."""
+        return {partition: self._log.partition(partition).start_offset for partition in partitions}
+
+    def group_metadata(self) -> GroupMetadata:
+        """Of the assignment that was last told of.
+
+        Raises:
+            LogError: it has not joined yet.
+        """
+        if self._member is None:
+            raise LogError(f"consumer `{self._client}` is not in a group yet")
+        return MemoryGroupMetadata(self._group_name, self._member.member_id, self._generation)
+
+    def close(self) -> None:
+        """Leave the group; what is still assigned is revoked, or lost where it is another's already."""
+        if self._closed:
+            return
+        self._closed = True
+        member, listener = self._member, self._listener
+        if member is None or listener is None:
+            return
+        try:
+            if self._assigned:
+                partitions, self._assigned = self._assigned, []
+                tell = listener.on_revoked if self._is_current(member) else listener.on_lost
+                tell(partitions)
+        finally:
+            self._reading.assign({})
+            self._group.put_out(member)
+
+    @property
+    def _group(self) -> MemoryGroup:
+        return self._log.group(self._group_name)
+
+    def _is_current(self, member: Member) -> bool:
+        return self._group.has(member) and self._group.generation == self._generation
+
+    def _keep_membership(self, listener: AssignmentListener) -> bool:
+        """Follow the group; whether the assignment changed."""
+        member, group = self._member, self._group
+        if member is None or not group.has(member):
+            self._after_loss(listener)
+            return True
+        if group.preparing and not member.joined:
+            self._give_back(listener, member)
+            return True
+        if group.preparing or self._generation == group.generation:
+            return False
+        self._generation = group.generation
+        self._assigned = sorted(member.assignment)
+        self._reading.assign(dict.fromkeys(self._assigned))
+        listener.on_assigned(self._assigned)
+        return True
+
+    def _after_loss(self, listener: AssignmentListener) -> None:
+        lost, self._assigned = self._assigned, []
+        self._reading.assign({})
+        try:
+            if lost:
+                listener.on_lost(lost)
+        finally:
+            if self._group.member(self._client) is not None:
+                raise FencedError(f"consumer `{self._client}` was started again elsewhere")
+            self._member = self._group.join(self._client, self._topics)
+
+    def _give_back(self, listener: AssignmentListener, member: Member) -> None:
+        try:
+            if self._assigned:
+                partitions, self._assigned = self._assigned, []
+                listener.on_revoked(partitions)
+        finally:
+            self._reading.assign({})
+            self._group.rejoin(member)
+
+    def _start_of(self, partition: TopicPartition) -> int | None:
+        """Where a group goes on: its committed offset once that is stable, else the beginning."""
+        if not self._group.is_stable([partition]):
+            return None
+        offset = self._group.offsets.get(partition)
+        return self._log.partition(partition).start_offset if offset is None else offset

@@ -1,0 +1,68 @@
+"""The tool catalogue, which is the permission catalogue."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from streams.model.labels import Label
+from streams.model.types import Header, Millis, Proof, Record, Sha256
+
+
+class EntryState(StrEnum):
+    """Only APPROVED and DEPRECATED entries can be called.
+
+    BLOCKED stops the tool; REJECTED says no to a proposal and leaves what is in force.
+    """
+
+    BLOCKED = "BLOCKED"
+    PROPOSED = "PROPOSED"
+    APPROVED = "APPROVED"
+    DEPRECATED = "DEPRECATED"
+    REJECTED = "REJECTED"
+
+
+class OutputLabel(Record, frozen=True, kw_only=True):
+    """The label of the part of a tool's result that `path` matches (dotted, `*` for one step)."""
+
+    path: str
+    label: Label
+
+
+class ToolCatalogEntry(Record, frozen=True, kw_only=True):
+    """A reviewed tool. What the operator has not set counts as destructive, open-world and `WORST`.
+
+    `definition_json` is the tool as its server listed it, whole; the digests and the texts beside it are made of it.
+    What reviewers sign is in `streams.model.catalog_signature`.
+    """
+
+    header: Header
+    server_id: str
+    name: str
+    catalog_version: int
+    state: EntryState = EntryState.BLOCKED
+    title: str | None = None
+    description: str | None = None
+    input_schema_json: str
+    output_schema_json: str | None = None
+    annotations_json: str | None = None
+    meta_json: str | None = None
+    definition_json: str | None = None
+    definition_digest: Sha256
+    description_digest: Sha256
+    input_schema_digest: Sha256
+    read_only: bool = False
+    destructive: bool = True
+    idempotent: bool = False
+    open_world: bool = True
+    reversible: bool = False
+    compensating_tool: str | None = None
+    output_label: Label | None = None
+    output_labels: tuple[OutputLabel, ...] = ()
+    sink_args: tuple[str, ...] = ()
+    owner: str | None = None
+    proposed_by: str | None = None
+    reviewed_by: str | None = None
+    reviewed_at: Millis | None = None
+    review_expires: Millis | None = None
+    review_note: str | None = None
+    signatures: tuple[Proof, ...] = ()

@@ -1,0 +1,240 @@
+"""Deciding on tools, and putting the decisions on the topic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streams.audit.keyring import with_signature
+from streams.audit.signatures import SigningKey
+from streams.codec.jsonform import JsonFormError, from_json, to_json
+from streams.model.catalog import EntryState, ToolCatalogEntry
+from streams.model.catalog_signature import GRANTING_STATES, entry_key, entry_message
+from streams.model.errors import RecordError, StoplogError
+from streams.model.topics import CATALOGUE
+from streams.operations.catalog.history import CatalogueHistory, Listed, ToolName, read_catalogue_history, reference_of
+from streams.operations.operator import Operator
+from streams.operations.review.diff import definition_of
+from streams.operations.review.scan import is_serious, scan_tool
+from streams.processors.control.catalog import definition_fault
+
+DRAFT_FORM = "stoplog catalogue entries v1"
+DRAFT_BYTES_MAX = 64_000_000
+KEPT_MAX = 20
+"""Entries of a tool that stay on the topic besides those that gates go by."""
+
+_DAY_MS = 86_400_000
+_PARTS_SHOWN_MAX = 6
+replace = msgspec.structs.replace
+
+
+class ReviewError(StoplogError):
+    """A decision can't be made or published; says why, and what to do."""
+
+
+def draft_approval(
+    operator: Operator,
+    history: CatalogueHistory,
+    listed: Listed,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    note: str | None = None,
+    expires_ms: int | None = None,
+    never_expires: bool = False,
+    version: int | None = None,
+    accepts_findings: bool = False,
+) -> ToolCatalogEntry:
+    """An approval of an entry, without signatures.
+
+    Args:
+        facts: what the reviewer says of the tool instead of what was proposed.
+        expires_ms: until when it holds; by default as long as the settings say.
+        never_expires: that it holds for ever.
+        version: instead of the next one that the topic shows; for a topic that has lost its records.
+        accepts_findings: that the reviewer has seen what speaks to the model in its texts.
+
+    Raises:
+        ReviewError: it can't be approved as it is.
+    """
+    entry = listed.entry
+    if entry.definition_json is None:
+        raise ReviewError(f"`{listed.reference}` does not hold its definition; import the tool with `catalog import`")
+    fault = definition_fault(entry)
+    if fault is not None:
+        raise ReviewError(f"`{listed.reference}` contradicts itself: {fault}; import the tool anew")
+    others = {"/".join(name) for name in history.tools() if name != listed.name}
+    found = scan_tool(definition_of(entry), others)
+    if is_serious(found) and not accepts_findings:
+        what = "; ".join(f"{each.pointer} {each.meaning}" for each in found[:_PARTS_SHOWN_MAX])
+        raise ReviewError(
+            f"`{listed.reference}` has texts that need a look: {what}; see `stoplog catalog review`, and if they are "
+            "fine approve it with `--accept-findings`"
+        )
+    days = operator.settings.catalogue.review_days
+    now_ms = operator.clock.now_ms()
+    default_ms = now_ms + days * _DAY_MS if days and not never_expires else None
+    return replace(
+        _decided(operator, history, listed, EntryState.APPROVED, note, version),
+        **(facts or {}),
+        review_expires=default_ms if expires_ms is None else expires_ms,
+    )
+
+
+def draft_decision(
+    operator: Operator,
+    history: CatalogueHistory,
+    listed: Listed,
+    state: EntryState,
+    *,
+    note: str | None,
+    version: int | None = None,
+) -> ToolCatalogEntry:
+    """A rejection, deprecation or block, without signatures.
+
+    Raises:
+        ReviewError: only what is approved can be deprecated.
+    """
+    if state is EntryState.DEPRECATED and (listed.entry.state not in GRANTING_STATES or listed.fault):
+        raise ReviewError(f"`{listed.reference}` is not approved, so there is nothing to deprecate")
+    return _decided(operator, history, listed, state, note, version)
+
+
+def _decided(
+    operator: Operator,
+    history: CatalogueHistory,
+    listed: Listed,
+    state: EntryState,
+    note: str | None,
+    version: int | None,
+) -> ToolCatalogEntry:
+    return replace(
+        listed.entry,
+        header=operator.header(),
+        catalog_version=history.next_version(listed.name) if version is None else version,
+        state=state,
+        reviewed_by=operator.name,
+        reviewed_at=operator.clock.now_ms(),
+        review_note=note,
+        signatures=(),
+    )
+
+
+def sign_entry(entry: ToolCatalogEntry, key: SigningKey) -> ToolCatalogEntry:
+    """The entry with one more signature; a former one by the same key is replaced."""
+    return replace(entry, signatures=with_signature(entry.signatures, entry_message(entry), key))
+
+
+def publish_decisions(operator: Operator, entries: Sequence[ToolCatalogEntry]) -> list[ToolCatalogEntry]:
+    """Put decisions on the topic, and take off what is older than `KEPT_MAX` others. Blocks until it is stored.
+
+    Raises:
+        ReviewError: one lacks signatures, contradicts itself, or was overtaken by another.
+        TopicReadError, PublishError, LogError: the topic can't be read, or they are not known to be stored.
+    """
+    history = read_catalogue_history(operator)
+    for entry in entries:
+        check_decision(history, entry)
+    operator.write(CATALOGUE, [(entry_key(entry), entry, entry.header) for entry in entries])
+    after = read_catalogue_history(operator)
+    names: set[ToolName] = {(entry.server_id, entry.name) for entry in entries}
+    operator.delete(CATALOGUE, [key for name in sorted(names) for key in after.outdated(name, KEPT_MAX)])
+    return list(entries)
+
+
+def check_decision(history: CatalogueHistory, entry: ToolCatalogEntry) -> None:
+    """That gates would take a decision.
+
+    Raises:
+        ReviewError: they would not.
+    """
+    what = f"version {entry.catalog_version} of `{entry.server_id}/{entry.name}`"
+    try:
+        signers = history.reviewers.signers(entry)
+        if entry.state in GRANTING_STATES:
+            history.reviewers.approvers(entry)
+    except RecordError as error:
+        raise ReviewError(str(error)) from None
+    if not signers and history.reviewers.are_asked and entry.state is not EntryState.BLOCKED:
+        raise ReviewError(f"{what} has no signature of a configured reviewer; give your key (`--key FILE`)")
+    fault = definition_fault(entry)
+    if fault is not None:
+        raise ReviewError(f"{what} contradicts itself: {fault}")
+    next_version = history.next_version((entry.server_id, entry.name))
+    if entry.catalog_version < next_version:
+        raise ReviewError(f"{what} is not above {next_version - 1}: something was decided since; decide anew")
+
+
+def write_entries(entries: Sequence[ToolCatalogEntry], path: Path) -> None:
+    """Write decisions to a file, for others to sign. Blocking.
+
+    Raises:
+        ReviewError: it can't be written.
+    """
+    made = {"form": DRAFT_FORM, "entries": [to_json(entry) for entry in entries]}
+    data = msgspec.json.format(msgspec.json.encode(made), indent=1)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        beside.write_bytes(data + b"\n")
+        beside.replace(path)
+    except OSError as error:
+        raise ReviewError(f"draft `{path}` can't be written: {error.strerror}") from None
+
+
+def check_named(path: Path, entries: Sequence[ToolCatalogEntry], references: Sequence[str]) -> None:
+    """That a draft holds what somebody has seen, and nothing else: a file may be another one by the time it is signed.
+
+    Raises:
+        ReviewError: it holds something else.
+    """
+    held, look = {reference_of(entry) for entry in entries}, f"`stoplog catalog review --draft {path}`"
+    for reference in references:
+        if reference not in held:
+            raise ReviewError(f"`{path}` holds no entry `{reference}`; look at what it holds now: {look}")
+    unseen = sorted(held - set(references))
+    if unseen:
+        named = "`, `".join(unseen)
+        raise ReviewError(f"`{path}` also holds `{named}`; look at it ({look}), and name each entry that you sign")
+
+
+def read_entries(path: Path) -> list[ToolCatalogEntry]:
+    """Read decisions from a file, and check that each is what it says. Blocking.
+
+    Raises:
+        ReviewError: it can't be read, is no draft, or contradicts itself.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(DRAFT_BYTES_MAX + 1)
+    except OSError as error:
+        raise ReviewError(f"draft `{path}` can't be read: {error.strerror}") from None
+    if len(data) > DRAFT_BYTES_MAX:
+        raise ReviewError(f"draft `{path}` has more than {DRAFT_BYTES_MAX} bytes")
+    try:
+        draft = msgspec.json.decode(data)
+        listed = draft.get("entries") if isinstance(draft, dict) and draft.get("form") == DRAFT_FORM else None
+        if not isinstance(listed, list) or not listed:
+            raise ReviewError(f"`{path}` is no draft of this version; make one with `stoplog catalog approve --out`")
+        entries = [from_json(ToolCatalogEntry, each, "entry") for each in listed]
+    except (msgspec.DecodeError, JsonFormError) as error:
+        raise ReviewError(f"`{path}` is no draft: {error}") from None
+    for entry in entries:
+        fault = definition_fault(entry)
+        if fault is not None:
+            raise ReviewError(f"`{path}`: `{entry.server_id}/{entry.name}` contradicts itself: {fault}")
+        if entry.state in GRANTING_STATES and entry.definition_json is None:
+            # A digest alone: what is signed with it nobody has seen.
+            raise ReviewError(f"`{path}`: `{entry.server_id}/{entry.name}` has no definition that could be looked at")
+    return entries
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a file is a draft of decisions; it may be damaged all the same. Blocking."""
+    try:
+        with path.open("rb") as file:
+            return DRAFT_FORM.encode() in file.read(200)
+    except OSError:
+        return False

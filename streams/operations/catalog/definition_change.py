@@ -1,0 +1,105 @@
+"""Making a block and an alert of what executors report: that a server lists another definition than was approved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from streams.model import catalog_alerts
+from streams.model.alert import Alert
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.catalog import EntryState, ToolCatalogEntry
+from streams.model.catalog_signature import GRANTING_STATES, entry_key
+from streams.model.errors import RecordError
+from streams.model.reasons import Refusal
+from streams.model.topics import AUDIT, CATALOGUE
+from streams.model.types import ToolRef
+from streams.operations.catalog.history import read_catalogue_history
+from streams.operations.operator import Operator
+from streams.operations.topics.reader import follow, read_in_order
+from streams.ports import Received
+
+
+class Blocked(NamedTuple):
+    """A tool that was stopped, and what was told of it."""
+
+    entry: ToolCatalogEntry
+    alert: Alert
+    reported_by: str
+
+
+def watch_reports(
+    operator: Operator, *, follows: bool, is_over: Callable[[], bool] = lambda: False
+) -> Iterator[Blocked]:
+    """Block what was reported to have changed, as it is reported. Blocking.
+
+    Only a tool that can be called is blocked, where the definition that is listed is not the approved one, and nobody
+    has approved it since: so what executors report can stop tools and do nothing else.
+
+    Args:
+        follows: whether to wait for more at the end, until `is_over`. What is there already is looked at in any case.
+
+    Raises:
+        TopicReadError, PublishError, LogError: the topics can't be read or written.
+    """
+    batches = (
+        follow(operator.log, (AUDIT.name,), from_beginning=True, is_over=is_over)
+        if follows
+        else ([received] for received in read_in_order(operator.log, (AUDIT.name,), operator.clock))
+    )
+    for batch in batches:
+        for received in batch:
+            reported = _reported(operator, received)
+            if reported is not None:
+                yield from _block(operator, *reported, received.timestamp_ms)
+
+
+def _reported(operator: Operator, received: Received) -> tuple[ToolRef, str] | None:
+    """The tool of a report, as it is listed now, and who reports it."""
+    if received.value is None:
+        return None
+    try:
+        event = operator.codec.decode(AUDIT.name, received.value, received.headers)
+    except RecordError:
+        return None
+    if not isinstance(event, AuditEvent) or event.event_type is not AuditEventType.REFUSAL or event.tool is None:
+        return None
+    # The refusal of a call names the definition that was approved; a report names the one that is listed, and no call.
+    if event.reason != Refusal.DEFINITION_CHANGED.value or event.verdict_id is not None:
+        return None
+    return event.tool, event.header.source
+
+
+def _block(operator: Operator, tool: ToolRef, by: str, reported_ms: int) -> Iterator[Blocked]:
+    history = read_catalogue_history(operator)
+    name = (tool.server_id, tool.name)
+    in_force = history.in_force.get(name)
+    listed = tool.definition_digest
+    if in_force is None or in_force.state not in GRANTING_STATES:
+        return
+    if listed is None or listed == in_force.definition_digest:
+        return
+    approved = history.approved(name)
+    if approved is None or approved.time_ms >= reported_ms:
+        return  # a reviewer has decided since
+    entry = msgspec.structs.replace(
+        in_force,
+        header=operator.header(in_force.header.tenant_uid),
+        catalog_version=history.next_version(name),
+        state=EntryState.BLOCKED,
+        definition_json=None,
+        definition_digest=listed,
+        proposed_by=by,
+        reviewed_by=None,
+        reviewed_at=None,
+        review_note=f"an executor's server lists another definition than version {in_force.catalog_version}",
+        signatures=(),
+    )
+    what = "an executor reports it; import the tool to see what differs"
+    digests = listed, in_force.definition_digest
+    alert = catalog_alerts.definition_changed(operator.header(), "/".join(name), *digests, what, by)
+    operator.write(CATALOGUE, [(entry_key(entry), entry, entry.header)])
+    operator.alert([alert])
+    yield Blocked(entry, alert, by)

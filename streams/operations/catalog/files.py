@@ -1,0 +1,209 @@
+"""Catalogue entries in files: lines of a history, or what MCP servers list with what the operator says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from streams.codec.history import iter_history
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.errors import StoplogError
+from streams.model.proof import derived_uuid
+from streams.sdk.entropy import Entropy
+from streams.sdk.errors import McpServerError
+from streams.sdk.mcp_tools import ToolFacts, catalogue_entries
+
+FILE_BYTES_MAX = 32_000_000
+
+_LISTING_MEMBERS = ("server_id", "tools", "facts", "reviewed_by", "proposed_by")
+_FACTS = tuple(field.name for field in dataclasses.fields(ToolFacts))
+
+
+class CatalogueFileError(StoplogError):
+    """A file holds no catalogue entries that can be used."""
+
+
+def read_catalogue(path: Path, now_ms: int, source: str, tenant_uid: str) -> list[ToolCatalogEntry]:
+    """The entries of a file.
+
+    The file is either a history, whose `catalog_entry` lines count; or JSON, an object or a list of them:
+
+        {"server_id": "mail", "tools": [...], "facts": {"send": {"open_world": true, ...}}, "reviewed_by": "ann",
+         "proposed_by": "bea"}
+
+    where `tools` is what the server's `tools/list` returned. A tool with facts is approved, if `reviewed_by` is given;
+    every other is only proposed.
+
+    Args:
+        now_ms: when entries from listings are made.
+        source: who makes them.
+        tenant_uid: of entries from listings.
+
+    Raises:
+        CatalogueFileError: the file can't be read, or something in it is not of its form.
+        HistoryError: a line of a history is no record.
+    """
+    listings = _load_listings(path)
+    if listings is None:
+        entries = [line.record for line in iter_history(path) if isinstance(line.record, ToolCatalogEntry)]
+    else:
+        entries = [entry for each in listings for entry in _from_listing(path, each, now_ms, source, tenant_uid)]
+    if not entries:
+        raise CatalogueFileError(f"`{path}` holds no catalogue entry")
+    return entries
+
+
+def _load_listings(path: Path) -> list[object] | None:
+    """The listings of a JSON file; None where it is a history."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise CatalogueFileError(f"`{path}` can't be read: {error.strerror}") from None
+    if len(data) > FILE_BYTES_MAX:
+        raise CatalogueFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+    try:
+        loaded = json.loads(data)
+    except RecursionError:
+        raise CatalogueFileError(f"`{path}` is nested too deep") from None
+    except ValueError:
+        return None  # more than one line, so a history: its reader tells what is wrong, with the line
+    if isinstance(loaded, dict) and "record" in loaded:
+        return None
+    return loaded if isinstance(loaded, list) else [loaded]
+
+
+def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_uid: str) -> Iterator[ToolCatalogEntry]:
+    if not isinstance(listing, dict):
+        _refuse(path, "a listing is an object with `server_id` and `tools`")
+    for name in listing:
+        if name not in _LISTING_MEMBERS:
+            _refuse(path, _unknown(name, "a member of a listing", _LISTING_MEMBERS))
+    server_id, tools, facts, reviewed_by, proposed_by = (listing.get(name) for name in _LISTING_MEMBERS)
+    if not isinstance(server_id, str) or not server_id or "/" in server_id:
+        _refuse(path, "`server_id` must be the operator's name of the server, without `/`")
+    if isinstance(tools, dict):  # the whole result of `tools/list`
+        tools = tools.get("tools")
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        _refuse(path, f"`tools` of `{server_id}` must be the list that `tools/list` returned")
+    if not isinstance(reviewed_by, str | None):
+        _refuse(path, "`reviewed_by` must be text")
+    if not isinstance(proposed_by, str | None):
+        _refuse(path, "`proposed_by` must be text")
+    known = facts_from(path, server_id, facts or {}, tools)
+    try:
+        entries = catalogue_entries(
+            server_id,
+            tools,
+            known,
+            now_ms=now_ms,
+            source=source,
+            tenant_uid=tenant_uid,
+            reviewed_by=reviewed_by,
+            entropy=_steady_ids(server_id, now_ms),
+        )
+        yield from (msgspec.structs.replace(entry, proposed_by=proposed_by) for entry in entries)
+    except McpServerError as error:
+        _refuse(path, str(error))
+
+
+def read_listing(path: Path, server_id: str) -> tuple[list[dict[str, Any]], dict[str, ToolFacts]]:
+    """What one server lists, from a file, and what the operator says of it there. Blocking.
+
+    The file holds the list of tools, the result of `tools/list`, or a listing as with `read_catalogue`.
+
+    Raises:
+        CatalogueFileError: it can't be read, or is of another server or another form.
+    """
+    loaded = _load_json(path)
+    facts: object = None
+    if isinstance(loaded, dict):
+        if loaded.get("server_id", server_id) != server_id:
+            _refuse(path, f"it is what `{loaded['server_id']}` lists, not `{server_id}`")
+        facts = loaded.get("facts")
+        loaded = loaded.get("tools")
+        if isinstance(loaded, dict):
+            loaded = loaded.get("tools")
+    if not isinstance(loaded, list) or not all(isinstance(tool, dict) for tool in loaded):
+        _refuse(path, "it must hold the list that `tools/list` returned")
+    return loaded, facts_from(path, server_id, facts or {}, loaded)
+
+
+def read_facts(path: Path, server_id: str, tools: Sequence[Mapping[str, object]]) -> dict[str, ToolFacts]:
+    """What the operator says of tools, from a file: an object by tool name. Blocking.
+
+    Raises:
+        CatalogueFileError: it can't be read, or speaks of what is not listed.
+    """
+    return facts_from(path, server_id, _load_json(path), tools)
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise CatalogueFileError(f"`{path}` can't be read: {error.strerror}") from None
+    if len(data) > FILE_BYTES_MAX:
+        raise CatalogueFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CatalogueFileError(f"`{path}` is no JSON: {error}") from None
+
+
+def facts_from(
+    path: Path | str, server_id: str, facts: object, tools: Sequence[Mapping[str, object]]
+) -> dict[str, ToolFacts]:
+    """Facts by tool name, checked.
+
+    Args:
+        path: where they come from, for messages.
+
+    Raises:
+        CatalogueFileError: one is not known, is of no listed tool, or has a value that can't be.
+    """
+    if not isinstance(facts, dict):
+        _refuse(path, f"`facts` of `{server_id}` must be an object by tool name")
+    listed = [str(tool.get("name")) for tool in tools]
+    known: dict[str, ToolFacts] = {}
+    for name, stated in facts.items():
+        where = f"facts of `{server_id}/{name}`"
+        if name not in listed:
+            _refuse(path, _unknown(name, f"a tool that `{server_id}` lists", listed))
+        if not isinstance(stated, dict):
+            _refuse(path, f"{where} must be an object")
+        for fact in stated:
+            if fact not in _FACTS:
+                _refuse(path, f"{where}: {_unknown(fact, 'a fact', _FACTS)}")
+        try:
+            known[name] = msgspec.convert(stated, ToolFacts)
+        except msgspec.ValidationError as error:
+            _refuse(path, f"{where}: {str(error)[:1].lower()}{str(error)[1:]}")
+    return known
+
+
+def _steady_ids(server_id: str, now_ms: int) -> Entropy:
+    """Ids that follow from server and instant, so that a history that is tried twice gives the same twice."""
+    count = iter(range(1 << 30))
+
+    def octets(size: int) -> bytes:
+        made = derived_uuid("catalogue entry", server_id, str(now_ms), str(next(count)))
+        return bytes.fromhex(made.replace("-", ""))[:size]
+
+    return Entropy(now_ms=lambda: now_ms, random_bytes=octets)
+
+
+def _unknown(name: object, what: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f"`{name}` is not {what}" + (f"; did you mean `{near[0]}`?" if near else "")
+
+
+def _refuse(path: Path | str, text: str) -> NoReturn:
+    raise CatalogueFileError(f"`{path}`: {text}")

@@ -1,0 +1,229 @@
+"""The catalogue as it stands on its topic: every entry there is, and what gates made of them, now or at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from streams.audit.reviewers import Reviewers
+from streams.model.catalog import EntryState, ToolCatalogEntry
+from streams.model.catalog_signature import ENTRY_ID_CHARS, GRANTING_STATES, entry_id, entry_key
+from streams.model.errors import RecordError, StoplogError
+from streams.model.topics import CATALOGUE
+from streams.operations.operator import Operator
+from streams.operations.topics.reader import read_to_end
+from streams.processors.control.catalog import Catalogue
+
+VERSION_MAX = 1_000_000_000
+"""Beyond what people reach: versions above it are nobody's review."""
+
+ToolName = tuple[str, str]
+
+
+class CatalogueQueryError(StoplogError):
+    """What is asked for is not in the catalogue; says what is."""
+
+
+class Listed(NamedTuple):
+    """An entry as it stands on the topic.
+
+    Attributes:
+        own_id: what people call it (`streams.model.catalog_signature.entry_id`).
+        time_ms: the broker's.
+        signers: the reviewers whose signatures hold.
+        fault: why gates refuse it; empty where they take it.
+    """
+
+    entry: ToolCatalogEntry
+    key: bytes
+    own_id: str
+    offset: int
+    time_ms: int
+    signers: tuple[str, ...]
+    fault: str
+
+    @property
+    def name(self) -> ToolName:
+        """Server and tool."""
+        return self.entry.server_id, self.entry.name
+
+    @property
+    def reference(self) -> str:
+        """How it is named at the command line: `server/tool@id`."""
+        return reference_of(self.entry)
+
+
+def reference_of(entry: ToolCatalogEntry) -> str:
+    """How an entry is named at the command line: `server/tool@id`."""
+    return f"{entry.server_id}/{entry.name}@{entry_id(entry)}"
+
+
+@dataclass(frozen=True)
+class CatalogueHistory:
+    """What the topic held, up to an instant.
+
+    Attributes:
+        listed: its entries, by offset.
+        in_force: what a gate that had read as far would go by, by tool: the entry that lets it be called, or one that
+            stops or only proposes it. A tool that was stopped by something unusable is not in it.
+        reviewers: whose signatures count.
+    """
+
+    listed: tuple[Listed, ...]
+    in_force: dict[ToolName, ToolCatalogEntry]
+    reviewers: Reviewers
+
+    def of_tool(self, name: ToolName) -> tuple[Listed, ...]:
+        """The entries of a tool."""
+        return tuple(each for each in self.listed if each.name == name)
+
+    def tools(self) -> list[ToolName]:
+        """All tools that there are entries of."""
+        return sorted({each.name for each in self.listed})
+
+    def approved(self, name: ToolName) -> Listed | None:
+        """The last entry that has let the tool be called, also where it was stopped since."""
+        granted = [each for each in self.of_tool(name) if each.entry.state in GRANTING_STATES and not each.fault]
+        return max(granted, key=lambda each: (each.entry.catalog_version, each.offset)) if granted else None
+
+    def is_callable(self, name: ToolName, now_ms: int) -> bool:
+        """Whether a gate lets the tool be called."""
+        entry = self.in_force.get(name)
+        if entry is None or entry.state not in GRANTING_STATES:
+            return False
+        return entry.review_expires is None or now_ms < entry.review_expires
+
+    def as_listed(self, entry: ToolCatalogEntry) -> Listed:
+        """An entry that is not on the topic yet, such as one of a draft."""
+        return Listed(entry, entry_key(entry), entry_id(entry), -1, 0, _signers(self.reviewers, entry), "")
+
+    def open_proposals(self, name: ToolName) -> tuple[Listed, ...]:
+        """What awaits a decision: proposals, and definitions that were blocked unseen, after the last decision."""
+        entries = self.of_tool(name)
+        decided = max((each.offset for each in entries if self._is_decision(each)), default=-1)
+        rejected = {each.entry.definition_digest: each.offset for each in entries if self._is_rejection(each)}
+        waiting = [each for each in entries if each.offset > decided and self._is_open(each)]
+        return tuple(each for each in waiting if each.offset > rejected.get(each.entry.definition_digest, -1))
+
+    def next_version(self, name: ToolName) -> int:
+        """What the next decision is to have."""
+        counted = [
+            each.entry.catalog_version
+            for each in self.of_tool(name)
+            if (each.signers or not self.reviewers.are_asked) and each.entry.catalog_version < VERSION_MAX
+        ]
+        return max(counted, default=0) + 1
+
+    def find(self, reference: str) -> Listed:
+        """The entry that `server/tool@id` names. The id is the whole one: many entries begin alike, if somebody wants.
+
+        Raises:
+            CatalogueQueryError: there is none.
+        """
+        tool, at, wanted = reference.rpartition("@")
+        if not at or len(wanted) != ENTRY_ID_CHARS or "/" not in tool:
+            raise CatalogueQueryError(
+                f"`{reference}` names no entry; write `SERVER/TOOL@ID`, as `stoplog catalog list --proposed` shows it"
+            )
+        for each in self.of_tool(tool_name(tool)):
+            if each.own_id == wanted:
+                return each
+        raise CatalogueQueryError(f"there is no entry `{reference}`; see `stoplog catalog list --proposed`")
+
+    def outdated(self, name: ToolName, kept: int) -> list[bytes]:
+        """The keys of a tool's entries that can be taken off: all but the newest `kept`, and what gates go by."""
+        entries = self.of_tool(name)
+        needed = {entry_id(self.in_force[name])} if name in self.in_force else set()
+        approved = self.approved(name)
+        needed |= set() if approved is None else {approved.own_id}
+        highest = max(entries, key=lambda each: (bool(each.signers), each.entry.catalog_version), default=None)
+        needed |= set() if highest is None else {highest.own_id}
+        return [each.key for each in entries[: max(len(entries) - kept, 0)] if each.own_id not in needed]
+
+    def _is_decision(self, listed: Listed) -> bool:
+        if listed.fault:
+            return False
+        return listed.entry.state in GRANTING_STATES or (
+            listed.entry.state is EntryState.BLOCKED and self._is_by_reviewer(listed)
+        )
+
+    def _is_by_reviewer(self, listed: Listed) -> bool:
+        if self.reviewers.are_asked:
+            return bool(listed.signers)
+        return listed.entry.reviewed_by is not None
+
+    def _is_rejection(self, listed: Listed) -> bool:
+        return listed.entry.state is EntryState.REJECTED and self._is_by_reviewer(listed)
+
+    def _is_open(self, listed: Listed) -> bool:
+        if listed.entry.state is EntryState.PROPOSED:
+            return True
+        is_unseen = listed.entry.state is EntryState.BLOCKED and not self._is_by_reviewer(listed)
+        return is_unseen and listed.entry.definition_json is not None
+
+
+def tool_name(text: str) -> ToolName:
+    """`server/tool`.
+
+    Raises:
+        CatalogueQueryError: it is not that.
+    """
+    server_id, _, name = text.partition("/")
+    if not server_id or not name:
+        raise CatalogueQueryError(f"`{text}` names no tool; write `SERVER/TOOL`")
+    return server_id, name
+
+
+def read_catalogue_history(operator: Operator, at_ms: int | None = None) -> CatalogueHistory:
+    """Read the topic.
+
+    Args:
+        at_ms: leave out what came after this instant of the broker.
+
+    Raises:
+        SettingsError: the reviewers of the settings make no sense.
+        TopicReadError, LogError: the topic can't be read.
+    """
+    reviewers = operator.settings.reviewers()
+    catalogue = Catalogue(reviewers)
+    listed: dict[bytes, Listed] = {}
+    for received in read_to_end(operator.log, (CATALOGUE.name,), operator.clock):
+        if received.key is None or (at_ms is not None and received.timestamp_ms > at_ms):
+            continue
+        if received.value is None:
+            catalogue.forget(received.key, received.offset)
+            listed.pop(received.key, None)
+            continue
+        try:
+            entry = operator.codec.decode(CATALOGUE.name, received.value, received.headers)
+            if not isinstance(entry, ToolCatalogEntry):
+                continue
+            catalogue.offer(received.key, entry, received.offset)
+        except RecordError:
+            catalogue.stop_named(received.key)
+            continue
+        fault = next((str(event.error) for event in catalogue.take_events() if event.error is not None), "")
+        listed.pop(received.key, None)  # the newest stands last
+        signers = _signers(reviewers, entry)
+        listed[received.key] = Listed(
+            entry, received.key, entry_id(entry), received.offset, received.timestamp_ms, signers, fault
+        )
+    in_force = {name: tool.entry for name, tool in catalogue.tools.items()}
+    return CatalogueHistory(tuple(listed.values()), in_force, reviewers)
+
+
+def _signers(reviewers: Reviewers, entry: ToolCatalogEntry) -> tuple[str, ...]:
+    try:
+        return reviewers.signers(entry)
+    except RecordError:
+        return ()
+
+
+def entries_in_force(operator: Operator, at_ms: int | None = None) -> Iterator[ToolCatalogEntry]:
+    """What gates go by; see `CatalogueHistory.in_force`.
+
+    Raises:
+        SettingsError, TopicReadError, LogError: see `read_catalogue_history`.
+    """
+    yield from read_catalogue_history(operator, at_ms).in_force.values()

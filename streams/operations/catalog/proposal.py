@@ -1,0 +1,203 @@
+"""Proposing what servers list, and blocking what is not as it was approved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.model import catalog_alerts
+from streams.model.alert import Alert
+from streams.model.catalog import EntryState, ToolCatalogEntry
+from streams.model.catalog_signature import GRANTING_STATES, entry_key
+from streams.model.topics import CATALOGUE
+from streams.operations.catalog.decision import ReviewError
+from streams.operations.catalog.history import CatalogueHistory, Listed, ToolName, read_catalogue_history
+from streams.operations.operator import SOURCE, Operator
+from streams.operations.review.diff import FACT_FIELDS, definition_of, diff_entries
+from streams.operations.review.names import Likeness, shadows_of
+from streams.operations.review.scan import TextFinding, is_serious, scan_tool
+from streams.sdk.mcp_catalog import ToolFacts, catalogue_entries
+
+_PARTS_SHOWN_MAX = 6
+_CARRIES_TEXT = frozenset({"string", "array", "object"})
+replace = msgspec.structs.replace
+
+
+class Finding(StrEnum):
+    """What the import of a tool has come to."""
+
+    NEW = "new"
+    SAME = "same"
+    ALREADY_PROPOSED = "already_proposed"
+    FACTS_CHANGED = "facts_changed"
+    UPGRADE = "upgrade"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+class Imported(NamedTuple):
+    """A tool that was listed, or was before.
+
+    Attributes:
+        entry: as proposed, or blocked where its definition changed unasked; what stands on the topic where it is SAME.
+        alerts: what was told the security team.
+    """
+
+    finding: Finding
+    entry: ToolCatalogEntry
+    findings: tuple[TextFinding, ...]
+    alerts: tuple[Alert, ...]
+
+
+def import_tools(
+    operator: Operator,
+    server_id: str,
+    tools: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, ToolFacts],
+    *,
+    is_upgrade: bool = False,
+) -> list[Imported]:
+    """Propose what a server lists. Nothing of it can be called by that.
+
+    A definition that is not the approved one blocks its tool at once, and raises an alert: the server has changed what
+    people agreed to.
+
+    Args:
+        facts: what the operator says of tools already; of others the worst is assumed.
+        is_upgrade: the listing is of a release that is not in use yet: what has changed is proposed, and stops nothing.
+
+    Raises:
+        ReviewError: the server can't be called so.
+        McpServerError: a tool can't be catalogued.
+        TopicReadError, PublishError, LogError: the topics can't be read or written.
+    """
+    if not server_id or "/" in server_id:
+        raise ReviewError(f"`{server_id}` is no name for a server: it must not be empty, and be without `/`")
+    history = read_catalogue_history(operator)
+    listed = catalogue_entries(
+        server_id,
+        tools,
+        facts,
+        now_ms=operator.clock.now_ms(),
+        source=SOURCE,
+        tenant_uid=operator.settings.tenant,
+        proposed_by=operator.name,
+    )
+    names = {entry.name for entry in listed}
+    known = {*history.tools(), *((server_id, name) for name in names)}
+    imported = [_import(operator, history, entry, known, facts, is_upgrade) for entry in listed]
+    imported += [
+        Imported(Finding.GONE, each.entry, (), ())
+        for name in history.tools()
+        if name[0] == server_id and name[1] not in names and (each := history.approved(name)) is not None
+    ]
+    changed = [each for each in imported if each.finding not in (Finding.SAME, Finding.ALREADY_PROPOSED, Finding.GONE)]
+    operator.write(CATALOGUE, [(entry_key(each.entry), each.entry, each.entry.header) for each in changed])
+    operator.alert([alert for each in changed for alert in each.alerts])
+    return imported
+
+
+def _import(
+    operator: Operator,
+    history: CatalogueHistory,
+    listed: ToolCatalogEntry,
+    known: set[ToolName],
+    facts: Mapping[str, ToolFacts],
+    is_upgrade: bool,
+) -> Imported:
+    name = (listed.server_id, listed.name)
+    found = scan_tool(definition_of(listed), {"/".join(each) for each in known if each != name})
+    approved = history.approved(name)
+    entry = replace(listed, catalog_version=history.next_version(name), state=EntryState.PROPOSED)
+    if listed.name not in facts:
+        entry = _with_facts_of(entry, approved)
+    if approved is None:
+        finding = Finding.NEW
+    elif approved.entry.definition_digest != entry.definition_digest:
+        finding = Finding.UPGRADE if is_upgrade else Finding.CHANGED
+    else:
+        finding = Finding.FACTS_CHANGED
+        if _facts(approved.entry) == _facts(entry):
+            return Imported(Finding.SAME, approved.entry, found, ())
+    if finding is Finding.CHANGED and approved is not None:
+        note = f"the server lists another definition than version {approved.entry.catalog_version}"
+        entry = replace(entry, state=EntryState.BLOCKED, review_note=note)
+    standing = _standing_like(history, entry)
+    if standing is not None:
+        return Imported(Finding.ALREADY_PROPOSED, standing, found, ())
+    return Imported(finding, entry, found, tuple(_alerts(operator, known, entry, approved, found, finding)))
+
+
+def _standing_like(history: CatalogueHistory, entry: ToolCatalogEntry) -> ToolCatalogEntry | None:
+    """What awaits a decision already, and says the same; a block must still be one."""
+    name = (entry.server_id, entry.name)
+    in_force = history.in_force.get(name)
+    if entry.state is EntryState.BLOCKED and in_force is not None and in_force.state in GRANTING_STATES:
+        return None
+    for each in history.open_proposals(name):
+        same = each.entry.definition_digest == entry.definition_digest and _facts(each.entry) == _facts(entry)
+        if same and each.entry.state is entry.state:
+            return each.entry
+    return None
+
+
+def _with_facts_of(entry: ToolCatalogEntry, approved: Listed | None) -> ToolCatalogEntry:
+    """What was agreed on before, else the worst; an argument that is new may say where data goes."""
+    sinks = _possible_sinks(entry)
+    if approved is None:
+        return replace(entry, sink_args=sinks)
+    known = set(_possible_sinks(approved.entry))
+    facts: dict[str, Any] = {name: getattr(approved.entry, name) for name in FACT_FIELDS}
+    facts["sink_args"] = (*approved.entry.sink_args, *(each for each in sinks if each not in known))
+    return replace(entry, **facts)
+
+
+def _possible_sinks(entry: ToolCatalogEntry) -> tuple[str, ...]:
+    """Every argument that can carry text: which of them say where data goes is for a reviewer to say."""
+    schema = definition_of(entry).get("inputSchema")
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(properties, Mapping):
+        return ()
+    return tuple(f"/{_escaped(str(name))}" for name, value in properties.items() if _may_carry_text(value))
+
+
+def _may_carry_text(schema: object) -> bool:
+    kinds = schema.get("type") if isinstance(schema, Mapping) else None
+    if kinds is None:
+        return True
+    return bool(_CARRIES_TEXT & set(kinds if isinstance(kinds, list) else [kinds]))
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _facts(entry: ToolCatalogEntry) -> tuple[Any, ...]:
+    return tuple(getattr(entry, name) for name in FACT_FIELDS)
+
+
+def _alerts(
+    operator: Operator,
+    known: set[ToolName],
+    entry: ToolCatalogEntry,
+    approved: Listed | None,
+    found: tuple[TextFinding, ...],
+    finding: Finding,
+) -> Iterable[Alert]:
+    tool, by = f"{entry.server_id}/{entry.name}", operator.name
+    if finding is Finding.CHANGED and approved is not None:
+        parts = [change.pointer for change in diff_entries(approved.entry, entry) if change.pointer.startswith("/")]
+        what = ", ".join(parts[:_PARTS_SHOWN_MAX]) + (", ..." if len(parts) > _PARTS_SHOWN_MAX else "")
+        digests = entry.definition_digest, approved.entry.definition_digest
+        yield catalog_alerts.definition_changed(operator.header(), tool, *digests, what, by)
+    if is_serious(found):
+        what = "; ".join(f"{each.pointer} {each.meaning}" for each in found[:_PARTS_SHOWN_MAX])
+        yield catalog_alerts.text_suspicious(operator.header(), tool, entry.definition_digest, what, by)
+    if approved is not None:
+        return
+    for shadow in shadows_of((entry.server_id, entry.name), known):
+        make = catalog_alerts.same_name if shadow.likeness is Likeness.SAME_NAME else catalog_alerts.looks_alike
+        yield make(operator.header(), tool, "/".join(shadow.other), by)

@@ -1,0 +1,142 @@
+"""Everything a gate needs, looked at one by one: what is well, what is not, what to do about it. Changes nothing."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from streams.codec.avro import Codec
+from streams.codec.lock import check as check_schemas
+from streams.codec.schema_types import SchemaError
+from streams.codec.schemas import schema_directory
+from streams.operations.doctor.findings import Finding, failed, fine, warned
+from streams.operations.doctor.log_checks import examine_log
+from streams.operations.doctor.token_service_checks import examine_sts
+from streams.ports import LogError
+from streams.stores.private_folder import is_open_to_others
+from streams.wiring.components import RootKeyError, build_codec, load_root_key
+from streams.wiring.logs import LogMissingError, open_log
+from streams.wiring.settings import Settings, SettingsError, load_settings, settings_sources
+
+FREE_BYTES_LOW = 1 << 30
+FREE_BYTES_MIN = 100 << 20
+SCHEMA_FINDINGS_SHOWN_MAX = 5
+
+_NO_REGISTRATION = {"auto.register.schemas": "false"}
+
+
+def examine(overrides: Mapping[str, object]) -> Iterator[Finding]:
+    """Look at everything, in the order in which one thing needs another. Blocking, up to a minute where brokers hang.
+
+    Args:
+        overrides: settings of the command line.
+    """
+    try:
+        settings = load_settings(overrides)
+    except SettingsError as error:
+        yield failed("settings", str(error), "nothing else can be looked at before they are right")
+        return
+    yield fine("settings", f"from {', '.join(settings_sources()) or 'the defaults'}")
+    yield _root_key(settings)
+    yield _schemas()
+    codec, finding = _codec(settings)
+    yield finding
+    yield from _state_folder(settings)
+    yield _running_gate(settings)
+    yield from examine_sts(settings)
+    yield from _log(settings, codec)
+
+
+def _root_key(settings: Settings) -> Finding:
+    try:
+        key = load_root_key(settings.key_path)
+    except RootKeyError as error:
+        return failed("root key", str(error))
+    return fine("root key", f"`{settings.key_path}`, {len(key)} bytes, closed to others")
+
+
+def _schemas() -> Finding:
+    try:
+        findings = check_schemas(schema_directory())
+    except SchemaError as error:
+        return failed("schemas", str(error), "install stoplog anew")
+    if findings:
+        shown = "; ".join(map(str, findings[:SCHEMA_FINDINGS_SHOWN_MAX]))
+        return failed("schemas", f"{len(findings)} findings: {shown}", "see `python -m streams.codec.lock`")
+    return fine("schemas", "match the records, and every version reads every other")
+
+
+def _codec(settings: Settings) -> tuple[Codec | None, Finding]:
+    url = settings.schema_registry_url
+    # To look must not be to register.
+    looking = settings.model_copy(update={"schema_registry": {**settings.schema_registry, **_NO_REGISTRATION}})
+    try:
+        codec = build_codec(looking)
+    except SchemaError as error:
+        advice = "a gate registers missing schemas at its start, unless `auto.register.schemas` is false"
+        return None, failed("schema ids", str(error), advice)
+    if url is None:
+        return codec, fine("schema ids", "of the lock file; no registry is set (`schema_registry_url`)")
+    return codec, fine("schema ids", f"of the registry `{url}`, which has every schema")
+
+
+def _state_folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.state_dir
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        yield failed(
+            "state folder",
+            f"`{folder}` can't be written: {error.strerror}",
+            "set `state_dir` to a folder of the gate's own",
+        )
+        return
+    free = shutil.disk_usage(there).free
+    text = f"`{folder}`, {free >> 20} MiB free"
+    if free < FREE_BYTES_MIN:
+        yield failed("state folder", text, "make room: state can't be written any more soon")
+    elif free < FREE_BYTES_LOW:
+        yield warned("state folder", text, "make room")
+    elif folder.exists() and is_open_to_others(folder):
+        yield warned(
+            "state folder", f"{text}, open to others", f"run `chmod 700 {folder}`: arguments of calls are in it"
+        )
+    else:
+        yield fine("state folder", text)
+
+
+def _running_gate(settings: Settings) -> Finding:
+    """Whether a gate of this name has its stores open on this machine.
+
+    RocksDB holds a POSIX lock on a file in each store. To be called from a process that has none of them open itself:
+    closing the file would give its own locks up.
+    """
+    stores = settings.state_dir / "gate" / settings.instance
+    if any(_is_locked(path) for path in stores.glob("*/LOCK")):
+        return fine("running gate", f"a gate runs here as `{settings.instance}`; another needs a name of its own")
+    return fine("running gate", f"none runs here as `{settings.instance}`")
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN)
+    return False
+
+
+def _log(settings: Settings, codec: Codec | None) -> Iterator[Finding]:
+    try:
+        log = open_log(settings, create=False)
+    except (LogMissingError, LogError) as error:
+        yield failed("log", str(error))
+        return
+    with log:
+        yield from examine_log(settings, log, codec)

@@ -1,0 +1,246 @@
+"""The part of an examination that needs the log: topics, clock, rights, and what has been published. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from streams.codec.avro import Codec
+from streams.engine.startup import CHECKED_CONFIG, topic_faults
+from streams.kafka.rights import KafkaRights
+from streams.model.errors import RecordError
+from streams.model.reasons import Reason
+from streams.model.revocation_set import Call
+from streams.model.topics import BY_NAME, TOPICS
+from streams.model.types import Actor, ToolRef
+from streams.operations.doctor.findings import Finding, failed, fine, warned
+from streams.operations.topics.application import make_plan
+from streams.operations.topics.plan import PrincipalsError
+from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
+from streams.policy import compile_bundle
+from streams.ports import Admin, Clock, LogError
+from streams.processors.control.catalog import Catalogue
+from streams.processors.control.compilation import InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import CALLABLE_STATES, ControlState
+from streams.topology import GATE
+from streams.wiring.clock import SystemClock
+from streams.wiring.logs import Log
+from streams.wiring.settings import Settings
+
+SKEW_MS_MAX = 1_000
+"""A difference of clocks beyond this makes intents look older, or younger, than they are."""
+
+CLOCK_RECORDS_BACK = 16
+CLOCK_READ_MS_MAX = 3_000
+FAULTS_SHOWN_MAX = 5
+_CLOCK_POLL_MS = 100
+_MS_PER_S = 1_000
+_CLOCK_TOPICS = ("stoplog.gate.changelog", "agent.audit.v1", "agent.session.v1", "agent.intent.v1", "agent.ruleset.v1")
+
+_ANY_CALL = Call(tenant_uid="", session_id="", sub="", act=Actor(iss="", sub=""), tool=ToolRef(server_id="", name=""))
+
+
+def examine_log(settings: Settings, log: Log, codec: Codec | None) -> Iterator[Finding]:
+    """Look at an open log. Later checks are left out where an earlier one shows that they can't be made."""
+    try:
+        with closing(log.admin()) as admin:
+            states = admin.describe([topic.name for topic in TOPICS], CHECKED_CONFIG)
+            yield fine("log", f"{log.name} answers; {len(states)} of {len(TOPICS)} topics are there")
+            faults = topic_faults(GATE.topics(), states)
+            yield from _topics(settings, admin, faults)
+    except LogError as error:
+        advice = "see that the brokers run and can be reached, and that `kafka` in the settings has what they want"
+        yield failed("log", str(error), advice if settings.log == "kafka" else "")
+        return
+    if faults:
+        return
+    clock = SystemClock()
+    yield _clock(settings, log, clock)
+    if settings.log == "kafka":
+        yield from _rights(settings)
+    if codec is not None:
+        yield from _published(settings, log, codec, clock)
+
+
+def _topics(settings: Settings, admin: Admin, faults: Sequence[str]) -> Iterator[Finding]:
+    if faults:
+        yield failed("topics", _listed(faults), "run `stoplog topics apply`")
+        return
+    try:
+        plan = make_plan(settings, admin)
+    except PrincipalsError as error:
+        yield failed("topics", str(error))
+        return
+    if plan.is_clean:
+        yield fine("topics", "all as declared")
+        return
+    differs = [*map(str, plan.steps), *(trouble.text for trouble in plan.troubles)]
+    yield warned("topics", f"a gate starts, but: {_listed(differs)}", "run `stoplog topics check`")
+
+
+def _clock(settings: Settings, log: Log, clock: Clock) -> Finding:
+    """What the newest append times say of the broker's clock: the only sign of it that can be had without writing."""
+    if settings.log == "embedded":
+        return fine("clock", "the embedded log goes by this machine's own")
+    try:
+        newest_ms = _newest_append_ms(log, clock)
+    except (LogError, TopicReadError) as error:
+        return warned("clock", f"can't be compared with the broker's: {error}")
+    now_ms = clock.now_ms()
+    if newest_ms is None:
+        return fine("clock", "can't be compared with the broker's: no topic has a record yet")
+    ahead_ms = newest_ms - now_ms
+    if ahead_ms > SKEW_MS_MAX:
+        return failed(
+            "clock",
+            f"this machine's is at least {ahead_ms} ms behind the broker's",
+            "let both follow NTP: idle timers fire late, and intents made here look too old",
+        )
+    return fine(
+        "clock",
+        f"not behind the broker's, by a record of {-ahead_ms // _MS_PER_S} s ago; whether it is further ahead can't "
+        "be told without writing",
+    )
+
+
+def _newest_append_ms(log: Log, clock: Clock) -> int | None:
+    """The newest append time of the last records of some topics."""
+    partitions = partitions_of(log, _CLOCK_TOPICS)
+    newest: int | None = None
+    with closing(log.reader()) as reader:
+        ends = {partition: end for partition, end in reader.end_offsets(partitions).items() if end > 0}
+        # A few back: the last offsets of a transaction hold no record.
+        reader.assign({partition: max(0, end - CLOCK_RECORDS_BACK) for partition, end in ends.items()})
+        deadline_ms = clock.monotonic_ms() + CLOCK_READ_MS_MAX
+        while clock.monotonic_ms() < deadline_ms and any(reader.position(p) < end for p, end in ends.items()):
+            for record in reader.poll(CLOCK_RECORDS_BACK * len(ends), _CLOCK_POLL_MS):
+                newest = record.timestamp_ms if newest is None else max(newest, record.timestamp_ms)
+    return newest
+
+
+def _rights(settings: Settings) -> Iterator[Finding]:
+    wanted: dict[str, set[str]] = {}
+    prefix = settings.topics.prefix
+    for topic in (*GATE.inputs, *GATE.broadcast, GATE.changelog):
+        wanted.setdefault(f"{prefix}{topic.name}", set()).add("READ")
+    letters = tuple(BY_NAME[t.dlq] for t in (*GATE.inputs, *GATE.broadcast) if t.dead_letters)
+    for topic in (*GATE.outputs, GATE.changelog, *letters):
+        wanted.setdefault(f"{prefix}{topic.name}", set()).add("WRITE")
+    try:
+        with closing(KafkaRights(settings.bootstrap, extra=dict(settings.kafka))) as rights:
+            on_topics = rights.on_topics(list(wanted))
+            on_group = rights.on_group(settings.group)
+    except LogError as error:
+        yield warned("rights", f"can't be told: {error}")
+        return
+    lacking = [
+        f"{operation.lower()} `{name}`"
+        for name, operations in wanted.items()
+        for operation in sorted(operations - (_all_if_unsaid(on_topics[name])))
+    ]
+    if "READ" not in _all_if_unsaid(on_group):
+        lacking.append(f"read group `{settings.group}`")
+    if lacking:
+        advice = "name this principal as `gate` in `topics.principals`, and have `stoplog topics apply` run by an admin"
+        yield failed("rights", f"this client may not {_listed(lacking)}", advice)
+    elif None in (*on_topics.values(), on_group):
+        yield fine("rights", "the broker does not say")
+    else:
+        yield fine("rights", "may read and write what a gate does; transactional ids can't be asked about")
+
+
+def _all_if_unsaid(operations: frozenset[str] | None) -> frozenset[str]:
+    return frozenset({"READ", "WRITE"}) if operations is None else operations
+
+
+def _published(settings: Settings, log: Log, codec: Codec, clock: Clock) -> Iterator[Finding]:
+    """What a gate would make of the broadcast topics."""
+    publishers = settings.publishers()
+    rules = Publications(settings.gate.bundle_name, publishers, InlineCompiler(compile_bundle))
+    control = ControlState(rules, Catalogue(settings.reviewers()))
+    refused: list[str] = []
+    try:
+        for received in read_to_end(log, [topic.name for topic in GATE.broadcast], clock):
+            try:
+                record = None
+                if received.value is not None:
+                    record = codec.decode(received.topic, received.value, received.headers)
+                control.apply(received.topic, received.key, record, received.offset + 1)
+            except RecordError as error:
+                control.block_unreadable(received.topic, received.key)
+                refused.append(f"`{received.topic}` offset {received.offset}: {error}")
+    except (LogError, TopicReadError) as error:
+        yield failed("published", str(error))
+        return
+    refused += [
+        f"`{event.topic}` offset {event.offset}: {event.error}" for event in control.settle() if event.error is not None
+    ]
+    if refused:
+        yield warned(
+            "published", f"{len(refused)} records a gate refuses: {_listed(refused[::-1])}", "publish them anew"
+        )
+    yield from _rules(settings, control)
+    yield _reviewers(settings)
+    yield _tools(control, clock.now_ms())
+    yield _kill_switch(control, clock.now_ms())
+
+
+def _rules(settings: Settings, control: ControlState) -> Iterator[Finding]:
+    if settings.rules.allow_unsigned:
+        advice = "name publishers in `rules.publishers`, and take `rules.allow_unsigned` out"
+        yield warned("publishers", "whoever may write the topic of rules decides what they are", advice)
+    elif not settings.rules.publishers:
+        advice = "make a key with `stoplog keys publisher new`, and name it in `rules.publishers`"
+        yield failed("publishers", "none are configured: every rule bundle is refused", advice)
+    else:
+        names, wanted = ", ".join(sorted(settings.rules.publishers)), settings.rules.required_signatures
+        yield fine("publishers", f"{names}; {wanted} of them must sign")
+    name, stable, canary = settings.gate.bundle_name, control.rules.stable, control.rules.canary
+    if stable is None or stable.ruleset is None:
+        what = "no bundle" if stable is None else f"serial {stable.serial} has withdrawn the rules of bundle"
+        yield failed("rules", f"{what} `{name}`: every intent is denied", "run `stoplog rules publish DIR`")
+        return
+    ruleset = stable.ruleset
+    text = f"bundle `{name}` version {ruleset.version}, serial {stable.serial}, "
+    yield fine("rules", text + f"{len(ruleset.rules)} rules, mode {ruleset.mode.value}")
+    if canary is not None and canary.ruleset is not None:
+        share = f"{canary.canary_bp / 100:g}% of sessions have version {canary.ruleset.version}, serial {canary.serial}"
+        yield fine("canary", f"{share}; `stoplog rules promote` or `stoplog rules rollback` ends it")
+
+
+def _reviewers(settings: Settings) -> Finding:
+    if settings.catalogue.allow_unsigned:
+        advice = "name reviewers in `catalogue.reviewers`, and take `catalogue.allow_unsigned` out"
+        return warned("reviewers", "whoever may write the topic of the catalogue decides which tools there are", advice)
+    if not settings.catalogue.reviewers:
+        advice = "make a key with `stoplog keys reviewer new`, and name it in `catalogue.reviewers`"
+        return failed("reviewers", "none are configured: no tool can be called", advice)
+    names, wanted = ", ".join(sorted(settings.catalogue.reviewers)), settings.catalogue.required_signatures
+    return fine("reviewers", f"{names}; {wanted} of them must sign")
+
+
+def _tools(control: ControlState, now_ms: int) -> Finding:
+    standing = [tool.entry for tool in control.tools.values() if tool.entry.state in CALLABLE_STATES]
+    expired = [each for each in standing if each.review_expires is not None and each.review_expires <= now_ms]
+    text = f"{len(standing) - len(expired)} of {len(control.tools)} catalogued tools may be called"
+    if len(standing) == len(expired):
+        return failed("catalogue", text, "run `stoplog catalog import`, then `catalog review` and `catalog approve`")
+    if expired:
+        names = _listed(sorted(f"`{each.server_id}/{each.name}`" for each in expired))
+        return warned("catalogue", f"{text}; the review of {names} has expired", "review them again")
+    return fine("catalogue", text)
+
+
+def _kill_switch(control: ControlState, now_ms: int) -> Finding:
+    count = len(control.revocations)
+    text = f"{count} in force" if count else "none in force"
+    if control.revocations.reason_against(_ANY_CALL, now_ms) is Reason.REVOKED_ALL:
+        advice = "when it is over: `stoplog release --all --why TEXT`"
+        return warned("revocations", f"{text}, among them everything: every intent is denied", advice)
+    return fine("revocations", text)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    shown = "; ".join(texts[:FAULTS_SHOWN_MAX])
+    return shown if len(texts) <= FAULTS_SHOWN_MAX else f"{shown}; and {len(texts) - FAULTS_SHOWN_MAX} more"

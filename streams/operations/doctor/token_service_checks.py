@@ -1,0 +1,56 @@
+"""What `stoplog doctor` says of the token service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from streams.delegation.anchors import HMAC
+from streams.operations.doctor.findings import Finding, failed, fine, warned
+from streams.stores.private_folder import is_open_to_others
+from streams.wiring.settings import Settings
+
+_NAME = "token service"
+
+
+def examine_sts(settings: Settings) -> Iterator[Finding]:
+    """Look at its settings and files; nothing, where it has no sources. Asks nobody on the network."""
+    section = settings.sts
+    if not section.sources:
+        return
+    troubles = list(_troubles(settings))
+    yield from troubles
+    if not troubles:
+        yield fine(_NAME, f"`{section.issuer}`, {len(section.sources)} sources, {len(section.agents)} agents")
+
+
+def _troubles(settings: Settings) -> Iterator[Finding]:
+    section = settings.sts
+    if HMAC not in _listed(settings.gate.trust_anchors.get(section.issuer, ())):
+        yield warned(
+            _NAME,
+            f"the gates of these settings take no grant of `{section.issuer}`",
+            f'set `"{section.issuer}" = "{HMAC}"` in `[gate.trust_anchors]`',
+        )
+    if not section.agents:
+        yield failed(_NAME, "no agent may have tokens", "list them in `[sts.agents]`")
+    agent_issuers = {source.issuer for source in section.sources.values() if "agent" in source.gives}
+    for name, agent in section.agents.items():
+        if agent.issuer not in agent_issuers:
+            yield failed(
+                _NAME,
+                f"agent `{name}` is of `{agent.issuer}`, which no source names as an issuer of agents",
+                'name it in `[sts.sources]`, with `gives = ["agent"]`',
+            )
+    for name, source in section.sources.items():
+        path = Path(source.jwks)
+        if urlsplit(source.jwks).scheme not in ("http", "https") and not path.is_file():
+            yield failed(_NAME, f"the keys of source `{name}` are in no file `{path}`", "put its key set (JWKS) there")
+    keys = settings.state_dir / "sts" / "keys"
+    if keys.exists() and is_open_to_others(keys):
+        yield failed(_NAME, f"`{keys}` is open to others", f"run `chmod 700 {keys}`, and rotate the keys in it")
+
+
+def _listed(named: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    return (named,) if isinstance(named, str) else tuple(named)

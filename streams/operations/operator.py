@@ -1,0 +1,132 @@
+"""A person at work on a log: looks records up, and writes single ones."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from streams.model.alert import Alert
+from streams.model.errors import RecordError, StoplogError
+from streams.model.keys import partition_for
+from streams.model.topics import Topic
+from streams.model.types import Header, Record
+from streams.operations.topics.reader import read_to_end
+from streams.ports import Outgoing, Received
+from streams.sdk.alerts import send_alerts
+from streams.sdk.entropy import SYSTEM
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.single_records import outgoing, publish
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings
+
+SOURCE = "stoplog-cli"
+
+
+class NamelessError(StoplogError):
+    """It can't be told who acts."""
+
+
+class Found(NamedTuple):
+    """A record as it stands on the log."""
+
+    received: Received
+    record: Record
+
+
+class Operator:
+    """Opens the log of the settings for one person's act; a context manager. For one thread."""
+
+    def __init__(self, settings: Settings, name: str | None = None) -> None:
+        """Open the log.
+
+        Args:
+            name: who acts; by default the user of the operating system.
+
+        Raises:
+            LogMissingError: there is no log.
+        """
+        self.settings = settings
+        self._name = name
+        self.clock = SystemClock()
+        self.codec = build_codec(settings)
+        self.log: Log = open_log(settings, create=False)
+        self._transport = EmbeddedTransport(self.log, self.codec, self.clock)
+
+    @property
+    def name(self) -> str:
+        """Who acts.
+
+        Raises:
+            NamelessError: nobody was named, and the operating system has no name for its user.
+        """
+        if self._name is None:
+            try:
+                self._name = getpass.getuser()
+            except (KeyError, OSError):
+                raise NamelessError("this system has no name for its user; say who acts with `--as`") from None
+        return self._name
+
+    def header(self, tenant_uid: str | None = None) -> Header:
+        """A header for a new record, made now."""
+        now_ms = self.clock.now_ms()
+        return Header(id=SYSTEM.uuid(now_ms), source=SOURCE, time=now_ms, tenant_uid=tenant_uid or self.settings.tenant)
+
+    def find(self, topic: Topic) -> Iterator[Found]:
+        """Every readable record of a topic, up to its end of now. Unreadable ones are left out.
+
+        Raises:
+            TopicReadError, LogError: see `read_to_end`.
+        """
+        for received in read_to_end(self.log, (topic.name,), self.clock):
+            if received.value is None:
+                continue
+            try:
+                record = self.codec.decode(topic.name, received.value, received.headers)
+            except RecordError:
+                continue
+            yield Found(received, record)
+
+    def write(self, topic: Topic, records: Sequence[tuple[bytes, Record, Header]]) -> None:
+        """Store records, each with its key; blocks until they are.
+
+        Raises:
+            PublishError: they are not known to be stored.
+            LogError: the topic does not exist.
+        """
+        publish(self._transport, [outgoing(self._transport, topic, key, record, head) for key, record, head in records])
+
+    def alert(self, alerts: Sequence[Alert]) -> None:
+        """Tell the security team; blocks until it is stored.
+
+        Raises:
+            PublishError, LogError: see `write`.
+        """
+        send_alerts(self._transport, alerts)
+
+    def delete(self, topic: Topic, keys: Sequence[bytes]) -> None:
+        """Have a compacted topic forget keys; blocks until that is stored.
+
+        Raises:
+            PublishError, LogError: see `write`.
+        """
+        partitions = self._transport.partitions(topic.name)
+        publish(self._transport, [Outgoing(topic.name, partition_for(key, partitions), key, None) for key in keys])
+
+    def close(self) -> None:
+        """Release the log."""
+        self._transport.close()
+        self.log.close()
+
+    def __enter__(self) -> Self:
+        """The operator, whose log is open already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()

@@ -1,0 +1,237 @@
+"""One intent of a history, or of the log, before every rule, on facts that the engine made of what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from streams.codec.avro import Codec
+from streams.codec.history import HistoryLine
+from streams.codec.instants import format_instant
+from streams.codec.jsonform import named_uuid
+from streams.model.errors import RecordError, StoplogError
+from streams.model.intent import Intent
+from streams.model.topics import BY_NAME, INTENT, VERDICT, Spread
+from streams.model.types import Record
+from streams.model.verdict import Verdict
+from streams.operations.topics.reader import read_in_order
+from streams.operations.trial import INPUTS, Numbered, TryPlan, TryReport, read_lines, run_lines
+from streams.policy import (
+    FACT_NAMES,
+    BundleSource,
+    CompiledRuleset,
+    Facts,
+    IntentExplanation,
+    PolicyResult,
+    compile_bundle,
+    explain_intent,
+)
+from streams.policy.runtime.memory_updates import Plan
+from streams.policy.runtime.ruleset import Tool, key_of
+from streams.ports import Clock, Received
+from streams.wiring.components import build_codec
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings
+
+RECORDS_MAX = 200_000
+"""Records of a session, and broadcast ones, that an explanation from the log takes in."""
+
+INTENTS_LISTED_MAX = 20
+
+THE_LOG = Path("the log")
+
+
+class ExplainError(StoplogError):
+    """The intent can't be explained: it is not there, or which one is meant can't be told."""
+
+
+class Judged(NamedTuple):
+    """One time that the rules were asked about the intent: its log time, and what each of them said."""
+
+    time_ms: int
+    explanation: IntentExplanation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """An intent, and all that was decided on it.
+
+    Attributes:
+        place: line of the history it stands in, or the time of the record on the log.
+        judged: each time that the rules were asked; never, where something before them refused it.
+        verdicts: what the engine came to in this run.
+        recorded: the verdicts on the log, where it was read from there.
+    """
+
+    intent: Intent
+    time_ms: int
+    place: str
+    judged: tuple[Judged, ...]
+    verdicts: tuple[Verdict, ...]
+    recorded: tuple[Verdict, ...] = ()
+
+
+class _Asked(NamedTuple):
+    ruleset: CompiledRuleset
+    facts: Facts
+
+
+class _Recorder:
+    """Makes rulesets that keep what they are asked about one intent."""
+
+    def __init__(self, intent_id: str) -> None:
+        self.asked: list[_Asked] = []
+        recorder = self
+
+        class Recording(CompiledRuleset):
+            """A ruleset that is given every fact, and keeps them."""
+
+            def plan(self, tool: Tool) -> Plan:
+                return self.memories.plan(*key_of(tool), self.memories.names).needing(FACT_NAMES)
+
+            def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
+                intent = facts.get("intent")
+                if isinstance(intent, dict) and intent.get("id") == intent_id:
+                    recorder.asked.append(_Asked(self, facts))
+                return super().evaluate(facts, planned=planned)
+
+        self._kind = Recording
+
+    def compile(self, source: BundleSource) -> CompiledRuleset:
+        """As `compile_bundle`."""
+        return compile_bundle(source, kind=self._kind)
+
+    def judged(self, *, reveal: bool) -> Iterator[Judged]:
+        """Explain what was asked."""
+        for ruleset, facts in tuple(self.asked):
+            yield Judged(facts["now"]["ms"], explain_intent(ruleset, facts, reveal=reveal))
+
+
+def explain_from_history(
+    plan: TryPlan, settings: Settings, *, intent: str | None = None, line_no: int | None = None, reveal: bool = False
+) -> Explained:
+    """Run a history and explain one of its intents. Blocking.
+
+    Args:
+        intent: its id, a beginning of it that no other has, or its name in the history.
+        line_no: the line it stands in, instead. With neither, the only intent of the history is meant.
+        reveal: show also what the schema calls sensitive.
+
+    Raises:
+        ExplainError: it can't be told which is meant.
+        HistoryError, CatalogueFileError, BundleError, BundleReadError: see `run_history`.
+    """
+    lines = read_lines(plan, TryReport())
+    found = _chosen(lines, intent, line_no, str(plan.history))
+    return _explained(lines, found, f"line {found.line_no}", plan, settings, reveal=reveal)
+
+
+def explain_from_log(
+    settings: Settings,
+    clock: Clock,
+    root_key: bytes,
+    *,
+    intent: str,
+    rules: Path | None = None,
+    reveal: bool = False,
+) -> Explained:
+    """Run what the log holds of an intent's session, and explain the intent. Blocking.
+
+    Args:
+        root_key: the deployment's.
+        intent: its id, or a beginning of it that no other has.
+        rules: a directory of rules, to ask other rules than those that were published.
+        reveal: show also what the schema calls sensitive.
+
+    Raises:
+        ExplainError: it is not there, or its session is too long.
+        LogMissingError, TopicReadError, LogError: the log can't be read.
+        HistoryError, BundleError, BundleReadError: see `run_history`.
+    """
+    codec = build_codec(settings)
+    with open_log(settings, create=False) as log:
+        found = _chosen(_lines(log, codec, clock, (INTENT.name,), None), intent, None, f"the {log.name}")
+        lines = list(_lines(log, codec, clock, tuple(sorted(INPUTS)), found.line.key))
+        verdicts = [each.line.record for each in _lines(log, codec, clock, (VERDICT.name,), found.line.key)]
+    plan = TryPlan(history=THE_LOG, rules=rules, root_key=root_key)
+    explained = _explained(lines, found, f"the {log.name}", plan, settings, reveal=reveal)
+    return Explained(**{**vars(explained), "recorded": _verdicts_on(explained.intent, verdicts)})
+
+
+def _explained(
+    lines: Sequence[Numbered], found: Numbered, place: str, plan: TryPlan, settings: Settings, *, reveal: bool
+) -> Explained:
+    intent = found.line.record
+    if not isinstance(intent, Intent):
+        raise ExplainError(f"{place} holds no intent")
+    recorder = _Recorder(intent.intent_id)
+    written = [tried.record for tried in run_lines(lines, plan, settings, TryReport(), recorder.compile)]
+    return Explained(
+        intent=intent,
+        time_ms=found.line.time_ms,
+        place=place,
+        judged=tuple(recorder.judged(reveal=reveal)),
+        verdicts=_verdicts_on(intent, written),
+    )
+
+
+def _verdicts_on(intent: Intent, records: Sequence[Record | None]) -> tuple[Verdict, ...]:
+    """The verdicts on an intent; a redelivered one gets the same again, which says nothing new."""
+    found: list[Verdict] = []
+    for record in records:
+        if isinstance(record, Verdict) and record.intent_id == intent.intent_id and record not in found:
+            found.append(record)
+    return tuple(found)
+
+
+def _lines(log: Log, codec: Codec, clock: Clock, topics: tuple[str, ...], key: bytes | None) -> Iterator[Numbered]:
+    """The readable records of topics, in order of time: of one key, and those that go to every gate."""
+    count = 0
+    for received in read_in_order(log, topics, clock):
+        is_broadcast = BY_NAME[received.topic].spread is Spread.BROADCAST
+        if received.value is None or not (key is None or is_broadcast or received.key == key):
+            continue
+        record = _decoded(codec, received)
+        if record is None:
+            continue
+        count += 1
+        if key is not None and count > RECORDS_MAX:
+            raise ExplainError(f"the session has more than {RECORDS_MAX} records; take them from `stoplog tail`")
+        yield Numbered(count, HistoryLine("", received.topic, received.key or b"", received.timestamp_ms, record))
+
+
+def _decoded(codec: Codec, received: Received) -> Record | None:
+    try:
+        return codec.decode(received.topic, received.value or b"", received.headers)
+    except RecordError:
+        return None
+
+
+def _chosen(lines: Iterable[Numbered], intent: str | None, line_no: int | None, where: str) -> Numbered:
+    """The first record of the intent that is meant; a redelivered one has others."""
+    found: dict[str, Numbered] = {}
+    for each in lines:
+        record = each.line.record
+        if not isinstance(record, Intent) or (line_no is not None and each.line_no != line_no):
+            continue
+        if intent is None or record.intent_id.startswith(intent) or record.intent_id == named_uuid(intent):
+            found.setdefault(record.intent_id, each)
+    if intent is not None and named_uuid(intent) in found:
+        return found[named_uuid(intent)]
+    if len(found) == 1:
+        return next(iter(found.values()))
+    asked = f"`{intent}`" if intent is not None else f"in line {line_no}" if line_no is not None else ""
+    if not found:
+        raise ExplainError(" ".join(f"{where} holds no intent {asked}".split()))
+    listed = "\n".join(_listed(each) for each in list(found.values())[:INTENTS_LISTED_MAX])
+    raise ExplainError(f"{where} holds {len(found)} intents; say which one by `--intent`:\n{listed}")
+
+
+def _listed(each: Numbered) -> str:
+    intent = each.line.record
+    if not isinstance(intent, Intent):
+        return ""
+    tool = f"{intent.tool.server_id}/{intent.tool.name}"
+    return f"  {intent.intent_id}  {tool} at {format_instant(each.line.time_ms)}"

@@ -1,0 +1,171 @@
+"""A new pack of rules: one that permits, one that denies, and cases that pass, for its author to go on from."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from streams.model.errors import StoplogError
+from streams.policy.authoring.case_file import TESTS_SUFFIX
+from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX
+from streams.policy.language.file_schema import schema_text
+from streams.policy.language.schema import FACTS, FactType, Field, Kind, ListOf, MapOf, Struct
+
+SCHEMA_FILE = "schema.json"
+FIXTURES = "fixtures"
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+_TOOL = re.compile(r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_.-]{1,64}\Z")
+_PACKS = re.compile(r"^packs: \[([a-z0-9_, ]*)\]$", re.MULTILINE)
+_DIGEST = "ab" * 32
+
+
+class ScaffoldError(StoplogError):
+    """The pack can't be made."""
+
+
+class Scaffold(NamedTuple):
+    """The files that were written, and whether `bundle.yaml` must still be told of the pack."""
+
+    written: tuple[Path, ...]
+    must_be_listed: bool
+
+
+def make_pack(directory: Path, name: str, tool: str) -> Scaffold:
+    """Write a new pack; nothing that is there is overwritten. Blocking.
+
+    Args:
+        directory: of the bundle; made, with a `bundle.yaml`, where there is none.
+        name: the pack's.
+        tool: `SERVER.TOOL`, the first that it is for.
+
+    Raises:
+        ScaffoldError: a name is not one, or the pack is there already.
+    """
+    if not _NAME.match(name):
+        raise ScaffoldError(f"a pack's name is lower-case letters, digits and `_`, found `{name}`")
+    if not _TOOL.match(tool):
+        raise ScaffoldError(f"a tool is called `SERVER.TOOL`, such as `mail.send`, found `{tool}`")
+    folder = directory / name
+    if folder.exists():
+        raise ScaffoldError(f"`{folder}` is there already: choose another name")
+    files = {
+        folder / f"{name}{RULES_SUFFIX}": _rules(name, tool),
+        folder / f"{name}{TESTS_SUFFIX}": _cases(name),
+        directory / FIXTURES / f"{name}.json": _fixture(tool),
+        directory / SCHEMA_FILE: schema_text(),
+    }
+    bundle = directory / BUNDLE_FILE
+    must_be_listed = False
+    if not bundle.is_file():
+        files[bundle] = _bundle(name)
+    else:
+        must_be_listed = not _list_pack(bundle, name)
+    written = []
+    for path, text in files.items():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+            written.append(path)
+    return Scaffold(tuple(written), must_be_listed)
+
+
+def _list_pack(bundle: Path, name: str) -> bool:
+    """Add a pack to the list of packs, where there is one on a line of its own; False where somebody has to."""
+    text = bundle.read_text("utf-8")
+    if not re.search(r"^packs:", text, re.MULTILINE):
+        return True
+    listed = _PACKS.search(text)
+    if listed is None:
+        return False
+    names = sorted({*(part.strip() for part in listed[1].split(",") if part.strip()), name})
+    bundle.write_text(f"{text[: listed.start()]}packs: [{', '.join(names)}]{text[listed.end() :]}", "utf-8")
+    return True
+
+
+def _bundle(name: str) -> str:
+    return (
+        f"# yaml-language-server: $schema=./{SCHEMA_FILE}\n"
+        "apiVersion: rules/v1\n"
+        "bundle: default\n"
+        'version: "1"\n'
+        f"packs: [{name}]\n"
+    )
+
+
+def _rules(name: str, tool: str) -> str:
+    prefix = name.upper().replace("_", "-")
+    server = tool.partition(".")[0]
+    return f"""# yaml-language-server: $schema=../{SCHEMA_FILE}
+apiVersion: rules/v1
+pack: {name}
+rules:
+  - id: {prefix}-001
+    effect: permit
+    match: {{tools: [{tool}]}}
+    when: '"{server}:use" in user.scopes'
+    reason: a user who holds {server}:use
+    tags: [ASI03]
+
+  - id: {prefix}-010
+    effect: deny
+    match: {{tools: ["{server}.*"]}}
+    when: session.tainted && !tool.read_only
+    reason: the session has read untrusted data, and the call changes something
+    tags: [ASI01]
+"""
+
+
+def _cases(name: str) -> str:
+    prefix = name.upper().replace("_", "-")
+    permit, deny = f"{prefix}-001", f"{prefix}-010"
+    return f"""# yaml-language-server: $schema=../{SCHEMA_FILE}
+tests: {name}{RULES_SUFFIX}
+base: ../{FIXTURES}/{name}.json
+cases:
+  - {{name: with the scope, expect: {{verdict: allow, rules: [{permit}]}}}}
+  - {{name: without the scope, set: {{user.scopes: []}}, expect: {{verdict: deny, reason: no_permit, rules: []}}}}
+  - name: scopes unknown
+    unset: [user.scopes]
+    expect: {{verdict: deny, reason: no_permit, rules: [], errors: [{permit}]}}
+  - name: after untrusted data was read
+    set: {{session.tainted: true}}
+    expect: {{verdict: deny, reason: rule_denied, rules: [{permit}, {deny}]}}
+  - name: reading after untrusted data was read
+    set: {{session.tainted: true, tool.read_only: true}}
+    expect: {{verdict: allow, rules: [{permit}]}}
+  - name: not known what was read
+    unset: [session.tainted]
+    expect: {{verdict: deny, reason: rule_error, rules: [{permit}], errors: [{deny}]}}
+"""
+
+
+def _fixture(tool: str) -> str:
+    """Facts of an ordinary call: every field that the schema has, but for what may be missing."""
+    server, _, short = tool.partition(".")
+    facts = {field.name: _value(field.type) for field in FACTS if field.name not in ("history", "label")}
+    facts["args"] = {}
+    facts["agent"] |= {"id": "assistant"}
+    facts["user"] |= {"id": "alice", "scopes": [f"{server}:use"]}
+    facts["tenant"] = "acme"
+    facts["session"] |= {"id": "s-1", "confidentiality": "public"}
+    facts["tool"] |= {"id": tool, "server_id": server, "name": short, "version": "1", "reversible": True}
+    facts["tool"]["definition_digest"] = _DIGEST
+    facts["catalog"] = {"reviewed_digests": [_DIGEST]}
+    return json.dumps(facts, indent=2) + "\n"
+
+
+_EMPTY: dict[Kind, Any] = {Kind.BOOL: False, Kind.INT: 0, Kind.DOUBLE: 0.0, Kind.STRING: "", Kind.DYN: None}
+
+
+def _value(fact_type: FactType) -> Any:
+    if isinstance(fact_type, Struct):
+        return {field.name: _value(field.type) for field in fact_type.fields if _is_there(field)}
+    if isinstance(fact_type, ListOf):
+        return []
+    return {} if isinstance(fact_type, MapOf) else _EMPTY[fact_type]
+
+
+def _is_there(field: Field) -> bool:
+    return not field.optional

@@ -1,0 +1,50 @@
+"""The catalogue as the rules' author sees it: which tools there are, and the types of their arguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from streams.model.catalog import EntryState, ToolCatalogEntry
+from streams.operations.catalog.files import read_catalogue
+from streams.operations.catalog.history import entries_in_force
+from streams.operations.operator import Operator
+from streams.policy import UNTYPED, ToolTypes
+from streams.wiring.settings import Settings
+
+_NO_MATTER = "stoplog-rules"
+
+
+def tools_of_file(path: Path) -> dict[str, ToolTypes]:
+    """The argument types of the tools in a catalogue file, by `server_id/name`. Blocking.
+
+    Raises:
+        CatalogueFileError, HistoryError: see `read_catalogue`.
+    """
+    return _types_of(read_catalogue(path, 0, _NO_MATTER, _NO_MATTER))
+
+
+def tools_of_log(settings: Settings) -> dict[str, ToolTypes]:
+    """The same of the catalogue on the log. Blocking.
+
+    Raises:
+        LogMissingError, TopicReadError, LogError: it can't be read.
+    """
+    with Operator(settings, _NO_MATTER) as operator:
+        return _types_of(entries_in_force(operator))
+
+
+def _types_of(entries: Iterable[ToolCatalogEntry]) -> dict[str, ToolTypes]:
+    """A blocked tool is no tool: a rule for it can't fire."""
+    return {
+        f"{entry.server_id}/{entry.name}": _types(entry) for entry in entries if entry.state is not EntryState.BLOCKED
+    }
+
+
+def _types(entry: ToolCatalogEntry) -> ToolTypes:
+    try:
+        schema = json.loads(entry.input_schema_json)
+    except (ValueError, RecursionError):
+        return UNTYPED
+    return ToolTypes.from_json_schema(schema) if isinstance(schema, dict) else UNTYPED

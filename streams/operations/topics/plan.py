@@ -1,0 +1,292 @@
+"""What is missing from a log, and what differs from the declaration: declared and existing in, steps out. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from streams.model.errors import StoplogError
+from streams.model.topics import Role, Spread, Topic
+from streams.ports import AclSpec, TopicSpec, TopicState
+from streams.wiring.settings import budgets_group
+
+CONFIG_NAMES = tuple(sorted(Topic(name="", record=None, key="", spread=Spread.OWN, writers=(), readers=()).config()))
+"""The configuration that a declaration sets, and so what must be read of the topics that exist."""
+
+READER_GROUP = "stoplog-reader"
+"""The group id of readers that join none (`streams.kafka.reader`): librdkafka looks its coordinator up all the same."""
+
+TOKEN_SERVICE_PREFIX = "stoplog-sts-"  # noqa: S105 - a prefix of names
+"""What the transactional ids of token services begin with."""
+
+_EVERYBODY = "User:*"
+_ANY_NAME = "*"
+_ALL_OPERATIONS = "ALL"
+# Kafka's own rule: who may read or write a thing may also know of it.
+_IMPLIED_BY: Mapping[str, tuple[str, ...]] = {"DESCRIBE": ("READ", "WRITE", "DELETE", "ALTER")}
+
+
+class PrincipalsError(StoplogError):
+    """The settings name a role that doesn't exist, or a principal that isn't one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTopic:
+    """A topic is missing."""
+
+    spec: TopicSpec
+
+    def __str__(self) -> str:
+        count = self.spec.partitions
+        return f"create topic `{self.spec.name}` with {count} partition{'' if count == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlterConfig:
+    """A configuration value differs."""
+
+    topic: str
+    name: str
+    actual: str
+    wanted: str
+
+    def __str__(self) -> str:
+        return f"set `{self.name}` of topic `{self.topic}` from `{self.actual}` to `{self.wanted}`"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantAccess:
+    """A principal lacks an access entry."""
+
+    acl: AclSpec
+
+    def __str__(self) -> str:
+        acl = self.acl
+        what = acl.resource.lower().replace("_", " ")
+        names = f"{what}s that begin with `{acl.name}`" if acl.prefixed else f"{what} `{acl.name}`"
+        return f"allow `{acl.principal}` to {acl.operation.lower().replace('_', ' ')} {names}"
+
+
+Step = CreateTopic | AlterConfig | GrantAccess
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A difference that no step mends: what it is, and what a person can do."""
+
+    text: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.advice}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in the order in which they are to be done, and what they can't mend."""
+
+    steps: tuple[Step, ...]
+    troubles: tuple[Trouble, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything is as declared."""
+        return not self.steps and not self.troubles
+
+    def __add__(self, other: Plan) -> Plan:
+        return Plan(self.steps + other.steps, self.troubles + other.troubles)
+
+
+@dataclass(frozen=True, slots=True)
+class Principals:
+    """Who plays which role, and the names of groups and transactional ids that come with it.
+
+    Attributes:
+        by_role: Kafka principals (`User:gate`).
+        gate_group: the gates' consumer group; their transactional ids are `<group>-<instance>`.
+        executor_prefix: what the names of executors' consumer groups begin with, and so their transactional ids.
+    """
+
+    by_role: Mapping[Role, tuple[str, ...]]
+    gate_group: str
+    executor_prefix: str
+
+
+def read_principals(stated: Mapping[str, Sequence[str]]) -> dict[Role, tuple[str, ...]]:
+    """The principals of the settings (`topics.principals`), by role.
+
+    Raises:
+        PrincipalsError: a role is unknown, or a principal has no type.
+    """
+    roles = {role.value: role for role in Role}
+    read: dict[Role, tuple[str, ...]] = {}
+    for name, principals in stated.items():
+        role = roles.get(name.replace("_", "-").lower())
+        if role is None:
+            near = difflib.get_close_matches(name, roles, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(roles)}"
+            raise PrincipalsError(f"setting `topics.principals` names the unknown role `{name}`; {hint}")
+        for principal in principals:
+            if not principal.partition(":")[2]:
+                text = f"setting `topics.principals.{name}` names `{principal}`; a principal is written `User:name`"
+                raise PrincipalsError(text)
+        read[role] = tuple(principals)
+    return read
+
+
+def plan_topics(topics: Sequence[Topic], states: Mapping[str, TopicState], partitions: int, replication: int) -> Plan:
+    """What is to be created and changed.
+
+    Args:
+        topics: as declared.
+        states: those that exist, with the configuration of `CONFIG_NAMES`.
+        partitions: how many a new topic gets, where the declaration leaves it open.
+        replication: how many replicas every topic is to have.
+    """
+    counts = _co_partition_counts(topics, states)
+    # A new topic joins those that exist: with another count, no gate would start.
+    common = counts.most_common(1)[0][0] if counts else partitions
+    steps: list[Step] = []
+    troubles = list(_count_troubles(topics, states, counts, partitions))
+    for topic in topics:
+        state = states.get(topic.name)
+        if state is None:
+            count = {Spread.BROADCAST: 1, Spread.CO_PARTITIONED: common, Spread.OWN: partitions}[topic.spread]
+            steps.append(CreateTopic(TopicSpec(topic.name, count, topic.config())))
+            continue
+        for name, wanted in sorted(topic.config().items()):
+            actual = state.config.get(name, "")
+            if actual != wanted:
+                steps.append(AlterConfig(topic.name, name, actual, wanted))
+        troubles.extend(_state_troubles(topic, state, replication))
+    return Plan(tuple(steps), tuple(troubles))
+
+
+def _co_partition_counts(topics: Sequence[Topic], states: Mapping[str, TopicState]) -> Counter[int]:
+    return Counter(
+        states[topic.name].partitions
+        for topic in topics
+        if topic.spread is Spread.CO_PARTITIONED and topic.name in states
+    )
+
+
+def _count_troubles(
+    topics: Sequence[Topic], states: Mapping[str, TopicState], counts: Counter[int], partitions: int
+) -> Iterator[Trouble]:
+    if len(counts) > 1:
+        by_count = {
+            count: sorted(
+                topic.name
+                for topic in topics
+                if topic.spread is Spread.CO_PARTITIONED
+                and topic.name in states
+                and states[topic.name].partitions == count
+            )
+            for count in sorted(counts)
+        }
+        listed = "; ".join(f"{count}: {', '.join(names)}" for count, names in by_count.items())
+        yield Trouble(
+            f"co-partitioned topics have unequal partition counts ({listed})",
+            "partitions can't be taken away, and adding some moves sessions to others: stop agents and gates, delete "
+            "the topics of the wrong count (their records are lost), and run `stoplog topics apply` again",
+        )
+    elif counts and partitions not in counts:
+        (count,) = counts
+        yield Trouble(
+            f"co-partitioned topics have {count} partitions, the setting `topics.partitions` is {partitions}",
+            f"set it to {count}; to have {partitions}, sessions would move to other partitions, so that takes new "
+            "topics: stop agents and gates, delete the co-partitioned topics (their records are lost), and apply again",
+        )
+
+
+def _state_troubles(topic: Topic, state: TopicState, replication: int) -> Iterator[Trouble]:
+    if topic.spread is Spread.BROADCAST and state.partitions != 1:
+        yield Trouble(
+            f"broadcast topic `{topic.name}` has {state.partitions} partitions instead of 1",
+            "partitions can't be taken away: export its records, delete it, run `stoplog topics apply`, and publish "
+            "them again",
+        )
+    if state.replication < replication:
+        yield Trouble(
+            f"topic `{topic.name}` has {state.replication} replicas, the setting `topics.replication` is {replication}",
+            "give its partitions more replicas with kafka-reassign-partitions",
+        )
+
+
+def plan_access(topics: Sequence[Topic], existing: Iterable[AclSpec] | None, principals: Principals) -> Plan:
+    """Which access entries are missing.
+
+    Args:
+        topics: as declared.
+        existing: the allow entries that there are; None where the log has no authorizer.
+        principals: who plays which role; roles without a principal get nothing.
+    """
+    wanted = declared_access(topics, principals)
+    if not wanted:
+        return Plan((), ())
+    if existing is None:
+        trouble = Trouble(
+            "the log has no authorizer, so whoever reaches it may read and write everything",
+            "set `authorizer.class.name` on the brokers, or leave the setting `topics.principals` empty",
+        )
+        return Plan((), (trouble,))
+    there = set(existing)
+    return Plan(tuple(GrantAccess(acl) for acl in wanted if not _is_covered(acl, there)), ())
+
+
+def declared_access(topics: Sequence[Topic], principals: Principals) -> tuple[AclSpec, ...]:
+    """Every access entry that the declaration makes of these principals, without repetition, in a stable order."""
+    acls: dict[AclSpec, None] = {}
+    for topic in topics:
+        for role, operation in _roles(topic):
+            for principal in principals.by_role.get(role, ()):
+                acls[AclSpec(principal, "TOPIC", topic.name, operation)] = None
+    reading = {role for topic in topics for role in topic.readers}
+    for role, names in principals.by_role.items():
+        for principal in names:
+            acls.update(dict.fromkeys(_group_access(role, principal, principals, reads=role in reading)))
+    return tuple(acls)
+
+
+def _roles(topic: Topic) -> Iterator[tuple[Role, str]]:
+    yield from ((role, "WRITE") for role in topic.writers)
+    yield from ((role, "READ") for role in topic.readers)
+    if Role.GATE in (*topic.writers, *topic.readers):
+        # It refuses to start on a topic whose configuration it can't check.
+        yield Role.GATE, "DESCRIBE_CONFIGS"
+
+
+def _group_access(role: Role, principal: str, principals: Principals, *, reads: bool) -> Iterator[AclSpec]:
+    if reads:
+        yield AclSpec(principal, "GROUP", READER_GROUP, "DESCRIBE")
+    if role is Role.GATE:
+        yield AclSpec(principal, "GROUP", principals.gate_group, "READ")
+        yield AclSpec(principal, "GROUP", budgets_group(principals.gate_group), "READ")
+        yield AclSpec(principal, "TRANSACTIONAL_ID", f"{principals.gate_group}-", "WRITE", prefixed=True)
+    if role is Role.TOKEN_SERVICE:
+        yield AclSpec(principal, "TRANSACTIONAL_ID", TOKEN_SERVICE_PREFIX, "WRITE", prefixed=True)
+    if role is Role.EXECUTOR:
+        yield AclSpec(principal, "GROUP", principals.executor_prefix, "READ", prefixed=True)
+        yield AclSpec(principal, "TRANSACTIONAL_ID", principals.executor_prefix, "WRITE", prefixed=True)
+
+
+def _is_covered(acl: AclSpec, existing: set[AclSpec]) -> bool:
+    """Whether an entry, or a wider one, is there already."""
+    if acl in existing:
+        return True
+    operations = (acl.operation, _ALL_OPERATIONS, *_IMPLIED_BY.get(acl.operation, ()))
+    return any(
+        other.principal in (acl.principal, _EVERYBODY)
+        and other.resource == acl.resource
+        and other.operation in operations
+        and _covers_name(other, acl)
+        for other in existing
+    )
+
+
+def _covers_name(wider: AclSpec, acl: AclSpec) -> bool:
+    if wider.prefixed:
+        return acl.name.startswith(wider.name)
+    return wider.name == _ANY_NAME or (wider.name == acl.name and not acl.prefixed)

@@ -1,0 +1,128 @@
+"""Reading topics without a group: to their end, or on and on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from heapq import merge
+
+from streams.model.errors import StoplogError
+from streams.ports import Clock, Reader, Received, TopicPartition
+from streams.wiring.logs import Log
+
+BATCH_RECORDS_MAX = 1_000
+POLL_MS = 200
+READERS_MAX = 32
+"""Partitions that are read side by side to put their records in order."""
+
+SILENCE_MS_MAX = 15_000
+"""A read that is not at the end and gets nothing for so long fails."""
+
+
+class TopicReadError(StoplogError):
+    """A topic is not there, or can't be read to its end."""
+
+
+def partitions_of(log: Log, topics: Sequence[str]) -> list[TopicPartition]:
+    """All partitions of the topics.
+
+    Raises:
+        TopicReadError: a topic does not exist.
+        LogError: the log did not answer.
+    """
+    with closing(log.admin()) as admin:
+        states = admin.describe(topics, ())
+    missing = [name for name in topics if name not in states]
+    if missing:
+        text = f"topic `{missing[0]}` does not exist on the {log.name}; run `stoplog topics apply`"
+        raise TopicReadError(text)
+    return [TopicPartition(name, number) for name in topics for number in range(states[name].partitions)]
+
+
+def read_to_end(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
+    """Every record that stood on the topics when this began, in offset order of each partition. Blocking.
+
+    Raises:
+        TopicReadError: a topic does not exist, or its end can't be reached.
+        LogError: the log did not answer, or refused.
+    """
+    partitions = partitions_of(log, topics)
+    with closing(log.reader()) as reader:
+        ends = reader.end_offsets(partitions)
+        yield from _read(log, reader, ends, clock)
+
+
+def read_places(log: Log, ends: Mapping[TopicPartition, int], clock: Clock) -> Iterator[Received]:
+    """Every record of some partitions below their ends, in offset order of each. Blocking.
+
+    Raises:
+        TopicReadError: an end can't be reached.
+        LogError: the log did not answer, or refused.
+    """
+    with closing(log.reader()) as reader:
+        yield from _read(log, reader, ends, clock)
+
+
+def read_in_order(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
+    """As `read_to_end`, in order of time; of more than `READERS_MAX` partitions only roughly so.
+
+    Raises:
+        TopicReadError, LogError: see there.
+    """
+    partitions = partitions_of(log, topics)
+    with ExitStack() as stack:
+        asking = stack.enter_context(closing(log.reader()))
+        ends = {place: end for place, end in asking.end_offsets(partitions).items() if end > 0}
+        if len(ends) > READERS_MAX:
+            yield from _read(log, asking, ends, clock)
+            return
+        streams = [
+            _read(log, stack.enter_context(closing(log.reader())), {place: end}, clock) for place, end in ends.items()
+        ]
+        yield from merge(*streams, key=lambda record: record.timestamp_ms)
+
+
+def _read(log: Log, reader: Reader, ends: Mapping[TopicPartition, int], clock: Clock) -> Iterator[Received]:
+    reader.assign(dict.fromkeys(ends, 0))
+    heard_ms = clock.monotonic_ms()
+    while not _reached(reader, ends):
+        records = reader.poll(BATCH_RECORDS_MAX, POLL_MS)
+        if records:
+            heard_ms = clock.monotonic_ms()
+        elif clock.monotonic_ms() - heard_ms > SILENCE_MS_MAX:
+            topics = ", ".join(sorted({f"`{place.topic}`" for place in ends}))
+            raise TopicReadError(
+                f"the {log.name} has given nothing for {SILENCE_MS_MAX} ms, and the end of {topics} is not reached; "
+                "run `stoplog doctor`"
+            )
+        yield from (record for record in records if record.offset < ends[_place(record)])
+
+
+def follow(
+    log: Log, topics: Sequence[str], *, from_beginning: bool, is_over: Callable[[], bool] = lambda: False
+) -> Iterator[list[Received]]:
+    """What comes on the topics, in batches that are each in order of time, until `is_over`. Blocking.
+
+    An empty batch comes when nothing has come for `POLL_MS`.
+
+    Args:
+        from_beginning: whether to begin with what is there already.
+        is_over: asked between batches.
+
+    Raises:
+        TopicReadError: a topic does not exist.
+        LogError: the log did not answer, or refused.
+    """
+    partitions = partitions_of(log, topics)
+    with closing(log.reader()) as reader:
+        reader.assign(dict.fromkeys(partitions, 0) if from_beginning else reader.end_offsets(partitions))
+        while not is_over():
+            yield sorted(reader.poll(BATCH_RECORDS_MAX, POLL_MS), key=lambda record: record.timestamp_ms)
+
+
+def _reached(reader: Reader, ends: Mapping[TopicPartition, int]) -> bool:
+    return all(reader.position(partition) >= end for partition, end in ends.items())
+
+
+def _place(record: Received) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)

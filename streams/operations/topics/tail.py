@@ -1,0 +1,162 @@
+"""Looking at topics as their records come: which ones, which records of them, and what is in a dead letter."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from streams.codec.avro import Codec
+from streams.codec.deadletter import CONNECT_PREFIX, OWN_PREFIX
+from streams.codec.history import format_line
+from streams.model.errors import RecordError
+from streams.model.topics import (
+    ALERT,
+    APPROVAL_DECISION,
+    APPROVAL_REQUEST,
+    AUDIT,
+    AUDIT_CHECKPOINT,
+    DECLARED,
+    INTENT,
+    REVOCATION,
+    SESSION,
+    VERDICT,
+)
+from streams.model.types import Header, Record
+from streams.operations.topics.reader import follow, read_in_order
+from streams.ports import Clock, Received
+from streams.wiring.logs import Log
+
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    "verdicts": (VERDICT.name,),
+    "audit": (AUDIT.name,),
+    "alerts": (ALERT.name,),
+    "intents": (INTENT.name,),
+    "sessions": (SESSION.name,),
+    "approvals": (APPROVAL_REQUEST.name, APPROVAL_DECISION.name),
+    "revocations": (REVOCATION.name,),
+    "checkpoints": (AUDIT_CHECKPOINT.name,),
+    "deadletters": tuple(topic.dlq for topic in DECLARED if topic.dead_letters),
+}
+"""What can be looked at, and the topics that it is on."""
+
+_SEPARATOR = "|"
+
+
+class DeadLetter(NamedTuple):
+    """What could not be read: where it was, why, and its bytes."""
+
+    topic: str
+    partition: str
+    offset: str
+    reason: str
+    text: str
+    value: bytes
+
+    @classmethod
+    def read(cls, received: Received) -> DeadLetter:
+        """The letter in a record of a dead-letter topic; what its headers don't say is empty."""
+        headers = dict(received.headers)
+
+        def header(name: str) -> str:
+            return (headers.get(name) or b"").decode("utf-8", "replace")
+
+        return cls(
+            topic=header(f"{CONNECT_PREFIX}topic"),
+            partition=header(f"{CONNECT_PREFIX}partition"),
+            offset=header(f"{CONNECT_PREFIX}offset"),
+            reason=header(f"{OWN_PREFIX}reason"),
+            text=header(f"{CONNECT_PREFIX}exception.message"),
+            value=received.value or b"",
+        )
+
+
+class Seen(NamedTuple):
+    """A record that was asked for. `record` is None where it can't be read: then `fault` says why."""
+
+    received: Received
+    record: Record | None
+    letter: DeadLetter | None
+    fault: str
+
+    def fields(self) -> dict[str, object]:
+        """What is not a record of a history, as JSON: a dead letter, or what can't be read."""
+        received = self.received
+        place = {"key": (received.key or b"").decode("utf-8", "replace"), "time_ms": received.timestamp_ms}
+        if self.letter is not None:
+            letter = self.letter._asdict()
+            letter["value_base64"] = base64.b64encode(letter.pop("value")).decode()
+            return {"record": "dead_letter", **place, "value": letter}
+        where = f"{received.topic}/{received.partition}/{received.offset}"
+        return {"record": "unreadable", **place, "value": {"place": where, "fault": self.fault}}
+
+    def history_line(self) -> str | None:
+        """The record as a line of a history; None where it is none."""
+        if self.record is None:
+            return None
+        return format_line(self.received.topic, self.received.key or b"", self.received.timestamp_ms, self.record)
+
+
+class Filter(NamedTuple):
+    """Which records are asked for; None: all. A session may be given with its tenant (`acme|s-1`)."""
+
+    session: str | None = None
+    tenant: str | None = None
+
+    def takes(self, seen: Seen) -> bool:
+        """Whether the record is asked for."""
+        if self.session is None and self.tenant is None:
+            return True
+        tenant, session = _owner(seen)
+        if self.tenant is not None and tenant != self.tenant:
+            return False
+        return self.session is None or self.session in (session, f"{tenant}{_SEPARATOR}{session}")
+
+
+def look(
+    log: Log,
+    codec: Codec,
+    subject: str,
+    wanted: Filter,
+    clock: Clock,
+    *,
+    follows: bool,
+    from_beginning: bool,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Iterator[Seen]:
+    """The records of a subject; in order of time, while it follows only roughly so. Blocking.
+
+    Args:
+        subject: one of `SUBJECTS`.
+        follows: whether to wait for more at the end, until `is_over`. Otherwise all that is there is given.
+        from_beginning: whether to begin with what is there already, where it follows.
+
+    Raises:
+        TopicReadError: a topic is missing, or its end can't be reached.
+        LogError: the log did not answer, or refused.
+    """
+    topics = SUBJECTS[subject]
+    batches = follow(log, topics, from_beginning=from_beginning, is_over=is_over)
+    records = (record for batch in batches for record in batch) if follows else read_in_order(log, topics, clock)
+    for record in records:
+        seen = _see(codec, record)
+        if wanted.takes(seen):
+            yield seen
+
+
+def _see(codec: Codec, received: Received) -> Seen:
+    if received.topic in SUBJECTS["deadletters"]:
+        return Seen(received, None, DeadLetter.read(received), "")
+    try:
+        return Seen(received, codec.decode(received.topic, received.value, received.headers), None, "")
+    except RecordError as error:
+        return Seen(received, None, None, str(error))
+
+
+def _owner(seen: Seen) -> tuple[str, str]:
+    """Tenant and session: of the record where it says so, else of its key."""
+    header, session = getattr(seen.record, "header", None), getattr(seen.record, "session_id", None)
+    if isinstance(header, Header) and isinstance(session, str):
+        return header.tenant_uid, session
+    tenant, _, session_id = (seen.received.key or b"").decode("utf-8", "replace").partition(_SEPARATOR)
+    return tenant, session_id

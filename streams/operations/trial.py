@@ -1,0 +1,253 @@
+"""The whole engine over a history file, in the history's own time: no broker, no waiting, the same result each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from streams.codec.avro import Codec
+from streams.codec.history import HistoryError, HistoryLine, format_line, iter_numbered
+from streams.codec.wire import CodecWire
+from streams.delegation.anchors import TrustAnchors
+from streams.history.driver import DRIVER_SETTINGS, Driver, gate_driver
+from streams.model.bundle_signature import publication_key
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.catalog_signature import entry_key
+from streams.model.control import RulesetBundle
+from streams.model.delegation import Delegation
+from streams.model.errors import RecordError
+from streams.model.intent import Intent
+from streams.model.keys import tool_key
+from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
+from streams.model.topics import BUDGET_GRANT, BY_NAME, CATALOGUE, RULESET
+from streams.model.types import Header, Proof, ProofAlg, Record
+from streams.operations.catalog.files import read_catalogue
+from streams.operations.rules.publication import make_bundle
+from streams.operations.topics.tail import DeadLetter
+from streams.policy import compile_bundle, load_bundle
+from streams.ports import Received
+from streams.processors.control.compilation import CompileBundle
+from streams.processors.gate.settings import GateSettings
+from streams.topology import GATE
+from streams.wiring.components import build_offline_codec
+from streams.wiring.settings import Settings
+from streams.wiring.shipped import rules_directory
+
+DEVELOPMENT_ROOT_KEY = b"stoplog development root key, public: for histories and demonstrations only"
+"""What sessions of a history have their keys from, unless another is named. Anybody knows it."""
+
+AFTERWARDS_MS = 3_600_000
+"""So much time passes after the last record: what waits for a session, a person or a cancel window comes to its end."""
+
+SOURCE = "stoplog-try"
+
+# A history may hold nothing for hours; its broadcast topics are read whole all the same.
+_ENGINE = msgspec.structs.replace(DRIVER_SETTINGS, control_stale_ms=1 << 62)
+INPUTS = frozenset(topic.name for topic in (*GATE.inputs, *GATE.broadcast) if topic is not BUDGET_GRANT)
+"""What is put in. The driven owner of budgets answers itself; recorded answers are outputs like verdicts."""
+
+
+class Numbered(NamedTuple):
+    """A line of the history, and its number."""
+
+    line_no: int
+    line: HistoryLine
+
+
+class Tried(NamedTuple):
+    """What the engine wrote: a record of a history's kinds, or a dead letter."""
+
+    received: Received
+    record: Record | None
+    letter: DeadLetter | None
+
+    def history_line(self) -> str | None:
+        """The record as a line of a history; None for a dead letter, which is none."""
+        if self.record is None:
+            return None
+        return format_line(self.received.topic, self.received.key or b"", self.received.timestamp_ms, self.record)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryPlan:
+    """What is to be tried.
+
+    Attributes:
+        history: the file.
+        catalogue: a file of catalogue entries that are published before the first record; see `read_catalogue`.
+        rules: a directory of rules. By default the history's own, or the starter rules where it has none.
+        root_key: what the sessions' keys are derived from; the gate's and, where intents lack a proof, the agents'.
+    """
+
+    history: Path
+    catalogue: Path | None = None
+    rules: Path | None = None
+    root_key: bytes = DEVELOPMENT_ROOT_KEY
+
+
+@dataclass
+class TryReport:
+    """What there is to say of a run besides its outputs.
+
+    Attributes:
+        faults: lines that are no record, or that can't be put on a topic.
+        inputs_count: records that were taken in.
+        outputs_left_out_count: records of the file that an engine writes, which are not put in.
+        rules: which rules were in force at the start.
+    """
+
+    faults: list[HistoryError] = field(default_factory=list)
+    inputs_count: int = 0
+    outputs_left_out_count: int = 0
+    rules: str = "the history's own"
+
+
+def run_history(plan: TryPlan, settings: Settings, report: TryReport) -> Iterator[Tried]:
+    """Run a history; gives what the engine writes, in log order. Blocking.
+
+    Args:
+        settings: the gate's bounds and lives.
+        report: is filled in on the way, and complete at the end.
+
+    Raises:
+        HistoryError: the file can't be read, or holds no record.
+        CatalogueFileError: the catalogue's file can't be read.
+        BundleError, BundleReadError: the rules are refused, or can't be read.
+    """
+    return run_lines(read_lines(plan, report), plan, settings, report)
+
+
+def run_lines(
+    lines: Sequence[Numbered],
+    plan: TryPlan,
+    settings: Settings,
+    report: TryReport,
+    compile_bundle: CompileBundle = compile_bundle,
+) -> Iterator[Tried]:
+    """The same with the inputs of a history that are read already.
+
+    Args:
+        compile_bundle: how rules are made of a bundle.
+
+    Raises:
+        HistoryError: there are none.
+        CatalogueFileError, BundleError, BundleReadError: see `run_history`.
+    """
+    if not lines:
+        raise HistoryError(str(plan.history), 0, "holds no record that can be put in")
+    start_ms = lines[0].line.time_ms
+    own = [line.record.name for _, line in lines if isinstance(line.record, RulesetBundle)]
+    bundle = None
+    if plan.rules is not None or not own:
+        bundle = _bundle(plan.rules or rules_directory(), settings.gate.bundle_name, start_ms)
+        lines = [numbered for numbered in lines if numbered.line.topic != RULESET.name]
+        report.rules = str(plan.rules or "the starter rules")
+    name = settings.gate.bundle_name if bundle is not None or settings.gate.bundle_name in own else own[0]
+    codec = build_offline_codec()
+    driver = gate_driver(
+        wire=CodecWire(codec),
+        compile_bundle=compile_bundle,
+        settings=_gate_settings(settings, plan, name, lines),
+        start_ms=start_ms,
+        engine_settings=_ENGINE,
+    )
+    with closing(driver):
+        if bundle is not None:
+            driver.pipe(RULESET.name, publication_key(bundle), bundle)
+            driver.read_raw()  # that these rules are in force is no news of the history
+        for entry in _catalogue(plan, start_ms):
+            driver.pipe(CATALOGUE.name, entry_key(entry), entry)
+        yield from _written(driver, codec)
+        yield from _feed(driver, codec, lines, plan, report)
+        driver.advance(driver.clock.now_ms() + AFTERWARDS_MS)
+        yield from _written(driver, codec)
+
+
+def _gate_settings(settings: Settings, plan: TryPlan, bundle_name: str, lines: Sequence[Numbered]) -> GateSettings:
+    """The gate's settings for a history. Where they name no trust anchors, those who issue its root grants are trusted
+    as far as these are signed with the run's root key, as they are where the history leaves their proofs out."""
+    made = settings.gate_settings(plan.root_key)
+    if not settings.gate.trust_anchors:
+        grants = (line.record for _, line in lines if isinstance(line.record, Delegation))
+        issuers = frozenset((grant.chain[0] if grant.chain else grant).issuer_uid for grant in grants)
+        made = msgspec.structs.replace(made, trust_anchors=TrustAnchors(hmac_issuers=issuers))
+    return msgspec.structs.replace(made, bundle_name=bundle_name)
+
+
+def _feed(driver: Driver, codec: Codec, lines: Sequence[Numbered], plan: TryPlan, report: TryReport) -> Iterator[Tried]:
+    for line_no, line in lines:
+        try:
+            driver.pipe(line.topic, line.key, line.record, line.time_ms)
+        except RecordError as error:
+            report.faults.append(HistoryError(str(plan.history), line_no, f"can't be put in: {error}"))
+            continue
+        report.inputs_count += 1
+        yield from _written(driver, codec)
+
+
+def _written(driver: Driver, codec: Codec) -> Iterator[Tried]:
+    for received in driver.read_raw():
+        if BY_NAME[received.topic].record is None:
+            yield Tried(received, None, DeadLetter.read(received))
+        else:
+            yield Tried(received, codec.decode(received.topic, received.value or b"", received.headers), None)
+
+
+def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
+    """The inputs of the history; its intents are pinned to the catalogue's definitions, where they state none.
+
+    The file is read a second time without a key, because only so can be told which proofs stand in it.
+    """
+    pinned: dict[bytes, ToolCatalogEntry] = {
+        tool_key(entry.server_id, entry.name): entry for entry in _catalogue(plan, 0)
+    }
+    lines: list[Numbered] = []
+    proven = iter_numbered(plan.history, plan.root_key, report.faults.append)
+    bare = iter_numbered(plan.history, None, lambda _: None)
+    for (line_no, line), (_, unproven) in zip(proven, bare, strict=True):
+        if line.topic not in INPUTS:
+            report.outputs_left_out_count += 1
+            continue
+        record = line.record
+        if isinstance(record, ToolCatalogEntry):
+            pinned[tool_key(record.server_id, record.name)] = record
+        if isinstance(record, Intent) and isinstance(unproven.record, Intent) and unproven.record.proof is None:
+            record = _pin(record, pinned, plan.root_key)
+        lines.append(Numbered(line_no, line._replace(record=record)))
+    return lines
+
+
+def _pin(intent: Intent, pinned: dict[bytes, ToolCatalogEntry], root_key: bytes) -> Intent:
+    """The intent as an agent would have made it that was shown the catalogued tool."""
+    entry = pinned.get(tool_key(intent.tool.server_id, intent.tool.name))
+    if entry is None or intent.tool.definition_digest is not None or intent.proof is None:
+        return intent
+    tool = msgspec.structs.replace(intent.tool, definition_digest=entry.definition_digest)
+    intent = msgspec.structs.replace(intent, tool=tool)
+    secret = session_secret(root_key, intent.header.tenant_uid, intent.session_id)
+    proof = Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(secret, proof_message(intent)))
+    return msgspec.structs.replace(intent, proof=proof)
+
+
+def _catalogue(plan: TryPlan, start_ms: int) -> list[ToolCatalogEntry]:
+    return [] if plan.catalogue is None else read_catalogue(plan.catalogue, start_ms, SOURCE, "")
+
+
+def _bundle(directory: Path, name: str, start_ms: int) -> RulesetBundle:
+    source = load_bundle(directory)
+    compiled = compile_bundle(source)
+    return make_bundle(
+        source,
+        header=Header(
+            id=derived_uuid("tried bundle", source.digest.hex()), source=SOURCE, time=start_ms, tenant_uid=""
+        ),
+        name=name,
+        version=compiled.version,
+        serial=1,
+        published_by=SOURCE,
+    )

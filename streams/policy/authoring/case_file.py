@@ -1,0 +1,339 @@
+"""Tests of rules: `*.tests.yaml` beside the rules, fixtures in JSON, and what they cover.
+
+A case takes a fixture, sets and removes fields, and expects a verdict of the whole bundle; `rules` and `errors` are
+those of the pack under test. What cases every rule needs is in `coverage.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from streams.policy.authoring.agreement import Agreement
+from streams.policy.authoring.coverage import Coverage, RuleCoverage
+from streams.policy.errors import Finding, Findings, Location, Severity, nearest
+from streams.policy.language.bundle import BundleReadError, load_bundle, read_text
+from streams.policy.language.located_yaml import Entries, Node, Scalar, plain, read_yaml
+from streams.policy.language.paths import PathError, split_path, with_changes
+from streams.policy.language.schema import Facts, misfits
+from streams.policy.language.tool_types import ToolTypes
+from streams.policy.language.yaml_mapping import Form
+from streams.policy.results import Effect, PolicyResult, Reason
+from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle
+
+TESTS_SUFFIX = ".tests.yaml"
+CASES_MAX = 5_000
+CHANGES_MAX = 50
+
+
+class Verdict(StrEnum):
+    """How a case file writes an outcome."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    QUARANTINE = "quarantine"
+    REQUIRE_APPROVAL = "require_approval"
+    DEFER = "defer"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a case expects; None says nothing about it."""
+
+    verdict: Verdict
+    rules: frozenset[str] | None = None
+    errors: frozenset[str] = frozenset()
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test."""
+
+    name: str
+    location: Location
+    pack: str
+    facts: Mapping[str, Any]
+    unset: tuple[tuple[str, ...], ...]
+    expect: Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What became of a case; it passed when there are no problems."""
+
+    case: Case
+    result: PolicyResult
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class CaseReport:
+    """All cases, what is wrong with the case files and what is missing from them, and what they show of each rule.
+
+    `is_complete` tells whether every case file and fixture is right; what is missing is told only then.
+    """
+
+    results: tuple[CaseResult, ...]
+    findings: tuple[Finding, ...]
+    rules: tuple[RuleCoverage, ...] = ()
+    is_complete: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Whether every case passed and nothing is wrong with the files or missing from them."""
+        return all(result.passed for result in self.results) and not any(
+            finding.severity is Severity.ERROR for finding in self.findings
+        )
+
+    @property
+    def failures(self) -> tuple[CaseResult, ...]:
+        """The cases that did not pass."""
+        return tuple(result for result in self.results if not result.passed)
+
+
+def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> CaseReport:
+    """Run every case below a directory of rules against its bundle. Blocking.
+
+    Args:
+        directory: where `bundle.yaml` is.
+        tools: see `compile_bundle`.
+
+    Raises:
+        BundleError: the bundle is refused.
+        BundleReadError: its files can't be read.
+    """
+    root = Path(directory)
+    ruleset = compile_bundle(load_bundle(root), tools)
+    findings = Findings()
+    cases = read_cases(root, ruleset, findings)
+    is_complete = not findings.has_errors
+    results = run_cases(ruleset, cases)
+    coverage, agreement = Coverage(ruleset), Agreement(ruleset, findings)
+    for result in results:
+        case = result.case
+        coverage.add(case.facts, case.unset, case.expect.errors, result.result)
+        agreement.add(case.name, case.facts, result.result)
+    # What is in cases that could not be read is not missing.
+    rules = coverage.report(findings if is_complete else Findings())
+    return CaseReport(results, findings.sorted(), rules, is_complete=is_complete)
+
+
+def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> tuple[Facts, ...]:
+    """The facts of every readable case below a directory of rules. Blocking.
+
+    Args:
+        directory: where `bundle.yaml` is.
+        tools: see `compile_bundle`.
+
+    Raises:
+        BundleError: the bundle is refused.
+        BundleReadError: its files can't be read.
+    """
+    root = Path(directory)
+    ruleset = compile_bundle(load_bundle(root), tools)
+    return tuple(case.facts for case in read_cases(root, ruleset, Findings()))
+
+
+def run_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> tuple[CaseResult, ...]:
+    """Judge each case."""
+    own = rules_by_pack(ruleset)
+    return tuple(compare(case, ruleset.judge(case.facts), own.get(case.pack, frozenset())) for case in cases)
+
+
+def rules_by_pack(ruleset: CompiledRuleset) -> dict[str, frozenset[str]]:
+    """The ids of the rules of each pack that has any."""
+    found: dict[str, set[str]] = {}
+    for rule in ruleset.rules:
+        found.setdefault(rule.rule.pack, set()).add(rule.rule.id)
+    return {pack: frozenset(ids) for pack, ids in found.items()}
+
+
+def compare(case: Case, result: PolicyResult, own: frozenset[str]) -> CaseResult:
+    """Hold a result against what a case expects.
+
+    Args:
+        case: what is expected.
+        result: of the whole bundle.
+        own: the ids of the rules of the case's pack, see `rules_by_pack`.
+    """
+    problems = []
+    if result.effect is not Effect(case.expect.verdict.upper()):
+        problems.append(f"verdict is {result.effect.lower()} ({result.reason_text}), expected {case.expect.verdict}")
+    if case.expect.reason is not None and result.reason is not case.expect.reason:
+        problems.append(f"reason is {result.reason}, expected {case.expect.reason}")
+    matched = {match.rule_id for match in result.rules} & own
+    if case.expect.rules is not None and matched != case.expect.rules:
+        problems.append(f"matched rules are {_names(matched)}, expected {_names(case.expect.rules)}")
+    failed = {failure.rule_id: failure.text for failure in result.errors if failure.rule_id in own}
+    if set(failed) != case.expect.errors:
+        texts = "".join(
+            f"; {rule_id}: {text}" for rule_id, text in sorted(failed.items()) if rule_id not in case.expect.errors
+        )
+        problems.append(f"rules in error are {_names(failed)}, expected {_names(case.expect.errors)}{texts}")
+    return CaseResult(case, result, tuple(problems))
+
+
+def _names(names: Any) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def read_cases(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tuple[Case, ...]:
+    """The cases of every case file below a directory; what is wrong with them goes to `findings`."""
+    fixtures = _Fixtures(root, findings)
+    cases: list[Case] = []
+    for path in sorted(root.rglob(f"*{TESTS_SUFFIX}")):
+        shown = path.relative_to(root).as_posix()
+        try:
+            text = read_text(path)
+        except BundleReadError as error:
+            findings.error("unreadable", Location(shown, 1, 1), str(error))
+            continue
+        node = read_yaml(shown, text, findings)
+        if node is not None:
+            cases.extend(_File(path, node, fixtures, findings, ruleset).cases())
+    return tuple(cases)
+
+
+class _Fixtures:
+    """Reads each fixture once."""
+
+    def __init__(self, root: Path, findings: Findings) -> None:
+        self._root = root.resolve()
+        self._findings = findings
+        self._read: dict[Path, Mapping[str, Any] | None] = {}
+
+    def get(self, beside: Path, name: str, at: Location) -> Mapping[str, Any] | None:
+        path = (beside.parent / name).resolve()
+        if not path.is_relative_to(self._root):
+            self._findings.error("outside", at, f"fixture `{name}` is outside of the rules' directory")
+            return None
+        if path not in self._read:
+            self._read[path] = self._load(path, name, at)
+        return self._read[path]
+
+    def _load(self, path: Path, name: str, at: Location) -> Mapping[str, Any] | None:
+        if not path.exists():
+            where = path.relative_to(self._root).as_posix()
+            hint = f"it is looked for at `{where}` in the directory of the rules"
+            self._findings.error("bad_fixture", at, f"there is no fixture `{name}`", hint=hint)
+            return None
+        try:
+            facts = json.loads(read_text(path))
+        except BundleReadError as error:
+            self._findings.error("bad_fixture", at, f"fixture {error}")
+            return None
+        except (ValueError, RecursionError) as error:
+            self._findings.error("bad_fixture", at, f"fixture `{name}` is not JSON: {error}")
+            return None
+        problems = ["it must be an object"]
+        if isinstance(facts, dict):
+            # What is remembered is the bundle's to name: each case is checked for it.
+            problems = misfits({name: fact for name, fact in facts.items() if name != "history"})
+            if not isinstance(facts.get("history", {}), dict):
+                problems.append("`history` must be a mapping")
+        for problem in problems:
+            self._findings.error("bad_fixture", at, f"fixture `{name}`: {problem}")
+        return facts if not problems else None
+
+
+class _File:
+    """One case file."""
+
+    def __init__(
+        self, path: Path, node: Node, fixtures: _Fixtures, findings: Findings, ruleset: CompiledRuleset
+    ) -> None:
+        self._path = path
+        self._findings = findings
+        self._fixtures = fixtures
+        self._rule_ids = {rule.rule.id for rule in ruleset.rules}
+        self._history = ruleset.history
+        self._nothing = ruleset.memories.nothing()
+        self._pack = path.parent.name
+        self._form = Form(node, "a case file", ("tests!", "base", "cases!"), findings)
+        tests = self._form.text("tests")
+        if tests is not None and not (path.parent / tests).is_file():
+            self._form.error("missing_file", self._form.at("tests"), f"`{tests}` is not beside this file")
+        if self._pack not in {pack.name for pack in ruleset.bundle.packs}:
+            self._form.error("missing_pack", self._form.location, f"`{self._pack}` is no pack of the bundle")
+
+    def cases(self) -> list[Case]:
+        names: dict[str, Location] = {}
+        found = []
+        for node in self._form.items("cases", CASES_MAX):
+            case = self._case(node)
+            if case is None:
+                continue
+            if case.name in names:
+                message = f"a case of this name is already at {names[case.name]}"
+                self._findings.error("duplicate_case", case.location, message)
+            names.setdefault(case.name, case.location)
+            found.append(case)
+        return found
+
+    def _case(self, node: Node) -> Case | None:
+        form = Form(node, "a case", ("name!", "base", "set", "unset", "expect!"), self._findings)
+        name, expect = form.text("name"), self._expect(form)
+        holder = form if form.node("base") is not None else self._form
+        base = holder.text("base")
+        if base is None:
+            form.error("missing_key", form.location, "a case needs a `base`, its own or the file's")
+            return None
+        fixture = self._fixtures.get(self._path, base, holder.at("base"))
+        facts = None if fixture is None else self._with_history(fixture)
+        changes = {key.text: plain(value) for key, value in form.entries("set", CHANGES_MAX)}
+        unset = form.texts("unset", CHANGES_MAX)
+        if name is None or expect is None or facts is None:
+            return None
+        try:
+            changed = with_changes(facts, changes, unset)
+            removed = tuple(split_path(path) for path in unset)
+        except PathError as error:
+            form.error("bad_path", form.location, str(error))
+            return None
+        known = misfits(with_changes(facts, changes, ()), partial=True, history=self._history)
+        for problem in known:
+            form.error("bad_facts", form.location, f"case does not fit the schema: {problem}")
+        return Case(name, form.location, self._pack, changed, removed, expect)
+
+    def _with_history(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fixture in a session in which nothing has happened, but for what it says itself."""
+        if not self._history.fields:
+            return fixture
+        return {**fixture, "history": {**self._nothing, **fixture.get("history", {})}}
+
+    def _expect(self, form: Form) -> Expectation | None:
+        node = form.node("expect")
+        if node is None:
+            return None
+        inner = Form(node, "`expect`", ("verdict!", "rules", "errors", "reason"), self._findings)
+        verdict = inner.choice("verdict", Verdict)
+        rules, errors = self._ids(inner, "rules"), self._ids(inner, "errors")
+        reason = inner.choice("reason", Reason)
+        return None if verdict is None else Expectation(verdict, rules, errors or frozenset(), reason)
+
+    def _ids(self, form: Form, key: str) -> frozenset[str] | None:
+        node = form.node(key)
+        if node is None:
+            return None
+        if isinstance(node, Entries | Scalar):
+            form.error("wrong_kind", node.location, f"`{key}` must be a list of rule ids")
+            return None
+        found = set()
+        for item in node.items:
+            if not isinstance(item, Scalar) or item.text not in self._rule_ids:
+                text = item.text if isinstance(item, Scalar) else "?"
+                hint = nearest(text, self._rule_ids)
+                form.error("unknown_rule", item.location, f"no rule `{text}` in the bundle", hint)
+            else:
+                found.add(item.text)
+        return frozenset(found)

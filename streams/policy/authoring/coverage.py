@@ -1,0 +1,173 @@
+"""What the cases of a bundle show of each rule, and what they leave out.
+
+Every rule needs a case in which it fires, one in which it doesn't, and one in which a field that it reads is missing.
+And every comparison or test in its condition should have been true in one case and false in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.policy.authoring.outcome import tool_of
+from streams.policy.cel.exact import Program, compile_exact
+from streams.policy.cel.structural_hash import shape_of, start_of
+from streams.policy.cel.tree import Call, Const, Expr, Ident, Select, walk
+from streams.policy.cel.unparse import unparse
+from streams.policy.cel.values import NO_SUCH_KEY
+from streams.policy.errors import EvaluationError, Findings
+from streams.policy.language.compile import CheckedRule, list_constants
+from streams.policy.language.paths import first_missing, read_paths, touches
+from streams.policy.language.schema import FACT_NAMES, Facts
+from streams.policy.results import PolicyResult
+from streams.policy.runtime.ruleset import CompiledRuleset
+
+LOGIC = frozenset(("_&&_", "_||_", "!_", "_?_:_"))
+"""What joins tests to a condition."""
+
+
+@dataclass(slots=True)
+class RuleCoverage:
+    """How many cases show what of a rule.
+
+    Attributes:
+        fires: it matches.
+        silent: it is asked and does not match.
+        missing: a field that it reads was taken away, or is not there and puts it in error as expected.
+        tests: its comparisons and tests.
+        seen: of twice as many outcomes, those that some case shows.
+    """
+
+    rule_id: str
+    fires: int = 0
+    silent: int = 0
+    missing: int = 0
+    tests: int = 0
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class _Test:
+    """A part of a condition that is true or false by itself."""
+
+    node: Expr
+    program: Program
+    seen: set[bool] = field(default_factory=set)
+
+
+class Coverage:
+    """Collects what cases show.
+
+    Args:
+        ruleset: the bundle whose cases they are.
+    """
+
+    def __init__(self, ruleset: CompiledRuleset) -> None:
+        self._ruleset = ruleset
+        self._rules: dict[str, CheckedRule] = {rule.rule.id: rule for rule in ruleset.rules}
+        self._reads = {rule_id: sorted(read_paths(rule.checked.tree)) for rule_id, rule in self._rules.items()}
+        constants = list_constants(ruleset.bundle)
+        self._tests = {rule_id: _tests_of(rule, constants) for rule_id, rule in self._rules.items()}
+        self._counts = {rule_id: RuleCoverage(rule_id, tests=len(tests)) for rule_id, tests in self._tests.items()}
+
+    def add(
+        self, facts: Facts, unset: Iterable[tuple[str, ...]], errors: Collection[str], result: PolicyResult
+    ) -> None:
+        """Count one case.
+
+        Args:
+            facts: of the case.
+            unset: the fields that it takes away from its fixture.
+            errors: the rules that it expects to be in error.
+            result: how it was judged.
+        """
+        matched = {match.rule_id for match in result.rules}
+        failed = {failure.rule_id: failure.text for failure in result.errors}
+        gone = tuple(unset)
+        for rule in self._ruleset.applicable(*tool_of(facts)):
+            rule_id = rule.rule.id
+            counts = self._counts[rule_id]
+            counts.fires += rule_id in matched
+            counts.silent += rule_id not in matched and rule_id not in failed
+            reads = self._reads[rule_id]
+            counts.missing += any(touches(path, read) for path in gone for read in reads) or (
+                rule_id in errors and self._is_for_want(rule, failed.get(rule_id), facts)
+            )
+            for test in self._tests[rule_id]:
+                _see(test, facts)
+
+    def _is_for_want(self, rule: CheckedRule, error: str | None, facts: Facts) -> bool:
+        """Whether it is an error that a field which the rule reads is not there."""
+        if error == NO_SUCH_KEY:
+            return _looks_up(rule.checked.tree)
+        missing = (first_missing(facts, read) for read in self._reads[rule.rule.id])
+        return error in {f"{NO_SUCH_KEY}: {name}" for name in missing if name is not None}
+
+    def report(self, findings: Findings) -> tuple[RuleCoverage, ...]:
+        """What each rule has, by rule id; what it lacks goes to `findings`."""
+        for rule_id, rule in self._rules.items():
+            counts = self._counts[rule_id]
+            counts.seen = sum(len(test.seen) for test in self._tests[rule_id])
+            # A rule that reads nothing can't help firing.
+            constant = not any(read[0] in FACT_NAMES for read in self._reads[rule_id])
+            advice = (
+                "`unset` one in a case, and `set` it there first if the fixture lacks it; "
+                f"or expect `errors: [{rule_id}]` of a case without it"
+            )
+            wanted = (
+                ("fires", counts.fires, None),
+                ("does not fire", counts.silent or constant, None),
+                ("misses a field that it reads", counts.missing or constant, advice),
+            )
+            for text, there, hint in wanted:
+                if not there:
+                    message = f"no case in which the rule {text}"
+                    findings.error("uncovered_rule", rule.rule.location, message, rule_id=rule_id, hint=hint)
+            if counts.fires and counts.silent:
+                self._report_tests(rule, findings)
+        return tuple(self._counts[rule_id] for rule_id in sorted(self._counts))
+
+    def _report_tests(self, rule: CheckedRule, findings: Findings) -> None:
+        for test in self._tests[rule.rule.id]:
+            for outcome in (True, False):
+                if outcome not in test.seen:
+                    at = rule.expanded.at(start_of(test.node))
+                    message = f"no case in which `{unparse(test.node)}` is {str(outcome).lower()}"
+                    findings.warning("uncovered_condition", at, message, rule_id=rule.rule.id)
+
+
+def _looks_up(tree: Expr) -> bool:
+    """Whether a condition looks into facts with `[...]`; an error of that does not tell the key."""
+    return any(isinstance(node, Call) and node.function == "_[_]" and _is_fact(node.args[0]) for node in walk(tree))
+
+
+def _is_fact(node: Expr) -> bool:
+    while isinstance(node, Select):
+        node = node.operand
+    return isinstance(node, Ident) and node.name in FACT_NAMES
+
+
+def _see(test: _Test, facts: Facts) -> None:
+    if len(test.seen) == len((True, False)):
+        return
+    try:
+        value = test.program(facts)
+    except EvaluationError:
+        return
+    if isinstance(value, bool):
+        test.seen.add(value)
+
+
+def _tests_of(rule: CheckedRule, constants: Mapping[str, Any]) -> tuple[_Test, ...]:
+    found: dict[Any, Expr] = {}
+    _collect(rule.checked.tree, found)
+    return tuple(_Test(node, compile_exact(node, constants)) for node in found.values())
+
+
+def _collect(node: Expr, found: dict[Any, Expr]) -> None:
+    if isinstance(node, Call) and node.function in LOGIC and node.type.kind == "bool":
+        for arg in node.args:
+            _collect(arg, found)
+    elif not isinstance(node, Const):
+        found.setdefault(shape_of(node), node)

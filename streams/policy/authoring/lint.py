@@ -1,0 +1,291 @@
+"""What is wrong, and what is doubtful, in a bundle: `check_bundle`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import re2
+
+from streams.policy.authoring.lint_functions import PATTERN_RECEIVERS, report_bad_arguments
+from streams.policy.authoring.lint_values import report_unknown_values
+from streams.policy.authoring.prove import STOPPING, Settled, report_proofs
+from streams.policy.authoring.unreachable import report_unreachable
+from streams.policy.cel.structural_hash import start_of
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
+from streams.policy.errors import Finding, Findings, Severity
+from streams.policy.language.bundle import Bundle, BundleSource, Match, Pack
+from streams.policy.language.check_memory import CheckedMemories, check_memories
+from streams.policy.language.compile import CheckedRule, check_rules, history_struct, list_constants
+from streams.policy.language.globs import ToolMatcher
+from streams.policy.language.macros import Expanded
+from streams.policy.language.parse import parse_bundle
+from streams.policy.language.parse_match import dot_hint
+from streams.policy.language.paths import read_paths
+from streams.policy.language.schema import Facts, walk_fields
+from streams.policy.language.tool_types import ToolTypes
+from streams.policy.results import Mode, RuleEffect
+
+_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|us|ns|m|s)")
+_SECURITY_LISTS = frozenset(("provenance", "origins", "signals", "hops"))
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """Everything found, by place. `is_proven` tells whether the solver was asked, too."""
+
+    findings: tuple[Finding, ...]
+    is_proven: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the bundle would be accepted."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+def check_bundle(
+    source: BundleSource,
+    tools: Mapping[str, ToolTypes] | None = None,
+    *,
+    prove: bool = False,
+    examples: Iterable[Facts] = (),
+) -> LintReport:
+    """Everything that is wrong or doubtful in a bundle. Never raises for what is in it.
+
+    Args:
+        source: the bundle's files, not trusted.
+        tools: argument types by `server_id/name`; when given, patterns that match none of them are reported.
+        prove: ask the solver for rules that can never count, that add nothing, that stop nothing. Takes seconds.
+        examples: facts of intents, such as the bundle's cases have: what they show the solver need not be asked.
+
+    Raises:
+        SolverMissingError: `prove` is set, and z3 is not installed.
+    """
+    findings = Findings()
+    bundle = parse_bundle(source, findings)
+    if bundle is None:
+        return LintReport(findings.sorted())
+    rules = check_rules(bundle, tools or {}, findings)
+    memories = check_memories(bundle, tools or {}, findings)
+    if findings.has_errors:
+        return LintReport(findings.sorted())
+    _unused_names(bundle, rules, memories, findings)
+    report_bad_arguments(rules, list_constants(bundle), findings)
+    _slashes(bundle, tools or {}, findings)
+    settled = _one_condition(rules, findings)
+    settled = report_unreachable(rules, settled, findings)
+    _unread_memories(bundle, rules, findings)
+    optional = _optional_paths(bundle)
+    for rule in rules:
+        _lint_rule(rule, optional, findings)
+        if tools:
+            _unmatched(rule, tools, findings)
+    for _, expression in memories.expressions:
+        _lint_literals(expression.tree, expression.expanded, None, findings)
+    if prove:
+        report_proofs(rules, list_constants(bundle), history_struct(bundle), examples, settled, findings)
+    return LintReport(findings.sorted(), is_proven=prove)
+
+
+def _unused_names(
+    bundle: Bundle, rules: tuple[CheckedRule, ...], memories: CheckedMemories, findings: Findings
+) -> None:
+    by_pack: dict[str, tuple[set[str], set[str]]] = {}
+    for rule in rules:
+        for name in (rule.rule.pack, ""):
+            macros, lists = by_pack.setdefault(name, (set(), set()))
+            for expanded in (rule.expanded, *(part.expanded for part in rule.explain)):
+                macros |= expanded.macros
+                lists |= expanded.lists
+    for pack_name, expression in memories.expressions:
+        for name in (pack_name, ""):
+            macros, lists = by_pack.setdefault(name, (set(), set()))
+            macros |= expression.expanded.macros
+            lists |= expression.expanded.lists
+    for pack in (bundle.shared, *bundle.packs):
+        used_macros, used_lists = by_pack.get(pack.name, (set(), set()))
+        _report_unused(pack, used_macros, used_lists, findings)
+
+
+def _report_unused(pack: Pack, macros: set[str], lists: set[str], findings: Findings) -> None:
+    for macro in pack.macros:
+        if macro.name not in macros:
+            findings.warning("unused_macro", macro.body.location, f"macro `{macro.name}` is not used")
+    for item in pack.lists:
+        if item.name not in lists:
+            findings.warning("unused_list", item.location, f"list `{item.name}` is not used")
+
+
+def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> Settled:
+    """Rules that say the opposite, or the same, of one condition and one match."""
+    seen: dict[tuple[object, ...], CheckedRule] = {}
+    overruled: set[str] = set()
+    repeated: set[str] = set()
+    for rule in rules:
+        if rule.rule.mode is Mode.OFF:
+            continue
+        match = rule.rule.match
+        key = (
+            " ".join(rule.checked.text.split()),
+            *(tuple(sorted(pattern.text for pattern in patterns))
+              for patterns in (match.tools, match.servers, match.agents, match.tenants)),
+            match.tool_version.text if match.tool_version else None,
+        )  # fmt: skip
+        first = seen.setdefault(key, rule)
+        if first is rule:
+            continue
+        permits = [one for one in (first, rule) if one.rule.effect is RuleEffect.PERMIT]
+        stops = [one for one in (first, rule) if one.rule.effect in STOPPING and one.rule.mode is Mode.ENFORCE]
+        at, other = rule.rule.location, first.rule.id
+        if permits and stops:
+            overruled.add(permits[0].rule.id)
+            message = f"permits and denies on the condition of rule `{other}`: the permit can never count"
+            findings.warning("contradiction", at, message, rule_id=rule.rule.id)
+        elif first.rule.effect is rule.rule.effect:
+            repeated.add(rule.rule.id)
+            findings.warning("duplicate", at, f"says the same as rule `{other}`", rule_id=rule.rule.id)
+    return Settled(overruled=frozenset(overruled), repeated=frozenset(repeated))
+
+
+def _slashes(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+    """Patterns with a `/` behind the dot: well formed, and for no tool where it is meant as commands show a tool."""
+    for match, rule_id in _matches(bundle):
+        for pattern in match.tools:
+            if "/" in pattern.text and not _is_for_any(Match((pattern,), match.servers), tools):
+                message = f"pattern `{pattern.text}` is for tools with a `/` in their own name only"
+                hint = dot_hint(pattern.text)
+                findings.warning("slash_in_tool", pattern.location, message, rule_id=rule_id, hint=hint)
+
+
+def _matches(bundle: Bundle) -> Iterator[tuple[Match, str | None]]:
+    """Every match of a bundle, with the rule that it is of."""
+    for pack in bundle.packs:
+        yield from ((rule.match, rule.id) for rule in pack.rules)
+        kept = [*(memory.match for memory in pack.memories), *(budget.match for budget in pack.budgets)]
+        kept += [memory.reset.match for memory in pack.memories if memory.reset is not None]
+        yield from ((match, None) for match in kept if match is not None)
+
+
+def _is_for_any(match: Match, tools: Mapping[str, ToolTypes]) -> bool:
+    matcher = ToolMatcher(match)
+    known = (key.partition("/") for key in tools)
+    return any(matcher.matches(server, name, None) for server, _, name in known)
+
+
+def _unmatched(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+    for pattern in rule.rule.match.tools:
+        if "/" not in pattern.text and not _is_for_any(Match((pattern,), rule.rule.match.servers), tools):
+            message = f"pattern `{pattern.text}` matches no tool of the catalogue"
+            findings.warning("no_tool", pattern.location, message, rule_id=rule.rule.id)
+
+
+def _optional_paths(bundle: Bundle) -> frozenset[str]:
+    """Fields that may be missing: of the schema, and of what the bundle remembers."""
+    history = history_struct(bundle)
+    return _OPTIONAL | {f"history.{field.name}" for field in history.fields if field.optional}
+
+
+def _unread_memories(bundle: Bundle, rules: tuple[CheckedRule, ...], findings: Findings) -> None:
+    trees = [part.tree for rule in rules for part in (rule.checked, *(one.checked for one in rule.explain))]
+    read = {path[1:2] for tree in trees for path in read_paths(tree) if path[0] == "history"}
+    for memory in (memory for pack in bundle.packs for memory in pack.memories):
+        if () not in read and (memory.name,) not in read:
+            findings.warning("unused_memory", memory.location, f"memory `{memory.name}` is read by no rule")
+
+
+def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) -> None:
+    def warn(code: str, node: Expr, message: str, hint: str | None = None) -> None:
+        at = rule.expanded.at(start_of(node))
+        findings.warning(code, at, message, rule_id=rule.rule.id, hint=hint)
+
+    tree = rule.checked.tree
+    if isinstance(tree, Const) and rule.rule.mode is not Mode.OFF:
+        word = "always" if tree.value else "never"
+        warn("constant", tree, f"condition is constant: the rule {word} applies")
+    guarded = {_dotted(node) for node in walk(tree) if isinstance(node, Select) and node.test}
+    for expanded, checked in ((rule.expanded, rule.checked), *((part.expanded, part.checked) for part in rule.explain)):
+        _lint_literals(checked.tree, expanded, rule.rule.id, findings)
+    for node in walk(tree):
+        if isinstance(node, Select) and not node.test:
+            path = _dotted(node)
+            if path in optional and path not in guarded:
+                warn("unguarded", node, f"`{path}` may be missing, which puts the rule in error",
+                     f"test it with `has({path})`")  # fmt: skip
+        elif isinstance(node, Comprehension):
+            _lint_fold(rule, tree, node, warn)
+
+
+def _lint_literals(tree: Expr, expanded: Expanded, rule_id: str | None, findings: Findings) -> None:
+    """Texts that a function takes for a pattern, a duration or an address, and that are none; or that a fact is not."""
+
+    def warn(code: str, node: Expr, message: str) -> None:
+        findings.warning(code, expanded.at(max(node.offset, 0)), message, rule_id=rule_id)
+
+    for node in walk(tree):
+        if isinstance(node, Call):
+            _lint_literal(node, warn)
+    report_unknown_values(tree, expanded, rule_id, findings)
+
+
+def _lint_literal(call: Call, warn: Callable[..., None]) -> None:
+    last = call.args[-1] if call.args else None
+    if not isinstance(last, Const) or not isinstance(last.value, str):
+        return
+    text = last.value
+    if call.function == "matches" and call.args[0].type.kind not in PATTERN_RECEIVERS:
+        options = re2.Options()
+        options.log_errors = False
+        try:
+            re2.compile(text, options)
+        except re2.error as error:
+            reason = error.args[0].decode(errors="replace") if error.args else "it can't be read"
+            warn("bad_regex", last, f"`{text}` is not a regular expression: {reason}")
+    elif call.function == "duration" and not _is_duration(text):
+        warn("bad_duration", last, f"`{text}` is not a duration such as `90s` or `1h30m`")
+    elif call.function in ("ip", "containsIP", "cidr", "containsCIDR"):
+        parse = ipaddress.ip_address if "ip" in call.function.lower() else ipaddress.ip_network
+        try:
+            parse(text) if parse is ipaddress.ip_address else ipaddress.ip_interface(text)
+        except ValueError:
+            warn(
+                "bad_address", last, f"`{text}` is not {'an address' if parse is ipaddress.ip_address else 'a network'}"
+            )
+
+
+def _is_duration(text: str) -> bool:
+    body = text.lstrip("+-")
+    return body == "0" or (bool(body) and _DURATION.sub("", text) == "")
+
+
+def _lint_fold(rule: CheckedRule, tree: Expr, node: Comprehension, warn: Callable[..., None]) -> None:
+    """`exists` over a list that may be empty finds nothing: dangerous where nothing must be found to be safe."""
+    is_any = isinstance(node.accu_init, Const) and node.accu_init.value is False
+    name = node.iter_range.field if isinstance(node.iter_range, Select) else getattr(node.iter_range, "name", "")
+    if not is_any or name not in _SECURITY_LISTS or rule.rule.effect is RuleEffect.PERMIT:
+        return
+    sized = any(
+        isinstance(call, Call) and call.function == "size" and any(arg == node.iter_range or _same(arg, node.iter_range)
+                                                                   for arg in call.args)
+        for call in walk(tree)
+    )  # fmt: skip
+    if not sized and name == "provenance":
+        warn("maybe_empty", node, f"`{name}` may be empty, then `exists` is false and the rule silent",
+             f"say what an empty list means: `size({name}) == 0 || ...`")  # fmt: skip
+
+
+def _same(one: Expr, other: Expr) -> bool:
+    return bool(_dotted(one)) and _dotted(one) == _dotted(other)
+
+
+def _dotted(node: Expr) -> str:
+    """`a.b.c` of a chain of fields that starts at a variable, else empty."""
+    parts: list[str] = []
+    while isinstance(node, Select):
+        parts.append(node.field)
+        node = node.operand
+    return ".".join([node.name, *reversed(parts)]) if isinstance(node, Ident) else ""
+
+
+_OPTIONAL = frozenset(path for path, field in walk_fields() if field.optional and "[]" not in path)

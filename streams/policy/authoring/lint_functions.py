@@ -1,0 +1,85 @@
+"""Texts in rules that a function can't take: a URL that is none, a root that is relative, a list with a wildcard in it.
+
+A rule with one is in error whenever it comes to it, which fails closed and helps nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from streams.policy.cel.functions import FUNCTIONS
+from streams.policy.cel.tree import Call, Const, Expr, Ident, MakeList, walk
+from streams.policy.errors import EvaluationError, Findings
+from streams.policy.language.compile import CheckedRule
+from streams.policy.language.extension_declarations import GLOB, PATH
+
+_TRIED: dict[str, Callable[[Any], Any]] = {
+    "hostWithin": lambda value: FUNCTIONS["hostWithin"](FUNCTIONS["url"]("https://a.test"), value),
+    "domainWithin": lambda value: FUNCTIONS["domainWithin"](FUNCTIONS["emailAddress"]("a@a.test"), value),
+    "within": lambda value: FUNCTIONS["within"](FUNCTIONS["path"]("/a"), value),
+    "isLookalikeOf": lambda value: FUNCTIONS["isLookalikeOf"]("a", value),
+    "compareTo": FUNCTIONS["semver"],
+    "isLessThan": FUNCTIONS["semver"],
+    "isGreaterThan": FUNCTIONS["semver"],
+    **{name: FUNCTIONS[name] for name in ("url", "emailAddress", "emailAddresses", "glob", "semver", "shell")},
+}
+"""What is tried with the last argument of a call."""
+
+
+def report_bad_arguments(rules: Sequence[CheckedRule], lists: Mapping[str, Sequence[Any]], findings: Findings) -> None:
+    """Warn of constants, and of named lists, that a function has no value for.
+
+    Args:
+        rules: as checked.
+        lists: the values of the named lists, by full name.
+        findings: receives the warnings.
+    """
+    for rule in rules:
+        parts = ((rule.expanded, rule.checked), *((part.expanded, part.checked) for part in rule.explain))
+        for expanded, checked in parts:
+            for node in walk(checked.tree):
+                problem = _problem(node, lists) if isinstance(node, Call) and node.args else None
+                if problem is not None and isinstance(node, Call):
+                    at = expanded.at(max(node.args[-1].offset, 0))
+                    message = f"`{node.function}` has no value with this: {problem}"
+                    findings.warning("bad_argument", at, message, rule_id=rule.rule.id)
+
+
+def _problem(call: Call, lists: Mapping[str, Sequence[Any]]) -> str | None:
+    tried = _TRIED.get(call.function)
+    value = _constant(call.args[-1], lists)
+    if call.function == "matches" and call.args[0].type.kind == PATH:
+        tried = FUNCTIONS["glob"]
+    elif call.function == "path":
+        value = _constant(call.args[0], lists)
+        folder = _constant(call.args[-1], lists)
+        tried = (lambda text: FUNCTIONS["path"](text, folder)) if len(call.args) == 2 else FUNCTIONS["path"]
+        if not isinstance(value, str) or not isinstance(folder, str):
+            return None
+    elif call.function == "sql" and len(call.args) == 2:
+        tried = _try_dialect
+    if tried is None or value is None:
+        return None
+    try:
+        tried(value)
+    except EvaluationError as error:
+        return str(error)
+    return None
+
+
+def _try_dialect(value: Any) -> None:
+    FUNCTIONS["sql"]("select 1", value)
+
+
+def _constant(node: Expr, lists: Mapping[str, Sequence[Any]]) -> Any:
+    """The value of a constant, of a list of constants or of a named list; None of anything else."""
+    if isinstance(node, Const):
+        return node.value
+    if isinstance(node, MakeList) and all(isinstance(item, Const) for item in node.items):
+        return tuple(item.value for item in node.items if isinstance(item, Const))
+    return lists.get(node.name) if isinstance(node, Ident) else None
+
+
+PATTERN_RECEIVERS = frozenset((PATH, GLOB))
+"""Receivers of `matches` whose patterns are no regular expressions, by the checker's name of their type."""

@@ -1,0 +1,219 @@
+"""Whether the cases of a bundle would notice a slip of the pen: one comparison turned around, one `&&` made `||`.
+
+Each rule is changed in one place at a time. A change that no case notices survives, and says which case is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from streams.policy.authoring.case_file import Case, CaseResult, compare, read_cases, rules_by_pack, run_cases
+from streams.policy.authoring.outcome import AskedRule, Outcome, tool_of
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Select
+from streams.policy.cel.unparse import unparse
+from streams.policy.errors import BundleError, Findings, Location
+from streams.policy.language.bundle import load_bundle
+from streams.policy.language.compile import CheckedRule, list_constants
+from streams.policy.language.tool_types import ToolTypes
+from streams.policy.results import PolicyResult
+from streams.policy.runtime.combine import combine, progress_of
+from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle, is_tool, key_of
+
+MUTANTS_PER_RULE_MAX = 50
+
+_SWAPS = {
+    "_<_": "_<=_",
+    "_<=_": "_<_",
+    "_>_": "_>=_",
+    "_>=_": "_>_",
+    "_==_": "_!=_",
+    "_!=_": "_==_",
+    "_&&_": "_||_",
+    "_||_": "_&&_",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A rule with one change: `before` became `after`."""
+
+    rule_id: str
+    location: Location
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class MutationReport:
+    """How many changes were tried, and those that no case noticed."""
+
+    tried: int
+    survivors: tuple[Mutant, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every change was noticed."""
+        return not self.survivors
+
+
+def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> MutationReport:
+    """Change each rule of a directory in each place and look whether its cases notice. Blocking.
+
+    A change is noticed if a case that passes would fail with it: of any pack, and for whatever it expects. Cases that
+    fail already notice nothing.
+
+    Args:
+        directory: where `bundle.yaml` is.
+        tools: see `compile_bundle`.
+
+    Raises:
+        BundleError: the bundle or its cases are wrong.
+        BundleReadError: the files can't be read.
+    """
+    ruleset = compile_bundle(load_bundle(directory), tools)
+    findings = Findings()
+    cases = read_cases(Path(directory), ruleset, findings)
+    if findings.has_errors:
+        raise BundleError(findings.errors())
+    trials = _trials(ruleset, cases)
+    constants = list_constants(ruleset.bundle)
+    tried, survivors = 0, []
+    for rule in ruleset.rules:
+        asked = AskedRule(rule, constants)
+        own = [trial for trial in trials.get(rule.rule.id, ()) if trial.asks(asked)]
+        for mutant, changed in _mutants(rule):
+            tried += 1
+            asked = AskedRule(changed, constants)
+            if not any(trial.notices(asked) for trial in own):
+                survivors.append(mutant)
+    return MutationReport(tried, tuple(survivors))
+
+
+class _Trial:
+    """A case that passes, and what came of every rule in it.
+
+    Of a changed rule only its own condition is evaluated: those of the others have come out already.
+    """
+
+    def __init__(self, ruleset: CompiledRuleset, passed: CaseResult, own: frozenset[str]) -> None:
+        self.case = passed.case
+        self._ruleset = ruleset
+        self._own = own
+        self._facts = ruleset.fitted(passed.case.facts)
+        self._true = frozenset(match.rule_id for match in passed.result.rules)
+        self._failed = {failure.rule_id: failure.text for failure in passed.result.errors}
+        self._known: dict[tuple[str, Outcome], bool] = {}
+
+    def asks(self, rule: AskedRule) -> bool:
+        """Whether a rule is for the call: its condition is all that can be changed of it."""
+        return rule.outcome(self._facts)[0] in (Outcome.TRUE, Outcome.FALSE, Outcome.ERROR)
+
+    def notices(self, changed: AskedRule) -> bool:
+        """Whether the case would fail with one rule changed, which is for the call."""
+        outcome, _ = changed.value(self._facts)
+        key = (changed.rule.rule.id, outcome)
+        if key not in self._known:
+            self._known[key] = self._fails(*key)
+        return self._known[key]
+
+    def _fails(self, rule_id: str, outcome: Outcome) -> bool:
+        """Whether the case would fail if this came of a rule; why it is in error is nothing that a case looks at."""
+        true = self._true - {rule_id} | ({rule_id} if outcome is Outcome.TRUE else set())
+        failed = {other: why for other, why in self._failed.items() if other != rule_id}
+        if outcome is Outcome.ERROR:
+            failed[rule_id] = ""
+        return not compare(self.case, self._judge(true, failed), self._own).passed
+
+    def _judge(self, true: frozenset[str], failed: Mapping[str, str]) -> PolicyResult:
+        rules = [checked.rule for checked in self._ruleset.rules]
+        facts = self.case.facts
+        result = combine(
+            [rule for rule in rules if rule.id in true],
+            [(rule, failed[rule.id]) for rule in rules if rule.id in failed],
+            progress_of(facts),
+            ".".join(tool_of(facts)[:2]),
+        )
+        return self._ruleset.kept(result, facts)
+
+
+def _trials(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> dict[str, list[_Trial]]:
+    """The cases that may notice a change of a rule, by its id: of tools that it is for. Those of its pack come first,
+    as they are the ones that notice most."""
+    packs, own = {rule.rule.id: rule.rule.pack for rule in ruleset.rules}, rules_by_pack(ruleset)
+    found: dict[str, list[_Trial]] = {}
+    for result in run_cases(ruleset, cases):
+        tool = result.case.facts.get("tool")
+        if result.passed and is_tool(tool):
+            trial = _Trial(ruleset, result, own.get(result.case.pack, frozenset()))
+            for rule in ruleset.applicable(*key_of(tool)):
+                found.setdefault(rule.rule.id, []).append(trial)
+    for rule_id, trials in found.items():
+        trials.sort(key=lambda trial: trial.case.pack != packs[rule_id])
+    return found
+
+
+def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, CheckedRule]]:
+    """Each change of a rule, which is the same in the condition as it is checked for each tool."""
+    forms = [rule.checked, *rule.variants.values()]
+    changes = zip(*(_changed(form.tree) for form in forms), strict=True)
+    for (before, after, tree), *others in islice(changes, MUTANTS_PER_RULE_MAX):
+        at = rule.expanded.at(max(before.offset, 0))
+        variants = {
+            tool: replace(form, tree=changed)
+            for (tool, form), (_, _, changed) in zip(rule.variants.items(), others, strict=True)
+        }
+        mutant = Mutant(rule.rule.id, at, unparse(before), unparse(after))
+        yield mutant, replace(rule, checked=replace(rule.checked, tree=tree), variants=variants)
+
+
+def _changed(node: Expr) -> Iterator[tuple[Expr, Expr, Expr]]:
+    """Each change of a tree: what was changed, into what, and the whole tree with it."""
+    for after in _alternatives(node):
+        yield node, after, after
+    for index, child in enumerate(_written(node)):
+        for before, after, changed in _changed(child):
+            yield before, after, _with_child(node, index, changed)
+
+
+def _alternatives(node: Expr) -> Iterator[Expr]:
+    if not isinstance(node, Call):
+        return
+    if node.function in _SWAPS:
+        yield replace(node, function=_SWAPS[node.function])
+    if node.function == "!_":
+        yield node.args[0]
+    if node.function == "@in":
+        yield replace(node, function="!_", args=(node,))
+    if node.function in ("_<_", "_<=_", "_>_", "_>=_"):
+        last = node.args[-1]
+        if isinstance(last, Const) and type(last.value) is int:
+            yield replace(node, args=(node.args[0], replace(last, value=last.value + 1)))
+
+
+def _written(node: Expr) -> tuple[Expr, ...]:
+    """The parts of a node in which something may be changed: of a fold, the predicate within its step."""
+    if isinstance(node, Call):
+        return node.args
+    if isinstance(node, Select):
+        return (node.operand,)
+    if isinstance(node, Comprehension):
+        step = node.step
+        return (node.iter_range, *(step.args[1:2] if isinstance(step, Call) and len(step.args) == 2 else ()))
+    return ()
+
+
+def _with_child(node: Expr, index: int, child: Expr) -> Expr:
+    if isinstance(node, Call):
+        args = list(node.args)
+        args[index] = child
+        return replace(node, args=tuple(args))
+    if isinstance(node, Select):
+        return replace(node, operand=child)
+    if isinstance(node, Comprehension) and index == 0:
+        return replace(node, iter_range=child)
+    if isinstance(node, Comprehension) and isinstance(node.step, Call):
+        return replace(node, step=replace(node.step, args=(node.step.args[0], child)))
+    return node

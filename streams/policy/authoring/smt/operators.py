@@ -1,0 +1,195 @@
+"""CEL's operators in formulas, by the kinds of their operands. Where CEL has no overload the result is in error.
+
+`Free` makes a value that nothing is known of, for what formulas are too coarse to say; it is the same for the same
+expression each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import Any
+
+import z3
+
+from streams.policy.authoring.smt.terms import (
+    EXACT_INTEGER_MAX,
+    NO,
+    YES,
+    Double,
+    Reading,
+    Sort,
+    Term,
+    Truth,
+    every,
+    in_int64,
+    negated,
+    readings,
+    some,
+)
+from streams.policy.cel.ops import TEXT_SIZE_MAX
+
+Free = Callable[[str], Any]
+"""A free bool, by what it is about within an expression."""
+
+_NUMBERS = frozenset({Sort.INT, Sort.DOUBLE})
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "_<_": lambda left, right: left < right,
+    "_<=_": lambda left, right: left <= right,
+    "_>_": lambda left, right: left > right,
+    "_>=_": lambda left, right: left >= right,
+}
+_TEXT_TESTS: dict[str, Callable[[Any, Any], Any]] = {
+    "startsWith": lambda text, part: z3.PrefixOf(part, text),
+    "endsWith": lambda text, part: z3.SuffixOf(part, text),
+    "contains": z3.Contains,
+}
+_OPERANDS = {"_+_": frozenset({*_NUMBERS, Sort.STRING, Sort.LIST}), "_%_": frozenset({Sort.INT})}
+ORDERS = frozenset(_COMPARE)
+TEXT_TESTS = frozenset(_TEXT_TESTS)
+ARITHMETIC = frozenset(("_+_", "_-_", "_*_", "_/_", "_%_"))
+
+
+def equality(left: Term, right: Term, free: Free) -> Truth:
+    """`==`: values of different kinds differ, but for numbers."""
+    same = []
+    for one, other in product(readings(left), readings(right)):
+        if one.sort is other.sort or {one.sort, other.sort} == _NUMBERS:
+            same.append(every((one.when, other.when, _equal(one, other, free))))
+    yes = some(same)
+    return Truth(yes, every((left.ok, right.ok, negated(yes))))
+
+
+def _equal(one: Reading, other: Reading, free: Free) -> Any:
+    if one.sort is Sort.NULL:
+        return YES
+    if one.sort in (Sort.LIST, Sort.MAP):
+        return free(str(one.sort))
+    if one.sort is other.sort and one.sort is not Sort.DOUBLE:
+        return one.value == other.value
+    return _compare_numbers(one, other, lambda left, right: left == right, free)
+
+
+def _compare_numbers(one: Reading, other: Reading, compare: Callable[[Any, Any], Any], free: Free) -> Any:
+    """Numbers of which at least one is a double, that an integer is made for the comparison, with its loss."""
+    if {one.sort, other.sort} == _NUMBERS and not (_is_small(one) or _is_small(other)):
+        return free("numbers")
+    numbers = [reading.value for reading in (one, other) if isinstance(reading.value, Double)]
+    left, right = (reading.value.real if reading.sort is Sort.DOUBLE else z3.ToReal(reading.value)
+                   for reading in (one, other))  # fmt: skip
+    return every((*(negated(number.is_nan) for number in numbers), compare(left, right)))
+
+
+def _is_small(reading: Reading) -> bool:
+    """Whether it is a constant beside which integers and doubles compare like the numbers they are."""
+    value = reading.value.real if reading.sort is Sort.DOUBLE else reading.value
+    if z3.is_int_value(value):
+        return bool(abs(value.as_long()) < EXACT_INTEGER_MAX)
+    return z3.is_rational_value(value) and bool(abs(value.as_fraction()) < EXACT_INTEGER_MAX)
+
+
+def order(function: str, left: Term, right: Term, free: Free) -> Truth:
+    """`<` and its like: of numbers, texts and bools."""
+    compare = _COMPARE[function]
+
+    def apply(one: Reading, other: Reading) -> Any:
+        sorts = {one.sort, other.sort}
+        if sorts == {Sort.INT}:
+            return compare(one.value, other.value)
+        if sorts <= _NUMBERS:
+            return _compare_numbers(one, other, compare, free)
+        if sorts == {Sort.BOOL}:
+            return compare(*(z3.If(reading.value, 1, 0) for reading in (one, other)))
+        return free("order") if sorts == {Sort.STRING} else None
+
+    return _test(apply, left, right)
+
+
+def text_test(function: str, left: Term, right: Term) -> Truth:
+    """`startsWith`, `endsWith`, `contains`: of texts."""
+    test = _TEXT_TESTS[function]
+
+    def apply(one: Reading, other: Reading) -> Any:
+        return test(one.value, other.value) if one.sort is other.sort is Sort.STRING else None
+
+    return _test(apply, left, right)
+
+
+def _test(apply: Callable[[Reading, Reading], Any], left: Term, right: Term) -> Truth:
+    yes, no = [], []
+    for one, other in product(readings(left), readings(right)):
+        holds = apply(one, other)
+        if holds is not None:
+            yes.append(every((one.when, other.when, holds)))
+            no.append(every((one.when, other.when, negated(holds))))
+    return Truth(some(yes), some(no))
+
+
+def arithmetic(function: str, left: Term, right: Term) -> Term | None:
+    """`+`, `-`, `*`, `/`, `%`; None where the result's kind or value can't be told."""
+    results: list[tuple[Any, Term]] = []
+    for one, other in product(readings(left), readings(right)):
+        if one.sort is not other.sort or one.sort not in _OPERANDS.get(function, _NUMBERS):
+            continue
+        result = None
+        if one.sort is Sort.INT:
+            result = _integers(function, one.value, other.value)
+        elif one.sort is Sort.STRING:
+            joined = z3.Concat(one.value, other.value)
+            result = Term(z3.Length(joined) <= TEXT_SIZE_MAX, Sort.STRING, joined)
+        if result is None:
+            return None
+        results.append((every((one.when, other.when)), result))
+    return chosen(results)
+
+
+def _integers(function: str, left: Any, right: Any) -> Term | None:
+    if function in ("_/_", "_%_"):
+        if not z3.is_int_value(right):
+            return None
+        return _divided(function, left, right.as_long())
+    value = {"_+_": lambda: left + right, "_-_": lambda: left - right, "_*_": lambda: left * right}[function]()
+    return Term(in_int64(value), Sort.INT, value)
+
+
+def _divided(function: str, left: Any, divisor: int) -> Term:
+    """Towards zero, and the rest with the sign of what is divided; the solver's own division rounds down."""
+    if divisor == 0:
+        return Term(NO, Sort.INT, left)
+    size, by = z3.If(left < 0, -left, left), abs(divisor)
+    whole = size / by if function == "_/_" else size % by
+    negative = left < 0 if function == "_%_" or divisor > 0 else left >= 0
+    value = z3.If(negative, -whole, whole)
+    # The one overflow there is: the least integer by -1, which CEL refuses for the rest, too.
+    ok = in_int64(-left) if divisor == -1 else YES
+    return Term(ok, Sort.INT, value)
+
+
+def negative(term: Term) -> Term | None:
+    """`-` of one number."""
+    results = []
+    for when, sort, value in readings(term):
+        if sort is Sort.INT:
+            results.append((when, Term(in_int64(-value), Sort.INT, -value)))
+        elif sort is Sort.DOUBLE:
+            results.append((when, Term(YES, sort, Double(value.is_nan, -value.real))))
+    return chosen(results)
+
+
+def chosen(results: Iterable[tuple[Any, Term]]) -> Term | None:
+    """The value of whichever case holds; None where they are of several kinds, or there is no case."""
+    results = list(results)
+    if len({term.sort for _, term in results}) != 1:
+        return None
+    sort = results[0][1].sort
+    ok = some(every((when, term.ok)) for when, term in results)
+    value = results[-1][1].value
+    for when, term in reversed(results[:-1]):
+        value = _either(when, term.value, value)
+    return Term(ok, sort, value)
+
+
+def _either(when: Any, one: Any, other: Any) -> Any:
+    if isinstance(one, Double):
+        return Double(z3.If(when, one.is_nan, other.is_nan), z3.If(when, one.real, other.real))
+    return one if one is None else z3.If(when, one, other)

@@ -1,0 +1,334 @@
+"""From a checked condition, and from a rule's match, to formulas over the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import z3
+
+from streams.policy.authoring.smt import operators
+from streams.policy.authoring.smt.expand import CONSTANTS_MAX, TooLargeError, canonical_test, constant_elements, expand
+from streams.policy.authoring.smt.places import Path, Place, Places
+from streams.policy.authoring.smt.terms import (
+    CODE_POINT_MAX,
+    YES,
+    Sort,
+    Term,
+    Truth,
+    bounds,
+    constant,
+    every,
+    negated,
+    readings,
+    some,
+    term_of,
+    text,
+    truth_of,
+    variable,
+)
+from streams.policy.cel.folds import FoldKind, classify
+from streams.policy.cel.simplify import simplify
+from streams.policy.cel.structural_hash import shape_of
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select
+from streams.policy.language.bundle import Match, Pattern
+from streams.policy.language.globs import is_literal
+from streams.policy.language.schema import Struct
+
+_KINDS = {sort: Sort(sort) for sort in ("bool", "int", "double", "string")}
+_ANY_RESULT = operators.ARITHMETIC | {"_[_]", "_?_:_", "dyn", "-_"}
+"""Of these the declared type of the result is only as sure as that of the operands."""
+
+
+class Formula(NamedTuple):
+    """A condition as a formula.
+
+    Attributes:
+        truth: when it is true, when false.
+        axioms: what holds of its variables.
+        paths: the facts that it reads.
+    """
+
+    truth: Truth
+    axioms: tuple[Any, ...]
+    paths: frozenset[Path]
+
+
+class Translator:
+    """Translates the conditions of one bundle; what they read alike are the same variables in all of them.
+
+    Args:
+        structs: the schema's records by the checker's name of their type.
+        constants: the named lists, by full name.
+    """
+
+    def __init__(self, structs: Mapping[str, Struct], constants: Mapping[str, Sequence[Any]]) -> None:
+        self.places = Places(structs)
+        self.members: dict[Path, list[tuple[Term, Any]]] = {}
+        self._constants = constants
+        self._names: dict[Any, str] = {}
+        self._free_axioms: dict[str, tuple[Any, ...]] = {}
+        self._used: set[str] = set()
+
+    def condition(self, tree: Expr) -> Formula:
+        """The formula of a condition."""
+        try:
+            ready = expand(simplify(tree), self._constants)
+        except TooLargeError:
+            return self._collected(lambda: self._free_truth(tree))
+        return self._collected(lambda: self._truth(ready))
+
+    def match(self, match: Match, *, is_permit: bool) -> Formula:
+        """When a rule is for a call; a permit is not for a caller who can't be told, every other rule is."""
+        return self._collected(lambda: self._match(match, is_permit))
+
+    def _collected(self, make: Callable[[], Truth]) -> Formula:
+        self._used, self.places.used = set(), set()
+        truth = make()
+        axioms = [axiom for name in sorted(self._used) for axiom in self._free_axioms.get(name, ())]
+        axioms += [axiom for path in sorted(self.places.used) for axiom in self.places.axioms(path)]
+        kept = tuple(axiom for axiom in axioms if not z3.is_true(axiom))
+        return Formula(truth, kept, frozenset(self.places.used))
+
+    def _match(self, match: Match, is_permit: bool) -> Truth:
+        server, name, version = (
+            self.places.text("tool", field).term.value for field in ("server_id", "name", "version")
+        )
+        tool = every((
+            some(_tool(pattern, server, name) for pattern in match.tools),
+            _matches(match.servers, server),
+            _matches((match.tool_version,) if match.tool_version else (), version),
+        ))  # fmt: skip
+        if not (match.agents or match.tenants):
+            return Truth(tool, negated(tool))
+        agent, tenant = self.places.text("agent", "id").term, self.places.root("tenant").term
+        known = every((agent.ok, tenant.ok))
+        fits = every((_matches(match.agents, agent.value), _matches(match.tenants, tenant.value)))
+        caller = every((known, fits)) if is_permit else some((negated(known), fits))
+        whole = every((tool, caller))
+        return Truth(whole, negated(whole))
+
+    def _free_name(self, node: Expr, about: str) -> str:
+        key = (shape_of(node), about)
+        name = self._names.setdefault(key, f"?{len(self._names)}")
+        self._used.add(name)
+        return name
+
+    def _free_truth(self, node: Expr) -> Truth:
+        name = self._free_name(node, "truth")
+        value, ok = z3.Bool(name), z3.Bool(f"{name} has a value")
+        return Truth(every((ok, value)), every((ok, negated(value))))
+
+    def _free_term(self, node: Expr, sort: Sort | None = None) -> Term:
+        if sort is None:
+            sure = isinstance(node, Call) and node.function not in _ANY_RESULT
+            sort = _KINDS.get(node.type.kind, Sort.ANY) if sure else Sort.ANY
+        name = self._free_name(node, str(sort))
+        term = variable(sort, name, z3.Bool(f"{name} has a value"))
+        self._free_axioms[name] = (bounds(term),)
+        return term
+
+    def _free_bool(self, node: Expr, which: str = "") -> operators.Free:
+        return lambda about: z3.Bool(self._free_name(node, f"{about}{which}"))
+
+    def _truth(self, node: Expr) -> Truth:
+        if isinstance(node, Call):
+            logic = self._logic(node)
+            if logic is not None:
+                return logic
+        if isinstance(node, Select) and node.test:
+            holder = self.places.find(node.operand)
+            if holder is None:
+                return self._free_truth(node)
+            return self.places.within(holder, node.operand, node.field).truth_of_presence
+        if isinstance(node, Comprehension):
+            return self._fold(node)
+        term = self._term(node)
+        return self._free_truth(node) if term is None else truth_of(term)
+
+    def _logic(self, node: Call) -> Truth | None:
+        """What decides which of its operands count, and all else that gives a bool."""
+        if node.function in ("_&&_", "_||_"):
+            one, other = (self._truth(arg) for arg in node.args)
+            if node.function == "_&&_":
+                return Truth(every((one.yes, other.yes)), some((one.no, other.no)))
+            return Truth(some((one.yes, other.yes)), every((one.no, other.no)))
+        if node.function == "!_":
+            inner = self._truth(node.args[0])
+            return Truth(inner.no, inner.yes)
+        if node.function == "_?_:_" and node.type.kind == "bool":
+            which, then, otherwise = (self._truth(arg) for arg in node.args)
+            return Truth(
+                some((every((which.yes, then.yes)), every((which.no, otherwise.yes)))),
+                some((every((which.yes, then.no)), every((which.no, otherwise.no)))),
+            )
+        return self._predicate(node)
+
+    def _predicate(self, node: Call) -> Truth | None:
+        if node.function == "@in":
+            return self._membership(node)
+        if len(node.args) != 2:
+            return None
+        is_equality = node.function in ("_==_", "_!=_")
+        if not is_equality and node.function not in operators.ORDERS | operators.TEXT_TESTS:
+            return None
+        left, right = (self._term(arg) for arg in node.args)
+        if left is None or right is None:
+            return self._free_truth(node)
+        if is_equality:
+            same = operators.equality(left, right, self._free_bool(_unordered(node)))
+            return same if node.function == "_==_" else Truth(same.no, same.yes)
+        if node.function in operators.ORDERS:
+            return operators.order(node.function, left, right, self._free_bool(node))
+        return operators.text_test(node.function, left, right)
+
+    def _membership(self, node: Call) -> Truth:
+        element, container = node.args
+        values = constant_elements(container, self._constants)
+        term = self._term(element)
+        if values is not None and len(values) <= CONSTANTS_MAX and term is not None:
+            known = [constant(value) for value in values]
+            same = [
+                operators.equality(term, value, self._free_bool(node, str(index)))
+                for index, value in enumerate(known)
+                if value is not None
+            ]
+            if len(same) == len(known):
+                yes = some(truth.yes for truth in same)
+                return Truth(yes, every((term.ok, negated(yes))))
+        place = self.places.find(container)
+        if place is None or term is None:
+            return self._free_truth(node)
+        return self._member(node, term, place)
+
+    def _member(self, node: Call, element: Term, place: Place) -> Truth:
+        """Whether a list of the facts holds a value, or a map a key."""
+        found = []
+        for reading in readings(place.term):
+            if reading.sort is Sort.LIST:
+                holds = self._free_bool(node)("member")
+                self.members.setdefault(place.path, []).append((element, holds))
+                self._free_axioms[self._free_name(node, "member")] = (z3.Implies(holds, place.size > 0),)
+                found.append((every((reading.when, element.ok)), holds))
+            elif reading.sort is Sort.MAP:
+                key = node.args[0]
+                if not isinstance(key, Const) or type(key.value) is not str:
+                    return self._free_truth(node)
+                found.append((reading.when, self.places.within(place, node.args[1], key.value).there))
+        return Truth(
+            some(every((when, holds)) for when, holds in found),
+            some(every((when, negated(holds))) for when, holds in found),
+        )
+
+    def _fold(self, node: Comprehension) -> Truth:
+        fold = classify(node)
+        place = self.places.find(node.iter_range)
+        one_variable = place is not None and place.term.sort is Sort.LIST and not node.iter_var2
+        if place is None or not one_variable or fold.kind not in (FoldKind.ALL, FoldKind.EXISTS):
+            return self._free_truth(node)
+        # `all` is the opposite of `exists` of the opposite, errors included.
+        is_all = fold.kind is FoldKind.ALL
+        test, flipped = canonical_test(fold.body, node.iter_var)
+        asked = Call(node.type, -1, "#exists", False, (node.iter_range, test), ())
+        name = self._free_name(asked, "not" if flipped is not is_all else "")
+        some_fits, ok = z3.Bool(name), z3.Bool(f"{name} has a value")
+        self._free_axioms[name] = (z3.Implies(place.size == 0, z3.And(ok, z3.Not(some_fits))),)
+        yes, no = (every((place.term.ok, ok, holds)) for holds in (some_fits, negated(some_fits)))
+        return Truth(no, yes) if is_all else Truth(yes, no)
+
+    def _term(self, node: Expr) -> Term | None:
+        """The value of an expression; None of one that formulas have no kind for."""
+        if isinstance(node, Const):
+            return constant(node.value)
+        if isinstance(node, Ident | Select) and not (isinstance(node, Select) and node.test):
+            place = self.places.find(node)
+            if place is not None:
+                return place.term
+            return self._free_term(node) if isinstance(node, Select) else None
+        if isinstance(node, Call):
+            return self._call(node)
+        return term_of(self._truth(node)) if node.type.kind == "bool" else None
+
+    def _call(self, node: Call) -> Term | None:
+        known = self._known_call(node)
+        if known is not None:
+            return known
+        kind = node.type.kind
+        return self._free_term(node) if kind in _KINDS or kind == "dyn" else None
+
+    def _known_call(self, node: Call) -> Term | None:
+        place = self.places.find(node)
+        if place is not None:
+            return place.term
+        if node.function == "dyn":
+            return self._term(node.args[0])
+        if node.function in operators.ARITHMETIC and len(node.args) == 2:
+            left, right = (self._term(arg) for arg in node.args)
+            return None if left is None or right is None else operators.arithmetic(node.function, left, right)
+        if node.function == "-_":
+            operand = self._term(node.args[0])
+            return None if operand is None else operators.negative(operand)
+        if node.function == "size" and len(node.args) == 1:
+            return self._size(node)
+        if node.function == "_?_:_" and node.type.kind != "bool":
+            return self._either(node)
+        logic = self._logic(node) if node.type.kind == "bool" else None
+        return None if logic is None else term_of(logic)
+
+    def _either(self, node: Call) -> Term | None:
+        which = self._truth(node.args[0])
+        then, otherwise = (self._term(arg) for arg in node.args[1:])
+        if then is None or otherwise is None:
+            return None
+        return operators.chosen([(which.yes, then), (which.no, otherwise)])
+
+    def _size(self, node: Call) -> Term | None:
+        (held,) = node.args
+        term = self._term(held)
+        place = self.places.find(held)
+        if term is None:
+            return None
+        sizes = []
+        for when, sort, value in readings(term):
+            if sort is Sort.STRING:
+                sizes.append((when, Term(YES, Sort.INT, z3.Length(value))))
+            elif sort is Sort.LIST and place is not None:
+                sizes.append((when, Term(YES, Sort.INT, place.size)))
+            elif sort in (Sort.LIST, Sort.MAP):
+                sizes.append((when, self._free_term(node, Sort.INT)))
+        return operators.chosen(sizes)
+
+
+def _unordered(node: Call) -> Call:
+    """`==` and `!=` of the same operands, in either order, speak of one thing."""
+    return Call(node.type, -1, "_==_", False, tuple(sorted(node.args, key=lambda arg: repr(shape_of(arg)))), ())
+
+
+def _tool(pattern: Pattern, server: Any, name: Any) -> Any:
+    if pattern.text == "*":
+        return YES
+    wanted_server, _, wanted_name = pattern.text.partition(".")
+    return every((_glob(wanted_server, server), _glob(wanted_name, name)))
+
+
+def _matches(patterns: Sequence[Pattern], value: Any) -> Any:
+    return some(_glob(pattern.text, value) for pattern in patterns) if patterns else YES
+
+
+def _glob(glob: str, value: Any) -> Any:
+    """A glob as a formula that holds for exactly the texts that it matches."""
+    if glob == "*":
+        return YES
+    if any(ord(character) >= CODE_POINT_MAX for character in glob):
+        return z3.Bool(f"{value} is like {glob!r}")
+    if is_literal(glob):
+        return value == text(glob)
+    if is_literal(glob[:-1]) and glob[-1] == "*":
+        return z3.PrefixOf(text(glob[:-1]), value)
+    if is_literal(glob[1:]) and glob[0] == "*":
+        return z3.SuffixOf(text(glob[1:]), value)
+    any_text = z3.Full(z3.ReSort(z3.StringSort()))
+    any_character = z3.AllChar(z3.ReSort(z3.StringSort()))
+    parts = [{"*": any_text, "?": any_character}.get(character) for character in glob]
+    regex = [z3.Re(text(character)) if part is None else part for part, character in zip(parts, glob, strict=True)]
+    return z3.InRe(value, regex[0] if len(regex) == 1 else z3.Concat(*regex))

@@ -1,0 +1,109 @@
+"""From the solver's example to facts that the evaluator can be asked about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import z3
+
+from streams.policy.authoring.smt.places import Path, Place, Places
+from streams.policy.authoring.smt.terms import ANY, Double, Sort, Term, is_of
+from streams.policy.language.schema import FACTS, FactType, Kind, ListOf, MapOf, Struct
+
+_ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}|\"\"")
+_NOTHING: dict[Kind, Any] = {Kind.BOOL: False, Kind.INT: 0, Kind.DOUBLE: 0.0, Kind.STRING: "", Kind.DYN: None}
+
+
+def facts_of(
+    model: Any, places: Places, members: dict[Path, list[tuple[Term, Any]]], paths: Iterable[Path], history: Struct
+) -> dict[str, Any]:
+    """Facts in which each of the places is as in the model, and everything else is as empty as it can be.
+
+    Args:
+        model: of the solver.
+        places: the variables.
+        members: for lists, the values that they were asked for, and the variables that say whether they hold them.
+        paths: the places that the formula speaks of.
+        history: the type of the fact `history`.
+    """
+    facts = empty_facts(history)
+    for path in sorted(paths, key=len):
+        place = places[path]
+        holder = _holder(facts, path)
+        if holder is None:
+            continue
+        if not _is(model, place.there):
+            holder.pop(path[-1], None)
+        else:
+            _put(model, holder, place, members.get(path, ()))
+    tool = facts["tool"]
+    tool["id"] = tool["id"] or f"{tool['server_id']}.{tool['name']}"
+    return facts
+
+
+def empty_facts(history: Struct) -> dict[str, Any]:
+    """Facts of which each is false, zero or empty, and none that is optional is there."""
+    return {field.name: _empty(history if field.name == "history" else field.type) for field in FACTS}
+
+
+def _empty(kind: FactType) -> Any:
+    if isinstance(kind, Struct):
+        return {field.name: _empty(field.type) for field in kind.fields if not field.optional}
+    if isinstance(kind, ListOf):
+        return []
+    return {} if isinstance(kind, MapOf) else _NOTHING[kind]
+
+
+def _holder(facts: dict[str, Any], path: Path) -> dict[str, Any] | None:
+    holder: Any = facts
+    for part in path[:-1]:
+        holder = holder.get(part) if isinstance(holder, dict) else None
+    return holder if isinstance(holder, dict) else None
+
+
+def _put(model: Any, holder: dict[str, Any], place: Place, members: Iterable[tuple[Term, Any]]) -> None:
+    value = value_of(model, place.term)
+    if isinstance(value, list):
+        value = [value_of(model, element) for element, held in members if _is(model, held)]
+    if not (isinstance(value, dict) and isinstance(holder.get(place.path[-1]), dict)):
+        holder[place.path[-1]] = value
+
+
+def value_of(model: Any, term: Term) -> Any:
+    """A term's value in a model, as facts have it."""
+    if term.sort is not Sort.ANY:
+        return _plain(model, term.sort, term.value)
+    sort = next(sort for sort in Sort if sort is not Sort.ANY and _is(model, is_of(sort, term.value)))
+    value = term.value
+    inner: dict[Sort, Any] = {
+        Sort.BOOL: lambda: ANY.get_bool(value),
+        Sort.INT: lambda: ANY.get_int(value),
+        Sort.STRING: lambda: ANY.get_string(value),
+        Sort.DOUBLE: lambda: Double(ANY.get_nan(value), ANY.get_real(value)),
+    }
+    return _plain(model, sort, inner[sort]() if sort in inner else None)
+
+
+def _plain(model: Any, sort: Sort, value: Any) -> Any:
+    if sort is Sort.BOOL:
+        return _is(model, value)
+    if sort is Sort.INT:
+        return model.eval(value, model_completion=True).as_long()
+    if sort is Sort.STRING:
+        return _text(model.eval(value, model_completion=True))
+    if sort is Sort.DOUBLE:
+        real = model.eval(value.real, model_completion=True)
+        exact = real if z3.is_rational_value(real) else real.approx(20)
+        return float("nan") if _is(model, value.is_nan) else float(exact.as_fraction())
+    return {Sort.LIST: [], Sort.MAP: {}}.get(sort)
+
+
+def _text(value: Any) -> str:
+    quoted = value.sexpr()
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else '"', quoted[1:-1])
+
+
+def _is(model: Any, condition: Any) -> bool:
+    return bool(z3.is_true(model.eval(condition, model_completion=True)))

@@ -1,0 +1,318 @@
+"""Asks the solver z3 what no test can show: that something about rules holds for every intent there can be.
+
+z3 is an optional dependency (`stoplog[lint]`). Every answer is one of three: proven; refuted, by facts that the exact
+evaluator was asked about; or unknown, because the solver took too long, or because the rules use what formulas can't
+say.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from streams.policy.authoring.outcome import AskedRule, Outcome
+from streams.policy.errors import PolicyError
+from streams.policy.language.check import structs_of
+from streams.policy.language.compile import CheckedRule
+from streams.policy.language.schema import Facts, Struct
+from streams.policy.language.tool_types import UNTYPED
+from streams.policy.results import RuleEffect
+from streams.policy.runtime.explain import as_json
+
+if TYPE_CHECKING:
+    from streams.policy.authoring.smt.translate import Formula
+
+EFFORT_MAX = 2_000_000
+"""The solver's own measure of work on one question, the same on every machine; about a second."""
+
+TIME_MS_MAX = 5_000
+"""On one question, should the measure of work fail."""
+
+QUESTIONS_MAX = 2_000
+"""Put to the solver about one bundle; past it every answer that no example gives is unknown."""
+
+RULES_MAX = 60
+"""Rules that one question may speak of."""
+
+EXAMPLES_MAX = 400
+"""Facts that are kept to answer questions without the solver."""
+
+_STOPPING = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
+_STOPS = frozenset({Outcome.TRUE, Outcome.ERROR})
+_SILENT = frozenset({Outcome.FALSE, Outcome.NOT_FOR_TOOL, Outcome.NOT_FOR_CALLER})
+
+
+class SolverMissingError(PolicyError):
+    """z3 is not installed."""
+
+
+class Verdict(StrEnum):
+    """What is known of a claim about every intent."""
+
+    PROVEN = "proven"
+    REFUTED = "refuted"
+    UNKNOWN = "unknown"
+
+
+class Answer(NamedTuple):
+    """What is known, the rules that a proof needed, and facts: of a refutation, or as an example."""
+
+    verdict: Verdict
+    by: tuple[str, ...] = ()
+    facts: Facts | None = None
+
+
+_UNKNOWN = Answer(Verdict.UNKNOWN)
+
+
+def solver_is_installed() -> bool:
+    """Whether z3 is there."""
+    return importlib.util.find_spec("z3") is not None
+
+
+class _Subject(NamedTuple):
+    """A rule, as it is evaluated and as formulas; `reads` are the facts of its condition."""
+
+    rule: CheckedRule
+    asked: AskedRule
+    match: Formula
+    condition: Formula
+
+    @property
+    def id(self) -> str:
+        return self.rule.rule.id
+
+    @property
+    def yes(self) -> list[Any]:
+        """When it is for a call and true."""
+        return [self.match.truth.yes, self.condition.truth.yes]
+
+
+class Prover:
+    """Answers questions about the rules of one bundle. Not thread-safe.
+
+    Args:
+        rules: of the bundle.
+        constants: the named lists, by full name.
+        history: the type of the fact `history`.
+        examples: facts of intents, for instance of the bundle's cases: what they show needs no solver.
+
+    Raises:
+        SolverMissingError: z3 is not installed.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[CheckedRule],
+        constants: Mapping[str, Sequence[Any]],
+        history: Struct,
+        examples: Iterable[Facts] = (),
+    ) -> None:
+        if not solver_is_installed():
+            raise SolverMissingError("the solver z3 is not installed; run `pip install 'stoplog[lint]'`")
+        from streams.policy.authoring.smt.translate import Translator  # noqa: PLC0415 - z3 is optional, and slow to load
+
+        self.questions_count = 0
+        self._history = history
+        self._translator = Translator(structs_of(UNTYPED.args, history), constants)
+        self._examples = list(examples)[:EXAMPLES_MAX]
+        self._rules = {rule.rule.id: rule for rule in rules}
+        self._constants = constants
+        self._subjects: dict[str, _Subject] = {}
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the solver is asked no more."""
+        return self.questions_count >= QUESTIONS_MAX
+
+    def _subject(self, rule_id: str) -> _Subject:
+        subject = self._subjects.get(rule_id)
+        if subject is None:
+            rule = self._rules[rule_id]
+            subject = self._subjects[rule_id] = _Subject(
+                rule,
+                AskedRule(rule, self._constants),
+                self._translator.match(rule.rule.match, is_permit=rule.rule.effect is RuleEffect.PERMIT),
+                self._translator.condition(rule.checked.tree),
+            )
+        return subject
+
+    def never_true(self, rule_id: str) -> Answer:
+        """Whether a rule matches no intent at all."""
+        rule = self._subject(rule_id)
+
+        def refutes(facts: Facts) -> bool:
+            return self._outcome(rule, facts) is Outcome.TRUE
+
+        return self._decide([rule], rule.yes, {}, refutes)
+
+    def never_false(self, rule_id: str) -> Answer:
+        """Whether a rule matches, or is in error, for every intent that it is for."""
+        rule = self._subject(rule_id)
+
+        def refutes(facts: Facts) -> bool:
+            return self._outcome(rule, facts) is Outcome.FALSE
+
+        return self._decide([rule], [rule.match.truth.yes, rule.condition.truth.no], {}, refutes)
+
+    def always_stopped(self, rule_id: str, stop_ids: Sequence[str]) -> Answer:
+        """Whether whatever a rule matches is stopped by others; a stop that is in error stops, too.
+
+        A proof names the stops that it needed, and comes with an example where there is one.
+        """
+        rule, stops = self._subject(rule_id), [self._subject(stop_id) for stop_id in stop_ids[:RULES_MAX]]
+        passes = {stop.id: self._silent(stop) for stop in stops}
+
+        def refutes(facts: Facts) -> bool:
+            return self._outcome(rule, facts) is Outcome.TRUE and all(
+                self._outcome(self._subject(stop_id), facts) in _SILENT for stop_id in stop_ids
+            )
+
+        answer = self._decide([rule, *stops], rule.yes, passes, refutes)
+        return self._with_example(answer, rule)
+
+    def implied(self, rule_id: str, other_ids: Sequence[str]) -> Answer:
+        """Whether leaving a rule out changes nothing beside others of its kind, which match whenever it does.
+
+        Errors count: of a permit they don't matter, of another rule they deny as long as no other rule does.
+        """
+        rule, others = self._subject(rule_id), [self._subject(other_id) for other_id in other_ids[:RULES_MAX]]
+        is_permit = rule.rule.rule.effect is RuleEffect.PERMIT
+        import z3  # noqa: PLC0415 - optional
+
+        fails = z3.Bool("#fails")
+        case = z3.If(fails, rule.condition.truth.failed, rule.condition.truth.yes)
+        demands = [rule.match.truth.yes, case, *([z3.Not(fails)] if is_permit else [])]
+        passes = {other.id: z3.If(fails, self._error_counts(other), z3.Not(z3.And(*other.yes))) for other in others}
+
+        def refutes(facts: Facts) -> bool:
+            came = self._outcome(rule, facts)
+            if came is not Outcome.TRUE and (is_permit or came is not Outcome.ERROR):
+                return False
+            return not any(self._covers(self._subject(other_id), facts, came) for other_id in other_ids)
+
+        return self._with_example(self._decide([rule, *others], demands, passes, refutes), rule)
+
+    def never_permitted(self, rule_id: str, permit_ids: Sequence[str]) -> Answer:
+        """Whether no permit matches anything that a rule stops."""
+        if len(permit_ids) > RULES_MAX:
+            return _UNKNOWN
+        rule, permits = self._subject(rule_id), [self._subject(permit_id) for permit_id in permit_ids]
+        import z3  # noqa: PLC0415 - optional
+
+        demands = [
+            rule.match.truth.yes,
+            z3.Not(rule.condition.truth.no),
+            z3.Or(*(z3.And(*permit.yes) for permit in permits)),
+        ]
+
+        def refutes(facts: Facts) -> bool:
+            return self._outcome(rule, facts) in _STOPS and any(
+                self._outcome(permit, facts) is Outcome.TRUE for permit in permits
+            )
+
+        return self._decide([rule, *permits], demands, {}, refutes)
+
+    def example(self, rule_id: str, facts: Facts) -> tuple[tuple[str, str], ...]:
+        """The facts that a rule reads, by path, as JSON; `missing` where they are."""
+        rule = self._subject(rule_id)
+        match = rule.rule.rule.match
+        is_for_all = not match.servers and any(pattern.text == "*" for pattern in match.tools)
+        paths = sorted(rule.condition.paths | (set() if is_for_all else {("tool", "id")}))
+        leaves = [path for path in paths if not any(other[: len(path)] == path != other for other in paths)]
+        return tuple((".".join(path), _shown(facts, path)) for path in leaves)
+
+    def share_facts(self, one_id: str, other_id: str) -> bool:
+        """Whether two rules read a fact in common. If not, neither implies the other, unless one is constant."""
+        one, other = self._subject(one_id), self._subject(other_id)
+        return bool(one.condition.paths & other.condition.paths)
+
+    def _silent(self, rule: _Subject) -> Any:
+        import z3  # noqa: PLC0415 - optional
+
+        return z3.Or(z3.Not(rule.match.truth.yes), rule.condition.truth.no)
+
+    def _error_counts(self, rule: _Subject) -> Any:
+        """When the error of a rule like this one, which denies, is not made up for by this one."""
+        import z3  # noqa: PLC0415 - optional
+
+        if rule.rule.rule.effect in _STOPPING:
+            return self._silent(rule)
+        return z3.Not(z3.And(rule.match.truth.yes, rule.condition.truth.failed))
+
+    def _covers(self, other: _Subject, facts: Facts, came: Outcome) -> bool:
+        """Whether a rule says itself what another one does that is true, or in error."""
+        said = self._outcome(other, facts)
+        return said is came or (said is Outcome.TRUE and other.rule.rule.effect in _STOPPING)
+
+    def _outcome(self, rule: _Subject, facts: Facts) -> Outcome:
+        return rule.asked.outcome(facts)[0]
+
+    def _with_example(self, answer: Answer, rule: _Subject) -> Answer:
+        """A proof, with facts for which the rule is true."""
+        if answer.verdict is not Verdict.PROVEN:
+            return answer
+        return answer._replace(facts=self.never_true(rule.id).facts)
+
+    def _decide(
+        self, rules: Sequence[_Subject], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
+    ) -> Answer:
+        """Whether `demands` and all of `passes` can't hold together.
+
+        Args:
+            rules: whose variables the formulas speak of.
+            demands: formulas.
+            passes: formulas by the rule that they are due to.
+            refutes: tells of facts whether they show the contrary; the exact evaluator's word, and the last.
+        """
+        for facts in self._examples:
+            if refutes(facts):
+                return Answer(Verdict.REFUTED, (), facts)
+        if self.is_exhausted:
+            return _UNKNOWN
+        self.questions_count += 1
+        return self._solve(rules, demands, passes, refutes)
+
+    def _solve(
+        self, rules: Sequence[_Subject], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
+    ) -> Answer:
+        import z3  # noqa: PLC0415 - optional
+
+        from streams.policy.authoring.smt.witness import facts_of  # noqa: PLC0415 - likewise
+
+        solver = z3.Solver()
+        solver.set("rlimit", EFFORT_MAX)
+        solver.set("timeout", TIME_MS_MAX)
+        formulas = [formula for rule in rules for formula in (rule.match, rule.condition)]
+        axioms = {axiom.get_id(): axiom for formula in formulas for axiom in formula.axioms}
+        solver.add(*axioms.values(), *demands)
+        due = {f"#{rule_id}": rule_id for rule_id in passes}
+        for rule_id, formula in passes.items():
+            solver.add(z3.Implies(z3.Bool(f"#{rule_id}"), formula))
+        try:
+            found = solver.check(*(z3.Bool(name) for name in due))
+        except z3.Z3Exception:
+            return _UNKNOWN
+        if found == z3.unsat:
+            return Answer(Verdict.PROVEN, tuple(sorted(due[str(name)] for name in solver.unsat_core())))
+        if found != z3.sat:
+            return _UNKNOWN
+        paths = {path for formula in formulas for path in formula.paths}
+        translator = self._translator
+        facts = facts_of(solver.model(), translator.places, translator.members, paths, self._history)
+        if not refutes(facts):
+            return _UNKNOWN
+        if len(self._examples) < EXAMPLES_MAX:
+            self._examples.append(facts)
+        return Answer(Verdict.REFUTED, (), facts)
+
+
+def _shown(facts: Facts, path: Sequence[str]) -> str:
+    value: Any = facts
+    for part in path:
+        if not isinstance(value, Mapping) or part not in value:
+            return "missing"
+        value = value[part]
+    return as_json(value)

@@ -1,0 +1,167 @@
+"""Rules that can never fire, and permits that can never count, as far as the form of their conditions tells.
+
+Everything said here is certain; where nothing is said, nothing is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import islice, product
+from typing import Any, NamedTuple, TypeGuard
+
+from streams.policy.authoring.prove import STOPPING, Settled
+from streams.policy.cel.simplify import simplify
+from streams.policy.cel.structural_hash import shape_of
+from streams.policy.cel.tree import Call, Const, Expr
+from streams.policy.cel.unparse import unparse
+from streams.policy.errors import Findings
+from streams.policy.language.bundle import Match
+from streams.policy.language.compile import CheckedRule
+from streams.policy.language.globs import ToolMatcher, is_literal, literal_tool
+from streams.policy.results import Mode, RuleEffect
+
+PAIRS_MAX = 200_000
+"""Pairs of rules that are compared; a larger bundle is compared in part, and the rest stays unknown."""
+
+EXACT_MAX = 2**53
+"""Up to here a double tells integers apart."""
+
+_FLIPPED = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_", "_==_": "_==_"}
+
+
+class _Range(NamedTuple):
+    """Numbers between two bounds; an open bound is not among them."""
+
+    low: float = -math.inf
+    low_open: bool = False
+    high: float = math.inf
+    high_open: bool = False
+
+    def meet(self, other: _Range) -> _Range:
+        low, low_open = max((self.low, self.low_open), (other.low, other.low_open))
+        high, high_closed = min((self.high, not self.high_open), (other.high, not other.high_open))
+        return _Range(low, low_open, high, not high_closed)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.low > self.high or (self.low == self.high and (self.low_open or self.high_open))
+
+
+def report_unreachable(rules: tuple[CheckedRule, ...], settled: Settled, findings: Findings) -> Settled:
+    """Report rules whose condition is never true, and permits whose condition implies that of a deny.
+
+    Returns:
+        `settled`, with what was reported.
+    """
+    never: set[str] = set()
+    overruled: set[str] = set()
+    for rule in rules:
+        why = contradiction(rule.checked.tree)
+        if why is not None:
+            never.add(rule.rule.id)
+            at = rule.rule.when.location
+            findings.warning("unreachable", at, f"condition is never true: {why}", rule_id=rule.rule.id)
+    stops = [
+        (rule, frozenset(shape_of(part) for part in conjuncts(rule.checked.tree)))
+        for rule in rules
+        if rule.rule.effect in STOPPING and rule.rule.mode is Mode.ENFORCE
+    ]
+    permits = [rule for rule in rules if rule.rule.effect is RuleEffect.PERMIT and rule.rule.mode is not Mode.OFF]
+    for permit, (stop, wanted) in islice(product(permits, stops), PAIRS_MAX):
+        # Equal conditions of one match are reported as a contradiction elsewhere.
+        if permit.rule.id in overruled | never | settled.overruled or not covers(stop.rule.match, permit.rule.match):
+            continue
+        parts = frozenset(shape_of(part) for part in conjuncts(permit.checked.tree))
+        if wanted < parts:
+            overruled.add(permit.rule.id)
+            message = f"can never count: wherever it permits, rule `{stop.rule.id}` says {stop.rule.effect}"
+            findings.warning("shadowed", permit.rule.location, message, rule_id=permit.rule.id)
+    return settled._replace(never=frozenset(never), overruled=settled.overruled | overruled)
+
+
+def conjuncts(tree: Expr) -> Iterator[Expr]:
+    """What a condition demands all at once: the operands of its outermost `&&`."""
+    if isinstance(tree, Call) and tree.function == "_&&_":
+        for arg in tree.args:
+            yield from conjuncts(arg)
+    else:
+        yield simplify(tree)
+
+
+def contradiction(tree: Expr) -> str | None:
+    """Two demands of a condition that exclude each other, as text, or None where none are seen."""
+    demanded: dict[Any, Expr] = {}
+    excluded: dict[Any, Expr] = {}
+    ranges: dict[Any, _Range] = {}
+    texts: dict[Any, tuple[str, Expr]] = {}
+    for part in conjuncts(tree):
+        if isinstance(part, Const) and part.value is False:
+            return "`false`"
+        negated = isinstance(part, Call) and part.function == "!_"
+        shape = shape_of(part.args[0] if isinstance(part, Call) and negated else part)
+        (excluded if negated else demanded).setdefault(shape, part)
+        if shape in demanded and shape in excluded:
+            return f"`{unparse(demanded[shape])}` and `{unparse(excluded[shape])}`"
+        compared = _comparison(part)
+        if compared is None:
+            continue
+        operand, function, value = compared
+        key = shape_of(operand)
+        if not isinstance(value, str):
+            ranges[key] = ranges.get(key, _Range()).meet(_range(function, value))
+            if ranges[key].is_empty:
+                return f"no value of `{unparse(operand)}` is within all of its bounds"
+        elif function == "_==_":
+            first = texts.setdefault(key, (value, part))
+            if first[0] != value:
+                return f"`{unparse(first[1])}` and `{unparse(part)}`"
+    return None
+
+
+def _comparison(part: Expr) -> tuple[Expr, str, Any] | None:
+    """Operand, operator and constant of a comparison with a number or text."""
+    if not isinstance(part, Call) or part.function not in _FLIPPED or len(part.args) != 2:
+        return None
+    left, right = part.args
+    if _is_plain(right):
+        return left, part.function, right.value
+    return (right, _FLIPPED[part.function], left.value) if _is_plain(left) else None
+
+
+def _is_plain(node: Expr) -> TypeGuard[Const]:
+    """Whether it is a text, or a number that integers and doubles compare to without loss."""
+    if not isinstance(node, Const):
+        return False
+    return type(node.value) is str or (type(node.value) in (int, float) and abs(node.value) < EXACT_MAX)
+
+
+def _range(function: str, value: float) -> _Range:
+    if function == "_==_":
+        return _Range(value, False, value, False)
+    if function in ("_<_", "_<=_"):
+        return _Range(high=value, high_open=function == "_<_")
+    return _Range(low=value, low_open=function == "_>_")
+
+
+def covers(wide: Match, narrow: Match) -> bool:
+    """Whether every call that `narrow` is for is certainly one that `wide` is for."""
+    for key in ("servers", "agents", "tenants"):
+        if getattr(wide, key) and not _texts(wide, key) >= _texts(narrow, key) > frozenset():
+            return False
+    if wide.tool_version is not None and (
+        narrow.tool_version is None or wide.tool_version.text != narrow.tool_version.text
+    ):
+        return False
+    patterns = _texts(wide, "tools")
+    tools = ToolMatcher(Match(wide.tools))
+    for pattern in narrow.tools:
+        tool = literal_tool(pattern) if is_literal(pattern.text) else None
+        known = tool is not None and tools.matches(*tool, None)
+        if "*" not in patterns and pattern.text not in patterns and not known:
+            return False
+    return True
+
+
+def _texts(match: Match, key: str) -> frozenset[str]:
+    return frozenset(pattern.text for pattern in getattr(match, key))

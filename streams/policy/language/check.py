@@ -1,0 +1,274 @@
+"""The type checker: CEL text in, a checked tree or located problems out.
+
+This is the only module that uses `cel-expr-python`, Google's C++ implementation. It also offers that library's own
+evaluator, as a reference for tests and benchmarks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from cel_expr_python import cel
+
+from streams.policy.cel.checked_expression import read_checked
+from streams.policy.cel.tree import Comprehension, Expr, MakeStruct, walk
+from streams.policy.errors import EvaluationError, PolicyError, nearest
+from streams.policy.language import error_hints
+from streams.policy.language.descriptors import PACKAGE, make_pool, message_name
+from streams.policy.language.extension_declarations import EXTENSION_STRUCTS
+from streams.policy.language.function_declarations import FUNCTION_NAMES, FUNCTIONS_CONFIG, NETWORK_TYPES
+from streams.policy.language.schema import FACTS, HISTORY, FactType, Kind, ListOf, MapOf, Struct, fact
+
+TEXT_CHARS_MAX = 60_000
+CHECKERS_KEPT_MAX = 64
+_SPACES_MAX = 100
+
+CHECKER_CONFIG = f"""
+stdlib:
+  exclude_functions:
+    - name: string
+    - name: matches
+extensions:
+  - name: bindings
+  - name: strings
+  - name: two-var-comprehensions
+{FUNCTIONS_CONFIG}"""
+"""Which functions and macros there are, in the library's own format."""
+_REFERENCE_CONFIG = """
+extensions:
+  - name: bindings
+  - name: strings
+  - name: two-var-comprehensions
+"""
+_ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?: \[[A-Z_]+\])?$")
+_STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
+_FIELD = re.compile(r"undefined field '(.*?)' not found in struct '(.*?)'")
+_NAME = re.compile(r"undeclared reference to '(.*?)' \(in container '.*?'\)")
+_OVERLOAD = re.compile(r"found no matching overload for '(.*?)' applied to '\((.*)\)'")
+_OPERAND = re.compile(r"expression of type '(.*?)' cannot be the operand of a select operation")
+
+
+class Problem(NamedTuple):
+    """What is wrong at an offset of the checked text."""
+
+    code: str
+    offset: int
+    message: str
+    hint: str | None = None
+    name: str | None = None  # what is not known, where it may be the name of something in the bundle
+
+
+class CheckError(PolicyError):
+    """The text is not a well-typed expression; `problems` holds each reason."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problem.message for problem in problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A well-typed expression."""
+
+    text: str
+    tree: Expr
+
+
+class Checker:
+    """Checks texts against the schema with one typing of `args` and a set of named lists.
+
+    Args:
+        args: the type of the tool's arguments.
+        lists: the type of the elements of each list, by its full name (`lists.payments.agents`).
+        history: the type of what the bundle's memories hold.
+    """
+
+    def __init__(self, args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> None:
+        self._args = args
+        self._structs = structs_of(args, history)
+        self._lists = dict(lists)
+        own: dict[str, FactType] = {"args": args, "history": history}
+        variables: dict[str, Any] = {field.name: _cel_type(own.get(field.name, field.type)) for field in FACTS}
+        variables |= {name: _cel_type(ListOf(kind)) for name, kind in lists.items()}
+        variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
+        config = cel.NewEnvConfigFromYaml(CHECKER_CONFIG)
+        self._env = cel.NewEnv(make_pool(args, history), config=config, variables=variables)
+
+    def check(self, text: str) -> Checked:
+        """Parse and type.
+
+        Raises:
+            CheckError: with every problem that was found.
+        """
+        if len(text) > TEXT_CHARS_MAX:
+            message = f"expression has {len(text)} characters, at most {TEXT_CHARS_MAX} are read"
+            raise CheckError((Problem("too_long", 0, message),))
+        try:
+            serialized = self._env.compile(text).serialize()
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise CheckError(self._explain(text, str(error))) from None
+        tree = read_checked(serialized)
+        problems = tuple(_forbidden(tree))
+        if problems:
+            raise CheckError(problems)
+        return Checked(text, tree)
+
+    def _explain(self, text: str, report: str) -> tuple[Problem, ...]:
+        starts = [0]
+        for line in text.split("\n"):
+            starts.append(starts[-1] + len(line) + 1)
+        problems = []
+        for report_line in report.splitlines():
+            match = _ERROR.match(report_line)
+            if match is not None and "*error*" not in match[3]:
+                # A problem of the whole text has no place in it: line -1.
+                line_start = starts[max(min(int(match[1]), len(starts)) - 1, 0)]
+                offset = max(line_start + int(match[2]) - 1, 0)
+                problems.append(self._problem(match[3], text, min(offset, len(text))))
+        # Behind the first syntax error the parser guesses what was meant, and what it says of the rest is no help.
+        broken = [problem for problem in problems if problem.code == "syntax"]
+        if broken:
+            return (min(broken, key=lambda problem: problem.offset),)
+        return tuple(problems) or (Problem("expression", 0, *error_hints.of_whole(_plain(report))),)
+
+    def _problem(self, message: str, text: str, offset: int) -> Problem:
+        if match := _FIELD.search(message):
+            field, struct = match[1], self._structs.get(match[2])
+            known = [member.name for member in struct.fields] if struct else []
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            hint = nearest(field, known) or ("declare it under `history:`" if match[2].endswith(".History") else has)
+            owner = struct.name if struct else match[2]
+            name = field if owner == HISTORY.name else None
+            return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint, name)
+        if match := _NAME.search(message):
+            return self._unknown_name(match[1], _start_of(match[1], text, offset))
+        if match := _OVERLOAD.search(message):
+            operator, types = match[1].strip("_@"), match[2].replace(f"{PACKAGE}.", "")
+            advice = error_hints.of_call(operator, types, text, offset)
+            at = _start_of(operator, text, offset) if operator.isidentifier() else offset
+            return Problem("wrong_type", at, f"`{operator}` can't be applied to ({types})", advice)
+        if match := _OPERAND.search(message):
+            return Problem("wrong_type", offset, f"a value of type {match[1]} has no fields")
+        if "Syntax error" in message or "reserved identifier" in message:
+            return Problem("syntax", *error_hints.of_syntax(message, text, offset))
+        return Problem("expression", offset, *error_hints.of_whole(message))
+
+    def _unknown_name(self, name: str, offset: int) -> Problem:
+        root = name.partition(".")[0]
+        if root == "lists":
+            known = [listed.rpartition(".")[2] for listed in self._lists]
+            leaf = name.rpartition(".")[2]
+            return Problem("unknown_list", offset, f"unknown list `{leaf}`", nearest(leaf, known) or "define it")
+        if name in FUNCTION_NAMES:
+            return Problem("wrong_type", offset, f"`{name}` can't be called like this", "look at its arguments")
+        names = [field.name for field in FACTS]
+        hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"
+        if name in error_hints.CONSTANTS:
+            hint = f"write `{error_hints.CONSTANTS[name]}`"
+        return Problem("unknown_name", offset, f"unknown name `{name}`, expected a fact or a function", hint, name)
+
+
+@lru_cache(maxsize=CHECKERS_KEPT_MAX)
+def _cached(args: FactType, lists: tuple[tuple[str, Kind], ...], history: Struct) -> Checker:
+    return Checker(args, dict(lists), history)
+
+
+def checker_for(args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> Checker:
+    """A checker of these types, made once."""
+    return _cached(args, tuple(sorted(lists.items())), history)
+
+
+def _forbidden(tree: Expr) -> list[Problem]:
+    """What the checker accepts and rules must not use."""
+    problems = []
+    for node in walk(tree):
+        if isinstance(node, MakeStruct):
+            message = f"`{node.name}{{...}}` makes a record, which rules can't"
+            problems.append(Problem("unsupported", max(node.offset, 0), message))
+        elif isinstance(node, Comprehension):
+            for name in (node.iter_var, node.iter_var2, node.accu_var):
+                if name in ("lists", "macros") or fact(name) is not None:
+                    message = f"variable `{name}` hides the fact `{name}`"
+                    problems.append(Problem("hides_fact", max(node.offset, 0), message, "give it another name"))
+    return problems
+
+
+def structs_of(args: FactType, history: Struct = HISTORY) -> dict[str, Struct]:
+    """The schema's records, those of `args` and `history`, by the checker's name of their type."""
+    found: dict[str, Struct] = {}
+    facts = (field.type for field in FACTS if field.name != "history")
+    stack: list[FactType] = [args, history, *EXTENSION_STRUCTS, *facts]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, ListOf):
+            stack.append(top.element)
+        elif isinstance(top, MapOf):
+            stack.append(top.value)
+        elif isinstance(top, Struct):
+            found[message_name(top)] = top
+            stack.extend(field.type for field in top.fields)
+    return found
+
+
+def _cel_type(fact_type: FactType) -> Any:
+    if isinstance(fact_type, ListOf):
+        return cel.Type.List(_cel_type(fact_type.element))
+    if isinstance(fact_type, MapOf):
+        return cel.Type.Map(cel.Type.STRING, _cel_type(fact_type.value))
+    if isinstance(fact_type, Struct):
+        return cel.Type(message_name(fact_type))
+    return {
+        Kind.BOOL: cel.Type.BOOL,
+        Kind.INT: cel.Type.INT,
+        Kind.DOUBLE: cel.Type.DOUBLE,
+        Kind.STRING: cel.Type.STRING,
+        Kind.DYN: cel.Type.DYN,
+    }[fact_type]
+
+
+def _start_of(name: str, text: str, offset: int) -> int:
+    """Where a name begins that the checker places at its last dot, or behind it at the bracket of a call."""
+    pattern = r"\s*\.\s*".join(map(re.escape, name.lstrip(".").split(".")))
+    reach = len(name) + _SPACES_MAX
+    whole = re.compile(rf"(?<!\w){pattern}(?!\w)\s*")
+    found = whole.finditer(text, max(offset - reach, 0), offset + reach)
+    return next((match.start() for match in found if match.start() <= offset <= match.end()), offset)
+
+
+def _plain(report: str) -> str:
+    """A report without places: its first line, less the library's own error codes."""
+    first = (report.splitlines() or ["not an expression"])[0]
+    return _STATUS.sub("", first)
+
+
+def reference_evaluator(text: str, names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
+    """The library's own evaluator of a text, with every variable dynamic and facts as maps.
+
+    Args:
+        text: an expression, without network functions.
+        names: the variables it may read.
+
+    Returns:
+        A function from variables to the value as plain Python; it raises EvaluationError where CEL has an error.
+
+    Raises:
+        CheckError: the text is no expression of these variables.
+    """
+    config = cel.NewEnvConfigFromYaml(_REFERENCE_CONFIG)
+    env = cel.NewEnv(config=config, variables=dict.fromkeys(names, cel.Type.DYN))
+    try:
+        expression = env.compile(text)
+    except RuntimeError as error:
+        raise CheckError((Problem("expression", 0, str(error).splitlines()[0]),)) from None
+
+    def evaluate(variables: Mapping[str, Any]) -> Any:
+        result = expression.eval(data=variables)
+        if result.type() == cel.Type.ERROR:
+            raise EvaluationError(str(result.value()))
+        return result.plain_value()
+
+    return evaluate

@@ -1,0 +1,133 @@
+"""The checks of memories and budgets: their expressions, well typed, with an error for everything that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from streams.policy.cel.tree import Expr, free_names
+from streams.policy.errors import Findings
+from streams.policy.language.bundle import Budget, Bundle, Match, MeasureKind, Memory
+from streams.policy.language.compile import PackChecks
+from streams.policy.language.located_yaml import Scalar
+from streams.policy.language.macros import Expanded
+from streams.policy.language.schema import FACT_NAMES
+from streams.policy.language.tool_types import ToolTypes
+
+_CONDITION = frozenset({"bool"})
+_KEY = frozenset({"string", "int", "dyn"})
+_AMOUNT = frozenset({"int", "dyn"})
+_TARGET = frozenset({"string", "int", "list", "dyn"})
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A well-typed expression of a memory or a budget, and the top-level facts that it reads."""
+
+    expanded: Expanded
+    tree: Expr
+    facts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedMemory:
+    """A memory whose expressions are well typed."""
+
+    memory: Memory
+    when: Expression | None
+    key: Expression | None
+    of: Expression | None
+    reset_when: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBudget:
+    """A budget whose expressions are well typed."""
+
+    budget: Budget
+    when: Expression | None
+    of: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedMemories:
+    """What a bundle keeps count of, by name."""
+
+    memories: tuple[CheckedMemory, ...] = ()
+    budgets: tuple[CheckedBudget, ...] = ()
+
+    @property
+    def expressions(self) -> tuple[tuple[str, Expression], ...]:
+        """Every expression with the pack that it stands in."""
+        found = [(item.memory.pack, part) for item in self.memories for part in
+                 (item.when, item.key, item.of, item.reset_when)]  # fmt: skip
+        found += [(item.budget.pack, part) for item in self.budgets for part in (item.when, item.of)]
+        return tuple((pack, part) for pack, part in found if part is not None)
+
+
+NOTHING_KEPT = CheckedMemories()
+"""Of a bundle without memories and budgets."""
+
+
+def check_memories(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> CheckedMemories:
+    """Check every memory and every budget.
+
+    Args:
+        bundle: as parsed.
+        tools: argument types by `server_id/name`.
+        findings: receives what is wrong.
+    """
+    memories: list[CheckedMemory] = []
+    budgets: list[CheckedBudget] = []
+    for pack in bundle.packs:
+        if not pack.memories and not pack.budgets:
+            continue
+        checking = _Checking(PackChecks(bundle, pack, tools, findings), findings)
+        memories.extend(map(checking.memory, pack.memories))
+        budgets.extend(map(checking.budget, pack.budgets))
+    return CheckedMemories(
+        tuple(sorted(memories, key=lambda item: item.memory.name)),
+        tuple(sorted(budgets, key=lambda item: item.budget.name)),
+    )
+
+
+class _Checking:
+    def __init__(self, checks: PackChecks, findings: Findings) -> None:
+        self._checks = checks
+        self._findings = findings
+
+    def memory(self, memory: Memory) -> CheckedMemory:
+        match, reset = memory.match, memory.reset
+        return CheckedMemory(
+            memory,
+            self._expression(memory.when, match, _CONDITION),
+            self._expression(memory.key, match, _KEY, may_read_label=False),
+            self._expression(memory.of, match, _AMOUNT, may_read_label=False),
+            self._expression(reset.when, reset.match, _CONDITION) if reset else None,
+        )
+
+    def budget(self, budget: Budget) -> CheckedBudget:
+        kinds = _TARGET if budget.measure is MeasureKind.DISTINCT else _AMOUNT
+        return CheckedBudget(
+            budget,
+            self._expression(budget.when, budget.match, _CONDITION),
+            self._expression(budget.of, budget.match, kinds),
+        )
+
+    def _expression(
+        self, scalar: Scalar | None, match: Match | None, kinds: frozenset[str], *, may_read_label: bool = True
+    ) -> Expression | None:
+        if scalar is None:
+            return None
+        found = self._checks.value(scalar, match, kinds)
+        if found is None:
+            return None
+        expanded, checked = found
+        facts = frozenset(name.partition(".")[0] for name in free_names(checked.tree)) & FACT_NAMES
+        if "history" in facts:
+            message = "what is remembered can't depend on `history`: read it in the rule"
+            self._findings.error("reads_history", scalar.location, message)
+        if "label" in facts and not may_read_label:
+            message = "`key` and `of` can't read `label`: the result is not there yet when the call is judged"
+            self._findings.error("reads_label", scalar.location, message)
+        return Expression(expanded, checked.tree, facts)

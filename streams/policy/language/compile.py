@@ -1,0 +1,218 @@
+"""From a parsed bundle to checked rules: macro expansion, type check, and every error with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from streams.policy.cel.tree import StaticType, free_names
+from streams.policy.errors import Findings
+from streams.policy.language.bundle import Bundle, Keep, Match, NamedList, Pack, Rule
+from streams.policy.language.check import Checked, Checker, CheckError, checker_for
+from streams.policy.language.globs import literal_tool
+from streams.policy.language.located_yaml import Scalar
+from streams.policy.language.macros import Expanded, MacroError, Names
+from streams.policy.language.schema import HISTORY, FactType, Field, Kind, Struct
+from streams.policy.language.tool_types import UNTYPED, ToolTypes
+
+_BOOL = StaticType("bool")
+_KINDS = {str: Kind.STRING, bool: Kind.BOOL, int: Kind.INT, float: Kind.DOUBLE}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedExpression:
+    """One entry of `explain`."""
+
+    name: str
+    checked: Checked
+    expanded: Expanded
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRule:
+    """A rule whose expressions are well typed.
+
+    `variants` holds the condition as checked against the argument types of each tool that the rule names; `checked`
+    is the condition for all other tools, whose arguments are dynamic there.
+    """
+
+    rule: Rule
+    expanded: Expanded
+    checked: Checked
+    variants: Mapping[tuple[str, str], Checked]
+    explain: tuple[NamedExpression, ...]
+    facts: frozenset[str]
+
+
+def list_name(pack: Pack, name: str) -> str:
+    """The name by which a list is known to checker and evaluator; packs can't see each other's."""
+    return f"lists.{pack.name}.{name}" if pack.name else f"lists.{name}"
+
+
+def list_constants(bundle: Bundle) -> dict[str, tuple[object, ...]]:
+    """The values of every list of a bundle by full name."""
+    return {list_name(pack, item.name): item.values for pack in (bundle.shared, *bundle.packs) for item in pack.lists}
+
+
+def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> tuple[CheckedRule, ...]:
+    """Check every rule, macro and explanation.
+
+    Args:
+        bundle: as parsed.
+        tools: argument types by `server_id/name`.
+        findings: receives what is wrong.
+
+    Returns:
+        The rules that are right, by rule id.
+    """
+    checked: list[CheckedRule] = []
+    for pack in bundle.packs:
+        checks = PackChecks(bundle, pack, tools, findings)
+        checks.macros(pack)
+        checked.extend(rule for rule in map(checks.rule, pack.rules) if rule is not None)
+    PackChecks(bundle, Pack("", None), tools, findings).macros(bundle.shared)
+    return tuple(sorted(checked, key=lambda item: item.rule.id))
+
+
+def history_struct(bundle: Bundle) -> Struct:
+    """The type of the fact `history`: a field for each memory of the bundle."""
+    memories = sorted((memory for pack in bundle.packs for memory in pack.memories), key=lambda memory: memory.name)
+    fields = {}
+    for memory in memories:
+        kind = Kind.BOOL if memory.keep is Keep.ANY else Kind.INT
+        doc = f"{memory.keep} of what was {memory.on}"
+        fields[memory.name] = Field(memory.name, kind, doc, optional=memory.keep is Keep.LAST)
+    return Struct(HISTORY.name, tuple(fields.values()))
+
+
+def _kind(item: NamedList) -> Kind:
+    return _KINDS[type(item.values[0])] if item.values else Kind.DYN
+
+
+class PackChecks:
+    """The checks of one pack's expressions."""
+
+    def __init__(self, bundle: Bundle, pack: Pack, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+        both = (bundle.shared, pack)
+        named = [(list_name(source, item.name), item) for source in (bundle.shared, *bundle.packs)
+                 for item in source.lists]  # fmt: skip
+        self._kinds = {name: _kind(item) for name, item in named}
+        self._history = history_struct(bundle)
+        self._history_names = frozenset(field.name for field in self._history.fields)
+        self._budgets = frozenset(budget.name for each in bundle.packs for budget in each.budgets)
+        self._tools = tools
+        self._findings = findings
+        self._names = Names(
+            {macro.name: macro.body for source in both for macro in source.macros},
+            {item.name: list_name(source, item.name) for source in both for item in source.lists},
+        )
+
+    def _checker(self, args: FactType) -> Checker:
+        return checker_for(args, self._kinds, self._history)
+
+    def macros(self, pack: Pack) -> None:
+        """Check the bodies of a pack's macros, used or not."""
+        for macro in pack.macros:
+            self._expression(macro.body, None, self._checker(UNTYPED.args))
+
+    def rule(self, rule: Rule) -> CheckedRule | None:
+        """Check one rule; None where it has errors."""
+        typed = self._typed_tools(rule.match)
+        generic = self._checker(next(iter(typed.values())).args if self._all_typed(rule, typed) else UNTYPED.args)
+        found = self._expression(rule.when, rule, generic)
+        if found is None:
+            return None
+        expanded, checked = found
+        if not self._is_condition(rule, checked):
+            return None
+        variants: dict[tuple[str, str], Checked] = {}
+        for tool, types in typed.items():
+            variant = self._check(expanded, rule, self._checker(types.args), f"for tool `{tool[0]}.{tool[1]}`")
+            if variant is None or not self._is_condition(rule, variant):
+                return None
+            variants[tool] = variant
+        explain = []
+        for name, scalar in rule.explain:
+            part = self._expression(scalar, rule, generic)
+            if part is None:
+                return None
+            explain.append(NamedExpression(name, part[1], part[0]))
+        names = {name.partition(".")[0] for tree in (checked, *(item.checked for item in explain))
+                 for name in free_names(tree.tree)}  # fmt: skip
+        return CheckedRule(rule, expanded, checked, variants, tuple(explain), frozenset(names - {"lists", "net"}))
+
+    def value(self, scalar: Scalar, match: Match | None, kinds: frozenset[str]) -> tuple[Expanded, Checked] | None:
+        """Check an expression that is no rule's; None where it has errors.
+
+        Args:
+            match: what tools it is for; where it names them one by one, it is checked against each one's arguments.
+            kinds: the types that its value may have, by the name of their kind.
+        """
+        found = self._expression(scalar, None, self._checker(UNTYPED.args))
+        checkers = [(self._checker(types.args), f"for tool `{server}.{name}`")
+                    for (server, name), types in (self._typed_tools(match) if match else {}).items()]  # fmt: skip
+        typed = [self._check(found[0], None, checker, context) for checker, context in checkers] if found else []
+        if found is None or None in typed:
+            return None
+        for checked in (found[1], *typed):
+            kind = checked.tree.type.kind if checked is not None else "?"
+            if kind not in kinds:
+                message = f"expected a value of type {' or '.join(sorted(kinds))}, found {kind}"
+                self._findings.error("wrong_type", scalar.location, message)
+                return None
+        return found
+
+    def _typed_tools(self, match: Match) -> dict[tuple[str, str], ToolTypes]:
+        """The tools that are named one by one and whose argument types are known."""
+        found = {}
+        for pattern in match.tools:
+            tool = literal_tool(pattern)
+            types = self._tools.get(f"{tool[0]}/{tool[1]}") if tool else None
+            if tool is not None and types is not None:
+                found[tool] = types
+        return found
+
+    def _all_typed(self, rule: Rule, typed: Mapping[tuple[str, str], ToolTypes]) -> bool:
+        return bool(typed) and len(typed) == len(rule.match.tools)
+
+    def _is_condition(self, rule: Rule, checked: Checked) -> bool:
+        if checked.tree.type == _BOOL:
+            return True
+        kind = checked.tree.type
+        hint = "compare it, as in `... == true`" if kind.kind == "dyn" else None
+        message = f"`when` must be a bool, found a value of type {kind}"
+        self._findings.error("not_a_condition", rule.when.location, message, rule_id=rule.id, hint=hint)
+        return False
+
+    def _expression(self, scalar: Scalar, rule: Rule | None, checker: Checker) -> tuple[Expanded, Checked] | None:
+        rule_id = rule.id if rule else None
+        try:
+            expanded = self._names.expand(scalar)
+        except MacroError as error:
+            at = error.scalar.at(error.offset)
+            self._findings.error(error.code, at, error.message, rule_id=rule_id, hint=error.hint)
+            return None
+        checked = self._check(expanded, rule, checker, "")
+        return None if checked is None else (expanded, checked)
+
+    def _check(self, expanded: Expanded, rule: Rule | None, checker: Checker, context: str) -> Checked | None:
+        try:
+            return checker.check(expanded.text)
+        except CheckError as error:
+            for problem in error.problems:
+                message = f"{problem.message} {context}".rstrip()
+                rule_id = rule.id if rule else None
+                at = expanded.at(problem.offset)
+                hint = self._elsewhere(problem.name) or problem.hint
+                self._findings.error(problem.code, at, message, rule_id=rule_id, hint=hint)
+            return None
+
+    def _elsewhere(self, name: str | None) -> str | None:
+        """What to do about an unknown name that the bundle defines, and that is not read like this."""
+        if name is None:
+            return None
+        root = name.partition(".")[0]
+        if root in self._budgets or root == "budgets":
+            return "a condition can't read a budget: the gate denies what would go beyond it, without a rule"
+        known = (("history", self._history_names), ("lists", self._names.lists), ("macros", self._names.macros))
+        return next((f"write `{space}.{root}`" for space, names in known if root in names), None)

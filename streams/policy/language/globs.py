@@ -1,0 +1,96 @@
+"""Which rules are for which tool: globs, matched in linear time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import re2
+
+from streams.policy.language.bundle import Match, Pattern
+
+
+def is_literal(text: str) -> bool:
+    """Whether a pattern matches one text only."""
+    return "*" not in text and "?" not in text
+
+
+class GlobSet:
+    """Matches a text against any of some globs: `*` is any run of characters, `?` one character; case counts."""
+
+    __slots__ = ("_literals", "_pattern")
+
+    def __init__(self, globs: Sequence[str]) -> None:
+        self._literals = frozenset(glob for glob in globs if is_literal(glob))
+        wild = [_translate(glob) for glob in globs if not is_literal(glob)]
+        # re2 matches in time linear in the text, whatever the pattern; backtracking would be an attack surface.
+        self._pattern = re2.compile("|".join(f"(?:{glob})" for glob in wild)) if wild else None
+
+    def matches(self, text: str) -> bool:
+        """Whether any glob matches the whole text."""
+        return text in self._literals or (self._pattern is not None and self._pattern.fullmatch(text) is not None)
+
+
+def _translate(glob: str) -> str:
+    parts = {"*": "(?s:.*)", "?": "(?s:.)"}
+    return "".join(parts.get(character) or re.escape(character) for character in glob)
+
+
+class ToolMatcher:
+    """Decides from server, tool and version whether a rule applies to a tool."""
+
+    __slots__ = ("_pairs", "_servers", "_version")
+
+    def __init__(self, match: Match) -> None:
+        self._pairs = tuple(_pair(pattern) for pattern in match.tools)
+        self._servers = _globs(match.servers)
+        self._version = _globs((match.tool_version,)) if match.tool_version else None
+
+    def matches(self, server_id: str, name: str, version: str | None) -> bool:
+        """Whether the rule is for this version of this tool; None stands for any version."""
+        if self._servers is not None and not self._servers.matches(server_id):
+            return False
+        if self._version is not None and version is not None and not self._version.matches(version):
+            return False
+        return any(server is None or (server.matches(server_id) and tool.matches(name)) for server, tool in self._pairs)
+
+
+def literal_tool(pattern: Pattern) -> tuple[str, str] | None:
+    """Server and tool of a pattern that names exactly one, else None."""
+    if "." not in pattern.text or not is_literal(pattern.text):
+        return None
+    server, _, name = pattern.text.partition(".")
+    return server, name
+
+
+def _pair(pattern: Pattern) -> tuple[GlobSet | None, GlobSet]:
+    """A tool pattern's two halves. The first dot divides, so that one call can't be two servers' tools."""
+    if pattern.text == "*":
+        return None, GlobSet(("*",))
+    server, _, name = pattern.text.partition(".")
+    return GlobSet((server,)), GlobSet((name,))
+
+
+def _globs(patterns: Sequence[Pattern]) -> GlobSet | None:
+    return GlobSet([pattern.text for pattern in patterns]) if patterns else None
+
+
+class CallerMatcher:
+    """Decides from agent and tenant whether a rule applies to a call."""
+
+    __slots__ = ("_agents", "_tenants")
+
+    def __init__(self, match: Match) -> None:
+        self._agents = _globs(match.agents)
+        self._tenants = _globs(match.tenants)
+
+    def matches(self, agent_id: str, tenant: str) -> bool:
+        """Whether the rule is for this agent of this tenant."""
+        return (self._agents is None or self._agents.matches(agent_id)) and (
+            self._tenants is None or self._tenants.matches(tenant)
+        )
+
+
+def caller_matcher(match: Match) -> CallerMatcher | None:
+    """A matcher, or None where the rule is for every caller."""
+    return CallerMatcher(match) if match.agents or match.tenants else None

@@ -1,0 +1,162 @@
+"""Expansion of `macros.NAME` and of list names, with the way back from the expanded text to the file.
+
+A macro stands for a whole expression: its body is checked alone, and put in parentheses where it is used. Expansion
+never happens inside of string literals and comments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from streams.policy.errors import Location, nearest
+from streams.policy.language.located_yaml import Scalar
+
+EXPANSION_DEPTH_MAX = 8
+EXPANDED_CHARS_MAX = 60_000
+
+# Strings come first, so that a `//` inside of one is no comment and a quote inside of a comment opens no string.
+_TOKEN = re.compile(
+    r"""
+      (?P<comment>//[^\n]*)
+    | (?P<string>
+        [rR][bB]?(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')
+      | [bB][rR](?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')
+      | [bB]?(?:\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
+      | `[^`\n]*`)
+    | (?P<name>(?<![\w.])(?P<space>macros|lists)\s*\.\s*(?P<leaf>[A-Za-z_]\w*))
+    | (?P<other>[A-Za-z_0-9]+|\.\s*[A-Za-z_]\w*|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Characters of an expanded text from `start` on that stand in `scalar` from `offset` on.
+
+    `fixed` segments (a list's full name) stand at one place as a whole.
+    """
+
+    start: int
+    scalar: Scalar
+    offset: int
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """A text with its macros expanded, and the names of macros and lists that it uses."""
+
+    text: str
+    segments: tuple[Segment, ...]
+    macros: frozenset[str]
+    lists: frozenset[str]
+
+    def at(self, offset: int) -> Location:
+        """Where a character of the expanded text stands in the file it came from."""
+        segment = self.segments[0]
+        for candidate in self.segments:
+            if candidate.start > offset:
+                break
+            segment = candidate
+        within = 0 if segment.fixed else offset - segment.start
+        return segment.scalar.at(min(segment.offset + within, len(segment.scalar.text)))
+
+
+class MacroError(Exception):
+    """A name that can't be expanded; `offset` is within `scalar`."""
+
+    def __init__(self, code: str, scalar: Scalar, offset: int, message: str, hint: str | None = None) -> None:
+        self.code, self.scalar, self.offset, self.message, self.hint = code, scalar, offset, message, hint
+        super().__init__(message)
+
+
+class Names:
+    """The macros and lists in scope of a pack: its own, and the bundle's.
+
+    Args:
+        macros: name to body.
+        lists: name as written in the pack to the name the evaluator knows the list by.
+    """
+
+    def __init__(self, macros: Mapping[str, Scalar], lists: Mapping[str, str]) -> None:
+        self.macros = dict(macros)
+        self.lists = dict(lists)
+
+    def expand(self, scalar: Scalar) -> Expanded:
+        """Expand a text.
+
+        Raises:
+            MacroError: an unknown name, a macro that uses itself, or a text that grows out of bounds.
+        """
+        builder = _Builder(self)
+        builder.append(scalar, ())
+        return Expanded(
+            "".join(builder.parts), tuple(builder.segments), frozenset(builder.macros), frozenset(builder.lists)
+        )
+
+
+class _Builder:
+    def __init__(self, names: Names) -> None:
+        self.parts: list[str] = []
+        self.segments: list[Segment] = []
+        self.macros: set[str] = set()
+        self.lists: set[str] = set()
+        self._names = names
+        self._size = 0
+
+    def append(self, scalar: Scalar, within: tuple[str, ...]) -> None:
+        copied = 0
+        for start, end, space, leaf in _references(scalar.text):
+            self._copy(scalar, copied, start)
+            if space == "lists":
+                self._list(scalar, start, leaf)
+            else:
+                self._macro(scalar, start, leaf, within)
+            copied = end
+        self._copy(scalar, copied, len(scalar.text))
+
+    def _emit(self, segment: Segment, text: str) -> None:
+        self._size += len(text)
+        if self._size > EXPANDED_CHARS_MAX:
+            message = f"expression grows beyond {EXPANDED_CHARS_MAX} characters when its macros are expanded"
+            raise MacroError("too_long", segment.scalar, segment.offset, message)
+        self.segments.append(segment)
+        self.parts.append(text)
+
+    def _copy(self, scalar: Scalar, start: int, end: int) -> None:
+        if end > start or not self.segments:
+            self._emit(Segment(self._size, scalar, start), scalar.text[start:end])
+
+    def _list(self, scalar: Scalar, start: int, leaf: str) -> None:
+        full = self._names.lists.get(leaf)
+        if full is None:
+            hint = nearest(leaf, self._names.lists) or "define it under `lists:`"
+            raise MacroError("unknown_list", scalar, start, f"unknown list `{leaf}`", hint)
+        self.lists.add(leaf)
+        self._emit(Segment(self._size, scalar, start, fixed=True), full)
+
+    def _macro(self, scalar: Scalar, start: int, leaf: str, within: tuple[str, ...]) -> None:
+        body = self._names.macros.get(leaf)
+        if body is None:
+            hint = nearest(leaf, self._names.macros) or "define it under `macros:`"
+            raise MacroError("unknown_macro", scalar, start, f"unknown macro `{leaf}`", hint)
+        if leaf in within:
+            cycle = " -> ".join([*within, leaf])
+            raise MacroError("macro_cycle", scalar, start, f"macro `{leaf}` uses itself: {cycle}")
+        if len(within) >= EXPANSION_DEPTH_MAX:
+            message = f"macros are nested deeper than {EXPANSION_DEPTH_MAX} levels"
+            raise MacroError("too_deep", scalar, start, message)
+        self.macros.add(leaf)
+        self._emit(Segment(self._size, scalar, start, fixed=True), "(")
+        self.append(body, (*within, leaf))
+        # The newline ends a comment that the body may end with, which would swallow the parenthesis.
+        self._emit(Segment(self._size, scalar, start, fixed=True), "\n)")
+
+
+def _references(text: str) -> Iterator[tuple[int, int, str, str]]:
+    for match in _TOKEN.finditer(text):
+        if match["name"] is not None:
+            yield match.start(), match.end(), match["space"], match["leaf"]

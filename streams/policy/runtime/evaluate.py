@@ -1,0 +1,92 @@
+"""Runs the conditions of one tool's rules: generated code first, the exact evaluator where that gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from streams.policy.cel.exact import Program, compile_exact
+from streams.policy.cel.tree import Expr
+from streams.policy.errors import EvaluationError
+from streams.policy.language.schema import Facts, Struct
+from streams.policy.runtime.codegen import RULES_PER_FUNCTION_MAX, Fast, Generated, generate
+
+
+class Verdicts(NamedTuple):
+    """Indexes of the conditions that are true, and of those that have no value, with the reason."""
+
+    true: list[int]
+    failed: list[tuple[int, str]]
+
+
+class _Part(NamedTuple):
+    first: int
+    size: int
+    generated: Generated
+
+
+class Conditions:
+    """Conditions that are evaluated together, in order.
+
+    Args:
+        trees: checked trees of type bool.
+        constants: the named lists, by full name.
+        structs: the schema's records by the checker's name of their type.
+    """
+
+    def __init__(
+        self, trees: Sequence[Expr], constants: Mapping[str, Sequence[Any]], structs: Mapping[str, Struct]
+    ) -> None:
+        self._trees = tuple(trees)
+        self._constants = constants
+        self._exact: dict[int, Program] = {}
+        self._quick: Fast | None = None
+        self._parts = tuple(
+            _Part(first, len(part), generate(part, constants, structs))
+            for first in range(0, len(self._trees), RULES_PER_FUNCTION_MAX)
+            for part in (self._trees[first : first + RULES_PER_FUNCTION_MAX],)
+        )
+        if len(self._parts) == 1 and not self._parts[0].generated.refused:
+            self._quick = self._parts[0].generated.run
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The generated code, for people."""
+        return tuple(part.generated.source for part in self._parts)
+
+    def true_of(self, facts: Facts) -> list[int] | None:
+        """Indexes of those that are true, where generated code can tell of all at once, as it nearly always can."""
+        if self._quick is None:
+            return None
+        found = self._quick(facts)
+        return None if found is None or found[1] else found[0]
+
+    def run(self, facts: Facts) -> Verdicts:
+        """Evaluate all of them. Never raises."""
+        true: list[int] = []
+        failed: list[tuple[int, str]] = []
+        for first, size, generated in self._parts:
+            found = generated.run(facts)
+            if found is None:
+                left: Sequence[int] = range(first, first + size)
+            else:
+                true += [first + index for index in found[0]] if first else found[0]
+                left = [first + index for index in (*found[1], *generated.refused)]
+            for index in left:
+                self._decide(index, facts, true, failed)
+        true.sort()
+        return Verdicts(true, failed)
+
+    def _decide(self, index: int, facts: Facts, true: list[int], failed: list[tuple[int, str]]) -> None:
+        exact = self._exact.get(index)
+        if exact is None:
+            exact = self._exact[index] = compile_exact(self._trees[index], self._constants)
+        try:
+            value = exact(facts)
+        except EvaluationError as error:
+            failed.append((index, str(error)))
+            return
+        if value is True:
+            true.append(index)
+        elif value is not False:
+            failed.append((index, "condition is not a bool"))

@@ -1,0 +1,137 @@
+"""Rules for one tool as the catalogue describes it.
+
+What a condition says of the tool alone is the same for each of its calls: it is worked out once, when the tool's code
+is made (partial evaluation). Of the rules for tools that write nothing is left for a tool that reads, and the facts
+that only they read need not be made for its calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from streams.policy.cel.simplify import simplify
+from streams.policy.cel.substitute import with_parts
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select
+from streams.policy.language.compile import CheckedRule
+from streams.policy.language.globs import caller_matcher
+from streams.policy.language.paths import read_paths
+from streams.policy.language.schema import FACT_NAMES, TOOL, Kind
+
+_FACT = "tool"
+_CLASSES: Mapping[object, type] = {Kind.STRING: str, Kind.BOOL: bool}
+_PINNED = {field.name: _CLASSES[field.type] for field in TOOL.fields if field.type in (Kind.STRING, Kind.BOOL)}
+
+Pins = Mapping[str, str | bool]
+"""Fields of the fact `tool` that are known."""
+
+
+class Reads(NamedTuple):
+    """What conditions read: top-level facts, and memories (None: all of them)."""
+
+    facts: frozenset[str]
+    memories: frozenset[str] | None
+
+    def union(self, other: Reads) -> Reads:
+        """What both read."""
+        known = self.memories is not None and other.memories is not None
+        return Reads(self.facts | other.facts, (self.memories | other.memories) if known else None)  # type: ignore[operator]
+
+
+READS_TOOL = Reads(frozenset((_FACT,)), frozenset())
+"""What is always read."""
+
+
+def pins_of(tool: Mapping[str, Any]) -> Pins:
+    """The fields of the fact `tool` that a tool's code is made for: those that are there and of their declared type."""
+    return {name: tool[name] for name, kind in _PINNED.items() if name in tool and tool[name].__class__ is kind}
+
+
+def pinned(condition: Expr, pins: Pins) -> Expr:
+    """The condition for a tool with these fields. It is true, false or in error where the condition is, given a tool
+    that has them; what it reads of other facts can only be less."""
+    return _settled(simplify(_put(condition, pins)))
+
+
+def never_holds(condition: Expr) -> bool:
+    """Whether it is the constant `false`."""
+    return isinstance(condition, Const) and condition.value is False
+
+
+def reads_of(rule: CheckedRule, condition: Expr) -> Reads:
+    """What a rule reads, with its condition as it is for a tool."""
+    paths = read_paths(condition).union(*(read_paths(part.checked.tree) for part in rule.explain))
+    callers = ("agent", "tenant") if caller_matcher(rule.rule.match) is not None else ()
+    named = {path[1:2] for path in paths if path[0] == "history"}
+    memories = None if () in named else frozenset(part for way in named for part in way)
+    return Reads((frozenset(path[0] for path in paths) & FACT_NAMES).union(callers), memories)
+
+
+def all_of(reads: Iterable[Reads]) -> Reads:
+    """What some rules read together; the fact `tool` is always read."""
+    found = READS_TOOL
+    for each in reads:
+        found = found.union(each)
+    return found
+
+
+def _put(node: Expr, pins: Pins) -> Expr:
+    """The tree with known fields in place of what reads them."""
+    if isinstance(node, Select) and isinstance(node.operand, Ident) and node.operand.name == _FACT:
+        return Const(node.type, node.offset, node.test or pins[node.field]) if node.field in pins else node
+    if not isinstance(node, Comprehension):
+        return with_parts(node, lambda part: _put(part, pins))
+    # INVARIANT: no variable is called as a fact is; the checker refuses that.
+    return replace(
+        node,
+        iter_range=_put(node.iter_range, pins),
+        accu_init=_put(node.accu_init, pins),
+        condition=_put(node.condition, pins),
+        step=_put(node.step, pins),
+        result=_put(node.result, pins),
+    )
+
+
+def _settled(node: Expr) -> Expr:
+    """A condition without the parts that constants decide.
+
+    Only where a bool is asked for: there, a part that is no bool is an error with or without the operator around it.
+    """
+    if not isinstance(node, Call):
+        return node
+    if node.function == "!_":
+        (inner,) = map(_settled, node.args)
+        value = _value(inner)
+        return replace(node, args=(inner,)) if value is None else _constant(node, not value)
+    if node.function == "_?_:_":
+        test, then, otherwise = map(_settled, node.args)
+        value = _value(test)
+        if value is None:
+            return replace(node, args=(test, then, otherwise))
+        return then if value else otherwise
+    if node.function in _DECIDING:
+        return _joined(node, [_settled(arg) for arg in node.args], _DECIDING[node.function])
+    return node
+
+
+_DECIDING = {"_&&_": False, "_||_": True}
+"""Operators that one operand can decide, even where another is in error, and the value that does."""
+
+
+def _joined(node: Call, parts: list[Expr], deciding: bool) -> Expr:
+    if any(_value(part) is deciding for part in parts):
+        return _constant(node, deciding)
+    left = [part for part in parts if _value(part) is None]
+    if not left:
+        return _constant(node, not deciding)
+    return left[0] if len(left) == 1 else replace(node, args=tuple(left))
+
+
+def _value(node: Expr) -> bool | None:
+    value = node.value if isinstance(node, Const) else None
+    return value if value is True or value is False else None
+
+
+def _constant(node: Expr, value: bool) -> Const:
+    return Const(node.type, node.offset, value)

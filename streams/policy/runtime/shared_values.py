@@ -1,0 +1,53 @@
+"""What conditions that run together have in common, so that it is computed once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from streams.policy.cel.strings import is_pattern
+from streams.policy.cel.structural_hash import outer_folds, shape_of
+from streams.policy.cel.tree import Call, Comprehension, Const, Expr, children
+
+
+def common_folds(conditions: Sequence[Expr]) -> list[Any]:
+    """The shapes of folds that occur more than once."""
+    counts: dict[Any, int] = {}
+    for condition in conditions:
+        for node in outer_folds(condition):
+            key = shape_of(node)
+            counts[key] = counts.get(key, 0) + 1
+    return [key for key, count in counts.items() if count > 1]
+
+
+def common_ranges(conditions: Sequence[Expr]) -> list[Any]:
+    """The shapes of lists that are computed, and that different folds go through."""
+    folds: dict[Any, set[Any]] = {}
+    for condition in conditions:
+        for node in outer_folds(condition):
+            if isinstance(node.iter_range, Call) and node.iter_range.type.kind == "list":
+                folds.setdefault(shape_of(node.iter_range), set()).add(shape_of(node))
+    return [key for key, different in folds.items() if len(different) > 1]
+
+
+def pattern_families(conditions: Sequence[Expr]) -> dict[Any, list[str]]:
+    """The patterns that are looked for in one text, by the shape of the text, where there are several."""
+    found: dict[Any, list[str]] = {}
+    for condition in conditions:
+        for text, pattern in _searches(condition):
+            patterns = found.setdefault(shape_of(text), [])
+            if pattern not in patterns and is_pattern(pattern):
+                patterns.append(pattern)
+    return {key: patterns for key, patterns in found.items() if len(patterns) > 1}
+
+
+def _searches(node: Expr) -> Iterator[tuple[Expr, str]]:
+    """Texts and the patterns that are looked for in them, outside of loops."""
+    if isinstance(node, Comprehension):
+        return
+    if isinstance(node, Call) and node.function == "matches" and len(node.args) == 2:
+        text, pattern = node.args
+        if isinstance(pattern, Const) and pattern.value.__class__ is str:
+            yield text, pattern.value
+    for child in children(node):
+        yield from _searches(child)

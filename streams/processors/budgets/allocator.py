@@ -1,0 +1,356 @@
+"""The owner of budgets that several gate partitions share: it gives each window of each budget out in slices.
+
+    o <budget key> NUL <window>    OwnerRow
+    z                              the end of the newest window that was forgotten
+
+What was given and not given back never exceeds the limit, so what is spent does not (ADR 0015). The owner of a budget
+is the partition that its key falls into; it runs on the same engine as the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest
+from streams.model.errors import RecordError
+from streams.model.proof import derived_uuid
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import BUDGET_GRANT
+from streams.model.types import Header, Record
+from streams.processors.control.state import ControlEvent
+from streams.processors.effects import Encoder, Output, StateView
+from streams.processors.state import encode_row
+
+SOURCE = "stoplog/budgets"
+GRACE_MS = 60_000
+"""How long after its end a window is still given from: gates may lag behind."""
+SHARE_DIVISOR = 2
+"""A slice is at most this part of an equal share of what is left, or what is needed: little lies idle at the end."""
+RECALL_EVERY_MS = 1_000
+"""So often at most the holders of a budget are asked for what they do not use."""
+RECALL_WAIT_MS = 300
+"""So long the answers to a recall are waited for."""
+KEY_BYTES_MAX = 512
+TARGETS_MAX = 1_000
+
+_HORIZON_KEY = b"z"
+_RECALL_PREFIX = b"r"
+_INSTANT_BYTES = 8
+
+replace = msgspec.structs.replace
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True):
+    """What a partition was answered last, for the case that it asks the same again."""
+
+    serial: int
+    answer: str
+    amount: int = 0
+    left: int = 0
+    targets: tuple[bytes, ...] = ()
+
+
+class Pending(msgspec.Struct, frozen=True, array_like=True):
+    """An ASK that is answered once others have given back what they do not use."""
+
+    partition: int
+    serial: int
+    request_id: str
+    limit: int
+    need: int
+    want: int
+    targets: tuple[bytes, ...]
+
+
+class OwnerRow(msgspec.Struct, frozen=True, array_like=True):
+    """One window of one budget.
+
+    Attributes:
+        held: units that each gate partition was given and has not given back.
+        targets: the values in the budget, each with the partitions that may use it.
+        serials: of each partition's last request.
+        answers: the last one to each partition.
+        pending: requests that wait for what was recalled, the oldest first; at most one of a partition.
+        recalled: partitions that have not answered a recall.
+        recalled_ms: when was recalled last.
+    """
+
+    start_ms: int
+    end_ms: int
+    tenant_uid: str
+    held: dict[int, int] = {}
+    targets: dict[bytes, tuple[int, ...]] = {}
+    serials: dict[int, int] = {}
+    answers: dict[int, Answer] = {}
+    pending: tuple[Pending, ...] = ()
+    recalled: tuple[int, ...] = ()
+    recalled_ms: int = 0
+
+
+_decode = msgspec.msgpack.Decoder(OwnerRow).decode
+
+
+class NothingToControl:
+    """What the engine tells an owner of its control state: there is none."""
+
+    stale = False
+    is_busy = False
+
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
+        """Nothing comes."""
+        del topic, key, record, next_offset
+        return False
+
+    def block_unreadable(self, topic: str, key: bytes | None) -> None:
+        """Nothing comes."""
+
+    def advance(self, now_ms: int) -> list[ControlEvent]:  # noqa: ARG002 - the port's
+        """Nothing takes time."""
+        return []
+
+    def take_events(self) -> list[ControlEvent]:
+        """Nothing was read."""
+        return []
+
+    def settle(self) -> list[ControlEvent]:
+        """Nothing was read."""
+        return []
+
+    def memory(self) -> bytes | None:
+        """Nothing is to be remembered."""
+        return None
+
+    def recall(self, memory: bytes) -> None:
+        """Nothing was."""
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+class BudgetOwner:
+    """Gives slices out; all memory is in the state views."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def process(
+        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        """Take in one request; an ASK has one answer, a GIVE_BACK has none.
+
+        Raises:
+            RecordError: it is none of a gate; the state is as it was.
+        """
+        del received_ms
+        request = _checked(key, record)
+        if request.window_end + GRACE_MS <= now_ms or request.window_end <= _horizon(state):
+            return [] if request.op is BudgetOp.GIVE_BACK else [self._too_late(request, now_ms)]
+        row_key = _row_key(request.budget_key, request.window_start)
+        found = state.get(row_key)
+        if found is None:
+            state.set_timer(request.window_end + GRACE_MS, row_key)
+            row = OwnerRow(request.window_start, request.window_end, request.header.tenant_uid)
+        else:
+            row = _decode(found)
+        partition = request.gate_partition
+        if request.serial <= row.serials.get(partition, 0):
+            last = row.answers.get(partition)
+            repeated = request.op is BudgetOp.ASK and last is not None and last.serial == request.serial
+            return [self._grant(request.budget_key, row, partition, last, now_ms)] if repeated and last else []
+        row = replace(row, serials={**row.serials, partition: request.serial})
+        asked: tuple[Pending, ...] = ()
+        recalls: tuple[int, ...] = ()
+        if request.op is BudgetOp.GIVE_BACK:
+            row = _given_back(row, request)
+        else:
+            asked = (_pending(request),)
+        row, answers = _answered(row, (*row.pending, *asked))
+        if asked and row.pending[-1:] == asked:
+            row, answers, recalls = _recalled(row, answers, asked[0], now_ms)
+            if recalls:
+                state.set_timer(now_ms + RECALL_WAIT_MS, _RECALL_PREFIX + row_key)
+        elif not row.recalled:
+            row, answers = _refused(row, answers)
+        row = replace(row, answers={**row.answers, **answers})
+        state.put(row_key, encode_row(row))
+        recall = Answer(0, BudgetAnswer.RECALL.value)
+        told = [*((other, recall) for other in recalls), *answers.items()]
+        return [self._grant(request.budget_key, row, other, answer, now_ms) for other, answer in told]
+
+    @property
+    def control_mark(self) -> int:
+        """Nothing that is broadcast matters here."""
+        return 0
+
+    def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - of the port
+        """There is nothing to follow."""
+        return [], True
+
+    def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
+        """A recall is not answered by all, or a window is over and so is the time for late requests."""
+        if payload.startswith(_RECALL_PREFIX):
+            return self._on_silence(payload[len(_RECALL_PREFIX) :], state, now_ms)
+        found = state.get(payload)
+        if found is not None:
+            # That it was forgotten is remembered: it must not be given out anew.
+            end_ms = max(_horizon(state), _decode(found).end_ms)
+            state.put(_HORIZON_KEY, end_ms.to_bytes(_INSTANT_BYTES, "big"))
+            state.delete(payload)
+        return []
+
+    def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
+        """Whoever has not answered may be dead: nobody waits for it any longer."""
+        found = state.get(row_key)
+        row = None if found is None else _decode(found)
+        if row is None or not row.recalled or now_ms < row.recalled_ms + RECALL_WAIT_MS:
+            return []
+        row, answers = _refused(replace(row, recalled=()), {})
+        state.put(row_key, encode_row(replace(row, answers={**row.answers, **answers})))
+        key = row_key[1 : -1 - _INSTANT_BYTES]
+        return [self._grant(key.decode(), row, other, answer, now_ms) for other, answer in answers.items()]
+
+    def _too_late(self, request: BudgetRequest, now_ms: int) -> Output:
+        row = OwnerRow(request.window_start, request.window_end, request.header.tenant_uid)
+        answer = Answer(request.serial, BudgetAnswer.TOO_LATE.value)
+        return self._grant(request.budget_key, row, request.gate_partition, answer, now_ms)
+
+    def _grant(self, key: str, row: OwnerRow, partition: int, answer: Answer, now_ms: int) -> Output:
+        about = str(answer.serial) if answer.serial else f"recall {row.recalled_ms}"
+        record_id = derived_uuid("budget grant", key, str(row.start_ms), str(partition), about)
+        header = Header(id=record_id, source=SOURCE, time=now_ms, tenant_uid=row.tenant_uid)
+        grant = BudgetGrant(
+            header=header,
+            budget_key=key,
+            gate_partition=partition,
+            serial=answer.serial,
+            window_start=row.start_ms,
+            window_end=row.end_ms,
+            answer=BudgetAnswer(answer.answer),
+            amount=answer.amount,
+            left=answer.left,
+            targets=answer.targets,
+        )
+        value = self._encoder.encode(BUDGET_GRANT.name, grant)
+        return Output(BUDGET_GRANT, key.encode(), value, header, partition)
+
+
+def _checked(key: bytes | None, record: Record) -> BudgetRequest:
+    if not isinstance(record, BudgetRequest):
+        raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` is no input of budgets")
+    if key is None:
+        raise RecordError(DeadLetterReason.KEY_MISSING, "the record has no key")
+    if key != record.budget_key.encode("utf-8", "surrogatepass") or len(key) > KEY_BYTES_MAX:
+        raise RecordError(DeadLetterReason.KEY_MISMATCH, "the key is not that of the budget, or too long")
+    numbers = (record.gate_partition, record.serial, record.limit, record.need, record.want, record.amount)
+    if record.op is BudgetOp.UNKNOWN or min(numbers) < 0 or record.window_end <= record.window_start:
+        text = f"request `{record.header.id}` asks for nothing that there is"
+        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+    if len(record.targets) > TARGETS_MAX or "\x00" in record.budget_key:
+        raise RecordError(DeadLetterReason.RECORD_INVALID, f"request `{record.header.id}` is out of bounds")
+    return record
+
+
+def _pending(request: BudgetRequest) -> Pending:
+    return Pending(
+        request.gate_partition,
+        request.serial,
+        request.header.id,
+        request.limit,
+        request.need,
+        request.want,
+        request.targets,
+    )
+
+
+def _answered(row: OwnerRow, asked: Iterable[Pending]) -> tuple[OwnerRow, dict[int, Answer]]:
+    """Grant whatever can be granted; the rest is pending."""
+    answers: dict[int, Answer] = {}
+    rest: dict[int, Pending] = {}
+    for each in asked:
+        row, answer = _targets_granted(row, each) if each.targets else _units_granted(row, each)
+        if answer is None:
+            rest[each.partition] = each
+        else:
+            answers[each.partition] = answer
+    return replace(row, pending=tuple(rest.values())), answers
+
+
+def _recalled(
+    row: OwnerRow, answers: dict[int, Answer], asked: Pending, now_ms: int
+) -> tuple[OwnerRow, dict[int, Answer], tuple[int, ...]]:
+    """A new request can't be granted: others may hold what they do not use. Which of them are to be told."""
+    if row.recalled:
+        return row, answers, ()
+    holders = {partition for partition, held in row.held.items() if held}
+    holders.update(partition for partitions in row.targets.values() for partition in partitions)
+    others = tuple(sorted(holders - {asked.partition}))
+    if (asked.need == 0 and not asked.targets) or not others or now_ms < row.recalled_ms + RECALL_EVERY_MS:
+        row, answers = _refused(row, answers)
+        return row, answers, ()
+    return replace(row, recalled=others, recalled_ms=now_ms), answers, others
+
+
+def _refused(row: OwnerRow, answers: dict[int, Answer]) -> tuple[OwnerRow, dict[int, Answer]]:
+    """Nothing more will come back: say so to all that wait."""
+    refused = {
+        each.partition: Answer(each.serial, BudgetAnswer.REFUSED.value, left=_left(row, each)) for each in row.pending
+    }
+    return replace(row, pending=()), {**answers, **refused}
+
+
+def _left(row: OwnerRow, asked: Pending) -> int:
+    return max(0, asked.limit - (len(row.targets) if asked.targets else sum(row.held.values())))
+
+
+def _units_granted(row: OwnerRow, asked: Pending) -> tuple[OwnerRow, Answer | None]:
+    """All that is wanted, down to a cautious share of what is left; less than what is needed is of no use."""
+    left, partition = _left(row, asked), asked.partition
+    if asked.need > left:
+        return row, None
+    askers = len(row.held.keys() | {partition})
+    amount = max(asked.need, min(asked.want, left // (SHARE_DIVISOR * askers)))
+    if not amount:
+        return row, None
+    # INVARIANT: the sum of `held` is at most the limit, unless the limit itself was lowered since.
+    row = replace(row, held={**row.held, partition: row.held.get(partition, 0) + amount})
+    return row, Answer(asked.serial, BudgetAnswer.GRANTED.value, amount, left - amount)
+
+
+def _targets_granted(row: OwnerRow, asked: Pending) -> tuple[OwnerRow, Answer | None]:
+    """All of the values or none: a call needs all of its."""
+    new = [target for target in asked.targets if target not in row.targets]
+    left = _left(row, asked)
+    if len(new) > left:
+        return row, None
+    targets = dict(row.targets)
+    for target in asked.targets:
+        targets[target] = tuple(sorted({*targets.get(target, ()), asked.partition}))
+    granted = Answer(asked.serial, BudgetAnswer.GRANTED.value, 0, left - len(new), asked.targets)
+    return replace(row, targets=targets), granted
+
+
+def _given_back(row: OwnerRow, request: BudgetRequest) -> OwnerRow:
+    """At most what the partition was given; whoever gives back has answered a recall."""
+    partition = request.gate_partition
+    held = dict(row.held)
+    held[partition] = max(0, held.get(partition, 0) - request.amount)
+    if not held[partition]:
+        del held[partition]
+    targets = dict(row.targets)
+    for target in request.targets:
+        others = tuple(other for other in targets.pop(target, ()) if other != partition)
+        if others:
+            targets[target] = others
+    recalled = tuple(other for other in row.recalled if other != partition)
+    return replace(row, held=held, targets=targets, recalled=recalled)
+
+
+def _row_key(budget_key: str, start_ms: int) -> bytes:
+    return b"o" + budget_key.encode() + b"\x00" + start_ms.to_bytes(_INSTANT_BYTES, "big")
+
+
+def _horizon(state: StateView) -> int:
+    found = state.get(_HORIZON_KEY)
+    return -1 if found is None else int.from_bytes(found, "big")

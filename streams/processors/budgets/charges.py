@@ -1,0 +1,181 @@
+"""What an allowed call takes of its budgets: all of them, or nothing.
+
+A session's own budgets are counted in the partition's state, exactly. Those that several partitions share are spent
+from slices (`slices.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import NamedTuple
+
+import msgspec
+
+from streams.model.reasons import Reason
+from streams.policy.language.bundle import Budget, Per
+from streams.policy.runtime.memory_updates import Charge
+from streams.processors.budgets.leases import Claim, Slices, Status, slice_row_key
+from streams.processors.effects import Encoder, Output, StateView
+from streams.processors.gate.case import Case
+from streams.processors.gate.settings import GateSettings
+from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row, spend_row_key
+
+_KEY_BYTES_MAX = 400
+_OWN = b"b"
+
+replace = msgspec.structs.replace
+
+
+class Taken(NamedTuple):
+    """What came of taking charges.
+
+    Attributes:
+        refused: why nothing was taken; None if all was.
+        text: which budget that is due to.
+        waits: nothing was taken yet; requests are out.
+    """
+
+    refused: Reason | None = None
+    text: str = ""
+    waits: bool = False
+    charges: tuple[ChargeRow, ...] = ()
+    outputs: tuple[Output, ...] = ()
+
+
+NOTHING_TAKEN = Taken()
+
+
+class Spending:
+    """Takes charges and gives them back. All memory is in the state views."""
+
+    def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
+        self.slices = Slices(settings, encoder)
+
+    def exhausted(self, case: Case, state: StateView) -> str | None:
+        """Which budget certainly has not enough left now; None when none is known to."""
+        for charge in case.charges:
+            if self._status(charge, case, state) is Status.EXHAUSTED:
+                return _told(charge.budget)
+        return None
+
+    def take(self, case: Case, state: StateView) -> Taken:
+        """Take all charges of a call that is allowed, or ask for what is missing of slices and have the call wait."""
+        charges = [charge for charge in case.charges if charge.amount or charge.targets]
+        if not charges:
+            return NOTHING_TAKEN
+        found = [(charge, self._status(charge, case, state)) for charge in charges]
+        for charge, status in found:
+            if status is Status.EXHAUSTED:
+                return Taken(refused=Reason.BUDGET_EXHAUSTED, text=_told(charge.budget))
+        short = [charge for charge, status in found if status is Status.SHORT]
+        if short:
+            return self._wait(short, case, state)
+        outputs: list[Output] = []
+        rows = []
+        for charge in charges:
+            budget = charge.budget
+            if budget.per is Per.SESSION:
+                rows.append(_take_own(charge, case, state))
+                continue
+            claim = _claim(charge, case)
+            outputs += self.slices.spend(claim, state, case.now_ms)
+            rows.append(ChargeRow(slice_row_key(claim.key), claim.start_ms, charge.amount, charge.targets))
+        return Taken(charges=tuple(rows), outputs=tuple(outputs))
+
+    def give_back(self, charges: tuple[ChargeRow, ...], state: StateView, now_ms: int) -> None:
+        """A call that was charged did not run."""
+        for charge in charges:
+            if charge.holder.startswith(_OWN):
+                _give_back_own(charge, state)
+            else:
+                self.slices.give_back(charge, state, now_ms)
+
+    def _status(self, charge: Charge, case: Case, state: StateView) -> Status:
+        if charge.budget.per is not Per.SESSION:
+            return self.slices.status(_claim(charge, case), state, case.now_ms)
+        row = _own_row(charge.budget, case, state)
+        used = len(row.targets.keys() | set(charge.targets)) if charge.targets else row.units + charge.amount
+        return Status.ENOUGH if used <= charge.budget.limit else Status.EXHAUSTED
+
+    def _wait(self, short: list[Charge], case: Case, state: StateView) -> Taken:
+        waiting = (case.session_key, case.intent.intent_id)
+        outputs: list[Output] = []
+        for charge in short:
+            asked = self.slices.wait(_claim(charge, case), waiting, state, case.now_ms)
+            if asked is None:
+                return Taken(refused=Reason.BUDGET_UNAVAILABLE, text=_told(charge.budget), outputs=tuple(outputs))
+            outputs += asked
+        return Taken(waits=True, text=_told(short[0].budget), outputs=tuple(outputs))
+
+
+def _told(budget: Budget) -> str:
+    window = "" if budget.window_ms is None else f" in {budget.window_ms // 1_000} s"
+    return f"budget `{budget.name}` of {budget.limit} per {budget.per}{window}"
+
+
+def _start_ms(budget: Budget, now_ms: int) -> int:
+    return 0 if budget.window_ms is None else now_ms - now_ms % budget.window_ms
+
+
+def _claim(charge: Charge, case: Case) -> Claim:
+    budget, tenant_uid = charge.budget, case.intent.header.tenant_uid
+    start_ms = _start_ms(budget, case.now_ms)
+    return Claim(
+        key=budget_key(budget, tenant_uid, _sharer(budget.per, case)),
+        tenant_uid=tenant_uid,
+        start_ms=start_ms,
+        end_ms=start_ms + (budget.window_ms or 1),
+        limit=budget.limit,
+        amount=charge.amount,
+        targets=charge.targets,
+    )
+
+
+def _sharer(per: Per, case: Case) -> tuple[str, ...]:
+    intent = case.intent
+    if per is Per.AGENT:
+        return (intent.act.iss, intent.act.sub)
+    if per is Per.USER:
+        return (intent.sub,)
+    return (intent.tool.server_id, intent.tool.name) if per is Per.TOOL else ()
+
+
+def budget_key(budget: Budget, tenant_uid: str, sharer: tuple[str, ...]) -> str:
+    """The key of a shared budget: of whom, and of what, since amounts and values are not counted together."""
+    head = [budget.name, budget.measure.value, budget.per.value]
+    key = json.dumps([*head, tenant_uid, *sharer], separators=(",", ":"))
+    if len(key) <= _KEY_BYTES_MAX:
+        return key
+    return json.dumps([*head, hashlib.sha256(key.encode()).hexdigest()], separators=(",", ":"))
+
+
+def _own_row(budget: Budget, case: Case, state: StateView) -> SpendRow:
+    start_ms = _start_ms(budget, case.now_ms)
+    found = state.get(spend_row_key(case.session_key, budget.name))
+    row = SpendRow(start_ms) if found is None else decode_spend(found)
+    return row if row.start_ms == start_ms else SpendRow(start_ms)
+
+
+def _take_own(charge: Charge, case: Case, state: StateView) -> ChargeRow:
+    row = _own_row(charge.budget, case, state)
+    targets = dict(row.targets)
+    for target in charge.targets:
+        targets[target] = targets.get(target, 0) + 1
+    row = replace(row, units=row.units + charge.amount, targets=targets)
+    key = spend_row_key(case.session_key, charge.budget.name)
+    state.put(key, encode_row(row))
+    return ChargeRow(key, row.start_ms, charge.amount, charge.targets)
+
+
+def _give_back_own(charge: ChargeRow, state: StateView) -> None:
+    found = state.get(charge.holder)
+    row = None if found is None else decode_spend(found)
+    if row is None or row.start_ms != charge.start_ms:
+        return
+    targets = dict(row.targets)
+    for target in charge.targets:
+        uses = targets.pop(target, 0) - 1
+        if uses > 0:
+            targets[target] = uses
+    state.put(charge.holder, encode_row(replace(row, units=max(0, row.units - charge.amount), targets=targets)))

@@ -1,0 +1,358 @@
+"""What a gate partition holds of budgets that several partitions share: a slice of each, granted by the owner.
+
+    g <budget key>    SliceRow
+    q                 the number of the partition's last request
+
+Nothing is spent that was not granted, so the limit holds whatever happens to requests, grants and gates (ADR 0015).
+A slice is of one window of broker time and worth nothing in another.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequest
+from streams.model.proof import derived_uuid
+from streams.model.topics import BUDGET_REQUEST
+from streams.model.types import Header
+from streams.processors.effects import Encoder, Output, StateView
+from streams.processors.gate.settings import GateSettings
+from streams.processors.gate.verdicts import SOURCE
+from streams.processors.state import ChargeRow, TimerKind, encode_row, held_row_key, timer_payload
+
+RECHECK_MS = 1_000
+"""So long an owner that has nothing left is not asked again for as much."""
+RESEND_MS = 10_000
+"""After so long a request without an answer is sent again, under its own number."""
+WAITING_MAX = 256
+AHEAD_DIVISOR = 4
+"""A slice is asked for ahead of time once less than this part of the last one is left."""
+
+_PREFIX = b"g"
+_SERIAL_KEY = b"q"
+_SERIAL_BYTES = 8
+
+replace = msgspec.structs.replace
+
+
+class Status(Enum):
+    """Whether a charge fits into what is held."""
+
+    ENOUGH = 1
+    SHORT = 2
+    EXHAUSTED = 3
+
+
+class Claim(NamedTuple):
+    """What a call takes of a shared budget in the window of now."""
+
+    key: str
+    tenant_uid: str
+    start_ms: int
+    end_ms: int
+    limit: int
+    amount: int
+    targets: tuple[bytes, ...]
+
+
+class Asked(msgspec.Struct, frozen=True, array_like=True):
+    """The request that no answer has come to yet."""
+
+    serial: int
+    asked_ms: int
+    need: int
+    want: int
+    targets: tuple[bytes, ...]
+
+
+class SliceRow(msgspec.Struct, frozen=True, array_like=True):
+    """What is held of a budget.
+
+    Attributes:
+        available: units that may be spent.
+        targets: values that are reserved, each with how many calls stand on it.
+        want: what to ask for next.
+        grants_count: slices since the last one lay idle.
+        short_until_ms: until then the owner need not be asked for more than `left`.
+        waiting: intents that wait for a grant, as session key and intent id.
+        due_ms: when the row is looked at by itself; 0 for never.
+        spent: units that calls here have taken.
+    """
+
+    tenant_uid: str
+    start_ms: int
+    end_ms: int
+    limit: int
+    available: int = 0
+    targets: dict[bytes, int] = {}
+    asked: Asked | None = None
+    want: int = 0
+    grants_count: int = 0
+    short_until_ms: int = 0
+    left: int = 0
+    waiting: tuple[tuple[bytes, str], ...] = ()
+    touched_ms: int = 0
+    due_ms: int = 0
+    spent: int = 0
+
+
+_decode = msgspec.msgpack.Decoder(SliceRow).decode
+
+
+def slice_row_key(key: str) -> bytes:
+    """Key of what is held of a budget."""
+    return _PREFIX + key.encode()
+
+
+class Slices:
+    """Spends from slices, asks for more, and gives back what lies idle. All memory is in the state views."""
+
+    def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
+        self._idle_ms = settings.budget_idle_ms
+        self._encoder = encoder
+
+    def status(self, claim: Claim, state: StateView, now_ms: int) -> Status:
+        """Whether the claim fits."""
+        row = _of_now(claim, state)
+        lacking = _lacking(claim, row)
+        if not lacking:
+            return Status.ENOUGH
+        if _together(claim, row) > claim.limit:
+            return Status.EXHAUSTED
+        left = row.left + len(_idle(claim, row))
+        return Status.EXHAUSTED if now_ms < row.short_until_ms and lacking > left else Status.SHORT
+
+    def spend(self, claim: Claim, state: StateView, now_ms: int) -> list[Output]:
+        """Take a claim that fits; a request goes out where little is left."""
+        row = _of_now(claim, state)
+        targets = dict(row.targets)
+        for target in claim.targets:
+            targets[target] = targets[target] + 1
+        row = replace(
+            row,
+            available=row.available - claim.amount,
+            spent=row.spent + claim.amount,
+            targets=targets,
+            touched_ms=now_ms,
+        )
+        outputs: list[Output] = []
+        is_used_up_again = row.grants_count > 1 and row.available < row.want // AHEAD_DIVISOR
+        if is_used_up_again and row.asked is None and now_ms >= row.short_until_ms:
+            row, output = self._ask(claim, row, 0, (), state, now_ms)
+            outputs.append(output)
+        self._put(claim.key, row, state, now_ms)
+        return outputs
+
+    def wait(self, claim: Claim, waiting: tuple[bytes, str], state: StateView, now_ms: int) -> list[Output] | None:
+        """Have an intent wait for more, which is asked for; None when too many wait already."""
+        row = _of_now(claim, state)
+        if len(row.waiting) >= WAITING_MAX:
+            row = replace(
+                row, waiting=tuple(each for each in row.waiting if state.get(held_row_key(*each)) is not None)
+            )
+            if len(row.waiting) >= WAITING_MAX:
+                return None
+        if waiting not in row.waiting:
+            row = replace(row, waiting=(*row.waiting, waiting))
+        outputs: list[Output] = []
+        if row.asked is None:
+            idle = _idle(claim, row)
+            if idle:
+                # Values that no call stands on any more make room for those of this one.
+                serial = _next_serial(state)
+                outputs.append(
+                    self._return(claim.key, replace(row, available=0), serial, idle, now_ms, state.partition)
+                )
+                row = replace(row, targets={target: uses for target, uses in row.targets.items() if target not in idle})
+            missing = tuple(target for target in claim.targets if target not in row.targets)
+            row, output = self._ask(claim, row, _lacking(claim, row), missing, state, now_ms)
+            outputs.append(output)
+        elif now_ms - row.asked.asked_ms >= RESEND_MS:
+            outputs.append(self._request(claim.key, row, row.asked, now_ms, state.partition))
+            row = replace(row, asked=replace(row.asked, asked_ms=now_ms))
+        self._put(claim.key, row, state, now_ms)
+        return outputs
+
+    def give_back(self, charge: ChargeRow, state: StateView, now_ms: int) -> None:
+        """A call that was charged did not run."""
+        found = state.get(charge.holder)
+        if found is None:
+            return
+        row = _decode(found)
+        if row.start_ms != charge.start_ms:
+            return
+        targets = dict(row.targets)
+        for target in charge.targets:
+            if targets.get(target, 0) > 0:
+                targets[target] -= 1
+        row = replace(
+            row,
+            available=row.available + charge.amount,
+            spent=max(0, row.spent - charge.amount),
+            targets=targets,
+            touched_ms=now_ms,
+        )
+        self._put(charge.holder[len(_PREFIX) :].decode(), row, state, now_ms)
+
+    def on_recall(self, recall: BudgetGrant, state: StateView, now_ms: int) -> Output:
+        """Somebody needs what lies unused here: give it back, and answer also where there is nothing."""
+        found = state.get(slice_row_key(recall.budget_key))
+        row = None if found is None else _decode(found)
+        if row is None or row.start_ms != recall.window_start:
+            tenant_uid = recall.header.tenant_uid
+            row = SliceRow(tenant_uid, recall.window_start, recall.window_end, 0)
+            return self._return(recall.budget_key, row, _next_serial(state), (), now_ms, state.partition)
+        row, output = self._given_back(recall.budget_key, row, state, now_ms)
+        self._put(recall.budget_key, row, state, now_ms)
+        return output
+
+    def on_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> tuple[tuple[bytes, str], ...]:
+        """Take an answer in; returns who has waited for it. One that is not awaited changes nothing."""
+        found = state.get(slice_row_key(grant.budget_key))
+        row = None if found is None else _decode(found)
+        if row is None or row.asked is None or row.asked.serial != grant.serial:
+            return ()
+        asked, waiting = row.asked, row.waiting
+        row = replace(row, asked=None, waiting=(), touched_ms=now_ms)
+        granted = grant.answer is BudgetAnswer.GRANTED and grant.window_start == row.start_ms
+        if granted:
+            targets = {**dict.fromkeys(grant.targets, 0), **row.targets}
+            row = replace(row, available=row.available + grant.amount, targets=targets)
+        short = grant.answer is not BudgetAnswer.GRANTED or grant.amount + len(grant.targets) == 0
+        row = replace(row, left=grant.left, short_until_ms=now_ms + RECHECK_MS if short else 0)
+        # Whoever uses slices up gets larger ones; the owner bounds them by what there is left.
+        want = 0 if short else min((2 if row.grants_count else 1) * max(asked.want, 1), row.limit)
+        row = replace(row, want=want, grants_count=0 if short else row.grants_count + 1)
+        self._put(grant.budget_key, row, state, now_ms)
+        return waiting
+
+    def on_due(self, key: str, state: StateView, now_ms: int) -> list[Output]:
+        """Look at a slice: after its window it is dropped, and what lies idle is given back."""
+        found = state.get(slice_row_key(key))
+        if found is None:
+            return []
+        row = replace(_decode(found), due_ms=0)
+        if now_ms >= row.end_ms:
+            state.delete(slice_row_key(key))
+            return []
+        outputs: list[Output] = []
+        holds = row.available or not all(row.targets.values())
+        if holds and now_ms - row.touched_ms >= self._idle_ms and row.asked is None:
+            row, output = self._given_back(key, row, state, now_ms)
+            outputs.append(output)
+        self._put(key, row, state, now_ms)
+        return outputs
+
+    def _put(self, key: str, row: SliceRow, state: StateView, now_ms: int) -> None:
+        """Keep a row, with a timer: at the end of its window, or sooner where something of it may lie idle."""
+        due_ms = row.end_ms
+        if row.available or not all(row.targets.values()):
+            # What is asked for may be on its way to somebody: nothing is idle before the answer.
+            touched_ms = now_ms if row.asked is not None else row.touched_ms
+            due_ms = min(row.end_ms, max(touched_ms + self._idle_ms, now_ms + 1))
+        if not row.due_ms or due_ms < row.due_ms:
+            payload = timer_payload(TimerKind.SLICE, key.encode())
+            if row.due_ms:
+                state.cancel_timer(row.due_ms, payload)
+            state.set_timer(due_ms, payload)
+            row = replace(row, due_ms=due_ms)
+        state.put(slice_row_key(key), encode_row(row))
+
+    def _given_back(self, key: str, row: SliceRow, state: StateView, now_ms: int) -> tuple[SliceRow, Output]:
+        """The row without what nothing stands on, and the record that gives it back."""
+        idle = tuple(sorted(target for target, uses in row.targets.items() if not uses))
+        output = self._return(key, row, _next_serial(state), idle, now_ms, state.partition)
+        kept = {target: uses for target, uses in row.targets.items() if uses}
+        return replace(row, available=0, targets=kept, want=0, grants_count=0), output
+
+    def _ask(
+        self, claim: Claim, row: SliceRow, need: int, targets: tuple[bytes, ...], state: StateView, now_ms: int
+    ) -> tuple[SliceRow, Output]:
+        asked = Asked(_next_serial(state), now_ms, need, max(need, row.want), targets)
+        row = replace(row, asked=asked)
+        return row, self._request(claim.key, row, asked, now_ms, state.partition)
+
+    def _request(self, key: str, row: SliceRow, asked: Asked, now_ms: int, partition: int) -> Output:
+        request = BudgetRequest(
+            header=_header(key, row.tenant_uid, partition, asked.serial, now_ms),
+            budget_key=key,
+            op=BudgetOp.ASK,
+            gate_partition=partition,
+            serial=asked.serial,
+            window_start=row.start_ms,
+            window_end=row.end_ms,
+            limit=row.limit,
+            need=asked.need,
+            want=asked.want,
+            targets=asked.targets,
+        )
+        return self._output(key, request)
+
+    def _return(
+        self, key: str, row: SliceRow, serial: int, targets: tuple[bytes, ...], now_ms: int, partition: int
+    ) -> Output:
+        request = BudgetRequest(
+            header=_header(key, row.tenant_uid, partition, serial, now_ms),
+            budget_key=key,
+            op=BudgetOp.GIVE_BACK,
+            gate_partition=partition,
+            serial=serial,
+            window_start=row.start_ms,
+            window_end=row.end_ms,
+            limit=row.limit,
+            amount=row.available,
+            targets=targets,
+        )
+        return self._output(key, request)
+
+    def _output(self, key: str, request: BudgetRequest) -> Output:
+        value = self._encoder.encode(BUDGET_REQUEST.name, request)
+        return Output(BUDGET_REQUEST, key.encode(), value, request.header)
+
+
+def _of_now(claim: Claim, state: StateView) -> SliceRow:
+    """The budget's row in the window of now; one of an earlier window keeps only who waits, and its timer."""
+    found = state.get(slice_row_key(claim.key))
+    fresh = SliceRow(claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit)
+    if found is None:
+        return fresh
+    row = _decode(found)
+    if (row.start_ms, row.end_ms) != (claim.start_ms, claim.end_ms):
+        return replace(fresh, waiting=row.waiting, due_ms=row.due_ms)
+    return row if row.limit == claim.limit else replace(row, limit=claim.limit)
+
+
+def _idle(claim: Claim, row: SliceRow) -> tuple[bytes, ...]:
+    """Values that are held, that no call stands on, and that the claim has no use for either."""
+    if not claim.targets:
+        return ()
+    return tuple(sorted(target for target, uses in row.targets.items() if not uses and target not in claim.targets))
+
+
+def _together(claim: Claim, row: SliceRow) -> int:
+    """What the claim comes to with all that calls here stand on: it counts wherever else some is spent, too."""
+    if not claim.targets:
+        return row.spent + claim.amount
+    return len({target for target, uses in row.targets.items() if uses}.union(claim.targets))
+
+
+def _lacking(claim: Claim, row: SliceRow) -> int:
+    if claim.targets:
+        return sum(target not in row.targets for target in claim.targets)
+    return max(0, claim.amount - row.available)
+
+
+def _next_serial(state: StateView) -> int:
+    """Numbers rise over all of a partition's requests, so none is ever used twice, whatever rows come and go."""
+    found = state.get(_SERIAL_KEY)
+    serial = 1 if found is None else int.from_bytes(found, "big") + 1
+    state.put(_SERIAL_KEY, serial.to_bytes(_SERIAL_BYTES, "big"))
+    return serial
+
+
+def _header(key: str, tenant_uid: str, partition: int, serial: int, now_ms: int) -> Header:
+    record_id = derived_uuid("budget request", key, str(partition), str(serial))
+    return Header(id=record_id, source=SOURCE, time=now_ms, tenant_uid=tenant_uid)

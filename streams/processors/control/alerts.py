@@ -1,0 +1,75 @@
+"""The alert about what was broadcast to gates and is refused, missing or behind: of rules and of tools alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from streams.model.alert import (
+    ACTION_DENIED,
+    CONFIDENCE_HIGH,
+    DESC_CHARS_MAX,
+    DISPOSITION_BLOCKED,
+    SEVERITY_CRITICAL,
+    SEVERITY_MEDIUM,
+    STATUS_NEW,
+    Alert,
+    Attack,
+)
+from streams.model.audit import AuditEvent
+from streams.model.proof import derived_uuid
+from streams.model.topics import ALERT
+from streams.model.types import Header
+from streams.processors.effects import Encoder, Output
+from streams.processors.gate.verdicts import SOURCE
+
+TEXT_CHARS_MAX = 20_000
+"""Of the text of an audit record about what was broadcast."""
+
+_TAMPERING = Attack(technique_uid="AML.T0081", technique_name="Modify AI Agent Configuration")
+_TAMPERING_TYPES = ("ASI03", "ASI04")
+
+
+def control_alert(
+    encoder: Encoder,
+    audit: AuditEvent,
+    time_ms: int,
+    *,
+    title: str,
+    about: Sequence[str],
+    look_at: str,
+    is_mistake: bool,
+    mistake_types: tuple[str, ...] = (),
+) -> Output:
+    """The alert beside an audit record.
+
+    Args:
+        about: what makes it the same finding when it comes again, besides the reason.
+        look_at: the command that shows what is in force.
+        is_mistake: whether it looks like somebody's mistake rather than like an attack.
+        mistake_types: the ASI ids of a mistake.
+    """
+    reason = audit.reason or ""
+    alert_id = derived_uuid("alert", audit.header.id)
+    alert = Alert(
+        header=Header(id=alert_id, source=SOURCE, time=time_ms, tenant_uid=audit.header.tenant_uid),
+        finding_uid=alert_id,
+        severity_id=SEVERITY_MEDIUM if is_mistake else SEVERITY_CRITICAL,
+        confidence_id=CONFIDENCE_HIGH,
+        status_id=STATUS_NEW,
+        title=title,
+        desc=(audit.reason_text or "")[:DESC_CHARS_MAX],
+        analytic_uid=reason,
+        analytic_version="1",
+        attacks=() if is_mistake else (_TAMPERING,),
+        types=mistake_types if is_mistake else _TAMPERING_TYPES,
+        action_id=ACTION_DENIED,
+        disposition_id=DISPOSITION_BLOCKED,
+        act=audit.act,
+        first_seen_time=time_ms,
+        last_seen_time=time_ms,
+        related_event_ids=(audit.header.id,),
+        dedup_key=json.dumps([reason, *about]),
+        suggested_response=(look_at, "stoplog tail deadletters"),
+    )
+    return Output(ALERT, alert.dedup_key.encode(), encoder.encode(ALERT.name, alert), alert.header)

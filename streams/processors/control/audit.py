@@ -1,0 +1,96 @@
+"""What is put on record of a change of rules or tools, and whom it alarms."""
+
+from __future__ import annotations
+
+from streams.model.alert import clipped
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.proof import derived_uuid
+from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
+from streams.model.topics import AUDIT
+from streams.model.types import Actor, Header, ToolRef
+from streams.processors.control.alerts import TEXT_CHARS_MAX, control_alert
+from streams.processors.control.catalog import CatalogueEvent
+from streams.processors.control.rules_audit import change_outputs
+from streams.processors.control.state import ControlEvent
+from streams.processors.effects import Encoder, Output
+from streams.processors.gate.verdicts import SOURCE
+
+_ALARMING = frozenset({ControlReason.CATALOGUE_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
+
+
+def event_outputs(encoder: Encoder, event: ControlEvent, place: str, time_ms: int) -> list[Output]:
+    """The records of an event: an audit record; and an alert, where something was refused, removed or is behind.
+
+    Args:
+        place: topic, partition and offset of the record, or whatever else names the event.
+        time_ms: broker time of the record.
+    """
+    if not isinstance(event, CatalogueEvent):
+        return change_outputs(encoder, event, place, time_ms)
+    audit = _audit(event, place, time_ms)
+    key = clipped(event.name).encode()
+    outputs = [Output(AUDIT, key, encoder.encode(AUDIT.name, audit), audit.header)]
+    if event.error is not None or event.reason in _ALARMING:
+        outputs.append(_alert(encoder, event, audit, time_ms))
+    return outputs
+
+
+def _audit(event: CatalogueEvent, place: str, time_ms: int) -> AuditEvent:
+    entry = event.entry
+    reason = event.error.reason if event.error is not None else event.reason
+    return AuditEvent(
+        header=Header(
+            id=derived_uuid("catalogue change", event.name, place, str(time_ms)),
+            source=SOURCE,
+            time=time_ms,
+            tenant_uid="" if entry is None else entry.header.tenant_uid,
+        ),
+        event_type=AuditEventType.CONTROL,
+        phase=AuditPhase.PRE_EXECUTION,
+        session_id="",
+        # Who it claims to be from; whose signatures hold is in the text.
+        act=Actor(iss="", sub="" if entry is None else clipped(entry.reviewed_by or entry.proposed_by or "")),
+        inputs=(place,),
+        tool=None
+        if entry is None
+        else ToolRef(
+            server_id=clipped(entry.server_id),
+            name=clipped(entry.name),
+            definition_digest=entry.definition_digest,
+            catalog_version=entry.catalog_version,
+        ),
+        reason=None if reason is None else str(reason),
+        reason_text=_text(event),
+        # Who let a tool be called, and when, is asked for long after single calls are forgotten.
+        retention_class=RetentionClass.LONG,
+    )
+
+
+def _text(event: CatalogueEvent) -> str:
+    if event.error is not None:
+        return str(event.error)[:TEXT_CHARS_MAX]
+    text = "" if event.reason is None else CONTROL_TEXTS[event.reason]
+    entry = event.entry
+    if entry is None:
+        return f"{text}: {event.detail}"
+    signed = f"signed by {', '.join(event.signers)}" if event.signers else "not signed"
+    note = f", {entry.review_note}" if entry.review_note else ""
+    return f"{text}: version {entry.catalog_version}, {signed}{note}"[:TEXT_CHARS_MAX]
+
+
+def _alert(encoder: Encoder, event: CatalogueEvent, audit: AuditEvent, time_ms: int) -> Output:
+    name = clipped(event.name)
+    if event.error is not None:
+        title = f"catalogue entry refused: {name}"
+    else:
+        title = "the catalogue is not the newest" if event.entry is None else f"catalogue entry removed: {name}"
+    return control_alert(
+        encoder,
+        audit,
+        time_ms,
+        title=title,
+        about=("catalogue", name, audit.inputs[0]),
+        look_at="stoplog catalog list",
+        is_mistake=audit.reason == DeadLetterReason.CATALOGUE_INVALID,
+        mistake_types=("ASI04",),
+    )

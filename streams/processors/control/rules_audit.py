@@ -1,0 +1,88 @@
+"""What is put on record of a publication of rules, and whom it alarms."""
+
+from __future__ import annotations
+
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.control import RulesChange
+from streams.model.proof import derived_uuid
+from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
+from streams.model.topics import AUDIT
+from streams.model.types import Actor, Header
+from streams.processors.control.alerts import TEXT_CHARS_MAX, control_alert
+from streams.processors.control.publications import RulesEvent
+from streams.processors.effects import Encoder, Output
+from streams.processors.gate.verdicts import SOURCE
+
+
+def change_outputs(encoder: Encoder, event: RulesEvent, place: str, time_ms: int) -> list[Output]:
+    """The records of an event: an audit record; and an alert, where rules were refused or are behind.
+
+    Args:
+        place: topic, partition and offset of the publication, or whatever else names the event.
+        time_ms: broker time of the publication.
+    """
+    audit = _audit(event, place, time_ms)
+    outputs = [Output(AUDIT, event.name.encode(), encoder.encode(AUDIT.name, audit), audit.header)]
+    if event.error is not None or event.reason is ControlReason.RULES_TOPIC_BEHIND:
+        outputs.append(_alert(encoder, event.name, audit, time_ms))
+    return outputs
+
+
+def _audit(event: RulesEvent, place: str, time_ms: int) -> AuditEvent:
+    bundle = event.bundle
+    tenant_uid = "" if bundle is None else bundle.header.tenant_uid
+    reason = event.error.reason if event.error is not None else event.reason
+    return AuditEvent(
+        header=Header(
+            id=derived_uuid("rules change", event.name, place, str(time_ms)),
+            source=SOURCE,
+            time=time_ms,
+            tenant_uid=tenant_uid,
+        ),
+        event_type=AuditEventType.CONTROL,
+        phase=AuditPhase.PRE_EXECUTION,
+        session_id="",
+        act=Actor(iss="", sub="" if bundle is None else bundle.published_by),
+        inputs=(place,),
+        ruleset_digest=None if bundle is None else bundle.digest,
+        rules_change=None
+        if bundle is None
+        else RulesChange(
+            name=bundle.name,
+            version=bundle.version,
+            serial=bundle.serial,
+            action=bundle.action,
+            canary_bp=bundle.canary_bp,
+            published_by=bundle.published_by,
+            signed_by=event.signers,
+        ),
+        reason=None if reason is None else str(reason),
+        reason_text=_text(event),
+        # Who changed the rules, and when, is asked for long after single calls are forgotten.
+        retention_class=RetentionClass.LONG,
+    )
+
+
+def _text(event: RulesEvent) -> str:
+    if event.error is not None:
+        return str(event.error)[:TEXT_CHARS_MAX]
+    text = "" if event.reason is None else CONTROL_TEXTS[event.reason]
+    bundle = event.bundle
+    if bundle is None:
+        return f"{text}: {event.detail}"
+    share = f", for {bundle.canary_bp / 100:g}% of sessions" if bundle.canary_bp else ""
+    signed = f", signed by {', '.join(event.signers)}" if event.signers else ", not signed"
+    return f"{text}: version {bundle.version}, serial {bundle.serial}{share}{signed}"[:TEXT_CHARS_MAX]
+
+
+def _alert(encoder: Encoder, name: str, audit: AuditEvent, time_ms: int) -> Output:
+    behind = audit.reason == ControlReason.RULES_TOPIC_BEHIND
+    return control_alert(
+        encoder,
+        audit,
+        time_ms,
+        title=f"rules are not the newest: bundle {name}" if behind else f"rules refused: bundle {name}",
+        about=("rules", name, *(() if audit.ruleset_digest is None else (audit.inputs[0],))),
+        look_at="stoplog rules status",
+        is_mistake=audit.reason == DeadLetterReason.BUNDLE_INVALID,
+    )

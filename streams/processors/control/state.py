@@ -1,0 +1,159 @@
+"""Control state: what is broadcast to every gate (revocations, catalogue, rules, baselines), ready for use.
+
+It changes only between two records of a partition, so that one intent is judged on one state of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from streams.audit.reviewers import NOBODY
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.control import Baseline, RulesetBundle
+from streams.model.errors import RecordError
+from streams.model.keys import revocation_key
+from streams.model.reasons import DeadLetterReason
+from streams.model.revocation import Revocation, RevocationState
+from streams.model.revocation_set import RevocationSet, is_key_of
+from streams.model.topics import CATALOGUE, REVOCATION
+from streams.model.types import Record
+from streams.policy.runtime.ruleset import CompiledRuleset
+from streams.processors.control.catalog import CALLABLE_STATES, Catalogue, CatalogueEvent, CatalogueTool
+from streams.processors.control.publications import Publications, RulesEvent
+
+_WITH_CATALOGUE = b"\x01"
+"""How a memory begins that holds the catalogue's, too; that of the rules alone is an array."""
+
+ControlEvent = RulesEvent | CatalogueEvent
+_encode = msgspec.msgpack.Encoder().encode
+_decode_memory = msgspec.msgpack.Decoder(tuple[bytes | None, bytes]).decode
+
+__all__ = ["CALLABLE_STATES", "CatalogueTool", "ControlEvent", "ControlState"]
+
+
+@dataclass
+class ControlState:
+    """What the gate holds of the broadcast topics.
+
+    Attributes:
+        rules: the publications of the bundle that is enforced.
+        catalogue: what is known of tools.
+        tools: the same as `catalogue.tools`.
+        stale: the shell sets it while it cannot tell that it has read everything.
+    """
+
+    rules: Publications
+    catalogue: Catalogue = field(default_factory=lambda: Catalogue(NOBODY))
+    revocations: RevocationSet = field(default_factory=RevocationSet)
+    tools: dict[tuple[str, str], CatalogueTool] = field(init=False)
+    stale: bool = True
+    _parts: tuple[bytes | None, bytes | None] = (None, None)
+    _memory: bytes | None = None
+
+    def __post_init__(self) -> None:
+        """One dictionary under two names: the way through the catalogue would cost every call."""
+        self.tools = self.catalogue.tools
+
+    def ruleset_for(self, session_key: bytes) -> CompiledRuleset | None:
+        """The rules that judge a session."""
+        rules = self.rules.in_force(session_key)
+        return None if rules is None else rules.ruleset
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether `advance` has something to do."""
+        return self.rules.is_busy
+
+    def advance(self, now_ms: int) -> list[ControlEvent]:
+        """Go on with what takes time, for some milliseconds; what has become of publications and entries."""
+        self.rules.advance(now_ms)
+        self.catalogue.advance(now_ms)
+        return self.take_events()
+
+    def take_events(self) -> list[ControlEvent]:
+        """What has become of publications and entries since this was last asked, as far as it is known."""
+        return [*self.rules.take_events(), *self.catalogue.take_events()]
+
+    def settle(self) -> list[ControlEvent]:
+        """All topics were read to their end: decide on all that stood there. Blocks."""
+        self.rules.settle()
+        return self.take_events()
+
+    def memory(self) -> bytes | None:
+        """What every partition is to remember; the same object until it changes."""
+        rules, catalogue = self.rules.memory(), self.catalogue.memory()
+        if catalogue is None:
+            return rules
+        if self._parts[0] is not rules or self._parts[1] is not catalogue:
+            self._parts = (rules, catalogue)
+            self._memory = _WITH_CATALOGUE + _encode((rules, catalogue))
+        return self._memory
+
+    def recall(self, memory: bytes) -> None:
+        """What a partition remembered when it was taken over."""
+        rules, catalogue = _decode_memory(memory[1:]) if memory.startswith(_WITH_CATALOGUE) else (memory, None)
+        if rules is not None:
+            self.rules.recall(rules)
+        if catalogue is not None:
+            self.catalogue.recall(catalogue)
+
+    def close(self) -> None:
+        """Drop what is under way."""
+        self.rules.close()
+
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
+        """Take in one record of a broadcast topic (None: a tombstone). Whether an event will tell what became of it.
+
+        Raises:
+            RecordError: it is not usable; what was in force stays so, but an unusable catalogue entry blocks its tool,
+                and an unusable revocation revokes what its key names.
+        """
+        if topic == REVOCATION.name:
+            self.revocations.next_offset = next_offset
+        if key is None:
+            raise RecordError(DeadLetterReason.KEY_MISSING, f"a record of `{topic}` has no key")
+        if record is None:
+            return self._forget(topic, key, next_offset - 1)
+        if isinstance(record, Revocation):
+            self._apply_revocation(key, record)
+        elif isinstance(record, ToolCatalogEntry):
+            return self.catalogue.offer(key, record, next_offset - 1)
+        elif isinstance(record, RulesetBundle):
+            return self.rules.offer(record, next_offset - 1)
+        elif not isinstance(record, Baseline):
+            raise RecordError(
+                DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`"
+            )
+        return False
+
+    def block_unreadable(self, topic: str, key: bytes | None) -> None:
+        """What could not be read may have been a block or a revocation: it counts as one of what its key names."""
+        if key is None:
+            return
+        if topic == CATALOGUE.name:
+            self.catalogue.stop_named(key)
+        elif topic == REVOCATION.name:
+            self.revocations.stop(key)
+
+    def _forget(self, topic: str, key: bytes, offset: int) -> bool:
+        if topic == REVOCATION.name:
+            self.revocations.forget(key)
+        elif topic == CATALOGUE.name:
+            return self.catalogue.forget(key, offset)
+        return False
+
+    def _apply_revocation(self, key: bytes, revocation: Revocation) -> None:
+        is_own = is_key_of(key, revocation)
+        if is_own or revocation.state is RevocationState.REVOKED:
+            self.revocations.apply(revocation, key)
+        if not is_own:
+            raise _key_mismatch(key, revocation_key(revocation.kind, revocation.id))
+
+
+def _key_mismatch(key: bytes, own_key: bytes) -> RecordError:
+    """Under another key than its own a record would be compacted away by strangers, and not by what replaces it."""
+    shown = key[:80].decode("utf-8", "replace")
+    text = f"the record's key is `{shown}`, but its own is `{own_key[:80].decode('utf-8', 'replace')}`"
+    return RecordError(DeadLetterReason.KEY_MISMATCH, text)

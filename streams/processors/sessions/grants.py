@@ -1,0 +1,238 @@
+"""The grant that a session stands on: taken in once, kept beside the session's row, asked for every call.
+
+A session stands on one grant for its life: on the one that its first event names, or on the first that arrives for it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+
+from streams.delegation.authority import Authority, AuthorityRow, authority_row
+from streams.delegation.digest import grant_digest
+from streams.delegation.errors import GrantError
+from streams.delegation.verification import Standard, shown, verify
+from streams.model.delegation import Delegation, DelegationOp
+from streams.model.errors import RecordError
+from streams.model.reasons import DeadLetterReason, Reason
+from streams.model.session import SessionEvent
+from streams.model.types import ProofAlg
+from streams.processors.effects import Output, SetAsideError, StateView
+from streams.processors.gate.case import Case, Judgement, amount_of, deny, has_odd_amount
+from streams.processors.gate.settings import GateSettings
+from streams.processors.sessions.events import after_hop
+from streams.processors.sessions.lifecycle import OVER, with_ancestors
+from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, grant_row_key
+
+AUTHORITIES_CACHED_MAX = 2_048
+"""Grants that are kept ready (some 5 kilobytes each): those of the sessions that are at work."""
+
+TAKEN_BACK_MAX = 16
+"""Grants that are remembered as taken back before they came; a session with more of them is over."""
+
+CACHED_ROW_BYTES_MAX = 16_384
+"""Larger grants are made ready anew for every call, so that a few of them do not take all memory."""
+
+replace = msgspec.structs.replace
+_decode = msgspec.msgpack.Decoder(AuthorityRow).decode
+
+
+def standard_of(settings: GateSettings) -> Standard:
+    """What grants are held against."""
+    return Standard(
+        anchors=settings.trust_anchors,
+        root_key=settings.root_key,
+        skew_ms=settings.skew_ms,
+        depth_max=settings.delegation_depth_max,
+    )
+
+
+def after_grant(
+    own_key: bytes, grant: Delegation, row: SessionRow, state: StateView, standard: Standard, now_ms: int
+) -> SessionRow:
+    """The session's row after a grant was given to it, or taken back from it; the grant is kept beside it.
+
+    Raises:
+        GrantError: it does not hold, or not for this session. Nothing was changed.
+    """
+    if grant.op is not DelegationOp.GRANT:
+        return _after_taking_back(row, grant.uid, now_ms)
+    if row.grant_status is GrantStatus.HELD and row.delegation_uid == grant.uid:
+        kept = _kept(own_key, state)
+        if kept is not None and kept.row.digest == grant_digest(grant):
+            return row  # it comes again
+        text = f"grant `{shown(grant.uid)}`, which session `{shown(grant.session_id)}` holds, was another one"
+        raise GrantError(Reason.DELEGATION_UID_REUSED, text)
+    if row.delegation_uid not in (None, grant.uid):
+        text = f"session `{shown(grant.session_id)}` stands on grant `{shown(row.delegation_uid)}`, not on this"
+        raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
+    made = authority_row(verify(grant, grant.header.tenant_uid, grant.session_id or "", standard, now_ms))
+    if not set(row.taken_back).isdisjoint(made.lineage):
+        raise GrantError(Reason.REVOKED_DELEGATION, f"grant `{shown(grant.uid)}` was taken back before it came")
+    if row.status in OVER:
+        return row  # it comes too late to be of use
+    if row.status is not SessionStatus.UNKNOWN:
+        _check_parties(made, row)
+        _check_parents(made, row.ancestor_session_ids)
+        row = after_hop(row, grant.header.id) if made.depth else row
+    state.put(grant_row_key(own_key), encode_row(made))
+    row = replace(row, delegation_uid=made.uid, delegation_uids=made.lineage, grant_status=GrantStatus.HELD)
+    return with_ancestors(replace(row, grant_fault=""), grant, now_ms)
+
+
+def _after_taking_back(row: SessionRow, uid: str, now_ms: int) -> SessionRow:
+    """A session whose grant was taken back has lost what it stood on; one that has not come yet must not come later.
+    Taking back needs no proof."""
+    if row.status in OVER or uid in row.taken_back:
+        return row
+    if uid in row.delegation_uids or len(row.taken_back) >= TAKEN_BACK_MAX:
+        return replace(row, status=SessionStatus.REVOKED, established_ms=row.established_ms or now_ms)
+    return replace(row, taken_back=(*row.taken_back, uid))
+
+
+def refused(
+    row: SessionRow, grant: Delegation, error: GrantError, outputs: list[Output]
+) -> tuple[SessionRow, SetAsideError]:
+    """The row once a grant was refused, so that its session's calls are told why, and the dead letter's cause.
+
+    Args:
+        outputs: what has come of its arrival before it was looked at.
+    """
+    if row.grant_status is not GrantStatus.HELD and row.delegation_uid in (None, grant.uid):
+        row = replace(row, grant_fault=error.reason.value)
+    return row, SetAsideError(DeadLetterReason.GRANT_INVALID, f"{error.reason.value}: {error}", outputs)
+
+
+def opened(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
+    """The row of a session that has just been established: it stands on the grant that its event names, which may have
+    arrived already, or else on the one that has.
+
+    Raises:
+        RecordError: it was opened from another session, and nothing shows from whom else it descends.
+    """
+    parent = event.parent_session_id
+    if parent is not None and event.delegation_uid is None and row.grant_status is not GrantStatus.HELD:
+        text = f"session `{shown(event.session_id)}` was opened from `{shown(parent)}`, but stands on no grant of it"
+        raise RecordError(DeadLetterReason.RECORD_INVALID, text)
+    row = _standing(own_key, row, event, state)
+    kept = _kept(own_key, state) if row.grant_status is GrantStatus.HELD else None
+    is_hop = parent is not None or (kept is not None and kept.row.depth > 0)
+    return after_hop(row, event.header.id) if is_hop else row
+
+
+def _standing(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
+    if event.delegation_uid is not None and event.delegation_uid != row.delegation_uid:
+        row = _without_grant(own_key, row, state)
+        return replace(row, delegation_uid=event.delegation_uid, delegation_uids=(event.delegation_uid,))
+    if row.grant_status is not GrantStatus.HELD:
+        return row
+    kept = _kept(own_key, state)
+    try:
+        if kept is not None:
+            _check_parties(kept.row, row)
+            _check_parents(kept.row, () if event.parent_session_id is None else (event.parent_session_id,))
+            return row
+        fault = ""
+    except GrantError as error:
+        fault = error.reason.value
+    uid = row.delegation_uid
+    return replace(_without_grant(own_key, row, state), delegation_uid=uid, grant_fault=fault)
+
+
+def attach(case: Case, state: StateView) -> None:
+    """Give the case what its session's grant lets through."""
+    if case.session.grant_status is GrantStatus.HELD:
+        case.authority = _kept(case.session_key, state)
+
+
+def kept_row(own_key: bytes, row: SessionRow, state: StateView) -> AuthorityRow | None:
+    """What is kept of the grant that the session holds; None where it holds none."""
+    kept = _kept(own_key, state) if row.grant_status is GrantStatus.HELD else None
+    return None if kept is None else kept.row
+
+
+def is_awaited(row: SessionRow) -> bool:
+    """Whether the session lives, and its grant is still on its way."""
+    return row.grant_status is GrantStatus.AWAITED and not row.grant_fault and row.status is SessionStatus.LIVE
+
+
+def has_unknown_key(case: Case) -> bool:
+    """Whether the intent is signed with a key that only a grant which is not there yet could vouch for."""
+    proof = case.intent.proof
+    return case.authority is None and proof is not None and proof.alg is ProofAlg.ED25519
+
+
+def check_grant(case: Case, settings: GateSettings) -> Judgement | None:
+    """Whether the session has the grant that it needs."""
+    session = case.session
+    if session.delegation_uid is None:
+        return deny(Reason.DELEGATION_MISSING) if settings.require_delegation else None
+    if case.authority is not None:
+        return None
+    return deny(Reason(session.grant_fault) if session.grant_fault else Reason.DELEGATION_MISSING)
+
+
+def check_delegated(case: Case) -> Judgement | None:
+    """Whether the session's grant lets the call through, and its budget."""
+    authority = case.authority
+    if authority is None:
+        return None
+    tool, row, session = case.intent.tool, authority.row, case.session
+    fault = authority.fault(tool.server_id, tool.name, case.args, case.now_ms)
+    if fault is not None:
+        return deny(fault.reason, fault.detail)
+    if row.calls_max is not None and session.allowed_count >= row.calls_max:
+        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has {row.calls_max} calls")
+    if row.amount_max is None:
+        return None
+    if has_odd_amount(case.args):
+        return deny(Reason.BUDGET_EXHAUSTED, "its grant bounds amounts, and `amount` is no whole number from 0 on")
+    amount = amount_of(case.args)
+    if not amount:
+        return None
+    if row.currency is not None and case.args.get("currency", row.currency) != row.currency:
+        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has a budget of {row.currency}")
+    if session.spent_minor + amount > row.amount_max:
+        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has {row.amount_max}, {session.spent_minor} were spent before")
+    return None
+
+
+def _without_grant(own_key: bytes, row: SessionRow, state: StateView) -> SessionRow:
+    state.delete(grant_row_key(own_key))
+    return replace(
+        row,
+        delegation_uid=None,
+        delegation_uids=(),
+        grant_status=GrantStatus.AWAITED,
+        ancestor_session_ids=(),
+        ancestor_actors=(),
+    )
+
+
+def _check_parties(made: AuthorityRow, row: SessionRow) -> None:
+    if made.sub != row.sub:
+        raise GrantError(Reason.DELEGATION_SUBJECT_CHANGED, f"the session is of `{shown(row.sub)}`")
+    if (made.act_iss, made.act_sub) != (row.act_iss, row.act_sub):
+        raise GrantError(Reason.DELEGATION_ACTOR_MISMATCH, f"the session is of agent `{shown(row.act_sub)}`")
+
+
+def _check_parents(made: AuthorityRow, session_ids: tuple[str, ...]) -> None:
+    """The session that one was opened from must be among those of its grant's chain: they are the ones whose end is
+    its end, too."""
+    for session_id in session_ids:
+        if session_id not in made.session_ids:
+            text = f"the session was opened from `{shown(session_id)}`, which has no part in it"
+            raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
+
+
+def _kept(own_key: bytes, state: StateView) -> Authority | None:
+    row = state.get(grant_row_key(own_key))
+    if row is None:
+        return None
+    return _authority(row) if len(row) <= CACHED_ROW_BYTES_MAX else Authority(_decode(row))
+
+
+@lru_cache(maxsize=AUTHORITIES_CACHED_MAX)
+def _authority(row: bytes) -> Authority:
+    return Authority(_decode(row))

@@ -1,0 +1,152 @@
+"""How long a session lives, what ends it, and what it was opened with (docs/explanation/sessions.md).
+
+All by broker time. Nothing here gives a session anything: what is over stays over.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.model.delegation import Delegation
+from streams.model.intent import Intent
+from streams.model.reasons import Reason
+from streams.model.session import SessionEvent, SessionEventType
+from streams.model.types import Model
+from streams.processors.gate.settings import GateSettings
+from streams.processors.state import OpenedWith, SessionRow, SessionStatus
+
+ANCESTORS_MAX = 64
+"""Sessions that one descends from, over all the grants that it holds; one with more counts as ended."""
+
+OVER = frozenset({SessionStatus.ENDED, SessionStatus.REVOKED})
+
+ACTIVITY = frozenset(
+    {
+        SessionEventType.USER_MESSAGE,
+        SessionEventType.MODEL_OUTPUT,
+        SessionEventType.TOOL_RESULT,
+        SessionEventType.TOOL_NOT_RUN,
+        SessionEventType.RETRIEVAL,
+        SessionEventType.MEMORY_READ,
+    }
+)
+"""Events that show that a session is at work; what others say of it does not keep it alive."""
+
+replace = msgspec.structs.replace
+
+
+def opened(row: SessionRow, event: SessionEvent, settings: GateSettings, received_ms: int) -> SessionRow:
+    """The row of a session that has just been established: with its bounds, its parent, and what it was opened with.
+
+    Args:
+        received_ms: when its event was appended. A gate may take it in later, which makes the session no younger.
+    """
+    age_max_ms = settings.session_age_max_ms if event.attended else settings.unattended_age_max_ms
+    too_old_ms = received_ms + age_max_ms
+    row = replace(
+        row,
+        expires_ms=min(row.expires_ms, too_old_ms),
+        too_old_ms=too_old_ms,
+        credential_ms=row.expires_ms,
+        active_ms=row.established_ms,
+        attended=event.attended,
+        opened_with=_opened_with(event),
+    )
+    parent = event.parent_session_id
+    return row if parent is None else _descending(row, {parent}, row.established_ms)
+
+
+def with_ancestors(row: SessionRow, grant: Delegation, now_ms: int) -> SessionRow:
+    """The row once it is known from whose sessions, and from which agents, the grant has come."""
+    row = replace(row, ancestor_actors=tuple(sorted({ancestor.act.sub for ancestor in grant.chain})))
+    found = {ancestor.session_id for ancestor in grant.chain if ancestor.session_id not in (None, grant.session_id)}
+    return _descending(row, {session_id for session_id in found if session_id is not None}, now_ms)
+
+
+def _descending(row: SessionRow, session_ids: set[str], now_ms: int) -> SessionRow:
+    if session_ids <= set(row.ancestor_session_ids):
+        return row
+    known = tuple(sorted(session_ids | set(row.ancestor_session_ids)))
+    if len(known) > ANCESTORS_MAX:
+        # Of one that isn't kept could not be told that it was stopped.
+        row = replace(row, ancestor_session_ids=known[:ANCESTORS_MAX], established_ms=row.established_ms or now_ms)
+        return ended(row, Reason.SESSION_PARENT_ENDED)
+    return replace(row, ancestor_session_ids=known)
+
+
+def active(row: SessionRow, event: SessionEvent, now_ms: int) -> SessionRow:
+    """The row once the event has shown that the session is at work."""
+    if event.type not in ACTIVITY or row.status is not SessionStatus.LIVE:
+        return row
+    return replace(row, active_ms=now_ms)
+
+
+def lapsed(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | None:
+    """Why the session's time is over, or None; asked for every intent, so it compares two numbers.
+
+    A session is not idle while something of it waits for a person; nor is a frozen one, which can do nothing.
+    """
+    if row.expires_ms <= now_ms and row.status in _LIVING:
+        return reason_expired(row)
+    if now_ms - row.active_ms < settings.session_idle_ms or row.status is not SessionStatus.LIVE or row.waiting_count:
+        return None
+    return Reason.SESSION_IDLE
+
+
+def ended(row: SessionRow, reason: Reason) -> SessionRow:
+    """The row of a session that is over; one that was over before stays what it was."""
+    if row.status in OVER:
+        return row
+    return replace(row, status=SessionStatus.ENDED, ended_by=reason.value)
+
+
+def end_due_ms(row: SessionRow, settings: GateSettings) -> int | None:
+    """When the session's time will be over, if nothing more happens in it; None for one that doesn't live."""
+    if row.status not in _LIVING:
+        return None
+    if row.status is SessionStatus.FROZEN or row.waiting_count:
+        return row.expires_ms
+    return min(row.expires_ms, row.active_ms + settings.session_idle_ms)
+
+
+def reason_over(row: SessionRow) -> Reason:
+    """Why a session that is over is over."""
+    if row.status is SessionStatus.REVOKED:
+        return Reason.SESSION_REVOKED
+    return Reason(row.ended_by) if row.ended_by else Reason.SESSION_ENDED
+
+
+def reason_expired(row: SessionRow) -> Reason:
+    """Which of its two bounds a session has reached that has lived to its end: its credential's, or that of its age."""
+    return Reason.SESSION_TOO_OLD if 0 < row.too_old_ms <= row.expires_ms else Reason.SESSION_EXPIRED
+
+
+def changes(row: SessionRow, intent: Intent) -> tuple[str, ...]:
+    """What of the intent's origin is not what the session was opened with, by name; in this or in an earlier intent.
+
+    What the session was opened with must be stated by its intents, too: not to say it is no way past it.
+    """
+    opened_with = row.opened_with
+    if opened_with is None:
+        return row.changed
+    found = set(row.changed)
+    if opened_with.model is not None and opened_with.model != _named(intent.model):
+        found.add("model")
+    if opened_with.system_prompt_digest not in (None, intent.system_prompt_digest):
+        found.add("system_prompt")
+    if opened_with.toolset_digest not in (None, intent.toolset_digest):
+        found.add("toolset")
+    return row.changed if len(found) == len(row.changed) else tuple(sorted(found))
+
+
+def _opened_with(event: SessionEvent) -> OpenedWith | None:
+    if event.model is None and event.system_prompt_digest is None and event.toolset_digest is None:
+        return None
+    return OpenedWith(_named(event.model), event.system_prompt_digest, event.toolset_digest)
+
+
+def _named(model: Model | None) -> tuple[str, str, str] | None:
+    return None if model is None else (model.ai_provider, model.name, model.version or "")
+
+
+_LIVING = frozenset({SessionStatus.LIVE, SessionStatus.FROZEN})

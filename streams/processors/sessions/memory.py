@@ -1,0 +1,215 @@
+"""What a session remembers for its rules: bounded rows that are brought up to date event by event, never a scan.
+
+Time within a memory's window is kept in buckets of 1/32 of the window. An event counts from when it happened until
+its bucket has left the window, so for at most 1/32 of the window too long and never too short. What can't be kept,
+because there is no room or because it could not be told, makes the memory unclear: a rule that reads it has no value
+there, which fails closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.model.labels import Label
+from streams.policy.language.bundle import Keep, Memory, Occasion
+from streams.policy.language.schema import Facts
+from streams.policy.runtime.memory_updates import Note, Plan, label_index
+from streams.processors.effects import StateView
+from streams.processors.state import (
+    CellRow,
+    HeadRow,
+    NoteRow,
+    cell_row_key,
+    decode_cell,
+    decode_head,
+    encode_row,
+    head_row_key,
+)
+
+BUCKETS_COUNT = 32
+KEYS_MAX = 1_000
+"""Values of `key` that one memory of one session is kept for."""
+
+_AMOUNT_MAX = 2**63 - 1
+_FOREVER_MS = 2**62
+_NOTHING = CellRow()
+_NEW_HEAD = HeadRow()
+
+replace = msgspec.structs.replace
+
+
+class Happened(NamedTuple):
+    """What has happened to a call: all occasions at once, how its result is labelled, which groups approved."""
+
+    occasions: frozenset[Occasion]
+    label: Label | None = None
+    groups: tuple[str, ...] = ()
+
+
+def recall(plan: Plan, facts: Facts, own_key: bytes, state: StateView | None, now_ms: int) -> dict[str, Any]:
+    """The fact `history` for a call: what the memories that its tool's rules read hold now.
+
+    Args:
+        state: None for a session of which nothing is kept yet (`SessionRow.keeps_count`).
+    """
+    if state is None and plan.nothing is not None:
+        return plan.nothing
+    found: dict[str, Any] = {}
+    for recalled in plan.recalls:
+        key = recalled.key_of(facts)
+        cell = None if key is None else _cell(recalled.memory, key, own_key, state, now_ms)
+        value = None if cell is None else _value(recalled.memory, cell, now_ms)
+        if value is not None:
+            found[recalled.memory.name] = value
+    return found
+
+
+def _cell(memory: Memory, key: bytes, own_key: bytes, state: StateView | None, now_ms: int) -> CellRow | None:
+    """What is kept for the key; None where that is not clear."""
+    if state is None:
+        return _NOTHING
+    head, row = state.get(head_row_key(own_key, memory.name)), state.get(cell_row_key(own_key, memory.name, key))
+    if head is not None and _is_unclear(decode_head(head), row is not None, now_ms):
+        return None
+    return _NOTHING if row is None else decode_cell(row)
+
+
+def _is_unclear(head: HeadRow, has_cell: bool, now_ms: int) -> bool:
+    """Whether events may be missing: of every key, or of those that there was no room for."""
+    return now_ms < (head.unclear_until_ms if has_cell else max(head.unclear_until_ms, head.full_until_ms))
+
+
+def _value(memory: Memory, cell: CellRow, now_ms: int) -> bool | int | None:
+    if memory.keep is Keep.LAST:
+        age_ms = max(0, now_ms - cell.last_ms)
+        known = cell.last_ms and (memory.within_ms is None or age_ms < memory.within_ms)
+        return age_ms if known else None
+    amount = sum(amount for _, amount in _live(cell.parts, memory.within_ms, now_ms))
+    return amount > 0 if memory.keep is Keep.ANY else min(amount, _AMOUNT_MAX)
+
+
+def note_row(note: Note) -> NoteRow:
+    """A note as it is kept until the call has ended."""
+    memory = note.memory
+    return NoteRow(
+        memory=memory.name,
+        on=note.on.value,
+        labels=note.labels,
+        key=note.key,
+        amount=note.amount,
+        forget=note.forget,
+        keyed=memory.key is not None,
+        within_ms=memory.within_ms,
+        group=None if note.forget else memory.group,
+    )
+
+
+def remember(notes: Iterable[NoteRow], happened: Happened, own_key: bytes, state: StateView, now_ms: int) -> bool:
+    """Take what has happened into the memories; whether anything was changed. Forgetting comes last."""
+    due = [note for note in notes if _is_due(note, happened)]
+    for note in due:
+        if not note.forget:
+            _add(note, own_key, state, now_ms)
+    for note in due:
+        if note.forget:
+            _forget(note, own_key, state)
+    return bool(due)
+
+
+def _is_due(note: NoteRow, happened: Happened) -> bool:
+    if Occasion(note.on) not in happened.occasions:
+        return False
+    if note.on == Occasion.APPROVED and note.group is not None and note.group not in happened.groups:
+        return False
+    label = happened.label
+    if label is None:
+        return True
+    index = label_index(label.integrity.value.lower(), label.confidentiality.value.lower())
+    return bool(note.labels >> index & 1)
+
+
+def _add(note: NoteRow, own_key: bytes, state: StateView, now_ms: int) -> None:
+    if note.amount is None:
+        _make_unclear(note, own_key, state, now_ms)
+        return
+    cell_key = cell_row_key(own_key, note.memory, note.key)
+    found = state.get(cell_key)
+    if found is None and note.keyed and not _has_room(note, own_key, state, now_ms):
+        return
+    cell = _NOTHING if found is None else decode_cell(found)
+    parts = dict(_live(cell.parts, note.within_ms, now_ms))
+    if note.within_ms is None:
+        ends_ms, amount = now_ms, sum(parts.values())
+        parts = {}
+    else:
+        width_ms = max(1, note.within_ms // BUCKETS_COUNT)
+        ends_ms = (now_ms // width_ms + 1) * width_ms
+        amount = parts.get(ends_ms, 0)
+    parts[ends_ms] = min(amount + note.amount, _AMOUNT_MAX)
+    last_ms = max(cell.last_ms, now_ms)
+    state.put(cell_key, encode_row(CellRow(last_ms=last_ms, parts=tuple(sorted(parts.items())))))
+
+
+def _live(parts: tuple[tuple[int, int], ...], within_ms: int | None, now_ms: int) -> tuple[tuple[int, int], ...]:
+    if within_ms is None:
+        return parts
+    return tuple(part for part in parts if part[0] > now_ms - within_ms)
+
+
+def _head(note: NoteRow, own_key: bytes, state: StateView) -> HeadRow:
+    found = state.get(head_row_key(own_key, note.memory))
+    return _NEW_HEAD if found is None else decode_head(found)
+
+
+def _has_room(note: NoteRow, own_key: bytes, state: StateView, now_ms: int) -> bool:
+    """Count one more key of the memory in, if that many may be kept."""
+    head = _head(note, own_key, state)
+    if head.keys_count >= KEYS_MAX:
+        head = _tidied(head, note, own_key, state, now_ms)
+    has_room = head.keys_count < KEYS_MAX
+    if has_room:
+        head = replace(head, keys_count=head.keys_count + 1)
+    else:
+        head = replace(head, full_until_ms=max(head.full_until_ms, _counts_until(note, now_ms)))
+    state.put(head_row_key(own_key, note.memory), encode_row(head))
+    return has_room
+
+
+def _tidied(head: HeadRow, note: NoteRow, own_key: bytes, state: StateView, now_ms: int) -> HeadRow:
+    """Drop keys whose events have all left the window; at most once in a bucket's time, since all are looked at."""
+    if note.within_ms is None or now_ms < head.tidied_ms + note.within_ms // BUCKETS_COUNT:
+        return head
+    rows = [(key, decode_cell(row)) for key, row in _cells(note, own_key, state)]
+    over = [key for key, cell in rows if not _live(cell.parts, note.within_ms, now_ms)]
+    for key in over:
+        state.delete(key)
+    return replace(head, keys_count=len(rows) - len(over), tidied_ms=now_ms)
+
+
+def _counts_until(note: NoteRow, now_ms: int) -> int:
+    """When an event of now has certainly left the memory."""
+    return _FOREVER_MS if note.within_ms is None else now_ms + note.within_ms + note.within_ms // BUCKETS_COUNT
+
+
+def _make_unclear(note: NoteRow, own_key: bytes, state: StateView, now_ms: int) -> None:
+    head = _head(note, own_key, state)
+    head = replace(head, unclear_until_ms=max(head.unclear_until_ms, _counts_until(note, now_ms)))
+    state.put(head_row_key(own_key, note.memory), encode_row(head))
+
+
+def _forget(note: NoteRow, own_key: bytes, state: StateView) -> None:
+    for key, _ in _cells(note, own_key, state):
+        state.delete(key)
+    head_key = head_row_key(own_key, note.memory)
+    if state.get(head_key) is not None:
+        state.delete(head_key)
+
+
+def _cells(note: NoteRow, own_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
+    """All cells of a memory: at most `KEYS_MAX`, and the one without a key."""
+    start = cell_row_key(own_key, note.memory, b"")
+    return list(islice(state.scan(start, start[:-1] + b"\x01"), KEYS_MAX + 1))

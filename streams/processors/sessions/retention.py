@@ -1,0 +1,109 @@
+"""Forgetting: verdicts that need not be remembered any longer, and sessions that are over.
+
+Every session row has one timer. When it comes due, old verdicts go; when the session is over and no verdict is
+left, the row goes; otherwise the timer is set again. The work of one call is bounded.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import msgspec
+
+from streams.processors.effects import StateView
+from streams.processors.gate.completion_effects import take
+from streams.processors.gate.settings import GateSettings
+from streams.processors.sessions.lifecycle import end_due_ms
+from streams.processors.state import (
+    SessionRow,
+    SessionStatus,
+    TimerKind,
+    decode_judged,
+    encode_row,
+    grant_row_key,
+    read_session,
+    rows_of_session,
+    session_row_key,
+    timer_payload,
+)
+
+ROWS_PER_VISIT_MAX = 2_000
+_VISITS_PER_RETENTION = 4
+_COUNTS = (b"m", b"k", b"b")
+replace = msgspec.structs.replace
+
+
+def arm(own_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
+    """Set the row's timer if it has none: for the next visit, or for the session's end where that comes first."""
+    if row.housekeeping_ms:
+        return row
+    due_ms = now_ms + settings.dedup_retention_ms // _VISITS_PER_RETENTION
+    end_ms = end_due_ms(row, settings)
+    if end_ms is not None and now_ms < end_ms < due_ms:
+        due_ms = end_ms
+    state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key))
+    return replace(row, housekeeping_ms=due_ms)
+
+
+def arm_for_end(own_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
+    """`arm` where the session's end has changed: a timer that would come too late for it is set anew."""
+    end_ms = end_due_ms(row, settings)
+    if row.housekeeping_ms and end_ms is not None and end_ms < row.housekeeping_ms:
+        state.cancel_timer(row.housekeeping_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key))
+        row = replace(row, housekeeping_ms=0)
+    return arm(own_key, row, state, settings, now_ms)
+
+
+def keep_house(own_key: bytes, cursor: str, state: StateView, settings: GateSettings, now_ms: int) -> None:
+    """The session's timer has come due; `cursor` is the intent id after which an unfinished visit goes on."""
+    start, end = rows_of_session(b"v", own_key)
+    if cursor:
+        start += cursor.encode() + b"\x00"
+    rows = list(islice(state.scan(start, end), ROWS_PER_VISIT_MAX))
+    horizon_ms = now_ms - settings.dedup_retention_ms
+    row = replace(read_session(state, own_key), housekeeping_ms=0)
+    kept = 0
+    for key, value in rows:
+        judged = decode_judged(value)
+        # INVARIANT: what is forgotten is too old to be taken in again (`Gate._on_intent`), whatever time it claims.
+        if max(judged.judged_ms, judged.claimed_ms) <= horizon_ms:
+            state.delete(key)
+            # What its end would have brought is not waited for any longer.
+            row, _ = take(own_key, key.rpartition(b"\x00")[2].decode(), row, state)
+        else:
+            kept += 1
+    if len(rows) == ROWS_PER_VISIT_MAX:
+        last_intent_id = rows[-1][0].rpartition(b"\x00")[2].decode()
+        due_ms = now_ms + 1
+        state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key, last_intent_id))
+        state.put(session_row_key(own_key), encode_row(replace(row, housekeeping_ms=due_ms)))
+    elif _is_over(row, horizon_ms) and not kept and not cursor:
+        if _drop_counts(own_key, row, state):
+            state.delete(session_row_key(own_key))
+            state.delete(grant_row_key(own_key))
+        else:
+            state.put(session_row_key(own_key), encode_row(arm(own_key, row, state, settings, now_ms)))
+    else:
+        state.put(session_row_key(own_key), encode_row(arm(own_key, row, state, settings, now_ms)))
+
+
+def _drop_counts(own_key: bytes, row: SessionRow, state: StateView) -> bool:
+    """Remove what the session remembers and has spent, up to a bound; whether that was all."""
+    if not row.keeps_count:
+        return True
+    room = ROWS_PER_VISIT_MAX
+    for prefix in _COUNTS:
+        keys = [key for key, _ in islice(state.scan(*rows_of_session(prefix, own_key)), room)]
+        for key in keys:
+            state.delete(key)
+        room -= len(keys)
+    return room > 0
+
+
+def _is_over(row: SessionRow, horizon_ms: int) -> bool:
+    """Whether nothing more can come of the session: its id must not live again while its events may be redelivered."""
+    if row.waiting_count:
+        return False
+    if row.status is SessionStatus.UNKNOWN:
+        return True
+    return max(row.established_ms, row.expires_ms, row.credential_ms) <= horizon_ms

@@ -1,0 +1,111 @@
+"""What an MCP server lists, as entries of the catalogue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streams.model.canonical import CanonicalError, canonical
+from streams.model.catalog import EntryState, OutputLabel, ToolCatalogEntry
+from streams.model.definition import definition_digests
+from streams.model.labels import Label
+from streams.model.types import Header
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.errors import McpServerError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolFacts:
+    """What the operator says of a tool. What is not said counts as the worst; the server's own hints are not used."""
+
+    read_only: bool = False
+    destructive: bool = True
+    idempotent: bool = False
+    open_world: bool = True
+    reversible: bool = False
+    compensating_tool: str | None = None
+    output_label: Label | None = None
+    output_labels: tuple[OutputLabel, ...] = ()
+    sink_args: tuple[str, ...] = ()
+    owner: str | None = None
+
+
+def catalogue_entries(
+    server_id: str,
+    tools: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, ToolFacts],
+    *,
+    now_ms: int,
+    source: str,
+    tenant_uid: str,
+    catalog_version: int = 1,
+    proposed_by: str | None = None,
+    reviewed_by: str | None = None,
+    entropy: Entropy = SYSTEM,
+) -> list[ToolCatalogEntry]:
+    """What `tools/list` returned as entries of the catalogue.
+
+    Args:
+        facts: by tool name. A tool with facts becomes APPROVED if `reviewed_by` is given; every other is PROPOSED.
+        source: who writes the entries.
+        proposed_by: who has had the tools listed.
+
+    Raises:
+        McpServerError: a tool has no name, no input schema, or no canonical form.
+    """
+    entries: list[ToolCatalogEntry] = []
+    for tool in tools:
+        name = tool.get("name")
+        try:
+            digests = definition_digests(tool)
+            schema_json = json.dumps(tool["inputSchema"], sort_keys=True)
+        except (CanonicalError, KeyError, TypeError) as error:
+            raise McpServerError(f"tool `{server_id}/{name}` can't be catalogued: {error}") from error
+        if not isinstance(name, str) or not name:
+            raise McpServerError(f"MCP server `{server_id}` lists a tool without a name")
+        known = facts.get(name)
+        approved = known is not None and reviewed_by is not None
+        about = known or ToolFacts()
+        entries.append(
+            ToolCatalogEntry(
+                header=Header(id=entropy.uuid(now_ms), source=source, time=now_ms, tenant_uid=tenant_uid),
+                server_id=server_id,
+                name=name,
+                catalog_version=catalog_version,
+                state=EntryState.APPROVED if approved else EntryState.PROPOSED,
+                title=_text(tool.get("title")),
+                description=_text(tool.get("description")),
+                input_schema_json=schema_json,
+                output_schema_json=_json(tool.get("outputSchema")),
+                annotations_json=_json(tool.get("annotations")),
+                meta_json=_json(tool.get("_meta")),
+                definition_json=canonical({key: part for key, part in tool.items() if part is not None}).decode(),
+                definition_digest=digests.definition,
+                description_digest=digests.description,
+                input_schema_digest=digests.input_schema,
+                read_only=about.read_only,
+                destructive=about.destructive,
+                idempotent=about.idempotent,
+                open_world=about.open_world,
+                reversible=about.reversible,
+                compensating_tool=about.compensating_tool,
+                output_label=about.output_label,
+                output_labels=about.output_labels,
+                sink_args=about.sink_args,
+                owner=about.owner,
+                proposed_by=proposed_by,
+                reviewed_by=reviewed_by if approved else None,
+                reviewed_at=now_ms if approved else None,
+            )
+        )
+    return entries
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True)

@@ -1,0 +1,48 @@
+"""Figures of a running service for Prometheus, where the settings ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streams.wiring.settings import Settings, SettingsError
+
+
+@contextmanager
+def serving_metrics(settings: Settings) -> Iterator[None]:
+    """Serve `/metrics` while entered, if the setting `metrics.listen` says where.
+
+    Raises:
+        SettingsError: the address can't be listened on, or the extra is missing.
+    """
+    listen = settings.metrics.listen
+    if listen is None:
+        yield
+        return
+    try:
+        from prometheus_client import (  # noqa: PLC0415 - an extra
+            GC_COLLECTOR,
+            PLATFORM_COLLECTOR,
+            PROCESS_COLLECTOR,
+            CollectorRegistry,
+            start_http_server,
+        )
+
+        from streams.sdk.metrics import StopMetrics  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"setting `metrics.listen` needs `pip install 'stoplog[metrics]'`: {error}") from None
+    registry = CollectorRegistry()
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+        registry.register(collector)
+    host, _, port = listen.rpartition(":")
+    with StopMetrics(registry):
+        try:
+            server, thread = start_http_server(int(port), host.strip("[]"), registry)
+        except (OSError, OverflowError) as error:
+            raise SettingsError(f"setting `metrics.listen`: can't listen on `{listen}`: {error}") from None
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

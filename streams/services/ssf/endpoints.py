@@ -1,0 +1,131 @@
+"""The service on HTTP: events are pushed to `/events` (RFC 8935), and it says who it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from streams.http.limits import RateLimit
+from streams.identity.jose import TOKEN_CHARS_MAX
+from streams.identity.keyring import KeyRing
+from streams.services.ssf.errors import RefusedSetError, SetError, UnavailableError
+from streams.services.ssf.receiver import Receiver
+from streams.services.ssf.settings import SsfSection
+from streams.services.sts.endpoints import place_of
+
+BODY_TIMEOUT_S = 10.0
+WAITING_MAX = 64
+"""Events that wait for their turn; more are told to come again."""
+
+JWKS_MAX_AGE_S = 300
+RETRY_AFTER_S = 1
+_MS_PER_S = 1_000
+_MEDIA_TYPE = "application/secevent+jwt"
+_NO_STORE = {"cache-control": "no-store"}
+_log = logging.getLogger(__name__)
+
+
+class Endpoints:
+    """The routes of one service."""
+
+    def __init__(self, receiver: Receiver, keys: KeyRing, section: SsfSection, per_address: RateLimit) -> None:
+        self._receiver = receiver
+        self._keys = keys
+        self._section = section
+        self._per_address = per_address
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="stoplog-ssf")
+        self._waiting = 0
+
+    def application(self) -> Starlette:
+        """The application."""
+        return Starlette(
+            routes=[
+                Route("/events", self._events, methods=["POST"]),
+                Route("/jwks", self._jwks, methods=["GET"]),
+                Route("/.well-known/ssf-configuration", self._configuration, methods=["GET"]),
+                Route("/healthz", self._health, methods=["GET"]),
+            ]
+        )
+
+    def close(self) -> None:
+        """Wait for what is being worked on."""
+        self._threads.shutdown(wait=True)
+
+    async def _events(self, request: Request) -> Response:
+        try:
+            wait_ms = self._per_address.take(place_of(request))
+            if wait_ms:
+                return _later(429, wait_ms)
+            token = await _token(request)
+            if self._waiting >= WAITING_MAX:
+                return _later(503, RETRY_AFTER_S * _MS_PER_S)
+            self._waiting += 1
+            try:
+                loop = asyncio.get_running_loop()
+                authorization = request.headers.get("authorization")
+                await loop.run_in_executor(self._threads, self._receiver.take, token, authorization)
+            finally:
+                self._waiting -= 1
+        except RefusedSetError as error:
+            _log.warning("an event is refused (%s): %s", error.code.value, error)
+            body = {"err": error.code.value, "description": str(error)}
+            return JSONResponse(body, 400, headers={**_NO_STORE, "content-language": "en"})
+        except UnavailableError as error:
+            _log.warning("an event could not be taken: %s", error)
+            return _later(503, RETRY_AFTER_S * _MS_PER_S)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception:
+            # It was not acted on for certain, so it must come again.
+            _log.exception("an event could not be taken")
+            return _later(503, RETRY_AFTER_S * _MS_PER_S)
+        return Response(status_code=202, headers=_NO_STORE)
+
+    async def _jwks(self, _request: Request) -> Response:
+        headers = {"cache-control": f"public, max-age={JWKS_MAX_AGE_S}"}
+        return JSONResponse(self._keys.published(), headers=headers, media_type="application/jwk-set+json")
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+
+    async def _configuration(self, _request: Request) -> Response:
+        """SSF 1.0, 7.1: who transmits here, and how."""
+        issuer = self._section.issuer
+        return JSONResponse(
+            {
+                "spec_version": "1_0",
+                "issuer": issuer,
+                "jwks_uri": f"{issuer.rstrip('/')}/jwks",
+                "delivery_methods_supported": ["urn:ietf:rfc:8935"],
+                "default_subjects": "ALL",
+            }
+        )
+
+
+async def _token(request: Request) -> str:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _MEDIA_TYPE:
+        raise RefusedSetError(SetError.INVALID_REQUEST, f"the body must be {_MEDIA_TYPE}")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > TOKEN_CHARS_MAX:
+                    raise RefusedSetError(SetError.INVALID_REQUEST, f"the body has more than {TOKEN_CHARS_MAX} bytes")
+    except TimeoutError:
+        raise RefusedSetError(SetError.INVALID_REQUEST, "the body did not come in time") from None
+    try:
+        return body.decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise RefusedSetError(SetError.INVALID_REQUEST, "the body is no token") from None
+
+
+def _later(status: int, wait_ms: int) -> Response:
+    return Response(status_code=status, headers={**_NO_STORE, "retry-after": str(-(-wait_ms // _MS_PER_S))})

@@ -1,0 +1,48 @@
+"""Why a security event was not taken, in the words of RFC 8935 2.4."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from streams.model.errors import StoplogError
+from streams.services.sts.errors import RefusedError, TokenReason
+
+
+class SsfError(StoplogError):
+    """The service can't run, or can't go on, so."""
+
+
+class SetError(StrEnum):
+    """The codes of RFC 8935."""
+
+    INVALID_REQUEST = "invalid_request"
+    INVALID_KEY = "invalid_key"
+    INVALID_ISSUER = "invalid_issuer"
+    INVALID_AUDIENCE = "invalid_audience"
+    AUTHENTICATION_FAILED = "authentication_failed"
+
+
+class RefusedSetError(StoplogError):
+    """An event was not taken; sending it again as it is won't help.
+
+    Attributes:
+        code: for the transmitter's program.
+    """
+
+    def __init__(self, code: SetError, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class UnavailableError(StoplogError):
+    """An event could not be taken now; it is to be sent again."""
+
+
+_KEYS = frozenset({TokenReason.KEY_UNKNOWN, TokenReason.SIGNATURE_INVALID, TokenReason.ALGORITHM_NOT_ALLOWED})
+
+
+def as_set_error(error: RefusedError) -> StoplogError:
+    """What the reader of tokens has found, as it is told to a transmitter."""
+    if error.reason is TokenReason.KEYS_UNAVAILABLE:
+        return UnavailableError(str(error))
+    return RefusedSetError(SetError.INVALID_KEY if error.reason in _KEYS else SetError.INVALID_REQUEST, str(error))

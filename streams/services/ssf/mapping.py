@@ -1,0 +1,144 @@
+"""What a provider's events mean here: which session or user is stopped, and which session's risk has risen.
+
+The provider's own session ids count where the subject names a session; all that it can name otherwise is a user. What
+can only give something (a risk that fell, a credential that was made) changes nothing: an event never gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from streams.model.revocation import RevocationKind
+from streams.model.revocation_set import principal_target, session_target
+from streams.services.ssf.errors import RefusedSetError, SetError
+from streams.services.ssf.security_events import SecurityEvents
+
+CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
+SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
+SESSION_REVOKED = f"{CAEP}session-revoked"
+CREDENTIAL_CHANGE = f"{CAEP}credential-change"
+RISK_LEVEL_CHANGE = f"{CAEP}risk-level-change"
+EVENT_TYPES = (SESSION_REVOKED, CREDENTIAL_CHANGE, RISK_LEVEL_CHANGE)
+"""What has a meaning here. Others, and `verification` of SSF, are taken and change nothing."""
+
+NAME_CHARS_MAX = 1_024
+REASON_CHARS_MAX = 500
+_LEVELS = ("LOW", "MEDIUM", "HIGH")
+_HARMLESS_CHANGES = frozenset({"create"})
+_USER_FORMATS = {"iss_sub": "sub", "opaque": "id", "email": "email", "account": "uri"}
+
+
+class Stop(NamedTuple):
+    """Something is to be stopped; a user for a while, a session for good."""
+
+    kind: RevocationKind
+    target: str
+    tenant_uid: str
+    reason: str
+
+
+class Risk(NamedTuple):
+    """A session's risk has changed."""
+
+    tenant_uid: str
+    session_id: str
+    level: str
+    event_type: str
+
+
+def acts_of(read: SecurityEvents, default_tenant: str) -> Iterator[Stop | Risk]:
+    """What is to be done about a token's events.
+
+    Raises:
+        RefusedSetError: an event that has a meaning here names nobody who could be known here.
+    """
+    for event_type, event in read.events.items():
+        if event_type not in EVENT_TYPES:
+            continue
+        if event_type == CREDENTIAL_CHANGE and _is_harmless(event.get("change_type")):
+            continue
+        subject = event.get("subject") or read.subject
+        named = _Subject.of(subject, read, default_tenant)
+        yield from named.stops(_reason(event_type, event)) if event_type != RISK_LEVEL_CHANGE else _risks(named, event)
+
+
+def _risks(named: _Subject, event: Mapping[str, Any]) -> Iterator[Stop | Risk]:
+    level = event.get("current_level")
+    if level not in _LEVELS:
+        # What is not understood counts as the worst.
+        level = "CRITICAL"
+    if named.session_id is not None:
+        yield Risk(named.tenant_uid, named.session_id, level, RISK_LEVEL_CHANGE)
+    # Which sessions are the user's is known to gates alone: a high risk stops them all.
+    if named.sub is not None and level in ("HIGH", "CRITICAL"):
+        yield named.stop_of_user(f"risk {level}")
+
+
+class _Subject(NamedTuple):
+    """Whom an event is about, under the names that they have here."""
+
+    tenant_uid: str
+    session_id: str | None
+    sub: str | None
+
+    @classmethod
+    def of(cls, subject: object, read: SecurityEvents, default_tenant: str) -> _Subject:
+        """From a subject identifier of RFC 9493, or a complex one of SSF."""
+        section = read.transmitter.section
+        tenant = section.tenant or default_tenant
+        if not isinstance(subject, dict):
+            raise RefusedSetError(SetError.INVALID_REQUEST, "an event has no subject")
+        parts = subject if subject.get("format") in (None, "complex") and _is_complex(subject) else {"user": subject}
+        user = _identifier(parts.get("user"), section.issuer)
+        session_id = _identifier(parts.get("session"), known=user is None)
+        if session_id is None and user is None:
+            raise RefusedSetError(SetError.INVALID_REQUEST, "an event names neither a session nor a user")
+        return cls(tenant, session_id, None if user is None else f"{section.subject_prefix}{user}")
+
+    def stops(self, reason: str) -> Iterator[Stop]:
+        """Stop the session that is named, and all that is done for the user who is: a provider's name of a session is
+        hardly ever the name that the user's sessions have here."""
+        if self.session_id is not None:
+            target = session_target(self.tenant_uid, self.session_id)
+            yield Stop(RevocationKind.SESSION, target, self.tenant_uid, reason)
+        if self.sub is not None:
+            yield self.stop_of_user(reason)
+
+    def stop_of_user(self, reason: str) -> Stop:
+        """Stop all that is done for the user."""
+        target = principal_target(self.tenant_uid, self.sub or "")
+        return Stop(RevocationKind.SUBJECT, target, self.tenant_uid, reason)
+
+
+def _is_harmless(change: object) -> bool:
+    return isinstance(change, str) and change in _HARMLESS_CHANGES
+
+
+def _is_complex(subject: Mapping[str, Any]) -> bool:
+    return isinstance(subject.get("session"), dict) or isinstance(subject.get("user"), dict)
+
+
+def _identifier(subject: object, issuer: str | None = None, *, known: bool = True) -> str | None:
+    """The name in a simple subject identifier; None where there is none.
+
+    Args:
+        issuer: whose users count: one of somebody else is not known here.
+        known: whether it must be of a format that is known here.
+    """
+    if not isinstance(subject, dict) or (not known and str(subject.get("format")) not in _USER_FORMATS):
+        return None
+    field = _USER_FORMATS.get(str(subject.get("format")))
+    name = None if field is None else subject.get(field)
+    if not isinstance(name, str) or not name or len(name) > NAME_CHARS_MAX or any(ord(char) < 32 for char in name):
+        raise RefusedSetError(SetError.INVALID_REQUEST, "an event's subject is of no format that is known here")
+    if issuer is not None and subject.get("format") == "iss_sub" and subject.get("iss") != issuer:
+        raise RefusedSetError(SetError.INVALID_REQUEST, "an event is about a user of somebody else")
+    return name
+
+
+def _reason(event_type: str, event: Mapping[str, Any]) -> str:
+    told = event.get("reason_admin")
+    text = next((value for value in told.values() if isinstance(value, str)), "") if isinstance(told, dict) else ""
+    name = event_type.rpartition("/")[2]
+    return f"{name}: {text}"[:REASON_CHARS_MAX] if text else name

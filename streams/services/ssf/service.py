@@ -1,0 +1,157 @@
+"""Putting the service together, and running it on HTTP until it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+
+from streams.http.limits import RateLimit
+from streams.identity.jwks import IssuerKeys, KeyTimes, load_file, load_url
+from streams.sdk.entropy import SYSTEM, Entropy
+from streams.sdk.revocations import RevocationWatch
+from streams.sdk.transport import Transport
+from streams.services.ssf.endpoints import Endpoints
+from streams.services.ssf.errors import SsfError
+from streams.services.ssf.receiver import Lives, Receiver
+from streams.services.ssf.security_events import SetReader, Transmitter
+from streams.services.ssf.settings import SsfSection
+from streams.services.ssf.store import SsfStore
+from streams.services.ssf.transmitter import Backoff, Push
+from streams.services.sts.service import Server, keys_in, listen, uvicorn_config
+from streams.stores.private_folder import is_open_to_others
+
+BEARER_CHARS_MAX = 4_096
+
+
+class RunningSsf:
+    """The service with everything that it is made of; a context manager.
+
+    Attributes:
+        application: on ASGI.
+        revocations: what is stopped, as it is known here.
+    """
+
+    def __init__(
+        self,
+        section: SsfSection,
+        transport: Transport,
+        root_key: bytes,
+        *,
+        tenant_uid: str,
+        folder: Path,
+        entropy: Entropy = SYSTEM,
+    ) -> None:
+        """Open everything, and begin to tell receivers. Blocks until what was stopped is known.
+
+        Args:
+            section: `[ssf]` of the settings.
+            transport: the log; it stays its opener's to close.
+            folder: where signing keys are, and the memory of events.
+
+        Raises:
+            SsfError, StsError: it can't run so.
+            ExecutorError: what was stopped could not be read.
+        """
+        if not section.transmitters and not section.receivers:
+            raise SsfError("nobody is listened to and nobody is told: see `[ssf.transmitters]` and `[ssf.receivers]`")
+        with ExitStack() as opened:
+            keys = keys_in(folder, entropy)
+            store = SsfStore(folder / "memory.sqlite")
+            opened.callback(store.close)
+            self.revocations = RevocationWatch(transport)
+            opened.callback(self.revocations.close)
+            self.revocations.start()
+            reader = SetReader(
+                _transmitters(section, entropy),
+                age_max_ms=section.set_age_max_ms,
+                skew_ms=section.skew_ms,
+                now_ms=transport.now_ms,
+            )
+            receiver = Receiver(
+                reader,
+                store,
+                transport,
+                self.revocations,
+                root_key,
+                tenant_uid=tenant_uid,
+                lives=Lives(section.user_stop_ms, section.set_age_max_ms + section.skew_ms),
+                entropy=entropy,
+            )
+            for name, told in section.receivers.items():
+                push = Push(
+                    name,
+                    told,
+                    issuer=section.issuer,
+                    bearer=_bearer(told.bearer_file),
+                    keys=keys,
+                    store=store,
+                    transport=transport,
+                    backoff=Backoff(section.retry_first_ms, section.retry_max_ms),
+                )
+                opened.callback(push.stop)
+                push.start()
+            per_address = RateLimit(section.per_address_per_minute, entropy.monotonic_ms)
+            endpoints = Endpoints(receiver, keys, section, per_address)
+            opened.callback(endpoints.close)
+            self.application: Starlette = endpoints.application()
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Answer what is being worked on, and release everything."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def serve(running: RunningSsf, section: SsfSection, on_serving: Callable[[str, int], None]) -> None:
+    """Serve until SIGINT or SIGTERM. Blocks.
+
+    Args:
+        on_serving: told of the address and port once events are taken.
+
+    Raises:
+        StsError: the address can't be used.
+    """
+    server = Server(uvicorn_config(running.application, section), on_serving)
+    listening = listen(section)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _transmitters(section: SsfSection, entropy: Entropy) -> dict[str, Transmitter]:
+    times = KeyTimes(section.jwks_cache_ms, section.jwks_retry_ms, section.jwks_stale_ms)
+    found = {}
+    for name, each in section.transmitters.items():
+        is_url = urlsplit(each.jwks).scheme in ("http", "https")
+        load = load_url(each.jwks) if is_url else load_file(Path(each.jwks))
+        keys = IssuerKeys(each.issuer, load, times, entropy.monotonic_ms)
+        found[each.issuer] = Transmitter(name, each, keys, _bearer(each.bearer_file))
+    return found
+
+
+def _bearer(path: Path | None) -> str | None:
+    """Raises:
+    SsfError: the file can't be read, is open to others, or holds no token.
+    """
+    if path is None:
+        return None
+    try:
+        if is_open_to_others(path):
+            raise SsfError(f"`{path}` is open to others; run `chmod 600 {path}`")
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SsfError(f"bearer token `{path}` can't be read: {error}") from None
+    if not 0 < len(text) <= BEARER_CHARS_MAX or not text.isprintable() or " " in text:
+        raise SsfError(f"`{path}` does not hold one bearer token")
+    return text

@@ -1,0 +1,235 @@
+"""Telling others of what is stopped here: signed events, pushed (RFC 8935), at least once, in the log's order.
+
+The log itself is the queue: each receiver has a place in the revocation topic, which moves on once it has taken an
+event, and is on disk. A receiver that is down costs nothing but its place, and holds up no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from typing import Any
+
+import httpx2
+
+from streams.identity.keyring import KeyRing
+from streams.model.errors import RecordError
+from streams.model.proof import derived_uuid
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.topics import REVOCATION
+from streams.ports import LogError, Reader, Received, TopicPartition
+from streams.processors.gate.verdicts import SOURCE as GATE
+from streams.sdk.transport import Transport
+from streams.services.ssf.errors import SsfError
+from streams.services.ssf.mapping import CAEP
+from streams.services.ssf.settings import ReceiverSection
+from streams.services.ssf.store import SsfStore
+
+PUSH_TIMEOUT_S = 10.0
+ANSWER_BYTES_MAX = 65_536
+POLL_MS = 500
+POLL_RECORDS_MAX = 100
+STOP_S_MAX = 15
+STOPPED = "urn:stoplog:secevent:event-type:stopped"
+RELEASED = "urn:stoplog:secevent:event-type:released"
+_MS_PER_S = 1_000
+_PLACE = TopicPartition(REVOCATION.name, 0)
+_PRINCIPALS = frozenset({RevocationKind.SESSION, RevocationKind.SUBJECT})
+_log = logging.getLogger(__name__)
+
+
+class Backoff:
+    """The pause before a push is tried again."""
+
+    def __init__(self, first_ms: int, longest_ms: int) -> None:
+        self._first_ms = first_ms
+        self._longest_ms = longest_ms
+        self._next_ms = first_ms
+
+    def take_ms(self) -> int:
+        """The next pause: doubled each time, up to the longest."""
+        pause_ms, self._next_ms = self._next_ms, min(self._next_ms * 2, self._longest_ms)
+        return pause_ms
+
+    def reset(self) -> None:
+        """It went well."""
+        self._next_ms = self._first_ms
+
+
+class Push:
+    """Tells one receiver, in a thread of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        section: ReceiverSection,
+        *,
+        issuer: str,
+        bearer: str | None,
+        keys: KeyRing,
+        store: SsfStore,
+        transport: Transport,
+        backoff: Backoff,
+    ) -> None:
+        """Nothing is begun yet."""
+        self._name = name
+        self._section = section
+        self._issuer = issuer
+        self._bearer = bearer
+        self._keys = keys
+        self._store = store
+        self._transport = transport
+        self._backoff = backoff
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"stoplog-ssf-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin: with what it was not told yet; a new receiver with what comes from now on.
+
+        Raises:
+            SsfError, LogError: its place can't be told.
+        """
+        if self._store.told(self._name) is None:
+            with closing(self._transport.reader()) as reader:
+                self._store.note_told(self._name, reader.end_offsets([_PLACE])[_PLACE])
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what it was not told is told after the next start."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_S_MAX)
+
+    def _run(self) -> None:
+        with httpx2.Client(timeout=PUSH_TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
+            while not self._stop.is_set():
+                try:
+                    with closing(self._transport.reader()) as reader:
+                        self._follow(reader, client)
+                except (LogError, SsfError) as error:
+                    _log.warning("telling `%s` is held up: %s", self._name, error)
+                    self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
+                except Exception:
+                    _log.exception("telling `%s` is held up", self._name)
+                    self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
+
+    def _follow(self, reader: Reader, client: httpx2.Client) -> None:
+        reader.assign({_PLACE: self._store.told(self._name) or 0})
+        while not self._stop.is_set():
+            for received in reader.poll(POLL_RECORDS_MAX, POLL_MS):
+                token = self._token(received)
+                if token is not None and not self._push(token, received.offset, client):
+                    return
+                self._store.note_told(self._name, received.offset + 1)
+
+    def _push(self, token: str, offset: int, client: httpx2.Client) -> bool:
+        """Push until it was taken, or will never be; False if there is no more time."""
+        while not self._stop.is_set():
+            fault = self._attempt(token, client)
+            if fault is None:
+                self._backoff.reset()
+                return True
+            if fault == _NEVER:
+                _log.error("`%s` does not take the event of revocation %d: it is left out", self._name, offset)
+                return True
+            pause_ms = self._backoff.take_ms()
+            _log.warning(
+                "`%s` could not be told of revocation %d, again in %d ms: %s", self._name, offset, pause_ms, fault
+            )
+            self._stop.wait(pause_ms / _MS_PER_S)
+        return False
+
+    def _attempt(self, token: str, client: httpx2.Client) -> str | None:
+        """What speaks against its having been taken, if anything."""
+        headers = {"content-type": "application/secevent+jwt", "accept": "application/json"}
+        if self._bearer is not None:
+            headers["authorization"] = f"Bearer {self._bearer}"
+        try:
+            with client.stream("POST", self._section.url, content=token.encode(), headers=headers) as response:
+                if response.status_code == httpx2.codes.ACCEPTED:
+                    return None
+                answer = _bounded(response)
+        except httpx2.HTTPError as error:
+            return str(error) or type(error).__name__
+        if response.status_code == httpx2.codes.BAD_REQUEST and b'"invalid_request"' in answer:
+            # RFC 8935 2.4: it can't be read there, and never will be.
+            return _NEVER
+        return f"it answered {response.status_code}: {answer[:200].decode('utf-8', 'replace')}"
+
+    def _token(self, received: Received) -> str | None:
+        """The signed event of a record; None for what is not to be told."""
+        try:
+            if received.value is None:
+                return None
+            record = self._transport.codec.decode(REVOCATION.name, received.value, received.headers)
+        except RecordError as error:
+            _log.warning("revocation %d can't be read, so nobody is told of it: %s", received.offset, error)
+            return None
+        if not isinstance(record, Revocation) or record.set_jti is not None:
+            # What came in as an event is known outside already; to tell of it might go round in circles.
+            return None
+        if not concerns(record, self._section.tenants):
+            return None
+        claims = event_claims(
+            record, issuer=self._issuer, audience=self._section.audience, now_ms=received.timestamp_ms
+        )
+        return self._keys.sign(claims, "secevent+jwt")
+
+
+_NEVER = "it is not taken, and never will be"
+_OF_A_TENANT = frozenset({RevocationKind.TENANT, RevocationKind.SESSION, RevocationKind.AGENT, RevocationKind.SUBJECT})
+
+
+def concerns(record: Revocation, tenants: Collection[str] | None) -> bool:
+    """Whether who is told of some tenants' stops (None: of everybody's) is told of this one.
+
+    What names no tenant may be theirs: a tool, a grant, whatever this version does not know.
+    """
+    return tenants is None or record.kind not in _OF_A_TENANT or record.id.partition("|")[0] in tenants
+
+
+def event_claims(record: Revocation, *, issuer: str, audience: str, now_ms: int) -> dict[str, Any]:
+    """The claims of a record's event (RFC 8417): those of CAEP where it has a word for it, and our own besides.
+
+    The same record has the same `jti` for the same audience, however often it is told.
+    """
+    event: dict[str, Any] = {
+        "event_timestamp": now_ms // _MS_PER_S,
+        "initiating_entity": "policy" if record.initiating_entity == GATE else "admin",
+        "reason_admin": {"en": record.reason},
+    }
+    is_stop = record.state is RevocationState.REVOKED
+    own = {**event, "kind": record.kind.value.lower(), "id": record.id}
+    if record.until is not None:
+        own["until"] = record.until // _MS_PER_S
+    events = {STOPPED if is_stop else RELEASED: own}
+    if is_stop and record.kind in _PRINCIPALS:
+        events[f"{CAEP}session-revoked"] = event
+    return {
+        "iss": issuer,
+        "aud": audience,
+        "iat": now_ms // _MS_PER_S,
+        "jti": derived_uuid("told of", record.header.id, audience),
+        "sub_id": _subject(record),
+        "events": events,
+    }
+
+
+def _subject(record: Revocation) -> Mapping[str, Any]:
+    tenant, separator, name = record.id.partition("|")
+    opaque: Callable[[str], dict[str, str]] = lambda value: {"format": "opaque", "id": value}  # noqa: E731 - a word
+    if not separator:
+        return opaque(f"{record.kind.value.lower()}:{record.id}")
+    part = {RevocationKind.SESSION: "session", RevocationKind.SUBJECT: "user"}.get(record.kind, "application")
+    return {"format": "complex", part: opaque(name), "tenant": opaque(tenant)}
+
+
+def _bounded(response: httpx2.Response) -> bytes:
+    got = bytearray()
+    for part in response.iter_bytes():
+        got += part
+        if len(got) > ANSWER_BYTES_MAX:
+            break
+    return bytes(got[:ANSWER_BYTES_MAX])

@@ -1,0 +1,148 @@
+"""`authorization_details` (RFC 9396): tools and bounds on their arguments, as JSON and as they stand in grants.
+
+[{"type": "stoplog_tools", "tools": [{"server_id": "mail", "name": "send",
+  "constraints": [{"argument": "/to", "type": "ONE_OF", "value": ["bob@example.com"]}]}]}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from streams.identity.jose import is_plain
+from streams.model.canonical import CanonicalError, canonical, parse_strict
+from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, ToolGrant
+from streams.services.sts.errors import TokenReason, refuse
+from streams.services.sts.settings import ToolSection
+
+DETAIL_TYPE = "stoplog_tools"
+_MEMBERS = frozenset({"type", "locations", "actions", "datatypes", "identifier", "privileges", "tools"})
+
+
+class _Constraint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    argument: str
+    type: ConstraintType
+    value: Any = None
+
+
+class _Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    server_id: str
+    name: str
+    constraints: tuple[_Constraint, ...] = ()
+
+
+class _Detail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: str
+    locations: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    datatypes: tuple[str, ...] = ()
+    identifier: str | None = None
+    privileges: tuple[str, ...] = ()
+    tools: tuple[_Tool, ...] = ()
+
+
+def parse_details(given: object) -> tuple[AuthorizationDetail, ...]:
+    """From JSON text, or a value that was JSON.
+
+    Raises:
+        RefusedError: it is none of ours: what isn't understood can't be held to.
+    """
+    try:
+        value = parse_strict(given) if isinstance(given, str) else given
+        details = msgspec.convert(value, tuple[_Detail, ...])
+        made = tuple(_detail(detail) for detail in details)
+    except (CanonicalError, msgspec.ValidationError) as error:
+        raise refuse(TokenReason.TOOLS_TOO_WIDE, f"authorization_details: {error}") from None
+    check_names(made)
+    return made
+
+
+def check_names(details: Sequence[AuthorizationDetail]) -> None:
+    """Hold all names against what names have in them. Values that arguments are held against may have anything.
+
+    Raises:
+        RefusedError: one has something else.
+    """
+    for detail in details:
+        said = [detail.type, *detail.locations, *detail.actions, *detail.datatypes, *detail.privileges]
+        said.append(detail.identifier or "")
+        for tool in detail.tools:
+            said += [tool.server_id, tool.name, *[bound.argument for bound in tool.constraints]]
+        if not all(is_plain(text) for text in said):
+            raise refuse(TokenReason.TOOLS_TOO_WIDE, "authorization_details: a name has characters that no name has")
+
+
+def details_json(details: Sequence[AuthorizationDetail]) -> list[dict[str, Any]]:
+    """As in tokens and answers."""
+    return [_json(detail) for detail in details]
+
+
+def configured_details(tools: Sequence[ToolSection]) -> tuple[AuthorizationDetail, ...]:
+    """The tools of the settings."""
+    if not tools:
+        return ()
+    grants = tuple(
+        ToolGrant(
+            server_id=tool.server,
+            name=tool.name,
+            constraints=tuple(
+                ArgumentConstraint(
+                    argument=bound.argument,
+                    type=ConstraintType(bound.type),
+                    value_json=canonical(bound.value).decode(),
+                )
+                for bound in tool.arguments
+            ),
+        )
+        for tool in tools
+    )
+    return (AuthorizationDetail(type=DETAIL_TYPE, tools=grants),)
+
+
+def _detail(detail: _Detail) -> AuthorizationDetail:
+    if detail.type != DETAIL_TYPE:
+        raise refuse(TokenReason.TOOLS_TOO_WIDE, f"authorization_details of a type other than {DETAIL_TYPE}")
+    return AuthorizationDetail(
+        type=detail.type,
+        locations=detail.locations,
+        actions=detail.actions,
+        datatypes=detail.datatypes,
+        identifier=detail.identifier,
+        privileges=detail.privileges,
+        tools=tuple(
+            ToolGrant(
+                server_id=tool.server_id,
+                name=tool.name,
+                constraints=tuple(
+                    ArgumentConstraint(argument=c.argument, type=c.type, value_json=canonical(c.value).decode())
+                    for c in tool.constraints
+                ),
+            )
+            for tool in detail.tools
+        ),
+    )
+
+
+def _json(detail: AuthorizationDetail) -> dict[str, Any]:
+    tools = [
+        {
+            "server_id": tool.server_id,
+            "name": tool.name,
+            "constraints": [
+                {"argument": c.argument, "type": c.type.value, "value": parse_strict(c.value_json)}
+                for c in tool.constraints
+            ],
+        }
+        for tool in detail.tools
+    ]
+    fields: dict[str, Any] = {
+        "type": detail.type,
+        "locations": list(detail.locations),
+        "actions": list(detail.actions),
+        "datatypes": list(detail.datatypes),
+        "identifier": detail.identifier,
+        "privileges": list(detail.privileges),
+    }
+    return {name: value for name, value in fields.items() if value} | {"tools": tools}

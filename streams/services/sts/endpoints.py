@@ -1,0 +1,233 @@
+"""The service on HTTP: token, revocation, introspection, keys, metadata. Bodies are bounded, errors are JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from streams.http.client_address import place
+from streams.http.limits import RateLimit
+from streams.identity.keyring import ALGORITHM, KeyRing
+from streams.model.errors import StoplogError
+from streams.services.sts.errors import RefusedError, TokenReason, refuse
+from streams.services.sts.exchange import TokenService
+from streams.services.sts.introspection import revoke, show
+from streams.services.sts.request import BODY_BYTES_MAX, GRANT_TYPE, Form, read_request
+from streams.services.sts.settings import StsSection
+
+THREADS = 16
+WAITING_MAX = 64
+"""Requests that are worked on or wait for a thread; more are told to come again."""
+
+BODY_TIMEOUT_S = 10.0
+HEADER_BYTES_MAX = 32_768
+JWKS_MAX_AGE_S = 300
+_FORM = "application/x-www-form-urlencoded"
+_MS_PER_S = 1_000
+_NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
+_TRACEPARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, as of version 00."""
+
+_log = logging.getLogger(__name__)
+
+Handle = Callable[[Form, Request], Mapping[str, Any]]
+
+
+class Endpoints:
+    """The routes of one service."""
+
+    def __init__(self, service: TokenService, keys: KeyRing, section: StsSection, per_address: RateLimit) -> None:
+        self._service = service
+        self._keys = keys
+        self._issuer = section.issuer.rstrip("/")
+        self._section = section
+        self._per_address = per_address
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stoplog-sts")
+        self._waiting = 0
+        self._recording = 0
+
+    def application(self, more: list[BaseRoute]) -> ASGIApp:
+        """The application; `more` are routes beside its own."""
+        routes: list[BaseRoute] = [
+            Route("/token", self._answering(self._exchange), methods=["POST"]),
+            Route("/revoke", self._answering(self._revoke), methods=["POST"]),
+            Route("/introspect", self._answering(self._introspect), methods=["POST"]),
+            Route("/jwks", self._jwks, methods=["GET"]),
+            Route("/.well-known/oauth-authorization-server", self._metadata, methods=["GET"]),
+            Route("/healthz", self._health, methods=["GET"]),
+        ]
+        return bounded(Starlette(routes=[*routes, *more]))
+
+    def close(self) -> None:
+        """Wait for what is being worked on."""
+        self._threads.shutdown(wait=True)
+
+    def _exchange(self, form: Form, request: Request) -> Mapping[str, Any]:
+        asked = read_request(form)
+        traceparent = request.headers.get("traceparent", "")
+        answer = self._service.exchange(
+            asked,
+            dpop=_only(request, "dpop"),
+            url=f"{self._issuer}/token",
+            traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
+        )
+        return answer.members
+
+    def _revoke(self, form: Form, request: Request) -> Mapping[str, Any]:
+        revoke(self._service, form, dpop=_only(request, "dpop"), url=f"{self._issuer}/revoke")
+        return {}
+
+    def _introspect(self, form: Form, request: Request) -> Mapping[str, Any]:
+        return show(self._service, form, dpop=_only(request, "dpop"), url=f"{self._issuer}/introspect")
+
+    def _answering(self, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
+        """An endpoint around what answers a form; that runs in a thread, for it blocks."""
+
+        async def answer(request: Request) -> Response:
+            wait_ms = self._per_address.take(place_of(request))
+            if wait_ms:
+                # Not on record: anybody could fill it.
+                text = "too many requests from there"
+                return _refused(RefusedError(TokenReason.TOO_MANY_REQUESTS, text, retry_after_ms=wait_ms))
+            try:
+                members = await self._answered(handle, request)
+                return JSONResponse(members, headers=_NO_STORE)
+            except RefusedError as error:
+                if not error.is_on_record:
+                    self._record(error)
+                return _refused(error)
+            except ClientDisconnect:
+                return Response(status_code=400)
+
+        return answer
+
+    async def _answered(self, handle: Handle, request: Request) -> Mapping[str, Any]:
+        form = await _form(request)
+        if self._waiting >= WAITING_MAX:
+            raise RefusedError(TokenReason.TOO_MANY_REQUESTS, "too much to do; come again", retry_after_ms=1_000)
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._handled, handle, form, request)
+        finally:
+            self._waiting -= 1
+
+    def _record(self, error: RefusedError) -> None:
+        """Put a refusal on record; nobody waits for it."""
+        if self._recording >= WAITING_MAX:
+            _log.warning("a refusal (%s) is not on record: too many are to be written", error.reason.value)
+            return
+        self._recording += 1
+        written = asyncio.get_running_loop().run_in_executor(self._threads, self._service.refused, error)
+        written.add_done_callback(self._recorded)
+
+    def _recorded(self, written: asyncio.Future[None]) -> None:
+        self._recording -= 1
+        if not written.cancelled() and written.exception() is not None:
+            _log.warning("a refusal is not on record: %s", written.exception())
+
+    def _handled(self, handle: Handle, form: Form, request: Request) -> Mapping[str, Any]:
+        try:
+            return handle(form, request)
+        except RefusedError:
+            raise
+        except StoplogError as error:
+            _log.warning("a request could not be answered: %s", error)
+            raise RefusedError(
+                TokenReason.LOG_UNAVAILABLE, "the service can't answer now", retry_after_ms=1_000
+            ) from None
+        except Exception:
+            _log.exception("a request could not be answered")
+            raise RefusedError(
+                TokenReason.LOG_UNAVAILABLE, "the service can't answer now", retry_after_ms=1_000
+            ) from None
+
+    async def _jwks(self, _request: Request) -> Response:
+        headers = {"cache-control": f"public, max-age={JWKS_MAX_AGE_S}"}
+        return JSONResponse(self._keys.published(), headers=headers, media_type="application/jwk-set+json")
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+
+    async def _metadata(self, _request: Request) -> Response:
+        """RFC 8414."""
+        issuer = self._section.issuer
+        return JSONResponse(
+            {
+                "issuer": issuer,
+                "token_endpoint": f"{self._issuer}/token",
+                "revocation_endpoint": f"{self._issuer}/revoke",
+                "introspection_endpoint": f"{self._issuer}/introspect",
+                "jwks_uri": f"{self._issuer}/jwks",
+                "response_types_supported": [],
+                "grant_types_supported": [GRANT_TYPE],
+                "token_endpoint_auth_methods_supported": ["none"],
+                "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+                "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
+                "dpop_signing_alg_values_supported": ["EdDSA", "Ed25519"],
+                "authorization_details_types_supported": ["stoplog_tools"],
+                "access_token_signing_alg_values_supported": [ALGORITHM],
+            }
+        )
+
+
+def bounded(application: ASGIApp) -> ASGIApp:
+    """The application, for requests whose headers are not too large: the server's own bound is on what it waits for."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        size = sum(len(name) + len(value) for name, value in scope.get("headers", ()))
+        if size + len(scope.get("raw_path", b"")) + len(scope.get("query_string", b"")) > HEADER_BYTES_MAX:
+            await Response(status_code=431)(scope, receive, send)
+            return
+        await application(scope, receive, send)
+
+    return answer
+
+
+def _refused(error: RefusedError) -> Response:
+    headers = dict(_NO_STORE)
+    if error.retry_after_ms is not None:
+        headers["retry-after"] = str(-(-error.retry_after_ms // _MS_PER_S))
+    members = {"error": error.code, "error_description": error.description, "reason": error.reason.value}
+    return Response(json.dumps(members), error.status, headers, "application/json")
+
+
+async def _form(request: Request) -> Form:
+    """Read the body, up to a bound and for so long."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _FORM:
+        raise refuse(TokenReason.REQUEST_MALFORMED, f"the body must be {_FORM}")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > BODY_BYTES_MAX:
+                    raise refuse(TokenReason.REQUEST_MALFORMED, f"the body has more than {BODY_BYTES_MAX} bytes")
+    except TimeoutError:
+        raise refuse(TokenReason.REQUEST_MALFORMED, "the body did not come in time") from None
+    return Form(bytes(body))
+
+
+def _only(request: Request, name: str) -> str | None:
+    """A header that may be there once."""
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise refuse(TokenReason.PROOF_INVALID, f"the header {name} is there twice")
+    return values[0] if values else None
+
+
+def place_of(request: Request) -> str:
+    """Where a request comes from."""
+    return place(request.client.host if request.client is not None else "")

@@ -1,0 +1,209 @@
+"""A request for a token, read from its form (RFC 8693 2.1): each parameter once, and each of a bounded length."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from streams.identity.jose import is_plain
+from streams.model.delegation import AuthorizationDetail, GrantBody
+from streams.services.sts.authorization_details import check_names, parse_details
+from streams.services.sts.errors import TokenReason, refuse
+from streams.services.sts.sources import TokenType
+
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
+BODY_BYTES_MAX = 131_072
+PARAMETERS_MAX = 64
+AUDIENCES_MAX = 64
+PURPOSE_CHARS_MAX = 4_096
+_NUMBER = re.compile("[0-9]{1,9}")
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,512}")
+_SAID_BY_GRANT = (
+    "scope", "audience", "authorization_details", "purpose", "expires_in", "max_depth", "subject_proof"
+)  # fmt: skip
+_REPEATABLE = frozenset({"audience", "resource"})
+
+
+class Form:
+    """The parameters of a request. An empty value counts as none (RFC 6749 3.2)."""
+
+    def __init__(self, body: bytes) -> None:
+        """Raises:
+        RefusedError: it is no form, or a parameter is there twice.
+        """
+        try:
+            pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
+        except (UnicodeDecodeError, ValueError):
+            raise refuse(TokenReason.REQUEST_MALFORMED, "the body is no form") from None
+        values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            if value:
+                values.setdefault(name, []).append(value)
+        for name, held in values.items():
+            if len(held) > 1 and name not in _REPEATABLE:
+                raise refuse(TokenReason.REQUEST_MALFORMED, "a parameter is there twice")
+        self._values: Mapping[str, Sequence[str]] = values
+        self.pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in pairs if value)
+
+    def one(self, name: str) -> str | None:
+        """A parameter that is there once, or None."""
+        held = self._values.get(name)
+        return None if held is None else held[0]
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """A parameter that may be there several times."""
+        return tuple(self._values.get(name, ()))
+
+    def needed(self, name: str) -> str:
+        """A parameter that must be there.
+
+        Raises:
+            RefusedError: it is not.
+        """
+        value = self.one(name)
+        if value is None:
+            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} is missing")
+        return value
+
+    def number(self, name: str) -> int | None:
+        """A parameter that is a whole number, or None.
+
+        Raises:
+            RefusedError: it is none.
+        """
+        value = self.one(name)
+        if value is None:
+            return None
+        if not _NUMBER.fullmatch(value):
+            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} is no number")
+        return int(value)
+
+    def token_type(self, name: str) -> TokenType:
+        """A parameter that names the type of a token.
+
+        Raises:
+            RefusedError: it is missing, or of no type that is known here.
+        """
+        try:
+            return TokenType(self.needed(name))
+        except ValueError:
+            raise refuse(TokenReason.TOKEN_TYPE_WRONG, f"{name} is of no type that counts here") from None
+
+    def base64url(self, name: str) -> bytes | None:
+        """A parameter that is bytes in base64url, or None.
+
+        Raises:
+            RefusedError: it is none.
+        """
+        value = self.one(name)
+        if value is None:
+            return None
+        try:
+            return base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} is not base64url") from None
+
+
+class ExchangeRequest(NamedTuple):
+    """What is asked for. None asks for all that may be had.
+
+    Attributes:
+        proof: of whoever holds the session of the subject token, where that is one of ours and there is no `grant`.
+        grant: the next hop, signed by whoever holds the session of the subject token; it says all that is asked for.
+        life_s: how long the session should live at most.
+        said: all of the form's parameters, as they came.
+    """
+
+    subject_token: str
+    subject_type: TokenType
+    actor_token: str
+    actor_type: TokenType
+    scopes: tuple[str, ...] | None
+    audience: tuple[str, ...] | None
+    details: tuple[AuthorizationDetail, ...] | None
+    purpose: str | None
+    life_s: int | None
+    max_depth: int | None
+    attended: bool
+    proof: bytes | None
+    grant: GrantBody | None
+    said: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        """Without the tokens."""
+        return f"ExchangeRequest({self.subject_type.name}, {self.actor_type.name})"
+
+
+def read_request(form: Form) -> ExchangeRequest:
+    """The request that a form makes.
+
+    Raises:
+        RefusedError: it makes none.
+    """
+    if form.one("grant_type") != GRANT_TYPE:
+        raise refuse(TokenReason.GRANT_TYPE_UNSUPPORTED, f"grant_type must be {GRANT_TYPE}")
+    wanted = form.one("requested_token_type")
+    if wanted not in (None, TokenType.ACCESS_TOKEN):
+        raise refuse(TokenReason.TOKEN_TYPE_WRONG, "only access tokens are given")
+    if form.all("resource"):
+        raise refuse(TokenReason.TARGET_TOO_WIDE, "resources have no meaning here: name servers in audience")
+    audience = form.all("audience")
+    if len(audience) > AUDIENCES_MAX:
+        raise refuse(TokenReason.REQUEST_MALFORMED, f"more than {AUDIENCES_MAX} audiences")
+    purpose = form.one("purpose")
+    if purpose is not None and len(purpose) > PURPOSE_CHARS_MAX:
+        raise refuse(TokenReason.REQUEST_MALFORMED, f"the purpose has more than {PURPOSE_CHARS_MAX} characters")
+    for name, said in (("purpose", (purpose or "",)), ("audience", audience)):
+        if not all(is_plain(text) for text in said):
+            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} has characters that no name has")
+    details = form.one("authorization_details")
+    grant = _grant(form)
+    if grant is not None and any(form.all(name) for name in _SAID_BY_GRANT):
+        raise refuse(TokenReason.REQUEST_MALFORMED, "grant says all that is asked for: nothing may be said beside it")
+    return ExchangeRequest(
+        subject_token=form.needed("subject_token"),
+        subject_type=form.token_type("subject_token_type"),
+        actor_token=form.needed("actor_token"),
+        actor_type=form.token_type("actor_token_type"),
+        scopes=_scopes(form),
+        audience=tuple(dict.fromkeys(audience)) or None,
+        details=None if details is None else parse_details(details),
+        purpose=purpose,
+        life_s=form.number("expires_in"),
+        max_depth=form.number("max_depth"),
+        attended=form.one("attended") == "true",
+        proof=form.base64url("subject_proof"),
+        grant=grant,
+        said=form.pairs,
+    )
+
+
+def _scopes(form: Form) -> tuple[str, ...] | None:
+    text = form.one("scope")
+    if text is None:
+        return None
+    names = text.split(" ")
+    if not all(_SCOPE.fullmatch(name) for name in names):
+        raise refuse(TokenReason.SCOPE_TOO_WIDE, "scope is no list of names, separated by single spaces")
+    return tuple(dict.fromkeys(names))
+
+
+def _grant(form: Form) -> GrantBody | None:
+    raw = form.base64url("grant")
+    if raw is None:
+        return None
+    try:
+        grant = msgspec.json.decode(raw, type=GrantBody)
+    except (msgspec.DecodeError, RecursionError):
+        raise refuse(TokenReason.GRANT_INVALID, "grant is none") from None
+    said = (grant.purpose or "", *grant.audience, *grant.scopes, *grant.may_act)
+    if not all(is_plain(text) for text in said):
+        raise refuse(TokenReason.REQUEST_MALFORMED, "grant has characters that no name has")
+    check_names(grant.authorization_details)
+    return grant

@@ -1,0 +1,205 @@
+"""What the service must remember: grants that it has given, to narrow them further, and tokens that count once.
+
+One SQLite file, each change on disk before its request is answered. What has expired is forgotten.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from pathlib import Path
+
+import msgspec
+
+from streams.model.delegation import GrantBody
+from streams.services.sts.errors import RefusedError, StsError, TokenReason
+from streams.stores.private_folder import make_private
+
+SESSIONS_MAX = 1_000_000
+USED_MAX = 4_000_000
+FORGET_EVERY = 256
+"""Changes after which what has expired is looked for."""
+
+_log = logging.getLogger(__name__)
+_LOCK_TIMEOUT_S = 10.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS session (
+  token_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, tenant_uid TEXT NOT NULL, exp_ms INTEGER NOT NULL,
+  lineage BLOB NOT NULL, act BLOB NOT NULL, revoked INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS session_exp ON session (exp_ms);
+CREATE TABLE IF NOT EXISTS used (name BLOB PRIMARY KEY, exp_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS used_exp ON used (exp_ms);
+"""
+
+
+class Issued(msgspec.Struct, frozen=True, array_like=True):
+    """A session that was opened: its token, its grant with all ancestors (root first), and the token's `act`."""
+
+    token_id: str
+    session_id: str
+    tenant_uid: str
+    exp_ms: int
+    lineage: tuple[GrantBody, ...]
+    act: dict[str, object]
+    revoked: bool = False
+
+    @property
+    def grant(self) -> GrantBody:
+        """The session's own."""
+        return self.lineage[-1]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_lineage = msgspec.msgpack.Decoder(tuple[GrantBody, ...]).decode
+_decode_act = msgspec.msgpack.Decoder(dict[str, object]).decode
+
+
+class StsStore:
+    """The file. Thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or make it.
+
+        Raises:
+            StsError: it can't be used.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        self._changes = 0
+        self._full = False
+        try:
+            make_private(path.parent)
+            self._file = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, check_same_thread=False, isolation_level=None)
+            path.chmod(0o600)
+            self._file.execute("PRAGMA journal_mode = WAL")
+            self._file.execute("PRAGMA synchronous = FULL")
+            self._file.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise StsError(f"`{path}` can't be used: {error}") from None
+
+    def use_once(self, names: tuple[bytes, ...], exp_ms: int, now_ms: int) -> bool:
+        """Use tokens up; all of them, or none if one was used before.
+
+        Args:
+            names: what each is told by.
+            exp_ms: until when they must be remembered.
+
+        Raises:
+            RefusedError: there is no room, or the file can't be written.
+        """
+        with self._lock:
+            self._forget(now_ms)
+            try:
+                self._file.execute("BEGIN IMMEDIATE")
+                try:
+                    self._file.executemany("INSERT INTO used VALUES (?, ?)", [(name, exp_ms) for name in names])
+                except sqlite3.IntegrityError:
+                    self._file.execute("ROLLBACK")
+                    return False
+                self._file.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise self._failed(error) from None
+            return True
+
+    def is_used(self, name: bytes) -> bool:
+        """Whether a token was used up.
+
+        Raises:
+            RefusedError: the file can't be read.
+        """
+        with self._lock:
+            try:
+                return self._file.execute("SELECT 1 FROM used WHERE name = ?", (name,)).fetchone() is not None
+            except sqlite3.Error as error:
+                raise self._failed(error) from None
+
+    def check_room(self, now_ms: int) -> None:
+        """See that another session can be remembered; counted every `FORGET_EVERY` changes.
+
+        Raises:
+            RefusedError: there are too many, or the file can't be read.
+        """
+        with self._lock:
+            if self._full:
+                self._changes = 0
+                self._forget(now_ms)
+            if self._full:
+                text = f"{SESSIONS_MAX} sessions are open already, or {USED_MAX} tokens are remembered"
+                raise RefusedError(TokenReason.LOG_UNAVAILABLE, text)
+
+    def add(self, issued: Issued) -> None:
+        """Remember a session.
+
+        Raises:
+            RefusedError: the file can't be written.
+        """
+        row = (
+            issued.token_id,
+            issued.session_id,
+            issued.tenant_uid,
+            issued.exp_ms,
+            _encode(issued.lineage),
+            _encode(issued.act),
+        )
+        with self._lock:
+            try:
+                self._file.execute("INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, 0)", row)
+            except sqlite3.Error as error:
+                raise self._failed(error) from None
+
+    def find(self, token_id: str) -> Issued | None:
+        """The session of a token.
+
+        Raises:
+            RefusedError: the file can't be read.
+        """
+        with self._lock:
+            try:
+                row = self._file.execute("SELECT * FROM session WHERE token_id = ?", (token_id,)).fetchone()
+            except sqlite3.Error as error:
+                raise self._failed(error) from None
+        if row is None:
+            return None
+        return Issued(row[0], row[1], row[2], row[3], _decode_lineage(row[4]), _decode_act(row[5]), bool(row[6]))
+
+    def revoke(self, token_id: str) -> None:
+        """Have a token count no more.
+
+        Raises:
+            RefusedError: the file can't be written.
+        """
+        with self._lock:
+            try:
+                self._file.execute("UPDATE session SET revoked = 1 WHERE token_id = ?", (token_id,))
+            except sqlite3.Error as error:
+                raise self._failed(error) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._file.close()
+
+    def _forget(self, now_ms: int) -> None:
+        if self._changes % FORGET_EVERY == 0:
+            try:
+                self._file.execute("DELETE FROM used WHERE exp_ms < ?", (now_ms,))
+                self._file.execute("DELETE FROM session WHERE exp_ms < ?", (now_ms,))
+                (used,) = self._file.execute("SELECT COUNT(*) FROM used").fetchone()
+                (sessions,) = self._file.execute("SELECT COUNT(*) FROM session").fetchone()
+            except sqlite3.Error as error:
+                raise self._failed(error) from None
+            self._full = sessions >= SESSIONS_MAX or used >= USED_MAX
+        self._changes += 1
+
+    def _roll_back(self) -> None:
+        """Where a statement fails, SQLite may leave its transaction open, and nothing could be written any more."""
+        try:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            _log.warning("`%s`: a transaction could not be rolled back: %s", self._path, error)
+
+    def _failed(self, error: sqlite3.Error) -> RefusedError:
+        return RefusedError(TokenReason.LOG_UNAVAILABLE, f"the service can't remember what it does: {error}")

@@ -1,0 +1,77 @@
+"""What a client gets: the token's claims, and the answer that it comes in."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from streams.model.delegation import GrantBody
+from streams.services.sts.authorization_details import details_json
+from streams.services.sts.sources import TokenType
+
+_MS_PER_S = 1_000
+_encode = msgspec.json.Encoder().encode
+
+
+def token_claims(grant: GrantBody, act: Mapping[str, object], token_id: str, issuer: str) -> dict[str, Any]:
+    """RFC 9068, with `act` (RFC 8693), `cnf` (RFC 7800, RFC 9449) and `authorization_details` (RFC 9396).
+
+    `cnf` names the key that the session is bound to: by thumbprint one that its agent has shown, else by the session's
+    id the one that is derived for it.
+    """
+    claims = {
+        "iss": issuer,
+        "sub": grant.sub,
+        "aud": [issuer, *grant.audience],
+        "client_id": grant.act.sub,
+        "iat": grant.iat // _MS_PER_S,
+        "exp": grant.exp // _MS_PER_S,
+        "jti": token_id,
+        "sid": grant.session_id,
+        "act": act,
+        "cnf": {"kid": grant.session_id} if grant.cnf_jkt is None else {"jkt": grant.cnf_jkt},
+        "scope": " ".join(grant.scopes),
+        "authorization_details": details_json(grant.authorization_details),
+        "tenant_uid": grant.tenant_uid,
+        "delegation_uid": grant.uid,
+        "purpose": grant.purpose,
+        "txn": grant.txn,
+    }
+    return {name: value for name, value in claims.items() if value not in (None, "", [])}
+
+
+def answer_members(lineage: tuple[GrantBody, ...], token: str, secret: bytes | None, now_ms: int) -> dict[str, Any]:
+    """RFC 8693 2.2.1, and what an agent needs besides: its session, its grant, and where it has shown no key of its
+    own, the session's.
+
+    Args:
+        lineage: the session's grant after all its ancestors.
+        secret: the session's key; None where the agent has its own.
+    """
+    grant = lineage[-1]
+    members: dict[str, Any] = {
+        "access_token": token,
+        "issued_token_type": TokenType.ACCESS_TOKEN.value,
+        "token_type": "DPoP" if secret is None else "Bearer",
+        "expires_in": max(0, grant.exp - now_ms) // _MS_PER_S,
+        "scope": " ".join(grant.scopes),
+        "authorization_details": details_json(grant.authorization_details),
+        "tenant_uid": grant.tenant_uid,
+        "session_id": grant.session_id,
+        "sub": grant.sub,
+        "act": {"iss": grant.act.iss, "sub": grant.act.sub, "sub_profile": grant.act.sub_profile.value},
+        "expires_at_ms": grant.exp,
+        "purpose": grant.purpose,
+        "delegation_uid": grant.uid,
+        "lineage": [_base64url(_encode(body)) for body in lineage],
+    }
+    if secret is not None:
+        members["session_key"] = _base64url(secret)
+    return {name: value for name, value in members.items() if value not in (None, "")}
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

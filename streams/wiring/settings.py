@@ -1,0 +1,362 @@
+"""The settings: one TOML file, overridden by the environment. What is not known is an error.
+
+Environment names are `STOPLOG_` and the path of the setting in capitals, with `__` between sections:
+`STOPLOG_BOOTSTRAP`, `STOPLOG_GATE__VERDICT_TTL_MS`. Values of the environment win over the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from streams.audit.publishers import Publishers, PublishersError
+from streams.audit.reviewers import Reviewers, ReviewersError
+from streams.delegation.anchors import AnchorError, TrustAnchors
+from streams.engine.settings import EngineSettings
+from streams.model.errors import StoplogError
+from streams.processors.gate.settings import GateSettings
+from streams.services.ssf.settings import SsfSection
+from streams.services.sts.settings import StsSection
+
+ENV_PREFIX = "STOPLOG_"
+SETTINGS_FILE = "stoplog.toml"
+SETTINGS_FILE_VARIABLE = "STOPLOG_SETTINGS"
+
+_SECRETIVE = frozenset({"kafka", "schema_registry"})
+"""Sections whose values are never shown: passwords are among them, under names that only librdkafka knows."""
+
+# Read by the tests and the broker they start, never by the product.
+_NOT_SETTINGS = frozenset({SETTINGS_FILE_VARIABLE, "STOPLOG_TEST_BOOTSTRAP", "STOPLOG_KAFKA_HOME"})
+
+
+class SettingsError(StoplogError):
+    """A setting is unknown or has a value that can't be used."""
+
+
+def budgets_group(gate_group: str) -> str:
+    """The consumer group of the owners of budgets, beside that of the gates."""
+    return f"{gate_group}-budgets"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GateSection(_Section):
+    """`[gate]`: see `streams.processors.gate.settings.GateSettings`; durations in ms of broker time.
+
+    `trust_anchors`: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
+    """
+
+    bundle_name: str = "default"
+    join_grace_ms: int = Field(2_000, ge=0, le=60_000)
+    verdict_ttl_ms: int = Field(30_000, ge=100, le=3_600_000)
+    intent_age_max_ms: int = Field(300_000, ge=1_000)
+    skew_ms: int = Field(30_000, ge=0, le=300_000)
+    dedup_retention_ms: int = Field(86_400_000, ge=60_000)
+    approval_ttl_ms: int = Field(900_000, ge=1_000)
+    defer_ms: int = Field(60_000, ge=1_000)
+    args_bytes_max: int = Field(262_144, ge=1_024, le=900_000)
+    held_per_session_max: int = Field(64, ge=1, le=10_000)
+    session_age_max_ms: int = Field(86_400_000, ge=1_000)
+    unattended_age_max_ms: int = Field(28_800_000, ge=1_000)
+    session_idle_ms: int = Field(3_600_000, ge=1_000)
+    budget_wait_ms: int = Field(500, ge=10, le=30_000)
+    budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
+    trust_anchors: dict[str, str | list[str]] = {}
+    require_delegation: bool = False
+    delegation_depth_max: int = Field(4, ge=0, le=16)
+
+
+class EngineSection(_Section):
+    """`[engine]`: see `streams.engine.settings.EngineSettings`."""
+
+    poll_records_max: int = Field(1_000, ge=1, le=100_000)
+    commit_interval_ms: int = Field(25, ge=1, le=5_000)
+    commit_records_max: int = Field(2_000, ge=1, le=100_000)
+    idle_poll_ms: int = Field(50, ge=1, le=1_000)
+    punctuate_ms: int = Field(100, ge=10, le=10_000)
+    idle_margin_ms: int = Field(500, ge=0, le=60_000)
+    control_stale_ms: int = Field(10_000, ge=1_000)
+    control_check_ms: int = Field(1_000, ge=100)
+
+
+class TopicsSection(_Section):
+    """`[topics]`: how `stoplog topics apply` makes them, and for which principals (by role: `gate = ["User:gate"]`).
+
+    `prefix`: goes before the name of every topic, for a deployment of its own beside others on one cluster.
+    `executor_group_prefix`: what the consumer groups of executors are called, where there are access entries.
+    """
+
+    prefix: str = Field("", pattern="^[A-Za-z0-9._-]{0,100}$")
+    partitions: int = Field(6, ge=1, le=10_000)
+    replication: int = Field(1, ge=1, le=32_767)
+    principals: dict[str, list[str]] = {}
+    executor_group_prefix: str = "stoplog-executor"
+
+
+class RulesSection(_Section):
+    """`[rules]`: whose signatures a gate wants under the rules that it enforces.
+
+    `publishers`: public keys by the names of their owners (`ann = "ed25519:..."`).
+    `required_signatures`: of how many different ones every publication needs a signature.
+    `allow_unsigned`: for development, without publishers: whoever may write the topic decides what the rules are.
+    """
+
+    publishers: dict[str, str] = {}
+    required_signatures: int = Field(1, ge=1, le=8)
+    allow_unsigned: bool = False
+
+
+class CatalogueSection(_Section):
+    """`[catalogue]`: whose signatures a gate wants before a tool may be called.
+
+    `reviewers`: public keys by the names of their owners (`ann = "ed25519:..."`).
+    `required_signatures`: of how many different ones every approval needs a signature.
+    `separation_of_duties`: whether who has proposed a tool can't be the only one to approve it.
+    `review_days`: how long an approval holds where the reviewer says nothing else; 0: for ever.
+    `allow_unsigned`: for development, without reviewers: whoever may write the topic decides which tools there are.
+    """
+
+    reviewers: dict[str, str] = {}
+    required_signatures: int = Field(1, ge=1, le=8)
+    separation_of_duties: bool = True
+    review_days: int = Field(365, ge=0, le=3_650)
+    allow_unsigned: bool = False
+
+
+class MetricsSection(_Section):
+    """`[metrics]`: `listen` says where `/metrics` is served for Prometheus, `host:port`; nowhere by default."""
+
+    listen: str | None = Field(None, pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
+
+
+class Settings(BaseSettings):
+    """All settings, read-only.
+
+    Attributes:
+        log: which log: a Kafka cluster, or the embedded one in a file.
+        bootstrap: the cluster's brokers, `host:port`, comma-separated.
+        kafka: further librdkafka settings (`security.protocol`, `sasl.mechanism`, ...), for every client.
+        schema_registry_url: ids come from there instead of from the lock file.
+        state_dir: local state, the embedded log, single-use records.
+        root_key_file: what session keys are derived from; shared by gates and the token service, by nobody else.
+        instance: this gate's stable name; its transactional id and its group membership hang on it.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, case_sensitive=False
+    )
+
+    log: Literal["kafka", "embedded"] = "embedded"
+    bootstrap: str = "127.0.0.1:9092"
+    kafka: dict[str, str | int | bool] = {}
+    schema_registry_url: str | None = None
+    schema_registry: dict[str, str] = {}
+    state_dir: Path = Path(".stoplog")
+    root_key_file: Path | None = None
+    instance: str = "gate-1"
+    group: str = "stoplog-gate"
+    tenant: str = "default"
+    gate: GateSection = GateSection()
+    engine: EngineSection = EngineSection()
+    topics: TopicsSection = TopicsSection()
+    rules: RulesSection = RulesSection()
+    sts: StsSection = StsSection()
+    ssf: SsfSection = SsfSection()
+    catalogue: CatalogueSection = CatalogueSection()
+    metrics: MetricsSection = MetricsSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library calls by name; no dotenv is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise; secrets come in files named here
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line over environment over file."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _settings_file()))
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        """What `repr` and `str` show: of the sections that can hold passwords, names alone."""
+        for name, value in super().__repr_args__():
+            hidden = name in _SECRETIVE and isinstance(value, dict)
+            yield name, dict.fromkeys(value, "...") if hidden else value
+
+    @property
+    def embedded_path(self) -> Path:
+        """The file of the embedded log."""
+        return self.state_dir / "log.sqlite"
+
+    @property
+    def key_path(self) -> Path:
+        """The file of the root key."""
+        return self.root_key_file or self.state_dir / "root.key"
+
+    def gate_settings(self, root_key: bytes) -> GateSettings:
+        """The core's settings.
+
+        Raises:
+            SettingsError: the trust anchors make no sense.
+        """
+        values = self.gate.model_dump()
+        try:
+            values["trust_anchors"] = TrustAnchors.of(self.gate.trust_anchors)
+        except AnchorError as error:
+            raise SettingsError(f"setting `gate.trust_anchors`: {error}") from None
+        return GateSettings(root_key=root_key, **values)
+
+    def ssf_at(self, host: str | None, port: int | None) -> SsfSection:
+        """The settings of the service of security events, with another address.
+
+        Raises:
+            SettingsError: it may not listen there so.
+        """
+        changed = {"host": host or self.ssf.host, "port": self.ssf.port if port is None else port}
+        try:
+            return SsfSection.model_validate({**self.ssf.model_dump(), **changed})
+        except ValidationError as error:
+            raise SettingsError(f"section `[ssf]` of the settings: {error.errors()[0]['msg']}") from None
+
+    def sts_at(self, host: str | None, port: int | None) -> StsSection:
+        """The token service's settings, with another address. Where they name no issuer, that follows it.
+
+        Raises:
+            SettingsError: it may not listen there so.
+        """
+        changed = {"host": host or self.sts.host, "port": self.sts.port if port is None else port}
+        if "issuer" not in self.sts.model_fields_set:
+            scheme = "http" if self.sts.tls_key is None else "https"
+            changed["issuer"] = f"{scheme}://{changed['host']}:{changed['port']}"
+        try:
+            return StsSection.model_validate({**self.sts.model_dump(), **changed})
+        except ValidationError as error:
+            text = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"section `[sts]` of the settings: {text}") from None
+
+    def publishers(self) -> Publishers:
+        """Whose signatures count on rules.
+
+        Raises:
+            SettingsError: the publishers make no sense.
+        """
+        rules = self.rules
+        try:
+            return Publishers.of(
+                rules.publishers, required=rules.required_signatures, allow_unsigned=rules.allow_unsigned
+            )
+        except PublishersError as error:
+            raise SettingsError(f"section `[rules]` of the settings: {error}") from None
+
+    def reviewers(self) -> Reviewers:
+        """Whose signatures count on catalogue entries.
+
+        Raises:
+            SettingsError: the reviewers make no sense.
+        """
+        section = self.catalogue
+        try:
+            return Reviewers.of(
+                section.reviewers,
+                required=section.required_signatures,
+                allow_unsigned=section.allow_unsigned,
+                separate_duties=section.separation_of_duties,
+            )
+        except ReviewersError as error:
+            raise SettingsError(f"section `[catalogue]` of the settings: {error}") from None
+
+    def engine_settings(self) -> EngineSettings:
+        """The engine's settings."""
+        return EngineSettings(**self.engine.model_dump())
+
+
+def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        overrides: values that win over everything (the command line).
+
+    Raises:
+        SettingsError: a setting is unknown or its value can't be used; names each one and where it came from.
+    """
+    faults = list(_unknown_variables(os.environ))
+    file = _settings_file()
+    if SETTINGS_FILE_VARIABLE in os.environ and not file.is_file():
+        faults.append(f"`{SETTINGS_FILE_VARIABLE}` names `{file}`, which is no file")
+    if faults:
+        raise SettingsError("; ".join(faults))
+    try:
+        return Settings(**(overrides or {}))  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError("; ".join(_faults(error, file))) from None
+    except ValueError as error:
+        raise SettingsError(f"`{file}` can't be read: {error}") from None
+
+
+def setting_names() -> tuple[str, ...]:
+    """Every setting's path, dotted."""
+    return tuple(_paths(Settings))
+
+
+def settings_sources() -> tuple[str, ...]:
+    """Where settings come from now: the file, if there is one, and the environment variables."""
+    file = _settings_file()
+    named = tuple(name for name in sorted(os.environ) if name.upper().startswith(ENV_PREFIX))
+    variables = tuple(f"`{name}`" for name in named if name.upper() not in _NOT_SETTINGS)
+    return (f"`{file}`", *variables) if file.is_file() else variables
+
+
+def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from _paths(annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _settings_file() -> Path:
+    return Path(os.environ.get(SETTINGS_FILE_VARIABLE, SETTINGS_FILE))
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """Variables with our prefix that set nothing: most likely misspelt, so a protection believed in is not there."""
+    known = {ENV_PREFIX + path.upper().replace(".", "__") for path in setting_names()}
+    known |= {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(environment):
+        upper = name.upper()
+        if not upper.startswith(ENV_PREFIX) or upper in known or upper in _NOT_SETTINGS:
+            continue
+        if any(upper.startswith(f"{ENV_PREFIX}{section}__") for section in ("KAFKA", "SCHEMA_REGISTRY")):
+            continue
+        yield f"environment variable `{name}` sets nothing{_suggestion(upper, known)}"
+
+
+def _faults(error: ValidationError, file: Path) -> Iterator[str]:
+    for fault in error.errors():
+        path = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            near = _suggestion(path, set(setting_names()))
+            yield f"setting `{path}` is unknown (in `{file}` or the command line){near}"
+        else:
+            text = fault["msg"]
+            got = "" if str(fault["loc"][0]) in _SECRETIVE else f", got `{str(fault['input'])[:80]}`"
+            yield f"setting `{path}`: {text[:1].lower()}{text[1:]}{got}"
+
+
+def _suggestion(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""

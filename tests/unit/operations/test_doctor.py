@@ -1,0 +1,244 @@
+"""The examination: each thing that can be wrong is found, and nothing is changed by looking."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulation.records import entry_key, reviewed, tool_entry
+from streams.audit.signatures import make_key_file
+from streams.model.control import RulesetBundle
+from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.topics import CATALOGUE, RULESET
+from streams.operations.doctor import examination as doctor_module
+from streams.operations.doctor.examination import examine
+from streams.operations.doctor.findings import Finding, Status
+from streams.operations.operator import Operator
+from streams.operations.rules.publication import draft_directory, publish
+from streams.operations.stops import write_revocation
+from streams.operations.topics.application import carry_out, make_plan
+from streams.ports import Outgoing
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import make_root_key
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings, load_settings
+from streams.wiring.shipped import rules_directory
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    return load_settings()
+
+
+@pytest.fixture
+def deployment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Everything but published rules and tools."""
+    monkeypatch.setenv("STOPLOG_RULES__ALLOW_UNSIGNED", "true")
+    settings = load_settings()
+    make_root_key(settings.key_path)
+    with open_log(settings) as log:
+        admin = log.admin()
+        carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+    return settings
+
+
+def findings(**overrides: object) -> dict[str, Finding]:
+    return {finding.check: finding for finding in examine(overrides)}
+
+
+def failing(**overrides: object) -> set[str]:
+    return {check for check, finding in findings(**overrides).items() if finding.status is Status.FAIL}
+
+
+def test_a_new_folder_lacks_key_and_log_and_stays_empty(settings: Settings, tmp_path: Path) -> None:
+    found = findings()
+    assert {check for check, finding in found.items() if finding.status is Status.FAIL} == {"root key", "log"}
+    assert "`stoplog keys new`" in found["root key"].text
+    assert "`stoplog topics apply`" in found["log"].text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_that_can_not_be_understood_end_it(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "stoplog.toml").write_text("bootstrp = 'x'")
+    found = findings()
+    assert list(found) == ["settings"]
+    assert found["settings"].status is Status.FAIL
+    assert "did you mean `bootstrap`?" in found["settings"].text
+
+
+def test_where_settings_come_from(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings()["settings"].text == "from the defaults"
+    (tmp_path / "stoplog.toml").write_text("tenant = 'x'")
+    monkeypatch.setenv("STOPLOG_GROUP", "g")
+    assert findings()["settings"].text == "from `stoplog.toml`, `STOPLOG_GROUP`"
+
+
+def test_a_deployment_without_rules_and_tools_denies_everything(deployment: Settings) -> None:
+    found = findings()
+    assert failing() == {"rules", "reviewers", "catalogue"}
+    assert "every intent is denied" in found["rules"].text
+    assert found["rules"].advice == "run `stoplog rules publish DIR`"
+    assert found["topics"].status is Status.OK
+
+
+def test_the_bundle_in_force_is_named(deployment: Settings) -> None:
+    with Operator(deployment) as operator:
+        publish(operator, draft_directory(operator, rules_directory(), "default"))
+    found = findings()["rules"]
+    assert found.status is Status.OK
+    assert "bundle `default`" in found.text
+    assert "serial 1" in found.text
+    assert failing(gate={"bundle_name": "another"}) >= {"rules"}
+
+
+def test_what_a_gate_refuses_is_told(deployment: Settings) -> None:
+    with Operator(deployment) as operator:
+        bundle, _ = publish(operator, draft_directory(operator, rules_directory(), "default"))
+        header = operator.header()
+        broken = RulesetBundle(
+            header=header,
+            name="default",
+            version="2",
+            serial=2,
+            digest=bundle.digest,
+            files=bundle.files[:1],
+            published_by="tests",
+        )
+        operator.write(RULESET, [(b"default", broken, header)])
+    with open_log(deployment) as log:
+        publisher = log.publisher()
+        publisher.publish(Outgoing(CATALOGUE.name, 0, b"mail/send", b"\x00garbage"))
+        publisher.close()
+    found = findings()
+    assert found["published"].status is Status.WARN
+    assert "2 records a gate refuses" in found["published"].text
+    assert "`agent.catalog.v1` offset 0" in found["published"].text
+    assert "serial 1" in found["rules"].text  # what was in force stays so
+
+
+class TestTools:
+    def test_without_reviewers_nothing_can_be_called(self, deployment: Settings) -> None:
+        found = findings()["reviewers"]
+        assert (found.status, found.advice[:38]) == (Status.FAIL, "make a key with `stoplog keys reviewer")
+        assert findings(catalogue={"allow_unsigned": True})["reviewers"].status is Status.WARN
+
+    def test_what_is_signed_can_be_called_until_its_review_ends(self, deployment: Settings, tmp_path: Path) -> None:
+        key = make_key_file(tmp_path / "ann.pem")
+        reviewed_by = {"reviewers": {"ann": str(key.public)}}
+        now_ms = SystemClock().now_ms()
+        with Operator(deployment) as operator:
+            for name, expires_ms in (("read", now_ms + 3_600_000), ("write", now_ms - 1)):
+                entry = tool_entry("files", name, proposed_by="carol", review_expires=expires_ms)
+                signed = reviewed(entry, key)
+                operator.write(CATALOGUE, [(entry_key(signed), signed, signed.header)])
+        found = findings(catalogue=reviewed_by)
+        assert found["reviewers"].text == "ann; 1 of them must sign"
+        assert found["catalogue"].status is Status.WARN
+        assert found["catalogue"].text == (
+            "1 of 2 catalogued tools may be called; the review of `files/write` has expired"
+        )
+        # With the settings of another deployment, none.
+        other = {"reviewers": {"bob": str(make_key_file(tmp_path / "bob.pem").public)}}
+        found = findings(catalogue=other)
+        assert found["catalogue"].status is Status.FAIL
+        assert "2 records a gate refuses" in found["published"].text
+
+
+def test_topics_that_keep_a_gate_from_starting_fail(deployment: Settings) -> None:
+    with open_log(deployment) as log:
+        log.admin().alter_config("agent.intent.v1", {"message.timestamp.type": "CreateTime"})
+    found = findings()
+    assert found["topics"].status is Status.FAIL
+    assert "`agent.intent.v1`" in found["topics"].text
+    assert "rules" not in found
+
+
+def test_topics_that_only_differ_warn(deployment: Settings) -> None:
+    with open_log(deployment) as log:
+        log.admin().alter_config("agent.audit.v1", {"retention.ms": "1000"})
+    found = findings()
+    assert found["topics"].status is Status.WARN
+    assert "`retention.ms`" in found["topics"].text
+
+
+def test_a_key_that_others_can_read_fails(deployment: Settings) -> None:
+    deployment.key_path.chmod(0o644)
+    assert "chmod 600" in findings()["root key"].text
+    assert "root key" in failing()
+
+
+def test_a_key_that_is_too_short_fails(deployment: Settings) -> None:
+    deployment.key_path.write_bytes(b"short")
+    assert "5 bytes" in findings()["root key"].text
+
+
+def test_little_room_warns_and_none_fails(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for least, low, status in ((0, 1 << 60, Status.WARN), (1 << 60, 1 << 60, Status.FAIL), (0, 0, Status.OK)):
+        monkeypatch.setattr(doctor_module, "FREE_BYTES_MIN", least)
+        monkeypatch.setattr(doctor_module, "FREE_BYTES_LOW", low)
+        assert findings()["state folder"].status is status
+
+
+def test_a_state_folder_that_others_can_look_into_warns(settings: Settings) -> None:
+    settings.state_dir.mkdir(mode=0o700)
+    assert findings()["state folder"].status is Status.OK
+    settings.state_dir.chmod(0o750)
+    found = findings()["state folder"]
+    assert found.status is Status.WARN
+    assert "open to others" in found.text
+    assert f"`chmod 700 {settings.state_dir}`" in str(found.advice)
+
+
+def test_a_state_folder_that_is_a_file_fails(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = findings(state_dir=tmp_path / "file" / "state")
+    assert found["state folder"].status is Status.FAIL
+
+
+def test_a_running_gate_is_seen_by_its_lock(settings: Settings, tmp_path: Path) -> None:
+    store = settings.state_dir / "gate" / settings.instance / "0"
+    store.mkdir(parents=True)
+    (store / "LOCK").write_text("")
+    assert "none runs here" in findings()["running gate"].text
+    code = (
+        "import fcntl, sys; file = open(sys.argv[1], 'r+b'); fcntl.lockf(file, fcntl.LOCK_EX); "
+        "print(flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(store / "LOCK")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert "a gate runs here as `gate-1`" in findings()["running gate"].text
+        assert "none runs here" in findings(instance="gate-2")["running gate"].text
+    finally:
+        holder.communicate()
+
+
+def test_a_registry_that_does_not_answer_fails(deployment: Settings) -> None:
+    found = findings(schema_registry_url="http://127.0.0.1:9", schema_registry={"timeout": "1", "max.retries": "0"})
+    assert found["schema ids"].status is Status.FAIL
+    assert "127.0.0.1:9" in found["schema ids"].text
+
+
+def test_a_cluster_that_is_not_there_fails_with_advice(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.kafka.admin.REQUEST_S_MAX", 1.0)
+    found = findings(log="kafka", bootstrap="127.0.0.1:9")
+    assert found["log"].status is Status.FAIL
+    assert "brokers" in found["log"].advice
+    assert "topics" not in found
+
+
+def test_the_kill_switch_is_seen(deployment: Settings) -> None:
+
+    assert findings()["revocations"].text == "none in force"
+    with Operator(deployment) as operator:
+        write_revocation(operator, RevocationKind.ALL, "*", RevocationState.REVOKED, "drill")
+    found = findings()["revocations"]
+    assert found.status is Status.WARN
+    assert "`stoplog release --all" in found.advice

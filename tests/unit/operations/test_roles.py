@@ -1,0 +1,90 @@
+"""What the declaration of topics gives to the roles nearest to a hijacked model: nothing that decides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.model.topics import (
+    APPROVAL_DECISION,
+    AUDIT,
+    BASELINE,
+    CATALOGUE,
+    DELEGATION,
+    INTENT,
+    REVOCATION,
+    RULESET,
+    SESSION,
+    TOPICS,
+    Role,
+    Topic,
+)
+from streams.operations.topics.application import principals_of
+from streams.operations.topics.plan import PrincipalsError, declared_access
+from streams.ports import AclSpec
+from streams.topology import PROCESSORS
+from streams.wiring.settings import budgets_group, load_settings
+
+NEAR = (Role.AGENT, Role.EXECUTOR)
+MAY_WRITE = {Role.AGENT: {INTENT}, Role.EXECUTOR: {SESSION, AUDIT}}
+DECIDING = (RULESET, CATALOGUE, REVOCATION, BASELINE, APPROVAL_DECISION, DELEGATION)
+NAMES = {role: f"User:{role.value}" for role in Role}
+READING = {"READ", "DESCRIBE"}
+
+
+@pytest.fixture
+def granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[AclSpec, ...]:
+    """Every access entry, with a principal for each role."""
+    monkeypatch.chdir(tmp_path)
+    principals = {role.value: [name] for role, name in NAMES.items()}
+    return declared_access(TOPICS, principals_of(load_settings({"topics": {"principals": principals}})))
+
+
+@pytest.mark.parametrize("role", NEAR)
+def test_what_they_write_is_this_and_no_more(role: Role) -> None:
+    assert {topic for topic in TOPICS if role in topic.writers} == MAY_WRITE[role]
+
+
+@pytest.mark.parametrize("topic", DECIDING, ids=lambda topic: topic.name)
+def test_what_decides_is_written_by_neither(topic: Topic) -> None:
+    assert not set(NEAR) & set(topic.writers)
+    # A gate decides by them, so it must not make them up. What it stops is the exception: that can only take away,
+    # and must reach sub-sessions on partitions that it does not have. It writes a stop, and never a release.
+    assert (Role.GATE in topic.writers) is (topic is REVOCATION)
+
+
+def test_what_only_gates_write_is_written_by_neither() -> None:
+    outputs = {topic for spec in PROCESSORS for topic in (*spec.outputs, spec.changelog)}
+    letters = {topic for topic in TOPICS if topic.name.endswith(".dlq")}
+    for topic in (outputs | letters) - {AUDIT}:
+        assert not set(NEAR) & set(topic.writers), topic.name
+
+
+def test_all_that_every_gate_reads_is_among_it() -> None:
+    assert {topic for spec in PROCESSORS for topic in spec.broadcast} <= set(DECIDING)
+
+
+@pytest.mark.parametrize("role", NEAR)
+def test_the_entries_say_the_same(granted: tuple[AclSpec, ...], role: Role) -> None:
+    own = [acl for acl in granted if acl.principal == NAMES[role]]
+    assert not any(acl.resource == "TOPIC" and acl.prefixed for acl in own)
+    written = {acl.name for acl in own if acl.resource == "TOPIC" and acl.operation not in READING}
+    assert written == {topic.name for topic in MAY_WRITE[role]}
+
+
+@pytest.mark.parametrize("role", NEAR)
+def test_the_gates_groups_and_transactions_are_out_of_reach(granted: tuple[AclSpec, ...], role: Role) -> None:
+    own = [acl for acl in granted if acl.principal == NAMES[role] and acl.resource != "TOPIC"]
+    group = load_settings().group
+    for name in (group, budgets_group(group), f"{group}-gate-1", f"{group}-gate-1-budgets"):
+        assert not any(name.startswith(acl.name) if acl.prefixed else acl.name == name for acl in own)
+
+
+@pytest.mark.parametrize("prefix", ["", "stop", "stoplog-gate", "stoplog-"])
+def test_a_prefix_that_takes_the_gates_in_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PrincipalsError, match="take the gates' place"):
+        principals_of(load_settings({"topics": {"executor_group_prefix": prefix}}))

@@ -1,0 +1,214 @@
+"""The plan of `stoplog topics`: declared and existing in, steps and troubles out."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.model.topics import (
+    AUDIT,
+    BY_NAME,
+    DECLARED,
+    GATE_CHANGELOG,
+    INTENT,
+    REVOCATION,
+    SESSION,
+    TOPICS,
+    VERDICT,
+    Role,
+    Spread,
+    Topic,
+)
+from streams.operations.topics.plan import (
+    CONFIG_NAMES,
+    READER_GROUP,
+    AlterConfig,
+    CreateTopic,
+    GrantAccess,
+    Principals,
+    PrincipalsError,
+    declared_access,
+    plan_access,
+    plan_topics,
+    read_principals,
+)
+from streams.ports import AclSpec, TopicState
+
+PARTITIONS = 6
+
+
+def as_declared(topic: Topic, partitions: int = PARTITIONS, replication: int = 1, **config: str) -> TopicState:
+    count = 1 if topic.spread is Spread.BROADCAST else partitions
+    changed = {name.replace("_", "."): value for name, value in config.items()}
+    return TopicState(topic.name, count, replication, {**topic.config(), **changed})
+
+
+ALL_THERE = {topic.name: as_declared(topic) for topic in TOPICS}
+
+
+def principals(**by_role: str) -> Principals:
+    stated = {name.replace("_", "-"): [principal] for name, principal in by_role.items()}
+    return Principals(read_principals(stated), gate_group="gates", executor_prefix="executor")
+
+
+class TestTopics:
+    def test_on_an_empty_log_every_topic_is_created(self) -> None:
+        plan = plan_topics(TOPICS, {}, PARTITIONS, 3)
+        specs = {step.spec.name: step.spec for step in plan.steps if isinstance(step, CreateTopic)}
+        assert set(specs) == set(BY_NAME)
+        assert len(plan.steps) == len(specs)
+        assert not plan.troubles
+        assert specs[INTENT.name].partitions == PARTITIONS
+        assert specs[REVOCATION.name].partitions == 1
+        assert specs[REVOCATION.dlq].partitions == 1
+        assert specs[REVOCATION.name].config["cleanup.policy"] == "compact"
+        assert all(spec.config["message.timestamp.type"] == "LogAppendTime" for spec in specs.values())
+
+    def test_a_log_as_declared_needs_nothing(self) -> None:
+        assert plan_topics(TOPICS, ALL_THERE, PARTITIONS, 1).is_clean
+
+    def test_new_topics_join_those_that_exist(self) -> None:
+        """A missing topic of another count would keep every gate from starting."""
+        states = {topic.name: as_declared(topic, 12) for topic in TOPICS if topic is not VERDICT}
+        plan = plan_topics(TOPICS, states, PARTITIONS, 1)
+        (step,) = plan.steps
+        assert isinstance(step, CreateTopic)
+        assert step.spec.partitions == 12
+        (trouble,) = plan.troubles
+        assert "12 partitions" in trouble.text
+        assert "set it to 12" in trouble.advice
+
+    def test_configurations_that_differ_are_set_one_by_one(self) -> None:
+        states = dict(ALL_THERE)
+        states[AUDIT.name] = as_declared(AUDIT, message_timestamp_type="CreateTime", retention_ms="1")
+        states[GATE_CHANGELOG.name] = as_declared(GATE_CHANGELOG, cleanup_policy="delete")
+        plan = plan_topics(TOPICS, states, PARTITIONS, 1)
+        assert plan.steps == (
+            AlterConfig(AUDIT.name, "message.timestamp.type", "CreateTime", "LogAppendTime"),
+            AlterConfig(AUDIT.name, "retention.ms", "1", str(90 * 86_400_000)),
+            AlterConfig(GATE_CHANGELOG.name, "cleanup.policy", "delete", "compact"),
+        )
+        assert str(plan.steps[0]) == (
+            "set `message.timestamp.type` of topic `agent.audit.v1` from `CreateTime` to `LogAppendTime`"
+        )
+
+    def test_unequal_counts_can_not_be_mended(self) -> None:
+        states = {**ALL_THERE, SESSION.name: as_declared(SESSION, 3)}
+        plan = plan_topics(TOPICS, states, PARTITIONS, 1)
+        (trouble,) = plan.troubles
+        assert "3: agent.session.v1; 6: agent.approval" in trouble.text
+        assert "`stoplog topics apply`" in trouble.advice
+        assert not plan.steps
+        assert not plan.is_clean
+
+    def test_a_broadcast_topic_of_many_partitions_can_not_be_mended(self) -> None:
+        state = as_declared(REVOCATION)._replace(partitions=6)
+        plan = plan_topics(TOPICS, {**ALL_THERE, REVOCATION.name: state}, PARTITIONS, 1)
+        (trouble,) = plan.troubles
+        assert "`agent.revocation.v1` has 6 partitions instead of 1" in trouble.text
+
+    def test_too_few_replicas_can_not_be_mended(self) -> None:
+        plan = plan_topics((INTENT,), {INTENT.name: as_declared(INTENT)}, PARTITIONS, 3)
+        (trouble,) = plan.troubles
+        assert "1 replicas" in trouble.text
+
+    def test_nothing_is_ever_deleted(self) -> None:
+        states = {**ALL_THERE, "agent.old.v0": TopicState("agent.old.v0", 1, 1, {})}
+        assert plan_topics(TOPICS, states, PARTITIONS, 1).is_clean
+
+    def test_what_is_declared_is_what_is_read(self) -> None:
+        assert set(CONFIG_NAMES) == set(INTENT.config())
+
+
+class TestAccess:
+    def test_without_principals_nothing_is_asked_for(self) -> None:
+        assert plan_access(TOPICS, None, principals()).is_clean
+        assert plan_access(TOPICS, set(), principals()).is_clean
+
+    def test_an_agent_may_write_intents_and_read_verdicts_and_nothing_else(self) -> None:
+        acls = set(declared_access(TOPICS, principals(agent="User:a")))
+        assert acls == {
+            AclSpec("User:a", "TOPIC", INTENT.name, "WRITE"),
+            AclSpec("User:a", "TOPIC", VERDICT.name, "READ"),
+            AclSpec("User:a", "GROUP", READER_GROUP, "DESCRIBE"),
+        }
+
+    def test_a_gate_gets_its_group_its_transactions_and_a_look_at_its_topics(self) -> None:
+        acls = set(declared_access(TOPICS, principals(gate="User:g")))
+        assert AclSpec("User:g", "GROUP", "gates", "READ") in acls
+        assert AclSpec("User:g", "TRANSACTIONAL_ID", "gates-", "WRITE", prefixed=True) in acls
+        assert AclSpec("User:g", "TOPIC", GATE_CHANGELOG.name, "READ") in acls
+        assert AclSpec("User:g", "TOPIC", GATE_CHANGELOG.name, "WRITE") in acls
+        assert AclSpec("User:g", "TOPIC", INTENT.dlq, "WRITE") in acls
+        assert AclSpec("User:g", "TOPIC", INTENT.name, "DESCRIBE_CONFIGS") in acls
+        assert AclSpec("User:g", "TOPIC", INTENT.name, "WRITE") not in acls
+
+    def test_an_executor_gets_groups_of_its_kind(self) -> None:
+        acls = set(declared_access(TOPICS, principals(executor="User:e")))
+        assert AclSpec("User:e", "GROUP", "executor", "READ", prefixed=True) in acls
+        assert AclSpec("User:e", "TRANSACTIONAL_ID", "executor", "WRITE", prefixed=True) in acls
+
+    def test_every_role_that_is_declared_leads_to_an_entry(self) -> None:
+        roles = {role for topic in DECLARED for role in (*topic.readers, *topic.writers)}
+        for role in roles | {Role.OPERATOR}:
+            named = Principals({role: ("User:x",)}, gate_group="gates", executor_prefix="executor")
+            assert declared_access(TOPICS, named), role
+
+    def test_entries_that_are_there_are_not_asked_for_again(self) -> None:
+        wanted = principals(agent="User:a", gate="User:g")
+        there = set(declared_access(TOPICS, wanted))
+        assert plan_access(TOPICS, there, wanted).is_clean
+        missing = AclSpec("User:a", "TOPIC", INTENT.name, "WRITE")
+        plan = plan_access(TOPICS, there - {missing}, wanted)
+        assert plan.steps == (GrantAccess(missing),)
+        assert str(plan.steps[0]) == "allow `User:a` to write topic `agent.intent.v1`"
+
+    @pytest.mark.parametrize(
+        "wider",
+        [
+            AclSpec("User:*", "TOPIC", INTENT.name, "WRITE"),
+            AclSpec("User:a", "TOPIC", "*", "WRITE"),
+            AclSpec("User:a", "TOPIC", INTENT.name, "ALL"),
+            AclSpec("User:a", "TOPIC", "agent.", "WRITE", prefixed=True),
+        ],
+    )
+    def test_a_wider_entry_will_do(self, wider: AclSpec) -> None:
+        steps = plan_access((INTENT,), {wider}, principals(agent="User:a")).steps
+        assert steps == ()
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            AclSpec("User:b", "TOPIC", INTENT.name, "WRITE"),
+            AclSpec("User:a", "TOPIC", INTENT.name, "READ"),
+            AclSpec("User:a", "GROUP", INTENT.name, "WRITE"),
+            AclSpec("User:a", "TOPIC", "agent", "WRITE"),
+            AclSpec("User:a", "TOPIC", "agent.session", "WRITE", prefixed=True),
+        ],
+    )
+    def test_another_entry_will_not(self, other: AclSpec) -> None:
+        steps = plan_access((INTENT,), {other}, principals(agent="User:a")).steps
+        assert steps == (GrantAccess(AclSpec("User:a", "TOPIC", INTENT.name, "WRITE")),)
+
+    def test_an_entry_for_one_group_does_not_cover_those_of_a_prefix(self) -> None:
+        literal = AclSpec("User:g", "TRANSACTIONAL_ID", "gates-", "WRITE")
+        wanted = AclSpec("User:g", "TRANSACTIONAL_ID", "gates-", "WRITE", prefixed=True)
+        assert GrantAccess(wanted) in plan_access(TOPICS, {literal}, principals(gate="User:g")).steps
+
+    def test_a_log_without_an_authorizer_is_a_trouble_where_principals_are_named(self) -> None:
+        (trouble,) = plan_access(TOPICS, None, principals(agent="User:a")).troubles
+        assert "no authorizer" in trouble.text
+
+
+class TestPrincipals:
+    def test_roles_are_written_with_either_dash(self) -> None:
+        read = read_principals({"token-service": ["User:a"], "rule_publishing": ["User:b", "User:c"]})
+        assert read == {Role.TOKEN_SERVICE: ("User:a",), Role.RULE_PUBLISHING: ("User:b", "User:c")}
+
+    def test_an_unknown_role_is_an_error_with_a_suggestion(self) -> None:
+        with pytest.raises(PrincipalsError, match=r"unknown role `executer`; did you mean `executor`\?"):
+            read_principals({"executer": ["User:a"]})
+
+    @pytest.mark.parametrize("principal", ["alice", "User:", ""])
+    def test_a_principal_has_a_type(self, principal: str) -> None:
+        with pytest.raises(PrincipalsError, match="`User:name`"):
+            read_principals({"agent": [principal]})

@@ -1,0 +1,280 @@
+"""Tests of rules: case files, fixtures, coverage and mutation."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.policy import BundleError, run_case_files
+from streams.policy.authoring.mutate import mutate_cases
+from streams.policy.language.paths import PathError, split_path, with_changes
+from streams.policy.runtime.evaluate import Conditions, Verdicts
+from tests.unit.policy.rulefiles import HEAD, PACK, PERMIT, rule
+
+FIXTURE = json.loads((Path(__file__).parents[3] / "rules" / "fixtures" / "lookup.json").read_text())
+RULES = rule(id="P-1", effect="permit", when="session.risk < 3") + rule(id="D-1", when="session.tainted")
+CASES = """
+tests: p.rules.yaml
+base: ../fixtures/base.json
+cases:
+  - {name: plain, expect: {verdict: allow, rules: [P-1]}}
+  - {name: risky, set: {session.risk: 3}, expect: {verdict: deny, reason: no_permit, rules: []}}
+  - {name: nearly, set: {session.risk: 2}, expect: {verdict: allow, rules: [P-1]}}
+  - {name: tainted, set: {session.tainted: true}, expect: {verdict: deny, rules: [P-1, D-1]}}
+  - {name: blank, unset: [session.risk, session.tainted], expect: {verdict: deny, rules: [], errors: [P-1, D-1]}}
+"""
+
+
+def lay(root: Path, cases: str = CASES, rules: str = RULES, fixture: Any = FIXTURE) -> Path:
+    for name in ("p", "fixtures"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "bundle.yaml").write_text(HEAD)
+    (root / "p" / "p.rules.yaml").write_text(PACK + rules)
+    (root / "p" / "p.tests.yaml").write_text(cases)
+    (root / "fixtures" / "base.json").write_text(fixture if isinstance(fixture, str) else json.dumps(fixture))
+    return root
+
+
+def one(case: str, tests: str = "p.rules.yaml", base: str = "../fixtures/base.json") -> str:
+    return f"tests: {tests}\nbase: {base}\ncases:\n  - {case}\n"
+
+
+def test_cases_pass_and_cover(tmp_path: Path) -> None:
+    report = run_case_files(lay(tmp_path))
+    assert [(failed.case.name, failed.problems) for failed in report.failures] == []
+    assert report.findings == ()
+    assert report.passed
+    assert [result.case.name for result in report.results] == ["plain", "risky", "nearly", "tainted", "blank"]
+
+
+@pytest.mark.parametrize(
+    ("expect", "problem"),
+    [
+        ("{verdict: deny}", "verdict is allow (because), expected deny"),
+        ("{verdict: allow, rules: []}", "matched rules are P-1, expected none"),
+        ("{verdict: allow, rules: [P-1, D-1]}", "matched rules are P-1, expected D-1, P-1"),
+        ("{verdict: allow, errors: [D-1]}", "rules in error are none, expected D-1"),
+        ("{verdict: allow, reason: no_permit}", "reason is permitted, expected no_permit"),
+    ],
+)
+def test_a_wrong_expectation_fails(tmp_path: Path, expect: str, problem: str) -> None:
+    report = run_case_files(lay(tmp_path, one(f"{{name: x, expect: {expect}}}")))
+    assert not report.passed
+    assert [failed.problems for failed in report.failures] == [(problem,)]
+    assert str(report.failures[0].case.location) == "p/p.tests.yaml:4:5"
+
+
+def test_an_unexpected_error_fails_and_says_why(tmp_path: Path) -> None:
+    report = run_case_files(lay(tmp_path, one("{name: x, unset: [session.tainted], expect: {verdict: deny}}")))
+    (problem,) = report.failures[0].problems
+    assert problem == "rules in error are D-1, expected none; D-1: no such key: tainted"
+
+
+def test_each_rule_needs_three_kinds_of_cases(tmp_path: Path) -> None:
+    report = run_case_files(lay(tmp_path, one("{name: x, expect: {verdict: allow}}")))
+    assert not report.passed
+    assert report.failures == ()
+    assert sorted((finding.rule_id, finding.message) for finding in report.findings) == [
+        ("D-1", "no case in which the rule fires"),
+        ("D-1", "no case in which the rule misses a field that it reads"),
+        ("P-1", "no case in which the rule does not fire"),
+        ("P-1", "no case in which the rule misses a field that it reads"),
+    ]
+
+
+WANTING = [
+    ("args.x > 1", "{}", True),
+    ("has(args.a) && args.x.y > 1", "{args.a: 1, args.x: {}}", True),
+    ('\'"x" in args && args.x > 1 || args["y"] > 1\'', "{}", True),
+    ("args.id > 1", "{}", False),
+    ("has(args.x) || args.id > 1", "{}", False),
+    ("has(args.a) || shell(args.id).writes.all(w, true)", "{args.id: 'a > \"$x\"'}", False),
+]
+
+
+@pytest.mark.parametrize(("when", "changes", "counts"), WANTING)
+def test_a_field_that_a_fixture_lacks_is_missed_where_that_is_an_error(
+    tmp_path: Path, when: str, changes: str, counts: bool
+) -> None:
+    case = one(f"{{name: x, set: {changes}, expect: {{verdict: deny, errors: [D-1]}}}}")
+    report = run_case_files(lay(tmp_path, case.replace("set: {}, ", ""), rule(id="D-1", when=when)))
+    assert report.failures == ()
+    assert [each.missing for each in report.rules] == [int(counts)]
+    found = [finding for finding in report.findings if "misses a field" in finding.message]
+    assert [finding.hint for finding in found] == ([] if counts else [
+        "`unset` one in a case, and `set` it there first if the fixture lacks it; "
+        "or expect `errors: [D-1]` of a case without it"
+    ])  # fmt: skip
+
+
+def test_an_error_that_a_case_does_not_expect_shows_nothing(tmp_path: Path) -> None:
+    report = run_case_files(lay(tmp_path, one("{name: x, expect: {verdict: deny}}"), rule(id="D-1", when="args.x > 1")))
+    assert [each.missing for each in report.rules] == [0]
+
+
+def test_what_a_fixture_lacks_is_set_before_it_is_removed(tmp_path: Path) -> None:
+    case = "{name: x, unset: [args.x], expect: {verdict: deny, errors: [D-1]}}"
+    rules = rule(id="D-1", when="args.x > 1")
+    (finding,) = (f for f in run_case_files(lay(tmp_path, one(case), rules)).findings if f.code == "bad_path")
+    assert (
+        finding.message == "`args.x` is not there to be removed: `set` it in the case first, or leave its `unset` out"
+    )
+    report = run_case_files(lay(tmp_path, one(case.replace("unset", "set: {args.x: 1}, unset")), rules))
+    assert [each.missing for each in report.rules] == [1]
+
+
+COMPOUND = rule(id="D-1", when='"session.tainted && (session.risk > 2 || agent.id == lists.a[0]) && has(args.x)"')
+
+
+def test_each_part_of_a_condition_needs_to_be_true_and_false(tmp_path: Path) -> None:
+    cases = """
+tests: p.rules.yaml
+base: ../fixtures/base.json
+cases:
+  - {name: fires, set: {session.tainted: true, session.risk: 3, args.x: 1}, expect: {verdict: deny, rules: [D-1]}}
+  - {name: clean, expect: {verdict: deny, rules: []}}
+  - {name: blank, unset: [session.risk], expect: {verdict: deny, rules: []}}
+"""
+    root = lay(tmp_path, cases, COMPOUND)
+    (root / "p" / "p.rules.yaml").write_text(PACK.replace("rules:", "lists: {a: [x]}\nrules:") + COMPOUND)
+    report = run_case_files(root)
+    assert report.passed
+    (finding,) = report.findings
+    assert (finding.code, finding.severity.value, finding.rule_id) == ("uncovered_condition", "warning", "D-1")
+    assert finding.message == "no case in which `agent.id == lists.p.a[0]` is true"
+    assert str(finding.location) == "p/p.rules.yaml:8:52"
+    (counts,) = report.rules
+    assert (counts.fires, counts.silent, counts.missing) == (1, 2, 1)
+    assert (counts.tests, counts.seen) == (4, 7)
+
+
+def test_a_rule_that_reads_nothing_need_only_fire(tmp_path: Path) -> None:
+    assert run_case_files(lay(tmp_path, one("{name: x, expect: {verdict: allow}}"), PERMIT)).passed
+
+
+@pytest.mark.parametrize(
+    ("cases", "code"),
+    [
+        ("[]", "wrong_kind"),
+        ("a: b\n", "unknown_key"),
+        ("tests: p.rules.yaml\n", "missing_key"),
+        (one("{name: x}"), "missing_key"),
+        (one("{expect: {verdict: allow}}"), "missing_key"),
+        (one("{name: x, expect: {}}"), "missing_key"),
+        (one("{name: x, expect: {verdict: yes}}"), "wrong_value"),
+        (one("{name: x, expect: {verdict: allow, reason: because}}"), "wrong_value"),
+        (one("{name: x, expect: {verdict: allow, rules: P-1}}"), "wrong_kind"),
+        (one("{name: x, expect: {verdict: allow, rules: [P-2]}}"), "unknown_rule"),
+        (one("{name: x, expect: {verdict: allow, errors: [[P-1]]}}"), "unknown_rule"),
+        (one("{name: x, set: {session.rsk: 1}, expect: {verdict: allow}}"), "bad_facts"),
+        (one("{name: x, set: {session.risk: high}, expect: {verdict: allow}}"), "bad_facts"),
+        (one("{name: x, set: {nothing: 1}, expect: {verdict: allow}}"), "bad_facts"),
+        (one("{name: x, set: {a.b.c: 1}, expect: {verdict: allow}}"), "bad_path"),
+        (one("{name: x, set: {tenant.x: 1}, expect: {verdict: allow}}"), "bad_path"),
+        (one("{name: x, unset: [session.rsk], expect: {verdict: allow}}"), "bad_path"),
+        (one("{name: x, unset: [provenance.7], expect: {verdict: allow}}"), "bad_path"),
+        (one("{name: x, unset: [a..b], expect: {verdict: allow}}"), "bad_path"),
+        (one("{name: x, expect: {verdict: allow}}\n  - {name: x, expect: {verdict: allow}}"), "duplicate_case"),
+        (one("{name: x, expect: {verdict: allow}}", tests="q.rules.yaml"), "missing_file"),
+        (one("{name: x, expect: {verdict: allow}}", base="../fixtures/other.json"), "bad_fixture"),
+        (one("{name: x, expect: {verdict: allow}}", base="../../../../etc/hostname"), "outside"),
+        ("tests: p.rules.yaml\ncases: [{name: x, expect: {verdict: allow}}]\n", "missing_key"),
+        ("a: &x b\n", "anchor"),
+    ],
+)
+def test_a_wrong_case_file_is_an_error(tmp_path: Path, cases: str, code: str) -> None:
+    report = run_case_files(lay(tmp_path, cases))
+    assert not report.passed
+    assert code in {finding.code for finding in report.findings}
+    assert all(finding.location.path == "p/p.tests.yaml" for finding in report.findings if finding.code == code)
+
+
+@pytest.mark.parametrize(
+    "fixture", ["not json", "[]", {}, FIXTURE | {"agent": {}}, FIXTURE | {"extra": 1}, "[" * 100_000]
+)
+def test_a_wrong_fixture_is_an_error(tmp_path: Path, fixture: Any) -> None:
+    report = run_case_files(lay(tmp_path, fixture=fixture))
+    assert {finding.code for finding in report.findings} >= {"bad_fixture"}
+
+
+def test_a_fixture_that_can_not_be_read_is_told_once(tmp_path: Path) -> None:
+    root = lay(tmp_path)
+    fixture = root / "fixtures" / "base.json"
+    fixture.unlink()
+    fixture.mkdir()
+    assert [str(finding) for finding in run_case_files(root).findings] == [
+        f"p/p.tests.yaml:3:1: error: fixture `{fixture.resolve()}` can't be read: Is a directory [bad_fixture]"
+    ]
+
+
+def test_a_case_file_of_no_pack_is_an_error(tmp_path: Path) -> None:
+    root = lay(tmp_path)
+    (root / "q").mkdir()
+    (root / "q" / "q.tests.yaml").write_text(CASES)
+    assert "missing_pack" in {finding.code for finding in run_case_files(root).findings}
+
+
+def test_a_broken_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError):
+        run_case_files(lay(tmp_path, rules=rule(when="nothing")))
+
+
+@pytest.mark.parametrize(
+    "wrong", [Verdicts([], []), Verdicts([0, 1], []), Verdicts([], [(0, "no such key"), (1, "no such key")])]
+)
+def test_a_rule_of_which_the_evaluators_say_different_things_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: Verdicts
+) -> None:
+    root = lay(tmp_path)
+    assert run_case_files(root).passed
+    monkeypatch.setattr(Conditions, "true_of", lambda _self, _facts: None)
+    monkeypatch.setattr(Conditions, "run", lambda _self, _facts: wrong)
+    report = run_case_files(root)
+    found = [finding for finding in report.findings if finding.code == "evaluators_differ"]
+    assert found
+    assert report.is_complete
+    assert "generated code does not say what the exact evaluator does" in found[0].message
+
+
+class TestMutation:
+    def test_good_cases_notice_every_change(self, tmp_path: Path) -> None:
+        report = mutate_cases(lay(tmp_path))
+        assert (report.tried, report.survivors) == (2, ())
+        assert report.passed
+
+    def test_a_missing_boundary_is_named(self, tmp_path: Path) -> None:
+        cases = CASES.replace("session.risk: 3", "session.risk: 4").replace("session.risk: 2", "session.risk: 1")
+        report = mutate_cases(lay(tmp_path, cases))
+        assert [(mutant.before, mutant.after) for mutant in report.survivors] == [
+            ("session.risk < 3", "session.risk <= 3"),
+            ("session.risk < 3", "session.risk < 4"),
+        ]
+        assert str(report.survivors[0].location) == "p/p.rules.yaml:7:24"
+
+    def test_changes_reach_into_folds(self, tmp_path: Path) -> None:
+        rules = rule(id="P-1", effect="permit", when="'!provenance.exists(p, p.trust == agent.id)'")
+        report = mutate_cases(lay(tmp_path, one("{name: x, expect: {verdict: allow, rules: [P-1]}}"), rules))
+        assert report.tried == 2
+        assert report.survivors == ()
+
+    def test_wrong_case_files_are_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(BundleError):
+            mutate_cases(lay(tmp_path, one("{name: x}")))
+
+
+class TestPaths:
+    def test_changes_leave_the_original_alone(self) -> None:
+        facts = {"a": {"b": [1, {"c": 2}]}, "d": 3}
+        changed = with_changes(facts, {"a.b.1.c": 5, "a.b.0": 7, "e": {"f": 1}}, ["d"])
+        assert changed == {"a": {"b": [7, {"c": 5}]}, "e": {"f": 1}}
+        assert facts == {"a": {"b": [1, {"c": 2}]}, "d": 3}
+
+    def test_a_slash_allows_dots_in_names(self) -> None:
+        assert split_path("/session/calls/mail.send") == ("session", "calls", "mail.send")
+        assert with_changes({"calls": {"a.b": 1}}, {}, ["/calls/a.b"]) == {"calls": {}}
+
+    @pytest.mark.parametrize("path", ["", ".", "a.", ".a", "/", "a..b", ".".join("a" * 13)])
+    def test_paths_have_a_form(self, path: str) -> None:
+        with pytest.raises(PathError):
+            split_path(path)

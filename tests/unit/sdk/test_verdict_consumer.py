@@ -1,0 +1,358 @@
+"""An executor that reads the verdict topic itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.canonical import sha256
+from streams.model.session import SessionEvent
+from streams.model.topics import VERDICT
+from streams.model.verdict import Outcome, Verdict, VerdictMode
+from streams.ports import AbortableTransactionError, Outgoing, Producer
+from streams.sdk import (
+    Executor,
+    ExecutorError,
+    ExecutorSettings,
+    LoopSettings,
+    RevocationWatch,
+    SingleUseError,
+    SingleUseStore,
+    ToolOutcome,
+    VerdictLoop,
+)
+from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.single_records import publish
+from tests.unit.sdk.hands import begun_store, key_of, make_verdict, until, write, written
+
+GROUP = "executor-mail"
+
+
+@pytest.fixture
+def revocations(transport: EmbeddedTransport) -> Iterator[RevocationWatch]:
+    with RevocationWatch(transport) as opened:
+        yield opened
+
+
+class Running:
+    """A loop in a thread; what it raised is kept."""
+
+    def __init__(
+        self,
+        transport: EmbeddedTransport,
+        store: SingleUseStore,
+        revocations: RevocationWatch,
+        function: Callable[[Mapping[str, object]], object],
+        *,
+        instance: str = "e-1",
+        settings: LoopSettings | None = None,
+        tool_timeout_ms: int = 20_000,
+    ) -> None:
+        executor = Executor(
+            transport,
+            ["mail"],
+            {"mail/send": function},
+            store,
+            revocations=revocations,
+            settings=ExecutorSettings(tool_timeout_ms=tool_timeout_ms),
+        )
+        self.outcomes: list[tuple[Verdict, ToolOutcome]] = []
+        self.error: Exception | None = None
+        self._stop = threading.Event()
+        loop = VerdictLoop(
+            executor,
+            transport,
+            group=GROUP,
+            instance=instance,
+            settings=settings,
+            on_outcome=lambda verdict, outcome: self.outcomes.append((verdict, outcome)),
+        )
+        self._thread = threading.Thread(target=self._run, args=(loop,), daemon=True)
+        self._thread.start()
+
+    def _run(self, loop: VerdictLoop) -> None:
+        try:
+            loop.run(self._stop)
+        except Exception as error:
+            self.error = error
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(20)
+        assert self.ended
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+
+def put(transport: EmbeddedTransport, verdict: Verdict) -> Verdict:
+    write(transport, verdict, key_of(verdict))
+    return verdict
+
+
+def reported(transport: EmbeddedTransport) -> list[str | None]:
+    return sorted(str(event.verdict_id) for event in written(transport, SessionEvent))
+
+
+def ids(*verdicts: Verdict) -> list[str]:
+    return sorted(verdict.verdict_id for verdict in verdicts)
+
+
+def test_allowed_calls_run_once_and_are_reported_with_their_places(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    verdicts = [put(transport, make_verdict(session_id=f"s-{n % 5}")) for n in range(20)]
+    put(transport, verdicts[0])
+    with begun_store(tmp_path) as store:
+        with Running(transport, store, revocations, calls.append) as running:
+            until(lambda: len(running.outcomes) == 20, "all have run")
+            late = put(transport, make_verdict())
+            until(lambda: len(running.outcomes) == 21, "what comes later has run, too")
+        assert running.error is None
+        with Running(transport, store, revocations, calls.append) as again:
+            last = put(transport, make_verdict())
+            until(lambda: len(again.outcomes) == 1, "a new start goes on behind what is done")
+    assert len(calls) == 22
+    assert reported(transport) == ids(*verdicts, late, last)
+    assert all(event.event_type is AuditEventType.OUTCOME for event in written(transport, AuditEvent))
+    assert all(outcome.ran for _, outcome in running.outcomes)
+
+
+def test_what_is_none_of_its_business_leaves_no_trace_and_what_is_refused_does(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    with (
+        begun_store(tmp_path) as store,
+        Running(transport, store, revocations, calls.append) as running,
+    ):
+        for changes in ({"outcome": Outcome.DENY}, {"mode": VerdictMode.SHADOW}, {"audience": "git"}):
+            put(transport, make_verdict(**changes))
+        publish(transport, [Outgoing(VERDICT.name, n, b"k", v) for n in (0, 1) for v in (None, b"", b"garbage")])
+        write(transport, make_verdict(), b"acme|s-another")
+        tampered = put(transport, make_verdict(args_json="{}"))
+        sound = put(transport, make_verdict())
+        until(lambda: len(written(transport, AuditEvent)) == 2, "both are on record")
+    assert [verdict.verdict_id for verdict, _ in running.outcomes] == [sound.verdict_id]
+    by_id = {event.verdict_id: event for event in written(transport, AuditEvent)}
+    assert by_id[tampered.verdict_id].reason == "args_digest_mismatch"
+    assert by_id[sound.verdict_id].reason == "done"
+    assert len(calls) == 1
+
+
+def expired(**changes: object) -> Verdict:
+    fresh = make_verdict(**changes)
+    return msgspec.structs.replace(fresh, expires_at=fresh.evaluated_at - 1_000)
+
+
+def test_a_new_group_passes_over_a_history_that_has_expired_but_a_known_one_records_it(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    for _ in range(5):
+        put(transport, expired())
+    with begun_store(tmp_path) as store:
+        with Running(transport, store, revocations, calls.append) as running:
+            put(transport, make_verdict())
+            until(lambda: len(running.outcomes) == 1, "the live one has run")
+        missed = put(transport, expired())
+        with Running(transport, store, revocations, calls.append):
+            until(lambda: len(written(transport, AuditEvent)) == 2, "the missed one is on record")
+    [refused] = [event for event in written(transport, AuditEvent) if event.event_type is AuditEventType.REFUSAL]
+    assert (refused.verdict_id, refused.reason) == (missed.verdict_id, "verdict_expired")
+    assert len(calls) == 1
+
+
+def test_no_more_calls_run_at_once_than_allowed_and_all_run(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    lock = threading.Lock()
+    now_count, most_count = 0, 0
+    free = threading.Event()
+
+    def slow(args: Mapping[str, object]) -> object:
+        nonlocal now_count, most_count
+        with lock:
+            now_count += 1
+            most_count = max(most_count, now_count)
+        free.wait(20)
+        with lock:
+            now_count -= 1
+        return "ok"
+
+    verdicts = [put(transport, make_verdict(session_id=f"s-{number}")) for number in range(20)]
+    settings = LoopSettings(concurrency=3, in_flight_max=5)
+    with (
+        begun_store(tmp_path) as store,
+        Running(transport, store, revocations, slow, settings=settings) as running,
+    ):
+        until(lambda: now_count == 3, "three run")
+        free.set()
+        until(lambda: len(running.outcomes) == 20, "all have run")
+    assert most_count == 3
+    assert reported(transport) == ids(*verdicts)
+
+
+def test_calls_of_one_session_run_one_after_the_other_in_the_logs_order(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    ran: list[tuple[object, object]] = []
+    busy: set[object] = set()
+
+    def run(args: Mapping[str, object]) -> object:
+        assert args["session"] not in busy, "two calls of one session at once"
+        busy.add(args["session"])
+        time.sleep(0.002)
+        busy.discard(args["session"])
+        ran.append((args["session"], args["n"]))
+        return "ok"
+
+    for number in range(10):
+        for session in ("a", "b", "c"):
+            args_json = f'{{"n":{number},"session":"{session}"}}'
+            digest = sha256(args_json.encode())
+            put(transport, make_verdict(session_id=session, args_json=args_json, args_digest=digest))
+    with begun_store(tmp_path) as store, Running(transport, store, revocations, run) as running:
+        until(lambda: len(running.outcomes) == 30, "all have run")
+    for session in ("a", "b", "c"):
+        assert [n for who, n in ran if who == session] == list(range(10))
+    assert all(outcome.ran for _, outcome in running.outcomes)
+
+
+def test_a_stop_waits_for_what_runs_and_reports_it(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    running_now, free = threading.Event(), threading.Event()
+
+    def slow(args: Mapping[str, object]) -> object:
+        running_now.set()
+        free.wait(20)
+        return "ok"
+
+    with begun_store(tmp_path) as store:
+        running = Running(transport, store, revocations, slow)
+        verdict = put(transport, make_verdict())
+        assert running_now.wait(20)
+        threading.Timer(0.3, free.set).start()
+        running.stop()
+        assert running.error is None
+        assert reported(transport) == [verdict.verdict_id]
+        assert store.left_over(now_ms=0, abandoned_after_ms=0) == ([], [])
+
+
+def test_a_second_member_takes_partitions_over_without_running_anything_twice(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    verdicts: list[Verdict] = []
+    first_store, second_store = SingleUseStore(tmp_path / "used", "e-1"), SingleUseStore(tmp_path / "used", "e-2")
+    with Running(transport, first_store, revocations, calls.append) as first:
+        verdicts += [put(transport, make_verdict(session_id=f"s-{number}")) for number in range(10)]
+        with Running(transport, second_store, revocations, calls.append, instance="e-2") as second:
+
+            def both_work() -> bool:
+                verdicts.append(put(transport, make_verdict(session_id=f"s-{len(verdicts)}")))
+                return bool(second.outcomes)
+
+            until(both_work, "the second has partitions")
+        until(lambda: len(reported(transport)) == len(verdicts), "all are reported")
+        assert (first.error, second.error) == (None, None)
+    assert len(calls) == len(verdicts)
+    assert reported(transport) == ids(*verdicts)
+    first_store.close()
+    second_store.close()
+
+
+class AbortingProducer:
+    """A producer whose commits fail so many times, with nothing written."""
+
+    def __init__(self, producer: Producer, failures: int) -> None:
+        self._producer = producer
+        self._failures = failures
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._producer, name)
+
+    def commit(self) -> None:
+        if self._failures:
+            self._failures -= 1
+            raise AbortableTransactionError("not this time")
+        self._producer.commit()
+
+
+class AbortingTransport(EmbeddedTransport):
+    failures = 0
+
+    def producer(self, transactional_id: str) -> Producer:
+        return AbortingProducer(super().producer(transactional_id), self.failures)  # type: ignore[return-value]
+
+
+def test_an_aborted_report_is_made_again_without_running_the_call_again(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    aborting = AbortingTransport(transport._log, transport.codec, transport._clock)
+    aborting.failures = 3
+    with (
+        begun_store(tmp_path) as store,
+        Running(aborting, store, revocations, calls.append) as running,
+    ):
+        verdict = put(transport, make_verdict())
+        until(lambda: len(running.outcomes) == 1, "it is reported")
+    assert (len(calls), running.error) == (1, None)
+    assert reported(transport) == [verdict.verdict_id]
+    aborting.close()
+
+
+def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_start(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    aborting = AbortingTransport(transport._log, transport.codec, transport._clock)
+    aborting.failures = 10_000
+    verdict = put(transport, make_verdict())
+    with begun_store(tmp_path) as store:
+        running = Running(aborting, store, revocations, calls.append)
+        until(lambda: running.ended, "it has given up")
+        assert isinstance(running.error, ExecutorError)
+        assert reported(transport) == []
+    with (
+        begun_store(tmp_path) as store,
+        Running(transport, store, revocations, calls.append) as running,
+    ):
+        until(lambda: reported(transport) == [verdict.verdict_id], "it is reported")
+        second = put(transport, make_verdict())
+        until(lambda: len(running.outcomes) == 1, "the next one has run")
+    assert len(calls) == 2
+    assert reported(transport) == ids(verdict, second)
+    aborting.close()
+
+
+def test_a_store_that_fails_ends_the_loop_before_anything_runs(
+    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    store = SingleUseStore(tmp_path / "used", "e-1")
+    running = Running(transport, store, revocations, calls.append)
+    put(transport, make_verdict())
+    until(lambda: len(running.outcomes) == 1, "it runs")
+    store.close()
+    put(transport, make_verdict())
+    until(lambda: running.ended, "it has ended")
+    assert isinstance(running.error, ExecutorError)
+    assert isinstance(running.error.__cause__, SingleUseError)
+    assert len(calls) == 1

@@ -1,0 +1,246 @@
+"""Keeping a gate running: on the embedded log, and with a worker that fails as it is told to."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from streams.engine.startup import StartRefusedError
+from streams.engine.worker import Worker, WorkerGaveUpError
+from streams.operations.topics.application import carry_out, make_plan
+from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError
+from streams.services.gate import runner as runner_module
+from streams.services.gate.runner import RESTARTS_MAX, GateFailedError, GateRunner
+from streams.stores import MemoryStores
+from streams.wiring.clock import SystemClock
+from streams.wiring.components import build_codec, build_gate
+from streams.wiring.logs import Log, open_log
+from streams.wiring.settings import Settings, load_settings
+
+READY_MS = 20_000
+ROOT_KEY = bytes(range(64))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"state_dir": tmp_path, "topics": {"partitions": 3}})
+
+
+@pytest.fixture
+def log(settings: Settings) -> Iterator[Log]:
+    with open_log(settings) as opened:
+        yield opened
+
+
+def make_topics(settings: Settings, log: Log) -> None:
+    admin = log.admin()
+    carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+    admin.close()
+
+
+def gate_runner(settings: Settings, log: Log) -> GateRunner:
+    codec = build_codec(settings)
+    return GateRunner(lambda: build_gate(settings, log, codec, ROOT_KEY, MemoryStores()), SystemClock())
+
+
+class TestOnTheEmbeddedLog:
+    def test_it_serves_all_partitions_and_stops_in_good_order(self, settings: Settings, log: Log) -> None:
+        make_topics(settings, log)
+        runner = gate_runner(settings, log)
+        runner.start()
+        assert runner.wait_ready(READY_MS) == [0, 1, 2]
+        assert runner.serving == [0, 1, 2]
+        runner.stop()
+        assert runner.serving == []
+
+    def test_it_takes_up_work_again_after_it_was_fenced(
+        self, settings: Settings, log: Log, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        make_topics(settings, log)
+        runner = gate_runner(settings, log)
+        runner.start()
+        runner.wait_ready(READY_MS)
+        with caplog.at_level(logging.WARNING, logger="streams.services.gate.runner"):
+            # Another member of the same name takes its place in the group, and goes away again.
+            usurper = log.consumer(settings.group, settings.instance)
+            usurper.subscribe(["agent.intent.v1"], _Listener())
+            usurper.poll(1, 0)
+            _wait_for(lambda: "restart 1 of" in caplog.text)
+            usurper.close()
+        assert runner.wait_ready(READY_MS) == [0, 1, 2]
+        runner.stop()
+
+    def test_a_refused_start_is_not_tried_again(self, settings: Settings, log: Log) -> None:
+        runner = gate_runner(settings, log)
+        runner.start()
+        with pytest.raises(StartRefusedError, match="`stoplog topics apply`"):
+            runner.wait_ready(READY_MS)
+        with pytest.raises(StartRefusedError):
+            runner.stop()
+
+    def test_stopping_before_it_has_begun(self, settings: Settings, log: Log) -> None:
+        make_topics(settings, log)
+        runner = gate_runner(settings, log)
+        runner.request_stop()
+        runner.run()
+        assert runner.serving == []
+
+
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.ms = 0
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic_ms(self) -> int:
+        return self.ms
+
+    def sleep_ms(self, duration_ms: int) -> None:
+        self.ms += duration_ms
+
+
+class FailingWorker:
+    """Serves one partition for a number of steps, and then fails."""
+
+    restoring = False
+
+    def __init__(self, error: Exception, clock: Clock, life_ms: int, closed: list[int]) -> None:
+        self._error = error
+        self._clock = clock
+        self._life_ms = life_ms
+        self._closed = closed
+        self.partitions: list[int] = []
+
+    def start(self) -> None:
+        self.partitions = [0]
+
+    def step(self) -> int:
+        if self._life_ms:
+            self._clock.ms += self._life_ms
+            self._life_ms = 0
+            return 1
+        raise self._error
+
+    def stop(self) -> None:
+        self._closed.append(1)
+        raise FatalLogError("a failed client can't leave in good order")
+
+
+class TestRestarts:
+    @pytest.fixture(autouse=True)
+    def without_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner_module, "BACKOFF_FIRST_MS", 0)
+
+    def run(self, *lives: tuple[Exception, int]) -> tuple[Exception | None, int, int]:
+        """Run workers of these lives, then one that is asked to stop.
+
+        Returns:
+            What was raised, how many workers were built, how many were closed.
+        """
+        clock = Clock()
+        closed: list[int] = []
+        built: list[int] = []
+
+        def build() -> Worker:
+            built.append(1)
+            if len(built) > len(lives):
+                runner.request_stop()
+                return cast("Worker", _Idle())
+            error, life_ms = lives[len(built) - 1]
+            return cast("Worker", FailingWorker(error, clock, life_ms, closed))
+
+        runner = GateRunner(build, clock)
+        try:
+            runner.run()
+        except Exception as error:
+            return error, len(built), len(closed)
+        return None, len(built), len(closed)
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            FatalLogError("gone"),
+            FencedError("fenced"),
+            LogError("refused"),
+            AbortableTransactionError("aborted"),
+            WorkerGaveUpError("20 aborts"),
+        ],
+    )
+    def test_a_lost_client_is_replaced_and_closed(self, error: Exception) -> None:
+        assert self.run((error, 0)) == (None, 2, 1)
+
+    def test_it_gives_up_after_a_bounded_number_of_restarts(self) -> None:
+        error, built, closed = self.run(*[(FatalLogError("the broker is gone"), 10)] * (RESTARTS_MAX + 5))
+        assert isinstance(error, GateFailedError)
+        assert (built, closed) == (RESTARTS_MAX + 1, RESTARTS_MAX + 1)
+        assert "the broker is gone" in str(error)
+        assert "`stoplog doctor`" in str(error)
+
+    def test_a_name_that_two_gates_have_is_named_as_the_cause(self) -> None:
+        error, _, _ = self.run(*[(FencedError("fenced"), 0)] * (RESTARTS_MAX + 1))
+        assert "--instance" in str(error)
+
+    def test_failures_far_apart_never_add_up(self) -> None:
+        lives = [(FatalLogError("now and then"), runner_module.HEALTHY_MS)] * (3 * RESTARTS_MAX)
+        error, built, _ = self.run(*lives)
+        assert error is None
+        assert built == 3 * RESTARTS_MAX + 1
+
+    def test_a_bug_of_ours_is_not_tried_again(self) -> None:
+        error, built, closed = self.run((ZeroDivisionError(), 0))
+        assert isinstance(error, ZeroDivisionError)
+        assert (built, closed) == (1, 1)
+
+    def test_who_waits_hears_of_the_end(self) -> None:
+        runner = GateRunner(lambda: _raise(StartRefusedError(("no topic",))), Clock())
+        runner.start()
+        with pytest.raises(StartRefusedError):
+            runner.wait_ready(READY_MS)
+
+    def test_waiting_is_bounded(self) -> None:
+        runner = GateRunner(lambda: cast("Worker", _Idle()), Clock())
+        runner.start()
+        with pytest.raises(GateFailedError, match="no partition after 50 ms"):
+            runner.wait_ready(50)
+        runner.stop()
+
+
+class _Idle:
+    restoring = False
+    partitions: tuple[int, ...] = ()
+
+    def start(self) -> None: ...
+
+    def step(self) -> int:
+        threading.Event().wait(0.01)
+        return 0
+
+    def stop(self) -> None: ...
+
+
+class _Listener:
+    def on_assigned(self, partitions: object) -> None: ...
+
+    def on_revoked(self, partitions: object) -> None: ...
+
+    def on_lost(self, partitions: object) -> None: ...
+
+
+def _raise(error: Exception) -> Worker:
+    raise error
+
+
+def _wait_for(is_so: object, timeout_s: float = 20.0) -> None:
+    clock = SystemClock()
+    deadline_ms = clock.monotonic_ms() + int(timeout_s * 1000)
+    while not is_so():  # type: ignore[operator]
+        assert clock.monotonic_ms() < deadline_ms
+        clock.sleep_ms(20)

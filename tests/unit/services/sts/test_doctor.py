@@ -1,0 +1,60 @@
+"""What `stoplog doctor` says of the token service's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.operations.doctor.findings import Finding
+from streams.operations.doctor.token_service_checks import examine_sts
+from streams.services.sts.service import keys_in
+from streams.wiring.settings import load_settings
+
+ISSUER = "https://sts.example"
+SOURCE = {
+    "issuer": "https://agents.example",
+    "jwks": "https://agents.example/keys",
+    "gives": ["agent"],
+    "audience": ["x"],
+}
+AGENT = {"issuer": "https://agents.example", "sub": "assistant"}
+
+
+def found(home: Path, anchors: dict[str, Any] | None = None, **sts: Any) -> list[Finding]:
+    gate = {"trust_anchors": {ISSUER: "hmac"} if anchors is None else anchors}
+    section = {"issuer": ISSUER, "sources": {"a": SOURCE}, "agents": {"a": AGENT}} | sts
+    return list(examine_sts(load_settings({"state_dir": home, "gate": gate, "sts": section})))
+
+
+def test_nothing_where_it_is_not_used(tmp_path: Path) -> None:
+    assert found(tmp_path, sources={}, agents={}) == []
+
+
+def test_all_is_well(tmp_path: Path) -> None:
+    [finding] = found(tmp_path)
+    assert "1 sources, 1 agents" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("anchors", "sts", "text"),
+    [
+        ({}, {}, "take no grant"),
+        ({ISSUER: []}, {}, "take no grant"),
+        (None, {"agents": {}}, "no agent may have tokens"),
+        (None, {"agents": {"a": AGENT | {"issuer": "https://b"}}}, "which no source names"),
+        (None, {"sources": {"a": SOURCE | {"jwks": "nothing.json"}}}, "in no file `nothing.json`"),
+    ],
+)
+def test_what_does_not_fit(tmp_path: Path, anchors: Any, sts: dict[str, Any], text: str) -> None:
+    [finding] = found(tmp_path, anchors, **sts)
+    assert text in finding.text
+    assert finding.advice
+
+
+def test_keys_that_others_can_read(tmp_path: Path) -> None:
+    keys_in(tmp_path / "sts")
+    (tmp_path / "sts" / "keys").chmod(0o755)
+    [finding] = found(tmp_path)
+    assert "open to others" in finding.text

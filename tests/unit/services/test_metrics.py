@@ -1,0 +1,89 @@
+"""What Prometheus is told of a gate: how soon a stop is in force."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from streams.sdk.metrics import SOURCES, STOP_SECONDS, StopMetrics
+from streams.services.metrics import serving_metrics
+from streams.wiring.settings import SettingsError, load_settings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def stop_after(latency_ms: int, source: str = SOURCES[0]) -> None:
+    fields = {"event": "stop_in_force", "count": 1, "latency_ms": latency_ms}
+    logging.getLogger(source).info("in force", extra={"fields": fields})
+
+
+def scraped(port: int) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def test_stops_are_counted_by_how_soon_they_were_in_force() -> None:
+    port = free_port()
+    with serving_metrics(load_settings({"metrics": {"listen": f"127.0.0.1:{port}"}})):
+        assert scraped(port)[f"{STOP_SECONDS}_count"] == 0
+        for source, latency_ms in zip((*SOURCES, SOURCES[0]), (4, 300, 40_000), strict=True):
+            stop_after(latency_ms, source)
+        logging.getLogger(SOURCES[0]).info("something else", extra={"fields": {"event": "other"}})
+        found = scraped(port)
+        assert found[f"{STOP_SECONDS}_count"] == 3
+        assert found[f"{STOP_SECONDS}_sum"] == pytest.approx(40.304)
+        within = [found[f'{STOP_SECONDS}_bucket{{le="{bound}"}}'] for bound in ("0.005", "0.25", "0.5", "10.0", "+Inf")]
+        assert within == [1, 1, 2, 2, 3]
+        assert found["process_cpu_seconds_total"] > 0
+    with pytest.raises(OSError, match="refused"):
+        scraped(port)
+
+
+def test_nothing_is_served_where_nobody_asks_for_it() -> None:
+    with serving_metrics(load_settings()):
+        stop_after(1)
+
+
+def test_an_address_that_is_taken_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            pytest.raises(SettingsError, match=r"metrics\.listen.*can't listen"),
+            serving_metrics(load_settings({"metrics": {"listen": listen}})),
+        ):
+            pass
+
+
+def test_a_port_that_is_none_is_told() -> None:
+    with (
+        pytest.raises(SettingsError, match=r"metrics\.listen.*can't listen"),
+        serving_metrics(load_settings({"metrics": {"listen": "127.0.0.1:99999"}})),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("listen", ["9464", "nowhere", "http://127.0.0.1:1", "127.0.0.1:123456"])
+def test_what_is_no_address_is_refused(listen: str) -> None:
+    with pytest.raises(SettingsError, match=r"metrics\.listen"):
+        load_settings({"metrics": {"listen": listen}})
+
+
+def test_an_executor_counts_in_a_registry_of_its_own() -> None:
+    registry = CollectorRegistry()
+    with StopMetrics(registry):
+        stop_after(20, SOURCES[1])
+        assert registry.get_sample_value(f"{STOP_SECONDS}_count") == 1
+    stop_after(20, SOURCES[1])
+    assert registry.get_sample_value(f"{STOP_SECONDS}_count") is None

@@ -1,0 +1,186 @@
+"""Settings: one file, the environment over it, the command line over both; what is unknown is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.wiring.settings import SettingsError, load_settings, setting_names, settings_sources
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STOPLOG_SETTINGS", raising=False)
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "stoplog.toml").write_text(text)
+
+
+def fault(overrides: dict[str, object] | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(overrides)
+    return str(caught.value)
+
+
+def test_defaults_need_neither_file_nor_environment() -> None:
+    settings = load_settings()
+    assert settings.log == "embedded"
+    assert settings.embedded_path == Path(".stoplog/log.sqlite")
+    assert settings.key_path == Path(".stoplog/root.key")
+
+
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(
+    in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(in_empty_folder, 'instance = "file"\ngroup = "file"\ntenant = "file"\n[gate]\nverdict_ttl_ms = 1000\n')
+    monkeypatch.setenv("STOPLOG_GROUP", "environment")
+    monkeypatch.setenv("STOPLOG_TENANT", "environment")
+    monkeypatch.setenv("STOPLOG_GATE__JOIN_GRACE_MS", "7")
+    settings = load_settings({"tenant": "command line"})
+    assert (settings.instance, settings.group, settings.tenant) == ("file", "environment", "command line")
+    assert (settings.gate.verdict_ttl_ms, settings.gate.join_grace_ms) == (1000, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown", "meant"),
+    [
+        ('bootstrp = "x"', "bootstrp", "bootstrap"),
+        ("[gate]\nverdict_ttl = 5", "gate.verdict_ttl", "gate.verdict_ttl_ms"),
+        ("[engine]\ncommit_intervall_ms = 5", "engine.commit_intervall_ms", "engine.commit_interval_ms"),
+        ("[topics]\npartition = 5", "topics.partition", "topics.partitions"),
+    ],
+)
+def test_an_unknown_setting_of_the_file_is_an_error_with_a_suggestion(
+    in_empty_folder: Path, text: str, unknown: str, meant: str
+) -> None:
+    write(in_empty_folder, text)
+    told = fault()
+    assert f"setting `{unknown}` is unknown" in told
+    assert "stoplog.toml" in told
+    assert f"did you mean `{meant}`?" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("STOPLOG_BOOTSTRP", "STOPLOG_BOOTSTRAP"),
+        ("STOPLOG_GATE__VERDICT_TTL", "STOPLOG_GATE__VERDICT_TTL_MS"),
+        ("stoplog_instanze", "STOPLOG_INSTANCE"),
+    ],
+)
+def test_an_unknown_variable_is_an_error_with_a_suggestion(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    told = fault()
+    assert f"environment variable `{name}` sets nothing" in told
+    assert f"did you mean `{meant}`?" in told
+
+
+def test_every_fault_is_named_at_once(in_empty_folder: Path) -> None:
+    write(in_empty_folder, 'log = "kafca"\n[gate]\nverdict_ttl_ms = "soon"\nskew_ms = -1\n')
+    told = fault()
+    for name in ("`log`", "`gate.verdict_ttl_ms`", "`gate.skew_ms`"):
+        assert name in told
+    assert "got `soon`" in told
+
+
+def test_librdkafka_settings_pass_through_by_name(in_empty_folder: Path) -> None:
+    write(in_empty_folder, '[kafka]\n"security.protocol" = "SSL"\n"socket.timeout.ms" = 5000\n')
+    assert load_settings().kafka == {"security.protocol": "SSL", "socket.timeout.ms": 5000}
+
+
+def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOPLOG_SETTINGS", "elsewhere.toml")
+    assert "`elsewhere.toml`, which is no file" in fault()
+
+
+def test_a_file_that_is_named_is_read(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (in_empty_folder / "other.toml").write_text('instance = "other"')
+    monkeypatch.setenv("STOPLOG_SETTINGS", "other.toml")
+    assert load_settings().instance == "other"
+    assert settings_sources() == ("`other.toml`",)
+
+
+@pytest.mark.parametrize("text", ["[gate", "log = ", "\x00", "a = 1\na = 2"])
+def test_a_file_that_is_no_toml_is_an_error_that_names_it(in_empty_folder: Path, text: str) -> None:
+    write(in_empty_folder, text)
+    assert "`stoplog.toml` can't be read" in fault()
+
+
+def test_sources_are_told_apart(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings_sources() == ()
+    write(in_empty_folder, 'instance = "a"')
+    monkeypatch.setenv("STOPLOG_GROUP", "g")
+    monkeypatch.setenv("STOPLOG_TEST_BOOTSTRAP", "not a setting")
+    assert settings_sources() == ("`stoplog.toml`", "`STOPLOG_GROUP`")
+
+
+def test_every_setting_of_gate_and_engine_reaches_them() -> None:
+    settings = load_settings()
+    for section, made in (("gate", settings.gate_settings(bytes(32))), ("engine", settings.engine_settings())):
+        for name in setting_names():
+            prefix, _, field = name.partition(".")
+            if prefix == section:
+                assert hasattr(made, field), name
+
+
+def test_passwords_are_in_no_repr_and_no_error(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        in_empty_folder, '[kafka]\n"sasl.password" = "hunter2"\n[schema_registry]\n"basic.auth.user.info" = "hunter2"\n'
+    )
+    settings = load_settings()
+    assert settings.kafka["sasl.password"] == "hunter2"
+    for text in (repr(settings), str(settings), f"{settings}"):
+        assert "hunter2" not in text
+        assert "sasl.password" in text
+    for wrong in (
+        '[kafka]\n"sasl.password" = ["hunter2"]',
+        '[schema_registry]\n"a" = {b = "hunter2"}',
+        'kafka = "hunter2"',
+    ):
+        write(in_empty_folder, wrong)
+        text = fault()
+        assert "hunter2" not in text
+        assert "setting `kafka" in text or "setting `schema_registry" in text
+    (in_empty_folder / "stoplog.toml").unlink()
+    for value in ("hunter2", '["hunter2"]', '{"sasl.password": ["hunter2"]}', '{"sasl.password": "hunter2"'):
+        monkeypatch.setenv("STOPLOG_KAFKA", value)
+        assert "hunter2" not in fault()
+
+
+def test_the_root_key_is_in_no_repr() -> None:
+    settings = load_settings().gate_settings(b"hunter2!" * 8)
+    for text in (repr(settings), str(settings), f"{settings}"):
+        assert "hunter2" not in text
+        assert "verdict_ttl_ms=30000" in text
+
+
+class TestTrustAnchors:
+    KEY = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+
+    def test_there_are_none_and_no_session_needs_a_grant(self) -> None:
+        made = load_settings().gate_settings(bytes(32))
+        assert "https://id.example" not in made.trust_anchors
+        assert (made.require_delegation, made.delegation_depth_max) == (False, 4)
+
+    def test_they_come_from_the_file(self, in_empty_folder: Path) -> None:
+        anchors = f'"https://id.example" = "hmac"\n"https://far.example" = ["{self.KEY}"]\n'
+        write(in_empty_folder, f"[gate]\nrequire_delegation = true\n[gate.trust_anchors]\n{anchors}")
+        made = load_settings().gate_settings(bytes(32))
+        assert made.trust_anchors.hmac_issuers == {"https://id.example"}
+        assert set(made.trust_anchors.jkts) == {"https://far.example"}
+        assert made.require_delegation
+
+    def test_and_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("STOPLOG_GATE__TRUST_ANCHORS", '{"https://id.example": "hmac"}')
+        assert load_settings().gate_settings(bytes(32)).trust_anchors.hmac_issuers == {"https://id.example"}
+
+    def test_one_that_makes_no_sense_is_an_error(self, in_empty_folder: Path) -> None:
+        write(in_empty_folder, '[gate.trust_anchors]\n"https://id.example" = "hmca"\n')
+        with pytest.raises(SettingsError, match=r"setting `gate\.trust_anchors`: .*`hmca` is no key"):
+            load_settings().gate_settings(bytes(32))
