@@ -22,11 +22,11 @@ from streams.history.driver import Driver, gate_driver
 from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetRequest
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.keys import partition_for
-from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
+from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOG, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
 from streams.policy import compile_bundle
 from streams.ports import Outgoing
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -82,9 +82,9 @@ def _files(kept: str) -> dict[str, str]:
 def us_per_intent(wire: CodecWire, kept: str, entry: ToolCatalogEntry) -> float:
     """CPU time of the gate for one intent of a tool, with these memories and budgets in force."""
     rules = Publications("default", UNSIGNED, InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalogue(ANYBODY), stale=False)
+    control = ControlState(rules, Catalog(ANYBODY), stale=False)
     for each in (PAY, READ):
-        control.apply(CATALOGUE.name, entry_key(each), each, 1)
+        control.apply(CATALOG.name, entry_key(each), each, 1)
     control.apply(RULESET.name, b"default", ruleset(_files(kept)), 1)
     control.settle()
     best = float("inf")
@@ -144,7 +144,7 @@ def use_up(wire: CodecWire, amounts: tuple[int, ...], favourite_share: float, at
         start_ms=START_MS,
         partitions=PARTITIONS,
     )
-    driver.pipe(CATALOGUE.name, entry_key(PAY), PAY)
+    driver.pipe(CATALOG.name, entry_key(PAY), PAY)
     driver.pipe(RULESET.name, b"default", ruleset(_files(SHARED)))
     makers = [SessionMaker(f"s-{number}") for number in range(SESSIONS)]
     for maker in makers:

@@ -38,7 +38,7 @@ class ServedGate:
             "STATE_DIR": world.settings["state_dir"] if world.kind == "embedded" else state,
             "ROOT_KEY_FILE": key,
             "RULES__ALLOW_UNSIGNED": "true",
-            "CATALOGUE__ALLOW_UNSIGNED": "true",
+            "CATALOG__ALLOW_UNSIGNED": "true",
             **{f"ENGINE__{name.upper()}": value for name, value in engine.items()},
         }
         if "bootstrap" in world.settings:

@@ -38,10 +38,10 @@ from streams.model.intent import Intent
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret, verify_hmac
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, RevocationSet
-from streams.model.topics import CATALOGUE, RULESET
+from streams.model.topics import CATALOG, RULESET
 from streams.model.types import Actor, Header, ToolRef
 from streams.policy import compile_bundle
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -188,10 +188,10 @@ def _gate(intents: int) -> list[dict[str, Any]]:
 
 
 def _gate_us(wire: CodecWire, kind: str | None, intents: int) -> float:
-    control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_bundle)), Catalogue(ANYBODY))
+    control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_bundle)), Catalog(ANYBODY))
     rules = {"bundle.yaml": HEAD, "counting/a.rules.yaml": f"apiVersion: rules/v1\npack: counting\nrules:\n{PERMIT}"}
     control.apply(RULESET.name, b"default", ruleset(rules), 1)
-    control.apply(CATALOGUE.name, entry_key(_READ), _READ, 1)
+    control.apply(CATALOG.name, entry_key(_READ), _READ, 1)
     control.settle()
     control.stale = False
     settings = GateSettings(root_key=ROOT_KEY, trust_anchors=_ANCHORS, delegation_depth_max=DEPTH_MAX)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.workload import catalogue_records
+from bench.workload import catalog_records
 from streams.sdk import Executor, FunctionTool, LoopSettings, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.log_transport import EmbeddedTransport
 from streams.wiring.clock import SystemClock
@@ -37,7 +37,7 @@ def main() -> None:
         began_ns.append(time.time_ns())
         return "done"
 
-    entries = list(catalogue_records())
+    entries = list(catalog_records())
     tools = {f"{entry.server_id}/{entry.name}": FunctionTool(call, entry.definition_digest) for entry in entries}
     servers = sorted({entry.server_id for entry in entries})
     stop = threading.Event()

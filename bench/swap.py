@@ -30,13 +30,13 @@ from streams.engine.worker import Ports, Worker
 from streams.model.bundle_signature import publication_key
 from streams.model.control import RulesetBundle
 from streams.model.keys import partition_for
-from streams.model.topics import CATALOGUE, INTENT, RULESET, SESSION
+from streams.model.topics import CATALOG, INTENT, RULESET, SESSION
 from streams.model.types import Record
 from streams.operations.rules.publication import make_bundle as publication
 from streams.operations.topics.application import carry_out, make_plan
 from streams.policy import bundle_from_files, compile_bundle
 from streams.ports import Outgoing
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import BundleCompiler, InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -91,7 +91,7 @@ class World:
 
     def _build(self) -> Worker:
         """As `streams.wiring.components` does, with the compiler that is measured."""
-        control = ControlState(self.publications, Catalogue(ANYBODY))
+        control = ControlState(self.publications, Catalog(ANYBODY))
         settings = EngineSettings(idle_poll_ms=1)
         return Worker(
             spec=GATE,
@@ -118,7 +118,7 @@ class World:
 
     def put(self, topic: str, key: bytes, record: Record) -> None:
         """Write a record."""
-        partition = 0 if topic in (CATALOGUE.name, RULESET.name) else partition_for(key, PARTITIONS)
+        partition = 0 if topic in (CATALOG.name, RULESET.name) else partition_for(key, PARTITIONS)
         self.publisher.publish(Outgoing(topic, partition, key, self.wire.encode(topic, record)))
 
     def publish(self, bundle: RulesetBundle) -> None:
@@ -129,7 +129,7 @@ class World:
     def prepare(self) -> None:
         """Tools, sessions and the first rules; the gate serves when this returns, and knows every tool."""
         for entry in self.tools:
-            self.put(CATALOGUE.name, entry_key(entry), entry)
+            self.put(CATALOG.name, entry_key(entry), entry)
         for session in self.sessions:
             self.put(SESSION.name, session.key, session.established(self.clock.now_ms()))
         self.publish(made_bundle(FIRST_RULES, serial=1, version=1))

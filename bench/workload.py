@@ -91,7 +91,7 @@ def _header(name: str, time_ms: int) -> Header:
     return Header(id=derived_uuid("bench", name), source="bench", time=time_ms, tenant_uid=TENANT)
 
 
-def catalogue_records() -> Iterator[ToolCatalogEntry]:
+def catalog_records() -> Iterator[ToolCatalogEntry]:
     """The tools, approved."""
     made_ms = now_ms()
     for (server_id, name), (schema, read_only, open_world, reversible) in _TOOLS.items():

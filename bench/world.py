@@ -1,4 +1,4 @@
-"""A log with everything on it that a gate needs: topics, catalogue, rules. One world for each measurement."""
+"""A log with everything on it that a gate needs: topics, catalog, rules. One world for each measurement."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.workload import bundle_record, catalogue_records
+from bench.workload import bundle_record, catalog_records
 from simulation.broker.kafka import KafkaBroker
 from streams.codec.avro import Codec
 from streams.codec.cloudevents import event_headers
 from streams.model.catalog_signature import entry_key
 from streams.model.keys import partition_for
-from streams.model.topics import CATALOGUE, RULESET, TOPICS, Spread, Topic
+from streams.model.topics import CATALOG, RULESET, TOPICS, Spread, Topic
 from streams.model.types import Header, Record
 from streams.ports import Outgoing, TopicPartition, TopicSpec
 from streams.wiring.components import build_codec
@@ -79,7 +79,7 @@ def open_world(kind: Kind, rules: str) -> Iterator[World]:
             "state_dir": str(folder / "state"),
             "tenant": "bench",
             "rules": {"allow_unsigned": True},
-            "catalogue": {"allow_unsigned": True},
+            "catalog": {"allow_unsigned": True},
         }
         broker = None
         if kind == "kafka":
@@ -101,7 +101,7 @@ def _prepare(world: World, rules: str) -> None:
     ]
     admin.create(specs, 1)
     admin.close()
-    control = [world.outgoing(CATALOGUE, entry_key(entry), entry, entry.header) for entry in catalogue_records()]
+    control = [world.outgoing(CATALOG, entry_key(entry), entry, entry.header) for entry in catalog_records()]
     bundle = bundle_record(rules)
     if bundle is not None:
         control.append(world.outgoing(RULESET, bundle.name.encode(), bundle, bundle.header))

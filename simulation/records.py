@@ -68,7 +68,7 @@ def person(sub: str) -> Actor:
 def tool_entry(
     server_id: str, name: str, *, time_ms: int = 0, schema: Mapping[str, Any] | None = None, **changes: Any
 ) -> ToolCatalogEntry:
-    """An approved catalogue entry; `changes` replace any field."""
+    """An approved catalog entry; `changes` replace any field."""
     schema_json = json.dumps(schema if schema is not None else {"type": "object"}, sort_keys=True)
     definition = canonical({"name": name, "inputSchema": schema_json, "server": server_id})
     entry = ToolCatalogEntry(
@@ -96,7 +96,7 @@ def reviewed(entry: ToolCatalogEntry, *keys: SigningKey) -> ToolCatalogEntry:
 
 
 def entry_key(entry: ToolCatalogEntry) -> bytes:
-    """The key of a catalogue entry."""
+    """The key of a catalog entry."""
     return catalog_signature.entry_key(entry)
 
 

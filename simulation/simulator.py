@@ -33,7 +33,7 @@ from streams.model.approval import ApprovalRequest
 from streams.model.errors import StoplogError
 from streams.model.topics import APPROVAL_REQUEST, REVOCATION
 from streams.ports import TopicPartition
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -342,7 +342,7 @@ class Simulation:
         self._starts += 1
         ingredients = self._ingredients
         rules = Publications(self._gate_settings.bundle_name, UNSIGNED, InlineCompiler(ingredients.compile_bundle))
-        control = ControlState(rules, Catalogue(ANYBODY))
+        control = ControlState(rules, Catalog(ANYBODY))
         return build_worker(
             self._log,
             spec=GATE,

@@ -15,7 +15,7 @@ from streams.model.approval import ApprovalRequest
 from streams.model.bundle_signature import publication_key
 from streams.model.catalog import EntryState
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.topics import APPROVAL_REQUEST, BY_NAME, CATALOGUE, REVOCATION, RULESET, SESSION, VERDICT
+from streams.model.topics import APPROVAL_REQUEST, BY_NAME, CATALOG, REVOCATION, RULESET, SESSION, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Received
@@ -30,7 +30,7 @@ CONTROL = (
     ("revoke", 6), ("release", 3), ("tombstone", 1), ("tool", 3), ("bundle", 2), ("old bundle", 1), ("garbage", 2),
 )  # fmt: skip
 
-CONTROL_TOPICS = (REVOCATION.name, CATALOGUE.name, RULESET.name)
+CONTROL_TOPICS = (REVOCATION.name, CATALOG.name, RULESET.name)
 
 
 class Workload:
@@ -56,7 +56,7 @@ class Workload:
             if topic != SESSION.name:  # its events are counted in the order in which they are readable
                 world.write_in_transactions(topic)
         for entry in TOOLS:
-            self._soon(start_ms, 200, partial(self.write, CATALOGUE.name, entry_key(entry), entry))
+            self._soon(start_ms, 200, partial(self.write, CATALOG.name, entry_key(entry), entry))
         self._soon(start_ms, 200, self._publish_bundle)
         for number in range(self._size.sessions):
             tenant = self._rng.choice(("acme", "globex", "initech"))
@@ -171,9 +171,9 @@ class Workload:
             )
         )
         changed = replace(entry, catalog_version=entry.catalog_version + 1, **changes)
-        self.write(CATALOGUE.name, entry_key(entry), changed)
+        self.write(CATALOG.name, entry_key(entry), changed)
         back_ms = self._world.now_ms + rng.randint(200, 4_000)
-        self._world.plan(back_ms, partial(self.write, CATALOGUE.name, entry_key(entry), entry))
+        self._world.plan(back_ms, partial(self.write, CATALOG.name, entry_key(entry), entry))
 
     def _on_verdict(self, received: Received) -> None:
         verdict = self._world.decode(received)

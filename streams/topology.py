@@ -35,7 +35,7 @@ GATE = ProcessorSpec(
     name="gate",
     # What a session is and may do comes before what it asks for.
     inputs=(topics.SESSION, topics.DELEGATION, topics.APPROVAL_DECISION, topics.BUDGET_GRANT, topics.INTENT),
-    broadcast=(topics.REVOCATION, topics.CATALOGUE, topics.RULESET, topics.BASELINE),
+    broadcast=(topics.REVOCATION, topics.CATALOG, topics.RULESET, topics.BASELINE),
     changelog=topics.GATE_CHANGELOG,
     # A session that is over is told to all that descend from it, wherever they are.
     outputs=(

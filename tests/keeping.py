@@ -13,7 +13,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import APPROVAL_DECISION, RULESET, SESSION
 from streams.model.verdict import Verdict
 from streams.policy import bundle_from_files, compile_bundle
-from streams.processors.control.catalog import CatalogueTool
+from streams.processors.control.catalog import CatalogTool
 from streams.processors.control.schemas import ArgsSchema
 from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions.memory import recall
@@ -73,7 +73,7 @@ class CountingBench(GateBench):
 
     def history(self, entry: ToolCatalogEntry, facts: Mapping[str, Any]) -> dict[str, Any]:
         """What the rules of a tool would read now."""
-        plan = self._ruleset.plan(CatalogueTool(entry, ArgsSchema("{}")).facts)
+        plan = self._ruleset.plan(CatalogTool(entry, ArgsSchema("{}")).facts)
         return recall(plan, facts, self.session.key, _Rows(self.driver.disk.rows(0)), self.now_ms)  # type: ignore[arg-type]
 
     def rows(self, prefix: bytes) -> list[tuple[bytes, bytes]]:

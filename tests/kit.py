@@ -1,4 +1,4 @@
-"""What tests of the gate share: the real codec, a catalogue, a bundle with a rule for every outcome, and a driver."""
+"""What tests of the gate share: the real codec, a catalog, a bundle with a rule for every outcome, and a driver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import RulesetBundle
 from streams.model.intent import Intent
-from streams.model.topics import AUDIT, CATALOGUE, DELEGATION, INTENT, RULESET, SESSION, VERDICT
+from streams.model.topics import AUDIT, CATALOG, DELEGATION, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers
@@ -47,7 +47,7 @@ FILES_READ = tool_entry(
 WEB_FETCH = tool_entry("web", "fetch", output_label=UNTRUSTED)
 MAIL_SEND = tool_entry("mail", "send")
 ADMIN_WIPE = tool_entry("admin", "wipe")
-CATALOGUE_ENTRIES = (FILES_READ, WEB_FETCH, MAIL_SEND, ADMIN_WIPE)
+CATALOG_ENTRIES = (FILES_READ, WEB_FETCH, MAIL_SEND, ADMIN_WIPE)
 
 RULES = """
 apiVersion: rules/v1
@@ -123,7 +123,7 @@ def _compiled(files: tuple[tuple[str, str], ...]) -> CompiledRuleset:
 
 
 class GateBench:
-    """A driven gate with catalogue and rules in place, and one live session."""
+    """A driven gate with catalog and rules in place, and one live session."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class GateBench:
             before=[(RULESET.name, key, bundle) for key, bundle in before],
         )
         self._parts = (wire(), compiler, settings, publishers, reviewers)
-        for entry in CATALOGUE_ENTRIES:
+        for entry in CATALOG_ENTRIES:
             if signed_by is not None and reviewers.are_asked:
                 self.publish(reviewed(msgspec.structs.replace(entry, proposed_by="the kit"), signed_by))
             else:
@@ -174,7 +174,7 @@ class GateBench:
         self.driver.advance(self.now_ms + duration_ms)
 
     def publish(self, entry: ToolCatalogEntry) -> None:
-        self.driver.pipe(CATALOGUE.name, entry_key(entry), entry)
+        self.driver.pipe(CATALOG.name, entry_key(entry), entry)
 
     def establish(self, session: SessionMaker, **fields: Any) -> None:
         self.driver.pipe(SESSION.name, session.key, session.established(self.now_ms, **fields))

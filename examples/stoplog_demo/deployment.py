@@ -21,7 +21,7 @@ from streams.services.gate.runner import GateRunner
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_budgets, build_codec, build_gate
 from streams.wiring.logs import open_log
-from streams.wiring.settings import CatalogueSection, RulesSection, Settings, load_settings
+from streams.wiring.settings import CatalogSection, RulesSection, Settings, load_settings
 from streams.wiring.shipped import rules_directory
 
 TOPIC_PREFIX = "stoplog-demo."
@@ -58,7 +58,7 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
         overrides |= {"log": "kafka", "bootstrap": bootstrap}
         overrides["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
     # The topics are the demonstration's own, and nobody keeps a key for their rules.
-    unsigned = {"rules": RulesSection(allow_unsigned=True), "catalogue": CatalogueSection(allow_unsigned=True)}
+    unsigned = {"rules": RulesSection(allow_unsigned=True), "catalog": CatalogSection(allow_unsigned=True)}
     overrides["gate"] = {"trust_anchors": {ISSUER: HMAC}}
     return load_settings(overrides).model_copy(update=unsigned)
 
@@ -79,7 +79,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
     if settings.log == "embedded":
         # On a cluster the topics are those of every demonstration there, and each would refuse the others' tools.
         key = SigningKey.made()
-        settings = settings.model_copy(update={"catalogue": CatalogueSection(reviewers={OPERATOR: str(key.public)})})
+        settings = settings.model_copy(update={"catalog": CatalogSection(reviewers={OPERATOR: str(key.public)})})
     codec = build_codec(settings)
     clock = SystemClock()
     with ExitStack() as stack:

@@ -10,24 +10,24 @@ from streams.model.bundle_signature import publication_key
 from streams.model.catalog import EntryState
 from streams.model.catalog_signature import entry_key
 from streams.model.control import RulesetBundle
-from streams.model.topics import CATALOGUE, RULESET
+from streams.model.topics import CATALOG, RULESET
 from streams.model.types import Header
 from streams.operations.catalog.decision import sign_entry
 from streams.operations.rules.publication import make_bundle
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Outgoing
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.mcp_tools import ToolFacts, catalogue_entries
+from streams.sdk.mcp_tools import ToolFacts, catalog_entries
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 
 OPERATOR = "operator@example.com"
 IMPORTER = "importer@example.com"
-_CATALOGUE_SOURCE = "demo/catalogue"
+_CATALOG_SOURCE = "demo/catalog"
 _RULES_SOURCE = "demo/rules"
 
 
-def publish_catalogue(
+def publish_catalog(
     transport: Transport,
     listings: Mapping[str, Sequence[Mapping[str, object]]],
     facts: Mapping[str, Mapping[str, ToolFacts]],
@@ -41,25 +41,25 @@ def publish_catalogue(
         key: what the operator signs approvals with.
 
     Raises:
-        McpServerError: a listed tool can't be catalogued.
+        McpServerError: a listed tool can't be cataloged.
         PublishError: they are not known to be stored.
         LogError: the log is lost.
     """
     records: list[Outgoing] = []
     for server_id, tools in listings.items():
-        entries = catalogue_entries(
+        entries = catalog_entries(
             server_id,
             tools,
             facts.get(server_id, {}),
             now_ms=transport.now_ms(),
-            source=_CATALOGUE_SOURCE,
+            source=_CATALOG_SOURCE,
             tenant_uid=tenant_uid,
             proposed_by=IMPORTER,
             reviewed_by=OPERATOR,
         )
         if key is not None:
             entries = [sign_entry(entry, key) if entry.state is EntryState.APPROVED else entry for entry in entries]
-        records += [outgoing(transport, CATALOGUE, entry_key(entry), entry, entry.header) for entry in entries]
+        records += [outgoing(transport, CATALOG, entry_key(entry), entry, entry.header) for entry in entries]
     publish(transport, records)
     return len(records)
 

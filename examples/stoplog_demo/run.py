@@ -14,7 +14,7 @@ import stoplog_demo
 import streams
 from stoplog_demo.catalog import FACTS, GIT, MAIL, READER_SCOPES
 from stoplog_demo.host import ACTOR, ISSUER, AgentHost
-from stoplog_demo.publication import publish_catalogue, publish_rules
+from stoplog_demo.publication import publish_catalog, publish_rules
 from stoplog_demo.repository import make_repository
 from stoplog_demo.scenario import Scenario
 from stoplog_demo.view import Check, View, open_view
@@ -93,7 +93,7 @@ class DemoReport:
 def run_demo(
     environment: DemoEnvironment, view: View | None = None, commands: Sequence[tuple[str, str]] = NEXT_COMMANDS
 ) -> DemoReport:
-    """Start the servers, publish catalogue and rules, run the four sessions, show how it came out. Blocking.
+    """Start the servers, publish catalog and rules, run the four sessions, show how it came out. Blocking.
 
     Args:
         view: where it is shown, closed when this returns; by default standard output.
@@ -126,7 +126,7 @@ class _Demo:
             f"{sum(map(len, listings.values()))} tools listed by {len(servers)} MCP servers; the operator's facts make "
             f"{sum(map(len, FACTS.values()))} of them callable"
         )
-        publish_catalogue(
+        publish_catalog(
             environment.transport,
             listings,
             FACTS,
@@ -198,7 +198,7 @@ class _Demo:
         return executor
 
     def _await_gate(self, tokens: DevTokenService, toolset: Toolset) -> None:
-        """A call that is proposed but never run shows whether the gate has read catalogue and rules.
+        """A call that is proposed but never run shows whether the gate has read catalog and rules.
 
         Raises:
             DemoError: it has not, or there is none.

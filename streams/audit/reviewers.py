@@ -1,4 +1,4 @@
-"""Whose signatures a catalogue entry needs before a gate lets its tool be called."""
+"""Whose signatures a catalog entry needs before a gate lets its tool be called."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Reviewers:
         try:
             return self.ring.signers(entry_message(entry), entry.signatures)
         except SignatureError as error:
-            raise RecordError(DeadLetterReason.CATALOGUE_SIGNATURE_INVALID, f"{_what(entry)} {error}") from None
+            raise RecordError(DeadLetterReason.CATALOG_SIGNATURE_INVALID, f"{_what(entry)} {error}") from None
 
     def approvers(self, entry: ToolCatalogEntry) -> tuple[str, ...]:
         """`signers`, if they are enough for the entry's tool to be called.
@@ -75,7 +75,7 @@ class Reviewers:
         """
         names = self.signers(entry)
         if len(names) < self.required:
-            raise RecordError(DeadLetterReason.CATALOGUE_UNSIGNED, self._too_few(entry, len(names)))
+            raise RecordError(DeadLetterReason.CATALOG_UNSIGNED, self._too_few(entry, len(names)))
         if self.required and self.separate_duties:
             self._check_separation(entry, names)
         return names
@@ -86,13 +86,13 @@ class Reviewers:
             return
         who = "it does not say who proposed it" if proposer is None else f"`{proposer}` has proposed it, too"
         text = f"{_what(entry)} is approved by {', '.join(names)} alone, and {who}; somebody else must approve it"
-        raise RecordError(DeadLetterReason.CATALOGUE_SELF_APPROVED, text)
+        raise RecordError(DeadLetterReason.CATALOG_SELF_APPROVED, text)
 
     def _too_few(self, entry: ToolCatalogEntry, count: int) -> str:
         if not self.ring.keys:
             return (
                 f"{_what(entry)} is refused: no reviewer is configured; name some in the setting "
-                "`catalogue.reviewers`, or, for development, set `catalogue.allow_unsigned`"
+                "`catalog.reviewers`, or, for development, set `catalog.allow_unsigned`"
             )
         return (
             f"{_what(entry)} has signatures of {count} configured reviewers, {self.required} are required; "

@@ -31,12 +31,12 @@ from streams.codec.instants import parse_instant
 from streams.codec.varints import MalformedError
 from streams.model.catalog import EntryState
 from streams.operations.catalog.decision import is_draft, publish_decisions, read_entries
-from streams.operations.catalog.files import read_catalogue, read_facts, read_listing
+from streams.operations.catalog.files import read_catalog, read_facts, read_listing
 from streams.operations.catalog.history import (
-    CatalogueHistory,
-    CatalogueQueryError,
+    CatalogHistory,
+    CatalogQueryError,
     Listed,
-    read_catalogue_history,
+    read_catalog_history,
     tool_name,
 )
 from streams.operations.catalog.mcp_list import list_from_command, list_from_url
@@ -177,7 +177,7 @@ def review(
     if draft is not None and what:
         raise typer.BadParameter("name entries or a draft, not both")
     with Operator(settings_from(log, bootstrap, state_dir)) as operator:
-        history = read_catalogue_history(operator)
+        history = read_catalog_history(operator)
         if draft is not None:
             chosen = [history.as_listed(entry) for entry in read_entries(draft)]
         else:
@@ -194,7 +194,7 @@ def review(
             show_signing(screen, chosen, draft)
 
 
-def _chosen(history: CatalogueHistory, what: list[str] | tuple[str, ...]) -> list[Listed]:
+def _chosen(history: CatalogHistory, what: list[str] | tuple[str, ...]) -> list[Listed]:
     if not what:
         return [each for name in history.tools() for each in history.open_proposals(name)]
     chosen: list[Listed] = []
@@ -205,12 +205,12 @@ def _chosen(history: CatalogueHistory, what: list[str] | tuple[str, ...]) -> lis
         name = tool_name(text)
         waiting = history.open_proposals(name) or history.of_tool(name)[-1:]
         if not waiting:
-            raise CatalogueQueryError(f"there is no entry of `{text}`; see `stoplog catalog list`")
+            raise CatalogQueryError(f"there is no entry of `{text}`; see `stoplog catalog list`")
         chosen += waiting
     return chosen
 
 
-def _review_one(screen: Screen, history: CatalogueHistory, reader: ReachReader, listed: Listed) -> None:
+def _review_one(screen: Screen, history: CatalogHistory, reader: ReachReader, listed: Listed) -> None:
     entry = listed.entry
     approved = history.approved(listed.name)
     before = None if approved is None or approved.own_id == listed.own_id else approved.entry
@@ -253,7 +253,7 @@ def list_(
     screen = Screen(as_json)
     at_ms = _instant(at)
     with Operator(settings_from(log, bootstrap, state_dir)) as operator:
-        history = read_catalogue_history(operator, at_ms)
+        history = read_catalog_history(operator, at_ms)
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
     rows = []
     for name in history.tools():
@@ -273,7 +273,7 @@ def list_(
     screen.table(("entry", "version", "state", "", "review holds until", "owner", "signed by"), rows)
 
 
-def _listed_fields(history: CatalogueHistory, listed: Listed, standing: str, now_ms: int) -> dict[str, Any]:
+def _listed_fields(history: CatalogHistory, listed: Listed, standing: str, now_ms: int) -> dict[str, Any]:
     return entry_fields(listed.entry) | {
         "reference": listed.reference,
         "standing": standing,
@@ -315,12 +315,12 @@ def show(
     at_ms = _instant(at)
     name = tool_name(tool)
     with Operator(settings_from(log, bootstrap, state_dir)) as operator:
-        history = read_catalogue_history(operator, at_ms)
+        history = read_catalog_history(operator, at_ms)
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
         entries = history.of_tool(name)
         if not entries:
             when = "" if at is None else f" of {at} or before"
-            raise CatalogueQueryError(f"there is no entry of `{tool}`{when}; see `stoplog catalog list`")
+            raise CatalogQueryError(f"there is no entry of `{tool}`{when}; see `stoplog catalog list`")
         in_force = history.in_force.get(name)
         for listed in entries:
             screen.record(_listed_fields(history, listed, standing_of(history, listed, now_ms), now_ms))
@@ -361,7 +361,7 @@ def publish(
         if is_draft(file):
             catalog_decide.tell(screen, publish_decisions(operator, read_entries(file)), "published")
             return
-        entries = read_catalogue(file, operator.clock.now_ms(), SOURCE, operator.settings.tenant)
+        entries = read_catalog(file, operator.clock.now_ms(), SOURCE, operator.settings.tenant)
         signing_key = None if key is None else load_key(key, passphrase_file)
         rows = []
         for entry, is_new in publish_entries(operator, entries, signing_key):

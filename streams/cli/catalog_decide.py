@@ -33,10 +33,10 @@ from streams.operations.catalog.decision import (
 )
 from streams.operations.catalog.definition_change import watch_reports
 from streams.operations.catalog.history import (
-    CatalogueHistory,
-    CatalogueQueryError,
+    CatalogHistory,
+    CatalogQueryError,
     Listed,
-    read_catalogue_history,
+    read_catalog_history,
     tool_name,
 )
 from streams.operations.operator import Operator
@@ -188,7 +188,7 @@ def watch(
 ) -> None:
     """Block tools whose definition has changed at an executor, and tell the security team, as executors report it.
 
-    Run it with the rights of the catalogue's review, beside the gates.
+    Run it with the rights of the catalog's review, beside the gates.
     """
     screen = Screen(as_json)
     with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
@@ -261,7 +261,7 @@ class _Desk(NamedTuple):
     """What a person decides with."""
 
     operator: Operator
-    history: CatalogueHistory
+    history: CatalogHistory
     key: SigningKey | None
 
 
@@ -270,7 +270,7 @@ def _deciding(settings: Settings, key: Path | None, passphrase_file: Path | None
     """Who decides goes by the name that the settings know the key's owner by, unless another is given."""
     signing_key = None if key is None else load_key(key, passphrase_file)
     with Operator(settings, by or _name_of(settings, signing_key)) as operator:
-        yield _Desk(operator, read_catalogue_history(operator), signing_key)
+        yield _Desk(operator, read_catalog_history(operator), signing_key)
 
 
 def _finish(screen: Screen, desk: _Desk, entries: list[ToolCatalogEntry], out: Path | None, act: str) -> None:
@@ -300,18 +300,18 @@ def _name_of(settings: Settings, key: SigningKey | None) -> str | None:
     return None if key is None else settings.reviewers().ring.name_of(key.public)
 
 
-def _approved(history: CatalogueHistory, tool: str) -> Listed:
+def _approved(history: CatalogHistory, tool: str) -> Listed:
     approved = history.approved(tool_name(tool))
     if approved is None:
-        raise CatalogueQueryError(f"`{tool}` was never approved; see `stoplog catalog list`")
+        raise CatalogQueryError(f"`{tool}` was never approved; see `stoplog catalog list`")
     return approved
 
 
-def _newest(history: CatalogueHistory, tool: str) -> Listed:
+def _newest(history: CatalogHistory, tool: str) -> Listed:
     name = tool_name(tool)
     newest = history.approved(name) or next(iter(history.of_tool(name)[-1:]), None)
     if newest is None:
-        raise CatalogueQueryError(f"there is no entry of `{tool}`; see `stoplog catalog list`")
+        raise CatalogQueryError(f"there is no entry of `{tool}`; see `stoplog catalog list`")
     return newest
 
 

@@ -14,7 +14,7 @@ from streams.cli.text import short
 from streams.codec.instants import format_instant
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_id
-from streams.operations.catalog.history import CatalogueHistory, Listed
+from streams.operations.catalog.history import CatalogHistory, Listed
 from streams.operations.review.diff import Change, claims_of, diff_entries, facts_of
 from streams.operations.review.permitted_use import Reach
 from streams.operations.review.phrases import Concern
@@ -55,7 +55,7 @@ def instant(value_ms: int | None) -> str | None:
     return None if value_ms is None else format_instant(value_ms)
 
 
-def standing_of(history: CatalogueHistory, listed: Listed, now_ms: int) -> str:
+def standing_of(history: CatalogHistory, listed: Listed, now_ms: int) -> str:
     """What gates make of an entry: `in force`, `expired`, `refused`, or nothing that it were worth to say."""
     if listed.fault:
         return "refused"

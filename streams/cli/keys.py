@@ -90,7 +90,7 @@ def new_reviewer(
 
     It belongs to one person, and on no machine that agents, executors or gates run on. Gates get the public key.
     """
-    _make(Screen(as_json), out, passphrase_file, "catalogue.reviewers")
+    _make(Screen(as_json), out, passphrase_file, "catalog.reviewers")
 
 
 def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str) -> None:

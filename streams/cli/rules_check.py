@@ -47,7 +47,7 @@ def check(
     *,
     directory: DirArgument,
     catalog: CatalogOption = None,
-    live: Annotated[bool, typer.Option("--live", help="Take the tools from the catalogue on the log.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Take the tools from the catalog on the log.")] = False,
     prove: Annotated[
         bool, typer.Option("--prove/--no-prove", help="Ask z3 what holds for every intent there can be.")
     ] = True,
@@ -59,7 +59,7 @@ def check(
 ) -> None:
     """Say what is wrong and what is doubtful in rules; exit status 1 if a gate would refuse them.
 
-    With a catalogue, conditions are typed by the tools' input schemas, and patterns that match no tool are told. Rules
+    With a catalog, conditions are typed by the tools' input schemas, and patterns that match no tool are told. Rules
     that can never count, add nothing or stop nothing are found by the solver z3 where it is installed: what it can't
     tell is called unknown, and never safe.
     """

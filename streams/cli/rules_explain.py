@@ -76,7 +76,7 @@ def explain(
     with refusal_recorded(screen):
         if history is not None:
             key = DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key)
-            plan = TryPlan(history=history, catalogue=catalog, rules=directory, root_key=key)
+            plan = TryPlan(history=history, catalog=catalog, rules=directory, root_key=key)
             explained = explain_from_history(plan, settings, intent=intent, line_no=line, reveal=reveal)
         elif intent is None:
             raise typer.BadParameter("name the intent, or a history with `--history`", param_hint="--intent")

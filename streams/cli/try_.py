@@ -31,7 +31,7 @@ def try_history(
     *,
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Records as JSON lines, each with its time.")],
     catalog: Annotated[
-        Path | None, typer.Option("--catalog", metavar="FILE", help="Catalogue entries, published before the history.")
+        Path | None, typer.Option("--catalog", metavar="FILE", help="Catalog entries, published before the history.")
     ] = None,
     rules: Annotated[
         Path | None,
@@ -51,13 +51,13 @@ def try_history(
     run, and the exit status is 1.
 
     Intents without a proof are proven with a key that is the same for all histories and known to everybody, and pinned
-    to the catalogue's definition of their tool.
+    to the catalog's definition of their tool.
     """
     screen = Screen(as_json)
     report = TryReport()
     plan = TryPlan(
         history=history,
-        catalogue=catalog,
+        catalog=catalog,
         rules=rules,
         root_key=DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key),
     )

@@ -27,7 +27,7 @@ _PROCESSING = frozenset(
         DeadLetterReason.SEQUENCE_REPLAYED,
         DeadLetterReason.WRITER_UNPROVEN,
         DeadLetterReason.INTENT_TOO_OLD,
-        DeadLetterReason.CATALOGUE_INVALID,
+        DeadLetterReason.CATALOG_INVALID,
         DeadLetterReason.BUNDLE_INVALID,
         DeadLetterReason.BUNDLE_ROLLED_BACK,
     }

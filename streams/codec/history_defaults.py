@@ -85,7 +85,7 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
     elif record is ApprovalDecision:
         _fill_approval_decision(value)
     elif record is ToolCatalogEntry:
-        _fill_catalogue_entry(value)
+        _fill_catalog_entry(value)
     return value
 
 
@@ -173,7 +173,7 @@ def _fill_approval_decision(value: dict[str, object]) -> None:
         value.setdefault("task_id", approval_task_id(tenant_uid, session_id, named_uuid(intent_id), round_no))
 
 
-def _fill_catalogue_entry(value: dict[str, object]) -> None:
+def _fill_catalog_entry(value: dict[str, object]) -> None:
     value.setdefault("catalog_version", 1)
     names = ("definition_digest", "description_digest", "input_schema_digest")
     if all(name in value for name in names):

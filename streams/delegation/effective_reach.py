@@ -52,7 +52,7 @@ class Way(NamedTuple):
 
 
 class ReachableTool(NamedTuple):
-    """A tool of the catalogue, and every way to call it."""
+    """A tool of the catalog, and every way to call it."""
 
     server_id: str
     name: str
@@ -95,7 +95,7 @@ def effective_reach(
 
     Args:
         records: grants and their revocations, as they stand on the topic, in order of each session.
-        tools: server and name of what may be called at all, by the catalogue.
+        tools: server and name of what may be called at all, by the catalog.
         revocations: what was taken back.
         standard: what a gate holds grants against.
         now_ms: the instant that is asked about.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from streams.embedded.errors import TopicError
 from streams.embedded.file import LogFile
-from streams.embedded.topics import DEFAULT_CONFIG, Catalog, alter_topic, create_topics
+from streams.embedded.topics import DEFAULT_CONFIG, TopicTable, alter_topic, create_topics
 from streams.ports import AclSpec, TopicSpec, TopicState
 
 
@@ -16,12 +16,12 @@ class EmbeddedAdmin:
     def __init__(self, file: LogFile) -> None:
         """Made by `EmbeddedLog.admin`."""
         self._connection = file.connect()
-        self._catalog = Catalog(self._connection, None)
+        self._topic_table = TopicTable(self._connection, None)
 
     def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
         """Those of the topics that exist; a configuration name that means nothing here has the value ``""``."""
-        self._catalog.refresh()
-        known = self._catalog.topics()
+        self._topic_table.refresh()
+        known = self._topic_table.topics()
         return {
             name: TopicState(
                 name=name,

@@ -9,7 +9,7 @@ import msgspec
 
 from streams.embedded.errors import RefusedRecordError
 from streams.embedded.file import OFFSET_MASK, LogConnection
-from streams.embedded.topics import Catalog, Topic, base_id
+from streams.embedded.topics import Topic, TopicTable, base_id
 from streams.ports import Headers, Outgoing, TopicPartition
 
 encode_headers = msgspec.msgpack.Encoder().encode
@@ -30,12 +30,12 @@ class _Head:
         self.keyed = topic.compacted
 
 
-def append(connection: LogConnection, catalog: Catalog, records: Sequence[Outgoing], now_ms: int) -> list[int]:
+def append(connection: LogConnection, topic_table: TopicTable, records: Sequence[Outgoing], now_ms: int) -> list[int]:
     """Write records inside the caller's write transaction.
 
     Args:
         connection: holds the transaction.
-        catalog: refreshed within this transaction.
+        topic_table: refreshed within this transaction.
         records: in the order they were sent.
         now_ms: becomes their timestamp, unless the partition already holds a later one.
 
@@ -52,7 +52,7 @@ def append(connection: LogConnection, catalog: Catalog, records: Sequence[Outgoi
         topic, partition, key, value, headers = record
         head = heads.get((topic, partition))
         if head is None:
-            head = heads[topic, partition] = _head(connection, catalog, TopicPartition(topic, partition), now_ms)
+            head = heads[topic, partition] = _head(connection, topic_table, TopicPartition(topic, partition), now_ms)
         packed = encode_headers(headers) if headers else None
         size = (len(value) if value else 0) + (len(key) if key else 0) + (len(packed) if packed else 0)
         if size > head.bytes_max or (key is None and head.keyed):
@@ -68,13 +68,13 @@ def append(connection: LogConnection, catalog: Catalog, records: Sequence[Outgoi
     return [row[0] & OFFSET_MASK for row in rows]
 
 
-def _head(connection: LogConnection, catalog: Catalog, partition: TopicPartition, now_ms: int) -> _Head:
-    part_id = catalog.part_id(partition)
+def _head(connection: LogConnection, topic_table: TopicTable, partition: TopicPartition, now_ms: int) -> _Head:
+    part_id = topic_table.part_id(partition)
     next_offset, last_timestamp_ms = connection.rows(
         "SELECT next_offset, last_timestamp_ms FROM partitions WHERE part_id = ?", (part_id,)
     )[0]
     # INVARIANT: a partition's timestamps never go back, whatever the machine's clock does.
-    return _Head(catalog.topics()[partition.topic], part_id, next_offset, max(now_ms, last_timestamp_ms))
+    return _Head(topic_table.topics()[partition.topic], part_id, next_offset, max(now_ms, last_timestamp_ms))
 
 
 def _refusal(record: Outgoing, size: int, head: _Head) -> RefusedRecordError:

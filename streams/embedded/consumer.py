@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from streams.embedded import groups
 from streams.embedded.fetch import Fetcher, poll_until_found, start_offsets
 from streams.embedded.file import LogConnection, LogFile
-from streams.embedded.topics import Catalog
+from streams.embedded.topics import TopicTable
 from streams.ports import (
     AssignmentListener,
     FatalLogError,
@@ -34,7 +34,7 @@ class EmbeddedConsumer:
         self._instance = instance
         self._lease_ms = lease_ms
         self._connection = file.connect()
-        self._catalog = Catalog(self._connection, auto_partitions)
+        self._topic_table = TopicTable(self._connection, auto_partitions)
         self._fetcher = Fetcher(self._connection)
         self._topics: Sequence[str] = ()
         self._listener: AssignmentListener | None = None
@@ -58,8 +58,8 @@ class EmbeddedConsumer:
         self._join()
 
     def _join(self) -> None:
-        self._catalog.refresh()
-        self._catalog.ensure(self._topics)
+        self._topic_table.refresh()
+        self._topic_table.ensure(self._topics)
         with self._connection.writing():
             self._member_id = groups.join(
                 self._connection,
@@ -147,8 +147,8 @@ class EmbeddedConsumer:
         if view is None or view.preparing or not view.joined or view.generation <= self._generation:
             return
         assigned = view.assignment()
-        self._catalog.refresh()
-        part_ids = self._catalog.resolve(assigned)
+        self._topic_table.refresh()
+        part_ids = self._topic_table.resolve(assigned)
         committed = self.committed(assigned)
         starts = start_offsets(self._connection, part_ids)
         positions = {}
@@ -178,7 +178,7 @@ class EmbeddedConsumer:
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """The group's committed offsets; None where there is none."""
-        part_ids = self._catalog.resolve(partitions)
+        part_ids = self._topic_table.resolve(partitions)
         group_id = groups.group_id_of(self._connection, self._group)
         rows = self._connection.rows("SELECT part_id, next_offset FROM offsets WHERE group_id = ?", (group_id,))
         by_part: dict[int, int] = dict(rows)
@@ -186,7 +186,7 @@ class EmbeddedConsumer:
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The first offset that retention has left, per partition (compaction does not move it)."""
-        return start_offsets(self._connection, self._catalog.resolve(partitions))
+        return start_offsets(self._connection, self._topic_table.resolve(partitions))
 
     def group_metadata(self) -> GroupMetadata:
         """Member and generation of the last assignment.

@@ -9,7 +9,7 @@ from streams.embedded.append import append
 from streams.embedded.errors import TopicError, UnknownTopicError
 from streams.embedded.file import LogFile
 from streams.embedded.retention import Housekeeper
-from streams.embedded.topics import Catalog
+from streams.embedded.topics import TopicTable
 from streams.ports import (
     AbortableTransactionError,
     FatalLogError,
@@ -40,7 +40,7 @@ class EmbeddedProducer:
         self._id = transactional_id
         self._housekeeper = housekeeper
         self._connection = file.connect()
-        self._catalog = Catalog(self._connection, auto_partitions)
+        self._topic_table = TopicTable(self._connection, auto_partitions)
         self._epoch: int | None = None
         self._open = False
         self._failure: AbortableTransactionError | None = None
@@ -123,22 +123,22 @@ class EmbeddedProducer:
 
     def _make_topics(self) -> None:
         topics = {record.topic for record in self._records}
-        if not topics <= self._catalog.topics().keys():
-            self._catalog.refresh()
-            self._catalog.ensure(sorted(topics))
+        if not topics <= self._topic_table.topics().keys():
+            self._topic_table.refresh()
+            self._topic_table.ensure(sorted(topics))
 
     def _write(self) -> list[int]:
         row = self._connection.row("SELECT epoch FROM producers WHERE transactional_id = ?", (self._id,))
         if row is None or row[0] != self._epoch:
             raise FencedError(f"producer `{self._id}`: another one has taken over this transactional id")
-        self._catalog.refresh()
+        self._topic_table.refresh()
         now_ms = self._file.clock.now_ms()
-        stored = append(self._connection, self._catalog, self._records, now_ms) if self._records else []
+        stored = append(self._connection, self._topic_table, self._records, now_ms) if self._records else []
         for group, offsets in self._offsets.items():
             group_id = groups.authorise(self._connection, group, now_ms)
             self._connection.write_many(
                 "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
-                [(group_id, self._catalog.part_id(partition), offset) for partition, offset in offsets.items()],
+                [(group_id, self._topic_table.part_id(partition), offset) for partition, offset in offsets.items()],
             )
         return stored
 

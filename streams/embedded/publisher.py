@@ -9,7 +9,7 @@ from streams.embedded.append import append
 from streams.embedded.errors import RefusedRecordError, TopicError, UnknownTopicError
 from streams.embedded.file import LogFile
 from streams.embedded.retention import Housekeeper
-from streams.embedded.topics import Catalog
+from streams.embedded.topics import TopicTable
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 
 QUEUE_RECORDS_MAX = 10_000
@@ -31,7 +31,7 @@ class EmbeddedPublisher:
         self._file = file
         self._housekeeper = housekeeper
         self._connection = file.connect()
-        self._catalog = Catalog(self._connection, auto_partitions)
+        self._topic_table = TopicTable(self._connection, auto_partitions)
         self._changed = threading.Condition()
         self._queue: deque[Outgoing] = deque()
         self._queued_bytes = 0
@@ -115,11 +115,11 @@ class EmbeddedPublisher:
         """Write the batch as one transaction; tries again while that may help."""
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                self._catalog.refresh()
-                self._catalog.ensure([record.topic for record in batch])
+                self._topic_table.refresh()
+                self._topic_table.ensure([record.topic for record in batch])
                 with self._connection.writing():
-                    self._catalog.refresh()
-                    append(self._connection, self._catalog, batch, self._file.clock.now_ms())
+                    self._topic_table.refresh()
+                    append(self._connection, self._topic_table, batch, self._file.clock.now_ms())
                 self._housekeeper.appended(len(batch))
                 return
             except UnknownTopicError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from streams.embedded.fetch import Fetcher, end_offsets, poll_until_found
 from streams.embedded.file import LogFile
-from streams.embedded.topics import Catalog
+from streams.embedded.topics import TopicTable
 from streams.ports import Received, TopicPartition
 
 # Commits end a wait at once; this only bounds what a missed one could cost.
@@ -20,7 +20,7 @@ class EmbeddedReader:
         """Made by `EmbeddedLog.reader`."""
         self._file = file
         self._connection = file.connect()
-        self._catalog = Catalog(self._connection, auto_partitions)
+        self._topic_table = TopicTable(self._connection, auto_partitions)
         self._fetcher = Fetcher(self._connection)
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -29,7 +29,7 @@ class EmbeddedReader:
         Raises:
             UnknownTopicError: one of the partitions does not exist.
         """
-        self._fetcher.assign(positions, self._catalog.resolve(list(positions)))
+        self._fetcher.assign(positions, self._topic_table.resolve(list(positions)))
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
         """Up to `max_records`; waits up to `timeout_ms` for the first one."""
@@ -50,7 +50,7 @@ class EmbeddedReader:
 
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset that the next record of each partition will get."""
-        return end_offsets(self._connection, self._catalog.resolve(partitions))
+        return end_offsets(self._connection, self._topic_table.resolve(partitions))
 
     def close(self) -> None:
         """Release the connection."""

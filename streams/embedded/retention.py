@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from streams.embedded.file import LogConnection, LogFile
-from streams.embedded.topics import Catalog, Topic, base_id
+from streams.embedded.topics import Topic, TopicTable, base_id
 from streams.ports import LogError
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Cleaner:
         """
         dropped = 0
         now_ms = self._connection.file.clock.now_ms()
-        for topic in Catalog(self._connection, None).topics().values():
+        for topic in TopicTable(self._connection, None).topics().values():
             for part_id in range(topic.first_part, topic.first_part + topic.partitions):
                 if self._stopped():
                     return dropped

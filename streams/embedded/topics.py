@@ -49,7 +49,7 @@ class Topic(NamedTuple):
     record_bytes_max: int
 
 
-class Catalog:
+class TopicTable:
     """The topics as one connection last saw them. For one thread at a time."""
 
     def __init__(self, connection: LogConnection, auto_partitions: int | None) -> None:

@@ -24,7 +24,7 @@ from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import Headers, Outgoing, Received
 from streams.processors.budgets.allocator import BudgetOwner, NothingToControl
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -258,5 +258,5 @@ def make_gate(
 ) -> tuple[Gate, ControlState]:
     """A gate and its control state, which are driven together."""
     rules = Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalogue(reviewers))
+    control = ControlState(rules, Catalog(reviewers))
     return Gate(settings, wire, control), control

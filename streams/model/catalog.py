@@ -1,4 +1,4 @@
-"""The tool catalogue, which is the permission catalogue."""
+"""The tool catalog, which is the permission catalog."""
 
 from __future__ import annotations
 

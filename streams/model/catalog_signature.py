@@ -1,4 +1,4 @@
-"""What a reviewer signs of a catalogue entry, and under which key an entry stands on its topic."""
+"""What a reviewer signs of a catalog entry, and under which key an entry stands on its topic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.keys import tool_key
 
-_DOMAIN = "stoplog catalogue entry v1"
+_DOMAIN = "stoplog catalog entry v1"
 _UNSIGNED_FIELDS = frozenset({"header", "signatures"})
 ENTRY_ID_CHARS = 40
 """So many that nobody can make two entries of one id: a reviewer looks at one, and approves what has its id."""

@@ -28,7 +28,7 @@ def revocation_key(kind: RevocationKind, target: str) -> bytes:
 
 
 def tool_key(server_id: str, name: str) -> bytes:
-    """`server_id/name` of a catalogue entry."""
+    """`server_id/name` of a catalog entry."""
     return f"{server_id}/{name}".encode()
 
 

@@ -137,7 +137,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.ARGS_DIGEST_MISMATCH: "the digest of the arguments is not the one stated",
     Reason.ARGS_TOO_LARGE: "the arguments are larger than accepted",
     Reason.ARGS_INVALID: "the arguments do not fit the tool's schema",
-    Reason.TOOL_UNKNOWN: "the tool is not in the catalogue",
+    Reason.TOOL_UNKNOWN: "the tool is not in the catalog",
     Reason.TOOL_NOT_APPROVED: "the tool has not been approved",
     Reason.TOOL_REVIEW_EXPIRED: "the tool's review has expired; it must be reviewed again",
     Reason.TOOL_DEFINITION_UNSTATED: "the intent does not state which definition of the tool the model was shown",
@@ -177,11 +177,11 @@ class DeadLetterReason(StrEnum):
     WRITER_UNPROVEN = "writer_unproven"
     GRANT_INVALID = "grant_invalid"
     INTENT_TOO_OLD = "intent_too_old"
-    CATALOGUE_INVALID = "catalogue_invalid"
-    CATALOGUE_UNSIGNED = "catalogue_unsigned"
-    CATALOGUE_SIGNATURE_INVALID = "catalogue_signature_invalid"
-    CATALOGUE_SELF_APPROVED = "catalogue_self_approved"
-    CATALOGUE_ROLLED_BACK = "catalogue_rolled_back"
+    CATALOG_INVALID = "catalog_invalid"
+    CATALOG_UNSIGNED = "catalog_unsigned"
+    CATALOG_SIGNATURE_INVALID = "catalog_signature_invalid"
+    CATALOG_SELF_APPROVED = "catalog_self_approved"
+    CATALOG_ROLLED_BACK = "catalog_rolled_back"
     BUNDLE_INVALID = "bundle_invalid"
     BUNDLE_ROLLED_BACK = "bundle_rolled_back"
     BUNDLE_UNSIGNED = "bundle_unsigned"
@@ -206,11 +206,11 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.WRITER_UNPROVEN: "the event says what a session may do, without the token service's proof",
     DeadLetterReason.GRANT_INVALID: "the grant does not hold; the text says why, beginning with the reason's code",
     DeadLetterReason.INTENT_TOO_OLD: "the intent was made before everything that is remembered of earlier verdicts",
-    DeadLetterReason.CATALOGUE_INVALID: "the catalogue entry is not usable; the tool is blocked",
-    DeadLetterReason.CATALOGUE_UNSIGNED: "the approval lacks signatures of configured reviewers; the tool is blocked",
-    DeadLetterReason.CATALOGUE_SIGNATURE_INVALID: "the entry is not what its reviewer has signed; the tool is blocked",
-    DeadLetterReason.CATALOGUE_SELF_APPROVED: "who proposed the tool has approved it alone; the tool is blocked",
-    DeadLetterReason.CATALOGUE_ROLLED_BACK: "the entry's version is not above every earlier signed one",
+    DeadLetterReason.CATALOG_INVALID: "the catalog entry is not usable; the tool is blocked",
+    DeadLetterReason.CATALOG_UNSIGNED: "the approval lacks signatures of configured reviewers; the tool is blocked",
+    DeadLetterReason.CATALOG_SIGNATURE_INVALID: "the entry is not what its reviewer has signed; the tool is blocked",
+    DeadLetterReason.CATALOG_SELF_APPROVED: "who proposed the tool has approved it alone; the tool is blocked",
+    DeadLetterReason.CATALOG_ROLLED_BACK: "the entry's version is not above every earlier signed one",
     DeadLetterReason.BUNDLE_INVALID: "the rule bundle does not compile; the last good one stays in force",
     DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not above every earlier one",
     DeadLetterReason.BUNDLE_UNSIGNED: "the rule bundle lacks signatures of configured publishers",
@@ -222,7 +222,7 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
 
 
 class ControlReason(StrEnum):
-    """What became of a publication of rules or an entry of the catalogue, as the audit tells of it.
+    """What became of a publication of rules or an entry of the catalog, as the audit tells of it.
 
     What was refused has its dead letter's reason.
     """
@@ -239,7 +239,7 @@ class ControlReason(StrEnum):
     TOOL_DEPRECATED = "tool_deprecated"
     TOOL_BLOCKED = "tool_blocked"
     TOOL_REMOVED = "tool_removed"
-    CATALOGUE_TOPIC_BEHIND = "catalogue_topic_behind"
+    CATALOG_TOPIC_BEHIND = "catalog_topic_behind"
 
 
 CONTROL_TEXTS: dict[ControlReason, str] = {
@@ -255,7 +255,7 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.TOOL_DEPRECATED: "the tool may still be called, and is to be given up",
     ControlReason.TOOL_BLOCKED: "the tool can't be called until somebody approves it under a higher version",
     ControlReason.TOOL_REMOVED: "the entry in force was taken off the topic; the tool can't be called",
-    ControlReason.CATALOGUE_TOPIC_BEHIND: "the topic holds an older entry of the tool than was in force before; the "
+    ControlReason.CATALOG_TOPIC_BEHIND: "the topic holds an older entry of the tool than was in force before; the "
     "tool can't be called",
 }
 

@@ -34,7 +34,7 @@ class Role(StrEnum):
     WATCH = "watch"
     CONSOLE = "console"
     SOC = "soc"
-    CATALOGUE_REVIEW = "catalogue-review"
+    CATALOG_REVIEW = "catalog-review"
     RULE_PUBLISHING = "rule-publishing"
     AUDITOR = "auditor"
     OPERATOR = "operator"
@@ -135,13 +135,13 @@ REVOCATION = Topic(
     dead_letters=True,
     note="what is taken back; the kill switch",
 )
-CATALOGUE = Topic(
+CATALOG = Topic(
     name="agent.catalog.v1",
     record=ToolCatalogEntry,
     key="tool@version.digest",
     spread=Spread.BROADCAST,
-    writers=(Role.CATALOGUE_REVIEW,),
-    readers=(Role.GATE, Role.EXECUTOR, Role.AUDITOR, Role.CATALOGUE_REVIEW),
+    writers=(Role.CATALOG_REVIEW,),
+    readers=(Role.GATE, Role.EXECUTOR, Role.AUDITOR, Role.CATALOG_REVIEW),
     compacted=True,
     retention_ms=None,
     dead_letters=True,
@@ -195,7 +195,7 @@ AUDIT = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     writers=(Role.GATE, Role.EXECUTOR, Role.TOKEN_SERVICE),
-    readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOGUE_REVIEW),
+    readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW),
     retention_ms=90 * _DAY_MS,
     note="the record",
 )
@@ -214,7 +214,7 @@ ALERT = Topic(
     record=Alert,
     key="dedup key",
     spread=Spread.OWN,
-    writers=(Role.GATE, Role.WATCH, Role.CATALOGUE_REVIEW),
+    writers=(Role.GATE, Role.WATCH, Role.CATALOG_REVIEW),
     readers=(Role.SOC,),
     retention_ms=30 * _DAY_MS,
     note="findings for people",
@@ -224,7 +224,7 @@ ALERT_OCSF = Topic(
     record=None,
     key="dedup key",
     spread=Spread.OWN,
-    writers=(Role.WATCH, Role.CATALOGUE_REVIEW),
+    writers=(Role.WATCH, Role.CATALOG_REVIEW),
     readers=(Role.SOC,),
     retention_ms=30 * _DAY_MS,
     note="the same as OCSF 1.8 JSON",
@@ -281,7 +281,7 @@ DECLARED: tuple[Topic, ...] = (
     DELEGATION,
     APPROVAL_DECISION,
     REVOCATION,
-    CATALOGUE,
+    CATALOG,
     RULESET,
     BASELINE,
     VERDICT,

@@ -24,9 +24,9 @@ from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import tool_key
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
-from streams.model.topics import BUDGET_GRANT, BY_NAME, CATALOGUE, RULESET
+from streams.model.topics import BUDGET_GRANT, BY_NAME, CATALOG, RULESET
 from streams.model.types import Header, Proof, ProofAlg, Record
-from streams.operations.catalog.files import read_catalogue
+from streams.operations.catalog.files import read_catalog
 from streams.operations.rules.publication import make_bundle
 from streams.operations.topics.tail import DeadLetter
 from streams.policy import compile_bundle, load_bundle
@@ -79,13 +79,13 @@ class TryPlan:
 
     Attributes:
         history: the file.
-        catalogue: a file of catalogue entries that are published before the first record; see `read_catalogue`.
+        catalog: a file of catalog entries that are published before the first record; see `read_catalog`.
         rules: a directory of rules. By default the history's own, or the starter rules where it has none.
         root_key: what the sessions' keys are derived from; the gate's and, where intents lack a proof, the agents'.
     """
 
     history: Path
-    catalogue: Path | None = None
+    catalog: Path | None = None
     rules: Path | None = None
     root_key: bytes = DEVELOPMENT_ROOT_KEY
 
@@ -116,7 +116,7 @@ def run_history(plan: TryPlan, settings: Settings, report: TryReport) -> Iterato
 
     Raises:
         HistoryError: the file can't be read, or holds no record.
-        CatalogueFileError: the catalogue's file can't be read.
+        CatalogFileError: the catalog's file can't be read.
         BundleError, BundleReadError: the rules are refused, or can't be read.
     """
     return run_lines(read_lines(plan, report), plan, settings, report)
@@ -136,7 +136,7 @@ def run_lines(
 
     Raises:
         HistoryError: there are none.
-        CatalogueFileError, BundleError, BundleReadError: see `run_history`.
+        CatalogFileError, BundleError, BundleReadError: see `run_history`.
     """
     if not lines:
         raise HistoryError(str(plan.history), 0, "holds no record that can be put in")
@@ -160,8 +160,8 @@ def run_lines(
         if bundle is not None:
             driver.pipe(RULESET.name, publication_key(bundle), bundle)
             driver.read_raw()  # that these rules are in force is no news of the history
-        for entry in _catalogue(plan, start_ms):
-            driver.pipe(CATALOGUE.name, entry_key(entry), entry)
+        for entry in _catalog(plan, start_ms):
+            driver.pipe(CATALOG.name, entry_key(entry), entry)
         yield from _written(driver, codec)
         yield from _feed(driver, codec, lines, plan, report)
         driver.advance(driver.clock.now_ms() + AFTERWARDS_MS)
@@ -199,12 +199,12 @@ def _written(driver: Driver, codec: Codec) -> Iterator[Tried]:
 
 
 def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
-    """The inputs of the history; its intents are pinned to the catalogue's definitions, where they state none.
+    """The inputs of the history; its intents are pinned to the catalog's definitions, where they state none.
 
     The file is read a second time without a key, because only so can be told which proofs stand in it.
     """
     pinned: dict[bytes, ToolCatalogEntry] = {
-        tool_key(entry.server_id, entry.name): entry for entry in _catalogue(plan, 0)
+        tool_key(entry.server_id, entry.name): entry for entry in _catalog(plan, 0)
     }
     lines: list[Numbered] = []
     proven = iter_numbered(plan.history, plan.root_key, report.faults.append)
@@ -223,7 +223,7 @@ def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
 
 
 def _pin(intent: Intent, pinned: dict[bytes, ToolCatalogEntry], root_key: bytes) -> Intent:
-    """The intent as an agent would have made it that was shown the catalogued tool."""
+    """The intent as an agent would have made it that was shown the cataloged tool."""
     entry = pinned.get(tool_key(intent.tool.server_id, intent.tool.name))
     if entry is None or intent.tool.definition_digest is not None or intent.proof is None:
         return intent
@@ -234,8 +234,8 @@ def _pin(intent: Intent, pinned: dict[bytes, ToolCatalogEntry], root_key: bytes)
     return msgspec.structs.replace(intent, proof=proof)
 
 
-def _catalogue(plan: TryPlan, start_ms: int) -> list[ToolCatalogEntry]:
-    return [] if plan.catalogue is None else read_catalogue(plan.catalogue, start_ms, SOURCE, "")
+def _catalog(plan: TryPlan, start_ms: int) -> list[ToolCatalogEntry]:
+    return [] if plan.catalog is None else read_catalog(plan.catalog, start_ms, SOURCE, "")
 
 
 def _bundle(directory: Path, name: str, start_ms: int) -> RulesetBundle:

@@ -1,4 +1,4 @@
-"""What an MCP server lists, as entries of the catalogue."""
+"""What an MCP server lists, as entries of the catalog."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ToolFacts:
     owner: str | None = None
 
 
-def catalogue_entries(
+def catalog_entries(
     server_id: str,
     tools: Sequence[Mapping[str, Any]],
     facts: Mapping[str, ToolFacts],
@@ -45,7 +45,7 @@ def catalogue_entries(
     reviewed_by: str | None = None,
     entropy: Entropy = SYSTEM,
 ) -> list[ToolCatalogEntry]:
-    """What `tools/list` returned as entries of the catalogue.
+    """What `tools/list` returned as entries of the catalog.
 
     Args:
         facts: by tool name. A tool with facts becomes APPROVED if `reviewed_by` is given; every other is PROPOSED.
@@ -62,7 +62,7 @@ def catalogue_entries(
             digests = definition_digests(tool)
             schema_json = json.dumps(tool["inputSchema"], sort_keys=True)
         except (CanonicalError, KeyError, TypeError) as error:
-            raise McpServerError(f"tool `{server_id}/{name}` can't be catalogued: {error}") from error
+            raise McpServerError(f"tool `{server_id}/{name}` can't be cataloged: {error}") from error
         if not isinstance(name, str) or not name:
             raise McpServerError(f"MCP server `{server_id}` lists a tool without a name")
         known = facts.get(name)

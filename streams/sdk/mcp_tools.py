@@ -19,7 +19,7 @@ from streams.model.canonical import CanonicalError
 from streams.model.definition import definition_digests
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError
-from streams.sdk.mcp_catalog import ToolFacts, catalogue_entries
+from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
 from streams.sdk.tools import TOOL_TIMEOUT_MS, Cancellation, ToolCancelledError, ToolResult
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ LOG_TAIL_BYTES = 2_000
 
 _Answer = TypeVar("_Answer")
 
-__all__ = ["McpServer", "McpServerProcess", "McpServerUrl", "McpTool", "ToolFacts", "catalogue_entries"]
+__all__ = ["McpServer", "McpServerProcess", "McpServerUrl", "McpTool", "ToolFacts", "catalog_entries"]
 
 
 class McpServer:

@@ -35,7 +35,7 @@ class Reporter:
         """The records that tell of a call whose verdict was used up: what the session has read, or that the call will
         never run, and the audit record.
 
-        The result's label is left to the gate, which takes it from the catalogue.
+        The result's label is left to the gate, which takes it from the catalog.
 
         Raises:
             LogError: the topics' partitions aren't known.

@@ -16,7 +16,7 @@ from streams.engine.worker import Ports, Worker
 from streams.model.errors import StoplogError
 from streams.ports import StoreError, StoreProvider
 from streams.processors.budgets.allocator import BudgetOwner, NothingToControl
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
@@ -78,7 +78,7 @@ def build_gate(
     engine_settings = settings.engine_settings()
     gate_settings = settings.gate_settings(root_key)
     rules = Publications(gate_settings.bundle_name, settings.publishers(), ChildCompiler(clock))
-    control_state = ControlState(rules, Catalogue(settings.reviewers()))
+    control_state = ControlState(rules, Catalog(settings.reviewers()))
     ports = Ports(
         consumer=log.consumer(settings.group, settings.instance),
         producer=log.producer(f"{settings.group}-{settings.instance}"),

@@ -119,8 +119,8 @@ class RulesSection(_Section):
     allow_unsigned: bool = False
 
 
-class CatalogueSection(_Section):
-    """`[catalogue]`: whose signatures a gate wants before a tool may be called.
+class CatalogSection(_Section):
+    """`[catalog]`: whose signatures a gate wants before a tool may be called.
 
     `reviewers`: public keys by the names of their owners (`ann = "ed25519:..."`).
     `required_signatures`: of how many different ones every approval needs a signature.
@@ -175,7 +175,7 @@ class Settings(BaseSettings):
     rules: RulesSection = RulesSection()
     sts: StsSection = StsSection()
     ssf: SsfSection = SsfSection()
-    catalogue: CatalogueSection = CatalogueSection()
+    catalog: CatalogSection = CatalogSection()
     metrics: MetricsSection = MetricsSection()
 
     @classmethod
@@ -262,12 +262,12 @@ class Settings(BaseSettings):
             raise SettingsError(f"section `[rules]` of the settings: {error}") from None
 
     def reviewers(self) -> Reviewers:
-        """Whose signatures count on catalogue entries.
+        """Whose signatures count on catalog entries.
 
         Raises:
             SettingsError: the reviewers make no sense.
         """
-        section = self.catalogue
+        section = self.catalog
         try:
             return Reviewers.of(
                 section.reviewers,
@@ -276,7 +276,7 @@ class Settings(BaseSettings):
                 separate_duties=section.separation_of_duties,
             )
         except ReviewersError as error:
-            raise SettingsError(f"section `[catalogue]` of the settings: {error}") from None
+            raise SettingsError(f"section `[catalog]` of the settings: {error}") from None
 
     def engine_settings(self) -> EngineSettings:
         """The engine's settings."""

@@ -31,7 +31,7 @@ HASH_SEEDS = ("0", "1", "4242")
 def run(name: str) -> tuple[str, list[Tried], TryReport]:
     """What comes out of a history: as lines, as records, and what there is to say of it."""
     report = TryReport()
-    plan = TryPlan(history=FOLDER / f"{name}.jsonl", catalogue=FOLDER / "catalog.jsonl", rules=FOLDER / "rules")
+    plan = TryPlan(history=FOLDER / f"{name}.jsonl", catalog=FOLDER / "catalog.jsonl", rules=FOLDER / "rules")
     outputs = list(run_history(plan, load_settings(), report))
     lines = [tried.history_line() for tried in outputs]
     return "".join(f"{line}\n" for line in lines if line is not None), outputs, report

@@ -31,7 +31,7 @@ def without_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run() -> tuple[dict[str, list[str]], list[BudgetRequest], list[str | None]]:
     report = TryReport()
-    plan = TryPlan(history=FOLDER / "history.jsonl", catalogue=FOLDER / "catalog.jsonl", rules=FOLDER / "rules")
+    plan = TryPlan(history=FOLDER / "history.jsonl", catalog=FOLDER / "catalog.jsonl", rules=FOLDER / "rules")
     tried = list(run_history(plan, load_settings(), report))
     assert report.faults == []
     reasons: dict[str, list[str]] = {}

@@ -20,7 +20,7 @@ from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_
 from streams.codec.cloudevents import event_headers
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
-from streams.model.topics import CATALOGUE, INTENT, RULESET, SESSION, VERDICT, Spread, Topic
+from streams.model.topics import CATALOG, INTENT, RULESET, SESSION, VERDICT, Spread, Topic
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.topics.application import carry_out, make_plan
@@ -87,7 +87,7 @@ class Deployment:
             **settings,
             "topics": {"prefix": f"{own}.", "partitions": PARTITIONS},
             "rules": {"allow_unsigned": True},
-            "catalogue": {"allow_unsigned": True},
+            "catalog": {"allow_unsigned": True},
         }
         key = folder / "root.key"
         key.touch(mode=0o600)
@@ -107,7 +107,7 @@ class Deployment:
     def prepare(self, rules: Mapping[str, str] = RULES) -> None:
         """Topics, the tool `PAY` and the rules."""
         self.make_topics()
-        self.send(CATALOGUE, entry_key(PAY), PAY)
+        self.send(CATALOG, entry_key(PAY), PAY)
         bundle = ruleset(rules, time_ms=now_ms())
         self.send(RULESET, bundle.name.encode(), bundle)
         self.flush()

@@ -1,4 +1,4 @@
-"""The catalogue at the command line, as processes on the embedded log, with real MCP servers and real signatures."""
+"""The catalog at the command line, as processes on the embedded log, with real MCP servers and real signatures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from streams.codec.instants import format_instant
 from streams.codec.ocsf import OCSF_VERSION, PROFILES
-from streams.model.topics import ALERT_OCSF, CATALOGUE
+from streams.model.topics import ALERT_OCSF, CATALOG
 from streams.operations.topics.reader import read_to_end
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
@@ -74,8 +74,8 @@ class Office:
     def settle(self, *, required: int) -> None:
         named = "\n".join(f'{name} = "{self.keys[name]}"' for name in ("ann", "bob"))
         (self.folder / "stoplog.toml").write_text(
-            f"[rules]\nallow_unsigned = true\n[catalogue]\nrequired_signatures = {required}\n"
-            f"[catalogue.reviewers]\n{named}\n"
+            f"[rules]\nallow_unsigned = true\n[catalog]\nrequired_signatures = {required}\n"
+            f"[catalog.reviewers]\n{named}\n"
         )
 
     def run(self, *args: str, json_lines: bool = True) -> Ran:
@@ -441,24 +441,24 @@ def test_a_person_sees_it_all_and_nothing_hidden_moves_their_cursor(office: Offi
 def test_old_entries_are_taken_off_and_those_in_force_stay(office: Office) -> None:
     from streams.audit.signatures import load_key_file
     from streams.operations.catalog.decision import KEPT_MAX, draft_approval, publish_decisions, sign_entry
-    from streams.operations.catalog.history import read_catalogue_history
+    from streams.operations.catalog.history import read_catalog_history
     from streams.operations.operator import Operator
 
     ref = approved(office, SEND)["mail/send_mail"]
     key = load_key_file(office.folder / "ann.pem")
     settings = load_settings(
-        {"state_dir": office.folder / ".stoplog", "catalogue": {"reviewers": {"ann": office.keys["ann"]}}}
+        {"state_dir": office.folder / ".stoplog", "catalog": {"reviewers": {"ann": office.keys["ann"]}}}
     )
     with Operator(settings, "ann") as operator:
         for _ in range(KEPT_MAX + 5):
-            history = read_catalogue_history(operator)
+            history = read_catalog_history(operator)
             listed = history.find(ref) if history.of_tool(("mail", "send_mail"))[0].reference == ref else None
             listed = listed or history.approved(("mail", "send_mail"))
             assert listed is not None
             publish_decisions(operator, [sign_entry(draft_approval(operator, history, listed), key)])
-        history = read_catalogue_history(operator)
+        history = read_catalog_history(operator)
     entries = history.of_tool(("mail", "send_mail"))
     assert KEPT_MAX <= len(entries) <= KEPT_MAX + 2
     assert history.is_callable(("mail", "send_mail"), office.now_ms())
     assert entries[-1].entry.catalog_version == KEPT_MAX + 6
-    assert CATALOGUE.compacted
+    assert CATALOG.compacted

@@ -155,15 +155,15 @@ def world(stoplog: CommandLine) -> Iterator[World]:
     stoplog.run("topics", "check")
     stoplog.run("keys", "new")
     stoplog.run("keys", "new", status=1)
-    catalogue = [
+    catalog = [
         {"server_id": server, "tools": tools, "facts": FACTS[server], "reviewed_by": "bea", "proposed_by": "ann"}
         for server, tools in TOOLS.items()
     ]
-    (stoplog.folder / "tools.json").write_text(json.dumps(catalogue))
+    (stoplog.folder / "tools.json").write_text(json.dumps(catalog))
     # Nobody is named who may approve tools or publish rules, so nobody may.
     stoplog.run("catalog", "publish", "tools.json", status=1)
     (reviewer,) = stoplog.run("keys", "reviewer", "new", "--out", "bea.key")
-    settings = f'[catalogue.reviewers]\nbea = "{reviewer["public_key"]}"\n'
+    settings = f'[catalog.reviewers]\nbea = "{reviewer["public_key"]}"\n'
     (stoplog.folder / "stoplog.toml").write_text(settings)
     reviewed = ("catalog", "publish", "tools.json", "--key", "bea.key")
     published = stoplog.run(*reviewed)

@@ -42,7 +42,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         instance=own,
         gate={"bundle_name": own, "trust_anchors": {ISSUER: "hmac"}},
         rules={"allow_unsigned": True},
-        catalogue={"allow_unsigned": True},
+        catalog={"allow_unsigned": True},
         **where,
     )
 

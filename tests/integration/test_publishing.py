@@ -17,7 +17,7 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.bundle_signature import publication_key
 from streams.model.control import BundleFile, RulesetBundle
 from streams.model.keys import partition_for
-from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT, Spread, Topic
+from streams.model.topics import AUDIT, CATALOG, INTENT, RULESET, SESSION, VERDICT, Spread, Topic
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.operations.operator import Operator
@@ -66,7 +66,7 @@ class Site:
         return GateRunner(lambda: build_gate(self.settings, self.log, self.codec, ROOT_KEY, self.stores), SystemClock())
 
     def begin(self) -> None:
-        self.write(CATALOGUE, entry_key(FILES_READ), FILES_READ)
+        self.write(CATALOG, entry_key(FILES_READ), FILES_READ)
         for session in self.sessions:
             self.write(SESSION, session.key, session.established(SystemClock().now_ms()))
         self.publisher.flush(FLUSH_MS)
@@ -155,7 +155,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         instance=own,
         topics={"prefix": f"{own}.", "partitions": PARTITIONS},
         rules={"publishers": {"ann": str(key.public)}},
-        catalogue={"allow_unsigned": True},
+        catalog={"allow_unsigned": True},
         **where,
     )
     made = Site(settings, key, tmp_path)

@@ -1,6 +1,6 @@
 """Credentials of every role on a broker with an authorizer: each can do its own work, and nobody else's.
 
-What matters most: nothing that decides (rules, catalogue, revocations, baselines, approvals, the gate's own topics) can
+What matters most: nothing that decides (rules, catalog, revocations, baselines, approvals, the gate's own topics) can
 be written with what an agent or an executor has.
 """
 
@@ -29,7 +29,7 @@ from streams.model.topics import (
     AUDIT,
     BASELINE,
     BY_NAME,
-    CATALOGUE,
+    CATALOG,
     DELEGATION,
     INTENT,
     REVOCATION,
@@ -77,12 +77,12 @@ USERS = {
     Role.WATCH: "watch",
     Role.CONSOLE: "console",
     Role.SOC: "soc",
-    Role.CATALOGUE_REVIEW: "reviewer",
+    Role.CATALOG_REVIEW: "reviewer",
     Role.RULE_PUBLISHING: "publisher",
     Role.AUDITOR: "auditor",
     Role.OPERATOR: "operator",
 }
-DECIDING = (REVOCATION, CATALOGUE, RULESET, BASELINE, APPROVAL_DECISION, DELEGATION, VERDICT)
+DECIDING = (REVOCATION, CATALOG, RULESET, BASELINE, APPROVAL_DECISION, DELEGATION, VERDICT)
 ATTEMPT_MS = 6_000
 REFUSED = r"(?i)authoriz"
 READY_MS = 60_000
@@ -123,7 +123,7 @@ class Cluster:
             state_dir=self.folder / str(role),
             topics={"partitions": 2, "principals": {each.value: [f"User:{name}"] for each, name in USERS.items()}},
             rules={"publishers": {"ann": str(self.publisher_key.public)}},
-            catalogue={"reviewers": {"rita": str(self.reviewer_key.public)}},
+            catalog={"reviewers": {"rita": str(self.reviewer_key.public)}},
             **where,
         )
 
@@ -223,7 +223,7 @@ def test_everybody_can_do_their_own_work(cluster: Cluster, tmp_path: Path) -> No
     with Operator(cluster.settings(Role.RULE_PUBLISHING), "ann") as operator:
         drafted = draft_directory(operator, rules, "default", serial=read_history(operator, "default").next_serial)
         assert publish(operator, sign(drafted, cluster.publisher_key)).bundle.version == "1"
-    with Operator(cluster.settings(Role.CATALOGUE_REVIEW), "rita") as operator:
+    with Operator(cluster.settings(Role.CATALOG_REVIEW), "rita") as operator:
         publish_entries(operator, [replace(FILES_READ, proposed_by="somebody")], cluster.reviewer_key)
     settings = cluster.settings(Role.GATE)
     codec = build_codec(settings)

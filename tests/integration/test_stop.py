@@ -1,6 +1,6 @@
 """What forbids something, and comes while no gate runs: once one does, nothing is allowed that it forbids.
 
-Revocations, changes of the catalogue and rules travel on topics of their own, so they may stand before or after the
+Revocations, changes of the catalog and rules travel on topics of their own, so they may stand before or after the
 intents that they are about; for a gate that starts, all of it stood there before its first verdict.
 """
 
@@ -18,7 +18,7 @@ from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
-from streams.model.topics import CATALOGUE, DELEGATION, INTENT, REVOCATION, RULESET, SESSION
+from streams.model.topics import CATALOG, DELEGATION, INTENT, REVOCATION, RULESET, SESSION
 from streams.model.verdict import Outcome
 from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.revocations import RevocationWatch
@@ -72,7 +72,7 @@ def publish_rules(deployment: Deployment, rules: str, serial: int) -> None:
 
 
 def publish_tool(deployment: Deployment, entry: ToolCatalogEntry) -> None:
-    deployment.send(CATALOGUE, entry_key(entry), entry)
+    deployment.send(CATALOG, entry_key(entry), entry)
 
 
 def propose(deployment: Deployment, session: SessionMaker, tool: ToolCatalogEntry = PAY, number: int = 1) -> Intent:

@@ -1,4 +1,4 @@
-"""Whatever somebody without a key writes to the topic of the catalogue, or takes off it: nothing is callable by that.
+"""Whatever somebody without a key writes to the topic of the catalog, or takes off it: nothing is callable by that.
 
 A reviewer decides now and then. In between anything happens that needs no key, gates start anew from what is left of
 the topic and from what partitions remember. A tool that can be called is always as the reviewer decided last.
@@ -19,7 +19,7 @@ from streams.audit.signatures import SigningKey
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key
 from streams.model.errors import RecordError
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 
 replace = msgspec.structs.replace
 ANN = SigningKey(Ed25519PrivateKey.from_private_bytes(b"a" * 32))
@@ -53,7 +53,7 @@ class World:
         self.log: dict[bytes, ToolCatalogEntry | None] = {}
         self.signed: list[ToolCatalogEntry] = []
         self.written: list[ToolCatalogEntry] = []
-        self.gate = Catalogue(REVIEWERS)
+        self.gate = Catalog(REVIEWERS)
         self.offset = 0
 
     def write(self, key: bytes, entry: ToolCatalogEntry | None) -> None:
@@ -68,7 +68,7 @@ class World:
         self.log.pop(key, None)
         self.gate.forget(key, self.offset)
 
-    def read(self, gate: Catalogue, key: bytes, entry: ToolCatalogEntry | None) -> None:
+    def read(self, gate: Catalog, key: bytes, entry: ToolCatalogEntry | None) -> None:
         self.offset += 1
         if entry is None:
             gate.stop_named(key)
@@ -80,7 +80,7 @@ class World:
 
     def restart(self) -> None:
         memory = self.gate.memory()
-        started = Catalogue(REVIEWERS)
+        started = Catalog(REVIEWERS)
         for key, entry in self.log.items():
             self.read(started, key, entry)
         if memory is not None:

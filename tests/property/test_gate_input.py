@@ -13,7 +13,7 @@ from streams.model.errors import RecordError
 from streams.model.revocation import RevocationKind
 from streams.model.topics import (
     APPROVAL_DECISION,
-    CATALOGUE,
+    CATALOG,
     DELEGATION,
     INTENT,
     REVOCATION,
@@ -26,7 +26,7 @@ from streams.topology import GATE
 from tests.kit import BUNDLE_FILES, FILES_READ, START_MS, GateBench, wire
 
 INPUTS = (SESSION.name, DELEGATION.name, APPROVAL_DECISION.name, INTENT.name)
-CONTROL = (REVOCATION.name, CATALOGUE.name, RULESET.name)
+CONTROL = (REVOCATION.name, CATALOG.name, RULESET.name)
 FEW = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -42,7 +42,7 @@ def well_formed() -> dict[str, tuple[bytes, Record]]:
         APPROVAL_DECISION.name: (maker.key, maker.decision(intent, "lena", START_MS)),
         INTENT.name: (maker.key, intent),
         REVOCATION.name: revocation(RevocationKind.MODEL, "example/m", time_ms=START_MS),
-        CATALOGUE.name: (entry_key(FILES_READ), FILES_READ),
+        CATALOG.name: (entry_key(FILES_READ), FILES_READ),
         RULESET.name: (b"default", ruleset(BUNDLE_FILES, serial=7)),
     }
 

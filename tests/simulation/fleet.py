@@ -24,11 +24,11 @@ from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
 from streams.model.intent import Intent
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
+from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOG, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.ports import Outgoing, Received
 from streams.processors.budgets.allocator import BudgetOwner
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -120,7 +120,7 @@ class Fleet:
 
     def _lay_ground(self) -> None:
         for entry in (REFUND, SEND):
-            self._world.write(CATALOGUE.name, entry_key(entry), entry)
+            self._world.write(CATALOG.name, entry_key(entry), entry)
         self._world.write(RULESET.name, b"default", ruleset(bundle_files(RULES)))
         for maker in self._sessions:
             self._world.write(SESSION.name, maker.key, maker.established(START_MS))
@@ -299,7 +299,7 @@ class Fleet:
 
     def _build(self, name: str, disk: Disk) -> Worker:
         self._starts += 1
-        control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_published)), Catalogue(ANYBODY))
+        control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_published)), Catalog(ANYBODY))
         settings = GateSettings(root_key=ROOT_KEY, budget_wait_ms=4_000, budget_idle_ms=2_000)
         is_gate = self._groups[name] == GATE.name
         processor: Processor = Gate(settings, wire(), control) if is_gate else BudgetOwner(wire())

@@ -15,14 +15,14 @@ from streams.codec.jsonform import JsonFormError, from_json, to_json
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key, entry_message
 from streams.model.errors import RecordError, StoplogError
-from streams.model.topics import CATALOGUE
-from streams.operations.catalog.history import CatalogueHistory, Listed, ToolName, read_catalogue_history, reference_of
+from streams.model.topics import CATALOG
+from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history, reference_of
 from streams.operations.operator import Operator
 from streams.operations.review.diff import definition_of
 from streams.operations.review.scan import is_serious, scan_tool
 from streams.processors.control.catalog import definition_fault
 
-DRAFT_FORM = "stoplog catalogue entries v1"
+DRAFT_FORM = "stoplog catalog entries v1"
 DRAFT_BYTES_MAX = 64_000_000
 KEPT_MAX = 20
 """Entries of a tool that stay on the topic besides those that gates go by."""
@@ -38,7 +38,7 @@ class ReviewError(StoplogError):
 
 def draft_approval(
     operator: Operator,
-    history: CatalogueHistory,
+    history: CatalogHistory,
     listed: Listed,
     *,
     facts: Mapping[str, Any] | None = None,
@@ -74,7 +74,7 @@ def draft_approval(
             f"`{listed.reference}` has texts that need a look: {what}; see `stoplog catalog review`, and if they are "
             "fine approve it with `--accept-findings`"
         )
-    days = operator.settings.catalogue.review_days
+    days = operator.settings.catalog.review_days
     now_ms = operator.clock.now_ms()
     default_ms = now_ms + days * _DAY_MS if days and not never_expires else None
     return replace(
@@ -86,7 +86,7 @@ def draft_approval(
 
 def draft_decision(
     operator: Operator,
-    history: CatalogueHistory,
+    history: CatalogHistory,
     listed: Listed,
     state: EntryState,
     *,
@@ -105,7 +105,7 @@ def draft_decision(
 
 def _decided(
     operator: Operator,
-    history: CatalogueHistory,
+    history: CatalogHistory,
     listed: Listed,
     state: EntryState,
     note: str | None,
@@ -135,17 +135,17 @@ def publish_decisions(operator: Operator, entries: Sequence[ToolCatalogEntry]) -
         ReviewError: one lacks signatures, contradicts itself, or was overtaken by another.
         TopicReadError, PublishError, LogError: the topic can't be read, or they are not known to be stored.
     """
-    history = read_catalogue_history(operator)
+    history = read_catalog_history(operator)
     for entry in entries:
         check_decision(history, entry)
-    operator.write(CATALOGUE, [(entry_key(entry), entry, entry.header) for entry in entries])
-    after = read_catalogue_history(operator)
+    operator.write(CATALOG, [(entry_key(entry), entry, entry.header) for entry in entries])
+    after = read_catalog_history(operator)
     names: set[ToolName] = {(entry.server_id, entry.name) for entry in entries}
-    operator.delete(CATALOGUE, [key for name in sorted(names) for key in after.outdated(name, KEPT_MAX)])
+    operator.delete(CATALOG, [key for name in sorted(names) for key in after.outdated(name, KEPT_MAX)])
     return list(entries)
 
 
-def check_decision(history: CatalogueHistory, entry: ToolCatalogEntry) -> None:
+def check_decision(history: CatalogHistory, entry: ToolCatalogEntry) -> None:
     """That gates would take a decision.
 
     Raises:

@@ -14,9 +14,9 @@ from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key
 from streams.model.errors import RecordError
 from streams.model.reasons import Refusal
-from streams.model.topics import AUDIT, CATALOGUE
+from streams.model.topics import AUDIT, CATALOG
 from streams.model.types import ToolRef
-from streams.operations.catalog.history import read_catalogue_history
+from streams.operations.catalog.history import read_catalog_history
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import follow, read_in_order
 from streams.ports import Received
@@ -73,7 +73,7 @@ def _reported(operator: Operator, received: Received) -> tuple[ToolRef, str] | N
 
 
 def _block(operator: Operator, tool: ToolRef, by: str, reported_ms: int) -> Iterator[Blocked]:
-    history = read_catalogue_history(operator)
+    history = read_catalog_history(operator)
     name = (tool.server_id, tool.name)
     in_force = history.in_force.get(name)
     listed = tool.definition_digest
@@ -100,6 +100,6 @@ def _block(operator: Operator, tool: ToolRef, by: str, reported_ms: int) -> Iter
     what = "an executor reports it; import the tool to see what differs"
     digests = listed, in_force.definition_digest
     alert = catalog_alerts.definition_changed(operator.header(), "/".join(name), *digests, what, by)
-    operator.write(CATALOGUE, [(entry_key(entry), entry, entry.header)])
+    operator.write(CATALOG, [(entry_key(entry), entry, entry.header)])
     operator.alert([alert])
     yield Blocked(entry, alert, by)

@@ -1,4 +1,4 @@
-"""Catalogue entries in files: lines of a history, or what MCP servers list with what the operator says of it."""
+"""Catalog entries in files: lines of a history, or what MCP servers list with what the operator says of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streams.model.errors import StoplogError
 from streams.model.proof import derived_uuid
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import McpServerError
-from streams.sdk.mcp_tools import ToolFacts, catalogue_entries
+from streams.sdk.mcp_tools import ToolFacts, catalog_entries
 
 FILE_BYTES_MAX = 32_000_000
 
@@ -25,11 +25,11 @@ _LISTING_MEMBERS = ("server_id", "tools", "facts", "reviewed_by", "proposed_by")
 _FACTS = tuple(field.name for field in dataclasses.fields(ToolFacts))
 
 
-class CatalogueFileError(StoplogError):
-    """A file holds no catalogue entries that can be used."""
+class CatalogFileError(StoplogError):
+    """A file holds no catalog entries that can be used."""
 
 
-def read_catalogue(path: Path, now_ms: int, source: str, tenant_uid: str) -> list[ToolCatalogEntry]:
+def read_catalog(path: Path, now_ms: int, source: str, tenant_uid: str) -> list[ToolCatalogEntry]:
     """The entries of a file.
 
     The file is either a history, whose `catalog_entry` lines count; or JSON, an object or a list of them:
@@ -46,7 +46,7 @@ def read_catalogue(path: Path, now_ms: int, source: str, tenant_uid: str) -> lis
         tenant_uid: of entries from listings.
 
     Raises:
-        CatalogueFileError: the file can't be read, or something in it is not of its form.
+        CatalogFileError: the file can't be read, or something in it is not of its form.
         HistoryError: a line of a history is no record.
     """
     listings = _load_listings(path)
@@ -55,7 +55,7 @@ def read_catalogue(path: Path, now_ms: int, source: str, tenant_uid: str) -> lis
     else:
         entries = [entry for each in listings for entry in _from_listing(path, each, now_ms, source, tenant_uid)]
     if not entries:
-        raise CatalogueFileError(f"`{path}` holds no catalogue entry")
+        raise CatalogFileError(f"`{path}` holds no catalog entry")
     return entries
 
 
@@ -65,13 +65,13 @@ def _load_listings(path: Path) -> list[object] | None:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise CatalogueFileError(f"`{path}` can't be read: {error.strerror}") from None
+        raise CatalogFileError(f"`{path}` can't be read: {error.strerror}") from None
     if len(data) > FILE_BYTES_MAX:
-        raise CatalogueFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+        raise CatalogFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
     try:
         loaded = json.loads(data)
     except RecursionError:
-        raise CatalogueFileError(f"`{path}` is nested too deep") from None
+        raise CatalogFileError(f"`{path}` is nested too deep") from None
     except ValueError:
         return None  # more than one line, so a history: its reader tells what is wrong, with the line
     if isinstance(loaded, dict) and "record" in loaded:
@@ -98,7 +98,7 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
         _refuse(path, "`proposed_by` must be text")
     known = facts_from(path, server_id, facts or {}, tools)
     try:
-        entries = catalogue_entries(
+        entries = catalog_entries(
             server_id,
             tools,
             known,
@@ -116,10 +116,10 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
 def read_listing(path: Path, server_id: str) -> tuple[list[dict[str, Any]], dict[str, ToolFacts]]:
     """What one server lists, from a file, and what the operator says of it there. Blocking.
 
-    The file holds the list of tools, the result of `tools/list`, or a listing as with `read_catalogue`.
+    The file holds the list of tools, the result of `tools/list`, or a listing as with `read_catalog`.
 
     Raises:
-        CatalogueFileError: it can't be read, or is of another server or another form.
+        CatalogFileError: it can't be read, or is of another server or another form.
     """
     loaded = _load_json(path)
     facts: object = None
@@ -139,7 +139,7 @@ def read_facts(path: Path, server_id: str, tools: Sequence[Mapping[str, object]]
     """What the operator says of tools, from a file: an object by tool name. Blocking.
 
     Raises:
-        CatalogueFileError: it can't be read, or speaks of what is not listed.
+        CatalogFileError: it can't be read, or speaks of what is not listed.
     """
     return facts_from(path, server_id, _load_json(path), tools)
 
@@ -149,13 +149,13 @@ def _load_json(path: Path) -> Any:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise CatalogueFileError(f"`{path}` can't be read: {error.strerror}") from None
+        raise CatalogFileError(f"`{path}` can't be read: {error.strerror}") from None
     if len(data) > FILE_BYTES_MAX:
-        raise CatalogueFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+        raise CatalogFileError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise CatalogueFileError(f"`{path}` is no JSON: {error}") from None
+        raise CatalogFileError(f"`{path}` is no JSON: {error}") from None
 
 
 def facts_from(
@@ -167,7 +167,7 @@ def facts_from(
         path: where they come from, for messages.
 
     Raises:
-        CatalogueFileError: one is not known, is of no listed tool, or has a value that can't be.
+        CatalogFileError: one is not known, is of no listed tool, or has a value that can't be.
     """
     if not isinstance(facts, dict):
         _refuse(path, f"`facts` of `{server_id}` must be an object by tool name")
@@ -194,7 +194,7 @@ def _steady_ids(server_id: str, now_ms: int) -> Entropy:
     count = iter(range(1 << 30))
 
     def octets(size: int) -> bytes:
-        made = derived_uuid("catalogue entry", server_id, str(now_ms), str(next(count)))
+        made = derived_uuid("catalog entry", server_id, str(now_ms), str(next(count)))
         return bytes.fromhex(made.replace("-", ""))[:size]
 
     return Entropy(now_ms=lambda: now_ms, random_bytes=octets)
@@ -206,4 +206,4 @@ def _unknown(name: object, what: str, known: Sequence[str]) -> str:
 
 
 def _refuse(path: Path | str, text: str) -> NoReturn:
-    raise CatalogueFileError(f"`{path}`: {text}")
+    raise CatalogFileError(f"`{path}`: {text}")

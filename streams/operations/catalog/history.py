@@ -1,4 +1,4 @@
-"""The catalogue as it stands on its topic: every entry there is, and what gates made of them, now or at an instant."""
+"""The catalog as it stands on its topic: every entry there is, and what gates made of them, now or at an instant."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from streams.audit.reviewers import Reviewers
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import ENTRY_ID_CHARS, GRANTING_STATES, entry_id, entry_key
 from streams.model.errors import RecordError, StoplogError
-from streams.model.topics import CATALOGUE
+from streams.model.topics import CATALOG
 from streams.operations.operator import Operator
 from streams.operations.topics.reader import read_to_end
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 
 VERSION_MAX = 1_000_000_000
 """Beyond what people reach: versions above it are nobody's review."""
@@ -21,8 +21,8 @@ VERSION_MAX = 1_000_000_000
 ToolName = tuple[str, str]
 
 
-class CatalogueQueryError(StoplogError):
-    """What is asked for is not in the catalogue; says what is."""
+class CatalogQueryError(StoplogError):
+    """What is asked for is not in the catalog; says what is."""
 
 
 class Listed(NamedTuple):
@@ -60,7 +60,7 @@ def reference_of(entry: ToolCatalogEntry) -> str:
 
 
 @dataclass(frozen=True)
-class CatalogueHistory:
+class CatalogHistory:
     """What the topic held, up to an instant.
 
     Attributes:
@@ -119,17 +119,17 @@ class CatalogueHistory:
         """The entry that `server/tool@id` names. The id is the whole one: many entries begin alike, if somebody wants.
 
         Raises:
-            CatalogueQueryError: there is none.
+            CatalogQueryError: there is none.
         """
         tool, at, wanted = reference.rpartition("@")
         if not at or len(wanted) != ENTRY_ID_CHARS or "/" not in tool:
-            raise CatalogueQueryError(
+            raise CatalogQueryError(
                 f"`{reference}` names no entry; write `SERVER/TOOL@ID`, as `stoplog catalog list --proposed` shows it"
             )
         for each in self.of_tool(tool_name(tool)):
             if each.own_id == wanted:
                 return each
-        raise CatalogueQueryError(f"there is no entry `{reference}`; see `stoplog catalog list --proposed`")
+        raise CatalogQueryError(f"there is no entry `{reference}`; see `stoplog catalog list --proposed`")
 
     def outdated(self, name: ToolName, kept: int) -> list[bytes]:
         """The keys of a tool's entries that can be taken off: all but the newest `kept`, and what gates go by."""
@@ -167,15 +167,15 @@ def tool_name(text: str) -> ToolName:
     """`server/tool`.
 
     Raises:
-        CatalogueQueryError: it is not that.
+        CatalogQueryError: it is not that.
     """
     server_id, _, name = text.partition("/")
     if not server_id or not name:
-        raise CatalogueQueryError(f"`{text}` names no tool; write `SERVER/TOOL`")
+        raise CatalogQueryError(f"`{text}` names no tool; write `SERVER/TOOL`")
     return server_id, name
 
 
-def read_catalogue_history(operator: Operator, at_ms: int | None = None) -> CatalogueHistory:
+def read_catalog_history(operator: Operator, at_ms: int | None = None) -> CatalogHistory:
     """Read the topic.
 
     Args:
@@ -186,31 +186,31 @@ def read_catalogue_history(operator: Operator, at_ms: int | None = None) -> Cata
         TopicReadError, LogError: the topic can't be read.
     """
     reviewers = operator.settings.reviewers()
-    catalogue = Catalogue(reviewers)
+    catalog = Catalog(reviewers)
     listed: dict[bytes, Listed] = {}
-    for received in read_to_end(operator.log, (CATALOGUE.name,), operator.clock):
+    for received in read_to_end(operator.log, (CATALOG.name,), operator.clock):
         if received.key is None or (at_ms is not None and received.timestamp_ms > at_ms):
             continue
         if received.value is None:
-            catalogue.forget(received.key, received.offset)
+            catalog.forget(received.key, received.offset)
             listed.pop(received.key, None)
             continue
         try:
-            entry = operator.codec.decode(CATALOGUE.name, received.value, received.headers)
+            entry = operator.codec.decode(CATALOG.name, received.value, received.headers)
             if not isinstance(entry, ToolCatalogEntry):
                 continue
-            catalogue.offer(received.key, entry, received.offset)
+            catalog.offer(received.key, entry, received.offset)
         except RecordError:
-            catalogue.stop_named(received.key)
+            catalog.stop_named(received.key)
             continue
-        fault = next((str(event.error) for event in catalogue.take_events() if event.error is not None), "")
+        fault = next((str(event.error) for event in catalog.take_events() if event.error is not None), "")
         listed.pop(received.key, None)  # the newest stands last
         signers = _signers(reviewers, entry)
         listed[received.key] = Listed(
             entry, received.key, entry_id(entry), received.offset, received.timestamp_ms, signers, fault
         )
-    in_force = {name: tool.entry for name, tool in catalogue.tools.items()}
-    return CatalogueHistory(tuple(listed.values()), in_force, reviewers)
+    in_force = {name: tool.entry for name, tool in catalog.tools.items()}
+    return CatalogHistory(tuple(listed.values()), in_force, reviewers)
 
 
 def _signers(reviewers: Reviewers, entry: ToolCatalogEntry) -> tuple[str, ...]:
@@ -221,9 +221,9 @@ def _signers(reviewers: Reviewers, entry: ToolCatalogEntry) -> tuple[str, ...]:
 
 
 def entries_in_force(operator: Operator, at_ms: int | None = None) -> Iterator[ToolCatalogEntry]:
-    """What gates go by; see `CatalogueHistory.in_force`.
+    """What gates go by; see `CatalogHistory.in_force`.
 
     Raises:
-        SettingsError, TopicReadError, LogError: see `read_catalogue_history`.
+        SettingsError, TopicReadError, LogError: see `read_catalog_history`.
     """
-    yield from read_catalogue_history(operator, at_ms).in_force.values()
+    yield from read_catalog_history(operator, at_ms).in_force.values()

@@ -12,14 +12,14 @@ from streams.model import catalog_alerts
 from streams.model.alert import Alert
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key
-from streams.model.topics import CATALOGUE
+from streams.model.topics import CATALOG
 from streams.operations.catalog.decision import ReviewError
-from streams.operations.catalog.history import CatalogueHistory, Listed, ToolName, read_catalogue_history
+from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history
 from streams.operations.operator import SOURCE, Operator
 from streams.operations.review.diff import FACT_FIELDS, definition_of, diff_entries
 from streams.operations.review.names import Likeness, shadows_of
 from streams.operations.review.scan import TextFinding, is_serious, scan_tool
-from streams.sdk.mcp_catalog import ToolFacts, catalogue_entries
+from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
 
 _PARTS_SHOWN_MAX = 6
 _CARRIES_TEXT = frozenset({"string", "array", "object"})
@@ -71,13 +71,13 @@ def import_tools(
 
     Raises:
         ReviewError: the server can't be called so.
-        McpServerError: a tool can't be catalogued.
+        McpServerError: a tool can't be cataloged.
         TopicReadError, PublishError, LogError: the topics can't be read or written.
     """
     if not server_id or "/" in server_id:
         raise ReviewError(f"`{server_id}` is no name for a server: it must not be empty, and be without `/`")
-    history = read_catalogue_history(operator)
-    listed = catalogue_entries(
+    history = read_catalog_history(operator)
+    listed = catalog_entries(
         server_id,
         tools,
         facts,
@@ -95,14 +95,14 @@ def import_tools(
         if name[0] == server_id and name[1] not in names and (each := history.approved(name)) is not None
     ]
     changed = [each for each in imported if each.finding not in (Finding.SAME, Finding.ALREADY_PROPOSED, Finding.GONE)]
-    operator.write(CATALOGUE, [(entry_key(each.entry), each.entry, each.entry.header) for each in changed])
+    operator.write(CATALOG, [(entry_key(each.entry), each.entry, each.entry.header) for each in changed])
     operator.alert([alert for each in changed for alert in each.alerts])
     return imported
 
 
 def _import(
     operator: Operator,
-    history: CatalogueHistory,
+    history: CatalogHistory,
     listed: ToolCatalogEntry,
     known: set[ToolName],
     facts: Mapping[str, ToolFacts],
@@ -131,7 +131,7 @@ def _import(
     return Imported(finding, entry, found, tuple(_alerts(operator, known, entry, approved, found, finding)))
 
 
-def _standing_like(history: CatalogueHistory, entry: ToolCatalogEntry) -> ToolCatalogEntry | None:
+def _standing_like(history: CatalogHistory, entry: ToolCatalogEntry) -> ToolCatalogEntry | None:
     """What awaits a decision already, and says the same; a block must still be one."""
     name = (entry.server_id, entry.name)
     in_force = history.in_force.get(name)

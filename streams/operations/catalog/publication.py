@@ -1,4 +1,4 @@
-"""Publishing catalogue entries that are decided on already: of files, for development and tests."""
+"""Publishing catalog entries that are decided on already: of files, for development and tests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import msgspec
 from streams.audit.signatures import SigningKey
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import entry_key
-from streams.model.topics import CATALOGUE
+from streams.model.topics import CATALOG
 from streams.operations.catalog.decision import check_decision, sign_entry
-from streams.operations.catalog.history import read_catalogue_history
+from streams.operations.catalog.history import read_catalog_history
 from streams.operations.operator import Operator
 
 # What differs between two publications of the same thing.
@@ -39,7 +39,7 @@ def publish_entries(
         TopicReadError, LogError: the topic can't be read.
         PublishError: they are not known to be stored.
     """
-    history = read_catalogue_history(operator)
+    history = read_catalog_history(operator)
     published: list[PublishedEntry] = []
     for entry in entries:
         name = (entry.server_id, entry.name)
@@ -58,7 +58,7 @@ def publish_entries(
             check_decision(history, made)
         published.append(PublishedEntry(made, is_new=True))
     new = [each.entry for each in published if each.is_new]
-    operator.write(CATALOGUE, [(entry_key(entry), entry, entry.header) for entry in new])
+    operator.write(CATALOG, [(entry_key(entry), entry, entry.header) for entry in new])
     return published
 
 

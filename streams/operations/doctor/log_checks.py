@@ -19,7 +19,7 @@ from streams.operations.topics.plan import PrincipalsError
 from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
 from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import CALLABLE_STATES, ControlState
@@ -158,7 +158,7 @@ def _published(settings: Settings, log: Log, codec: Codec, clock: Clock) -> Iter
     """What a gate would make of the broadcast topics."""
     publishers = settings.publishers()
     rules = Publications(settings.gate.bundle_name, publishers, InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalogue(settings.reviewers()))
+    control = ControlState(rules, Catalog(settings.reviewers()))
     refused: list[str] = []
     try:
         for received in read_to_end(log, [topic.name for topic in GATE.broadcast], clock):
@@ -210,26 +210,26 @@ def _rules(settings: Settings, control: ControlState) -> Iterator[Finding]:
 
 
 def _reviewers(settings: Settings) -> Finding:
-    if settings.catalogue.allow_unsigned:
-        advice = "name reviewers in `catalogue.reviewers`, and take `catalogue.allow_unsigned` out"
-        return warned("reviewers", "whoever may write the topic of the catalogue decides which tools there are", advice)
-    if not settings.catalogue.reviewers:
-        advice = "make a key with `stoplog keys reviewer new`, and name it in `catalogue.reviewers`"
+    if settings.catalog.allow_unsigned:
+        advice = "name reviewers in `catalog.reviewers`, and take `catalog.allow_unsigned` out"
+        return warned("reviewers", "whoever may write the topic of the catalog decides which tools there are", advice)
+    if not settings.catalog.reviewers:
+        advice = "make a key with `stoplog keys reviewer new`, and name it in `catalog.reviewers`"
         return failed("reviewers", "none are configured: no tool can be called", advice)
-    names, wanted = ", ".join(sorted(settings.catalogue.reviewers)), settings.catalogue.required_signatures
+    names, wanted = ", ".join(sorted(settings.catalog.reviewers)), settings.catalog.required_signatures
     return fine("reviewers", f"{names}; {wanted} of them must sign")
 
 
 def _tools(control: ControlState, now_ms: int) -> Finding:
     standing = [tool.entry for tool in control.tools.values() if tool.entry.state in CALLABLE_STATES]
     expired = [each for each in standing if each.review_expires is not None and each.review_expires <= now_ms]
-    text = f"{len(standing) - len(expired)} of {len(control.tools)} catalogued tools may be called"
+    text = f"{len(standing) - len(expired)} of {len(control.tools)} cataloged tools may be called"
     if len(standing) == len(expired):
-        return failed("catalogue", text, "run `stoplog catalog import`, then `catalog review` and `catalog approve`")
+        return failed("catalog", text, "run `stoplog catalog import`, then `catalog review` and `catalog approve`")
     if expired:
         names = _listed(sorted(f"`{each.server_id}/{each.name}`" for each in expired))
-        return warned("catalogue", f"{text}; the review of {names} has expired", "review them again")
-    return fine("catalogue", text)
+        return warned("catalog", f"{text}; the review of {names} has expired", "review them again")
+    return fine("catalog", text)
 
 
 def _kill_switch(control: ControlState, now_ms: int) -> Finding:

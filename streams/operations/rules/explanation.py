@@ -121,7 +121,7 @@ def explain_from_history(
 
     Raises:
         ExplainError: it can't be told which is meant.
-        HistoryError, CatalogueFileError, BundleError, BundleReadError: see `run_history`.
+        HistoryError, CatalogFileError, BundleError, BundleReadError: see `run_history`.
     """
     lines = read_lines(plan, TryReport())
     found = _chosen(lines, intent, line_no, str(plan.history))

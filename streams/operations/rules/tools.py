@@ -1,4 +1,4 @@
-"""The catalogue as the rules' author sees it: which tools there are, and the types of their arguments."""
+"""The catalog as the rules' author sees it: which tools there are, and the types of their arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from streams.model.catalog import EntryState, ToolCatalogEntry
-from streams.operations.catalog.files import read_catalogue
+from streams.operations.catalog.files import read_catalog
 from streams.operations.catalog.history import entries_in_force
 from streams.operations.operator import Operator
 from streams.policy import UNTYPED, ToolTypes
@@ -17,16 +17,16 @@ _NO_MATTER = "stoplog-rules"
 
 
 def tools_of_file(path: Path) -> dict[str, ToolTypes]:
-    """The argument types of the tools in a catalogue file, by `server_id/name`. Blocking.
+    """The argument types of the tools in a catalog file, by `server_id/name`. Blocking.
 
     Raises:
-        CatalogueFileError, HistoryError: see `read_catalogue`.
+        CatalogFileError, HistoryError: see `read_catalog`.
     """
-    return _types_of(read_catalogue(path, 0, _NO_MATTER, _NO_MATTER))
+    return _types_of(read_catalog(path, 0, _NO_MATTER, _NO_MATTER))
 
 
 def tools_of_log(settings: Settings) -> dict[str, ToolTypes]:
-    """The same of the catalogue on the log. Blocking.
+    """The same of the catalog on the log. Blocking.
 
     Raises:
         LogMissingError, TopicReadError, LogError: it can't be read.

@@ -1,4 +1,4 @@
-"""Reading what `delegation.reach` asks for from the log: grants, what was taken back, and the catalogue."""
+"""Reading what `delegation.reach` asks for from the log: grants, what was taken back, and the catalog."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from streams.codec.wire import CodecWire
 from streams.delegation.effective_reach import Question, Reach, effective_reach
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
-from streams.model.topics import CATALOGUE, DELEGATION, REVOCATION
+from streams.model.topics import CATALOG, DELEGATION, REVOCATION
 from streams.operations.topics.reader import read_to_end
 from streams.policy import compile_bundle
 from streams.ports import Clock, Received
-from streams.processors.control.catalog import CALLABLE_STATES, Catalogue
+from streams.processors.control.catalog import CALLABLE_STATES, Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -36,10 +36,10 @@ def read_reach(settings: Settings, question: Question, root_key: bytes, clock: C
     """
     gate = settings.gate_settings(root_key)
     rules = Publications(gate.bundle_name, UNSIGNED, InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalogue(settings.reviewers()))
+    control = ControlState(rules, Catalog(settings.reviewers()))
     wire = CodecWire(build_codec(settings))
     with open_log(settings, create=False) as log:
-        for received in read_to_end(log, (REVOCATION.name, CATALOGUE.name), clock):
+        for received in read_to_end(log, (REVOCATION.name, CATALOG.name), clock):
             _apply(control, wire, received)
         grants = list(_grants(wire, read_to_end(log, (DELEGATION.name,), clock)))
     tools = [name for name, tool in control.tools.items() if tool.entry.state in CALLABLE_STATES]

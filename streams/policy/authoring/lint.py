@@ -177,7 +177,7 @@ def _is_for_any(match: Match, tools: Mapping[str, ToolTypes]) -> bool:
 def _unmatched(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
     for pattern in rule.rule.match.tools:
         if "/" not in pattern.text and not _is_for_any(Match((pattern,), rule.rule.match.servers), tools):
-            message = f"pattern `{pattern.text}` matches no tool of the catalogue"
+            message = f"pattern `{pattern.text}` matches no tool of the catalog"
             findings.warning("no_tool", pattern.location, message, rule_id=rule.rule.id)
 
 

@@ -17,7 +17,7 @@ _TOOL_GLOB = re.compile(r"(?=[^\s\[\]{}\\]{1,200}\Z)(\*|[^./]*\..*)\Z")
 _VERSION_GLOB = re.compile(r"[^\s\[\]{}\\<>=^~!|,]{1,200}\Z")
 
 _VERSION_HINT = (
-    "a version is the number of the tool's catalogue entry: write one, such as `3`, or in `when` "
+    "a version is the number of the tool's catalog entry: write one, such as `3`, or in `when` "
     "compare it, as in `int(tool.version) >= 3`"
 )
 

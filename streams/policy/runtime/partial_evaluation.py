@@ -1,4 +1,4 @@
-"""Rules for one tool as the catalogue describes it.
+"""Rules for one tool as the catalog describes it.
 
 What a condition says of the tool alone is the same for each of its calls: it is worked out once, when the tool's code
 is made (partial evaluation). Of the rules for tools that write nothing is left for a tool that reads, and the facts

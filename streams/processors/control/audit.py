@@ -9,13 +9,13 @@ from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.topics import AUDIT
 from streams.model.types import Actor, Header, ToolRef
 from streams.processors.control.alerts import TEXT_CHARS_MAX, control_alert
-from streams.processors.control.catalog import CatalogueEvent
+from streams.processors.control.catalog import CatalogEvent
 from streams.processors.control.rules_audit import change_outputs
 from streams.processors.control.state import ControlEvent
 from streams.processors.effects import Encoder, Output
 from streams.processors.gate.verdicts import SOURCE
 
-_ALARMING = frozenset({ControlReason.CATALOGUE_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
+_ALARMING = frozenset({ControlReason.CATALOG_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
 
 
 def event_outputs(encoder: Encoder, event: ControlEvent, place: str, time_ms: int) -> list[Output]:
@@ -25,7 +25,7 @@ def event_outputs(encoder: Encoder, event: ControlEvent, place: str, time_ms: in
         place: topic, partition and offset of the record, or whatever else names the event.
         time_ms: broker time of the record.
     """
-    if not isinstance(event, CatalogueEvent):
+    if not isinstance(event, CatalogEvent):
         return change_outputs(encoder, event, place, time_ms)
     audit = _audit(event, place, time_ms)
     key = clipped(event.name).encode()
@@ -35,12 +35,12 @@ def event_outputs(encoder: Encoder, event: ControlEvent, place: str, time_ms: in
     return outputs
 
 
-def _audit(event: CatalogueEvent, place: str, time_ms: int) -> AuditEvent:
+def _audit(event: CatalogEvent, place: str, time_ms: int) -> AuditEvent:
     entry = event.entry
     reason = event.error.reason if event.error is not None else event.reason
     return AuditEvent(
         header=Header(
-            id=derived_uuid("catalogue change", event.name, place, str(time_ms)),
+            id=derived_uuid("catalog change", event.name, place, str(time_ms)),
             source=SOURCE,
             time=time_ms,
             tenant_uid="" if entry is None else entry.header.tenant_uid,
@@ -66,7 +66,7 @@ def _audit(event: CatalogueEvent, place: str, time_ms: int) -> AuditEvent:
     )
 
 
-def _text(event: CatalogueEvent) -> str:
+def _text(event: CatalogEvent) -> str:
     if event.error is not None:
         return str(event.error)[:TEXT_CHARS_MAX]
     text = "" if event.reason is None else CONTROL_TEXTS[event.reason]
@@ -78,19 +78,19 @@ def _text(event: CatalogueEvent) -> str:
     return f"{text}: version {entry.catalog_version}, {signed}{note}"[:TEXT_CHARS_MAX]
 
 
-def _alert(encoder: Encoder, event: CatalogueEvent, audit: AuditEvent, time_ms: int) -> Output:
+def _alert(encoder: Encoder, event: CatalogEvent, audit: AuditEvent, time_ms: int) -> Output:
     name = clipped(event.name)
     if event.error is not None:
-        title = f"catalogue entry refused: {name}"
+        title = f"catalog entry refused: {name}"
     else:
-        title = "the catalogue is not the newest" if event.entry is None else f"catalogue entry removed: {name}"
+        title = "the catalog is not the newest" if event.entry is None else f"catalog entry removed: {name}"
     return control_alert(
         encoder,
         audit,
         time_ms,
         title=title,
-        about=("catalogue", name, audit.inputs[0]),
+        about=("catalog", name, audit.inputs[0]),
         look_at="stoplog catalog list",
-        is_mistake=audit.reason == DeadLetterReason.CATALOGUE_INVALID,
+        is_mistake=audit.reason == DeadLetterReason.CATALOG_INVALID,
         mistake_types=("ASI04",),
     )

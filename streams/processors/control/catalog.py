@@ -1,4 +1,4 @@
-"""The catalogue as a gate holds it: which tools may be called, and whose signatures say so.
+"""The catalog as a gate holds it: which tools may be called, and whose signatures say so.
 
 Every entry is a record of its own with a version that only rises; what a tool may do follows from the newest one that
 counts. **A grant counts if enough reviewers have signed it and its version is above every signed one before it. A stop
@@ -28,7 +28,7 @@ from streams.model.errors import RecordError
 from streams.model.keys import tool_key
 from streams.model.labels import WORST, Label
 from streams.model.reasons import ControlReason, DeadLetterReason
-from streams.model.topics import CATALOGUE
+from streams.model.topics import CATALOG
 from streams.policy.cel.values import DistinctTexts
 from streams.processors.control.schemas import ArgsSchema
 
@@ -44,7 +44,7 @@ ToolName = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class CatalogueTool:
+class CatalogTool:
     """An entry, with its arguments' schema ready."""
 
     entry: ToolCatalogEntry
@@ -81,7 +81,7 @@ class CatalogueTool:
         return self.entry.output_label or WORST
 
 
-class CatalogueEvent(NamedTuple):
+class CatalogEvent(NamedTuple):
     """What became of an entry.
 
     Attributes:
@@ -103,7 +103,7 @@ class CatalogueEvent(NamedTuple):
     @property
     def topic(self) -> str:
         """Where the entry stands."""
-        return CATALOGUE.name
+        return CATALOG.name
 
     @property
     def name(self) -> str:
@@ -128,7 +128,7 @@ _GRANT_REASONS = {
 
 
 @dataclass
-class Catalogue:
+class Catalog:
     """The entries of all tools.
 
     Attributes:
@@ -137,12 +137,12 @@ class Catalogue:
     """
 
     reviewers: Reviewers
-    tools: dict[ToolName, CatalogueTool] = field(default_factory=dict)
+    tools: dict[ToolName, CatalogTool] = field(default_factory=dict)
     _floors: dict[bytes, _Floor] = field(default_factory=dict)
     _recalled: set[bytes] = field(default_factory=set)
     _behind_since_ms: int | None = None
     _told_behind: bool = False
-    _events: list[CatalogueEvent] = field(default_factory=list)
+    _events: list[CatalogEvent] = field(default_factory=list)
     _memory: bytes | None = None
     _facts: dict[str, Any] | None = None
 
@@ -172,7 +172,7 @@ class Catalogue:
         try:
             self._take(name, entry, offset)
         except RecordError as error:
-            self._events.append(CatalogueEvent(entry, offset, (), None, error))
+            self._events.append(CatalogEvent(entry, offset, (), None, error))
         return bool(self._events) and self._events[-1].offset == offset
 
     def forget(self, key: bytes, offset: int) -> bool:
@@ -188,7 +188,7 @@ class Catalogue:
         self._stop(named)
         if not self.reviewers.are_asked or was.state not in CALLABLE_STATES:
             return False
-        self._events.append(CatalogueEvent(was, offset, (), ControlReason.TOOL_REMOVED, None))
+        self._events.append(CatalogEvent(was, offset, (), ControlReason.TOOL_REMOVED, None))
         return True
 
     def stop_named(self, key: bytes) -> None:
@@ -211,9 +211,9 @@ class Catalogue:
         self._told_behind = True
         count = len(self._recalled)
         detail = f"{count} tools have entries on the topic that are older than those in force before, or none"
-        self._events.append(CatalogueEvent(None, -1, (), ControlReason.CATALOGUE_TOPIC_BEHIND, None, detail))
+        self._events.append(CatalogEvent(None, -1, (), ControlReason.CATALOG_TOPIC_BEHIND, None, detail))
 
-    def take_events(self) -> list[CatalogueEvent]:
+    def take_events(self) -> list[CatalogEvent]:
         """What has become of entries since this was last asked."""
         events, self._events = self._events, []
         return events
@@ -249,10 +249,10 @@ class Catalogue:
     def _take(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
         if len(self.tools) >= TOOLS_MAX and name not in self.tools:
             text = f"there are {TOOLS_MAX} tools already; `{entry.server_id[:80]}/{entry.name[:80]}` can't be called"
-            raise RecordError(DeadLetterReason.CATALOGUE_INVALID, text)
+            raise RecordError(DeadLetterReason.CATALOG_INVALID, text)
         if "/" in entry.server_id:
             text = f"server id `{entry.server_id[:80]}` holds a `/`, which separates server and tool in keys"
-            raise RecordError(DeadLetterReason.CATALOGUE_INVALID, text)
+            raise RecordError(DeadLetterReason.CATALOG_INVALID, text)
         if entry.state in _UNDECIDED:
             self._propose(name, entry)
         elif entry.state in CALLABLE_STATES:
@@ -264,7 +264,7 @@ class Catalogue:
         """A proposal, or that it was rejected, grants nothing and takes nothing: what is in force stays so."""
         standing = self.tools.get(name)
         if standing is None or standing.entry.state in _UNDECIDED:
-            self.tools[name] = CatalogueTool(entry, ArgsSchema("{}"))
+            self.tools[name] = CatalogTool(entry, ArgsSchema("{}"))
 
     def _grant(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
         try:
@@ -276,7 +276,7 @@ class Catalogue:
             return
         mark = _mark(name)
         try:
-            tool = CatalogueTool(entry, _usable_schema(entry))
+            tool = CatalogTool(entry, _usable_schema(entry))
         except RecordError:
             self._note_signed(mark, entry)
             self._stop(name)
@@ -284,7 +284,7 @@ class Catalogue:
         self._note_signed(mark, entry)
         self.tools[name] = tool
         if self.reviewers.are_asked:
-            self._events.append(CatalogueEvent(entry, offset, signers, _GRANT_REASONS[entry.state], None))
+            self._events.append(CatalogEvent(entry, offset, signers, _GRANT_REASONS[entry.state], None))
 
     def _block(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
         try:
@@ -297,9 +297,9 @@ class Catalogue:
                 return
             self._note_signed(_mark(name), entry)
         self._stop(name)
-        self.tools[name] = CatalogueTool(entry, ArgsSchema("{}"))
+        self.tools[name] = CatalogTool(entry, ArgsSchema("{}"))
         if self.reviewers.are_asked:
-            self._events.append(CatalogueEvent(entry, offset, signers, ControlReason.TOOL_BLOCKED, None))
+            self._events.append(CatalogEvent(entry, offset, signers, ControlReason.TOOL_BLOCKED, None))
 
     def _is_rival(self, name: ToolName, entry: ToolCatalogEntry) -> bool:
         """Whether an entry has the version of another one that is in force. Two reviewers have decided at the same
@@ -324,7 +324,7 @@ class Catalogue:
             f"version {entry.catalog_version} of `{entry.server_id}/{entry.name}` is refused: version {floor.version} "
             "was there already; approve it anew, under a higher version"
         )
-        raise RecordError(DeadLetterReason.CATALOGUE_ROLLED_BACK, text)
+        raise RecordError(DeadLetterReason.CATALOG_ROLLED_BACK, text)
 
     def _note_signed(self, mark: bytes, entry: ToolCatalogEntry) -> None:
         if self.reviewers.are_asked:
@@ -365,9 +365,9 @@ def _usable_schema(entry: ToolCatalogEntry) -> ArgsSchema:
         schema = ArgsSchema(entry.input_schema_json)
     except (ValueError, RecursionError) as error:
         text = f"input schema of {what}: {error}"
-        raise RecordError(DeadLetterReason.CATALOGUE_INVALID, text) from None
+        raise RecordError(DeadLetterReason.CATALOG_INVALID, text) from None
     if fault is not None:
-        raise RecordError(DeadLetterReason.CATALOGUE_INVALID, f"the entry of {what}: {fault}")
+        raise RecordError(DeadLetterReason.CATALOG_INVALID, f"the entry of {what}: {fault}")
     return schema
 
 

@@ -1,4 +1,4 @@
-"""Control state: what is broadcast to every gate (revocations, catalogue, rules, baselines), ready for use.
+"""Control state: what is broadcast to every gate (revocations, catalog, rules, baselines), ready for use.
 
 It changes only between two records of a partition, so that one intent is judged on one state of it.
 """
@@ -17,20 +17,20 @@ from streams.model.keys import revocation_key
 from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.revocation_set import RevocationSet, is_key_of
-from streams.model.topics import CATALOGUE, REVOCATION
+from streams.model.topics import CATALOG, REVOCATION
 from streams.model.types import Record
 from streams.policy.runtime.ruleset import CompiledRuleset
-from streams.processors.control.catalog import CALLABLE_STATES, Catalogue, CatalogueEvent, CatalogueTool
+from streams.processors.control.catalog import CALLABLE_STATES, Catalog, CatalogEvent, CatalogTool
 from streams.processors.control.publications import Publications, RulesEvent
 
-_WITH_CATALOGUE = b"\x01"
-"""How a memory begins that holds the catalogue's, too; that of the rules alone is an array."""
+_WITH_CATALOG = b"\x01"
+"""How a memory begins that holds the catalog's, too; that of the rules alone is an array."""
 
-ControlEvent = RulesEvent | CatalogueEvent
+ControlEvent = RulesEvent | CatalogEvent
 _encode = msgspec.msgpack.Encoder().encode
 _decode_memory = msgspec.msgpack.Decoder(tuple[bytes | None, bytes]).decode
 
-__all__ = ["CALLABLE_STATES", "CatalogueTool", "ControlEvent", "ControlState"]
+__all__ = ["CALLABLE_STATES", "CatalogTool", "ControlEvent", "ControlState"]
 
 
 @dataclass
@@ -39,22 +39,22 @@ class ControlState:
 
     Attributes:
         rules: the publications of the bundle that is enforced.
-        catalogue: what is known of tools.
-        tools: the same as `catalogue.tools`.
+        catalog: what is known of tools.
+        tools: the same as `catalog.tools`.
         stale: the shell sets it while it cannot tell that it has read everything.
     """
 
     rules: Publications
-    catalogue: Catalogue = field(default_factory=lambda: Catalogue(NOBODY))
+    catalog: Catalog = field(default_factory=lambda: Catalog(NOBODY))
     revocations: RevocationSet = field(default_factory=RevocationSet)
-    tools: dict[tuple[str, str], CatalogueTool] = field(init=False)
+    tools: dict[tuple[str, str], CatalogTool] = field(init=False)
     stale: bool = True
     _parts: tuple[bytes | None, bytes | None] = (None, None)
     _memory: bytes | None = None
 
     def __post_init__(self) -> None:
-        """One dictionary under two names: the way through the catalogue would cost every call."""
-        self.tools = self.catalogue.tools
+        """One dictionary under two names: the way through the catalog would cost every call."""
+        self.tools = self.catalog.tools
 
     def ruleset_for(self, session_key: bytes) -> CompiledRuleset | None:
         """The rules that judge a session."""
@@ -69,12 +69,12 @@ class ControlState:
     def advance(self, now_ms: int) -> list[ControlEvent]:
         """Go on with what takes time, for some milliseconds; what has become of publications and entries."""
         self.rules.advance(now_ms)
-        self.catalogue.advance(now_ms)
+        self.catalog.advance(now_ms)
         return self.take_events()
 
     def take_events(self) -> list[ControlEvent]:
         """What has become of publications and entries since this was last asked, as far as it is known."""
-        return [*self.rules.take_events(), *self.catalogue.take_events()]
+        return [*self.rules.take_events(), *self.catalog.take_events()]
 
     def settle(self) -> list[ControlEvent]:
         """All topics were read to their end: decide on all that stood there. Blocks."""
@@ -83,21 +83,21 @@ class ControlState:
 
     def memory(self) -> bytes | None:
         """What every partition is to remember; the same object until it changes."""
-        rules, catalogue = self.rules.memory(), self.catalogue.memory()
-        if catalogue is None:
+        rules, catalog = self.rules.memory(), self.catalog.memory()
+        if catalog is None:
             return rules
-        if self._parts[0] is not rules or self._parts[1] is not catalogue:
-            self._parts = (rules, catalogue)
-            self._memory = _WITH_CATALOGUE + _encode((rules, catalogue))
+        if self._parts[0] is not rules or self._parts[1] is not catalog:
+            self._parts = (rules, catalog)
+            self._memory = _WITH_CATALOG + _encode((rules, catalog))
         return self._memory
 
     def recall(self, memory: bytes) -> None:
         """What a partition remembered when it was taken over."""
-        rules, catalogue = _decode_memory(memory[1:]) if memory.startswith(_WITH_CATALOGUE) else (memory, None)
+        rules, catalog = _decode_memory(memory[1:]) if memory.startswith(_WITH_CATALOG) else (memory, None)
         if rules is not None:
             self.rules.recall(rules)
-        if catalogue is not None:
-            self.catalogue.recall(catalogue)
+        if catalog is not None:
+            self.catalog.recall(catalog)
 
     def close(self) -> None:
         """Drop what is under way."""
@@ -107,7 +107,7 @@ class ControlState:
         """Take in one record of a broadcast topic (None: a tombstone). Whether an event will tell what became of it.
 
         Raises:
-            RecordError: it is not usable; what was in force stays so, but an unusable catalogue entry blocks its tool,
+            RecordError: it is not usable; what was in force stays so, but an unusable catalog entry blocks its tool,
                 and an unusable revocation revokes what its key names.
         """
         if topic == REVOCATION.name:
@@ -119,7 +119,7 @@ class ControlState:
         if isinstance(record, Revocation):
             self._apply_revocation(key, record)
         elif isinstance(record, ToolCatalogEntry):
-            return self.catalogue.offer(key, record, next_offset - 1)
+            return self.catalog.offer(key, record, next_offset - 1)
         elif isinstance(record, RulesetBundle):
             return self.rules.offer(record, next_offset - 1)
         elif not isinstance(record, Baseline):
@@ -132,16 +132,16 @@ class ControlState:
         """What could not be read may have been a block or a revocation: it counts as one of what its key names."""
         if key is None:
             return
-        if topic == CATALOGUE.name:
-            self.catalogue.stop_named(key)
+        if topic == CATALOG.name:
+            self.catalog.stop_named(key)
         elif topic == REVOCATION.name:
             self.revocations.stop(key)
 
     def _forget(self, topic: str, key: bytes, offset: int) -> bool:
         if topic == REVOCATION.name:
             self.revocations.forget(key)
-        elif topic == CATALOGUE.name:
-            return self.catalogue.forget(key, offset)
+        elif topic == CATALOG.name:
+            return self.catalog.forget(key, offset)
         return False
 
     def _apply_revocation(self, key: bytes, revocation: Revocation) -> None:

@@ -13,7 +13,7 @@ from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.verdict import Outcome
 from streams.policy.results import PolicyResult
 from streams.policy.runtime.memory_updates import Charge, Note
-from streams.processors.control.state import CatalogueTool
+from streams.processors.control.state import CatalogTool
 from streams.processors.state import ChargeRow, SessionRow
 
 
@@ -37,7 +37,7 @@ class Case:
     proven: bool = False
     args: dict[str, Any] = field(default_factory=dict)
     args_json: str = ""
-    tool: CatalogueTool | None = None
+    tool: CatalogTool | None = None
     authority: Authority | None = None
     notes: tuple[Note, ...] = ()
     if_denied: Callable[[], tuple[Note, ...]] | None = None

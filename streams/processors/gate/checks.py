@@ -165,7 +165,7 @@ def _check_signature(case: Case, proof: Proof, jkt: str) -> Judgement | None:
 
 
 def check_tool(case: Case, control: ControlState) -> Judgement | None:
-    """The tool is catalogued, approved, still the one that was approved, and the arguments fit its schema."""
+    """The tool is cataloged, approved, still the one that was approved, and the arguments fit its schema."""
     wanted = case.intent.tool
     tool = control.tools.get((wanted.server_id, wanted.name))
     if tool is None:

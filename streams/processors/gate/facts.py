@@ -191,7 +191,7 @@ _MAKERS: dict[str, _Maker] = {
     "session": _session,
     "delegation": _delegation,
     "tool": _tool,
-    "catalog": lambda _case, control, _standing: control.catalogue.facts,
+    "catalog": lambda _case, control, _standing: control.catalog.facts,
     "provenance": _provenance,
     "label": _label,
     "signals": lambda _case, _control, _standing: [],

@@ -309,7 +309,7 @@ def passed_on(trace: str | None) -> str | None:
 
 
 def _judged_tool(case: Case) -> ToolRef:
-    """The tool as catalogued, so that the executor can hold its live definition against the one that was approved."""
+    """The tool as cataloged, so that the executor can hold its live definition against the one that was approved."""
     wanted = case.intent.tool
     if case.tool is None:
         return wanted

@@ -115,7 +115,7 @@ def _user_message(row: SessionRow, event: SessionEvent, _control: ControlState, 
 def result_label(row: SessionRow, event: SessionEvent, control: ControlState) -> Label:
     """How a reported result is labelled: as its call was when it was allowed, or worse."""
     pending = next((read for read in row.pending_reads if _settles(event, read)), None)
-    return _narrowed(_catalogue_label(event, control) if pending is None else pending.label, event.label)
+    return _narrowed(_catalog_label(event, control) if pending is None else pending.label, event.label)
 
 
 def _tool_result(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
@@ -142,11 +142,11 @@ def _settled(row: SessionRow, event: SessionEvent) -> SessionRow:
 
 
 def _read(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
-    return _with_source(row, event.header.id, _narrowed(_catalogue_label(event, control), event.label))
+    return _with_source(row, event.header.id, _narrowed(_catalog_label(event, control), event.label))
 
 
-def _catalogue_label(event: SessionEvent, control: ControlState) -> Label:
-    """What the catalogue says of the tool; what comes of none, or of one that is not there, is worth no trust."""
+def _catalog_label(event: SessionEvent, control: ControlState) -> Label:
+    """What the catalog says of the tool; what comes of none, or of one that is not there, is worth no trust."""
     name = tool_of(event)
     tool = None if name is None else control.tools.get(name)
     return WORST if tool is None else tool.output_label

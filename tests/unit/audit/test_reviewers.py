@@ -1,4 +1,4 @@
-"""Whose signatures a catalogue entry needs, and reviewers that make no sense."""
+"""Whose signatures a catalog entry needs, and reviewers that make no sense."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def test_who_has_signed_is_named_in_order() -> None:
 
 def test_too_few_are_too_few() -> None:
     two = of(required=2)
-    assert refused(two) is DeadLetterReason.CATALOGUE_UNSIGNED
-    assert refused(two, by=(ANN, ANN)) is DeadLetterReason.CATALOGUE_UNSIGNED
-    assert refused(of(), by=()) is DeadLetterReason.CATALOGUE_UNSIGNED
-    assert refused(NOBODY) is DeadLetterReason.CATALOGUE_UNSIGNED
+    assert refused(two) is DeadLetterReason.CATALOG_UNSIGNED
+    assert refused(two, by=(ANN, ANN)) is DeadLetterReason.CATALOG_UNSIGNED
+    assert refused(of(), by=()) is DeadLetterReason.CATALOG_UNSIGNED
+    assert refused(NOBODY) is DeadLetterReason.CATALOG_UNSIGNED
     assert ANYBODY.approvers(ENTRY) == ()
 
 
 @pytest.mark.parametrize("proposer", ["ann", "ANN", " ann ", "\uff41nn", "an\u200bn", None])
 def test_who_proposed_it_is_not_alone(proposer: str | None) -> None:
-    assert refused(of(), proposed_by=proposer) is DeadLetterReason.CATALOGUE_SELF_APPROVED
+    assert refused(of(), proposed_by=proposer) is DeadLetterReason.CATALOG_SELF_APPROVED
     assert of(separate_duties=False).approvers(reviewed(replace(ENTRY, proposed_by=proposer), ANN)) == ("ann",)
 
 
@@ -84,10 +84,10 @@ def test_what_makes_no_sense_is_told(changes: dict[str, Any], told: str) -> None
 def test_the_settings_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_settings().reviewers().required == 1
-    assert load_settings({"catalogue": {"allow_unsigned": True}}).reviewers().required == 0
-    made = Settings(catalogue={"reviewers": NAMED, "required_signatures": 2, "separation_of_duties": False})
+    assert load_settings({"catalog": {"allow_unsigned": True}}).reviewers().required == 0
+    made = Settings(catalog={"reviewers": NAMED, "required_signatures": 2, "separation_of_duties": False})
     assert (made.reviewers().required, made.reviewers().separate_duties) == (2, False)
-    with pytest.raises(SettingsError, match=r"section `\[catalogue\]`"):
-        load_settings({"catalogue": {"reviewers": NAMED, "required_signatures": 3}}).reviewers()
-    with pytest.raises(SettingsError, match=r"`catalogue\.reviewer` is unknown"):
-        load_settings({"catalogue": {"reviewer": {}}})
+    with pytest.raises(SettingsError, match=r"section `\[catalog\]`"):
+        load_settings({"catalog": {"reviewers": NAMED, "required_signatures": 3}}).reviewers()
+    with pytest.raises(SettingsError, match=r"`catalog\.reviewer` is unknown"):
+        load_settings({"catalog": {"reviewer": {}}})

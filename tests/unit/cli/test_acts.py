@@ -1,4 +1,4 @@
-"""Revocations, approvals, rules, catalogue and keys at the command line: what is asked for, and what is refused."""
+"""Revocations, approvals, rules, catalog and keys at the command line: what is asked for, and what is refused."""
 
 from __future__ import annotations
 

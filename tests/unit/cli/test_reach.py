@@ -17,7 +17,7 @@ from streams.embedded.log import EmbeddedLog
 from streams.model.delegation import Delegation
 from streams.model.keys import partition_for
 from streams.model.revocation import RevocationKind
-from streams.model.topics import CATALOGUE, DELEGATION, REVOCATION, Topic
+from streams.model.topics import CATALOG, DELEGATION, REVOCATION, Topic
 from streams.model.types import Record
 from streams.ports import Outgoing
 from streams.wiring.clock import SystemClock
@@ -29,7 +29,7 @@ SETTINGS = """
 tenant = "acme"
 [topics]
 partitions = 2
-[catalogue]
+[catalog]
 allow_unsigned = true
 [gate.trust_anchors]
 "https://issuer.example" = "hmac"
@@ -98,7 +98,7 @@ def grants(deployment: Deployment) -> list[tuple[bytes, Delegation]]:
 
 def test_it_tells_tools_bounds_and_grants(deployment: Deployment) -> None:
     entries = [(entry_key(entry), entry) for entry in (FILES_READ, MAIL_SEND, WEB_FETCH)]
-    deployment.write(CATALOGUE, *entries)
+    deployment.write(CATALOG, *entries)
     deployment.write(DELEGATION, *grants(deployment))
     files, mail, dead = deployment.reach()
     assert (files["tool"], files["constraints"], files["lineage"]) == ("files/read", [], ["g-1", "g-2"])
@@ -115,7 +115,7 @@ def test_it_tells_tools_bounds_and_grants(deployment: Deployment) -> None:
 
 
 def test_what_can_not_be_read_is_left_out_and_told(deployment: Deployment) -> None:
-    deployment.write(CATALOGUE, (entry_key(FILES_READ), FILES_READ))
+    deployment.write(CATALOG, (entry_key(FILES_READ), FILES_READ))
     (_, root), (key, hop), _ = grants(deployment)
     assert root.uid == "g-1"
     deployment.write(DELEGATION, (key, hop))

@@ -105,7 +105,7 @@ class TestCheck:
         assert out.startswith("z3 is not installed, so whether rules can never count, add nothing or stop nothing was")
         assert "run `pip install 'stoplog[lint]'`" in out
 
-    def test_a_catalogue_types_arguments_and_knows_the_tools(self, stoplog: Stoplog, home: Path) -> None:
+    def test_a_catalog_types_arguments_and_knows_the_tools(self, stoplog: Stoplog, home: Path) -> None:
         typed = "  - {id: D-1, effect: deny, match: {tools: [pay.refund]}, when: args.amount == 'x', reason: no}\n"
         nowhere = "  - {id: D-2, effect: deny, match: {tools: [pay.refnd]}, when: session.risk == 4, reason: no}\n"
         lay(home, PERMIT + typed + nowhere, None)
@@ -119,8 +119,8 @@ class TestCheck:
         found = of_kind(stoplog("rules", "check", ".", "--catalog", "catalog.json"), "finding")
         assert [(finding["code"], finding["line"]) for finding in found] == [("idle", 5), ("no_tool", 5)]
 
-    def test_the_catalogue_of_the_log(self, stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("STOPLOG_CATALOGUE__ALLOW_UNSIGNED", "true")
+    def test_the_catalog_of_the_log(self, stoplog: Stoplog, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("STOPLOG_CATALOG__ALLOW_UNSIGNED", "true")
         lay(home, PERMIT.replace("pay.*", "mail.*"), None)
         (home / "catalog.json").write_text(json.dumps(CATALOG))
         assert "there is no embedded log" in stoplog("rules", "check", ".", "--live").err

@@ -10,7 +10,7 @@ import pytest
 
 from streams.codec.history import parse_line
 from streams.model.topics import BY_NAME, VERDICT
-from streams.operations.catalog.files import read_catalogue
+from streams.operations.catalog.files import read_catalog
 from streams.operations.operator import Operator
 from streams.operations.rules.explanation import explain_from_log
 from streams.wiring.clock import SystemClock
@@ -135,8 +135,8 @@ class TestLog:
     @pytest.fixture
     def deployed(self, stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
         monkeypatch.setenv("STOPLOG_RULES__ALLOW_UNSIGNED", "true")
-        monkeypatch.setenv("STOPLOG_CATALOGUE__ALLOW_UNSIGNED", "true")
-        monkeypatch.setenv("STOPLOG_CATALOGUE__ALLOW_UNSIGNED", "true")
+        monkeypatch.setenv("STOPLOG_CATALOG__ALLOW_UNSIGNED", "true")
+        monkeypatch.setenv("STOPLOG_CATALOG__ALLOW_UNSIGNED", "true")
         for command in (
             ("topics", "apply"),
             ("keys", "new"),
@@ -148,7 +148,7 @@ class TestLog:
         settings = load_settings()
         with Operator(settings, "ann") as operator:
             now_ms = operator.clock.now_ms()
-            (entry,) = [each for each in read_catalogue(Path(HISTORY[3]), 0, "t", "") if each.name == "send"]
+            (entry,) = [each for each in read_catalog(Path(HISTORY[3]), 0, "t", "") if each.name == "send"]
             act = {"iss": "https://issuer.example", "sub": "helper"}
             opened = {"type": "SESSION_ESTABLISHED", "sub": "bob", "act": act, "scopes": ["mail:send"]}
             tool = {"server_id": "mail", "name": "send", "definition_digest": entry.definition_digest.hex()}

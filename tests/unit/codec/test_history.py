@@ -177,7 +177,7 @@ class TestOtherRecords:
             proofs.append(event.proof is not None)
         assert proofs == [True, False, False, False]
 
-    def test_a_catalogue_entry_gets_its_digests(self) -> None:
+    def test_a_catalog_entry_gets_its_digests(self) -> None:
         schema = {"type": "object", "properties": {"to": {"type": "string"}}}
         tool = {
             "name": "send",
@@ -287,7 +287,7 @@ class TestErrors:
         del keyless["key"]
         assert problem(keyless).startswith("`key` is missing, and cannot be made: tenant `a|b`")
 
-    def test_a_catalogue_entry_whose_schema_is_no_json(self) -> None:
+    def test_a_catalog_entry_whose_schema_is_no_json(self) -> None:
         value = {"server_id": "s", "name": "n", "input_schema_json": "{"}
         assert problem({"record": "catalog_entry", "time_ms": 0, "value": value}).startswith(
             "value.input_schema_json: not JSON"

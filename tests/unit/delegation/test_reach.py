@@ -14,7 +14,7 @@ from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
 from tests.unit.delegation.family import FILES, MINUTE_MS, MOTHERS_KEY, NOW_MS, STANDARD, Family, tool, tools
 
-CATALOGUE = [("files", "read"), ("files", "write"), ("mail", "send"), ("web", "fetch")]
+CATALOG = [("files", "read"), ("files", "write"), ("mail", "send"), ("web", "fetch")]
 WRITER = Question("acme", "writer", "alice")
 
 
@@ -22,7 +22,7 @@ def reach(*grants: Delegation, question: Question = WRITER, gone: tuple[tuple[Re
     revoked = RevocationSet()
     for kind, target in gone:
         revoked.apply(revocation(kind, target, time_ms=NOW_MS)[1])
-    return effective_reach(question, grants, CATALOGUE, revoked, STANDARD, NOW_MS)
+    return effective_reach(question, grants, CATALOG, revoked, STANDARD, NOW_MS)
 
 
 def names(found: Reach) -> list[str]:
@@ -63,7 +63,7 @@ def test_several_grants_are_several_ways() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"authorization_details": tools(tool("*", "*")), "audience": ("*",)}, [f"{s}/{n}" for s, n in CATALOGUE]),
+        ({"authorization_details": tools(tool("*", "*")), "audience": ("*",)}, [f"{s}/{n}" for s, n in CATALOG]),
         ({"authorization_details": tools(tool("files", "*")), "audience": ("*",)}, ["files/read", "files/write"]),
         ({"authorization_details": tools(tool("*", "*")), "audience": ("mail",)}, ["mail/send"]),
         ({"authorization_details": tools(tool("*", "*")), "audience": ()}, []),
@@ -71,7 +71,7 @@ def test_several_grants_are_several_ways() -> None:
         ({"authorization_details": (), "audience": ("*",)}, []),
     ],
 )
-def test_what_stands_for_tools_reaches_those_of_the_catalogue(changes: dict[str, Any], expected: list[str]) -> None:
+def test_what_stands_for_tools_reaches_those_of_the_catalog(changes: dict[str, Any], expected: list[str]) -> None:
     question = Question("acme", "planner", "alice")
     assert names(reach(Family().root(**changes), question=question)) == expected
 

@@ -16,17 +16,17 @@ from streams.inmemory.faults import Call, NoFaults
 from streams.inmemory.log import MemoryLog
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.keys import partition_for
-from streams.model.topics import AUDIT, CATALOGUE, INTENT, RULESET, SESSION, VERDICT
+from streams.model.topics import AUDIT, CATALOG, INTENT, RULESET, SESSION, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Received, TopicPartition
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
 from streams.topology import GATE
-from tests.kit import BUNDLE_FILES, CATALOGUE_ENTRIES, FILES_READ, GATE_SETTINGS, START_MS, compile_published, wire
+from tests.kit import BUNDLE_FILES, CATALOG_ENTRIES, FILES_READ, GATE_SETTINGS, START_MS, compile_published, wire
 
 SETTINGS = EngineSettings(idle_poll_ms=0)
 STEPS_MAX = 500
@@ -56,7 +56,7 @@ class Failing(NoFaults):
 
 
 class WorkerBench:
-    """A log with catalogue and rules, and as many workers as are started on it."""
+    """A log with catalog and rules, and as many workers as are started on it."""
 
     def __init__(self, *, partitions: int = 1, settings: EngineSettings = SETTINGS) -> None:
         self.clock = ManualClock(START_MS)
@@ -66,8 +66,8 @@ class WorkerBench:
         self.partitions = partitions
         self.disks: dict[str, Disk] = {}
         create_topics(self.log, GATE, partitions)
-        for entry in CATALOGUE_ENTRIES:
-            self.write(CATALOGUE.name, entry_key(entry), entry, partition=0)
+        for entry in CATALOG_ENTRIES:
+            self.write(CATALOG.name, entry_key(entry), entry, partition=0)
         self.write(RULESET.name, b"default", ruleset(BUNDLE_FILES), partition=0)
 
     def start(self, name: str = "a") -> Worker:
@@ -75,7 +75,7 @@ class WorkerBench:
         disk = self.disks.setdefault(name, Disk())
         disk.lose_process()
         rules = Publications(GATE_SETTINGS.bundle_name, UNSIGNED, InlineCompiler(compile_published))
-        control = ControlState(rules, Catalogue(ANYBODY))
+        control = ControlState(rules, Catalog(ANYBODY))
         worker = build_worker(
             self.log,
             spec=GATE,

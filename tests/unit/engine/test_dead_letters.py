@@ -22,7 +22,7 @@ from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
 from streams.model.session import SessionEventType
 from streams.model.topics import (
     APPROVAL_DECISION,
-    CATALOGUE,
+    CATALOG,
     DELEGATION,
     INTENT,
     RULESET,
@@ -282,49 +282,49 @@ def an_intent_from_before_what_is_remembered() -> Letter:
     return Letter(bench, INTENT.name)
 
 
-@case(DeadLetterReason.CATALOGUE_INVALID)
+@case(DeadLetterReason.CATALOG_INVALID)
 def a_tool_whose_schema_is_none() -> Letter:
     return an_entry(replace(FILES_READ, input_schema_json='{"type": 7}'))
 
 
-@case(DeadLetterReason.CATALOGUE_INVALID)
+@case(DeadLetterReason.CATALOG_INVALID)
 def a_tool_whose_schema_refers_elsewhere() -> Letter:
     schema = '{"$ref": "https://example.com/schema.json"}'
     return an_entry(replace(FILES_READ, input_schema_json=schema))
 
 
-@case(DeadLetterReason.CATALOGUE_INVALID)
+@case(DeadLetterReason.CATALOG_INVALID)
 def a_tool_whose_schema_is_no_object() -> Letter:
     return an_entry(replace(FILES_READ, input_schema_json="true"))
 
 
-@case(DeadLetterReason.CATALOGUE_INVALID)
+@case(DeadLetterReason.CATALOG_INVALID)
 def a_tool_of_a_server_with_a_slash() -> Letter:
     return an_entry(replace(FILES_READ, server_id="a/b"))
 
 
-@case(DeadLetterReason.CATALOGUE_INVALID)
+@case(DeadLetterReason.CATALOG_INVALID)
 def a_tool_whose_digest_is_that_of_another_definition() -> Letter:
     return an_entry(replace(FILES_READ, definition_json='{"name": "read", "inputSchema": {}}'))
 
 
-@case(DeadLetterReason.CATALOGUE_UNSIGNED)
+@case(DeadLetterReason.CATALOG_UNSIGNED)
 def an_approval_that_nobody_has_signed() -> Letter:
     return an_entry(replace(FILES_READ, catalog_version=2), reviewers=REVIEWERS)
 
 
-@case(DeadLetterReason.CATALOGUE_SIGNATURE_INVALID)
+@case(DeadLetterReason.CATALOG_SIGNATURE_INVALID)
 def an_approval_with_a_forged_signature() -> Letter:
     forged = Proof(alg=ProofAlg.ED25519, kid=KEY.public.kid, value=bytes(64))
     return an_entry(replace(FILES_READ, catalog_version=2, signatures=(forged,)), reviewers=REVIEWERS)
 
 
-@case(DeadLetterReason.CATALOGUE_SELF_APPROVED)
+@case(DeadLetterReason.CATALOG_SELF_APPROVED)
 def an_approval_by_who_proposed_it() -> Letter:
     return an_entry(reviewed(replace(FILES_READ, catalog_version=2, proposed_by="Ann"), KEY), reviewers=REVIEWERS)
 
 
-@case(DeadLetterReason.CATALOGUE_ROLLED_BACK)
+@case(DeadLetterReason.CATALOG_ROLLED_BACK)
 def an_approval_of_a_version_that_is_past() -> Letter:
     return an_entry(reviewed(replace(FILES_READ, catalog_version=0, proposed_by="bob"), KEY), reviewers=REVIEWERS)
 
@@ -332,7 +332,7 @@ def an_approval_of_a_version_that_is_past() -> Letter:
 def an_entry(entry: ToolCatalogEntry, reviewers: Reviewers = ANYBODY) -> Letter:
     bench = GateBench(reviewers=reviewers, signed_by=KEY)
     bench.publish(entry)
-    return Letter(bench, CATALOGUE.name)
+    return Letter(bench, CATALOG.name)
 
 
 @case(DeadLetterReason.BUNDLE_INVALID)

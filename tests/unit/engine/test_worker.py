@@ -13,7 +13,7 @@ from streams.engine.recovery import STORE_AGE_MS_MAX
 from streams.engine.worker import WorkerGaveUpError
 from streams.inmemory.faults import Call
 from streams.model.topics import (
-    CATALOGUE,
+    CATALOG,
     GATE_CHANGELOG,
     INTENT,
     SESSION,
@@ -407,26 +407,26 @@ class TestControlReports:
         bench = WorkerBench()
         worker = bench.start()
         bench.serving(worker)
-        bench.write(CATALOGUE.name, b"files/read", b"\x07garbage", partition=0)
+        bench.write(CATALOG.name, b"files/read", b"\x07garbage", partition=0)
         bench.faults.fail("a", Call.COMMIT, AbortableTransactionError("refused"))
         bench.settle(worker)
-        assert len(bench.raw(CATALOGUE.dlq)) == 1
+        assert len(bench.raw(CATALOG.dlq)) == 1
 
     def test_it_is_reported_once_by_however_many_owners(self) -> None:
         bench = WorkerBench(partitions=2)
-        bench.write(CATALOGUE.name, b"files/read", b"\x07garbage", partition=0)
+        bench.write(CATALOG.name, b"files/read", b"\x07garbage", partition=0)
         workers = [bench.start(name) for name in ("a", "b")]
         bench.settle(*workers)
         for worker in workers:
             worker.stop()
             bench.settle(bench.start("c"))
-        assert len(bench.raw(CATALOGUE.dlq)) == 1
+        assert len(bench.raw(CATALOG.dlq)) == 1
 
     def test_a_control_record_is_known_before_the_first_verdict(self) -> None:
         bench, maker = WorkerBench(), SessionMaker()
         bench.establish(maker)
         bench.propose(maker)
-        bench.write(CATALOGUE.name, b"files/read", b"\x07garbage", partition=0)
+        bench.write(CATALOG.name, b"files/read", b"\x07garbage", partition=0)
         bench.settle(bench.start())
         assert bench.verdicts() == ["tool_unknown"]
 

@@ -1,4 +1,4 @@
-"""Catalogue entries in files: histories, and what MCP servers list with what the operator says of it."""
+"""Catalog entries in files: histories, and what MCP servers list with what the operator says of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.codec.history import HistoryError
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.definition import definition_digests
 from streams.model.labels import Integrity
-from streams.operations.catalog.files import CatalogueFileError, read_catalogue
+from streams.operations.catalog.files import CatalogFileError, read_catalog
 
 NOW_MS = 1_764_061_200_000
 SEND: dict[str, Any] = {
@@ -30,13 +30,13 @@ def listing(**changes: Any) -> dict[str, Any]:
 
 
 def read(tmp_path: Path, content: object) -> list[ToolCatalogEntry]:
-    path = tmp_path / "catalogue.json"
+    path = tmp_path / "catalog.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
-    return read_catalogue(path, NOW_MS, "tests", "acme")
+    return read_catalog(path, NOW_MS, "tests", "acme")
 
 
 def fault(tmp_path: Path, content: object) -> str:
-    with pytest.raises((CatalogueFileError, HistoryError)) as caught:
+    with pytest.raises((CatalogFileError, HistoryError)) as caught:
         read(tmp_path, content)
     return str(caught.value)
 
@@ -95,22 +95,22 @@ def test_a_history_gives_its_entries(tmp_path: Path) -> None:
         (listing(facts={"send": {"readonly": True}}), "`readonly` is not a fact; did you mean `read_only`?"),
         (listing(facts={"send": {"read_only": "yes"}}), "expected `bool`, got `str`"),
         (listing(facts={"send": {"output_label": {"integrity": "HIGH"}}}), "invalid enum value 'HIGH'"),
-        (listing(tools=[{"name": "send"}], facts={}), "`mail/send` can't be catalogued"),
+        (listing(tools=[{"name": "send"}], facts={}), "`mail/send` can't be cataloged"),
         (listing(tools=[{"inputSchema": {}}], facts={}), "without a name"),
         ([1], "a listing is an object"),
-        ([], "holds no catalogue entry"),
-        ("", "holds no catalogue entry"),
-        ("{", "catalogue.json:1: is not JSON"),
+        ([], "holds no catalog entry"),
+        ("", "holds no catalog entry"),
+        ("{", "catalog.json:1: is not JSON"),
         ("[" * 100_000, "nested too deep"),
-        ('{"record": "catalog_entry"}', "catalogue.json:1: value: must be the record"),
+        ('{"record": "catalog_entry"}', "catalog.json:1: value: must be the record"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, content: object, told: str) -> None:
     text = fault(tmp_path, content)
     assert told in text
-    assert "catalogue.json" in text
+    assert "catalog.json" in text
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueFileError, match=r"`.*none\.json` can't be read: No such file or directory"):
-        read_catalogue(tmp_path / "none.json", NOW_MS, "tests", "acme")
+    with pytest.raises(CatalogFileError, match=r"`.*none\.json` can't be read: No such file or directory"):
+        read_catalog(tmp_path / "none.json", NOW_MS, "tests", "acme")

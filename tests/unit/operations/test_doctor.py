@@ -12,7 +12,7 @@ from simulation.records import entry_key, reviewed, tool_entry
 from streams.audit.signatures import make_key_file
 from streams.model.control import RulesetBundle
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.topics import CATALOGUE, RULESET
+from streams.model.topics import CATALOG, RULESET
 from streams.operations.doctor import examination as doctor_module
 from streams.operations.doctor.examination import examine
 from streams.operations.doctor.findings import Finding, Status
@@ -79,7 +79,7 @@ def test_where_settings_come_from(settings: Settings, tmp_path: Path, monkeypatc
 
 def test_a_deployment_without_rules_and_tools_denies_everything(deployment: Settings) -> None:
     found = findings()
-    assert failing() == {"rules", "reviewers", "catalogue"}
+    assert failing() == {"rules", "reviewers", "catalog"}
     assert "every intent is denied" in found["rules"].text
     assert found["rules"].advice == "run `stoplog rules publish DIR`"
     assert found["topics"].status is Status.OK
@@ -111,7 +111,7 @@ def test_what_a_gate_refuses_is_told(deployment: Settings) -> None:
         operator.write(RULESET, [(b"default", broken, header)])
     with open_log(deployment) as log:
         publisher = log.publisher()
-        publisher.publish(Outgoing(CATALOGUE.name, 0, b"mail/send", b"\x00garbage"))
+        publisher.publish(Outgoing(CATALOG.name, 0, b"mail/send", b"\x00garbage"))
         publisher.close()
     found = findings()
     assert found["published"].status is Status.WARN
@@ -124,7 +124,7 @@ class TestTools:
     def test_without_reviewers_nothing_can_be_called(self, deployment: Settings) -> None:
         found = findings()["reviewers"]
         assert (found.status, found.advice[:38]) == (Status.FAIL, "make a key with `stoplog keys reviewer")
-        assert findings(catalogue={"allow_unsigned": True})["reviewers"].status is Status.WARN
+        assert findings(catalog={"allow_unsigned": True})["reviewers"].status is Status.WARN
 
     def test_what_is_signed_can_be_called_until_its_review_ends(self, deployment: Settings, tmp_path: Path) -> None:
         key = make_key_file(tmp_path / "ann.pem")
@@ -134,17 +134,17 @@ class TestTools:
             for name, expires_ms in (("read", now_ms + 3_600_000), ("write", now_ms - 1)):
                 entry = tool_entry("files", name, proposed_by="carol", review_expires=expires_ms)
                 signed = reviewed(entry, key)
-                operator.write(CATALOGUE, [(entry_key(signed), signed, signed.header)])
-        found = findings(catalogue=reviewed_by)
+                operator.write(CATALOG, [(entry_key(signed), signed, signed.header)])
+        found = findings(catalog=reviewed_by)
         assert found["reviewers"].text == "ann; 1 of them must sign"
-        assert found["catalogue"].status is Status.WARN
-        assert found["catalogue"].text == (
-            "1 of 2 catalogued tools may be called; the review of `files/write` has expired"
+        assert found["catalog"].status is Status.WARN
+        assert found["catalog"].text == (
+            "1 of 2 cataloged tools may be called; the review of `files/write` has expired"
         )
         # With the settings of another deployment, none.
         other = {"reviewers": {"bob": str(make_key_file(tmp_path / "bob.pem").public)}}
-        found = findings(catalogue=other)
-        assert found["catalogue"].status is Status.FAIL
+        found = findings(catalog=other)
+        assert found["catalog"].status is Status.FAIL
         assert "2 records a gate refuses" in found["published"].text
 
 

@@ -13,7 +13,7 @@ from streams.model.labels import CLEAN, WORST, Confidentiality, Integrity, Label
 from streams.operations.review.diff import CHANGES_MAX, ChangeKind, claims_of, definition_of, diff_entries, facts_of
 from streams.operations.review.hidden_characters import is_mixed, looks_like, seen
 from streams.operations.review.names import Likeness, shadows_of
-from streams.sdk.mcp_catalog import ToolFacts, catalogue_entries
+from streams.sdk.mcp_catalog import ToolFacts, catalog_entries
 
 replace = msgspec.structs.replace
 BASE: dict[str, Any] = {
@@ -28,7 +28,7 @@ BASE: dict[str, Any] = {
 
 
 def entry(definition: dict[str, Any] | None = None, **facts: Any) -> ToolCatalogEntry:
-    (made,) = catalogue_entries(
+    (made,) = catalog_entries(
         "mail", [BASE if definition is None else definition], {}, now_ms=0, source="test", tenant_uid=""
     )
     return replace(made, **facts)
@@ -129,7 +129,7 @@ def test_hints_are_shown_where_they_claim_more_than_the_facts_say() -> None:
 
 def test_facts_come_from_the_operator_alone() -> None:
     listed = BASE | {"annotations": {"readOnlyHint": True, "destructiveHint": False}}
-    (made,) = catalogue_entries("mail", [listed], {"send": ToolFacts()}, now_ms=0, source="t", tenant_uid="")
+    (made,) = catalog_entries("mail", [listed], {"send": ToolFacts()}, now_ms=0, source="t", tenant_uid="")
     assert (made.read_only, made.destructive, made.open_world) == (False, True, True)
     assert json.loads(made.definition_json or "") == listed
 

@@ -10,7 +10,7 @@ from streams.model.topics import (
     APPROVAL_DECISION,
     AUDIT,
     BASELINE,
-    CATALOGUE,
+    CATALOG,
     DELEGATION,
     INTENT,
     REVOCATION,
@@ -28,7 +28,7 @@ from streams.wiring.settings import budgets_group, load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
 MAY_WRITE = {Role.AGENT: {INTENT}, Role.EXECUTOR: {SESSION, AUDIT}}
-DECIDING = (RULESET, CATALOGUE, REVOCATION, BASELINE, APPROVAL_DECISION, DELEGATION)
+DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, APPROVAL_DECISION, DELEGATION)
 NAMES = {role: f"User:{role.value}" for role in Role}
 READING = {"READ", "DESCRIBE"}
 

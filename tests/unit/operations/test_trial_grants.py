@@ -104,14 +104,14 @@ def run(folder: Path, *lines: str) -> list[Tried]:
     (rules / "bundle.yaml").write_text('apiVersion: rules/v1\nbundle: default\nversion: "1"\npacks: [p]\n')
     (rules / "p").mkdir()
     (rules / "p" / "a.rules.yaml").write_text(RULES)
-    catalogue = folder / "catalogue.json"
+    catalog = folder / "catalog.json"
     facts = {"send": {"destructive": False, "open_world": False, "reversible": True}}
     tools = [{"name": "send", "inputSchema": {"type": "object"}}]
-    catalogue.write_text(json.dumps({"server_id": "mail", "tools": tools, "facts": facts, "reviewed_by": "ann"}))
+    catalog.write_text(json.dumps({"server_id": "mail", "tools": tools, "facts": facts, "reviewed_by": "ann"}))
     history = folder / "history.jsonl"
     history.write_text("\n".join(lines) + "\n")
     report = TryReport()
-    plan = TryPlan(history=history, catalogue=catalogue, rules=rules, root_key=ROOT_KEY)
+    plan = TryPlan(history=history, catalog=catalog, rules=rules, root_key=ROOT_KEY)
     outputs = list(run_history(plan, load_settings(), report))
     assert not report.faults
     return outputs

@@ -1,4 +1,4 @@
-"""Catalogue entries and their signatures, through a driven gate: what counts, what does not, and what stops a tool."""
+"""Catalog entries and their signatures, through a driven gate: what counts, what does not, and what stops a tool."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from streams.model.catalog import EntryState, OutputLabel, ToolCatalogEntry
 from streams.model.catalog_signature import entry_key, entry_message, parse_entry_key
 from streams.model.labels import CLEAN, WORST
 from streams.model.reasons import ControlReason, DeadLetterReason, Reason
-from streams.model.topics import ALERT, CATALOGUE, RULESET
+from streams.model.topics import ALERT, CATALOG, RULESET
 from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing
-from streams.processors.control.catalog import Catalogue
+from streams.processors.control.catalog import Catalog
 from tests.kit import FILES_READ, GateBench
 
 replace = msgspec.structs.replace
@@ -36,8 +36,8 @@ ANN, BOB, EVE = key(1), key(2), key(3)
 NAMED = {"ann": str(ANN.public), "bob": str(BOB.public)}
 ONE = Reviewers.of(NAMED, required=1, allow_unsigned=False)
 TWO = Reviewers.of(NAMED, required=2, allow_unsigned=False)
-UNSIGNED, INVALID = DeadLetterReason.CATALOGUE_UNSIGNED, DeadLetterReason.CATALOGUE_SIGNATURE_INVALID
-SELF, OLD = DeadLetterReason.CATALOGUE_SELF_APPROVED, DeadLetterReason.CATALOGUE_ROLLED_BACK
+UNSIGNED, INVALID = DeadLetterReason.CATALOG_UNSIGNED, DeadLetterReason.CATALOG_SIGNATURE_INVALID
+SELF, OLD = DeadLetterReason.CATALOG_SELF_APPROVED, DeadLetterReason.CATALOG_ROLLED_BACK
 
 
 def entry(version: int = 2, **changes: Any) -> ToolCatalogEntry:
@@ -49,7 +49,7 @@ def bench(reviewers: Reviewers = ONE) -> GateBench:
     made = GateBench(reviewers=reviewers, signed_by=ANN)
     if reviewers is TWO:
         made.publish(reviewed(entry(1), ANN, BOB))
-        made.dead_letters(CATALOGUE.name)
+        made.dead_letters(CATALOG.name)
     return made
 
 
@@ -127,7 +127,7 @@ def test_no_attack_approves_and_each_is_on_record(attack: str) -> None:
     # It may have been a withdrawal that went wrong: what was approved before must not go on.
     assert made.judge().reason == Reason.TOOL_UNKNOWN
     assert made.judge(make(), {"path": "a"}).outcome is Outcome.DENY
-    assert made.dead_letters(CATALOGUE.name) == [reason]
+    assert made.dead_letters(CATALOG.name) == [reason]
     assert [audit.reason for audit in made.audits(AuditEventType.CONTROL)] == [reason]
     (alert,) = [read.record for read in made.driver.read(ALERT.name)]
     assert isinstance(alert, Alert)
@@ -138,7 +138,7 @@ def test_two_are_two_people() -> None:
     made = bench(TWO)
     for only in (reviewed(entry(2), ANN), reviewed(entry(3), ANN, EVE)):
         made.publish(only)
-        assert made.dead_letters(CATALOGUE.name) == [UNSIGNED]
+        assert made.dead_letters(CATALOG.name) == [UNSIGNED]
         assert made.judge().outcome is Outcome.DENY
     made.publish(reviewed(entry(4, proposed_by="ann"), ANN, BOB))
     assert made.judge().outcome is Outcome.ALLOW
@@ -158,7 +158,7 @@ class TestVersions:
         made.publish(second)
         for older in (reviewed(entry(1), ANN), reviewed(entry(2, open_world=False), ANN)):
             made.publish(older)
-            assert made.dead_letters(CATALOGUE.name) == [OLD]
+            assert made.dead_letters(CATALOG.name) == [OLD]
         assert made.judge().tool.catalog_version == 2
         made.restart()
         assert made.judge().tool.catalog_version == 2
@@ -177,7 +177,7 @@ class TestVersions:
         made.publish(second)
         made.audits()
         made.publish(second)
-        assert made.dead_letters(CATALOGUE.name) == []
+        assert made.dead_letters(CATALOG.name) == []
         assert made.audits(AuditEventType.CONTROL) == []
         assert made.judge().outcome is Outcome.ALLOW
 
@@ -185,7 +185,7 @@ class TestVersions:
         made = bench()
         second = reviewed(entry(2), ANN)
         made.publish(second)
-        made.driver.pipe(CATALOGUE.name, entry_key(second), None)
+        made.driver.pipe(CATALOG.name, entry_key(second), None)
         assert made.judge().reason == Reason.TOOL_UNKNOWN
         reasons = [audit.reason for audit in made.audits(AuditEventType.CONTROL)]
         assert reasons[-1] == ControlReason.TOOL_REMOVED
@@ -198,7 +198,7 @@ class TestVersions:
     def test_an_old_entry_may_be_taken_off(self) -> None:
         made = bench()
         made.publish(reviewed(entry(2), ANN))
-        made.driver.pipe(CATALOGUE.name, entry_key(entry(1)), None)
+        made.driver.pipe(CATALOG.name, entry_key(entry(1)), None)
         assert made.judge().outcome is Outcome.ALLOW
 
 
@@ -211,14 +211,14 @@ class TestStops:
         for again in (reviewed(entry(1), ANN), entry(9_000_000_000_001), entry(3, state=EntryState.PROPOSED)):
             made.publish(again)
             assert made.judge().outcome is Outcome.DENY
-        made.driver.pipe(CATALOGUE.name, entry_key(stop), None)
+        made.driver.pipe(CATALOG.name, entry_key(stop), None)
         assert made.judge().outcome is Outcome.DENY
         made.publish(reviewed(entry(2), ANN))
         assert made.judge().outcome is Outcome.ALLOW
 
     def test_what_can_not_be_read_is_a_stop(self) -> None:
         made = bench()
-        made.driver.pipe(CATALOGUE.name, entry_key(entry(2)), b"\x07garbage")
+        made.driver.pipe(CATALOG.name, entry_key(entry(2)), b"\x07garbage")
         assert made.judge().outcome is Outcome.DENY
         made.publish(reviewed(entry(1), ANN))
         assert made.judge().outcome is Outcome.DENY
@@ -226,8 +226,8 @@ class TestStops:
     def test_an_entry_under_the_key_of_another_is_one_of_both(self) -> None:
         made = bench()
         other = tool_entry("web", "fetch")
-        made.driver.pipe(CATALOGUE.name, entry_key(other), reviewed(entry(2), ANN))
-        assert made.dead_letters(CATALOGUE.name) == [DeadLetterReason.KEY_MISMATCH]
+        made.driver.pipe(CATALOG.name, entry_key(other), reviewed(entry(2), ANN))
+        assert made.dead_letters(CATALOG.name) == [DeadLetterReason.KEY_MISMATCH]
         assert made.judge().outcome is Outcome.DENY
         assert made.judge(other, {}).outcome is Outcome.DENY
 
@@ -242,13 +242,13 @@ class TestMemory:
     """Signatures don't expire, so the topic alone can't tell what is past: a gate's partitions remember it."""
 
     def test_a_wiped_topic_with_an_old_approval_approves_nothing(self) -> None:
-        catalogue = Catalogue(ONE)
+        catalog = Catalog(ONE)
         first, second = reviewed(entry(1), ANN), reviewed(entry(2), ANN)
         for offset, each in enumerate((first, second)):
-            catalogue.offer(entry_key(each), each, offset)
-        memory = catalogue.memory()
+            catalog.offer(entry_key(each), each, offset)
+        memory = catalog.memory()
         assert memory is not None
-        started = Catalogue(ONE)
+        started = Catalog(ONE)
         started.offer(entry_key(first), first, 0)
         assert started.tools
         started.recall(memory)
@@ -258,7 +258,7 @@ class TestMemory:
         started.take_events()
         started.advance(0)
         started.advance(10_000)
-        assert [event.reason for event in started.take_events()] == [ControlReason.CATALOGUE_TOPIC_BEHIND]
+        assert [event.reason for event in started.take_events()] == [ControlReason.CATALOG_TOPIC_BEHIND]
         started.offer(entry_key(second), second, 2)
         assert started.tools
         started.advance(20_000)
@@ -269,7 +269,7 @@ class TestMemory:
         """As after a log that was rolled back."""
         made = bench()
         log = made.driver.log
-        for topic in (CATALOGUE.name, RULESET.name):
+        for topic in (CATALOG.name, RULESET.name):
             for found in made.driver.read_raw(topic):
                 log.append(Outgoing(topic, 0, found.key, None))
             log.append(Outgoing(topic, 0, b"last", None))
@@ -279,16 +279,16 @@ class TestMemory:
             made.wait(6_000)
         reasons = sorted(str(each.reason) for each in made.audits(AuditEventType.CONTROL))
         behind = [each for each in reasons if each.endswith("_behind")]
-        assert behind == ["catalogue_topic_behind", "rules_topic_behind"]
+        assert behind == ["catalog_topic_behind", "rules_topic_behind"]
 
     def test_a_stop_that_was_taken_off_the_topic_still_holds(self) -> None:
-        catalogue = Catalogue(ONE)
+        catalog = Catalog(ONE)
         first, stop = reviewed(entry(1), ANN), entry(2, state=EntryState.BLOCKED)
         for offset, each in enumerate((first, stop)):
-            catalogue.offer(entry_key(each), each, offset)
-        started = Catalogue(ONE)
+            catalog.offer(entry_key(each), each, offset)
+        started = Catalog(ONE)
         started.offer(entry_key(first), first, 0)
-        memory = catalogue.memory()
+        memory = catalog.memory()
         assert memory is not None
         started.recall(memory)
         assert not started.tools
@@ -298,10 +298,10 @@ class TestMemory:
 
     def test_the_other_of_two_under_one_version_does_not_take_its_place(self) -> None:
         left, right = reviewed(entry(1), ANN), reviewed(entry(1, destructive=False), BOB)
-        catalogue, started = Catalogue(ONE), Catalogue(ONE)
-        catalogue.offer(entry_key(left), left, 0)
+        catalog, started = Catalog(ONE), Catalog(ONE)
+        catalog.offer(entry_key(left), left, 0)
         started.offer(entry_key(right), right, 0)
-        memory = catalogue.memory()
+        memory = catalog.memory()
         assert memory is not None
         started.recall(memory)
         assert not started.tools
@@ -317,13 +317,13 @@ class TestMemory:
         assert made.judge().tool.catalog_version == 3
 
     def test_it_stays_the_same_object_until_it_changes(self) -> None:
-        catalogue = Catalogue(ONE)
-        assert catalogue.memory() is None
+        catalog = Catalog(ONE)
+        assert catalog.memory() is None
         first = reviewed(entry(1), ANN)
-        catalogue.offer(entry_key(first), first, 0)
-        memory = catalogue.memory()
-        catalogue.offer(entry_key(first), first, 1)
-        assert catalogue.memory() is memory
+        catalog.offer(entry_key(first), first, 0)
+        memory = catalog.memory()
+        catalog.offer(entry_key(first), first, 1)
+        assert catalog.memory() is memory
 
 
 def test_who_approved_is_on_record() -> None:

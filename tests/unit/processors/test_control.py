@@ -8,7 +8,7 @@ import pytest
 from simulation.records import entry_key, revocation
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.topics import CATALOGUE, REVOCATION
+from streams.model.topics import CATALOG, REVOCATION
 from streams.model.verdict import Outcome
 from tests.kit import ADMIN_WIPE, FILES_READ, GateBench
 
@@ -87,10 +87,10 @@ def test_an_unknown_kind_under_the_key_of_a_known_one_is_given_back_under_its_ow
     assert bench.judge().outcome is Outcome.ALLOW
 
 
-def test_a_catalogue_entry_under_another_key_blocks_both_tools() -> None:
+def test_a_catalog_entry_under_another_key_blocks_both_tools() -> None:
     bench = GateBench()
-    bench.driver.pipe(CATALOGUE.name, entry_key(ADMIN_WIPE), FILES_READ)
-    assert bench.dead_letters(CATALOGUE.name) == [DeadLetterReason.KEY_MISMATCH]
+    bench.driver.pipe(CATALOG.name, entry_key(ADMIN_WIPE), FILES_READ)
+    assert bench.dead_letters(CATALOG.name) == [DeadLetterReason.KEY_MISMATCH]
     assert bench.judge().reason == Reason.TOOL_UNKNOWN
     assert bench.judge(ADMIN_WIPE, {}).reason == Reason.TOOL_UNKNOWN
     bench.publish(FILES_READ)

@@ -455,7 +455,7 @@ class TestLabels:
         bench.driver.pipe(SESSION.name, bench.session.key, report)
         assert report.header.id in [i.event_id for i in bench.judge().influences]
 
-    def test_a_read_without_a_catalogued_tool_is_not_trusted_whatever_it_claims(self) -> None:
+    def test_a_read_without_a_cataloged_tool_is_not_trusted_whatever_it_claims(self) -> None:
         for kind in (SessionEventType.RETRIEVAL, SessionEventType.MEMORY_READ):
             bench = GateBench()
             happen(bench, kind, label=TRUSTED)

@@ -119,7 +119,7 @@ def test_no_private_read_since_the_last_purge() -> None:
     assert bench.outcome(SEND, {}) == "ALLOW"
 
 
-def test_the_result_s_own_label_counts_where_it_is_worse_than_the_catalogue_s() -> None:
+def test_the_result_s_own_label_counts_where_it_is_worse_than_the_catalog_s() -> None:
     bench = CountingBench(PRIVATE_READS)
     bench.report(bench.propose(PURGE, {}), label=PUBLIC)
     bench.verdicts()

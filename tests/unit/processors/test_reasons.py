@@ -291,7 +291,7 @@ def its_arguments_do_not_fit_the_schema() -> Verdict:
 
 
 @case(Reason.TOOL_UNKNOWN)
-def its_tool_is_in_no_catalogue() -> Verdict:
+def its_tool_is_in_no_catalog() -> Verdict:
     return GateBench().judge(tool_entry("nobody", "knows"), {})
 
 

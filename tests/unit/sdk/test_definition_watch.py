@@ -17,7 +17,7 @@ from streams.model.catalog import EntryState
 from streams.model.topics import ALERT, AUDIT
 from streams.operations.catalog.decision import draft_approval, publish_decisions, sign_entry
 from streams.operations.catalog.definition_change import watch_reports
-from streams.operations.catalog.history import read_catalogue_history
+from streams.operations.catalog.history import read_catalog_history
 from streams.operations.catalog.proposal import import_tools
 from streams.operations.operator import Operator
 from streams.operations.topics.application import carry_out, make_plan
@@ -41,7 +41,7 @@ def key(tmp_path: Path) -> SigningKey:
 @pytest.fixture
 def operator(tmp_path: Path, key: SigningKey) -> Iterator[Operator]:
     settings = Settings(
-        state_dir=tmp_path / "state", topics={"partitions": 2}, catalogue={"reviewers": {"ann": str(key.public)}}
+        state_dir=tmp_path / "state", topics={"partitions": 2}, catalog={"reviewers": {"ann": str(key.public)}}
     )
     with open_log(settings) as log:
         admin = log.admin()
@@ -66,7 +66,7 @@ def server(tmp_path: Path) -> Iterator[McpServerProcess]:
 @pytest.fixture
 def approved(operator: Operator, server: McpServerProcess, key: SigningKey) -> None:
     import_tools(operator, "raw", server.list_tools(), {})
-    history = read_catalogue_history(operator)
+    history = read_catalog_history(operator)
     (listed,) = history.open_proposals(NAME)
     publish_decisions(operator, [sign_entry(draft_approval(operator, history, listed), key)])
 
@@ -77,7 +77,7 @@ def watched(operator: Operator, server: McpServerProcess, poll_ms: int = 3_600_0
 
 
 def state(operator: Operator) -> EntryState | None:
-    entry = read_catalogue_history(operator).in_force.get(NAME)
+    entry = read_catalog_history(operator).in_force.get(NAME)
     return None if entry is None else entry.state
 
 
@@ -111,7 +111,7 @@ def test_a_change_is_reported_blocked_and_told_once(
     assert list(watch_reports(operator, follows=False)) == []
     assert len(alerts(operator)) == 1
     # What was reported before somebody approved it again is over.
-    history = read_catalogue_history(operator)
+    history = read_catalog_history(operator)
     listed = history.approved(NAME)
     assert listed is not None
     publish_decisions(operator, [sign_entry(draft_approval(operator, history, listed), key)])

@@ -18,7 +18,7 @@ from streams.model.reasons import Refusal
 from streams.model.types import ToolRef
 from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
 from streams.sdk.log_transport import EmbeddedTransport
-from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalogue_entries
+from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalog_entries
 from tests.unit.sdk.hands import TENANT, key_of, make_verdict
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -177,7 +177,7 @@ def test_a_definition_that_changes_under_way_is_not_run(
 def test_only_what_the_operator_has_facts_on_and_has_reviewed_becomes_callable() -> None:
     listed = [tool("send", title="Send", description="sends", annotations={"readOnlyHint": True}), tool("wipe")]
     facts = {"send": ToolFacts(destructive=False, output_label=CLEAN, sink_args=("/to",))}
-    send, wipe = catalogue_entries(
+    send, wipe = catalog_entries(
         "mail", listed, facts, now_ms=5, source="review", tenant_uid=TENANT, catalog_version=3, reviewed_by="dana"
     )
     assert (send.state, send.reviewed_by, send.reviewed_at) == (EntryState.APPROVED, "dana", 5)
@@ -186,7 +186,7 @@ def test_only_what_the_operator_has_facts_on_and_has_reviewed_becomes_callable()
     assert send.annotations_json == '{"readOnlyHint": true}'
     assert send.definition_digest == definition_digests(listed[0]).definition
     assert (wipe.state, wipe.reviewed_by, wipe.destructive) == (EntryState.PROPOSED, None, True)
-    unreviewed, _ = catalogue_entries("mail", listed, facts, now_ms=5, source="review", tenant_uid=TENANT)
+    unreviewed, _ = catalog_entries("mail", listed, facts, now_ms=5, source="review", tenant_uid=TENANT)
     assert unreviewed.state is EntryState.PROPOSED
     assert msgspec.json.decode(send.input_schema_json) == {"type": "object"}
 
@@ -200,6 +200,6 @@ def test_only_what_the_operator_has_facts_on_and_has_reviewed_becomes_callable()
         {"name": "x", "inputSchema": {"maximum": float("nan")}},
     ],
 )
-def test_a_tool_that_can_not_be_catalogued_is_an_error(bad: dict[str, object]) -> None:
+def test_a_tool_that_can_not_be_cataloged_is_an_error(bad: dict[str, object]) -> None:
     with pytest.raises(McpServerError):
-        catalogue_entries("mail", [bad], {}, now_ms=5, source="review", tenant_uid=TENANT)
+        catalog_entries("mail", [bad], {}, now_ms=5, source="review", tenant_uid=TENANT)

@@ -11,7 +11,7 @@ import pytest
 from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset
 from streams.codec.avro import Codec
 from streams.model.keys import partition_for
-from streams.model.topics import BY_NAME, CATALOGUE, INTENT, RULESET, SESSION, VERDICT, Spread
+from streams.model.topics import BY_NAME, CATALOG, INTENT, RULESET, SESSION, VERDICT, Spread
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.operations.topics.application import carry_out, make_plan
@@ -39,7 +39,7 @@ def settings(tmp_path: Path) -> Settings:
     # Files are slow on a busy machine; what is looked at here is not how fast the owner answers.
     return load_settings(
         {"state_dir": tmp_path, "topics": {"partitions": PARTITIONS}, "gate": {"budget_wait_ms": 20_000},
-         "rules": {"allow_unsigned": True}, "catalogue": {"allow_unsigned": True}}
+         "rules": {"allow_unsigned": True}, "catalog": {"allow_unsigned": True}}
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def verdicts(log: Log, codec: Codec, count: int) -> list[Verdict]:
 def test_sessions_on_all_partitions_share_a_budget(settings: Settings, log: Log) -> None:
     codec = build_codec(settings)
     now_ms = SystemClock().now_ms()
-    write(log, codec, CATALOGUE.name, entry_key(REFUND), REFUND)
+    write(log, codec, CATALOG.name, entry_key(REFUND), REFUND)
     write(log, codec, RULESET.name, b"default", ruleset(bundle_files(RULES)))
     runner = GateRunner(
         lambda: build_gate(settings, log, codec, ROOT_KEY, MemoryStores()),
