@@ -19,7 +19,7 @@ from rocksdict import Rdict
 from bench.gate import run_child
 from bench.workload import ACT, SCOPES, SESSION_TTL_MS, TENANT, credential, intent, now_ms
 from bench.world import PARTITIONS, ROOT_KEY, World, open_world
-from streams.model.keys import partition_for, session_key
+from streams.model.keys import partition_for, session_key_of
 from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.proof import derived_uuid
 from streams.model.topics import INTENT
@@ -102,7 +102,7 @@ def _fill(folder: Path, sessions: int) -> None:
     stores = [provider.open(partition) for partition in range(PARTITIONS)]
     batches: list[dict[bytes, bytes | None]] = [{} for _ in stores]
     for number in range(sessions):
-        key = session_key(TENANT, f"s-20251125-{number:07d}")
+        key = session_key_of(TENANT, f"s-20251125-{number:07d}")
         partition = partition_for(key, PARTITIONS)
         batch = batches[partition]
         batch.update(_rows(number, key))

@@ -26,7 +26,7 @@ from streams.model.control import BundleAction, BundleFile, RulesetBundle
 from streams.model.delegation import AuthorizationDetail, Delegation, DelegationOp, GrantBody, ToolGrant
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
-from streams.model.keys import revocation_key, session_key
+from streams.model.keys import revocation_key, session_key_of
 from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.proof import (
     derived_uuid,
@@ -163,7 +163,7 @@ class SessionMaker:
         self.tenant = tenant
         self.sub = sub
         self.act = agent(act)
-        self.key = session_key(tenant, session_id)
+        self.key = session_key_of(tenant, session_id)
         self.secret = session_secret(root_key, tenant, session_id)
         self._root_key = root_key
         self._writer_key = session_writer_key(root_key)

@@ -371,7 +371,7 @@ def _gate_settings(rng: Random) -> GateSettings:
         approval_ttl_ms=8_000,
         defer_ms=3_000,
         args_bytes_max=4_096,
-        held_per_session_max=rng.choice((2, 64)),
+        pending_per_session_max=rng.choice((2, 64)),
         session_age_max_ms=20_000,
         unattended_age_max_ms=14_000,
         session_idle_ms=9_000,

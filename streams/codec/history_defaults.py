@@ -20,7 +20,7 @@ from streams.model.definition import definition_digests
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
-from streams.model.keys import revocation_key, session_key
+from streams.model.keys import revocation_key, session_key_of
 from streams.model.proof import (
     derived_uuid,
     make_hmac,
@@ -128,7 +128,7 @@ def key_of(record: Record) -> bytes:
     if not isinstance(header, Header) or not isinstance(session_id, str):
         raise JsonFormError("`key` is missing")
     try:
-        return session_key(header.tenant_uid, session_id)
+        return session_key_of(header.tenant_uid, session_id)
     except ValueError as error:
         raise JsonFormError(f"`key` is missing, and cannot be made: {error}") from None
 

@@ -23,7 +23,7 @@ from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import Headers, Outgoing, Received
-from streams.processors.budgets.allocator import BudgetOwner, NothingToControl
+from streams.processors.budgets.allocator import BudgetAllocator, NothingToControl
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
@@ -244,7 +244,7 @@ def gate_driver(
         start_ms=start_ms,
         partitions=partitions,
         settings=engine_settings,
-        beside={BUDGETS: BudgetOwner(wire)},
+        beside={BUDGETS: BudgetAllocator(wire)},
         before=before,
     )
 

@@ -10,7 +10,7 @@ _R = 24
 _MASK = 0xFFFFFFFF
 
 
-def session_key(tenant_uid: str, session_id: str) -> bytes:
+def session_key_of(tenant_uid: str, session_id: str) -> bytes:
     """`tenant|session_id`: the key of everything that belongs to a session.
 
     Raises:

@@ -77,7 +77,7 @@ class Reason(StrEnum):
     APPROVAL_EXPIRED = "approval_expired"
     DEFERRED_BY_RULE = "deferred_by_rule"
     DEFERRAL_CANCELLED = "deferral_cancelled"
-    TOO_MANY_HELD = "too_many_held"
+    TOO_MANY_PENDING = "too_many_pending"
     BUDGET_EXHAUSTED = "budget_exhausted"
     BUDGET_UNAVAILABLE = "budget_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -153,7 +153,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.APPROVAL_EXPIRED: "nobody approved it in time",
     Reason.DEFERRED_BY_RULE: "held for a cancel window; a final verdict follows",
     Reason.DEFERRAL_CANCELLED: "a person cancelled it within its cancel window",
-    Reason.TOO_MANY_HELD: "too many intents of this session wait already",
+    Reason.TOO_MANY_PENDING: "too many intents of this session wait already",
     Reason.BUDGET_EXHAUSTED: "a budget does not allow as much",
     Reason.BUDGET_UNAVAILABLE: "a shared budget could not be asked in time; try again",
     Reason.INTERNAL_ERROR: "the gate failed to judge it; see its log",

@@ -3,8 +3,8 @@
 Rows are msgpack arrays (field order is the format; append only, with defaults). One ordered keyspace per partition:
 
     s <session key>                        SessionRow
-    v <session key> NUL <intent id>        JudgedRow
-    h <session key> NUL <intent id>        HeldRow
+    v <session key> NUL <intent id>        VerdictRow
+    h <session key> NUL <intent id>        PendingRow
     p <session key> NUL <intent id>        EffectsRow
     k <session key> NUL <memory>           HeadRow
     m <session key> NUL <memory> NUL <key> CellRow
@@ -102,7 +102,7 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
     frozen_offset: int = 0
     housekeeping_ms: int = 0
     waiting_count: int = 0
-    held_serial: int = 0
+    pending_serial: int = 0
     effects_count: int = 0
     keeps_count: bool = False
     purpose_sequence: int = -1
@@ -128,7 +128,7 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
         return join_all((self.label, *(read.label for read in self.pending_reads)))
 
 
-class JudgedRow(msgspec.Struct, frozen=True, array_like=True):
+class VerdictRow(msgspec.Struct, frozen=True, array_like=True):
     """The verdict given: a redelivered intent gets the same bytes again. `claimed_ms` is the intent's own time."""
 
     judged_ms: int
@@ -137,7 +137,7 @@ class JudgedRow(msgspec.Struct, frozen=True, array_like=True):
     claimed_ms: int = 0
 
 
-class HeldKind(IntEnum):
+class PendingKind(IntEnum):
     """What a held intent waits for."""
 
     SESSION = 1
@@ -146,12 +146,12 @@ class HeldKind(IntEnum):
     BUDGET = 4
 
 
-class HeldRow(msgspec.Struct, frozen=True, array_like=True):
+class PendingRow(msgspec.Struct, frozen=True, array_like=True):
     """An intent that waits. `approvals` names who has approved so far, `granted_by` counts those of
     groups that were asked before, `waited_ms` is how long a cancel window had passed before, `asked_count` how often
     persons were asked about it before, and `decision_ids` which of their decisions have counted."""
 
-    kind: HeldKind
+    kind: PendingKind
     intent: bytes
     received_ms: int
     due_ms: int
@@ -225,15 +225,15 @@ class SpendRow(msgspec.Struct, frozen=True, array_like=True):
 class TimerKind(IntEnum):
     """Which of its timers has come due."""
 
-    HELD = 1
+    PENDING = 1
     HOUSEKEEPING = 2
-    SLICE = 3
+    LEASE = 3
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_session = msgspec.msgpack.Decoder(SessionRow).decode
-_decode_judged = msgspec.msgpack.Decoder(JudgedRow).decode
-_decode_held = msgspec.msgpack.Decoder(HeldRow).decode
+_decode_judged = msgspec.msgpack.Decoder(VerdictRow).decode
+_decode_held = msgspec.msgpack.Decoder(PendingRow).decode
 _decode_intent = msgspec.msgpack.Decoder(Intent).decode
 
 decode_effects = msgspec.msgpack.Decoder(EffectsRow).decode
@@ -243,12 +243,12 @@ decode_spend = msgspec.msgpack.Decoder(SpendRow).decode
 
 encode_row = _encode
 decode_session = _decode_session
-decode_judged = _decode_judged
-decode_held = _decode_held
+decode_verdict_row = _decode_judged
+decode_pending = _decode_held
 
 
 def encode_intent(intent: Intent) -> bytes:
-    """An intent as it is kept in a `HeldRow`."""
+    """An intent as it is kept in a `PendingRow`."""
     return _encode(intent)
 
 
@@ -262,12 +262,12 @@ def session_row_key(session_key: bytes) -> bytes:
     return b"s" + session_key
 
 
-def judged_row_key(session_key: bytes, intent_id: str) -> bytes:
+def verdict_row_key(session_key: bytes, intent_id: str) -> bytes:
     """Key of the verdict given to an intent."""
     return b"v" + session_key + b"\x00" + intent_id.encode()
 
 
-def held_row_key(session_key: bytes, intent_id: str) -> bytes:
+def pending_row_key(session_key: bytes, intent_id: str) -> bytes:
     """Key of a held intent."""
     return b"h" + session_key + b"\x00" + intent_id.encode()
 

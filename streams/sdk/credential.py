@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streams.model.delegation import Delegation
-from streams.model.keys import session_key
+from streams.model.keys import session_key_of
 from streams.model.types import Actor
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ class SessionCredential:
     @property
     def key(self) -> bytes:
         """The key of all the session's records."""
-        return session_key(self.tenant_uid, self.session_id)
+        return session_key_of(self.tenant_uid, self.session_id)

@@ -413,7 +413,7 @@ class Executor:
         try:
             publish(self._transport, [record for use in uses for record in self.outcome_records(use)])
         except (LogError, PublishError) as error:
-            self._store.let_go([use.call.verdict_id for use in uses])
+            self._store.release([use.call.verdict_id for use in uses])
             self._owes_reports = True
             raise ReportError(f"{len(uses)} calls have run but can't be reported: {error}") from error
         self.mark_reported(uses)

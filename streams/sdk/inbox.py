@@ -11,7 +11,7 @@ from typing import Protocol
 
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
-from streams.model.keys import session_key
+from streams.model.keys import session_key_of
 from streams.model.topics import VERDICT
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
@@ -151,7 +151,7 @@ class VerdictInbox:
             ProposalError: too many wait already, or this very intent does.
             VerdictReadError: verdicts can't be read.
         """
-        key = session_key(intent.header.tenant_uid, intent.session_id)
+        key = session_key_of(intent.header.tenant_uid, intent.session_id)
         with self._lock:
             self._refuse_unusable()
             if len(self._expected) >= WAITING_MAX:
@@ -166,7 +166,7 @@ class VerdictInbox:
     def forget(self, expected: Expected) -> None:
         """Wait no more."""
         intent = expected.intent
-        key = session_key(intent.header.tenant_uid, intent.session_id)
+        key = session_key_of(intent.header.tenant_uid, intent.session_id)
         with self._lock:
             if self._expected.pop(intent.intent_id, None) is None:
                 return
@@ -270,7 +270,7 @@ class VerdictInbox:
             expected = self._expected.get(verdict.intent_id)
         if expected is None:
             return
-        if received.key != session_key(expected.intent.header.tenant_uid, expected.intent.session_id):
+        if received.key != session_key_of(expected.intent.header.tenant_uid, expected.intent.session_id):
             _log.warning("verdict on intent `%s` has the key of another session", verdict.intent_id)
             return
         expected.offer(verdict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
-from streams.model.keys import session_key
+from streams.model.keys import session_key_of
 from streams.model.proof import derived_uuid
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import AUDIT, SESSION
@@ -71,7 +71,7 @@ class Reporter:
             reason_text=use.text or ENDING_TEXTS[use.ending],
             retention_class=RetentionClass.STANDARD,
         )
-        key = session_key(call.tenant_uid, call.session_id)
+        key = session_key_of(call.tenant_uid, call.session_id)
         return [
             outgoing(self._transport, SESSION, key, event, event.header),
             outgoing(self._transport, AUDIT, key, audit, audit.header),
@@ -100,7 +100,7 @@ class Reporter:
             reason_text=refused.text,
             retention_class=RetentionClass.STANDARD,
         )
-        key = session_key(call.tenant_uid, call.session_id)
+        key = session_key_of(call.tenant_uid, call.session_id)
         return [outgoing(self._transport, AUDIT, key, audit, audit.header)]
 
     def _header(self, call: CallRef, record_id: str, time_ms: int) -> Header:

@@ -267,9 +267,9 @@ class SingleUseStore:
         self._file.write(
             lambda connection: connection.executemany("UPDATE uses SET reported = 1 WHERE verdict_id = ?", rows)
         )
-        self.let_go(ids)
+        self.release(ids)
 
-    def let_go(self, verdict_ids: Iterable[str]) -> None:
+    def release(self, verdict_ids: Iterable[str]) -> None:
         """This process works on these no more: what is not reported of them is left over."""
         with self._lock:
             self._live.difference_update(verdict_ids)

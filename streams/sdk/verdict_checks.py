@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from streams.model.canonical import CanonicalError, canonical_args, sha256
-from streams.model.keys import session_key
+from streams.model.keys import session_key_of
 from streams.model.reasons import REFUSAL_TEXTS, Reason, Refusal
 from streams.model.revocation_set import Call
 from streams.model.verdict import Obligation, Outcome, Verdict, VerdictMode
@@ -156,10 +156,10 @@ def _refused(refusal: Refusal, detail: str = "") -> Refused:
 
 def _check_address(verdict: Verdict, key: bytes | None, standard: Standard) -> Refused | None:
     try:
-        own_key = session_key(verdict.header.tenant_uid, verdict.session_id)
+        session_key = session_key_of(verdict.header.tenant_uid, verdict.session_id)
     except ValueError:
-        own_key = None
-    if own_key is None or key != own_key:
+        session_key = None
+    if session_key is None or key != session_key:
         return _refused(Refusal.KEY_MISMATCH)
     if verdict.outcome is not Outcome.ALLOW:
         return _refused(Refusal.NOT_ALLOWED, f"{verdict.outcome.value}, {verdict.reason}")

@@ -15,7 +15,7 @@ from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
 from streams.model.errors import StoplogError
 from streams.ports import StoreError, StoreProvider
-from streams.processors.budgets.allocator import BudgetOwner, NothingToControl
+from streams.processors.budgets.allocator import BudgetAllocator, NothingToControl
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -125,7 +125,7 @@ def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
     engine_settings = settings.engine_settings()
     return Worker(
         spec=BUDGETS,
-        processor=BudgetOwner(wire),
+        processor=BudgetAllocator(wire),
         control=ControlReader(
             reader=log.reader(), topics=(), sink=NothingToControl(), wire=wire, clock=clock, settings=engine_settings
         ),

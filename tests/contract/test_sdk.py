@@ -23,7 +23,7 @@ from streams.kafka.admin import KafkaAdmin
 from streams.kafka.prefixed import Prefix, PrefixedAdmin
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
-from streams.model.keys import session_key
+from streams.model.keys import session_key_of
 from streams.model.reasons import Refusal
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import session_target
@@ -120,7 +120,7 @@ def a_verdict(tenant: str, session_id: str = "s-1") -> Verdict:
 
 
 def put(transport: Transport, verdict: Verdict) -> Verdict:
-    write(transport, verdict, session_key(verdict.header.tenant_uid, verdict.session_id))
+    write(transport, verdict, session_key_of(verdict.header.tenant_uid, verdict.session_id))
     return verdict
 
 
@@ -184,9 +184,9 @@ def test_a_session_that_is_taken_back_stops_an_older_verdict_within_a_second(
         begun_s = time.monotonic()
         assert revocations.confirm(10_000)
         assert time.monotonic() - begun_s < 2
-        assert executor.execute(verdict, session_key(tenant, "s-1")).refusal is Refusal.REVOKED
+        assert executor.execute(verdict, session_key_of(tenant, "s-1")).refusal is Refusal.REVOKED
         other = a_verdict(tenant, "s-2")
-        assert executor.execute(other, session_key(tenant, "s-2")).ran
+        assert executor.execute(other, session_key_of(tenant, "s-2")).ran
 
 
 def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(

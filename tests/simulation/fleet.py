@@ -27,7 +27,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOG, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.ports import Outgoing, Received
-from streams.processors.budgets.allocator import BudgetOwner
+from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
@@ -302,7 +302,7 @@ class Fleet:
         control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_published)), Catalog(ANYBODY))
         settings = GateSettings(root_key=ROOT_KEY, budget_wait_ms=4_000, budget_idle_ms=2_000)
         is_gate = self._groups[name] == GATE.name
-        processor: Processor = Gate(settings, wire(), control) if is_gate else BudgetOwner(wire())
+        processor: Processor = Gate(settings, wire(), control) if is_gate else BudgetAllocator(wire())
         return build_worker(
             self._log,
             spec=GATE if is_gate else BUDGETS,

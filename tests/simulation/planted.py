@@ -28,7 +28,7 @@ from streams.processors.gate.gate import Gate
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions import grants, revocation_cascade
-from streams.processors.state import judged_row_key
+from streams.processors.state import verdict_row_key
 
 Plant = Callable[[pytest.MonkeyPatch, Ingredients], Ingredients]
 
@@ -92,10 +92,10 @@ def duplicates_not_detected(patch: pytest.MonkeyPatch, healthy: Ingredients) -> 
 
 class _Forgetful(Gate):
     def _on_intent(
-        self, own_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
+        self, session_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        state.delete(judged_row_key(own_key, intent.intent_id))
-        return super()._on_intent(own_key, intent, state, received_ms, now_ms)
+        state.delete(verdict_row_key(session_key, intent.intent_id))
+        return super()._on_intent(session_key, intent, state, received_ms, now_ms)
 
 
 def timers_are_not_fenced(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:

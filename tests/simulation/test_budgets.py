@@ -10,7 +10,7 @@ import pytest
 
 from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.processors.budgets import allocator, leases
-from streams.processors.budgets.leases import Claim, SliceRow, Slices
+from streams.processors.budgets.leases import BudgetLeases, Claim, LeaseRow
 from streams.processors.effects import StateView
 from streams.processors.gate import completion_effects
 from streams.processors.state import ChargeRow, decode_effects, effects_row_key, encode_row
@@ -48,25 +48,25 @@ def test_no_limit_is_exceeded_and_every_intent_is_decided(first: int) -> None:
 
 def takes_any_grant(patch: pytest.MonkeyPatch) -> None:
     """A grant that comes again is taken again."""
-    on_grant = Slices.on_grant
+    on_grant = BudgetLeases.on_grant
 
-    def taken(self: Slices, grant: BudgetGrant, state: StateView, now_ms: int) -> object:
-        found = state.get(leases.slice_row_key(grant.budget_key))
+    def taken(self: BudgetLeases, grant: BudgetGrant, state: StateView, now_ms: int) -> object:
+        found = state.get(leases.lease_row_key(grant.budget_key))
         if found is not None:
             row = leases._decode(found)
             asked = row.asked or leases.Asked(grant.serial, now_ms, 0, 0, ())
             row = replace(row, asked=replace(asked, serial=grant.serial))
-            state.put(leases.slice_row_key(grant.budget_key), encode_row(row))
+            state.put(leases.lease_row_key(grant.budget_key), encode_row(row))
         return on_grant(self, grant, state, now_ms)
 
-    patch.setattr(Slices, "on_grant", taken)
+    patch.setattr(BudgetLeases, "on_grant", taken)
 
 
 def takes_what_is_given_back_twice(patch: pytest.MonkeyPatch) -> None:
     """What is given back counts twice with the owner."""
     given_back = allocator._given_back
 
-    def twice(row: allocator.OwnerRow, request: BudgetRequest) -> allocator.OwnerRow:
+    def twice(row: allocator.AllocationRow, request: BudgetRequest) -> allocator.AllocationRow:
         return given_back(given_back(row, request), request)
 
     patch.setattr(allocator, "_given_back", twice)
@@ -76,13 +76,13 @@ def keeps_slices_for_the_next_window(patch: pytest.MonkeyPatch) -> None:
     """What is left of a slice is spent in the next window."""
     of_now = leases._of_now
 
-    def carried(claim: Claim, state: StateView) -> SliceRow:
-        found = state.get(leases.slice_row_key(claim.key))
+    def carried(claim: Claim, state: StateView) -> LeaseRow:
+        found = state.get(leases.lease_row_key(claim.key))
         row = of_now(claim, state)
         return row if found is None else replace(row, available=leases._decode(found).available)
 
     patch.setattr(leases, "_of_now", carried)
-    patch.setattr(Slices, "on_due", lambda _self, _key, _state, _now_ms: [])
+    patch.setattr(BudgetLeases, "on_due", lambda _self, _key, _state, _now_ms: [])
 
 
 def spends_what_is_not_there(patch: pytest.MonkeyPatch) -> None:
@@ -94,8 +94,8 @@ def spends_what_is_not_there(patch: pytest.MonkeyPatch) -> None:
 def gives_back_again_and_again(patch: pytest.MonkeyPatch) -> None:
     """Each report that a call did not run gives its charge back."""
 
-    def kept(own_key: bytes, intent_id: str, row: object, state: StateView) -> tuple[object, object]:
-        found = state.get(effects_row_key(own_key, intent_id))
+    def kept(session_key: bytes, intent_id: str, row: object, state: StateView) -> tuple[object, object]:
+        found = state.get(effects_row_key(session_key, intent_id))
         return row, None if found is None else decode_effects(found)
 
     patch.setattr(completion_effects, "take", kept)
@@ -103,14 +103,14 @@ def gives_back_again_and_again(patch: pytest.MonkeyPatch) -> None:
 
 def gives_back_what_ran_in_another_window(patch: pytest.MonkeyPatch) -> None:
     """A charge of an earlier window is given back to this one."""
-    give_back = Slices.give_back
+    give_back = BudgetLeases.give_back
 
-    def given(self: Slices, charge: ChargeRow, state: StateView, now_ms: int) -> None:
+    def given(self: BudgetLeases, charge: ChargeRow, state: StateView, now_ms: int) -> None:
         found = state.get(charge.holder)
         start_ms = charge.start_ms if found is None else leases._decode(found).start_ms
         give_back(self, replace(charge, start_ms=start_ms), state, now_ms)
 
-    patch.setattr(Slices, "give_back", given)
+    patch.setattr(BudgetLeases, "give_back", given)
 
 
 PLANTS = (

@@ -16,7 +16,7 @@ from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.errors import RecordError, StoplogError
-from streams.model.keys import partition_for, session_key
+from streams.model.keys import partition_for, session_key_of
 from streams.model.reasons import REASON_TEXTS, Reason, SessionChange
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, RevocationSet, session_target
@@ -248,7 +248,7 @@ def show_session(
         TopicReadError: a topic is missing, or its end can't be reached.
         LogError: the log did not answer, or refused.
     """
-    key = session_key(tenant_uid, session_id)
+    key = session_key_of(tenant_uid, session_id)
     view = SessionView(tenant_uid, session_id)
     own = [SESSION.name, DELEGATION.name, VERDICT.name, AUDIT.name]
     counts: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """The owner of budgets that several gate partitions share: it gives each window of each budget out in slices.
 
-    o <budget key> NUL <window>    OwnerRow
+    o <budget key> NUL <window>    AllocationRow
     z                              the end of the newest window that was forgotten
 
 What was given and not given back never exceeds the limit, so what is spent does not (ADR 0015). The owner of a budget
@@ -64,7 +64,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
     targets: tuple[bytes, ...]
 
 
-class OwnerRow(msgspec.Struct, frozen=True, array_like=True):
+class AllocationRow(msgspec.Struct, frozen=True, array_like=True):
     """One window of one budget.
 
     Attributes:
@@ -89,7 +89,7 @@ class OwnerRow(msgspec.Struct, frozen=True, array_like=True):
     recalled_ms: int = 0
 
 
-_decode = msgspec.msgpack.Decoder(OwnerRow).decode
+_decode = msgspec.msgpack.Decoder(AllocationRow).decode
 
 
 class NothingToControl:
@@ -129,7 +129,7 @@ class NothingToControl:
         """Nothing is under way."""
 
 
-class BudgetOwner:
+class BudgetAllocator:
     """Gives slices out; all memory is in the state views."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -151,7 +151,7 @@ class BudgetOwner:
         found = state.get(row_key)
         if found is None:
             state.set_timer(request.window_end + GRACE_MS, row_key)
-            row = OwnerRow(request.window_start, request.window_end, request.header.tenant_uid)
+            row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
         else:
             row = _decode(found)
         partition = request.gate_partition
@@ -212,11 +212,11 @@ class BudgetOwner:
         return [self._grant(key.decode(), row, other, answer, now_ms) for other, answer in answers.items()]
 
     def _too_late(self, request: BudgetRequest, now_ms: int) -> Output:
-        row = OwnerRow(request.window_start, request.window_end, request.header.tenant_uid)
+        row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
         answer = Answer(request.serial, BudgetAnswer.TOO_LATE.value)
         return self._grant(request.budget_key, row, request.gate_partition, answer, now_ms)
 
-    def _grant(self, key: str, row: OwnerRow, partition: int, answer: Answer, now_ms: int) -> Output:
+    def _grant(self, key: str, row: AllocationRow, partition: int, answer: Answer, now_ms: int) -> Output:
         about = str(answer.serial) if answer.serial else f"recall {row.recalled_ms}"
         record_id = derived_uuid("budget grant", key, str(row.start_ms), str(partition), about)
         header = Header(id=record_id, source=SOURCE, time=now_ms, tenant_uid=row.tenant_uid)
@@ -264,7 +264,7 @@ def _pending(request: BudgetRequest) -> Pending:
     )
 
 
-def _answered(row: OwnerRow, asked: Iterable[Pending]) -> tuple[OwnerRow, dict[int, Answer]]:
+def _answered(row: AllocationRow, asked: Iterable[Pending]) -> tuple[AllocationRow, dict[int, Answer]]:
     """Grant whatever can be granted; the rest is pending."""
     answers: dict[int, Answer] = {}
     rest: dict[int, Pending] = {}
@@ -278,8 +278,8 @@ def _answered(row: OwnerRow, asked: Iterable[Pending]) -> tuple[OwnerRow, dict[i
 
 
 def _recalled(
-    row: OwnerRow, answers: dict[int, Answer], asked: Pending, now_ms: int
-) -> tuple[OwnerRow, dict[int, Answer], tuple[int, ...]]:
+    row: AllocationRow, answers: dict[int, Answer], asked: Pending, now_ms: int
+) -> tuple[AllocationRow, dict[int, Answer], tuple[int, ...]]:
     """A new request can't be granted: others may hold what they do not use. Which of them are to be told."""
     if row.recalled:
         return row, answers, ()
@@ -292,7 +292,7 @@ def _recalled(
     return replace(row, recalled=others, recalled_ms=now_ms), answers, others
 
 
-def _refused(row: OwnerRow, answers: dict[int, Answer]) -> tuple[OwnerRow, dict[int, Answer]]:
+def _refused(row: AllocationRow, answers: dict[int, Answer]) -> tuple[AllocationRow, dict[int, Answer]]:
     """Nothing more will come back: say so to all that wait."""
     refused = {
         each.partition: Answer(each.serial, BudgetAnswer.REFUSED.value, left=_left(row, each)) for each in row.pending
@@ -300,11 +300,11 @@ def _refused(row: OwnerRow, answers: dict[int, Answer]) -> tuple[OwnerRow, dict[
     return replace(row, pending=()), {**answers, **refused}
 
 
-def _left(row: OwnerRow, asked: Pending) -> int:
+def _left(row: AllocationRow, asked: Pending) -> int:
     return max(0, asked.limit - (len(row.targets) if asked.targets else sum(row.held.values())))
 
 
-def _units_granted(row: OwnerRow, asked: Pending) -> tuple[OwnerRow, Answer | None]:
+def _units_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow, Answer | None]:
     """All that is wanted, down to a cautious share of what is left; less than what is needed is of no use."""
     left, partition = _left(row, asked), asked.partition
     if asked.need > left:
@@ -318,7 +318,7 @@ def _units_granted(row: OwnerRow, asked: Pending) -> tuple[OwnerRow, Answer | No
     return row, Answer(asked.serial, BudgetAnswer.GRANTED.value, amount, left - amount)
 
 
-def _targets_granted(row: OwnerRow, asked: Pending) -> tuple[OwnerRow, Answer | None]:
+def _targets_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow, Answer | None]:
     """All of the values or none: a call needs all of its."""
     new = [target for target in asked.targets if target not in row.targets]
     left = _left(row, asked)
@@ -331,7 +331,7 @@ def _targets_granted(row: OwnerRow, asked: Pending) -> tuple[OwnerRow, Answer | 
     return replace(row, targets=targets), granted
 
 
-def _given_back(row: OwnerRow, request: BudgetRequest) -> OwnerRow:
+def _given_back(row: AllocationRow, request: BudgetRequest) -> AllocationRow:
     """At most what the partition was given; whoever gives back has answered a recall."""
     partition = request.gate_partition
     held = dict(row.held)

@@ -15,7 +15,7 @@ import msgspec
 from streams.model.reasons import Reason
 from streams.policy.language.bundle import Budget, Per
 from streams.policy.runtime.memory_updates import Charge
-from streams.processors.budgets.leases import Claim, Slices, Status, slice_row_key
+from streams.processors.budgets.leases import BudgetLeases, Claim, Status, lease_row_key
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.gate.case import Case
 from streams.processors.gate.settings import GateSettings
@@ -46,11 +46,11 @@ class Taken(NamedTuple):
 NOTHING_TAKEN = Taken()
 
 
-class Spending:
+class BudgetCharges:
     """Takes charges and gives them back. All memory is in the state views."""
 
     def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
-        self.slices = Slices(settings, encoder)
+        self.leases = BudgetLeases(settings, encoder)
 
     def exhausted(self, case: Case, state: StateView) -> str | None:
         """Which budget certainly has not enough left now; None when none is known to."""
@@ -79,8 +79,8 @@ class Spending:
                 rows.append(_take_own(charge, case, state))
                 continue
             claim = _claim(charge, case)
-            outputs += self.slices.spend(claim, state, case.now_ms)
-            rows.append(ChargeRow(slice_row_key(claim.key), claim.start_ms, charge.amount, charge.targets))
+            outputs += self.leases.spend(claim, state, case.now_ms)
+            rows.append(ChargeRow(lease_row_key(claim.key), claim.start_ms, charge.amount, charge.targets))
         return Taken(charges=tuple(rows), outputs=tuple(outputs))
 
     def give_back(self, charges: tuple[ChargeRow, ...], state: StateView, now_ms: int) -> None:
@@ -89,11 +89,11 @@ class Spending:
             if charge.holder.startswith(_OWN):
                 _give_back_own(charge, state)
             else:
-                self.slices.give_back(charge, state, now_ms)
+                self.leases.give_back(charge, state, now_ms)
 
     def _status(self, charge: Charge, case: Case, state: StateView) -> Status:
         if charge.budget.per is not Per.SESSION:
-            return self.slices.status(_claim(charge, case), state, case.now_ms)
+            return self.leases.status(_claim(charge, case), state, case.now_ms)
         row = _own_row(charge.budget, case, state)
         used = len(row.targets.keys() | set(charge.targets)) if charge.targets else row.units + charge.amount
         return Status.ENOUGH if used <= charge.budget.limit else Status.EXHAUSTED
@@ -102,7 +102,7 @@ class Spending:
         waiting = (case.session_key, case.intent.intent_id)
         outputs: list[Output] = []
         for charge in short:
-            asked = self.slices.wait(_claim(charge, case), waiting, state, case.now_ms)
+            asked = self.leases.wait(_claim(charge, case), waiting, state, case.now_ms)
             if asked is None:
                 return Taken(refused=Reason.BUDGET_UNAVAILABLE, text=_told(charge.budget), outputs=tuple(outputs))
             outputs += asked

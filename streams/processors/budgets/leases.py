@@ -1,6 +1,6 @@
 """What a gate partition holds of budgets that several partitions share: a slice of each, granted by the owner.
 
-    g <budget key>    SliceRow
+    g <budget key>    LeaseRow
     q                 the number of the partition's last request
 
 Nothing is spent that was not granted, so the limit holds whatever happens to requests, grants and gates (ADR 0015).
@@ -21,7 +21,7 @@ from streams.model.types import Header
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.gate.settings import GateSettings
 from streams.processors.gate.verdicts import SOURCE
-from streams.processors.state import ChargeRow, TimerKind, encode_row, held_row_key, timer_payload
+from streams.processors.state import ChargeRow, TimerKind, encode_row, pending_row_key, timer_payload
 
 RECHECK_MS = 1_000
 """So long an owner that has nothing left is not asked again for as much."""
@@ -68,7 +68,7 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     targets: tuple[bytes, ...]
 
 
-class SliceRow(msgspec.Struct, frozen=True, array_like=True):
+class LeaseRow(msgspec.Struct, frozen=True, array_like=True):
     """What is held of a budget.
 
     Attributes:
@@ -99,15 +99,15 @@ class SliceRow(msgspec.Struct, frozen=True, array_like=True):
     spent: int = 0
 
 
-_decode = msgspec.msgpack.Decoder(SliceRow).decode
+_decode = msgspec.msgpack.Decoder(LeaseRow).decode
 
 
-def slice_row_key(key: str) -> bytes:
+def lease_row_key(key: str) -> bytes:
     """Key of what is held of a budget."""
     return _PREFIX + key.encode()
 
 
-class Slices:
+class BudgetLeases:
     """Spends from slices, asks for more, and gives back what lies idle. All memory is in the state views."""
 
     def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
@@ -151,7 +151,7 @@ class Slices:
         row = _of_now(claim, state)
         if len(row.waiting) >= WAITING_MAX:
             row = replace(
-                row, waiting=tuple(each for each in row.waiting if state.get(held_row_key(*each)) is not None)
+                row, waiting=tuple(each for each in row.waiting if state.get(pending_row_key(*each)) is not None)
             )
             if len(row.waiting) >= WAITING_MAX:
                 return None
@@ -199,11 +199,11 @@ class Slices:
 
     def on_recall(self, recall: BudgetGrant, state: StateView, now_ms: int) -> Output:
         """Somebody needs what lies unused here: give it back, and answer also where there is nothing."""
-        found = state.get(slice_row_key(recall.budget_key))
+        found = state.get(lease_row_key(recall.budget_key))
         row = None if found is None else _decode(found)
         if row is None or row.start_ms != recall.window_start:
             tenant_uid = recall.header.tenant_uid
-            row = SliceRow(tenant_uid, recall.window_start, recall.window_end, 0)
+            row = LeaseRow(tenant_uid, recall.window_start, recall.window_end, 0)
             return self._return(recall.budget_key, row, _next_serial(state), (), now_ms, state.partition)
         row, output = self._given_back(recall.budget_key, row, state, now_ms)
         self._put(recall.budget_key, row, state, now_ms)
@@ -211,7 +211,7 @@ class Slices:
 
     def on_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> tuple[tuple[bytes, str], ...]:
         """Take an answer in; returns who has waited for it. One that is not awaited changes nothing."""
-        found = state.get(slice_row_key(grant.budget_key))
+        found = state.get(lease_row_key(grant.budget_key))
         row = None if found is None else _decode(found)
         if row is None or row.asked is None or row.asked.serial != grant.serial:
             return ()
@@ -231,12 +231,12 @@ class Slices:
 
     def on_due(self, key: str, state: StateView, now_ms: int) -> list[Output]:
         """Look at a slice: after its window it is dropped, and what lies idle is given back."""
-        found = state.get(slice_row_key(key))
+        found = state.get(lease_row_key(key))
         if found is None:
             return []
         row = replace(_decode(found), due_ms=0)
         if now_ms >= row.end_ms:
-            state.delete(slice_row_key(key))
+            state.delete(lease_row_key(key))
             return []
         outputs: list[Output] = []
         holds = row.available or not all(row.targets.values())
@@ -246,7 +246,7 @@ class Slices:
         self._put(key, row, state, now_ms)
         return outputs
 
-    def _put(self, key: str, row: SliceRow, state: StateView, now_ms: int) -> None:
+    def _put(self, key: str, row: LeaseRow, state: StateView, now_ms: int) -> None:
         """Keep a row, with a timer: at the end of its window, or sooner where something of it may lie idle."""
         due_ms = row.end_ms
         if row.available or not all(row.targets.values()):
@@ -254,14 +254,14 @@ class Slices:
             touched_ms = now_ms if row.asked is not None else row.touched_ms
             due_ms = min(row.end_ms, max(touched_ms + self._idle_ms, now_ms + 1))
         if not row.due_ms or due_ms < row.due_ms:
-            payload = timer_payload(TimerKind.SLICE, key.encode())
+            payload = timer_payload(TimerKind.LEASE, key.encode())
             if row.due_ms:
                 state.cancel_timer(row.due_ms, payload)
             state.set_timer(due_ms, payload)
             row = replace(row, due_ms=due_ms)
-        state.put(slice_row_key(key), encode_row(row))
+        state.put(lease_row_key(key), encode_row(row))
 
-    def _given_back(self, key: str, row: SliceRow, state: StateView, now_ms: int) -> tuple[SliceRow, Output]:
+    def _given_back(self, key: str, row: LeaseRow, state: StateView, now_ms: int) -> tuple[LeaseRow, Output]:
         """The row without what nothing stands on, and the record that gives it back."""
         idle = tuple(sorted(target for target, uses in row.targets.items() if not uses))
         output = self._return(key, row, _next_serial(state), idle, now_ms, state.partition)
@@ -269,13 +269,13 @@ class Slices:
         return replace(row, available=0, targets=kept, want=0, grants_count=0), output
 
     def _ask(
-        self, claim: Claim, row: SliceRow, need: int, targets: tuple[bytes, ...], state: StateView, now_ms: int
-    ) -> tuple[SliceRow, Output]:
+        self, claim: Claim, row: LeaseRow, need: int, targets: tuple[bytes, ...], state: StateView, now_ms: int
+    ) -> tuple[LeaseRow, Output]:
         asked = Asked(_next_serial(state), now_ms, need, max(need, row.want), targets)
         row = replace(row, asked=asked)
         return row, self._request(claim.key, row, asked, now_ms, state.partition)
 
-    def _request(self, key: str, row: SliceRow, asked: Asked, now_ms: int, partition: int) -> Output:
+    def _request(self, key: str, row: LeaseRow, asked: Asked, now_ms: int, partition: int) -> Output:
         request = BudgetRequest(
             header=_header(key, row.tenant_uid, partition, asked.serial, now_ms),
             budget_key=key,
@@ -292,7 +292,7 @@ class Slices:
         return self._output(key, request)
 
     def _return(
-        self, key: str, row: SliceRow, serial: int, targets: tuple[bytes, ...], now_ms: int, partition: int
+        self, key: str, row: LeaseRow, serial: int, targets: tuple[bytes, ...], now_ms: int, partition: int
     ) -> Output:
         request = BudgetRequest(
             header=_header(key, row.tenant_uid, partition, serial, now_ms),
@@ -313,10 +313,10 @@ class Slices:
         return Output(BUDGET_REQUEST, key.encode(), value, request.header)
 
 
-def _of_now(claim: Claim, state: StateView) -> SliceRow:
+def _of_now(claim: Claim, state: StateView) -> LeaseRow:
     """The budget's row in the window of now; one of an earlier window keeps only who waits, and its timer."""
-    found = state.get(slice_row_key(claim.key))
-    fresh = SliceRow(claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit)
+    found = state.get(lease_row_key(claim.key))
+    fresh = LeaseRow(claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit)
     if found is None:
         return fresh
     row = _decode(found)
@@ -325,21 +325,21 @@ def _of_now(claim: Claim, state: StateView) -> SliceRow:
     return row if row.limit == claim.limit else replace(row, limit=claim.limit)
 
 
-def _idle(claim: Claim, row: SliceRow) -> tuple[bytes, ...]:
+def _idle(claim: Claim, row: LeaseRow) -> tuple[bytes, ...]:
     """Values that are held, that no call stands on, and that the claim has no use for either."""
     if not claim.targets:
         return ()
     return tuple(sorted(target for target, uses in row.targets.items() if not uses and target not in claim.targets))
 
 
-def _together(claim: Claim, row: SliceRow) -> int:
+def _together(claim: Claim, row: LeaseRow) -> int:
     """What the claim comes to with all that calls here stand on: it counts wherever else some is spent, too."""
     if not claim.targets:
         return row.spent + claim.amount
     return len({target for target, uses in row.targets.items() if uses}.union(claim.targets))
 
 
-def _lacking(claim: Claim, row: SliceRow) -> int:
+def _lacking(claim: Claim, row: LeaseRow) -> int:
     if claim.targets:
         return sum(target not in row.targets for target in claim.targets)
     return max(0, claim.amount - row.available)

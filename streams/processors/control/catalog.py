@@ -162,12 +162,12 @@ class Catalog:
             RecordError: it stands under a key that is not its own: its tool is stopped.
         """
         name = (entry.server_id, entry.name)
-        own_key = entry_key(entry)
+        expected_key = entry_key(entry)
         self._facts = None
-        if key != own_key:
+        if key != expected_key:
             self._stop(name)
             shown = key[:80].decode("utf-8", "replace")
-            text = f"the record's key is `{shown}`, but its own is `{own_key[:80].decode('utf-8', 'replace')}`"
+            text = f"the record's key is `{shown}`, but its own is `{expected_key[:80].decode('utf-8', 'replace')}`"
             raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
         try:
             self._take(name, entry, offset)

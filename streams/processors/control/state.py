@@ -152,8 +152,8 @@ class ControlState:
             raise _key_mismatch(key, revocation_key(revocation.kind, revocation.id))
 
 
-def _key_mismatch(key: bytes, own_key: bytes) -> RecordError:
+def _key_mismatch(key: bytes, expected_key: bytes) -> RecordError:
     """Under another key than its own a record would be compacted away by strangers, and not by what replaces it."""
     shown = key[:80].decode("utf-8", "replace")
-    text = f"the record's key is `{shown}`, but its own is `{own_key[:80].decode('utf-8', 'replace')}`"
+    text = f"the record's key is `{shown}`, but its own is `{expected_key[:80].decode('utf-8', 'replace')}`"
     return RecordError(DeadLetterReason.KEY_MISMATCH, text)

@@ -21,30 +21,30 @@ _LATER = frozenset({Occasion.RAN.value, Occasion.FAILED.value})
 replace = msgspec.structs.replace
 
 
-def leave(effects: EffectsRow, own_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> SessionRow:
+def leave(effects: EffectsRow, session_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> SessionRow:
     """A call was allowed: keep what its end will bring of `effects`, if anything. Returns the session's row."""
     later = tuple(note for note in effects.notes if note.on in _LATER)
     if not later and not effects.charges:
         return row
-    state.put(effects_row_key(own_key, intent_id), encode_row(replace(effects, notes=later)))
+    state.put(effects_row_key(session_key, intent_id), encode_row(replace(effects, notes=later)))
     return replace(row, effects_count=row.effects_count + 1)
 
 
 def take_ended(
-    own_key: bytes, intent_id: str, tool: ToolName | None, row: SessionRow, state: StateView
+    session_key: bytes, intent_id: str, tool: ToolName | None, row: SessionRow, state: StateView
 ) -> tuple[SessionRow, EffectsRow | None]:
     """`take`, for a report that the call has ended; one that names another tool than was allowed ends nothing."""
-    found = state.get(effects_row_key(own_key, intent_id)) if row.effects_count else None
+    found = state.get(effects_row_key(session_key, intent_id)) if row.effects_count else None
     if found is None or decode_effects(found).tool not in (None, tool):
         return row, None
-    return take(own_key, intent_id, row, state)
+    return take(session_key, intent_id, row, state)
 
 
-def take(own_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> tuple[SessionRow, EffectsRow | None]:
+def take(session_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> tuple[SessionRow, EffectsRow | None]:
     """What was left for the end of a call, once: it is gone afterwards."""
     if not row.effects_count:
         return row, None
-    key = effects_row_key(own_key, intent_id)
+    key = effects_row_key(session_key, intent_id)
     found = state.get(key)
     if found is None:
         return row, None
@@ -53,8 +53,8 @@ def take(own_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> t
 
 
 def remember_end(
-    effects: EffectsRow, is_error: bool, label: Label, own_key: bytes, state: StateView, now_ms: int
+    effects: EffectsRow, is_error: bool, label: Label, session_key: bytes, state: StateView, now_ms: int
 ) -> bool:
     """A call has ended with a result labelled so; whether anything was remembered of it."""
     occasion = Occasion.FAILED if is_error else Occasion.RAN
-    return remember(effects.notes, Happened(frozenset({occasion}), label), own_key, state, now_ms)
+    return remember(effects.notes, Happened(frozenset({occasion}), label), session_key, state, now_ms)

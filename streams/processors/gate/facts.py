@@ -29,7 +29,7 @@ _TRUST = {each: "trusted" if each is Integrity.TRUSTED else "untrusted" for each
 _THURSDAY = 3  # 1970-01-01, counted from Monday 0
 
 
-class Standing(NamedTuple):
+class ApprovalProgress(NamedTuple):
     """What the intent has been through already: approvals by group, time waited in a cancel window, and the groups
     that have approved just now."""
 
@@ -38,21 +38,21 @@ class Standing(NamedTuple):
     approved_now: tuple[str, ...] | None = None
 
 
-FIRST_TIME = Standing()
+FIRST_TIME = ApprovalProgress()
 
 
-def build_facts(case: Case, control: ControlState, standing: Standing, needs: frozenset[str]) -> dict[str, Any]:
+def build_facts(case: Case, control: ControlState, progress: ApprovalProgress, needs: frozenset[str]) -> dict[str, Any]:
     """The facts named in `needs`, and what counts towards the outcome by itself."""
     facts: dict[str, Any] = {}
-    for name, maker in _makers_of(needs if standing is FIRST_TIME else needs | _STANDING_FACTS):
-        facts[name] = maker(case, control, standing)
+    for name, maker in _makers_of(needs if progress is FIRST_TIME else needs | _STANDING_FACTS):
+        facts[name] = maker(case, control, progress)
     if case.authority is None:
         # A chain that isn't there must not be taken for a short one.
         facts.pop("delegation", None)
     return facts
 
 
-def _intent(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+def _intent(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
     intent = case.intent
     return {
         "id": intent.intent_id,
@@ -62,7 +62,7 @@ def _intent(case: Case, _control: ControlState, _standing: Standing) -> dict[str
     }
 
 
-def _agent(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+def _agent(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
     act = case.intent.act
     agent = {"id": act.sub}
     if act.instance_uid is not None:
@@ -79,7 +79,7 @@ def effective_scopes(case: Case) -> list[str]:
     return [scope for scope in scopes if scope in conveyed]
 
 
-def _delegation(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+def _delegation(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
     """The chain, root first."""
     if case.authority is None:
         return {}
@@ -102,7 +102,7 @@ def _delegation(case: Case, _control: ControlState, _standing: Standing) -> dict
     }
 
 
-def _model(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+def _model(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
     model = case.intent.model
     if model is None:
         return {}
@@ -112,7 +112,7 @@ def _model(case: Case, _control: ControlState, _standing: Standing) -> dict[str,
     return facts
 
 
-def _session(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+def _session(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
     row = case.session
     label = case.label()
     changed = row.changed if row.opened_with is None else changes(row, case.intent)
@@ -150,11 +150,11 @@ def risk_of(level: str | None) -> int:
     return 0 if level is None else RISK_LEVELS.get(level, _RISK_UNKNOWN)
 
 
-def _tool(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+def _tool(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
     return {} if case.tool is None else case.tool.facts
 
 
-def _provenance(case: Case, _control: ControlState, _standing: Standing) -> list[dict[str, Any]]:
+def _provenance(case: Case, _control: ControlState, _progress: ApprovalProgress) -> list[dict[str, Any]]:
     row, trust = case.session, _TRUST
     return [
         *[{"source": source.event_id, "trust": trust[source.label.integrity]} for source in row.sources],
@@ -162,14 +162,14 @@ def _provenance(case: Case, _control: ControlState, _standing: Standing) -> list
     ]
 
 
-def _label(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+def _label(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
     if case.tool is None:
         return {}
     label = case.tool.output_label
     return {"integrity": _TRUST[label.integrity], "confidentiality": _CLOSENESS[label.confidentiality]}
 
 
-def _now(case: Case, _control: ControlState, _standing: Standing) -> dict[str, Any]:
+def _now(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
     now_ms = case.now_ms
     return {
         "ms": now_ms,
@@ -179,27 +179,27 @@ def _now(case: Case, _control: ControlState, _standing: Standing) -> dict[str, A
     }
 
 
-_Maker = Callable[[Case, ControlState, Standing], Any]
+_Maker = Callable[[Case, ControlState, ApprovalProgress], Any]
 
 _MAKERS: dict[str, _Maker] = {
     "intent": _intent,
-    "args": lambda case, _control, _standing: case.args,
+    "args": lambda case, _control, _progress: case.args,
     "agent": _agent,
     "model": _model,
-    "user": lambda case, _control, _standing: {"id": case.intent.sub, "scopes": effective_scopes(case)},
-    "tenant": lambda case, _control, _standing: case.intent.header.tenant_uid,
+    "user": lambda case, _control, _progress: {"id": case.intent.sub, "scopes": effective_scopes(case)},
+    "tenant": lambda case, _control, _progress: case.intent.header.tenant_uid,
     "session": _session,
     "delegation": _delegation,
     "tool": _tool,
-    "catalog": lambda _case, control, _standing: control.catalog.facts,
+    "catalog": lambda _case, control, _progress: control.catalog.facts,
     "provenance": _provenance,
     "label": _label,
-    "signals": lambda _case, _control, _standing: [],
-    "approval": lambda _case, _control, standing: {
-        "granted": bool(standing.granted_by),
-        "granted_by": dict(standing.granted_by),
+    "signals": lambda _case, _control, _progress: [],
+    "approval": lambda _case, _control, progress: {
+        "granted": bool(progress.granted_by),
+        "granted_by": dict(progress.granted_by),
     },
-    "deferral": lambda _case, _control, standing: {"waited_ms": standing.waited_ms},
+    "deferral": lambda _case, _control, progress: {"waited_ms": progress.waited_ms},
     "now": _now,
 }
 """By top-level name of `streams.policy.language.schema.FACTS`. A name without a maker stays absent, so that a rule that

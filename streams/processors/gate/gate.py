@@ -16,7 +16,7 @@ from streams.model.budget import BudgetAnswer, BudgetGrant
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
-from streams.model.keys import session_key
+from streams.model.keys import session_key_of
 from streams.model.proof import derived_uuid, is_proven_event, session_writer_key
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
@@ -27,7 +27,7 @@ from streams.processors.effects import Encoder, Output, SetAsideError, StateView
 from streams.processors.gate import completion_effects, pending, revoked_pending
 from streams.processors.gate.case import Case, deny
 from streams.processors.gate.checks import check_args, check_proof, check_revoked
-from streams.processors.gate.isolation import attempted
+from streams.processors.gate.isolation import isolated
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.settings import GateSettings
 from streams.processors.gate.verdicts import SOURCE, passed_on
@@ -44,17 +44,17 @@ from streams.processors.sessions.events import (
 )
 from streams.processors.state import (
     GrantStatus,
-    JudgedRow,
     SessionRow,
     SessionStatus,
     TimerKind,
-    decode_judged,
+    VerdictRow,
+    decode_verdict_row,
     encode_row,
-    held_row_key,
-    judged_row_key,
     parse_timer,
+    pending_row_key,
     read_session,
     session_row_key,
+    verdict_row_key,
 )
 
 SESSION_KEY_BYTES_MAX = 512
@@ -96,27 +96,27 @@ class Gate:
         """
         if isinstance(record, BudgetGrant):
             return self._on_budget_grant(record, state, now_ms)
-        own_key = _checked_key(key, record)
+        session_key = _checked_key(key, record)
         if isinstance(record, Intent):
-            return self._on_intent(own_key, record, state, received_ms, now_ms)
+            return self._on_intent(session_key, record, state, received_ms, now_ms)
         if isinstance(record, SessionEvent):
-            return self._on_session_event(own_key, record, state, received_ms, now_ms)
+            return self._on_session_event(session_key, record, state, received_ms, now_ms)
         if isinstance(record, Delegation):
-            return self._on_grant(own_key, record, state, now_ms)
+            return self._on_grant(session_key, record, state, now_ms)
         if isinstance(record, ApprovalDecision):
-            return pending.on_decision(self._judge, own_key, record, state, now_ms)
+            return pending.on_decision(self._judge, session_key, record, state, now_ms)
         raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` is no input of the gate")
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """A timer that was set in `state` has come due."""
-        kind, own_key, intent_id = parse_timer(payload)
+        kind, session_key, intent_id = parse_timer(payload)
         if kind is TimerKind.HOUSEKEEPING:
-            _, outputs = self._settled(own_key, read_session(state, own_key), state, now_ms)
-            retention.keep_house(own_key, intent_id, state, self._settings, now_ms)
+            _, outputs = self._settled(session_key, read_session(state, session_key), state, now_ms)
+            retention.keep_house(session_key, intent_id, state, self._settings, now_ms)
             return outputs
-        if kind is TimerKind.SLICE:
-            return self._judge.spending.slices.on_due(own_key.decode(), state, now_ms)
-        return pending.on_due(self._judge, own_key, intent_id, state, now_ms)
+        if kind is TimerKind.LEASE:
+            return self._judge.budget_charges.leases.on_due(session_key.decode(), state, now_ms)
+        return pending.on_due(self._judge, session_key, intent_id, state, now_ms)
 
     @property
     def control_mark(self) -> int:
@@ -129,55 +129,55 @@ class Gate:
         return revoked_pending.follow(self._judge, self._control.revocations, state, now_ms)
 
     def _settled(
-        self, own_key: bytes, row: SessionRow, state: StateView, now_ms: int
+        self, session_key: bytes, row: SessionRow, state: StateView, now_ms: int
     ) -> tuple[SessionRow, list[Output]]:
         """The session's row on the state of now: one whose time is over is ended, and what waits in it."""
-        reason = lifecycle.lapsed(row, self._settings, now_ms)
+        reason = lifecycle.expiry_of(row, self._settings, now_ms)
         if reason is None:
             return row, []
-        return self._end(own_key, lifecycle.ended(row, reason), state, now_ms)
+        return self._end(session_key, lifecycle.ended(row, reason), state, now_ms)
 
     def _end(
-        self, own_key: bytes, row: SessionRow, state: StateView, now_ms: int, event_id: str | None = None
+        self, session_key: bytes, row: SessionRow, state: StateView, now_ms: int, event_id: str | None = None
     ) -> tuple[SessionRow, list[Output]]:
         """A session that lived is over: put it on record, and end what waits in it."""
         reason = lifecycle.reason_over(row)
-        state.put(session_row_key(own_key), encode_row(row))
-        outputs = [ended_record(self._encoder, own_key, row, reason, now_ms, event_id)]
-        outputs += revocation_cascade.when_over(self._encoder, own_key, row, reason, state, now_ms)
+        state.put(session_row_key(session_key), encode_row(row))
+        outputs = [ended_record(self._encoder, session_key, row, reason, now_ms, event_id)]
+        outputs += revocation_cascade.when_over(self._encoder, session_key, row, reason, state, now_ms)
         if row.waiting_count:
-            outputs += pending.end_held(self._judge, own_key, reason, state, now_ms)
-            row = read_session(state, own_key)
+            outputs += pending.end_pending(self._judge, session_key, reason, state, now_ms)
+            row = read_session(state, session_key)
         return row, outputs
 
     def _on_intent(
-        self, own_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
+        self, session_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        judged = state.get(judged_row_key(own_key, intent.intent_id))
+        judged = state.get(verdict_row_key(session_key, intent.intent_id))
         if judged is not None:
-            return [_again(own_key, intent, decode_judged(judged))]
+            return [_again(session_key, intent, decode_verdict_row(judged))]
         self._check_memory(intent, now_ms)
         _check_names(intent)
-        session, ended = self._settled(own_key, read_session(state, own_key), state, now_ms)
-        if ended and state.get(judged_row_key(own_key, intent.intent_id)) is not None:
+        session, ended = self._settled(session_key, read_session(state, session_key), state, now_ms)
+        if ended and state.get(verdict_row_key(session_key, intent.intent_id)) is not None:
             # It has waited until the session ended, and comes again just now: its verdict is among them.
             return ended
-        case = Case(intent, own_key, now_ms, received_ms, session)
+        case = Case(intent, session_key, now_ms, received_ms, session)
         can_be_judged = session.status is not SessionStatus.UNKNOWN and not grants.is_awaited(session)
         if can_be_judged and not session.waiting_count:
             return ended + self._judge.decide(case, state)
-        if state.get(held_row_key(own_key, intent.intent_id)) is not None:
+        if state.get(pending_row_key(session_key, intent.intent_id)) is not None:
             return ended
         if can_be_judged:
             return ended + self._judge.decide(case, state)
-        return ended + self._park(case, state)
+        return ended + self._defer_for_session(case, state)
 
-    def _park(self, case: Case, state: StateView) -> list[Output]:
+    def _defer_for_session(self, case: Case, state: StateView) -> list[Output]:
         """Let an intent wait for its session, or for its session's grant. A proof under the session's key needs
         neither: what is forged must not take up room, nor the places of what is genuine."""
         settings = self._settings
         grants.attach(case, state)
-        room = settings.held_per_session_max
+        room = settings.pending_per_session_max
         # Whether a key of its own is the grant's can't be told before that has come: such intents get half of the room.
         is_open = grants.has_unknown_key(case)
         refused = check_args(case, settings) or (None if is_open else check_proof(case, settings))
@@ -186,8 +186,8 @@ class Gate:
             case.proven = False
             return self._judge.conclude(case, refused, state)
         if case.session.waiting_count >= (room // _OPEN_DIVISOR if is_open else room):
-            return self._judge.conclude(case, deny(Reason.TOO_MANY_HELD), state)
-        pending.park(case, state, settings)
+            return self._judge.conclude(case, deny(Reason.TOO_MANY_PENDING), state)
+        pending.defer_for_session(case, state, settings)
         return []
 
     def _check_memory(self, intent: Intent, now_ms: int) -> None:
@@ -205,7 +205,7 @@ class Gate:
             raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
 
     def _on_session_event(
-        self, own_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
+        self, session_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
         if event.type in PROVEN_EVENTS and not is_proven_event(self._writer_key, event):
             # Executors may write this topic, too: they must neither open sessions nor end those of others.
@@ -217,38 +217,40 @@ class Gate:
         if ahead_ms > self._settings.skew_ms and gives_authority(event):
             text = f"event `{event.header.id}` of session `{event.session_id}` is {ahead_ms} ms ahead"
             raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
-        before, outputs = self._settled(own_key, read_session(state, own_key), state, now_ms)
+        before, outputs = self._settled(session_key, read_session(state, session_key), state, now_ms)
         if not is_known(event):
-            after = retention.arm(own_key, after_unknown(before, event), state, self._settings, now_ms)
-            _keep(own_key, after, after, state)
+            after = retention.arm(session_key, after_unknown(before, event), state, self._settings, now_ms)
+            _keep(session_key, after, after, state)
             text = f"session event type `{event.type.value}` has no meaning here; the session has lost all trust"
             raise SetAsideError(DeadLetterReason.RECORD_INVALID, text, outputs)
         after = after_event(before, event, self._control, now_ms)
         if before.effects_count and event.type in _ENDS and event.intent_id is not None:
-            after = self._on_end(own_key, event.intent_id, event, (before, after), state, now_ms)
+            after = self._on_end(session_key, event.intent_id, event, (before, after), state, now_ms)
         after = lifecycle.active(after, event, now_ms)
         if event.type is SessionEventType.SESSION_ESTABLISHED:
-            after = lifecycle.opened(grants.opened(own_key, after, event, state), event, self._settings, received_ms)
+            after = lifecycle.opened(
+                grants.opened(session_key, after, event, state), event, self._settings, received_ms
+            )
         if event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
-            after = revocation_cascade.when_narrowed(own_key, before, after, state)
+            after = revocation_cascade.when_narrowed(session_key, before, after, state)
         if before.status is SessionStatus.UNKNOWN or event.type is SessionEventType.TOKEN_CLAIMS_CHANGE:
-            after = retention.arm_for_end(own_key, after, state, self._settings, now_ms)
-        after, fault = _keep(own_key, after, before if gives_authority(event) else after, state)
+            after = retention.arm_for_end(session_key, after, state, self._settings, now_ms)
+        after, fault = _keep(session_key, after, before if gives_authority(event) else after, state)
         has_begun = before.status is SessionStatus.UNKNOWN and after.status is not before.status
-        if has_begun and fault is None and lifecycle.lapsed(after, self._settings, now_ms) is not None:
+        if has_begun and fault is None and lifecycle.expiry_of(after, self._settings, now_ms) is not None:
             # It is over before this gate has seen it begin: so is what has waited for it.
-            outputs += self._settled(own_key, after, state, now_ms)[1]
+            outputs += self._settled(session_key, after, state, now_ms)[1]
         elif before.waiting_count and has_begun and not grants.is_awaited(after):
-            outputs += pending.release_parked(self._judge, own_key, state, now_ms)
+            outputs += pending.release_for_session(self._judge, session_key, state, now_ms)
         else:
-            outputs += self._if_over(own_key, before, after, state, now_ms, event.header.id)
+            outputs += self._if_over(session_key, before, after, state, now_ms, event.header.id)
         if fault is not None:
             raise SetAsideError(fault.reason, str(fault), outputs)
         return outputs
 
     def _if_over(
         self,
-        own_key: bytes,
+        session_key: bytes,
         before: SessionRow,
         after: SessionRow,
         state: StateView,
@@ -260,13 +262,13 @@ class Gate:
             return []
         if before.status is SessionStatus.UNKNOWN:
             return revocation_cascade.when_over(
-                self._encoder, own_key, after, lifecycle.reason_over(after), state, now_ms
+                self._encoder, session_key, after, lifecycle.reason_over(after), state, now_ms
             )
-        return self._end(own_key, after, state, now_ms, event_id)[1]
+        return self._end(session_key, after, state, now_ms, event_id)[1]
 
     def _on_end(
         self,
-        own_key: bytes,
+        session_key: bytes,
         intent_id: str,
         event: SessionEvent,
         rows: tuple[SessionRow, SessionRow],
@@ -275,44 +277,44 @@ class Gate:
     ) -> SessionRow:
         """A call that left something to be done at its end has ended; `rows` are before and after the event."""
         before, after = rows
-        after, effects = completion_effects.take_ended(own_key, intent_id, tool_of(event), after, state)
+        after, effects = completion_effects.take_ended(session_key, intent_id, tool_of(event), after, state)
         if effects is None:
             return after
         if event.type is SessionEventType.TOOL_NOT_RUN:
-            self._judge.spending.give_back(effects.charges, state, now_ms)
+            self._judge.budget_charges.give_back(effects.charges, state, now_ms)
         elif completion_effects.remember_end(
-            effects, event.is_error, result_label(before, event, self._control), own_key, state, now_ms
+            effects, event.is_error, result_label(before, event, self._control), session_key, state, now_ms
         ):
             after = replace(after, keeps_count=True)
         return after
 
     def _on_budget_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
-        slices = self._judge.spending.slices
+        leases = self._judge.budget_charges.leases
         if grant.answer is BudgetAnswer.RECALL:
-            return [slices.on_recall(grant, state, now_ms)]
-        waiting = slices.on_grant(grant, state, now_ms)
+            return [leases.on_recall(grant, state, now_ms)]
+        waiting = leases.on_grant(grant, state, now_ms)
         outputs: list[Output] = []
-        for own_key, intent_id in waiting:
-            judged = partial(pending.on_budget, self._judge, own_key, intent_id, state, now_ms)
-            outputs += attempted(judged, state, f"judging intent `{intent_id}`, which waited for a budget,")
+        for session_key, intent_id in waiting:
+            judged = partial(pending.on_budget, self._judge, session_key, intent_id, state, now_ms)
+            outputs += isolated(judged, state, f"judging intent `{intent_id}`, which waited for a budget,")
         return outputs
 
-    def _on_grant(self, own_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
-        before, outputs = self._settled(own_key, read_session(state, own_key), state, now_ms)
+    def _on_grant(self, session_key: bytes, grant: Delegation, state: StateView, now_ms: int) -> list[Output]:
+        before, outputs = self._settled(session_key, read_session(state, session_key), state, now_ms)
         try:
-            row = grants.after_grant(own_key, grant, before, state, self._grant_standard, now_ms)
+            row = grants.after_grant(session_key, grant, before, state, self._grant_standard, now_ms)
         except GrantError as error:
             row, cause = grants.refused(before, grant, error, outputs)
-            row = retention.arm(own_key, row, state, self._settings, now_ms)
-            state.put(session_row_key(own_key), encode_row(row))
+            row = retention.arm(session_key, row, state, self._settings, now_ms)
+            state.put(session_row_key(session_key), encode_row(row))
             raise cause from None
         # Its session may never appear: the row must not stay for good.
-        row = retention.arm(own_key, row, state, self._settings, now_ms)
-        state.put(session_row_key(own_key), encode_row(row))
+        row = retention.arm(session_key, row, state, self._settings, now_ms)
+        state.put(session_row_key(session_key), encode_row(row))
         if row.waiting_count and before.grant_status is GrantStatus.AWAITED and row.status is SessionStatus.LIVE:
-            outputs += pending.release_parked(self._judge, own_key, state, now_ms)
-        outputs += revocation_cascade.when_late(self._encoder, own_key, before, grant, now_ms)
-        return outputs + self._if_over(own_key, before, row, state, now_ms, grant.header.id)
+            outputs += pending.release_for_session(self._judge, session_key, state, now_ms)
+        outputs += revocation_cascade.when_late(self._encoder, session_key, before, grant, now_ms)
+        return outputs + self._if_over(session_key, before, row, state, now_ms, grant.header.id)
 
 
 def _checked_key(key: bytes | None, record: Record) -> bytes:
@@ -332,7 +334,7 @@ def _checked_key(key: bytes | None, record: Record) -> bytes:
     if len(key) > SESSION_KEY_BYTES_MAX:
         text = f"the session key has {len(key)} bytes, at most {SESSION_KEY_BYTES_MAX} are accepted"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)
-    if key != session_key(header.tenant_uid, session_id):
+    if key != session_key_of(header.tenant_uid, session_id):
         text = f"key `{key[:80].decode('utf-8', 'replace')}` is not that of session `{session_id[:80]}`"
         raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
     return key
@@ -358,19 +360,19 @@ def _check_names(intent: Intent) -> None:
 
 
 def _keep(
-    own_key: bytes, row: SessionRow, otherwise: SessionRow, state: StateView
+    session_key: bytes, row: SessionRow, otherwise: SessionRow, state: StateView
 ) -> tuple[SessionRow, RecordError | None]:
     """Keep a session's row; where it has no room, `otherwise` without trust instead. What was kept, and the fault."""
     try:
-        state.put(session_row_key(own_key), encode_row(row))
+        state.put(session_row_key(session_key), encode_row(row))
     except RecordError as error:
         slim = replace(without_room(otherwise), housekeeping_ms=row.housekeeping_ms)
-        state.put(session_row_key(own_key), encode_row(slim))
+        state.put(session_row_key(session_key), encode_row(slim))
         return slim, error
     return row, None
 
 
-def _again(own_key: bytes, intent: Intent, judged: JudgedRow) -> Output:
+def _again(session_key: bytes, intent: Intent, judged: VerdictRow) -> Output:
     """The verdict that was given before, byte for byte; only its envelope is new."""
     header = Header(
         id=derived_uuid("verdict again", intent.header.tenant_uid, intent.intent_id),
@@ -379,4 +381,4 @@ def _again(own_key: bytes, intent: Intent, judged: JudgedRow) -> Output:
         tenant_uid=intent.header.tenant_uid,
         traceparent=passed_on(intent.header.traceparent),
     )
-    return Output(VERDICT, own_key, judged.verdict, header)
+    return Output(VERDICT, session_key, judged.verdict, header)

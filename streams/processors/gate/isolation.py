@@ -12,12 +12,12 @@ from streams.processors.effects import Output, StateView
 _log = logging.getLogger(__name__)
 
 
-def attempted(act: Callable[[], list[Output]], state: StateView, what: str) -> list[Output]:
+def isolated(act: Callable[[], list[Output]], state: StateView, what: str) -> list[Output]:
     """What `act` gives; where it fails, nothing, and the state is as it was before. What it failed at is left to its
     timer.
 
     Args:
-        what: is attempted, for the log.
+        what: the act, as a log line names it.
     """
     savepoint = state.savepoint()
     try:

@@ -16,13 +16,13 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.language.bundle import Occasion
 from streams.policy.runtime.memory_updates import KeepingError, Note, Plan
 from streams.ports import LogError, StoreError
-from streams.processors.budgets.charges import NOTHING_TAKEN, Spending, Taken
+from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Taken
 from streams.processors.control.state import ControlState
 from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.gate.case import Case, Judgement, amount_of, deny
 from streams.processors.gate.checks import check_all, check_args, check_tool
 from streams.processors.gate.completion_effects import leave
-from streams.processors.gate.facts import FIRST_TIME, Standing, build_facts
+from streams.processors.gate.facts import FIRST_TIME, ApprovalProgress, build_facts
 from streams.processors.gate.settings import GateSettings
 from streams.processors.gate.verdicts import VerdictWriter
 from streams.processors.sessions import lifecycle, retention
@@ -34,19 +34,19 @@ from streams.processors.sessions.revocation_cascade import when_frozen
 from streams.processors.state import (
     CALLED_TOOLS_MAX,
     EffectsRow,
-    HeldKind,
-    HeldRow,
-    JudgedRow,
+    PendingKind,
+    PendingRow,
     SessionRow,
     SessionStatus,
     TimerKind,
+    VerdictRow,
     descendant_row_key,
     encode_intent,
     encode_row,
-    held_row_key,
-    judged_row_key,
+    pending_row_key,
     session_row_key,
     timer_payload,
+    verdict_row_key,
 )
 
 _log = logging.getLogger(__name__)
@@ -67,16 +67,16 @@ class Judge:
     def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
         self.settings = settings
         self.writer = VerdictWriter(settings, encoder)
-        self.spending = Spending(settings, encoder)
+        self.budget_charges = BudgetCharges(settings, encoder)
         self._encoder = encoder
         self._control = control
 
-    def decide(self, case: Case, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
+    def decide(self, case: Case, state: StateView, progress: ApprovalProgress = FIRST_TIME) -> list[Output]:
         """Judge the intent on the state of now."""
         taken = NOTHING_TAKEN
         try:
             attach(case, state)
-            judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, standing, state)
+            judgement = check_all(case, self._control, self.settings) or self._apply_rules(case, progress, state)
             if case.charges and judgement.outcome not in _REFUSED:
                 judgement, taken = self._within_budgets(case, judgement, state)
             judgement = self._unless_too_many(case, judgement)
@@ -90,71 +90,73 @@ class Judge:
         if judgement.outcome in _REFUSED and case.if_denied is not None:
             case.notes = _notes_of_denial(case.if_denied, case)
         if taken.waits:
-            return [*taken.outputs, *self._wait_for_budget(case, standing, state)]
+            return [*taken.outputs, *self._wait_for_budget(case, progress, state)]
         case.charged = taken.charges
-        return [*self.conclude(case, judgement, state, standing), *taken.outputs]
+        return [*self.conclude(case, judgement, state, progress), *taken.outputs]
 
     def _within_budgets(self, case: Case, judgement: Judgement, state: StateView) -> tuple[Judgement, Taken]:
         """Take what an allowed call takes of budgets; what they don't allow is denied, or waits shortly for more."""
         if judgement.outcome is not Outcome.ALLOW:
             # Nobody is asked about a call that its budgets would not allow.
-            text = self.spending.exhausted(case, state)
+            text = self.budget_charges.exhausted(case, state)
             refused = None if text is None else deny(Reason.BUDGET_EXHAUSTED, text)
             return (judgement if refused is None else refused._replace(policy=judgement.policy)), NOTHING_TAKEN
-        taken = self.spending.take(case, state)
+        taken = self.budget_charges.take(case, state)
         if taken.waits and case.budget_due_ms and case.now_ms >= case.budget_due_ms:
             taken = taken._replace(waits=False, refused=Reason.BUDGET_UNAVAILABLE)
-        if taken.waits and case.session.waiting_count >= self.settings.held_per_session_max:
-            taken = taken._replace(waits=False, refused=Reason.TOO_MANY_HELD)
+        if taken.waits and case.session.waiting_count >= self.settings.pending_per_session_max:
+            taken = taken._replace(waits=False, refused=Reason.TOO_MANY_PENDING)
         if taken.refused is not None:
             judgement = deny(taken.refused, taken.text)._replace(policy=judgement.policy)
         return judgement, taken
 
-    def _wait_for_budget(self, case: Case, standing: Standing, state: StateView) -> list[Output]:
+    def _wait_for_budget(self, case: Case, progress: ApprovalProgress, state: StateView) -> list[Output]:
         """Hold the intent until its slice has come, or for as long as it may wait. It has no verdict meanwhile."""
         wait_until_ms = case.budget_due_ms or case.now_ms + self.settings.budget_wait_ms
-        held = HeldRow(
-            kind=HeldKind.BUDGET,
+        pending_row = PendingRow(
+            kind=PendingKind.BUDGET,
             intent=encode_intent(case.intent),
             received_ms=case.received_ms,
             due_ms=min(wait_until_ms, case.session.expires_ms),
-            order=case.session.held_serial,
+            order=case.session.pending_serial,
             since_ms=case.now_ms,
-            groups=standing.approved_now or (),
-            granted_by=dict(standing.granted_by),
-            waited_ms=standing.waited_ms,
+            groups=progress.approved_now or (),
+            granted_by=dict(progress.granted_by),
+            waited_ms=progress.waited_ms,
             asked_count=case.asked_count,
             decision_ids=case.decision_ids,
         )
-        row = hold(case.session_key, case.intent.intent_id, held, case.session, state)
+        row = defer(case.session_key, case.intent.intent_id, pending_row, case.session, state)
         row = retention.arm(case.session_key, row, state, self.settings, case.now_ms)
         state.put(session_row_key(case.session_key), encode_row(row))
         return []
 
     def conclude(
-        self, case: Case, judgement: Judgement, state: StateView, standing: Standing = FIRST_TIME
+        self, case: Case, judgement: Judgement, state: StateView, progress: ApprovalProgress = FIRST_TIME
     ) -> list[Output]:
         """Make the judgement a verdict and remember it; an interim one holds the intent."""
         verdict, outputs = self.writer.write(case, judgement, self._control)
         final = judgement.outcome in FINAL_OUTCOMES
         claimed_ms = case.intent.header.time
-        judged = JudgedRow(judged_ms=case.now_ms, final=final, verdict=outputs[0].value, claimed_ms=claimed_ms)
-        state.put(judged_row_key(case.session_key, case.intent.intent_id), encode_row(judged))
-        row = self._remembered(case, judgement, standing, self._counted(case, judgement), state)
+        judged = VerdictRow(judged_ms=case.now_ms, final=final, verdict=outputs[0].value, claimed_ms=claimed_ms)
+        state.put(verdict_row_key(case.session_key, case.intent.intent_id), encode_row(judged))
+        row = self._remembered(case, judgement, progress, self._counted(case, judgement), state)
         if case.proven and row.opened_with is not None:
             row = self._note_changes(case, row, outputs)
         if judgement.outcome is Outcome.QUARANTINE and row.status is SessionStatus.FROZEN:
             outputs.append(when_frozen(self._encoder, case, row, judgement.reason, state, verdict.verdict_id))
         if not final:
-            held = self._waiting(case, judgement, standing, row)
-            row = hold(case.session_key, case.intent.intent_id, held, row, state)
-            if held.kind is HeldKind.APPROVAL:
-                outputs.append(self.writer.approval_request(case, verdict, judgement, held.due_ms))
+            pending_row = self._waiting(case, judgement, progress, row)
+            row = defer(case.session_key, case.intent.intent_id, pending_row, row, state)
+            if pending_row.kind is PendingKind.APPROVAL:
+                outputs.append(self.writer.approval_request(case, verdict, judgement, pending_row.due_ms))
         row = retention.arm(case.session_key, row, state, self.settings, case.now_ms)
         state.put(session_row_key(case.session_key), encode_row(row))
         return outputs
 
-    def refuse(self, case: Case, reason: Reason, state: StateView, standing: Standing = FIRST_TIME) -> list[Output]:
+    def refuse(
+        self, case: Case, reason: Reason, state: StateView, progress: ApprovalProgress = FIRST_TIME
+    ) -> list[Output]:
         """Deny an intent that the rules had before them already, and that was held since."""
         case.proven = True
         try:
@@ -166,7 +168,7 @@ class Judge:
             _log.exception(
                 "intent `%s` of session `%s` is not remembered", case.intent.intent_id, case.intent.session_id
             )
-        return self.conclude(case, deny(reason), state, standing)
+        return self.conclude(case, deny(reason), state, progress)
 
     def _note_denial(self, case: Case, state: StateView) -> None:
         attach(case, state)
@@ -177,12 +179,12 @@ class Judge:
             if plan.keeps:
                 case.notes = plan.denied_notes(self._facts(case, plan, FIRST_TIME, state))
 
-    def _apply_rules(self, case: Case, standing: Standing, state: StateView) -> Judgement:
+    def _apply_rules(self, case: Case, progress: ApprovalProgress, state: StateView) -> Judgement:
         ruleset, tool = self._control.ruleset_for(case.session_key), case.tool
         if ruleset is None or tool is None:
             return deny(Reason.NO_RULESET)
         plan = ruleset.plan(tool.facts)
-        facts = self._facts(case, plan, standing, state)
+        facts = self._facts(case, plan, progress, state)
         policy = ruleset.evaluate(facts, planned=True)
         judgement = Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
         if plan.keeps:
@@ -191,8 +193,8 @@ class Judge:
             return self._with_notes(case, plan, facts, judgement)
         return judgement
 
-    def _facts(self, case: Case, plan: Plan, standing: Standing, state: StateView) -> dict[str, Any]:
-        facts = build_facts(case, self._control, standing, plan.needs)
+    def _facts(self, case: Case, plan: Plan, progress: ApprovalProgress, state: StateView) -> dict[str, Any]:
+        facts = build_facts(case, self._control, progress, plan.needs)
         if plan.recalls:
             kept = state if case.session.keeps_count else None
             facts["history"] = recall(plan, facts, case.session_key, kept, case.now_ms)
@@ -207,16 +209,16 @@ class Judge:
         return judgement
 
     def _remembered(
-        self, case: Case, judgement: Judgement, standing: Standing, row: SessionRow, state: StateView
+        self, case: Case, judgement: Judgement, progress: ApprovalProgress, row: SessionRow, state: StateView
     ) -> SessionRow:
         """The session's row once the memories know of the verdict."""
         if not case.proven or not (case.notes or case.charged):
             return row
         occasions = set(_OCCASIONS.get(judgement.outcome, ()))
-        if standing.approved_now is not None:
+        if progress.approved_now is not None:
             occasions.add(Occasion.APPROVED)
         notes = tuple(note_row(note) for note in case.notes)
-        happened = Happened(frozenset(occasions), groups=standing.approved_now or ())
+        happened = Happened(frozenset(occasions), groups=progress.approved_now or ())
         if (remember(notes, happened, case.session_key, state, case.now_ms) or case.charged) and not row.keeps_count:
             row = replace(row, keeps_count=True)
         if judgement.outcome is Outcome.ALLOW:
@@ -235,9 +237,9 @@ class Judge:
         return replace(row, changed=changed)
 
     def _unless_too_many(self, case: Case, judgement: Judgement) -> Judgement:
-        if judgement.outcome in FINAL_OUTCOMES or case.session.waiting_count < self.settings.held_per_session_max:
+        if judgement.outcome in FINAL_OUTCOMES or case.session.waiting_count < self.settings.pending_per_session_max:
             return judgement
-        return deny(Reason.TOO_MANY_HELD)._replace(policy=judgement.policy)
+        return deny(Reason.TOO_MANY_PENDING)._replace(policy=judgement.policy)
 
     def _counted(self, case: Case, judgement: Judgement) -> SessionRow:
         """The session's row after the verdict. An intent that was not proven to be the session's leaves no trace."""
@@ -261,27 +263,27 @@ class Judge:
             return replace(row, status=SessionStatus.FROZEN, frozen_offset=self._control.revocations.next_offset)
         return row
 
-    def _waiting(self, case: Case, judgement: Judgement, standing: Standing, row: SessionRow) -> HeldRow:
+    def _waiting(self, case: Case, judgement: Judgement, progress: ApprovalProgress, row: SessionRow) -> PendingRow:
         """What the intent waits for, and until when: never beyond its session."""
         policy = judgement.policy
         approval = None if policy is None else policy.approval
         if judgement.outcome is Outcome.REQUIRE_APPROVAL:
-            kind = HeldKind.APPROVAL
+            kind = PendingKind.APPROVAL
             wait_ms = self.settings.approval_ttl_ms if approval is None else approval.ttl_ms
         else:
-            kind = HeldKind.CANCEL_WINDOW
+            kind = PendingKind.CANCEL_WINDOW
             stated_ms = None if policy is None else policy.defer_ms
             wait_ms = self.settings.defer_ms if stated_ms is None else stated_ms
-        return HeldRow(
+        return PendingRow(
             kind=kind,
             intent=encode_intent(case.intent),
             received_ms=case.received_ms,
             due_ms=min(case.now_ms + wait_ms, case.session.expires_ms),
-            order=row.held_serial,
+            order=row.pending_serial,
             since_ms=case.now_ms,
             groups=() if approval is None else (approval.group,),
             quorum=1 if approval is None else approval.quorum,
-            granted_by=dict(standing.granted_by),
+            granted_by=dict(progress.granted_by),
             asked_count=case.asked_count,
             decision_ids=case.decision_ids,
         )
@@ -298,25 +300,27 @@ def _notes_of_denial(notes: Callable[[], tuple[Note, ...]], case: Case) -> tuple
         return ()
 
 
-def hold(own_key: bytes, intent_id: str, held: HeldRow, row: SessionRow, state: StateView) -> SessionRow:
+def defer(session_key: bytes, intent_id: str, pending_row: PendingRow, row: SessionRow, state: StateView) -> SessionRow:
     """Keep an intent until its timer, and return the session's row with it counted."""
-    state.put(held_row_key(own_key, intent_id), encode_row(held))
-    state.set_timer(held.due_ms, timer_payload(TimerKind.HELD, own_key, intent_id))
+    state.put(pending_row_key(session_key, intent_id), encode_row(pending_row))
+    state.set_timer(pending_row.due_ms, timer_payload(TimerKind.PENDING, session_key, intent_id))
     if row.ancestor_session_ids:
-        state.put(descendant_row_key(own_key), b"")
-    return replace(row, waiting_count=row.waiting_count + 1, held_serial=row.held_serial + 1)
+        state.put(descendant_row_key(session_key), b"")
+    return replace(row, waiting_count=row.waiting_count + 1, pending_serial=row.pending_serial + 1)
 
 
-def let_go(own_key: bytes, intent_id: str, held: HeldRow, row: SessionRow, state: StateView) -> SessionRow:
+def release(
+    session_key: bytes, intent_id: str, pending_row: PendingRow, row: SessionRow, state: StateView
+) -> SessionRow:
     """The reverse of `hold`."""
-    state.delete(held_row_key(own_key, intent_id))
-    state.cancel_timer(held.due_ms, timer_payload(TimerKind.HELD, own_key, intent_id))
-    if row.waiting_count == 1 and state.get(descendant_row_key(own_key)) is not None:
-        state.delete(descendant_row_key(own_key))
+    state.delete(pending_row_key(session_key, intent_id))
+    state.cancel_timer(pending_row.due_ms, timer_payload(TimerKind.PENDING, session_key, intent_id))
+    if row.waiting_count == 1 and state.get(descendant_row_key(session_key)) is not None:
+        state.delete(descendant_row_key(session_key))
     return replace(row, waiting_count=row.waiting_count - 1)
 
 
-def has_held_descendants(state: StateView) -> bool:
+def has_pending_descendants(state: StateView) -> bool:
     """Whether something waits in a session that descends from another. One that was found to only while it waited is
     not told here: its stop comes when it is judged."""
     return next(state.scan(descendant_row_key(b""), _AFTER_DESCENDANTS), None) is not None

@@ -16,19 +16,19 @@ from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.types import SubProfile, same_person
 from streams.processors.effects import Output, StateView
 from streams.processors.gate.case import Case, deny
-from streams.processors.gate.facts import Standing
-from streams.processors.gate.isolation import attempted
-from streams.processors.gate.judge import Judge, hold, let_go
+from streams.processors.gate.facts import ApprovalProgress
+from streams.processors.gate.isolation import isolated
+from streams.processors.gate.judge import Judge, defer, release
 from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions import retention
 from streams.processors.state import (
-    HeldKind,
-    HeldRow,
-    decode_held,
+    PendingKind,
+    PendingRow,
     decode_intent,
+    decode_pending,
     encode_intent,
     encode_row,
-    held_row_key,
+    pending_row_key,
     read_session,
     rows_of_session,
     session_row_key,
@@ -41,12 +41,12 @@ DECISIONS_MAX = 256
 """That count for one intent."""
 
 APPROVER_CHARS_MAX = 1_024
-PARKED_BYTES_MAX = 524_288
+PENDING_BYTES_MAX = 524_288
 """Of an intent that is parked. Its verdict will be about as large, and must fit into a record for certain: it is
 written along with the event that the session begins with, which must not fail for it."""
 
 
-def park(case: Case, state: StateView, settings: GateSettings) -> None:
+def defer_for_session(case: Case, state: StateView, settings: GateSettings) -> None:
     """Keep an intent whose session is not known yet: the two travel on different topics.
 
     Raises:
@@ -54,124 +54,128 @@ def park(case: Case, state: StateView, settings: GateSettings) -> None:
     """
     intent, session = case.intent, case.session
     row = encode_intent(intent)
-    if len(row) > PARKED_BYTES_MAX:
-        text = f"intent `{intent.intent_id}` of {len(row)} bytes cannot wait for its session: over {PARKED_BYTES_MAX}"
+    if len(row) > PENDING_BYTES_MAX:
+        text = f"intent `{intent.intent_id}` of {len(row)} bytes cannot wait for its session: over {PENDING_BYTES_MAX}"
         raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
-    held = HeldRow(
-        kind=HeldKind.SESSION,
+    pending_row = PendingRow(
+        kind=PendingKind.SESSION,
         intent=row,
         received_ms=case.received_ms,
         due_ms=case.now_ms + settings.join_grace_ms,
-        order=session.held_serial,
+        order=session.pending_serial,
         since_ms=case.now_ms,
     )
-    after = hold(case.session_key, intent.intent_id, held, session, state)
+    after = defer(case.session_key, intent.intent_id, pending_row, session, state)
     after = retention.arm(case.session_key, after, state, settings, case.now_ms)
     state.put(session_row_key(case.session_key), encode_row(after))
 
 
-def release_parked(judge: Judge, own_key: bytes, state: StateView, now_ms: int) -> list[Output]:
+def release_for_session(judge: Judge, session_key: bytes, state: StateView, now_ms: int) -> list[Output]:
     """The session has appeared: judge what waited for it, in log order."""
 
-    def judged(held: HeldRow) -> list[Output]:
-        return judge.decide(_resume(own_key, decode_intent(held.intent), held, state, now_ms), state)
+    def judged(pending_row: PendingRow) -> list[Output]:
+        return judge.decide(_resume(session_key, decode_intent(pending_row.intent), pending_row, state, now_ms), state)
 
-    parked = [held for held in _waiting(own_key, state) if held.kind is HeldKind.SESSION]
-    return _each(judged, parked, own_key, state)
+    waiting = [pending_row for pending_row in _waiting(session_key, state) if pending_row.kind is PendingKind.SESSION]
+    return _each(judged, waiting, session_key, state)
 
 
-def end_held(judge: Judge, own_key: bytes, reason: Reason, state: StateView, now_ms: int) -> list[Output]:
+def end_pending(judge: Judge, session_key: bytes, reason: Reason, state: StateView, now_ms: int) -> list[Output]:
     """The session is over: so is all that waits in it, in log order."""
 
-    def denied(held: HeldRow) -> list[Output]:
-        return end_one(judge, own_key, held, reason, state, now_ms)
+    def denied(pending_row: PendingRow) -> list[Output]:
+        return end_one(judge, session_key, pending_row, reason, state, now_ms)
 
-    return _each(denied, _waiting(own_key, state), own_key, state)
+    return _each(denied, _waiting(session_key, state), session_key, state)
 
 
-def end_one(judge: Judge, own_key: bytes, held: HeldRow, reason: Reason, state: StateView, now_ms: int) -> list[Output]:
+def end_one(
+    judge: Judge, session_key: bytes, pending_row: PendingRow, reason: Reason, state: StateView, now_ms: int
+) -> list[Output]:
     """Deny a held intent for good, whatever it waits for."""
-    case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
-    if held.kind is HeldKind.SESSION:
+    case = _resume(session_key, decode_intent(pending_row.intent), pending_row, state, now_ms)
+    if pending_row.kind is PendingKind.SESSION:
         # The rules have never had it before them.
         return judge.conclude(case, deny(reason), state)
-    return judge.refuse(case, reason, state, _standing(held))
+    return judge.refuse(case, reason, state, _progress(pending_row))
 
 
-def on_due(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:
+def on_due(judge: Judge, session_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:
     """A held intent's time is up."""
-    found = state.get(held_row_key(own_key, intent_id))
+    found = state.get(pending_row_key(session_key, intent_id))
     if found is None:
         return []
-    held = decode_held(found)
-    case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
-    if held.kind is HeldKind.APPROVAL:
+    pending_row = decode_pending(found)
+    case = _resume(session_key, decode_intent(pending_row.intent), pending_row, state, now_ms)
+    if pending_row.kind is PendingKind.APPROVAL:
         return judge.refuse(case, Reason.APPROVAL_EXPIRED, state)
-    if held.kind is HeldKind.BUDGET:
-        return judge.refuse(case, Reason.BUDGET_UNAVAILABLE, state, _standing(held))
-    if held.kind is HeldKind.CANCEL_WINDOW:
-        return judge.decide(case, state, Standing(held.granted_by, now_ms - held.since_ms))
+    if pending_row.kind is PendingKind.BUDGET:
+        return judge.refuse(case, Reason.BUDGET_UNAVAILABLE, state, _progress(pending_row))
+    if pending_row.kind is PendingKind.CANCEL_WINDOW:
+        return judge.decide(case, state, ApprovalProgress(pending_row.granted_by, now_ms - pending_row.since_ms))
     return judge.decide(case, state)
 
 
-def on_budget(judge: Judge, own_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:
+def on_budget(judge: Judge, session_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:
     """What an intent has waited for of a budget has been answered: judge it again, on the state of now."""
-    found = state.get(held_row_key(own_key, intent_id))
-    held = None if found is None else decode_held(found)
-    if held is None or held.kind is not HeldKind.BUDGET:
+    found = state.get(pending_row_key(session_key, intent_id))
+    pending_row = None if found is None else decode_pending(found)
+    if pending_row is None or pending_row.kind is not PendingKind.BUDGET:
         return []
-    case = _resume(own_key, decode_intent(held.intent), held, state, now_ms)
-    case.budget_due_ms = held.due_ms
-    return judge.decide(case, state, _standing(held))
+    case = _resume(session_key, decode_intent(pending_row.intent), pending_row, state, now_ms)
+    case.budget_due_ms = pending_row.due_ms
+    return judge.decide(case, state, _progress(pending_row))
 
 
-def _standing(held: HeldRow) -> Standing:
+def _progress(pending_row: PendingRow) -> ApprovalProgress:
     """What an intent that waited for a budget has been through."""
-    return Standing(held.granted_by, held.waited_ms, held.groups or None)
+    return ApprovalProgress(pending_row.granted_by, pending_row.waited_ms, pending_row.groups or None)
 
 
 def on_decision(
-    judge: Judge, own_key: bytes, decision: ApprovalDecision, state: StateView, now_ms: int
+    judge: Judge, session_key: bytes, decision: ApprovalDecision, state: StateView, now_ms: int
 ) -> list[Output]:
     """A person has decided about a held intent.
 
     Raises:
         RecordError: nothing waits for it, or the decision does not count.
     """
-    found = state.get(held_row_key(own_key, decision.intent_id))
-    held = None if found is None else decode_held(found)
-    if held is None or held.kind in (HeldKind.SESSION, HeldKind.BUDGET):
+    found = state.get(pending_row_key(session_key, decision.intent_id))
+    pending_row = None if found is None else decode_pending(found)
+    if pending_row is None or pending_row.kind in (PendingKind.SESSION, PendingKind.BUDGET):
         text = f"no decision is awaited about intent `{decision.intent_id}`"
         raise RecordError(DeadLetterReason.APPROVAL_NOT_AWAITED, text)
-    intent = decode_intent(held.intent)
-    _check_decision(decision, held, intent, now_ms)
+    intent = decode_intent(pending_row.intent)
+    _check_decision(decision, pending_row, intent, now_ms)
     if decision.status in (ApprovalStatus.DENIED, ApprovalStatus.CANCELLED):
-        case = _resume(own_key, intent, held, state, now_ms)
-        reason = Reason.APPROVAL_DENIED if held.kind is HeldKind.APPROVAL else Reason.DEFERRAL_CANCELLED
+        case = _resume(session_key, intent, pending_row, state, now_ms)
+        reason = Reason.APPROVAL_DENIED if pending_row.kind is PendingKind.APPROVAL else Reason.DEFERRAL_CANCELLED
         record = judge.writer.decision_record(case, decision, counted=True)
         return [record, *judge.refuse(case, reason, state)]
-    approvals = tuple(sorted({*held.approvals, same_person(decision.approver.sub)}))
-    held = replace(held, approvals=approvals, decision_ids=(*held.decision_ids, decision.header.id))
-    if len(held.decision_ids) > DECISIONS_MAX:
+    approvals = tuple(sorted({*pending_row.approvals, same_person(decision.approver.sub)}))
+    pending_row = replace(
+        pending_row, approvals=approvals, decision_ids=(*pending_row.decision_ids, decision.header.id)
+    )
+    if len(pending_row.decision_ids) > DECISIONS_MAX:
         text = f"{DECISIONS_MAX} decisions have counted for intent `{intent.intent_id}` already"
         raise RecordError(DeadLetterReason.APPROVAL_NOT_VALID, text)
-    if len(approvals) < held.quorum:
-        state.put(held_row_key(own_key, intent.intent_id), encode_row(held))
-        case = Case(intent, own_key, now_ms, held.received_ms, read_session(state, own_key))
+    if len(approvals) < pending_row.quorum:
+        state.put(pending_row_key(session_key, intent.intent_id), encode_row(pending_row))
+        case = Case(intent, session_key, now_ms, pending_row.received_ms, read_session(state, session_key))
         return [judge.writer.decision_record(case, decision, counted=False)]
-    case = _resume(own_key, intent, held, state, now_ms)
+    case = _resume(session_key, intent, pending_row, state, now_ms)
     record = judge.writer.decision_record(case, decision, counted=True)
-    granted_by = {**held.granted_by, **dict.fromkeys(held.groups, len(approvals))}
-    return [record, *judge.decide(case, state, Standing(granted_by, approved_now=held.groups))]
+    granted_by = {**pending_row.granted_by, **dict.fromkeys(pending_row.groups, len(approvals))}
+    return [record, *judge.decide(case, state, ApprovalProgress(granted_by, approved_now=pending_row.groups))]
 
 
-def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent, now_ms: int) -> None:
+def _check_decision(decision: ApprovalDecision, pending_row: PendingRow, intent: Intent, now_ms: int) -> None:
     """Bound to the exact call, by a person who may, and who is neither the agent nor its subject."""
     approver = decision.approver
     person = same_person(approver.sub)
-    if decision.task_id not in _tasks(decision.status, held, intent):
+    if decision.task_id not in _tasks(decision.status, pending_row, intent):
         fault = f"task `{decision.task_id}` is not what is asked about the intent now"
-    elif decision.header.id in held.decision_ids:
+    elif decision.header.id in pending_row.decision_ids:
         fault = f"decision `{decision.header.id}` has counted before"
     elif decision.args_digest != intent.args_digest:
         fault = "it was made about other arguments"
@@ -181,11 +185,11 @@ def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent, n
         fault = f"its approver's name has {len(person)} characters that can be seen, 1 to {APPROVER_CHARS_MAX} count"
     elif person in (same_person(intent.sub), same_person(intent.act.sub)):
         fault = f"`{approver.sub}` may not decide about their own call"
-    elif held.groups and not set(held.groups) & set(decision.approver_groups):
-        fault = f"`{approver.sub}` is in none of the groups that may decide: {', '.join(held.groups)}"
+    elif pending_row.groups and not set(pending_row.groups) & set(decision.approver_groups):
+        fault = f"`{approver.sub}` is in none of the groups that may decide: {', '.join(pending_row.groups)}"
     elif decision.approved_until is not None and decision.approved_until <= now_ms:
         fault = f"it holds until {decision.approved_until} only"
-    elif not _meaningful(decision.status, held.kind):
+    elif not _meaningful(decision.status, pending_row.kind):
         fault = f"`{decision.status.value}` decides nothing here"
     else:
         return
@@ -193,46 +197,56 @@ def _check_decision(decision: ApprovalDecision, held: HeldRow, intent: Intent, n
     raise RecordError(DeadLetterReason.APPROVAL_NOT_VALID, text)
 
 
-def _tasks(status: ApprovalStatus, held: HeldRow, intent: Intent) -> list[str]:
+def _tasks(status: ApprovalStatus, pending_row: PendingRow, intent: Intent) -> list[str]:
     """The tasks that a decision may answer: an approval the last one that was asked, a refusal any."""
-    first = held.asked_count if status is ApprovalStatus.APPROVED else 0
+    first = pending_row.asked_count if status is ApprovalStatus.APPROVED else 0
     tenant_uid = intent.header.tenant_uid
     return [
         approval_task_id(tenant_uid, intent.session_id, intent.intent_id, round_no)
-        for round_no in range(first, held.asked_count + 1)
+        for round_no in range(first, pending_row.asked_count + 1)
     ]
 
 
-def _meaningful(status: ApprovalStatus, kind: HeldKind) -> bool:
+def _meaningful(status: ApprovalStatus, kind: PendingKind) -> bool:
     """A cancel window can only be cancelled; a request for approval can be decided either way."""
     if status is ApprovalStatus.APPROVED:
-        return kind is HeldKind.APPROVAL
+        return kind is PendingKind.APPROVAL
     return status in (ApprovalStatus.DENIED, ApprovalStatus.CANCELLED)
 
 
-def _waiting(own_key: bytes, state: StateView) -> list[HeldRow]:
+def _waiting(session_key: bytes, state: StateView) -> list[PendingRow]:
     """All that waits in a session, in log order; what can't be read is left out."""
     found = []
-    for key, value in state.scan(*rows_of_session(b"h", own_key)):
+    for key, value in state.scan(*rows_of_session(b"h", session_key)):
         try:
-            found.append(decode_held(value))
+            found.append(decode_pending(value))
         except msgspec.DecodeError:
             _log.exception("held row %r can't be read", key)
-    return sorted(found, key=lambda held: held.order)
+    return sorted(found, key=lambda pending_row: pending_row.order)
 
 
 def _each(
-    act: Callable[[HeldRow], list[Output]], waiting: list[HeldRow], own_key: bytes, state: StateView
+    act: Callable[[PendingRow], list[Output]], waiting: list[PendingRow], session_key: bytes, state: StateView
 ) -> list[Output]:
     outputs: list[Output] = []
-    for held in waiting:
-        outputs += attempted(partial(act, held), state, f"held intent {held.order} of session {own_key!r}")
+    for pending_row in waiting:
+        outputs += isolated(
+            partial(act, pending_row), state, f"held intent {pending_row.order} of session {session_key!r}"
+        )
     return outputs
 
 
-def _resume(own_key: bytes, intent: Intent, held: HeldRow, state: StateView, now_ms: int) -> Case:
+def _resume(session_key: bytes, intent: Intent, pending_row: PendingRow, state: StateView, now_ms: int) -> Case:
     """The held intent as a case again, no longer held."""
-    row = let_go(own_key, intent.intent_id, held, read_session(state, own_key), state)
-    state.put(session_row_key(own_key), encode_row(row))
-    asked_count = held.asked_count + (held.kind is HeldKind.APPROVAL)
-    return Case(intent, own_key, now_ms, held.received_ms, row, asked_count=asked_count, decision_ids=held.decision_ids)
+    row = release(session_key, intent.intent_id, pending_row, read_session(state, session_key), state)
+    state.put(session_row_key(session_key), encode_row(row))
+    asked_count = pending_row.asked_count + (pending_row.kind is PendingKind.APPROVAL)
+    return Case(
+        intent,
+        session_key,
+        now_ms,
+        pending_row.received_ms,
+        row,
+        asked_count=asked_count,
+        decision_ids=pending_row.decision_ids,
+    )

@@ -15,15 +15,15 @@ from itertools import islice
 
 import msgspec
 
-from streams.model.keys import session_key
+from streams.model.keys import session_key_of
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
 from streams.processors.effects import Output, StateView
 from streams.processors.gate import pending
 from streams.processors.gate.checks import call_of
-from streams.processors.gate.isolation import attempted
-from streams.processors.gate.judge import Judge, has_held_descendants
-from streams.processors.state import decode_held, decode_intent, encode_row, read_session, rows_of_session
+from streams.processors.gate.isolation import isolated
+from streams.processors.gate.judge import Judge, has_pending_descendants
+from streams.processors.state import decode_intent, decode_pending, encode_row, read_session, rows_of_session
 
 ROWS_PER_STEP_MAX = 100
 """Held intents of a partition that are looked at in one step."""
@@ -58,11 +58,11 @@ def follow(judge: Judge, revocations: RevocationSet, state: StateView, now_ms: i
         return [], True
     own_keys = _sessions_alone(revocations, sweep, state)
     if own_keys is not None:
-        rows = [row for own_key in own_keys for row in _held_of(own_key, state)]
+        rows = [row for session_key in own_keys for row in _held_of(session_key, state)]
     outputs: list[Output] = []
     for key, value in rows:
         end = partial(_end_if_stopped, judge, value, revocations, state, now_ms)
-        outputs += attempted(end, state, f"following what was stopped, at held row {key!r},")
+        outputs += isolated(end, state, f"following what was stopped, at held row {key!r},")
     if own_keys is None and len(rows) == ROWS_PER_STEP_MAX:
         sweep = SweepRow(sweep.done_offset, sweep.target_offset, rows[-1][0] + b"\x00")
     else:
@@ -73,7 +73,7 @@ def follow(judge: Judge, revocations: RevocationSet, state: StateView, now_ms: i
 
 def _sessions_alone(revocations: RevocationSet, sweep: SweepRow, state: StateView) -> list[bytes] | None:
     """The sessions that were stopped since, where nothing else was and nothing waits that descends from any."""
-    if sweep.cursor != _FIRST or has_held_descendants(state):
+    if sweep.cursor != _FIRST or has_pending_descendants(state):
         return None
     stops = revocations.stops_since(sweep.done_offset)
     if stops is None or any(kind is not RevocationKind.SESSION for kind, _ in stops):
@@ -81,17 +81,17 @@ def _sessions_alone(revocations: RevocationSet, sweep: SweepRow, state: StateVie
     return [target.encode() for target in dict.fromkeys(target for _, target in stops)]
 
 
-def _held_of(own_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
-    if not read_session(state, own_key).waiting_count:
+def _held_of(session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
+    if not read_session(state, session_key).waiting_count:
         return []
-    return list(state.scan(*rows_of_session(_FIRST, own_key)))
+    return list(state.scan(*rows_of_session(_FIRST, session_key)))
 
 
 def _end_if_stopped(
     judge: Judge, value: bytes, revocations: RevocationSet, state: StateView, now_ms: int
 ) -> list[Output]:
-    row = decode_held(value)
+    row = decode_pending(value)
     intent = decode_intent(row.intent)
-    own_key = session_key(intent.header.tenant_uid, intent.session_id)
-    reason = revocations.reason_against(call_of(intent, read_session(state, own_key)), now_ms)
-    return [] if reason is None else pending.end_one(judge, own_key, row, reason, state, now_ms)
+    session_key = session_key_of(intent.header.tenant_uid, intent.session_id)
+    reason = revocations.reason_against(call_of(intent, read_session(state, session_key)), now_ms)
+    return [] if reason is None else pending.end_one(judge, session_key, row, reason, state, now_ms)

@@ -22,7 +22,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         approval_ttl_ms: how long a person has, where the rule doesn't say.
         defer_ms: the cancel window, where the rule doesn't say.
         args_bytes_max: arguments beyond are denied.
-        held_per_session_max: intents of one session that may wait at once.
+        pending_per_session_max: intents of one session that may wait at once.
         session_age_max_ms: how long a session lives, whatever its credential says.
         unattended_age_max_ms: the same for one without a person present.
         session_idle_ms: a session in which nothing has happened for so long has ended.
@@ -44,7 +44,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     approval_ttl_ms: int = 900_000
     defer_ms: int = 60_000
     args_bytes_max: int = 262_144
-    held_per_session_max: int = 64
+    pending_per_session_max: int = 64
     session_age_max_ms: int = 86_400_000
     unattended_age_max_ms: int = 28_800_000
     session_idle_ms: int = 3_600_000

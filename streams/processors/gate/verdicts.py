@@ -81,7 +81,7 @@ _ALARMING: dict[Reason, tuple[str, tuple[str, ...], tuple[Attack, ...]]] = {
 }
 
 
-TOLD_KEPT_MAX = 1_024
+RENDERED_RESULTS_MAX = 1_024
 """Answers of rules that are kept in the form that verdicts have them in."""
 
 
@@ -91,14 +91,14 @@ class VerdictWriter:
     def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
         self._settings = settings
         self._encoder = encoder
-        self._told: dict[int, _Told] = {}
+        self._told: dict[int, _RenderedResult] = {}
 
     def write(self, case: Case, judgement: Judgement, control: ControlState) -> tuple[Verdict, list[Output]]:
         """The verdict, and the outputs: the verdict first, then its audit record, then an alert where one is due."""
-        told = _NOTHING_TOLD if judgement.policy is None else self._told_of(judgement.policy)
-        verdict = self._verdict(case, judgement, told, control)
+        rendered = _NOTHING_RENDERED if judgement.policy is None else self._rendered_of(judgement.policy)
+        verdict = self._verdict(case, judgement, rendered, control)
         value = self._encoder.encode(VERDICT.name, verdict)
-        audit = self._audit(case, judgement, told, verdict, value)
+        audit = self._audit(case, judgement, rendered, verdict, value)
         outputs = [
             Output(VERDICT, case.session_key, value, verdict.header),
             Output(AUDIT, case.session_key, self._encoder.encode(AUDIT.name, audit), audit.header),
@@ -155,7 +155,7 @@ class VerdictWriter:
         )
         return Output(AUDIT, case.session_key, self._encoder.encode(AUDIT.name, audit), audit.header)
 
-    def _verdict(self, case: Case, judgement: Judgement, told: _Told, control: ControlState) -> Verdict:
+    def _verdict(self, case: Case, judgement: Judgement, rendered: _RenderedResult, control: ControlState) -> Verdict:
         intent, tool, policy = case.intent, case.tool, judgement.policy
         rules = control.rules.in_force(case.session_key)
         verdict_id = verdict_id_of(intent.header.tenant_uid, intent.session_id, intent.intent_id, judgement.outcome)
@@ -167,9 +167,9 @@ class VerdictWriter:
             outcome=judgement.outcome,
             reason=judgement.reason.value,
             reason_text=judgement.text,
-            rules=told.hits,
+            rules=rendered.hits,
             errors=() if policy is None else tuple(RuleFault(rule_id=e.rule_id, text=e.text) for e in policy.errors),
-            obligations=told.obligations if judgement.outcome is Outcome.ALLOW else (),
+            obligations=rendered.obligations if judgement.outcome is Outcome.ALLOW else (),
             sub=intent.sub,
             act=intent.act,
             delegation_path=case.session.delegation_uids,
@@ -195,16 +195,18 @@ class VerdictWriter:
             mode=VerdictMode.ENFORCE,
         )
 
-    def _told_of(self, policy: PolicyResult) -> _Told:
+    def _rendered_of(self, policy: PolicyResult) -> _RenderedResult:
         """What a verdict says of an answer. One that has come a second time is taken to come again and again."""
-        told = self._told.get(id(policy))
-        if told is None or told.policy is not policy:
-            if len(self._told) >= TOLD_KEPT_MAX:
+        rendered = self._told.get(id(policy))
+        if rendered is None or rendered.policy is not policy:
+            if len(self._told) >= RENDERED_RESULTS_MAX:
                 self._told.clear()
-            told = self._told[id(policy)] = _Told(policy, _hits(policy), _obligations(policy), policy.tags)
-        elif told.hits.__class__ is tuple:
-            told = self._told[id(policy)] = told.recurring()
-        return told
+            rendered = self._told[id(policy)] = _RenderedResult(
+                policy, _hits(policy), _obligations(policy), policy.tags
+            )
+        elif rendered.hits.__class__ is tuple:
+            rendered = self._told[id(policy)] = rendered.recurring()
+        return rendered
 
     def _expires_ms(self, case: Case) -> int:
         expires_ms = case.now_ms + self._settings.verdict_ttl_ms
@@ -217,7 +219,7 @@ class VerdictWriter:
         return expires_ms
 
     def _audit(
-        self, case: Case, judgement: Judgement, told: _Told, verdict: Verdict, verdict_value: bytes
+        self, case: Case, judgement: Judgement, rendered: _RenderedResult, verdict: Verdict, verdict_value: bytes
     ) -> AuditEvent:
         intent = case.intent
         secret = case.secret or session_secret(self._settings.root_key, intent.header.tenant_uid, intent.session_id)
@@ -245,7 +247,7 @@ class VerdictWriter:
             reason=verdict.reason,
             reason_text=verdict.reason_text,
             rules=verdict.rules,
-            tags=told.tags,
+            tags=rendered.tags,
             retention_class=RetentionClass.STANDARD,
         )
 
@@ -322,7 +324,7 @@ def _judged_tool(case: Case) -> ToolRef:
     )
 
 
-class _Told(NamedTuple):
+class _RenderedResult(NamedTuple):
     """What a verdict says of an answer of the rules; most answers come again and again."""
 
     policy: PolicyResult | None
@@ -330,12 +332,12 @@ class _Told(NamedTuple):
     obligations: tuple[Obligation, ...]
     tags: tuple[str, ...]
 
-    def recurring(self) -> _Told:
+    def recurring(self) -> _RenderedResult:
         """The same, of which the codec keeps the form."""
-        return _Told(self.policy, Recurring(self.hits), Recurring(self.obligations), Recurring(self.tags))
+        return _RenderedResult(self.policy, Recurring(self.hits), Recurring(self.obligations), Recurring(self.tags))
 
 
-_NOTHING_TOLD = _Told(None, (), (), ())
+_NOTHING_RENDERED = _RenderedResult(None, (), (), ())
 
 
 def _hits(policy: PolicyResult) -> tuple[RuleHit, ...]:

@@ -14,17 +14,17 @@ SOURCE = "stoplog/gate"
 
 
 def ended_record(
-    encoder: Encoder, own_key: bytes, row: SessionRow, reason: Reason, now_ms: int, event_id: str | None = None
+    encoder: Encoder, session_key: bytes, row: SessionRow, reason: Reason, now_ms: int, event_id: str | None = None
 ) -> Output:
     """That a session has ended, and why.
 
     Args:
         event_id: the session event that has ended it; None where its time was over.
     """
-    tenant, _, session_id = own_key.decode().partition("|")
+    tenant, _, session_id = session_key.decode().partition("|")
     return _record(
         encoder,
-        own_key,
+        session_key,
         row,
         record_id=derived_uuid("session ended", tenant, session_id),
         reason=reason.value,
@@ -35,14 +35,14 @@ def ended_record(
 
 
 def changed_record(
-    encoder: Encoder, own_key: bytes, row: SessionRow, names: tuple[str, ...], intent_id: str, now_ms: int
+    encoder: Encoder, session_key: bytes, row: SessionRow, names: tuple[str, ...], intent_id: str, now_ms: int
 ) -> Output:
     """That a session's calls come from something else than it was opened with: `names` of it, as of this intent."""
-    tenant, _, session_id = own_key.decode().partition("|")
+    tenant, _, session_id = session_key.decode().partition("|")
     change = SessionChange.FINGERPRINT_CHANGED
     return _record(
         encoder,
-        own_key,
+        session_key,
         row,
         record_id=derived_uuid("session changed", tenant, session_id, *names),
         reason=change.value,
@@ -54,7 +54,7 @@ def changed_record(
 
 def _record(
     encoder: Encoder,
-    own_key: bytes,
+    session_key: bytes,
     row: SessionRow,
     *,
     record_id: str,
@@ -63,7 +63,7 @@ def _record(
     now_ms: int,
     parent_event_id: str | None,
 ) -> Output:
-    tenant, _, session_id = own_key.decode().partition("|")
+    tenant, _, session_id = session_key.decode().partition("|")
     event = AuditEvent(
         header=Header(id=record_id, source=SOURCE, time=now_ms, tenant_uid=tenant),
         event_type=AuditEventType.SESSION,
@@ -77,4 +77,4 @@ def _record(
         reason_text=text,
         retention_class=RetentionClass.STANDARD,
     )
-    return Output(AUDIT, own_key, encoder.encode(AUDIT.name, event), event.header)
+    return Output(AUDIT, session_key, encoder.encode(AUDIT.name, event), event.header)

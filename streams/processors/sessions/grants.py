@@ -49,7 +49,7 @@ def standard_of(settings: GateSettings) -> Standard:
 
 
 def after_grant(
-    own_key: bytes, grant: Delegation, row: SessionRow, state: StateView, standard: Standard, now_ms: int
+    session_key: bytes, grant: Delegation, row: SessionRow, state: StateView, standard: Standard, now_ms: int
 ) -> SessionRow:
     """The session's row after a grant was given to it, or taken back from it; the grant is kept beside it.
 
@@ -59,7 +59,7 @@ def after_grant(
     if grant.op is not DelegationOp.GRANT:
         return _after_taking_back(row, grant.uid, now_ms)
     if row.grant_status is GrantStatus.HELD and row.delegation_uid == grant.uid:
-        kept = _kept(own_key, state)
+        kept = _kept(session_key, state)
         if kept is not None and kept.row.digest == grant_digest(grant):
             return row  # it comes again
         text = f"grant `{shown(grant.uid)}`, which session `{shown(grant.session_id)}` holds, was another one"
@@ -76,7 +76,7 @@ def after_grant(
         _check_parties(made, row)
         _check_parents(made, row.ancestor_session_ids)
         row = after_hop(row, grant.header.id) if made.depth else row
-    state.put(grant_row_key(own_key), encode_row(made))
+    state.put(grant_row_key(session_key), encode_row(made))
     row = replace(row, delegation_uid=made.uid, delegation_uids=made.lineage, grant_status=GrantStatus.HELD)
     return with_ancestors(replace(row, grant_fault=""), grant, now_ms)
 
@@ -104,7 +104,7 @@ def refused(
     return row, SetAsideError(DeadLetterReason.GRANT_INVALID, f"{error.reason.value}: {error}", outputs)
 
 
-def opened(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
+def opened(session_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
     """The row of a session that has just been established: it stands on the grant that its event names, which may have
     arrived already, or else on the one that has.
 
@@ -115,19 +115,19 @@ def opened(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateVie
     if parent is not None and event.delegation_uid is None and row.grant_status is not GrantStatus.HELD:
         text = f"session `{shown(event.session_id)}` was opened from `{shown(parent)}`, but stands on no grant of it"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)
-    row = _standing(own_key, row, event, state)
-    kept = _kept(own_key, state) if row.grant_status is GrantStatus.HELD else None
+    row = _standing(session_key, row, event, state)
+    kept = _kept(session_key, state) if row.grant_status is GrantStatus.HELD else None
     is_hop = parent is not None or (kept is not None and kept.row.depth > 0)
     return after_hop(row, event.header.id) if is_hop else row
 
 
-def _standing(own_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
+def _standing(session_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
     if event.delegation_uid is not None and event.delegation_uid != row.delegation_uid:
-        row = _without_grant(own_key, row, state)
+        row = _without_grant(session_key, row, state)
         return replace(row, delegation_uid=event.delegation_uid, delegation_uids=(event.delegation_uid,))
     if row.grant_status is not GrantStatus.HELD:
         return row
-    kept = _kept(own_key, state)
+    kept = _kept(session_key, state)
     try:
         if kept is not None:
             _check_parties(kept.row, row)
@@ -137,7 +137,7 @@ def _standing(own_key: bytes, row: SessionRow, event: SessionEvent, state: State
     except GrantError as error:
         fault = error.reason.value
     uid = row.delegation_uid
-    return replace(_without_grant(own_key, row, state), delegation_uid=uid, grant_fault=fault)
+    return replace(_without_grant(session_key, row, state), delegation_uid=uid, grant_fault=fault)
 
 
 def attach(case: Case, state: StateView) -> None:
@@ -146,9 +146,9 @@ def attach(case: Case, state: StateView) -> None:
         case.authority = _kept(case.session_key, state)
 
 
-def kept_row(own_key: bytes, row: SessionRow, state: StateView) -> AuthorityRow | None:
+def kept_row(session_key: bytes, row: SessionRow, state: StateView) -> AuthorityRow | None:
     """What is kept of the grant that the session holds; None where it holds none."""
-    kept = _kept(own_key, state) if row.grant_status is GrantStatus.HELD else None
+    kept = _kept(session_key, state) if row.grant_status is GrantStatus.HELD else None
     return None if kept is None else kept.row
 
 
@@ -198,8 +198,8 @@ def check_delegated(case: Case) -> Judgement | None:
     return None
 
 
-def _without_grant(own_key: bytes, row: SessionRow, state: StateView) -> SessionRow:
-    state.delete(grant_row_key(own_key))
+def _without_grant(session_key: bytes, row: SessionRow, state: StateView) -> SessionRow:
+    state.delete(grant_row_key(session_key))
     return replace(
         row,
         delegation_uid=None,
@@ -226,8 +226,8 @@ def _check_parents(made: AuthorityRow, session_ids: tuple[str, ...]) -> None:
             raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
 
 
-def _kept(own_key: bytes, state: StateView) -> Authority | None:
-    row = state.get(grant_row_key(own_key))
+def _kept(session_key: bytes, state: StateView) -> Authority | None:
+    row = state.get(grant_row_key(session_key))
     if row is None:
         return None
     return _authority(row) if len(row) <= CACHED_ROW_BYTES_MAX else Authority(_decode(row))

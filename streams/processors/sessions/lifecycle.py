@@ -81,7 +81,7 @@ def active(row: SessionRow, event: SessionEvent, now_ms: int) -> SessionRow:
     return replace(row, active_ms=now_ms)
 
 
-def lapsed(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | None:
+def expiry_of(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | None:
     """Why the session's time is over, or None; asked for every intent, so it compares two numbers.
 
     A session is not idle while something of it waits for a person; nor is a frozen one, which can do nothing.

@@ -50,7 +50,7 @@ class Happened(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
-def recall(plan: Plan, facts: Facts, own_key: bytes, state: StateView | None, now_ms: int) -> dict[str, Any]:
+def recall(plan: Plan, facts: Facts, session_key: bytes, state: StateView | None, now_ms: int) -> dict[str, Any]:
     """The fact `history` for a call: what the memories that its tool's rules read hold now.
 
     Args:
@@ -61,18 +61,21 @@ def recall(plan: Plan, facts: Facts, own_key: bytes, state: StateView | None, no
     found: dict[str, Any] = {}
     for recalled in plan.recalls:
         key = recalled.key_of(facts)
-        cell = None if key is None else _cell(recalled.memory, key, own_key, state, now_ms)
+        cell = None if key is None else _cell(recalled.memory, key, session_key, state, now_ms)
         value = None if cell is None else _value(recalled.memory, cell, now_ms)
         if value is not None:
             found[recalled.memory.name] = value
     return found
 
 
-def _cell(memory: Memory, key: bytes, own_key: bytes, state: StateView | None, now_ms: int) -> CellRow | None:
+def _cell(memory: Memory, key: bytes, session_key: bytes, state: StateView | None, now_ms: int) -> CellRow | None:
     """What is kept for the key; None where that is not clear."""
     if state is None:
         return _NOTHING
-    head, row = state.get(head_row_key(own_key, memory.name)), state.get(cell_row_key(own_key, memory.name, key))
+    head, row = (
+        state.get(head_row_key(session_key, memory.name)),
+        state.get(cell_row_key(session_key, memory.name, key)),
+    )
     if head is not None and _is_unclear(decode_head(head), row is not None, now_ms):
         return None
     return _NOTHING if row is None else decode_cell(row)
@@ -108,15 +111,15 @@ def note_row(note: Note) -> NoteRow:
     )
 
 
-def remember(notes: Iterable[NoteRow], happened: Happened, own_key: bytes, state: StateView, now_ms: int) -> bool:
+def remember(notes: Iterable[NoteRow], happened: Happened, session_key: bytes, state: StateView, now_ms: int) -> bool:
     """Take what has happened into the memories; whether anything was changed. Forgetting comes last."""
     due = [note for note in notes if _is_due(note, happened)]
     for note in due:
         if not note.forget:
-            _add(note, own_key, state, now_ms)
+            _add(note, session_key, state, now_ms)
     for note in due:
         if note.forget:
-            _forget(note, own_key, state)
+            _forget(note, session_key, state)
     return bool(due)
 
 
@@ -132,13 +135,13 @@ def _is_due(note: NoteRow, happened: Happened) -> bool:
     return bool(note.labels >> index & 1)
 
 
-def _add(note: NoteRow, own_key: bytes, state: StateView, now_ms: int) -> None:
+def _add(note: NoteRow, session_key: bytes, state: StateView, now_ms: int) -> None:
     if note.amount is None:
-        _make_unclear(note, own_key, state, now_ms)
+        _make_unclear(note, session_key, state, now_ms)
         return
-    cell_key = cell_row_key(own_key, note.memory, note.key)
+    cell_key = cell_row_key(session_key, note.memory, note.key)
     found = state.get(cell_key)
-    if found is None and note.keyed and not _has_room(note, own_key, state, now_ms):
+    if found is None and note.keyed and not _has_room(note, session_key, state, now_ms):
         return
     cell = _NOTHING if found is None else decode_cell(found)
     parts = dict(_live(cell.parts, note.within_ms, now_ms))
@@ -160,30 +163,30 @@ def _live(parts: tuple[tuple[int, int], ...], within_ms: int | None, now_ms: int
     return tuple(part for part in parts if part[0] > now_ms - within_ms)
 
 
-def _head(note: NoteRow, own_key: bytes, state: StateView) -> HeadRow:
-    found = state.get(head_row_key(own_key, note.memory))
+def _head(note: NoteRow, session_key: bytes, state: StateView) -> HeadRow:
+    found = state.get(head_row_key(session_key, note.memory))
     return _NEW_HEAD if found is None else decode_head(found)
 
 
-def _has_room(note: NoteRow, own_key: bytes, state: StateView, now_ms: int) -> bool:
+def _has_room(note: NoteRow, session_key: bytes, state: StateView, now_ms: int) -> bool:
     """Count one more key of the memory in, if that many may be kept."""
-    head = _head(note, own_key, state)
+    head = _head(note, session_key, state)
     if head.keys_count >= KEYS_MAX:
-        head = _tidied(head, note, own_key, state, now_ms)
+        head = _tidied(head, note, session_key, state, now_ms)
     has_room = head.keys_count < KEYS_MAX
     if has_room:
         head = replace(head, keys_count=head.keys_count + 1)
     else:
         head = replace(head, full_until_ms=max(head.full_until_ms, _counts_until(note, now_ms)))
-    state.put(head_row_key(own_key, note.memory), encode_row(head))
+    state.put(head_row_key(session_key, note.memory), encode_row(head))
     return has_room
 
 
-def _tidied(head: HeadRow, note: NoteRow, own_key: bytes, state: StateView, now_ms: int) -> HeadRow:
+def _tidied(head: HeadRow, note: NoteRow, session_key: bytes, state: StateView, now_ms: int) -> HeadRow:
     """Drop keys whose events have all left the window; at most once in a bucket's time, since all are looked at."""
     if note.within_ms is None or now_ms < head.tidied_ms + note.within_ms // BUCKETS_COUNT:
         return head
-    rows = [(key, decode_cell(row)) for key, row in _cells(note, own_key, state)]
+    rows = [(key, decode_cell(row)) for key, row in _cells(note, session_key, state)]
     over = [key for key, cell in rows if not _live(cell.parts, note.within_ms, now_ms)]
     for key in over:
         state.delete(key)
@@ -195,21 +198,21 @@ def _counts_until(note: NoteRow, now_ms: int) -> int:
     return _FOREVER_MS if note.within_ms is None else now_ms + note.within_ms + note.within_ms // BUCKETS_COUNT
 
 
-def _make_unclear(note: NoteRow, own_key: bytes, state: StateView, now_ms: int) -> None:
-    head = _head(note, own_key, state)
+def _make_unclear(note: NoteRow, session_key: bytes, state: StateView, now_ms: int) -> None:
+    head = _head(note, session_key, state)
     head = replace(head, unclear_until_ms=max(head.unclear_until_ms, _counts_until(note, now_ms)))
-    state.put(head_row_key(own_key, note.memory), encode_row(head))
+    state.put(head_row_key(session_key, note.memory), encode_row(head))
 
 
-def _forget(note: NoteRow, own_key: bytes, state: StateView) -> None:
-    for key, _ in _cells(note, own_key, state):
+def _forget(note: NoteRow, session_key: bytes, state: StateView) -> None:
+    for key, _ in _cells(note, session_key, state):
         state.delete(key)
-    head_key = head_row_key(own_key, note.memory)
+    head_key = head_row_key(session_key, note.memory)
     if state.get(head_key) is not None:
         state.delete(head_key)
 
 
-def _cells(note: NoteRow, own_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
+def _cells(note: NoteRow, session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
     """All cells of a memory: at most `KEYS_MAX`, and the one without a key."""
-    start = cell_row_key(own_key, note.memory, b"")
+    start = cell_row_key(session_key, note.memory, b"")
     return list(islice(state.scan(start, start[:-1] + b"\x01"), KEYS_MAX + 1))

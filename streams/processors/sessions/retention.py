@@ -18,7 +18,7 @@ from streams.processors.state import (
     SessionRow,
     SessionStatus,
     TimerKind,
-    decode_judged,
+    decode_verdict_row,
     encode_row,
     grant_row_key,
     read_session,
@@ -33,7 +33,7 @@ _COUNTS = (b"m", b"k", b"b")
 replace = msgspec.structs.replace
 
 
-def arm(own_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
+def arm(session_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
     """Set the row's timer if it has none: for the next visit, or for the session's end where that comes first."""
     if row.housekeeping_ms:
         return row
@@ -41,59 +41,61 @@ def arm(own_key: bytes, row: SessionRow, state: StateView, settings: GateSetting
     end_ms = end_due_ms(row, settings)
     if end_ms is not None and now_ms < end_ms < due_ms:
         due_ms = end_ms
-    state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key))
+    state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key))
     return replace(row, housekeeping_ms=due_ms)
 
 
-def arm_for_end(own_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
+def arm_for_end(
+    session_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int
+) -> SessionRow:
     """`arm` where the session's end has changed: a timer that would come too late for it is set anew."""
     end_ms = end_due_ms(row, settings)
     if row.housekeeping_ms and end_ms is not None and end_ms < row.housekeeping_ms:
-        state.cancel_timer(row.housekeeping_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key))
+        state.cancel_timer(row.housekeeping_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key))
         row = replace(row, housekeeping_ms=0)
-    return arm(own_key, row, state, settings, now_ms)
+    return arm(session_key, row, state, settings, now_ms)
 
 
-def keep_house(own_key: bytes, cursor: str, state: StateView, settings: GateSettings, now_ms: int) -> None:
+def keep_house(session_key: bytes, cursor: str, state: StateView, settings: GateSettings, now_ms: int) -> None:
     """The session's timer has come due; `cursor` is the intent id after which an unfinished visit goes on."""
-    start, end = rows_of_session(b"v", own_key)
+    start, end = rows_of_session(b"v", session_key)
     if cursor:
         start += cursor.encode() + b"\x00"
     rows = list(islice(state.scan(start, end), ROWS_PER_VISIT_MAX))
     horizon_ms = now_ms - settings.dedup_retention_ms
-    row = replace(read_session(state, own_key), housekeeping_ms=0)
+    row = replace(read_session(state, session_key), housekeeping_ms=0)
     kept = 0
     for key, value in rows:
-        judged = decode_judged(value)
+        judged = decode_verdict_row(value)
         # INVARIANT: what is forgotten is too old to be taken in again (`Gate._on_intent`), whatever time it claims.
         if max(judged.judged_ms, judged.claimed_ms) <= horizon_ms:
             state.delete(key)
             # What its end would have brought is not waited for any longer.
-            row, _ = take(own_key, key.rpartition(b"\x00")[2].decode(), row, state)
+            row, _ = take(session_key, key.rpartition(b"\x00")[2].decode(), row, state)
         else:
             kept += 1
     if len(rows) == ROWS_PER_VISIT_MAX:
         last_intent_id = rows[-1][0].rpartition(b"\x00")[2].decode()
         due_ms = now_ms + 1
-        state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, own_key, last_intent_id))
-        state.put(session_row_key(own_key), encode_row(replace(row, housekeeping_ms=due_ms)))
+        state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key, last_intent_id))
+        state.put(session_row_key(session_key), encode_row(replace(row, housekeeping_ms=due_ms)))
     elif _is_over(row, horizon_ms) and not kept and not cursor:
-        if _drop_counts(own_key, row, state):
-            state.delete(session_row_key(own_key))
-            state.delete(grant_row_key(own_key))
+        if _drop_counts(session_key, row, state):
+            state.delete(session_row_key(session_key))
+            state.delete(grant_row_key(session_key))
         else:
-            state.put(session_row_key(own_key), encode_row(arm(own_key, row, state, settings, now_ms)))
+            state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
     else:
-        state.put(session_row_key(own_key), encode_row(arm(own_key, row, state, settings, now_ms)))
+        state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
 
 
-def _drop_counts(own_key: bytes, row: SessionRow, state: StateView) -> bool:
+def _drop_counts(session_key: bytes, row: SessionRow, state: StateView) -> bool:
     """Remove what the session remembers and has spent, up to a bound; whether that was all."""
     if not row.keeps_count:
         return True
     room = ROWS_PER_VISIT_MAX
     for prefix in _COUNTS:
-        keys = [key for key, _ in islice(state.scan(*rows_of_session(prefix, own_key)), room)]
+        keys = [key for key, _ in islice(state.scan(*rows_of_session(prefix, session_key)), room)]
         for key in keys:
             state.delete(key)
         room -= len(keys)

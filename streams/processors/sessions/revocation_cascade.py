@@ -40,36 +40,36 @@ def when_frozen(
 
 
 def when_over(
-    encoder: Encoder, own_key: bytes, row: SessionRow, reason: Reason, state: StateView, now_ms: int
+    encoder: Encoder, session_key: bytes, row: SessionRow, reason: Reason, state: StateView, now_ms: int
 ) -> list[Output]:
     """The stop of what a session that is over can have given on; nothing where it can't."""
-    grant = kept_row(own_key, row, state)
+    grant = kept_row(session_key, row, state)
     if grant is None:
         # It may be that its grant has not come; whoever was given it may have given on parts all the same.
         until_ms = 0 if row.delegation_uid is None else _end_ms(row, None)
     else:
         until_ms = 0 if grant.depth >= grant.max_depth else grant.exp_ms
-    return [_stop(encoder, own_key, reason, until_ms, now_ms, ("session over",))] if until_ms > now_ms else []
+    return [_stop(encoder, session_key, reason, until_ms, now_ms, ("session over",))] if until_ms > now_ms else []
 
 
-def when_narrowed(own_key: bytes, before: SessionRow, after: SessionRow, state: StateView) -> SessionRow:
+def when_narrowed(session_key: bytes, before: SessionRow, after: SessionRow, state: StateView) -> SessionRow:
     """The row of a session whose claims have been narrowed. Where it can have given on what it stands on it is over:
     that, and what it can still sign, would have the claims from before."""
     is_narrower = (after.scopes, after.expires_ms) != (before.scopes, before.expires_ms)
     if after.delegation_uid is None or after.status in OVER or not is_narrower:
         return after
-    grant = kept_row(own_key, after, state)
+    grant = kept_row(session_key, after, state)
     if grant is not None and grant.depth >= grant.max_depth:
         return after
     return msgspec.structs.replace(after, status=SessionStatus.REVOKED)
 
 
-def when_late(encoder: Encoder, own_key: bytes, row: SessionRow, grant: Delegation, now_ms: int) -> list[Output]:
+def when_late(encoder: Encoder, session_key: bytes, row: SessionRow, grant: Delegation, now_ms: int) -> list[Output]:
     """The stop of what may have been given on of a grant that holds and arrives when its session is over."""
     is_new = grant.op is DelegationOp.GRANT and row.grant_status is not GrantStatus.HELD
     if row.status not in OVER or not is_new or grant.depth >= grant.max_depth:
         return []
-    return [_stop(encoder, own_key, reason_over(row), grant.exp, now_ms, ("grant late", grant.uid))]
+    return [_stop(encoder, session_key, reason_over(row), grant.exp, now_ms, ("grant late", grant.uid))]
 
 
 def _end_ms(row: SessionRow, grant: AuthorityRow | None) -> int:
@@ -78,9 +78,9 @@ def _end_ms(row: SessionRow, grant: AuthorityRow | None) -> int:
 
 
 def _stop(
-    encoder: Encoder, own_key: bytes, reason: Reason, until_ms: int, now_ms: int, cause: tuple[str, ...]
+    encoder: Encoder, session_key: bytes, reason: Reason, until_ms: int, now_ms: int, cause: tuple[str, ...]
 ) -> Output:
-    tenant, _, session_id = own_key.decode().partition("|")
+    tenant, _, session_id = session_key.decode().partition("|")
     target = session_target(tenant, session_id)
     record = Revocation(
         header=Header(id=derived_uuid("stop", target, *cause), source=SOURCE, time=now_ms, tenant_uid=tenant),

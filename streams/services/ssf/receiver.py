@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import NamedTuple
 
-from streams.model.keys import revocation_key, session_key
+from streams.model.keys import revocation_key, session_key_of
 from streams.model.proof import derived_uuid, proven_event, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import FOR_GOOD
@@ -131,7 +131,7 @@ class Receiver:
             set_jti=read.jti,
             set_event_type=act.event_type,
         )
-        key = session_key(act.tenant_uid, act.session_id)
+        key = session_key_of(act.tenant_uid, act.session_id)
         return outgoing(self._transport, SESSION, key, proven_event(self._writer_key, event), header)
 
     def _header(self, tenant_uid: str, what: str, read: SecurityEvents, now_ms: int) -> Header:

@@ -15,7 +15,7 @@ from streams.delegation.digest import travelling
 from streams.http.limits import RateLimit
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.delegation import GrantBody
-from streams.model.keys import revocation_key, session_key
+from streams.model.keys import revocation_key, session_key_of
 from streams.model.proof import proven_event, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import session_target
@@ -125,7 +125,7 @@ class Ledger:
         )
         try:
             # Nobody waits for it: whoever asks in vain must not be able to hold others up.
-            key = session_key(refusal.tenant_uid, "")
+            key = session_key_of(refusal.tenant_uid, "")
             self._transport.publisher().publish(outgoing(self._transport, AUDIT, key, event, header))
         except LogError as error:
             _log.warning("a refusal (%s) is not on record: %s", refusal.reason.value, error)
@@ -136,7 +136,7 @@ class Ledger:
         Raises:
             RefusedError: it is not known to be there.
         """
-        key = session_key(grant.tenant_uid, grant.session_id or "")
+        key = session_key_of(grant.tenant_uid, grant.session_id or "")
         event = SessionEvent(
             header=self._header(grant.tenant_uid, None),
             session_id=grant.session_id or "",
@@ -178,7 +178,7 @@ class Ledger:
     def _opened(self, opening: Opening) -> list[Outgoing]:
         grant, lineage = opening.lineage[-1], opening.lineage
         session_id = grant.session_id or ""
-        key = session_key(grant.tenant_uid, session_id)
+        key = session_key_of(grant.tenant_uid, session_id)
         event = SessionEvent(
             header=self._header(grant.tenant_uid, opening.traceparent),
             session_id=session_id,

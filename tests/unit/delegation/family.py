@@ -29,12 +29,12 @@ MINUTE_MS = 60_000
 replace = msgspec.structs.replace
 
 
-def own_key(number: int) -> Ed25519Key:
+def session_key(number: int) -> Ed25519Key:
     """An Ed25519 key, the same every time."""
     return Ed25519Key.of(Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32))
 
 
-FAR_KEY, MOTHERS_KEY, STRANGERS_KEY = own_key(1), own_key(2), own_key(3)
+FAR_KEY, MOTHERS_KEY, STRANGERS_KEY = session_key(1), session_key(2), session_key(3)
 ANCHORS = TrustAnchors(hmac_issuers=frozenset({ISSUER}), jkts={FAR_ISSUER: frozenset({FAR_KEY.jkt})})
 STANDARD = Standard(anchors=ANCHORS, root_key=ROOT_KEY)
 

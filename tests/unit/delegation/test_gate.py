@@ -99,11 +99,11 @@ class TestArrival:
 
     def test_what_can_not_be_told_yet_leaves_room_for_what_can(self) -> None:
         family = Family()
-        settings = msgspec.structs.replace(SETTINGS, held_per_session_max=4)
+        settings = msgspec.structs.replace(SETTINGS, pending_per_session_max=4)
         bench = GateBench(settings=settings, with_session=False)
         for _ in range(6):
             bench.propose(FILES_READ, docs(), session=family.mother, key=MOTHERS_KEY)
-        assert [verdict.reason for verdict in bench.verdicts()] == [Reason.TOO_MANY_HELD] * 4
+        assert [verdict.reason for verdict in bench.verdicts()] == [Reason.TOO_MANY_PENDING] * 4
         bench.propose(FILES_READ, docs(), session=family.mother)
         assert not bench.verdicts()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.model.keys import murmur2, partition_for, revocation_key, session_key, tool_key
+from streams.model.keys import murmur2, partition_for, revocation_key, session_key_of, tool_key
 from streams.model.revocation import RevocationKind
 
 TENANTS = st.text(max_size=8).filter(lambda text: "|" not in text)
@@ -45,15 +45,15 @@ def test_known_partitions() -> None:
 @given(TENANTS, st.text(max_size=8), TENANTS, st.text(max_size=8))
 def test_sessions_share_no_key(tenant: str, session: str, other_tenant: str, other_session: str) -> None:
     same = (tenant, session) == (other_tenant, other_session)
-    assert (session_key(tenant, session) == session_key(other_tenant, other_session)) is same
+    assert (session_key_of(tenant, session) == session_key_of(other_tenant, other_session)) is same
 
 
 def test_forms() -> None:
-    assert session_key("acme", "s|1") == b"acme|s|1"
+    assert session_key_of("acme", "s|1") == b"acme|s|1"
     assert revocation_key(RevocationKind.SESSION, "acme|s-1") == b"SESSION:acme|s-1"
     assert tool_key("mail", "send") == b"mail/send"
 
 
 def test_a_tenant_with_the_separator() -> None:
     with pytest.raises(ValueError, match="separates tenant and session"):
-        session_key("a|b", "c")
+        session_key_of("a|b", "c")

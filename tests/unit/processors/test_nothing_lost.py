@@ -16,7 +16,7 @@ from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
-from streams.processors.budgets.charges import Spending
+from streams.processors.budgets.charges import BudgetCharges
 from streams.processors.gate import judge
 from streams.processors.gate.verdicts import VerdictWriter
 from tests.keeping import PURGE, REFUND, CountingBench
@@ -201,7 +201,7 @@ def test_a_denial_counts_whatever_it_is_due_to(monkeypatch: pytest.MonkeyPatch) 
         raise BrokenError
 
     with monkeypatch.context() as broken:
-        broken.setattr(Spending, "take", failing)
+        broken.setattr(BudgetCharges, "take", failing)
         for _ in range(2):
             bench.propose(REFUND, {"amount": 1})
             assert bench.verdict().reason == Reason.INTERNAL_ERROR

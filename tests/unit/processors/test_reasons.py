@@ -405,17 +405,17 @@ def a_person_cancels_it_in_time() -> Verdict:
     return bench.verdict()
 
 
-@case(Reason.TOO_MANY_HELD)
+@case(Reason.TOO_MANY_PENDING)
 def too_many_wait_for_their_session() -> Verdict:
-    bench = GateBench(with_session=False, settings=GateSettings(root_key=ROOT_KEY, held_per_session_max=2))
+    bench = GateBench(with_session=False, settings=GateSettings(root_key=ROOT_KEY, pending_per_session_max=2))
     for _ in range(2):
         bench.propose()
     return bench.judge()
 
 
-@case(Reason.TOO_MANY_HELD)
+@case(Reason.TOO_MANY_PENDING)
 def too_many_wait_for_a_person() -> Verdict:
-    bench = GateBench(settings=GateSettings(root_key=ROOT_KEY, held_per_session_max=2))
+    bench = GateBench(settings=GateSettings(root_key=ROOT_KEY, pending_per_session_max=2))
     for _ in range(2):
         bench.judge(MAIL_SEND, {"ask": "one"})
     return bench.judge(MAIL_SEND, {"ask": "one"})

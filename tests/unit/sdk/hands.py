@@ -13,7 +13,7 @@ import msgspec
 from streams.model.canonical import canonical, sha256
 from streams.model.ids import verdict_id_of
 from streams.model.intent import Intent
-from streams.model.keys import partition_for, session_key
+from streams.model.keys import partition_for, session_key_of
 from streams.model.labels import WORST
 from streams.model.topics import BY_RECORD, INTENT, Topic
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
@@ -79,7 +79,7 @@ def begun_store(folder: Path, owner: str = "e-1") -> SingleUseStore:
 
 
 def key_of(verdict: Verdict) -> bytes:
-    return session_key(verdict.header.tenant_uid, verdict.session_id)
+    return session_key_of(verdict.header.tenant_uid, verdict.session_id)
 
 
 def verdict_on(intent: Intent, outcome: Outcome = Outcome.ALLOW, **changes: object) -> Verdict:

@@ -13,7 +13,7 @@ import pytest
 
 from streams.model.canonical import sha256
 from streams.model.intent import Intent
-from streams.model.keys import session_key
+from streams.model.keys import session_key_of
 from streams.model.proof import proof_message, session_secret, verify_hmac
 from streams.model.topics import INTENT, VERDICT
 from streams.model.types import Model, ProofAlg, ToolRef
@@ -74,7 +74,7 @@ def test_a_proposal_is_a_keyed_and_proven_record_and_gets_its_verdict(
         verdict = agent.propose("mail/send", ARGS, deadline_ms=deadline_ms, context=context)
     assert verdict.outcome is Outcome.ALLOW
     [received] = raw_records(transport, INTENT)
-    assert received.key == session_key(TENANT, credential.session_id)
+    assert received.key == session_key_of(TENANT, credential.session_id)
     assert received.partition == partition_of(received.key)
     assert dict(received.headers)["traceparent"] == (context.traceparent or "").encode()
     intent = transport.codec.decode(received.topic, received.value, received.headers)

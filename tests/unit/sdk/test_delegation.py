@@ -20,7 +20,7 @@ from streams.sdk import Agent, DelegationError, SessionCredential
 from streams.sdk.delegation import Share, bound, tool
 from streams.sdk.log_transport import EmbeddedTransport
 from tests.kit import GATE_SETTINGS, MAIL_SEND, START_MS, GateBench
-from tests.unit.delegation.family import ANCHORS, MOTHERS_KEY, STANDARD, STRANGERS_KEY, own_key
+from tests.unit.delegation.family import ANCHORS, MOTHERS_KEY, STANDARD, STRANGERS_KEY, session_key
 
 RECEIVER = agent("writer")
 MAIL = tool("mail/send", bound("/to", ConstraintType.WILDCARD, "*@example.com"), bound("/text", ConstraintType.ALL, []))
@@ -165,7 +165,7 @@ class TestGivingOn:
 class TestOwnKeys:
     def test_a_bound_grant_is_given_on_with_its_key(self, bench: Bench) -> None:
         grant = bench.grant(cnf_jkt=MOTHERS_KEY.jkt)
-        receivers_key = own_key(9)
+        receivers_key = session_key(9)
         given = bench.agent(grant, MOTHERS_KEY).delegate(RECEIVER, Share(cnf_jkt=receivers_key.jkt))
         assert bench.holds(given)
         assert given.cnf_jkt == receivers_key.jkt
@@ -188,7 +188,7 @@ def test_the_gate_takes_what_the_sdk_makes(transport: EmbeddedTransport) -> None
     """From the mother's grant to a call of the daughter's, signed with her own key."""
     now_ms = transport.now_ms()
     mother, daughter = SessionMaker("s-1", act="planner"), SessionMaker("s-2", act="writer")
-    daughters_key = own_key(7)
+    daughters_key = session_key(7)
     grant = mother.grant("g-1", now_ms)
     gate = GateBench(settings=msgspec.structs.replace(GATE_SETTINGS, trust_anchors=ANCHORS), with_session=False)
     with Agent(transport, credential_of(mother, grant)) as agent_of_mother:

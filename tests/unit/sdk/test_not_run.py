@@ -95,7 +95,7 @@ def test_a_report_that_failed_is_made_up_for(
         with monkeypatch.context() as patch:
             patch.setattr(Executor, "_report", _failing)
             assert run(made, verdict).refusal is Refusal.VERDICT_EXPIRED
-        store.let_go([verdict.verdict_id])
+        store.release([verdict.verdict_id])
     assert written(transport, SessionEvent) == []
     with begun_store(tmp_path) as store, executor(transport, store, calls):
         [event] = written(transport, SessionEvent)

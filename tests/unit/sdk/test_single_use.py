@@ -126,7 +126,7 @@ def test_what_is_left_of_ones_own_and_of_those_long_gone(tmp_path: Path) -> None
         assert claim(store, begun)
         store.finish(ended, Ending.DONE, now_ms=1_500)
         assert left(store) == ([], []), "what this very store works on is not left over"
-        store.let_go([ended.verdict_id])
+        store.release([ended.verdict_id])
         assert left(store) == ([], [ended.verdict_id])
     with SingleUseStore(tmp_path / "used", "b") as other:
         assert left(other) == ([], [])
