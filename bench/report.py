@@ -104,6 +104,25 @@ def _to_permit_all(result: Result) -> str:
     )
 
 
+def _compare(result: Result) -> str:
+    rows = [
+        (
+            case["rules"],
+            _tenths(case["earlier_us"]),
+            _tenths(case["now_us"]),
+            f"{case['cpu_ratio']:.3f}",
+            "{:.3f} to {:.3f}".format(*case["cpu_ratio_quartiles"]),
+            f"{case['rate_ratio']:.3f}",
+        )
+        for case in result["cases"]
+    ]
+    return (
+        f"The gate compared with that of commit {result['revision'][:10]}, on the {result['log']} log: "
+        f"{result['turns']} turns of {_whole(result['intents_per_turn'])} intents each, one version after the other."
+        " The ratios are medians of the turns' ratios.\n\n"
+    ) + _table(("rules", "CPU us an intent before", "now", "ratio of CPU", "its quartiles", "ratio of intents/s"), rows)
+
+
 def _faust(result: Result) -> str:
     ratios = result["ratios"]
     return (
@@ -267,6 +286,7 @@ def _identity(result: Result) -> str:
 
 _TABLES: dict[str, Callable[[Result], str]] = {
     "gate": _gate,
+    "compare": _compare,
     "faust": _faust,
     "latency": _latency,
     "sessions": _sessions,
