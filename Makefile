@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SEEDS ?= 2000
 KAFKA_PORT ?= 9092
 
-.PHONY: run test lint bench bench-quick kafka sim fuzz docs lock clean help
+.PHONY: run test lint bench bench-quick kafka cluster sim fuzz docs lock clean help
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ sim: $(VENV)/.dev  ## Simulation over SEEDS seeds (make sim SEEDS=10000).
 fuzz: $(VENV)/.dev  ## The long differential runs: of the rule evaluator, and of shell() against bash.
 	$(BIN)/python -m simulation.fuzz.cel
 	$(BIN)/python -m simulation.fuzz.shell
+
+cluster: $(VENV)/.dev  ## Three Kafka brokers with TLS, users and access lists on loopback, in the foreground.
+	$(BIN)/python -m simulation.broker.cluster
 
 kafka: $(VENV)/.dev  ## A real single-node Kafka broker on loopback, in the foreground (needs Java and Maven).
 	$(BIN)/python -m simulation.broker.kafka --port $(KAFKA_PORT)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import confluent_kafka
 
-from simulation.broker.kafka import kafka_version
+from simulation.broker.artifacts import kafka_version
 
 LIBRARIES = ("confluent-kafka", "msgspec", "rocksdict", "cryptography", "jsonschema-rs", "cel-expr-python")
 

@@ -9,14 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from simulation.broker.kafka import (
-    BASE_PROPERTIES,
-    BrokerUnavailableError,
-    KafkaBroker,
-    await_answer,
-    free_port,
-    kafka_version,
-)
+from simulation.broker.artifacts import BrokerUnavailableError, kafka_version
+from simulation.broker.kafka import BASE_PROPERTIES, KafkaBroker, await_answer, free_port
 
 BOOTSTRAP_VARIABLE = "STOPLOG_TEST_BOOTSTRAP"
 NAMED_S_MAX = 20.0

@@ -10,11 +10,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,24 +21,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from simulation.broker.artifacts import BrokerUnavailableError, fetch_libraries, require_program
+from simulation.broker.process import PROBE_INTERVAL_S, NodeProcess
 from streams.kafka.admin import KafkaAdmin
 from streams.ports import LogError
 
-HOME_VARIABLE = "STOPLOG_KAFKA_HOME"
-REPOSITORY = Path(__file__).resolve().parents[2]
-POM = REPOSITORY / "ops" / "kafka" / "pom.xml"
-
-FETCH_S_MAX = 600
-FORMAT_S_MAX = 60
-READY_S_MAX = 60
-STOP_S_MAX = 20
-PROBE_INTERVAL_S = 0.05
 PROBE_S_MAX = 3.0
-LOG_TAIL_LINES = 25
 PORT_MIN = 20_000
 PORT_MAX = 32_000
 PORTS_TRIED_MAX = 100
-HEAP = "-Xmx512m"
 # One node, always the same: a restarted broker must find its own data.
 CLUSTER_ID = "c3RvcGxvZy10ZXN0cy0xMg"
 
@@ -72,10 +60,6 @@ ACL_PROPERTIES: Mapping[str, str] = {
 }
 
 
-class BrokerUnavailableError(Exception):
-    """There is no broker to be had; the message says what to install or set."""
-
-
 class KafkaBroker:
     """A running broker process on the loopback interface. Made by `start`; a context manager that stops it.
 
@@ -84,18 +68,13 @@ class KafkaBroker:
         bootstrap_for_users: where clients say who they are (SASL/PLAIN without encryption); empty without users.
     """
 
-    def __init__(self, workdir: Path, port: int, libraries: Path, quick: bool) -> None:
+    def __init__(self, workdir: Path, port: int, process: NodeProcess) -> None:
         """Use `start`."""
-        # With the first compiler only, a start takes half the CPU, and a broker under load more than otherwise.
-        self._compiler = ["-XX:TieredStopAtLevel=1"] if quick else []
         self.bootstrap = f"127.0.0.1:{port}"
         self.bootstrap_for_users = ""
         self._workdir = workdir
         self._port = port
-        self._classpath = f"{libraries}{os.sep}*"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watchdog: subprocess.Popen[bytes] | None = None
-        self._log_begin = 0
+        self._process = process
 
     @classmethod
     def start(
@@ -123,27 +102,27 @@ class KafkaBroker:
         """
         workdir = workdir.resolve()
         workdir.mkdir(parents=True, exist_ok=True)
-        _require("java", "a Java 17 runtime")
+        require_program("java", "a Java 17 runtime")
         if port is not None and not _is_free(port):
             raise BrokerUnavailableError(f"port {port} of the loopback interface is taken: give another")
-        broker = cls(workdir, port or free_port(), fetch_libraries(), quick)
+        broker = cls(workdir, port or free_port(), NodeProcess(workdir, fetch_libraries(), quick=quick))
         broker._configure({**(ACL_PROPERTIES if acls else {}), **(properties or {})}, users or {})
-        broker._format()
+        broker._process.format(CLUSTER_ID)
         broker._run()
         return broker
 
     @property
     def running(self) -> bool:
         """Whether the broker's process lives."""
-        return self._process is not None and self._process.poll() is None
+        return self._process.running
 
     def stop(self) -> None:
-        """Shut down in good order; kills after STOP_S_MAX seconds. A no-op when it doesn't run."""
-        self._end(in_order=True)
+        """Shut down in good order, or kill it when that takes too long. A no-op when it doesn't run."""
+        self._process.stop()
 
     def kill(self) -> None:
         """End it at once (SIGKILL), as a power cut would. A no-op when it doesn't run."""
-        self._end(in_order=False)
+        self._process.kill()
 
     def restart(self) -> None:
         """Run it again with the same port and data, stopping it first where it runs. Waits until it answers.
@@ -155,11 +134,8 @@ class KafkaBroker:
         self._run()
 
     def log_tail(self) -> str:
-        """The last lines that the broker has logged since it was last run."""
-        path = self._workdir / "broker.log"
-        if not path.exists():
-            return ""
-        return _last_lines(path.read_bytes()[self._log_begin :].decode(errors="replace"))
+        """Return the last lines that the broker has logged since it was last run."""
+        return self._process.log_tail()
 
     def __enter__(self) -> Self:
         """The broker, which runs already."""
@@ -188,87 +164,16 @@ class KafkaBroker:
             **(_user_properties(users) if users else {}),
             **properties,
         }
-        text = "".join(f"{name}={value}\n" for name, value in settings.items())
-        (self._workdir / "server.properties").write_text(text)
-
-    def _format(self) -> None:
-        if (self._workdir / "data" / "meta.properties").exists():
-            return
-        command = self._java("WARN", "kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID)
-        command += ["--config", str(self._workdir / "server.properties")]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_S_MAX, check=False)  # noqa: S603 - our own command line
-        if done.returncode != 0:
-            raise BrokerUnavailableError(
-                f"can't format the broker's storage in `{self._workdir}`: {_last_lines(done.stdout + done.stderr)}"
-            )
+        self._process.configure(settings)
 
     def _run(self) -> None:
-        command = self._java("INFO", "kafka.Kafka", str(self._workdir / "server.properties"))
-        with (self._workdir / "broker.log").open("ab") as log:
-            self._log_begin = log.tell()
-            # Its own session: a Ctrl-C in the terminal is ours to handle, not the broker's.
-            self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        try:
-            self._watchdog = self._watch(self._process)
-            self._await_ready(self._process)
-        except BaseException:
-            self.kill()
-            raise
-
-    def _watch(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-        # Ends the broker when our end of its input is closed, which is so when this process ends in whatever way.
-        command = ["sh", "-c", 'read -r line; kill -s KILL -- "-$1"', "watchdog", str(process.pid)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own command line
-
-    def _end(self, *, in_order: bool) -> None:
-        if self._watchdog is not None and self._watchdog.stdin is not None:
-            self._watchdog.kill()
-            self._watchdog.wait()
-            self._watchdog.stdin.close()
-            self._watchdog = None
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if in_order:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_S_MAX)
-        process.kill()
-        process.wait()
-
-    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline_s = time.monotonic() + READY_S_MAX
-        while time.monotonic() < deadline_s:
-            if process.poll() is not None:
-                raise BrokerUnavailableError(
-                    f"the broker in `{self._workdir}` ended with status {process.returncode}:\n{self.log_tail()}"
-                )
-            if self._accepts() and _answers(self.bootstrap):
-                return
-            time.sleep(PROBE_INTERVAL_S)
-        raise BrokerUnavailableError(
-            f"the broker in `{self._workdir}` did not answer at {self.bootstrap} within {READY_S_MAX} s:\n"
-            f"{self.log_tail()}"
-        )
+        self._process.run()
+        self._process.await_ready(lambda: self._accepts() and _answers(self.bootstrap), self.bootstrap)
 
     def _accepts(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
             return True
         return False
-
-    def _java(self, log_level: str, *arguments: str) -> list[str]:
-        return [
-            "java",
-            HEAP,
-            "-XX:+UseSerialGC",
-            *self._compiler,
-            f"-Dorg.apache.logging.log4j.level={log_level}",
-            "-cp",
-            self._classpath,
-            *arguments,
-        ]
 
 
 def await_answer(bootstrap: str, duration_s_max: float, advice: str) -> None:
@@ -284,46 +189,6 @@ def await_answer(bootstrap: str, duration_s_max: float, advice: str) -> None:
         time.sleep(PROBE_INTERVAL_S)
 
 
-def kafka_version() -> str:
-    """The Kafka version that `ops/kafka/pom.xml` names.
-
-    Raises:
-        BrokerUnavailableError: the file is not there (it is part of the repository, not of the wheel).
-    """
-    if not POM.exists():
-        raise BrokerUnavailableError(f"`{POM}` is missing: run from a checkout of the repository")
-    version = re.search(r"<kafka\.version>([^<]+)</kafka\.version>", POM.read_text())
-    if version is None:
-        raise BrokerUnavailableError(f"`{POM}` names no `kafka.version`")
-    return version[1]
-
-
-def fetch_libraries() -> Path:
-    """The folder with the broker's jars, fetched by Maven the first time (about 120 MB).
-
-    Raises:
-        BrokerUnavailableError: there is no Maven, or it failed.
-    """
-    home = os.environ.get(HOME_VARIABLE)
-    folder = Path(home) if home else REPOSITORY / ".cache" / "kafka" / kafka_version()
-    libraries = folder / "libs" if (folder / "libs").is_dir() else folder
-    if any(libraries.glob("kafka_*.jar")):
-        return libraries
-    _require("mvn", f"Maven (or set {HOME_VARIABLE} to a folder with Kafka's jars)")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Fetched beside and then renamed: a folder with half of the jars must never be taken for the whole.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as part:
-        fetched = Path(part) / "jars"
-        command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={fetched}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_S_MAX, check=False)  # noqa: S603 - our own command line
-        if done.returncode != 0:
-            raise BrokerUnavailableError(f"maven can't fetch Kafka: {_last_lines(done.stdout + done.stderr)}")
-        if not folder.exists() or not any(folder.iterdir()):
-            with contextlib.suppress(FileExistsError):
-                fetched.rename(folder)
-    return folder
-
-
 def _answers(bootstrap: str) -> bool:
     admin = KafkaAdmin(bootstrap, request_s_max=PROBE_S_MAX)
     try:
@@ -333,11 +198,6 @@ def _answers(bootstrap: str) -> bool:
     finally:
         admin.close()
     return True
-
-
-def _require(program: str, what: str) -> None:
-    if shutil.which(program) is None:
-        raise BrokerUnavailableError(f"`{program}` is not on the path: install {what}")
 
 
 def _user_properties(users: Mapping[str, str]) -> dict[str, str]:
@@ -374,10 +234,6 @@ def _is_free(port: int) -> bool:
         probe.bind(("127.0.0.1", port))
         return True
     return False
-
-
-def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-LOG_TAIL_LINES:])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from simulation.broker import bootstrap, kafka
-from simulation.broker.kafka import BrokerUnavailableError, KafkaBroker, fetch_libraries, free_port, kafka_version, main
+from simulation.broker.artifacts import REPOSITORY, BrokerUnavailableError, fetch_libraries, kafka_version
+from simulation.broker.kafka import KafkaBroker, free_port, main
 
 
 def test_without_java_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +123,7 @@ def test_a_broker_ends_with_its_process(tmp_path: Path) -> None:
         "PID_FILE": str(pid_file),
     }
     command = [sys.executable, "-m", "simulation.broker.kafka", "--dir", str(tmp_path / "broker")]
-    with subprocess.Popen(command, env=environment, cwd=kafka.REPOSITORY) as owner:
+    with subprocess.Popen(command, env=environment, cwd=REPOSITORY) as owner:
         try:
             await_true(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
         finally:

@@ -1,0 +1,243 @@
+"""A cluster as a careful operator runs one: three brokers, TLS, SCRAM users, access lists, replication 3.
+
+Every node is broker and controller (KRaft) on the loopback interface, made from the Maven artifacts. Clients come in
+over SASL_SSL with SCRAM-SHA-512, and may do only what the access lists say; the brokers know each other by their
+certificates. Nodes can be killed and restarted one by one. Run as a module it keeps a cluster in the foreground:
+`python -m simulation.broker.cluster`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from simulation.broker.artifacts import BrokerUnavailableError, fetch_libraries, require_program
+from simulation.broker.certificates import Authority
+from simulation.broker.kafka import free_port
+from simulation.broker.process import NodeProcess
+from streams.kafka.admin import KafkaAdmin
+from streams.ports import LogError
+
+NODES = 3
+ADMINISTRATOR = "admin"
+HEAP = "-Xmx384m"
+PROBE_S_MAX = 3.0
+_CLUSTER_ID = "c3RvcGxvZy1jbHVzdGVyMw"
+_PORTS_PER_NODE = 3
+
+# Kafka's own defaults wherever faults are concerned (broker session 9 s, abort of old transactions every 10 s): what is
+# measured here is to be what an operator sees.
+_PROPERTIES: Mapping[str, str] = {
+    "process.roles": "broker,controller",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "INTERNAL",
+    "listener.security.protocol.map": "CLIENTS:SASL_SSL,INTERNAL:SSL,CONTROLLER:SSL",
+    "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    "listener.name.clients.scram-sha-512.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
+    "listener.name.internal.ssl.client.auth": "required",
+    "listener.name.controller.ssl.client.auth": "required",
+    "ssl.keystore.type": "PEM",
+    "ssl.truststore.type": "PEM",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "false",
+    "auto.create.topics.enable": "false",
+    "default.replication.factor": "3",
+    "min.insync.replicas": "2",
+    "offsets.topic.replication.factor": "3",
+    "offsets.topic.num.partitions": "6",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "transaction.state.log.num.partitions": "6",
+    "share.coordinator.state.topic.replication.factor": "3",
+    "share.coordinator.state.topic.min.isr": "2",
+    "group.initial.rebalance.delay.ms": "0",
+}
+
+
+class KafkaCluster:
+    """Three brokers that run. Made by `start`; a context manager that stops them.
+
+    Attributes:
+        bootstrap: the addresses of all brokers, for clients.
+    """
+
+    def __init__(self, workdir: Path, users: Mapping[str, str], ports: list[tuple[int, int, int]]) -> None:
+        """Use `start`."""
+        self.bootstrap = ",".join(f"127.0.0.1:{clients}" for clients, _, _ in ports)
+        self._users = {ADMINISTRATOR: f"{ADMINISTRATOR}-password", **users}
+        self._ports = ports
+        self._workdir = workdir
+        self._authority: Authority | None = None
+        self._nodes: list[NodeProcess] = []
+
+    @classmethod
+    def start(cls, workdir: Path, *, users: Mapping[str, str], quick: bool = True) -> KafkaCluster:
+        """Make certificates and storage, run the brokers, and wait until every one of them answers.
+
+        Args:
+            workdir: an empty folder for configuration, data and logs.
+            users: passwords of the users, who are the principals `User:<name>`. The administrator `admin`, who may do
+                everything, is there besides.
+            quick: whether the brokers are to start quickly rather than to bear load.
+
+        Raises:
+            BrokerUnavailableError: no Java, no Maven, or a broker did not come up (with the end of its log).
+        """
+        workdir = workdir.resolve()
+        require_program("java", "a Java 17 runtime")
+        cluster = cls(workdir, users, _free_ports())
+        try:
+            cluster._prepare(quick)
+            for node in range(NODES):
+                cluster._nodes[node].run()
+            for node in range(NODES):
+                cluster.await_node(node)
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+    def client_settings(self, user: str = ADMINISTRATOR) -> dict[str, str]:
+        """Return the librdkafka settings, beside the bootstrap servers, with which a user connects."""
+        if self._authority is None:
+            raise BrokerUnavailableError("the cluster was not started")
+        return {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": user,
+            "sasl.password": self._users[user],
+            "ssl.ca.location": str(self._authority.path),
+        }
+
+    def kill(self, node: int) -> None:
+        """End a broker (0, 1 or 2) at once, as a power cut would."""
+        self._nodes[node].kill()
+
+    def shut_down(self, node: int) -> None:
+        """End a broker in good order."""
+        self._nodes[node].stop()
+
+    def restart(self, node: int) -> None:
+        """Run a broker again with the same ports and data, stopping it first where it runs. Waits until it answers.
+
+        Raises:
+            BrokerUnavailableError: it did not come up.
+        """
+        self._nodes[node].stop()
+        self._nodes[node].run()
+        self.await_node(node)
+
+    def await_node(self, node: int) -> None:
+        """Wait until a broker answers clients.
+
+        Raises:
+            BrokerUnavailableError: it does not.
+        """
+        address = f"127.0.0.1:{self._ports[node][0]}"
+        self._nodes[node].await_ready(lambda: self._answers(address), address)
+
+    def log_tail(self, node: int) -> str:
+        """Return the last lines that a broker has logged since it was last run."""
+        return self._nodes[node].log_tail()
+
+    def stop(self) -> None:
+        """Stop all brokers."""
+        for node in self._nodes:
+            node.stop()
+
+    def __enter__(self) -> Self:
+        """Return the cluster, which runs already."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def _prepare(self, quick: bool) -> None:
+        libraries = fetch_libraries()
+        self._workdir.mkdir(parents=True, exist_ok=True)
+        self._authority = Authority(self._workdir, datetime.datetime.now(datetime.UTC))  # noqa: TID251 - of certificates
+        for number in range(NODES):
+            folder = self._workdir / f"node-{number + 1}"
+            folder.mkdir()
+            node = NodeProcess(folder, libraries, quick=quick, heap=HEAP)
+            node.configure(self._settings(number, folder, self._authority))
+            node.format(_CLUSTER_ID, *self._scram_arguments())
+            self._nodes.append(node)
+
+    def _scram_arguments(self) -> list[str]:
+        credentials = (f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in self._users.items())
+        return [part for credential in credentials for part in ("--add-scram", credential)]
+
+    def _settings(self, number: int, folder: Path, authority: Authority) -> dict[str, str]:
+        clients, internal, controller = self._ports[number]
+        advertised = f"CLIENTS://127.0.0.1:{clients},INTERNAL://127.0.0.1:{internal}"
+        voters = ",".join(f"{index + 1}@127.0.0.1:{ports[2]}" for index, ports in enumerate(self._ports))
+        superusers = ";".join([f"User:{ADMINISTRATOR}", *(f"User:CN=node-{index + 1}" for index in range(NODES))])
+        return {
+            **_PROPERTIES,
+            "node.id": str(number + 1),
+            "controller.quorum.voters": voters,
+            "listeners": f"{advertised},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": advertised,
+            "super.users": superusers,
+            "ssl.keystore.location": str(authority.issue(f"node-{number + 1}")),
+            "ssl.truststore.location": str(authority.path),
+            "log.dirs": str(folder / "data"),
+        }
+
+    def _answers(self, address: str) -> bool:
+        with contextlib.closing(KafkaAdmin(address, request_s_max=PROBE_S_MAX, extra=self.client_settings())) as admin:
+            try:
+                admin.describe((), ())
+            except LogError:
+                return False
+        return True
+
+
+def _free_ports() -> list[tuple[int, int, int]]:
+    taken: list[int] = []
+    for _ in range(NODES * _PORTS_PER_NODE):
+        taken.append(free_port(other_than=taken))
+    return [(taken[at], taken[at + 1], taken[at + 2]) for at in range(0, len(taken), _PORTS_PER_NODE)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Keep a cluster in the foreground until SIGINT or SIGTERM. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m simulation.broker.cluster", description=main.__doc__)
+    parser.add_argument("users", nargs="*", metavar="NAME=PASSWORD", help="users beside the administrator")
+    options = parser.parse_args(arguments)
+    users = dict(user.split("=", 1) for user in options.users)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kafka-cluster-")))
+        try:
+            cluster = stack.enter_context(KafkaCluster.start(folder, users=users, quick=False))
+        except BrokerUnavailableError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+        sys.stdout.write(f"bootstrap: {cluster.bootstrap}\n")
+        for name, value in cluster.client_settings().items():
+            sys.stdout.write(f"{name}: {value}\n")
+        sys.stdout.flush()
+        ended.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The cluster of three brokers that faults are tried on: secured, replicated, and it outlives any one broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from simulation.broker.cluster import KafkaCluster
+from streams.kafka.admin import KafkaAdmin
+from streams.kafka.publisher import KafkaPublisher
+from streams.ports import LogError, Outgoing, TopicSpec
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    with KafkaCluster.start(tmp_path_factory.mktemp("cluster") / "nodes", users={"stranger": "secret"}) as running:
+        with closing(KafkaAdmin(running.bootstrap, extra=running.client_settings())) as admin:
+            admin.create([TopicSpec("letters", 3, {"min.insync.replicas": "2"})], 3)
+        yield running
+
+
+# Longer than it takes the cluster to miss a broker that was killed (9 s) and to elect others.
+WRITE_MS = 30_000
+
+
+def _write(cluster: KafkaCluster, user: str, *, password: str | None = None, write_ms: int = WRITE_MS) -> None:
+    settings = {**cluster.client_settings(user), "message.timeout.ms": str(write_ms)}
+    if password is not None:
+        settings["sasl.password"] = password
+    with closing(KafkaPublisher(cluster.bootstrap, extra=settings)) as publisher:
+        for partition in range(3):
+            publisher.publish(Outgoing("letters", partition, b"key", b"value"))
+        publisher.flush(write_ms + 10_000)
+
+
+def test_only_those_with_a_right_may_write(cluster: KafkaCluster) -> None:
+    _write(cluster, "admin")
+    with pytest.raises(LogError, match=r"(?i)authoriz"):
+        _write(cluster, "stranger")
+
+
+def test_a_wrong_password_lets_nobody_in(cluster: KafkaCluster) -> None:
+    with pytest.raises(LogError):
+        _write(cluster, "admin", password="guessed", write_ms=2_000)
+
+
+def test_it_takes_records_with_any_one_broker_gone(cluster: KafkaCluster) -> None:
+    cluster.kill(0)
+    try:
+        _write(cluster, "admin")
+    finally:
+        cluster.restart(0)
+    _write(cluster, "admin")
