@@ -166,8 +166,8 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
     decision_ids: tuple[str, ...] = ()
 
 
-class NoteRow(msgspec.Struct, frozen=True, array_like=True):
-    """A `policy.remember.Note` with all that is needed to act on it, whatever rules are in force by then."""
+class MemoryUpdateRow(msgspec.Struct, frozen=True, array_like=True):
+    """A `MemoryUpdate` with all that is needed to act on it, whatever rules are in force by then."""
 
     memory: str
     on: str
@@ -192,7 +192,7 @@ class ChargeRow(msgspec.Struct, frozen=True, array_like=True):
 class EffectsRow(msgspec.Struct, frozen=True, array_like=True):
     """What the end of an allowed call of `tool` will bring: things to remember, or charges to give back."""
 
-    notes: tuple[NoteRow, ...] = ()
+    memory_updates: tuple[MemoryUpdateRow, ...] = ()
     charges: tuple[ChargeRow, ...] = ()
     tool: ToolName | None = None
 

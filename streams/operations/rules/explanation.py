@@ -28,7 +28,7 @@ from streams.policy import (
     compile_bundle,
     explain_intent,
 )
-from streams.policy.runtime.memory_updates import Plan
+from streams.policy.runtime.memory_updates import ToolPlan
 from streams.policy.runtime.ruleset import Tool, key_of
 from streams.ports import Clock, Received
 from streams.wiring.components import build_codec
@@ -88,7 +88,7 @@ class _Recorder:
         class Recording(CompiledRuleset):
             """A ruleset that is given every fact, and keeps them."""
 
-            def plan(self, tool: Tool) -> Plan:
+            def plan(self, tool: Tool) -> ToolPlan:
                 return self.memories.plan(*key_of(tool), self.memories.names).needing(FACT_NAMES)
 
             def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:

@@ -257,7 +257,7 @@ class _File:
         self._fixtures = fixtures
         self._rule_ids = {rule.rule.id for rule in ruleset.rules}
         self._history = ruleset.history
-        self._nothing = ruleset.memories.nothing()
+        self._nothing = ruleset.memories.empty_history()
         self._pack = path.parent.name
         self._form = Form(node, "a case file", ("tests!", "base", "cases!"), findings)
         tests = self._form.text("tests")

@@ -1,7 +1,7 @@
-"""What a call means to the memories and budgets of a bundle: compiled, by tool.
+"""Compile, for each tool, what a call changes in the memories and budgets of a bundle.
 
-Expressions are evaluated when the call is judged, on the facts that the rules see. What comes later, the end of the
-call, only picks from what was prepared then. A call of which can't be told what there is to remember is not allowed.
+All expressions are evaluated when the call is judged, on the facts that the rules see. The end of the call, which comes
+later, only selects from the updates that were prepared then. A call whose updates can't be determined is denied.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ Test = Callable[[Facts], bool]
 Value = Callable[[Facts], Any]
 
 
-class Note(NamedTuple):
-    """What is to be remembered once `on` has happened to a call.
+class MemoryUpdate(NamedTuple):
+    """Describes what a memory stores once `on` has happened to a call.
 
     Attributes:
-        labels: for which labels of the result, as bits by `label_index`.
-        key: digest of the value that it is kept for; empty where a memory has no key.
-        amount: what is added; None where that could not be told, so that the memory is not clear any more.
+        labels: the labels of the result for which the update applies, as bits by `label_index`.
+        key: digest of the value of the memory's key; empty for a memory without a key.
+        amount: the amount to add; None if it could not be determined, which makes the memory unclear.
+        forget: whether the update clears the memory.
     """
 
     memory: Memory
@@ -56,7 +57,7 @@ class Note(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """What a call takes of a budget if it is allowed: an amount, or values that count once each."""
+    """Describes what an allowed call takes from a budget: an amount, or values that count once each."""
 
     budget: Budget
     amount: int
@@ -64,13 +65,13 @@ class Charge(NamedTuple):
 
 
 class Recall(NamedTuple):
-    """A memory that the rules of a tool read."""
+    """Names a memory that the rules of a tool read."""
 
     memory: Memory
     key: Value | None
 
     def key_of(self, facts: Facts) -> bytes | None:
-        """For which key; empty for a memory without, None when it can't be told."""
+        """Return the digest of the key; empty for a memory without a key, None if it can't be determined."""
         if self.key is None:
             return b""
         try:
@@ -79,84 +80,86 @@ class Recall(NamedTuple):
             return None
 
 
-class KeepingError(EvaluationError):
-    """It can't be told what is to be remembered of a call."""
+class MemoryUpdateError(EvaluationError):
+    """Reports that the memory updates or budget charges of a call can't be determined."""
 
 
-class Plan:
-    """What the memories and budgets of a bundle have to do with one version of one tool.
+class ToolPlan:
+    """Holds the memory updates and budget charges for one version of one tool.
 
     Attributes:
-        recalls: the memories that rules for the tool read.
-        needs: the top-level facts that are read for keeping count.
-        nothing: the fact `history` where nothing is kept yet; None where that takes a look at the call.
-        keeps: whether a call of the tool leaves anything to be remembered.
-        counts: whether one that is not denied does, or takes anything of a budget.
+        recalls: the memories that the rules for the tool read.
+        needs: the top-level facts that updates and charges read.
+        empty_history: the fact `history` of a session without stored memories; None if it depends on the call.
+        has_updates: whether a call of the tool can update a memory.
+        has_effects: whether a call that is not denied can update a memory or charge a budget.
     """
 
-    def __init__(self, recalls: Sequence[Recall], watches: Sequence[_Watch], meters: Sequence[_Meter]) -> None:
+    def __init__(
+        self, recalls: Sequence[Recall], update_rules: Sequence[_UpdateRule], meters: Sequence[_BudgetMeter]
+    ) -> None:
         self.recalls = tuple(recalls)
-        self._watches = tuple(watches)
-        self._unless_denied = tuple(watch for watch in self._watches if watch.on is not Occasion.DENIED)
+        self._update_rules = tuple(update_rules)
+        self._unless_denied = tuple(rule for rule in self._update_rules if rule.on is not Occasion.DENIED)
         self._if_denied = tuple(
-            watch for watch in self._watches if watch.on in _AFTER_DENIAL or watch.on is Occasion.APPROVED
+            rule for rule in self._update_rules if rule.on in _AFTER_DENIAL or rule.on is Occasion.APPROVED
         )
-        self._meters = tuple(meters)
-        self.keeps = bool(watches)
-        self.nothing = None if any(recall.key is not None for recall in recalls) else _nothing(recalls)
-        self.counts = bool(self._unless_denied or meters)
+        self._budget_meters = tuple(meters)
+        self.has_updates = bool(update_rules)
+        self.empty_history = None if any(recall.key is not None for recall in recalls) else _empty_history(recalls)
+        self.has_effects = bool(self._unless_denied or meters)
         self.needs = frozenset[str]().union(
-            *(watch.needs for watch in self._watches), *(meter.needs for meter in self._meters)
+            *(rule.needs for rule in self._update_rules), *(meter.needs for meter in self._budget_meters)
         )
 
-    def needing(self, more: frozenset[str]) -> Plan:
-        """The same plan with further facts in `needs`."""
-        plan = Plan(self.recalls, self._watches, self._meters)
+    def needing(self, more: frozenset[str]) -> ToolPlan:
+        """Return the same plan with further facts in `needs`."""
+        plan = ToolPlan(self.recalls, self._update_rules, self._budget_meters)
         plan.needs = self.needs | more
         return plan
 
-    def notes(self, facts: Facts) -> tuple[Note, ...]:
-        """What there is to remember of a call that is not denied, whatever else becomes of it.
+    def updates(self, facts: Facts) -> tuple[MemoryUpdate, ...]:
+        """Return the memory updates of a call that is not denied, for each later outcome.
 
         Raises:
-            KeepingError: that can't be told for a call that must not be allowed then.
+            MemoryUpdateError: an update can't be determined; the call must not be allowed.
         """
         if not self._unless_denied:
             return ()
-        found = [watch.note(facts) for watch in self._unless_denied]
-        return tuple(note for note in found if note is not None)
+        found = [rule.update(facts) for rule in self._unless_denied]
+        return tuple(update for update in found if update is not None)
 
-    def denied_notes(self, facts: Facts) -> tuple[Note, ...]:
-        """What there is to remember of a call that is denied; an approval that it had had is one of the things."""
+    def updates_if_denied(self, facts: Facts) -> tuple[MemoryUpdate, ...]:
+        """Return the memory updates of a denied call, which include an approval that it received before."""
         found = []
-        for watch in self._if_denied:
-            # What can't be told of an approval is none: it must not count for a later call.
-            with suppress(KeepingError):
-                found.append(watch.note(facts))
-        return tuple(note for note in found if note is not None)
+        for rule in self._if_denied:
+            # An approval that can't be determined is left out: it must not count for a later call.
+            with suppress(MemoryUpdateError):
+                found.append(rule.update(facts))
+        return tuple(update for update in found if update is not None)
 
     def charges(self, facts: Facts) -> tuple[Charge, ...]:
-        """What the call takes of budgets.
+        """Return what the call takes from budgets.
 
         Raises:
-            KeepingError: that can't be told.
+            MemoryUpdateError: a charge can't be determined.
         """
-        if not self._meters:
+        if not self._budget_meters:
             return ()
-        found = [meter.charge(facts) for meter in self._meters]
+        found = [meter.charge(facts) for meter in self._budget_meters]
         return tuple(charge for charge in found if charge is not None)
 
 
 def label_index(integrity: str, confidentiality: str) -> int:
-    """The bit of a label in `Note.labels`."""
+    """Return the index of a label's bit in `MemoryUpdate.labels`."""
     return INTEGRITIES.index(integrity) * len(CONFIDENTIALITIES) + CONFIDENTIALITIES.index(confidentiality)
 
 
 def digest_of(value: Any) -> bytes:
-    """A short digest of a text or a whole number; 1 and 1.0 are the same, as they are in JSON.
+    """Return a short digest of a text or a whole number; 1 and 1.0 have the same digest, as they are equal in JSON.
 
     Raises:
-        EvaluationError: it is neither.
+        EvaluationError: `value` is neither.
     """
     number = _whole(value)
     if number is not None:
@@ -175,7 +178,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _amount_of(value: Any) -> int:
-    """A sum never shrinks, whatever is added to it."""
+    """Return the amount to add, at least 0, so that a sum never decreases."""
     number = _whole(value)
     if number is None:
         raise EvaluationError(f"an amount must be a whole number, found {type(value).__name__}")
@@ -189,8 +192,8 @@ def _targets_of(value: Any) -> tuple[bytes, ...]:
     return tuple(sorted({digest_of(item) for item in values}))
 
 
-class _Watch:
-    """One memory, or the reset of one, for a tool that it is about."""
+class _UpdateRule:
+    """Makes the updates of one memory, or its resets, from the calls of matching tools."""
 
     def __init__(self, item: CheckedMemory, constants: Mapping[str, Any], *, forget: bool) -> None:
         memory = item.memory
@@ -207,7 +210,7 @@ class _Watch:
         self._of = None if forget else _program(item.of, constants)
         self.needs = _needs(self._callers, when, None if forget else item.key, None if forget else item.of)
 
-    def note(self, facts: Facts) -> Note | None:
+    def update(self, facts: Facts) -> MemoryUpdate | None:
         try:
             if not _is_for(self._callers, facts):
                 return None
@@ -218,10 +221,10 @@ class _Watch:
             amount = _amount_of(self._of(facts)) if self._of is not None else 1
         except EvaluationError as error:
             if self.on in _AFTER_DENIAL:
-                return Note(self.memory, self.on, ANY_LABEL, b"", None)
+                return MemoryUpdate(self.memory, self.on, ANY_LABEL, b"", None)
             what = "reset" if self._forget else "kept"
-            raise KeepingError(f"memory `{self.memory.name}` can't be {what} for this call: {error}") from None
-        return Note(self.memory, self.on, labels, key, amount, self._forget)
+            raise MemoryUpdateError(f"memory `{self.memory.name}` can't be {what} for this call: {error}") from None
+        return MemoryUpdate(self.memory, self.on, labels, key, amount, self._forget)
 
     def _labels(self, facts: Facts) -> int:
         if self._when is None:
@@ -235,8 +238,8 @@ class _Watch:
         return bits
 
 
-class _Meter:
-    """One budget, for a tool whose calls it limits."""
+class _BudgetMeter:
+    """Makes the charges to one budget from the calls of matching tools."""
 
     def __init__(self, item: CheckedBudget, constants: Mapping[str, Any]) -> None:
         self.budget = item.budget
@@ -259,49 +262,57 @@ class _Meter:
             return Charge(self.budget, _amount_of(value))
         except EvaluationError as error:
             text = f"budget `{self.budget.name}` can't be charged for this call: {error}"
-            raise KeepingError(text) from None
+            raise MemoryUpdateError(text) from None
 
 
 class Memories:
-    """All that a bundle keeps count of.
+    """Holds the memories and budgets of a bundle.
 
     Args:
-        checked: memories and budgets.
+        checked: the checked memories and budgets.
         constants: the named lists, by full name.
     """
 
     def __init__(self, checked: CheckedMemories, constants: Mapping[str, Any]) -> None:
         self._constants = constants
         self._items = {item.memory.name: item for item in checked.memories}
-        self._watches = [
-            (_tools(item.memory.match), _Watch(item, constants, forget=False)) for item in checked.memories
+        self._update_rules = [
+            (_tools(item.memory.match), _UpdateRule(item, constants, forget=False)) for item in checked.memories
         ] + [
-            (_tools(item.memory.reset.match), _Watch(item, constants, forget=True))
+            (_tools(item.memory.reset.match), _UpdateRule(item, constants, forget=True))
             for item in checked.memories
             if item.memory.reset is not None
         ]
-        self._meters = [(_tools(item.budget.match), _Meter(item, constants)) for item in checked.budgets]
+        self._budget_meters = [(_tools(item.budget.match), _BudgetMeter(item, constants)) for item in checked.budgets]
 
     @property
     def names(self) -> frozenset[str]:
-        """Of every memory."""
+        """Return the names of all memories."""
         return frozenset(self._items)
 
-    def nothing(self) -> dict[str, Any]:
-        """The fact `history` of a session in which nothing has happened."""
-        return _nothing(self._items.values())
+    def empty_history(self) -> dict[str, Any]:
+        """Return the fact `history` of a session in which nothing has happened."""
+        return _empty_history(self._items.values())
 
-    def plan(self, server_id: str, name: str, version: str, read: frozenset[str]) -> Plan:
-        """The plan of one version of a tool; `read` names the memories that its rules read."""
+    def plan(self, server_id: str, name: str, version: str, read: frozenset[str]) -> ToolPlan:
+        """Return the plan of one version of a tool.
+
+        Args:
+            read: the names of the memories that the tool's rules read.
+        """
         recalls = [Recall(item.memory, _program(item.key, self._constants))
                    for memory, item in self._items.items() if memory in read]  # fmt: skip
-        watches = [watch for tools, watch in self._watches if tools is None or tools.matches(server_id, name, version)]
-        meters = [meter for tools, meter in self._meters if tools is None or tools.matches(server_id, name, version)]
+        update_rules = [
+            rule for tools, rule in self._update_rules if tools is None or tools.matches(server_id, name, version)
+        ]
+        meters = [
+            meter for tools, meter in self._budget_meters if tools is None or tools.matches(server_id, name, version)
+        ]
         keys = (self._items[recall.memory.name].key for recall in recalls)
-        return Plan(recalls, watches, meters).needing(_needs(None, *keys))
+        return ToolPlan(recalls, update_rules, meters).needing(_needs(None, *keys))
 
 
-def _nothing(kept: Iterable[Recall | CheckedMemory]) -> dict[str, Any]:
+def _empty_history(kept: Iterable[Recall | CheckedMemory]) -> dict[str, Any]:
     memories = [item.memory for item in kept]
     return {memory.name: _ZEROS[memory.keep] for memory in memories if memory.keep in _ZEROS}
 

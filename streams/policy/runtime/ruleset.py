@@ -19,7 +19,7 @@ from streams.policy.results import Effect, Mode, PolicyResult, Reason, RuleEffec
 from streams.policy.runtime.combine import Progress, combine, progress_of
 from streams.policy.runtime.evaluate import Conditions
 from streams.policy.runtime.explain import Explainer
-from streams.policy.runtime.memory_updates import Memories, Plan
+from streams.policy.runtime.memory_updates import Memories, ToolPlan
 from streams.policy.runtime.partial_evaluation import Reads, all_of, never_holds, pinned, pins_of, reads_of
 
 PROGRAMS_MAX = 4_096
@@ -41,7 +41,12 @@ class _Program:
     __slots__ = ("_plain", "callers", "conditions", "known", "pins", "plan", "rules", "tool", "tool_id", "types")
 
     def __init__(
-        self, tool: Tool, rules: tuple[CheckedRule, ...], conditions: Conditions, types: ToolTypes | None, plan: Plan
+        self,
+        tool: Tool,
+        rules: tuple[CheckedRule, ...],
+        conditions: Conditions,
+        types: ToolTypes | None,
+        plan: ToolPlan,
     ) -> None:
         self.tool = tool
         self.tool_id = ".".join(key_of(tool)[:2])
@@ -166,7 +171,7 @@ class CompiledRuleset:
         types = self._tools.get("/".join(key_of(tool)[:2])) if is_tool(tool) else None
         return {**facts, "args": types.coerce(args)} if types is not None and isinstance(args, Mapping) else facts
 
-    def plan(self, tool: Tool) -> Plan:
+    def plan(self, tool: Tool) -> ToolPlan:
         """What the memories and budgets of the bundle have to do with one version of a tool; and, in its `needs`, the
         facts that its rules and they read.
 
@@ -188,7 +193,7 @@ class CompiledRuleset:
             return result
         plan = self.plan(facts["tool"])
         try:
-            plan.notes(facts)
+            plan.updates(facts)
             plan.charges(facts)
         except EvaluationError as error:
             return replace(result, effect=Effect.DENY, reason=Reason.RULE_ERROR, reason_text=str(error))
@@ -226,7 +231,7 @@ class CompiledRuleset:
         types = self._tools.get(f"{key[0]}/{key[1]}")
         return types, structs_of(types.args if types else UNTYPED.args, self.history)
 
-    def _plan_of(self, key: ToolVersion, reads: Iterable[Reads]) -> Plan:
+    def _plan_of(self, key: ToolVersion, reads: Iterable[Reads]) -> ToolPlan:
         facts, memories = all_of(reads)
         return self.memories.plan(*key, self.memories.names if memories is None else memories).needing(facts)
 

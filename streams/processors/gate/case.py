@@ -12,7 +12,7 @@ from streams.model.labels import Label
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.verdict import Outcome
 from streams.policy.results import PolicyResult
-from streams.policy.runtime.memory_updates import Charge, Note
+from streams.policy.runtime.memory_updates import Charge, MemoryUpdate
 from streams.processors.control.state import CatalogTool
 from streams.processors.state import ChargeRow, SessionRow
 
@@ -22,8 +22,8 @@ class Case:
     """What is known of the intent so far; the checks fill it in, in order.
 
     `proven` tells that the proof of possession held: only then does the intent count for its session. `authority` is
-    what its session's grant lets through, `notes` what there is to remember of it, `if_denied` tells what there is if
-    it is denied in the end, `charges` is what it takes of budgets, `charged` what it has taken, `budget_due_ms` how
+    what its session's grant lets through, `memory_updates` what memories store of it, `if_denied` makes those of a
+    denial, `charges` is what it takes of budgets, `charged` what it has taken, `budget_due_ms` how
     long it may wait for them (0: it has not waited yet), `asked_count` how often persons were asked about it before,
     and `decision_ids` which of their decisions have counted.
     """
@@ -39,8 +39,8 @@ class Case:
     args_json: str = ""
     tool: CatalogTool | None = None
     authority: Authority | None = None
-    notes: tuple[Note, ...] = ()
-    if_denied: Callable[[], tuple[Note, ...]] | None = None
+    memory_updates: tuple[MemoryUpdate, ...] = ()
+    if_denied: Callable[[], tuple[MemoryUpdate, ...]] | None = None
     charges: tuple[Charge, ...] = ()
     charged: tuple[ChargeRow, ...] = ()
     budget_due_ms: int = 0

@@ -7,7 +7,7 @@ import msgspec
 from streams.model.labels import Label
 from streams.policy.language.bundle import Occasion
 from streams.processors.effects import StateView
-from streams.processors.sessions.memory import Happened, remember
+from streams.processors.sessions.memory import Happened, apply_updates
 from streams.processors.state import (
     EffectsRow,
     SessionRow,
@@ -23,10 +23,10 @@ replace = msgspec.structs.replace
 
 def leave(effects: EffectsRow, session_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> SessionRow:
     """A call was allowed: keep what its end will bring of `effects`, if anything. Returns the session's row."""
-    later = tuple(note for note in effects.notes if note.on in _LATER)
+    later = tuple(update for update in effects.memory_updates if update.on in _LATER)
     if not later and not effects.charges:
         return row
-    state.put(effects_row_key(session_key, intent_id), encode_row(replace(effects, notes=later)))
+    state.put(effects_row_key(session_key, intent_id), encode_row(replace(effects, memory_updates=later)))
     return replace(row, effects_count=row.effects_count + 1)
 
 
@@ -57,4 +57,4 @@ def remember_end(
 ) -> bool:
     """A call has ended with a result labelled so; whether anything was remembered of it."""
     occasion = Occasion.FAILED if is_error else Occasion.RAN
-    return remember(effects.notes, Happened(frozenset({occasion}), label), session_key, state, now_ms)
+    return apply_updates(effects.memory_updates, Happened(frozenset({occasion}), label), session_key, state, now_ms)

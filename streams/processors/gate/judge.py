@@ -14,7 +14,7 @@ from streams.model.errors import InvariantError
 from streams.model.reasons import Reason
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.language.bundle import Occasion
-from streams.policy.runtime.memory_updates import KeepingError, Note, Plan
+from streams.policy.runtime.memory_updates import MemoryUpdate, MemoryUpdateError, ToolPlan
 from streams.ports import LogError, StoreError
 from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Taken
 from streams.processors.control.state import ControlState
@@ -29,7 +29,7 @@ from streams.processors.sessions import lifecycle, retention
 from streams.processors.sessions.audit import changed_record
 from streams.processors.sessions.events import after_allow
 from streams.processors.sessions.grants import attach
-from streams.processors.sessions.memory import Happened, note_row, recall, remember
+from streams.processors.sessions.memory import Happened, apply_updates, recall, update_row
 from streams.processors.sessions.revocation_cascade import when_frozen
 from streams.processors.state import (
     CALLED_TOOLS_MAX,
@@ -88,7 +88,7 @@ class Judge:
             _log.exception("judging intent `%s` of session `%s` failed", case.intent.intent_id, case.intent.session_id)
             judgement, taken = deny(Reason.INTERNAL_ERROR), NOTHING_TAKEN
         if judgement.outcome in _REFUSED and case.if_denied is not None:
-            case.notes = _notes_of_denial(case.if_denied, case)
+            case.memory_updates = _updates_of_denial(case.if_denied, case)
         if taken.waits:
             return [*taken.outputs, *self._wait_for_budget(case, progress, state)]
         case.charged = taken.charges
@@ -176,8 +176,8 @@ class Judge:
         readable = check_args(case, self.settings) is None and check_tool(case, self._control) is None
         if ruleset is not None and readable and case.tool is not None:
             plan = ruleset.plan(case.tool.facts)
-            if plan.keeps:
-                case.notes = plan.denied_notes(self._facts(case, plan, FIRST_TIME, state))
+            if plan.has_updates:
+                case.memory_updates = plan.updates_if_denied(self._facts(case, plan, FIRST_TIME, state))
 
     def _apply_rules(self, case: Case, progress: ApprovalProgress, state: StateView) -> Judgement:
         ruleset, tool = self._control.ruleset_for(case.session_key), case.tool
@@ -187,24 +187,24 @@ class Judge:
         facts = self._facts(case, plan, progress, state)
         policy = ruleset.evaluate(facts, planned=True)
         judgement = Judgement(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
-        if plan.keeps:
-            case.if_denied = partial(plan.denied_notes, facts)
-        if plan.counts and judgement.outcome not in _REFUSED:
+        if plan.has_updates:
+            case.if_denied = partial(plan.updates_if_denied, facts)
+        if plan.has_effects and judgement.outcome not in _REFUSED:
             return self._with_notes(case, plan, facts, judgement)
         return judgement
 
-    def _facts(self, case: Case, plan: Plan, progress: ApprovalProgress, state: StateView) -> dict[str, Any]:
+    def _facts(self, case: Case, plan: ToolPlan, progress: ApprovalProgress, state: StateView) -> dict[str, Any]:
         facts = build_facts(case, self._control, progress, plan.needs)
         if plan.recalls:
             kept = state if case.session.keeps_count else None
             facts["history"] = recall(plan, facts, case.session_key, kept, case.now_ms)
         return facts
 
-    def _with_notes(self, case: Case, plan: Plan, facts: dict[str, Any], judgement: Judgement) -> Judgement:
-        """Note what there is to remember; a call of which that can't be told is not allowed."""
+    def _with_notes(self, case: Case, plan: ToolPlan, facts: dict[str, Any], judgement: Judgement) -> Judgement:
+        """MemoryUpdate what there is to remember; a call of which that can't be told is not allowed."""
         try:
-            case.notes, case.charges = plan.notes(facts), plan.charges(facts)
-        except KeepingError as error:
+            case.memory_updates, case.charges = plan.updates(facts), plan.charges(facts)
+        except MemoryUpdateError as error:
             return Judgement(Outcome.DENY, Reason.RULE_ERROR, str(error), judgement.policy)
         return judgement
 
@@ -212,17 +212,19 @@ class Judge:
         self, case: Case, judgement: Judgement, progress: ApprovalProgress, row: SessionRow, state: StateView
     ) -> SessionRow:
         """The session's row once the memories know of the verdict."""
-        if not case.proven or not (case.notes or case.charged):
+        if not case.proven or not (case.memory_updates or case.charged):
             return row
         occasions = set(_OCCASIONS.get(judgement.outcome, ()))
         if progress.approved_now is not None:
             occasions.add(Occasion.APPROVED)
-        notes = tuple(note_row(note) for note in case.notes)
+        updates = tuple(update_row(update) for update in case.memory_updates)
         happened = Happened(frozenset(occasions), groups=progress.approved_now or ())
-        if (remember(notes, happened, case.session_key, state, case.now_ms) or case.charged) and not row.keeps_count:
+        if (
+            apply_updates(updates, happened, case.session_key, state, case.now_ms) or case.charged
+        ) and not row.keeps_count:
             row = replace(row, keeps_count=True)
         if judgement.outcome is Outcome.ALLOW:
-            effects = EffectsRow(notes, case.charged, None if case.tool is None else case.tool.full_name)
+            effects = EffectsRow(updates, case.charged, None if case.tool is None else case.tool.full_name)
             row = leave(effects, case.session_key, case.intent.intent_id, row, state)
         return row
 
@@ -289,10 +291,10 @@ class Judge:
         )
 
 
-def _notes_of_denial(notes: Callable[[], tuple[Note, ...]], case: Case) -> tuple[Note, ...]:
+def _updates_of_denial(updates: Callable[[], tuple[MemoryUpdate, ...]], case: Case) -> tuple[MemoryUpdate, ...]:
     """What a denial leaves. The call is denied whether or not that can be told."""
     try:
-        return notes()
+        return updates()
     except Exception:
         _log.exception(
             "the denial of intent `%s` of session `%s` is not remembered", case.intent.intent_id, case.intent.session_id

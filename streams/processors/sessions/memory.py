@@ -17,12 +17,12 @@ import msgspec
 from streams.model.labels import Label
 from streams.policy.language.bundle import Keep, Memory, Occasion
 from streams.policy.language.schema import Facts
-from streams.policy.runtime.memory_updates import Note, Plan, label_index
+from streams.policy.runtime.memory_updates import MemoryUpdate, ToolPlan, label_index
 from streams.processors.effects import StateView
 from streams.processors.state import (
     CellRow,
     HeadRow,
-    NoteRow,
+    MemoryUpdateRow,
     cell_row_key,
     decode_cell,
     decode_head,
@@ -50,14 +50,14 @@ class Happened(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
-def recall(plan: Plan, facts: Facts, session_key: bytes, state: StateView | None, now_ms: int) -> dict[str, Any]:
+def recall(plan: ToolPlan, facts: Facts, session_key: bytes, state: StateView | None, now_ms: int) -> dict[str, Any]:
     """The fact `history` for a call: what the memories that its tool's rules read hold now.
 
     Args:
         state: None for a session of which nothing is kept yet (`SessionRow.keeps_count`).
     """
-    if state is None and plan.nothing is not None:
-        return plan.nothing
+    if state is None and plan.empty_history is not None:
+        return plan.empty_history
     found: dict[str, Any] = {}
     for recalled in plan.recalls:
         key = recalled.key_of(facts)
@@ -95,64 +95,66 @@ def _value(memory: Memory, cell: CellRow, now_ms: int) -> bool | int | None:
     return amount > 0 if memory.keep is Keep.ANY else min(amount, _AMOUNT_MAX)
 
 
-def note_row(note: Note) -> NoteRow:
-    """A note as it is kept until the call has ended."""
-    memory = note.memory
-    return NoteRow(
+def update_row(update: MemoryUpdate) -> MemoryUpdateRow:
+    """An update as it is kept until the call has ended."""
+    memory = update.memory
+    return MemoryUpdateRow(
         memory=memory.name,
-        on=note.on.value,
-        labels=note.labels,
-        key=note.key,
-        amount=note.amount,
-        forget=note.forget,
+        on=update.on.value,
+        labels=update.labels,
+        key=update.key,
+        amount=update.amount,
+        forget=update.forget,
         keyed=memory.key is not None,
         within_ms=memory.within_ms,
-        group=None if note.forget else memory.group,
+        group=None if update.forget else memory.group,
     )
 
 
-def remember(notes: Iterable[NoteRow], happened: Happened, session_key: bytes, state: StateView, now_ms: int) -> bool:
+def apply_updates(
+    updates: Iterable[MemoryUpdateRow], happened: Happened, session_key: bytes, state: StateView, now_ms: int
+) -> bool:
     """Take what has happened into the memories; whether anything was changed. Forgetting comes last."""
-    due = [note for note in notes if _is_due(note, happened)]
-    for note in due:
-        if not note.forget:
-            _add(note, session_key, state, now_ms)
-    for note in due:
-        if note.forget:
-            _forget(note, session_key, state)
+    due = [update for update in updates if _is_due(update, happened)]
+    for update in due:
+        if not update.forget:
+            _add(update, session_key, state, now_ms)
+    for update in due:
+        if update.forget:
+            _forget(update, session_key, state)
     return bool(due)
 
 
-def _is_due(note: NoteRow, happened: Happened) -> bool:
-    if Occasion(note.on) not in happened.occasions:
+def _is_due(update: MemoryUpdateRow, happened: Happened) -> bool:
+    if Occasion(update.on) not in happened.occasions:
         return False
-    if note.on == Occasion.APPROVED and note.group is not None and note.group not in happened.groups:
+    if update.on == Occasion.APPROVED and update.group is not None and update.group not in happened.groups:
         return False
     label = happened.label
     if label is None:
         return True
     index = label_index(label.integrity.value.lower(), label.confidentiality.value.lower())
-    return bool(note.labels >> index & 1)
+    return bool(update.labels >> index & 1)
 
 
-def _add(note: NoteRow, session_key: bytes, state: StateView, now_ms: int) -> None:
-    if note.amount is None:
-        _make_unclear(note, session_key, state, now_ms)
+def _add(update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: int) -> None:
+    if update.amount is None:
+        _make_unclear(update, session_key, state, now_ms)
         return
-    cell_key = cell_row_key(session_key, note.memory, note.key)
+    cell_key = cell_row_key(session_key, update.memory, update.key)
     found = state.get(cell_key)
-    if found is None and note.keyed and not _has_room(note, session_key, state, now_ms):
+    if found is None and update.keyed and not _has_room(update, session_key, state, now_ms):
         return
     cell = _NOTHING if found is None else decode_cell(found)
-    parts = dict(_live(cell.parts, note.within_ms, now_ms))
-    if note.within_ms is None:
+    parts = dict(_live(cell.parts, update.within_ms, now_ms))
+    if update.within_ms is None:
         ends_ms, amount = now_ms, sum(parts.values())
         parts = {}
     else:
-        width_ms = max(1, note.within_ms // BUCKETS_COUNT)
+        width_ms = max(1, update.within_ms // BUCKETS_COUNT)
         ends_ms = (now_ms // width_ms + 1) * width_ms
         amount = parts.get(ends_ms, 0)
-    parts[ends_ms] = min(amount + note.amount, _AMOUNT_MAX)
+    parts[ends_ms] = min(amount + update.amount, _AMOUNT_MAX)
     last_ms = max(cell.last_ms, now_ms)
     state.put(cell_key, encode_row(CellRow(last_ms=last_ms, parts=tuple(sorted(parts.items())))))
 
@@ -163,56 +165,56 @@ def _live(parts: tuple[tuple[int, int], ...], within_ms: int | None, now_ms: int
     return tuple(part for part in parts if part[0] > now_ms - within_ms)
 
 
-def _head(note: NoteRow, session_key: bytes, state: StateView) -> HeadRow:
-    found = state.get(head_row_key(session_key, note.memory))
+def _head(update: MemoryUpdateRow, session_key: bytes, state: StateView) -> HeadRow:
+    found = state.get(head_row_key(session_key, update.memory))
     return _NEW_HEAD if found is None else decode_head(found)
 
 
-def _has_room(note: NoteRow, session_key: bytes, state: StateView, now_ms: int) -> bool:
+def _has_room(update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: int) -> bool:
     """Count one more key of the memory in, if that many may be kept."""
-    head = _head(note, session_key, state)
+    head = _head(update, session_key, state)
     if head.keys_count >= KEYS_MAX:
-        head = _tidied(head, note, session_key, state, now_ms)
+        head = _tidied(head, update, session_key, state, now_ms)
     has_room = head.keys_count < KEYS_MAX
     if has_room:
         head = replace(head, keys_count=head.keys_count + 1)
     else:
-        head = replace(head, full_until_ms=max(head.full_until_ms, _counts_until(note, now_ms)))
-    state.put(head_row_key(session_key, note.memory), encode_row(head))
+        head = replace(head, full_until_ms=max(head.full_until_ms, _counts_until(update, now_ms)))
+    state.put(head_row_key(session_key, update.memory), encode_row(head))
     return has_room
 
 
-def _tidied(head: HeadRow, note: NoteRow, session_key: bytes, state: StateView, now_ms: int) -> HeadRow:
+def _tidied(head: HeadRow, update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: int) -> HeadRow:
     """Drop keys whose events have all left the window; at most once in a bucket's time, since all are looked at."""
-    if note.within_ms is None or now_ms < head.tidied_ms + note.within_ms // BUCKETS_COUNT:
+    if update.within_ms is None or now_ms < head.tidied_ms + update.within_ms // BUCKETS_COUNT:
         return head
-    rows = [(key, decode_cell(row)) for key, row in _cells(note, session_key, state)]
-    over = [key for key, cell in rows if not _live(cell.parts, note.within_ms, now_ms)]
+    rows = [(key, decode_cell(row)) for key, row in _cells(update, session_key, state)]
+    over = [key for key, cell in rows if not _live(cell.parts, update.within_ms, now_ms)]
     for key in over:
         state.delete(key)
     return replace(head, keys_count=len(rows) - len(over), tidied_ms=now_ms)
 
 
-def _counts_until(note: NoteRow, now_ms: int) -> int:
+def _counts_until(update: MemoryUpdateRow, now_ms: int) -> int:
     """When an event of now has certainly left the memory."""
-    return _FOREVER_MS if note.within_ms is None else now_ms + note.within_ms + note.within_ms // BUCKETS_COUNT
+    return _FOREVER_MS if update.within_ms is None else now_ms + update.within_ms + update.within_ms // BUCKETS_COUNT
 
 
-def _make_unclear(note: NoteRow, session_key: bytes, state: StateView, now_ms: int) -> None:
-    head = _head(note, session_key, state)
-    head = replace(head, unclear_until_ms=max(head.unclear_until_ms, _counts_until(note, now_ms)))
-    state.put(head_row_key(session_key, note.memory), encode_row(head))
+def _make_unclear(update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: int) -> None:
+    head = _head(update, session_key, state)
+    head = replace(head, unclear_until_ms=max(head.unclear_until_ms, _counts_until(update, now_ms)))
+    state.put(head_row_key(session_key, update.memory), encode_row(head))
 
 
-def _forget(note: NoteRow, session_key: bytes, state: StateView) -> None:
-    for key, _ in _cells(note, session_key, state):
+def _forget(update: MemoryUpdateRow, session_key: bytes, state: StateView) -> None:
+    for key, _ in _cells(update, session_key, state):
         state.delete(key)
-    head_key = head_row_key(session_key, note.memory)
+    head_key = head_row_key(session_key, update.memory)
     if state.get(head_key) is not None:
         state.delete(head_key)
 
 
-def _cells(note: NoteRow, session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
+def _cells(update: MemoryUpdateRow, session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
     """All cells of a memory: at most `KEYS_MAX`, and the one without a key."""
-    start = cell_row_key(session_key, note.memory, b"")
+    start = cell_row_key(session_key, update.memory, b"")
     return list(islice(state.scan(start, start[:-1] + b"\x01"), KEYS_MAX + 1))

@@ -10,7 +10,7 @@ import pytest
 from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle, run_case_files
 from streams.policy.language.bundle import MeasureKind
 from streams.policy.language.tool_types import ToolTypes
-from streams.policy.runtime.memory_updates import KeepingError
+from streams.policy.runtime.memory_updates import MemoryUpdateError
 from tests.unit.policy.rulefiles import tool
 
 BUNDLE = 'apiVersion: rules/v1\nbundle: default\nversion: "1"\n'
@@ -142,9 +142,9 @@ def test_tools_that_nothing_is_kept_of_have_an_empty_plan() -> None:
     ruleset = compile_bundle(
         bundle_from_files(files("history:\n  m: {keep: any, on: ran, match: {tools: [pay.refund]}}\n"))
     )
-    assert ruleset.plan(tool("pay", "refund")).keeps
+    assert ruleset.plan(tool("pay", "refund")).has_updates
     other = ruleset.plan(tool("mail", "send"))
-    assert (other.keeps, other.counts, other.recalls) == (False, False, ())
+    assert (other.has_updates, other.has_effects, other.recalls) == (False, False, ())
 
 
 def test_numbers_of_json_are_whole_whatever_they_are_written_as() -> None:
@@ -157,7 +157,7 @@ def test_numbers_of_json_are_whole_whatever_they_are_written_as() -> None:
     assert ones[0] == ones[1]
     assert {charge.budget.measure for charge in ones[0]} == {MeasureKind.SUM, MeasureKind.DISTINCT}
     for amount in (1.5, True, None, {"a": 1}, float("inf")):
-        with pytest.raises(KeepingError):
+        with pytest.raises(MemoryUpdateError):
             plan.charges({"args": {"amount": amount}})
 
 

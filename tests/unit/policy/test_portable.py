@@ -124,11 +124,15 @@ def test_memories_and_budgets_have_the_same_plans() -> None:
     whole, portable = both(rules, before=before)
     for described in (tool("mail", "send"), tool("pay", "refund"), tool("other", "tool", version="2")):
         ours, theirs = portable.plan(described), whole.plan(described)
-        assert (ours.needs, ours.keeps, ours.counts) == (theirs.needs, theirs.keeps, theirs.counts)
+        assert (ours.needs, ours.has_updates, ours.has_effects) == (
+            theirs.needs,
+            theirs.has_updates,
+            theirs.has_effects,
+        )
         assert [recall.memory.name for recall in ours.recalls] == [recall.memory.name for recall in theirs.recalls]
         given_facts = facts(args={"amount": 4, "to": "x"})
-        assert [note.memory.name for note in ours.notes(given_facts)] == [
-            n.memory.name for n in theirs.notes(given_facts)
+        assert [update.memory.name for update in ours.updates(given_facts)] == [
+            update.memory.name for update in theirs.updates(given_facts)
         ]
 
 
