@@ -8,6 +8,7 @@ from streams.codec.wire import CodecWire
 from streams.engine.control_reader import ControlReader
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
+from streams.log import Log
 from streams.model.intent import Intent
 from streams.model.topics import VERDICT
 from streams.model.types import Record
@@ -16,7 +17,6 @@ from streams.processors.budgets.allocator import NothingToControl
 from streams.processors.effects import Output, StateView
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
-from streams.wiring.logs import Log
 from streams.wiring.settings import Settings
 
 

@@ -16,10 +16,11 @@ from bench.engine_minimum import build_minimal
 from bench.stages import StagedLog, StagedStores, Stages, stage_worker
 from bench.world import ROOT_KEY
 from streams.engine.worker import Worker
+from streams.log import Log
 from streams.services.gate.heap import settle_heap
 from streams.stores.rocks import RocksStores
 from streams.wiring.components import build_codec, build_gate
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
 IDLE_S_MAX = 60.0

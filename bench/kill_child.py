@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.workload import catalog_records
 from streams.sdk import Executor, FunctionTool, LoopSettings, RevocationWatch, SingleUseStore, VerdictLoop
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_codec
 from streams.wiring.logs import open_log
@@ -29,7 +29,7 @@ def main() -> None:
     """Run it."""
     order = json.loads(sys.argv[1])
     settings = Settings(**order["settings"])
-    transport = EmbeddedTransport(open_log(settings), build_codec(settings), SystemClock())
+    transport = Transport(open_log(settings), build_codec(settings), SystemClock())
     began_ns: list[int] = []
     in_force: dict[int, int] = {}
 

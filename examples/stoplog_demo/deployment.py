@@ -16,7 +16,7 @@ from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import CreateTopic
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.services.gate.runner import GateRunner
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_budgets, build_codec, build_gate
@@ -97,7 +97,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
         runner.start()
         stack.callback(runner.stop)
         view.note(f"gate `{settings.instance}` serves {len(runner.wait_ready(READY_MS))} partitions")
-        transport = stack.enter_context(EmbeddedTransport(log, codec, clock))
+        transport = stack.enter_context(Transport(log, codec, clock))
         environment = DemoEnvironment(
             transport=transport,
             root_key=DEVELOPMENT_ROOT_KEY,

@@ -13,12 +13,13 @@ import typer
 from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
+from streams.log import Log
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.runner import GateRunner
 from streams.services.metrics import serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_budgets, build_codec, build_gate, load_root_key
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
 app = typer.Typer(add_completion=False)

@@ -9,7 +9,7 @@ import typer
 from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_codec, load_root_key
 from streams.wiring.logs import open_log
@@ -43,7 +43,7 @@ def ssf(
     configure_logging(as_json)
     root_key = load_root_key(settings.key_path)
     with open_log(settings, create=False) as opened:
-        transport = EmbeddedTransport(opened, build_codec(settings), SystemClock())
+        transport = Transport(opened, build_codec(settings), SystemClock())
         with (
             transport,
             service.RunningSsf(

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from streams.embedded.errors import TopicError
 from streams.embedded.file import LogFile
 from streams.embedded.topics import DEFAULT_CONFIG, TopicTable, alter_topic, create_topics
+from streams.log import TopicNames
 from streams.ports import AclSpec, TopicSpec, TopicState
 
 
 class EmbeddedAdmin:
     """The port `Admin` on the file. For one thread at a time."""
 
-    def __init__(self, file: LogFile) -> None:
+    def __init__(self, file: LogFile, names: TopicNames) -> None:
         """Made by `EmbeddedLog.admin`."""
         self._connection = file.connect()
-        self._topic_table = TopicTable(self._connection, None)
+        self._names = names
+        self._topic_table = TopicTable(self._connection, names, None)
 
     def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
         """Those of the topics that exist; a configuration name that means nothing here has the value ``""``."""
@@ -42,7 +44,7 @@ class EmbeddedAdmin:
         if replication < 1:
             raise TopicError(f"replication `{replication}` is less than 1")
         with self._connection.writing():
-            create_topics(self._connection, topics)
+            create_topics(self._connection, [spec._replace(name=self._names.on_log(spec.name)) for spec in topics])
 
     def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
         """Set these configuration values.
@@ -52,7 +54,7 @@ class EmbeddedAdmin:
             TopicError: a value is no good.
         """
         with self._connection.writing():
-            alter_topic(self._connection, topic, config)
+            alter_topic(self._connection, self._names.on_log(topic), config)
 
     def acls(self) -> set[AclSpec] | None:
         """None: whoever may open the file may do everything."""

@@ -9,6 +9,7 @@ from streams.embedded import groups
 from streams.embedded.fetch import Fetcher, poll_until_found, start_offsets
 from streams.embedded.file import LogConnection, LogFile
 from streams.embedded.topics import TopicTable
+from streams.log import TopicNames
 from streams.ports import (
     AssignmentListener,
     FatalLogError,
@@ -27,14 +28,24 @@ class EmbeddedConsumer:
     It keeps its place in the group by polling (or committing) at least once in a lease.
     """
 
-    def __init__(self, file: LogFile, group: str, instance: str, *, auto_partitions: int | None, lease_ms: int) -> None:
+    def __init__(
+        self,
+        file: LogFile,
+        group: str,
+        instance: str,
+        *,
+        names: TopicNames,
+        auto_partitions: int | None,
+        lease_ms: int,
+    ) -> None:
         """Made by `EmbeddedLog.consumer`."""
         self._file = file
         self._group = group
         self._instance = instance
+        self._names = names
         self._lease_ms = lease_ms
         self._connection = file.connect()
-        self._topic_table = TopicTable(self._connection, auto_partitions)
+        self._topic_table = TopicTable(self._connection, names, auto_partitions)
         self._fetcher = Fetcher(self._connection)
         self._topics: Sequence[str] = ()
         self._listener: AssignmentListener | None = None
@@ -65,7 +76,7 @@ class EmbeddedConsumer:
                 self._connection,
                 self._group,
                 self._instance,
-                self._topics,
+                [self._names.on_log(topic) for topic in self._topics],
                 lease_ms=self._lease_ms,
                 now_ms=self._file.clock.now_ms(),
             )
@@ -146,7 +157,7 @@ class EmbeddedConsumer:
         view = self._view
         if view is None or view.preparing or not view.joined or view.generation <= self._generation:
             return
-        assigned = view.assignment()
+        assigned = self._names.own_partitions(view.assignment())
         self._topic_table.refresh()
         part_ids = self._topic_table.resolve(assigned)
         committed = self.committed(assigned)

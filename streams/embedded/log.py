@@ -16,6 +16,7 @@ from streams.embedded.producer import EmbeddedProducer
 from streams.embedded.publisher import EmbeddedPublisher
 from streams.embedded.reader import EmbeddedReader
 from streams.embedded.retention import Cleaner, Housekeeper
+from streams.log import Log, TopicNames
 from streams.ports import Clock
 
 LOCK_TIMEOUT_MS = 10_000
@@ -25,7 +26,7 @@ _Any = EmbeddedAdmin | EmbeddedConsumer | EmbeddedProducer | EmbeddedPublisher |
 _Adapter = TypeVar("_Adapter", bound=_Any)
 
 
-class EmbeddedLog:
+class EmbeddedLog(Log):
     """A durable log in one SQLite file: topics, partitions, groups and transactions as the ports describe them.
 
     Several handles, of one process or many, may have the same file open. Thread-safe; each adapter object it makes is
@@ -37,6 +38,7 @@ class EmbeddedLog:
         path: Path,
         *,
         clock: Clock,
+        topic_prefix: str = "",
         auto_partitions: int | None = None,
         lease_ms: int = LEASE_MS,
         lock_timeout_ms: int = LOCK_TIMEOUT_MS,
@@ -47,6 +49,7 @@ class EmbeddedLog:
         Args:
             path: the file; its folder must exist. SQLite keeps `<path>-wal` and `<path>-shm` beside it.
             clock: gives the records' timestamps and measures leases; processes on one file must agree about it.
+            topic_prefix: what the deployment's topics begin with in this file; it sees no others.
             auto_partitions: make unknown topics with so many partitions; None: using one is an error.
             lease_ms: a group member that neither polls nor commits for so long loses its partitions.
             lock_timeout_ms: how long a write waits for another process's.
@@ -58,11 +61,17 @@ class EmbeddedLog:
             FatalLogError: it can't be opened for writing.
         """
         self._file = LogFile(path, clock=clock, lock_timeout_ms=lock_timeout_ms, size_bytes_max=size_bytes_max)
+        self._names = TopicNames(topic_prefix)
         self._auto_partitions = auto_partitions
         self._lease_ms = lease_ms
         self._housekeeper = Housekeeper(self._file)
         self._lock = threading.Lock()
         self._made: weakref.WeakSet[_Any] = weakref.WeakSet()
+
+    @property
+    def name(self) -> str:
+        """What to call the log in messages."""
+        return f"embedded log in {self._file.path}{self._names.suffix()}"
 
     @property
     def path(self) -> Path:
@@ -73,7 +82,12 @@ class EmbeddedLog:
         """A member of `group`. A second one of the same `instance` takes the first one's place."""
         return self._keep(
             EmbeddedConsumer(
-                self._file, group, instance, auto_partitions=self._auto_partitions, lease_ms=self._lease_ms
+                self._file,
+                group,
+                instance,
+                names=self._names,
+                auto_partitions=self._auto_partitions,
+                lease_ms=self._lease_ms,
             )
         )
 
@@ -81,23 +95,32 @@ class EmbeddedLog:
         """A transactional producer; `init_transactions` fences others of the same id."""
         return self._keep(
             EmbeddedProducer(
-                self._file, transactional_id, housekeeper=self._housekeeper, auto_partitions=self._auto_partitions
+                self._file,
+                transactional_id,
+                names=self._names,
+                housekeeper=self._housekeeper,
+                auto_partitions=self._auto_partitions,
             )
         )
 
     def publisher(self) -> EmbeddedPublisher:
         """A writer of single records, with a thread of its own."""
         return self._keep(
-            EmbeddedPublisher(self._file, housekeeper=self._housekeeper, auto_partitions=self._auto_partitions)
+            EmbeddedPublisher(
+                self._file,
+                names=self._names,
+                housekeeper=self._housekeeper,
+                auto_partitions=self._auto_partitions,
+            )
         )
 
     def reader(self) -> EmbeddedReader:
         """A reader without a group."""
-        return self._keep(EmbeddedReader(self._file, self._auto_partitions))
+        return self._keep(EmbeddedReader(self._file, self._names, self._auto_partitions))
 
     def admin(self) -> EmbeddedAdmin:
         """Topic set-up."""
-        return self._keep(EmbeddedAdmin(self._file))
+        return self._keep(EmbeddedAdmin(self._file, self._names))
 
     def _keep(self, adapter: _Adapter) -> _Adapter:
         with self._lock:

@@ -10,6 +10,7 @@ from streams.embedded.errors import TopicError, UnknownTopicError
 from streams.embedded.file import LogFile
 from streams.embedded.retention import Housekeeper
 from streams.embedded.topics import TopicTable
+from streams.log import TopicNames
 from streams.ports import (
     AbortableTransactionError,
     FatalLogError,
@@ -33,14 +34,20 @@ class EmbeddedProducer:
     """
 
     def __init__(
-        self, file: LogFile, transactional_id: str, *, housekeeper: Housekeeper, auto_partitions: int | None
+        self,
+        file: LogFile,
+        transactional_id: str,
+        *,
+        names: TopicNames,
+        housekeeper: Housekeeper,
+        auto_partitions: int | None,
     ) -> None:
         """Made by `EmbeddedLog.producer`."""
         self._file = file
         self._id = transactional_id
         self._housekeeper = housekeeper
         self._connection = file.connect()
-        self._topic_table = TopicTable(self._connection, auto_partitions)
+        self._topic_table = TopicTable(self._connection, names, auto_partitions)
         self._epoch: int | None = None
         self._open = False
         self._failure: AbortableTransactionError | None = None

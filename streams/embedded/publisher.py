@@ -10,6 +10,7 @@ from streams.embedded.errors import RefusedRecordError, TopicError, UnknownTopic
 from streams.embedded.file import LogFile
 from streams.embedded.retention import Housekeeper
 from streams.embedded.topics import TopicTable
+from streams.log import TopicNames
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
 
 QUEUE_RECORDS_MAX = 10_000
@@ -26,12 +27,14 @@ class EmbeddedPublisher:
     A batch is one transaction of the file that either happened or did not, so a repeated attempt never doubles it.
     """
 
-    def __init__(self, file: LogFile, *, housekeeper: Housekeeper, auto_partitions: int | None) -> None:
+    def __init__(
+        self, file: LogFile, *, names: TopicNames, housekeeper: Housekeeper, auto_partitions: int | None
+    ) -> None:
         """Made by `EmbeddedLog.publisher`."""
         self._file = file
         self._housekeeper = housekeeper
         self._connection = file.connect()
-        self._topic_table = TopicTable(self._connection, auto_partitions)
+        self._topic_table = TopicTable(self._connection, names, auto_partitions)
         self._changed = threading.Condition()
         self._queue: deque[Outgoing] = deque()
         self._queued_bytes = 0

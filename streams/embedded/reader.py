@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from streams.embedded.fetch import Fetcher, end_offsets, poll_until_found
 from streams.embedded.file import LogFile
 from streams.embedded.topics import TopicTable
+from streams.log import TopicNames
 from streams.ports import Received, TopicPartition
 
 # Commits end a wait at once; this only bounds what a missed one could cost.
@@ -16,11 +17,11 @@ PAUSE_MS_MAX = 1_000
 class EmbeddedReader:
     """The port `Reader` on the file. For one thread at a time."""
 
-    def __init__(self, file: LogFile, auto_partitions: int | None) -> None:
+    def __init__(self, file: LogFile, names: TopicNames, auto_partitions: int | None) -> None:
         """Made by `EmbeddedLog.reader`."""
         self._file = file
         self._connection = file.connect()
-        self._topic_table = TopicTable(self._connection, auto_partitions)
+        self._topic_table = TopicTable(self._connection, names, auto_partitions)
         self._fetcher = Fetcher(self._connection)
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from streams.embedded.file import LogConnection, LogFile
 from streams.embedded.topics import Topic, TopicTable, base_id
+from streams.log import PLAIN_NAMES
 from streams.ports import LogError
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Cleaner:
         """
         dropped = 0
         now_ms = self._connection.file.clock.now_ms()
-        for topic in TopicTable(self._connection, None).topics().values():
+        for topic in TopicTable(self._connection, PLAIN_NAMES, None).topics().values():
             for part_id in range(topic.first_part, topic.first_part + topic.partitions):
                 if self._stopped():
                     return dropped

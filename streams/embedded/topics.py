@@ -10,6 +10,7 @@ from typing import NamedTuple
 from streams.embedded.errors import TopicError, UnknownTopicError
 from streams.embedded.file import PARTITION_SHIFT, PARTITIONS_MAX, LogConnection
 from streams.embedded.groups import prepare_rebalance
+from streams.log import TopicNames
 from streams.ports import TopicPartition, TopicSpec
 
 TOPIC_PARTITIONS_MAX = 10_000
@@ -37,7 +38,7 @@ _TIMESTAMP_TYPES = frozenset({"CreateTime", "LogAppendTime"})
 
 
 class Topic(NamedTuple):
-    """A topic as stored; partition n has the part id `first_part + n`."""
+    """A topic as stored, `name` that in the file; partition n has the part id `first_part + n`."""
 
     name: str
     partitions: int
@@ -50,16 +51,18 @@ class Topic(NamedTuple):
 
 
 class TopicTable:
-    """The topics as one connection last saw them. For one thread at a time."""
+    """The deployment's topics as one connection last saw them, by their plain names. For one thread at a time."""
 
-    def __init__(self, connection: LogConnection, auto_partitions: int | None) -> None:
+    def __init__(self, connection: LogConnection, names: TopicNames, auto_partitions: int | None) -> None:
         """Read the topics.
 
         Args:
             connection: where to read them.
+            names: how the deployment's topics are called in the file.
             auto_partitions: make unknown topics with so many partitions; None: they are errors.
         """
         self._connection = connection
+        self._names = names
         self._auto_partitions = auto_partitions
         self._version = -1
         self._topics: dict[str, Topic] = {}
@@ -71,11 +74,11 @@ class TopicTable:
         if version == self._version:
             return
         rows = self._connection.rows("SELECT name, partitions, first_part, config FROM topics")
-        self._topics = {row[0]: _topic(*row) for row in rows}
+        self._topics = {self._names.own(row[0]): _topic(*row) for row in rows if self._names.has(row[0])}
         self._version = version
 
     def topics(self) -> Mapping[str, Topic]:
-        """All topics by name, as of the last refresh."""
+        """Return all topics of the deployment by their plain names, as of the last refresh."""
         return self._topics
 
     def ensure(self, names: Sequence[str]) -> None:
@@ -85,7 +88,8 @@ class TopicTable:
         with self._connection.writing():
             self.refresh()
             missing = [name for name in dict.fromkeys(names) if name not in self._topics]
-            create_topics(self._connection, [TopicSpec(name, self._auto_partitions, {}) for name in missing])
+            specs = [TopicSpec(self._names.on_log(name), self._auto_partitions, {}) for name in missing]
+            create_topics(self._connection, specs)
         self.refresh()
 
     def part_id(self, partition: TopicPartition) -> int:
@@ -102,9 +106,10 @@ class TopicTable:
     def _unknown(self, partition: TopicPartition) -> UnknownTopicError:
         topic = self._topics.get(partition.topic)
         if topic is None:
-            return UnknownTopicError(f"topic `{partition.topic}` does not exist in `{self._connection.file.path}`")
+            name = self._names.on_log(partition.topic)
+            return UnknownTopicError(f"topic `{name}` does not exist in `{self._connection.file.path}`")
         return UnknownTopicError(
-            f"topic `{partition.topic}` has no partition {partition.partition}: it has {topic.partitions}"
+            f"topic `{topic.name}` has no partition {partition.partition}: it has {topic.partitions}"
         )
 
     def resolve(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

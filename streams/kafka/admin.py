@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
-    AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
@@ -24,35 +23,38 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
+from streams.kafka.acls import acl_binding, acl_specs
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.ports import AclSpec, LogError, RetriableLogError, TopicSpec, TopicState
+from streams.log import PLAIN_NAMES, TopicNames
+from streams.ports import AclSpec, RetriableLogError, TopicSpec, TopicState
 
 REQUEST_S_MAX = 15.0
 # How long new topics may take until every partition has a leader.
 SPREAD_S_MAX = 15.0
 SPREAD_PAUSE_S = 0.02
 
-ANY_HOST = "*"
-_RESOURCES: Mapping[str, ResourceType] = {
-    "TOPIC": ResourceType.TOPIC,
-    "GROUP": ResourceType.GROUP,
-    "TRANSACTIONAL_ID": ResourceType.TRANSACTIONAL_ID,
-}
-_RESOURCE_NAMES = {kind: name for name, kind in _RESOURCES.items()}
-
 
 class KafkaAdmin:
     """Sets up topics and access. Blocking: each question to the brokers takes up to `request_s_max` seconds."""
 
-    def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS, request_s_max: float = REQUEST_S_MAX) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        names: TopicNames = PLAIN_NAMES,
+        extra: Settings = NO_SETTINGS,
+        request_s_max: float = REQUEST_S_MAX,
+    ) -> None:
         """Connect.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
+            names: how the deployment's topics are called on the cluster.
             extra: further librdkafka settings.
             request_s_max: how long to wait for an answer.
         """
+        self._names = names
         self._request_s_max = request_s_max
         self._client = AdminClient(client_settings(bootstrap, fixed={}, extra=extra))
         self._closed = False
@@ -65,10 +67,10 @@ class KafkaAdmin:
             LogError: they refused.
         """
         known = self._known("describe the topics")
-        found = [topic for topic in topics if topic in known]
-        configs: dict[str, dict[str, str]] = {topic: {} for topic in found}
+        found = [name for topic in topics if (name := self._names.on_log(topic)) in known]
+        configs: dict[str, dict[str, str]] = {name: {} for name in found}
         if found and config_names:
-            resources = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in found]
+            resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in found]
             answers = self._client.describe_configs(resources, request_timeout=self._request_s_max)
             for resource, future in answers.items():
                 entries = self._result(future, f"read the configuration of `{resource.name}`")
@@ -77,7 +79,8 @@ class KafkaAdmin:
                     for name in config_names
                     if name in entries and entries[name].value is not None
                 }
-        return {topic: _state(topic, known[topic], configs[topic]) for topic in found}
+        states = (_state(self._names.own(name), known[name], configs[name]) for name in found)
+        return {state.name: state for state in states}
 
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create them and wait until they can be written; an existing one is an error.
@@ -90,7 +93,10 @@ class KafkaAdmin:
             return
         made = [
             NewTopic(
-                spec.name, num_partitions=spec.partitions, replication_factor=replication, config=dict(spec.config)
+                self._names.on_log(spec.name),
+                num_partitions=spec.partitions,
+                replication_factor=replication,
+                config=dict(spec.config),
             )
             for spec in topics
         ]
@@ -99,7 +105,7 @@ class KafkaAdmin:
         )
         for name, future in futures.items():
             self._result(future, f"create the topic `{name}`")
-        self._await_leaders({spec.name: spec.partitions for spec in topics})
+        self._await_leaders({self._names.on_log(spec.name): spec.partitions for spec in topics})
 
     def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
         """Set these configuration values; others stay as they are.
@@ -113,15 +119,17 @@ class KafkaAdmin:
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
         ]
-        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+        name = self._names.on_log(topic)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
         futures = self._client.incremental_alter_configs([resource], request_timeout=self._request_s_max)
         for future in futures.values():
-            self._result(future, f"change the configuration of `{topic}`")
+            self._result(future, f"change the configuration of `{name}`")
 
     def acls(self) -> set[AclSpec] | None:
         """The allow entries that exist; None where the log has no authorizer.
 
-        An entry for certain hosts only is left out: it doesn't allow what an `AclSpec` says.
+        Entries for certain hosts only are left out, because they don't allow what an `AclSpec` says. Entries that are
+        about topics of other deployments only are left out, too.
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
@@ -142,7 +150,7 @@ class KafkaAdmin:
         # Versions of the client library drop the broker's error here and report no entries instead.
         if not bindings and not self._has_authorizer():
             return None
-        return set(_specs(bindings))
+        return acl_specs(bindings, self._names)
 
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
         """Add allow entries, for every host. Existing ones stay as they are.
@@ -153,7 +161,8 @@ class KafkaAdmin:
         """
         if not acls:
             return
-        futures = self._client.create_acls([_binding(spec) for spec in set(acls)], request_timeout=self._request_s_max)
+        bindings = [acl_binding(spec, self._names) for spec in set(acls)]
+        futures = self._client.create_acls(bindings, request_timeout=self._request_s_max)
         for binding, future in futures.items():
             self._result(future, f"add the access entry {binding}")
 
@@ -208,29 +217,3 @@ def _is_led(topic: TopicMetadata | None, partitions: int) -> bool:
     if topic is None or len(topic.partitions) < partitions:
         return False
     return all(partition.leader >= 0 for partition in topic.partitions.values())
-
-
-def _specs(bindings: Iterable[AclBinding]) -> Iterable[AclSpec]:
-    for binding in bindings:
-        if binding.restype in _RESOURCE_NAMES and binding.host == ANY_HOST:
-            prefixed = binding.resource_pattern_type == ResourcePatternType.PREFIXED
-            kind = _RESOURCE_NAMES[binding.restype]
-            operation = AclOperation(binding.operation)
-            yield AclSpec(binding.principal, kind, binding.name, operation.name, prefixed)
-
-
-def _binding(spec: AclSpec) -> AclBinding:
-    if spec.resource not in _RESOURCES:
-        raise LogError(f"an access entry for `{spec.name}` names the unknown resource `{spec.resource}`")
-    if spec.operation not in AclOperation.__members__:
-        raise LogError(f"an access entry for `{spec.name}` names the unknown operation `{spec.operation}`")
-    pattern = ResourcePatternType.PREFIXED if spec.prefixed else ResourcePatternType.LITERAL
-    return AclBinding(
-        _RESOURCES[spec.resource],
-        spec.name,
-        pattern,
-        spec.principal,
-        ANY_HOST,
-        AclOperation[spec.operation],
-        AclPermissionType.ALLOW,
-    )

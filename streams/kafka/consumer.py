@@ -12,10 +12,12 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of, is_gone
 from streams.kafka.offset_lookup import OffsetLookup
+from streams.kafka.partitions import all_from_client, from_client, on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
-from streams.kafka.records import received
+from streams.kafka.records import receiver
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import (
     AssignmentListener,
     GroupMetadata,
@@ -55,7 +57,13 @@ class KafkaConsumer:
     """
 
     def __init__(
-        self, bootstrap: str, group: str, *, instance: str | None = None, extra: Settings = NO_SETTINGS
+        self,
+        bootstrap: str,
+        group: str,
+        *,
+        instance: str | None = None,
+        names: TopicNames = PLAIN_NAMES,
+        extra: Settings = NO_SETTINGS,
     ) -> None:
         """Connect.
 
@@ -63,6 +71,7 @@ class KafkaConsumer:
             bootstrap: the brokers, `host:port`, comma-separated.
             group: the consumer group.
             instance: makes a static member of that id: a restart within the session timeout moves no partitions.
+            names: how the deployment's topics are called on the cluster.
             extra: further librdkafka settings.
 
         Raises:
@@ -81,8 +90,10 @@ class KafkaConsumer:
         if instance is not None:
             fixed["group.instance.id"] = instance
         self._group = group
+        self._names = names
+        self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
-        self._lookup = OffsetLookup(bootstrap, extra)
+        self._lookup = OffsetLookup(bootstrap, names, extra)
         self._faults = FaultCounter(f"group `{group}`", static=instance is not None)
         self._listener: AssignmentListener | None = None
         self._metadata: GroupMetadata | None = None
@@ -94,7 +105,10 @@ class KafkaConsumer:
         """Join the group; the listener is told of partitions by later polls."""
         self._listener = listener
         self._client.subscribe(
-            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            [self._names.on_log(topic) for topic in topics],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
         )
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
@@ -142,7 +156,8 @@ class KafkaConsumer:
         # request to the broker wakes it. What it answers, or that it doesn't, is of no interest.
         if named:
             with contextlib.suppress(KafkaException):
-                self._client.offsets_for_times([KafkaPartition(*partition, 0) for partition in named], timeout=NUDGE_S)
+                at_zero = [to_client(self._names, partition, 0) for partition in named]
+                self._client.offsets_for_times(at_zero, timeout=NUDGE_S)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read on from `offset` (an assigned partition).
@@ -151,20 +166,21 @@ class KafkaConsumer:
             RetriableLogError: the partition's committed offset could not be found yet.
             LogError: it is not assigned.
         """
+        name = on_log(self._names, partition)
         if partition not in self._assigned:
-            raise LogError(f"can't seek {_name(partition)}: it is not assigned to this member of `{self._group}`")
+            raise LogError(f"can't seek {name}: it is not assigned to this member of `{self._group}`")
         deadline_s = time.monotonic() + SEEK_S_MAX
         while True:
             try:
-                self._client.seek(KafkaPartition(*partition, offset))
+                self._client.seek(to_client(self._names, partition, offset))
                 return
             except KafkaException as exception:
                 error = error_of(exception)
                 if error.code() not in (KafkaError._STATE, KafkaError._PREV_IN_PROGRESS):
-                    raise self._error(exception, f"seek {_name(partition)} to {offset}") from exception
+                    raise self._error(exception, f"seek {name} to {offset}") from exception
                 if time.monotonic() > deadline_s:
                     raise RetriableLogError(
-                        f"can't seek {_name(partition)} to {offset}: it was not ready within {SEEK_S_MAX} s"
+                        f"can't seek {name} to {offset}: it was not ready within {SEEK_S_MAX} s"
                     ) from exception
             time.sleep(SEEK_PAUSE_S)
 
@@ -179,7 +195,7 @@ class KafkaConsumer:
         doing = f"read the committed offsets of group `{self._group}`"
         if not partitions:
             return {}
-        wanted = [KafkaPartition(*partition) for partition in partitions]
+        wanted = [to_client(self._names, partition) for partition in partitions]
 
         def ask(timeout_s: float) -> list[KafkaPartition]:
             found = self._client.committed(wanted, timeout=timeout_s)
@@ -191,8 +207,7 @@ class KafkaConsumer:
         found = persist(ask, lambda error: call_error(error, doing), COMMITTED_S_MAX)
         offsets: dict[TopicPartition, int | None] = {}
         for partition in found:
-            at = TopicPartition(partition.topic, partition.partition)
-            offsets[at] = partition.offset if partition.offset >= 0 else None
+            offsets[from_client(self._names, partition)] = partition.offset if partition.offset >= 0 else None
         return offsets
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -250,7 +265,7 @@ class KafkaConsumer:
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(received(message))
+                records.append(self._received(message))
             else:
                 self._faults.take(error, message.topic(), message.partition())
         if records:
@@ -277,7 +292,7 @@ class KafkaConsumer:
             return
         # Assigned before the listener hears of it: it may seek and pause.
         client.assign(partitions)
-        ours = _ours(partitions)
+        ours = all_from_client(self._names, partitions)
         self._assigned = frozenset(ours)
         # INVARIANT: an assignment's transactions are fenced by the generation that made it, never by a later one.
         self._metadata = client.consumer_group_metadata()
@@ -298,7 +313,7 @@ class KafkaConsumer:
     ) -> None:
         try:
             if tell is not None and self._assigned:
-                tell(_ours(partitions))
+                tell(all_from_client(self._names, partitions))
         finally:
             self._assigned = frozenset()
             self._unpause(client)
@@ -316,7 +331,7 @@ class KafkaConsumer:
         paused, self._paused = self._paused, set()
         if paused:
             with contextlib.suppress(KafkaException):
-                client.resume([KafkaPartition(*partition) for partition in paused])
+                client.resume([to_client(self._names, partition) for partition in paused])
 
     def _call(
         self, call: Callable[[list[KafkaPartition]], None], partitions: Iterable[TopicPartition], verb: str
@@ -325,17 +340,10 @@ class KafkaConsumer:
         if not named:
             return
         try:
-            call([KafkaPartition(*partition) for partition in named])
+            call([to_client(self._names, partition) for partition in named])
         except KafkaException as exception:
-            raise self._error(exception, f"{verb} {', '.join(map(_name, named))}") from exception
+            listed = ", ".join(on_log(self._names, partition) for partition in named)
+            raise self._error(exception, f"{verb} {listed}") from exception
 
     def _error(self, exception: KafkaException, doing: str) -> LogError:
         return call_error(error_of(exception), f"{doing} (group `{self._group}`)")
-
-
-def _name(partition: TopicPartition) -> str:
-    return f"`{partition.topic}` partition {partition.partition}"
-
-
-def _ours(partitions: Iterable[KafkaPartition]) -> list[TopicPartition]:
-    return [TopicPartition(partition.topic, partition.partition) for partition in partitions]

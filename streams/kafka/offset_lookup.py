@@ -13,8 +13,10 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.kafka.errors import call_error
+from streams.kafka.partitions import from_client, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import Settings, client_settings, connection_settings
+from streams.log import TopicNames
 from streams.ports import TopicPartition
 
 LOOKUP_S_MAX = 5.0
@@ -24,8 +26,9 @@ ATTEMPT_S_MAX = 2.0
 class OffsetLookup:
     """Connects at the first question."""
 
-    def __init__(self, bootstrap: str, extra: Settings) -> None:
-        """`extra` is that of the client this belongs to."""
+    def __init__(self, bootstrap: str, names: TopicNames, extra: Settings) -> None:
+        """Take over what the client has that this belongs to: its brokers, names of topics and settings."""
+        self._names = names
         self._settings = client_settings(bootstrap, fixed={}, extra=connection_settings(extra))
         self._client: AdminClient | None = None
 
@@ -44,7 +47,7 @@ class OffsetLookup:
     def _ask(self, partitions: Sequence[TopicPartition], spec: OffsetSpec, which: str) -> dict[TopicPartition, int]:
         if not partitions:
             return {}
-        asked = {KafkaPartition(partition.topic, partition.partition): spec for partition in partitions}
+        asked = {to_client(self._names, partition): spec for partition in partitions}
 
         def ask(left_s: float) -> dict[TopicPartition, int]:
             try:
@@ -55,7 +58,7 @@ class OffsetLookup:
                 self._client = None
                 raise
 
-        topics = ", ".join(f"`{topic}`" for topic in sorted({partition.topic for partition in partitions}))
+        topics = ", ".join(f"`{topic}`" for topic in sorted({partition.topic for partition in asked}))
         doing = f"look up the {which} offsets of {topics}"
         return persist(ask, lambda error: call_error(error, doing), LOOKUP_S_MAX)
 
@@ -66,10 +69,7 @@ class OffsetLookup:
         futures = self._client.list_offsets(
             asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
         )
-        found = {
-            TopicPartition(partition.topic, partition.partition): future.result().offset
-            for partition, future in futures.items()
-        }
+        found = {from_client(self._names, partition): future.result().offset for partition, future in futures.items()}
         # INVARIANT: what did not answer in time has an offset below zero here, and no error. It must never pass for an
         # end that has been reached.
         if min(found.values()) < 0:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.deadline import StuckError, TimedCalls
 from streams.kafka.errors import error_of, is_gone, transaction_error
+from streams.kafka.partitions import on_log, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import (
     FatalLogError,
     GroupMetadata,
@@ -52,12 +53,20 @@ DEFAULTS: Settings = {
 class KafkaProducer:
     """Writes records and group offsets in transactions; the partition of a record is always given."""
 
-    def __init__(self, bootstrap: str, transactional_id: str, *, extra: Settings = NO_SETTINGS) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        transactional_id: str,
+        *,
+        names: TopicNames = PLAIN_NAMES,
+        extra: Settings = NO_SETTINGS,
+    ) -> None:
         """Connect. Call `init_transactions` before anything else.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
             transactional_id: stable per instance: a restart ends what the former life left open.
+            names: how the deployment's topics are called on the cluster.
             extra: further librdkafka settings.
 
         Raises:
@@ -65,6 +74,7 @@ class KafkaProducer:
         """
         fixed: Settings = {"transactional.id": transactional_id, "enable.idempotence": True, "acks": "all"}
         self._id = transactional_id
+        self._names = names
         self._client = Producer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
         self._calls = TimedCalls(f"stoplog producer {transactional_id}")
         self._open = False
@@ -108,7 +118,7 @@ class KafkaProducer:
         topic, partition, key, value, headers = record
         delivered = None if on_stored is None else self._remember(on_stored)
         try:
-            self._client.produce(topic, value, key, partition, delivered, headers=list(headers))
+            self._client.produce(self._names.on_log(topic), value, key, partition, delivered, headers=list(headers))
         except BufferError:
             self._send_when_room(record, delivered)
         except KafkaException as exception:
@@ -125,7 +135,7 @@ class KafkaProducer:
                 taken over.
             FatalLogError: the producer is of no more use, or the group's coordinator is not found in time.
         """
-        positions = [KafkaPartition(*partition, offset) for partition, offset in offsets.items()]
+        positions = [to_client(self._names, partition, offset) for partition, offset in offsets.items()]
 
         def call(timeout_s: float) -> None:
             self._client.send_offsets_to_transaction(positions, group, timeout_s)
@@ -197,6 +207,7 @@ class KafkaProducer:
 
     def _send_when_room(self, record: Outgoing, delivered: Callable[[KafkaError | None, Message], None] | None) -> None:
         topic, partition, key, value, headers = record
+        topic = self._names.on_log(topic)
         deadline_s = time.monotonic() + SEND_S_MAX
         while time.monotonic() < deadline_s:
             try:
@@ -212,7 +223,7 @@ class KafkaProducer:
         )
 
     def _send_error(self, error: KafkaError, record: Outgoing) -> LogError:
-        doing = f"send to `{record.topic}` partition {record.partition}"
+        doing = f"send to {on_log(self._names, TopicPartition(record.topic, record.partition))}"
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             size = len(record.value or b"")
             return LogError(f"can't {doing}: a value of {size} bytes is over `message.max.bytes`")

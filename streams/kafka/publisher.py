@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import LogError, Outgoing, RetriableLogError
 
 PUBLISH_S_MAX = 30.0
@@ -30,11 +31,12 @@ DEFAULTS: Settings = {
 class KafkaPublisher:
     """Writes single records idempotently. Thread-safe."""
 
-    def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS) -> None:
+    def __init__(self, bootstrap: str, *, names: TopicNames = PLAIN_NAMES, extra: Settings = NO_SETTINGS) -> None:
         """Connect.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
+            names: how the deployment's topics are called on the cluster.
             extra: further librdkafka settings.
 
         Raises:
@@ -43,6 +45,7 @@ class KafkaPublisher:
         fixed: Settings = {"enable.idempotence": True, "acks": "all", "delivery.report.only.error": True}
         settings = client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra)
         self._client = Producer({**settings, "on_delivery": self._on_failure})
+        self._names = names
         self._lock = threading.Lock()
         self._failures: dict[str, tuple[int, str]] = {}
         self._unnamed = 0
@@ -58,6 +61,7 @@ class KafkaPublisher:
             LogError: the record can't be written, for its size for example.
         """
         topic, partition, key, value, headers = record
+        topic = self._names.on_log(topic)
         for name, _ in headers:
             # The client library crashes on names that have no UTF-8 form.
             name.encode()

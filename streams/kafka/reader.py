@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
-from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.offset_lookup import OffsetLookup
+from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
-from streams.kafka.records import received
+from streams.kafka.records import receiver
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import LogError, Received, TopicPartition
 
 DEFAULTS: Settings = {
@@ -26,11 +27,12 @@ DEFAULTS: Settings = {
 class KafkaReader:
     """Reads from given offsets, read_committed, and knows how far it has come."""
 
-    def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS) -> None:
+    def __init__(self, bootstrap: str, *, names: TopicNames = PLAIN_NAMES, extra: Settings = NO_SETTINGS) -> None:
         """Connect.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
+            names: how the deployment's topics are called on the cluster.
             extra: further librdkafka settings.
 
         Raises:
@@ -45,8 +47,10 @@ class KafkaReader:
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
         }
+        self._names = names
+        self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
-        self._lookup = OffsetLookup(bootstrap, extra)
+        self._lookup = OffsetLookup(bootstrap, names, extra)
         self._faults = FaultCounter("a reader")
         self._positions: dict[tuple[str, int], int] = {}
         self._closed = False
@@ -56,7 +60,7 @@ class KafkaReader:
         self._positions = {(topic, partition): offset for (topic, partition), offset in positions.items()}
         try:
             if positions:
-                self._client.assign([KafkaPartition(*partition, offset) for partition, offset in positions.items()])
+                self._client.assign([to_client(self._names, place, offset) for place, offset in positions.items()])
             else:
                 self._client.unassign()
         except KafkaException as exception:
@@ -87,13 +91,13 @@ class KafkaReader:
         for message in messages:
             error = message.error()
             if error is None:
-                record = received(message)
+                record = self._received(message)
                 records.append(record)
                 positions[record[:2]] = record[2] + 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 # Moves past control markers and aborted records, which are never returned.
-                at: Any = message.topic(), message.partition(), message.offset()
-                positions[at[:2]] = at[2]
+                topic, partition, offset = _place(message)
+                positions[self._names.own(topic), partition] = offset
             else:
                 self._faults.take(error, message.topic(), message.partition())
         if records:
@@ -109,9 +113,7 @@ class KafkaReader:
         try:
             return self._positions[partition]
         except KeyError:
-            raise LogError(
-                f"`{partition.topic}` partition {partition.partition} is not assigned to the reader"
-            ) from None
+            raise LogError(f"{on_log(self._names, partition)} is not assigned to the reader") from None
 
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The high watermark of each partition, open transactions included. Asks the broker.
@@ -130,3 +132,8 @@ class KafkaReader:
         self._closed = True
         self._lookup.close()
         close_in_time(self._client.close, "a reader")
+
+
+def _place(message: Message) -> Any:
+    """Topic, partition and offset, which a message that was read always has."""
+    return message.topic(), message.partition(), message.offset()

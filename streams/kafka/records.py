@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import methodcaller
 from typing import Any
 
 from confluent_kafka import Message
 
+from streams.log import TopicNames
 from streams.ports import Headers, Received
 
 # INVARIANT: headers are asked for once per message, and through a call that the interpreter checks. The client library
@@ -17,6 +19,18 @@ _checked_headers = methodcaller("headers")
 
 # Past the named tuple's own constructor, which costs as much again as the tuple.
 _new_tuple = tuple.__new__
+
+
+def receiver(names: TopicNames) -> Callable[[Message], Received]:
+    """Return the function from a message without an error to its record, under the deployment's name of the topic."""
+    if not names.prefix:
+        return received
+
+    def received_under_own_name(message: Message) -> Received:
+        record = received(message)
+        return record._replace(topic=names.own(record.topic))
+
+    return received_under_own_name
 
 
 def received(message: Message) -> Received:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from streams.log import Log
 from streams.model.alert import Alert
 from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import partition_for
@@ -16,11 +17,11 @@ from streams.operations.topics.reader import read_to_end
 from streams.ports import Outgoing, Received
 from streams.sdk.alerts import send_alerts
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.single_records import outgoing, publish
+from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_codec
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
 SOURCE = "stoplog-cli"
@@ -54,7 +55,7 @@ class Operator:
         self.clock = SystemClock()
         self.codec = build_codec(settings)
         self.log: Log = open_log(settings, create=False)
-        self._transport = EmbeddedTransport(self.log, self.codec, self.clock)
+        self._transport = Transport(self.log, self.codec, self.clock)
 
     @property
     def name(self) -> str:

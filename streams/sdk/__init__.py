@@ -17,6 +17,7 @@ from streams.sdk.agent import Agent
 from streams.sdk.aio import AsyncAgent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.development_tokens import DevTokenService, load_root_key
+from streams.sdk.entropy import SYSTEM
 from streams.sdk.errors import (
     DelegationError,
     ExecutorError,
@@ -109,7 +110,8 @@ def connect(
         A transport; its caller closes it.
     """
     from streams.codec.avro import Codec  # noqa: PLC0415 - only for who connects
-    from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415
-    from streams.sdk.kafka_transport import KafkaTransport  # noqa: PLC0415 - loads the client library
+    from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415 - likewise
+    from streams.kafka.log import KafkaLog  # noqa: PLC0415 - loads the client library
 
-    return KafkaTransport(bootstrap, codec or Codec(CommittedSchemas.load()), topic_prefix=topic_prefix, extra=extra)
+    log = KafkaLog(bootstrap, topic_prefix=topic_prefix, extra=extra or {})
+    return Transport(log, codec or Codec(CommittedSchemas.load()), SYSTEM)

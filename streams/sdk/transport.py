@@ -1,13 +1,13 @@
-"""How the SDK reaches a log. What differs between logs is in here; agents and executors are the same on all of them."""
+"""An open connection of the SDK to a log: agents and executors are the same on all logs."""
 
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
 from typing import Protocol, Self
 
+from streams.log import Log
 from streams.model.types import Record
-from streams.ports import Consumer, Headers, Producer, Publisher, Reader
+from streams.ports import Consumer, Headers, LogError, Producer, Publisher, Reader
 from streams.sdk.inbox import VerdictInbox
 
 
@@ -25,53 +25,74 @@ class RecordCodec(Protocol):
         """
 
 
-class Transport(ABC):
-    """A connection to one log. Thread-safe. Closing it closes its publisher and ends the waiting of its agents.
+class WallClock(Protocol):
+    """What a transport needs of a clock; `streams.ports.Clock` and `streams.sdk.entropy.Entropy` have it."""
 
-    Readers, consumers and producers belong to who asked for them: that one closes them.
+    def now_ms(self) -> int:
+        """Return the wall clock, ms since the epoch."""
+
+
+class Transport:
+    """What agents and executors of one process share on a log: codec, clock, publisher, partition counts, inbox.
+
+    Thread-safe. Closing it closes its publisher and ends the waiting of its agents; the log stays open, and its opener
+    closes it afterwards. Readers, consumers and producers belong to who asked for them: that one closes them.
     """
 
-    def __init__(self, codec: RecordCodec) -> None:
+    def __init__(self, log: Log, codec: RecordCodec, clock: WallClock) -> None:
+        """Take an open log.
+
+        Args:
+            log: where records are written and read; `streams.sdk.connect` makes one of a Kafka cluster.
+            codec: how records become bytes.
+            clock: the wall clock that agents and executors go by.
+        """
         self.codec = codec
+        self._log = log
+        self._clock = clock
+        self._counts_lock = threading.Lock()
+        self._partition_counts: dict[str, int] = {}
         self._parts_lock = threading.Lock()
         self._publisher: Publisher | None = None
         self._inbox: VerdictInbox | None = None
         self._closed = False
 
-    @abstractmethod
     def reader(self) -> Reader:
-        """A new reader of named partitions."""
+        """Make a reader of named partitions."""
+        return self._log.reader()
 
-    @abstractmethod
     def consumer(self, group: str, instance: str) -> Consumer:
-        """A new member of a consumer group; `instance` is its stable name in the group."""
+        """Make a member of a consumer group; `instance` is its stable name in the group."""
+        return self._log.consumer(group, instance)
 
-    @abstractmethod
     def producer(self, transactional_id: str) -> Producer:
-        """A new transactional producer; it fences the former holders of its id."""
+        """Make a transactional producer; it fences the former holders of its id."""
+        return self._log.producer(transactional_id)
 
-    @abstractmethod
+    def now_ms(self) -> int:
+        """Return the wall clock, ms since the epoch."""
+        return self._clock.now_ms()
+
     def partitions(self, topic: str) -> int:
-        """How many partitions the topic has.
+        """Return how many partitions the topic has.
+
+        The log is asked once for each topic: a count that changes would tear sessions apart anyway.
 
         Raises:
             LogError: there is no such topic, or the log did not answer.
         """
-
-    @abstractmethod
-    def now_ms(self) -> int:
-        """The wall clock that this side of the log goes by."""
-
-    @abstractmethod
-    def _open_publisher(self) -> Publisher:
-        """Make the one publisher of this transport."""
+        with self._counts_lock:
+            known = self._partition_counts.get(topic)
+            if known is None:
+                known = self._partition_counts[topic] = self._ask_partitions(topic)
+            return known
 
     def publisher(self) -> Publisher:
         """The transport's publisher, made at the first call and shared by all."""
         with self._parts_lock:
             self._refuse_closed()
             if self._publisher is None:
-                self._publisher = self._open_publisher()
+                self._publisher = self._log.publisher()
             return self._publisher
 
     def verdicts(self) -> VerdictInbox:
@@ -103,3 +124,13 @@ class Transport(ABC):
         if self._closed:
             msg = "the transport is closed: make a new one"
             raise RuntimeError(msg)
+
+    def _ask_partitions(self, topic: str) -> int:
+        admin = self._log.admin()
+        try:
+            state = admin.describe([topic], ()).get(topic)
+        finally:
+            admin.close()
+        if state is None:
+            raise LogError(f"there is no topic `{topic}` on the {self._log.name}: run `stoplog topics apply`")
+        return state.partitions

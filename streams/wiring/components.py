@@ -13,6 +13,7 @@ from streams.codec.wire import CodecWire
 from streams.engine.control_reader import ControlReader
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
+from streams.log import Log
 from streams.model.errors import StoplogError
 from streams.ports import StoreError, StoreProvider
 from streams.processors.budgets.allocator import BudgetAllocator, NothingToControl
@@ -25,7 +26,6 @@ from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
 from streams.topology import BUDGETS, GATE
 from streams.wiring.clock import SystemClock
-from streams.wiring.logs import Log
 from streams.wiring.settings import Settings, budgets_group
 
 ROOT_KEY_BYTES_MIN = 32

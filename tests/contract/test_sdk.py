@@ -19,8 +19,7 @@ import pytest
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
-from streams.kafka.admin import KafkaAdmin
-from streams.kafka.prefixed import Prefix, PrefixedAdmin
+from streams.kafka.log import KafkaLog
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
 from streams.model.keys import session_key_of
@@ -45,7 +44,6 @@ from streams.sdk import (
     VerdictLoop,
     connect,
 )
-from streams.sdk.log_transport import EmbeddedTransport
 from tests.contract.helpers import WallClock
 from tests.unit.sdk.hands import (
     ACTOR,
@@ -92,13 +90,13 @@ def make_topics(admin: Admin) -> None:
 def transport(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Transport]:
     if request.param == "kafka":
         bootstrap = request.getfixturevalue("kafka_bootstrap")
-        make_topics(PrefixedAdmin(KafkaAdmin(bootstrap), Prefix(PREFIX)))
+        make_topics(KafkaLog(bootstrap, topic_prefix=PREFIX).admin())
         with connect(bootstrap, topic_prefix=PREFIX) as opened:
             yield opened
         return
     log = EmbeddedLog(tmp_path_factory.mktemp("sdk") / "sdk.log", clock=WallClock())
     make_topics(log.admin())
-    with EmbeddedTransport(log, Codec(CommittedSchemas.load()), WallClock()) as opened:
+    with Transport(log, Codec(CommittedSchemas.load()), WallClock()) as opened:
         yield opened
     log.close()
 
@@ -247,7 +245,7 @@ CHILD = """
 import sys, threading, time
 from pathlib import Path
 from streams.wiring.clock import SystemClock
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
@@ -258,7 +256,7 @@ if kind == "kafka":
     transport = connect(bootstrap, topic_prefix=prefix)
 else:
     log = EmbeddedLog(Path(where), clock=SystemClock())
-    transport = EmbeddedTransport(log, Codec(CommittedSchemas.load()), SystemClock())
+    transport = Transport(log, Codec(CommittedSchemas.load()), SystemClock())
 
 def send(args):
     with (Path(folder) / "runs").open("a") as file:
@@ -279,7 +277,7 @@ def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
     group = unique("executor")
     kind, where = (
         ("embedded", str(transport._log.path))
-        if isinstance(transport, EmbeddedTransport)
+        if isinstance(transport._log, EmbeddedLog)
         else ("kafka", f"{request.getfixturevalue('kafka_bootstrap')} {PREFIX}")
     )
     verdicts = []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from streams.ports import LogError
 from streams.sdk import Executor, ExecutorError, ReportError, RevocationWatch, SingleUseStore, VerdictLoop
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_codec
 from streams.wiring.logs import open_log
@@ -31,7 +31,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings = Settings(**order["settings"])
-    transport = EmbeddedTransport(open_log(settings), build_codec(settings), SystemClock())
+    transport = Transport(open_log(settings), build_codec(settings), SystemClock())
     runs = os.open(order["runs"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def pay(args: Mapping[str, object]) -> str:

@@ -18,8 +18,8 @@ from streams.model.types import Actor, SubProfile
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.toolset import Toolset
+from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_codec, load_root_key
 from streams.wiring.logs import open_log
@@ -126,7 +126,7 @@ class World:
     def __init__(self) -> None:
         settings = load_settings()
         self.log = open_log(settings)
-        self.transport = EmbeddedTransport(self.log, build_codec(settings), SystemClock())
+        self.transport = Transport(self.log, build_codec(settings), SystemClock())
         self.tokens = DevTokenService(
             self.transport, load_root_key(settings.key_path), issuer=HELPER.iss, tenant_uid=settings.tenant
         )

@@ -15,14 +15,14 @@ from stoplog_demo.repository import ATTACKER, SECRET
 from stoplog_demo.run import DemoEnvironment, DemoError, run_demo
 from stoplog_demo.view import JsonView
 
+from streams.log import Log
 from streams.model.topics import TOPICS, Spread
 from streams.ports import TopicSpec
 from streams.sdk import Transport
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.services.gate.runner import GateRunner
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_codec, build_gate
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
@@ -66,7 +66,7 @@ def log(settings: Settings) -> Iterator[Log]:
 
 @pytest.fixture
 def transport(settings: Settings, log: Log) -> Iterator[Transport]:
-    with EmbeddedTransport(log, build_codec(settings), SystemClock()) as opened:
+    with Transport(log, build_codec(settings), SystemClock()) as opened:
         yield opened
 
 

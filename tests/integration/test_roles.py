@@ -22,6 +22,7 @@ from simulation.records import ROOT_KEY, SessionMaker, agent, tool_entry
 from streams.audit.signatures import SigningKey, make_key_file
 from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key
+from streams.log import Log
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import (
@@ -54,15 +55,15 @@ from streams.operations.topics.reader import read_to_end
 from streams.ports import LogError, TopicPartition
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, VerdictLoop
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.revocations import RevocationWatch
+from streams.sdk.transport import Transport
 from streams.services.gate.runner import GateRunner
 from streams.services.sts.errors import TokenReason
 from streams.services.sts.session_writer import Ledger, Opening, Refusal
 from streams.stores import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_budgets, build_codec, build_gate
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 from tests.kit import BUNDLE, BUNDLE_FILES
 
@@ -199,7 +200,7 @@ def test_the_token_service_opens_sessions_in_transactions_that_nobody_else_can_f
     codec = build_codec(cluster.settings(Role.TOKEN_SERVICE))
     with (
         cluster.log(Role.TOKEN_SERVICE) as log,
-        EmbeddedTransport(log, codec, SystemClock()) as transport,
+        Transport(log, codec, SystemClock()) as transport,
         RevocationWatch(transport) as watch,
         closing(Ledger(transport, ROOT_KEY, issuer=issuer, name=name, entropy=SYSTEM)) as ledger,
     ):
@@ -250,9 +251,9 @@ def _one_call(cluster: Cluster, folder: Path) -> None:
         cluster.log(Role.TOKEN_SERVICE) as tokens_log,
         cluster.log(Role.AGENT) as agent_log,
         cluster.log(Role.EXECUTOR) as executor_log,
-        EmbeddedTransport(tokens_log, codec, clock) as tokens_transport,
-        EmbeddedTransport(agent_log, codec, clock) as agent_transport,
-        EmbeddedTransport(executor_log, codec, clock) as executor_transport,
+        Transport(tokens_log, codec, clock) as tokens_transport,
+        Transport(agent_log, codec, clock) as agent_transport,
+        Transport(executor_log, codec, clock) as executor_transport,
         SingleUseStore(folder / "used", "e-1") as store,
         Executor(executor_transport, ["files"], {"files/read": ran.append}, store) as executor,
     ):

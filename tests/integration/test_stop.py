@@ -20,8 +20,8 @@ from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEventType
 from streams.model.topics import CATALOG, DELEGATION, INTENT, REVOCATION, RULESET, SESSION
 from streams.model.verdict import Outcome
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.revocations import RevocationWatch
+from streams.sdk.transport import Transport
 from streams.sdk.verdict_checks import stoppable
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
@@ -183,7 +183,7 @@ def test_a_session_that_ends_takes_with_it_what_it_has_given_on(deployment: Depl
     assert allowed.outcome is Outcome.ALLOW
 
     with (
-        EmbeddedTransport(open_log(deployment.settings), deployment.codec, SystemClock()) as transport,
+        Transport(open_log(deployment.settings), deployment.codec, SystemClock()) as transport,
         RevocationWatch(transport) as watch,
     ):
         assert watch.reason_against(stoppable(allowed), now_ms()) is None

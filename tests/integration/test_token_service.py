@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from streams.delegation.digest import body_of
+from streams.log import Log
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
 from streams.sdk.entropy import SYSTEM
 from streams.services.sts.session_writer import Ledger, Opening
 from streams.wiring.components import build_codec
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, House
 from tests.unit.services.sts.test_exchange import holds

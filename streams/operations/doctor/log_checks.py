@@ -8,6 +8,7 @@ from contextlib import closing
 from streams.codec.avro import Codec
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.kafka.rights import KafkaRights
+from streams.log import Log
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
 from streams.model.revocation_set import Call
@@ -25,7 +26,6 @@ from streams.processors.control.publications import Publications
 from streams.processors.control.state import CALLABLE_STATES, ControlState
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
-from streams.wiring.logs import Log
 from streams.wiring.settings import Settings
 
 SKEW_MS_MAX = 1_000

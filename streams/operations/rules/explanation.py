@@ -11,6 +11,7 @@ from streams.codec.avro import Codec
 from streams.codec.history import HistoryLine
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import named_uuid
+from streams.log import Log
 from streams.model.errors import RecordError, StoplogError
 from streams.model.intent import Intent
 from streams.model.topics import BY_NAME, INTENT, VERDICT, Spread
@@ -32,7 +33,7 @@ from streams.policy.runtime.memory_updates import ToolPlan
 from streams.policy.runtime.ruleset import Tool, key_of
 from streams.ports import Clock, Received
 from streams.wiring.components import build_codec
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
 RECORDS_MAX = 200_000

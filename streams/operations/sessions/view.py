@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from streams.codec.avro import Codec
+from streams.log import Log
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.errors import RecordError, StoplogError
@@ -28,7 +29,6 @@ from streams.operations.topics.reader import partitions_of, read_places
 from streams.ports import Clock, Received, TopicPartition
 from streams.processors.sessions.events import higher_risk
 from streams.services.sts.errors import TokenReason
-from streams.wiring.logs import Log
 
 SESSIONS_MAX = 100_000
 """Sessions that are looked at together; of more, those that were opened last."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from streams.codec.avro import Codec
 from streams.codec.deadletter import CONNECT_PREFIX, OWN_PREFIX
 from streams.codec.history import format_line
+from streams.log import Log
 from streams.model.errors import RecordError
 from streams.model.topics import (
     ALERT,
@@ -25,7 +26,6 @@ from streams.model.topics import (
 from streams.model.types import Header, Record
 from streams.operations.topics.reader import follow, read_in_order
 from streams.ports import Clock, Received
-from streams.wiring.logs import Log
 
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "verdicts": (VERDICT.name,),

@@ -13,7 +13,7 @@ from streams.embedded.log import EmbeddedLog
 from streams.model.topics import TOPICS, Spread
 from streams.ports import TopicSpec
 from streams.sdk import DevTokenService
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import ISSUER, PARTITIONS, ROOT_KEY, TENANT
 
@@ -35,11 +35,11 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
 
 
 @pytest.fixture
-def transport(log: EmbeddedLog, codec: Codec) -> Iterator[EmbeddedTransport]:
-    with EmbeddedTransport(log, codec, SystemClock()) as opened:
+def transport(log: EmbeddedLog, codec: Codec) -> Iterator[Transport]:
+    with Transport(log, codec, SystemClock()) as opened:
         yield opened
 
 
 @pytest.fixture
-def tokens(transport: EmbeddedTransport) -> DevTokenService:
+def tokens(transport: Transport) -> DevTokenService:
     return DevTokenService(transport, ROOT_KEY, issuer=ISSUER, tenant_uid=TENANT)

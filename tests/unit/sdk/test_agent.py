@@ -31,8 +31,8 @@ from streams.sdk import (
     VerdictReadError,
     VerdictTimeoutError,
 )
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.single_records import publish
+from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import (
     ACTOR,
     ROOT_KEY,
@@ -55,13 +55,13 @@ def credential(tokens: DevTokenService) -> SessionCredential:
 
 
 @pytest.fixture
-def agent(transport: EmbeddedTransport, credential: SessionCredential) -> Iterator[Agent]:
+def agent(transport: Transport, credential: SessionCredential) -> Iterator[Agent]:
     with Agent(transport, credential) as opened:
         yield opened
 
 
 def test_a_proposal_is_a_keyed_and_proven_record_and_gets_its_verdict(
-    transport: EmbeddedTransport, credential: SessionCredential
+    transport: Transport, credential: SessionCredential
 ) -> None:
     toolset = Toolset([TOOL])
     model = Model(ai_provider="example", name="large-1")
@@ -104,7 +104,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("changes", FOREIGN.values(), ids=FOREIGN.keys())
 def test_a_verdict_on_anything_but_the_call_that_was_asked_is_not_trusted(
-    transport: EmbeddedTransport, agent: Agent, changes: dict[str, object]
+    transport: Transport, agent: Agent, changes: dict[str, object]
 ) -> None:
     def answer(intent: Intent) -> list[Verdict]:
         return [verdict_on(intent, Outcome.ALLOW, **changes), verdict_on(intent, Outcome.DENY)]
@@ -113,7 +113,7 @@ def test_a_verdict_on_anything_but_the_call_that_was_asked_is_not_trusted(
         assert agent.propose("mail/send", ARGS).outcome is Outcome.DENY
 
 
-def test_when_only_foreign_verdicts_come_the_timeout_says_so(transport: EmbeddedTransport, agent: Agent) -> None:
+def test_when_only_foreign_verdicts_come_the_timeout_says_so(transport: Transport, agent: Agent) -> None:
     with (
         GateHand(transport, lambda intent: [verdict_on(intent, args_digest=b"\x00" * 32)]),
         pytest.raises(VerdictTimeoutError, match="verdicts on another call under its id"),
@@ -121,7 +121,7 @@ def test_when_only_foreign_verdicts_come_the_timeout_says_so(transport: Embedded
         agent.propose("mail/send", ARGS, timeout_ms=400)
 
 
-def test_a_verdict_under_another_sessions_key_is_not_trusted(transport: EmbeddedTransport, agent: Agent) -> None:
+def test_a_verdict_under_another_sessions_key_is_not_trusted(transport: Transport, agent: Agent) -> None:
     others = next(
         f"{TENANT}|x{n}".encode()
         for n in range(100)
@@ -136,9 +136,7 @@ def test_a_verdict_under_another_sessions_key_is_not_trusted(transport: Embedded
         assert agent.propose("mail/send", ARGS).outcome is Outcome.DENY
 
 
-def test_garbage_and_other_records_on_the_verdict_topic_are_passed_over(
-    transport: EmbeddedTransport, agent: Agent
-) -> None:
+def test_garbage_and_other_records_on_the_verdict_topic_are_passed_over(transport: Transport, agent: Agent) -> None:
     def answer(intent: Intent) -> list[Verdict]:
         place = partition_of(agent.key)
         publish(transport, [Outgoing(VERDICT.name, place, agent.key, value) for value in (None, b"", b"\x00garbage")])
@@ -152,7 +150,7 @@ def test_garbage_and_other_records_on_the_verdict_topic_are_passed_over(
 
 @pytest.mark.parametrize("interim", [Outcome.REQUIRE_APPROVAL, Outcome.DEFER])
 def test_an_interim_verdict_is_waited_beyond_or_returned_as_asked(
-    transport: EmbeddedTransport, agent: Agent, interim: Outcome
+    transport: Transport, agent: Agent, interim: Outcome
 ) -> None:
     def answer(intent: Intent) -> list[Verdict]:
         return [verdict_on(intent, interim), verdict_on(intent, Outcome.DENY)]
@@ -163,7 +161,7 @@ def test_an_interim_verdict_is_waited_beyond_or_returned_as_asked(
 
 
 def test_a_final_verdict_that_does_not_come_leaves_the_interim_one_and_can_be_asked_for_again(
-    transport: EmbeddedTransport, agent: Agent
+    transport: Transport, agent: Agent
 ) -> None:
     approved = threading.Event()
 
@@ -180,13 +178,13 @@ def test_a_final_verdict_that_does_not_come_leaves_the_interim_one_and_can_be_as
     assert {intent.intent_id for intent in gate.intents} == {caught.value.intent.intent_id}
 
 
-def test_without_a_gate_the_timeout_says_what_to_check(agent: Agent, transport: EmbeddedTransport) -> None:
+def test_without_a_gate_the_timeout_says_what_to_check(agent: Agent, transport: Transport) -> None:
     with pytest.raises(VerdictTimeoutError, match="stoplog doctor"):
         agent.propose("mail/send", ARGS, timeout_ms=100)
     assert len(raw_records(transport, INTENT)) == 2, "an unanswered intent is sent once more"
 
 
-def test_a_lost_intent_is_sent_again_under_the_same_id(transport: EmbeddedTransport, agent: Agent) -> None:
+def test_a_lost_intent_is_sent_again_under_the_same_id(transport: Transport, agent: Agent) -> None:
     seen: list[str] = []
 
     def answer(intent: Intent) -> list[Verdict]:
@@ -199,14 +197,14 @@ def test_a_lost_intent_is_sent_again_under_the_same_id(transport: EmbeddedTransp
     assert len(set(seen)) == 1
 
 
-def test_a_repeated_verdict_does_no_harm(transport: EmbeddedTransport, agent: Agent) -> None:
+def test_a_repeated_verdict_does_no_harm(transport: Transport, agent: Agent) -> None:
     with GateHand(transport, lambda intent: [verdict_on(intent)] * 3):
         for _ in range(3):
             assert agent.propose("mail/send", ARGS).outcome is Outcome.ALLOW
 
 
 def test_many_sessions_share_one_reading_thread_and_get_their_own_verdicts(
-    transport: EmbeddedTransport, tokens: DevTokenService
+    transport: Transport, tokens: DevTokenService
 ) -> None:
     agents = [Agent(transport, tokens.open_session(f"user-{n}", ACTOR, ())) for n in range(8)]
     got: dict[int, list[str]] = {number: [] for number in range(8)}
@@ -232,7 +230,7 @@ def test_many_sessions_share_one_reading_thread_and_get_their_own_verdicts(
         agents[0].propose("mail/send", {})
 
 
-def test_verdicts_of_before_the_agent_are_not_read(transport: EmbeddedTransport, credential: SessionCredential) -> None:
+def test_verdicts_of_before_the_agent_are_not_read(transport: Transport, credential: SessionCredential) -> None:
     with Agent(transport, credential) as agent:
         intent = agent.prepare("mail/send", ARGS)
     write(transport, verdict_on(intent), credential.key)
@@ -253,7 +251,7 @@ BAD_ARGS = {
 
 @pytest.mark.parametrize("args", BAD_ARGS.values(), ids=BAD_ARGS.keys())
 def test_arguments_that_can_not_be_sent_are_refused_before_they_are(
-    transport: EmbeddedTransport, agent: Agent, args: dict[str, object]
+    transport: Transport, agent: Agent, args: dict[str, object]
 ) -> None:
     with pytest.raises(ProposalError):
         agent.propose("mail/send", args)
@@ -273,9 +271,7 @@ def test_names_that_are_no_unicode_are_refused(agent: Agent) -> None:
         agent.propose("mail/send", {}, context=CallContext(traceparent="\ud800"))
 
 
-def test_an_intent_of_another_session_is_not_sent(
-    transport: EmbeddedTransport, tokens: DevTokenService, agent: Agent
-) -> None:
+def test_an_intent_of_another_session_is_not_sent(transport: Transport, tokens: DevTokenService, agent: Agent) -> None:
     with Agent(transport, tokens.open_session("bob", ACTOR, ())) as other:
         intent = other.prepare("mail/send", ARGS)
     with pytest.raises(ProposalError, match="not of this agent's"):
@@ -307,12 +303,15 @@ class FlakyPublisher:
         self._publisher.close()
 
 
-class FlakyTransport(EmbeddedTransport):
+class FlakyTransport(Transport):
     failures = 0
     reader_failures = 0
+    flaky: FlakyPublisher | None = None
 
-    def _open_publisher(self) -> Publisher:
-        return FlakyPublisher(super()._open_publisher(), self.failures)
+    def publisher(self) -> Publisher:
+        if self.flaky is None:
+            self.flaky = FlakyPublisher(super().publisher(), self.failures)
+        return self.flaky
 
     def reader(self) -> Reader:
         if self.reader_failures:
@@ -321,7 +320,7 @@ class FlakyTransport(EmbeddedTransport):
         return super().reader()
 
 
-def flaky(transport: EmbeddedTransport, **attributes: int) -> FlakyTransport:
+def flaky(transport: Transport, **attributes: int) -> FlakyTransport:
     made = FlakyTransport(transport._log, transport.codec, transport._clock)
     for name, value in attributes.items():
         setattr(made, name, value)
@@ -329,7 +328,7 @@ def flaky(transport: EmbeddedTransport, **attributes: int) -> FlakyTransport:
 
 
 def test_a_publish_of_unknown_outcome_is_repeated_a_few_times(
-    transport: EmbeddedTransport, credential: SessionCredential
+    transport: Transport, credential: SessionCredential
 ) -> None:
     with (
         flaky(transport, failures=2) as twice,
@@ -342,9 +341,7 @@ def test_a_publish_of_unknown_outcome_is_repeated_a_few_times(
         agent.propose("mail/send", ARGS)
 
 
-def test_a_reader_that_fails_for_a_while_is_opened_again(
-    transport: EmbeddedTransport, credential: SessionCredential
-) -> None:
+def test_a_reader_that_fails_for_a_while_is_opened_again(transport: Transport, credential: SessionCredential) -> None:
     with (
         flaky(transport, reader_failures=2) as shaky,
         GateHand(transport, lambda intent: [verdict_on(intent)]),
@@ -353,12 +350,12 @@ def test_a_reader_that_fails_for_a_while_is_opened_again(
         assert agent.propose("mail/send", ARGS).outcome is Outcome.ALLOW
 
 
-def test_a_reader_that_keeps_failing_is_told(transport: EmbeddedTransport, credential: SessionCredential) -> None:
+def test_a_reader_that_keeps_failing_is_told(transport: Transport, credential: SessionCredential) -> None:
     with flaky(transport, reader_failures=10_000) as lost, pytest.raises(VerdictReadError, match="no connection"):
         Agent(lost, credential)
 
 
-def test_closing_the_transport_ends_the_waiting(transport: EmbeddedTransport, credential: SessionCredential) -> None:
+def test_closing_the_transport_ends_the_waiting(transport: Transport, credential: SessionCredential) -> None:
     closing = flaky(transport)
     agent = Agent(closing, credential)
     timer = threading.Timer(0.2, closing.close)
@@ -370,7 +367,7 @@ def test_closing_the_transport_ends_the_waiting(transport: EmbeddedTransport, cr
     timer.join()
 
 
-def test_the_same_for_asyncio(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+def test_the_same_for_asyncio(transport: Transport, tokens: DevTokenService) -> None:
     def answer(intent: Intent) -> list[Verdict]:
         return [] if '"silent"' in intent.args_json else [verdict_on(intent)]
 
@@ -411,7 +408,7 @@ def test_a_toolset_pins_what_was_listed() -> None:
 
 
 def test_no_more_intents_wait_than_is_bounded(
-    transport: EmbeddedTransport, agent: Agent, monkeypatch: pytest.MonkeyPatch
+    transport: Transport, agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streams.sdk.inbox.WAITING_MAX", 1)
     first, second = (agent.prepare("mail/send", {"n": n}) for n in range(2))

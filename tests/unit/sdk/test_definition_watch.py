@@ -23,8 +23,8 @@ from streams.operations.operator import Operator
 from streams.operations.topics.application import carry_out, make_plan
 from streams.sdk.definition_watch import DefinitionWatch
 from streams.sdk.errors import PublishError
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.mcp_tools import McpServerProcess
+from streams.sdk.transport import Transport
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
@@ -72,7 +72,7 @@ def approved(operator: Operator, server: McpServerProcess, key: SigningKey) -> N
 
 
 def watched(operator: Operator, server: McpServerProcess, poll_ms: int = 3_600_000) -> DefinitionWatch:
-    transport = EmbeddedTransport(operator.log, operator.codec, operator.clock)
+    transport = Transport(operator.log, operator.codec, operator.clock)
     return DefinitionWatch(transport, [server], source="executor/raw", tenant_uid="default", poll_ms=poll_ms)
 
 

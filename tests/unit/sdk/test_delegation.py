@@ -18,7 +18,7 @@ from streams.model.topics import DELEGATION
 from streams.model.types import ProofAlg
 from streams.sdk import Agent, DelegationError, SessionCredential
 from streams.sdk.delegation import Share, bound, tool
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from tests.kit import GATE_SETTINGS, MAIL_SEND, START_MS, GateBench
 from tests.unit.delegation.family import ANCHORS, MOTHERS_KEY, STANDARD, STRANGERS_KEY, session_key
 
@@ -42,7 +42,7 @@ def credential_of(maker: SessionMaker, grant: Delegation | None, key: Ed25519Key
 class Bench:
     """A mother with a grant of two tools; her agents."""
 
-    def __init__(self, transport: EmbeddedTransport) -> None:
+    def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.now_ms = transport.now_ms()
         self.mother = SessionMaker("s-1", act="planner")
@@ -68,7 +68,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(transport: EmbeddedTransport) -> Iterator[Bench]:
+def bench(transport: Transport) -> Iterator[Bench]:
     made = Bench(transport)
     yield made
     for opened in made.opened:
@@ -184,7 +184,7 @@ class TestOwnKeys:
         assert "Ed25519" not in repr(bench.agent(grant, MOTHERS_KEY).credential)
 
 
-def test_the_gate_takes_what_the_sdk_makes(transport: EmbeddedTransport) -> None:
+def test_the_gate_takes_what_the_sdk_makes(transport: Transport) -> None:
     """From the mother's grant to a call of the daughter's, signed with her own key."""
     now_ms = transport.now_ms()
     mother, daughter = SessionMaker("s-1", act="planner"), SessionMaker("s-2", act="writer")

@@ -17,12 +17,12 @@ from streams.model.topics import REVOCATION, SESSION
 from streams.model.types import Actor
 from streams.sdk import Agent, DelegationError, DevTokenService, PublishError, TokenServiceError, load_root_key
 from streams.sdk.delegation import Share, tool
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, partition_of, raw_records, written
 
 
 def test_a_session_is_on_the_log_with_who_acts_for_whom_and_until_when(
-    transport: EmbeddedTransport, tokens: DevTokenService
+    transport: Transport, tokens: DevTokenService
 ) -> None:
     before_ms = transport.now_ms()
     credential = tokens.open_session(
@@ -43,9 +43,7 @@ def test_a_session_is_on_the_log_with_who_acts_for_whom_and_until_when(
     assert (received.key, received.partition) == (credential.key, partition_of(credential.key))
 
 
-def test_the_events_of_a_session_are_counted_and_hold_no_content(
-    transport: EmbeddedTransport, tokens: DevTokenService
-) -> None:
+def test_the_events_of_a_session_are_counted_and_hold_no_content(transport: Transport, tokens: DevTokenService) -> None:
     credential = tokens.open_session("alice", ACTOR, ())
     other = tokens.open_session("bob", ACTOR, ())
     tokens.user_message(credential, "please answer Bob")
@@ -73,7 +71,7 @@ def test_a_session_id_is_used_once_and_a_life_is_positive(tokens: DevTokenServic
         tokens.open_session("bob", ACTOR, (), ttl_ms=0)
 
 
-def test_things_are_taken_back_and_given_back(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+def test_things_are_taken_back_and_given_back(transport: Transport, tokens: DevTokenService) -> None:
     tokens.revoke(RevocationKind.SUBJECT, "acme|alice", "left", until_ms=transport.now_ms() + 1)
     tokens.revoke(RevocationKind.ALL, "whatever", "stop")
     tokens.release(RevocationKind.ALL, "", "go on")
@@ -111,7 +109,7 @@ def test_the_root_key_is_read_only_from_a_file_of_its_owners_alone(tmp_path: Pat
         load_root_key(path)
 
 
-def test_a_short_root_key_is_refused(transport: EmbeddedTransport) -> None:
+def test_a_short_root_key_is_refused(transport: Transport) -> None:
     with pytest.raises(TokenServiceError, match="31 bytes"):
         DevTokenService(transport, ROOT_KEY[:31], issuer=ISSUER, tenant_uid=TENANT)
 
@@ -120,7 +118,7 @@ SHARED = (tool("mail/send"), tool("git/log"))
 HELPER = Actor(iss=ISSUER, sub="helper")
 
 
-def test_a_session_of_tools_stands_on_a_grant_of_them(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+def test_a_session_of_tools_stands_on_a_grant_of_them(transport: Transport, tokens: DevTokenService) -> None:
     credential = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
     (grant,) = written(transport, Delegation)
     (event,) = written(transport, SessionEvent)
@@ -136,7 +134,7 @@ def test_a_session_of_tools_stands_on_a_grant_of_them(transport: EmbeddedTranspo
     assert grant.exp == credential.expires_ms
 
 
-def test_a_sub_session_has_what_was_given_on_and_no_more(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+def test_a_sub_session_has_what_was_given_on_and_no_more(transport: Transport, tokens: DevTokenService) -> None:
     first = tokens.open_session("alice", ACTOR, ("mail:send", "mail:read"), tools=SHARED, max_depth=1)
     with Agent(transport, first) as agent:
         given = agent.delegate(HELPER, Share(tools=SHARED[:1], scopes=("mail:send",), ttl_ms=60_000))
@@ -158,7 +156,7 @@ def test_a_sub_session_has_what_was_given_on_and_no_more(transport: EmbeddedTran
         tokens.end_session(second)
 
 
-def test_a_grant_does_not_name_the_session_of_another(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+def test_a_grant_does_not_name_the_session_of_another(transport: Transport, tokens: DevTokenService) -> None:
     """The key of a session follows from its id."""
     victim = tokens.open_session("bob", ACTOR, ("mail:send",), session_id="nightly")
     first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
@@ -168,7 +166,7 @@ def test_a_grant_does_not_name_the_session_of_another(transport: EmbeddedTranspo
         tokens.open_sub_session(given)
 
 
-def test_a_sub_session_is_trusted_as_far_as_is_said(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+def test_a_sub_session_is_trusted_as_far_as_is_said(transport: Transport, tokens: DevTokenService) -> None:
     first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
     with Agent(transport, first) as agent:
         given = [agent.delegate(HELPER) for _ in range(2)]
@@ -178,7 +176,7 @@ def test_a_sub_session_is_trusted_as_far_as_is_said(transport: EmbeddedTransport
 
 
 def test_a_session_that_could_give_on_takes_with_it_what_was_opened_from_it(
-    transport: EmbeddedTransport, tokens: DevTokenService
+    transport: Transport, tokens: DevTokenService
 ) -> None:
     alone = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED)
     tokens.end_session(alone)
@@ -191,7 +189,7 @@ def test_a_session_that_could_give_on_takes_with_it_what_was_opened_from_it(
 
 
 def test_a_session_that_could_not_be_stored_can_be_opened_again(
-    transport: EmbeddedTransport, tokens: DevTokenService, monkeypatch: pytest.MonkeyPatch
+    transport: Transport, tokens: DevTokenService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
     with Agent(transport, first) as agent:
@@ -207,7 +205,7 @@ def test_a_session_that_could_not_be_stored_can_be_opened_again(
     assert tokens.open_sub_session(given).session_id == given.session_id
 
 
-def test_a_grant_that_does_not_hold_opens_nothing(transport: EmbeddedTransport, tokens: DevTokenService) -> None:
+def test_a_grant_that_does_not_hold_opens_nothing(transport: Transport, tokens: DevTokenService) -> None:
     first = tokens.open_session("alice", ACTOR, ("mail:send",), tools=SHARED, max_depth=1)
     with Agent(transport, first) as agent:
         given = agent.delegate(HELPER)

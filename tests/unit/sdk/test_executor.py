@@ -37,8 +37,8 @@ from streams.sdk import (
     ToolResult,
 )
 from streams.sdk.executor import BEFORE_RECORDS_TEXT
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.tools import HANGING_MAX
+from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import TENANT, TOOL, begun_store, key_of, make_verdict, raw_records, until, write, written
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,7 +52,7 @@ def store(tmp_path: Path) -> Iterator[SingleUseStore]:
 
 
 @pytest.fixture
-def revocations(transport: EmbeddedTransport) -> Iterator[RevocationWatch]:
+def revocations(transport: Transport) -> Iterator[RevocationWatch]:
     with RevocationWatch(transport) as opened:
         yield opened
 
@@ -62,7 +62,7 @@ def tool(function: Callable[[Mapping[str, object]], object]) -> FunctionTool:
 
 
 def executor_with(
-    transport: EmbeddedTransport,
+    transport: Transport,
     store: SingleUseStore,
     revocations: RevocationWatch,
     function: Callable[[Mapping[str, object]], object],
@@ -83,7 +83,7 @@ def run(executor: Executor, verdict: Verdict) -> ToolOutcome:
 
 
 def test_an_allowed_call_runs_once_with_the_judged_arguments_and_is_on_record(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     calls: Calls = []
 
@@ -119,9 +119,7 @@ def test_an_allowed_call_runs_once_with_the_judged_arguments_and_is_on_record(
     assert b"bob@example.com" not in b"".join(received.value or b"" for received in raw_records(transport, AUDIT))
 
 
-def test_traces_are_passed_on(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
-) -> None:
+def test_traces_are_passed_on(transport: Transport, store: SingleUseStore, revocations: RevocationWatch) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     verdict = make_verdict()
     verdict = msgspec.structs.replace(
@@ -147,7 +145,7 @@ def test_traces_are_passed_on(
     ],
 )
 def test_a_result_of_any_kind_is_reported_with_its_digest(
-    transport: EmbeddedTransport,
+    transport: Transport,
     store: SingleUseStore,
     revocations: RevocationWatch,
     result: object,
@@ -160,7 +158,7 @@ def test_a_result_of_any_kind_is_reported_with_its_digest(
 
 
 def test_a_tool_that_fails_or_says_that_it_did_is_an_error_and_used_up(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     def fail(args: Mapping[str, object]) -> object:
         raise ValueError("no such mailbox")
@@ -177,7 +175,7 @@ def test_a_tool_that_fails_or_says_that_it_did_is_an_error_and_used_up(
 
 
 def test_a_tool_that_hangs_is_given_up_on_and_reported_as_unknown(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     free = threading.Event()
     executor = executor_with(transport, store, revocations, lambda args: free.wait(30), tool_timeout_ms=50)
@@ -191,7 +189,7 @@ def test_a_tool_that_hangs_is_given_up_on_and_reported_as_unknown(
 
 
 def test_when_too_many_calls_hang_nothing_more_is_begun_or_used_up(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     free = threading.Event()
     executor = executor_with(transport, store, revocations, lambda args: free.wait(30), tool_timeout_ms=1)
@@ -212,7 +210,7 @@ def _runs(executor: Executor, verdict: Verdict) -> bool:
 
 
 def test_a_refusal_is_on_record_with_its_code_and_nothing_is_used_up(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     calls: Calls = []
     executor = executor_with(transport, store, revocations, calls.append)
@@ -228,7 +226,7 @@ def test_a_refusal_is_on_record_with_its_code_and_nothing_is_used_up(
 
 
 def test_what_is_taken_back_does_not_run_even_if_its_verdict_is_older(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch, tokens: DevTokenService
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch, tokens: DevTokenService
 ) -> None:
     calls: Calls = []
     executor = executor_with(transport, store, revocations, calls.append)
@@ -240,7 +238,7 @@ def test_what_is_taken_back_does_not_run_even_if_its_verdict_is_older(
 
 
 def test_a_record_of_the_topic_is_executed_or_unreadable(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     executor = executor_with(transport, store, revocations, lambda args: "ok")
     verdict = make_verdict()
@@ -272,7 +270,7 @@ class BrokenPublisher:
         pass
 
 
-class BreakableTransport(EmbeddedTransport):
+class BreakableTransport(Transport):
     broken = False
 
     def publisher(self) -> Publisher:
@@ -280,7 +278,7 @@ class BreakableTransport(EmbeddedTransport):
 
 
 def test_a_result_is_kept_from_the_agent_until_its_report_is_on_the_log(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     calls: Calls = []
     breakable = BreakableTransport(transport._log, transport.codec, transport._clock)
@@ -301,7 +299,7 @@ def test_a_result_is_kept_from_the_agent_until_its_report_is_on_the_log(
 
 
 def test_a_refusal_that_can_not_be_reported_stays_one(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     breakable = BreakableTransport(transport._log, transport.codec, transport._clock)
     executor = executor_with(breakable, store, revocations, lambda args: "ok")
@@ -317,7 +315,7 @@ import sys, time
 from pathlib import Path
 import msgspec
 from streams.wiring.clock import SystemClock
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
@@ -326,7 +324,7 @@ from streams.sdk import Executor, SingleUseStore
 folder = Path(sys.argv[1])
 verdict = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=Verdict)
 log = EmbeddedLog(folder / "log.sqlite", clock=SystemClock())
-transport = EmbeddedTransport(log, Codec(CommittedSchemas.load()), SystemClock())
+transport = Transport(log, Codec(CommittedSchemas.load()), SystemClock())
 
 def send(args):
     with (folder / "runs").open("a") as file:
@@ -341,7 +339,7 @@ executor.execute(verdict, b"acme|s-1")
 
 
 def test_a_call_that_was_cut_off_by_kill_9_never_runs_again_and_is_reported_as_unknown(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     verdict = make_verdict()
     begun_store(tmp_path).close()
@@ -369,7 +367,7 @@ def test_a_call_that_was_cut_off_by_kill_9_never_runs_again_and_is_reported_as_u
 
 
 def test_what_was_decided_before_the_store_began_is_not_run_and_not_given_back(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     """Somebody deletes the store: nobody knows any more what has run."""
     calls: Calls = []
@@ -392,13 +390,13 @@ def test_what_was_decided_before_the_store_began_is_not_run_and_not_given_back(
     assert SessionEventType.TOOL_NOT_RUN not in {event.type for event in written(transport, SessionEvent)}
 
 
-def test_a_tool_of_another_server_is_a_mistake(transport: EmbeddedTransport, store: SingleUseStore) -> None:
+def test_a_tool_of_another_server_is_a_mistake(transport: Transport, store: SingleUseStore) -> None:
     with pytest.raises(ExecutorError, match="git/push"):
         Executor(transport, ["mail"], {"git/push": lambda args: None}, store)
 
 
 def test_many_calls_at_once_run_once_each(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
 ) -> None:
     calls: Calls = []
     executor = executor_with(transport, store, revocations, calls.append)

@@ -17,8 +17,8 @@ from streams.model.labels import CLEAN
 from streams.model.reasons import Refusal
 from streams.model.types import ToolRef
 from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalog_entries
+from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import TENANT, key_of, make_verdict
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -150,7 +150,7 @@ def test_a_closed_server_answers_nothing(server: McpServerProcess) -> None:
 
 
 def test_a_definition_that_changes_under_way_is_not_run(
-    transport: EmbeddedTransport, server: McpServerProcess, tmp_path: Path
+    transport: Transport, server: McpServerProcess, tmp_path: Path
 ) -> None:
     def verdict_of() -> object:
         return make_verdict(audience="raw", tool=ToolRef(server_id="raw", name="echo", definition_digest=approved))

@@ -14,12 +14,12 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import ToolRef
 from streams.model.verdict import Verdict
 from streams.sdk import Executor, ReportError, SingleUseStore, ToolOutcome
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.tools import FunctionTool
+from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import TOOL, begun_store, key_of, make_verdict, written
 
 
-def executor(transport: EmbeddedTransport, store: SingleUseStore, calls: list[Mapping[str, object]]) -> Executor:
+def executor(transport: Transport, store: SingleUseStore, calls: list[Mapping[str, object]]) -> Executor:
     def send(args: Mapping[str, object]) -> object:
         calls.append(args)
         return "sent"
@@ -37,7 +37,7 @@ def run(made: Executor, verdict: Verdict) -> ToolOutcome:
     return made.execute(verdict, key_of(verdict))
 
 
-def test_an_expired_verdict_is_used_up_and_reported_as_not_run(transport: EmbeddedTransport, tmp_path: Path) -> None:
+def test_an_expired_verdict_is_used_up_and_reported_as_not_run(transport: Transport, tmp_path: Path) -> None:
     calls: list[Mapping[str, object]] = []
     with begun_store(tmp_path) as store, executor(transport, store, calls) as made:
         verdict = expired()
@@ -55,7 +55,7 @@ def test_an_expired_verdict_is_used_up_and_reported_as_not_run(transport: Embedd
     assert {audit.event_type for audit in written(transport, AuditEvent)} == {AuditEventType.REFUSAL}
 
 
-def test_no_executor_runs_it_afterwards(transport: EmbeddedTransport, tmp_path: Path) -> None:
+def test_no_executor_runs_it_afterwards(transport: Transport, tmp_path: Path) -> None:
     """Another one of the same store, by whose clock it might still be good."""
     calls: list[Mapping[str, object]] = []
     good = make_verdict()
@@ -66,7 +66,7 @@ def test_no_executor_runs_it_afterwards(transport: EmbeddedTransport, tmp_path: 
     assert calls == []
 
 
-def test_a_call_that_has_run_is_never_reported_as_not_run(transport: EmbeddedTransport, tmp_path: Path) -> None:
+def test_a_call_that_has_run_is_never_reported_as_not_run(transport: Transport, tmp_path: Path) -> None:
     calls: list[Mapping[str, object]] = []
     with begun_store(tmp_path) as store, executor(transport, store, calls) as made:
         good = make_verdict()
@@ -75,7 +75,7 @@ def test_a_call_that_has_run_is_never_reported_as_not_run(transport: EmbeddedTra
     assert [event.type for event in written(transport, SessionEvent)] == [SessionEventType.TOOL_RESULT]
 
 
-def test_what_may_still_run_elsewhere_is_not_used_up(transport: EmbeddedTransport, tmp_path: Path) -> None:
+def test_what_may_still_run_elsewhere_is_not_used_up(transport: Transport, tmp_path: Path) -> None:
     calls: list[Mapping[str, object]] = []
     with begun_store(tmp_path) as store:
         made = Executor(transport, ["mail"], {}, store)
@@ -87,7 +87,7 @@ def test_what_may_still_run_elsewhere_is_not_used_up(transport: EmbeddedTranspor
 
 
 def test_a_report_that_failed_is_made_up_for(
-    transport: EmbeddedTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Mapping[str, object]] = []
     verdict = expired()

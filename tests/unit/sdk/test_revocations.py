@@ -17,8 +17,8 @@ from streams.model.types import Header
 from streams.ports import Outgoing, Reader, Received, RetriableLogError, TopicPartition
 from streams.sdk import DevTokenService, ExecutorError, RevocationWatch
 from streams.sdk.entropy import Entropy, system_monotonic_ms
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.single_records import publish
+from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import ACTOR, TENANT, TOOL, until, write
 
 CALL = Call(tenant_uid=TENANT, session_id="s-1", sub="alice", act=ACTOR, tool=TOOL)
@@ -27,7 +27,7 @@ NOW_MS = 1_764_061_200_000
 
 
 @pytest.fixture
-def watch(transport: EmbeddedTransport) -> Iterator[RevocationWatch]:
+def watch(transport: Transport) -> Iterator[RevocationWatch]:
     opened = RevocationWatch(transport)
     yield opened
     opened.close()
@@ -57,12 +57,12 @@ def test_what_comes_later_is_known_soon_and_can_be_given_back(tokens: DevTokenSe
     assert watch.reason_against(CALL, NOW_MS) is None
 
 
-def put(transport: EmbeddedTransport, key: bytes, value: bytes | None) -> None:
+def put(transport: Transport, key: bytes, value: bytes | None) -> None:
     publish(transport, [Outgoing(REVOCATION.name, 0, key, value)])
 
 
 def test_an_unreadable_record_takes_back_what_its_key_names(
-    transport: EmbeddedTransport, watch: RevocationWatch, tokens: DevTokenService
+    transport: Transport, watch: RevocationWatch, tokens: DevTokenService
 ) -> None:
     put(transport, b"no key of a revocation", b"\x00garbage")
     put(transport, revocation_key(RevocationKind.SESSION, SESSION), b"\x00garbage")
@@ -76,7 +76,7 @@ def test_an_unreadable_record_takes_back_what_its_key_names(
 
 
 def test_kinds_of_a_later_version_stop_everything_each_under_its_own_key(
-    transport: EmbeddedTransport, watch: RevocationWatch
+    transport: Transport, watch: RevocationWatch
 ) -> None:
     header = Header(id="0197b8f0-0000-7000-8000-000000000001", source="test", time=NOW_MS, tenant_uid=TENANT)
     made = Revocation(header=header, id="acme|x", effective_at=NOW_MS, reason="later", initiating_entity="test")
@@ -92,7 +92,7 @@ def test_kinds_of_a_later_version_stop_everything_each_under_its_own_key(
     assert watch.reason_against(CALL, NOW_MS) is None
 
 
-def test_a_tombstone_forgets(transport: EmbeddedTransport, watch: RevocationWatch, tokens: DevTokenService) -> None:
+def test_a_tombstone_forgets(transport: Transport, watch: RevocationWatch, tokens: DevTokenService) -> None:
     tokens.revoke(RevocationKind.SESSION, SESSION, "stolen")
     put(transport, revocation_key(RevocationKind.SESSION, SESSION), None)
     watch.start()
@@ -100,7 +100,7 @@ def test_a_tombstone_forgets(transport: EmbeddedTransport, watch: RevocationWatc
 
 
 def test_a_release_under_another_key_gives_nothing_back(
-    transport: EmbeddedTransport, watch: RevocationWatch, tokens: DevTokenService
+    transport: Transport, watch: RevocationWatch, tokens: DevTokenService
 ) -> None:
     made = tokens.revoke(RevocationKind.SESSION, SESSION, "stolen")
     released = msgspec.structs.replace(made, state=RevocationState.RELEASED)
@@ -139,16 +139,14 @@ class CuttableReader:
         self._reader.close()
 
 
-class CuttableTransport(EmbeddedTransport):
+class CuttableTransport(Transport):
     line = Line()
 
     def reader(self) -> Reader:
         return CuttableReader(super().reader(), self.line)
 
 
-def test_what_can_not_be_confirmed_turns_stale_and_recovers(
-    transport: EmbeddedTransport, tokens: DevTokenService
-) -> None:
+def test_what_can_not_be_confirmed_turns_stale_and_recovers(transport: Transport, tokens: DevTokenService) -> None:
     cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
     cuttable.line = Line()
     with RevocationWatch(cuttable, stale_after_ms=300) as watch:
@@ -162,7 +160,7 @@ def test_what_can_not_be_confirmed_turns_stale_and_recovers(
         assert watch.reason_against(CALL, NOW_MS) is Reason.SESSION_REVOKED
 
 
-def test_a_pause_of_the_whole_process_is_stale_at_once(transport: EmbeddedTransport) -> None:
+def test_a_pause_of_the_whole_process_is_stale_at_once(transport: Transport) -> None:
     """After a suspend the first check comes before the following thread has asked again."""
     ahead_ms = [0]
     entropy = Entropy(monotonic_ms=lambda: system_monotonic_ms() + ahead_ms[0])
@@ -175,7 +173,7 @@ def test_a_pause_of_the_whole_process_is_stale_at_once(transport: EmbeddedTransp
         assert watch.is_stale()
 
 
-def test_a_start_that_can_not_read_to_the_end_is_an_error(transport: EmbeddedTransport) -> None:
+def test_a_start_that_can_not_read_to_the_end_is_an_error(transport: Transport) -> None:
     cuttable = CuttableTransport(transport._log, transport.codec, transport._clock)
     cuttable.line = Line(cut=True)
     watch = RevocationWatch(cuttable)

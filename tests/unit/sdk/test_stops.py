@@ -28,9 +28,9 @@ from streams.sdk import (
     ToolOutcome,
     VerdictLoop,
 )
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.mcp_tools import McpServerProcess, McpTool
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
+from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import TENANT, TOOL, begun_store, key_of, make_verdict, until, write, written
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER
 
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Iterator[SingleUseStore]:
 
 
 @pytest.fixture
-def revocations(transport: EmbeddedTransport) -> Iterator[RevocationWatch]:
+def revocations(transport: Transport) -> Iterator[RevocationWatch]:
     with RevocationWatch(transport) as opened:
         yield opened
 
@@ -72,7 +72,7 @@ class Calls:
 
 
 def executor_with(
-    transport: EmbeddedTransport, store: SingleUseStore, revocations: RevocationWatch, tool: ToolRunner
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch, tool: ToolRunner
 ) -> Executor:
     return Executor(transport, ["mail"], {"mail/send": tool}, store, revocations=revocations)
 
@@ -98,7 +98,7 @@ class Asked:
 class TestRunningCalls:
     def test_a_call_that_can_be_told_so_ends_early(
         self,
-        transport: EmbeddedTransport,
+        transport: Transport,
         tokens: DevTokenService,
         store: SingleUseStore,
         revocations: RevocationWatch,
@@ -119,7 +119,7 @@ class TestRunningCalls:
 
     def test_calls_of_others_run_on(
         self,
-        transport: EmbeddedTransport,
+        transport: Transport,
         tokens: DevTokenService,
         store: SingleUseStore,
         revocations: RevocationWatch,
@@ -139,7 +139,7 @@ class TestRunningCalls:
 
     def test_one_that_can_not_be_told_runs_to_its_end(
         self,
-        transport: EmbeddedTransport,
+        transport: Transport,
         tokens: DevTokenService,
         store: SingleUseStore,
         revocations: RevocationWatch,
@@ -155,7 +155,7 @@ class TestRunningCalls:
 
     def test_a_sub_session_s_call_ends_with_its_parent(
         self,
-        transport: EmbeddedTransport,
+        transport: Transport,
         tokens: DevTokenService,
         store: SingleUseStore,
         revocations: RevocationWatch,
@@ -174,7 +174,7 @@ class TestRunningCalls:
 
     def test_a_call_ends_with_the_agent_that_gave_on_what_it_stands_on(
         self,
-        transport: EmbeddedTransport,
+        transport: Transport,
         tokens: DevTokenService,
         store: SingleUseStore,
         revocations: RevocationWatch,
@@ -195,7 +195,7 @@ class TestRunningCalls:
 class TestWaitingCalls:
     def test_they_end_at_once_behind_one_that_still_runs(
         self,
-        transport: EmbeddedTransport,
+        transport: Transport,
         tokens: DevTokenService,
         store: SingleUseStore,
         revocations: RevocationWatch,
@@ -227,7 +227,7 @@ class TestWaitingCalls:
 
     def test_those_of_others_keep_their_turn(
         self,
-        transport: EmbeddedTransport,
+        transport: Transport,
         tokens: DevTokenService,
         store: SingleUseStore,
         revocations: RevocationWatch,
@@ -255,7 +255,7 @@ class TestWaitingCalls:
 
 class TestLatency:
     def test_how_soon_a_stop_was_in_force_is_told(
-        self, transport: EmbeddedTransport, tokens: DevTokenService, caplog: pytest.LogCaptureFixture
+        self, transport: Transport, tokens: DevTokenService, caplog: pytest.LogCaptureFixture
     ) -> None:
         tokens.revoke(RevocationKind.SESSION, KILLED, "before the start")
         caplog.set_level("INFO", "streams.sdk.revocations")
@@ -279,7 +279,7 @@ class TestLatency:
         }
 
     def test_a_listener_that_fails_does_not_end_the_following(
-        self, transport: EmbeddedTransport, tokens: DevTokenService, revocations: RevocationWatch
+        self, transport: Transport, tokens: DevTokenService, revocations: RevocationWatch
     ) -> None:
         heard = threading.Event()
 
@@ -315,21 +315,21 @@ def test_a_cancellation_calls_back_once_also_when_it_is_set_already() -> None:
     assert heard == ["before", "after"]
 
 
-def put(transport: EmbeddedTransport, verdict: Verdict) -> Verdict:
+def put(transport: Transport, verdict: Verdict) -> Verdict:
     write(transport, verdict, key_of(verdict))
     return verdict
 
 
-def ends(transport: EmbeddedTransport) -> dict[str | None, SessionEventType]:
+def ends(transport: Transport) -> dict[str | None, SessionEventType]:
     return {event.verdict_id: event.type for event in written(transport, SessionEvent)}
 
 
-def refused(transport: EmbeddedTransport) -> set[str | None]:
+def refused(transport: Transport) -> set[str | None]:
     return {event.verdict_id for event in written(transport, AuditEvent) if event.reason == Refusal.REVOKED}
 
 
 def test_what_is_stopped_between_its_check_and_its_beginning_does_not_begin(
-    transport: EmbeddedTransport, tokens: DevTokenService, tmp_path: Path, revocations: RevocationWatch
+    transport: Transport, tokens: DevTokenService, tmp_path: Path, revocations: RevocationWatch
 ) -> None:
     calls: list[Mapping[str, object]] = []
 

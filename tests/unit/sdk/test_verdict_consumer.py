@@ -27,15 +27,15 @@ from streams.sdk import (
     ToolOutcome,
     VerdictLoop,
 )
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.single_records import publish
+from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import begun_store, key_of, make_verdict, until, write, written
 
 GROUP = "executor-mail"
 
 
 @pytest.fixture
-def revocations(transport: EmbeddedTransport) -> Iterator[RevocationWatch]:
+def revocations(transport: Transport) -> Iterator[RevocationWatch]:
     with RevocationWatch(transport) as opened:
         yield opened
 
@@ -45,7 +45,7 @@ class Running:
 
     def __init__(
         self,
-        transport: EmbeddedTransport,
+        transport: Transport,
         store: SingleUseStore,
         revocations: RevocationWatch,
         function: Callable[[Mapping[str, object]], object],
@@ -98,12 +98,12 @@ class Running:
         self.stop()
 
 
-def put(transport: EmbeddedTransport, verdict: Verdict) -> Verdict:
+def put(transport: Transport, verdict: Verdict) -> Verdict:
     write(transport, verdict, key_of(verdict))
     return verdict
 
 
-def reported(transport: EmbeddedTransport) -> list[str | None]:
+def reported(transport: Transport) -> list[str | None]:
     return sorted(str(event.verdict_id) for event in written(transport, SessionEvent))
 
 
@@ -112,7 +112,7 @@ def ids(*verdicts: Verdict) -> list[str]:
 
 
 def test_allowed_calls_run_once_and_are_reported_with_their_places(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
     verdicts = [put(transport, make_verdict(session_id=f"s-{n % 5}")) for n in range(20)]
@@ -133,7 +133,7 @@ def test_allowed_calls_run_once_and_are_reported_with_their_places(
 
 
 def test_what_is_none_of_its_business_leaves_no_trace_and_what_is_refused_does(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
     with (
@@ -160,7 +160,7 @@ def expired(**changes: object) -> Verdict:
 
 
 def test_a_new_group_passes_over_a_history_that_has_expired_but_a_known_one_records_it(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
     for _ in range(5):
@@ -178,7 +178,7 @@ def test_a_new_group_passes_over_a_history_that_has_expired_but_a_known_one_reco
 
 
 def test_no_more_calls_run_at_once_than_allowed_and_all_run(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     lock = threading.Lock()
     now_count, most_count = 0, 0
@@ -208,7 +208,7 @@ def test_no_more_calls_run_at_once_than_allowed_and_all_run(
 
 
 def test_calls_of_one_session_run_one_after_the_other_in_the_logs_order(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     ran: list[tuple[object, object]] = []
     busy: set[object] = set()
@@ -234,7 +234,7 @@ def test_calls_of_one_session_run_one_after_the_other_in_the_logs_order(
 
 
 def test_a_stop_waits_for_what_runs_and_reports_it(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     running_now, free = threading.Event(), threading.Event()
 
@@ -255,7 +255,7 @@ def test_a_stop_waits_for_what_runs_and_reports_it(
 
 
 def test_a_second_member_takes_partitions_over_without_running_anything_twice(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
     verdicts: list[Verdict] = []
@@ -294,7 +294,7 @@ class AbortingProducer:
         self._producer.commit()
 
 
-class AbortingTransport(EmbeddedTransport):
+class AbortingTransport(Transport):
     failures = 0
 
     def producer(self, transactional_id: str) -> Producer:
@@ -302,7 +302,7 @@ class AbortingTransport(EmbeddedTransport):
 
 
 def test_an_aborted_report_is_made_again_without_running_the_call_again(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
     aborting = AbortingTransport(transport._log, transport.codec, transport._clock)
@@ -319,7 +319,7 @@ def test_an_aborted_report_is_made_again_without_running_the_call_again(
 
 
 def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_start(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
     aborting = AbortingTransport(transport._log, transport.codec, transport._clock)
@@ -343,7 +343,7 @@ def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_sta
 
 
 def test_a_store_that_fails_ends_the_loop_before_anything_runs(
-    transport: EmbeddedTransport, revocations: RevocationWatch, tmp_path: Path
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
     store = SingleUseStore(tmp_path / "used", "e-1")

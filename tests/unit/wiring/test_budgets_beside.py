@@ -10,6 +10,7 @@ import pytest
 
 from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset
 from streams.codec.avro import Codec
+from streams.log import Log
 from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, CATALOG, INTENT, RULESET, SESSION, VERDICT, Spread
 from streams.model.types import Record
@@ -20,7 +21,7 @@ from streams.services.gate.runner import GateRunner
 from streams.stores import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_budgets, build_codec, build_gate
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings
 from tests.keeping import REFUND, bundle_files
 

@@ -12,6 +12,7 @@ import pytest
 
 from streams.engine.startup import StartRefusedError
 from streams.engine.worker import Worker, WorkerGaveUpError
+from streams.log import Log
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError
 from streams.services.gate import runner as runner_module
@@ -19,7 +20,7 @@ from streams.services.gate.runner import RESTARTS_MAX, GateFailedError, GateRunn
 from streams.stores import MemoryStores
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import build_codec, build_gate
-from streams.wiring.logs import Log, open_log
+from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings
 
 READY_MS = 20_000

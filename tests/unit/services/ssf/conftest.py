@@ -24,7 +24,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import TOPICS, Spread
 from streams.ports import TopicSpec
 from streams.sdk import DevTokenService
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.services.ssf.service import RunningSsf
 from streams.services.ssf.settings import SsfSection
 from streams.services.sts.service import Server, listen, uvicorn_config
@@ -75,7 +75,7 @@ class Other:
 class Service:
     """The running service, and what its provider can send."""
 
-    def __init__(self, folder: Path, transport: EmbeddedTransport, changes: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, transport: Transport, changes: dict[str, Any]) -> None:
         self.folder = folder
         self.transport = transport
         self.idp = Issuer(IDP, AUDIENCE)
@@ -141,19 +141,19 @@ Open = Callable[..., Service]
 
 
 @pytest.fixture
-def transport(tmp_path: Path) -> Iterator[EmbeddedTransport]:
+def transport(tmp_path: Path) -> Iterator[Transport]:
     clock = SystemClock()
     log = EmbeddedLog(tmp_path / "log.sqlite", clock=clock)
     admin = log.admin()
     admin.create([TopicSpec(t.name, 1 if t.spread is Spread.BROADCAST else 2, t.config()) for t in TOPICS], 1)
     admin.close()
-    with EmbeddedTransport(log, Codec(CommittedSchemas.load()), clock) as opened:
+    with Transport(log, Codec(CommittedSchemas.load()), clock) as opened:
         yield opened
     log.close()
 
 
 @pytest.fixture
-def open_service(tmp_path: Path, transport: EmbeddedTransport) -> Iterator[Open]:
+def open_service(tmp_path: Path, transport: Transport) -> Iterator[Open]:
     with ExitStack() as stack:
 
         def opening(**changes: Any) -> Service:
@@ -165,7 +165,7 @@ def open_service(tmp_path: Path, transport: EmbeddedTransport) -> Iterator[Open]
 
 
 @pytest.fixture
-def tokens(transport: EmbeddedTransport) -> DevTokenService:
+def tokens(transport: Transport) -> DevTokenService:
     return DevTokenService(transport, ROOT_KEY, issuer="https://sts.example", tenant_uid=TENANT)
 
 

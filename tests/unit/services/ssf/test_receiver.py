@@ -13,7 +13,7 @@ from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.revocation_set import principal_target
 from streams.model.session import SessionEventType
 from streams.sdk import DevTokenService
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.services.ssf.endpoints import TOKEN_CHARS_MAX
 from tests.unit.services.ssf.conftest import AUDIENCE, CAEP, DAY_MS, IDP, ROOT_KEY, Open, Service
 from tests.unit.services.sts.issuers import now_s
@@ -119,7 +119,7 @@ class TestWhatEventsLeadTo:
         assert not service.events()
 
     def test_an_event_never_shortens_a_stop(
-        self, open_service: Open, tokens: DevTokenService, transport: EmbeddedTransport
+        self, open_service: Open, tokens: DevTokenService, transport: Transport
     ) -> None:
         service = open_service()
         tokens.revoke(RevocationKind.SUBJECT, principal_target("acme", "alice"), "an operator, for good")

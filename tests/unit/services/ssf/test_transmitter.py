@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from simulation.records import revocation
 from streams.model.revocation import RevocationKind
 from streams.sdk import DevTokenService
-from streams.sdk.log_transport import EmbeddedTransport
+from streams.sdk.transport import Transport
 from streams.services.ssf.settings import ReceiverSection
 from streams.services.ssf.transmitter import RELEASED, STOPPED, concerns, event_claims
 from tests.unit.sdk.hands import until
@@ -25,7 +25,7 @@ def receivers(*urls: str, **more: Any) -> dict[str, Any]:
 
 
 def test_each_stop_and_release_is_pushed_signed_and_in_order(
-    open_service: Open, tokens: DevTokenService, transport: EmbeddedTransport, tmp_path: Path
+    open_service: Open, tokens: DevTokenService, transport: Transport, tmp_path: Path
 ) -> None:
     tokens.revoke(RevocationKind.ALL, "", "before anybody was told")
     bearer = tmp_path / "bearer"

@@ -21,8 +21,8 @@ from streams.model.types import Record
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
 from streams.sdk.entropy import system_monotonic_ms
-from streams.sdk.log_transport import EmbeddedTransport
 from streams.sdk.token_exchange import GRANT_TYPE, ID_TOKEN, JWT, StsClient
+from streams.sdk.transport import Transport
 from streams.services.sts.service import RunningSts, Server, listen, uvicorn_config
 from streams.services.sts.settings import StsSection
 from streams.wiring.clock import SystemClock
@@ -69,7 +69,7 @@ class House:
         self.spiffe = Issuer("spiffe://acme.example", STS)
         self.log = log
         self.codec = codec
-        self.transport = EmbeddedTransport(log, codec, SystemClock())
+        self.transport = Transport(log, codec, SystemClock())
         settings, changed = self.settings(), dict(changes)
         settings["sources"] |= changed.pop("more_sources", {})
         self.section = StsSection.model_validate(settings | changed)

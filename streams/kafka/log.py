@@ -1,0 +1,55 @@
+"""A Kafka cluster as one log."""
+
+from __future__ import annotations
+
+from streams.kafka.admin import KafkaAdmin
+from streams.kafka.consumer import KafkaConsumer
+from streams.kafka.producer import KafkaProducer
+from streams.kafka.publisher import KafkaPublisher
+from streams.kafka.reader import KafkaReader
+from streams.kafka.settings import NO_SETTINGS, Settings
+from streams.log import Log, TopicNames
+
+
+class KafkaLog(Log):
+    """Hands out clients of one cluster. Each has its own connections, made at its first use."""
+
+    def __init__(self, bootstrap: str, *, topic_prefix: str = "", extra: Settings = NO_SETTINGS) -> None:
+        """Remember where the cluster is.
+
+        Args:
+            bootstrap: the brokers, `host:port`, comma-separated.
+            topic_prefix: what the deployment's topics begin with on this cluster.
+            extra: further librdkafka settings (SASL, TLS, timeouts), for every client.
+        """
+        self._bootstrap = bootstrap
+        self._names = TopicNames(topic_prefix)
+        self._extra = dict(extra)
+
+    @property
+    def name(self) -> str:
+        """What to call the log in messages."""
+        return f"Kafka cluster at {self._bootstrap}{self._names.suffix()}"
+
+    def admin(self) -> KafkaAdmin:
+        """Make a client that sets up topics and access."""
+        return KafkaAdmin(self._bootstrap, names=self._names, extra=self._extra)
+
+    def consumer(self, group: str, instance: str) -> KafkaConsumer:
+        """Make a static member: a restart within the session timeout moves no partitions."""
+        return KafkaConsumer(self._bootstrap, group, instance=instance, names=self._names, extra=self._extra)
+
+    def producer(self, transactional_id: str) -> KafkaProducer:
+        """Make a transactional producer."""
+        return KafkaProducer(self._bootstrap, transactional_id, names=self._names, extra=self._extra)
+
+    def publisher(self) -> KafkaPublisher:
+        """Make a writer of single records."""
+        return KafkaPublisher(self._bootstrap, names=self._names, extra=self._extra)
+
+    def reader(self) -> KafkaReader:
+        """Make a reader without a group."""
+        return KafkaReader(self._bootstrap, names=self._names, extra=self._extra)
+
+    def close(self) -> None:
+        """Do nothing: the clients share nothing."""

@@ -1,0 +1,33 @@
+"""Partitions of the deployment to partitions of the client library, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from streams.log import TopicNames
+from streams.ports import TopicPartition
+
+
+def to_client(names: TopicNames, partition: TopicPartition, offset: int | None = None) -> KafkaPartition:
+    """Return the partition as the client library names it, with an offset where one is meant."""
+    topic, number = partition
+    if offset is None:
+        return KafkaPartition(names.on_log(topic), number)
+    return KafkaPartition(names.on_log(topic), number, offset)
+
+
+def from_client(names: TopicNames, partition: KafkaPartition) -> TopicPartition:
+    """Return the client library's partition as the deployment names it."""
+    return TopicPartition(names.own(partition.topic), partition.partition)
+
+
+def all_from_client(names: TopicNames, partitions: Iterable[KafkaPartition]) -> list[TopicPartition]:
+    """Return several of the client library's partitions, in their order."""
+    return [from_client(names, partition) for partition in partitions]
+
+
+def on_log(names: TopicNames, partition: TopicPartition) -> str:
+    """Return what messages call the partition: its topic is named as it is on the log."""
+    return f"`{names.on_log(partition.topic)}` partition {partition.partition}"
