@@ -26,11 +26,11 @@ from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOG, INTENT, 
 from streams.model.verdict import Verdict
 from streams.policy import compile_bundle
 from streams.ports import Outgoing
+from streams.ports.processor import Output
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
-from streams.processors.effects import Output
 from streams.processors.gate.gate import Gate
 from streams.processors.gate.settings import GateSettings
 from streams.stores import MemoryStores

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bench.minimal_work import advance, answer
 from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
-from streams.engine.control_reader import ControlReader
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
 from streams.log import Log
+from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.topics import VERDICT
 from streams.model.types import Record
-from streams.ports import StoreProvider
-from streams.processors.budgets.allocator import NothingToControl
-from streams.processors.effects import Output, StateView
+from streams.ports import Received, StoreProvider
+from streams.ports.processor import Output, Processor, StateView
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings
 
+SPEC = msgspec.structs.replace(GATE, broadcast=())
+"""The gate's topics, without those that are broadcast: this work has no use for them."""
 
-class MinimalProcessor:
-    """`streams.engine.wire.Processor` of this work."""
+
+class MinimalProcessor(Processor):
+    """The processor of this work."""
 
     def __init__(self, wire: CodecWire) -> None:
         self._wire = wire
@@ -43,16 +47,21 @@ class MinimalProcessor:
         verdict = answer(record, count, now_ms)
         return [Output(VERDICT, key, self._wire.encode(VERDICT.name, verdict), verdict.header)]
 
-    @property
-    def control_mark(self) -> int:
-        """Nothing is broadcast to it."""
-        return 0
-
-    def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - the port's
-        """There is nothing to follow."""
-        return [], True
-
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:  # noqa: ARG002 - the port's
+        """There are none."""
+        return []
+
+    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:  # noqa: ARG002 - the port's
+        """There is no record of them."""
+        return []
+
+    def on_timer_failed(
+        self,
+        partition: int,  # noqa: ARG002 - the port's
+        due_ms: int,  # noqa: ARG002 - the port's
+        payload: bytes,  # noqa: ARG002 - the port's
+        error: Exception,  # noqa: ARG002 - the port's
+    ) -> list[Output]:
         """There are none."""
         return []
 
@@ -60,17 +69,9 @@ class MinimalProcessor:
 def build_minimal(settings: Settings, log: Log, codec: Codec, stores: StoreProvider) -> Worker:
     """Our engine around this work, with everything else as in a gate."""
     admin = log.admin()
-    counts = check_topics(GATE, admin)
+    counts = check_topics(SPEC, admin)
     admin.close()
     wire, clock = CodecWire(codec), SystemClock()
-    control = ControlReader(
-        reader=log.reader(),
-        topics=tuple(topic.name for topic in GATE.broadcast),
-        sink=NothingToControl(),
-        wire=wire,
-        clock=clock,
-        settings=settings.engine_settings(),
-    )
     ports = Ports(
         consumer=log.consumer(settings.group, settings.instance),
         producer=log.producer(f"{settings.group}-{settings.instance}"),
@@ -79,9 +80,8 @@ def build_minimal(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
         clock=clock,
     )
     return Worker(
-        spec=GATE,
+        spec=SPEC,
         processor=MinimalProcessor(wire),
-        control=control,
         wire=wire,
         ports=ports,
         settings=settings.engine_settings(),

@@ -23,7 +23,6 @@ from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.codec.wire import CodecWire
-from streams.engine.control_reader import ControlReader
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
@@ -96,14 +95,6 @@ class World:
         return Worker(
             spec=GATE,
             processor=Gate(GateSettings(root_key=ROOT_KEY), self.wire, control),
-            control=ControlReader(
-                reader=self.log.reader(),
-                topics=tuple(topic.name for topic in GATE.broadcast),
-                sink=control,
-                wire=self.wire,
-                clock=self.clock,
-                settings=settings,
-            ),
             wire=self.wire,
             ports=Ports(
                 consumer=self.log.consumer("gate", "gate"),

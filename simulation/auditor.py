@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from streams.engine.wire import Wire
 from streams.inmemory.log import MemoryLog
 from streams.model.approval import ApprovalDecision
 from streams.model.audit import AuditEvent, AuditEventType
@@ -21,6 +20,7 @@ from streams.model.topics import APPROVAL_DECISION, AUDIT, BY_NAME, INTENT, RULE
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Received, TopicPartition
+from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
 
 INTERIM = frozenset({Outcome.REQUIRE_APPROVAL, Outcome.DEFER})

@@ -23,7 +23,6 @@ from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.delegation.anchors import TrustAnchors
 from streams.engine.settings import EngineSettings
-from streams.engine.wire import Processor, Wire
 from streams.engine.worker import Worker
 from streams.history.workers import build_worker, create_topics
 from streams.inmemory.clock import ManualClock
@@ -33,6 +32,8 @@ from streams.model.approval import ApprovalRequest
 from streams.model.errors import StoplogError
 from streams.model.topics import APPROVAL_REQUEST, REVOCATION
 from streams.ports import TopicPartition
+from streams.ports.processor import Processor
+from streams.ports.wire import Wire
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
@@ -347,7 +348,6 @@ class Simulation:
             self._log,
             spec=GATE,
             processor=ingredients.make_gate(self._gate_settings, ingredients.wire, control),
-            sink=control,
             wire=ingredients.wire,
             stores=disk,
             clock=self._clock,

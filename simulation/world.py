@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 
-from streams.engine.wire import Wire
 from streams.inmemory.clock import ManualClock
 from streams.inmemory.log import MemoryLog
 from streams.inmemory.producer import MemoryProducer
@@ -14,6 +13,7 @@ from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import LogError, Outgoing, Received, TopicPartition
+from streams.ports.wire import Wire
 
 Act = Callable[[], object]
 Listener = Callable[[Received], None]

@@ -168,7 +168,7 @@ class GateBench:
 
     def restart(self) -> None:
         """Another gate takes over the partitions, and reads control state from its beginning."""
-        self.driver.restart(*make_gate(*self._parts))
+        self.driver.restart(make_gate(*self._parts))
 
     def wait(self, duration_ms: int) -> None:
         self.driver.advance(self.now_ms + duration_ms)

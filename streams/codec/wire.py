@@ -11,7 +11,7 @@ from streams.ports import Headers, Outgoing, Received
 
 
 class CodecWire:
-    """`streams.engine.wire.Wire` over the codec."""
+    """`streams.ports.wire.Wire` over the codec."""
 
     def __init__(self, codec: Codec) -> None:
         self.decode = codec.decode

@@ -15,13 +15,11 @@ from typing import Protocol
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.ports import Store
-from streams.processors.effects import Savepoint
+from streams.ports.processor import STREAM_TIME_KEY, TIMER_KEY_PREFIX, Savepoint
 
 ROW_BYTES_MAX = 1_000_000
 """Of a row and its key: it must fit into a record of the changelog."""
 
-_STREAM_TIME_KEY = b"n"
-_TIMER_PREFIX = b"t"
 _DUE_BYTES = 8
 _AFTER_TIMERS = b"u"
 
@@ -85,7 +83,7 @@ class PartitionState:
 
     def note_stream_time(self, now_ms: int) -> None:
         """Keep the instant up to which the partition has been processed."""
-        self.put(_STREAM_TIME_KEY, now_ms.to_bytes(_DUE_BYTES, "big"))
+        self.put(STREAM_TIME_KEY, now_ms.to_bytes(_DUE_BYTES, "big"))
 
     def set_timer(self, due_ms: int, payload: bytes) -> None:
         """Bring `payload` back at `due_ms`."""
@@ -108,8 +106,8 @@ class PartitionState:
 
     def due_timers(self, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
         """The earliest due timers as (due_ms, payload). Each stays until it is cancelled."""
-        end = _TIMER_PREFIX + (now_ms + 1).to_bytes(_DUE_BYTES, "big")
-        keys = [key for key, _ in islice(self.scan(_TIMER_PREFIX, end), limit)]
+        end = TIMER_KEY_PREFIX + (now_ms + 1).to_bytes(_DUE_BYTES, "big")
+        keys = [key for key, _ in islice(self.scan(TIMER_KEY_PREFIX, end), limit)]
         if not keys:
             self._next_due_ms = self._earliest_timer()
         return [(int.from_bytes(key[1 : 1 + _DUE_BYTES], "big"), key[1 + _DUE_BYTES :]) for key in keys]
@@ -163,14 +161,14 @@ class PartitionState:
         self._keys = None
 
     def _earliest_timer(self) -> int | None:
-        first = next(self.scan(_TIMER_PREFIX, _AFTER_TIMERS), None)
+        first = next(self.scan(TIMER_KEY_PREFIX, _AFTER_TIMERS), None)
         return None if first is None else int.from_bytes(first[0][1 : 1 + _DUE_BYTES], "big")
 
 
 def stream_time_of(rows: Rows) -> int:
     """The instant up to which a partition has been processed, as it is kept with its state; 0 where it never was."""
-    return int.from_bytes(rows.get(_STREAM_TIME_KEY) or b"", "big")
+    return int.from_bytes(rows.get(STREAM_TIME_KEY) or b"", "big")
 
 
 def _timer_key(due_ms: int, payload: bytes) -> bytes:
-    return _TIMER_PREFIX + due_ms.to_bytes(_DUE_BYTES, "big") + payload
+    return TIMER_KEY_PREFIX + due_ms.to_bytes(_DUE_BYTES, "big") + payload

@@ -1,39 +1,45 @@
-"""The task of one partition: its inputs in log order, its state, its timers."""
+"""Runs a processor over one partition: its input in the order of broker time, its timers, its dead letters.
+
+**Idea.** Partition n of all co-partitioned topics is one task. It takes records in by broker time across topics, fires
+the timers that are due before each of them, and keeps or drops what the processor wrote to the state, so that a
+record leads to everything or to nothing. It sends what is to be written to whoever runs it and knows no transactions:
+it is told when one was committed or aborted. `streams.engine.worker` has one transaction over all of its tasks.
+
+**Rejected.** A task that commits by itself: a transaction per partition would cost as many round trips to the brokers
+as there are partitions.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from heapq import merge
 from itertools import pairwise
 
-from streams.engine.deadletters import dead_letter_outputs, timer_failure_output
+from streams.engine.placement import OutputPlacement
 from streams.engine.state import PartitionState, stream_time_of
-from streams.engine.wire import Emit, Processor, Wire
 from streams.model.errors import InvariantError, RecordError
-from streams.model.keys import partition_for
 from streams.model.reasons import DeadLetterReason
-from streams.model.topics import Spread
 from streams.model.types import Record
 from streams.ports import LogError, Outgoing, Received, StoreError, TopicPartition
-from streams.processors.effects import Output, SetAsideError
+from streams.ports.processor import Output, Processor, SetAsideError
+from streams.ports.wire import Wire
+from streams.topology import ProcessorSpec
 
 _log = logging.getLogger(__name__)
 TIMERS_PER_STEP_MAX = 500
-OUTPUT_BYTES_MAX = 1_032_192
-"""Of a record that is written, key and headers included: what a topic takes, less the batch around it."""
+TEXT_CHARS_MAX = 500
+"""Of the text that says why a record became a dead letter."""
 
-# Below these nobody has to count: ids, names and trace contexts have bounds of their own.
-_SURELY_FITS_BYTES = OUTPUT_BYTES_MAX // 2
-_SURELY_FITS_HEADERS = 8
-
+Emit = Callable[[Outgoing], None]
 _Input = tuple[Received, Record | Exception]
 
 
 class PartitionTask:
-    """Runs a processor over one partition of the co-partitioned topics. Knows no transactions: it is told.
+    """Runs a processor over one partition of its input topics.
 
     Attributes:
+        partition: its number.
         positions: the next offset to be processed, per input topic; what a checkpoint commits.
         stream_time_ms: the highest broker time seen, or later while input is idle. It never goes back, whoever owns
             the partition: what was decided at one instant must not be followed by something decided at an earlier one.
@@ -43,31 +49,47 @@ class PartitionTask:
         self,
         *,
         partition: int,
-        input_ranks: dict[str, int],
+        spec: ProcessorSpec,
         state: PartitionState,
         processor: Processor,
         wire: Wire,
         emit: Emit,
-        partition_counts: dict[str, int],
-        committed: dict[str, int],
+        partition_counts: Mapping[str, int],
+        committed: Mapping[str, int],
     ) -> None:
+        """Create the task of a partition whose state is restored.
+
+        Args:
+            partition: its number.
+            spec: the processor's topics.
+            state: the partition's state.
+            processor: what decides.
+            wire: decodes input and makes envelopes and dead letters.
+            emit: called with each record that is to be written in the open transaction.
+            partition_counts: how many partitions each topic has, by its name.
+            committed: the group's committed offset of each input topic.
+        """
         self.partition = partition
         self._committed_time_ms = stream_time_of(state)
         self.stream_time_ms = self._committed_time_ms
         self.positions = dict(committed)
         self._committed = dict(committed)
-        self._ranks = input_ranks
+        self._ranks = {topic.name: rank for rank, topic in enumerate(spec.inputs)}
+        self._with_dead_letters = {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters}
         self._state = state
         self._processor = processor
+        self._follower = None if processor.broadcast is None else processor.broadcast.follower
+        self._followed_mark: int | None = 0
         self._wire = wire
         self._emit = emit
-        self._partition_counts = partition_counts
-        self._followed_mark: int | None = 0
+        self._placement = OutputPlacement(partition, wire, partition_counts)
 
     @property
     def state(self) -> PartitionState:
         """The partition's state."""
         return self._state
+
+    # Input and timers
 
     def process(self, records: list[Received]) -> None:
         """Take in a batch of this partition: by broker time across topics, in offset order within each."""
@@ -82,12 +104,20 @@ class PartitionTask:
             self.positions[record.topic] = record.offset + 1
 
     def advance(self, now_ms: int) -> bool:
-        """Input is idle: let stream time follow the wall clock. Whether anything happened."""
+        """Let stream time follow the wall clock, as input is idle.
+
+        Returns:
+            Whether a timer was due.
+        """
         self.stream_time_ms = max(self.stream_time_ms, now_ms)
         return self.fire_timers()
 
     def fire_timers(self) -> bool:
-        """Run what is due at stream time, at most `TIMERS_PER_STEP_MAX`; whether anything was."""
+        """Run the timers that are due at stream time, at most `TIMERS_PER_STEP_MAX`.
+
+        Returns:
+            Whether any was due.
+        """
         if not self._state.has_due(self.stream_time_ms):
             return False
         timers = self._state.due_timers(self.stream_time_ms, TIMERS_PER_STEP_MAX)
@@ -95,18 +125,30 @@ class PartitionTask:
             self._fire(due_ms, payload)
         return bool(timers)
 
-    def follow_control(self) -> bool:
-        """Let the state follow what was broadcast, a bounded step; whether there is more to be done."""
-        mark = self._processor.control_mark
-        if mark == self._followed_mark:
+    # Broadcasts
+
+    @property
+    def has_followed(self) -> bool:
+        """Whether `follow_broadcast` has nothing to do."""
+        return self._follower is None or self._follower.broadcast_mark == self._followed_mark
+
+    def follow_broadcast(self) -> bool:
+        """Let the state follow what was broadcast, a bounded step.
+
+        Returns:
+            Whether there is more to be done.
+        """
+        follower = self._follower
+        if follower is None or self.has_followed:
             return False
+        mark = follower.broadcast_mark
         try:
-            outputs, is_done = self._processor.follow_control(self._state, self.stream_time_ms)
-            outgoing = self._outgoing(outputs)
+            outputs, is_done = follower.follow_broadcast(self._state, self.stream_time_ms)
+            outgoing = self._placement.outgoing(outputs)
         except (InvariantError, LogError, StoreError):
             raise
         except Exception:
-            # What waits is denied all the same, when its time comes; to try again and again would hold up the rest.
+            # To try again and again would hold up the rest; what waits in the state still has its timers.
             _log.exception("partition %d could not follow what was broadcast", self.partition)
             self._state.drop_record()
             outgoing, is_done = [], True
@@ -115,33 +157,39 @@ class PartitionTask:
         self._followed_mark = mark if is_done else None
         return not is_done
 
-    @property
-    def has_followed(self) -> bool:
-        """Whether `follow_control` has nothing to do."""
-        return self._processor.control_mark == self._followed_mark
+    # What no input of this partition has led to
 
     def report_dead_letter(self, record: Received, error: RecordError) -> None:
-        """Emit a dead letter, with its audit record on this partition."""
-        for outgoing in dead_letter_outputs(self._wire, record, error, self.partition):
-            self._emit(outgoing)
+        """Write a record's dead letter, if its topic has any, and what the processor puts on record of it.
+
+        Args:
+            record: an input record of this partition, or a broadcast record.
+            error: why it can't be processed.
+        """
+        reported = self._placement.outgoing(self._processor.on_dead_letter(record, error))
+        if record.topic in self._with_dead_letters:
+            self._emit(self._wire.dead_letter(record, str(error.reason), str(error)[:TEXT_CHARS_MAX]))
+        self._emit_all(reported)
 
     def emit_outputs(self, outputs: list[Output]) -> None:
-        """Emit records that no input has led to.
+        """Write outputs.
 
         Raises:
             RecordError: one is larger than a topic takes.
         """
-        self._emit_all(self._outgoing(outputs))
+        self._emit_all(self._placement.outgoing(outputs))
+
+    # Checkpoints
 
     def note_time(self) -> None:
-        """Make stream time part of the transaction; to be called before its changes are taken."""
+        """Make stream time part of the transaction. Call it before the changes of the state are taken."""
         moved = self.positions != self._committed or self._state.changes()
         if moved and self.stream_time_ms > self._committed_time_ms:
             self._state.note_stream_time(self.stream_time_ms)
             self._state.keep_record()
 
     def offsets(self) -> dict[TopicPartition, int]:
-        """What to commit: positions that have moved."""
+        """Return the offsets to commit: the positions that have moved."""
         return {
             TopicPartition(topic, self.partition): offset
             for topic, offset in self.positions.items()
@@ -149,11 +197,18 @@ class PartitionTask:
         }
 
     def all_offsets(self) -> dict[TopicPartition, int]:
-        """All positions, also those that have not moved."""
+        """Return all positions, also those that have not moved."""
         return {TopicPartition(topic, self.partition): offset for topic, offset in self.positions.items()}
 
     def committed(self, changelog_offset: int | None) -> None:
-        """The transaction with this task's outputs, offsets and changes is durable."""
+        """Note that the transaction with this task's outputs, offsets and changes is durable.
+
+        Args:
+            changelog_offset: the changelog's next offset after the changes; None if there were none.
+
+        Raises:
+            InvariantError: there were changes, and no offset is given.
+        """
         self._committed = dict(self.positions)
         if self._state.changes():
             if changelog_offset is None:
@@ -162,7 +217,11 @@ class PartitionTask:
             self._committed_time_ms = self.stream_time_ms
 
     def aborted(self) -> dict[TopicPartition, int]:
-        """The transaction is gone: forget what it did, and say where to read on."""
+        """Forget what the aborted transaction did.
+
+        Returns:
+            The offsets to read on from.
+        """
         self._state.aborted()
         self._followed_mark = None
         self.positions = dict(self._committed)
@@ -173,8 +232,10 @@ class PartitionTask:
         """Release the store."""
         self._state.close()
 
+    # Single records
+
     def _decoded(self, record: Received) -> Record | Exception:
-        """The record, or what came of reading it."""
+        """Return the record, or the error that reading it raised."""
         try:
             if record.value is None:
                 raise RecordError(DeadLetterReason.VALUE_MISSING, f"a record of `{record.topic}` has no value")
@@ -198,7 +259,7 @@ class PartitionTask:
             outputs = self._processor.process(
                 record.key, decoded, self._state, record.timestamp_ms, self.stream_time_ms
             )
-            outgoing = self._outgoing(outputs)
+            outgoing = self._placement.outgoing(outputs)
         except SetAsideError as error:
             self._set_aside(record, error)
         except RecordError as error:
@@ -217,9 +278,9 @@ class PartitionTask:
             self._emit_all(outgoing)
 
     def _set_aside(self, record: Received, error: SetAsideError) -> None:
-        """Keep what a record has changed, with what is told of that, although it becomes a dead letter."""
+        """Keep what a record has changed, and write its outputs, although it becomes a dead letter."""
         try:
-            outgoing = self._outgoing(list(error.outputs))
+            outgoing = self._placement.outgoing(error.outputs)
         except RecordError as failure:
             self._state.drop_record()
             self.report_dead_letter(record, failure)
@@ -231,43 +292,18 @@ class PartitionTask:
     def _fire(self, due_ms: int, payload: bytes) -> None:
         try:
             self._state.cancel_timer(due_ms, payload)
-            outgoing = self._outgoing(self._processor.on_timer(payload, self._state, self.stream_time_ms))
+            outgoing = self._placement.outgoing(self._processor.on_timer(payload, self._state, self.stream_time_ms))
         except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
-            # The timer is spent all the same; a timer that always fails would hold up every later one.
+            # The timer is spent all the same: one that always fails would hold up every later one.
             _log.exception("timer %r of partition %d failed", payload, self.partition)
             self._state.drop_record()
             self._state.cancel_timer(due_ms, payload)
-            outgoing = [timer_failure_output(self._wire, self.partition, due_ms, payload, error)]
+            failed = self._processor.on_timer_failed(self.partition, due_ms, payload, error)
+            outgoing = self._placement.outgoing(failed)
         self._state.keep_record()
         self._emit_all(outgoing)
-
-    def _outgoing(self, outputs: list[Output]) -> list[Outgoing]:
-        """The outputs as they will be written; made before the first one is, so that a record has all of them or none.
-
-        Raises:
-            RecordError: one is larger than a topic takes.
-        """
-        made = []
-        for topic, key, value, header, named in outputs:
-            partition = self.partition if named is None else named
-            if topic.spread is Spread.BROADCAST:
-                partition = 0
-            elif topic.spread is Spread.OWN or topic.placed_by_key:
-                partition = partition_for(key, self._partition_counts[topic.name])
-            elif named is not None and named >= self._partition_counts[topic.name]:
-                text = f"`{topic.name}` has no partition {named}"
-                raise RecordError(DeadLetterReason.RECORD_INVALID, text)
-            headers = self._wire.headers(topic, header)
-            size = len(value)
-            if size > _SURELY_FITS_BYTES or len(headers) > _SURELY_FITS_HEADERS:
-                size += len(key) + sum(len(name) + len(content) for name, content in headers)
-            if size > OUTPUT_BYTES_MAX:
-                text = f"it leads to {size} bytes for `{topic.name}`, at most {OUTPUT_BYTES_MAX} are written"
-                raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
-            made.append(Outgoing(topic.name, partition, key, value, headers))
-        return made
 
     def _emit_all(self, outgoing: list[Outgoing]) -> None:
         for one in outgoing:

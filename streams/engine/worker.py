@@ -10,15 +10,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from streams.engine.broadcast_reader import BroadcastReader
+from streams.engine.broadcasts import Broadcasts
 from streams.engine.checkpoint import Transaction
-from streams.engine.control_reader import ControlReader
-from streams.engine.control_reports import ControlReports
 from streams.engine.recovery import Restorer
 from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
-from streams.engine.wire import Processor, Wire
-from streams.model.errors import StoplogError
+from streams.model.errors import InvariantError, StoplogError
 from streams.ports import (
     AbortableTransactionError,
     Clock,
@@ -33,6 +32,8 @@ from streams.ports import (
     StoreProvider,
     TopicPartition,
 )
+from streams.ports.processor import Processor
+from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,6 @@ class Worker:
         *,
         spec: ProcessorSpec,
         processor: Processor,
-        control: ControlReader,
         wire: Wire,
         ports: Ports,
         settings: EngineSettings,
@@ -69,12 +69,10 @@ class Worker:
     ) -> None:
         self._spec = spec
         self._processor = processor
-        self._control = control
         self._wire = wire
         self._ports = ports
         self._settings = settings
         self._partition_counts = partition_counts
-        self._input_ranks = {topic.name: rank for rank, topic in enumerate(spec.inputs)}
         self._transaction = Transaction(ports.producer, ports.clock, spec.changelog.name)
         self._restorer = Restorer(spec.changelog.name, ports.open_reader, ports.stores)
         self._tasks: dict[int, PartitionTask] = {}
@@ -85,14 +83,15 @@ class Worker:
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
         self._took_in_ms: dict[int, int] = {}
-        self._reports = ControlReports(control, wire)
+        self._broadcasts = self._open_broadcasts()
         self._failed = False
         self._is_following = False
 
     def start(self) -> None:
         """Fence former holders of the transactional id, read control state to its end, join the group. Blocks."""
         self._ports.producer.init_transactions()
-        self._control.read_to_end()
+        if self._broadcasts is not None:
+            self._broadcasts.read_to_end()
         self._ports.consumer.subscribe([topic.name for topic in self._spec.inputs], self)
 
     def step(self) -> int:
@@ -106,7 +105,8 @@ class Worker:
             WorkerGaveUpError: transactions keep being aborted.
         """
         try:
-            self._control.poll()
+            if self._broadcasts is not None:
+                self._broadcasts.poll()
             records = self._poll()
             self._restore()
             self._work(records)
@@ -129,7 +129,8 @@ class Worker:
         finally:
             self._restorer.stop()
             self._drop_tasks()
-            self._control.close()
+            if self._broadcasts is not None:
+                self._broadcasts.close()
             self._ports.producer.close()
 
     @property
@@ -181,14 +182,33 @@ class Worker:
 
     # Steps
 
+    def _open_broadcasts(self) -> Broadcasts | None:
+        """Return the broadcast topics of the processor, None where it has none."""
+        topics, broadcast = self._spec.broadcast, self._processor.broadcast
+        if broadcast is None:
+            if topics:
+                raise InvariantError(f"processor `{self._spec.name}` reads broadcast topics, but takes in none")
+            return None
+        reader = BroadcastReader(
+            reader=self._ports.open_reader(),
+            topics=[topic.name for topic in topics],
+            sink=broadcast.sink,
+            wire=self._wire,
+            clock=self._ports.clock,
+            settings=self._settings,
+        )
+        return Broadcasts(broadcast, reader)
+
     def _poll(self) -> list[Received]:
-        waiting = self._transaction.is_open or self.restoring or self._control.is_busy or self._is_following
+        is_busy = self._broadcasts is not None and self._broadcasts.is_busy
+        waiting = self._transaction.is_open or self.restoring or is_busy or self._is_following
         return self._ports.consumer.poll(self._settings.poll_records_max, 0 if waiting else self._settings.idle_poll_ms)
 
     def _work(self, records: list[Received]) -> None:
         try:
-            self._reports.write(self._tasks, self._transaction)
-            self._follow_control()
+            if self._broadcasts is not None:
+                self._broadcasts.write(self._tasks, self._transaction)
+                self._follow_broadcast()
             self._process(records)
             self._punctuate(idle=not records)
             if self._transaction.is_due(self._settings, idle=not records):
@@ -197,13 +217,13 @@ class Worker:
             # The call could be made again, but where it was made is lost by now: the input is read again instead.
             raise AbortableTransactionError(str(error)) from error
 
-    def _follow_control(self) -> None:
-        """What was taken back since the last step ends what waits for it, before anything new is taken in."""
+    def _follow_broadcast(self) -> None:
+        """Let partitions follow what was broadcast since the last step, before anything new is taken in."""
         self._is_following = False
         for task in self._tasks.values():
             if not task.has_followed:
                 self._transaction.ensure_open()
-                self._is_following |= task.follow_control()
+                self._is_following |= task.follow_broadcast()
 
     def _process(self, records: list[Received]) -> None:
         if not records:
@@ -243,13 +263,15 @@ class Worker:
             raise AbortableTransactionError("no group generation is known to commit with")
         self._transaction.commit(self._tasks, self._group)
         self._aborts_in_a_row = 0
-        self._reports.committed()
+        if self._broadcasts is not None:
+            self._broadcasts.committed()
 
     def _abort(self, error: AbortableTransactionError) -> None:
         self._aborts_in_a_row += 1
         _log.warning("transaction aborted (%d in a row), reading its input again: %s", self._aborts_in_a_row, error)
         self._transaction.abort()
-        self._reports.begin_again()
+        if self._broadcasts is not None:
+            self._broadcasts.rolled_back()
         for task in self._tasks.values():
             for partition, offset in task.aborted().items():
                 self._ports.consumer.seek(partition, offset)
@@ -307,7 +329,7 @@ class Worker:
     def _open_task(self, partition: int, store: Store) -> None:
         self._tasks[partition] = PartitionTask(
             partition=partition,
-            input_ranks=self._input_ranks,
+            spec=self._spec,
             state=PartitionState(store, partition),
             processor=self._processor,
             wire=self._wire,
@@ -315,7 +337,8 @@ class Worker:
             partition_counts=self._partition_counts,
             committed=self._committed[partition],
         )
-        self._reports.recall(self._tasks[partition])
+        if self._broadcasts is not None:
+            self._broadcasts.recall(self._tasks[partition])
         inputs = [TopicPartition(topic.name, partition) for topic in self._spec.inputs]
         for input_partition in inputs:
             self._ports.consumer.seek(input_partition, self._committed[partition][input_partition.topic])
@@ -329,7 +352,8 @@ class Worker:
         self._drop_tasks()
 
     def _drop_tasks(self) -> None:
-        self._reports.begin_again()
+        if self._broadcasts is not None:
+            self._broadcasts.rolled_back()
         for task in self._tasks.values():
             task.close()
         self._tasks.clear()

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from streams.audit.publishers import UNSIGNED, Publishers
 from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.engine.settings import EngineSettings
-from streams.engine.wire import ControlSink, Processor, Wire
 from streams.engine.worker import Worker
 from streams.history.workers import build_worker, create_topics
 from streams.inmemory.clock import ManualClock
@@ -23,7 +22,9 @@ from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import Headers, Outgoing, Received
-from streams.processors.budgets.allocator import BudgetAllocator, NothingToControl
+from streams.ports.processor import Processor
+from streams.ports.wire import Wire
+from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
@@ -62,7 +63,6 @@ class Driver:
         *,
         spec: ProcessorSpec,
         processor: Processor,
-        sink: ControlSink,
         wire: Wire,
         start_ms: int,
         partitions: int = 1,
@@ -75,7 +75,6 @@ class Driver:
         Args:
             spec: its topics; they are made here.
             processor: what is driven.
-            sink: where broadcast records go.
             wire: the codec.
             start_ms: the first instant.
             partitions: of each co-partitioned topic.
@@ -95,24 +94,23 @@ class Driver:
             create_topics(self.log, each, partitions)
         for topic, key, record in before:
             self.log.append(Outgoing(topic, 0, key, wire.encode(topic, record)), timestamp_ms=start_ms)
-        self._start(spec, processor, sink, self.disk)
+        self._start(spec, processor, self.disk)
         for each, runs in (beside or {}).items():
-            self._start(each, runs, NothingToControl(), Disk())
+            self._start(each, runs, Disk())
         self.settle()
 
-    def restart(self, processor: Processor, sink: ControlSink) -> None:
+    def restart(self, processor: Processor) -> None:
         """End the driven worker in good order, and start another on the same log and the same disk."""
         self._workers.pop(0).stop()
-        self._start(self._spec, processor, sink, self.disk)
+        self._start(self._spec, processor, self.disk)
         self._workers.insert(0, self._workers.pop())
         self.settle()
 
-    def _start(self, spec: ProcessorSpec, processor: Processor, sink: ControlSink, stores: Disk) -> None:
+    def _start(self, spec: ProcessorSpec, processor: Processor, stores: Disk) -> None:
         worker = build_worker(
             self.log,
             spec=spec,
             processor=processor,
-            sink=sink,
             wire=self._wire,
             stores=stores,
             clock=self.clock,
@@ -235,11 +233,9 @@ def gate_driver(
         engine_settings: how the engine runs.
         before: see `Driver`.
     """
-    gate, control = make_gate(wire, compile_bundle, settings, publishers, reviewers)
     return Driver(
         spec=GATE,
-        processor=gate,
-        sink=control,
+        processor=make_gate(wire, compile_bundle, settings, publishers, reviewers),
         wire=wire,
         start_ms=start_ms,
         partitions=partitions,
@@ -255,8 +251,7 @@ def make_gate(
     settings: GateSettings,
     publishers: Publishers = UNSIGNED,
     reviewers: Reviewers = ANYBODY,
-) -> tuple[Gate, ControlState]:
-    """A gate and its control state, which are driven together."""
+) -> Gate:
+    """Create a gate with control state of its own."""
     rules = Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalog(reviewers))
-    return Gate(settings, wire, control), control
+    return Gate(settings, wire, ControlState(rules, Catalog(reviewers)))

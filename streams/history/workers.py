@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from streams.engine.control_reader import ControlReader
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
-from streams.engine.wire import ControlSink, Processor, Wire
 from streams.engine.worker import Ports, Worker
 from streams.inmemory.log import MemoryLog
 from streams.model.topics import Spread
 from streams.ports import Clock, StoreProvider, TopicSpec
+from streams.ports.processor import Processor
+from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
 
 
@@ -26,7 +26,6 @@ def build_worker(
     *,
     spec: ProcessorSpec,
     processor: Processor,
-    sink: ControlSink,
     wire: Wire,
     stores: StoreProvider,
     clock: Clock,
@@ -37,14 +36,6 @@ def build_worker(
     return Worker(
         spec=spec,
         processor=processor,
-        control=ControlReader(
-            reader=log.reader(instance),
-            topics=tuple(topic.name for topic in spec.broadcast),
-            sink=sink,
-            wire=wire,
-            clock=clock,
-            settings=settings,
-        ),
         wire=wire,
         ports=Ports(
             consumer=log.consumer(spec.name, instance),

@@ -21,7 +21,7 @@ import msgspec
 
 from streams.model.intent import Intent
 from streams.model.labels import CLEAN, Label, join_all
-from streams.processors.effects import StateView
+from streams.ports.processor import StateView
 
 SOURCES_MAX = 32
 PENDING_READS_MAX = 32

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 
 STOP_SECONDS = "stoplog_stop_in_force_seconds"
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-SOURCES = ("streams.engine.control_reader", "streams.sdk.revocations")
+SOURCES = ("streams.processors.control.state", "streams.sdk.revocations")
 _MS_PER_S = 1_000
 
 

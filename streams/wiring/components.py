@@ -10,13 +10,12 @@ from pathlib import Path
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas, SchemaSource
 from streams.codec.wire import CodecWire
-from streams.engine.control_reader import ControlReader
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
 from streams.log import Log
 from streams.model.errors import StoplogError
 from streams.ports import StoreError, StoreProvider
-from streams.processors.budgets.allocator import BudgetAllocator, NothingToControl
+from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
@@ -86,18 +85,9 @@ def build_gate(
         stores=stores or _rocks_stores(settings, "gate"),
         clock=clock,
     )
-    control = ControlReader(
-        reader=log.reader(),
-        topics=tuple(topic.name for topic in GATE.broadcast),
-        sink=control_state,
-        wire=wire,
-        clock=clock,
-        settings=engine_settings,
-    )
     return Worker(
         spec=GATE,
         processor=Gate(gate_settings, wire, control_state),
-        control=control,
         wire=wire,
         ports=ports,
         settings=engine_settings,
@@ -126,9 +116,6 @@ def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
     return Worker(
         spec=BUDGETS,
         processor=BudgetAllocator(wire),
-        control=ControlReader(
-            reader=log.reader(), topics=(), sink=NothingToControl(), wire=wire, clock=clock, settings=engine_settings
-        ),
         wire=wire,
         ports=Ports(
             consumer=log.consumer(budgets_group(settings.group), settings.instance),

@@ -16,7 +16,6 @@ from simulation.world import World
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.engine.settings import EngineSettings
-from streams.engine.wire import Processor
 from streams.engine.worker import Worker
 from streams.history.workers import build_worker, create_topics
 from streams.inmemory.clock import ManualClock
@@ -27,6 +26,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOG, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.ports import Outgoing, Received
+from streams.ports.processor import Processor
 from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
@@ -307,7 +307,6 @@ class Fleet:
             self._log,
             spec=GATE if is_gate else BUDGETS,
             processor=processor,
-            sink=control,
             wire=wire(),
             stores=disk,
             clock=self._clock,

@@ -11,18 +11,18 @@ from simulation.simulator import Ingredients
 from streams.delegation.authority import Authority
 from streams.delegation.digest import lineage_of
 from streams.delegation.tools import GrantedTool
+from streams.engine.broadcasts import Broadcasts
 from streams.engine.checkpoint import Transaction
-from streams.engine.control_reports import ControlReports
 from streams.engine.task import PartitionTask
-from streams.engine.wire import Wire
 from streams.engine.worker import Worker
 from streams.inmemory.clients import MemoryReader
 from streams.inmemory.log import MemoryLog
 from streams.model.intent import Intent
 from streams.model.topics import REVOCATION
 from streams.ports import GroupMetadata, Received, TopicPartition
+from streams.ports.processor import Output, StateView
+from streams.ports.wire import Wire
 from streams.processors.control.state import ControlState
-from streams.processors.effects import Output, StateView
 from streams.processors.gate import gate
 from streams.processors.gate.gate import Gate
 from streams.processors.gate.judge import Judge
@@ -154,10 +154,10 @@ def grants_hold_for_ever(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ing
 def publications_are_reported_again(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A gate that starts puts on record again what it reads of rules."""
 
-    def is_new(self: ControlReports, record: Received | None, task: PartitionTask) -> bool:
+    def is_new(self: Broadcasts, record: Received | None, task: PartitionTask) -> bool:
         return True
 
-    patch.setattr(ControlReports, "_is_new", is_new)
+    patch.setattr(Broadcasts, "_is_new", is_new)
     return healthy
 
 

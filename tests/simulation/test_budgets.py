@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from streams.model.budget import BudgetGrant, BudgetRequest
+from streams.ports.processor import StateView
 from streams.processors.budgets import allocator, leases
 from streams.processors.budgets.leases import BudgetLeases, Claim, LeaseRow
-from streams.processors.effects import StateView
 from streams.processors.gate import completion_effects
 from streams.processors.state import ChargeRow, decode_effects, effects_row_key, encode_row
 from tests.simulation.fleet import Fleet, Report

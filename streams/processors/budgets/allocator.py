@@ -19,8 +19,10 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import BUDGET_GRANT
 from streams.model.types import Header, Record
-from streams.processors.control.state import ControlEvent
-from streams.processors.effects import Encoder, Output, StateView
+from streams.ports import Received
+from streams.ports.processor import Output, Processor, StateView
+from streams.ports.wire import Encoder
+from streams.processors.dead_letters import dead_letter_record, timer_failure_record
 from streams.processors.state import encode_row
 
 SOURCE = "stoplog/budgets"
@@ -92,44 +94,7 @@ class AllocationRow(msgspec.Struct, frozen=True, array_like=True):
 _decode = msgspec.msgpack.Decoder(AllocationRow).decode
 
 
-class NothingToControl:
-    """What the engine tells an owner of its control state: there is none."""
-
-    stale = False
-    is_busy = False
-
-    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
-        """Nothing comes."""
-        del topic, key, record, next_offset
-        return False
-
-    def block_unreadable(self, topic: str, key: bytes | None) -> None:
-        """Nothing comes."""
-
-    def advance(self, now_ms: int) -> list[ControlEvent]:  # noqa: ARG002 - the port's
-        """Nothing takes time."""
-        return []
-
-    def take_events(self) -> list[ControlEvent]:
-        """Nothing was read."""
-        return []
-
-    def settle(self) -> list[ControlEvent]:
-        """Nothing was read."""
-        return []
-
-    def memory(self) -> bytes | None:
-        """Nothing is to be remembered."""
-        return None
-
-    def recall(self, memory: bytes) -> None:
-        """Nothing was."""
-
-    def close(self) -> None:
-        """Nothing is under way."""
-
-
-class BudgetAllocator:
+class BudgetAllocator(Processor):
     """Gives slices out; all memory is in the state views."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -179,15 +144,6 @@ class BudgetAllocator:
         told = [*((other, recall) for other in recalls), *answers.items()]
         return [self._grant(request.budget_key, row, other, answer, now_ms) for other, answer in told]
 
-    @property
-    def control_mark(self) -> int:
-        """Nothing that is broadcast matters here."""
-        return 0
-
-    def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:  # noqa: ARG002 - of the port
-        """There is nothing to follow."""
-        return [], True
-
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """A recall is not answered by all, or a window is over and so is the time for late requests."""
         if payload.startswith(_RECALL_PREFIX):
@@ -199,6 +155,14 @@ class BudgetAllocator:
             state.put(_HORIZON_KEY, end_ms.to_bytes(_INSTANT_BYTES, "big"))
             state.delete(payload)
         return []
+
+    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
+        """Return the audit record of a request that can't be processed."""
+        return [dead_letter_record(self._encoder, SOURCE, record, error)]
+
+    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
+        """Return the audit record of a timer that could not be processed."""
+        return [timer_failure_record(self._encoder, SOURCE, partition, due_ms, payload, error)]
 
     def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Whoever has not answered may be dead: nobody waits for it any longer."""

@@ -15,8 +15,9 @@ import msgspec
 from streams.model.reasons import Reason
 from streams.policy.language.bundle import Budget, Per
 from streams.policy.runtime.memory_updates import Charge
+from streams.ports.processor import Output, StateView
+from streams.ports.wire import Encoder
 from streams.processors.budgets.leases import BudgetLeases, Claim, Status, lease_row_key
-from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.gate.case import Case
 from streams.processors.gate.settings import GateSettings
 from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row, spend_row_key

@@ -18,7 +18,8 @@ from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequ
 from streams.model.proof import derived_uuid
 from streams.model.topics import BUDGET_REQUEST
 from streams.model.types import Header
-from streams.processors.effects import Encoder, Output, StateView
+from streams.ports.processor import Output, StateView
+from streams.ports.wire import Encoder
 from streams.processors.gate.settings import GateSettings
 from streams.processors.gate.verdicts import SOURCE
 from streams.processors.state import ChargeRow, TimerKind, encode_row, pending_row_key, timer_payload

@@ -20,7 +20,8 @@ from streams.model.audit import AuditEvent
 from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT
 from streams.model.types import Header
-from streams.processors.effects import Encoder, Output
+from streams.ports.processor import Output
+from streams.ports.wire import Encoder
 from streams.processors.gate.verdicts import SOURCE
 
 TEXT_CHARS_MAX = 20_000

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from streams.model.alert import clipped
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.errors import InvariantError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.topics import AUDIT
 from streams.model.types import Actor, Header, ToolRef
+from streams.ports.processor import BroadcastEvent, Output
+from streams.ports.wire import Encoder
 from streams.processors.control.alerts import TEXT_CHARS_MAX, control_alert
 from streams.processors.control.catalog import CatalogEvent
+from streams.processors.control.publications import RulesEvent
 from streams.processors.control.rules_audit import change_outputs
-from streams.processors.control.state import ControlEvent
-from streams.processors.effects import Encoder, Output
 from streams.processors.gate.verdicts import SOURCE
 
 _ALARMING = frozenset({ControlReason.CATALOG_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
 
 
-def event_outputs(encoder: Encoder, event: ControlEvent, place: str, time_ms: int) -> list[Output]:
+def event_outputs(encoder: Encoder, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
     """The records of an event: an audit record; and an alert, where something was refused, removed or is behind.
 
     Args:
         place: topic, partition and offset of the record, or whatever else names the event.
         time_ms: broker time of the record.
     """
-    if not isinstance(event, CatalogEvent):
+    if isinstance(event, RulesEvent):
         return change_outputs(encoder, event, place, time_ms)
+    if not isinstance(event, CatalogEvent):
+        raise InvariantError(f"`{type(event).__name__}` is no event of control state")
     audit = _audit(event, place, time_ms)
     key = clipped(event.name).encode()
     outputs = [Output(AUDIT, key, encoder.encode(AUDIT.name, audit), audit.header)]

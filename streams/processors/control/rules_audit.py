@@ -8,9 +8,10 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.topics import AUDIT
 from streams.model.types import Actor, Header
+from streams.ports.processor import Output
+from streams.ports.wire import Encoder
 from streams.processors.control.alerts import TEXT_CHARS_MAX, control_alert
 from streams.processors.control.publications import RulesEvent
-from streams.processors.effects import Encoder, Output
 from streams.processors.gate.verdicts import SOURCE
 
 

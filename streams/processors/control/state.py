@@ -5,6 +5,8 @@ It changes only between two records of a partition, so that one intent is judged
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,8 +22,11 @@ from streams.model.revocation_set import RevocationSet, is_key_of
 from streams.model.topics import CATALOG, REVOCATION
 from streams.model.types import Record
 from streams.policy.runtime.ruleset import CompiledRuleset
+from streams.ports import Received
 from streams.processors.control.catalog import CALLABLE_STATES, Catalog, CatalogEvent, CatalogTool
 from streams.processors.control.publications import Publications, RulesEvent
+
+_log = logging.getLogger(__name__)
 
 _WITH_CATALOG = b"\x01"
 """How a memory begins that holds the catalog's, too; that of the rules alone is an array."""
@@ -127,6 +132,21 @@ class ControlState:
                 DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`"
             )
         return False
+
+    def on_applied(self, records: Sequence[Received], now_ms: int) -> None:
+        """Log how soon revocations are in force here, by the slowest of those that came together.
+
+        Args:
+            records: what was read from broadcast topics while the gate ran.
+            now_ms: the wall clock.
+        """
+        stops = [record for record in records if record.topic == REVOCATION.name and record.value is not None]
+        if not stops:
+            return
+        latency_ms = max(0, now_ms - min(record.timestamp_ms for record in stops))
+        fields = {"event": "stop_in_force", "count": len(stops), "offset": stops[-1].offset, "latency_ms": latency_ms}
+        text = "%d records of `%s` are in force here, %d ms after the first of them"
+        _log.info(text, len(stops), REVOCATION.name, latency_ms, extra={"fields": fields})
 
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
         """What could not be read may have been a block or a revocation: it counts as one of what its key names."""

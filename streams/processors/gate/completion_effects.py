@@ -6,7 +6,7 @@ import msgspec
 
 from streams.model.labels import Label
 from streams.policy.language.bundle import Occasion
-from streams.processors.effects import StateView
+from streams.ports.processor import StateView
 from streams.processors.sessions.memory import Happened, apply_updates
 from streams.processors.state import (
     EffectsRow,

@@ -22,8 +22,12 @@ from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
 from streams.model.types import Header, Record
+from streams.ports import Received
+from streams.ports.processor import Broadcast, BroadcastEvent, Output, Processor, SetAsideError, StateView
+from streams.ports.wire import Encoder
+from streams.processors.control.audit import event_outputs
 from streams.processors.control.state import ControlState
-from streams.processors.effects import Encoder, Output, SetAsideError, StateView
+from streams.processors.dead_letters import dead_letter_record, timer_failure_record
 from streams.processors.gate import completion_effects, pending, revoked_pending
 from streams.processors.gate.case import Case, deny
 from streams.processors.gate.checks import check_args, check_proof, check_revoked
@@ -64,13 +68,14 @@ _ENDS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
 replace = msgspec.structs.replace
 
 
-class Gate:
+class Gate(Processor):
     """Decides intents of any number of partitions; all memory of them is in the state views it is given."""
 
     def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
         self._settings = settings
         self._encoder = encoder
         self._control = control
+        self._broadcast = Broadcast(control, self)
         self._judge = Judge(settings, encoder, control)
         self._grant_standard = grants.standard_of(settings)
         self._writer_key = session_writer_key(settings.root_key)
@@ -119,14 +124,31 @@ class Gate:
         return pending.on_due(self._judge, session_key, intent_id, state, now_ms)
 
     @property
-    def control_mark(self) -> int:
-        """Changes with everything that is taken back; see `follow_control`."""
+    def broadcast(self) -> Broadcast:
+        """The control state, and how partitions follow it."""
+        return self._broadcast
+
+    @property
+    def broadcast_mark(self) -> int:
+        """A number that changes with everything that is revoked; see `follow_broadcast`."""
         return self._control.revocations.next_offset
 
-    def follow_control(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
-        """Something was taken back: end what waits for it, up to a bound; whether that was all."""
+    def follow_broadcast(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
+        """End what waits for something revoked, a bounded step. Return its outputs, and whether that was all."""
         self._control.revocations.forget_past(now_ms)
         return revoked_pending.follow(self._judge, self._control.revocations, state, now_ms)
+
+    def on_broadcast_event(self, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
+        """Return the audit record of a publication or catalog entry, and the alert where it is one."""
+        return event_outputs(self._encoder, event, place, time_ms)
+
+    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
+        """Return the audit record of a record that can't be processed."""
+        return [dead_letter_record(self._encoder, SOURCE, record, error)]
+
+    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
+        """Return the audit record of a timer that could not be processed."""
+        return [timer_failure_record(self._encoder, SOURCE, partition, due_ms, payload, error)]
 
     def _settled(
         self, session_key: bytes, row: SessionRow, state: StateView, now_ms: int

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from streams.model.errors import InvariantError
 from streams.ports import LogError, StoreError
-from streams.processors.effects import Output, StateView
+from streams.ports.processor import Output, StateView
 
 _log = logging.getLogger(__name__)
 

@@ -16,9 +16,10 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.policy.language.bundle import Occasion
 from streams.policy.runtime.memory_updates import MemoryUpdate, MemoryUpdateError, ToolPlan
 from streams.ports import LogError, StoreError
+from streams.ports.processor import Output, StateView
+from streams.ports.wire import Encoder
 from streams.processors.budgets.charges import NOTHING_TAKEN, BudgetCharges, Taken
 from streams.processors.control.state import ControlState
-from streams.processors.effects import Encoder, Output, StateView
 from streams.processors.gate.case import Case, Judgement, amount_of, deny
 from streams.processors.gate.checks import check_all, check_args, check_tool
 from streams.processors.gate.completion_effects import leave

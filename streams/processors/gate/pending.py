@@ -14,7 +14,7 @@ from streams.model.ids import approval_task_id
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.types import SubProfile, same_person
-from streams.processors.effects import Output, StateView
+from streams.ports.processor import Output, StateView
 from streams.processors.gate.case import Case, deny
 from streams.processors.gate.facts import ApprovalProgress
 from streams.processors.gate.isolation import isolated

@@ -18,7 +18,7 @@ import msgspec
 from streams.model.keys import session_key_of
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
-from streams.processors.effects import Output, StateView
+from streams.ports.processor import Output, StateView
 from streams.processors.gate import pending
 from streams.processors.gate.checks import call_of
 from streams.processors.gate.isolation import isolated

@@ -41,8 +41,9 @@ from streams.model.verdict import (
     VerdictMode,
 )
 from streams.policy.results import PolicyResult
+from streams.ports.processor import Output
+from streams.ports.wire import Encoder
 from streams.processors.control.state import ControlState
-from streams.processors.effects import Encoder, Output
 from streams.processors.gate.case import Case, Judgement
 from streams.processors.gate.settings import GateSettings
 

@@ -7,7 +7,8 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import REASON_TEXTS, SESSION_CHANGE_TEXTS, Reason, SessionChange
 from streams.model.topics import AUDIT
 from streams.model.types import Actor, Header
-from streams.processors.effects import Encoder, Output
+from streams.ports.processor import Output
+from streams.ports.wire import Encoder
 from streams.processors.state import SessionRow
 
 SOURCE = "stoplog/gate"

@@ -18,7 +18,7 @@ from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
 from streams.model.types import ProofAlg
-from streams.processors.effects import Output, SetAsideError, StateView
+from streams.ports.processor import Output, SetAsideError, StateView
 from streams.processors.gate.case import Case, Judgement, amount_of, deny, has_odd_amount
 from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions.events import after_hop

@@ -10,7 +10,7 @@ from itertools import islice
 
 import msgspec
 
-from streams.processors.effects import StateView
+from streams.ports.processor import StateView
 from streams.processors.gate.completion_effects import take
 from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions.lifecycle import end_due_ms

@@ -18,7 +18,8 @@ from streams.model.revocation import Revocation, RevocationKind
 from streams.model.revocation_set import session_target
 from streams.model.topics import REVOCATION
 from streams.model.types import Header
-from streams.processors.effects import Encoder, Output, StateView
+from streams.ports.processor import Output, StateView
+from streams.ports.wire import Encoder
 from streams.processors.gate.case import Case
 from streams.processors.gate.verdicts import SOURCE
 from streams.processors.sessions.grants import kept_row

@@ -80,7 +80,6 @@ class WorkerBench:
             self.log,
             spec=GATE,
             processor=Gate(GATE_SETTINGS, wire(), control),
-            sink=control,
             wire=wire(),
             stores=disk,
             clock=self.clock,

@@ -30,7 +30,7 @@ from streams.model.topics import (
 )
 from streams.model.types import Actor, Proof, ProofAlg, Record, SubProfile
 from streams.ports import Headers
-from streams.processors.effects import Output
+from streams.ports.processor import Output
 from streams.processors.gate.gate import Gate
 from tests.kit import (
     BUNDLE,

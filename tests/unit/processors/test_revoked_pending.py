@@ -123,7 +123,7 @@ def test_whoever_takes_over_goes_on() -> None:
 
 def test_a_gate_logs_how_soon_a_stop_is_in_force(caplog: pytest.LogCaptureFixture) -> None:
     bench = GateBench()
-    caplog.set_level("INFO", "streams.engine.control_reader")
+    caplog.set_level("INFO", "streams.processors.control.state")
     stop(bench, RevocationKind.ALL, "*")
     (told,) = [record for record in caplog.records if hasattr(record, "fields")]
     assert told.fields == {"event": "stop_in_force", "count": 1, "offset": 0, "latency_ms": 0}

@@ -9,9 +9,13 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry
 
+from simulation.records import revocation
+from streams.model.revocation import RevocationKind
+from streams.model.topics import REVOCATION
 from streams.sdk.metrics import SOURCES, STOP_SECONDS, StopMetrics
 from streams.services.metrics import serving_metrics
 from streams.wiring.settings import SettingsError, load_settings
+from tests.kit import GateBench
 
 
 def free_port() -> int:
@@ -47,6 +51,15 @@ def test_stops_are_counted_by_how_soon_they_were_in_force() -> None:
         assert found["process_cpu_seconds_total"] > 0
     with pytest.raises(OSError, match="refused"):
         scraped(port)
+
+
+def test_a_gate_counts_the_stops_that_it_reads() -> None:
+    registry = CollectorRegistry()
+    with StopMetrics(registry):
+        bench = GateBench()
+        key, record = revocation(RevocationKind.ALL, "*", time_ms=bench.now_ms)
+        bench.driver.pipe(REVOCATION.name, key, record)
+        assert registry.get_sample_value(f"{STOP_SECONDS}_count") == 1
 
 
 def test_nothing_is_served_where_nobody_asks_for_it() -> None:

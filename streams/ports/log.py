@@ -1,16 +1,13 @@
-"""The ports: what the engine and the SDK need of a log, a store and a clock.
-
-They live beside the model, below everything else, so that an adapter (Kafka, the embedded log, RocksDB, the
-simulator) and the SDK can be loaded without the engine. See ADR 0007.
+"""Defines what the engine, the SDK and the operations need of a log: its records, its clients, its topics, its errors.
 
 Conventions of every port: calls come from one thread unless a method says otherwise; offsets are of the log
 (`offset`), never counts or indexes; instants are int milliseconds since the epoch (`_ms`); a poll that finds
-nothing returns an empty list. Reading is `read_committed` everywhere.
+nothing returns an empty list. Every client reads `read_committed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, NewType, Protocol
 
 Offset = NewType("Offset", int)
@@ -242,58 +239,3 @@ class Admin(Protocol):
 
     def close(self) -> None:
         """Release."""
-
-
-class StoreError(Exception):
-    """What a store or its provider raises; the message says what and where."""
-
-
-class DamagedStoreError(StoreError):
-    """The store's files are broken or not ours: close it, `StoreProvider.wipe` it, rebuild it from the changelog."""
-
-
-class Store(Protocol):
-    """The local state of one partition: ordered bytes to bytes."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value, or None."""
-
-    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, in key order, as they were when it was called."""
-
-    def apply(self, rows: Mapping[bytes, bytes | None], changelog_offset: int) -> None:
-        """Write (None: delete) the rows and the next changelog offset to be read in one atomic batch."""
-
-    def changelog_offset(self) -> int | None:
-        """The offset of the last `apply`; None for a new store."""
-
-    def close(self) -> None:
-        """Flush and release; the lock on the folder is gone when this returns."""
-
-
-class StoreProvider(Protocol):
-    """Opens the stores of this instance."""
-
-    def open(self, partition: int) -> Store:
-        """The partition's store, made empty where there is none.
-
-        Raises:
-            DamagedStoreError: what is there can't be used.
-            StoreError: it can't be opened now (another process has it, the disk is full).
-        """
-
-    def wipe(self, partition: int) -> None:
-        """Delete the (closed) partition's store."""
-
-
-class Clock(Protocol):
-    """The machine's time. The core never sees it: it is told broker time."""
-
-    def now_ms(self) -> int:
-        """Wall clock."""
-
-    def monotonic_ms(self) -> int:
-        """For intervals."""
-
-    def sleep_ms(self, duration_ms: int) -> None:
-        """Wait."""

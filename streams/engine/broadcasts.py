@@ -1,0 +1,150 @@
+"""Does what a worker has to do about broadcast topics: reads them, reports each record once, keeps what must not come
+back.
+
+Every instance reads all broadcast records, and its partitions follow them. Two things must nevertheless happen once:
+
+- **A report of each record** (a dead letter, what the processor puts on record of it) is written by the owner of
+  partition 0, in its transaction. What was reported is a row of that partition, so a new owner does not repeat it.
+- **What the processor wants remembered** of the topics is a row of every partition: whoever takes over any of them
+  knows it, even where somebody has removed records from the topic.
+
+The rows:
+
+    c <topic>    the reports that were made of records of the topic (partition 0)
+    c !<topic>   the last report of an event that no record has caused (partition 0)
+    c *          what the processor wants remembered (every partition)
+
+**Rejected.** A consumer group for the reports: its offsets would be committed in other transactions than the reports.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping
+
+import msgspec
+
+from streams.engine.broadcast_reader import BroadcastReader, BroadcastReport
+from streams.engine.checkpoint import Transaction
+from streams.engine.task import PartitionTask
+from streams.model.canonical import sha256
+from streams.ports import Received
+from streams.ports.processor import BROADCAST_KEY_PREFIX, Broadcast
+
+REPORTED_KEPT_MAX = 256
+"""Reports of one topic that are remembered; records before the earliest of them count as reported."""
+
+_REPORTING_PARTITION = 0
+_EVENT_KEY = BROADCAST_KEY_PREFIX + b"!"
+_MEMORY_KEY = BROADCAST_KEY_PREFIX + b"*"
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[tuple[int, int]]).decode
+
+
+class Broadcasts:
+    """The broadcast topics of one worker.
+
+    A record is known by its time and its offset: a topic that was deleted and created again begins with offset 0.
+    """
+
+    def __init__(self, broadcast: Broadcast, reader: BroadcastReader) -> None:
+        """Create them over `reader`, which feeds the sink of `broadcast`."""
+        self._sink = broadcast.sink
+        self._follower = broadcast.follower
+        self._reader = reader
+        self._made_count = 0
+        self._remembered: bytes | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether `poll` has something to do although nothing has come."""
+        return self._sink.is_busy
+
+    def read_to_end(self) -> None:
+        """Read everything there is, and make it ready. Blocks.
+
+        Raises:
+            RetriableLogError: the log does not answer.
+        """
+        self._reader.read_to_end()
+
+    def poll(self) -> None:
+        """Take in what has come, without waiting."""
+        self._reader.poll()
+
+    def close(self) -> None:
+        """Release the reader, and drop what is under way."""
+        self._reader.close()
+
+    def write(self, tasks: Mapping[int, PartitionTask], transaction: Transaction) -> None:
+        """Write what there is to report and to remember, in the transaction."""
+        reporting = tasks.get(_REPORTING_PARTITION)
+        if reporting is not None:
+            # They are removed once they are committed.
+            for report in self._reader.reports[self._made_count :]:
+                self._made_count += 1
+                self._report(report, reporting, transaction)
+        memory = self._sink.memory()
+        if memory is self._remembered or memory is None:
+            return
+        for task in tasks.values():
+            if task.state.get(_MEMORY_KEY) != memory:
+                transaction.ensure_open()
+                task.state.put(_MEMORY_KEY, memory)
+                task.state.keep_record()
+        self._remembered = memory
+
+    def recall(self, task: PartitionTask) -> None:
+        """Take in what a partition remembers that was taken over."""
+        memory = task.state.get(_MEMORY_KEY)
+        if memory is not None:
+            self._sink.recall(memory)
+        self._remembered = None
+
+    def committed(self) -> None:
+        """Note that what was written is durable."""
+        del self._reader.reports[: self._made_count]
+        self._made_count = 0
+
+    def rolled_back(self) -> None:
+        """Note that what was written and not committed is lost."""
+        self._made_count = 0
+        self._remembered = None
+
+    def _report(self, report: BroadcastReport, task: PartitionTask, transaction: Transaction) -> None:
+        record, error, event = report
+        if record is None:
+            place = None if event is None else self._place_of_event(event.topic, task)
+            time_ms = task.stream_time_ms
+        else:
+            place, time_ms = f"{record.topic}/{record.partition}/{record.offset}", record.timestamp_ms
+        if place is None or not self._is_new(record, task):
+            return
+        transaction.ensure_open()
+        task.state.keep_record()
+        if record is not None and error is not None:
+            task.report_dead_letter(record, error)
+        if event is not None:
+            task.emit_outputs(self._follower.on_broadcast_event(event, place, time_ms))
+
+    def _is_new(self, record: Received | None, task: PartitionTask) -> bool:
+        """Return whether a record was not reported yet; from now on it was."""
+        if record is None:
+            return True
+        key = BROADCAST_KEY_PREFIX + record.topic.encode()
+        row = task.state.get(key)
+        reported = [] if row is None else _decode(row)
+        own = (record.timestamp_ms, record.offset)
+        if own in reported or (len(reported) >= REPORTED_KEPT_MAX and own < reported[0]):
+            return False
+        insort(reported, own)
+        task.state.put(key, _encode(reported[-REPORTED_KEPT_MAX:]))
+        return True
+
+    def _place_of_event(self, topic: str, task: PartitionTask) -> str | None:
+        """Return what names an event without a record; None if the last one of its topic was the same."""
+        key, digest = _EVENT_KEY + topic.encode(), sha256(self._sink.memory() or b"")
+        if task.state.get(key) == digest:
+            return None
+        task.state.put(key, digest)
+        return f"remembered/{digest.hex()}"

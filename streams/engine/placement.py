@@ -1,0 +1,74 @@
+"""Turns the outputs of a processor into records for the log: partition, envelope, and a check of their size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from streams.model.errors import InvariantError, RecordError
+from streams.model.keys import partition_for
+from streams.model.reasons import DeadLetterReason
+from streams.model.topics import Spread, Topic
+from streams.ports import Headers, Outgoing
+from streams.ports.processor import Output
+from streams.ports.wire import Wire
+
+OUTPUT_BYTES_MAX = 1_032_192
+"""Of a record that is written, key and headers included: what a topic takes, less the batch around it."""
+
+# Below these nobody has to count: ids, names and trace contexts have bounds of their own.
+_SURELY_FITS_BYTES = OUTPUT_BYTES_MAX // 2
+_SURELY_FITS_HEADERS = 8
+
+
+class OutputPlacement:
+    """Places the outputs of one partition's task."""
+
+    def __init__(self, partition: int, wire: Wire, partition_counts: Mapping[str, int]) -> None:
+        """Create the placement for `partition`.
+
+        Args:
+            partition: whose outputs are placed.
+            wire: makes the envelopes.
+            partition_counts: how many partitions each topic has, by its name.
+        """
+        self._partition = partition
+        self._wire = wire
+        self._partition_counts = partition_counts
+
+    def outgoing(self, outputs: Sequence[Output]) -> list[Outgoing]:
+        """Return the outputs as they are written.
+
+        All are made before the first one is sent, so that a record leads to all of its outputs or to none.
+
+        Raises:
+            RecordError: one is larger than a topic takes, or names a partition that does not exist.
+        """
+        made = []
+        for topic, key, value, header, named in outputs:
+            is_own = named is None and topic.spread is Spread.CO_PARTITIONED and not topic.placed_by_key
+            partition = self._partition if is_own else self._partition_of(topic, key, named)
+            headers = self._wire.headers(topic, header)
+            if len(value) > _SURELY_FITS_BYTES or len(headers) > _SURELY_FITS_HEADERS:
+                _check_size(topic, key, value, headers)
+            made.append(Outgoing(topic.name, partition, key, value, headers))
+        return made
+
+    def _partition_of(self, topic: Topic, key: bytes | None, named: int | None) -> int:
+        if topic.spread is Spread.BROADCAST:
+            return 0
+        if topic.spread is Spread.OWN or topic.placed_by_key:
+            if key is None:
+                raise InvariantError(f"an output for `{topic.name}`, which is placed by key, has no key")
+            return partition_for(key, self._partition_counts[topic.name])
+        if named is None:
+            return self._partition
+        if named >= self._partition_counts[topic.name]:
+            raise RecordError(DeadLetterReason.RECORD_INVALID, f"`{topic.name}` has no partition {named}")
+        return named
+
+
+def _check_size(topic: Topic, key: bytes | None, value: bytes, headers: Headers) -> None:
+    size = len(value) + len(key or b"") + sum(len(name) + len(content) for name, content in headers)
+    if size > OUTPUT_BYTES_MAX:
+        text = f"it leads to {size} bytes for `{topic.name}`, at most {OUTPUT_BYTES_MAX} are written"
+        raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)

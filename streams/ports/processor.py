@@ -1,0 +1,254 @@
+"""Defines what a processor is to the engine, and what the engine is to a processor.
+
+**Idea.** A processor is pure: records, timers and broadcasts come in together with a view of one partition's state;
+outputs come out, and changes to that state. The engine does everything else (polling, order, transactions, recovery,
+dead letters) and knows no processor by name, so that a new one needs no change of the engine. A processor that reads no
+broadcast topics says so by having no `broadcast`, and meets nothing of that machinery.
+
+**Rejected.** Letting the engine build the records that describe its own work (dead letters, failed timers, what became
+of a broadcast record): it would have to know each processor's audit records, and a second writer of them would exist.
+A processor is asked for them instead, and the engine writes them in the transaction that they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from streams.model.errors import RecordError
+from streams.model.topics import Topic
+from streams.model.types import Header, Record
+from streams.ports.log import Received
+
+BROADCAST_KEY_PREFIX = b"c"
+"""The engine's rows about broadcast records: what was reported, and what the processor wants remembered."""
+STREAM_TIME_KEY = b"n"
+"""The engine's row that holds a partition's stream time."""
+TIMER_KEY_PREFIX = b"t"
+"""The engine's rows that hold timers. No key of a processor may begin with these three."""
+
+
+class StateView(Protocol):
+    """The state of one partition as the processor sees it: committed rows under its own writes.
+
+    Writes become durable with the outputs of the same transaction, or not at all.
+    """
+
+    @property
+    def partition(self) -> int:
+        """The partition whose state it is."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the row, or None."""
+
+    def put(self, key: bytes, row: bytes) -> None:
+        """Set the row.
+
+        Raises:
+            RecordError: key and row are too large for a record of the changelog.
+        """
+
+    def delete(self, key: bytes) -> None:
+        """Remove the row."""
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows with start <= key < end, in key order. Do not write to the state while iterating."""
+
+    def set_timer(self, due_ms: int, payload: bytes) -> None:
+        """Call the processor with `payload` once stream time has reached `due_ms`. Idempotent."""
+
+    def cancel_timer(self, due_ms: int, payload: bytes) -> None:
+        """Forget a timer."""
+
+    def savepoint(self) -> Savepoint:
+        """Return what has been written for the current record so far, to come back to."""
+
+    def undo_to(self, savepoint: Savepoint) -> None:
+        """Forget what was written since `savepoint`."""
+
+
+Savepoint = dict[bytes, bytes | None]
+"""Opaque to processors."""
+
+
+class Output(NamedTuple):
+    """A record to be written, already in wire form.
+
+    Attributes:
+        topic: where it goes.
+        key: its key; None only on topics that are neither compacted nor placed by key.
+        value: its framed bytes.
+        header: its header, which the envelope is made from.
+        partition: where it goes, if not to the partition of whoever writes it. Ignored on broadcast topics (partition
+            0) and on topics that are placed by key.
+    """
+
+    topic: Topic
+    key: bytes | None
+    value: bytes
+    header: Header
+    partition: int | None = None
+
+
+class SetAsideError(RecordError):
+    """Sends a record to the dead-letter topic although it has changed the state.
+
+    Attributes:
+        outputs: what is written along with the dead letter; what was written to the state is kept.
+    """
+
+    def __init__(self, reason: str, text: str, outputs: Sequence[Output] = ()) -> None:
+        super().__init__(reason, text)
+        self.outputs = tuple(outputs)
+
+
+class BroadcastEvent(Protocol):
+    """What became of a record of a broadcast topic. The engine only asks which record it is about."""
+
+    @property
+    def topic(self) -> str:
+        """The record's topic."""
+
+    @property
+    def offset(self) -> int:
+        """The record's offset; that of no record if none has caused the event."""
+
+    @property
+    def error(self) -> RecordError | None:
+        """Why the record was refused: it becomes a dead letter."""
+
+
+class BroadcastSink(Protocol):
+    """Takes in the records of broadcast topics, of which every instance reads all.
+
+    Attributes:
+        stale: set by the engine while it cannot tell that everything has been read.
+    """
+
+    stale: bool
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether `advance` has something to do, rather than to wait for another process."""
+
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
+        """Take in one record (None: a tombstone).
+
+        Returns:
+            Whether an event will tell what became of it.
+
+        Raises:
+            RecordError: it is not usable; it becomes a dead letter.
+        """
+
+    def block_unreadable(self, topic: str, key: bytes | None) -> None:
+        """Assume the worst of a record under this key that could not be read."""
+
+    def on_applied(self, records: Sequence[Received], now_ms: int) -> None:
+        """Note that these records, which were written while the worker ran, have been applied.
+
+        Args:
+            records: what one poll returned, in order.
+            now_ms: the wall clock, for measuring how long it took.
+        """
+
+    def advance(self, now_ms: int) -> Sequence[BroadcastEvent]:
+        """Continue with what takes time, for some milliseconds.
+
+        Args:
+            now_ms: of a clock that never goes back.
+
+        Returns:
+            What has become of records since this was last asked.
+        """
+
+    def take_events(self) -> Sequence[BroadcastEvent]:
+        """Return what has become of records since this was last asked, as far as it is known."""
+
+    def settle(self) -> Sequence[BroadcastEvent]:
+        """Finish what is needed to begin: all topics were read to their end. Blocks; events as with `advance`."""
+
+    def memory(self) -> bytes | None:
+        """Return what every partition is to remember of it; the same object until it changes."""
+
+    def recall(self, memory: bytes) -> None:
+        """Take in what a partition remembered when it was taken over."""
+
+    def close(self) -> None:
+        """Drop what is under way."""
+
+
+class BroadcastFollower(Protocol):
+    """Lets partitions act on what was broadcast."""
+
+    @property
+    def broadcast_mark(self) -> int:
+        """A number that changes whenever partitions have to follow what was broadcast."""
+
+    def follow_broadcast(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
+        """Let a partition's state follow what was broadcast, a bounded step.
+
+        Returns:
+            What is to be written, and whether the partition has followed everything.
+        """
+
+    def on_broadcast_event(self, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
+        """Return what is put on record of an event. The owner of partition 0 asks, once for each event.
+
+        Args:
+            event: one that the sink returned.
+            place: topic, partition and offset of the record, or whatever else names the event.
+            time_ms: broker time of the record.
+        """
+
+
+class Broadcast(NamedTuple):
+    """The two sides of a processor that reads broadcast topics: what it holds, and what its partitions do about it."""
+
+    sink: BroadcastSink
+    follower: BroadcastFollower
+
+
+class Processor(Protocol):
+    """Decides what the records of a partition lead to. Subclass it to take the defaults.
+
+    One object serves all partitions of an instance. All memory of a partition must be in its state view: partitions
+    move between instances, and what a transaction has done may be rolled back and done again.
+    """
+
+    @property
+    def broadcast(self) -> Broadcast | None:
+        """Where records of broadcast topics go; None for a processor that reads none."""
+        return None
+
+    def process(
+        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        """Take in one record of an input topic.
+
+        Args:
+            key: the record's key as it came.
+            record: the decoded record.
+            state: the partition's state.
+            received_ms: the broker's append time of the record.
+            now_ms: stream time, at least `received_ms` of every earlier record of the partition.
+
+        Returns:
+            What is to be written, in order.
+
+        Raises:
+            RecordError: the record becomes a dead letter; what it wrote to the state is dropped.
+            SetAsideError: it becomes a dead letter, and what it wrote to the state is kept.
+        """
+
+    def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
+        """Take in a timer that was set in `state` and has come due; it is cancelled already."""
+
+    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
+        """Return what is put on record of an input or broadcast record that becomes a dead letter. Must not fail."""
+
+    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
+        """Return what is put on record of a timer that `on_timer` failed at, which is spent all the same.
+
+        Must not fail. A timer has no dead-letter topic to go to.
+        """
