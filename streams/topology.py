@@ -53,7 +53,8 @@ BUDGETS = ProcessorSpec(
     inputs=(topics.BUDGET_REQUEST,),
     broadcast=(),
     changelog=topics.BUDGET_CHANGELOG,
-    outputs=(topics.BUDGET_GRANT, topics.AUDIT),
+    # Its partitions are assigned apart from the gate's: on the gate's topic it would be a second writer.
+    outputs=(topics.BUDGET_GRANT, topics.AUDIT_REPORTED),
 )
 
 PROCESSORS: tuple[ProcessorSpec, ...] = (GATE, BUDGETS)

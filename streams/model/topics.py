@@ -21,6 +21,7 @@ from streams.model.verdict import Verdict
 
 _DAY_MS = 86_400_000
 _RETENTION_MS = 7 * _DAY_MS
+_AUDIT_RETENTION_MS = 90 * _DAY_MS
 _MAX_RECORD_BYTES = 1_048_576
 
 
@@ -189,15 +190,27 @@ APPROVAL_REQUEST = Topic(
     readers=(Role.CONSOLE, Role.AUDITOR),
     note="what persons are asked",
 )
+# INVARIANT: each partition has one writer, the gate that owns it. What anybody else reports goes to `AUDIT_REPORTED`.
 AUDIT = Topic(
     name="agent.audit.v1",
     record=AuditEvent,
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
-    writers=(Role.GATE, Role.EXECUTOR, Role.TOKEN_SERVICE),
+    writers=(Role.GATE,),
+    readers=(Role.AUDITOR, Role.WATCH, Role.SOC),
+    retention_ms=_AUDIT_RETENTION_MS,
+    note="what gates have decided and done",
+)
+AUDIT_REPORTED = Topic(
+    name="agent.audit.reported.v1",
+    record=AuditEvent,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    # The role gate stands for the budget allocator here, which runs beside a gate and with its principal.
+    writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE),
     readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW),
-    retention_ms=90 * _DAY_MS,
-    note="the record",
+    retention_ms=_AUDIT_RETENTION_MS,
+    note="what executors, token services and budget allocators report",
 )
 AUDIT_CHECKPOINT = Topic(
     name="agent.audit.checkpoint.v1",
@@ -287,6 +300,7 @@ DECLARED: tuple[Topic, ...] = (
     VERDICT,
     APPROVAL_REQUEST,
     AUDIT,
+    AUDIT_REPORTED,
     AUDIT_CHECKPOINT,
     ALERT,
     ALERT_OCSF,
@@ -319,4 +333,5 @@ TOPICS: tuple[Topic, ...] = DECLARED + tuple(_dead_letter_topic(topic) for topic
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 
-BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in DECLARED if topic.record is not None}
+BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in reversed(DECLARED) if topic.record is not None}
+"""The topic of each record; of audit events, which have two, the gate's."""

@@ -16,8 +16,9 @@ from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, Retentio
 from streams.model.canonical import CanonicalError
 from streams.model.definition import definition_digests
 from streams.model.errors import RecordError
+from streams.model.keys import session_key_of
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
-from streams.model.topics import AUDIT
+from streams.model.topics import AUDIT_REPORTED
 from streams.model.types import Actor, Header, ToolRef
 from streams.ports import LogError
 from streams.sdk.entropy import SYSTEM, Entropy
@@ -70,11 +71,13 @@ class DefinitionWatch:
 
         Raises:
             McpServerError: a server does not answer.
+            ValueError: the tenant holds a `|`.
         """
         self._transport = transport
         self._servers = tuple(servers)
         self._source = source
         self._tenant_uid = tenant_uid
+        self._key = session_key_of(tenant_uid, "")  # a report concerns no session
         self._poll_ms = poll_ms
         self._entropy = entropy
         self._lock = threading.Lock()
@@ -175,7 +178,7 @@ class DefinitionWatch:
                 reason_text=f"{REFUSAL_TEXTS[Refusal.DEFINITION_CHANGED]}: listed is {digest.hex()[:16]}",
                 retention_class=RetentionClass.LONG,
             )
-            records.append(outgoing(self._transport, AUDIT, f"{server_id}/{name}".encode(), audit, audit.header))
+            records.append(outgoing(self._transport, AUDIT_REPORTED, self._key, audit, audit.header))
         publish(self._transport, records)
 
 

@@ -159,13 +159,14 @@ class Executor:
         """Read the revocations to their end, then report what an earlier run has left. A no-op when done.
 
         Raises:
-            ExecutorError: the revocations can't be read.
+            ExecutorError: the revocations can't be read, or a topic of the reports does not exist.
             ReportError: what was left can't be reported.
         """
         with self._start_lock:
             if self._started:
                 return
             self._revocations.start()
+            self._check_reports()
             self.recover()
             self._started = True
 
@@ -296,6 +297,12 @@ class Executor:
         if refused is None or not self._store.remembers(verdict.evaluated_at):
             return refused
         return self._give_up(verdict, refused, now_ms)
+
+    def _check_reports(self) -> None:
+        try:
+            self._reporter.check_topics()
+        except LogError as error:
+            raise ExecutorError(f"this executor could not report its calls: {error}") from error
 
     def _stop_running(self) -> None:
         """Something was taken back: tell the calls that it concerns to end, where their tools can be told so."""

@@ -6,7 +6,7 @@ from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, Retentio
 from streams.model.keys import session_key_of
 from streams.model.proof import derived_uuid
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import AUDIT, SESSION
+from streams.model.topics import AUDIT_REPORTED, SESSION
 from streams.model.types import Header
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Outgoing
@@ -30,6 +30,15 @@ class Reporter:
     def __init__(self, transport: Transport, source: str) -> None:
         self._transport = transport
         self._source = source
+
+    def check_topics(self) -> None:
+        """Check that the topics of the reports exist: a call that has run must not stay unreported for want of one.
+
+        Raises:
+            LogError: one does not exist, or the log did not answer.
+        """
+        for topic in (SESSION, AUDIT_REPORTED):
+            self._transport.partitions(topic.name)
 
     def outcome(self, use: Use) -> list[Outgoing]:
         """The records that tell of a call whose verdict was used up: what the session has read, or that the call will
@@ -74,7 +83,7 @@ class Reporter:
         key = session_key_of(call.tenant_uid, call.session_id)
         return [
             outgoing(self._transport, SESSION, key, event, event.header),
-            outgoing(self._transport, AUDIT, key, audit, audit.header),
+            outgoing(self._transport, AUDIT_REPORTED, key, audit, audit.header),
         ]
 
     def refusal(self, verdict: Verdict, call: CallRef, refused: Refused, record_id: str, now_ms: int) -> list[Outgoing]:
@@ -101,7 +110,7 @@ class Reporter:
             retention_class=RetentionClass.STANDARD,
         )
         key = session_key_of(call.tenant_uid, call.session_id)
-        return [outgoing(self._transport, AUDIT, key, audit, audit.header)]
+        return [outgoing(self._transport, AUDIT_REPORTED, key, audit, audit.header)]
 
     def _header(self, call: CallRef, record_id: str, time_ms: int) -> Header:
         return Header(

@@ -28,6 +28,7 @@ from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import (
     APPROVAL_DECISION,
     AUDIT,
+    AUDIT_REPORTED,
     BASELINE,
     BY_NAME,
     CATALOG,
@@ -175,6 +176,13 @@ def test_nobody_but_the_publishers_writes_rules(cluster: Cluster) -> None:
         assert errors_of_writing(cluster, role, [RULESET]) == {RULESET.name: "TOPIC_AUTHORIZATION_FAILED"}, role
 
 
+def test_nobody_but_gates_writes_the_records_of_verdicts(cluster: Cluster) -> None:
+    before = ends(cluster, [AUDIT])
+    for role in set(Role) - {Role.GATE}:
+        assert errors_of_writing(cluster, role, [AUDIT]) == {AUDIT.name: "TOPIC_AUTHORIZATION_FAILED"}, role
+    assert ends(cluster, [AUDIT]) == before
+
+
 @pytest.mark.parametrize("role", [Role.AGENT, Role.EXECUTOR])
 def test_nobody_takes_the_gates_place(cluster: Cluster, role: Role) -> None:
     with cluster.log(role) as log:
@@ -209,10 +217,9 @@ def test_the_token_service_opens_sessions_in_transactions_that_nobody_else_can_f
         ledger.end_session(lineage[0], 1)
         ledger.refused(Refusal(TokenReason.SCOPE_TOO_WIDE, "a test", grant.tenant_uid))
     with open_log(cluster.settings(None)) as log:
-        found = list(read_to_end(log, (AUDIT.name,), SystemClock()))
-    reasons = [
-        record.reason for r in found if isinstance(record := codec.decode(AUDIT.name, r.value, r.headers), AuditEvent)
-    ]
+        found = list(read_to_end(log, (AUDIT_REPORTED.name,), SystemClock()))
+    records = [codec.decode(AUDIT_REPORTED.name, r.value, r.headers) for r in found]
+    reasons = [record.reason for record in records if isinstance(record, AuditEvent)]
     assert {"token_issued", "token_revoked", "scope_too_wide"} <= set(reasons)
 
 
@@ -278,7 +285,7 @@ def _one_call(cluster: Cluster, folder: Path) -> None:
 
 def _is_reported(cluster: Cluster, session_id: str) -> bool:
     with Operator(cluster.settings(Role.AUDITOR), "audrey") as auditor:
-        records = [found.record for found in auditor.find(AUDIT)]
+        records = [found.record for topic in (AUDIT, AUDIT_REPORTED) for found in auditor.find(topic)]
         assert [found.record for found in auditor.find(SESSION)]
     events = [r for r in records if isinstance(r, AuditEvent)]
     assert any(r.event_type is AuditEventType.CONTROL and r.reason == "rules_published" for r in events)

@@ -89,7 +89,9 @@ with open_log(settings) as log, house_on(settings, folder, WrappedLog(log, dying
 """
 
 
-@pytest.mark.parametrize(("where", "there"), [("after agent.audit.v1", 0), ("before commit", 0), ("after commit", 1)])
+@pytest.mark.parametrize(
+    ("where", "there"), [("after agent.audit.reported.v1", 0), ("before commit", 0), ("after commit", 1)]
+)
 def test_a_process_that_dies_leaves_a_session_with_its_grant_or_neither(
     tmp_path: Path, kafka_bootstrap: str, where: str, there: int
 ) -> None:

@@ -14,7 +14,7 @@ from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key
 from streams.model.errors import RecordError
 from streams.model.reasons import Refusal
-from streams.model.topics import AUDIT, CATALOG
+from streams.model.topics import AUDIT_REPORTED, CATALOG
 from streams.model.types import ToolRef
 from streams.operations.catalog.history import read_catalog_history
 from streams.operations.operator import Operator
@@ -45,9 +45,9 @@ def watch_reports(
         TopicReadError, PublishError, LogError: the topics can't be read or written.
     """
     batches = (
-        follow(operator.log, (AUDIT.name,), from_beginning=True, is_over=is_over)
+        follow(operator.log, (AUDIT_REPORTED.name,), from_beginning=True, is_over=is_over)
         if follows
-        else ([received] for received in read_in_order(operator.log, (AUDIT.name,), operator.clock))
+        else ([received] for received in read_in_order(operator.log, (AUDIT_REPORTED.name,), operator.clock))
     )
     for batch in batches:
         for received in batch:
@@ -61,7 +61,7 @@ def _reported(operator: Operator, received: Received) -> tuple[ToolRef, str] | N
     if received.value is None:
         return None
     try:
-        event = operator.codec.decode(AUDIT.name, received.value, received.headers)
+        event = operator.codec.decode(AUDIT_REPORTED.name, received.value, received.headers)
     except RecordError:
         return None
     if not isinstance(event, AuditEvent) or event.event_type is not AuditEventType.REFUSAL or event.tool is None:

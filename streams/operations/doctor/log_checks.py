@@ -24,7 +24,7 @@ from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import CALLABLE_STATES, ControlState
-from streams.topology import GATE
+from streams.topology import GATE, PROCESSORS
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings
 
@@ -38,6 +38,9 @@ _CLOCK_POLL_MS = 100
 _MS_PER_S = 1_000
 _CLOCK_TOPICS = ("stoplog.gate.changelog", "agent.audit.v1", "agent.session.v1", "agent.intent.v1", "agent.ruleset.v1")
 
+_WATCHED = tuple(dict.fromkeys(topic for spec in PROCESSORS for topic in spec.topics()))
+"""The topics without which no gate starts: its own, and those of the budget allocator beside it."""
+
 _ANY_CALL = Call(tenant_uid="", session_id="", sub="", act=Actor(iss="", sub=""), tool=ToolRef(server_id="", name=""))
 
 
@@ -47,7 +50,7 @@ def examine_log(settings: Settings, log: Log, codec: Codec | None) -> Iterator[F
         with closing(log.admin()) as admin:
             states = admin.describe([topic.name for topic in TOPICS], CHECKED_CONFIG)
             yield fine("log", f"{log.name} answers; {len(states)} of {len(TOPICS)} topics are there")
-            faults = topic_faults(GATE.topics(), states)
+            faults = topic_faults(_WATCHED, states)
             yield from _topics(settings, admin, faults)
     except LogError as error:
         advice = "see that the brokers run and can be reached, and that `kafka` in the settings has what they want"
@@ -122,11 +125,12 @@ def _newest_append_ms(log: Log, clock: Clock) -> int | None:
 def _rights(settings: Settings) -> Iterator[Finding]:
     wanted: dict[str, set[str]] = {}
     prefix = settings.topics.prefix
-    for topic in (*GATE.inputs, *GATE.broadcast, GATE.changelog):
-        wanted.setdefault(f"{prefix}{topic.name}", set()).add("READ")
-    letters = tuple(BY_NAME[t.dlq] for t in (*GATE.inputs, *GATE.broadcast) if t.dead_letters)
-    for topic in (*GATE.outputs, GATE.changelog, *letters):
-        wanted.setdefault(f"{prefix}{topic.name}", set()).add("WRITE")
+    for spec in PROCESSORS:
+        for topic in (*spec.inputs, *spec.broadcast, spec.changelog):
+            wanted.setdefault(f"{prefix}{topic.name}", set()).add("READ")
+        letters = tuple(BY_NAME[topic.dlq] for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters)
+        for topic in (*spec.outputs, spec.changelog, *letters):
+            wanted.setdefault(f"{prefix}{topic.name}", set()).add("WRITE")
     try:
         with closing(KafkaRights(settings.bootstrap, extra=dict(settings.kafka))) as rights:
             on_topics = rights.on_topics(list(wanted))

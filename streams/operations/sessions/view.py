@@ -331,7 +331,10 @@ def _keep(told: OrderedDict[bytes, list[AuditEvent]], key: bytes, record: AuditE
 
 
 def _is_of_a_gate(record: AuditEvent) -> bool:
-    """Whether a gate tells of a session: token services put on record that they have opened one, in the same form."""
+    """Whether a gate reports on a session.
+
+    In earlier versions token services wrote to the gates' topic, too: that they had opened or revoked a session.
+    """
     return record.event_type is AuditEventType.SESSION and record.reason not in _BY_TOKEN_SERVICES
 
 

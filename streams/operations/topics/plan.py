@@ -216,7 +216,7 @@ def _state_troubles(topic: Topic, state: TopicState, replication: int) -> Iterat
 
 
 def plan_access(topics: Sequence[Topic], existing: Iterable[AclSpec] | None, principals: Principals) -> Plan:
-    """Which access entries are missing.
+    """Return the access entries that are missing, and report those that let somebody write too much.
 
     Args:
         topics: as declared.
@@ -233,7 +233,27 @@ def plan_access(topics: Sequence[Topic], existing: Iterable[AclSpec] | None, pri
         )
         return Plan((), (trouble,))
     there = set(existing)
-    return Plan(tuple(GrantAccess(acl) for acl in wanted if not _is_covered(acl, there)), ())
+    steps = tuple(GrantAccess(acl) for acl in wanted if not _is_covered(acl, there))
+    return Plan(steps, tuple(_write_troubles(topics, there, principals)))
+
+
+def _write_troubles(topics: Sequence[Topic], existing: set[AclSpec], principals: Principals) -> Iterator[Trouble]:
+    """Report entries of declared principals for topics that none of their roles writes.
+
+    An earlier version may have made them, when the role did write the topic. Wider entries are an administrator's.
+    """
+    writers = {
+        topic.name: {principal for role in topic.writers for principal in principals.by_role.get(role, ())}
+        for topic in topics
+    }
+    declared = {principal for each in principals.by_role.values() for principal in each}
+    for acl in sorted(existing, key=lambda acl: (acl.principal, acl.name)):
+        writes = acl.resource == "TOPIC" and acl.operation in ("WRITE", _ALL_OPERATIONS) and not acl.prefixed
+        if writes and acl.principal in declared and acl.principal not in writers.get(acl.name, {acl.principal}):
+            yield Trouble(
+                f"`{acl.principal}` may write topic `{acl.name}`, although none of its roles does",
+                "restart its clients with this version, then remove the entry with `kafka-acls --remove`",
+            )
 
 
 def declared_access(topics: Sequence[Topic], principals: Principals) -> tuple[AclSpec, ...]:

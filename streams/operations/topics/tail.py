@@ -17,6 +17,7 @@ from streams.model.topics import (
     APPROVAL_REQUEST,
     AUDIT,
     AUDIT_CHECKPOINT,
+    AUDIT_REPORTED,
     DECLARED,
     INTENT,
     REVOCATION,
@@ -29,7 +30,7 @@ from streams.ports import Clock, Received
 
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "verdicts": (VERDICT.name,),
-    "audit": (AUDIT.name,),
+    "audit": (AUDIT.name, AUDIT_REPORTED.name),
     "alerts": (ALERT.name,),
     "intents": (INTENT.name,),
     "sessions": (SESSION.name,),

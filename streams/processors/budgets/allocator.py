@@ -17,12 +17,12 @@ from streams.model.budget import BudgetAnswer, BudgetGrant, BudgetOp, BudgetRequ
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
-from streams.model.topics import BUDGET_GRANT
+from streams.model.topics import AUDIT_REPORTED, BUDGET_GRANT
 from streams.model.types import Header, Record
 from streams.ports import Received
 from streams.ports.processor import Output, Processor, StateView
 from streams.ports.wire import Encoder
-from streams.processors.dead_letters import dead_letter_record, timer_failure_record
+from streams.processors.dead_letters import Reporter, dead_letter_record, timer_failure_record
 from streams.processors.state import encode_row
 
 SOURCE = "stoplog/budgets"
@@ -99,6 +99,7 @@ class BudgetAllocator(Processor):
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
+        self._reporter = Reporter(encoder, AUDIT_REPORTED, SOURCE)
 
     def process(
         self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
@@ -158,11 +159,11 @@ class BudgetAllocator(Processor):
 
     def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
         """Return the audit record of a request that can't be processed."""
-        return [dead_letter_record(self._encoder, SOURCE, record, error)]
+        return [dead_letter_record(self._reporter, record, error)]
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """Return the audit record of a timer that could not be processed."""
-        return [timer_failure_record(self._encoder, SOURCE, partition, due_ms, payload, error)]
+        return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
 
     def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Whoever has not answered may be dead: nobody waits for it any longer."""

@@ -20,14 +20,14 @@ from streams.model.keys import session_key_of
 from streams.model.proof import derived_uuid, is_proven_event, session_writer_key
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
-from streams.model.topics import VERDICT
+from streams.model.topics import AUDIT, VERDICT
 from streams.model.types import Header, Record
 from streams.ports import Received
 from streams.ports.processor import Broadcast, BroadcastEvent, Output, Processor, SetAsideError, StateView
 from streams.ports.wire import Encoder
 from streams.processors.control.audit import event_outputs
 from streams.processors.control.state import ControlState
-from streams.processors.dead_letters import dead_letter_record, timer_failure_record
+from streams.processors.dead_letters import Reporter, dead_letter_record, timer_failure_record
 from streams.processors.gate import completion_effects, pending, revoked_pending
 from streams.processors.gate.case import Case, deny
 from streams.processors.gate.checks import check_args, check_proof, check_revoked
@@ -74,6 +74,7 @@ class Gate(Processor):
     def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
         self._settings = settings
         self._encoder = encoder
+        self._reporter = Reporter(encoder, AUDIT, SOURCE)
         self._control = control
         self._broadcast = Broadcast(control, self)
         self._judge = Judge(settings, encoder, control)
@@ -144,11 +145,11 @@ class Gate(Processor):
 
     def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
         """Return the audit record of a record that can't be processed."""
-        return [dead_letter_record(self._encoder, SOURCE, record, error)]
+        return [dead_letter_record(self._reporter, record, error)]
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """Return the audit record of a timer that could not be processed."""
-        return [timer_failure_record(self._encoder, SOURCE, partition, due_ms, payload, error)]
+        return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
 
     def _settled(
         self, session_key: bytes, row: SessionRow, state: StateView, now_ms: int

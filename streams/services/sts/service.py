@@ -74,6 +74,7 @@ class RunningSts:
         Raises:
             StsError: it can't run so.
             ExecutorError: what was revoked could not be read.
+            LogError: a topic that it writes does not exist.
         """
         self.dev = _dev_issuer(section, entropy) if dev_issuer else None
         section = section if self.dev is None else with_dev_issuer(section, self.dev)
@@ -92,6 +93,7 @@ class RunningSts:
             revocations = RevocationWatch(transport)
             opened.callback(revocations.close)
             revocations.start()
+            ledger.check_topics()
             loads = {
                 name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks)
                 for name, source in section.sources.items()

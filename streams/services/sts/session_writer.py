@@ -20,7 +20,7 @@ from streams.model.proof import proven_event, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import session_target
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import AUDIT, DELEGATION, REVOCATION, SESSION
+from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Actor, Header
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Producer, RetriableLogError
 from streams.sdk.entropy import Entropy
@@ -92,6 +92,15 @@ class Ledger:
         self._refusals = RateLimit(REFUSALS_PER_MINUTE, entropy.monotonic_ms, keys_max=1)
         self._left_out = 0
 
+    def check_topics(self) -> None:
+        """Check that the topics that this writes exist.
+
+        Raises:
+            LogError: one does not exist, or the log did not answer.
+        """
+        for topic in (SESSION, DELEGATION, REVOCATION, AUDIT_REPORTED):
+            self._transport.partitions(topic.name)
+
     def open_session(self, opening: Opening) -> None:
         """Write the session, its grant, and the record of both; all are on the log when this returns, or none is.
 
@@ -126,7 +135,7 @@ class Ledger:
         try:
             # Nobody waits for it: whoever asks in vain must not be able to hold others up.
             key = session_key_of(refusal.tenant_uid, "")
-            self._transport.publisher().publish(outgoing(self._transport, AUDIT, key, event, header))
+            self._transport.publisher().publish(outgoing(self._transport, AUDIT_REPORTED, key, event, header))
         except LogError as error:
             _log.warning("a refusal (%s) is not on record: %s", refusal.reason.value, error)
 
@@ -164,7 +173,7 @@ class Ledger:
             records = [
                 outgoing(self._transport, SESSION, key, event, event.header),
                 outgoing(self._transport, REVOCATION, revoked, revocation, header),
-                outgoing(self._transport, AUDIT, key, audit, audit.header),
+                outgoing(self._transport, AUDIT_REPORTED, key, audit, audit.header),
             ]
         except LogError as error:
             raise _unavailable(error) from None
@@ -201,7 +210,7 @@ class Ledger:
             return [
                 outgoing(self._transport, DELEGATION, key, delegation, delegation.header),
                 outgoing(self._transport, SESSION, key, event, event.header),
-                outgoing(self._transport, AUDIT, key, audit, audit.header),
+                outgoing(self._transport, AUDIT_REPORTED, key, audit, audit.header),
             ]
         except LogError as error:
             raise _unavailable(error) from None

@@ -12,7 +12,7 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import GrantBody
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
-from streams.model.topics import BY_RECORD, SESSION
+from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_RECORD, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 from streams.operations.operator import Operator
@@ -124,6 +124,24 @@ class TestShow:
         assert result.status == 1
         assert "nothing on the embedded log" in result.err
         assert deployed("session", "show", "other|s-1").status == 1
+
+
+class TestReports:
+    def test_nobody_but_a_gate_can_say_that_a_session_is_over(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1")
+        end = end_of(maker, Reason.SESSION_IDLE, writer.now_ms)
+        writer.operator.write(AUDIT_REPORTED, [(maker.key, end, end.header)])
+        assert [shown["state"] for shown in deployed("session", "show", "s-1").records] == ["established"]
+        assert [listed["state"] for listed in deployed("session", "list").records] == ["established"]
+
+    def test_they_are_shown_beside_the_gates_records(self, deployed: Stoplog, writer: Writer) -> None:
+        maker = writer.open("s-1")
+        for number, topic in enumerate((AUDIT_REPORTED, AUDIT, AUDIT_REPORTED)):
+            event = replace(end_of(maker, Reason.SESSION_IDLE, writer.now_ms), reason_text=f"no. {number}")
+            writer.operator.write(topic, [(maker.key, event, event.header)])
+        lines = deployed("tail", "audit", "--no-follow").records
+        assert [line["record"] for line in lines] == ["reported_event", "audit_event", "reported_event"]
+        assert [line["value"]["reason_text"] for line in lines] == ["no. 0", "no. 1", "no. 2"]
 
 
 class TestStates:

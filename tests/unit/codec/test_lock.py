@@ -11,7 +11,7 @@ import pytest
 from streams.codec import lock
 from streams.codec.avro import Codec
 from streams.codec.schema_types import SchemaError
-from streams.codec.schemas import CommittedSchemas, schema_directory
+from streams.codec.schemas import CommittedSchemas, read_lock, schema_directory, subject_name
 from streams.model.topics import DECLARED
 from tests.records import INTENT
 
@@ -105,12 +105,17 @@ def test_one_file_is_todays(schemas: Path) -> None:
         lock.check(schemas)
 
 
-def test_the_first_lock_is_made_from_nothing(schemas: Path) -> None:
-    committed = (schemas / "ids.lock.json").read_bytes()
+def test_the_first_lock_is_made_from_nothing(schemas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the topics in the order in which they were added, which is that of their ids."""
+    committed = read_lock(schemas)
+    first_ids = {name: subject.versions[0].id for name, subject in committed.subjects.items()}
+    with_schema = [topic for topic in DECLARED if topic.record is not None]
+    in_order = sorted(with_schema, key=lambda topic: first_ids[subject_name(topic.name)])
+    monkeypatch.setattr(lock, "DECLARED", tuple(in_order))
     (schemas / "ids.lock.json").unlink()
     shutil.rmtree(schemas / "history")
     assert lock.write(schemas) == []
-    assert (schemas / "ids.lock.json").read_bytes() == committed
+    assert read_lock(schemas) == committed
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"subjects": {"x": 1}}', '{"subjects": {}, "more": 1}'])

@@ -14,7 +14,7 @@ from streams.audit.publishers import Publishers
 from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.audit.signatures import SigningKey
 from streams.model.approval import ApprovalStatus
-from streams.model.audit import AuditEventType
+from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import GrantBody
 from streams.model.intent import Intent
@@ -22,6 +22,8 @@ from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
 from streams.model.session import SessionEventType
 from streams.model.topics import (
     APPROVAL_DECISION,
+    AUDIT_REPORTED,
+    BUDGET_REQUEST,
     CATALOG,
     DELEGATION,
     INTENT,
@@ -463,6 +465,17 @@ def _assert_goes_on(bench: GateBench) -> None:
     other = SessionMaker("s-after")
     bench.establish(other)
     assert bench.judge(FILES_READ, {"path": "b.txt"}, session=other).reason in WHEN_IT_GOES_ON
+
+
+def test_what_a_budget_allocator_could_not_process_it_reports_on_a_topic_of_its_own() -> None:
+    """The gate that owns the partition is the one writer of its audit records."""
+    bench = GateBench()
+    bench.driver.pipe(BUDGET_REQUEST.name, b"a budget", b"garbage")
+    assert bench.dead_letters(BUDGET_REQUEST.name) == [DeadLetterReason.FRAMING_INVALID.value]
+    (reported,) = [read.record for read in bench.driver.read(AUDIT_REPORTED.name)]
+    assert isinstance(reported, AuditEvent)
+    assert (reported.event_type, reported.reason) == (AuditEventType.DEAD_LETTER, DeadLetterReason.FRAMING_INVALID)
+    assert bench.audits(AuditEventType.DEAD_LETTER) == []
 
 
 def test_no_reason_is_left_out() -> None:

@@ -8,9 +8,9 @@ from streams.engine.startup import StartRefusedError, check_topics
 from streams.history.workers import create_topics
 from streams.inmemory.clock import ManualClock
 from streams.inmemory.log import MemoryLog
-from streams.model.topics import INTENT, REVOCATION, SESSION
+from streams.model.topics import AUDIT_REPORTED, INTENT, REVOCATION, SESSION, TOPICS
 from streams.ports import TopicSpec
-from streams.topology import GATE
+from streams.topology import BUDGETS, GATE
 
 
 def broken(topic: str, partitions: int, **config: str) -> tuple[str, ...]:
@@ -38,6 +38,18 @@ def test_missing_topics_are_all_named() -> None:
         check_topics(GATE, MemoryLog(ManualClock(0)).admin())
     assert len(refused.value.findings) == len(GATE.topics())
     assert "stoplog topics apply" in str(refused.value)
+
+
+def test_a_log_of_the_version_before_lacks_one_topic() -> None:
+    """Where the allocator beside the gate reports what it could not process."""
+    log = MemoryLog(ManualClock(0))
+    for topic in TOPICS:
+        if topic is not AUDIT_REPORTED:
+            log.create(TopicSpec(topic.name, 1, topic.config()))
+    check_topics(GATE, log.admin())
+    with pytest.raises(StartRefusedError) as refused:
+        check_topics(BUDGETS, log.admin())
+    assert refused.value.findings == ("topic `agent.audit.reported.v1` does not exist",)
 
 
 def test_unequal_counts_are_refused() -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import pytest
 
+from streams.model.audit import AuditEvent
 from streams.model.reasons import (
     CONTROL_TEXTS,
     DEAD_LETTER_TEXTS,
@@ -16,7 +17,7 @@ from streams.model.reasons import (
     Reason,
     Refusal,
 )
-from streams.model.topics import BY_NAME, BY_RECORD, DECLARED, TOPICS, Spread
+from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_NAME, BY_RECORD, DECLARED, TOPICS, Spread
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,10 @@ def test_every_code_has_a_text(codes: type[StrEnum], texts: dict[StrEnum, str]) 
 
 def test_topics_are_declared_once() -> None:
     assert len(BY_NAME) == len(TOPICS)
-    assert len(BY_RECORD) == sum(topic.record is not None for topic in DECLARED)
+    assert set(BY_RECORD) == {topic.record for topic in DECLARED if topic.record is not None}
+    # Only audit events have two topics.
+    assert {topic for topic in DECLARED if topic.record is not None} - set(BY_RECORD.values()) == {AUDIT_REPORTED}
+    assert BY_RECORD[AuditEvent] is AUDIT
     assert {topic.dlq for topic in DECLARED if topic.dead_letters} == {t.name for t in TOPICS} - {
         t.name for t in DECLARED
     }

@@ -12,7 +12,7 @@ from simulation.records import entry_key, reviewed, tool_entry
 from streams.audit.signatures import make_key_file
 from streams.model.control import RulesetBundle
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.topics import CATALOG, RULESET
+from streams.model.topics import AUDIT_REPORTED, CATALOG, RULESET, TOPICS
 from streams.operations.doctor import examination as doctor_module
 from streams.operations.doctor.examination import examine
 from streams.operations.doctor.findings import Finding, Status
@@ -20,7 +20,7 @@ from streams.operations.operator import Operator
 from streams.operations.rules.publication import draft_directory, publish
 from streams.operations.stops import write_revocation
 from streams.operations.topics.application import carry_out, make_plan
-from streams.ports import Outgoing
+from streams.ports import Outgoing, TopicSpec
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import make_root_key
 from streams.wiring.logs import open_log
@@ -155,6 +155,18 @@ def test_topics_that_keep_a_gate_from_starting_fail(deployment: Settings) -> Non
     assert found["topics"].status is Status.FAIL
     assert "`agent.intent.v1`" in found["topics"].text
     assert "rules" not in found
+
+
+def test_a_missing_topic_of_reports_is_named(settings: Settings) -> None:
+    """A log of the version before has none; no gate starts on it, for want of a place for its allocator's reports."""
+    make_root_key(settings.key_path)
+    with open_log(settings) as log:
+        admin = log.admin()
+        admin.create([TopicSpec(t.name, 1, t.config()) for t in TOPICS if t is not AUDIT_REPORTED], 1)
+    found = findings()
+    assert found["topics"].status is Status.FAIL
+    assert found["topics"].text == "topic `agent.audit.reported.v1` does not exist"
+    assert found["topics"].advice == "run `stoplog topics apply`"
 
 
 def test_topics_that_only_differ_warn(deployment: Settings) -> None:

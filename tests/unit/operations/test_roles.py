@@ -9,6 +9,7 @@ import pytest
 from streams.model.topics import (
     APPROVAL_DECISION,
     AUDIT,
+    AUDIT_REPORTED,
     BASELINE,
     CATALOG,
     DELEGATION,
@@ -27,7 +28,7 @@ from streams.topology import PROCESSORS
 from streams.wiring.settings import budgets_group, load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
-MAY_WRITE = {Role.AGENT: {INTENT}, Role.EXECUTOR: {SESSION, AUDIT}}
+MAY_WRITE = {Role.AGENT: {INTENT}, Role.EXECUTOR: {SESSION, AUDIT_REPORTED}}
 DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, APPROVAL_DECISION, DELEGATION)
 NAMES = {role: f"User:{role.value}" for role in Role}
 READING = {"READ", "DESCRIBE"}
@@ -57,8 +58,22 @@ def test_what_decides_is_written_by_neither(topic: Topic) -> None:
 def test_what_only_gates_write_is_written_by_neither() -> None:
     outputs = {topic for spec in PROCESSORS for topic in (*spec.outputs, spec.changelog)}
     letters = {topic for topic in TOPICS if topic.name.endswith(".dlq")}
-    for topic in (outputs | letters) - {AUDIT}:
+    for topic in (outputs | letters) - {AUDIT_REPORTED}:
         assert not set(NEAR) & set(topic.writers), topic.name
+
+
+def test_gates_alone_write_the_records_of_verdicts(granted: tuple[AclSpec, ...]) -> None:
+    assert AUDIT.writers == (Role.GATE,)
+    entries = [acl for acl in granted if acl.resource == "TOPIC" and acl.operation not in READING]
+    entries = [acl for acl in entries if acl.operation != "DESCRIBE_CONFIGS"]
+    assert not any(acl.prefixed or acl.name == "*" or acl.principal == "User:*" for acl in entries)
+    assert {acl.principal for acl in entries if acl.name == AUDIT.name} == {NAMES[Role.GATE]}
+
+
+def test_of_what_runs_as_a_gate_only_the_gate_itself_writes_them() -> None:
+    """The budget allocator has the gate's principal, and other partitions: it would be a second writer."""
+    assert [spec.name for spec in PROCESSORS if AUDIT in spec.outputs] == ["gate"]
+    assert all({AUDIT, AUDIT_REPORTED} & set(spec.outputs) for spec in PROCESSORS)
 
 
 def test_all_that_every_gate_reads_is_among_it() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from streams.model.topics import (
     AUDIT,
+    AUDIT_REPORTED,
     BY_NAME,
     DECLARED,
     GATE_CHANGELOG,
@@ -76,6 +77,13 @@ class TestTopics:
         (trouble,) = plan.troubles
         assert "12 partitions" in trouble.text
         assert "set it to 12" in trouble.advice
+
+    def test_a_deployment_without_the_topic_of_reports_gets_it(self) -> None:
+        """As every deployment of the version before is."""
+        states = {name: state for name, state in ALL_THERE.items() if name != AUDIT_REPORTED.name}
+        plan = plan_topics(TOPICS, states, PARTITIONS, 1)
+        assert [str(step) for step in plan.steps] == ["create topic `agent.audit.reported.v1` with 6 partitions"]
+        assert plan.troubles == ()
 
     def test_configurations_that_differ_are_set_one_by_one(self) -> None:
         states = dict(ALL_THERE)
@@ -161,6 +169,35 @@ class TestAccess:
         plan = plan_access(TOPICS, there - {missing}, wanted)
         assert plan.steps == (GrantAccess(missing),)
         assert str(plan.steps[0]) == "allow `User:a` to write topic `agent.intent.v1`"
+
+    @pytest.mark.parametrize("operation", ["WRITE", "ALL"])
+    def test_an_entry_of_an_earlier_version_that_lets_a_role_write_too_much_is_a_trouble(self, operation: str) -> None:
+        """Executors wrote the gates' records once; steps only add entries."""
+        named = principals(executor="User:e", gate="User:g")
+        there = set(declared_access(TOPICS, named)) | {AclSpec("User:e", "TOPIC", AUDIT.name, operation)}
+        plan = plan_access(TOPICS, there, named)
+        assert plan.steps == ()
+        (trouble,) = plan.troubles
+        assert trouble.text == "`User:e` may write topic `agent.audit.v1`, although none of its roles does"
+        assert "`kafka-acls --remove`" in trouble.advice
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            AclSpec("User:admin", "TOPIC", AUDIT.name, "WRITE"),
+            AclSpec("User:e", "TOPIC", AUDIT.name, "READ"),
+            AclSpec("User:e", "TOPIC", "our.own.topic", "WRITE"),
+            AclSpec("User:e", "GROUP", AUDIT.name, "ALL"),
+            AclSpec("User:e", "TOPIC", "agent.", "WRITE", prefixed=True),
+        ],
+    )
+    def test_entries_that_we_did_not_make_are_not(self, other: AclSpec) -> None:
+        named = principals(executor="User:e", gate="User:g")
+        assert plan_access(TOPICS, {*declared_access(TOPICS, named), other}, named).is_clean
+
+    def test_a_principal_of_two_roles_may_write_what_either_does(self) -> None:
+        named = principals(executor="User:x", gate="User:x")
+        assert plan_access(TOPICS, set(declared_access(TOPICS, named)), named).is_clean
 
     @pytest.mark.parametrize(
         "wider",

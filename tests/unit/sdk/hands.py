@@ -10,12 +10,13 @@ from typing import TypeVar
 
 import msgspec
 
+from streams.model.audit import AuditEvent
 from streams.model.canonical import canonical, sha256
 from streams.model.ids import verdict_id_of
 from streams.model.intent import Intent
 from streams.model.keys import partition_for, session_key_of
 from streams.model.labels import WORST
-from streams.model.topics import BY_RECORD, INTENT, Topic
+from streams.model.topics import AUDIT_REPORTED, BY_RECORD, INTENT, Topic
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import Outgoing, Received, TopicPartition
@@ -30,6 +31,9 @@ PARTITIONS = 2
 ACTOR = Actor(iss=ISSUER, sub="assistant", sub_profile=SubProfile.AI_AGENT)
 TOOL = ToolRef(server_id="mail", name="send", definition_digest=b"\x07" * 32, catalog_version=1)
 WAIT_S = 20.0
+
+TOPIC_OF = {**BY_RECORD, AuditEvent: AUDIT_REPORTED}
+"""Where the SDK, and the hand for the gate, write each record."""
 
 _R = TypeVar("_R", bound=Record)
 
@@ -104,7 +108,7 @@ def verdict_on(intent: Intent, outcome: Outcome = Outcome.ALLOW, **changes: obje
 
 def write(transport: Transport, record: Record, key: bytes) -> Outgoing:
     """Put a record on its topic."""
-    topic = BY_RECORD[type(record)]
+    topic = TOPIC_OF[type(record)]
     ready = outgoing(transport, topic, key, record, record.header)  # type: ignore[attr-defined]
     publish(transport, [ready])
     return ready
@@ -113,7 +117,7 @@ def write(transport: Transport, record: Record, key: bytes) -> Outgoing:
 def written(transport: Transport, kind: type[_R], tenant_uid: str | None = None) -> list[_R]:
     """All records of a kind (of a tenant's sessions) that are readable now, partition after partition."""
     found = []
-    for received in raw_records(transport, BY_RECORD[kind]):
+    for received in raw_records(transport, TOPIC_OF[kind]):
         if tenant_uid is not None and not (received.key or b"").startswith(f"{tenant_uid}|".encode()):
             continue
         record = transport.codec.decode(received.topic, received.value, received.headers)

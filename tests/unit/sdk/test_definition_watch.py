@@ -14,7 +14,7 @@ from streams.audit.signatures import SigningKey, make_key_file
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent
 from streams.model.catalog import EntryState
-from streams.model.topics import ALERT, AUDIT
+from streams.model.topics import ALERT, AUDIT_REPORTED
 from streams.operations.catalog.decision import draft_approval, publish_decisions, sign_entry
 from streams.operations.catalog.definition_change import watch_reports
 from streams.operations.catalog.history import read_catalog_history
@@ -126,7 +126,7 @@ def test_a_server_that_says_so_is_looked_at_at_once(
     with watched(operator, server):
         lists(tmp_path, tool("echo", description="now something else"), tool("other"))
         server.call("echo", {})
-        until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT)))
+        until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT_REPORTED)))
     assert len(list(watch_reports(operator, follows=False))) == 1
 
 
@@ -136,7 +136,7 @@ def test_one_that_says_nothing_is_asked_now_and_then(
 ) -> None:
     with watched(operator, server, poll_ms=50):
         lists(tmp_path, tool("echo", description="now something else"), tool("other"))
-        until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT)))
+        until(lambda: any(isinstance(found.record, AuditEvent) for found in operator.find(AUDIT_REPORTED)))
 
 
 @pytest.mark.usefixtures("approved")

@@ -8,21 +8,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from streams.codec.avro import Codec
+from streams.embedded.log import EmbeddedLog
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase
 from streams.model.canonical import sha256
 from streams.model.reasons import Refusal
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import session_target
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import AUDIT, VERDICT
+from streams.model.topics import AUDIT_REPORTED, SESSION, TOPICS, VERDICT, Topic
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome, Verdict
-from streams.ports import FatalLogError, Outgoing, Publisher
+from streams.ports import FatalLogError, Outgoing, Publisher, TopicSpec
 from streams.sdk import (
     DevTokenService,
     Ending,
@@ -39,6 +42,7 @@ from streams.sdk import (
 from streams.sdk.executor import BEFORE_RECORDS_TEXT
 from streams.sdk.tools import HANGING_MAX
 from streams.sdk.transport import Transport
+from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import TENANT, TOOL, begun_store, key_of, make_verdict, raw_records, until, write, written
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -116,7 +120,26 @@ def test_an_allowed_call_runs_once_with_the_judged_arguments_and_is_on_record(
     assert (done.event_type, done.phase, done.reason) == (AuditEventType.OUTCOME, AuditPhase.POST_EXECUTION, "done")
     assert (done.outcome, done.verdict_id, done.intent_id) == (Outcome.ALLOW, verdict.verdict_id, verdict.intent_id)
     assert (refused.event_type, refused.reason) == (AuditEventType.REFUSAL, "already_used")
-    assert b"bob@example.com" not in b"".join(received.value or b"" for received in raw_records(transport, AUDIT))
+    assert b"bob@example.com" not in b"".join(
+        received.value or b"" for received in raw_records(transport, AUDIT_REPORTED)
+    )
+
+
+@pytest.mark.parametrize("missing", [SESSION, AUDIT_REPORTED], ids=lambda topic: topic.name)
+def test_without_a_topic_for_its_reports_it_does_not_start(
+    tmp_path: Path, codec: Codec, store: SingleUseStore, missing: Topic
+) -> None:
+    """A call would run, and nobody would learn what the session has read with it."""
+    with closing(EmbeddedLog(tmp_path / "other.sqlite", clock=SystemClock())) as log:
+        with closing(log.admin()) as admin:
+            admin.create([TopicSpec(t.name, 1, t.config()) for t in TOPICS if t is not missing], 1)
+        with Transport(log, codec, SystemClock()) as transport, RevocationWatch(transport) as revocations:
+            calls: Calls = []
+            executor = executor_with(transport, store, revocations, calls.append)
+            missed = rf"`{missing.name}` on the embedded log .*: run `stoplog topics apply`"
+            with pytest.raises(ExecutorError, match=missed):
+                run(executor, make_verdict())
+            assert calls == []
 
 
 def test_traces_are_passed_on(transport: Transport, store: SingleUseStore, revocations: RevocationWatch) -> None:

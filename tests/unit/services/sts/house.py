@@ -16,7 +16,7 @@ from streams.embedded.log import EmbeddedLog
 from streams.model.audit import AuditEvent
 from streams.model.delegation import Delegation
 from streams.model.session import SessionEvent
-from streams.model.topics import AUDIT, BY_RECORD, DELEGATION, REVOCATION, SESSION
+from streams.model.topics import AUDIT_REPORTED, BY_RECORD, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Record
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
@@ -154,7 +154,7 @@ class House:
         return members["error"], members["reason"]
 
     def written(self, kind: type[_R]) -> list[_R]:
-        topic = BY_RECORD[kind]
+        topic = AUDIT_REPORTED if kind is AuditEvent else BY_RECORD[kind]
         found = read_to_end(self.log, (topic.name,), SystemClock())
         records = [self.codec.decode(topic.name, r.value, r.headers) for r in found if r.value is not None]
         return [record for record in records if isinstance(record, kind)]
@@ -189,7 +189,7 @@ class House:
         self.transport.close()
 
 
-TOPICS = (SESSION, DELEGATION, AUDIT, REVOCATION)
+TOPICS = (SESSION, DELEGATION, AUDIT_REPORTED, REVOCATION)
 
 
 @contextmanager

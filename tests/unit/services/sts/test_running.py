@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,32 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from streams.embedded.log import EmbeddedLog
 from streams.http.client_address import place
 from streams.http.limits import RateLimit
 from streams.http.protocol import _counted_place
 from streams.model.revocation import Revocation, RevocationKind
 from streams.model.session import SessionEventType
-from streams.ports import AbortableTransactionError, FatalLogError, Outgoing, Producer, RetriableLogError
+from streams.model.topics import AUDIT_REPORTED, TOPICS
+from streams.ports import (
+    AbortableTransactionError,
+    FatalLogError,
+    LogError,
+    Outgoing,
+    Producer,
+    RetriableLogError,
+    TopicSpec,
+)
 from streams.sdk.entropy import system_now_ms
 from streams.sdk.errors import TokenServiceError
 from streams.sdk.token_exchange import StsClient, TokenRefusedError
+from streams.sdk.transport import Transport
 from streams.services.sts.errors import RefusedError, StsError, TokenReason
 from streams.services.sts.introspection import ASSERTION_TYPE
 from streams.services.sts.service import RunningSts
 from streams.services.sts.settings import StsSection
 from streams.services.sts.store import StsStore
+from streams.wiring.clock import SystemClock
 from streams.wiring.settings import SettingsError, load_settings
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House, WrappedLog, open_house
 
@@ -79,7 +92,7 @@ def together(house: House) -> int:
     [
         ("after agent.delegation.v1", FatalLogError("gone"), 503, 0),
         ("after agent.session.v1", FatalLogError("gone"), 503, 0),
-        ("after agent.audit.v1", FatalLogError("gone"), 503, 0),
+        ("after agent.audit.reported.v1", FatalLogError("gone"), 503, 0),
         ("before commit", FatalLogError("gone"), 503, 0),
         ("after commit", FatalLogError("who knows"), 503, 1),
         ("after agent.session.v1", AbortableTransactionError("again"), 200, 1),
@@ -101,6 +114,17 @@ def test_a_session_and_its_grant_are_there_together_or_not_at_all(
         assert together(house) == there
         house.granted()
         assert together(house) == there + 1
+
+
+def test_without_a_topic_that_it_writes_it_does_not_start(tmp_path: Path, house: House) -> None:
+    with closing(EmbeddedLog(tmp_path / "other.sqlite", clock=SystemClock())) as log:
+        with closing(log.admin()) as admin:
+            admin.create([TopicSpec(t.name, 1, t.config()) for t in TOPICS if t is not AUDIT_REPORTED], 1)
+        with (
+            Transport(log, house.codec, SystemClock()) as transport,
+            pytest.raises(LogError, match=r"`agent\.audit\.reported\.v1` on this log: run `stoplog topics apply`"),
+        ):
+            RunningSts(house.section, transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path / "other")
 
 
 def dying(where: str) -> Callable[[Producer], Faulty]:
