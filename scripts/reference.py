@@ -196,7 +196,8 @@ def _wire() -> str:
         f"record alone, with `0x01` and the schema's GUID in the header `{SCHEMA_ID_HEADER}`. Both are read, the first "
         f"is written. A value of more than {VALUE_BYTES_MAX:,} bytes is not read, one of more than "
         f"{WRITTEN_BYTES_MAX:,} not written. Subjects follow TopicNameStrategy; every version reads every other "
-        "(FULL_TRANSITIVE). The schemas are in `schemas/avro/`.\n\n"
+        "(FULL_TRANSITIVE), and a published version never changes ([ADR 0027](../adr/0027-schemas-do-not-change.md)). "
+        "The schemas are in `schemas/avro/`.\n\n"
         "Without a schema registry, ids are those of `schemas/ids.lock.json`:"
     )
 

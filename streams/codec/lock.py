@@ -1,14 +1,21 @@
-"""Holds the schema files, their history and the lock file together: `python -m streams.codec.lock [--check]`.
+"""Check the schema files against their history, or lock new versions: `python -m streams.codec.lock [--check]`.
 
-To change a record: edit its class; rename `schemas/avro/<record>.v<n>.avsc` to version n+1 and edit it alike; run this.
-It refuses what would break FULL_TRANSITIVE, and otherwise puts the new version into the history and gives it an id.
+To change a record: edit its class; rename `schemas/avro/<record>.v<n>.avsc` to version n+1 and edit it in the same way;
+run this. It rejects what would break FULL_TRANSITIVE; otherwise it adds the new version to the history and gives it an
+id.
+
+The lock file alone cannot keep a version from changing: after it was deleted together with the history, other content
+can be locked under the same version and id. So `schemas/published.txt` lists everything that was ever published. This
+module only appends to it, and rejects schemas that contradict it (docs/adr/0027-schemas-do-not-change.md).
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,25 +38,52 @@ from streams.codec.schemas import (
 from streams.model.topics import DECLARED
 from streams.model.types import Record
 
+PUBLISHED_NAME = "published.txt"
+_WITHDRAWN = "withdrawn"
 _FILE_NAME = re.compile(r"(?P<stem>[a-z_]+)\.v(?P<version>[1-9][0-9]{0,3})\.avsc")
 _UUID_VERSION_8 = 0x80
 _UUID_VARIANT = 0x80
 
 
+class Published(NamedTuple):
+    """A line of `schemas/published.txt`: what a schema id stood for when it was published.
+
+    Attributes:
+        sha256: of the schema without docs, in hex.
+        withdrawn: whether other content took its place, before versions were promised not to change.
+    """
+
+    subject: str
+    version: int
+    id: int
+    sha256: str
+    withdrawn: bool = False
+
+    def __str__(self) -> str:
+        mark = (_WITHDRAWN,) if self.withdrawn else ()
+        return " ".join((self.subject, str(self.version), str(self.id), self.sha256, *mark))
+
+
 def check(directory: Path) -> list[Finding]:
-    """What is wrong with the committed schemas: against the record classes, their history and the lock file.
+    """Compare the committed schemas with the record classes, their history, the lock file and what was published.
+
+    Returns:
+        What is wrong; empty if nothing is.
 
     Raises:
         SchemaError: a file cannot be read at all.
     """
     lock, findings = advance(directory)
-    if not findings and lock != read_lock(directory):
+    if not findings and (lock != read_lock(directory) or _unpublished(directory, lock)):
         findings.append(Finding(LOCK_NAME, "a new version isn't locked yet: run `python -m streams.codec.lock`"))
     return findings
 
 
 def write(directory: Path) -> list[Finding]:
-    """Lock new versions: history and lock file are written if nothing is found against them.
+    """Lock new versions: write them to the history, the lock file and the list of what was published.
+
+    Returns:
+        What is wrong; if anything is, nothing is written.
 
     Raises:
         SchemaError: a file cannot be read at all.
@@ -57,6 +91,8 @@ def write(directory: Path) -> list[Finding]:
     lock, findings = advance(directory)
     if findings:
         return findings
+    with (directory / PUBLISHED_NAME).open("a", encoding="utf-8") as published:
+        published.writelines(f"{each}\n" for each in _unpublished(directory, lock))
     for subject in lock.subjects.values():
         newest = subject.versions[-1]
         snapshot = directory / newest.path
@@ -69,7 +105,11 @@ def write(directory: Path) -> list[Finding]:
 
 
 def advance(directory: Path) -> tuple[LockFile, list[Finding]]:
-    """The lock file as today's schemas make it, and what speaks against it."""
+    """Return the lock file as today's schemas make it, and what is wrong with them.
+
+    Raises:
+        SchemaError: a file cannot be read at all.
+    """
     before = read_lock(directory) if (directory / LOCK_NAME).exists() else LockFile(subjects={})
     used = [version.id for subject in before.subjects.values() for version in subject.versions]
     next_id = max(used, default=LOCK_ID_FIRST - 1) + 1
@@ -85,7 +125,58 @@ def advance(directory: Path) -> tuple[LockFile, list[Finding]]:
         subjects[name] = after
         next_id += after is not entry
     findings += [Finding(name, "no topic has this subject") for name in before.subjects.keys() - subjects.keys()]
-    return LockFile(subjects=subjects), findings
+    lock = LockFile(subjects=subjects)
+    return lock, findings + contradictions(lock, read_published(directory))
+
+
+def read_published(directory: Path) -> list[Published]:
+    """Read `schemas/published.txt`.
+
+    Raises:
+        SchemaError: it cannot be read, or a line is malformed.
+    """
+    lines = read_schema(directory / PUBLISHED_NAME).splitlines()
+    return [_read_line(line) for line in lines if line and not line.startswith("#")]
+
+
+def locked_versions(lock: LockFile) -> list[Published]:
+    """Return the versions of a lock file in the form in which they are published."""
+    return [
+        Published(name, version.version, version.id, version.sha256)
+        for name, subject in lock.subjects.items()
+        for version in subject.versions
+    ]
+
+
+def contradictions(lock: LockFile, published: Iterable[Published]) -> list[Finding]:
+    """Find the published versions that the lock file no longer has as they were."""
+    locked = {(each.subject, each.version): each for each in locked_versions(lock)}
+    findings = []
+    for each in published:
+        at, now = f"{each.subject} version {each.version}", locked.get((each.subject, each.version))
+        is_the_same = now == each._replace(withdrawn=False)
+        if each.withdrawn and is_the_same:
+            findings.append(Finding(at, "is what was withdrawn: make it a new version"))
+        elif not each.withdrawn and not is_the_same:
+            was = f"was published with id {each.id} and digest {each.sha256}"
+            is_now = "is missing" if now is None else f"has id {now.id} and digest {now.sha256}"
+            findings.append(Finding(at, f"{was}, but {is_now}: restore it, and make a new version"))
+    return findings
+
+
+def _unpublished(directory: Path, lock: LockFile) -> list[Published]:
+    """The locked versions that are not on the list yet."""
+    known = set(read_published(directory))
+    return [each for each in locked_versions(lock) if each not in known]
+
+
+def _read_line(line: str) -> Published:
+    match line.split(" "):
+        case [subject, version, schema_id, sha256, *mark] if (
+            version.isdecimal() and schema_id.isdecimal() and mark in ([], [_WITHDRAWN])
+        ):
+            return Published(subject, int(version), int(schema_id), sha256, bool(mark))
+    raise SchemaError(f"`{PUBLISHED_NAME}` has the malformed line `{line}`")
 
 
 def _advance_subject(

@@ -2,7 +2,7 @@
 
 `schemas/avro/<record>.v<n>.avsc` is today's schema and is edited by hand; `schemas/history/` keeps every version as it
 was published; `schemas/ids.lock.json` binds them to subjects (TopicNameStrategy: `<topic>-value`) and ids, and pins
-their content. `python -m streams.codec.lock` adds a version.
+their content; `schemas/published.txt` keeps the pins from being changed. `python -m streams.codec.lock` adds a version.
 """
 
 from __future__ import annotations

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from streams.codec import lock
 from streams.codec.avro import Codec
 from streams.codec.schema_types import SchemaError
-from streams.codec.schemas import CommittedSchemas, read_lock, schema_directory, subject_name
-from streams.model.topics import DECLARED
+from streams.codec.schemas import CommittedSchemas, LockFile, content_digest, read_lock, schema_directory, subject_name
+from streams.model.topics import DECLARED, Topic
 from tests.records import INTENT
 
 TOPIC = "agent.intent.v1"
+PUBLISHED = lock.read_published(schema_directory())
+WITHDRAWN_SHA256 = "117621caa227e9e146c8328e305bbe930ae60b07402c131823ecc4f147370a6d"
 
 
 @pytest.fixture
@@ -31,6 +36,13 @@ def edit(path: Path, change: dict[str, object]) -> None:
 
 def found(schemas: Path) -> list[str]:
     return [str(finding) for finding in lock.check(schemas)]
+
+
+def in_order_of_ids(committed: LockFile) -> tuple[Topic, ...]:
+    """The topics with a schema in the order in which they were added."""
+    first_ids = {name: subject.versions[0].id for name, subject in committed.subjects.items()}
+    with_schema = [topic for topic in DECLARED if topic.record is not None]
+    return tuple(sorted(with_schema, key=lambda topic: first_ids[subject_name(topic.name)]))
 
 
 def test_nothing_to_do(schemas: Path) -> None:
@@ -108,14 +120,125 @@ def test_one_file_is_todays(schemas: Path) -> None:
 def test_the_first_lock_is_made_from_nothing(schemas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the topics in the order in which they were added, which is that of their ids."""
     committed = read_lock(schemas)
-    first_ids = {name: subject.versions[0].id for name, subject in committed.subjects.items()}
-    with_schema = [topic for topic in DECLARED if topic.record is not None]
-    in_order = sorted(with_schema, key=lambda topic: first_ids[subject_name(topic.name)])
-    monkeypatch.setattr(lock, "DECLARED", tuple(in_order))
+    monkeypatch.setattr(lock, "DECLARED", in_order_of_ids(committed))
     (schemas / "ids.lock.json").unlink()
     shutil.rmtree(schemas / "history")
     assert lock.write(schemas) == []
     assert read_lock(schemas) == committed
+
+
+class TestWhatWasPublished:
+    """Who deletes the lock file and the history can lock anything; the list of what was published remembers."""
+
+    @staticmethod
+    def lock_anew(schemas: Path) -> list[str]:
+        shutil.rmtree(schemas / "history")
+        committed = read_lock(schemas)
+        (schemas / "ids.lock.json").unlink()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lock, "DECLARED", in_order_of_ids(committed))
+            return [str(finding) for finding in lock.write(schemas)]
+
+    def test_content_does_not_change_under_a_version(self, schemas: Path) -> None:
+        path = schemas / "avro" / "verdict.v1.avsc"
+        schema = json.loads(path.read_text())
+        schema["fields"] = [field for field in schema["fields"] if field["name"] != "audience"]
+        path.write_text(json.dumps(schema))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(lock, "differences", lambda record, shape: [])  # whoever does this changes the class, too
+            (finding,) = self.lock_anew(schemas)
+        (line,) = (each for each in PUBLISHED if each.subject == "agent.verdict.v1-value" and not each.withdrawn)
+        assert finding.startswith(
+            f"agent.verdict.v1-value version 1: was published with id 2000000009 and digest {line.sha256}, but has id "
+            f"2000000009 and digest {content_digest(path.read_text())}: "
+        )
+
+    def test_an_id_stays_that_of_its_version(self, schemas: Path) -> None:
+        path = schemas / "ids.lock.json"
+        path.write_text(path.read_text().replace("2000000009", "2000000099"))
+        assert any("was published with id 2000000009" in finding for finding in found(schemas))
+
+    def test_a_version_does_not_vanish(self, schemas: Path) -> None:
+        with (schemas / "published.txt").open("a") as published:
+            published.write(f"agent.intent.v1-value 2 2000000100 {'0' * 64}\n")
+        (finding,) = found(schemas)
+        assert finding.startswith("agent.intent.v1-value version 2: ")
+        assert "but is missing" in finding
+
+    def test_what_was_withdrawn_does_not_come_back(self, schemas: Path) -> None:
+        path = schemas / "published.txt"
+        digest = read_lock(schemas).subjects["agent.alert.v1-value"].versions[0].sha256
+        path.write_text(path.read_text().replace(digest, f"{digest} withdrawn"))
+        assert found(schemas) == ["agent.alert.v1-value version 1: is what was withdrawn: make it a new version"]
+
+    def test_a_new_version_is_added_to_the_list(self, schemas: Path) -> None:
+        before = (schemas / "published.txt").read_text()
+        (schemas / "avro" / "intent.v1.avsc").rename(schemas / "avro" / "intent.v2.avsc")
+        edit(schemas / "avro" / "intent.v2.avsc", {"name": "turn", "doc": "counts from 0"})
+        assert lock.write(schemas) == []
+        after = (schemas / "published.txt").read_text()
+        newest = read_lock(schemas).subjects["agent.intent.v1-value"].versions[1]
+        assert after == f"{before}agent.intent.v1-value 2 {newest.id} {newest.sha256}\n"
+        assert found(schemas) == []
+
+    def test_a_version_that_is_not_on_the_list(self, schemas: Path) -> None:
+        path = schemas / "published.txt"
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+        assert found(schemas) == ["ids.lock.json: a new version isn't locked yet: run `python -m streams.codec.lock`"]
+
+    @pytest.mark.parametrize("line", ["x", "a 1 2", "a 1 2 c gone", "a one 2 c", "a 1 2 c withdrawn too"])
+    def test_a_malformed_line(self, schemas: Path, line: str) -> None:
+        (schemas / "published.txt").write_text(line)
+        with pytest.raises(SchemaError, match=f"has the malformed line `{line}`"):
+            lock.check(schemas)
+
+    def test_nothing_more_is_withdrawn(self) -> None:
+        withdrawn = "\n".join(str(each) for each in PUBLISHED if each.withdrawn)
+        assert hashlib.sha256(withdrawn.encode()).hexdigest() == WITHDRAWN_SHA256
+
+
+class TestTheCommitsThatAreThere:
+    """The list could be changed along with everything else: commits could not. A shallow clone has fewer of them."""
+
+    def test_every_lock_file_agrees_with_the_list(self) -> None:
+        assert rewritten(Path(__file__).parents[3], PUBLISHED) == []
+
+    def test_a_rewritten_version_is_found(self, tmp_path: Path, schemas: Path) -> None:
+        git(tmp_path, "init", "--quiet")
+        commit(tmp_path, "what is published")
+        assert rewritten(tmp_path, PUBLISHED) == []
+        digest = read_lock(schemas).subjects["agent.alert.v1-value"].versions[0].sha256
+        for name in ("ids.lock.json", "published.txt"):
+            path = schemas / name
+            path.write_text(path.read_text().replace(digest, "0" * 64))
+        commit(tmp_path, "the same version, rewritten everywhere")
+        assert [each.sha256 for each in rewritten(tmp_path, lock.read_published(schemas))] == [digest]
+
+    def test_without_git_there_are_none(self, tmp_path: Path) -> None:
+        assert rewritten(tmp_path, []) == []
+
+
+def rewritten(root: Path, published: list[lock.Published]) -> list[lock.Published]:
+    """The versions that a commit has locked, and that the list does not know as they were then."""
+    if not (root / ".git").exists():
+        return []
+    path = "schemas/ids.lock.json"
+    commits = git(root, "log", "--diff-filter=AM", "--format=%H", "--", path).split()
+    known = {each._replace(withdrawn=False) for each in published}
+    locks = (msgspec.json.decode(git(root, "show", f"{each}:{path}"), type=LockFile) for each in commits)
+    return sorted({each for found in locks for each in lock.locked_versions(found)} - known)
+
+
+def git(root: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-c", "safe.directory=*", *arguments], cwd=root, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def commit(root: Path, message: str) -> None:
+    git(root, "add", "--all")
+    who = ("-c", "user.name=a test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+    git(root, *who, "commit", "--quiet", "--no-verify", "-m", message)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"subjects": {"x": 1}}', '{"subjects": {}, "more": 1}'])
