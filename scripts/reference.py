@@ -27,7 +27,7 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.operations.topics.asyncapi import render_asyncapi
 from streams.policy.authoring.describe import facts_page
 from streams.policy.authoring.describe_functions import functions_page
-from streams.policy.language.file_schema import schema_text
+from streams.policy.authoring.file_schema import schema_text
 from streams.ports import Headers, Received
 from streams.services.sts.errors import TOKEN_TEXTS
 

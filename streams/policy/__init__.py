@@ -1,7 +1,15 @@
-"""The rules: a bundle of YAML files with CEL conditions becomes a ruleset that judges intents.
+"""The rules: a bundle of YAML files with CEL conditions is compiled to a ruleset, which judges intents.
 
 `load_bundle` or `bundle_from_files` -> `compile_bundle` -> `CompiledRuleset.evaluate(facts)` -> `PolicyResult`.
-The facts are declared in `streams.policy.language.schema`; the rule language is described in docs/reference/rules.md.
+
+The rooms, each of which imports only from those below it:
+
+- `authoring`: tools for rule authors: lint, proofs, case files, coverage, mutation, explanations, reference pages.
+- `runtime`: the compiled ruleset: evaluation, generated code, outcomes, memories and budgets.
+- `language`: from YAML files to checked CEL; `schema.py` declares the facts (see also docs/reference/rules.md).
+- `ext`: functions that CEL does not have: URLs, mail addresses, paths, shell text, SQL.
+- `cel`: CEL itself: checked trees, values, functions, the exact evaluator.
+- `results` and `errors`: what an evaluation returns, and what a bundle is rejected for.
 """
 
 from streams.policy.authoring.case_file import CaseReport, CaseResult, case_facts, run_case_files
@@ -31,53 +39,78 @@ from streams.policy.results import (
 from streams.policy.runtime.explain import REDACTED
 from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle
 
+# Bundles: read the files and compile them.
 __all__ = [
-    "FACTS",
-    "FACT_NAMES",
-    "REDACTED",
-    "UNTYPED",
-    "ApprovalSettings",
-    "BundleError",
     "BundleReadError",
     "BundleSource",
-    "CaseReport",
-    "CaseResult",
     "CompiledRuleset",
-    "Effect",
-    "EvaluationError",
-    "Explanation",
+    "bundle_from_files",
+    "compile_bundle",
+    "load_bundle",
+]
+
+# Facts: what conditions read.
+__all__ += [
+    "FACTS",
+    "FACT_NAMES",
+    "UNTYPED",
     "Facts",
-    "Finding",
-    "IntentExplanation",
-    "Joins",
-    "LintReport",
-    "Location",
+    "ToolTypes",
+    "misfits",
+    "now_facts",
+    "schema_digest",
+]
+
+# Results: what an evaluation returns.
+__all__ += [
+    "REDACTED",
+    "ApprovalSettings",
+    "Effect",
+    "Explanation",
     "Mode",
-    "MutationReport",
     "Obligation",
-    "Part",
-    "PolicyError",
     "PolicyResult",
     "Reason",
-    "RuleCoverage",
     "RuleEffect",
-    "RuleExplanation",
     "RuleFailure",
     "RuleMatch",
-    "RuleOutcome",
-    "Severity",
     "ShadowOutcome",
-    "ToolTypes",
-    "bundle_from_files",
-    "case_facts",
+]
+
+# Errors and findings.
+__all__ += [
+    "BundleError",
+    "EvaluationError",
+    "Finding",
+    "Location",
+    "PolicyError",
+    "Severity",
+]
+
+# Lint and proofs.
+__all__ += [
+    "LintReport",
     "check_bundle",
-    "compile_bundle",
-    "explain_intent",
-    "load_bundle",
-    "misfits",
-    "mutate_cases",
-    "now_facts",
-    "run_case_files",
-    "schema_digest",
     "solver_is_installed",
+]
+
+# Case files, coverage and mutation.
+__all__ += [
+    "CaseReport",
+    "CaseResult",
+    "MutationReport",
+    "RuleCoverage",
+    "case_facts",
+    "mutate_cases",
+    "run_case_files",
+]
+
+# Explanations of one intent.
+__all__ += [
+    "IntentExplanation",
+    "Joins",
+    "Part",
+    "RuleExplanation",
+    "RuleOutcome",
+    "explain_intent",
 ]

@@ -1,19 +1,21 @@
-"""Every function and operator by the name that the checked tree calls it by.
+"""Every function and operator, by the name under which a checked tree calls it.
 
-`&&`, `||`, `?:` and `@not_strictly_false` are missing on purpose: they decide which of their operands count, which
-only an evaluator can do.
+The table does not include `&&`, `||`, `?:` and `@not_strictly_false`: these operators decide which of their operands
+are evaluated, so each evaluator implements them itself.
+
+This package holds CEL's own functions. A package above it adds its functions with `register_functions`, so that the
+evaluators of this package do not depend on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams.policy.cel import convert, ops
 from streams.policy.cel.network import NETWORK_FUNCTIONS
 from streams.policy.cel.strings import TEXT_FUNCTIONS
 from streams.policy.cel.times import TIME_FUNCTIONS
-from streams.policy.ext.table import EXTENSION_FUNCTIONS
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "_==_": ops.equals,
@@ -47,5 +49,16 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **TEXT_FUNCTIONS,
     **TIME_FUNCTIONS,
     **NETWORK_FUNCTIONS,
-    **EXTENSION_FUNCTIONS,
 }
+
+
+def register_functions(functions: Mapping[str, Callable[..., Any]]) -> None:
+    """Add functions to the table.
+
+    A function that is already in the table is replaced. The replacement must compute the same values for the arguments
+    that the first one accepts: `matches`, for example, is extended to globs.
+
+    Args:
+        functions: the implementations by name.
+    """
+    FUNCTIONS.update(functions)

@@ -1,14 +1,15 @@
-"""What the checker is told of functions that its library does not ship: IP addresses and networks, and those of
-`ext_decl.py`.
+"""Declares to the type checker the functions that its library does not ship, and registers their implementations.
 
-The overload ids are our own; `functions.py` implements each by its name. `string` is declared here in full because a
-function's overloads can be given in one place only.
+These are the functions on IP addresses and networks, and those of `extension_declarations.py`. The overload ids are our
+own. `string` is declared here with all of its overloads, because the overloads of a function must be declared together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from streams.policy.cel.functions import register_functions
+from streams.policy.ext.table import EXTENSION_FUNCTIONS
 from streams.policy.language.descriptors import PACKAGE
 from streams.policy.language.extension_declarations import EXTENSION_OVERLOADS, EXTENSION_STRUCTS, TEXT_OVERLOADS
 
@@ -92,3 +93,7 @@ def _type(name: str) -> str:
 
 FUNCTIONS_CONFIG = _config()
 """The declarations in the checker's own configuration format."""
+
+# INVARIANT: a function that the checker accepts has an implementation. Every evaluator gets its trees from the checker,
+# whose module imports this one.
+register_functions(EXTENSION_FUNCTIONS)

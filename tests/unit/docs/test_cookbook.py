@@ -10,8 +10,8 @@ import jsonschema_rs
 import pytest
 
 from streams.policy import Effect, bundle_from_files, check_bundle, compile_bundle
+from streams.policy.authoring.file_schema import file_schema
 from streams.policy.errors import Findings
-from streams.policy.language.file_schema import file_schema
 from streams.policy.language.located_yaml import plain, read_yaml
 from streams.policy.language.paths import with_changes
 from tests.unit.docs.pages import Block, blocks

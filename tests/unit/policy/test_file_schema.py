@@ -12,8 +12,8 @@ import yaml
 
 from scripts.reference import RULES_SCHEMA
 from streams.policy import check_bundle
+from streams.policy.authoring.file_schema import file_schema, schema_text
 from streams.policy.errors import Findings
-from streams.policy.language.file_schema import file_schema, schema_text
 from streams.policy.language.located_yaml import plain, read_yaml
 from tests.unit.policy.rulefiles import HEAD, rule, source
 
