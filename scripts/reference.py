@@ -25,9 +25,9 @@ from streams.model.topics import ALERT_OCSF, DECLARED, INTENT, TOPICS, VERDICT, 
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.operations.topics.asyncapi import render_asyncapi
-from streams.policy.authoring.describe import facts_page
-from streams.policy.authoring.describe_functions import functions_page
+from streams.policy.authoring.facts_page import facts_page
 from streams.policy.authoring.file_schema import schema_text
+from streams.policy.authoring.functions_page import functions_page
 from streams.ports import Headers, Received
 from streams.services.sts.errors import TOKEN_TEXTS
 

@@ -20,7 +20,13 @@ from typing import Any, NamedTuple
 from streams.policy.cel.exact import compile_exact
 from streams.policy.cel.tree import free_names
 from streams.policy.errors import EvaluationError
-from streams.policy.language.check import Checked, CheckError, checker_for, reference_evaluator, structs_of
+from streams.policy.language.check import (
+    CheckedExpression,
+    CheckError,
+    checker_for,
+    reference_evaluator,
+    structs_by_type_name,
+)
 from streams.policy.language.schema import FACT_NAMES, Kind
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 from streams.policy.runtime.evaluate import Conditions
@@ -312,7 +318,9 @@ def _same(one: Any, two: Any) -> bool:
     return type(one) is type(two) and bool(one == two)
 
 
-def compare(text: str, checked: Checked, many: list[dict[str, Any]], types: ToolTypes) -> Iterator[Difference]:
+def compare(
+    text: str, checked: CheckedExpression, many: list[dict[str, Any]], types: ToolTypes
+) -> Iterator[Difference]:
     """Evaluate one expression on several facts in all three ways.
 
     Args:
@@ -326,7 +334,11 @@ def compare(text: str, checked: Checked, many: list[dict[str, Any]], types: Tool
     bind, folds = LIBRARY_CONFUSED_BY
     confused = bind in text and any(fold in text for fold in folds)
     exact = compile_exact(checked.tree, LISTS)
-    fast = Conditions([checked.tree], LISTS, structs_of(types.args)) if checked.tree.type.kind == "bool" else None
+    fast = (
+        Conditions([checked.tree], LISTS, structs_by_type_name(types.args))
+        if checked.tree.type.kind == "bool"
+        else None
+    )
     for facts in many:
         variables = {name: facts[name] for name in names if name in facts}
         variables |= {name: list(LISTS[name]) for name in names if name in LISTS}
@@ -343,11 +355,11 @@ def compare(text: str, checked: Checked, many: list[dict[str, Any]], types: Tool
 
 
 def compare_together(
-    several: Sequence[tuple[str, Checked]], many: Sequence[dict[str, Any]], types: ToolTypes
+    several: Sequence[tuple[str, CheckedExpression]], many: Sequence[dict[str, Any]], types: ToolTypes
 ) -> Iterator[Difference]:
     """Generate one function of several conditions and compare it with the exact evaluator, condition by condition."""
     trees = [checked.tree for _, checked in several]
-    together = Conditions(trees, LISTS, structs_of(types.args))
+    together = Conditions(trees, LISTS, structs_by_type_name(types.args))
     if not all(together.sources):
         yield Difference(several[-1][0], {}, "compiler", "code", "none")
     exact = [compile_exact(tree, LISTS) for tree in trees]
@@ -373,7 +385,7 @@ def fuzz(seed: int, cases: int) -> tuple[int, list[Difference]]:
     kinds = dict.fromkeys(LISTS, Kind.STRING)
     done = 0
     found: list[Difference] = []
-    recent: dict[ToolTypes, list[tuple[str, Checked]]] = {types: [] for types in typings}
+    recent: dict[ToolTypes, list[tuple[str, CheckedExpression]]] = {types: [] for types in typings}
     while done < cases and len(found) < DIFFERENCES_MAX:
         types = chance.choice(typings)
         text = expressions.make(

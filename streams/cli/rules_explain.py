@@ -19,7 +19,7 @@ from streams.codec.instants import format_instant
 from streams.model.verdict import Verdict
 from streams.operations.rules.explanation import Explained, Judged, explain_from_history, explain_from_log
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryPlan
-from streams.policy import REDACTED, Effect, Joins, Mode, Part, RuleExplanation, RuleOutcome
+from streams.policy import REDACTED, Connective, Effect, ExplainedPart, Mode, RuleExplanation, RuleOutcome
 from streams.wiring.clock import SystemClock
 from streams.wiring.components import load_root_key
 
@@ -28,8 +28,8 @@ _STYLES = {RuleOutcome.TRUE: OK, RuleOutcome.ERROR: FAIL, RuleOutcome.FALSE: FAI
 _EFFECTS = {Effect.ALLOW: OK, Effect.DENY: FAIL, Effect.QUARANTINE: FAIL}
 _NO_VALUE = "no value: "
 _PART_CHARS_MAX = 160
-_CHAINS = frozenset({Joins.AND, Joins.OR})
-_JOINED = {Joins.AND: "all of", Joins.OR: "one of", Joins.NOT: "not"}
+_CHAINS = frozenset({Connective.AND, Connective.OR})
+_JOINED = {Connective.AND: "all of", Connective.OR: "one of", Connective.NOT: "not"}
 
 
 def explain(
@@ -190,28 +190,28 @@ def _tree(rule: RuleExplanation, whole: bool) -> Tree:
     return tree
 
 
-def _grow(tree: Tree, part: Part, whole: bool) -> None:
+def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
     """Add a part and its own: all of them, or those that it is as it is for."""
-    inner = part.parts if whole else part.deciding()
-    if part.joins is Joins.NOT and inner[0].joins is Joins.OTHER:
+    inner = part.parts if whole else part.decisive_parts()
+    if part.connective is Connective.NOT and inner[0].connective is Connective.OTHER:
         # `!session.attended` reads better in one piece.
         inner, label = inner[0].parts, short(part.text, _PART_CHARS_MAX)
-    elif not whole and part.joins in _CHAINS and len(inner) == 1:
+    elif not whole and part.connective in _CHAINS and len(inner) == 1:
         _grow(tree, inner[0], whole)
         return
     else:
-        label = _JOINED.get(part.joins) or short(part.text, _PART_CHARS_MAX)
+        label = _JOINED.get(part.connective) or short(part.text, _PART_CHARS_MAX)
     branch = tree.add(Text.assemble(label, (" = ", FAINT), (short(part.value, _PART_CHARS_MAX), _style_of(part.value))))
-    if part.value == REDACTED and part.joins is not Joins.ELEMENT and not whole:
+    if part.value == REDACTED and part.connective is not Connective.ELEMENT and not whole:
         return
     for each in inner:
-        _grow_inner(branch, each, part.joins, whole)
+        _grow_inner(branch, each, part.connective, whole)
 
 
-def _grow_inner(branch: Tree, part: Part, within: Joins, whole: bool) -> None:
+def _grow_inner(branch: Tree, part: ExplainedPart, within: Connective, whole: bool) -> None:
     """`a && b && c` is one conjunction to whoever wrote it."""
-    if part.joins is within and within in _CHAINS:
-        for inner in part.parts if whole else part.deciding():
+    if part.connective is within and within in _CHAINS:
+        for inner in part.parts if whole else part.decisive_parts():
             _grow_inner(branch, inner, within, whole)
     else:
         _grow(branch, part, whole)
@@ -236,10 +236,10 @@ def _rule_fields(rule: RuleExplanation) -> dict[str, Any]:
     }
 
 
-def _part_fields(part: Part) -> dict[str, Any]:
+def _part_fields(part: ExplainedPart) -> dict[str, Any]:
     fields: dict[str, Any] = {"text": part.text, "value": part.value}
-    if part.joins is not Joins.OTHER:
-        fields["joins"] = part.joins.value
+    if part.connective is not Connective.OTHER:
+        fields["joins"] = part.connective.value
     if part.parts:
         fields["parts"] = [_part_fields(inner) for inner in part.parts]
     return fields

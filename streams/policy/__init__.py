@@ -14,14 +14,20 @@ The rooms, each of which imports only from those below it:
 
 from streams.policy.authoring.case_file import CaseReport, CaseResult, case_facts, run_case_files
 from streams.policy.authoring.coverage import RuleCoverage
-from streams.policy.authoring.explain_intent import IntentExplanation, Joins, Part, RuleExplanation, explain_intent
+from streams.policy.authoring.explain_intent import (
+    Connective,
+    ExplainedPart,
+    IntentExplanation,
+    RuleExplanation,
+    explain_intent,
+)
 from streams.policy.authoring.lint import LintReport, check_bundle
 from streams.policy.authoring.mutate import MutationReport, mutate_cases
-from streams.policy.authoring.outcome import Outcome as RuleOutcome
-from streams.policy.authoring.solve import solver_is_installed
+from streams.policy.authoring.prover import solver_is_installed
+from streams.policy.authoring.rule_outcome import RuleOutcome
 from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
 from streams.policy.language.bundle import BundleReadError, BundleSource, bundle_from_files, load_bundle
-from streams.policy.language.schema import FACT_NAMES, FACTS, Facts, misfits, now_facts, schema_digest
+from streams.policy.language.schema import FACT_NAMES, FACTS, Facts, now_facts, schema_digest, schema_violations
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 from streams.policy.results import (
     ApprovalSettings,
@@ -56,9 +62,9 @@ __all__ += [
     "UNTYPED",
     "Facts",
     "ToolTypes",
-    "misfits",
     "now_facts",
     "schema_digest",
+    "schema_violations",
 ]
 
 # Results: what an evaluation returns.
@@ -107,9 +113,9 @@ __all__ += [
 
 # Explanations of one intent.
 __all__ += [
+    "Connective",
+    "ExplainedPart",
     "IntentExplanation",
-    "Joins",
-    "Part",
     "RuleExplanation",
     "RuleOutcome",
     "explain_intent",

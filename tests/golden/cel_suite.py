@@ -13,7 +13,7 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from streams.policy.cel.checked_expression import read_checked
+from streams.policy.cel.checked_expression import read_checked_expression
 from streams.policy.cel.exact import UnsupportedExpressionError, compile_exact
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.tree import DYN, Call, Const, Expr, Ident, Select, StaticType
@@ -122,7 +122,7 @@ def checked_tree(case: dict[str, Any]) -> Expr:
     variables = {name: _type(decl["ident"]["type"]) for name, _, decl in case["type_env"]}
     variables |= dict.fromkeys(NETWORK_TYPES, cel.Type.DYN)
     env = cel.NewEnv(config=cel.NewEnvConfigFromYaml(CHECKER_CONFIG), variables=variables, container=case["container"])
-    return read_checked(env.compile(case["expr"], disable_check=case["disable_check"]).serialize())
+    return read_checked_expression(env.compile(case["expr"], disable_check=case["disable_check"]).serialize())
 
 
 def bound(case: dict[str, Any]) -> dict[str, Any]:

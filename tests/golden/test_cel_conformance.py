@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cel_suite import ROOT, SCOPE, agrees, as_condition, case_id, outcome, read_suite
 
-from streams.policy.language.check import structs_of
+from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.tool_types import UNTYPED
 from streams.policy.runtime.codegen import generate
 from streams.policy.runtime.evaluate import Conditions
@@ -52,7 +52,7 @@ def test_generated_code_agrees_as_far_as_it_goes() -> None:
         except RuntimeError:
             counts["not read"] += 1
             continue
-        structs = structs_of(UNTYPED.args)
+        structs = structs_by_type_name(UNTYPED.args)
         found = Conditions([tree], {}, structs).run(facts)
         if (bool(found.true), bool(found.failed)) != _wanted(case):
             wrong.append((case_id(case), case["expr"], case["expect"], found))

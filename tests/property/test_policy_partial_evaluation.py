@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streams.policy import bundle_from_files, compile_bundle
 from streams.policy.cel.exact import compile_exact
 from streams.policy.errors import EvaluationError
-from streams.policy.runtime.partial_evaluation import pinned, pins_of
+from streams.policy.runtime.partial_evaluation import known_tool_fields, specialize
 from streams.policy.runtime.ruleset import CompiledRuleset
 from tests.starter import starter_fixtures, starter_source
 
@@ -103,7 +103,7 @@ def outcome(tree: Any, facts: dict[str, Any]) -> bool | None:
 def test_a_pinned_condition_is_what_it_was(condition: str, tool: dict[str, Any], facts: dict[str, Any]) -> None:
     tree = compiled(condition).rules[0].checked.tree
     known = {"tool": tool, **facts}
-    assert outcome(pinned(tree, pins_of(tool)), known) is outcome(tree, known)
+    assert outcome(specialize(tree, known_tool_fields(tool)), known) is outcome(tree, known)
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,7 +6,7 @@ import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.policy.cel.required import required_texts
+from streams.policy.cel.required_substrings import required_substrings
 from streams.policy.cel.strings import is_pattern, search_for, search_in_any
 
 PIECES = r"""
@@ -25,7 +25,7 @@ def found(pattern: str, text: str) -> bool:
 @settings(max_examples=2_000, deadline=None)
 @given(pattern=patterns, text=texts)
 def test_what_a_pattern_is_found_in_holds_one_of_its_texts(pattern: str, text: str) -> None:
-    required = required_texts(pattern)
+    required = required_substrings(pattern)
     if required and found(pattern, text):
         assert any(part in text for part in required)
     assert search_for(pattern)(text) is found(pattern, text)

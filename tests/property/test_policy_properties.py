@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.policy import BundleError, bundle_from_files, check_bundle, compile_bundle
 from streams.policy.errors import Findings
-from streams.policy.language.located_yaml import Entries, Scalar, read_yaml
+from streams.policy.language.located_yaml import MappingNode, Scalar, read_yaml
 from tests.starter import starter_fixtures, starter_source
 
 STARTER = compile_bundle(starter_source())
@@ -87,7 +87,7 @@ def test_a_character_is_found_where_it_stands(text: str, style: str, data: st.Da
     source = f"key:   {written}\n"
     findings = Findings()
     root = read_yaml("f", source, findings)
-    assert isinstance(root, Entries), list(findings)
+    assert isinstance(root, MappingNode), list(findings)
     scalar = root.get("key")
     assert isinstance(scalar, Scalar)
     offset = data.draw(st.integers(0, len(scalar.text.rstrip("\n")) - 1))

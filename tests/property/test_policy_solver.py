@@ -11,19 +11,19 @@ import z3
 
 from simulation.fuzz.cel import LISTS, ExpressionMaker, FactsMaker, answer
 from streams.policy import Finding, bundle_from_files, check_bundle, compile_bundle
-from streams.policy.authoring.outcome import AskedRule, Outcome
+from streams.policy.authoring.prover import ProofStatus, Prover
+from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
 from streams.policy.authoring.smt import operators
-from streams.policy.authoring.smt.places import Path, Place
+from streams.policy.authoring.smt.fact_variables import FactVariable, Path
 from streams.policy.authoring.smt.terms import ANY, Double, Sort, constant
 from streams.policy.authoring.smt.translate import Formula, Translator
-from streams.policy.authoring.solve import Prover, Verdict
 from streams.policy.cel.exact import compile_exact
-from streams.policy.language.check import CheckError, checker_for, structs_of
+from streams.policy.language.check import CheckError, checker_for, structs_by_type_name
 from streams.policy.language.compile import list_constants
 from streams.policy.language.schema import Kind
 from streams.policy.language.tool_types import UNTYPED
 
-Outcomes = dict[str, Outcome]
+Outcomes = dict[str, RuleOutcome]
 
 
 # A small world: every fact that the rules below read, with every value that makes a difference to them.
@@ -97,7 +97,7 @@ def _found(facts: dict[str, Any], path: Path) -> tuple[bool, bool, Any]:
     return True, path[-1] in holder, holder.get(path[-1])
 
 
-def _pinned(place: Place, facts: dict[str, Any]) -> Iterator[Any]:
+def _pinned(place: FactVariable, facts: dict[str, Any]) -> Iterator[Any]:
     """What the variables of a place are for these facts."""
     is_held, is_there, value = _found(facts, place.path)
     if not is_held:
@@ -136,7 +136,7 @@ def _admits(formula: Formula, translator: Translator, facts: dict[str, Any], wan
     solver.set("timeout", 5_000)
     solver.add(*formula.axioms, wanted)
     for path in formula.paths:
-        solver.add(*_pinned(translator.places[path], facts))
+        solver.add(*_pinned(translator.variables[path], facts))
     return solver.check() != z3.unsat
 
 
@@ -145,7 +145,7 @@ def _disagreements(seed: int, count: int) -> tuple[int, list[str]]:
     chance = random.Random(seed)  # noqa: S311 - chance with a seed
     makers = ExpressionMaker(chance), FactsMaker(chance)
     lists = {**LISTS, "lists.ids": ("a", "ab")}
-    translator = Translator(structs_of(UNTYPED.args), lists)
+    translator = Translator(structs_by_type_name(UNTYPED.args), lists)
     checker = checker_for(UNTYPED.args, dict.fromkeys(lists, Kind.STRING))
     done, found = 0, []
     while done < count:
@@ -207,21 +207,23 @@ def _is_so(finding: Finding, effects: dict[str, str], outcomes: Outcomes) -> boo
     rule_id = finding.rule_id or ""
     mine = outcomes[rule_id]
     others = {other: came for other, came in outcomes.items() if other != rule_id}
-    stopped = any(came in (Outcome.TRUE, Outcome.ERROR) for other, came in others.items() if effects[other] != "permit")
+    stopped = any(
+        came in (RuleOutcome.TRUE, RuleOutcome.ERROR) for other, came in others.items() if effects[other] != "permit"
+    )
     if finding.code == "unreachable":
-        return mine is not Outcome.TRUE
+        return mine is not RuleOutcome.TRUE
     if finding.code == "constant":
-        return mine is not Outcome.FALSE
+        return mine is not RuleOutcome.FALSE
     if finding.code == "shadowed":
-        return mine is not Outcome.TRUE or stopped
+        return mine is not RuleOutcome.TRUE or stopped
     if finding.code == "idle":
-        permitted = any(came is Outcome.TRUE for other, came in others.items() if effects[other] == "permit")
-        return mine not in (Outcome.TRUE, Outcome.ERROR) or not permitted
+        permitted = any(came is RuleOutcome.TRUE for other, came in others.items() if effects[other] == "permit")
+        return mine not in (RuleOutcome.TRUE, RuleOutcome.ERROR) or not permitted
     if finding.code in ("redundant", "duplicate"):
         if effects[rule_id] == "permit":
-            same = any(came is Outcome.TRUE for other, came in others.items() if effects[other] == "permit")
-            return mine is not Outcome.TRUE or same
-        return mine not in (Outcome.TRUE, Outcome.ERROR) or stopped
+            same = any(came is RuleOutcome.TRUE for other, came in others.items() if effects[other] == "permit")
+            return mine is not RuleOutcome.TRUE or same
+        return mine not in (RuleOutcome.TRUE, RuleOutcome.ERROR) or stopped
     return True
 
 
@@ -233,7 +235,7 @@ def test_nothing_false_is_reported(seed: int) -> None:
         files = _bundle(chance)
         source = bundle_from_files(files)
         ruleset = compile_bundle(source)
-        asked = {rule.rule.id: AskedRule(rule, list_constants(ruleset.bundle)) for rule in ruleset.rules}
+        asked = {rule.rule.id: ExactRule(rule, list_constants(ruleset.bundle)) for rule in ruleset.rules}
         effects = {rule.rule.id: str(rule.rule.effect) for rule in ruleset.rules}
         findings = [finding for finding in check_bundle(source, prove=True).findings if finding.rule_id is not None]
         reported |= {finding.code for finding in findings}
@@ -254,17 +256,17 @@ def test_most_questions_have_an_answer_and_refutations_come_with_facts() -> None
     ruleset = compile_bundle(bundle_from_files(_bundle(chance) | {"p/p.rules.yaml": pack}))
     constants = list_constants(ruleset.bundle)
     prover = Prover(ruleset.rules, constants, ruleset.history)
-    counts: Counter[Verdict] = Counter()
+    counts: Counter[ProofStatus] = Counter()
     for rule in ruleset.rules:
-        asked = AskedRule(rule, constants)
-        for answer_of, excluded in ((prover.never_true, Outcome.TRUE), (prover.never_false, Outcome.FALSE)):
+        asked = ExactRule(rule, constants)
+        for answer_of, excluded in ((prover.never_true, RuleOutcome.TRUE), (prover.never_false, RuleOutcome.FALSE)):
             found = answer_of(rule.rule.id)
-            counts[found.verdict] += 1
-            if found.verdict is Verdict.REFUTED:
+            counts[found.status] += 1
+            if found.status is ProofStatus.REFUTED:
                 assert found.facts is not None
                 assert asked.outcome(found.facts)[0] is excluded
-            elif found.verdict is Verdict.PROVEN:
+            elif found.status is ProofStatus.PROVEN:
                 assert excluded not in {asked.outcome(facts)[0] for facts in WORLD}
-    assert counts[Verdict.REFUTED] > 50
-    assert counts[Verdict.PROVEN] >= 2
-    assert counts[Verdict.UNKNOWN] <= 10
+    assert counts[ProofStatus.REFUTED] > 50
+    assert counts[ProofStatus.PROVEN] >= 2
+    assert counts[ProofStatus.UNKNOWN] <= 10

@@ -30,7 +30,7 @@ from streams.policy import (
     explain_intent,
 )
 from streams.policy.runtime.memory_updates import ToolPlan
-from streams.policy.runtime.ruleset import Tool, key_of
+from streams.policy.runtime.ruleset import Tool, tool_version_of
 from streams.ports import Clock, Received
 from streams.wiring.components import build_codec
 from streams.wiring.logs import open_log
@@ -90,7 +90,7 @@ class _Recorder:
             """A ruleset that is given every fact, and keeps them."""
 
             def plan(self, tool: Tool) -> ToolPlan:
-                return self.memories.plan(*key_of(tool), self.memories.names).needing(FACT_NAMES)
+                return self.memories.plan(*tool_version_of(tool), self.memories.names).needing(FACT_NAMES)
 
             def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
                 intent = facts.get("intent")

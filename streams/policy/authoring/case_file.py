@@ -13,15 +13,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from streams.policy.authoring.agreement import Agreement
 from streams.policy.authoring.coverage import Coverage, RuleCoverage
+from streams.policy.authoring.evaluator_comparison import EvaluatorComparison
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
 from streams.policy.language.bundle import BundleReadError, load_bundle, read_text
-from streams.policy.language.located_yaml import Entries, Node, Scalar, plain, read_yaml
+from streams.policy.language.located_yaml import MappingNode, Node, Scalar, read_yaml, to_python
 from streams.policy.language.paths import PathError, split_path, with_changes
-from streams.policy.language.schema import Facts, misfits
+from streams.policy.language.schema import Facts, schema_violations
 from streams.policy.language.tool_types import ToolTypes
-from streams.policy.language.yaml_mapping import Form
+from streams.policy.language.yaml_mapping import MappingReader
 from streams.policy.results import Effect, PolicyResult, Reason
 from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle
 
@@ -30,7 +30,7 @@ CASES_MAX = 5_000
 CHANGES_MAX = 50
 
 
-class Verdict(StrEnum):
+class ExpectedVerdict(StrEnum):
     """How a case file writes an outcome."""
 
     ALLOW = "allow"
@@ -44,7 +44,7 @@ class Verdict(StrEnum):
 class Expectation:
     """What a case expects; None says nothing about it."""
 
-    verdict: Verdict
+    verdict: ExpectedVerdict
     rules: frozenset[str] | None = None
     errors: frozenset[str] = frozenset()
     reason: Reason | None = None
@@ -118,11 +118,11 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
     cases = read_cases(root, ruleset, findings)
     is_complete = not findings.has_errors
     results = run_cases(ruleset, cases)
-    coverage, agreement = Coverage(ruleset), Agreement(ruleset, findings)
+    coverage, comparison = Coverage(ruleset), EvaluatorComparison(ruleset, findings)
     for result in results:
         case = result.case
         coverage.add(case.facts, case.unset, case.expect.errors, result.result)
-        agreement.add(case.name, case.facts, result.result)
+        comparison.add(case.name, case.facts, result.result)
     # What is in cases that could not be read is not missing.
     rules = coverage.report(findings if is_complete else Findings())
     return CaseReport(results, findings.sorted(), rules, is_complete=is_complete)
@@ -200,7 +200,7 @@ def read_cases(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tupl
             continue
         node = read_yaml(shown, text, findings)
         if node is not None:
-            cases.extend(_File(path, node, fixtures, findings, ruleset).cases())
+            cases.extend(_CaseFileReader(path, node, fixtures, findings, ruleset).cases())
     return tuple(cases)
 
 
@@ -238,7 +238,7 @@ class _Fixtures:
         problems = ["it must be an object"]
         if isinstance(facts, dict):
             # What is remembered is the bundle's to name: each case is checked for it.
-            problems = misfits({name: fact for name, fact in facts.items() if name != "history"})
+            problems = schema_violations({name: fact for name, fact in facts.items() if name != "history"})
             if not isinstance(facts.get("history", {}), dict):
                 problems.append("`history` must be a mapping")
         for problem in problems:
@@ -246,7 +246,7 @@ class _Fixtures:
         return facts if not problems else None
 
 
-class _File:
+class _CaseFileReader:
     """One case file."""
 
     def __init__(
@@ -259,17 +259,17 @@ class _File:
         self._history = ruleset.history
         self._nothing = ruleset.memories.empty_history()
         self._pack = path.parent.name
-        self._form = Form(node, "a case file", ("tests!", "base", "cases!"), findings)
-        tests = self._form.text("tests")
+        self._reader = MappingReader(node, "a case file", ("tests!", "base", "cases!"), findings)
+        tests = self._reader.text("tests")
         if tests is not None and not (path.parent / tests).is_file():
-            self._form.error("missing_file", self._form.at("tests"), f"`{tests}` is not beside this file")
+            self._reader.error("missing_file", self._reader.at("tests"), f"`{tests}` is not beside this file")
         if self._pack not in {pack.name for pack in ruleset.bundle.packs}:
-            self._form.error("missing_pack", self._form.location, f"`{self._pack}` is no pack of the bundle")
+            self._reader.error("missing_pack", self._reader.location, f"`{self._pack}` is no pack of the bundle")
 
     def cases(self) -> list[Case]:
         names: dict[str, Location] = {}
         found = []
-        for node in self._form.items("cases", CASES_MAX):
+        for node in self._reader.items("cases", CASES_MAX):
             case = self._case(node)
             if case is None:
                 continue
@@ -281,29 +281,29 @@ class _File:
         return found
 
     def _case(self, node: Node) -> Case | None:
-        form = Form(node, "a case", ("name!", "base", "set", "unset", "expect!"), self._findings)
-        name, expect = form.text("name"), self._expect(form)
-        holder = form if form.node("base") is not None else self._form
+        reader = MappingReader(node, "a case", ("name!", "base", "set", "unset", "expect!"), self._findings)
+        name, expect = reader.text("name"), self._expect(reader)
+        holder = reader if reader.node("base") is not None else self._reader
         base = holder.text("base")
         if base is None:
-            form.error("missing_key", form.location, "a case needs a `base`, its own or the file's")
+            reader.error("missing_key", reader.location, "a case needs a `base`, its own or the file's")
             return None
         fixture = self._fixtures.get(self._path, base, holder.at("base"))
         facts = None if fixture is None else self._with_history(fixture)
-        changes = {key.text: plain(value) for key, value in form.entries("set", CHANGES_MAX)}
-        unset = form.texts("unset", CHANGES_MAX)
+        changes = {key.text: to_python(value) for key, value in reader.entries("set", CHANGES_MAX)}
+        unset = reader.texts("unset", CHANGES_MAX)
         if name is None or expect is None or facts is None:
             return None
         try:
             changed = with_changes(facts, changes, unset)
             removed = tuple(split_path(path) for path in unset)
         except PathError as error:
-            form.error("bad_path", form.location, str(error))
+            reader.error("bad_path", reader.location, str(error))
             return None
-        known = misfits(with_changes(facts, changes, ()), partial=True, history=self._history)
+        known = schema_violations(with_changes(facts, changes, ()), partial=True, history=self._history)
         for problem in known:
-            form.error("bad_facts", form.location, f"case does not fit the schema: {problem}")
-        return Case(name, form.location, self._pack, changed, removed, expect)
+            reader.error("bad_facts", reader.location, f"case does not fit the schema: {problem}")
+        return Case(name, reader.location, self._pack, changed, removed, expect)
 
     def _with_history(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:
         """The fixture in a session in which nothing has happened, but for what it says itself."""
@@ -311,29 +311,29 @@ class _File:
             return fixture
         return {**fixture, "history": {**self._nothing, **fixture.get("history", {})}}
 
-    def _expect(self, form: Form) -> Expectation | None:
-        node = form.node("expect")
+    def _expect(self, reader: MappingReader) -> Expectation | None:
+        node = reader.node("expect")
         if node is None:
             return None
-        inner = Form(node, "`expect`", ("verdict!", "rules", "errors", "reason"), self._findings)
-        verdict = inner.choice("verdict", Verdict)
+        inner = MappingReader(node, "`expect`", ("verdict!", "rules", "errors", "reason"), self._findings)
+        verdict = inner.choice("verdict", ExpectedVerdict)
         rules, errors = self._ids(inner, "rules"), self._ids(inner, "errors")
         reason = inner.choice("reason", Reason)
         return None if verdict is None else Expectation(verdict, rules, errors or frozenset(), reason)
 
-    def _ids(self, form: Form, key: str) -> frozenset[str] | None:
-        node = form.node(key)
+    def _ids(self, reader: MappingReader, key: str) -> frozenset[str] | None:
+        node = reader.node(key)
         if node is None:
             return None
-        if isinstance(node, Entries | Scalar):
-            form.error("wrong_kind", node.location, f"`{key}` must be a list of rule ids")
+        if isinstance(node, MappingNode | Scalar):
+            reader.error("wrong_kind", node.location, f"`{key}` must be a list of rule ids")
             return None
         found = set()
         for item in node.items:
             if not isinstance(item, Scalar) or item.text not in self._rule_ids:
                 text = item.text if isinstance(item, Scalar) else "?"
                 hint = nearest(text, self._rule_ids)
-                form.error("unknown_rule", item.location, f"no rule `{text}` in the bundle", hint)
+                reader.error("unknown_rule", item.location, f"no rule `{text}` in the bundle", hint)
             else:
                 found.add(item.text)
         return frozenset(found)

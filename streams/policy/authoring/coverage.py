@@ -10,15 +10,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.policy.authoring.outcome import tool_of
+from streams.policy.authoring.rule_outcome import tool_of
 from streams.policy.cel.exact import Program, compile_exact
-from streams.policy.cel.structural_hash import shape_of, start_of
+from streams.policy.cel.structural_hash import start_offset, structural_key
 from streams.policy.cel.tree import Call, Const, Expr, Ident, Select, walk
 from streams.policy.cel.unparse import unparse
 from streams.policy.cel.values import NO_SUCH_KEY
 from streams.policy.errors import EvaluationError, Findings
 from streams.policy.language.compile import CheckedRule, list_constants
-from streams.policy.language.paths import first_missing, read_paths, touches
+from streams.policy.language.paths import first_missing, overlaps, read_paths
 from streams.policy.language.schema import FACT_NAMES, Facts
 from streams.policy.results import PolicyResult
 from streams.policy.runtime.ruleset import CompiledRuleset
@@ -68,7 +68,7 @@ class Coverage:
         self._rules: dict[str, CheckedRule] = {rule.rule.id: rule for rule in ruleset.rules}
         self._reads = {rule_id: sorted(read_paths(rule.checked.tree)) for rule_id, rule in self._rules.items()}
         constants = list_constants(ruleset.bundle)
-        self._tests = {rule_id: _tests_of(rule, constants) for rule_id, rule in self._rules.items()}
+        self._tests = {rule_id: _find_tests(rule, constants) for rule_id, rule in self._rules.items()}
         self._counts = {rule_id: RuleCoverage(rule_id, tests=len(tests)) for rule_id, tests in self._tests.items()}
 
     def add(
@@ -91,13 +91,13 @@ class Coverage:
             counts.fires += rule_id in matched
             counts.silent += rule_id not in matched and rule_id not in failed
             reads = self._reads[rule_id]
-            counts.missing += any(touches(path, read) for path in gone for read in reads) or (
-                rule_id in errors and self._is_for_want(rule, failed.get(rule_id), facts)
+            counts.missing += any(overlaps(path, read) for path in gone for read in reads) or (
+                rule_id in errors and self._is_missing_field(rule, failed.get(rule_id), facts)
             )
             for test in self._tests[rule_id]:
-                _see(test, facts)
+                _record_outcome(test, facts)
 
-    def _is_for_want(self, rule: CheckedRule, error: str | None, facts: Facts) -> bool:
+    def _is_missing_field(self, rule: CheckedRule, error: str | None, facts: Facts) -> bool:
         """Whether it is an error that a field which the rule reads is not there."""
         if error == NO_SUCH_KEY:
             return _looks_up(rule.checked.tree)
@@ -132,7 +132,7 @@ class Coverage:
         for test in self._tests[rule.rule.id]:
             for outcome in (True, False):
                 if outcome not in test.seen:
-                    at = rule.expanded.at(start_of(test.node))
+                    at = rule.expanded.at(start_offset(test.node))
                     message = f"no case in which `{unparse(test.node)}` is {str(outcome).lower()}"
                     findings.warning("uncovered_condition", at, message, rule_id=rule.rule.id)
 
@@ -148,7 +148,7 @@ def _is_fact(node: Expr) -> bool:
     return isinstance(node, Ident) and node.name in FACT_NAMES
 
 
-def _see(test: _Test, facts: Facts) -> None:
+def _record_outcome(test: _Test, facts: Facts) -> None:
     if len(test.seen) == len((True, False)):
         return
     try:
@@ -159,7 +159,7 @@ def _see(test: _Test, facts: Facts) -> None:
         test.seen.add(value)
 
 
-def _tests_of(rule: CheckedRule, constants: Mapping[str, Any]) -> tuple[_Test, ...]:
+def _find_tests(rule: CheckedRule, constants: Mapping[str, Any]) -> tuple[_Test, ...]:
     found: dict[Any, Expr] = {}
     _collect(rule.checked.tree, found)
     return tuple(_Test(node, compile_exact(node, constants)) for node in found.values())
@@ -170,4 +170,4 @@ def _collect(node: Expr, found: dict[Any, Expr]) -> None:
         for arg in node.args:
             _collect(arg, found)
     elif not isinstance(node, Const):
-        found.setdefault(shape_of(node), node)
+        found.setdefault(structural_key(node), node)

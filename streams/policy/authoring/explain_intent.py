@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from streams.policy.authoring.outcome import AskedRule, Outcome
+from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
 from streams.policy.cel.exact import compile_exact
 from streams.policy.cel.folds import FoldKind, classify
 from streams.policy.cel.substitute import substitute
@@ -23,7 +23,7 @@ from streams.policy.runtime.explain import REDACTED, as_json, reads_sensitive
 from streams.policy.runtime.ruleset import CompiledRuleset
 
 
-class Joins(StrEnum):
+class Connective(StrEnum):
     """How the value of an expression follows from those of its parts."""
 
     AND = "and"
@@ -37,33 +37,33 @@ class Joins(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ExplainedPart:
     """A sub-expression: its text, its value as JSON text, `[redacted]`, or why it has none, and its own parts."""
 
     text: str
     value: str
-    parts: tuple[Part, ...] = ()
-    joins: Joins = Joins.OTHER
+    parts: tuple[ExplainedPart, ...] = ()
+    connective: Connective = Connective.OTHER
 
     @property
-    def answer(self) -> str:
+    def result(self) -> str:
         """What a part of a condition says itself: of an element, what is asked of it."""
-        return self.parts[0].value if self.joins is Joins.ELEMENT and self.parts else self.value
+        return self.parts[0].value if self.connective is Connective.ELEMENT and self.parts else self.value
 
-    def deciding(self) -> tuple[Part, ...]:
+    def decisive_parts(self) -> tuple[ExplainedPart, ...]:
         """The parts that the value is due to: of a conjunction that is false, those that are."""
-        if self.joins in (Joins.AND, Joins.ALL):
-            return self._that_decide("true", "false")
-        if self.joins in (Joins.OR, Joins.EXISTS):
-            return self._that_decide("false", "true")
+        if self.connective in (Connective.AND, Connective.ALL):
+            return self._decisive("true", "false")
+        if self.connective in (Connective.OR, Connective.EXISTS):
+            return self._decisive("false", "true")
         return self.parts
 
-    def _that_decide(self, neutral: str, absorbing: str) -> tuple[Part, ...]:
+    def _decisive(self, neutral: str, absorbing: str) -> tuple[ExplainedPart, ...]:
         if self.value == neutral:
             return self.parts
         kept = [absorbing] if self.value == absorbing else None
         found = tuple(
-            part for part in self.parts if (part.answer in kept if kept is not None else part.answer != neutral)
+            part for part in self.parts if (part.result in kept if kept is not None else part.result != neutral)
         )
         return found or self.parts
 
@@ -77,9 +77,9 @@ class RuleExplanation:
     mode: Mode
     reason: str
     place: str
-    outcome: Outcome
+    outcome: RuleOutcome
     error: str | None = None
-    whole: Part | None = None
+    whole: ExplainedPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ Bound = tuple[tuple[str, Expr], ...]
 """Variables and what they stand for, the innermost first."""
 
 _INT = StaticType("int")
-_JOINS = {"_&&_": Joins.AND, "_||_": Joins.OR, "!_": Joins.NOT}
-_ASKED = frozenset({Outcome.TRUE, Outcome.FALSE, Outcome.ERROR})
+_JOINS = {"_&&_": Connective.AND, "_||_": Connective.OR, "!_": Connective.NOT}
+_ASKED = frozenset({RuleOutcome.TRUE, RuleOutcome.FALSE, RuleOutcome.ERROR})
 
 
 def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = False) -> IntentExplanation:
@@ -136,9 +136,9 @@ def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = Fal
 def _explain(
     rule: Rule, checked: CheckedRule | None, facts: Facts, constants: Mapping[str, Any], *, reveal: bool
 ) -> RuleExplanation:
-    outcome, error, whole = Outcome.OFF, None, None
+    outcome, error, whole = RuleOutcome.OFF, None, None
     if checked is not None:
-        asked = AskedRule(checked, constants)
+        asked = ExactRule(checked, constants)
         outcome, error = asked.outcome(facts)
         if outcome in _ASKED:
             whole = _Explainer(facts, constants, reveal).part(asked.tree(facts))
@@ -157,21 +157,21 @@ class _Explainer:
         self._reveal = reveal
         self._left = PARTS_MAX
 
-    def part(self, node: Expr, bound: Bound = ()) -> Part:
+    def part(self, node: Expr, bound: Bound = ()) -> ExplainedPart:
         """The expression and, as long as there is room, all that it is built of."""
         self._left -= 1
         if isinstance(node, Comprehension):
-            joins, inner = self._fold(node, bound)
+            connective, inner = self._fold(node, bound)
         else:
-            joins = _JOINS.get(node.function, Joins.OTHER) if isinstance(node, Call) else Joins.OTHER
-            inner = self._each(_inner(node, bound), bound)
-        return Part(unparse(node), self._value(node, bound), inner, joins)
+            connective = _JOINS.get(node.function, Connective.OTHER) if isinstance(node, Call) else Connective.OTHER
+            inner = self._each(_shown_parts(node, bound), bound)
+        return ExplainedPart(unparse(node), self._value(node, bound), inner, connective)
 
-    def _each(self, nodes: Iterable[Expr], bound: Bound) -> tuple[Part, ...]:
+    def _each(self, nodes: Iterable[Expr], bound: Bound) -> tuple[ExplainedPart, ...]:
         return tuple(self.part(node, bound) for node in nodes if self._left > 0)
 
     def _value(self, node: Expr, bound: Bound) -> str:
-        whole = _put_in(node, bound)
+        whole = _with_bound(node, bound)
         if not self._reveal and node.type.kind != "bool" and reads_sensitive(whole):
             return REDACTED
         try:
@@ -179,16 +179,16 @@ class _Explainer:
         except EvaluationError as error:
             return f"no value: {error}"
 
-    def _fold(self, node: Comprehension, bound: Bound) -> tuple[Joins, tuple[Part, ...]]:
+    def _fold(self, node: Comprehension, bound: Bound) -> tuple[Connective, tuple[ExplainedPart, ...]]:
         """What a fold goes through, and what it asks of the first elements."""
         fold = classify(node)
         if fold.kind is FoldKind.BIND:
             value = self._each((node.accu_init,), bound)
-            return Joins.OTHER, (
+            return Connective.OTHER, (
                 *value,
-                *self._each((fold.body,), ((node.accu_var, _put_in(node.accu_init, bound)), *bound)),
+                *self._each((fold.body,), ((node.accu_var, _with_bound(node.accu_init, bound)), *bound)),
             )
-        joins = {FoldKind.ALL: Joins.ALL, FoldKind.EXISTS: Joins.EXISTS}.get(fold.kind, Joins.OTHER)
+        connective = {FoldKind.ALL: Connective.ALL, FoldKind.EXISTS: Connective.EXISTS}.get(fold.kind, Connective.OTHER)
         body = fold.test or fold.body
         scopes = (
             []
@@ -196,19 +196,19 @@ class _Explainer:
             else [((node.iter_var, element), *bound) for element in self._elements(node, bound)]
         )
         # Of a long list, the elements that decide.
-        decides = {Joins.ALL: "false", Joins.EXISTS: "true"}.get(joins)
+        decides = {Connective.ALL: "false", Connective.EXISTS: "true"}.get(connective)
         chosen = [scope for scope in scopes if decides and self._value(body, scope) == decides] or scopes
         asked = tuple(self._element(node.iter_var, body, scope) for scope in chosen[:ELEMENTS_MAX])
         # With elements the list itself would say the same again.
-        return joins, asked or self._each((node.iter_range,), bound)
+        return connective, asked or self._each((node.iter_range,), bound)
 
-    def _element(self, name: str, body: Expr, scope: Bound) -> Part:
+    def _element(self, name: str, body: Expr, scope: Bound) -> ExplainedPart:
         variable = Ident(scope[0][1].type, -1, name)
-        return Part(name, self._value(variable, scope), self._each((body,), scope), Joins.ELEMENT)
+        return ExplainedPart(name, self._value(variable, scope), self._each((body,), scope), Connective.ELEMENT)
 
     def _elements(self, node: Comprehension, bound: Bound) -> Iterator[Expr]:
         """Expressions of the first elements that a fold goes through."""
-        source = _put_in(node.iter_range, bound)
+        source = _with_bound(node.iter_range, bound)
         try:
             elements = compile_exact(source, self._constants)(self._facts)
         except EvaluationError:
@@ -221,13 +221,13 @@ class _Explainer:
                 yield Call(kind, -1, "_[_]", False, (source, Const(_INT, -1, index)), ())
 
 
-def _put_in(node: Expr, bound: Bound) -> Expr:
+def _with_bound(node: Expr, bound: Bound) -> Expr:
     for name, value in bound:
         node = substitute(node, name, value)
     return node
 
 
-def _inner(node: Expr, bound: Bound) -> Iterator[Expr]:
+def _shown_parts(node: Expr, bound: Bound) -> Iterator[Expr]:
     if isinstance(node, Select):
         if not _is_field(node):
             yield node.operand

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from streams.policy.authoring.case_file import CASES_MAX, CHANGES_MAX, Verdict
+from streams.policy.authoring.case_file import CASES_MAX, CHANGES_MAX, ExpectedVerdict
 from streams.policy.language import parse, parse_match, parse_memory, yaml_mapping
 from streams.policy.language.bundle import FILES_MAX, Keep, Occasion, Per
 from streams.policy.language.schema import FACTS
@@ -20,7 +20,7 @@ from streams.policy.results import Mode, Reason, RuleEffect
 
 Schema = dict[str, Any]
 
-_END = r"\Z"
+_END_OF_TEXT = r"\Z"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SCALARS = ["string", "number", "boolean"]
 _FACT_NAMES = ", ".join(field.name for field in FACTS)
@@ -53,7 +53,7 @@ def file_schema() -> Schema:
             "memory": _memory(),
             "budget": _budget(),
             "patterns": _items(
-                {"type": "string", "pattern": _whole(parse_match._GLOB)},
+                {"type": "string", "pattern": _whole(parse_match.GLOB_PATTERN)},
                 parse_match.PATTERNS_MAX,
                 "`*` is any text, `?` one",
             ),
@@ -61,12 +61,13 @@ def file_schema() -> Schema:
             "expression": {"type": _SCALARS, "description": "An expression in CEL."},
             "duration": {
                 "type": "string",
-                "pattern": _whole(yaml_mapping._DURATION),
+                "pattern": _whole(yaml_mapping.DURATION_PATTERN),
                 "description": "A number and ms, s, m, h or d, such as `30s`.",
             },
             "lists": _named({"type": "array", "items": {"type": _SCALARS}, "maxItems": yaml_mapping.LIST_ITEMS_MAX},
-                            parse._NAME, "Lists of constants of one type, read as `lists.NAME`."),
-            "macros": _named({"type": _SCALARS}, parse._NAME, "Expressions that conditions use as `macros.NAME`."),
+                            parse.NAME_PATTERN, "Lists of constants of one type, read as `lists.NAME`."),
+            "macros": _named({"type": _SCALARS}, parse.NAME_PATTERN,
+                             "Expressions that conditions use as `macros.NAME`."),
         },
     }  # fmt: skip
 
@@ -77,17 +78,23 @@ def schema_text() -> str:
 
 
 def _bundle() -> Schema:
-    digest = {"type": "string", "pattern": _whole(parse._DIGEST)}
+    digest = {"type": "string", "pattern": _whole(parse.DIGEST_PATTERN)}
     return _record(
         {
             "apiVersion": {"const": parse.API_VERSION},
-            "bundle": {"type": "string", "pattern": _whole(parse._NAME), "description": "What verdicts call it."},
-            "version": {"type": "string", "pattern": _whole(parse._VERSION)},
+            "bundle": {
+                "type": "string",
+                "pattern": _whole(parse.NAME_PATTERN),
+                "description": "What verdicts call it.",
+            },
+            "version": {"type": "string", "pattern": _whole(parse.VERSION_PATTERN)},
             "mode": _one_of((Mode.ENFORCE, Mode.SHADOW), "`shadow`: evaluated and recorded, nothing counts."),
             "description": _text(),
             "owners": _items(_text(), parse.TAGS_MAX),
             "packs": _items(
-                {"type": "string", "pattern": _whole(parse._PACK)}, FILES_MAX, "The packs there are, and no others."
+                {"type": "string", "pattern": _whole(parse.PACK_PATTERN)},
+                FILES_MAX,
+                "The packs there are, and no others.",
             ),
             "schema_digest": digest,
             "catalog_digest": digest,
@@ -102,15 +109,21 @@ def _rule_file() -> Schema:
     return _record(
         {
             "apiVersion": {"const": parse.API_VERSION},
-            "pack": {"type": "string", "pattern": _whole(parse._PACK), "description": "The name of its directory."},
+            "pack": {
+                "type": "string",
+                "pattern": _whole(parse.PACK_PATTERN),
+                "description": "The name of its directory.",
+            },
             "owner": _text(),
             "description": _text(),
             "lists": _ref("lists"),
             "macros": _ref("macros"),
             "history": _named(
-                _ref("memory"), parse_memory._NAME, "What the rules remember of a session, read as `history.NAME`."
+                _ref("memory"),
+                parse_memory.NAME_PATTERN,
+                "What the rules remember of a session, read as `history.NAME`.",
             ),
-            "budgets": _named(_ref("budget"), parse_memory._NAME, "What may be used up in all."),
+            "budgets": _named(_ref("budget"), parse_memory.NAME_PATTERN, "What may be used up in all."),
             "rules": _items(_ref("rule"), parse.RULES_MAX),
         },
         required=("apiVersion", "pack", "rules"),
@@ -119,15 +132,19 @@ def _rule_file() -> Schema:
 
 def _rule() -> Schema:
     properties = {
-        "id": {"type": "string", "pattern": _whole(parse._RULE_ID), "description": "Once in the bundle."},
-        "version": {"type": "string", "pattern": _whole(parse._VERSION)},
+        "id": {"type": "string", "pattern": _whole(parse.RULE_ID_PATTERN), "description": "Once in the bundle."},
+        "version": {"type": "string", "pattern": _whole(parse.VERSION_PATTERN)},
         "effect": _one_of(RuleEffect, "What the rule asks for where its condition is true."),
         "mode": _one_of(Mode, "`shadow`: recorded, and changes nothing."),
         "match": _ref("match"),
         "when": _ref("condition"),
         "reason": _text("One sentence, shown to whoever is affected."),
-        "explain": _named(_ref("expression"), parse._NAME, "Values that go into the verdict.", parse.EXPLAIN_MAX),
-        "tags": _items({"type": "string", "pattern": _whole(parse._TAG)}, parse.TAGS_MAX, "OWASP and ATLAS ids."),
+        "explain": _named(
+            _ref("expression"), parse.NAME_PATTERN, "Values that go into the verdict.", parse.EXPLAIN_MAX
+        ),
+        "tags": _items(
+            {"type": "string", "pattern": _whole(parse.TAG_PATTERN)}, parse.TAGS_MAX, "OWASP and ATLAS ids."
+        ),
         "obligations": _items(_obligation(), parse.OBLIGATIONS_MAX, "For whoever runs the call."),
         "approval": _approval(),
         "defer": _ref("duration"),
@@ -156,8 +173,8 @@ def _effect_is(*effects: RuleEffect) -> Schema:
 def _obligation() -> Schema:
     return _record(
         {
-            "id": {"type": "string", "pattern": _whole(parse._RULE_ID)},
-            "type": {"type": "string", "pattern": _whole(parse._NAME)},
+            "id": {"type": "string", "pattern": _whole(parse.RULE_ID_PATTERN)},
+            "type": {"type": "string", "pattern": _whole(parse.NAME_PATTERN)},
             "properties": {"type": "object"},
         },
         required=("id", "type"),
@@ -179,12 +196,12 @@ def _approval() -> Schema:
 
 
 def _match(more: Mapping[str, Schema] | None = None) -> Schema:
-    tool = {"type": "string", "pattern": _whole(parse_match._TOOL_GLOB)}
-    server = {"type": "string", "pattern": _whole(parse_match._SERVER_GLOB)}
+    tool = {"type": "string", "pattern": _whole(parse_match.TOOL_GLOB_PATTERN)}
+    server = {"type": "string", "pattern": _whole(parse_match.SERVER_GLOB_PATTERN)}
     properties = {
         "tools": _items(tool, parse_match.PATTERNS_MAX, "`SERVER.TOOL` patterns, or `*`."),
         "servers": _items(server, parse_match.PATTERNS_MAX, "`*` is any text, `?` one"),
-        "tool_version": {"type": "string", "pattern": _whole(parse_match._VERSION_GLOB)},
+        "tool_version": {"type": "string", "pattern": _whole(parse_match.VERSION_GLOB_PATTERN)},
         "agents": _ref("patterns"),
         "tenants": _ref("patterns"),
         **(more or {}),
@@ -193,7 +210,7 @@ def _match(more: Mapping[str, Schema] | None = None) -> Schema:
 
 
 def _memory() -> Schema:
-    certain = _one_of(parse_memory._CERTAIN, "The event that makes it forget.")
+    certain = _one_of(parse_memory.RESET_OCCASIONS, "The event that makes it forget.")
     return _record(
         {
             "keep": _one_of(Keep, "`any` (a bool), `count`, `sum`, `last` (milliseconds since)."),
@@ -229,7 +246,7 @@ def _case_file() -> Schema:
     ids = {"type": "array", "items": {"type": "string"}}
     expect = _record(
         {
-            "verdict": _one_of(Verdict, "Of the whole bundle."),
+            "verdict": _one_of(ExpectedVerdict, "Of the whole bundle."),
             "rules": {**ids, "description": "The rules of this pack that match."},
             "errors": {**ids, "description": "Those that are in error; none, where nothing is said."},
             "reason": _one_of(Reason, "Why."),
@@ -291,4 +308,4 @@ def _ref(name: str) -> Schema:
 
 def _whole(pattern: re.Pattern[str]) -> str:
     """The parser's pattern as JSON Schema has it, which finds a pattern anywhere unless told otherwise."""
-    return f"^(?:{pattern.pattern.removesuffix(_END).replace(_END, '$')})$"
+    return f"^(?:{pattern.pattern.removesuffix(_END_OF_TEXT).replace(_END_OF_TEXT, '$')})$"

@@ -11,16 +11,16 @@ import re2
 
 from streams.policy.authoring.lint_functions import PATTERN_RECEIVERS, report_bad_arguments
 from streams.policy.authoring.lint_values import report_unknown_values
-from streams.policy.authoring.prove import STOPPING, Settled, report_proofs
+from streams.policy.authoring.prove import STOPPING_EFFECTS, AlreadyReported, report_proofs
 from streams.policy.authoring.unreachable import report_unreachable
-from streams.policy.cel.structural_hash import start_of
+from streams.policy.cel.structural_hash import start_offset
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, walk
 from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.language.bundle import Bundle, BundleSource, Match, Pack
 from streams.policy.language.check_memory import CheckedMemories, check_memories
 from streams.policy.language.compile import CheckedRule, check_rules, history_struct, list_constants
 from streams.policy.language.globs import ToolMatcher
-from streams.policy.language.macros import Expanded
+from streams.policy.language.macros import ExpandedText
 from streams.policy.language.parse import parse_bundle
 from streams.policy.language.parse_match import dot_hint
 from streams.policy.language.paths import read_paths
@@ -71,25 +71,25 @@ def check_bundle(
     memories = check_memories(bundle, tools or {}, findings)
     if findings.has_errors:
         return LintReport(findings.sorted())
-    _unused_names(bundle, rules, memories, findings)
+    _report_unused_names(bundle, rules, memories, findings)
     report_bad_arguments(rules, list_constants(bundle), findings)
-    _slashes(bundle, tools or {}, findings)
-    settled = _one_condition(rules, findings)
-    settled = report_unreachable(rules, settled, findings)
-    _unread_memories(bundle, rules, findings)
+    _report_slashes(bundle, tools or {}, findings)
+    reported = _report_equal_conditions(rules, findings)
+    reported = report_unreachable(rules, reported, findings)
+    _report_unread_memories(bundle, rules, findings)
     optional = _optional_paths(bundle)
     for rule in rules:
         _lint_rule(rule, optional, findings)
         if tools:
-            _unmatched(rule, tools, findings)
+            _report_unmatched_patterns(rule, tools, findings)
     for _, expression in memories.expressions:
         _lint_literals(expression.tree, expression.expanded, None, findings)
     if prove:
-        report_proofs(rules, list_constants(bundle), history_struct(bundle), examples, settled, findings)
+        report_proofs(rules, list_constants(bundle), history_struct(bundle), examples, reported, findings)
     return LintReport(findings.sorted(), is_proven=prove)
 
 
-def _unused_names(
+def _report_unused_names(
     bundle: Bundle, rules: tuple[CheckedRule, ...], memories: CheckedMemories, findings: Findings
 ) -> None:
     by_pack: dict[str, tuple[set[str], set[str]]] = {}
@@ -118,7 +118,7 @@ def _report_unused(pack: Pack, macros: set[str], lists: set[str], findings: Find
             findings.warning("unused_list", item.location, f"list `{item.name}` is not used")
 
 
-def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> Settled:
+def _report_equal_conditions(rules: tuple[CheckedRule, ...], findings: Findings) -> AlreadyReported:
     """Rules that say the opposite, or the same, of one condition and one match."""
     seen: dict[tuple[object, ...], CheckedRule] = {}
     overruled: set[str] = set()
@@ -137,7 +137,7 @@ def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> Settle
         if first is rule:
             continue
         permits = [one for one in (first, rule) if one.rule.effect is RuleEffect.PERMIT]
-        stops = [one for one in (first, rule) if one.rule.effect in STOPPING and one.rule.mode is Mode.ENFORCE]
+        stops = [one for one in (first, rule) if one.rule.effect in STOPPING_EFFECTS and one.rule.mode is Mode.ENFORCE]
         at, other = rule.rule.location, first.rule.id
         if permits and stops:
             overruled.add(permits[0].rule.id)
@@ -146,10 +146,10 @@ def _one_condition(rules: tuple[CheckedRule, ...], findings: Findings) -> Settle
         elif first.rule.effect is rule.rule.effect:
             repeated.add(rule.rule.id)
             findings.warning("duplicate", at, f"says the same as rule `{other}`", rule_id=rule.rule.id)
-    return Settled(overruled=frozenset(overruled), repeated=frozenset(repeated))
+    return AlreadyReported(overruled=frozenset(overruled), repeated=frozenset(repeated))
 
 
-def _slashes(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+def _report_slashes(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
     """Patterns with a `/` behind the dot: well formed, and for no tool where it is meant as commands show a tool."""
     for match, rule_id in _matches(bundle):
         for pattern in match.tools:
@@ -174,7 +174,7 @@ def _is_for_any(match: Match, tools: Mapping[str, ToolTypes]) -> bool:
     return any(matcher.matches(server, name, None) for server, _, name in known)
 
 
-def _unmatched(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
+def _report_unmatched_patterns(rule: CheckedRule, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
     for pattern in rule.rule.match.tools:
         if "/" not in pattern.text and not _is_for_any(Match((pattern,), rule.rule.match.servers), tools):
             message = f"pattern `{pattern.text}` matches no tool of the catalog"
@@ -187,7 +187,7 @@ def _optional_paths(bundle: Bundle) -> frozenset[str]:
     return _OPTIONAL | {f"history.{field.name}" for field in history.fields if field.optional}
 
 
-def _unread_memories(bundle: Bundle, rules: tuple[CheckedRule, ...], findings: Findings) -> None:
+def _report_unread_memories(bundle: Bundle, rules: tuple[CheckedRule, ...], findings: Findings) -> None:
     trees = [part.tree for rule in rules for part in (rule.checked, *(one.checked for one in rule.explain))]
     read = {path[1:2] for tree in trees for path in read_paths(tree) if path[0] == "history"}
     for memory in (memory for pack in bundle.packs for memory in pack.memories):
@@ -197,7 +197,7 @@ def _unread_memories(bundle: Bundle, rules: tuple[CheckedRule, ...], findings: F
 
 def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) -> None:
     def warn(code: str, node: Expr, message: str, hint: str | None = None) -> None:
-        at = rule.expanded.at(start_of(node))
+        at = rule.expanded.at(start_offset(node))
         findings.warning(code, at, message, rule_id=rule.rule.id, hint=hint)
 
     tree = rule.checked.tree
@@ -217,7 +217,7 @@ def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) 
             _lint_fold(rule, tree, node, warn)
 
 
-def _lint_literals(tree: Expr, expanded: Expanded, rule_id: str | None, findings: Findings) -> None:
+def _lint_literals(tree: Expr, expanded: ExpandedText, rule_id: str | None, findings: Findings) -> None:
     """Texts that a function takes for a pattern, a duration or an address, and that are none; or that a fact is not."""
 
     def warn(code: str, node: Expr, message: str) -> None:

@@ -14,7 +14,7 @@ from streams.policy.errors import EvaluationError, Findings
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.extension_declarations import GLOB, PATH
 
-_TRIED: dict[str, Callable[[Any], Any]] = {
+_TRIAL_CALLS: dict[str, Callable[[Any], Any]] = {
     "hostWithin": lambda value: FUNCTIONS["hostWithin"](FUNCTIONS["url"]("https://a.test"), value),
     "domainWithin": lambda value: FUNCTIONS["domainWithin"](FUNCTIONS["emailAddress"]("a@a.test"), value),
     "within": lambda value: FUNCTIONS["within"](FUNCTIONS["path"]("/a"), value),
@@ -47,22 +47,22 @@ def report_bad_arguments(rules: Sequence[CheckedRule], lists: Mapping[str, Seque
 
 
 def _problem(call: Call, lists: Mapping[str, Sequence[Any]]) -> str | None:
-    tried = _TRIED.get(call.function)
+    trial_call = _TRIAL_CALLS.get(call.function)
     value = _constant(call.args[-1], lists)
     if call.function == "matches" and call.args[0].type.kind == PATH:
-        tried = FUNCTIONS["glob"]
+        trial_call = FUNCTIONS["glob"]
     elif call.function == "path":
         value = _constant(call.args[0], lists)
         folder = _constant(call.args[-1], lists)
-        tried = (lambda text: FUNCTIONS["path"](text, folder)) if len(call.args) == 2 else FUNCTIONS["path"]
+        trial_call = (lambda text: FUNCTIONS["path"](text, folder)) if len(call.args) == 2 else FUNCTIONS["path"]
         if not isinstance(value, str) or not isinstance(folder, str):
             return None
     elif call.function == "sql" and len(call.args) == 2:
-        tried = _try_dialect
-    if tried is None or value is None:
+        trial_call = _try_dialect
+    if trial_call is None or value is None:
         return None
     try:
-        tried(value)
+        trial_call(value)
     except EvaluationError as error:
         return str(error)
     return None

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from streams.policy.cel.tree import Call, Const, Expr, MakeList, Select, walk
 from streams.policy.errors import Findings, nearest
-from streams.policy.language.check import structs_of
-from streams.policy.language.macros import Expanded
+from streams.policy.language.check import structs_by_type_name
+from streams.policy.language.macros import ExpandedText
 from streams.policy.language.schema import Field
 from streams.policy.language.tool_types import UNTYPED
 
-_STRUCTS = structs_of(UNTYPED.args)
+_STRUCTS = structs_by_type_name(UNTYPED.args)
 
 
-def report_unknown_values(tree: Expr, expanded: Expanded, rule_id: str | None, findings: Findings) -> None:
+def report_unknown_values(tree: Expr, expanded: ExpandedText, rule_id: str | None, findings: Findings) -> None:
     """Warn of comparisons that are always false, or always true, since the text is none of the field's.
 
     Args:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from streams.policy.authoring.case_file import Case, CaseResult, compare, read_cases, rules_by_pack, run_cases
-from streams.policy.authoring.outcome import AskedRule, Outcome, tool_of
+from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome, tool_of
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Select
 from streams.policy.cel.unparse import unparse
 from streams.policy.errors import BundleError, Findings, Location
@@ -20,7 +20,7 @@ from streams.policy.language.compile import CheckedRule, list_constants
 from streams.policy.language.tool_types import ToolTypes
 from streams.policy.results import PolicyResult
 from streams.policy.runtime.combine import combine, progress_of
-from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle, is_tool, key_of
+from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle, is_tool_fact, tool_version_of
 
 MUTANTS_PER_RULE_MAX = 50
 
@@ -78,21 +78,21 @@ def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) 
     cases = read_cases(Path(directory), ruleset, findings)
     if findings.has_errors:
         raise BundleError(findings.errors())
-    trials = _trials(ruleset, cases)
+    cases_by_rule = _passing_cases(ruleset, cases)
     constants = list_constants(ruleset.bundle)
     tried, survivors = 0, []
     for rule in ruleset.rules:
-        asked = AskedRule(rule, constants)
-        own = [trial for trial in trials.get(rule.rule.id, ()) if trial.asks(asked)]
+        exact_rule = ExactRule(rule, constants)
+        own = [case for case in cases_by_rule.get(rule.rule.id, ()) if case.is_applicable(exact_rule)]
         for mutant, changed in _mutants(rule):
             tried += 1
-            asked = AskedRule(changed, constants)
-            if not any(trial.notices(asked) for trial in own):
+            exact_rule = ExactRule(changed, constants)
+            if not any(case.detects(exact_rule) for case in own):
                 survivors.append(mutant)
     return MutationReport(tried, tuple(survivors))
 
 
-class _Trial:
+class _PassingCase:
     """A case that passes, and what came of every rule in it.
 
     Of a changed rule only its own condition is evaluated: those of the others have come out already.
@@ -102,16 +102,16 @@ class _Trial:
         self.case = passed.case
         self._ruleset = ruleset
         self._own = own
-        self._facts = ruleset.fitted(passed.case.facts)
+        self._facts = ruleset.with_typed_args(passed.case.facts)
         self._true = frozenset(match.rule_id for match in passed.result.rules)
         self._failed = {failure.rule_id: failure.text for failure in passed.result.errors}
-        self._known: dict[tuple[str, Outcome], bool] = {}
+        self._known: dict[tuple[str, RuleOutcome], bool] = {}
 
-    def asks(self, rule: AskedRule) -> bool:
+    def is_applicable(self, rule: ExactRule) -> bool:
         """Whether a rule is for the call: its condition is all that can be changed of it."""
-        return rule.outcome(self._facts)[0] in (Outcome.TRUE, Outcome.FALSE, Outcome.ERROR)
+        return rule.outcome(self._facts)[0] in (RuleOutcome.TRUE, RuleOutcome.FALSE, RuleOutcome.ERROR)
 
-    def notices(self, changed: AskedRule) -> bool:
+    def detects(self, changed: ExactRule) -> bool:
         """Whether the case would fail with one rule changed, which is for the call."""
         outcome, _ = changed.value(self._facts)
         key = (changed.rule.rule.id, outcome)
@@ -119,11 +119,11 @@ class _Trial:
             self._known[key] = self._fails(*key)
         return self._known[key]
 
-    def _fails(self, rule_id: str, outcome: Outcome) -> bool:
+    def _fails(self, rule_id: str, outcome: RuleOutcome) -> bool:
         """Whether the case would fail if this came of a rule; why it is in error is nothing that a case looks at."""
-        true = self._true - {rule_id} | ({rule_id} if outcome is Outcome.TRUE else set())
+        true = self._true - {rule_id} | ({rule_id} if outcome is RuleOutcome.TRUE else set())
         failed = {other: why for other, why in self._failed.items() if other != rule_id}
-        if outcome is Outcome.ERROR:
+        if outcome is RuleOutcome.ERROR:
             failed[rule_id] = ""
         return not compare(self.case, self._judge(true, failed), self._own).passed
 
@@ -136,29 +136,29 @@ class _Trial:
             progress_of(facts),
             ".".join(tool_of(facts)[:2]),
         )
-        return self._ruleset.kept(result, facts)
+        return self._ruleset.with_memory_errors(result, facts)
 
 
-def _trials(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> dict[str, list[_Trial]]:
+def _passing_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> dict[str, list[_PassingCase]]:
     """The cases that may notice a change of a rule, by its id: of tools that it is for. Those of its pack come first,
     as they are the ones that notice most."""
     packs, own = {rule.rule.id: rule.rule.pack for rule in ruleset.rules}, rules_by_pack(ruleset)
-    found: dict[str, list[_Trial]] = {}
+    found: dict[str, list[_PassingCase]] = {}
     for result in run_cases(ruleset, cases):
         tool = result.case.facts.get("tool")
-        if result.passed and is_tool(tool):
-            trial = _Trial(ruleset, result, own.get(result.case.pack, frozenset()))
-            for rule in ruleset.applicable(*key_of(tool)):
-                found.setdefault(rule.rule.id, []).append(trial)
-    for rule_id, trials in found.items():
-        trials.sort(key=lambda trial: trial.case.pack != packs[rule_id])
+        if result.passed and is_tool_fact(tool):
+            case = _PassingCase(ruleset, result, own.get(result.case.pack, frozenset()))
+            for rule in ruleset.applicable(*tool_version_of(tool)):
+                found.setdefault(rule.rule.id, []).append(case)
+    for rule_id, cases_by_rule in found.items():
+        cases_by_rule.sort(key=lambda case: case.case.pack != packs[rule_id])
     return found
 
 
 def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, CheckedRule]]:
     """Each change of a rule, which is the same in the condition as it is checked for each tool."""
     forms = [rule.checked, *rule.variants.values()]
-    changes = zip(*(_changed(form.tree) for form in forms), strict=True)
+    changes = zip(*(_changes(form.tree) for form in forms), strict=True)
     for (before, after, tree), *others in islice(changes, MUTANTS_PER_RULE_MAX):
         at = rule.expanded.at(max(before.offset, 0))
         variants = {
@@ -169,12 +169,12 @@ def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, CheckedRule]]:
         yield mutant, replace(rule, checked=replace(rule.checked, tree=tree), variants=variants)
 
 
-def _changed(node: Expr) -> Iterator[tuple[Expr, Expr, Expr]]:
+def _changes(node: Expr) -> Iterator[tuple[Expr, Expr, Expr]]:
     """Each change of a tree: what was changed, into what, and the whole tree with it."""
     for after in _alternatives(node):
         yield node, after, after
-    for index, child in enumerate(_written(node)):
-        for before, after, changed in _changed(child):
+    for index, child in enumerate(_mutable_parts(node)):
+        for before, after, changed in _changes(child):
             yield before, after, _with_child(node, index, changed)
 
 
@@ -193,7 +193,7 @@ def _alternatives(node: Expr) -> Iterator[Expr]:
             yield replace(node, args=(node.args[0], replace(last, value=last.value + 1)))
 
 
-def _written(node: Expr) -> tuple[Expr, ...]:
+def _mutable_parts(node: Expr) -> tuple[Expr, ...]:
     """The parts of a node in which something may be changed: of a fold, the predicate within its step."""
     if isinstance(node, Call):
         return node.args

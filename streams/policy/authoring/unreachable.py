@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import islice, product
 from typing import Any, NamedTuple, TypeGuard
 
-from streams.policy.authoring.prove import STOPPING, Settled
+from streams.policy.authoring.prove import STOPPING_EFFECTS, AlreadyReported
 from streams.policy.cel.simplify import simplify
-from streams.policy.cel.structural_hash import shape_of
+from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Const, Expr
 from streams.policy.cel.unparse import unparse
 from streams.policy.errors import Findings
@@ -48,36 +48,40 @@ class _Range(NamedTuple):
         return self.low > self.high or (self.low == self.high and (self.low_open or self.high_open))
 
 
-def report_unreachable(rules: tuple[CheckedRule, ...], settled: Settled, findings: Findings) -> Settled:
+def report_unreachable(
+    rules: tuple[CheckedRule, ...], reported: AlreadyReported, findings: Findings
+) -> AlreadyReported:
     """Report rules whose condition is never true, and permits whose condition implies that of a deny.
 
     Returns:
-        `settled`, with what was reported.
+        `reported`, with what was reported.
     """
-    never: set[str] = set()
+    never_true: set[str] = set()
     overruled: set[str] = set()
     for rule in rules:
         why = contradiction(rule.checked.tree)
         if why is not None:
-            never.add(rule.rule.id)
+            never_true.add(rule.rule.id)
             at = rule.rule.when.location
             findings.warning("unreachable", at, f"condition is never true: {why}", rule_id=rule.rule.id)
     stops = [
-        (rule, frozenset(shape_of(part) for part in conjuncts(rule.checked.tree)))
+        (rule, frozenset(structural_key(part) for part in conjuncts(rule.checked.tree)))
         for rule in rules
-        if rule.rule.effect in STOPPING and rule.rule.mode is Mode.ENFORCE
+        if rule.rule.effect in STOPPING_EFFECTS and rule.rule.mode is Mode.ENFORCE
     ]
     permits = [rule for rule in rules if rule.rule.effect is RuleEffect.PERMIT and rule.rule.mode is not Mode.OFF]
     for permit, (stop, wanted) in islice(product(permits, stops), PAIRS_MAX):
         # Equal conditions of one match are reported as a contradiction elsewhere.
-        if permit.rule.id in overruled | never | settled.overruled or not covers(stop.rule.match, permit.rule.match):
+        if permit.rule.id in overruled | never_true | reported.overruled or not covers(
+            stop.rule.match, permit.rule.match
+        ):
             continue
-        parts = frozenset(shape_of(part) for part in conjuncts(permit.checked.tree))
+        parts = frozenset(structural_key(part) for part in conjuncts(permit.checked.tree))
         if wanted < parts:
             overruled.add(permit.rule.id)
             message = f"can never count: wherever it permits, rule `{stop.rule.id}` says {stop.rule.effect}"
             findings.warning("shadowed", permit.rule.location, message, rule_id=permit.rule.id)
-    return settled._replace(never=frozenset(never), overruled=settled.overruled | overruled)
+    return reported._replace(never_true=frozenset(never_true), overruled=reported.overruled | overruled)
 
 
 def conjuncts(tree: Expr) -> Iterator[Expr]:
@@ -99,7 +103,7 @@ def contradiction(tree: Expr) -> str | None:
         if isinstance(part, Const) and part.value is False:
             return "`false`"
         negated = isinstance(part, Call) and part.function == "!_"
-        shape = shape_of(part.args[0] if isinstance(part, Call) and negated else part)
+        shape = structural_key(part.args[0] if isinstance(part, Call) and negated else part)
         (excluded if negated else demanded).setdefault(shape, part)
         if shape in demanded and shape in excluded:
             return f"`{unparse(demanded[shape])}` and `{unparse(excluded[shape])}`"
@@ -107,7 +111,7 @@ def contradiction(tree: Expr) -> str | None:
         if compared is None:
             continue
         operand, function, value = compared
-        key = shape_of(operand)
+        key = structural_key(operand)
         if not isinstance(value, str):
             ranges[key] = ranges.get(key, _Range()).meet(_range(function, value))
             if ranges[key].is_empty:

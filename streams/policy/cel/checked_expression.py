@@ -1,7 +1,7 @@
 """Reads the protobuf form of `cel.expr.CheckedExpr` into a tree.
 
 Field numbers are those of the public `cel/expr/checked.proto` and `syntax.proto`. The input comes from the checker in
-this process, yet a reader that is wrong must say so: anything unexpected raises `WireError`.
+this process, yet a reader that is wrong must say so: anything unexpected raises `CheckedExpressionError`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PRIMITIVES = ("dyn", "bool", "int", "uint", "double", "string", "bytes")
 _WELL_KNOWN = ("dyn", "dyn", "timestamp", "duration")
 
 
-class WireError(PolicyError):
+class CheckedExpressionError(PolicyError):
     """The checker's output could not be read."""
 
 
@@ -48,7 +48,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << (7 * count)
         if byte < 0x80:
             return value, at
-    raise WireError("checked expression ends inside of a number")
+    raise CheckedExpressionError("checked expression ends inside of a number")
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
@@ -64,15 +64,15 @@ def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
         elif kind == _BYTES:
             size, at = (data[at], at + 1) if at < end and data[at] < 0x80 else _varint(data, at)
             if at + size > end:
-                raise WireError(f"checked expression is cut short in field {number}")
+                raise CheckedExpressionError(f"checked expression is cut short in field {number}")
             value, at = data[at : at + size], at + size
         elif kind in (_FIXED64, _FIXED32):
             size = 8 if kind == _FIXED64 else 4
             if at + size > end:
-                raise WireError(f"checked expression is cut short in field {number}")
+                raise CheckedExpressionError(f"checked expression is cut short in field {number}")
             value, at = data[at : at + size], at + size
         else:
-            raise WireError(f"checked expression has wire type {kind} in field {number}")
+            raise CheckedExpressionError(f"checked expression has wire type {kind} in field {number}")
         yield number, value
 
 
@@ -95,7 +95,7 @@ def _pair(data: memoryview) -> tuple[int, Any]:
     return key, value
 
 
-def read_checked(serialized: bytes) -> Expr:
+def read_checked_expression(serialized: bytes) -> Expr:
     """The tree of a serialized `CheckedExpr`, packed in an `Any` or bare; of a `ParsedExpr`, every type is dynamic.
 
     Raises:
@@ -140,12 +140,12 @@ class _Reader:
 
     def root(self) -> Expr:
         if self._root is None:
-            raise WireError("checked expression has no expression")
+            raise CheckedExpressionError("checked expression has no expression")
         return self._expr(self._root, 0)
 
     def _expr(self, data: memoryview, depth: int) -> Expr:
         if depth > DEPTH_MAX:
-            raise WireError(f"expression is nested deeper than {DEPTH_MAX} levels")
+            raise CheckedExpressionError(f"expression is nested deeper than {DEPTH_MAX} levels")
         node_id, kind, body = 0, 0, memoryview(b"")
         for number, raw in _fields(data):
             if number == 2:
@@ -172,7 +172,7 @@ class _Reader:
             return self._make(body, known, offset, depth)
         if kind == 9:
             return self._comprehension(body, known, offset, depth)
-        raise WireError(f"expression of unknown kind {kind}")
+        raise CheckedExpressionError(f"expression of unknown kind {kind}")
 
     def _select(self, body: memoryview, known: StaticType, offset: int, name: str, depth: int) -> Expr:
         if name:
@@ -216,7 +216,7 @@ class _Reader:
             if number == 2:
                 parts = dict(_fields(raw))
                 if 3 not in parts or 4 not in parts:
-                    raise WireError("map entry without a key or a value")
+                    raise CheckedExpressionError("map entry without a key or a value")
                 entries.append((self._expr(parts[3], depth + 1), self._expr(parts[4], depth + 1)))
         return MakeMap(known, offset, tuple(entries))
 
@@ -263,7 +263,7 @@ def _positions(data: memoryview) -> dict[int, int]:
 
 def _type(data: memoryview, depth: int = 0) -> StaticType:
     if depth > DEPTH_MAX:
-        raise WireError(f"type is nested deeper than {DEPTH_MAX} levels")
+        raise CheckedExpressionError(f"type is nested deeper than {DEPTH_MAX} levels")
     for number, raw in _fields(data):
         if number == 2:
             return StaticType("null")
@@ -306,4 +306,4 @@ def _constant(data: memoryview) -> Any:
             parts = dict(_fields(raw))
             seconds, nanos = _signed(parts.get(1, 0)), _signed(parts.get(2, 0))
             return (Duration if number == 8 else Timestamp)(seconds * 1_000_000_000 + nanos)
-    raise WireError("constant without a value")
+    raise CheckedExpressionError("constant without a value")

@@ -14,7 +14,7 @@ from streams.policy.cel.values import (
     NANOS_PER_SECOND,
     Address,
     Duration,
-    Extension,
+    ExtensionValue,
     Network,
     Timestamp,
     TypeValue,
@@ -131,7 +131,7 @@ def to_string(value: Any) -> str:
         return str(value.ip)
     if kind is Network:
         return f"{value.ip}/{value.prefix}"
-    if isinstance(value, Extension):
+    if isinstance(value, ExtensionValue):
         return value.text()
     raise no_overload("string", value)
 

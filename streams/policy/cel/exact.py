@@ -39,7 +39,7 @@ class UnsupportedExpressionError(PolicyError):
     """The tree uses what the evaluator does not have; a checked rule never does."""
 
 
-class _Failed:
+class _DeferredError:
     """An error that a fold carries along as its accumulator."""
 
     __slots__ = ("error",)
@@ -117,7 +117,7 @@ class _Compiler:
                 value = variables[name]
             except KeyError:
                 raise EvaluationError(f"no such variable: {name}") from None
-            if value.__class__ is _Failed:
+            if value.__class__ is _DeferredError:
                 raise value.error
             return value
 
@@ -132,9 +132,9 @@ class _Compiler:
     def _call(self, node: Call) -> Node:
         args = [self.node(arg) for arg in node.args]
         if node.function == "_&&_":
-            return _junction("_&&_", args[0], args[1], decides=False)
+            return _logical_operator("_&&_", args[0], args[1], decides=False)
         if node.function == "_||_":
-            return _junction("_||_", args[0], args[1], decides=True)
+            return _logical_operator("_||_", args[0], args[1], decides=True)
         if node.function == "_?_:_":
             return _conditional(*args)
         if node.function == "@not_strictly_false":
@@ -163,7 +163,7 @@ class _Compiler:
         )
 
 
-def _junction(name: str, left: Node, right: Node, *, decides: bool) -> Node:
+def _logical_operator(name: str, left: Node, right: Node, *, decides: bool) -> Node:
     """`&&` (false decides) and `||` (true decides): an operand that decides makes up for an error in the other."""
 
     def junction(variables: Variables) -> bool:
@@ -221,15 +221,15 @@ def _applied(function: Callable[..., Any], name: str, args: list[Node]) -> Node:
     if len(args) == 1:
         (only,) = args
         single: Node = lambda variables: function(only(variables))  # noqa: E731
-        return _guarded(single, name)
+        return _with_type_errors(single, name)
     if len(args) == 2:
         first, second = args
         double: Node = lambda variables: function(first(variables), second(variables))  # noqa: E731
-        return _guarded(double, name)
-    return _guarded(lambda variables: function(*[arg(variables) for arg in args]), name)
+        return _with_type_errors(double, name)
+    return _with_type_errors(lambda variables: function(*[arg(variables) for arg in args]), name)
 
 
-def _guarded(apply: Node, name: str) -> Node:
+def _with_type_errors(apply: Node, name: str) -> Node:
     """A wrong number of arguments, possible only in unchecked trees, is an error like any other."""
 
     def guarded(variables: Variables) -> Any:
@@ -247,7 +247,7 @@ def _bind(name: str, value: Node, body: Node) -> Node:
             inner = value(variables)
         except EvaluationError as error:
             # A bound error counts only where the name is read, as with any other operand.
-            inner = _Failed(error)
+            inner = _DeferredError(error)
         return body({**variables, name: inner})
 
     return bound
@@ -312,7 +312,7 @@ def _general(
                 if constant:
                     # With a constant condition no later element can take the error back.
                     raise
-                accu = _Failed(error)
+                accu = _DeferredError(error)
         return result({**variables, accu_var: accu})
 
     return general

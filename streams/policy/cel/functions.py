@@ -14,7 +14,7 @@ from typing import Any
 
 from streams.policy.cel import convert, ops
 from streams.policy.cel.network import NETWORK_FUNCTIONS
-from streams.policy.cel.strings import TEXT_FUNCTIONS
+from streams.policy.cel.strings import STRING_FUNCTIONS
 from streams.policy.cel.times import TIME_FUNCTIONS
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -46,7 +46,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "duration": convert.to_duration,
     "dyn": convert.to_dyn,
     "type": convert.to_type,
-    **TEXT_FUNCTIONS,
+    **STRING_FUNCTIONS,
     **TIME_FUNCTIONS,
     **NETWORK_FUNCTIONS,
 }

@@ -22,7 +22,7 @@ def _parse_ip(text: str) -> IPv4Address | IPv6Address:
         raise EvaluationError("text is not an ip address") from None
 
 
-def _unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _without_mapping(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """An IPv4 address written as IPv6 is that IPv4 address, so that neither can pass for the other."""
     return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
 
@@ -30,7 +30,7 @@ def _unmapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 def to_ip(value: Any) -> Address:
     """`ip(text)`, and `cidr.ip()`."""
     if value.__class__ is str:
-        return Address(_unmapped(_parse_ip(value)))
+        return Address(_without_mapping(_parse_ip(value)))
     if value.__class__ is Network:
         return Address(value.ip)
     raise no_overload("ip", value)
@@ -79,7 +79,7 @@ def is_canonical(value: Any) -> bool:
     """`ip.isCanonical(text)`: whether an address is written as it would be printed."""
     if value.__class__ is not str:
         raise no_overload("ip.isCanonical", value)
-    return str(_unmapped(_parse_ip(value))) == value
+    return str(_without_mapping(_parse_ip(value))) == value
 
 
 def _of_ip(name: str, part: Callable[[IPv4Address | IPv6Address], Any]) -> Callable[[Any], Any]:

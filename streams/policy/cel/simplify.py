@@ -9,7 +9,7 @@ from streams.policy.cel.folds import FoldKind, classify
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, MakeList, Select
 from streams.policy.errors import EvaluationError
 
-_UNFOLDED = frozenset(("_&&_", "_||_", "_?_:_", "@not_strictly_false"))
+_NOT_FOLDED = frozenset(("_&&_", "_||_", "_?_:_", "@not_strictly_false"))
 
 
 def simplify(node: Expr) -> Expr:
@@ -23,8 +23,8 @@ def simplify(node: Expr) -> Expr:
         return replace(node, items=items)
     if isinstance(node, Call):
         call = replace(node, args=tuple(simplify(arg) for arg in node.args))
-        constant = all(isinstance(arg, Const) for arg in call.args) and call.function not in _UNFOLDED
-        return _computed(call) if constant else call
+        constant = all(isinstance(arg, Const) for arg in call.args) and call.function not in _NOT_FOLDED
+        return _folded(call) if constant else call
     if isinstance(node, Comprehension):
         # The hidden parts keep their shape, by which the macro is recognised.
         kind = classify(node).kind
@@ -48,7 +48,7 @@ def _step(step: Expr) -> Expr:
     return replace(step, args=(accu, simplify(part)))
 
 
-def _computed(call: Call) -> Expr:
+def _folded(call: Call) -> Expr:
     try:
         return Const(call.type, call.offset, compile_exact(call)({}))
     except (EvaluationError, UnsupportedExpressionError):

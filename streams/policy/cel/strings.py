@@ -12,7 +12,7 @@ import re2
 
 from streams.policy.cel.convert import format_double, to_string
 from streams.policy.cel.ops import TEXT_SIZE_MAX, no_overload
-from streams.policy.cel.required import required_texts
+from streams.policy.cel.required_substrings import required_substrings
 from streams.policy.cel.values import LISTS, Duration, Timestamp, TypeValue, UInt, type_of
 from streams.policy.errors import EvaluationError
 
@@ -23,7 +23,7 @@ JOINED_CHARS_MAX = 20_000
 PRECISION_MAX = 100
 NESTING_MAX = 50
 
-_PLACES = re.compile(r"[\^$]|\\[AzZQ]")
+_ANCHORS = re.compile(r"[\^$]|\\[AzZQ]")
 """What a pattern may have to do with the ends of a text; in places it only looks so."""
 
 _SPACE = "\t\n\v\f\r \u0085\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
@@ -49,7 +49,7 @@ def _test(name: str, test: Callable[[str, str], bool]) -> Callable[..., bool]:
     return function
 
 
-def compiled(pattern: str) -> Any:
+def compile_pattern(pattern: str) -> Any:
     """A pattern in RE2, which matches in linear time.
 
     Raises:
@@ -57,11 +57,11 @@ def compiled(pattern: str) -> Any:
     """
     if len(pattern) > PATTERN_CHARS_MAX:
         raise EvaluationError(f"regular expression has more than {PATTERN_CHARS_MAX} characters")
-    return _compiled(pattern)
+    return _compile_pattern(pattern)
 
 
 @lru_cache(maxsize=PATTERNS_KEPT_MAX)
-def _compiled(pattern: str) -> Any:
+def _compile_pattern(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     try:
@@ -70,7 +70,7 @@ def _compiled(pattern: str) -> Any:
         raise EvaluationError("text is not a regular expression") from None
 
 
-def compiled_any(patterns: Sequence[str]) -> Any | None:
+def compile_any_pattern(patterns: Sequence[str]) -> Any | None:
     """A pattern that is found in a text if any of some is; None where they can't be put together as they are.
 
     Args:
@@ -80,7 +80,7 @@ def compiled_any(patterns: Sequence[str]) -> Any | None:
     if len(joined) > JOINED_CHARS_MAX or r"\Q" in joined:
         return None  # what `\Q` quotes may reach beyond its own pattern
     try:
-        return _compiled(joined)
+        return _compile_pattern(joined)
     except EvaluationError:
         return None
 
@@ -88,7 +88,7 @@ def compiled_any(patterns: Sequence[str]) -> Any | None:
 def is_pattern(text: str) -> bool:
     """Whether a text is a pattern."""
     try:
-        compiled(text)
+        compile_pattern(text)
     except EvaluationError:
         return False
     return True
@@ -104,14 +104,14 @@ def search_in_any(pattern: str) -> Callable[[Sequence[str]], bool]:
     Raises:
         EvaluationError: it is no pattern.
     """
-    search, required = compiled(pattern).search, required_texts(pattern)
-    depends_on_place = _PLACES.search(pattern) is not None
+    search, required = compile_pattern(pattern).search, required_substrings(pattern)
+    is_anchored = _ANCHORS.search(pattern) is not None
 
     def found(texts: Sequence[str]) -> bool:
         joined = "\n".join(texts)
-        if _lacks(required, joined):
+        if _lacks_required(required, joined):
             return False
-        if not depends_on_place and search(joined.encode()) is None:
+        if not is_anchored and search(joined.encode()) is None:
             return False
         return any(search(text.encode()) is not None for text in texts)
 
@@ -125,11 +125,11 @@ def search_for(pattern: str) -> Callable[[str], bool]:
         EvaluationError: it is no pattern.
         UnicodeEncodeError: from the function: the text has no utf-8 form.
     """
-    search, required = compiled(pattern).search, required_texts(pattern)
-    return lambda text: not _lacks(required, text) and search(text.encode()) is not None
+    search, required = compile_pattern(pattern).search, required_substrings(pattern)
+    return lambda text: not _lacks_required(required, text) and search(text.encode()) is not None
 
 
-def _lacks(required: tuple[str, ...], text: str) -> bool:
+def _lacks_required(required: tuple[str, ...], text: str) -> bool:
     """Whether the text certainly holds none of some, of which one is required; nothing is where there are none."""
     # Text beyond ASCII may have no utf-8 form, which the search finds out.
     if not required or not text.isascii():
@@ -144,7 +144,7 @@ def matches(*args: Any) -> bool:
     """`text.matches(pattern)`: whether the pattern is found anywhere in the text."""
     _expect("matches", args, str, str)
     try:
-        return compiled(args[1]).search(args[0]) is not None
+        return compile_pattern(args[1]).search(args[0]) is not None
     except UnicodeEncodeError:
         raise EvaluationError("text has no utf-8 form") from None
 
@@ -281,7 +281,7 @@ def _formatted(clause: str, value: Any) -> str:
     letter, digits = clause[-1], clause[1:-1] if clause[0] == "." else None
     kind = value.__class__
     if letter == "s":
-        return display(value)
+        return format_value(value)
     if letter == "d":
         if kind in (int, UInt):
             return str(int(value))
@@ -316,14 +316,14 @@ def _special(value: float) -> str:
     return ""
 
 
-def display(value: Any) -> str:
+def format_value(value: Any) -> str:
     """How `%s` writes a value."""
     parts: list[str] = []
-    _display(value, 0, parts, [TEXT_SIZE_MAX])
+    _format_value(value, 0, parts, [TEXT_SIZE_MAX])
     return "".join(parts)
 
 
-def _display(value: Any, depth: int, parts: list[str], left: list[int]) -> None:
+def _format_value(value: Any, depth: int, parts: list[str], left: list[int]) -> None:
     """Add the text of a value to `parts`; `left` holds how many characters more it may have in all."""
     if depth > NESTING_MAX:
         raise EvaluationError(f"value is nested deeper than {NESTING_MAX} levels")
@@ -331,14 +331,14 @@ def _display(value: Any, depth: int, parts: list[str], left: list[int]) -> None:
         _write("[", parts, left)
         for index, item in enumerate(value):
             _write(", " if index else "", parts, left)
-            _display(item, depth + 1, parts, left)
+            _format_value(item, depth + 1, parts, left)
         _write("]", parts, left)
     elif isinstance(value, Mapping):
         # Keys are scalars, so their texts are short; entries are written in the order of these.
         _write("{", parts, left)
         for index, (text, key) in enumerate(sorted(((_scalar(key), key) for key in value), key=lambda entry: entry[0])):
             _write(f"{', ' if index else ''}{text}: ", parts, left)
-            _display(value[key], depth + 1, parts, left)
+            _format_value(value[key], depth + 1, parts, left)
         _write("}", parts, left)
     else:
         _write(_scalar(value), parts, left)
@@ -364,7 +364,7 @@ def _scalar(value: Any) -> str:
     raise EvaluationError(f"a value of type {type_of(value).name} can't be written")
 
 
-TEXT_FUNCTIONS: dict[str, Callable[..., Any]] = {
+STRING_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "contains": _test("contains", lambda text, part: part in text),
     "startsWith": _test("startsWith", lambda text, part: text.startswith(part)),
     "endsWith": _test("endsWith", lambda text, part: text.endswith(part)),

@@ -7,25 +7,25 @@ from typing import Any
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select, children, walk
 
 
-def outer_folds(node: Expr) -> list[Comprehension]:
+def outermost_folds(node: Expr) -> list[Comprehension]:
     """The folds of a tree that lie in no other fold."""
     if isinstance(node, Comprehension):
         return [node]
-    return [fold for child in children(node) for fold in outer_folds(child)]
+    return [fold for child in children(node) for fold in outermost_folds(child)]
 
 
-def start_of(node: Expr) -> int:
+def start_offset(node: Expr) -> int:
     """Where the text of an expression begins; an operator's own offset is that of its sign."""
     return min((part.offset for part in walk(node) if part.offset >= 0), default=0)
 
 
-def shape_of(node: Expr) -> Any:
+def structural_key(node: Expr) -> Any:
     """A tree without its places: equal for equal expressions, wherever they were written."""
     if isinstance(node, Const):
         return ("const", type(node.value).__name__, repr(node.value))
     if isinstance(node, Ident):
         return ("ident", node.name)
-    parts = tuple(shape_of(child) for child in children(node))
+    parts = tuple(structural_key(child) for child in children(node))
     if isinstance(node, Select):
         return ("select", node.field, node.test, parts)
     if isinstance(node, Call):

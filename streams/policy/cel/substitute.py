@@ -13,7 +13,7 @@ def substitute(node: Expr, name: str, value: Expr) -> Expr:
     if isinstance(node, Ident):
         return value if node.name == name else node
     if not isinstance(node, Comprehension):
-        return with_parts(node, lambda part: substitute(part, name, value))
+        return map_children(node, lambda part: substitute(part, name, value))
     changed = replace(
         node,
         iter_range=substitute(node.iter_range, name, value),
@@ -27,7 +27,7 @@ def substitute(node: Expr, name: str, value: Expr) -> Expr:
     return changed
 
 
-def with_parts(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
+def map_children(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """The node with each part changed; a fold stays as it is."""
     if isinstance(node, Select):
         return replace(node, operand=change(node.operand))

@@ -72,7 +72,7 @@ class Address:
     ip: IPv4Address | IPv6Address
 
 
-class Extension:
+class ExtensionValue:
     """What the values of functions beyond CEL's own have in common: a type of their own, and a form as text.
 
     Equality is that of the frozen dataclasses which they are.
@@ -143,7 +143,7 @@ def type_of(value: Any) -> TypeValue:
         return found
     if isinstance(value, Mapping):
         return MAP
-    if isinstance(value, Extension):
+    if isinstance(value, ExtensionValue):
         return value.TYPE
     raise EvaluationError(f"value of unsupported type {type(value).__name__}")
 

@@ -13,7 +13,7 @@ VALUES_MAX = 20_000
 CHARS_MAX = 1_000_000
 
 
-def texts_within(value: Any) -> list[str]:
+def collect_texts(value: Any) -> list[str]:
     """`texts(value)`: every text in it, however deep, the keys of maps among them.
 
     Raises:
@@ -39,4 +39,4 @@ def texts_within(value: Any) -> list[str]:
     return found
 
 
-GATHERING_FUNCTIONS: dict[str, Callable[..., Any]] = {"texts": texts_within}
+TEXT_COLLECTION_FUNCTIONS: dict[str, Callable[..., Any]] = {"texts": collect_texts}

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from streams.policy.cel.ops import no_overload
-from streams.policy.cel.values import Extension, TypeValue
+from streams.policy.cel.values import ExtensionValue, TypeValue
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.hosts import Host, is_within, read_name
-from streams.policy.ext.memo import remembered
+from streams.policy.ext.memoize import memoized
 from streams.policy.ext.urls import texts_of
 
 TEXT_CHARS_MAX = 32_768
@@ -33,7 +33,7 @@ _DISPLAY_REFUSED = frozenset("@<>;")
 
 
 @dataclass(frozen=True, slots=True)
-class EmailAddress(Extension):
+class EmailAddress(ExtensionValue):
     """An address without its display name; the domain is in lower case and punycode."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.EmailAddress")
@@ -46,7 +46,7 @@ class EmailAddress(Extension):
         return f"{self.local}@{self.domain}"
 
 
-@remembered(ADDRESSES_KEPT_MAX)
+@memoized(ADDRESSES_KEPT_MAX)
 def _read_all(text: str) -> tuple[EmailAddress, ...]:
     if len(text) > TEXT_CHARS_MAX:
         raise EvaluationError(f"addresses have more than {TEXT_CHARS_MAX} characters")

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 from streams.policy.cel.ops import no_overload
 from streams.policy.cel.strings import matches as matches_regex
-from streams.policy.cel.values import Extension, TypeValue
+from streams.policy.cel.values import ExtensionValue, TypeValue
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.globs import Glob, to_glob
-from streams.policy.ext.memo import remembered
+from streams.policy.ext.memoize import memoized
 from streams.policy.ext.urls import Url, texts_of
 
 PATH_CHARS_MAX = 4_096
@@ -32,7 +32,7 @@ _STRUCTURE = frozenset("/\\.:%~$`")
 
 
 @dataclass(frozen=True, slots=True)
-class FilePath(Extension):
+class FilePath(ExtensionValue):
     """An absolute path without dots, empty segments and a last slash."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.Path")
@@ -49,7 +49,7 @@ class FilePath(Extension):
         return self.whole.rpartition("/")[2]
 
 
-@remembered(PATHS_KEPT_MAX)
+@memoized(PATHS_KEPT_MAX)
 def _read(text: str, folder: str) -> FilePath:
     if not text or len(text) > PATH_CHARS_MAX:
         raise EvaluationError(f"path must have 1 to {PATH_CHARS_MAX} characters")
@@ -123,7 +123,7 @@ def _path(name: str, value: Any) -> FilePath:
     return value
 
 
-@remembered(ROOTS_KEPT_MAX)
+@memoized(ROOTS_KEPT_MAX)
 def _roots(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(_read(item, "").whole for item in items)
 

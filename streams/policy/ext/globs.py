@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import re2
 
 from streams.policy.cel.ops import no_overload
-from streams.policy.cel.values import Extension, TypeValue
+from streams.policy.cel.values import ExtensionValue, TypeValue
 from streams.policy.errors import EvaluationError
-from streams.policy.ext.memo import remembered
+from streams.policy.ext.memoize import memoized
 
 PATTERN_CHARS_MAX = 500
 ALTERNATIVES_MAX = 50
@@ -29,7 +29,7 @@ _WILD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Glob(Extension):
+class Glob(ExtensionValue):
     """A pattern and its form for RE2."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.Glob")
@@ -53,7 +53,7 @@ class Glob(Extension):
             raise EvaluationError("text has no utf-8 form") from None
 
 
-@remembered(PATTERNS_KEPT_MAX)
+@memoized(PATTERNS_KEPT_MAX)
 def read_glob(pattern: str) -> Glob:
     """A pattern: `*` is any run without a slash, `**` any run, `?` one character, `{a,b}` one of these.
 

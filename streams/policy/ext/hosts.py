@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 import idna
 
 from streams.policy.errors import EvaluationError
-from streams.policy.ext.memo import remembered
+from streams.policy.ext.memoize import memoized
 
 HOST_CHARS_MAX = 253
 LABEL_CHARS_MAX = 63
@@ -22,10 +22,10 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\Z")
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)\Z")
 _V6_CHARS = re.compile(r"[0-9a-fA-F:.]{2,45}\Z")
 
-_DEVIATIONS = frozenset("\u00df\u03c2\u1e9e\u200c\u200d")
+_IDNA_DEVIATIONS = frozenset("\u00df\u03c2\u1e9e\u200c\u200d")
 """What the two editions of IDNA write differently: one name for the one client is another for the other."""
 
-_INSIDE = frozenset(
+_NON_PUBLIC_SUFFIXES = frozenset(
     (
         *("alt", "arpa", "consul", "corp", "example", "home", "host", "internal", "intranet", "invalid", "lan"),
         *("local", "localdomain", "localhost", "onion", "private", "svc", "test", "workgroup"),
@@ -33,7 +33,7 @@ _INSIDE = frozenset(
 )
 """Last labels that public name servers do not serve: reserved ones, and those that networks use for themselves."""
 
-_POINTING_INSIDE = frozenset(
+_DYNAMIC_DNS_SUFFIXES = frozenset(
     ("nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me", "lacolhost.com", "localho.st", "traefik.me")
 )
 """Public domains whose names stand for addresses of the asker's choice, or for the local machine."""
@@ -49,7 +49,7 @@ class Host:
     ip: Ip | None = None
 
 
-@remembered(HOSTS_KEPT_MAX)
+@memoized(HOSTS_KEPT_MAX)
 def read_host(text: str) -> Host:
     """A host as it stands in a URL; an IPv6 address is in brackets.
 
@@ -73,7 +73,7 @@ def read_name(text: str) -> str:
         raise EvaluationError("host is empty or too long")
     if text.isascii():
         name = text.lower()
-    elif _DEVIATIONS & set(text):
+    elif _IDNA_DEVIATIONS & set(text):
         raise EvaluationError("host has a character that clients encode differently")
     else:
         try:
@@ -156,7 +156,7 @@ def is_within(host: Host, items: tuple[str, ...]) -> bool:
     return False
 
 
-@remembered(LISTS_KEPT_MAX)
+@memoized(LISTS_KEPT_MAX)
 def _domains(items: tuple[str, ...]) -> frozenset[str]:
     return frozenset(_domain(item) for item in items)
 
@@ -177,9 +177,9 @@ def is_public(host: Host) -> bool:
     if host.ip is not None:
         return _is_public_ip(host.ip)
     labels = host.text.split(".")
-    if len(labels) < 2 or labels[-1] in _INSIDE:
+    if len(labels) < 2 or labels[-1] in _NON_PUBLIC_SUFFIXES:
         return False
-    return not any(".".join(labels[start:]) in _POINTING_INSIDE for start in range(len(labels) - 1))
+    return not any(".".join(labels[start:]) in _DYNAMIC_DNS_SUFFIXES for start in range(len(labels) - 1))
 
 
 def _is_public_ip(ip: Ip) -> bool:

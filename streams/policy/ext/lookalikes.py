@@ -15,14 +15,14 @@ import idna
 
 from streams.policy.cel.ops import no_overload
 from streams.policy.errors import EvaluationError
-from streams.policy.ext.memo import remembered
+from streams.policy.ext.memoize import memoized
 from streams.policy.ext.urls import texts_of
 
 TEXT_CHARS_MAX = 1_000
 SKELETONS_KEPT_MAX = 1_024
 LISTS_KEPT_MAX = 256
 
-_PLAIN = {"0": "o", "1": "l", "i": "l", "|": "l", "m": "rn", "w": "vv", "\u0131": "l", "_": "-"}
+_ASCII_PROTOTYPES = {"0": "o", "1": "l", "i": "l", "|": "l", "m": "rn", "w": "vv", "\u0131": "l", "_": "-"}
 """Which of ASCII's own characters look alike, in capitals or small; a dotless i is one without its dot."""
 
 
@@ -43,7 +43,7 @@ def _prototypes() -> dict[int, str]:
     return found
 
 
-@remembered(SKELETONS_KEPT_MAX)
+@memoized(SKELETONS_KEPT_MAX)
 def skeleton_of(text: str) -> str:
     """What a text looks like.
 
@@ -55,7 +55,9 @@ def skeleton_of(text: str) -> str:
     folded = unicodedata.normalize("NFKC", _without_punycode(text)).casefold()
     mapped = folded.translate(_prototypes())
     bare = "".join(mark for mark in unicodedata.normalize("NFD", mapped) if unicodedata.category(mark) not in _UNSEEN)
-    return "".join(_PLAIN.get(character, character) for character in bare.translate(_prototypes()).casefold())
+    return "".join(
+        _ASCII_PROTOTYPES.get(character, character) for character in bare.translate(_prototypes()).casefold()
+    )
 
 
 _UNSEEN = frozenset(("Mn", "Me", "Cf"))
@@ -76,7 +78,7 @@ def _unicode_label(label: str) -> str:
         raise EvaluationError("text has a label in punycode that stands for nothing") from None
 
 
-@remembered(LISTS_KEPT_MAX)
+@memoized(LISTS_KEPT_MAX)
 def _skeletons(names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
     plain = frozenset(name.lower() for name in names)
     return plain, frozenset(map(skeleton_of, plain))

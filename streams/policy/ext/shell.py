@@ -10,17 +10,17 @@ from typing import Any
 from streams.policy.cel.ops import no_overload
 from streams.policy.cel.values import LISTS
 from streams.policy.errors import EvaluationError
-from streams.policy.ext.memo import remembered
-from streams.policy.ext.shell_tree import TEXT_BYTES_MAX, Found, Place, Script, read_script
+from streams.policy.ext.memoize import memoized
+from streams.policy.ext.shell_tree import TEXT_BYTES_MAX, CommandContext, Script, SimpleCommand, read_script
 from streams.policy.ext.shell_words import Word, literal_texts
-from streams.policy.ext.shell_wrappers import Inner, look_into
+from streams.policy.ext.shell_wrappers import InnerCommand, inspect_command
 
 COMMANDS_MAX = 200
 NESTING_MAX = 5
 LINE_CHARS_MAX = 500
 SHELLS_KEPT_MAX = 128
 
-_SYSTEM = re.compile(r"(?:/usr)?(?:/local)?/s?bin/([^/]+)\Z|/opt/homebrew/bin/([^/]+)\Z")
+_SYSTEM_FOLDER = re.compile(r"(?:/usr)?(?:/local)?/s?bin/([^/]+)\Z|/opt/homebrew/bin/([^/]+)\Z")
 _HARMLESS_TARGETS = frozenset(("/dev/null",))
 _KEYWORDS = frozenset(
     (
@@ -30,21 +30,21 @@ _KEYWORDS = frozenset(
 )
 
 
-@remembered(SHELLS_KEPT_MAX)
+@memoized(SHELLS_KEPT_MAX)
 def _of_text(text: str) -> dict[str, Any]:
     collector = _Collector()
-    collector.add_text(text, Place(), (), elevated=False, depth=0)
+    collector.add_text(text, CommandContext(), (), elevated=False, depth=0)
     return collector.record()
 
 
-@remembered(SHELLS_KEPT_MAX)
+@memoized(SHELLS_KEPT_MAX)
 def _of_words(words: tuple[str, ...]) -> dict[str, Any]:
     if not words or sum(map(len, words)) > TEXT_BYTES_MAX:
         raise EvaluationError(f"command must have a name, and at most {TEXT_BYTES_MAX} characters")
     if any("\x00" in word for word in words):
         raise EvaluationError("command has a character that can't be seen")
     collector = _Collector()
-    found = Found(tuple(map(Word, words)), (), " ".join(words), Place())
+    found = SimpleCommand(tuple(map(Word, words)), (), " ".join(words), CommandContext())
     collector.add_command(found, elevated=False, depth=0)
     return collector.record()
 
@@ -57,7 +57,7 @@ class _Collector:
         self._reads: list[Word] = []
         self._writes: list[Word] = []
 
-    def add_text(self, text: str, place: Place, env: tuple[str, ...], *, elevated: bool, depth: int) -> None:
+    def add_text(self, text: str, context: CommandContext, env: tuple[str, ...], *, elevated: bool, depth: int) -> None:
         """Add what a text runs.
 
         Raises:
@@ -69,11 +69,13 @@ class _Collector:
         self._reads += script.reads
         self._writes += script.writes
         for found in script.commands:
-            here = Place(found.place.piped or place.piped, found.place.substituted or place.substituted)
-            inner = replace(found, place=here, env=(*env, *found.env))
+            here = CommandContext(
+                found.context.piped or context.piped, found.context.substituted or context.substituted
+            )
+            inner = replace(found, context=here, env=(*env, *found.env))
             self.add_command(inner, elevated=elevated, depth=depth)
 
-    def add_command(self, found: Found, *, elevated: bool, depth: int) -> None:
+    def add_command(self, found: SimpleCommand, *, elevated: bool, depth: int) -> None:
         """Add a command and what is behind it.
 
         Raises:
@@ -84,33 +86,33 @@ class _Collector:
         first = found.words[0]
         if not first.literal or not first.text:
             raise EvaluationError("shell text has a command whose name is known only at run time")
-        system = _SYSTEM.match(first.text)
+        system = _SYSTEM_FOLDER.match(first.text)
         name = next(filter(None, system.groups())) if system else first.text
         if name in _KEYWORDS:
             raise EvaluationError("shell text has a keyword where a command is expected")
-        look = look_into(name, found.words)
+        contents = inspect_command(name, found.words)
         args = literal_texts(found.words[1:])
         command = {
             "name": name,
             "line": found.line[:LINE_CHARS_MAX],
             "env": found.env,
-            "piped": found.place.piped,
-            "substituted": found.place.substituted,
+            "piped": found.context.piped,
+            "substituted": found.context.substituted,
             "nested": depth > 0,
-            "elevated": elevated or look.elevated,
-            "opaque": look.opaque,
+            "elevated": elevated or contents.elevated,
+            "opaque": contents.opaque,
         }
         self._commands.append(command if args is None else {**command, "args": args})
-        for inner in look.inner:
-            self._add_inner(inner, found, elevated=elevated or look.elevated, depth=depth + 1)
+        for inner in contents.inner:
+            self._add_inner(inner, found, elevated=elevated or contents.elevated, depth=depth + 1)
 
-    def _add_inner(self, inner: Inner, outer: Found, *, elevated: bool, depth: int) -> None:
+    def _add_inner(self, inner: InnerCommand, outer: SimpleCommand, *, elevated: bool, depth: int) -> None:
         env = (*outer.env, *inner.env)
         if inner.code is not None:
-            self.add_text(inner.code, outer.place, env, elevated=elevated, depth=depth)
+            self.add_text(inner.code, outer.context, env, elevated=elevated, depth=depth)
             return
         line = " ".join(word.text for word in inner.words)
-        self.add_command(Found(inner.words, env, line, outer.place), elevated=elevated, depth=depth)
+        self.add_command(SimpleCommand(inner.words, env, line, outer.context), elevated=elevated, depth=depth)
 
     def record(self) -> dict[str, Any]:
         """The value of `shell()`."""

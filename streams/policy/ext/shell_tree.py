@@ -44,7 +44,7 @@ _PLAIN_STATEMENTS = frozenset(
 )
 _TEST_PARTS = frozenset(("unary_expression", "binary_expression", "negation", "parenthesized_expression"))
 _TEST_TOKENS = frozenset(("(", ")", "!", "=", "==", "!=", "<", ">", "&&", "||"))
-_TIGHT = frozenset(
+_SINGLE_WORD_NODES = frozenset(
     ("concatenation", "simple_expansion", "expansion", "brace_expression", "command_name", "variable_assignment")
 )
 """Nodes that are one word, or part of one."""
@@ -58,7 +58,7 @@ _WORDS = frozenset(
         *("command_substitution", "process_substitution", "arithmetic_expansion", "brace_expression"),
     )
 )
-_COUNTING = frozenset(
+_EVALUATING_VARIABLES = frozenset(
     (
         *("RANDOM", "SRANDOM", "SECONDS", "LINENO", "OPTIND", "HISTCMD", "BASHPID", "PPID", "UID", "EUID"),
         *("BASH_SUBSHELL", "EPOCHSECONDS", "BASH_ARGV0", "COLUMNS", "LINES", "HISTSIZE", "IFS", "BASH_ENV", "ENV"),
@@ -67,12 +67,12 @@ _COUNTING = frozenset(
 )
 """Variables of bash's own that evaluate what they are set to, or change how what follows is read."""
 
-_READING = frozenset(("<",))
-_WRITING = frozenset((">", ">>", ">|", "&>", "&>>", "<>"))
+_INPUT_REDIRECTS = frozenset(("<",))
+_OUTPUT_REDIRECTS = frozenset((">", ">>", ">|", "&>", "&>>", "<>"))
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CommandContext:
     """Where in the text a command stands."""
 
     piped: bool = False
@@ -80,20 +80,20 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SimpleCommand:
     """A simple command as it stands: its words, the first of them its name; and what is set for it alone."""
 
     words: tuple[Word, ...]
     env: tuple[str, ...]
     line: str
-    place: Place
+    context: CommandContext
 
 
 @dataclass(slots=True)
 class Script:
     """What a text runs, reads and writes."""
 
-    commands: list[Found] = field(default_factory=list)
+    commands: list[SimpleCommand] = field(default_factory=list)
     reads: list[Word] = field(default_factory=list)
     writes: list[Word] = field(default_factory=list)
 
@@ -117,9 +117,9 @@ def read_script(text: str) -> Script:
     if len(data) > TEXT_BYTES_MAX:
         raise EvaluationError(f"shell text has more than {TEXT_BYTES_MAX} bytes")
     root = _parse(data)
-    _covers(root, data)
+    _check_coverage(root, data)
     script = Script()
-    _Reader(script).statement(root, Place(), 0)
+    _Reader(script).statement(root, CommandContext(), 0)
     return script
 
 
@@ -145,7 +145,7 @@ def _parse(data: bytes) -> Any:
     return tree.root_node
 
 
-def _covers(node: Any, data: bytes, depth: int = 0) -> None:
+def _check_coverage(node: Any, data: bytes, depth: int = 0) -> None:
     """Look whether the tree holds all of the text, in words where the shell has them.
 
     What the tree skips would run unseen, and two words without anything between them are one word to the shell.
@@ -154,7 +154,7 @@ def _covers(node: Any, data: bytes, depth: int = 0) -> None:
         raise EvaluationError("shell text is nested too deep")
     if not node.children or node.type == "heredoc_body":
         return
-    tight = node.type in _TIGHT
+    tight = node.type in _SINGLE_WORD_NODES
     at, last_named, last = node.start_byte, False, ""
     if depth == 0:
         at = 0
@@ -166,7 +166,7 @@ def _covers(node: Any, data: bytes, depth: int = 0) -> None:
         together = together or (not gap and (last in _STANDS_ALONE or child.type in ("]", "]]")))
         if together and not tight and node.type not in ("string", "heredoc_redirect"):
             raise EvaluationError("shell text has words that run into each other")
-        _covers(child, data, depth + 1)
+        _check_coverage(child, data, depth + 1)
         at, last_named, last = child.end_byte, child.is_named, "" if child.is_named else child.type
     end = len(data) if depth == 0 else node.end_byte
     if not _GAP.match(data[at:end]) or (tight and at != end):
@@ -176,7 +176,7 @@ def _covers(node: Any, data: bytes, depth: int = 0) -> None:
 class _Reader:
     def __init__(self, script: Script) -> None:
         self._script = script
-        self._handlers: dict[str, Callable[[Any, Place, int], None]] = {
+        self._handlers: dict[str, Callable[[Any, CommandContext, int], None]] = {
             "command": self._command,
             "pipeline": self._pipeline,
             "redirected_statement": self._redirected,
@@ -189,30 +189,30 @@ class _Reader:
             "test_command": self._test,
         }
 
-    def statement(self, node: Any, place: Place, depth: int) -> None:
+    def statement(self, node: Any, context: CommandContext, depth: int) -> None:
         if depth > TREE_DEPTH_MAX:
             raise EvaluationError("shell text is nested too deep")
         if node.type == "comment" or (not node.is_named and node.type in _TOKENS):
             return
         if node.type in _PLAIN_STATEMENTS:
             for child in node.children:
-                self.statement(child, place, depth + 1)
+                self.statement(child, context, depth + 1)
             return
         handler = self._handlers.get(node.type)
         if handler is None:
             raise EvaluationError(f"shell text has a construct that is not looked into: {node.type}")
-        handler(node, place, depth)
+        handler(node, context, depth)
 
-    def _word(self, node: Any, place: Place, depth: int) -> Word:
+    def _word(self, node: Any, context: CommandContext, depth: int) -> Word:
         if node.type not in _WORDS:
             raise EvaluationError(f"shell text has a construct that is not looked into: {node.type}")
         reading = read_word(node)
         for substitution in reading.substitutions:
-            self._substitution(substitution, place, depth)
+            self._substitution(substitution, context, depth)
         return reading.word
 
-    def _substitution(self, node: Any, place: Place, depth: int) -> None:
-        inner = replace(place, substituted=True)
+    def _substitution(self, node: Any, context: CommandContext, depth: int) -> None:
+        inner = replace(context, substituted=True)
         if node.children[0].type == "`" and "\\" in source_of(node):
             raise EvaluationError("shell text has a backslash within backticks")
         for child in node.children:
@@ -223,27 +223,27 @@ class _Reader:
             elif child.type not in ("$(", ")", "`", "<(", ">(", ";", "&", "\n"):
                 raise EvaluationError("shell text has an odd substitution")
 
-    def _command(self, node: Any, place: Place, depth: int) -> None:
+    def _command(self, node: Any, context: CommandContext, depth: int) -> None:
         words: list[Word] = []
         env: list[str] = []
         for child in node.children:
             if child.type == "variable_assignment":
                 # It may change what the name stands for, so it counts as a command of its own.
-                self._lone_assignment(child, place, depth)
+                self._lone_assignment(child, context, depth)
                 env.append(self._script.commands[-1].env[0])
             elif child.type == "command_name":
-                words.append(self._word(child.children[0], place, depth))
+                words.append(self._word(child.children[0], context, depth))
                 if len(child.children) != 1:
                     raise EvaluationError("shell text has an odd command name")
             elif child.type in ("file_redirect", "herestring_redirect", "heredoc_redirect"):
-                self._redirect(child, place, depth)
+                self._redirect(child, context, depth)
             else:
-                words.append(self._word(child, place, depth))
+                words.append(self._word(child, context, depth))
         if not words:
             raise EvaluationError("shell text has a command without a name")
-        self._script.commands.append(Found(tuple(words), tuple(env), source_of(node), place))
+        self._script.commands.append(SimpleCommand(tuple(words), tuple(env), source_of(node), context))
 
-    def _assignment(self, node: Any, place: Place, depth: int) -> str:
+    def _assignment(self, node: Any, context: CommandContext, depth: int) -> str:
         """Read an assignment; returns the variable's name."""
         name = ""
         for child in node.children:
@@ -254,64 +254,64 @@ class _Reader:
             elif child.type == "array":
                 for item in child.children:
                     if item.is_named:
-                        self._word(item, place, depth)
+                        self._word(item, context, depth)
             elif child.is_named:
-                self._word(child, place, depth)
+                self._word(child, context, depth)
             elif child.type not in ("=", "+="):
                 raise EvaluationError("shell text has an odd assignment")
-        if name in _COUNTING:
+        if name in _EVALUATING_VARIABLES:
             raise EvaluationError("shell text assigns to a variable whose value is evaluated")
         if not name:
             # An element of an array: its index is arithmetic, which can run commands.
             raise EvaluationError("shell text assigns to an element of an array")
         return name
 
-    def _lone_assignment(self, node: Any, place: Place, depth: int) -> None:
-        name = self._assignment(node, place, depth)
-        self._script.commands.append(Found((Word("="),), (name,), source_of(node), place))
+    def _lone_assignment(self, node: Any, context: CommandContext, depth: int) -> None:
+        name = self._assignment(node, context, depth)
+        self._script.commands.append(SimpleCommand((Word("="),), (name,), source_of(node), context))
 
-    def _assignments(self, node: Any, place: Place, depth: int) -> None:
+    def _assignments(self, node: Any, context: CommandContext, depth: int) -> None:
         for child in node.children:
-            self._lone_assignment(child, place, depth)
+            self._lone_assignment(child, context, depth)
 
-    def _declaration(self, node: Any, place: Place, depth: int) -> None:
+    def _declaration(self, node: Any, context: CommandContext, depth: int) -> None:
         """`export`, `declare`, `unset` and their like."""
         words: list[Word] = []
         for child in node.children:
             if not child.is_named or child.type == "variable_name":
                 words.append(Word(source_of(child)))
             elif child.type == "variable_assignment":
-                self._assignment(child, place, depth)
+                self._assignment(child, context, depth)
                 words.append(Word(source_of(child), literal=False))
             else:
-                words.append(self._word(child, place, depth))
-        self._script.commands.append(Found(tuple(words), (), source_of(node), place))
+                words.append(self._word(child, context, depth))
+        self._script.commands.append(SimpleCommand(tuple(words), (), source_of(node), context))
 
-    def _pipeline(self, node: Any, place: Place, depth: int) -> None:
-        inner = place
+    def _pipeline(self, node: Any, context: CommandContext, depth: int) -> None:
+        inner = context
         for child in node.children:
             if child.is_named:
                 self.statement(child, inner, depth + 1)
-                inner = replace(place, piped=True)
+                inner = replace(context, piped=True)
             elif child.type not in ("|", "|&"):
                 raise EvaluationError("shell text has an odd pipeline")
 
-    def _redirected(self, node: Any, place: Place, depth: int) -> None:
+    def _redirected(self, node: Any, context: CommandContext, depth: int) -> None:
         has_body = False
         for child in node.children:
             if child.type in ("file_redirect", "herestring_redirect", "heredoc_redirect"):
-                self._redirect(child, place, depth)
+                self._redirect(child, context, depth)
             else:
                 has_body = True
-                self.statement(child, place, depth + 1)
+                self.statement(child, context, depth + 1)
         if not has_body:
-            self._script.commands.append(Found((Word(">"),), (), source_of(node), place))
+            self._script.commands.append(SimpleCommand((Word(">"),), (), source_of(node), context))
 
-    def _redirect(self, node: Any, place: Place, depth: int) -> None:
+    def _redirect(self, node: Any, context: CommandContext, depth: int) -> None:
         if node.type == "heredoc_redirect":
             self._heredoc(node)
             return
-        sign, targets = self._redirect_parts(node, place, depth)
+        sign, targets = self._redirect_parts(node, context, depth)
         if node.type == "herestring_redirect" or sign in ("<&-", ">&-"):
             return
         if sign in ("<&", ">&"):
@@ -321,14 +321,14 @@ class _Reader:
             return
         if len(targets) != 1 or targets[0].splits:
             raise EvaluationError("shell text has an odd redirection")
-        if sign in _READING:
+        if sign in _INPUT_REDIRECTS:
             self._script.reads.append(targets[0])
-        elif sign in _WRITING:
+        elif sign in _OUTPUT_REDIRECTS:
             self._script.writes.append(targets[0])
         else:
             raise EvaluationError("shell text has an odd redirection")
 
-    def _redirect_parts(self, node: Any, place: Place, depth: int) -> tuple[str, list[Word]]:
+    def _redirect_parts(self, node: Any, context: CommandContext, depth: int) -> tuple[str, list[Word]]:
         sign, targets = "", []
         for child in node.children:
             if not child.is_named:
@@ -337,7 +337,7 @@ class _Reader:
                 if not source_of(child).isdigit():
                     raise EvaluationError("shell text has an odd redirection")
             else:
-                targets.append(self._word(child, place, depth))
+                targets.append(self._word(child, context, depth))
         return sign, targets
 
     def _heredoc(self, node: Any) -> None:
@@ -349,54 +349,54 @@ class _Reader:
             if child.type == "heredoc_body" and not quoted and any(mark in source_of(child) for mark in "$`\\"):
                 raise EvaluationError("shell text has a here-document with expansions")
 
-    def _for(self, node: Any, place: Place, depth: int) -> None:
+    def _for(self, node: Any, context: CommandContext, depth: int) -> None:
         for child in node.children:
             if child.type in ("do_group", "compound_statement"):
-                self.statement(child, place, depth + 1)
+                self.statement(child, context, depth + 1)
             elif child.is_named and child.type != "variable_name":
-                self._word(child, place, depth)
+                self._word(child, context, depth)
             elif not child.is_named and child.type not in _TOKENS:
                 raise EvaluationError("shell text has an odd loop")
 
-    def _case(self, node: Any, place: Place, depth: int) -> None:
+    def _case(self, node: Any, context: CommandContext, depth: int) -> None:
         for child in node.children:
             if child.type == "case_item":
-                self._case_item(child, place, depth)
+                self._case_item(child, context, depth)
             elif child.is_named:
-                self._word(child, place, depth)
+                self._word(child, context, depth)
             elif child.type not in _TOKENS:
                 raise EvaluationError("shell text has an odd case")
 
-    def _case_item(self, node: Any, place: Place, depth: int) -> None:
+    def _case_item(self, node: Any, context: CommandContext, depth: int) -> None:
         for index, child in enumerate(node.children):
             if child.type == "extglob_pattern":
                 if not _PLAIN_PATTERN.match(source_of(child)):
                     raise EvaluationError("shell text has a pattern that is not looked into")
             elif node.field_name_for_child(index) == "value":
-                self._word(child, place, depth)
+                self._word(child, context, depth)
             elif child.is_named or child.type not in (*_TOKENS, ";;", ";&", ";;&"):
-                self.statement(child, place, depth + 1)
+                self.statement(child, context, depth + 1)
 
-    def _test(self, node: Any, place: Place, depth: int) -> None:
+    def _test(self, node: Any, context: CommandContext, depth: int) -> None:
         kind = source_of(node.children[0])
         if "\n" in source_of(node):
             raise EvaluationError("shell text has a test over several lines")
         if kind not in ("[", "[["):
             raise EvaluationError("shell text has a construct that is not looked into: arithmetic")
-        words = [Word(kind), *self._test_words(node.children[1:-1], place, depth)]
+        words = [Word(kind), *self._test_words(node.children[1:-1], context, depth)]
         if kind == "[[" and not all(word.literal for word in words):
             # Within [[ ]], numbers are expressions, and an expression can run a command.
             raise EvaluationError("shell text tests what is not known")
-        self._script.commands.append(Found(tuple(words), (), source_of(node), place))
+        self._script.commands.append(SimpleCommand(tuple(words), (), source_of(node), context))
 
-    def _test_words(self, nodes: list[Any], place: Place, depth: int) -> Iterator[Word]:
+    def _test_words(self, nodes: list[Any], context: CommandContext, depth: int) -> Iterator[Word]:
         for node in nodes:
             if node.type in _TEST_PARTS:
-                yield from self._test_words(node.children, place, depth)
+                yield from self._test_words(node.children, context, depth)
             elif node.type == "test_operator" or node.type in _TEST_TOKENS:
                 yield Word(source_of(node))
             else:
-                yield self._word(node, place, depth)
+                yield self._word(node, context, depth)
 
 
 def _is_descriptor(text: str) -> bool:

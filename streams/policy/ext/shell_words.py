@@ -54,7 +54,7 @@ def read_word(node: Any) -> Reading:
     parts: list[Word] = []
     substitutions: list[Any] = []
     for piece in node.children if node.type == "concatenation" else (node,):
-        reading = _piece(piece)
+        reading = _read_piece(piece)
         parts.append(reading.word)
         substitutions += reading.substitutions
     literal = all(part.literal for part in parts)
@@ -68,14 +68,14 @@ def read_word(node: Any) -> Reading:
     return Reading(Word(text, literal, splits), tuple(substitutions))
 
 
-def _piece(node: Any) -> Reading:
+def _read_piece(node: Any) -> Reading:
     kind = node.type
     if kind in ("word", "number", "variable_name", "test_operator"):
         if node.named_children:
-            raise _odd(kind)
-        return Reading(_bare(source_of(node)))
+            raise _unsupported(kind)
+        return Reading(_read_bare(source_of(node)))
     if kind == "string":
-        return _quoted(node)
+        return _read_quoted(node)
     if kind == "raw_string":
         return Reading(Word(source_of(node)[1:-1]))
     if kind == "ansi_c_string":
@@ -83,14 +83,14 @@ def _piece(node: Any) -> Reading:
     if kind in ("simple_expansion", "expansion", "command_substitution", "process_substitution"):
         return Reading(Word(source_of(node), literal=False, splits=True), _expansion(node))
     if kind == "arithmetic_expansion":
-        _only_numbers(node)
+        _require_constants(node)
         return Reading(Word(source_of(node), literal=False))
     if kind == "brace_expression" and _NUMBERS_IN_BRACES.match(source_of(node)):
         return Reading(Word(source_of(node), literal=False, splits=True))
-    raise _odd(kind)
+    raise _unsupported(kind)
 
 
-def _bare(source: str) -> Word:
+def _read_bare(source: str) -> Word:
     """Text without quotes: backslashes are taken off, and wildcards make it unknown."""
     out: list[str] = []
     wild = False
@@ -113,20 +113,20 @@ def _bare(source: str) -> Word:
     return Word("".join(out), literal=not wild, splits=wild)
 
 
-def _quoted(node: Any) -> Reading:
+def _read_quoted(node: Any) -> Reading:
     """A text in double quotes."""
     substitutions: list[Any] = []
     expansions = [child for child in node.children if child.is_named and child.type != "string_content"]
     for child in expansions:
         if child.type == "arithmetic_expansion":
-            _only_numbers(child)
+            _require_constants(child)
         elif child.type in ("simple_expansion", "expansion", "command_substitution"):
             substitutions += _expansion(child)
         else:
-            raise _odd(child.type)
+            raise _unsupported(child.type)
     source = source_of(node)
     if not (source.startswith('"') and source.endswith('"') and len(source) >= 2):
-        raise _odd("string")
+        raise _unsupported("string")
     if expansions:
         between = "".join(source_of(child) for child in node.children if child.type == "string_content")
     else:
@@ -149,7 +149,7 @@ def _expansion(node: Any) -> tuple[Any, ...]:
     inner = [child for child in node.children if child.type not in ("${", "}", "$")]
     if node.type == "simple_expansion":
         if len(inner) != 1 or inner[0].type not in _VARIABLES:
-            raise _odd("expansion")
+            raise _unsupported("expansion")
         return ()
     found: list[Any] = []
     operators = 0
@@ -159,10 +159,10 @@ def _expansion(node: Any) -> tuple[Any, ...]:
         if not child.is_named:
             operators += 1
             if child.type not in _SAFE_OPERATORS or operators > 1:
-                raise _odd("expansion")
+                raise _unsupported("expansion")
         elif child.type == "regex":
             if any(mark in source_of(child) for mark in "$`"):
-                raise _odd("expansion")
+                raise _unsupported("expansion")
         elif child.type in ("command_substitution", "process_substitution"):
             found.append(child)
         else:
@@ -170,16 +170,16 @@ def _expansion(node: Any) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _only_numbers(node: Any) -> None:
+def _require_constants(node: Any) -> None:
     """Arithmetic on variables evaluates what they hold, which may be a command."""
     for child in node.children:
         if child.type in ("binary_expression", "unary_expression", "parenthesized_expression"):
-            _only_numbers(child)
+            _require_constants(child)
         elif child.type not in _NUMBER_OR_SIGN or child.named_children:
             raise EvaluationError("shell text has arithmetic on something else than numbers")
 
 
-def _odd(kind: str) -> EvaluationError:
+def _unsupported(kind: str) -> EvaluationError:
     return EvaluationError(f"shell text has a construct that is not looked into: {kind}")
 
 

@@ -29,10 +29,10 @@ _OPAQUE = re.compile(
 )
 """Programs that run code, local or elsewhere, which is in their arguments, their input or a file."""
 
-_MEANING_CHANGERS = frozenset(
+_REDEFINING_COMMANDS = frozenset(
     ("alias", "bind", "compgen", "complete", "coproc", "enable", "fc", "function", "hash", "let", "select")
 )
-_NAMING = frozenset(
+_VARIABLE_BUILTINS = frozenset(
     (
         *("read", "unset", "declare", "typeset", "local", "readonly", "export", "getopts", "wait"),
         *("mapfile", "readarray"),
@@ -46,7 +46,7 @@ _UNARY_TESTS = frozenset(f"-{letter}" for letter in "abcdefghknprstuwxzGLNOS")
 _BINARY_TESTS = frozenset(("=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef", "<", ">"))
 
 
-class Inner(NamedTuple):
+class InnerCommand(NamedTuple):
     """What a wrapper runs: the words of a command, or shell text; and what is set for it."""
 
     words: tuple[Word, ...] = ()
@@ -55,10 +55,10 @@ class Inner(NamedTuple):
     elevated: bool = False
 
 
-class Look(NamedTuple):
+class WrapperContents(NamedTuple):
     """What is behind a command: inner ones, and whether it runs code that can't be seen."""
 
-    inner: tuple[Inner, ...] = ()
+    inner: tuple[InnerCommand, ...] = ()
     opaque: bool = False
     elevated: bool = False
 
@@ -129,7 +129,7 @@ _XARGS = _Wrapper(
 )  # fmt: skip
 
 
-def look_into(name: str, words: tuple[Word, ...]) -> Look:
+def inspect_command(name: str, words: tuple[Word, ...]) -> WrapperContents:
     """What is behind a command.
 
     Args:
@@ -140,7 +140,7 @@ def look_into(name: str, words: tuple[Word, ...]) -> Look:
         EvaluationError: it can't be told.
     """
     args = words[1:]
-    if name in _MEANING_CHANGERS:
+    if name in _REDEFINING_COMMANDS:
         raise EvaluationError("shell text changes what later commands mean")
     _refuse_evaluation(name, args)
     special = _SPECIAL.get(name)
@@ -151,13 +151,13 @@ def look_into(name: str, words: tuple[Word, ...]) -> Look:
     wrapper = _WRAPPERS.get(name)
     if wrapper is not None:
         return _wrapped(wrapper, args)
-    return Look(opaque=_OPAQUE.match(name) is not None)
+    return WrapperContents(opaque=_OPAQUE.match(name) is not None)
 
 
 def _refuse_evaluation(name: str, args: tuple[Word, ...]) -> None:
     """Refuse arguments of builtins that evaluate them: `read 'a[$(id)]'` runs `id`."""
     refused = EvaluationError("shell text hands a builtin something that it may evaluate")
-    if name in _NAMING:
+    if name in _VARIABLE_BUILTINS:
         for arg in args:
             declared = _ASSIGNMENT.match(arg.text) is not None
             if not declared and (not arg.literal or not _NAME_OR_OPTION.match(arg.text)):
@@ -196,10 +196,10 @@ def _known(word: Word) -> str:
     return word.text
 
 
-def _wrapped(wrapper: _Wrapper, args: tuple[Word, ...]) -> Look:
+def _wrapped(wrapper: _Wrapper, args: tuple[Word, ...]) -> WrapperContents:
     rest, stopped = _after_options(wrapper, args)
     if stopped:
-        return Look(opaque=wrapper.elevated, elevated=wrapper.elevated)
+        return WrapperContents(opaque=wrapper.elevated, elevated=wrapper.elevated)
     env: list[str] = []
     while wrapper.assignments and rest and (found := _ASSIGNMENT.match(_name_part(rest[0]))):
         env.append(found[1])
@@ -208,15 +208,15 @@ def _wrapped(wrapper: _Wrapper, args: tuple[Word, ...]) -> Look:
         _known(word)
     rest = rest[wrapper.positionals :]
     if not rest:
-        return Look(opaque=wrapper.elevated, elevated=wrapper.elevated)
+        return WrapperContents(opaque=wrapper.elevated, elevated=wrapper.elevated)
     if not wrapper.assignments and _ASSIGNMENT.match(rest[0].text):
         # To `time`, which is a keyword, it is an assignment if it stands without quotes, else a command.
         raise EvaluationError("shell text has an assignment where a command is expected")
     if wrapper.joined:
-        inner = Inner(code=" ".join(map(_known, rest)), elevated=wrapper.elevated)
+        inner = InnerCommand(code=" ".join(map(_known, rest)), elevated=wrapper.elevated)
     else:
-        inner = Inner(rest, env=tuple(env), elevated=wrapper.elevated)
-    return Look((inner,), elevated=wrapper.elevated)
+        inner = InnerCommand(rest, env=tuple(env), elevated=wrapper.elevated)
+    return WrapperContents((inner,), elevated=wrapper.elevated)
 
 
 def _name_part(word: Word) -> str:
@@ -265,7 +265,7 @@ def _cluster(wrapper: _Wrapper, letters: str) -> tuple[int, bool]:
     return 0, False
 
 
-def _shell(args: tuple[Word, ...]) -> Look:
+def _shell(args: tuple[Word, ...]) -> WrapperContents:
     """`bash -c TEXT`; with a script, or with nothing, it runs what can't be seen."""
     wants_code, at = False, 0
     while at < len(args):
@@ -285,26 +285,30 @@ def _shell(args: tuple[Word, ...]) -> Look:
             break
         at += 1
     if not wants_code:
-        return Look(opaque=True)
+        return WrapperContents(opaque=True)
     if at >= len(args):
         raise EvaluationError("shell text has a shell with `-c` and without text")
-    return Look((Inner(code=_known(args[at])),))
+    return WrapperContents((InnerCommand(code=_known(args[at])),))
 
 
-def _eval(args: tuple[Word, ...]) -> Look:
-    return Look((Inner(code=" ".join(map(_known, args))),)) if args else Look()
+def _eval(args: tuple[Word, ...]) -> WrapperContents:
+    return WrapperContents((InnerCommand(code=" ".join(map(_known, args))),)) if args else WrapperContents()
 
 
-def _trap(args: tuple[Word, ...]) -> Look:
+def _trap(args: tuple[Word, ...]) -> WrapperContents:
     texts = [text for text in map(_known, args) if text not in ("-p", "-l", "--")]
-    return Look((Inner(code=texts[0]),)) if len(texts) > 1 and texts[0] not in ("-", "") else Look()
+    return (
+        WrapperContents((InnerCommand(code=texts[0]),))
+        if len(texts) > 1 and texts[0] not in ("-", "")
+        else WrapperContents()
+    )
 
 
-def _find(args: tuple[Word, ...]) -> Look:
+def _find(args: tuple[Word, ...]) -> WrapperContents:
     """`find ... -exec COMMAND ;`, any number of times."""
     if any(arg.splits for arg in args):
         raise EvaluationError("shell text has a command whose words are known only at run time")
-    inner: list[Inner] = []
+    inner: list[InnerCommand] = []
     at = 0
     while at < len(args):
         if args[at].text in ("-exec", "-execdir", "-ok", "-okdir"):
@@ -313,16 +317,16 @@ def _find(args: tuple[Word, ...]) -> Look:
                 end += 1
             if end == at + 1 or end == len(args):
                 raise EvaluationError("shell text has a `find` whose command does not end")
-            inner.append(Inner(tuple(_unknown_where("{}", word) for word in args[at + 1 : end])))
+            inner.append(InnerCommand(tuple(_unknown_where("{}", word) for word in args[at + 1 : end])))
             at = end
         at += 1
-    return Look(tuple(inner))
+    return WrapperContents(tuple(inner))
 
 
-def _xargs(args: tuple[Word, ...]) -> Look:
+def _xargs(args: tuple[Word, ...]) -> WrapperContents:
     rest, _ = _after_options(_XARGS, args)
     if not rest:
-        return Look((Inner((Word("echo"), _INPUT)),))
+        return WrapperContents((InnerCommand((Word("echo"), _INPUT)),))
     options = [arg.text for arg in args[: len(args) - len(rest)]]
     mark = ""
     for index, option in enumerate(options):
@@ -331,7 +335,7 @@ def _xargs(args: tuple[Word, ...]) -> Look:
         elif option.startswith("-") and "I" in option:
             mark = option.partition("I")[2] or (options[index + 1] if index + 1 < len(options) else "{}")
     words = tuple(_unknown_where(mark, word) for word in rest) if mark else (*rest, _INPUT)
-    return Look((Inner(words),))
+    return WrapperContents((InnerCommand(words),))
 
 
 def _unknown_where(mark: str, word: Word) -> Word:
@@ -341,7 +345,7 @@ def _unknown_where(mark: str, word: Word) -> Word:
 
 _INPUT = Word("", literal=False, splits=True)
 
-_SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], Look]] = {
+_SPECIAL: Mapping[str, Callable[[tuple[Word, ...]], WrapperContents]] = {
     "eval": _eval,
     "trap": _trap,
     "find": _find,

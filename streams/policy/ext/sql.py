@@ -14,7 +14,7 @@ from typing import Any
 
 from streams.policy.cel.ops import no_overload
 from streams.policy.errors import EvaluationError
-from streams.policy.ext.memo import remembered
+from streams.policy.ext.memoize import memoized
 
 TEXT_CHARS_MAX = 8_000
 PARENTHESES_DEPTH_MAX = 30
@@ -27,7 +27,7 @@ NODES_MAX = 20_000
 SQL_KEPT_MAX = 128
 DIALECTS = ("postgres", "mysql", "sqlite")
 
-_ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\\]|[^\S \t\n]|[\ud800-\udfff\u2028\u2029\ufeff]")
+_REFUSED_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\\]|[^\S \t\n]|[\ud800-\udfff\u2028\u2029\ufeff]")
 _OPENING = frozenset("([{")
 _CLOSING = frozenset(")]}")
 _DOLLAR_QUOTE = re.compile(r"\$(\$|[^\W\d])")
@@ -76,7 +76,7 @@ def _trees(text: str, dialect: str) -> list[Any]:
     return list(bounded.parse(tokens, text))
 
 
-@remembered(SQL_KEPT_MAX)
+@memoized(SQL_KEPT_MAX)
 def _read(text: str, dialect: str) -> dict[str, Any]:
     if dialect not in DIALECTS:
         raise EvaluationError(f"dialect must be one of {', '.join(DIALECTS)}")
@@ -100,7 +100,7 @@ def _refuse_doubtful(text: str, dialect: str) -> None:
     """Refuse what servers read by their settings, or in another way than the library."""
     if len(text) > TEXT_CHARS_MAX:
         raise EvaluationError(f"sql has more than {TEXT_CHARS_MAX} characters")
-    if _ODD.search(text):
+    if _REFUSED_CHARACTERS.search(text):
         raise EvaluationError("sql has a backslash, or a character that can't be seen")
     if dialect == "postgres" and _DOLLAR_QUOTE.search(text):
         raise EvaluationError("sql has a text in dollar quotes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streams.policy.ext.collect_texts import GATHERING_FUNCTIONS
+from streams.policy.ext.collect_texts import TEXT_COLLECTION_FUNCTIONS
 from streams.policy.ext.emails import EMAIL_FUNCTIONS
 from streams.policy.ext.file_paths import PATH_FUNCTIONS
 from streams.policy.ext.globs import to_glob
@@ -24,7 +24,7 @@ EXTENSION_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **SHELL_FUNCTIONS,
     **SQL_FUNCTIONS,
     **LOOKALIKE_FUNCTIONS,
-    **GATHERING_FUNCTIONS,
+    **TEXT_COLLECTION_FUNCTIONS,
 }
 
 

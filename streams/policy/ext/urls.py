@@ -16,16 +16,16 @@ from urllib.parse import unquote_to_bytes
 import ada_url
 
 from streams.policy.cel.ops import no_overload
-from streams.policy.cel.values import LISTS, Extension, TypeValue
+from streams.policy.cel.values import LISTS, ExtensionValue, TypeValue
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.hosts import Host, is_public, is_within, read_host
-from streams.policy.ext.memo import remembered
+from streams.policy.ext.memoize import memoized
 
 URL_CHARS_MAX = 8_192
 URLS_KEPT_MAX = 512
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
-_SHAPE = re.compile(
+_URL = re.compile(
     r"(?P<scheme>[A-Za-z]+)://(?P<authority>[^/?#]+)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?\Z"
 )
 _USER_INFO = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:-]*\Z")
@@ -39,7 +39,7 @@ _DOTS_WITH_PARAMETERS = re.compile(r"/\.{1,2};")
 
 
 @dataclass(frozen=True, slots=True)
-class Url(Extension):
+class Url(ExtensionValue):
     """A URL that was read in one way only."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.Url")
@@ -58,12 +58,12 @@ class Url(Extension):
         return f"{self.scheme}://{host}{port}{self.path}{'?' if self.query else ''}{self.query}"
 
 
-@remembered(URLS_KEPT_MAX)
+@memoized(URLS_KEPT_MAX)
 def _read(text: str) -> Url:
     if len(text) > URL_CHARS_MAX:
         raise EvaluationError(f"url has more than {URL_CHARS_MAX} characters")
     _refuse_odd_characters(text)
-    parts = _SHAPE.match(text)
+    parts = _URL.match(text)
     if parts is None:
         raise EvaluationError("text is not a url with a scheme, `//` and a host")
     scheme = parts["scheme"].lower()
@@ -80,7 +80,7 @@ def _read(text: str) -> Url:
     url = Url(
         scheme, read_host(name), port, _path(parts["path"] or "/"), parts["query"] or "", "@" in parts["authority"]
     )
-    _agree(text, url)
+    _check_against_browsers(text, url)
     return url
 
 
@@ -139,7 +139,7 @@ def _path(raw: str) -> str:
     return "/" + "/".join(kept) + end
 
 
-def _agree(text: str, url: Url) -> None:
+def _check_against_browsers(text: str, url: Url) -> None:
     """Hold the reading against the one of browsers."""
     try:
         seen = ada_url.URL(text)

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from streams.policy.cel.ops import no_overload
-from streams.policy.cel.values import INT_MAX, Extension, TypeValue
+from streams.policy.cel.values import INT_MAX, ExtensionValue, TypeValue
 from streams.policy.errors import EvaluationError
 
 TEXT_CHARS_MAX = 256
 
 _NUMBER = r"(0|[1-9][0-9]*)"
 _PRE = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_SHAPE = re.compile(
+_SEMVER = re.compile(
     rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_PRE}(?:\.{_PRE})*))?(?:\+([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?\Z"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Semver(Extension):
+class Semver(ExtensionValue):
     """A version. Build metadata is kept for its text and counts in no comparison, `==` included."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.Semver")
@@ -48,7 +48,7 @@ def to_semver(value: Any) -> Semver:
         return value
     if value.__class__ is not str:
         raise no_overload("semver", value)
-    found = _SHAPE.match(value) if len(value) <= TEXT_CHARS_MAX else None
+    found = _SEMVER.match(value) if len(value) <= TEXT_CHARS_MAX else None
     if found is None:
         raise EvaluationError("text is not a semantic version such as 1.4.0")
     numbers = [int(found[index]) for index in (1, 2, 3)]

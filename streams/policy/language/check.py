@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from cel_expr_python import cel
 
-from streams.policy.cel.checked_expression import read_checked
+from streams.policy.cel.checked_expression import read_checked_expression
 from streams.policy.cel.tree import Comprehension, Expr, MakeStruct, walk
 from streams.policy.errors import EvaluationError, PolicyError, nearest
 from streams.policy.language import error_hints
@@ -71,7 +71,7 @@ class CheckError(PolicyError):
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedExpression:
     """A well-typed expression."""
 
     text: str
@@ -89,7 +89,7 @@ class Checker:
 
     def __init__(self, args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> None:
         self._args = args
-        self._structs = structs_of(args, history)
+        self._structs = structs_by_type_name(args, history)
         self._lists = dict(lists)
         own: dict[str, FactType] = {"args": args, "history": history}
         variables: dict[str, Any] = {field.name: _cel_type(own.get(field.name, field.type)) for field in FACTS}
@@ -98,7 +98,7 @@ class Checker:
         config = cel.NewEnvConfigFromYaml(CHECKER_CONFIG)
         self._env = cel.NewEnv(make_pool(args, history), config=config, variables=variables)
 
-    def check(self, text: str) -> Checked:
+    def check(self, text: str) -> CheckedExpression:
         """Parse and type.
 
         Raises:
@@ -111,11 +111,11 @@ class Checker:
             serialized = self._env.compile(text).serialize()
         except (RuntimeError, ValueError, TypeError) as error:
             raise CheckError(self._explain(text, str(error))) from None
-        tree = read_checked(serialized)
-        problems = tuple(_forbidden(tree))
+        tree = read_checked_expression(serialized)
+        problems = tuple(_unsupported_nodes(tree))
         if problems:
             raise CheckError(problems)
-        return Checked(text, tree)
+        return CheckedExpression(text, tree)
 
     def _explain(self, text: str, report: str) -> tuple[Problem, ...]:
         starts = [0]
@@ -133,7 +133,9 @@ class Checker:
         broken = [problem for problem in problems if problem.code == "syntax"]
         if broken:
             return (min(broken, key=lambda problem: problem.offset),)
-        return tuple(problems) or (Problem("expression", 0, *error_hints.of_whole(_plain(report))),)
+        return tuple(problems) or (
+            Problem("expression", 0, *error_hints.explain_parser_report(_without_codes(report))),
+        )
 
     def _problem(self, message: str, text: str, offset: int) -> Problem:
         if match := _FIELD.search(message):
@@ -145,17 +147,17 @@ class Checker:
             name = field if owner == HISTORY.name else None
             return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint, name)
         if match := _NAME.search(message):
-            return self._unknown_name(match[1], _start_of(match[1], text, offset))
+            return self._unknown_name(match[1], _start_of_name(match[1], text, offset))
         if match := _OVERLOAD.search(message):
             operator, types = match[1].strip("_@"), match[2].replace(f"{PACKAGE}.", "")
-            advice = error_hints.of_call(operator, types, text, offset)
-            at = _start_of(operator, text, offset) if operator.isidentifier() else offset
+            advice = error_hints.call_hint(operator, types, text, offset)
+            at = _start_of_name(operator, text, offset) if operator.isidentifier() else offset
             return Problem("wrong_type", at, f"`{operator}` can't be applied to ({types})", advice)
         if match := _OPERAND.search(message):
             return Problem("wrong_type", offset, f"a value of type {match[1]} has no fields")
         if "Syntax error" in message or "reserved identifier" in message:
-            return Problem("syntax", *error_hints.of_syntax(message, text, offset))
-        return Problem("expression", offset, *error_hints.of_whole(message))
+            return Problem("syntax", *error_hints.explain_syntax_error(message, text, offset))
+        return Problem("expression", offset, *error_hints.explain_parser_report(message))
 
     def _unknown_name(self, name: str, offset: int) -> Problem:
         root = name.partition(".")[0]
@@ -167,22 +169,22 @@ class Checker:
             return Problem("wrong_type", offset, f"`{name}` can't be called like this", "look at its arguments")
         names = [field.name for field in FACTS]
         hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"
-        if name in error_hints.CONSTANTS:
-            hint = f"write `{error_hints.CONSTANTS[name]}`"
+        if name in error_hints.CONSTANT_SYNONYMS:
+            hint = f"write `{error_hints.CONSTANT_SYNONYMS[name]}`"
         return Problem("unknown_name", offset, f"unknown name `{name}`, expected a fact or a function", hint, name)
 
 
 @lru_cache(maxsize=CHECKERS_KEPT_MAX)
-def _cached(args: FactType, lists: tuple[tuple[str, Kind], ...], history: Struct) -> Checker:
+def _cached_checker(args: FactType, lists: tuple[tuple[str, Kind], ...], history: Struct) -> Checker:
     return Checker(args, dict(lists), history)
 
 
 def checker_for(args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> Checker:
     """A checker of these types, made once."""
-    return _cached(args, tuple(sorted(lists.items())), history)
+    return _cached_checker(args, tuple(sorted(lists.items())), history)
 
 
-def _forbidden(tree: Expr) -> list[Problem]:
+def _unsupported_nodes(tree: Expr) -> list[Problem]:
     """What the checker accepts and rules must not use."""
     problems = []
     for node in walk(tree):
@@ -197,7 +199,7 @@ def _forbidden(tree: Expr) -> list[Problem]:
     return problems
 
 
-def structs_of(args: FactType, history: Struct = HISTORY) -> dict[str, Struct]:
+def structs_by_type_name(args: FactType, history: Struct = HISTORY) -> dict[str, Struct]:
     """The schema's records, those of `args` and `history`, by the checker's name of their type."""
     found: dict[str, Struct] = {}
     facts = (field.type for field in FACTS if field.name != "history")
@@ -230,7 +232,7 @@ def _cel_type(fact_type: FactType) -> Any:
     }[fact_type]
 
 
-def _start_of(name: str, text: str, offset: int) -> int:
+def _start_of_name(name: str, text: str, offset: int) -> int:
     """Where a name begins that the checker places at its last dot, or behind it at the bracket of a call."""
     pattern = r"\s*\.\s*".join(map(re.escape, name.lstrip(".").split(".")))
     reach = len(name) + _SPACES_MAX
@@ -239,7 +241,7 @@ def _start_of(name: str, text: str, offset: int) -> int:
     return next((match.start() for match in found if match.start() <= offset <= match.end()), offset)
 
 
-def _plain(report: str) -> str:
+def _without_codes(report: str) -> str:
     """A report without places: its first line, less the library's own error codes."""
     first = (report.splitlines() or ["not an expression"])[0]
     return _STATUS.sub("", first)

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from streams.policy.cel.tree import Expr, free_names
 from streams.policy.errors import Findings
 from streams.policy.language.bundle import Budget, Bundle, Match, MeasureKind, Memory
-from streams.policy.language.compile import PackChecks
+from streams.policy.language.compile import PackChecker
 from streams.policy.language.located_yaml import Scalar
-from streams.policy.language.macros import Expanded
+from streams.policy.language.macros import ExpandedText
 from streams.policy.language.schema import FACT_NAMES
 from streams.policy.language.tool_types import ToolTypes
 
-_CONDITION = frozenset({"bool"})
-_KEY = frozenset({"string", "int", "dyn"})
-_AMOUNT = frozenset({"int", "dyn"})
-_TARGET = frozenset({"string", "int", "list", "dyn"})
+_CONDITION_TYPES = frozenset({"bool"})
+_KEY_TYPES = frozenset({"string", "int", "dyn"})
+_AMOUNT_TYPES = frozenset({"int", "dyn"})
+_TARGET_TYPES = frozenset({"string", "int", "list", "dyn"})
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class MemoryExpression:
     """A well-typed expression of a memory or a budget, and the top-level facts that it reads."""
 
-    expanded: Expanded
+    expanded: ExpandedText
     tree: Expr
     facts: frozenset[str]
 
@@ -34,10 +34,10 @@ class CheckedMemory:
     """A memory whose expressions are well typed."""
 
     memory: Memory
-    when: Expression | None
-    key: Expression | None
-    of: Expression | None
-    reset_when: Expression | None
+    when: MemoryExpression | None
+    key: MemoryExpression | None
+    of: MemoryExpression | None
+    reset_when: MemoryExpression | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class CheckedBudget:
     """A budget whose expressions are well typed."""
 
     budget: Budget
-    when: Expression | None
-    of: Expression | None
+    when: MemoryExpression | None
+    of: MemoryExpression | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class CheckedMemories:
     budgets: tuple[CheckedBudget, ...] = ()
 
     @property
-    def expressions(self) -> tuple[tuple[str, Expression], ...]:
+    def expressions(self) -> tuple[tuple[str, MemoryExpression], ...]:
         """Every expression with the pack that it stands in."""
         found = [(item.memory.pack, part) for item in self.memories for part in
                  (item.when, item.key, item.of, item.reset_when)]  # fmt: skip
@@ -65,7 +65,7 @@ class CheckedMemories:
         return tuple((pack, part) for pack, part in found if part is not None)
 
 
-NOTHING_KEPT = CheckedMemories()
+NO_MEMORIES = CheckedMemories()
 """Of a bundle without memories and budgets."""
 
 
@@ -82,17 +82,17 @@ def check_memories(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Fin
     for pack in bundle.packs:
         if not pack.memories and not pack.budgets:
             continue
-        checking = _Checking(PackChecks(bundle, pack, tools, findings), findings)
-        memories.extend(map(checking.memory, pack.memories))
-        budgets.extend(map(checking.budget, pack.budgets))
+        checker = _MemoryChecker(PackChecker(bundle, pack, tools, findings), findings)
+        memories.extend(map(checker.memory, pack.memories))
+        budgets.extend(map(checker.budget, pack.budgets))
     return CheckedMemories(
         tuple(sorted(memories, key=lambda item: item.memory.name)),
         tuple(sorted(budgets, key=lambda item: item.budget.name)),
     )
 
 
-class _Checking:
-    def __init__(self, checks: PackChecks, findings: Findings) -> None:
+class _MemoryChecker:
+    def __init__(self, checks: PackChecker, findings: Findings) -> None:
         self._checks = checks
         self._findings = findings
 
@@ -100,23 +100,23 @@ class _Checking:
         match, reset = memory.match, memory.reset
         return CheckedMemory(
             memory,
-            self._expression(memory.when, match, _CONDITION),
-            self._expression(memory.key, match, _KEY, may_read_label=False),
-            self._expression(memory.of, match, _AMOUNT, may_read_label=False),
-            self._expression(reset.when, reset.match, _CONDITION) if reset else None,
+            self._expression(memory.when, match, _CONDITION_TYPES),
+            self._expression(memory.key, match, _KEY_TYPES, may_read_label=False),
+            self._expression(memory.of, match, _AMOUNT_TYPES, may_read_label=False),
+            self._expression(reset.when, reset.match, _CONDITION_TYPES) if reset else None,
         )
 
     def budget(self, budget: Budget) -> CheckedBudget:
-        kinds = _TARGET if budget.measure is MeasureKind.DISTINCT else _AMOUNT
+        kinds = _TARGET_TYPES if budget.measure is MeasureKind.DISTINCT else _AMOUNT_TYPES
         return CheckedBudget(
             budget,
-            self._expression(budget.when, budget.match, _CONDITION),
+            self._expression(budget.when, budget.match, _CONDITION_TYPES),
             self._expression(budget.of, budget.match, kinds),
         )
 
     def _expression(
         self, scalar: Scalar | None, match: Match | None, kinds: frozenset[str], *, may_read_label: bool = True
-    ) -> Expression | None:
+    ) -> MemoryExpression | None:
         if scalar is None:
             return None
         found = self._checks.value(scalar, match, kinds)
@@ -130,4 +130,4 @@ class _Checking:
         if "label" in facts and not may_read_label:
             message = "`key` and `of` can't read `label`: the result is not there yet when the call is judged"
             self._findings.error("reads_label", scalar.location, message)
-        return Expression(expanded, checked.tree, facts)
+        return MemoryExpression(expanded, checked.tree, facts)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from streams.policy.cel.tree import StaticType, free_names
 from streams.policy.errors import Findings
 from streams.policy.language.bundle import Bundle, Keep, Match, NamedList, Pack, Rule
-from streams.policy.language.check import Checked, Checker, CheckError, checker_for
+from streams.policy.language.check import CheckedExpression, Checker, CheckError, checker_for
 from streams.policy.language.globs import literal_tool
 from streams.policy.language.located_yaml import Scalar
-from streams.policy.language.macros import Expanded, MacroError, Names
+from streams.policy.language.macros import ExpandedText, MacroError, MacroScope
 from streams.policy.language.schema import HISTORY, FactType, Field, Kind, Struct
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 
@@ -24,8 +24,8 @@ class NamedExpression:
     """One entry of `explain`."""
 
     name: str
-    checked: Checked
-    expanded: Expanded
+    checked: CheckedExpression
+    expanded: ExpandedText
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class CheckedRule:
     """
 
     rule: Rule
-    expanded: Expanded
-    checked: Checked
-    variants: Mapping[tuple[str, str], Checked]
+    expanded: ExpandedText
+    checked: CheckedExpression
+    variants: Mapping[tuple[str, str], CheckedExpression]
     explain: tuple[NamedExpression, ...]
     facts: frozenset[str]
 
@@ -67,10 +67,10 @@ def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findin
     """
     checked: list[CheckedRule] = []
     for pack in bundle.packs:
-        checks = PackChecks(bundle, pack, tools, findings)
+        checks = PackChecker(bundle, pack, tools, findings)
         checks.macros(pack)
         checked.extend(rule for rule in map(checks.rule, pack.rules) if rule is not None)
-    PackChecks(bundle, Pack("", None), tools, findings).macros(bundle.shared)
+    PackChecker(bundle, Pack("", None), tools, findings).macros(bundle.shared)
     return tuple(sorted(checked, key=lambda item: item.rule.id))
 
 
@@ -89,7 +89,7 @@ def _kind(item: NamedList) -> Kind:
     return _KINDS[type(item.values[0])] if item.values else Kind.DYN
 
 
-class PackChecks:
+class PackChecker:
     """The checks of one pack's expressions."""
 
     def __init__(self, bundle: Bundle, pack: Pack, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
@@ -102,7 +102,7 @@ class PackChecks:
         self._budgets = frozenset(budget.name for each in bundle.packs for budget in each.budgets)
         self._tools = tools
         self._findings = findings
-        self._names = Names(
+        self._scope = MacroScope(
             {macro.name: macro.body for source in both for macro in source.macros},
             {item.name: list_name(source, item.name) for source in both for item in source.lists},
         )
@@ -125,7 +125,7 @@ class PackChecks:
         expanded, checked = found
         if not self._is_condition(rule, checked):
             return None
-        variants: dict[tuple[str, str], Checked] = {}
+        variants: dict[tuple[str, str], CheckedExpression] = {}
         for tool, types in typed.items():
             variant = self._check(expanded, rule, self._checker(types.args), f"for tool `{tool[0]}.{tool[1]}`")
             if variant is None or not self._is_condition(rule, variant):
@@ -141,7 +141,9 @@ class PackChecks:
                  for name in free_names(tree.tree)}  # fmt: skip
         return CheckedRule(rule, expanded, checked, variants, tuple(explain), frozenset(names - {"lists", "net"}))
 
-    def value(self, scalar: Scalar, match: Match | None, kinds: frozenset[str]) -> tuple[Expanded, Checked] | None:
+    def value(
+        self, scalar: Scalar, match: Match | None, kinds: frozenset[str]
+    ) -> tuple[ExpandedText, CheckedExpression] | None:
         """Check an expression that is no rule's; None where it has errors.
 
         Args:
@@ -175,7 +177,7 @@ class PackChecks:
     def _all_typed(self, rule: Rule, typed: Mapping[tuple[str, str], ToolTypes]) -> bool:
         return bool(typed) and len(typed) == len(rule.match.tools)
 
-    def _is_condition(self, rule: Rule, checked: Checked) -> bool:
+    def _is_condition(self, rule: Rule, checked: CheckedExpression) -> bool:
         if checked.tree.type == _BOOL:
             return True
         kind = checked.tree.type
@@ -184,10 +186,12 @@ class PackChecks:
         self._findings.error("not_a_condition", rule.when.location, message, rule_id=rule.id, hint=hint)
         return False
 
-    def _expression(self, scalar: Scalar, rule: Rule | None, checker: Checker) -> tuple[Expanded, Checked] | None:
+    def _expression(
+        self, scalar: Scalar, rule: Rule | None, checker: Checker
+    ) -> tuple[ExpandedText, CheckedExpression] | None:
         rule_id = rule.id if rule else None
         try:
-            expanded = self._names.expand(scalar)
+            expanded = self._scope.expand(scalar)
         except MacroError as error:
             at = error.scalar.at(error.offset)
             self._findings.error(error.code, at, error.message, rule_id=rule_id, hint=error.hint)
@@ -195,7 +199,9 @@ class PackChecks:
         checked = self._check(expanded, rule, checker, "")
         return None if checked is None else (expanded, checked)
 
-    def _check(self, expanded: Expanded, rule: Rule | None, checker: Checker, context: str) -> Checked | None:
+    def _check(
+        self, expanded: ExpandedText, rule: Rule | None, checker: Checker, context: str
+    ) -> CheckedExpression | None:
         try:
             return checker.check(expanded.text)
         except CheckError as error:
@@ -203,16 +209,16 @@ class PackChecks:
                 message = f"{problem.message} {context}".rstrip()
                 rule_id = rule.id if rule else None
                 at = expanded.at(problem.offset)
-                hint = self._elsewhere(problem.name) or problem.hint
+                hint = self._hint_for_defined_name(problem.name) or problem.hint
                 self._findings.error(problem.code, at, message, rule_id=rule_id, hint=hint)
             return None
 
-    def _elsewhere(self, name: str | None) -> str | None:
+    def _hint_for_defined_name(self, name: str | None) -> str | None:
         """What to do about an unknown name that the bundle defines, and that is not read like this."""
         if name is None:
             return None
         root = name.partition(".")[0]
         if root in self._budgets or root == "budgets":
             return "a condition can't read a budget: the gate denies what would go beyond it, without a rule"
-        known = (("history", self._history_names), ("lists", self._names.lists), ("macros", self._names.macros))
+        known = (("history", self._history_names), ("lists", self._scope.lists), ("macros", self._scope.macros))
         return next((f"write `{space}.{root}`" for space, names in known if root in names), None)

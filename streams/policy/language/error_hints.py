@@ -17,7 +17,7 @@ _QUOTE = "put the whole value in single quotes, or on a line of its own below `>
 _METHOD = 'write it with a dot and brackets, as in `agent.id.startsWith("a")`'
 _IF = "write `CONDITION ? A : B`, or join conditions with `&&`"
 
-EFFECTS: Mapping[str, str] = {
+EFFECT_SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("allow", "accept", "grant", "pass"), "permit"),
     **dict.fromkeys(("block", "forbid", "reject", "refuse", "prohibit", "drop"), "deny"),
     **dict.fromkeys(("ask", "approve", "approval", "confirm", "escalate", "review"), "require_approval"),
@@ -26,18 +26,21 @@ EFFECTS: Mapping[str, str] = {
 }
 """Effects as other products call them."""
 
-MODES: Mapping[str, str] = {
+MODE_SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("on", "active", "block", "enabled", "enforcing"), "enforce"),
     **dict.fromkeys(("audit", "dry-run", "dry_run", "dryrun", "log", "monitor", "permissive", "test"), "shadow"),
     **dict.fromkeys(("disable", "disabled", "none"), "off"),
 }
 """Modes, likewise."""
 
-CONSTANTS: Mapping[str, str] = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false", "None": "null",
-                            "nil": "null", "NULL": "null"}  # fmt: skip
+CONSTANT_SYNONYMS: Mapping[str, str] = {
+    **dict.fromkeys(("True", "TRUE"), "true"),
+    **dict.fromkeys(("False", "FALSE"), "false"),
+    **dict.fromkeys(("None", "nil", "NULL"), "null"),
+}
 """Constants, likewise."""
 
-_SIGNS: Mapping[str, str] = {
+_TOKEN_HINTS: Mapping[str, str] = {
     "=": "write `==` to compare",
     "===": "write `==`",
     "!==": "write `!=`",
@@ -56,21 +59,21 @@ _SIGNS: Mapping[str, str] = {
 }
 """What stands where no such thing can stand."""
 
-_NEAR_CHARS = 100
+_CONTEXT_CHARS = 100
 """How far around an error is looked: texts are long, and not trusted."""
 
-_SIGN_CHARACTERS = tuple("=!<>&|")
+_OPERATOR_CHARACTERS = tuple("=!<>&|")
 _TOKEN = re.compile(r"[=!<>&|]+|\w+|\S|$")
-_LAST = re.compile(r"([=!<>&|]+|\w+|\S)\s*\Z")
+_LAST_TOKEN = re.compile(r"([=!<>&|]+|\w+|\S)\s*\Z")
 _NUMBER_WITH_COMMA = re.compile(r"[0-9],[0-9]{3}")
-_MISSING = re.compile(r"missing '(.*?)' at|expecting \{?'([\])}:])'")
+_MISSING_TOKEN = re.compile(r"missing '(.*?)' at|expecting \{?'([\])}:])'")
 _DEPTH = re.compile(r"recursion (?:limit|depth)\D*([0-9]+)")
 _NOT_IN = re.compile(r"not\s+in\b", re.IGNORECASE)
 _RESERVED = re.compile(r"reserved identifier: (\w+)")
 
 _CONTAINS = re.compile(r"([\w.]+)\.contains\(([^()]*)\)")
 _NULL = re.compile(r"([\w.]+)\s*([!=]=)\s*null|null\s*([!=]=)\s*([\w.]+)")
-_COMPARED = {
+_VERSION_COMPARISONS = {
     ">": "a.isGreaterThan(b)",
     ">=": "!a.isLessThan(b)",
     "<": "a.isLessThan(b)",
@@ -80,7 +83,7 @@ _COMPARED = {
 }
 
 
-class Slip(NamedTuple):
+class SyntaxProblem(NamedTuple):
     """What is wrong at an offset of an expression, and what to do."""
 
     offset: int
@@ -88,7 +91,7 @@ class Slip(NamedTuple):
     hint: str | None = None
 
 
-def instead_of(text: str, known: Iterable[str], others: Mapping[str, str]) -> str | None:
+def suggest_word(text: str, known: Iterable[str], others: Mapping[str, str]) -> str | None:
     """A hint naming what a word stands for that is none of the known ones."""
     known, word = list(known), text.strip().lower()
     if word in known or word in others:
@@ -97,7 +100,7 @@ def instead_of(text: str, known: Iterable[str], others: Mapping[str, str]) -> st
     return f"did you mean `{others.get(close[0], close[0])}`?" if close else None
 
 
-def of_syntax(report: str, text: str, offset: int) -> Slip:
+def explain_syntax_error(report: str, text: str, offset: int) -> SyntaxProblem:
     """A syntax error, in words of the rule's author.
 
     Args:
@@ -106,42 +109,42 @@ def of_syntax(report: str, text: str, offset: int) -> Slip:
         offset: where the parser stopped.
     """
     if not text.strip():
-        return Slip(offset, "expression is empty", "write `true` for a condition that always holds")
+        return SyntaxProblem(offset, "expression is empty", "write `true` for a condition that always holds")
     if reserved := _RESERVED.search(report):
-        return Slip(offset, f"`{reserved[1]}` is a reserved word", _SIGNS.get(reserved[1]))
-    start, sign = _token_at(text, offset)
-    if not sign:
-        return Slip(offset, *_at_end(report, text))
-    if "token recognition" in report and sign in ('"', "'"):
-        advice = f"close it with `{sign}`; if it is closed, {_QUOTE}: YAML takes ` #` for a comment"
-        return Slip(offset, f"text that begins with `{sign}` does not end", advice)
-    hint = "write `!(a in b)`" if _NOT_IN.match(text, start) else _SIGNS.get(sign.lower())
-    if sign == "," and _NUMBER_WITH_COMMA.match(text, max(start - 1, 0)):
+        return SyntaxProblem(offset, f"`{reserved[1]}` is a reserved word", _TOKEN_HINTS.get(reserved[1]))
+    start, symbol = _token_at(text, offset)
+    if not symbol:
+        return SyntaxProblem(offset, *_explain_end(report, text))
+    if "token recognition" in report and symbol in ('"', "'"):
+        advice = f"close it with `{symbol}`; if it is closed, {_QUOTE}: YAML takes ` #` for a comment"
+        return SyntaxProblem(offset, f"text that begins with `{symbol}` does not end", advice)
+    hint = "write `!(a in b)`" if _NOT_IN.match(text, start) else _TOKEN_HINTS.get(symbol.lower())
+    if symbol == "," and _NUMBER_WITH_COMMA.match(text, max(start - 1, 0)):
         hint = "write numbers without commas"
-    return Slip(start, f"unexpected `{sign}`", hint)
+    return SyntaxProblem(start, f"unexpected `{symbol}`", hint)
 
 
 def _token_at(text: str, offset: int) -> tuple[int, str]:
     """What the parser stumbled over: with the rest of its sign, or the `not` before it."""
-    before = _LAST.search(text, max(offset - _NEAR_CHARS, 0), offset)
+    before = _LAST_TOKEN.search(text, max(offset - _CONTEXT_CHARS, 0), offset)
     if before is not None and before[1].lower() == "not":
         return before.start(1), before[1]
     start = offset
-    if text[offset : offset + 1] in _SIGN_CHARACTERS:
-        while start > max(offset - _NEAR_CHARS, 0) and text[start - 1] in _SIGN_CHARACTERS:
+    if text[offset : offset + 1] in _OPERATOR_CHARACTERS:
+        while start > max(offset - _CONTEXT_CHARS, 0) and text[start - 1] in _OPERATOR_CHARACTERS:
             start -= 1
-    found = _TOKEN.match(text, start, offset + _NEAR_CHARS)
+    found = _TOKEN.match(text, start, offset + _CONTEXT_CHARS)
     return start, found[0] if found else ""
 
 
-def _at_end(report: str, text: str) -> tuple[str, str | None]:
-    if missing := _MISSING.search(report):
+def _explain_end(report: str, text: str) -> tuple[str, str | None]:
+    if missing := _MISSING_TOKEN.search(report):
         return f"`{missing[1] or missing[2]}` is missing at the end", None
-    last = _LAST.search(text, max(len(text) - _NEAR_CHARS, 0))
+    last = _LAST_TOKEN.search(text, max(len(text) - _CONTEXT_CHARS, 0))
     return "expression ends too early", f"write what comes after `{last[1]}`" if last else None
 
 
-def of_whole(report: str) -> tuple[str, str | None]:
+def explain_parser_report(report: str) -> tuple[str, str | None]:
     """A report on the expression as a whole, in words of the rule's author, and what to do."""
     if depth := _DEPTH.search(report):
         hint = "split it over several rules, or look into a list with `in`"
@@ -149,7 +152,7 @@ def of_whole(report: str) -> tuple[str, str | None]:
     return report[:1].lower() + report[1:], None
 
 
-def of_call(name: str, types: str, text: str, offset: int) -> str | None:
+def call_hint(name: str, types: str, text: str, offset: int) -> str | None:
     """A hint on a function or an operator that was applied to what it is not for.
 
     Args:
@@ -159,19 +162,19 @@ def of_call(name: str, types: str, text: str, offset: int) -> str | None:
         offset: where it stands.
     """
     if name == "contains" and types.startswith("list("):
-        found = _around(_CONTAINS, text, offset)
+        found = _match_around(_CONTAINS, text, offset)
         return f"write `{found[2].strip()} in {found[1]}`" if found else "write `VALUE in LIST`"
-    if name in _COMPARED and "Semver" in types:
-        return f"write `{_COMPARED[name]}` for versions `a` and `b`"
+    if name in _VERSION_COMPARISONS and "Semver" in types:
+        return f"write `{_VERSION_COMPARISONS[name]}` for versions `a` and `b`"
     if name in ("==", "!="):
-        return _of_equality(name, types, text, offset)
+        return _equality_hint(name, types, text, offset)
     return None
 
 
-def _of_equality(name: str, types: str, text: str, offset: int) -> str:
+def _equality_hint(name: str, types: str, text: str, offset: int) -> str:
     advice = "`==` compares values of one type"
     if "null_type" in types:
-        found = _around(_NULL, text, offset)
+        found = _match_around(_NULL, text, offset)
         path = (found[1] or found[4]) if found else "FIELD"
         return f"{advice}; write `{'!' if name == '==' else ''}has({path})` to ask whether it is there"
     if types.count("list(") == 1:
@@ -179,9 +182,9 @@ def _of_equality(name: str, types: str, text: str, offset: int) -> str:
     return advice
 
 
-def _around(pattern: re.Pattern[str], text: str, offset: int) -> re.Match[str] | None:
+def _match_around(pattern: re.Pattern[str], text: str, offset: int) -> re.Match[str] | None:
     """Where a pattern is found around an offset; not with a list's full name in it, which is not what was written."""
-    near = pattern.finditer(text, max(offset - _NEAR_CHARS, 0), offset + _NEAR_CHARS)
+    near = pattern.finditer(text, max(offset - _CONTEXT_CHARS, 0), offset + _CONTEXT_CHARS)
     found = (match for match in near if match.start() <= offset < match.end())
     return next((match for match in found if "lists." not in match[0]), None)
 
@@ -196,10 +199,10 @@ _YAML_HINTS: tuple[tuple[str, str], ...] = (
     ("tab character", "indent by spaces"),
     ("expected ','", "a bracket before this is not closed, or a text in it needs quotes"),
 )
-_BEGUN = re.compile(r"[^:]*:\s+[\"'\[{]|\s*-\s+[\"'\[{]")
+_QUOTED_VALUE = re.compile(r"[^:]*:\s+[\"'\[{]|\s*-\s+[\"'\[{]")
 
 
-def of_yaml(problem: str, context: str, line: str) -> str | None:
+def yaml_hint(problem: str, context: str, line: str) -> str | None:
     """A hint on a file that is not YAML.
 
     Args:
@@ -210,7 +213,7 @@ def of_yaml(problem: str, context: str, line: str) -> str | None:
     if "quoted scalar" in context:
         return "a quote is not closed"
     if "expected key" in problem or "'-' indicator" in problem:
-        if _BEGUN.match(line):
+        if _QUOTED_VALUE.match(line):
             return f"a value that begins with a quote or a bracket must end with it: {_QUOTE}"
         return "look at the indentation"
     return next((hint for part, hint in _YAML_HINTS if part in problem), None)

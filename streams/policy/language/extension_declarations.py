@@ -32,7 +32,7 @@ class Group(NamedTuple):
     functions: tuple[tuple[str, tuple[Overload, ...]], ...]
 
 
-_EVERY_TEXT = (
+_TEXTS_DOC = (
     "every text within a value, however deep, keys of maps among them, in no order that is promised; an error above "
     "5,000 texts or a million characters"
 )
@@ -256,7 +256,7 @@ GROUPS: tuple[Group, ...] = (
         "Whole values",
         "For what may stand anywhere in the arguments, whatever the tool calls them.",
         (
-            ("texts", (Overload("texts_dyn", "", ("dyn",), _TEXTS, _EVERY_TEXT),)),
+            ("texts", (Overload("texts_dyn", "", ("dyn",), _TEXTS, _TEXTS_DOC),)),
         ),
     ),
 )  # fmt: skip

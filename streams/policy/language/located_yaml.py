@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from streams.policy.errors import Findings, Location
-from streams.policy.language.error_hints import of_yaml
+from streams.policy.language.error_hints import yaml_hint
 
 FILE_CHARS_MAX = 4_000_000
 DEPTH_MAX = 16
@@ -48,7 +48,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class SequenceNode:
     """A sequence."""
 
     location: Location
@@ -56,7 +56,7 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class MappingNode:
     """A mapping; keys are strings and differ from each other."""
 
     location: Location
@@ -70,23 +70,23 @@ class Entries:
         return iter(self.entries)
 
 
-Node = Scalar | Items | Entries
+Node = Scalar | SequenceNode | MappingNode
 
 
-def plain(node: Node) -> Any:
+def to_python(node: Node) -> Any:
     """The node as ordinary Python values."""
     if isinstance(node, Scalar):
         return node.value
-    if isinstance(node, Items):
-        return [plain(item) for item in node.items]
-    return {key.text: plain(value) for key, value in node.entries}
+    if isinstance(node, SequenceNode):
+        return [to_python(item) for item in node.items]
+    return {key.text: to_python(value) for key, value in node.entries}
 
 
-def kind_of(node: Node) -> str:
+def node_kind(node: Node) -> str:
     """What a person would call the node in an error."""
-    if isinstance(node, Items):
+    if isinstance(node, SequenceNode):
         return "a list"
-    if isinstance(node, Entries):
+    if isinstance(node, MappingNode):
         return "a mapping"
     if node.value is None:
         return "nothing"
@@ -124,7 +124,7 @@ def read_yaml(path: str, text: str, findings: Findings) -> Node | None:
         mark = error.problem_mark or error.context_mark
         at = Location(path, mark.line + 1, mark.column + 1) if mark is not None else start
         line = "" if mark is None else "".join(text.split("\n")[mark.line : mark.line + 1])
-        hint = of_yaml(error.problem or "", error.context or "", line)
+        hint = yaml_hint(error.problem or "", error.context or "", line)
         findings.error("yaml_syntax", at, f"not valid yaml: {error.problem or error.context}", hint=hint)
         return None
     except yaml.YAMLError as error:
@@ -135,7 +135,7 @@ def read_yaml(path: str, text: str, findings: Findings) -> Node | None:
     return reader.root
 
 
-class _Open:
+class _OpenCollection:
     """A collection whose end has not come yet."""
 
     __slots__ = ("items", "key", "location", "mapping", "seen")
@@ -156,7 +156,7 @@ class _Reader:
         self._path = path
         self._text = text
         self._findings = findings
-        self._stack: list[_Open] = []
+        self._stack: list[_OpenCollection] = []
         self._documents = 0
         self._nodes = 0
 
@@ -169,11 +169,11 @@ class _Reader:
                 return self._refuse("many_documents", at, "a file holds one document; found another `---`")
             return True
         if isinstance(event, yaml.AliasEvent):
-            return self._refuse("alias", at, f"alias `*{event.anchor}` is not allowed", _written_out("*"))
+            return self._refuse("alias", at, f"alias `*{event.anchor}` is not allowed", _alias_hint("*"))
         if not isinstance(event, yaml.NodeEvent):
             return self._close() if isinstance(event, yaml.CollectionEndEvent) else True
         if event.anchor is not None:
-            return self._refuse("anchor", at, f"anchor `&{event.anchor}` is not allowed", _written_out("&"))
+            return self._refuse("anchor", at, f"anchor `&{event.anchor}` is not allowed", _alias_hint("&"))
         tag = getattr(event, "tag", None)
         if tag is not None:
             return self._refuse("tag", at, f"tag `{tag}` is not allowed", "put text that begins with `!` in quotes")
@@ -186,7 +186,7 @@ class _Reader:
             return self._refuse("too_deep", at, f"nested deeper than {DEPTH_MAX} levels")
         if self._awaits_key():
             return self._refuse("key_not_text", at, "a key must be text, found a collection")
-        self._stack.append(_Open(at, mapping=isinstance(event, yaml.MappingStartEvent)))
+        self._stack.append(_OpenCollection(at, mapping=isinstance(event, yaml.MappingStartEvent)))
         return True
 
     def _refuse(self, code: str, at: Location, message: str, hint: str | None = None) -> bool:
@@ -230,11 +230,11 @@ class _Reader:
     def _close(self) -> bool:
         done = self._stack.pop()
         if done.mapping:
-            return self._place(Entries(done.location, tuple(done.items)))
-        return self._place(Items(done.location, tuple(done.items)))
+            return self._place(MappingNode(done.location, tuple(done.items)))
+        return self._place(SequenceNode(done.location, tuple(done.items)))
 
 
-def _written_out(sign: str) -> str:
+def _alias_hint(sign: str) -> str:
     return f"write the value out; put text that begins with `{sign}` in quotes"
 
 
@@ -253,17 +253,17 @@ def _resolve(text: str) -> str | int | float | bool | None:
 
 def _locate(scalar: Scalar, offset: int) -> Location:
     """Walk the source beside the decoded text up to `offset`; the scalar's own place where they part ways."""
-    walker = _Walker(scalar)
+    cursor = _SourceCursor(scalar)
     for position, wanted in enumerate(scalar.text):
-        walker.skip_layout(wanted)
+        cursor.skip_layout(wanted)
         if position == offset:
-            return walker.location()
-        if not walker.take(wanted):
+            return cursor.location()
+        if not cursor.take(wanted):
             return scalar.location
-    return walker.location() if offset == len(scalar.text) else scalar.location
+    return cursor.location() if offset == len(scalar.text) else scalar.location
 
 
-class _Walker:
+class _SourceCursor:
     """A place in a scalar's source."""
 
     def __init__(self, scalar: Scalar) -> None:

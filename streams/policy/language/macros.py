@@ -46,7 +46,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Expanded:
+class ExpandedText:
     """A text with its macros expanded, and the names of macros and lists that it uses."""
 
     text: str
@@ -73,7 +73,7 @@ class MacroError(Exception):
         super().__init__(message)
 
 
-class Names:
+class MacroScope:
     """The macros and lists in scope of a pack: its own, and the bundle's.
 
     Args:
@@ -85,7 +85,7 @@ class Names:
         self.macros = dict(macros)
         self.lists = dict(lists)
 
-    def expand(self, scalar: Scalar) -> Expanded:
+    def expand(self, scalar: Scalar) -> ExpandedText:
         """Expand a text.
 
         Raises:
@@ -93,28 +93,28 @@ class Names:
         """
         builder = _Builder(self)
         builder.append(scalar, ())
-        return Expanded(
+        return ExpandedText(
             "".join(builder.parts), tuple(builder.segments), frozenset(builder.macros), frozenset(builder.lists)
         )
 
 
 class _Builder:
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: MacroScope) -> None:
         self.parts: list[str] = []
         self.segments: list[Segment] = []
         self.macros: set[str] = set()
         self.lists: set[str] = set()
-        self._names = names
+        self._scope = names
         self._size = 0
 
     def append(self, scalar: Scalar, within: tuple[str, ...]) -> None:
         copied = 0
-        for start, end, space, leaf in _references(scalar.text):
+        for start, end, space, name_part in _references(scalar.text):
             self._copy(scalar, copied, start)
             if space == "lists":
-                self._list(scalar, start, leaf)
+                self._list(scalar, start, name_part)
             else:
-                self._macro(scalar, start, leaf, within)
+                self._macro(scalar, start, name_part, within)
             copied = end
         self._copy(scalar, copied, len(scalar.text))
 
@@ -130,28 +130,28 @@ class _Builder:
         if end > start or not self.segments:
             self._emit(Segment(self._size, scalar, start), scalar.text[start:end])
 
-    def _list(self, scalar: Scalar, start: int, leaf: str) -> None:
-        full = self._names.lists.get(leaf)
+    def _list(self, scalar: Scalar, start: int, name_part: str) -> None:
+        full = self._scope.lists.get(name_part)
         if full is None:
-            hint = nearest(leaf, self._names.lists) or "define it under `lists:`"
-            raise MacroError("unknown_list", scalar, start, f"unknown list `{leaf}`", hint)
-        self.lists.add(leaf)
+            hint = nearest(name_part, self._scope.lists) or "define it under `lists:`"
+            raise MacroError("unknown_list", scalar, start, f"unknown list `{name_part}`", hint)
+        self.lists.add(name_part)
         self._emit(Segment(self._size, scalar, start, fixed=True), full)
 
-    def _macro(self, scalar: Scalar, start: int, leaf: str, within: tuple[str, ...]) -> None:
-        body = self._names.macros.get(leaf)
+    def _macro(self, scalar: Scalar, start: int, name_part: str, within: tuple[str, ...]) -> None:
+        body = self._scope.macros.get(name_part)
         if body is None:
-            hint = nearest(leaf, self._names.macros) or "define it under `macros:`"
-            raise MacroError("unknown_macro", scalar, start, f"unknown macro `{leaf}`", hint)
-        if leaf in within:
-            cycle = " -> ".join([*within, leaf])
-            raise MacroError("macro_cycle", scalar, start, f"macro `{leaf}` uses itself: {cycle}")
+            hint = nearest(name_part, self._scope.macros) or "define it under `macros:`"
+            raise MacroError("unknown_macro", scalar, start, f"unknown macro `{name_part}`", hint)
+        if name_part in within:
+            cycle = " -> ".join([*within, name_part])
+            raise MacroError("macro_cycle", scalar, start, f"macro `{name_part}` uses itself: {cycle}")
         if len(within) >= EXPANSION_DEPTH_MAX:
             message = f"macros are nested deeper than {EXPANSION_DEPTH_MAX} levels"
             raise MacroError("too_deep", scalar, start, message)
-        self.macros.add(leaf)
+        self.macros.add(name_part)
         self._emit(Segment(self._size, scalar, start, fixed=True), "(")
-        self.append(body, (*within, leaf))
+        self.append(body, (*within, name_part))
         # The newline ends a comment that the body may end with, which would swallow the parenthesis.
         self._emit(Segment(self._size, scalar, start, fixed=True), "\n)")
 

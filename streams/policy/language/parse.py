@@ -21,12 +21,12 @@ from streams.policy.language.bundle import (
     Pack,
     Rule,
 )
-from streams.policy.language.error_hints import EFFECTS, MODES
-from streams.policy.language.located_yaml import Entries, Items, Node, Scalar, kind_of, read_yaml
+from streams.policy.language.error_hints import EFFECT_SYNONYMS, MODE_SYNONYMS
+from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, node_kind, read_yaml
 from streams.policy.language.parse_match import read_match
-from streams.policy.language.parse_memory import no_repeated_names, read_budgets, read_memories
+from streams.policy.language.parse_memory import read_budgets, read_memories, report_repeated_names
 from streams.policy.language.schema import RESERVED_WORDS, schema_digest
-from streams.policy.language.yaml_mapping import LIST_ITEMS_MAX, Form
+from streams.policy.language.yaml_mapping import LIST_ITEMS_MAX, MappingReader
 from streams.policy.results import ApprovalSettings, Mode, Obligation, RuleEffect
 
 API_VERSION = "rules/v1"
@@ -43,12 +43,12 @@ PROPERTIES_CHARS_MAX = 2_000
 BIND_ALWAYS = ("tool", "args", "session")
 BIND_KNOWN = (*BIND_ALWAYS, "agent", "model")
 
-_RULE_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
-_PACK = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
-_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
-_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+RULE_ID_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}\Z")
+PACK_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
+VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
+TAG_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
+DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def parse_bundle(source: BundleSource, findings: Findings) -> Bundle | None:
@@ -80,46 +80,46 @@ class _Parser:
         self._findings = findings
         self._rule_ids: dict[str, Location] = {}
         self._obligations: dict[str, Location] = {}
-        self._unread: set[str] = set()
+        self._unread_packs: set[str] = set()
 
     def bundle(self, root: Node, source: BundleSource) -> Bundle:
         keys = ("apiVersion!", "bundle!", "version!", "mode", "description", "owners", "packs", "schema_digest",
                 "catalog_digest", "lists", "macros")  # fmt: skip
-        form = Form(root, "a bundle", keys, self._findings)
-        _api_version(form)
-        mode = form.choice("mode", Mode, MODES) or Mode.ENFORCE
+        reader = MappingReader(root, "a bundle", keys, self._findings)
+        _api_version(reader)
+        mode = reader.choice("mode", Mode, MODE_SYNONYMS) or Mode.ENFORCE
         if mode is Mode.OFF:
-            form.error("wrong_value", form.at("mode"), "a bundle's `mode` must be enforce or shadow, found `off`")
-        form.text("description")
-        digest = form.text("schema_digest", _DIGEST, "a SHA-256 in hex")
+            reader.error("wrong_value", reader.at("mode"), "a bundle's `mode` must be enforce or shadow, found `off`")
+        reader.text("description")
+        digest = reader.text("schema_digest", DIGEST_PATTERN, "a SHA-256 in hex")
         if digest is not None and digest != schema_digest():
             hint = f"this version's is {schema_digest()}"
-            form.error("schema_digest", form.at("schema_digest"), "bundle was written for another schema", hint)
-        shared = Pack("", None, self._lists(form), self._macros(form))
+            reader.error("schema_digest", reader.at("schema_digest"), "bundle was written for another schema", hint)
+        shared = Pack("", None, self._lists(reader), self._macros(reader))
         packs = self._packs(source, mode, shared)
-        self._listed(form, packs)
+        self._check_listed_packs(reader, packs)
         return Bundle(
-            form.text("bundle", _NAME, "a name of letters, digits and `_`") or "",
-            form.text("version", _VERSION, "a version") or "",
+            reader.text("bundle", NAME_PATTERN, "a name of letters, digits and `_`") or "",
+            reader.text("version", VERSION_PATTERN, "a version") or "",
             mode,
-            form.texts("owners", TAGS_MAX),
-            form.text("catalog_digest", _DIGEST, "a SHA-256 in hex"),
+            reader.texts("owners", TAGS_MAX),
+            reader.text("catalog_digest", DIGEST_PATTERN, "a SHA-256 in hex"),
             shared,
             packs,
         )
 
-    def _listed(self, form: Form, packs: Iterable[Pack]) -> None:
-        if form.node("packs") is None:
+    def _check_listed_packs(self, reader: MappingReader, packs: Iterable[Pack]) -> None:
+        if reader.node("packs") is None:
             return
-        listed, there = form.texts("packs", FILES_MAX), [pack.name for pack in packs]
+        listed, there = reader.texts("packs", FILES_MAX), [pack.name for pack in packs]
         for name in listed:
             # Why the file of an unread pack was refused is told at the file.
-            if name not in there and name not in self._unread:
-                form.error("missing_pack", form.at("packs"), f"pack `{name}` has no files", nearest(name, there))
+            if name not in there and name not in self._unread_packs:
+                reader.error("missing_pack", reader.at("packs"), f"pack `{name}` has no files", nearest(name, there))
         for name in there:
             if name not in listed:
                 message = f"pack `{name}` has files and is not listed under `packs`"
-                form.error("unlisted_pack", form.at("packs"), message)
+                reader.error("unlisted_pack", reader.at("packs"), message)
 
     def _packs(self, source: BundleSource, bundle_mode: Mode, shared: Pack) -> tuple[Pack, ...]:
         found: dict[str, Pack] = {}
@@ -127,22 +127,22 @@ class _Parser:
             if path == BUNDLE_FILE:
                 continue
             parts = PurePosixPath(path).parts
-            if len(parts) != 2 or not path.endswith(RULES_SUFFIX) or not _PACK.match(parts[0]):
+            if len(parts) != 2 or not path.endswith(RULES_SUFFIX) or not PACK_PATTERN.match(parts[0]):
                 message = f"a bundle holds `{BUNDLE_FILE}` and `PACK/NAME{RULES_SUFFIX}`, found `{path}`"
                 self._findings.error("unexpected_file", Location(path, 1, 1), message)
                 continue
             root = read_yaml(path, source.files[path], self._findings)
             if root is None:
-                self._unread.add(parts[0])
+                self._unread_packs.add(parts[0])
                 continue
-            pack = self._file(root, parts[0], bundle_mode)
+            pack = self._rule_file(root, parts[0], bundle_mode)
             found[pack.name] = _merge(found[pack.name], pack) if pack.name in found else pack
         for pack in found.values():
-            self._no_repeats(shared, pack)
-        no_repeated_names(found.values(), self._findings)
+            self._report_repeated_names(shared, pack)
+        report_repeated_names(found.values(), self._findings)
         return tuple(found.values())
 
-    def _no_repeats(self, shared: Pack, pack: Pack) -> None:
+    def _report_repeated_names(self, shared: Pack, pack: Pack) -> None:
         for what in ("list", "macro"):
             seen: dict[str, Location] = {}
             named = [*getattr(shared, f"{what}s"), *getattr(pack, f"{what}s")]
@@ -153,45 +153,45 @@ class _Parser:
                     self._findings.error("duplicate_name", at, message)
                 seen.setdefault(item.name, at)
 
-    def _file(self, root: Node, directory: str, bundle_mode: Mode) -> Pack:
+    def _rule_file(self, root: Node, directory: str, bundle_mode: Mode) -> Pack:
         keys = ("apiVersion!", "pack!", "owner", "description", "lists", "macros", "rules!", "history", "budgets")
-        form = Form(root, "a rule file", keys, self._findings)
-        _api_version(form)
-        name = form.text("pack", _PACK, "a name of lower-case letters, digits and `_`")
+        reader = MappingReader(root, "a rule file", keys, self._findings)
+        _api_version(reader)
+        name = reader.text("pack", PACK_PATTERN, "a name of lower-case letters, digits and `_`")
         if name is not None and name != directory:
             message = f"`pack` must be the name of its directory, `{directory}`, found `{name}`"
-            form.error("wrong_value", form.at("pack"), message)
-        form.text("description")
-        rules = [self._rule(node, directory, bundle_mode) for node in form.items("rules", RULES_MAX)]
+            reader.error("wrong_value", reader.at("pack"), message)
+        reader.text("description")
+        rules = [self._rule(node, directory, bundle_mode) for node in reader.items("rules", RULES_MAX)]
         return Pack(
             directory,
-            form.text("owner"),
-            self._lists(form),
-            self._macros(form),
+            reader.text("owner"),
+            self._lists(reader),
+            self._macros(reader),
             tuple(rule for rule in rules if rule is not None),
-            read_memories(form, directory, self._findings, self._match),
-            read_budgets(form, directory, self._findings, self._match),
+            read_memories(reader, directory, self._findings, self._match),
+            read_budgets(reader, directory, self._findings, self._match),
         )
 
-    def _lists(self, form: Form) -> tuple[NamedList, ...]:
+    def _lists(self, reader: MappingReader) -> tuple[NamedList, ...]:
         found = []
-        for key, node in form.entries("lists", NAMES_MAX):
-            _check_name(form, "list", key)
-            if not isinstance(node, Items):
-                form.error("wrong_kind", node.location, f"list `{key.text}` must be a list, found {kind_of(node)}")
+        for key, node in reader.entries("lists", NAMES_MAX):
+            _check_name(reader, "list", key)
+            if not isinstance(node, SequenceNode):
+                reader.error("wrong_kind", node.location, f"list `{key.text}` must be a list, found {node_kind(node)}")
             elif len(node.items) > LIST_ITEMS_MAX:
-                form.error("wrong_length", node.location, f"list `{key.text}` has more than {LIST_ITEMS_MAX} items")
+                reader.error("wrong_length", node.location, f"list `{key.text}` has more than {LIST_ITEMS_MAX} items")
             else:
-                found.append(NamedList(key.text, key.location, _constants(form, key.text, node)))
+                found.append(NamedList(key.text, key.location, _constants(reader, key.text, node)))
         return tuple(found)
 
-    def _macros(self, form: Form) -> tuple[NamedMacro, ...]:
+    def _macros(self, reader: MappingReader) -> tuple[NamedMacro, ...]:
         found = []
-        for key, node in form.entries("macros", NAMES_MAX):
-            _check_name(form, "macro", key)
+        for key, node in reader.entries("macros", NAMES_MAX):
+            _check_name(reader, "macro", key)
             if not isinstance(node, Scalar) or node.value is None:
-                message = f"macro `{key.text}` must be an expression, found {kind_of(node)}"
-                form.error("wrong_kind", node.location, message)
+                message = f"macro `{key.text}` must be an expression, found {node_kind(node)}"
+                reader.error("wrong_kind", node.location, message)
             else:
                 found.append(NamedMacro(key.text, node))
         return tuple(found)
@@ -199,20 +199,23 @@ class _Parser:
     def _rule(self, node: Node, pack: str, bundle_mode: Mode) -> Rule | None:
         keys = ("id!", "version", "effect!", "mode", "match!", "when!", "reason!", "explain", "tags", "obligations",
                 "approval", "defer")  # fmt: skip
-        named = node.get("id") if isinstance(node, Entries) else None
-        form = Form(node, "a rule", keys, self._findings, named.text if isinstance(named, Scalar) else None)
-        rule_id = form.text("id", _RULE_ID, "letters, digits, `-` and `_`")
+        named = node.get("id") if isinstance(node, MappingNode) else None
+        reader = MappingReader(node, "a rule", keys, self._findings, named.text if isinstance(named, Scalar) else None)
+        rule_id = reader.text("id", RULE_ID_PATTERN, "letters, digits, `-` and `_`")
         if rule_id is not None:
-            first = self._rule_ids.setdefault(rule_id, form.at("id"))
-            if first != form.at("id"):
-                form.error("duplicate_rule", form.at("id"), f"a rule of this id is already at {first}")
-        effect = form.choice("effect", RuleEffect, EFFECTS)
-        mode = form.choice("mode", Mode, MODES) or Mode.ENFORCE
-        when, match, reason = form.scalar("when"), self._match(form), form.text("reason")
-        approval, defer_ms = self._approval(form, effect), self._defer(form, effect)
-        explain = self._explain(form)
-        obligations = self._obligation_list(form, effect)
-        version, tags = form.text("version", _VERSION, "a version"), form.texts("tags", TAGS_MAX, _TAG, "a tag")
+            first = self._rule_ids.setdefault(rule_id, reader.at("id"))
+            if first != reader.at("id"):
+                reader.error("duplicate_rule", reader.at("id"), f"a rule of this id is already at {first}")
+        effect = reader.choice("effect", RuleEffect, EFFECT_SYNONYMS)
+        mode = reader.choice("mode", Mode, MODE_SYNONYMS) or Mode.ENFORCE
+        when, match, reason = reader.scalar("when"), self._match(reader), reader.text("reason")
+        approval, defer_ms = self._approval(reader, effect), self._defer(reader, effect)
+        explain = self._explain(reader)
+        obligations = self._obligation_list(reader, effect)
+        version, tags = (
+            reader.text("version", VERSION_PATTERN, "a version"),
+            reader.texts("tags", TAGS_MAX, TAG_PATTERN, "a tag"),
+        )
         if when is None:
             return None
         if bundle_mode is Mode.SHADOW and mode is Mode.ENFORCE:
@@ -222,7 +225,7 @@ class _Parser:
             rule_id or "?",
             version or "1",
             pack,
-            form.location,
+            reader.location,
             effect or RuleEffect.DENY,
             mode,
             match or Match(()),
@@ -235,18 +238,18 @@ class _Parser:
             defer_ms,
         )
 
-    def _match(self, form: Form, key: str = "match", more_keys: tuple[str, ...] = ()) -> Match | None:
-        return read_match(form, self._findings, key, more_keys)
+    def _match(self, reader: MappingReader, key: str = "match", more_keys: tuple[str, ...] = ()) -> Match | None:
+        return read_match(reader, self._findings, key, more_keys)
 
-    def _approval(self, form: Form, effect: RuleEffect | None) -> ApprovalSettings | None:
-        node = form.node("approval")
+    def _approval(self, reader: MappingReader, effect: RuleEffect | None) -> ApprovalSettings | None:
+        node = reader.node("approval")
         if node is None:
             if effect is RuleEffect.REQUIRE_APPROVAL:
-                form.error("missing_key", form.location, "a rule that requires approval needs the key `approval`")
+                reader.error("missing_key", reader.location, "a rule that requires approval needs the key `approval`")
             return None
         if effect is not RuleEffect.REQUIRE_APPROVAL:
-            form.error("wrong_effect", form.at("approval"), "`approval` goes with the effect require_approval only")
-        inner = Form(node, "`approval`", ("group!", "quorum", "ttl", "bind"), self._findings, form.rule_id)
+            reader.error("wrong_effect", reader.at("approval"), "`approval` goes with the effect require_approval only")
+        inner = MappingReader(node, "`approval`", ("group!", "quorum", "ttl", "bind"), self._findings, reader.rule_id)
         bind = inner.texts("bind", len(BIND_KNOWN)) or BIND_ALWAYS
         for name in bind:
             if name not in BIND_KNOWN:
@@ -261,34 +264,36 @@ class _Parser:
             bind,
         )
 
-    def _defer(self, form: Form, effect: RuleEffect | None) -> int | None:
-        if form.node("defer") is None:
+    def _defer(self, reader: MappingReader, effect: RuleEffect | None) -> int | None:
+        if reader.node("defer") is None:
             if effect is RuleEffect.DEFER:
-                form.error("missing_key", form.location, "a rule that defers needs the key `defer`, such as `30s`")
+                reader.error("missing_key", reader.location, "a rule that defers needs the key `defer`, such as `30s`")
             return None
         if effect is not RuleEffect.DEFER:
-            form.error("wrong_effect", form.at("defer"), "`defer` goes with the effect defer only")
-        return form.duration_ms("defer", DEFER_MS_MAX)
+            reader.error("wrong_effect", reader.at("defer"), "`defer` goes with the effect defer only")
+        return reader.duration_ms("defer", DEFER_MS_MAX)
 
-    def _explain(self, form: Form) -> tuple[tuple[str, Scalar], ...]:
+    def _explain(self, reader: MappingReader) -> tuple[tuple[str, Scalar], ...]:
         found = []
-        for key, node in form.entries("explain", EXPLAIN_MAX):
+        for key, node in reader.entries("explain", EXPLAIN_MAX):
             if not isinstance(node, Scalar) or node.value is None:
-                form.error("wrong_kind", node.location, f"`{key.text}` must be an expression, found {kind_of(node)}")
-            elif not _NAME.match(key.text):
-                form.error("wrong_value", key.location, f"`{key.text[:80]}` is not a name")
+                reader.error(
+                    "wrong_kind", node.location, f"`{key.text}` must be an expression, found {node_kind(node)}"
+                )
+            elif not NAME_PATTERN.match(key.text):
+                reader.error("wrong_value", key.location, f"`{key.text[:80]}` is not a name")
             else:
                 found.append((key.text, node))
         return tuple(found)
 
-    def _obligation_list(self, form: Form, effect: RuleEffect | None) -> tuple[Obligation, ...]:
-        if form.node("obligations") is not None and effect in (RuleEffect.DENY, RuleEffect.QUARANTINE):
-            form.error("wrong_effect", form.at("obligations"), f"a rule that says {effect} can't have obligations")
+    def _obligation_list(self, reader: MappingReader, effect: RuleEffect | None) -> tuple[Obligation, ...]:
+        if reader.node("obligations") is not None and effect in (RuleEffect.DENY, RuleEffect.QUARANTINE):
+            reader.error("wrong_effect", reader.at("obligations"), f"a rule that says {effect} can't have obligations")
         found = []
-        for node in form.items("obligations", OBLIGATIONS_MAX):
-            inner = Form(node, "an obligation", ("id!", "type!", "properties"), self._findings, form.rule_id)
-            obligation_id = inner.text("id", _RULE_ID, "letters, digits, `-` and `_`")
-            kind = inner.text("type", _NAME, "a name")
+        for node in reader.items("obligations", OBLIGATIONS_MAX):
+            inner = MappingReader(node, "an obligation", ("id!", "type!", "properties"), self._findings, reader.rule_id)
+            obligation_id = inner.text("id", RULE_ID_PATTERN, "letters, digits, `-` and `_`")
+            kind = inner.text("type", NAME_PATTERN, "a name")
             inner.entries("properties", NAMES_MAX)
             properties = inner.value("properties", PROPERTIES_CHARS_MAX)
             if obligation_id is None or kind is None:
@@ -302,27 +307,27 @@ class _Parser:
         return tuple(found)
 
 
-def _api_version(form: Form) -> None:
-    text = form.text("apiVersion")
+def _api_version(reader: MappingReader) -> None:
+    text = reader.text("apiVersion")
     if text is not None and text != API_VERSION:
-        form.error("wrong_value", form.at("apiVersion"), f"`apiVersion` must be `{API_VERSION}`, found `{text}`")
+        reader.error("wrong_value", reader.at("apiVersion"), f"`apiVersion` must be `{API_VERSION}`, found `{text}`")
 
 
-def _check_name(form: Form, what: str, key: Scalar) -> None:
-    if not _NAME.match(key.text) or key.text in RESERVED_WORDS:
+def _check_name(reader: MappingReader, what: str, key: Scalar) -> None:
+    if not NAME_PATTERN.match(key.text) or key.text in RESERVED_WORDS:
         message = f"a {what}'s name must be letters, digits and `_` and no reserved word, found `{key.text[:80]}`"
-        form.error("wrong_value", key.location, message)
+        reader.error("wrong_value", key.location, message)
 
 
-def _constants(form: Form, name: str, node: Items) -> tuple[object, ...]:
+def _constants(reader: MappingReader, name: str, node: SequenceNode) -> tuple[object, ...]:
     values: list[object] = []
     for item in node.items:
         value = item.value if isinstance(item, Scalar) else None
         if value is None:
-            form.error("wrong_kind", item.location, f"list `{name}` must hold constants, found {kind_of(item)}")
+            reader.error("wrong_kind", item.location, f"list `{name}` must hold constants, found {node_kind(item)}")
         elif values and type(value) is not type(values[0]):
-            message = f"list `{name}` must hold values of one type, found {kind_of(item)} after others"
-            form.error("mixed_list", item.location, message, "put texts that look like numbers in quotes")
+            message = f"list `{name}` must hold values of one type, found {node_kind(item)} after others"
+            reader.error("mixed_list", item.location, message, "put texts that look like numbers in quotes")
         else:
             values.append(value)
     return tuple(values)

@@ -31,15 +31,15 @@ def with_changes(facts: Mapping[str, Any], changes: Mapping[str, Any], removals:
     """
     changed: dict[str, Any] = copy.deepcopy(dict(facts))
     for path, value in changes.items():
-        *way, last = split_path(path)
-        holder = _follow(changed, way, path)
+        *parents, last = split_path(path)
+        holder = _follow(changed, parents, path)
         if isinstance(holder, dict):
             holder[last] = copy.deepcopy(value)
         else:
             holder[_index(holder, last, path)] = copy.deepcopy(value)
     for path in removals:
-        *way, last = split_path(path)
-        holder = _follow(changed, way, path)
+        *parents, last = split_path(path)
+        holder = _follow(changed, parents, path)
         if isinstance(holder, list):
             del holder[_index(holder, last, path)]
         elif last in holder:
@@ -51,9 +51,9 @@ def with_changes(facts: Mapping[str, Any], changes: Mapping[str, Any], removals:
     return changed
 
 
-def _follow(facts: Any, way: Sequence[str], path: str) -> Any:
+def _follow(facts: Any, parents: Sequence[str], path: str) -> Any:
     holder = facts
-    for part in way:
+    for part in parents:
         if isinstance(holder, list):
             holder = holder[_index(holder, part, path)]
         elif isinstance(holder, dict) and part in holder:
@@ -79,14 +79,14 @@ def read_paths(tree: Expr) -> frozenset[tuple[str, ...]]:
 
 
 def _collect(node: Expr, bound: frozenset[str], found: set[tuple[str, ...]]) -> None:
-    way: list[str] = []
+    parents: list[str] = []
     top = node
     while isinstance(top, Select):
-        way.append(top.field)
+        parents.append(top.field)
         top = top.operand
     if isinstance(top, Ident):
         if top.name not in bound:
-            found.add((top.name, *reversed(way)))
+            found.add((top.name, *reversed(parents)))
         return
     if isinstance(top, Comprehension):
         bound |= {top.iter_var, top.iter_var2, top.accu_var}
@@ -106,6 +106,6 @@ def first_missing(facts: Mapping[str, Any], read: Sequence[str]) -> str | None:
     return None
 
 
-def touches(path: Sequence[str], read: Sequence[str]) -> bool:
+def overlaps(path: Sequence[str], read: Sequence[str]) -> bool:
     """Whether changing `path` can change what a read of `read` gives."""
     return all(one == other for one, other in zip(path, read, strict=False))

@@ -304,7 +304,7 @@ FACTS: tuple[Field, ...] = (
 
 FACT_NAMES: frozenset[str] = frozenset(field.name for field in FACTS)
 
-MAY_LACK = frozenset({"history", "label"})
+NOT_REQUIRED = frozenset({"history", "label"})
 """Top-level facts that a test's fixture need not have."""
 
 
@@ -357,7 +357,7 @@ def _walk(path: str, field: Field) -> Iterator[tuple[str, Field]]:
             yield from _walk(f"{path}.{member.name}", member)
 
 
-def misfits(facts: Mapping[str, Any], *, partial: bool = False, history: Struct = HISTORY) -> list[str]:
+def schema_violations(facts: Mapping[str, Any], *, partial: bool = False, history: Struct = HISTORY) -> list[str]:
     """What is wrong with facts: unknown names, wrong types, missing fields. Empty when they fit.
 
     Args:
@@ -369,13 +369,13 @@ def misfits(facts: Mapping[str, Any], *, partial: bool = False, history: Struct 
     for field in FACTS:
         if field.name in facts:
             wanted = history if field.name == "history" else field.type
-            found.extend(_misfits(field.name, wanted, facts[field.name]))
-        elif not partial and field.name not in MAY_LACK:
+            found.extend(_violations(field.name, wanted, facts[field.name]))
+        elif not partial and field.name not in NOT_REQUIRED:
             found.append(f"`{field.name}` is missing")
     return found
 
 
-def _misfits(path: str, wanted: FactType, value: Any) -> Iterator[str]:
+def _violations(path: str, wanted: FactType, value: Any) -> Iterator[str]:
     if isinstance(wanted, Kind):
         if not _fits(wanted, value):
             yield f"`{path}` must be {wanted}, found {type(value).__name__}"
@@ -384,23 +384,23 @@ def _misfits(path: str, wanted: FactType, value: Any) -> Iterator[str]:
             yield f"`{path}` must be a list, found {type(value).__name__}"
             return
         for index, item in enumerate(value):
-            yield from _misfits(f"{path}[{index}]", wanted.element, item)
+            yield from _violations(f"{path}[{index}]", wanted.element, item)
     elif not isinstance(value, Mapping):
         yield f"`{path}` must be a mapping, found {type(value).__name__}"
     elif isinstance(wanted, MapOf):
         for key, item in value.items():
-            yield from _misfits(f"{path}.{key}", wanted.value, item)
+            yield from _violations(f"{path}.{key}", wanted.value, item)
     else:
-        yield from _struct_misfits(path, wanted, value)
+        yield from _struct_violations(path, wanted, value)
 
 
-def _struct_misfits(path: str, wanted: Struct, value: Mapping[str, Any]) -> Iterator[str]:
+def _struct_violations(path: str, wanted: Struct, value: Mapping[str, Any]) -> Iterator[str]:
     for key in value:
         if wanted.field(key) is None:
             yield f"`{path}.{key}` is not a field of {wanted.name}"
     for field in wanted.fields:
         if field.name in value:
-            yield from _misfits(f"{path}.{field.name}", field.type, value[field.name])
+            yield from _violations(f"{path}.{field.name}", field.type, value[field.name])
             yield from _unknown_values(f"{path}.{field.name}", field, value[field.name])
         elif not field.optional:
             yield f"`{path}.{field.name}` is missing"

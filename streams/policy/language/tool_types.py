@@ -18,7 +18,17 @@ FIELDS_MAX = 200
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 _SCALARS = {"string": Kind.STRING, "integer": Kind.INT, "number": Kind.DOUBLE, "boolean": Kind.BOOL}
-_MANY_SHAPES = ("anyOf", "oneOf", "allOf", "not", "if", "$ref", "$dynamicRef", "patternProperties", "dependentSchemas")
+_AMBIGUOUS_KEYWORDS = (
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "not",
+    "if",
+    "$ref",
+    "$dynamicRef",
+    "patternProperties",
+    "dependentSchemas",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class ToolTypes:
     @classmethod
     def from_json_schema(cls, schema: Mapping[str, Any]) -> ToolTypes:
         """Read an input schema; what it leaves open stays dynamic. Never raises on odd schemas."""
-        read = _read(schema, "Args", 0)
+        read = _read_type(schema, "Args", 0)
         return cls(read if isinstance(read, Struct) else MapOf(Kind.DYN))
 
     def coerce(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -43,8 +53,8 @@ UNTYPED = ToolTypes(MapOf(Kind.DYN))
 """Of a tool whose schema is not known."""
 
 
-def _read(schema: Any, name: str, depth: int) -> FactType:
-    if not isinstance(schema, Mapping) or depth > DEPTH_MAX or any(word in schema for word in _MANY_SHAPES):
+def _read_type(schema: Any, name: str, depth: int) -> FactType:
+    if not isinstance(schema, Mapping) or depth > DEPTH_MAX or any(word in schema for word in _AMBIGUOUS_KEYWORDS):
         return Kind.DYN
     kind = schema.get("type")
     if not isinstance(kind, str):
@@ -52,7 +62,7 @@ def _read(schema: Any, name: str, depth: int) -> FactType:
     if kind in _SCALARS:
         return _SCALARS[kind]
     if kind == "array":
-        return ListOf(_read(schema.get("items"), f"{name}_item", depth + 1))
+        return ListOf(_read_type(schema.get("items"), f"{name}_item", depth + 1))
     if kind != "object":
         return Kind.DYN
     properties = schema.get("properties")
@@ -63,7 +73,7 @@ def _read(schema: Any, name: str, depth: int) -> FactType:
     required = schema.get("required")
     present = frozenset(key for key in required if isinstance(key, str)) if isinstance(required, list) else frozenset()
     fields = tuple(
-        Field(key, _read(value, f"{name}_{key}", depth + 1), "", optional=key not in present)
+        Field(key, _read_type(value, f"{name}_{key}", depth + 1), "", optional=key not in present)
         for key, value in properties.items()
     )
     return Struct(name, fields)

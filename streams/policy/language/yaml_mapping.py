@@ -9,18 +9,18 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from streams.policy.errors import Findings, Location, nearest
-from streams.policy.language.error_hints import instead_of
-from streams.policy.language.located_yaml import Entries, Items, Node, Scalar, kind_of, plain
+from streams.policy.language.error_hints import suggest_word
+from streams.policy.language.located_yaml import MappingNode, Node, Scalar, SequenceNode, node_kind, to_python
 
 LIST_ITEMS_MAX = 50_000
 TEXT_CHARS_MAX = 500
 
-_DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)\Z")
+DURATION_PATTERN = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)\Z")
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _E = TypeVar("_E", bound=StrEnum)
 
 
-class Form:
+class MappingReader:
     """A mapping with known keys.
 
     Args:
@@ -38,8 +38,8 @@ class Form:
         self._entries: dict[str, tuple[Location, Node]] = {}
         keys = tuple(keys)
         known = [key.rstrip("!") for key in keys]
-        if not isinstance(node, Entries):
-            self.error("wrong_kind", node.location, f"{what} must be a mapping, found {kind_of(node)}")
+        if not isinstance(node, MappingNode):
+            self.error("wrong_kind", node.location, f"{what} must be a mapping, found {node_kind(node)}")
             return
         for name, value in node:
             if name.text in known:
@@ -72,7 +72,7 @@ class Form:
             return None
         if not isinstance(node, Scalar) or node.value is None:
             hint = None if isinstance(node, Scalar) else "put the whole value in quotes"
-            self.error("wrong_kind", node.location, f"`{key}` must be text, found {kind_of(node)}", hint)
+            self.error("wrong_kind", node.location, f"`{key}` must be text, found {node_kind(node)}", hint)
             return None
         return node
 
@@ -84,7 +84,7 @@ class Form:
     def _text(self, key: str, node: Node, pattern: re.Pattern[str] | None, expected: str) -> str | None:
         if not isinstance(node, Scalar) or not node.is_text:
             hint = "put it in quotes" if isinstance(node, Scalar) and node.value is not None else None
-            self.error("wrong_kind", node.location, f"`{key}` must be {expected}, found {kind_of(node)}", hint)
+            self.error("wrong_kind", node.location, f"`{key}` must be {expected}, found {node_kind(node)}", hint)
             return None
         if not node.text.strip() or len(node.text) > TEXT_CHARS_MAX:
             message = f"`{key}` must have 1 to {TEXT_CHARS_MAX} characters, found {len(node.text.strip())}"
@@ -120,9 +120,9 @@ class Form:
         node = self.node(key)
         if node is None:
             return ()
-        if not isinstance(node, Items):
+        if not isinstance(node, SequenceNode):
             hint = "put it in brackets" if isinstance(node, Scalar) and node.is_text else None
-            self.error("wrong_kind", node.location, f"`{key}` must be a list, found {kind_of(node)}", hint)
+            self.error("wrong_kind", node.location, f"`{key}` must be a list, found {node_kind(node)}", hint)
             return ()
         if not 1 <= len(node.items) <= count_max:
             self.error("wrong_length", node.location, f"`{key}` must have 1 to {count_max} items")
@@ -134,8 +134,8 @@ class Form:
         node = self.node(key)
         if node is None:
             return ()
-        if not isinstance(node, Entries):
-            self.error("wrong_kind", node.location, f"`{key}` must be a mapping, found {kind_of(node)}")
+        if not isinstance(node, MappingNode):
+            self.error("wrong_kind", node.location, f"`{key}` must be a mapping, found {node_kind(node)}")
             return ()
         if len(node.entries) > count_max:
             self.error("wrong_length", node.location, f"`{key}` must have at most {count_max} entries")
@@ -153,7 +153,7 @@ class Form:
             known = [str(choice) for choice in choices]
             node = self.node(key)
             at = node.location if node is not None else self.location
-            hint = instead_of(text, known, others)
+            hint = suggest_word(text, known, others)
             self.error("wrong_value", at, f"`{key}` must be one of {', '.join(known)}, found `{text}`", hint)
             return None
 
@@ -164,7 +164,7 @@ class Form:
             return None
         value = node.value if isinstance(node, Scalar) else None
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            shown = f"`{node.text}`" if isinstance(node, Scalar) else kind_of(node)
+            shown = f"`{node.text}`" if isinstance(node, Scalar) else node_kind(node)
             self.error("wrong_value", node.location, f"`{key}` must be an integer from {low} to {high}, found {shown}")
             return None
         return value
@@ -174,10 +174,10 @@ class Form:
         node = self.node(key)
         if node is None:
             return None
-        match = _DURATION.match(node.text) if isinstance(node, Scalar) else None
+        match = DURATION_PATTERN.match(node.text) if isinstance(node, Scalar) else None
         duration_ms = int(match[1]) * _UNIT_MS[match[2]] if match else 0
         if not 0 < duration_ms <= max_ms:
-            shown = f"`{node.text}`" if isinstance(node, Scalar) else kind_of(node)
+            shown = f"`{node.text}`" if isinstance(node, Scalar) else node_kind(node)
             message = f"`{key}` must be a duration up to {max_ms // 1000}s such as `30s` or `15m`, found {shown}"
             self.error("wrong_value", node.location, message)
             return None
@@ -188,7 +188,7 @@ class Form:
         node = self.node(key)
         if node is None:
             return None
-        value = plain(node)
+        value = to_python(node)
         if len(repr(value)) > chars_max:
             self.error("wrong_length", node.location, f"`{key}` must take at most {chars_max} characters")
             return None

@@ -12,7 +12,7 @@ CLASSES: dict[str, type] = {"string": str, "int": int, "bool": bool, "double": f
 """The classes of values that are looked at in place, by the checker's name of their type."""
 
 
-class OddError(Exception):
+class TypeMismatchError(Exception):
     """A value is not of the type it was declared with."""
 
 
@@ -20,7 +20,7 @@ def _guard(wanted: type) -> Callable[[Any], Any]:
     def guard(value: Any) -> Any:
         if value.__class__ is wanted:
             return value
-        raise OddError
+        raise TypeMismatchError
 
     return guard
 
@@ -33,7 +33,7 @@ def guard_list(value: Any) -> Any:
     """
     if value.__class__ in LISTS:
         return value
-    raise OddError
+    raise TypeMismatchError
 
 
 @lru_cache(maxsize=1_024)
@@ -46,7 +46,7 @@ def guard_range(longest: int) -> Callable[[Any], Any]:
     def guard(value: Any) -> Any:
         if (value.__class__ in LISTS or value.__class__ is dict) and len(value) <= longest:
             return value
-        raise OddError
+        raise TypeMismatchError
 
     return guard
 

@@ -14,29 +14,29 @@ from streams.policy.cel.folds import Fold, FoldKind, classify
 from streams.policy.cel.functions import FUNCTIONS
 from streams.policy.cel.ops import checked_int
 from streams.policy.cel.simplify import simplify
-from streams.policy.cel.steps import longest_range
-from streams.policy.cel.strings import TEXT_FUNCTIONS, compiled_any, is_pattern, search_for, search_in_any
-from streams.policy.cel.structural_hash import shape_of
+from streams.policy.cel.step_bounds import max_range_length
+from streams.policy.cel.strings import STRING_FUNCTIONS, compile_any_pattern, is_pattern, search_for, search_in_any
+from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.times import TIME_FUNCTIONS
 from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, MakeList, Select, walk
 from streams.policy.cel.values import LISTS, TYPE_NAMES, DistinctTexts
 from streams.policy.language.schema import FACT_NAMES, Struct
-from streams.policy.runtime.code_guards import CLASSES, GUARDS, OddError, guard_range
-from streams.policy.runtime.shared_values import common_folds, common_ranges, pattern_families
+from streams.policy.runtime.code_guards import CLASSES, GUARDS, TypeMismatchError, guard_range
+from streams.policy.runtime.common_subexpressions import common_folds, common_ranges, pattern_families
 
 DEPTH_MAX = 60
 CONSTANT_LOOP_MAX = 1_000
 UNROLLED_MAX = 8
 
-_ORDERS = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
+_ORDER_OPERATORS = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
 _ARITHMETIC = {"_+_": "+", "_-_": "-", "_*_": "*"}
-_CERTAIN = frozenset(("size", "int", "double", "string", *TEXT_FUNCTIONS, *TIME_FUNCTIONS)) - {"split"}
-_JOINS = {FoldKind.ALL: " and ", FoldKind.EXISTS: " or "}
-_TEXT_TESTS = {"startsWith": "startswith", "endsWith": "endswith"}
+_CALLS_OF_KNOWN_TYPE = frozenset(("size", "int", "double", "string", *STRING_FUNCTIONS, *TIME_FUNCTIONS)) - {"split"}
+_LOGICAL_OPERATORS = {FoldKind.ALL: " and ", FoldKind.EXISTS: " or "}
+_STRING_TESTS = {"startsWith": "startswith", "endsWith": "endswith"}
 
 
-class _Family(NamedTuple):
+class _PatternFamily(NamedTuple):
     """Patterns that are looked for in one text.
 
     Attributes:
@@ -49,7 +49,7 @@ class _Family(NamedTuple):
     patterns: frozenset[str]
 
 
-class _RefusedError(Exception):
+class UnsupportedNodeError(Exception):
     """The fast path does not do this; the rule is left to the exact evaluator."""
 
 
@@ -70,14 +70,14 @@ class Writer:
         self._loads: list[str] = []
         self._shared: dict[Any, str] = {}
         self._ranges: dict[Any, str] = {}
-        self._families: dict[Any, _Family] = {}
+        self._families: dict[Any, _PatternFamily] = {}
         self._scopes: list[dict[str, str]] = []
         self._sets: dict[tuple[Any, ...], frozenset[Any]] = {}
         self._locals = 0
         self._depth = 0
         self._in_iterable = 0
         self._unrolling = False
-        self._longest = self._longest_shared = 0
+        self._max_range_length = self._max_shared_range_length = 0
 
     def prelude(self) -> list[str]:
         """Reads the fields that every intent has; where one is missing or odd, all rules go the exact way."""
@@ -93,16 +93,16 @@ class Writer:
         Folds that are the same, and lists that several go through; and patterns that are looked for in one text: most
         texts hold none of them, which one look tells.
         """
-        self._longest_shared = min((longest_range(condition) for condition in conditions), default=0)
+        self._max_shared_range_length = min((max_range_length(condition) for condition in conditions), default=0)
         for key in common_folds(conditions):
             self._shared[key] = self._local()
         for key in common_ranges(conditions):
             self._ranges[key] = self._local()
         for key, patterns in pattern_families(conditions).items():
-            any_of_them = compiled_any(patterns)
+            any_of_them = compile_any_pattern(patterns)
             if any_of_them is not None:
                 search = self._constant(any_of_them.search)
-                self._families[key] = _Family(self._local(), search, frozenset(patterns))
+                self._families[key] = _PatternFamily(self._local(), search, frozenset(patterns))
 
     def _local(self) -> str:
         self._locals += 1
@@ -125,12 +125,12 @@ class Writer:
     def attempt(self, condition: Expr) -> str | None:
         """Code of a condition, or None; what was noted for one that is refused is forgotten."""
         loads, fields, lookups = len(self._loads), dict(self._fields), dict(self._lookups)
-        self._longest = longest_range(condition)
+        self._max_range_length = max_range_length(condition)
         try:
-            if self._longest < 0:
-                raise _RefusedError
+            if self._max_range_length < 0:
+                raise UnsupportedNodeError
             return self.boolean(condition)
-        except _RefusedError:
+        except UnsupportedNodeError:
             del self._loads[loads:]
             self._fields, self._lookups, self._depth, self._in_iterable = fields, lookups, 0, 0
             self._scopes.clear()
@@ -143,18 +143,18 @@ class Writer:
     def _typed(self, node: Expr, kind: str) -> str:
         """Code of a value that certainly is of a kind."""
         code = self._raw(node)
-        if self._is_sure(node, kind):
+        if self._has_known_type(node, kind):
             return code
         guard = GUARDS.get(kind)
         if guard is None:
-            raise _RefusedError
+            raise UnsupportedNodeError
         return f"{self._constant(guard)}({code})"
 
-    def _is_sure(self, node: Expr, kind: str) -> bool:
+    def _has_known_type(self, node: Expr, kind: str) -> bool:
         if isinstance(node, Const):
             return _kind_of_constant(node.value) == kind
         if isinstance(node, Call):
-            return node.type.kind == kind and self._is_certain(node)
+            return node.type.kind == kind and self._call_has_known_type(node)
         if isinstance(node, Select):
             return node.test or (node.type.kind == kind and self._field(node) is not None)
         if isinstance(node, Comprehension):
@@ -165,15 +165,15 @@ class Writer:
             return node.type.kind == kind and (fact or node.name in self._constants)
         return isinstance(node, MakeList) and kind == "list"
 
-    def _is_certain(self, call: Call) -> bool:
+    def _call_has_known_type(self, call: Call) -> bool:
         """Whether a call's value is of the declared type even where its operands are not of theirs."""
         if call.function in _ARITHMETIC:
             # All integers are looked at; and with one that is certain there is an integer or an error.
             integers = all(arg.type.kind == "int" for arg in call.args)
-            return integers or (call.type.kind == "int" and any(self._is_sure(arg, "int") for arg in call.args))
+            return integers or (call.type.kind == "int" and any(self._has_known_type(arg, "int") for arg in call.args))
         if call.type.kind == "bool":
             return call.function not in ("_[_]", "_?_:_", "dyn")
-        return call.function in _CERTAIN
+        return call.function in _CALLS_OF_KNOWN_TYPE
 
     def _is_bound(self, name: str) -> bool:
         return any(name in scope for scope in self._scopes)
@@ -182,7 +182,7 @@ class Writer:
         """Code of a value, of whatever type it may be."""
         self._depth += 1
         if self._depth > DEPTH_MAX:
-            raise _RefusedError
+            raise UnsupportedNodeError
         try:
             if isinstance(node, Const):
                 return self._literal(node.value)
@@ -196,7 +196,7 @@ class Writer:
                 return self._fold(node)
             if isinstance(node, MakeList):
                 return f"[{', '.join(self._raw(item) for item in node.items)}]"
-            raise _RefusedError
+            raise UnsupportedNodeError
         finally:
             self._depth -= 1
 
@@ -216,7 +216,7 @@ class Writer:
             return self._load((name,), node.type.kind)
         if name in TYPE_NAMES:
             return self._constant(TYPE_NAMES[name])
-        raise _RefusedError
+        raise UnsupportedNodeError
 
     def _load(self, path: tuple[str, ...], kind: str) -> str:
         """A local variable that holds a field which every intent has."""
@@ -230,11 +230,11 @@ class Writer:
             odd = f"not in {self._constant(LISTS)}"
         else:
             odd = f"is not {self._constant(CLASSES['map' if kind.startswith('struct:') else kind])}"
-        self._loads.append(f"        if {name}.__class__ {odd}: raise {self._odd()}")
+        self._loads.append(f"        if {name}.__class__ {odd}: raise {self._type_mismatch()}")
         return name
 
-    def _odd(self) -> str:
-        return self._constant(OddError)
+    def _type_mismatch(self) -> str:
+        return self._constant(TypeMismatchError)
 
     def _field(self, node: Select) -> tuple[str, ...] | None:
         """The path of a field that every intent has; None of one that may be missing."""
@@ -291,16 +291,16 @@ class Writer:
         special = (
             self._comparison(node)
             or self._membership(node)
-            or self._entry(node)
+            or self._map_index(node)
             or self._arithmetic(node)
-            or self._of_text(node)
-            or self._of_size(node)
+            or self._string_call(node)
+            or self._size_call(node)
         )
         if special is not None:
             return special
         function = FUNCTIONS.get(node.function)
         if function is None:
-            raise _RefusedError
+            raise UnsupportedNodeError
         return f"{self._constant(function)}({', '.join(self._raw(arg) for arg in node.args)})"
 
     def _comparison(self, node: Call) -> str | None:
@@ -318,16 +318,16 @@ class Writer:
                 return f"({self._raw(left)} {'is' if sign == '==' else 'is not'} {self._raw(right)})"
             if kind in ("string", "int", "bool"):
                 return f"({self._typed(left, kind)} {sign} {self._typed(right, kind)})"
-            return self._hopeful(node, "int", f"{{}} {sign} {{}}")
-        if node.function not in _ORDERS:
+            return self._speculative(node, "int", f"{{}} {sign} {{}}")
+        if node.function not in _ORDER_OPERATORS:
             return None
         if kind in ("string", "int", "double"):
-            return f"({self._typed(left, kind)} {_ORDERS[node.function]} {self._typed(right, kind)})"
-        return self._hopeful(node, "int", f"{{}} {_ORDERS[node.function]} {{}}") or self._hopeful(
-            node, "double", f"{{}} {_ORDERS[node.function]} {{}}"
+            return f"({self._typed(left, kind)} {_ORDER_OPERATORS[node.function]} {self._typed(right, kind)})"
+        return self._speculative(node, "int", f"{{}} {_ORDER_OPERATORS[node.function]} {{}}") or self._speculative(
+            node, "double", f"{{}} {_ORDER_OPERATORS[node.function]} {{}}"
         )
 
-    def _hopeful(self, node: Call, kind: str, form: str) -> str | None:
+    def _speculative(self, node: Call, kind: str, form: str) -> str | None:
         """Plain Python where a dynamic operand turns out to be of the other one's kind, else the function itself.
 
         Only outside of loops: a variable that is assigned within one would outlive it.
@@ -335,7 +335,7 @@ class Writer:
         function = FUNCTIONS.get(node.function)
         if self._scopes or self._in_iterable or function is None:
             return None
-        sure = [self._is_sure(arg, kind) for arg in node.args]
+        sure = [self._has_known_type(arg, kind) for arg in node.args]
         if sum(sure) != 1:
             return None
         tests, parts = [], []
@@ -365,7 +365,7 @@ class Writer:
         if all(arg.type.kind == "int" for arg in node.args):
             left, right = (self._typed(arg, "int") for arg in node.args)
             return f"{self._constant(checked_int)}({left} {sign} {right})"
-        return self._hopeful(node, "int", f"{self._constant(checked_int)}({{}} {sign} {{}})")
+        return self._speculative(node, "int", f"{self._constant(checked_int)}({{}} {sign} {{}})")
 
     def _membership(self, node: Call) -> str | None:
         if node.function != "@in":
@@ -397,7 +397,7 @@ class Writer:
             self._loads.append(f"        {known} = {code}.known if {distinct} else {code}")
         return known
 
-    def _entry(self, node: Call) -> str | None:
+    def _map_index(self, node: Call) -> str | None:
         """The value under a text in a fact; one that is not there is an error in Python as in CEL."""
         if node.function != "_[_]":
             return None
@@ -410,13 +410,13 @@ class Writer:
         made = self._sets.setdefault(tuple(values), frozenset(values))
         return self._constant(made)
 
-    def _of_text(self, node: Call) -> str | None:
+    def _string_call(self, node: Call) -> str | None:
         if len(node.args) != 2 or node.args[1].type.kind != "string":
             return None
         text, part = node.args
         form = None
-        if node.function in _TEXT_TESTS:
-            form = f"{{}}.{_TEXT_TESTS[node.function]}({{}})"
+        if node.function in _STRING_TESTS:
+            form = f"{{}}.{_STRING_TESTS[node.function]}({{}})"
         elif node.function == "contains":
             form = "({1} in {0})"
         elif node.function == "split" and isinstance(part, Const) and part.value:
@@ -427,14 +427,14 @@ class Writer:
             return None
         if text.type.kind == "string":
             return form.format(self._typed(text, "string"), self._typed(part, "string"))
-        return self._hopeful(node, "string", form)
+        return self._speculative(node, "string", form)
 
     def _search(self, text: Expr, pattern: Const) -> str | None:
-        """Form of a search. In loops nothing is kept: see `_hopeful`."""
+        """Form of a search. In loops nothing is kept: see `_speculative`."""
         if pattern.value.__class__ is not str or not is_pattern(pattern.value):
             return None
         one = f"{self._constant(search_for(pattern.value))}({{0}})"
-        family = None if self._scopes or self._in_iterable else self._families.get(shape_of(text))
+        family = None if self._scopes or self._in_iterable else self._families.get(structural_key(text))
         if family is None or pattern.value not in family.patterns:
             # INVARIANT: that none of a family is there says nothing of a pattern that is not of it.
             return one
@@ -442,7 +442,7 @@ class Writer:
         found = f"{name} := {family.search}({{0}}.encode()) is not None"
         return f"(({name} if {name} is not {self._constant(_UNSET)} else ({found})) and {one})"
 
-    def _of_size(self, node: Call) -> str | None:
+    def _size_call(self, node: Call) -> str | None:
         if node.function != "size" or len(node.args) != 1 or node.args[0].type.kind not in ("string", "list"):
             return None
         return f"len({self._typed(node.args[0], node.args[0].type.kind)})"
@@ -450,10 +450,10 @@ class Writer:
     def _fold(self, node: Comprehension) -> str:
         if self._scopes or self._in_iterable:
             return self._loop(node)
-        shared = self._shared.get(shape_of(node))
+        shared = self._shared.get(structural_key(node))
         if shared is None:
             return self._loop(node)
-        with self._for_all():
+        with self._within_shared_bounds():
             return f"({shared} if {shared} is not {self._constant(_UNSET)} else ({shared} := {self._loop(node)}))"
 
     def _loop(self, node: Comprehension) -> str:
@@ -461,30 +461,30 @@ class Writer:
         if fold.kind is FoldKind.BIND:
             name = self._local()
             value = self._iterable(node.accu_init)
-            return f"[{self._inside({node.accu_var: name}, fold.body)} for {name} in ({value},)][0]"
+            return f"[{self._in_scope({node.accu_var: name}, fold.body)} for {name} in ({value},)][0]"
         if fold.kind is FoldKind.OTHER:
-            raise _RefusedError
+            raise UnsupportedNodeError
         unrolled = self._unrolled(node, fold)
         if unrolled is not None:
             return unrolled
-        if fold.kind in _JOINS:
+        if fold.kind in _LOGICAL_OPERATORS:
             return self._test(node, fold)
         source, names = self._range(node)
         target = ", ".join(names.values())
         if fold.kind is FoldKind.EXISTS_ONE:
-            return f"(sum(1 for {target} in {source} if {self._inside(names, fold.body, 'bool')}) == 1)"
-        test = f" if {self._inside(names, fold.test, 'bool')}" if fold.test is not None else ""
-        return f"[{self._inside(names, fold.body)} for {target} in {source}{test}]"
+            return f"(sum(1 for {target} in {source} if {self._in_scope(names, fold.body, 'bool')}) == 1)"
+        test = f" if {self._in_scope(names, fold.test, 'bool')}" if fold.test is not None else ""
+        return f"[{self._in_scope(names, fold.body)} for {target} in {source}{test}]"
 
     def _test(self, node: Comprehension, fold: Fold) -> str:
         """Whether something holds for all of a range, or for any."""
         shared = None
         if not (self._scopes or self._in_iterable or node.iter_var2):
-            shared = self._ranges.get(shape_of(node.iter_range))
+            shared = self._ranges.get(structural_key(node.iter_range))
         if shared is None:
             return self._test_of(node, fold, *self._range(node))
         unset = self._constant(_UNSET)
-        with self._for_all():
+        with self._within_shared_bounds():
             source = self._bounded(self._typed(node.iter_range, "list"))
         listed = f"{shared} if {shared} is not {unset} else ({shared} := {source})"
         # A list is true of `is not`, so what counts is the second part; the language allows no assignment in it.
@@ -495,24 +495,29 @@ class Writer:
         if pattern is not None:
             return f"{self._constant(search_in_any(pattern))}({source})"
         word = "all" if fold.kind is FoldKind.ALL else "any"
-        test = f"{word}({self._inside(names, fold.body, 'bool')} for {', '.join(names.values())} in {source})"
+        test = f"{word}({self._in_scope(names, fold.body, 'bool')} for {', '.join(names.values())} in {source})"
         listed = self._raw(node.iter_range) if self._is_loaded(node.iter_range) else None
         # Of an empty list the answer is known, as it mostly is of what has changed in a session.
         return test if listed is None else f"({test} if {listed} else {fold.kind is FoldKind.ALL})"
 
     @contextmanager
-    def _for_all(self) -> Iterator[None]:
+    def _within_shared_bounds(self) -> Iterator[None]:
         """Write what conditions share: it is within the bounds of each."""
-        longest, self._longest = self._longest, self._longest_shared
+        longest, self._max_range_length = self._max_range_length, self._max_shared_range_length
         try:
             yield
         finally:
-            self._longest = longest
+            self._max_range_length = longest
 
     def _unrolled(self, node: Comprehension, fold: Fold) -> str | None:
         """The fold written out, where it goes through a few values that the rule names."""
         values = _known_values(node)
-        if fold.kind not in _JOINS or node.iter_var2 or self._unrolling or not 0 < len(values) <= UNROLLED_MAX:
+        if (
+            fold.kind not in _LOGICAL_OPERATORS
+            or node.iter_var2
+            or self._unrolling
+            or not 0 < len(values) <= UNROLLED_MAX
+        ):
             return None
         if any(isinstance(part, Comprehension) for part in walk(fold.body)):
             # Loops in loops multiply, see `_range`.
@@ -522,18 +527,18 @@ class Writer:
             bodies = [self.boolean(simplify(substitute(fold.body, node.iter_var, value))) for value in values]
         finally:
             self._unrolling = False
-        return f"({_JOINS[fold.kind].join(bodies)})"
+        return f"({_LOGICAL_OPERATORS[fold.kind].join(bodies)})"
 
     def _range(self, node: Comprehension) -> tuple[str, dict[str, str]]:
         """Code of what is gone through, and local names of the fold's variables."""
         constant = isinstance(node.iter_range, Const) and len(node.iter_range.value) <= CONSTANT_LOOP_MAX
         if self._scopes and not constant:
             # Loops in loops multiply; the exact evaluator counts their steps.
-            raise _RefusedError
+            raise UnsupportedNodeError
         first = {node.iter_var: self._local()}
         if node.iter_var2:
             if node.iter_range.type.kind != "list":
-                raise _RefusedError
+                raise UnsupportedNodeError
             source = self._iterable(node.iter_range, "list")
             source = source if constant else self._bounded(source)
             return f"enumerate({source})", first | {node.iter_var2: self._local()}
@@ -543,7 +548,7 @@ class Writer:
 
     def _bounded(self, code: str) -> str:
         """A range that is short enough: beyond that the exact evaluator counts the steps, of all folds together."""
-        return f"{self._constant(guard_range(self._longest))}({code})"
+        return f"{self._constant(guard_range(self._max_range_length))}({code})"
 
     def _iterable(self, node: Expr, kind: str = "") -> str:
         """Code of what a Python comprehension goes through, where the language allows no assignment."""
@@ -552,7 +557,7 @@ class Writer:
         self._in_iterable -= 1
         return code
 
-    def _inside(self, names: dict[str, str], body: Expr, kind: str = "") -> str:
+    def _in_scope(self, names: dict[str, str], body: Expr, kind: str = "") -> str:
         self._scopes.append(names)
         try:
             return self._typed(body, kind) if kind else self._raw(body)

@@ -22,7 +22,7 @@ from streams.policy.runtime.code_writer import BUILTINS, Writer
 
 RULES_PER_FUNCTION_MAX = 200
 
-Fast = Callable[[Mapping[str, Any]], "tuple[list[int], list[int]] | None"]
+GeneratedFunction = Callable[[Mapping[str, Any]], "tuple[list[int], list[int]] | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Generated:
     on all of them. `refused` are the indexes that it was not made for. `source` is for people.
     """
 
-    run: Fast
+    run: GeneratedFunction
     refused: tuple[int, ...]
     source: str
 

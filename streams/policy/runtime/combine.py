@@ -30,7 +30,7 @@ class Progress(NamedTuple):
     waited_ms: int = 0
 
 
-class Outcome(NamedTuple):
+class Decision(NamedTuple):
     """A decision and the rule that it is due to, where there is one."""
 
     effect: Effect
@@ -49,7 +49,7 @@ def progress_of(facts: Mapping[str, Any]) -> Progress:
     )
 
 
-def decide(matched: Sequence[Rule], failed: Iterable[Rule], progress: Progress) -> Outcome:
+def decide(matched: Sequence[Rule], failed: Iterable[Rule], progress: Progress) -> Decision:
     """The outcome of rules that all count.
 
     Args:
@@ -61,21 +61,21 @@ def decide(matched: Sequence[Rule], failed: Iterable[Rule], progress: Progress) 
     for rule in matched:
         by_effect.setdefault(rule.effect, rule)
     if RuleEffect.QUARANTINE in by_effect:
-        return Outcome(Effect.QUARANTINE, Reason.QUARANTINED_BY_RULE, by_effect[RuleEffect.QUARANTINE])
+        return Decision(Effect.QUARANTINE, Reason.QUARANTINED_BY_RULE, by_effect[RuleEffect.QUARANTINE])
     if RuleEffect.DENY in by_effect:
-        return Outcome(Effect.DENY, Reason.RULE_DENIED, by_effect[RuleEffect.DENY])
+        return Decision(Effect.DENY, Reason.RULE_DENIED, by_effect[RuleEffect.DENY])
     for rule in failed:
         if rule.effect is not RuleEffect.PERMIT:
-            return Outcome(Effect.DENY, Reason.RULE_ERROR, rule)
+            return Decision(Effect.DENY, Reason.RULE_ERROR, rule)
     if RuleEffect.PERMIT not in by_effect:
-        return Outcome(Effect.DENY, Reason.NO_PERMIT, None)
+        return Decision(Effect.DENY, Reason.NO_PERMIT, None)
     for rule in matched:
         if rule.effect is RuleEffect.REQUIRE_APPROVAL and not _approved(rule, progress):
-            return Outcome(Effect.REQUIRE_APPROVAL, Reason.APPROVAL_REQUIRED, rule)
+            return Decision(Effect.REQUIRE_APPROVAL, Reason.APPROVAL_REQUIRED, rule)
     for rule in matched:
         if rule.effect is RuleEffect.DEFER and progress.waited_ms < (rule.defer_ms or 0):
-            return Outcome(Effect.DEFER, Reason.DEFERRED_BY_RULE, rule)
-    return Outcome(Effect.ALLOW, Reason.PERMITTED, by_effect[RuleEffect.PERMIT])
+            return Decision(Effect.DEFER, Reason.DEFERRED_BY_RULE, rule)
+    return Decision(Effect.ALLOW, Reason.PERMITTED, by_effect[RuleEffect.PERMIT])
 
 
 def _approved(rule: Rule, progress: Progress) -> bool:
@@ -124,7 +124,7 @@ def combine(
     )
 
 
-def _reason_text(outcome: Outcome, failed: Sequence[tuple[Rule, str]], tool_id: str) -> str:
+def _reason_text(outcome: Decision, failed: Sequence[tuple[Rule, str]], tool_id: str) -> str:
     if outcome.rule is None:
         return f"no rule permits `{tool_id}`"
     if outcome.reason is Reason.RULE_ERROR:
@@ -133,7 +133,7 @@ def _reason_text(outcome: Outcome, failed: Sequence[tuple[Rule, str]], tool_id: 
     return outcome.rule.reason
 
 
-def _approval(enforced: Sequence[Rule], outcome: Outcome) -> ApprovalSettings | None:
+def _approval(enforced: Sequence[Rule], outcome: Decision) -> ApprovalSettings | None:
     """The settings of the first group that has not approved, with the strictest of what its rules say.
 
     Where rules name several groups, each is asked in turn: after one has approved, the whole evaluation runs again

@@ -9,17 +9,17 @@ from streams.policy.cel.exact import Program, compile_exact
 from streams.policy.cel.tree import Expr
 from streams.policy.errors import EvaluationError
 from streams.policy.language.schema import Facts, Struct
-from streams.policy.runtime.codegen import RULES_PER_FUNCTION_MAX, Fast, Generated, generate
+from streams.policy.runtime.codegen import RULES_PER_FUNCTION_MAX, Generated, GeneratedFunction, generate
 
 
-class Verdicts(NamedTuple):
+class ConditionResults(NamedTuple):
     """Indexes of the conditions that are true, and of those that have no value, with the reason."""
 
     true: list[int]
     failed: list[tuple[int, str]]
 
 
-class _Part(NamedTuple):
+class GeneratedPart(NamedTuple):
     first: int
     size: int
     generated: Generated
@@ -40,9 +40,9 @@ class Conditions:
         self._trees = tuple(trees)
         self._constants = constants
         self._exact: dict[int, Program] = {}
-        self._quick: Fast | None = None
+        self._quick: GeneratedFunction | None = None
         self._parts = tuple(
-            _Part(first, len(part), generate(part, constants, structs))
+            GeneratedPart(first, len(part), generate(part, constants, structs))
             for first in range(0, len(self._trees), RULES_PER_FUNCTION_MAX)
             for part in (self._trees[first : first + RULES_PER_FUNCTION_MAX],)
         )
@@ -61,7 +61,7 @@ class Conditions:
         found = self._quick(facts)
         return None if found is None or found[1] else found[0]
 
-    def run(self, facts: Facts) -> Verdicts:
+    def run(self, facts: Facts) -> ConditionResults:
         """Evaluate all of them. Never raises."""
         true: list[int] = []
         failed: list[tuple[int, str]] = []
@@ -75,7 +75,7 @@ class Conditions:
             for index in left:
                 self._decide(index, facts, true, failed)
         true.sort()
-        return Verdicts(true, failed)
+        return ConditionResults(true, failed)
 
     def _decide(self, index: int, facts: Facts, true: list[int], failed: list[tuple[int, str]]) -> None:
         exact = self._exact.get(index)

@@ -8,7 +8,7 @@ from typing import Any
 
 from streams.policy.cel.convert import to_string
 from streams.policy.cel.exact import Program, compile_exact
-from streams.policy.cel.strings import display
+from streams.policy.cel.strings import format_value
 from streams.policy.cel.tree import Call, Comprehension, Expr, Ident, Select, StaticType, walk
 from streams.policy.errors import EvaluationError
 from streams.policy.language.compile import CheckedRule, NamedExpression
@@ -31,11 +31,11 @@ class Explainer:
         self._constants = constants
         self._programs: dict[tuple[str, str], Program | None] = {}
 
-    def explain(self, hits: Sequence[CheckedRule], facts: Facts) -> tuple[Explanation, ...]:
+    def explain(self, matched: Sequence[CheckedRule], facts: Facts) -> tuple[Explanation, ...]:
         """One explanation per named expression; an expression without a value says why it has none."""
         return tuple(
             Explanation(rule.rule.id, part.name, self._value(rule.rule.id, part, facts))
-            for rule in hits
+            for rule in matched
             for part in rule.explain
         )
 
@@ -61,14 +61,14 @@ def as_json(value: Any) -> str:
 
 def _shown(value: Any) -> str:
     try:
-        return display(value)
+        return format_value(value)
     except EvaluationError:
         return to_string(value)
 
 
 def reads_sensitive(tree: Expr) -> bool:
     """Whether an expression touches a field that the schema calls sensitive, or a whole record that has one."""
-    looked_into = {id(part) for node in walk(tree) for part in _looked_into(node)}
+    looked_into = {id(part) for node in walk(tree) for part in _partly_read(node)}
     for node in walk(tree):
         if isinstance(node, Ident):
             declared = fact(node.name)
@@ -81,7 +81,7 @@ def reads_sensitive(tree: Expr) -> bool:
     return False
 
 
-def _looked_into(node: Expr) -> tuple[Expr, ...]:
+def _partly_read(node: Expr) -> tuple[Expr, ...]:
     """Parts of which not the whole value goes on, but a field, an element or the size."""
     if isinstance(node, Select):
         return (node.operand,)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from streams.policy.cel.exact import compile_exact
 from streams.policy.errors import EvaluationError
 from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion
-from streams.policy.language.check_memory import CheckedBudget, CheckedMemories, CheckedMemory, Expression
+from streams.policy.language.check_memory import CheckedBudget, CheckedMemories, CheckedMemory, MemoryExpression
 from streams.policy.language.globs import CallerMatcher, ToolMatcher, caller_matcher
 from streams.policy.language.schema import Facts
 
@@ -321,11 +321,11 @@ def _tools(match: Match | None) -> ToolMatcher | None:
     return None if match is None else ToolMatcher(match)
 
 
-def _program(expression: Expression | None, constants: Mapping[str, Any]) -> Value | None:
+def _program(expression: MemoryExpression | None, constants: Mapping[str, Any]) -> Value | None:
     return None if expression is None else compile_exact(expression.tree, constants)
 
 
-def _needs(callers: CallerMatcher | None, *expressions: Expression | None) -> frozenset[str]:
+def _needs(callers: CallerMatcher | None, *expressions: MemoryExpression | None) -> frozenset[str]:
     read = frozenset[str]().union(*(item.facts for item in expressions if item is not None))
     return read | {"agent", "tenant"} if callers is not None else read
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from streams.policy.cel.simplify import simplify
-from streams.policy.cel.substitute import with_parts
+from streams.policy.cel.substitute import map_children
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.globs import caller_matcher
@@ -21,9 +21,9 @@ from streams.policy.language.schema import FACT_NAMES, TOOL, Kind
 
 _FACT = "tool"
 _CLASSES: Mapping[object, type] = {Kind.STRING: str, Kind.BOOL: bool}
-_PINNED = {field.name: _CLASSES[field.type] for field in TOOL.fields if field.type in (Kind.STRING, Kind.BOOL)}
+_KNOWN_FIELDS = {field.name: _CLASSES[field.type] for field in TOOL.fields if field.type in (Kind.STRING, Kind.BOOL)}
 
-Pins = Mapping[str, str | bool]
+ToolFields = Mapping[str, str | bool]
 """Fields of the fact `tool` that are known."""
 
 
@@ -43,18 +43,18 @@ READS_TOOL = Reads(frozenset((_FACT,)), frozenset())
 """What is always read."""
 
 
-def pins_of(tool: Mapping[str, Any]) -> Pins:
+def known_tool_fields(tool: Mapping[str, Any]) -> ToolFields:
     """The fields of the fact `tool` that a tool's code is made for: those that are there and of their declared type."""
-    return {name: tool[name] for name, kind in _PINNED.items() if name in tool and tool[name].__class__ is kind}
+    return {name: tool[name] for name, kind in _KNOWN_FIELDS.items() if name in tool and tool[name].__class__ is kind}
 
 
-def pinned(condition: Expr, pins: Pins) -> Expr:
+def specialize(condition: Expr, tool_fields: ToolFields) -> Expr:
     """The condition for a tool with these fields. It is true, false or in error where the condition is, given a tool
     that has them; what it reads of other facts can only be less."""
-    return _settled(simplify(_put(condition, pins)))
+    return _fold_decided(simplify(_with_known_fields(condition, tool_fields)))
 
 
-def never_holds(condition: Expr) -> bool:
+def is_constant_false(condition: Expr) -> bool:
     """Whether it is the constant `false`."""
     return isinstance(condition, Const) and condition.value is False
 
@@ -68,7 +68,7 @@ def reads_of(rule: CheckedRule, condition: Expr) -> Reads:
     return Reads((frozenset(path[0] for path in paths) & FACT_NAMES).union(callers), memories)
 
 
-def all_of(reads: Iterable[Reads]) -> Reads:
+def union_of_reads(reads: Iterable[Reads]) -> Reads:
     """What some rules read together; the fact `tool` is always read."""
     found = READS_TOOL
     for each in reads:
@@ -76,24 +76,26 @@ def all_of(reads: Iterable[Reads]) -> Reads:
     return found
 
 
-def _put(node: Expr, pins: Pins) -> Expr:
+def _with_known_fields(node: Expr, tool_fields: ToolFields) -> Expr:
     """The tree with known fields in place of what reads them."""
     if isinstance(node, Select) and isinstance(node.operand, Ident) and node.operand.name == _FACT:
-        return Const(node.type, node.offset, node.test or pins[node.field]) if node.field in pins else node
+        return (
+            Const(node.type, node.offset, node.test or tool_fields[node.field]) if node.field in tool_fields else node
+        )
     if not isinstance(node, Comprehension):
-        return with_parts(node, lambda part: _put(part, pins))
+        return map_children(node, lambda part: _with_known_fields(part, tool_fields))
     # INVARIANT: no variable is called as a fact is; the checker refuses that.
     return replace(
         node,
-        iter_range=_put(node.iter_range, pins),
-        accu_init=_put(node.accu_init, pins),
-        condition=_put(node.condition, pins),
-        step=_put(node.step, pins),
-        result=_put(node.result, pins),
+        iter_range=_with_known_fields(node.iter_range, tool_fields),
+        accu_init=_with_known_fields(node.accu_init, tool_fields),
+        condition=_with_known_fields(node.condition, tool_fields),
+        step=_with_known_fields(node.step, tool_fields),
+        result=_with_known_fields(node.result, tool_fields),
     )
 
 
-def _settled(node: Expr) -> Expr:
+def _fold_decided(node: Expr) -> Expr:
     """A condition without the parts that constants decide.
 
     Only where a bool is asked for: there, a part that is no bool is an error with or without the operator around it.
@@ -101,25 +103,25 @@ def _settled(node: Expr) -> Expr:
     if not isinstance(node, Call):
         return node
     if node.function == "!_":
-        (inner,) = map(_settled, node.args)
+        (inner,) = map(_fold_decided, node.args)
         value = _value(inner)
         return replace(node, args=(inner,)) if value is None else _constant(node, not value)
     if node.function == "_?_:_":
-        test, then, otherwise = map(_settled, node.args)
+        test, then, otherwise = map(_fold_decided, node.args)
         value = _value(test)
         if value is None:
             return replace(node, args=(test, then, otherwise))
         return then if value else otherwise
-    if node.function in _DECIDING:
-        return _joined(node, [_settled(arg) for arg in node.args], _DECIDING[node.function])
+    if node.function in _DECIDING_VALUES:
+        return _fold_operands(node, [_fold_decided(arg) for arg in node.args], _DECIDING_VALUES[node.function])
     return node
 
 
-_DECIDING = {"_&&_": False, "_||_": True}
+_DECIDING_VALUES = {"_&&_": False, "_||_": True}
 """Operators that one operand can decide, even where another is in error, and the value that does."""
 
 
-def _joined(node: Call, parts: list[Expr], deciding: bool) -> Expr:
+def _fold_operands(node: Call, parts: list[Expr], deciding: bool) -> Expr:
     if any(_value(part) is deciding for part in parts):
         return _constant(node, deciding)
     left = [part for part in parts if _value(part) is None]

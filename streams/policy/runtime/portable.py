@@ -18,17 +18,24 @@ import msgspec
 from streams.policy.cel.tree import Expr
 from streams.policy.errors import Findings, Location
 from streams.policy.language.bundle import Bundle, BundleSource, Match
-from streams.policy.language.check import Checked
+from streams.policy.language.check import CheckedExpression
 from streams.policy.language.check_memory import CheckedMemories, check_memories
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.language.located_yaml import Scalar
-from streams.policy.language.macros import Expanded
+from streams.policy.language.macros import ExpandedText
 from streams.policy.language.tool_types import ToolTypes
 from streams.policy.runtime import ruleset as whole
 from streams.policy.runtime.codegen import generate
-from streams.policy.runtime.evaluate import Conditions, _Part
-from streams.policy.runtime.partial_evaluation import READS_TOOL, Pins, never_holds, pinned, pins_of, reads_of
+from streams.policy.runtime.evaluate import Conditions, GeneratedPart
+from streams.policy.runtime.partial_evaluation import (
+    READS_TOOL,
+    ToolFields,
+    is_constant_false,
+    known_tool_fields,
+    reads_of,
+    specialize,
+)
 from streams.policy.runtime.portable_values import (
     PortableError,
     decode_message,
@@ -36,7 +43,7 @@ from streams.policy.runtime.portable_values import (
     from_data,
     to_data,
 )
-from streams.policy.runtime.ruleset import CompiledRuleset, Tool, ToolVersion, compile_bundle, key_of
+from streams.policy.runtime.ruleset import CompiledRuleset, Tool, ToolVersion, compile_bundle, tool_version_of
 
 FORMAT = 2
 RULES_PER_STEP = 16
@@ -48,7 +55,7 @@ Steps = Generator[None, None, None]
 _Wanted = TypeVar("_Wanted")
 
 
-class _Group(NamedTuple):
+class _RuleGroup(NamedTuple):
     """Rules for the same tools, by their indexes."""
 
     match: Match
@@ -71,10 +78,10 @@ def _dump(ruleset: CompiledRuleset, memories: CheckedMemories) -> bytes:
     matches: dict[tuple[Any, ...], Match] = {}
     blobs: list[bytes] = []
     for index, rule in enumerate(ruleset.rules):
-        key, match = _bare_match(rule.rule.match)
+        key, match = _tool_match(rule.rule.match)
         matches.setdefault(key, match)
         groups.setdefault(key, []).append(index)
-        blobs.append(encode_message(to_data(_bare_rule(rule))))
+        blobs.append(encode_message(to_data(_without_source(rule))))
     bare = dataclasses.replace(
         ruleset.bundle,
         packs=tuple(dataclasses.replace(pack, rules=(), macros=()) for pack in ruleset.bundle.packs),
@@ -121,20 +128,20 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
         raise PortableError(f"portable rules are of format {version!r}, not {FORMAT}")
     yield
     ruleset = PortableRuleset(
-        _of(from_data(bundle), Bundle), digest, from_data(tools), _of(from_data(memories), CheckedMemories)
+        _expect(from_data(bundle), Bundle), digest, from_data(tools), _expect(from_data(memories), CheckedMemories)
     )
     yield
     try:
         if not all(isinstance(blob, bytes) for blob in blobs):
             raise ValueError("a rule has no portable form")
-        index = _Groups(len(blobs))
+        index = _RuleGroups(len(blobs))
         for number, (match, indexes) in enumerate(groups):
-            index.add(_Group(_of(from_data(match), Match), tuple(indexes)))
+            index.add(_RuleGroup(_expect(from_data(match), Match), tuple(indexes)))
             if number % MATCHERS_PER_STEP == 0:
                 yield
     except (TypeError, ValueError, IndexError) as error:
         raise PortableError(f"portable rules can't be read: {error}") from None
-    ruleset.take_rules(blobs, index)
+    ruleset.attach_rules(blobs, index)
     return ruleset
 
 
@@ -152,16 +159,16 @@ class PortableRuleset(CompiledRuleset):
         """Use `load_ruleset`."""
         super().__init__(bundle, digest, (), tools, memories)
         self._blobs: Sequence[bytes] = ()
-        self._groups = _Groups(0)
+        self._groups = _RuleGroups(0)
 
-    def take_rules(self, blobs: Sequence[bytes], groups: _Groups) -> None:
+    def attach_rules(self, blobs: Sequence[bytes], groups: _RuleGroups) -> None:
         """Make the rules its own, before it is first used."""
         self._blobs, self._groups = blobs, groups
-        self.rules = _Rules(self)  # type: ignore[assignment]  # a sequence, of which only some is ever read
+        self.rules = _LazyRules(self)  # type: ignore[assignment]  # a sequence, of which only some is ever read
 
     def rule(self, index: int) -> CheckedRule:
         """One rule, read anew."""
-        return _of(from_data(decode_message(self._blobs[index])), CheckedRule)
+        return _expect(from_data(decode_message(self._blobs[index])), CheckedRule)
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
         """See `CompiledRuleset`."""
@@ -170,21 +177,21 @@ class PortableRuleset(CompiledRuleset):
     def warm_steps(self, tools: Iterable[Tool]) -> Steps:
         """Make tools ready in small steps, so that their first call finds everything at hand."""
         for tool in tools:
-            program = yield from self._program_steps(key_of(tool), tool)
-            self._keep(key_of(tool), program)
+            program = yield from self._program_steps(tool_version_of(tool), tool)
+            self._keep(tool_version_of(tool), program)
 
-    def _program(self, key: ToolVersion, tool: Tool) -> whole._Program:
+    def _program(self, key: ToolVersion, tool: Tool) -> whole.ToolProgram:
         steps = self._program_steps(key, tool)
         while True:
             try:
                 next(steps)
             except StopIteration as done:
-                program: whole._Program = done.value
+                program: whole.ToolProgram = done.value
                 return program
 
-    def _program_steps(self, key: ToolVersion, tool: Tool) -> Generator[None, None, whole._Program]:
+    def _program_steps(self, key: ToolVersion, tool: Tool) -> Generator[None, None, whole.ToolProgram]:
         types, structs = self._types_of(key)
-        trees = _Trees(self, key[:2], pins_of(tool))
+        trees = _ConditionTrees(self, key[:2], known_tool_fields(tool))
         conditions = _SteppedConditions(trees, self._constants, structs)
         rules: list[CheckedRule] = []
         reads = READS_TOOL
@@ -193,11 +200,11 @@ class PortableRuleset(CompiledRuleset):
         for count, index in enumerate(indexes, start=1):
             rule = self.rule(index)
             tree = trees.of(rule)
-            if not never_holds(tree):
+            if not is_constant_false(tree):
                 trees.indexes.append(index)
                 waiting.append(tree)
                 reads = reads.union(reads_of(rule, tree))
-                rules.append(_kept_rule(rule))
+                rules.append(_after_generation(rule))
             if len(waiting) == RULES_PER_FUNCTION_MAX:
                 conditions.add(waiting)
                 waiting = []
@@ -209,13 +216,15 @@ class PortableRuleset(CompiledRuleset):
             yield
         plan = self._plan_of(key, (reads,))
         yield
-        return whole._Program(tool, tuple(rules), conditions, types, plan)
+        return whole.ToolProgram(tool, tuple(rules), conditions, types, plan)
 
 
 class _SteppedConditions(Conditions):
     """Conditions whose code is made part by part, and whose trees are read again where that gives up."""
 
-    def __init__(self, trees: _Trees, constants: Mapping[str, Sequence[Any]], structs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, trees: _ConditionTrees, constants: Mapping[str, Sequence[Any]], structs: Mapping[str, Any]
+    ) -> None:
         super().__init__((), constants, structs)
         self._trees = trees  # type: ignore[assignment]  # a sequence that is indexed and no more
         self._structs = structs
@@ -223,21 +232,21 @@ class _SteppedConditions(Conditions):
 
     def add(self, trees: Sequence[Expr]) -> None:
         """Make the code of the next conditions."""
-        part = _Part(self._count, len(trees), generate(trees, self._constants, self._structs))
+        part = GeneratedPart(self._count, len(trees), generate(trees, self._constants, self._structs))
         self._parts = (*self._parts, part)
         self._count += len(trees)
 
 
-class _Trees(Sequence[Expr]):
+class _ConditionTrees(Sequence[Expr]):
     """The conditions of some rules for one tool."""
 
-    def __init__(self, ruleset: PortableRuleset, tool: tuple[str, str], pins: Pins) -> None:
+    def __init__(self, ruleset: PortableRuleset, tool: tuple[str, str], tool_fields: ToolFields) -> None:
         self.indexes: list[int] = []
-        self._ruleset, self._tool, self._pins = ruleset, tool, pins
+        self._ruleset, self._tool, self._tool_fields = ruleset, tool, tool_fields
 
     def of(self, rule: CheckedRule) -> Expr:
         """The condition that is for the tool."""
-        return pinned(rule.variants.get(self._tool, rule.checked).tree, self._pins)
+        return specialize(rule.variants.get(self._tool, rule.checked).tree, self._tool_fields)
 
     def __len__(self) -> int:
         return len(self.indexes)
@@ -252,7 +261,7 @@ class _Trees(Sequence[Expr]):
         return self.of(self._ruleset.rule(self.indexes[index]))
 
 
-class _Rules(Sequence[CheckedRule]):
+class _LazyRules(Sequence[CheckedRule]):
     """All rules of a ruleset, each read when it is asked for."""
 
     def __init__(self, ruleset: PortableRuleset) -> None:
@@ -271,7 +280,7 @@ class _Rules(Sequence[CheckedRule]):
         return self._ruleset.rule(range(len(self))[index])
 
 
-class _Groups:
+class _RuleGroups:
     """Finds the rules of a tool by matching groups of them at once."""
 
     def __init__(self, rules_count: int) -> None:
@@ -280,7 +289,7 @@ class _Groups:
         self._by_server: dict[str, list[int]] = {}
         self._anywhere: list[int] = []
 
-    def add(self, group: _Group) -> None:
+    def add(self, group: _RuleGroup) -> None:
         """Take in a group.
 
         Raises:
@@ -306,7 +315,7 @@ class _Groups:
         )
 
 
-def _bare_match(match: Match) -> tuple[tuple[Any, ...], Match]:
+def _tool_match(match: Match) -> tuple[tuple[Any, ...], Match]:
     """What of a match is about tools: as a key, and as a match."""
     version = match.tool_version
     key = (
@@ -317,7 +326,7 @@ def _bare_match(match: Match) -> tuple[tuple[Any, ...], Match]:
     return key, dataclasses.replace(match, agents=(), tenants=())
 
 
-def _bare_rule(rule: CheckedRule) -> CheckedRule:
+def _without_source(rule: CheckedRule) -> CheckedRule:
     """A rule without what only the checker needs: texts, and the ways back to their files."""
     return dataclasses.replace(
         rule,
@@ -327,16 +336,16 @@ def _bare_rule(rule: CheckedRule) -> CheckedRule:
             explain=(),
         ),
         expanded=_NO_EXPANSION,
-        checked=_bare_checked(rule.checked),
-        variants={tool: _bare_checked(checked) for tool, checked in rule.variants.items()},
+        checked=_without_text(rule.checked),
+        variants={tool: _without_text(checked) for tool, checked in rule.variants.items()},
         explain=tuple(
-            dataclasses.replace(part, checked=_bare_checked(part.checked), expanded=_NO_EXPANSION)
+            dataclasses.replace(part, checked=_without_text(part.checked), expanded=_NO_EXPANSION)
             for part in rule.explain
         ),
     )
 
 
-def _kept_rule(rule: CheckedRule) -> CheckedRule:
+def _after_generation(rule: CheckedRule) -> CheckedRule:
     """What is kept of a rule whose code was made: thousands of small objects would make each full garbage collection a
     pause that calls feel."""
     own = rule.rule
@@ -344,31 +353,31 @@ def _kept_rule(rule: CheckedRule) -> CheckedRule:
     return CheckedRule(
         dataclasses.replace(own, location=_NOWHERE, match=match, when=_NO_TEXT),
         _NO_EXPANSION,
-        _READ_ANEW,
+        _DROPPED_CONDITION,
         _NO_VARIANTS,
         rule.explain,
         _NO_FACTS,
     )
 
 
-def _bare_checked(checked: Checked) -> Checked:
+def _without_text(checked: CheckedExpression) -> CheckedExpression:
     return dataclasses.replace(checked, text="")
 
 
-class _NotKept(Expr):
+class _DroppedTree(Expr):
     """Stands where a tree was, in rules that are kept: no evaluator knows it, so it can't be taken for a condition."""
 
 
 _NO_FACTS: frozenset[str] = frozenset()
 _NOWHERE = Location("", 0, 0)
 _NO_TEXT = Scalar(_NOWHERE, "", "", "", "")
-_NO_EXPANSION = Expanded("", (), frozenset(), frozenset())
-_NO_VARIANTS: Mapping[tuple[str, str], Checked] = MappingProxyType({})
+_NO_EXPANSION = ExpandedText("", (), frozenset(), frozenset())
+_NO_VARIANTS: Mapping[tuple[str, str], CheckedExpression] = MappingProxyType({})
 _ANY_CALLER = Match(())
-_READ_ANEW = Checked("", _NotKept(type=None, offset=-1))  # type: ignore[arg-type]  # it is of no type
+_DROPPED_CONDITION = CheckedExpression("", _DroppedTree(type=None, offset=-1))  # type: ignore[arg-type]  # it is of no type
 
 
-def _of(value: Any, wanted: type[_Wanted]) -> _Wanted:
+def _expect(value: Any, wanted: type[_Wanted]) -> _Wanted:
     if not isinstance(value, wanted):
         raise PortableError(f"portable rules hold a `{type(value).__name__}` where a `{wanted.__name__}` is wanted")
     return value

@@ -25,9 +25,22 @@ NODES_MAX = 1_000_000
 
 _CLASSES: tuple[type, ...] = (
     *(bundle.Pattern, bundle.Match, bundle.Rule, bundle.NamedList, bundle.NamedMacro, bundle.Reset, bundle.Memory),
-    *(bundle.Budget, bundle.Pack, bundle.Bundle, located_yaml.Scalar, macros.Segment, macros.Expanded, check.Checked),
+    *(
+        bundle.Budget,
+        bundle.Pack,
+        bundle.Bundle,
+        located_yaml.Scalar,
+        macros.Segment,
+        macros.ExpandedText,
+        check.CheckedExpression,
+    ),
     *(results.ApprovalSettings, results.Obligation, NamedExpression, CheckedRule),
-    *(check_memory.Expression, check_memory.CheckedMemory, check_memory.CheckedBudget, check_memory.CheckedMemories),
+    *(
+        check_memory.MemoryExpression,
+        check_memory.CheckedMemory,
+        check_memory.CheckedBudget,
+        check_memory.CheckedMemories,
+    ),
     *(tool_types.ToolTypes, schema.ListOf, schema.MapOf, schema.Struct, schema.Field),
 )
 _ENUMS: tuple[type[StrEnum], ...] = (

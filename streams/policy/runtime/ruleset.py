@@ -8,8 +8,8 @@ from typing import Any, TypeGuard, TypeVar, overload
 
 from streams.policy.errors import BundleError, EvaluationError, Findings
 from streams.policy.language.bundle import Bundle, BundleSource
-from streams.policy.language.check import structs_of
-from streams.policy.language.check_memory import NOTHING_KEPT, CheckedMemories, check_memories
+from streams.policy.language.check import structs_by_type_name
+from streams.policy.language.check_memory import NO_MEMORIES, CheckedMemories, check_memories
 from streams.policy.language.compile import CheckedRule, check_rules, history_struct, list_constants
 from streams.policy.language.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.language.parse import parse_bundle
@@ -20,7 +20,14 @@ from streams.policy.runtime.combine import Progress, combine, progress_of
 from streams.policy.runtime.evaluate import Conditions
 from streams.policy.runtime.explain import Explainer
 from streams.policy.runtime.memory_updates import Memories, ToolPlan
-from streams.policy.runtime.partial_evaluation import Reads, all_of, never_holds, pinned, pins_of, reads_of
+from streams.policy.runtime.partial_evaluation import (
+    Reads,
+    is_constant_false,
+    known_tool_fields,
+    reads_of,
+    specialize,
+    union_of_reads,
+)
 
 PROGRAMS_MAX = 4_096
 """Tools whose applicable rules are kept ready; past it all are dropped and found again as they come."""
@@ -35,10 +42,12 @@ ToolVersion = tuple[str, str, str]
 """Server, name and version."""
 
 
-class _Program:
+class ToolProgram:
     """The rules for one version of one tool, by rule id, ready to run: those that can hold for it."""
 
-    __slots__ = ("_plain", "callers", "conditions", "known", "pins", "plan", "rules", "tool", "tool_id", "types")
+    __slots__ = (
+        "_cacheable", "callers", "conditions", "plan", "results", "rules", "tool", "tool_fields", "tool_id", "types",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -49,8 +58,8 @@ class _Program:
         plan: ToolPlan,
     ) -> None:
         self.tool = tool
-        self.tool_id = ".".join(key_of(tool)[:2])
-        self.pins = pins_of(tool)
+        self.tool_id = ".".join(tool_version_of(tool)[:2])
+        self.tool_fields = known_tool_fields(tool)
         self.rules = rules
         self.conditions = conditions
         self.types = types
@@ -58,12 +67,12 @@ class _Program:
         callers = {index: caller_matcher(rule.rule.match) for index, rule in enumerate(rules)}
         self.callers = {index: matcher for index, matcher in callers.items() if matcher is not None}
         # Rules whose match alone says what the result is: no explanation, no approval, no waiting.
-        self._plain = frozenset(
+        self._cacheable = frozenset(
             index
             for index, rule in enumerate(rules)
             if not rule.explain and rule.rule.approval is None and rule.rule.defer_ms is None
         )
-        self.known: dict[tuple[int, ...], PolicyResult] = {}
+        self.results: dict[tuple[int, ...], PolicyResult] = {}
 
     def run(self, facts: Facts, explainer: Explainer) -> PolicyResult:
         failed: list[tuple[int, str]] = []
@@ -74,18 +83,18 @@ class _Program:
             true = [index for index in true if self._is_for(index, facts)]
             failed = [(index, text) for index, text in failed if self._is_for(index, facts)]
         key = tuple(true)
-        if not failed and key in self.known:
-            return self.known[key]
-        hits = [self.rules[index] for index in true]
+        if not failed and key in self.results:
+            return self.results[key]
+        matched = [self.rules[index] for index in true]
         result = combine(
-            [hit.rule for hit in hits],
+            [rule.rule for rule in matched],
             [(self.rules[index].rule, text) for index, text in sorted(failed)],
             progress_of(facts),
             self.tool_id,
-            explainer.explain(hits, facts),
+            explainer.explain(matched, facts),
         )
-        if not failed and self._plain.issuperset(true) and len(self.known) < RESULTS_MAX:
-            self.known[key] = result
+        if not failed and self._cacheable.issuperset(true) and len(self.results) < RESULTS_MAX:
+            self.results[key] = result
         return result
 
     def _is_for(self, index: int, facts: Facts) -> bool:
@@ -120,7 +129,7 @@ class CompiledRuleset:
         digest: bytes,
         rules: tuple[CheckedRule, ...],
         tools: Mapping[str, ToolTypes],
-        memories: CheckedMemories = NOTHING_KEPT,
+        memories: CheckedMemories = NO_MEMORIES,
     ) -> None:
         self.digest = digest
         self.name = bundle.name
@@ -132,9 +141,9 @@ class CompiledRuleset:
         self._explainer = Explainer(self._constants)
         self._tools = tools
         self._index = _Index(self.rules)
-        self._programs: dict[ToolVersion, _Program] = {}
+        self._programs: dict[ToolVersion, ToolProgram] = {}
         # By the tool's description, which a program keeps alive: a gate shows the same object with every call.
-        self._by_identity: dict[int, _Program] = {}
+        self._by_identity: dict[int, ToolProgram] = {}
         self.history = history_struct(bundle)
         self.memories = Memories(memories, self._constants)
 
@@ -157,18 +166,18 @@ class CompiledRuleset:
         tool = facts.get("tool")
         program = self._by_identity.get(id(tool)) if planned else None
         if program is None or program.tool is not tool:
-            if not is_tool(tool):
+            if not is_tool_fact(tool):
                 return combine((), (), Progress(), "?")
             program = self._program_for(tool)
         if program.types is not None and isinstance(args := facts.get("args"), Mapping):
-            fitted = program.types.coerce(args)
-            facts = facts if fitted is args else {**facts, "args": fitted}
+            typed = program.types.coerce(args)
+            facts = facts if typed is args else {**facts, "args": typed}
         return program.run(facts, self._explainer)
 
-    def fitted(self, facts: Facts) -> Facts:
+    def with_typed_args(self, facts: Facts) -> Facts:
         """The facts as conditions read them: numbers among the arguments are as the tool's types say."""
         tool, args = facts.get("tool"), facts.get("args")
-        types = self._tools.get("/".join(key_of(tool)[:2])) if is_tool(tool) else None
+        types = self._tools.get("/".join(tool_version_of(tool)[:2])) if is_tool_fact(tool) else None
         return {**facts, "args": types.coerce(args)} if types is not None and isinstance(args, Mapping) else facts
 
     def plan(self, tool: Tool) -> ToolPlan:
@@ -185,9 +194,9 @@ class CompiledRuleset:
 
     def judge(self, facts: Facts) -> PolicyResult:
         """`evaluate`, and a denial where it can't be told what there is to remember or to charge."""
-        return self.kept(self.evaluate(facts), facts)
+        return self.with_memory_errors(self.evaluate(facts), facts)
 
-    def kept(self, result: PolicyResult, facts: Facts) -> PolicyResult:
+    def with_memory_errors(self, result: PolicyResult, facts: Facts) -> PolicyResult:
         """A result of `evaluate`, or the denial that `judge` makes of it."""
         if result.effect in (Effect.DENY, Effect.QUARANTINE):
             return result
@@ -199,16 +208,16 @@ class CompiledRuleset:
             return replace(result, effect=Effect.DENY, reason=Reason.RULE_ERROR, reason_text=str(error))
         return result
 
-    def _program_for(self, tool: Tool) -> _Program:
+    def _program_for(self, tool: Tool) -> ToolProgram:
         """The code for a tool as it is described; made anew where the last call of it was described otherwise."""
-        key = key_of(tool)
+        key = tool_version_of(tool)
         program = self._programs.get(key)
-        if program is None or program.pins != pins_of(tool):
+        if program is None or program.tool_fields != known_tool_fields(tool):
             program = self._program(key, tool)
             self._keep(key, program)
         return program
 
-    def _keep(self, key: ToolVersion, program: _Program) -> None:
+    def _keep(self, key: ToolVersion, program: ToolProgram) -> None:
         if len(self._programs) >= PROGRAMS_MAX:
             self._programs.clear()
             self._by_identity.clear()
@@ -217,33 +226,34 @@ class CompiledRuleset:
             self._by_identity.pop(id(before.tool), None)
         self._programs[key] = self._by_identity[id(program.tool)] = program
 
-    def _program(self, key: ToolVersion, tool: Tool) -> _Program:
-        pins = pins_of(tool)
-        own = [(rule, pinned(rule.variants.get(key[:2], rule.checked).tree, pins)) for rule in self.applicable(*key)]
-        own = [(rule, tree) for rule, tree in own if not never_holds(tree)]
+    def _program(self, key: ToolVersion, tool: Tool) -> ToolProgram:
+        tool_fields = known_tool_fields(tool)
+        trees = ((rule, rule.variants.get(key[:2], rule.checked).tree) for rule in self.applicable(*key))
+        own = [(rule, specialize(tree, tool_fields)) for rule, tree in trees]
+        own = [(rule, tree) for rule, tree in own if not is_constant_false(tree)]
         types, structs = self._types_of(key)
         conditions = Conditions([tree for _, tree in own], self._constants, structs)
         plan = self._plan_of(key, (reads_of(*each) for each in own))
-        return _Program(tool, tuple(rule for rule, _ in own), conditions, types, plan)
+        return ToolProgram(tool, tuple(rule for rule, _ in own), conditions, types, plan)
 
     def _types_of(self, key: ToolVersion) -> tuple[ToolTypes | None, Mapping[str, Struct]]:
         """The types of a tool's arguments, where they are known, and the records that its rules can read."""
         types = self._tools.get(f"{key[0]}/{key[1]}")
-        return types, structs_of(types.args if types else UNTYPED.args, self.history)
+        return types, structs_by_type_name(types.args if types else UNTYPED.args, self.history)
 
     def _plan_of(self, key: ToolVersion, reads: Iterable[Reads]) -> ToolPlan:
-        facts, memories = all_of(reads)
+        facts, memories = union_of_reads(reads)
         return self.memories.plan(*key, self.memories.names if memories is None else memories).needing(facts)
 
 
-def is_tool(tool: Any) -> TypeGuard[Tool]:
+def is_tool_fact(tool: Any) -> TypeGuard[Tool]:
     """Whether a fact `tool` says which tool it is; rules are for no other."""
     if not isinstance(tool, Mapping):
         return False
     return all(isinstance(part, str) for part in (tool.get("server_id"), tool.get("name"), tool.get("version", "")))
 
 
-def key_of(tool: Tool) -> ToolVersion:
+def tool_version_of(tool: Tool) -> ToolVersion:
     """Server, name and version of a tool."""
     return tool["server_id"], tool["name"], tool.get("version", "")
 

@@ -30,22 +30,22 @@ def field(kind: object, **more: object) -> dict[str, object]:
     return {"name": "f", "type": kind, **more}
 
 
-def shape_of(kind: object, **more: object) -> object:
+def structural_key(kind: object, **more: object) -> object:
     return parse_record(record(field(kind, **more))).fields[0].shape
 
 
 def test_types() -> None:
-    assert shape_of("string") == Primitive("string")
-    assert shape_of({"type": "string", "logicalType": "uuid"}) == Primitive("string", "uuid")
-    assert shape_of({"type": "long", "logicalType": "timestamp-millis"}) == Primitive("long", "timestamp-millis")
-    assert shape_of({"type": "array", "items": "int"}) == ArrayShape(Primitive("int"))
-    assert shape_of({"type": "map", "values": "bytes"}) == MapShape(Primitive("bytes"))
-    assert shape_of(["null", "double"]) == UnionShape((Primitive("null"), Primitive("double")))
-    assert shape_of({"type": "fixed", "name": "F", "size": 3}) == FixedShape("F", 3)
-    assert shape_of({"type": "enum", "name": "E", "symbols": ["A", "B"], "default": "B"}) == EnumShape(
+    assert structural_key("string") == Primitive("string")
+    assert structural_key({"type": "string", "logicalType": "uuid"}) == Primitive("string", "uuid")
+    assert structural_key({"type": "long", "logicalType": "timestamp-millis"}) == Primitive("long", "timestamp-millis")
+    assert structural_key({"type": "array", "items": "int"}) == ArrayShape(Primitive("int"))
+    assert structural_key({"type": "map", "values": "bytes"}) == MapShape(Primitive("bytes"))
+    assert structural_key(["null", "double"]) == UnionShape((Primitive("null"), Primitive("double")))
+    assert structural_key({"type": "fixed", "name": "F", "size": 3}) == FixedShape("F", 3)
+    assert structural_key({"type": "enum", "name": "E", "symbols": ["A", "B"], "default": "B"}) == EnumShape(
         "E", ("A", "B"), "B"
     )
-    assert shape_of({"type": {"type": {"type": "boolean"}}}) == Primitive("boolean")
+    assert structural_key({"type": {"type": {"type": "boolean"}}}) == Primitive("boolean")
 
 
 def test_names_are_resolved_in_their_namespace() -> None:

@@ -12,7 +12,7 @@ import pytest
 from streams.policy import Effect, bundle_from_files, check_bundle, compile_bundle
 from streams.policy.authoring.file_schema import file_schema
 from streams.policy.errors import Findings
-from streams.policy.language.located_yaml import plain, read_yaml
+from streams.policy.language.located_yaml import read_yaml, to_python
 from streams.policy.language.paths import with_changes
 from tests.unit.docs.pages import Block, blocks
 
@@ -108,7 +108,7 @@ def test_a_recipe_is_a_rule_file_that_is_accepted(number: str) -> None:
     assert compiled(number).rules
     node = read_yaml("p.rules.yaml", f"apiVersion: rules/v1\npack: p\n{RECIPES[number].text}", Findings())
     assert node is not None
-    document: Any = plain(node)
+    document: Any = to_python(node)
     assert [error.message for error in jsonschema_rs.validator_for(file_schema()).iter_errors(document)] == []
     assert all(rule["tags"] for rule in document["rules"])
 

@@ -9,7 +9,7 @@ import pytest
 
 from streams.policy import EvaluationError
 from streams.policy.cel.exact import compile_exact
-from streams.policy.language.check import checker_for, structs_of
+from streams.policy.language.check import checker_for, structs_by_type_name
 from streams.policy.language.schema import Kind
 from streams.policy.language.tool_types import UNTYPED
 from streams.policy.runtime.evaluate import Conditions
@@ -22,7 +22,7 @@ def value(text: str, lists: dict[str, Sequence[str]] | None = None, **args: Any)
     facts = {"args": args}
     if tree.type.kind != "bool":
         return compile_exact(tree, constants)(facts)
-    verdicts = Conditions([tree], constants, structs_of(UNTYPED.args)).run(facts)
+    verdicts = Conditions([tree], constants, structs_by_type_name(UNTYPED.args)).run(facts)
     if verdicts.failed:
         with pytest.raises(EvaluationError) as raised:
             compile_exact(tree, constants)(facts)

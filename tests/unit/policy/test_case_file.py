@@ -9,7 +9,7 @@ import pytest
 from streams.policy import BundleError, run_case_files
 from streams.policy.authoring.mutate import mutate_cases
 from streams.policy.language.paths import PathError, split_path, with_changes
-from streams.policy.runtime.evaluate import Conditions, Verdicts
+from streams.policy.runtime.evaluate import ConditionResults, Conditions
 from tests.unit.policy.rulefiles import HEAD, PACK, PERMIT, rule
 
 FIXTURE = json.loads((Path(__file__).parents[3] / "rules" / "fixtures" / "lookup.json").read_text())
@@ -221,10 +221,15 @@ def test_a_broken_bundle_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [Verdicts([], []), Verdicts([0, 1], []), Verdicts([], [(0, "no such key"), (1, "no such key")])]
+    "wrong",
+    [
+        ConditionResults([], []),
+        ConditionResults([0, 1], []),
+        ConditionResults([], [(0, "no such key"), (1, "no such key")]),
+    ],
 )
 def test_a_rule_of_which_the_evaluators_say_different_things_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: Verdicts
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: ConditionResults
 ) -> None:
     root = lay(tmp_path)
     assert run_case_files(root).passed

@@ -9,7 +9,7 @@ from streams.policy.cel import strings
 from streams.policy.cel.exact import compile_exact
 from streams.policy.cel.values import DistinctTexts
 from streams.policy.errors import EvaluationError
-from streams.policy.language.check import checker_for, structs_of
+from streams.policy.language.check import checker_for, structs_by_type_name
 from streams.policy.language.schema import Kind
 from streams.policy.language.tool_types import UNTYPED
 from streams.policy.runtime import code_writer
@@ -41,7 +41,7 @@ def trees(*texts: str) -> list[Any]:
 
 
 def made(*texts: str) -> Generated:
-    return generate(trees(*texts), LISTS, structs_of(UNTYPED.args))
+    return generate(trees(*texts), LISTS, structs_by_type_name(UNTYPED.args))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_it_computes(text: str, holds: bool) -> None:
 )
 def test_it_leaves_what_is_rare_or_costly_to_the_exact_evaluator(text: str) -> None:
     assert made(text).refused == (0,)
-    assert Conditions(trees(text), LISTS, structs_of(UNTYPED.args)).run(FACTS) == ([0], [])
+    assert Conditions(trees(text), LISTS, structs_by_type_name(UNTYPED.args)).run(FACTS) == ([0], [])
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_it_leaves_what_is_rare_or_costly_to_the_exact_evaluator(text: str) -> N
 )  # fmt: skip
 def test_values_of_wrong_types_are_judged_as_the_exact_evaluator_does(text: str, value: Any) -> None:
     (tree,) = trees(text)
-    conditions = Conditions([tree], LISTS, structs_of(UNTYPED.args))
+    conditions = Conditions([tree], LISTS, structs_by_type_name(UNTYPED.args))
     paths: dict[str, Callable[[Any], dict[str, Any]]] = {
         "session.tainted": lambda odd: {"session": FACTS["session"] | {"tainted": odd}},
         "session.spent": lambda odd: {"session": FACTS["session"] | {"spent": odd}},
@@ -158,7 +158,7 @@ def test_values_of_wrong_types_are_judged_as_the_exact_evaluator_does(text: str,
 
 def test_one_missing_field_leaves_other_rules_right() -> None:
     texts = ("session.tainted", "agent.id == 'a'", "args.nothing == 1", "session.attended && args.nothing == 1")
-    conditions = Conditions(trees(*texts), LISTS, structs_of(UNTYPED.args))
+    conditions = Conditions(trees(*texts), LISTS, structs_by_type_name(UNTYPED.args))
     assert conditions.run(FACTS) == ([0, 1], [(2, "no such key: nothing")])
     without = {name: value for name, value in FACTS.items() if name != "session"}
     found = conditions.run(without)
@@ -187,7 +187,7 @@ SUBJECTS = ("", "a", "b", "ab", "text", "TEXT", "é", "日本", "x", "5", ".", "
 def test_patterns_that_are_looked_for_together_are_found_as_if_alone(subject: str, text: str) -> None:
     conditions = trees(*(f'{subject}.matches("{pattern}")' for pattern in PATTERNS))
     facts = {**FACTS, "agent": {"id": text}, "args": {"t": text}}
-    together = Conditions(conditions, LISTS, structs_of(UNTYPED.args)).run(facts)
+    together = Conditions(conditions, LISTS, structs_by_type_name(UNTYPED.args)).run(facts)
     for index, tree in enumerate(conditions):
         try:
             expected: bool | None = compile_exact(tree, LISTS)(facts)
@@ -214,7 +214,7 @@ def test_what_others_look_for_in_a_text_says_nothing_of_another_pattern(conditio
         "(args.t.matches('zzz') ? user.scopes : lists.names).exists(s, s == 'q')",
     )
     for beside in (others, (*others, condition)):
-        conditions = Conditions(trees(condition, *beside), LISTS, structs_of(UNTYPED.args))
+        conditions = Conditions(trees(condition, *beside), LISTS, structs_by_type_name(UNTYPED.args))
         assert 0 in conditions.run({**FACTS, "args": {"t": "text zzz"}}).true
         assert 0 not in conditions.run({**FACTS, "args": {"t": "text"}}).true
 
@@ -230,9 +230,9 @@ def test_a_text_that_holds_no_pattern_is_looked_at_once(monkeypatch: pytest.Monk
             searches.append(self._pattern.pattern)
             return self._pattern.search(text)
 
-    one, joined = strings.compiled, strings.compiled_any
-    monkeypatch.setattr(strings, "compiled", lambda pattern: Counting(one(pattern)))
-    monkeypatch.setattr(code_writer, "compiled_any", lambda patterns: Counting(joined(patterns)))
+    one, joined = strings.compile_pattern, strings.compile_any_pattern
+    monkeypatch.setattr(strings, "compile_pattern", lambda pattern: Counting(one(pattern)))
+    monkeypatch.setattr(code_writer, "compile_any_pattern", lambda patterns: Counting(joined(patterns)))
     run = made("args.t.matches('^x')", "session.tainted && args.t.matches('[0-9]')", "args.u.matches('^x')").run
     assert run({**FACTS, "args": {"t": "text", "u": "x"}}) == ([2], [])
     assert searches == ["(?:^x)|(?:[0-9])", "^x"]
@@ -253,7 +253,7 @@ def test_patterns_that_can_not_be_put_together(patterns: tuple[str, ...]) -> Non
     conditions = trees(*(f'args.t.matches("{pattern}") || false' for pattern in patterns))
     for text in ("", "a", "b", "a)|(?:b", "Qa"):
         facts = {**FACTS, "args": {"t": text}}
-        together = Conditions(conditions, LISTS, structs_of(UNTYPED.args)).run(facts)
+        together = Conditions(conditions, LISTS, structs_by_type_name(UNTYPED.args)).run(facts)
         for index, tree in enumerate(conditions):
             try:
                 expected: bool | None = compile_exact(tree, LISTS)(facts)
@@ -320,7 +320,7 @@ def test_what_python_forbids_within_a_loop_is_not_written_there() -> None:
     ],
 )
 def test_dynamic_operands(text: str, args: dict[str, Any], holds: bool | None) -> None:
-    found = Conditions(trees(text), LISTS, structs_of(UNTYPED.args)).run(FACTS | {"args": args})
+    found = Conditions(trees(text), LISTS, structs_by_type_name(UNTYPED.args)).run(FACTS | {"args": args})
     assert (found.true, bool(found.failed)) == ([0] if holds else [], holds is None)
 
 
@@ -348,20 +348,20 @@ def test_a_list_of_distinct_texts_is_a_list() -> None:
 
 def test_an_error_in_a_shared_fold_is_an_error_of_each_rule() -> None:
     shared = "provenance.all(p, p.trust == 'trusted')"
-    conditions = Conditions(trees(shared, f"!({shared})"), LISTS, structs_of(UNTYPED.args))
+    conditions = Conditions(trees(shared, f"!({shared})"), LISTS, structs_by_type_name(UNTYPED.args))
     found = conditions.run(FACTS | {"provenance": [{"source": "x"}]})
     assert found.true == []
     assert [index for index, _ in found.failed] == [0, 1]
 
 
 def test_an_integer_that_overflows_is_an_error() -> None:
-    conditions = Conditions(trees("session.spent * session.spent > 0"), LISTS, structs_of(UNTYPED.args))
+    conditions = Conditions(trees("session.spent * session.spent > 0"), LISTS, structs_by_type_name(UNTYPED.args))
     facts = FACTS | {"session": FACTS["session"] | {"spent": 2**62}}
     assert conditions.run(facts) == ([], [(0, "integer overflow")])
 
 
 def test_the_source_can_be_read_by_people() -> None:
-    (source,) = Conditions(trees("session.tainted"), LISTS, structs_of(UNTYPED.args)).sources
+    (source,) = Conditions(trees("session.tainted"), LISTS, structs_by_type_name(UNTYPED.args)).sources
     assert source.startswith("def run(facts):")
 
 
@@ -385,5 +385,5 @@ def test_folds_take_as_many_steps_as_the_exact_evaluator_lets_them(condition: st
     except EvaluationError:
         expected = None
     for beside in ((tree,), (tree, *trees("args.items.all(x, x != 'c')")), (tree, tree)):
-        found = Conditions(beside, LISTS, structs_of(UNTYPED.args)).run(facts)
+        found = Conditions(beside, LISTS, structs_by_type_name(UNTYPED.args)).run(facts)
         assert (None if 0 in dict(found.failed) else 0 in found.true) is expected

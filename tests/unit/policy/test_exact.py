@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streams.policy.cel.checked_expression import WireError, read_checked
+from streams.policy.cel.checked_expression import CheckedExpressionError, read_checked_expression
 from streams.policy.cel.exact import STEPS_MAX, UnsupportedExpressionError, compile_exact
 from streams.policy.cel.tree import Call, Const, Expr, Ident, MakeStruct, StaticType, free_names, walk
 from streams.policy.cel.values import INT_MAX, INT_MIN, CelMap, Duration, Timestamp, UInt, map_has
@@ -235,8 +235,8 @@ def test_free_names_stop_at_folds() -> None:
      b"\x23\x00", b"\x21\x00", b"\x22\x06\x3a\x04\x0a\x02\x0a"],
 )  # fmt: skip
 def test_garbage_from_the_checker_is_refused(data: bytes) -> None:
-    with pytest.raises((WireError, EvaluationError)):
-        compile_exact(read_checked(data))({})
+    with pytest.raises((CheckedExpressionError, EvaluationError)):
+        compile_exact(read_checked_expression(data))({})
 
 
 @pytest.mark.parametrize(

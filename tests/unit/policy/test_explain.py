@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streams.policy.authoring.explain_intent import IntentExplanation, Outcome, Part, explain_intent
+from streams.policy.authoring.explain_intent import ExplainedPart, IntentExplanation, RuleOutcome, explain_intent
 from streams.policy.cel.unparse import unparse
 from streams.policy.language.check import checker_for
 from streams.policy.language.tool_types import UNTYPED
@@ -60,7 +60,7 @@ def test_values_with_secrets_left_out(expression: str, value: str) -> None:
     assert explained(expression) == value
 
 
-def lines(part: Part | None, depth: int = 0) -> list[str]:
+def lines(part: ExplainedPart | None, depth: int = 0) -> list[str]:
     """A part and its own parts, further in."""
     assert part is not None
     inner = [line for child in part.parts for line in lines(child, depth + 1)]
@@ -96,13 +96,13 @@ class TestIntent:
     def test_every_rule_is_there_with_what_came_of_it(self) -> None:
         whole = self.explain()
         assert [(item.rule_id, item.outcome) for item in whole.rules] == [
-            ("D-1", Outcome.TRUE),
-            ("D-2", Outcome.ERROR),
-            ("D-3", Outcome.OFF),
-            ("D-4", Outcome.NOT_FOR_TOOL),
-            ("D-5", Outcome.NOT_FOR_CALLER),
-            ("P-1", Outcome.TRUE),
-            ("S-1", Outcome.TRUE),
+            ("D-1", RuleOutcome.TRUE),
+            ("D-2", RuleOutcome.ERROR),
+            ("D-3", RuleOutcome.OFF),
+            ("D-4", RuleOutcome.NOT_FOR_TOOL),
+            ("D-5", RuleOutcome.NOT_FOR_CALLER),
+            ("P-1", RuleOutcome.TRUE),
+            ("S-1", RuleOutcome.TRUE),
         ]
         assert whole.result.effect == "DENY"
         assert (whole.bundle, whole.version, len(whole.digest)) == ("b", "1", 64)
@@ -175,7 +175,7 @@ class TestIntent:
     def test_what_decided(self, condition: str, decided: list[str]) -> None:
         (explained,) = explain_intent(ruleset(rule(when=f'"{condition}"')), facts()).rules
         assert explained.whole is not None
-        assert [part.text for part in explained.whole.deciding()] == decided
+        assert [part.text for part in explained.whole.decisive_parts()] == decided
 
     def test_large_conditions_are_cut(self) -> None:
         condition = " && ".join(f"session.risk != {n}" for n in range(500))
@@ -196,10 +196,10 @@ class TestIntent:
     def test_odd_facts_are_explained_too(self) -> None:
         compiled = ruleset(self.RULES, before="lists: {agents: [helper]}\n")
         whole = explain_intent(compiled, {"tool": 1})
-        assert {item.outcome for item in whole.rules} <= set(Outcome)
+        assert {item.outcome for item in whole.rules} <= set(RuleOutcome)
         condition = ruleset(rule(id="A", when="session.tainted"))
         (odd,) = explain_intent(condition, facts(session={"tainted": "yes"})).rules
-        assert (odd.outcome, odd.error) == (Outcome.ERROR, "condition is not a bool")
+        assert (odd.outcome, odd.error) == (RuleOutcome.ERROR, "condition is not a bool")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from scripts.reference import RULES_SCHEMA
 from streams.policy import check_bundle
 from streams.policy.authoring.file_schema import file_schema, schema_text
 from streams.policy.errors import Findings
-from streams.policy.language.located_yaml import plain, read_yaml
+from streams.policy.language.located_yaml import to_python, read_yaml
 from tests.unit.policy.rulefiles import HEAD, rule, source
 
 RULES = Path(__file__).parents[3] / "rules"
@@ -33,7 +33,7 @@ def test_the_committed_schema_is_current() -> None:
 def test_every_file_of_the_starter_bundle_is_valid(path: Path) -> None:
     node = read_yaml(path.name, path.read_text(), Findings())
     assert node is not None
-    assert [error.message for error in VALIDATOR.iter_errors(plain(node))] == []
+    assert [error.message for error in VALIDATOR.iter_errors(to_python(node))] == []
 
 
 def test_rule_files_say_where_their_schema_is() -> None:

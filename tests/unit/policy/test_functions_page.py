@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from streams.policy.authoring.describe_functions import functions_page
+from streams.policy.authoring.functions_page import functions_page
 from streams.policy.language.extension_declarations import EXTENSION_OVERLOADS, EXTENSION_STRUCTS
 from streams.policy.language.function_declarations import NETWORK_OVERLOADS
 from streams.policy.language.schema import ListOf, Struct

@@ -11,7 +11,7 @@ import pytest
 from streams.policy import BundleError, ToolTypes, bundle_from_files, check_bundle, compile_bundle
 from streams.policy.errors import Findings
 from streams.policy.language.bundle import BundleSource
-from streams.policy.language.check import structs_of
+from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.compile import check_rules, list_constants
 from streams.policy.language.parse import parse_bundle
 from streams.policy.language.tool_types import UNTYPED
@@ -50,7 +50,7 @@ def generated(source: BundleSource) -> str:
     assert bundle is not None
     rules = check_rules(bundle, {}, findings)
     trees = [checked.checked.tree for checked in rules]
-    return generate(trees, list_constants(bundle), structs_of(UNTYPED.args)).source
+    return generate(trees, list_constants(bundle), structs_by_type_name(UNTYPED.args)).source
 
 
 def words(code: str) -> set[str]:
@@ -179,7 +179,7 @@ def test_generated_code_can_reach_no_builtins() -> None:
     bundle = parse_bundle(source, findings)
     assert bundle is not None
     (checked,) = check_rules(bundle, {}, findings)
-    made = generate([checked.checked.tree], {}, structs_of(UNTYPED.args))
+    made = generate([checked.checked.tree], {}, structs_by_type_name(UNTYPED.args))
     reachable = made.run.__globals__  # type: ignore[attr-defined]
     assert reachable["__builtins__"] == {}
     assert not {"open", "exec", "eval", "getattr", "__import__", "print"} & set(reachable)

@@ -7,8 +7,8 @@ import pytest
 
 from streams.policy import Finding, check_bundle
 from streams.policy.authoring import prove as proving
-from streams.policy.authoring import solve as solving
-from streams.policy.authoring.solve import SolverMissingError
+from streams.policy.authoring import prover as solving
+from streams.policy.authoring.prover import SolverMissingError
 from tests.unit.policy.rulefiles import HEAD, facts, rule, source
 
 LISTS = "lists: {ids: [a, b], more: [a, b, c]}\n"

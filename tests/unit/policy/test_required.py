@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.policy.cel.required import required_texts
+from streams.policy.cel.required_substrings import required_substrings
 from streams.policy.cel.strings import search_for, search_in_any
 
 
@@ -28,11 +28,11 @@ from streams.policy.cel.strings import search_for, search_in_any
     ],
 )
 def test_required_texts(pattern: str, texts: tuple[str, ...]) -> None:
-    assert required_texts(pattern) == texts
+    assert required_substrings(pattern) == texts
 
 
 def test_deep_nesting_asks_for_nothing() -> None:
-    assert required_texts("(" * 5_000 + "abc" + ")" * 5_000) == ()
+    assert required_substrings("(" * 5_000 + "abc" + ")" * 5_000) == ()
 
 
 def test_a_text_without_a_utf8_form_is_an_error_whether_or_not_it_holds_one() -> None:

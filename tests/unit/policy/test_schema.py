@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from streams.policy import FACT_NAMES, FACTS, UNTYPED, ToolTypes, misfits, now_facts, schema_digest
-from streams.policy.authoring.describe import facts_page
+from streams.policy import FACT_NAMES, FACTS, UNTYPED, ToolTypes, now_facts, schema_digest, schema_violations
+from streams.policy.authoring.facts_page import facts_page
 from streams.policy.language.schema import Kind, ListOf, MapOf, Struct, type_name, walk_fields
 
 FIXTURES = Path(__file__).parents[3] / "rules" / "fixtures"
@@ -32,12 +32,12 @@ def test_the_digest_is_stable_within_a_process_and_a_sha() -> None:
 )
 def test_now_in_parts(now_ms: int, hour: int, minute: int, weekday: int) -> None:
     assert now_facts(now_ms) == {"ms": now_ms, "hour": hour, "minute": minute, "weekday": weekday}
-    assert misfits({"now": now_facts(now_ms)}, partial=True) == []
+    assert schema_violations({"now": now_facts(now_ms)}, partial=True) == []
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.json")), ids=lambda path: path.stem)
 def test_fixtures_fit(path: Path) -> None:
-    assert misfits(json.loads(path.read_text())) == []
+    assert schema_violations(json.loads(path.read_text())) == []
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_fixtures_fit(path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_named(change: dict[str, Any], problem: str) -> None:
-    assert misfits(LOOKUP | change) == [problem]
+    assert schema_violations(LOOKUP | change) == [problem]
 
 
 def test_missing_facts_are_named_unless_partial() -> None:
     partial = {"tenant": "acme"}
-    assert misfits(partial, partial=True) == []
-    assert "`tool` is missing" in misfits(partial)
+    assert schema_violations(partial, partial=True) == []
+    assert "`tool` is missing" in schema_violations(partial)
 
 
 OBJECT = {"type": "object"}

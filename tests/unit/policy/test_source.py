@@ -3,7 +3,16 @@
 import pytest
 
 from streams.policy.errors import Findings, Location
-from streams.policy.language.located_yaml import NODES_MAX, Entries, Items, Node, Scalar, kind_of, plain, read_yaml
+from streams.policy.language.located_yaml import (
+    NODES_MAX,
+    MappingNode,
+    Node,
+    Scalar,
+    SequenceNode,
+    node_kind,
+    read_yaml,
+    to_python,
+)
 
 
 def read(text: str) -> tuple[Node | None, list[str]]:
@@ -24,7 +33,7 @@ def read(text: str) -> tuple[Node | None, list[str]]:
 def test_plain_text_means_what_yaml_1_2_says(written: str, value: object) -> None:
     root, codes = read(f"k: {written}")
     assert codes == []
-    assert isinstance(root, Entries)
+    assert isinstance(root, MappingNode)
     node = root.get("k")
     assert isinstance(node, Scalar)
     assert node.value == value
@@ -33,19 +42,26 @@ def test_plain_text_means_what_yaml_1_2_says(written: str, value: object) -> Non
 
 def test_nodes_know_their_place() -> None:
     root, _ = read("a:\n  - b\n  - {c: d}\n")
-    assert isinstance(root, Entries)
+    assert isinstance(root, MappingNode)
     inner = root.get("a")
-    assert isinstance(inner, Items)
+    assert isinstance(inner, SequenceNode)
     assert [item.location for item in inner.items] == [Location("f.yaml", 2, 5), Location("f.yaml", 3, 5)]
-    assert plain(root) == {"a": ["b", {"c": "d"}]}
+    assert to_python(root) == {"a": ["b", {"c": "d"}]}
     assert root.get("z") is None
     assert str(inner.location) == "f.yaml:2:3"
 
 
 def test_kinds_have_names() -> None:
     root, _ = read("{a: x, b: 1, c: true, d: ~, e: [], f: {}}")
-    assert isinstance(root, Entries)
-    assert [kind_of(node) for _, node in root] == ["text", "a number", "a boolean", "nothing", "a list", "a mapping"]
+    assert isinstance(root, MappingNode)
+    assert [node_kind(node) for _, node in root] == [
+        "text",
+        "a number",
+        "a boolean",
+        "nothing",
+        "a list",
+        "a mapping",
+    ]
 
 
 def test_too_many_values_are_refused() -> None:

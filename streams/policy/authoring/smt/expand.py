@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from streams.policy.cel.folds import Fold, FoldKind, classify
-from streams.policy.cel.substitute import substitute, with_parts
+from streams.policy.cel.substitute import map_children, substitute
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, StaticType, walk
 
 NODES_MAX = 3_000
@@ -42,7 +42,7 @@ class _Expander:
         if self._left < 0:
             raise TooLargeError
         if not isinstance(node, Comprehension):
-            return with_parts(node, self.expand)
+            return map_children(node, self.expand)
         fold = classify(node)
         if fold.kind is FoldKind.BIND:
             # The value is not computed before it is used, as in the evaluator: an error of it may be absorbed.
@@ -79,7 +79,7 @@ def _type_of(value: object) -> StaticType:
     return StaticType(kinds.get(type(value), "dyn"))
 
 
-def canonical_test(body: Expr, variable: str) -> tuple[Expr, bool]:
+def normalize_predicate(body: Expr, variable: str) -> tuple[Expr, bool]:
     """A predicate of a fold with its variable called `#`, and whether it had to be negated for it.
 
     So `all(p, p.trust == "x")` is seen to be the opposite of `exists(q, q.trust != "x")`.

@@ -14,18 +14,18 @@ import z3
 
 from streams.policy.authoring.smt.terms import (
     EXACT_INTEGER_MAX,
-    NO,
-    YES,
+    FALSE,
+    TRUE,
     Double,
-    Reading,
     Sort,
     Term,
-    Truth,
-    every,
+    TruthFormula,
+    TypedValue,
+    conjunction,
+    disjunction,
     in_int64,
-    negated,
-    readings,
-    some,
+    negation,
+    typed_values,
 )
 from streams.policy.cel.ops import TEXT_SIZE_MAX
 
@@ -50,19 +50,19 @@ TEXT_TESTS = frozenset(_TEXT_TESTS)
 ARITHMETIC = frozenset(("_+_", "_-_", "_*_", "_/_", "_%_"))
 
 
-def equality(left: Term, right: Term, free: Free) -> Truth:
+def equality(left: Term, right: Term, free: Free) -> TruthFormula:
     """`==`: values of different kinds differ, but for numbers."""
     same = []
-    for one, other in product(readings(left), readings(right)):
+    for one, other in product(typed_values(left), typed_values(right)):
         if one.sort is other.sort or {one.sort, other.sort} == _NUMBERS:
-            same.append(every((one.when, other.when, _equal(one, other, free))))
-    yes = some(same)
-    return Truth(yes, every((left.ok, right.ok, negated(yes))))
+            same.append(conjunction((one.when, other.when, _equal(one, other, free))))
+    yes = disjunction(same)
+    return TruthFormula(yes, conjunction((left.ok, right.ok, negation(yes))))
 
 
-def _equal(one: Reading, other: Reading, free: Free) -> Any:
+def _equal(one: TypedValue, other: TypedValue, free: Free) -> Any:
     if one.sort is Sort.NULL:
-        return YES
+        return TRUE
     if one.sort in (Sort.LIST, Sort.MAP):
         return free(str(one.sort))
     if one.sort is other.sort and one.sort is not Sort.DOUBLE:
@@ -70,65 +70,65 @@ def _equal(one: Reading, other: Reading, free: Free) -> Any:
     return _compare_numbers(one, other, lambda left, right: left == right, free)
 
 
-def _compare_numbers(one: Reading, other: Reading, compare: Callable[[Any, Any], Any], free: Free) -> Any:
+def _compare_numbers(one: TypedValue, other: TypedValue, compare: Callable[[Any, Any], Any], free: Free) -> Any:
     """Numbers of which at least one is a double, that an integer is made for the comparison, with its loss."""
     if {one.sort, other.sort} == _NUMBERS and not (_is_small(one) or _is_small(other)):
         return free("numbers")
-    numbers = [reading.value for reading in (one, other) if isinstance(reading.value, Double)]
-    left, right = (reading.value.real if reading.sort is Sort.DOUBLE else z3.ToReal(reading.value)
-                   for reading in (one, other))  # fmt: skip
-    return every((*(negated(number.is_nan) for number in numbers), compare(left, right)))
+    numbers = [typed.value for typed in (one, other) if isinstance(typed.value, Double)]
+    left, right = (typed.value.real if typed.sort is Sort.DOUBLE else z3.ToReal(typed.value)
+                   for typed in (one, other))  # fmt: skip
+    return conjunction((*(negation(number.is_nan) for number in numbers), compare(left, right)))
 
 
-def _is_small(reading: Reading) -> bool:
+def _is_small(typed: TypedValue) -> bool:
     """Whether it is a constant beside which integers and doubles compare like the numbers they are."""
-    value = reading.value.real if reading.sort is Sort.DOUBLE else reading.value
+    value = typed.value.real if typed.sort is Sort.DOUBLE else typed.value
     if z3.is_int_value(value):
         return bool(abs(value.as_long()) < EXACT_INTEGER_MAX)
     return z3.is_rational_value(value) and bool(abs(value.as_fraction()) < EXACT_INTEGER_MAX)
 
 
-def order(function: str, left: Term, right: Term, free: Free) -> Truth:
+def order(function: str, left: Term, right: Term, free: Free) -> TruthFormula:
     """`<` and its like: of numbers, texts and bools."""
     compare = _COMPARE[function]
 
-    def apply(one: Reading, other: Reading) -> Any:
+    def apply(one: TypedValue, other: TypedValue) -> Any:
         sorts = {one.sort, other.sort}
         if sorts == {Sort.INT}:
             return compare(one.value, other.value)
         if sorts <= _NUMBERS:
             return _compare_numbers(one, other, compare, free)
         if sorts == {Sort.BOOL}:
-            return compare(*(z3.If(reading.value, 1, 0) for reading in (one, other)))
+            return compare(*(z3.If(typed.value, 1, 0) for typed in (one, other)))
         return free("order") if sorts == {Sort.STRING} else None
 
     return _test(apply, left, right)
 
 
-def text_test(function: str, left: Term, right: Term) -> Truth:
+def text_test(function: str, left: Term, right: Term) -> TruthFormula:
     """`startsWith`, `endsWith`, `contains`: of texts."""
     test = _TEXT_TESTS[function]
 
-    def apply(one: Reading, other: Reading) -> Any:
+    def apply(one: TypedValue, other: TypedValue) -> Any:
         return test(one.value, other.value) if one.sort is other.sort is Sort.STRING else None
 
     return _test(apply, left, right)
 
 
-def _test(apply: Callable[[Reading, Reading], Any], left: Term, right: Term) -> Truth:
+def _test(apply: Callable[[TypedValue, TypedValue], Any], left: Term, right: Term) -> TruthFormula:
     yes, no = [], []
-    for one, other in product(readings(left), readings(right)):
+    for one, other in product(typed_values(left), typed_values(right)):
         holds = apply(one, other)
         if holds is not None:
-            yes.append(every((one.when, other.when, holds)))
-            no.append(every((one.when, other.when, negated(holds))))
-    return Truth(some(yes), some(no))
+            yes.append(conjunction((one.when, other.when, holds)))
+            no.append(conjunction((one.when, other.when, negation(holds))))
+    return TruthFormula(disjunction(yes), disjunction(no))
 
 
 def arithmetic(function: str, left: Term, right: Term) -> Term | None:
     """`+`, `-`, `*`, `/`, `%`; None where the result's kind or value can't be told."""
     results: list[tuple[Any, Term]] = []
-    for one, other in product(readings(left), readings(right)):
+    for one, other in product(typed_values(left), typed_values(right)):
         if one.sort is not other.sort or one.sort not in _OPERANDS.get(function, _NUMBERS):
             continue
         result = None
@@ -139,8 +139,8 @@ def arithmetic(function: str, left: Term, right: Term) -> Term | None:
             result = Term(z3.Length(joined) <= TEXT_SIZE_MAX, Sort.STRING, joined)
         if result is None:
             return None
-        results.append((every((one.when, other.when)), result))
-    return chosen(results)
+        results.append((conjunction((one.when, other.when)), result))
+    return select_case(results)
 
 
 def _integers(function: str, left: Any, right: Any) -> Term | None:
@@ -155,34 +155,34 @@ def _integers(function: str, left: Any, right: Any) -> Term | None:
 def _divided(function: str, left: Any, divisor: int) -> Term:
     """Towards zero, and the rest with the sign of what is divided; the solver's own division rounds down."""
     if divisor == 0:
-        return Term(NO, Sort.INT, left)
+        return Term(FALSE, Sort.INT, left)
     size, by = z3.If(left < 0, -left, left), abs(divisor)
     whole = size / by if function == "_/_" else size % by
     negative = left < 0 if function == "_%_" or divisor > 0 else left >= 0
     value = z3.If(negative, -whole, whole)
     # The one overflow there is: the least integer by -1, which CEL refuses for the rest, too.
-    ok = in_int64(-left) if divisor == -1 else YES
+    ok = in_int64(-left) if divisor == -1 else TRUE
     return Term(ok, Sort.INT, value)
 
 
 def negative(term: Term) -> Term | None:
     """`-` of one number."""
     results = []
-    for when, sort, value in readings(term):
+    for when, sort, value in typed_values(term):
         if sort is Sort.INT:
             results.append((when, Term(in_int64(-value), Sort.INT, -value)))
         elif sort is Sort.DOUBLE:
-            results.append((when, Term(YES, sort, Double(value.is_nan, -value.real))))
-    return chosen(results)
+            results.append((when, Term(TRUE, sort, Double(value.is_nan, -value.real))))
+    return select_case(results)
 
 
-def chosen(results: Iterable[tuple[Any, Term]]) -> Term | None:
+def select_case(results: Iterable[tuple[Any, Term]]) -> Term | None:
     """The value of whichever case holds; None where they are of several kinds, or there is no case."""
     results = list(results)
     if len({term.sort for _, term in results}) != 1:
         return None
     sort = results[0][1].sort
-    ok = some(every((when, term.ok)) for when, term in results)
+    ok = disjunction(conjunction((when, term.ok)) for when, term in results)
     value = results[-1][1].value
     for when, term in reversed(results[:-1]):
         value = _either(when, term.value, value)

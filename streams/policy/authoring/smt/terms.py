@@ -17,8 +17,8 @@ EXACT_INTEGER_MAX = 2**53
 CODE_POINT_MAX = 0x2FFFF
 """The last character that the solver knows."""
 
-YES = z3.BoolVal(True)
-NO = z3.BoolVal(False)
+TRUE = z3.BoolVal(True)
+FALSE = z3.BoolVal(False)
 
 
 class Sort(StrEnum):
@@ -58,7 +58,7 @@ class Double(NamedTuple):
     real: Any
 
 
-class Truth(NamedTuple):
+class TruthFormula(NamedTuple):
     """When a condition is true and when it is false; where neither holds it is in error."""
 
     yes: Any
@@ -85,7 +85,7 @@ class Term:
     value: Any
 
 
-class Reading(NamedTuple):
+class TypedValue(NamedTuple):
     """A term read as a value of one kind: `value` is its value where `when` holds."""
 
     when: Any
@@ -93,29 +93,29 @@ class Reading(NamedTuple):
     value: Any
 
 
-def every(parts: Iterable[Any]) -> Any:
+def conjunction(parts: Iterable[Any]) -> Any:
     """The conjunction, with what is trivial left out."""
     kept = [part for part in parts if not z3.is_true(part)]
-    return YES if not kept else kept[0] if len(kept) == 1 else z3.And(*kept)
+    return TRUE if not kept else kept[0] if len(kept) == 1 else z3.And(*kept)
 
 
-def some(parts: Iterable[Any]) -> Any:
+def disjunction(parts: Iterable[Any]) -> Any:
     """The disjunction, with what is trivial left out."""
     kept = [part for part in parts if not z3.is_false(part)]
-    return NO if not kept else kept[0] if len(kept) == 1 else z3.Or(*kept)
+    return FALSE if not kept else kept[0] if len(kept) == 1 else z3.Or(*kept)
 
 
-def negated(part: Any) -> Any:
+def negation(part: Any) -> Any:
     """The negation."""
     if z3.is_true(part):
-        return NO
-    return YES if z3.is_false(part) else z3.Not(part)
+        return FALSE
+    return TRUE if z3.is_false(part) else z3.Not(part)
 
 
-def readings(term: Term) -> Iterator[Reading]:
+def typed_values(term: Term) -> Iterator[TypedValue]:
     """Every kind that a term may be of."""
     if term.sort is not Sort.ANY:
-        yield Reading(term.ok, term.sort, term.value)
+        yield TypedValue(term.ok, term.sort, term.value)
         return
     value = term.value
     contents: dict[Sort, Any] = {
@@ -128,7 +128,7 @@ def readings(term: Term) -> Iterator[Reading]:
         Sort.MAP: None,
     }
     for sort, content in contents.items():
-        yield Reading(every((term.ok, is_of(sort, value))), sort, content)
+        yield TypedValue(conjunction((term.ok, is_of(sort, value))), sort, content)
 
 
 def is_of(sort: Sort, value: Any) -> Any:
@@ -136,32 +136,32 @@ def is_of(sort: Sort, value: Any) -> Any:
     return getattr(ANY, f"is_{sort}")(value)
 
 
-def truth_of(term: Term) -> Truth:
+def truth_of(term: Term) -> TruthFormula:
     """A term as a condition: what is no bool is in error."""
-    found = [reading for reading in readings(term) if reading.sort is Sort.BOOL]
-    return Truth(
-        some(every((when, value)) for when, _, value in found),
-        some(every((when, negated(value))) for when, _, value in found),
+    found = [typed for typed in typed_values(term) if typed.sort is Sort.BOOL]
+    return TruthFormula(
+        disjunction(conjunction((when, value)) for when, _, value in found),
+        disjunction(conjunction((when, negation(value))) for when, _, value in found),
     )
 
 
-def term_of(truth: Truth) -> Term:
+def term_of(truth: TruthFormula) -> Term:
     """A condition as a value."""
-    return Term(some((truth.yes, truth.no)), Sort.BOOL, truth.yes)
+    return Term(disjunction((truth.yes, truth.no)), Sort.BOOL, truth.yes)
 
 
 def constant(value: object) -> Term | None:
     """A literal; None of those that formulas know nothing of."""
     if value is None:
-        return Term(YES, Sort.NULL, None)
+        return Term(TRUE, Sort.NULL, None)
     if isinstance(value, bool):
-        return Term(YES, Sort.BOOL, z3.BoolVal(value))
+        return Term(TRUE, Sort.BOOL, z3.BoolVal(value))
     if type(value) is int:
-        return Term(YES, Sort.INT, z3.IntVal(value))
+        return Term(TRUE, Sort.INT, z3.IntVal(value))
     if type(value) is float and value - value == 0:
-        return Term(YES, Sort.DOUBLE, Double(NO, z3.RatVal(*value.as_integer_ratio())))
+        return Term(TRUE, Sort.DOUBLE, Double(FALSE, z3.RatVal(*value.as_integer_ratio())))
     if type(value) is str and all(ord(character) < CODE_POINT_MAX for character in value):
-        return Term(YES, Sort.STRING, text(value))
+        return Term(TRUE, Sort.STRING, text(value))
     return None
 
 
@@ -184,7 +184,7 @@ def as_any(term: Term) -> Term:
     return Term(term.ok, Sort.ANY, value)
 
 
-def variable(sort: Sort, name: str, ok: Any = YES) -> Term:
+def variable(sort: Sort, name: str, ok: Any = TRUE) -> Term:
     """A free value of a kind."""
     makers: dict[Sort, Callable[[], Any]] = {
         Sort.BOOL: lambda: z3.Bool(name),
@@ -208,4 +208,4 @@ def bounds(term: Term) -> Any:
         return in_int64(term.value)
     if term.sort is Sort.ANY:
         return z3.Implies(ANY.is_int(term.value), in_int64(ANY.get_int(term.value)))
-    return YES
+    return TRUE

@@ -8,28 +8,34 @@ from typing import Any, NamedTuple
 import z3
 
 from streams.policy.authoring.smt import operators
-from streams.policy.authoring.smt.expand import CONSTANTS_MAX, TooLargeError, canonical_test, constant_elements, expand
-from streams.policy.authoring.smt.places import Path, Place, Places
+from streams.policy.authoring.smt.expand import (
+    CONSTANTS_MAX,
+    TooLargeError,
+    constant_elements,
+    expand,
+    normalize_predicate,
+)
+from streams.policy.authoring.smt.fact_variables import FactVariable, FactVariables, Path
 from streams.policy.authoring.smt.terms import (
     CODE_POINT_MAX,
-    YES,
+    TRUE,
     Sort,
     Term,
-    Truth,
+    TruthFormula,
     bounds,
+    conjunction,
     constant,
-    every,
-    negated,
-    readings,
-    some,
+    disjunction,
+    negation,
     term_of,
     text,
     truth_of,
+    typed_values,
     variable,
 )
 from streams.policy.cel.folds import FoldKind, classify
 from streams.policy.cel.simplify import simplify
-from streams.policy.cel.structural_hash import shape_of
+from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select
 from streams.policy.language.bundle import Match, Pattern
 from streams.policy.language.globs import is_literal
@@ -49,7 +55,7 @@ class Formula(NamedTuple):
         paths: the facts that it reads.
     """
 
-    truth: Truth
+    truth: TruthFormula
     axioms: tuple[Any, ...]
     paths: frozenset[Path]
 
@@ -63,7 +69,7 @@ class Translator:
     """
 
     def __init__(self, structs: Mapping[str, Struct], constants: Mapping[str, Sequence[Any]]) -> None:
-        self.places = Places(structs)
+        self.variables = FactVariables(structs)
         self.members: dict[Path, list[tuple[Term, Any]]] = {}
         self._constants = constants
         self._names: dict[Any, str] = {}
@@ -82,42 +88,42 @@ class Translator:
         """When a rule is for a call; a permit is not for a caller who can't be told, every other rule is."""
         return self._collected(lambda: self._match(match, is_permit))
 
-    def _collected(self, make: Callable[[], Truth]) -> Formula:
-        self._used, self.places.used = set(), set()
+    def _collected(self, make: Callable[[], TruthFormula]) -> Formula:
+        self._used, self.variables.used = set(), set()
         truth = make()
         axioms = [axiom for name in sorted(self._used) for axiom in self._free_axioms.get(name, ())]
-        axioms += [axiom for path in sorted(self.places.used) for axiom in self.places.axioms(path)]
+        axioms += [axiom for path in sorted(self.variables.used) for axiom in self.variables.axioms(path)]
         kept = tuple(axiom for axiom in axioms if not z3.is_true(axiom))
-        return Formula(truth, kept, frozenset(self.places.used))
+        return Formula(truth, kept, frozenset(self.variables.used))
 
-    def _match(self, match: Match, is_permit: bool) -> Truth:
+    def _match(self, match: Match, is_permit: bool) -> TruthFormula:
         server, name, version = (
-            self.places.text("tool", field).term.value for field in ("server_id", "name", "version")
+            self.variables.text("tool", field).term.value for field in ("server_id", "name", "version")
         )
-        tool = every((
-            some(_tool(pattern, server, name) for pattern in match.tools),
+        tool = conjunction((
+            disjunction(_tool(pattern, server, name) for pattern in match.tools),
             _matches(match.servers, server),
             _matches((match.tool_version,) if match.tool_version else (), version),
         ))  # fmt: skip
         if not (match.agents or match.tenants):
-            return Truth(tool, negated(tool))
-        agent, tenant = self.places.text("agent", "id").term, self.places.root("tenant").term
-        known = every((agent.ok, tenant.ok))
-        fits = every((_matches(match.agents, agent.value), _matches(match.tenants, tenant.value)))
-        caller = every((known, fits)) if is_permit else some((negated(known), fits))
-        whole = every((tool, caller))
-        return Truth(whole, negated(whole))
+            return TruthFormula(tool, negation(tool))
+        agent, tenant = self.variables.text("agent", "id").term, self.variables.root("tenant").term
+        known = conjunction((agent.ok, tenant.ok))
+        fits = conjunction((_matches(match.agents, agent.value), _matches(match.tenants, tenant.value)))
+        caller = conjunction((known, fits)) if is_permit else disjunction((negation(known), fits))
+        whole = conjunction((tool, caller))
+        return TruthFormula(whole, negation(whole))
 
     def _free_name(self, node: Expr, about: str) -> str:
-        key = (shape_of(node), about)
+        key = (structural_key(node), about)
         name = self._names.setdefault(key, f"?{len(self._names)}")
         self._used.add(name)
         return name
 
-    def _free_truth(self, node: Expr) -> Truth:
+    def _free_truth(self, node: Expr) -> TruthFormula:
         name = self._free_name(node, "truth")
         value, ok = z3.Bool(name), z3.Bool(f"{name} has a value")
-        return Truth(every((ok, value)), every((ok, negated(value))))
+        return TruthFormula(conjunction((ok, value)), conjunction((ok, negation(value))))
 
     def _free_term(self, node: Expr, sort: Sort | None = None) -> Term:
         if sort is None:
@@ -131,40 +137,40 @@ class Translator:
     def _free_bool(self, node: Expr, which: str = "") -> operators.Free:
         return lambda about: z3.Bool(self._free_name(node, f"{about}{which}"))
 
-    def _truth(self, node: Expr) -> Truth:
+    def _truth(self, node: Expr) -> TruthFormula:
         if isinstance(node, Call):
             logic = self._logic(node)
             if logic is not None:
                 return logic
         if isinstance(node, Select) and node.test:
-            holder = self.places.find(node.operand)
+            holder = self.variables.find(node.operand)
             if holder is None:
                 return self._free_truth(node)
-            return self.places.within(holder, node.operand, node.field).truth_of_presence
+            return self.variables.within(holder, node.operand, node.field).presence
         if isinstance(node, Comprehension):
             return self._fold(node)
         term = self._term(node)
         return self._free_truth(node) if term is None else truth_of(term)
 
-    def _logic(self, node: Call) -> Truth | None:
+    def _logic(self, node: Call) -> TruthFormula | None:
         """What decides which of its operands count, and all else that gives a bool."""
         if node.function in ("_&&_", "_||_"):
             one, other = (self._truth(arg) for arg in node.args)
             if node.function == "_&&_":
-                return Truth(every((one.yes, other.yes)), some((one.no, other.no)))
-            return Truth(some((one.yes, other.yes)), every((one.no, other.no)))
+                return TruthFormula(conjunction((one.yes, other.yes)), disjunction((one.no, other.no)))
+            return TruthFormula(disjunction((one.yes, other.yes)), conjunction((one.no, other.no)))
         if node.function == "!_":
             inner = self._truth(node.args[0])
-            return Truth(inner.no, inner.yes)
+            return TruthFormula(inner.no, inner.yes)
         if node.function == "_?_:_" and node.type.kind == "bool":
             which, then, otherwise = (self._truth(arg) for arg in node.args)
-            return Truth(
-                some((every((which.yes, then.yes)), every((which.no, otherwise.yes)))),
-                some((every((which.yes, then.no)), every((which.no, otherwise.no)))),
+            return TruthFormula(
+                disjunction((conjunction((which.yes, then.yes)), conjunction((which.no, otherwise.yes)))),
+                disjunction((conjunction((which.yes, then.no)), conjunction((which.no, otherwise.no)))),
             )
         return self._predicate(node)
 
-    def _predicate(self, node: Call) -> Truth | None:
+    def _predicate(self, node: Call) -> TruthFormula | None:
         if node.function == "@in":
             return self._membership(node)
         if len(node.args) != 2:
@@ -177,12 +183,12 @@ class Translator:
             return self._free_truth(node)
         if is_equality:
             same = operators.equality(left, right, self._free_bool(_unordered(node)))
-            return same if node.function == "_==_" else Truth(same.no, same.yes)
+            return same if node.function == "_==_" else TruthFormula(same.no, same.yes)
         if node.function in operators.ORDERS:
             return operators.order(node.function, left, right, self._free_bool(node))
         return operators.text_test(node.function, left, right)
 
-    def _membership(self, node: Call) -> Truth:
+    def _membership(self, node: Call) -> TruthFormula:
         element, container = node.args
         values = constant_elements(container, self._constants)
         term = self._term(element)
@@ -194,56 +200,56 @@ class Translator:
                 if value is not None
             ]
             if len(same) == len(known):
-                yes = some(truth.yes for truth in same)
-                return Truth(yes, every((term.ok, negated(yes))))
-        place = self.places.find(container)
-        if place is None or term is None:
+                yes = disjunction(truth.yes for truth in same)
+                return TruthFormula(yes, conjunction((term.ok, negation(yes))))
+        fact_variable = self.variables.find(container)
+        if fact_variable is None or term is None:
             return self._free_truth(node)
-        return self._member(node, term, place)
+        return self._member(node, term, fact_variable)
 
-    def _member(self, node: Call, element: Term, place: Place) -> Truth:
+    def _member(self, node: Call, element: Term, fact_variable: FactVariable) -> TruthFormula:
         """Whether a list of the facts holds a value, or a map a key."""
         found = []
-        for reading in readings(place.term):
-            if reading.sort is Sort.LIST:
+        for typed in typed_values(fact_variable.term):
+            if typed.sort is Sort.LIST:
                 holds = self._free_bool(node)("member")
-                self.members.setdefault(place.path, []).append((element, holds))
-                self._free_axioms[self._free_name(node, "member")] = (z3.Implies(holds, place.size > 0),)
-                found.append((every((reading.when, element.ok)), holds))
-            elif reading.sort is Sort.MAP:
+                self.members.setdefault(fact_variable.path, []).append((element, holds))
+                self._free_axioms[self._free_name(node, "member")] = (z3.Implies(holds, fact_variable.size > 0),)
+                found.append((conjunction((typed.when, element.ok)), holds))
+            elif typed.sort is Sort.MAP:
                 key = node.args[0]
                 if not isinstance(key, Const) or type(key.value) is not str:
                     return self._free_truth(node)
-                found.append((reading.when, self.places.within(place, node.args[1], key.value).there))
-        return Truth(
-            some(every((when, holds)) for when, holds in found),
-            some(every((when, negated(holds))) for when, holds in found),
+                found.append((typed.when, self.variables.within(fact_variable, node.args[1], key.value).present))
+        return TruthFormula(
+            disjunction(conjunction((when, holds)) for when, holds in found),
+            disjunction(conjunction((when, negation(holds))) for when, holds in found),
         )
 
-    def _fold(self, node: Comprehension) -> Truth:
+    def _fold(self, node: Comprehension) -> TruthFormula:
         fold = classify(node)
-        place = self.places.find(node.iter_range)
-        one_variable = place is not None and place.term.sort is Sort.LIST and not node.iter_var2
-        if place is None or not one_variable or fold.kind not in (FoldKind.ALL, FoldKind.EXISTS):
+        fact_variable = self.variables.find(node.iter_range)
+        one_variable = fact_variable is not None and fact_variable.term.sort is Sort.LIST and not node.iter_var2
+        if fact_variable is None or not one_variable or fold.kind not in (FoldKind.ALL, FoldKind.EXISTS):
             return self._free_truth(node)
         # `all` is the opposite of `exists` of the opposite, errors included.
         is_all = fold.kind is FoldKind.ALL
-        test, flipped = canonical_test(fold.body, node.iter_var)
+        test, flipped = normalize_predicate(fold.body, node.iter_var)
         asked = Call(node.type, -1, "#exists", False, (node.iter_range, test), ())
         name = self._free_name(asked, "not" if flipped is not is_all else "")
         some_fits, ok = z3.Bool(name), z3.Bool(f"{name} has a value")
-        self._free_axioms[name] = (z3.Implies(place.size == 0, z3.And(ok, z3.Not(some_fits))),)
-        yes, no = (every((place.term.ok, ok, holds)) for holds in (some_fits, negated(some_fits)))
-        return Truth(no, yes) if is_all else Truth(yes, no)
+        self._free_axioms[name] = (z3.Implies(fact_variable.size == 0, z3.And(ok, z3.Not(some_fits))),)
+        yes, no = (conjunction((fact_variable.term.ok, ok, holds)) for holds in (some_fits, negation(some_fits)))
+        return TruthFormula(no, yes) if is_all else TruthFormula(yes, no)
 
     def _term(self, node: Expr) -> Term | None:
         """The value of an expression; None of one that formulas have no kind for."""
         if isinstance(node, Const):
             return constant(node.value)
         if isinstance(node, Ident | Select) and not (isinstance(node, Select) and node.test):
-            place = self.places.find(node)
-            if place is not None:
-                return place.term
+            fact_variable = self.variables.find(node)
+            if fact_variable is not None:
+                return fact_variable.term
             return self._free_term(node) if isinstance(node, Select) else None
         if isinstance(node, Call):
             return self._call(node)
@@ -257,9 +263,9 @@ class Translator:
         return self._free_term(node) if kind in _KINDS or kind == "dyn" else None
 
     def _known_call(self, node: Call) -> Term | None:
-        place = self.places.find(node)
-        if place is not None:
-            return place.term
+        fact_variable = self.variables.find(node)
+        if fact_variable is not None:
+            return fact_variable.term
         if node.function == "dyn":
             return self._term(node.args[0])
         if node.function in operators.ARITHMETIC and len(node.args) == 2:
@@ -280,45 +286,45 @@ class Translator:
         then, otherwise = (self._term(arg) for arg in node.args[1:])
         if then is None or otherwise is None:
             return None
-        return operators.chosen([(which.yes, then), (which.no, otherwise)])
+        return operators.select_case([(which.yes, then), (which.no, otherwise)])
 
     def _size(self, node: Call) -> Term | None:
         (held,) = node.args
         term = self._term(held)
-        place = self.places.find(held)
+        fact_variable = self.variables.find(held)
         if term is None:
             return None
         sizes = []
-        for when, sort, value in readings(term):
+        for when, sort, value in typed_values(term):
             if sort is Sort.STRING:
-                sizes.append((when, Term(YES, Sort.INT, z3.Length(value))))
-            elif sort is Sort.LIST and place is not None:
-                sizes.append((when, Term(YES, Sort.INT, place.size)))
+                sizes.append((when, Term(TRUE, Sort.INT, z3.Length(value))))
+            elif sort is Sort.LIST and fact_variable is not None:
+                sizes.append((when, Term(TRUE, Sort.INT, fact_variable.size)))
             elif sort in (Sort.LIST, Sort.MAP):
                 sizes.append((when, self._free_term(node, Sort.INT)))
-        return operators.chosen(sizes)
+        return operators.select_case(sizes)
 
 
 def _unordered(node: Call) -> Call:
     """`==` and `!=` of the same operands, in either order, speak of one thing."""
-    return Call(node.type, -1, "_==_", False, tuple(sorted(node.args, key=lambda arg: repr(shape_of(arg)))), ())
+    return Call(node.type, -1, "_==_", False, tuple(sorted(node.args, key=lambda arg: repr(structural_key(arg)))), ())
 
 
 def _tool(pattern: Pattern, server: Any, name: Any) -> Any:
     if pattern.text == "*":
-        return YES
+        return TRUE
     wanted_server, _, wanted_name = pattern.text.partition(".")
-    return every((_glob(wanted_server, server), _glob(wanted_name, name)))
+    return conjunction((_glob(wanted_server, server), _glob(wanted_name, name)))
 
 
 def _matches(patterns: Sequence[Pattern], value: Any) -> Any:
-    return some(_glob(pattern.text, value) for pattern in patterns) if patterns else YES
+    return disjunction(_glob(pattern.text, value) for pattern in patterns) if patterns else TRUE
 
 
 def _glob(glob: str, value: Any) -> Any:
     """A glob as a formula that holds for exactly the texts that it matches."""
     if glob == "*":
-        return YES
+        return TRUE
     if any(ord(character) >= CODE_POINT_MAX for character in glob):
         return z3.Bool(f"{value} is like {glob!r}")
     if is_literal(glob):

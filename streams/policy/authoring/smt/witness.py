@@ -8,16 +8,20 @@ from typing import Any
 
 import z3
 
-from streams.policy.authoring.smt.places import Path, Place, Places
+from streams.policy.authoring.smt.fact_variables import FactVariable, FactVariables, Path
 from streams.policy.authoring.smt.terms import ANY, Double, Sort, Term, is_of
 from streams.policy.language.schema import FACTS, FactType, Kind, ListOf, MapOf, Struct
 
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}|\"\"")
-_NOTHING: dict[Kind, Any] = {Kind.BOOL: False, Kind.INT: 0, Kind.DOUBLE: 0.0, Kind.STRING: "", Kind.DYN: None}
+_EMPTY_VALUES: dict[Kind, Any] = {Kind.BOOL: False, Kind.INT: 0, Kind.DOUBLE: 0.0, Kind.STRING: "", Kind.DYN: None}
 
 
 def facts_of(
-    model: Any, places: Places, members: dict[Path, list[tuple[Term, Any]]], paths: Iterable[Path], history: Struct
+    model: Any,
+    variables: FactVariables,
+    members: dict[Path, list[tuple[Term, Any]]],
+    paths: Iterable[Path],
+    history: Struct,
 ) -> dict[str, Any]:
     """Facts in which each of the places is as in the model, and everything else is as empty as it can be.
 
@@ -30,14 +34,14 @@ def facts_of(
     """
     facts = empty_facts(history)
     for path in sorted(paths, key=len):
-        place = places[path]
+        fact_variable = variables[path]
         holder = _holder(facts, path)
         if holder is None:
             continue
-        if not _is(model, place.there):
+        if not _holds(model, fact_variable.present):
             holder.pop(path[-1], None)
         else:
-            _put(model, holder, place, members.get(path, ()))
+            _set_value(model, holder, fact_variable, members.get(path, ()))
     tool = facts["tool"]
     tool["id"] = tool["id"] or f"{tool['server_id']}.{tool['name']}"
     return facts
@@ -53,7 +57,7 @@ def _empty(kind: FactType) -> Any:
         return {field.name: _empty(field.type) for field in kind.fields if not field.optional}
     if isinstance(kind, ListOf):
         return []
-    return {} if isinstance(kind, MapOf) else _NOTHING[kind]
+    return {} if isinstance(kind, MapOf) else _EMPTY_VALUES[kind]
 
 
 def _holder(facts: dict[str, Any], path: Path) -> dict[str, Any] | None:
@@ -63,19 +67,21 @@ def _holder(facts: dict[str, Any], path: Path) -> dict[str, Any] | None:
     return holder if isinstance(holder, dict) else None
 
 
-def _put(model: Any, holder: dict[str, Any], place: Place, members: Iterable[tuple[Term, Any]]) -> None:
-    value = value_of(model, place.term)
+def _set_value(
+    model: Any, holder: dict[str, Any], fact_variable: FactVariable, members: Iterable[tuple[Term, Any]]
+) -> None:
+    value = value_of(model, fact_variable.term)
     if isinstance(value, list):
-        value = [value_of(model, element) for element, held in members if _is(model, held)]
-    if not (isinstance(value, dict) and isinstance(holder.get(place.path[-1]), dict)):
-        holder[place.path[-1]] = value
+        value = [value_of(model, element) for element, held in members if _holds(model, held)]
+    if not (isinstance(value, dict) and isinstance(holder.get(fact_variable.path[-1]), dict)):
+        holder[fact_variable.path[-1]] = value
 
 
 def value_of(model: Any, term: Term) -> Any:
     """A term's value in a model, as facts have it."""
     if term.sort is not Sort.ANY:
         return _plain(model, term.sort, term.value)
-    sort = next(sort for sort in Sort if sort is not Sort.ANY and _is(model, is_of(sort, term.value)))
+    sort = next(sort for sort in Sort if sort is not Sort.ANY and _holds(model, is_of(sort, term.value)))
     value = term.value
     inner: dict[Sort, Any] = {
         Sort.BOOL: lambda: ANY.get_bool(value),
@@ -88,7 +94,7 @@ def value_of(model: Any, term: Term) -> Any:
 
 def _plain(model: Any, sort: Sort, value: Any) -> Any:
     if sort is Sort.BOOL:
-        return _is(model, value)
+        return _holds(model, value)
     if sort is Sort.INT:
         return model.eval(value, model_completion=True).as_long()
     if sort is Sort.STRING:
@@ -96,7 +102,7 @@ def _plain(model: Any, sort: Sort, value: Any) -> Any:
     if sort is Sort.DOUBLE:
         real = model.eval(value.real, model_completion=True)
         exact = real if z3.is_rational_value(real) else real.approx(20)
-        return float("nan") if _is(model, value.is_nan) else float(exact.as_fraction())
+        return float("nan") if _holds(model, value.is_nan) else float(exact.as_fraction())
     return {Sort.LIST: [], Sort.MAP: {}}.get(sort)
 
 
@@ -105,5 +111,5 @@ def _text(value: Any) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else '"', quoted[1:-1])
 
 
-def _is(model: Any, condition: Any) -> bool:
+def _holds(model: Any, condition: Any) -> bool:
     return bool(z3.is_true(model.eval(condition, model_completion=True)))

@@ -15,7 +15,7 @@ from streams.policy.language.schema import Facts
 from streams.policy.results import RuleEffect
 
 
-class Outcome(StrEnum):
+class RuleOutcome(StrEnum):
     """What came of a rule."""
 
     TRUE = "true"
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     OFF = "off"
 
 
-class AskedRule:
+class ExactRule:
     """A rule that can be asked about intents.
 
     Args:
@@ -45,23 +45,23 @@ class AskedRule:
         """The condition as it is checked for the intent's tool."""
         return self.rule.variants.get(tool_of(facts)[:2], self.rule.checked).tree
 
-    def outcome(self, facts: Facts) -> tuple[Outcome, str | None]:
+    def outcome(self, facts: Facts) -> tuple[RuleOutcome, str | None]:
         """What comes of the rule, and why its condition has no value where it has none. Never raises."""
         if not self._tools.matches(*tool_of(facts)):
-            return Outcome.NOT_FOR_TOOL, None
+            return RuleOutcome.NOT_FOR_TOOL, None
         if not self._is_for_caller(facts):
-            return Outcome.NOT_FOR_CALLER, None
+            return RuleOutcome.NOT_FOR_CALLER, None
         return self.value(facts)
 
-    def value(self, facts: Facts) -> tuple[Outcome, str | None]:
+    def value(self, facts: Facts) -> tuple[RuleOutcome, str | None]:
         """What comes of the condition alone, for an intent that the rule is for. Never raises."""
         try:
             value = self._program(facts)(facts)
         except EvaluationError as error:
-            return Outcome.ERROR, str(error)
+            return RuleOutcome.ERROR, str(error)
         if not isinstance(value, bool):
-            return Outcome.ERROR, "condition is not a bool"
-        return (Outcome.TRUE if value else Outcome.FALSE), None
+            return RuleOutcome.ERROR, "condition is not a bool"
+        return (RuleOutcome.TRUE if value else RuleOutcome.FALSE), None
 
     def _program(self, facts: Facts) -> Program:
         tool = tool_of(facts)[:2] if self.rule.variants else None

@@ -12,7 +12,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def remembered(kept_max: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def memoized(kept_max: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Remember the latest `kept_max` results of a pure function of positional arguments, EvaluationErrors included.
 
     Hostile text must not cost its whole reading again for each rule, so failures are kept as values are.

@@ -28,7 +28,7 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NOT_AT_ALL = re.compile(r"[*?]|\{0?[,}]|\{0[0-9]")
+_MAY_REPEAT_ZERO_TIMES = re.compile(r"[*?]|\{0?[,}]|\{0[0-9]")
 
 _Needed = frozenset[str] | None
 
@@ -37,7 +37,7 @@ class _UnreadableError(Exception):
     """The pattern says something that is not read here."""
 
 
-def required_texts(pattern: str) -> tuple[str, ...]:
+def required_substrings(pattern: str) -> tuple[str, ...]:
     """Texts of which every text that the pattern is found in holds at least one; empty where none can be told."""
     if _FLAGS.search(pattern):
         return ()
@@ -93,7 +93,7 @@ def _sequence(tokens: list[tuple[str, str]]) -> tuple[_Needed, list[tuple[str, s
             continue
         found.append(frozenset((run,)))
         run = ""
-        if part is not None and (times is None or not _NOT_AT_ALL.match(times)):
+        if part is not None and (times is None or not _MAY_REPEAT_ZERO_TIMES.match(times)):
             found.append(part)
     found.append(frozenset((run,)))
     good = [each for each in found if each and min(map(len, each)) >= CHARS_MIN]

@@ -13,7 +13,19 @@ from typing import Any
 import z3
 
 from streams.model.errors import InvariantError
-from streams.policy.authoring.smt.terms import ANY, NO, YES, Sort, Term, Truth, bounds, every, is_of, negated, variable
+from streams.policy.authoring.smt.terms import (
+    ANY,
+    FALSE,
+    TRUE,
+    Sort,
+    Term,
+    TruthFormula,
+    bounds,
+    conjunction,
+    is_of,
+    negation,
+    variable,
+)
 from streams.policy.cel.tree import Call, Const, Expr, Ident, Select
 from streams.policy.language.schema import FactType, Kind, ListOf, MapOf, Struct, fact
 
@@ -25,7 +37,7 @@ ALWAYS_THERE = frozenset({"tool"})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FactVariable:
     """A field.
 
     Attributes:
@@ -38,17 +50,19 @@ class Place:
 
     path: Path
     holder: Any
-    there: Any
+    present: Any
     term: Term
     size: Any
 
     @property
-    def truth_of_presence(self) -> Truth:
+    def presence(self) -> TruthFormula:
         """`has(...)` of it."""
-        return Truth(every((self.holder, self.there)), every((self.holder, negated(self.there))))
+        return TruthFormula(
+            conjunction((self.holder, self.present)), conjunction((self.holder, negation(self.present)))
+        )
 
 
-class Places:
+class FactVariables:
     """Finds the place that an expression names, and makes the variables of each once.
 
     Args:
@@ -57,13 +71,13 @@ class Places:
 
     def __init__(self, structs: Mapping[str, Struct]) -> None:
         self._structs = structs
-        self._places: dict[Path, Place] = {}
+        self._variables: dict[Path, FactVariable] = {}
         self.used: set[Path] = set()
 
-    def __getitem__(self, path: Path) -> Place:
-        return self._places[path]
+    def __getitem__(self, path: Path) -> FactVariable:
+        return self._variables[path]
 
-    def find(self, node: Expr) -> Place | None:
+    def find(self, node: Expr) -> FactVariable | None:
         """The place of a chain of fields and constant keys that begins at a fact; None of anything else."""
         if isinstance(node, Ident):
             return None if fact(node.name) is None else self.root(node.name)
@@ -77,19 +91,19 @@ class Places:
                 return self.within(holder, held, key.value)
         return None
 
-    def root(self, name: str) -> Place:
+    def root(self, name: str) -> FactVariable:
         """A top-level fact."""
         declared = fact(name)
         if declared is None:
             raise InvariantError(f"`{name}` is not a fact")
-        there = YES if name in ALWAYS_THERE else _not_missing((name,))
-        return self._made((name,), YES, there, _sort_of(declared.type))
+        present = TRUE if name in ALWAYS_THERE else _not_missing((name,))
+        return self._made((name,), TRUE, present, _sort_of(declared.type))
 
-    def text(self, root: str, field: str) -> Place:
+    def text(self, root: str, field: str) -> FactVariable:
         """A text that the schema knows: of the tool, or of the agent."""
-        return self._made((root, field), self.root(root).term.ok, YES, Sort.STRING)
+        return self._made((root, field), self.root(root).term.ok, TRUE, Sort.STRING)
 
-    def within(self, holder: Place, held: Expr, name: str) -> Place:
+    def within(self, holder: FactVariable, held: Expr, name: str) -> FactVariable:
         """A field of a record, or what stands under a key of a map.
 
         Args:
@@ -103,31 +117,33 @@ class Places:
         struct = self._structs.get(held.type.kind.removeprefix("struct:"))
         field = struct.field(name) if struct is not None else None
         if field is not None:
-            there = _not_missing(path) if field.optional else YES
-            return self._made(path, holder.term.ok, there, _sort_of(field.type))
+            present = _not_missing(path) if field.optional else TRUE
+            return self._made(path, holder.term.ok, present, _sort_of(field.type))
         params = held.type.params
         kind = params[1].kind if held.type.kind == "map" and len(params) > 1 else ""
         sort = Sort(kind) if kind in _SCALARS else Sort.ANY
         return self._made(path, _has_fields(holder.term), _not_missing(path), sort)
 
-    def _made(self, path: Path, holder: Any, there: Any, sort: Sort) -> Place:
+    def _made(self, path: Path, holder: Any, present: Any, sort: Sort) -> FactVariable:
         self.used.add(path)
-        place = self._places.get(path)
-        if place is None:
-            term = variable(sort, str(path), every((holder, there)))
+        fact_variable = self._variables.get(path)
+        if fact_variable is None:
+            term = variable(sort, str(path), conjunction((holder, present)))
             size = z3.Int(f"size of {path}") if sort in (Sort.LIST, Sort.ANY) else None
-            place = self._places[path] = Place(path, holder, there, term, size)
-        return place
+            fact_variable = self._variables[path] = FactVariable(path, holder, present, term, size)
+        return fact_variable
 
     def axioms(self, path: Path) -> list[Any]:
         """What holds of the variables of a place."""
-        place = self._places[path]
-        found = [bounds(place.term)]
-        if place.size is not None:
-            found.append(place.size >= 0)
-        if place.term.sort is Sort.ANY:
+        fact_variable = self._variables[path]
+        found = [bounds(fact_variable.term)]
+        if fact_variable.size is not None:
+            found.append(fact_variable.size >= 0)
+        if fact_variable.term.sort is Sort.ANY:
             # JSON has no number that is not a number.
-            found.append(z3.Implies(ANY.is_double(place.term.value), z3.Not(ANY.get_nan(place.term.value))))
+            found.append(
+                z3.Implies(ANY.is_double(fact_variable.term.value), z3.Not(ANY.get_nan(fact_variable.term.value)))
+            )
         return found
 
 
@@ -138,7 +154,7 @@ def _not_missing(path: Path) -> Any:
 def _has_fields(term: Term) -> Any:
     if term.sort is Sort.MAP:
         return term.ok
-    return every((term.ok, is_of(Sort.MAP, term.value))) if term.sort is Sort.ANY else NO
+    return conjunction((term.ok, is_of(Sort.MAP, term.value))) if term.sort is Sort.ANY else FALSE
 
 
 def _sort_of(declared: FactType) -> Sort:

@@ -6,15 +6,15 @@ for the rules of one bundle, before they are published.
 
 from __future__ import annotations
 
-from streams.policy.authoring.outcome import AskedRule, Outcome
+from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
 from streams.policy.errors import Findings
 from streams.policy.language.compile import list_constants
 from streams.policy.language.schema import Facts
 from streams.policy.results import PolicyResult
-from streams.policy.runtime.ruleset import CompiledRuleset, is_tool, key_of
+from streams.policy.runtime.ruleset import CompiledRuleset, is_tool_fact, tool_version_of
 
 
-class Agreement:
+class EvaluatorComparison:
     """What generated code and the exact evaluator say of the same cases.
 
     Args:
@@ -26,7 +26,7 @@ class Agreement:
         self._ruleset = ruleset
         self._findings = findings
         constants = list_constants(ruleset.bundle)
-        self._asked = {rule.rule.id: AskedRule(rule, constants) for rule in ruleset.rules}
+        self._exact_rules = {rule.rule.id: ExactRule(rule, constants) for rule in ruleset.rules}
 
     def add(self, name: str, facts: Facts, result: PolicyResult) -> None:
         """Look at one case.
@@ -37,15 +37,15 @@ class Agreement:
             result: how it was judged by generated code.
         """
         tool = facts.get("tool")
-        if not is_tool(tool):
+        if not is_tool_fact(tool):
             return
         true = {match.rule_id for match in result.rules}
         failed = {failure.rule_id for failure in result.errors}
-        fitted = self._ruleset.fitted(facts)
-        for rule in self._ruleset.applicable(*key_of(tool)):
+        with_typed_args = self._ruleset.with_typed_args(facts)
+        for rule in self._ruleset.applicable(*tool_version_of(tool)):
             rule_id = rule.rule.id
-            outcome, _ = self._asked[rule_id].outcome(fitted)
-            if (outcome is Outcome.TRUE, outcome is Outcome.ERROR) != (rule_id in true, rule_id in failed):
+            outcome, _ = self._exact_rules[rule_id].outcome(with_typed_args)
+            if (outcome is RuleOutcome.TRUE, outcome is RuleOutcome.ERROR) != (rule_id in true, rule_id in failed):
                 text = f"case `{name}`: generated code does not say what the exact evaluator does, `{outcome}`"
                 hint = "this is an error of stoplog, report it; don't publish the rule"
                 self._findings.error("evaluators_differ", rule.rule.location, text, rule_id=rule_id, hint=hint)

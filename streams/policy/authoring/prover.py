@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streams.policy.authoring.outcome import AskedRule, Outcome
+from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
 from streams.policy.errors import PolicyError
-from streams.policy.language.check import structs_of
+from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.compile import CheckedRule
 from streams.policy.language.schema import Facts, Struct
 from streams.policy.language.tool_types import UNTYPED
@@ -39,16 +39,16 @@ RULES_MAX = 60
 EXAMPLES_MAX = 400
 """Facts that are kept to answer questions without the solver."""
 
-_STOPPING = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
-_STOPS = frozenset({Outcome.TRUE, Outcome.ERROR})
-_SILENT = frozenset({Outcome.FALSE, Outcome.NOT_FOR_TOOL, Outcome.NOT_FOR_CALLER})
+STOPPING_EFFECTS = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
+_STOPPING_OUTCOMES = frozenset({RuleOutcome.TRUE, RuleOutcome.ERROR})
+_NOT_MATCHED = frozenset({RuleOutcome.FALSE, RuleOutcome.NOT_FOR_TOOL, RuleOutcome.NOT_FOR_CALLER})
 
 
 class SolverMissingError(PolicyError):
     """z3 is not installed."""
 
 
-class Verdict(StrEnum):
+class ProofStatus(StrEnum):
     """What is known of a claim about every intent."""
 
     PROVEN = "proven"
@@ -56,15 +56,15 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Answer(NamedTuple):
+class ProofResult(NamedTuple):
     """What is known, the rules that a proof needed, and facts: of a refutation, or as an example."""
 
-    verdict: Verdict
+    status: ProofStatus
     by: tuple[str, ...] = ()
     facts: Facts | None = None
 
 
-_UNKNOWN = Answer(Verdict.UNKNOWN)
+_UNKNOWN = ProofResult(ProofStatus.UNKNOWN)
 
 
 def solver_is_installed() -> bool:
@@ -72,11 +72,11 @@ def solver_is_installed() -> bool:
     return importlib.util.find_spec("z3") is not None
 
 
-class _Subject(NamedTuple):
+class _TranslatedRule(NamedTuple):
     """A rule, as it is evaluated and as formulas; `reads` are the facts of its condition."""
 
     rule: CheckedRule
-    asked: AskedRule
+    exact_rule: ExactRule
     match: Formula
     condition: Formula
 
@@ -116,69 +116,69 @@ class Prover:
 
         self.questions_count = 0
         self._history = history
-        self._translator = Translator(structs_of(UNTYPED.args, history), constants)
+        self._translator = Translator(structs_by_type_name(UNTYPED.args, history), constants)
         self._examples = list(examples)[:EXAMPLES_MAX]
         self._rules = {rule.rule.id: rule for rule in rules}
         self._constants = constants
-        self._subjects: dict[str, _Subject] = {}
+        self._translated_rules: dict[str, _TranslatedRule] = {}
 
     @property
     def is_exhausted(self) -> bool:
         """Whether the solver is asked no more."""
         return self.questions_count >= QUESTIONS_MAX
 
-    def _subject(self, rule_id: str) -> _Subject:
-        subject = self._subjects.get(rule_id)
+    def _translated(self, rule_id: str) -> _TranslatedRule:
+        subject = self._translated_rules.get(rule_id)
         if subject is None:
             rule = self._rules[rule_id]
-            subject = self._subjects[rule_id] = _Subject(
+            subject = self._translated_rules[rule_id] = _TranslatedRule(
                 rule,
-                AskedRule(rule, self._constants),
+                ExactRule(rule, self._constants),
                 self._translator.match(rule.rule.match, is_permit=rule.rule.effect is RuleEffect.PERMIT),
                 self._translator.condition(rule.checked.tree),
             )
         return subject
 
-    def never_true(self, rule_id: str) -> Answer:
+    def never_true(self, rule_id: str) -> ProofResult:
         """Whether a rule matches no intent at all."""
-        rule = self._subject(rule_id)
+        rule = self._translated(rule_id)
 
         def refutes(facts: Facts) -> bool:
-            return self._outcome(rule, facts) is Outcome.TRUE
+            return self._outcome(rule, facts) is RuleOutcome.TRUE
 
         return self._decide([rule], rule.yes, {}, refutes)
 
-    def never_false(self, rule_id: str) -> Answer:
+    def never_false(self, rule_id: str) -> ProofResult:
         """Whether a rule matches, or is in error, for every intent that it is for."""
-        rule = self._subject(rule_id)
+        rule = self._translated(rule_id)
 
         def refutes(facts: Facts) -> bool:
-            return self._outcome(rule, facts) is Outcome.FALSE
+            return self._outcome(rule, facts) is RuleOutcome.FALSE
 
         return self._decide([rule], [rule.match.truth.yes, rule.condition.truth.no], {}, refutes)
 
-    def always_stopped(self, rule_id: str, stop_ids: Sequence[str]) -> Answer:
+    def always_stopped(self, rule_id: str, stop_ids: Sequence[str]) -> ProofResult:
         """Whether whatever a rule matches is stopped by others; a stop that is in error stops, too.
 
         A proof names the stops that it needed, and comes with an example where there is one.
         """
-        rule, stops = self._subject(rule_id), [self._subject(stop_id) for stop_id in stop_ids[:RULES_MAX]]
+        rule, stops = self._translated(rule_id), [self._translated(stop_id) for stop_id in stop_ids[:RULES_MAX]]
         passes = {stop.id: self._silent(stop) for stop in stops}
 
         def refutes(facts: Facts) -> bool:
-            return self._outcome(rule, facts) is Outcome.TRUE and all(
-                self._outcome(self._subject(stop_id), facts) in _SILENT for stop_id in stop_ids
+            return self._outcome(rule, facts) is RuleOutcome.TRUE and all(
+                self._outcome(self._translated(stop_id), facts) in _NOT_MATCHED for stop_id in stop_ids
             )
 
         answer = self._decide([rule, *stops], rule.yes, passes, refutes)
         return self._with_example(answer, rule)
 
-    def implied(self, rule_id: str, other_ids: Sequence[str]) -> Answer:
+    def implied(self, rule_id: str, other_ids: Sequence[str]) -> ProofResult:
         """Whether leaving a rule out changes nothing beside others of its kind, which match whenever it does.
 
         Errors count: of a permit they don't matter, of another rule they deny as long as no other rule does.
         """
-        rule, others = self._subject(rule_id), [self._subject(other_id) for other_id in other_ids[:RULES_MAX]]
+        rule, others = self._translated(rule_id), [self._translated(other_id) for other_id in other_ids[:RULES_MAX]]
         is_permit = rule.rule.rule.effect is RuleEffect.PERMIT
         import z3  # noqa: PLC0415 - optional
 
@@ -189,17 +189,17 @@ class Prover:
 
         def refutes(facts: Facts) -> bool:
             came = self._outcome(rule, facts)
-            if came is not Outcome.TRUE and (is_permit or came is not Outcome.ERROR):
+            if came is not RuleOutcome.TRUE and (is_permit or came is not RuleOutcome.ERROR):
                 return False
-            return not any(self._covers(self._subject(other_id), facts, came) for other_id in other_ids)
+            return not any(self._covers(self._translated(other_id), facts, came) for other_id in other_ids)
 
         return self._with_example(self._decide([rule, *others], demands, passes, refutes), rule)
 
-    def never_permitted(self, rule_id: str, permit_ids: Sequence[str]) -> Answer:
+    def never_permitted(self, rule_id: str, permit_ids: Sequence[str]) -> ProofResult:
         """Whether no permit matches anything that a rule stops."""
         if len(permit_ids) > RULES_MAX:
             return _UNKNOWN
-        rule, permits = self._subject(rule_id), [self._subject(permit_id) for permit_id in permit_ids]
+        rule, permits = self._translated(rule_id), [self._translated(permit_id) for permit_id in permit_ids]
         import z3  # noqa: PLC0415 - optional
 
         demands = [
@@ -209,15 +209,15 @@ class Prover:
         ]
 
         def refutes(facts: Facts) -> bool:
-            return self._outcome(rule, facts) in _STOPS and any(
-                self._outcome(permit, facts) is Outcome.TRUE for permit in permits
+            return self._outcome(rule, facts) in _STOPPING_OUTCOMES and any(
+                self._outcome(permit, facts) is RuleOutcome.TRUE for permit in permits
             )
 
         return self._decide([rule, *permits], demands, {}, refutes)
 
     def example(self, rule_id: str, facts: Facts) -> tuple[tuple[str, str], ...]:
         """The facts that a rule reads, by path, as JSON; `missing` where they are."""
-        rule = self._subject(rule_id)
+        rule = self._translated(rule_id)
         match = rule.rule.rule.match
         is_for_all = not match.servers and any(pattern.text == "*" for pattern in match.tools)
         paths = sorted(rule.condition.paths | (set() if is_for_all else {("tool", "id")}))
@@ -226,39 +226,39 @@ class Prover:
 
     def share_facts(self, one_id: str, other_id: str) -> bool:
         """Whether two rules read a fact in common. If not, neither implies the other, unless one is constant."""
-        one, other = self._subject(one_id), self._subject(other_id)
+        one, other = self._translated(one_id), self._translated(other_id)
         return bool(one.condition.paths & other.condition.paths)
 
-    def _silent(self, rule: _Subject) -> Any:
+    def _silent(self, rule: _TranslatedRule) -> Any:
         import z3  # noqa: PLC0415 - optional
 
         return z3.Or(z3.Not(rule.match.truth.yes), rule.condition.truth.no)
 
-    def _error_counts(self, rule: _Subject) -> Any:
+    def _error_counts(self, rule: _TranslatedRule) -> Any:
         """When the error of a rule like this one, which denies, is not made up for by this one."""
         import z3  # noqa: PLC0415 - optional
 
-        if rule.rule.rule.effect in _STOPPING:
+        if rule.rule.rule.effect in STOPPING_EFFECTS:
             return self._silent(rule)
         return z3.Not(z3.And(rule.match.truth.yes, rule.condition.truth.failed))
 
-    def _covers(self, other: _Subject, facts: Facts, came: Outcome) -> bool:
+    def _covers(self, other: _TranslatedRule, facts: Facts, came: RuleOutcome) -> bool:
         """Whether a rule says itself what another one does that is true, or in error."""
         said = self._outcome(other, facts)
-        return said is came or (said is Outcome.TRUE and other.rule.rule.effect in _STOPPING)
+        return said is came or (said is RuleOutcome.TRUE and other.rule.rule.effect in STOPPING_EFFECTS)
 
-    def _outcome(self, rule: _Subject, facts: Facts) -> Outcome:
-        return rule.asked.outcome(facts)[0]
+    def _outcome(self, rule: _TranslatedRule, facts: Facts) -> RuleOutcome:
+        return rule.exact_rule.outcome(facts)[0]
 
-    def _with_example(self, answer: Answer, rule: _Subject) -> Answer:
+    def _with_example(self, answer: ProofResult, rule: _TranslatedRule) -> ProofResult:
         """A proof, with facts for which the rule is true."""
-        if answer.verdict is not Verdict.PROVEN:
+        if answer.status is not ProofStatus.PROVEN:
             return answer
         return answer._replace(facts=self.never_true(rule.id).facts)
 
     def _decide(
-        self, rules: Sequence[_Subject], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
-    ) -> Answer:
+        self, rules: Sequence[_TranslatedRule], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
+    ) -> ProofResult:
         """Whether `demands` and all of `passes` can't hold together.
 
         Args:
@@ -269,15 +269,15 @@ class Prover:
         """
         for facts in self._examples:
             if refutes(facts):
-                return Answer(Verdict.REFUTED, (), facts)
+                return ProofResult(ProofStatus.REFUTED, (), facts)
         if self.is_exhausted:
             return _UNKNOWN
         self.questions_count += 1
         return self._solve(rules, demands, passes, refutes)
 
     def _solve(
-        self, rules: Sequence[_Subject], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
-    ) -> Answer:
+        self, rules: Sequence[_TranslatedRule], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
+    ) -> ProofResult:
         import z3  # noqa: PLC0415 - optional
 
         from streams.policy.authoring.smt.witness import facts_of  # noqa: PLC0415 - likewise
@@ -296,17 +296,17 @@ class Prover:
         except z3.Z3Exception:
             return _UNKNOWN
         if found == z3.unsat:
-            return Answer(Verdict.PROVEN, tuple(sorted(due[str(name)] for name in solver.unsat_core())))
+            return ProofResult(ProofStatus.PROVEN, tuple(sorted(due[str(name)] for name in solver.unsat_core())))
         if found != z3.sat:
             return _UNKNOWN
         paths = {path for formula in formulas for path in formula.paths}
         translator = self._translator
-        facts = facts_of(solver.model(), translator.places, translator.members, paths, self._history)
+        facts = facts_of(solver.model(), translator.variables, translator.members, paths, self._history)
         if not refutes(facts):
             return _UNKNOWN
         if len(self._examples) < EXAMPLES_MAX:
             self._examples.append(facts)
-        return Answer(Verdict.REFUTED, (), facts)
+        return ProofResult(ProofStatus.REFUTED, (), facts)
 
 
 def _shown(facts: Facts, path: Sequence[str]) -> str:

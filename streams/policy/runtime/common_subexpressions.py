@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streams.policy.cel.strings import is_pattern
-from streams.policy.cel.structural_hash import outer_folds, shape_of
+from streams.policy.cel.structural_hash import outermost_folds, structural_key
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, children
 
 
@@ -14,8 +14,8 @@ def common_folds(conditions: Sequence[Expr]) -> list[Any]:
     """The shapes of folds that occur more than once."""
     counts: dict[Any, int] = {}
     for condition in conditions:
-        for node in outer_folds(condition):
-            key = shape_of(node)
+        for node in outermost_folds(condition):
+            key = structural_key(node)
             counts[key] = counts.get(key, 0) + 1
     return [key for key, count in counts.items() if count > 1]
 
@@ -24,9 +24,9 @@ def common_ranges(conditions: Sequence[Expr]) -> list[Any]:
     """The shapes of lists that are computed, and that different folds go through."""
     folds: dict[Any, set[Any]] = {}
     for condition in conditions:
-        for node in outer_folds(condition):
+        for node in outermost_folds(condition):
             if isinstance(node.iter_range, Call) and node.iter_range.type.kind == "list":
-                folds.setdefault(shape_of(node.iter_range), set()).add(shape_of(node))
+                folds.setdefault(structural_key(node.iter_range), set()).add(structural_key(node))
     return [key for key, different in folds.items() if len(different) > 1]
 
 
@@ -35,7 +35,7 @@ def pattern_families(conditions: Sequence[Expr]) -> dict[Any, list[str]]:
     found: dict[Any, list[str]] = {}
     for condition in conditions:
         for text, pattern in _searches(condition):
-            patterns = found.setdefault(shape_of(text), [])
+            patterns = found.setdefault(structural_key(text), [])
             if pattern not in patterns and is_pattern(pattern):
                 patterns.append(pattern)
     return {key: patterns for key, patterns in found.items() if len(patterns) > 1}

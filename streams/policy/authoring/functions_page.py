@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.policy.authoring.describe import struct_table
+from streams.policy.authoring.facts_page import struct_table
 from streams.policy.language.extension_declarations import EXTENSION_STRUCTS, GROUPS, Group, Overload
 from streams.policy.language.schema import ListOf, Struct
 
