@@ -19,6 +19,15 @@ from streams.wiring.settings import setting_names
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 
+# The files that installers, builds and CI read.
+SOURCES_OF_PACKAGES = re.compile(
+    r"requirements.*\.(lock|txt|in)$|(^|/)(pyproject\.toml|Makefile|pom\.xml|Dockerfile)$|^\.ci/"
+)
+ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+INDEX_OPTION = re.compile(r"--((extra-)?index-url|find-links|trusted-host)\b|^\s*(-i|-f)\s", re.MULTILINE)
+ABSOLUTE_PATH = re.compile(r"(?<![\w.)}*/:-])/(?!usr/bin/env\b|dev/null\b)[\w.-]+/[\w./-]*")
+HOME = re.compile(r"(?<![\w.-])(/home/\w|/Users/\w|/root/[\w.]|[A-Za-z]:\\+Users\b)")
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
@@ -59,7 +68,7 @@ def test_locks_pin_every_package_by_hash_and_name_no_host(lock: str) -> None:
     packages = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line)]
     assert packages
     assert all("==" in line and line.endswith("\\") for line in packages)
-    assert not re.search(r"https?://|--index-url|--find-links", text)
+    assert addresses_in(f"requirements/{lock}.lock", text) == []
 
 
 def test_every_dependency_is_bounded_and_in_the_lock() -> None:
@@ -99,16 +108,73 @@ def test_tests_and_compose_run_the_same_broker() -> None:
     assert f"<version>{version}</version>" in pom or f">{version}<" in pom
 
 
+def addresses_in(name: str, text: str) -> list[str]:
+    """What in a file ties it to one registry or one machine.
+
+    Any absolute address does so in a file that says where packages come from; a home folder does in any file.
+    """
+    found = [match[0] for match in HOME.finditer(text)]
+    if SOURCES_OF_PACKAGES.search(name):
+        # The namespace of an XML document looks like an address, but nothing is fetched from there.
+        text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
+        found += [match[0] for pattern in (ADDRESS, INDEX_OPTION) for match in pattern.finditer(text)]
+        # The paths in a Dockerfile are those of the container, which is the same everywhere.
+        if not name.endswith("Dockerfile"):
+            found += [match[0] for match in ABSOLUTE_PATH.finditer(text)]
+    return found
+
+
 def test_nothing_committed_names_a_registry_host_or_a_path_of_one_machine() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True, timeout=30)
-    pattern = re.compile(
-        r"files\.pythonhosted\.org|pypi\.org/simple|repo1?\.maven\.(apache\.)?org|registry\.npmjs\.org|/root/\.|/work/main"
-    )
-    hits = []
-    for name in tracked.stdout.splitlines():
-        path = ROOT / name
-        if path == Path(__file__) or not path.is_file():
-            continue
-        if pattern.search(path.read_text(encoding="utf-8", errors="replace")):
-            hits.append(name)
-    assert hits == []
+    paths = [ROOT / name for name in tracked.stdout.splitlines() if ROOT / name != Path(__file__)]
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+        for path in paths
+        if path.is_file()
+    }
+    assert {"requirements/run.lock", "requirements/dev.lock", "pyproject.toml", "Makefile", ".ci/run"} <= set(texts)
+    found = {name: addresses_in(name, text) for name, text in texts.items()}
+    assert {name: hits for name, hits in found.items() if hits} == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("requirements/run.lock", "--index-url https://mirror.example/simple"),
+        ("requirements/run.lock", "-i mirror\n"),
+        ("requirements/dev.lock", "--extra-index-url=mirror"),
+        ("requirements/dev.lock", "    # from HTTP://mirror.example"),
+        ("requirements/dev.lock", "wheel @ file:///srv/wheels/wheel.whl"),
+        ("requirements/dev.lock", "    # via -r /srv/build/requirements.in"),
+        ("bench/faust/requirements.txt", "faust @ git+ssh://git@git.example/faust"),
+        ("pyproject.toml", 'url = "https://mirror.example/simple"'),
+        ("pyproject.toml", 'cache-dir = "/mnt/cache/uv"'),
+        ("Makefile", "UV := /opt/tools/uv"),
+        (".ci/run", "cd /builds/stoplog"),
+        ("ops/kafka/pom.xml", "<url>https://mirror.example/maven2</url>"),
+        ("Dockerfile", "RUN pip install --trusted-host mirror --find-links wheels"),
+        ("docs/how-to/run.md", "    cd /home/ann/stoplog"),
+        ("bench/results/gate.json", '{"folder": "/Users/ann/stoplog"}'),
+        ("streams/model/ids.py", "PATH = '/root/.cache'"),
+        ("README.md", "C:\\Users\\ann\\stoplog"),
+    ],
+)
+def test_an_address_of_one_registry_or_machine_is_found(name: str, text: str) -> None:
+    assert addresses_in(name, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("requirements/dev.lock", "wheel==1.0 \\\n    --hash=sha256:00ff\n    # via stoplog (pyproject.toml:dev)"),
+        ("ops/kafka/pom.xml", '<project xmlns="http://maven.apache.org/POM/4.0.0"></project>'),
+        (".ci/run", '#!/usr/bin/env bash\ncd "$(dirname "$0")/.." > /dev/null'),
+        ("Makefile", "BIN := $(VENV)/bin\n\t$(BIN)/pytest tests/unit bench/results/"),
+        ("Dockerfile", "COPY --from=build /opt/stoplog /opt/stoplog"),
+        ("docker-compose.yml", "KAFKA_LISTENERS: INSIDE://:19092,HOST://127.0.0.1:9092"),
+        ("docs/index.md", "See https://kafka.apache.org and /var/lib/stoplog."),
+        ("streams/cli/main.py", "ROOT / 'home/ann'"),
+    ],
+)
+def test_what_is_the_same_everywhere_is_no_address_of_one_machine(name: str, text: str) -> None:
+    assert addresses_in(name, text) == []
