@@ -1,16 +1,84 @@
-"""Fixtures of all tests."""
+"""Fixtures of all tests, and what the processes of one run share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from simulation.broker.bootstrap import find_bootstrap
+from tests.shared_broker import SharedBroker, ask
+from tests.turns import Turns
+
+INTEGRATION = Path(__file__).parent / "integration"
+SHARED = pytest.StashKey[dict[str, str]]()
+TURNS = pytest.StashKey[Turns]()
+BROKER_ADDRESS = "stoplog_broker_address"
+TURNS_FOLDER = "stoplog_turns_folder"
+
+# How long an example takes depends on what else the machine does, above all on the other workers.
+settings.register_profile("stoplog", deadline=None)
+settings.load_profile("stoplog")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist, which is about to start, what it shares with the others."""
+    config: pytest.Config = node.config
+    if SHARED not in config.stash:
+        broker = SharedBroker()
+        turns = tempfile.TemporaryDirectory(prefix="stoplog-turns-")
+        # These run after a failure or an interrupt, too.
+        config.add_cleanup(broker.close)
+        config.add_cleanup(turns.cleanup)
+        config.stash[SHARED] = {BROKER_ADDRESS: broker.address, TURNS_FOLDER: turns.name}
+    node.workerinput.update(config.stash[SHARED])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take part in the turns, in a worker."""
+    if hasattr(config, "workerinput"):
+        config.stash[TURNS] = Turns(Path(config.workerinput[TURNS_FOLDER]))
+        config.add_cleanup(config.stash[TURNS].close)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order the tests of a worker.
+
+    Files of integration tests come first: they take longest, and one that begins last keeps the other workers waiting.
+    Tests that run alone come last in their file, in one go: before each of them the workers wait for each other.
+    """
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (is_timed(item), not item.path.is_relative_to(INTEGRATION)))
+
+
+# First, so that the time limit of a test begins when its turn has come.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Run tests marked `timed` while no other worker runs one."""
+    turns = item.config.stash.get(TURNS, None)
+    if turns is None:
+        return (yield)
+    turns.begin(alone=is_timed(item))
+    try:
+        return (yield)
+    finally:
+        turns.end(next_alone=is_timed(nextitem))
+
+
+def is_timed(item: pytest.Item | None) -> bool:
+    return item is not None and item.get_closest_marker("timed") is not None
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kafka_bootstrap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real broker, which is started for the first test that wants it."""
+    if hasattr(request.config, "workerinput"):
+        yield ask(request.config.workerinput[BROKER_ADDRESS])
+        return
     with find_bootstrap(tmp_path_factory.mktemp("kafka")) as bootstrap:
         yield bootstrap

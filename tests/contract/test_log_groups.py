@@ -192,6 +192,7 @@ def test_what_was_read_but_not_committed_is_read_again_by_whoever_is_next(log: L
     first.close()
 
 
+@pytest.mark.timed
 def test_empty_poll_waits_and_returns(log: LogUnderTest) -> None:
     topic = make_topic(log, "idle", 1)
     consumer = log.consumer(log.unique("group"), "a")

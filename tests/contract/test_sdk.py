@@ -169,6 +169,7 @@ def test_agents_wait_side_by_side(transport: Transport, tokens: DevTokenService,
         assert asyncio.run(scenario()) == [f'{{"a":{a},"n":{n}}}' for a in range(4) for n in range(10)]
 
 
+@pytest.mark.timed
 def test_a_session_that_is_taken_back_stops_an_older_verdict_within_a_second(
     transport: Transport, tokens: DevTokenService, tenant: str, tmp_path: Path
 ) -> None:

@@ -347,6 +347,7 @@ class TestRebalance:
 
 
 class TestReading:
+    @pytest.mark.timed
     def test_paused_partitions_hold_back_what_was_fetched_and_go_on_quickly(self, log: KafkaLog) -> None:
         (source,) = make_topics(log, "source", partitions=2)
         fill(log, source, 400, partitions=2)

@@ -54,6 +54,7 @@ def test_it_can_be_waited_for() -> None:
     assert made.digest == SOURCE.digest
 
 
+@pytest.mark.timed
 def test_no_step_takes_long() -> None:
     compilation = ChildCompiler(SystemClock()).start(SOURCE, ())
     longest_s = 0.0
