@@ -5,8 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 2000
 KAFKA_PORT ?= 9092
+# How many processes run tests. One more than there are cores, since many tests wait for the processes they start.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+# The checks of `lint` run side by side where make can keep their output apart (GNU make 4 or newer).
+SIDE_BY_SIDE := $(if $(filter output-sync,$(.FEATURES)),--jobs=2 --output-sync=target)
+CHECKS := check-types check-style check-format check-imports check-schemas
 
-.PHONY: run test lint bench bench-quick kafka cluster sim fuzz docs lock clean help
+.PHONY: run test lint $(CHECKS) bench bench-quick kafka cluster sim fuzz docs lock clean help
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -15,13 +20,24 @@ run: $(VENV)/.run  ## Set up, then show stoplog stop a hijacked agent (embedded 
 	$(BIN)/stoplog demo
 
 test: $(VENV)/.dev lint  ## Set up, then lint and run all tests; integration tests start a real Kafka broker.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, schema history.
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --keep-going $(SIDE_BY_SIDE) $(CHECKS)
+
+check-types: $(VENV)/.dev
 	$(BIN)/mypy
+
+check-style: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+check-format: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+
+check-imports: $(VENV)/.dev
 	$(BIN)/lint-imports
+
+check-schemas: $(VENV)/.dev
 	$(BIN)/python -m streams.codec.lock --check
 
 bench: $(VENV)/.dev  ## All measurements; writes bench/results/.
