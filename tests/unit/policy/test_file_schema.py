@@ -14,7 +14,7 @@ from scripts.reference import RULES_SCHEMA
 from streams.policy import check_bundle
 from streams.policy.authoring.file_schema import file_schema, schema_text
 from streams.policy.errors import Findings
-from streams.policy.language.located_yaml import to_python, read_yaml
+from streams.policy.language.located_yaml import read_yaml, to_python
 from tests.unit.policy.rulefiles import HEAD, rule, source
 
 RULES = Path(__file__).parents[3] / "rules"
