@@ -84,6 +84,6 @@ def build_minimal(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
         processor=MinimalProcessor(wire),
         wire=wire,
         ports=ports,
-        settings=settings.engine_settings(),
+        settings=settings.engine.for_engine(),
         partition_counts=counts,
     )

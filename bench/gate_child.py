@@ -19,7 +19,8 @@ from streams.engine.worker import Worker
 from streams.log import Log
 from streams.services.gate.heap import settle_heap
 from streams.stores.rocks import RocksStores
-from streams.wiring.components import build_codec, build_gate
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 

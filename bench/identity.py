@@ -49,7 +49,7 @@ from streams.processors.gate.gate import Gate
 from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions import grants
 from streams.processors.state import encode_row
-from streams.stores import MemoryStores
+from streams.stores.memory import MemoryStores
 
 HOPS = (1, 3, 8)
 DEPTH_MAX = 8

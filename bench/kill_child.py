@@ -18,7 +18,7 @@ from bench.workload import catalog_records
 from streams.sdk import Executor, FunctionTool, LoopSettings, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 

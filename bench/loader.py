@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.gate import intent_records
 from bench.world import World
-from streams.wiring.components import build_codec
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 

@@ -43,10 +43,10 @@ from streams.processors.gate.gate import Gate
 from streams.processors.gate.settings import GateSettings
 from streams.services.gate.compiler import ChildCompiler
 from streams.services.gate.heap import settle_heap
-from streams.stores import MemoryStores
+from streams.stores.memory import MemoryStores
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_offline_codec
+from streams.wiring.codecs import build_offline_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
@@ -79,7 +79,7 @@ class World:
         self.settings = Settings(state_dir=folder, topics={"partitions": PARTITIONS}, rules={"allow_unsigned": True})
         self.log = open_log(self.settings)
         admin = self.log.admin()
-        carry_out(make_plan(self.settings, admin), admin, 1, lambda _: None)
+        carry_out(make_plan(self.settings.topics, self.settings.group, admin), admin, 1, lambda _: None)
         self.wire = CodecWire(build_offline_codec())
         self.publications = Publications("default", UNSIGNED, compiler)
         self.worker = self._build()
@@ -89,7 +89,7 @@ class World:
         self._intents = self._make_intents()
 
     def _build(self) -> Worker:
-        """As `streams.wiring.components` does, with the compiler that is measured."""
+        """As `streams.wiring.gates` does, with the compiler that is measured."""
         control = ControlState(self.publications, Catalog(ANYBODY))
         settings = EngineSettings(idle_poll_ms=1)
         return Worker(

@@ -19,7 +19,7 @@ from streams.model.keys import partition_for
 from streams.model.topics import CATALOG, RULESET, TOPICS, Spread, Topic
 from streams.model.types import Header, Record
 from streams.ports import Outgoing, TopicPartition, TopicSpec
-from streams.wiring.components import build_codec
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 

@@ -21,6 +21,7 @@ from streams.model.reasons import (
     SESSION_CHANGE_TEXTS,
     DeadLetterReason,
 )
+from streams.model.token_reasons import TOKEN_TEXTS
 from streams.model.topics import ALERT_OCSF, DECLARED, INTENT, TOPICS, VERDICT, Role, Spread, Topic
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
@@ -29,7 +30,6 @@ from streams.policy.authoring.facts_page import facts_page
 from streams.policy.authoring.file_schema import schema_text
 from streams.policy.authoring.functions_page import functions_page
 from streams.ports import Headers, Received
-from streams.services.sts.errors import TOKEN_TEXTS
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 RULES_SCHEMA = FOLDER.parents[1] / "rules" / "schema.json"

@@ -6,7 +6,12 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
+from streams.model.errors import StoplogError
 from streams.ports import Admin, Consumer, Producer, Publisher, Reader, TopicPartition
+
+
+class LogMissingError(StoplogError):
+    """There is no log where the settings say."""
 
 
 class TopicNames:

@@ -12,6 +12,7 @@ from stoplog_demo.run import DemoEnvironment, DemoReport, run_demo
 from stoplog_demo.view import View
 from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import HMAC
+from streams.operations.settings import CatalogSection, RulesSection
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import CreateTopic
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
@@ -19,9 +20,10 @@ from streams.sdk.entropy import SYSTEM
 from streams.sdk.transport import Transport
 from streams.services.gate.runner import GateRunner
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_budgets, build_codec, build_gate
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
-from streams.wiring.settings import CatalogSection, RulesSection, Settings, load_settings
+from streams.wiring.settings import Settings, load_settings
 from streams.wiring.shipped import rules_directory
 
 TOPIC_PREFIX = "stoplog-demo."
@@ -85,7 +87,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
     with ExitStack() as stack:
         log = stack.enter_context(open_log(settings))
         with closing(log.admin()) as admin:
-            plan = make_plan(settings, admin)
+            plan = make_plan(settings.topics, settings.group, admin)
             carry_out(plan, admin, settings.topics.replication, lambda _: None)
         made = sum(isinstance(step, CreateTopic) for step in plan.steps)
         view.note(f"{log.name}: {f'{made} topics made' if made else 'its topics are there'}")

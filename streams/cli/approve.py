@@ -11,6 +11,7 @@ from streams.cli.screen import OK, WARN, Screen
 from streams.codec.instants import format_instant
 from streams.operations.approvals import Asked, find_request, write_decision
 from streams.operations.operator import Operator
+from streams.wiring.operators import open_operator
 
 approve_app = typer.Typer(add_completion=False)
 refuse_app = typer.Typer(add_completion=False)
@@ -43,7 +44,7 @@ def approve(
 
     `stoplog tail approvals` shows what is asked.
     """
-    with Operator(settings_from(log, bootstrap, state_dir), name) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir), name) as operator:
         _decide(operator, task, group or [], comment, Screen(as_json), approve=True, asks=not yes)
 
 
@@ -61,7 +62,7 @@ def refuse(
     as_json: JsonOption = None,
 ) -> None:
     """Refuse a held call: it is denied at once. So is a call in its cancel window."""
-    with Operator(settings_from(log, bootstrap, state_dir), name) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir), name) as operator:
         _decide(operator, task, group or [], comment, Screen(as_json), approve=False, asks=not yes)
 
 

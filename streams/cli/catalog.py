@@ -42,11 +42,12 @@ from streams.operations.catalog.history import (
 from streams.operations.catalog.mcp_list import list_from_command, list_from_url
 from streams.operations.catalog.proposal import Finding, Imported, import_tools
 from streams.operations.catalog.publication import publish_entries
-from streams.operations.operator import SOURCE, Operator
+from streams.operations.operator import SOURCE
 from streams.operations.review.diff import definition_of, diff_entries
 from streams.operations.review.permitted_use import ReachReader
 from streams.operations.review.scan import is_serious, scan_tool
 from streams.sdk.mcp_catalog import ToolFacts
+from streams.wiring.operators import open_operator
 
 _DAY_MS = 86_400_000
 _FOUND_SOMETHING = 1
@@ -132,7 +133,7 @@ def import_(
         tools, stated = read_listing(file, server_id)
     if facts is not None:
         stated = stated | read_facts(facts, server_id, tools)
-    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
         imported = import_tools(operator, server_id, tools, stated, is_upgrade=upgrade)
     _show_imported(screen, imported)
     if any(each.finding is Finding.CHANGED or is_serious(each.findings) for each in imported):
@@ -176,7 +177,7 @@ def review(
     screen = Screen(as_json)
     if draft is not None and what:
         raise typer.BadParameter("name entries or a draft, not both")
-    with Operator(settings_from(log, bootstrap, state_dir)) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
         history = read_catalog_history(operator)
         if draft is not None:
             chosen = [history.as_listed(entry) for entry in read_entries(draft)]
@@ -252,7 +253,7 @@ def list_(
     """List the tools, each with what gates go by, and what awaits a decision."""
     screen = Screen(as_json)
     at_ms = _instant(at)
-    with Operator(settings_from(log, bootstrap, state_dir)) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
         history = read_catalog_history(operator, at_ms)
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
     rows = []
@@ -314,7 +315,7 @@ def show(
     screen = Screen(as_json)
     at_ms = _instant(at)
     name = tool_name(tool)
-    with Operator(settings_from(log, bootstrap, state_dir)) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
         history = read_catalog_history(operator, at_ms)
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
         entries = history.of_tool(name)
@@ -357,11 +358,11 @@ def publish(
     signatures want them here.
     """
     screen = Screen(as_json)
-    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
         if is_draft(file):
             catalog_decide.tell(screen, publish_decisions(operator, read_entries(file)), "published")
             return
-        entries = read_catalog(file, operator.clock.now_ms(), SOURCE, operator.settings.tenant)
+        entries = read_catalog(file, operator.clock.now_ms(), SOURCE, operator.deployment.tenant_uid)
         signing_key = None if key is None else load_key(key, passphrase_file)
         rows = []
         for entry, is_new in publish_entries(operator, entries, signing_key):

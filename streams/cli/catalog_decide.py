@@ -41,7 +41,9 @@ from streams.operations.catalog.history import (
 )
 from streams.operations.operator import Operator
 from streams.operations.review.diff import FACT_FIELDS
+from streams.operations.settings import CatalogSection
 from streams.sdk.mcp_catalog import ToolFacts
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
 
 _FACT_NAMES = tuple(field.name for field in fields(ToolFacts))
@@ -191,7 +193,7 @@ def watch(
     Run it with the rights of the catalog's review, beside the gates.
     """
     screen = Screen(as_json)
-    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
         for blocked in watch_reports(operator, follows=follow):
             shown = entry_fields(blocked.entry)
             screen.record(
@@ -222,7 +224,7 @@ def sign(
     write_entries(signed, draft)
     screen = Screen(as_json)
     tell(screen, signed, "signed")
-    _tell_lacking(screen, settings_from(), signed)
+    _tell_lacking(screen, settings_from().deployment.catalog, signed)
 
 
 def parse_facts(texts: Sequence[str]) -> dict[str, Any]:
@@ -269,7 +271,7 @@ class _Desk(NamedTuple):
 def _deciding(settings: Settings, key: Path | None, passphrase_file: Path | None, by: str | None) -> Iterator[_Desk]:
     """Who decides goes by the name that the settings know the key's owner by, unless another is given."""
     signing_key = None if key is None else load_key(key, passphrase_file)
-    with Operator(settings, by or _name_of(settings, signing_key)) as operator:
+    with open_operator(settings, by or _name_of(settings, signing_key)) as operator:
         yield _Desk(operator, read_catalog_history(operator), signing_key)
 
 
@@ -281,13 +283,13 @@ def _finish(screen: Screen, desk: _Desk, entries: list[ToolCatalogEntry], out: P
         write_entries(entries, out)
         tell(screen, entries, "drafted")
         screen.say(f"draft written: {out}", STRONG)
-        _tell_lacking(screen, desk.operator.settings, entries)
+        _tell_lacking(screen, desk.operator.deployment.catalog, entries)
         return
     tell(screen, publish_decisions(desk.operator, entries), act)
 
 
-def _tell_lacking(screen: Screen, settings: Settings, entries: Sequence[ToolCatalogEntry]) -> None:
-    reviewers = settings.reviewers()
+def _tell_lacking(screen: Screen, section: CatalogSection, entries: Sequence[ToolCatalogEntry]) -> None:
+    reviewers = section.trusted()
     for entry in entries:
         try:
             reviewers.approvers(entry)
@@ -297,7 +299,7 @@ def _tell_lacking(screen: Screen, settings: Settings, entries: Sequence[ToolCata
 
 def _name_of(settings: Settings, key: SigningKey | None) -> str | None:
     """The name that the settings know the owner of a key by."""
-    return None if key is None else settings.reviewers().ring.name_of(key.public)
+    return None if key is None else settings.catalog.trusted().ring.name_of(key.public)
 
 
 def _approved(history: CatalogHistory, tool: str) -> Listed:

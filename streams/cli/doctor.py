@@ -11,8 +11,8 @@ from streams.cli.main import FAILED
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, overrides_from
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.cli.text import printable
-from streams.operations.doctor.examination import examine
 from streams.operations.doctor.findings import Finding, Status
+from streams.wiring.doctor import examine_deployment
 
 app = typer.Typer(add_completion=False)
 
@@ -31,7 +31,7 @@ def doctor(
     """Check everything a gate needs, and say what to do. Writes nothing; exit status 1 if something fails."""
     screen = Screen(as_json)
     worst = Status.OK
-    for finding in examine(overrides_from(log, bootstrap, state_dir, instance=instance)):
+    for finding in examine_deployment(overrides_from(log, bootstrap, state_dir, instance=instance)):
         screen.record(
             {
                 "check": finding.check,

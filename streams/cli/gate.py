@@ -14,11 +14,13 @@ from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
 from streams.log import Log
+from streams.operations.root_key import load_root_key
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.runner import GateRunner
 from streams.services.metrics import serving_metrics
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_budgets, build_codec, build_gate, load_root_key
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
@@ -47,7 +49,7 @@ def gate(
     configure_logging(as_json)
     root_key = load_root_key(settings.key_path)
     codec = build_codec(settings)
-    with serving_metrics(settings), open_log(settings, create=False) as opened:
+    with serving_metrics(settings.metrics), open_log(settings, create=False) as opened:
         runner = GateRunner(
             lambda: build_gate(settings, opened, codec, root_key),
             SystemClock(),

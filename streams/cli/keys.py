@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from streams.audit.signatures import make_key_file
 from streams.cli.options import JsonOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
-from streams.operations.passphrases import passphrase_from
-from streams.wiring.components import make_root_key
+from streams.operations.root_key import make_root_key
+from streams.operations.signing_keys import make_key_file, passphrase_from
 
 app = typer.Typer(add_completion=False, help="Make keys.", rich_markup_mode="rich")
 publisher_app = typer.Typer(

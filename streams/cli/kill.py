@@ -11,6 +11,7 @@ from streams.cli.screen import OK, Screen
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.operations.operator import Operator
 from streams.operations.stops import revocation_target, until_instant, write_revocation
+from streams.wiring.operators import open_operator
 
 kill_app = typer.Typer(add_completion=False)
 release_app = typer.Typer(add_completion=False)
@@ -102,7 +103,7 @@ def kill(
         delegation=delegation,
         everything=everything,
     )
-    with Operator(settings_from(log, bootstrap, state_dir), name) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir), name) as operator:
         until_ms = None if until is None else until_instant(until, operator.clock.now_ms())
         _write(operator, kind, stated, RevocationState.REVOKED, why, Screen(as_json), until_ms=until_ms)
 
@@ -139,7 +140,7 @@ def release(
         delegation=delegation,
         everything=everything,
     )
-    with Operator(settings_from(log, bootstrap, state_dir), name) as operator:
+    with open_operator(settings_from(log, bootstrap, state_dir), name) as operator:
         _write(operator, kind, stated, RevocationState.RELEASED, why, Screen(as_json))
 
 
@@ -185,7 +186,7 @@ def _write(
     *,
     until_ms: int | None = None,
 ) -> None:
-    target = revocation_target(kind, stated, operator.settings.tenant)
+    target = revocation_target(kind, stated, operator.deployment.tenant_uid)
     written = write_revocation(operator, kind, target, state, why, until_ms)
     fields = {
         "kind": kind.value,

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from streams.cli.text import printable
-from streams.model.errors import StoplogError
+from streams.model.errors import SettingsError, StoplogError
 from streams.ports import LogError, StoreError
 
 FAILED = 1
@@ -57,7 +57,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Commands by name: the panel of the help they are listed in, and what they do. `try` is in `cli/try_.py`."""
 
-_MODULES = {"try": "streams.cli.try_", "refuse": "streams.cli.approve", "release": "streams.cli.kill"}
+_MODULES = {
+    "demo": "stoplog_demo.command",
+    "try": "streams.cli.try_",
+    "refuse": "streams.cli.approve",
+    "release": "streams.cli.kill",
+}
 
 
 class LazyGroup(TyperGroup):
@@ -138,8 +143,7 @@ def _told(error: Exception) -> tuple[str | None, int]:
         context = getattr(error, "ctx", None)
         hint = f"\nsee `{context.command_path} --help`" if context is not None else ""
         return printable(f"{usage()}{hint}", lines=True), MISUSED
-    from streams.policy.errors import PolicyError  # noqa: PLC0415 - likewise
-    from streams.wiring.settings import SettingsError  # noqa: PLC0415 - only when there is an error to look at
+    from streams.policy.errors import PolicyError  # noqa: PLC0415 - only when there is an error to look at
 
     if isinstance(error, SettingsError):
         return printable(str(error), lines=True), MISUSED

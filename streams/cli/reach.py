@@ -15,6 +15,8 @@ from streams.delegation.effective_reach import Question, Reach, Way
 from streams.operations.sessions.effective_reach import read_reach
 from streams.sdk.development_tokens import load_root_key
 from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False)
 
@@ -42,7 +44,10 @@ def reach(
     screen = Screen(as_json)
     settings = settings_from(log, bootstrap, state_dir)
     question = Question(tenant or settings.tenant, agent, user)
-    found = read_reach(settings, question, load_root_key(settings.key_path), SystemClock())
+    gate = settings.gate_settings(load_root_key(settings.key_path))
+    reviewers, codec = settings.catalog.trusted(), build_codec(settings)
+    with open_log(settings, create=False) as opened:
+        found = read_reach(opened, codec, SystemClock(), question, gate, reviewers)
     for tool in found.tools:
         for way in tool.ways:
             screen.record({"tool": f"{tool.server_id}/{tool.name}", **_fields(way)})

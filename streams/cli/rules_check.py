@@ -31,6 +31,7 @@ from streams.policy import (
     run_case_files,
     solver_is_installed,
 )
+from streams.wiring.operators import open_operator
 
 DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Where `bundle.yaml` is.")]
 CatalogOption = Annotated[
@@ -66,7 +67,8 @@ def check(
     screen = Screen(as_json)
     tools = tools_of_file(catalog) if catalog is not None else None
     if live:
-        tools = {**(tools or {}), **tools_of_log(settings_from(log, bootstrap, state_dir))}
+        with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
+            tools = {**(tools or {}), **tools_of_log(operator)}
     source = load_bundle(directory)
     asked = prove and solver_is_installed()
     report = check_bundle(source, tools, prove=asked, examples=_examples(directory, tools) if asked else ())

@@ -17,11 +17,14 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable, short
 from streams.codec.instants import format_instant
 from streams.model.verdict import Verdict
-from streams.operations.rules.explanation import Explained, Judged, explain_from_history, explain_from_log
-from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryPlan
+from streams.operations.root_key import load_root_key
+from streams.operations.rules.explanation import THE_LOG, Explained, Judged, explain_from_history, explain_from_log
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY
 from streams.policy import REDACTED, Connective, Effect, ExplainedPart, Mode, RuleExplanation, RuleOutcome
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import load_root_key
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.trials import plan_trial
 
 _SHOWN = (RuleOutcome.TRUE, RuleOutcome.ERROR, RuleOutcome.FALSE)
 _STYLES = {RuleOutcome.TRUE: OK, RuleOutcome.ERROR: FAIL, RuleOutcome.FALSE: FAINT}
@@ -76,13 +79,16 @@ def explain(
     with refusal_recorded(screen):
         if history is not None:
             key = DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key)
-            plan = TryPlan(history=history, catalog=catalog, rules=directory, root_key=key)
-            explained = explain_from_history(plan, settings, intent=intent, line_no=line, reveal=reveal)
+            plan = plan_trial(settings, history, key, catalog=catalog, rules=directory)
+            explained = explain_from_history(plan, intent=intent, line_no=line, reveal=reveal)
         elif intent is None:
             raise typer.BadParameter("name the intent, or a history with `--history`", param_hint="--intent")
         else:
             key = load_root_key(root_key or settings.key_path)
-            explained = explain_from_log(settings, SystemClock(), key, intent=intent, rules=directory, reveal=reveal)
+            plan = plan_trial(settings, THE_LOG, key, rules=directory)
+            codec = build_codec(settings)
+            with open_log(settings, create=False) as opened:
+                explained = explain_from_log(opened, codec, SystemClock(), plan, intent=intent, reveal=reveal)
     _tell_intent(screen, explained)
     for judged in explained.judged:
         _tell_judged(screen, judged, frozenset(rule or ()), whole=verbose, is_one_of_many=len(explained.judged) > 1)

@@ -28,7 +28,9 @@ from streams.operations.rules.publication import (
 )
 from streams.operations.rules.publication import publish as publish_bundle
 from streams.operations.rules.publication import sign as sign_bundle
+from streams.operations.settings import Deployment
 from streams.policy import load_bundle
+from streams.wiring.operators import open_operator
 
 _SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?)%?\Z")
 _BP_PER_PERCENT = 100
@@ -67,9 +69,9 @@ def publish(
     """
     screen = Screen(as_json)
     share_bp = _share(canary)
-    with refusal_recorded(screen), Operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    with refusal_recorded(screen), open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
         if what.is_dir():
-            chosen = name or operator.settings.gate.bundle_name
+            chosen = name or operator.deployment.bundle_name
             bundle = draft_directory(operator, what, chosen, canary_bp=share_bp, serial=serial)
         elif canary is not None or serial is not None or name is not None:
             raise typer.BadParameter("a draft says already what it is for; make a new one")
@@ -93,8 +95,8 @@ def promote(
 ) -> None:
     """Give all sessions the rules that a share of them has."""
     screen = Screen(as_json)
-    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
-        bundle = draft_promotion(operator, name or operator.settings.gate.bundle_name)
+    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
+        bundle = draft_promotion(operator, name or operator.deployment.bundle_name)
         _finish(screen, operator, bundle, key, passphrase_file, out)
 
 
@@ -119,8 +121,8 @@ def rollback(
     rules before those of now.
     """
     screen = Screen(as_json)
-    with Operator(settings_from(log, bootstrap, state_dir), by) as operator:
-        bundle = draft_rollback(operator, name or operator.settings.gate.bundle_name, to)
+    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
+        bundle = draft_rollback(operator, name or operator.deployment.bundle_name, to)
         _finish(screen, operator, bundle, key, passphrase_file, out)
 
 
@@ -148,7 +150,7 @@ def sign(
         raise PublicationError(f"the rules of the draft are not those of `{directory}`; nothing was signed")
     signed = sign_bundle(bundle, load_key(key, passphrase_file))
     write_draft(signed, draft)
-    _tell(screen, settings_from(), signed, "signed", f"signed: {draft}")
+    _tell(screen, settings_from().deployment, signed, "signed", f"signed: {draft}")
 
 
 def status(
@@ -164,8 +166,8 @@ def status(
 ) -> None:
     """Show which rules are in force, since when, by whom, and which ones there are to go back to."""
     screen = Screen(as_json)
-    with Operator(settings_from(log, bootstrap, state_dir)) as operator:
-        chosen = name or operator.settings.gate.bundle_name
+    with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
+        chosen = name or operator.deployment.bundle_name
         history = read_history(operator, chosen)
         judged = {each.digest: each for each in count_verdicts(operator)} if counts else {}
     rows = []
@@ -209,12 +211,12 @@ def _finish(
         bundle = sign_bundle(bundle, load_key(key, passphrase_file))
     if out is not None:
         write_draft(bundle, out)
-        _tell(screen, operator.settings, bundle, "draft", f"draft written: {out}")
+        _tell(screen, operator.deployment, bundle, "draft", f"draft written: {out}")
         return
     bundle, is_new = publish_bundle(operator, bundle)
     _tell(
         screen,
-        operator.settings,
+        operator.deployment,
         bundle,
         "published",
         "published" if is_new else "these rules are in force already: nothing published",
@@ -222,9 +224,11 @@ def _finish(
     )
 
 
-def _tell(screen: Screen, settings: Any, bundle: RulesetBundle, act: str, text: str, *, done: bool = True) -> None:
+def _tell(
+    screen: Screen, deployment: Deployment, bundle: RulesetBundle, act: str, text: str, *, done: bool = True
+) -> None:
     try:
-        signers = settings.publishers().signers(bundle)
+        signers = deployment.rules.trusted().signers(bundle)
         lacking = None
     except RecordError as error:
         signers, lacking = (), str(error)
@@ -247,8 +251,8 @@ def _tell(screen: Screen, settings: Any, bundle: RulesetBundle, act: str, text: 
     screen.say(text, OK)
     if lacking is not None:
         screen.say(lacking, WARN)
-    if bundle.name != settings.gate.bundle_name:
-        screen.say(f"gates with these settings enforce `{settings.gate.bundle_name}`, not this one", WARN)
+    if bundle.name != deployment.bundle_name:
+        screen.say(f"gates with these settings enforce `{deployment.bundle_name}`, not this one", WARN)
 
 
 def _fields(standing: Standing, role: str, judged: Judged | None) -> dict[str, Any]:

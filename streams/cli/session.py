@@ -14,7 +14,7 @@ from streams.codec.instants import format_instant
 from streams.model.delegation import Delegation
 from streams.operations.sessions.view import Filter, LifeState, Line, SessionView, Standing, list_sessions, show_session
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False, help="What is known of a session, and which there are.")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from streams.audit.signatures import SigningKey, is_encrypted, load_key_file
-from streams.operations.passphrases import passphrase_from
+from streams.audit.signatures import SigningKey
+from streams.operations.signing_keys import is_encrypted, load_key_file, passphrase_from
 
 _PANEL = "Signing"
 

@@ -9,9 +9,12 @@ import typer
 from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
+from streams.http.server import serve as serve_http
+from streams.operations.root_key import load_root_key
 from streams.sdk.transport import Transport
+from streams.services.ssf.service import RunningSsf
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec, load_root_key
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False)
@@ -35,8 +38,6 @@ def ssf(
 
     Whose events count, and who is told of stops here, is in `[ssf]` of the settings.
     """
-    from streams.services.ssf import service  # noqa: PLC0415 - needs the extra `sts`
-
     screen = Screen(as_json)
     settings = settings_from(log, bootstrap, state_dir)
     section = settings.ssf_at(host, port)
@@ -46,7 +47,7 @@ def ssf(
         transport = Transport(opened, build_codec(settings), SystemClock())
         with (
             transport,
-            service.RunningSsf(
+            RunningSsf(
                 section, transport, root_key, tenant_uid=settings.tenant, folder=settings.state_dir / "ssf"
             ) as running,
         ):
@@ -55,6 +56,6 @@ def ssf(
                 screen.record({"event": "serving", "issuer": section.issuer, "host": address, "port": number})
                 screen.say(f"security events are taken at {address}:{number}, on the {opened.name}", OK)
 
-            service.serve(running, section, tell)
+            serve_http(running.application, section, tell)
     screen.record({"event": "stopped"})
     screen.say("the service of security events has stopped in good order", OK)

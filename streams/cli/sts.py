@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -11,31 +9,16 @@ import typer
 from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, WARN, Screen
-from streams.model.errors import StoplogError
+from streams.http.server import serve as serve_http
+from streams.identity.keyring import keys_in
+from streams.operations.root_key import load_root_key
 from streams.sdk.transport import Transport
+from streams.services.sts.service import RETIRED_KEPT_MS, RunningSts
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec, load_root_key
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-
-class ExtraMissingError(StoplogError):
-    """What the command needs is not installed."""
-
-
 app = typer.Typer(add_completion=False, invoke_without_command=True, rich_markup_mode="rich")
-
-
-def _service() -> ModuleType:
-    """The service, which is loaded only for who runs it.
-
-    Raises:
-        ExtraMissingError: it is not installed.
-    """
-    try:
-        return import_module("streams.services.sts.service")
-    except ModuleNotFoundError as error:
-        text = f"`{error.name}` is not installed; the token service needs it: `pip install 'stoplog[sts]'`"
-        raise ExtraMissingError(text) from None
 
 
 @app.callback(invoke_without_command=True)
@@ -66,7 +49,6 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    service = _service()
     screen = Screen(as_json)
     settings = settings_from(log, bootstrap, state_dir)
     section = settings.sts_at(host, port)
@@ -76,7 +58,7 @@ def serve(
         transport = Transport(opened, build_codec(settings), SystemClock())
         with (
             transport,
-            service.RunningSts(
+            RunningSts(
                 section,
                 transport,
                 root_key,
@@ -93,7 +75,7 @@ def serve(
                 if dev_issuer:
                     screen.say(f"anybody on this machine gets tokens of anybody: {section.issuer}/dev/token", WARN)
 
-            service.serve(running, section, tell)
+            serve_http(running.application, section, tell)
     screen.record({"event": "stopped"})
     screen.say("the token service has stopped in good order", OK)
 
@@ -114,14 +96,13 @@ def rotate(
     as_json: JsonOption = None,
 ) -> None:
     """Sign with the next key from now on, and publish another one after it. The service may run meanwhile."""
-    service = _service()
     screen = Screen(as_json)
     settings = settings_from(state_dir=state_dir)
-    keys = service.keys_in(settings.state_dir / "sts")
+    keys = keys_in(settings.state_dir / "sts")
     if compromised:
         current = keys.replace_all()
     else:
-        current = keys.rotate(wait_ms=settings.sts.rotation_wait_ms, keep_ms=service.RETIRED_KEPT_MS, force=now)
+        current = keys.rotate(wait_ms=settings.sts.rotation_wait_ms, keep_ms=RETIRED_KEPT_MS, force=now)
     screen.record({"current": current.kid, "keys": [{"kid": key.kid, "state": key.state.value} for key in keys.keys]})
     screen.say(f"key `{current.kid}` signs from now on", OK)
     for key in keys.keys:

@@ -12,7 +12,7 @@ from streams.cli.rows import Row, heading, letter_row, line_of, row_of
 from streams.cli.screen import FAIL, Screen
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False)

@@ -65,7 +65,7 @@ def check(
     screen = Screen(as_json)
     settings = settings_from(log, bootstrap, state_dir)
     with open_log(settings, create=False) as opened, closing(opened.admin()) as admin:
-        plan = make_plan(settings, admin)
+        plan = make_plan(settings.topics, settings.group, admin)
         for step in plan.steps:
             screen.record({"differs": str(step)})
             screen.say(f"to do: {step}", WARN)
@@ -98,7 +98,7 @@ def apply(
         screen.say(f"done: {step}", OK)
 
     with open_log(settings) as opened, closing(opened.admin()) as admin:
-        plan = make_plan(settings, admin)
+        plan = make_plan(settings.topics, settings.group, admin)
         carry_out(plan, admin, settings.topics.replication, tell)
         _tell_troubles(screen, plan)
         if plan.is_clean:

@@ -17,9 +17,10 @@ from streams.cli.screen import FAIL, FAINT, OK, Screen
 from streams.cli.text import printable
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
-from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Tried, TryPlan, TryReport, run_history
-from streams.wiring.components import load_root_key
+from streams.operations.root_key import load_root_key
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Tried, TryReport, run_history
 from streams.wiring.settings import load_settings
+from streams.wiring.trials import plan_trial
 
 try_app = typer.Typer(add_completion=False)
 
@@ -55,13 +56,8 @@ def try_history(
     """
     screen = Screen(as_json)
     report = TryReport()
-    plan = TryPlan(
-        history=history,
-        catalog=catalog,
-        rules=rules,
-        root_key=DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key),
-    )
-    settings = load_settings()
+    key = DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key)
+    plan = plan_trial(load_settings(), history, key, catalog=catalog, rules=rules)
     counts: Counter[str] = Counter()
     with ExitStack() as closing:
         # Also where it ends early: what is wrong with a line may be why there is nothing to run.
@@ -69,7 +65,7 @@ def try_history(
         closing.enter_context(refusal_recorded(screen))
         file = None if out is None else closing.enter_context(out.open("w", encoding="utf-8", newline="\n"))
         screen.rich(heading(screen.width_chars))
-        for tried in run_history(plan, settings, report):
+        for tried in run_history(plan, report):
             line = tried.history_line()
             if file is not None and line is not None:
                 file.write(f"{line}\n")

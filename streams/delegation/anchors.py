@@ -56,6 +56,11 @@ class TrustAnchors:
                 jkts[issuer] = own
         return cls(frozenset(hmac_issuers), jkts)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no issuer is trusted."""
+        return not self.hmac_issuers and not self.jkts
+
     def __contains__(self, issuer: object) -> bool:
         return issuer in self.hmac_issuers or issuer in self.jkts
 

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Settings read `LOOPBACK`, and are read where no server is installed.
+    from starlette.requests import Request
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Hosts that nobody on another machine reaches."""
 
 _IPV6_SITE_BITS = 64
 
@@ -22,3 +30,8 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def place_of(request: Request) -> str:
+    """Return the place that a request comes from; empty where its address is not known."""
+    return place(request.client.host if request.client is not None else "")

@@ -10,9 +10,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from streams.delegation.keys import is_of_nobody
+from streams.identity.errors import TokenError, TokenFault
 from streams.identity.jose import instant_claim, read_parts, text_claim, verify_signature
-from streams.services.sts.errors import TokenReason, refuse
-from streams.services.sts.sources import Once
+from streams.identity.single_use import Once
 
 PROOF = "the DPoP proof"
 AGE_MAX_MS = 60_000
@@ -31,27 +31,27 @@ def shown_key(token: str, *, method: str, url: str, now_ms: int, skew_ms: int) -
     """Check a proof for one request.
 
     Raises:
-        RefusedError: it does not hold, is for another request, or is old.
+        TokenError: it does not hold, is for another request, or is old.
     """
     parts = read_parts(token, PROOF)
     header, claims = parts.header, parts.claims
     algorithm, jwk = header.get("alg"), _public(header.get("jwk"))
     if header.get("typ") != "dpop+jwt" or header.keys() - {"typ", "alg", "jwk", "kid"}:
-        raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} has another typ than dpop+jwt, or more in its header")
+        raise TokenError(TokenFault.PROOF_INVALID, f"{PROOF} has another typ than dpop+jwt, or more in its header")
     if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS or jwk is None:
-        raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} is not signed with an Ed25519 key that it names")
+        raise TokenError(TokenFault.PROOF_INVALID, f"{PROOF} is not signed with an Ed25519 key that it names")
     try:
         key = OKPKey.import_key(jwk)
     except (JoseError, ValueError):
-        raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} names no key") from None
+        raise TokenError(TokenFault.PROOF_INVALID, f"{PROOF} names no key") from None
     if is_of_nobody(key.public_key.public_bytes_raw()):
-        raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} names a key that is nobody's")
+        raise TokenError(TokenFault.PROOF_INVALID, f"{PROOF} names a key that is nobody's")
     verify_signature(token, key, algorithm, PROOF)
     if claims.get("htm") != method or claims.get("htu") != url:
-        raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} is for another request than {method} {url}")
+        raise TokenError(TokenFault.PROOF_INVALID, f"{PROOF} is for another request than {method} {url}")
     made_ms = instant_claim(claims, "iat", PROOF)
     if made_ms is None or not -skew_ms <= now_ms - made_ms <= AGE_MAX_MS + skew_ms:
-        raise refuse(TokenReason.PROOF_INVALID, f"{PROOF} was not made just now")
+        raise TokenError(TokenFault.PROOF_INVALID, f"{PROOF} was not made just now")
     jkt = key.thumbprint()
     name = hashlib.sha256(f"dpop {jkt} {text_claim(claims, 'jti', PROOF)}".encode()).digest()
     return ShownKey(jkt, Once(name, made_ms + AGE_MAX_MS + 2 * skew_ms))

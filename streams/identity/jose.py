@@ -17,8 +17,9 @@ from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry, deserialize_compact
 
+from streams.identity.algorithms import ALGORITHMS
+from streams.identity.errors import TokenError, TokenFault
 from streams.model.canonical import CanonicalError, parse_strict
-from streams.services.sts.errors import TokenReason, refuse
 
 PublicKey = RSAKey | ECKey | OKPKey
 Find = Callable[[str], PublicKey | None]
@@ -71,13 +72,13 @@ def take_apart(token: str, what: str) -> Unverified:
         what: what errors call it.
 
     Raises:
-        RefusedError: it is none, is too large, or its header says more than it may.
+        TokenError: it is none, is too large, or its header says more than it may.
     """
     parts = read_parts(token, what)
     poison = sorted(_POISON & parts.header.keys())
     if poison:
-        raise refuse(
-            TokenReason.HEADER_NOT_ALLOWED, f"{what} has the header {poison[0]}; keys come from settings alone"
+        raise TokenError(
+            TokenFault.HEADER_NOT_ALLOWED, f"{what} has the header {poison[0]}; keys come from settings alone"
         )
     return parts
 
@@ -86,13 +87,13 @@ def read_parts(token: str, what: str) -> Unverified:
     """Take a compact token apart, whatever its header says.
 
     Raises:
-        RefusedError: it is none, or is too large.
+        TokenError: it is none, or is too large.
     """
     if len(token) > TOKEN_CHARS_MAX:
-        raise refuse(TokenReason.TOKEN_MALFORMED, f"{what} has {len(token)} characters, at most {TOKEN_CHARS_MAX}")
+        raise TokenError(TokenFault.MALFORMED, f"{what} has {len(token)} characters, at most {TOKEN_CHARS_MAX}")
     parts = token.split(".")
     if len(parts) != _PARTS or not _COMPACT.fullmatch(token) or len(parts[0]) > HEADER_CHARS_MAX:
-        raise refuse(TokenReason.TOKEN_MALFORMED, f"{what} is no signed token in compact form")
+        raise TokenError(TokenFault.MALFORMED, f"{what} is no signed token in compact form")
     header, claims = (_object(part, what) for part in parts[:2])
     return Unverified(token, header, claims)
 
@@ -101,17 +102,17 @@ def verified(unverified: Unverified, find: Find, algorithms: Collection[str], wh
     """The claims of a token that one of the keys has signed.
 
     Raises:
-        RefusedError: the algorithm is not allowed, there is no such key, or it has not signed the token.
+        TokenError: the algorithm is not allowed, there is no such key, or it has not signed the token.
     """
     header = unverified.header
     algorithm, kid = header.get("alg"), header.get("kid")
-    if not isinstance(algorithm, str) or algorithm not in algorithms or algorithm not in _SIGNATURES:
-        raise refuse(TokenReason.ALGORITHM_NOT_ALLOWED, f"{what} is signed with an algorithm that is not allowed")
+    if not isinstance(algorithm, str) or algorithm not in algorithms or algorithm not in ALGORITHMS:
+        raise TokenError(TokenFault.ALGORITHM_NOT_ALLOWED, f"{what} is signed with an algorithm that is not allowed")
     if not isinstance(kid, str) or not kid or len(kid) > NAME_CHARS_MAX:
-        raise refuse(TokenReason.KEY_UNKNOWN, f"{what} names no key")
+        raise TokenError(TokenFault.KEY_UNKNOWN, f"{what} names no key")
     key = find(kid)
     if key is None:
-        raise refuse(TokenReason.KEY_UNKNOWN, f"{what} is signed with a key that its issuer does not have")
+        raise TokenError(TokenFault.KEY_UNKNOWN, f"{what} is signed with a key that its issuer does not have")
     verify_signature(unverified.token, key, algorithm, what)
     return unverified.claims
 
@@ -120,22 +121,19 @@ def verify_signature(token: str, key: PublicKey, algorithm: str, what: str) -> N
     """Check a signature under one key and one algorithm, whatever the token says.
 
     Raises:
-        RefusedError: it does not hold, or the key is of another kind.
+        TokenError: it does not hold, or the key is of another kind.
     """
     stated = key.get("alg")
     same = _ED25519 if algorithm in _ED25519 else {algorithm}
     if not _fits(key, algorithm) or (stated is not None and stated not in same):
-        raise refuse(TokenReason.ALGORITHM_NOT_ALLOWED, f"{what} is signed with an algorithm that its key is not for")
+        raise TokenError(
+            TokenFault.ALGORITHM_NOT_ALLOWED, f"{what} is signed with an algorithm that its key is not for"
+        )
     try:
         deserialize_compact(token, key, algorithms=[algorithm], registry=_OneAlgorithm(algorithm))
     except (JoseError, ValueError) as error:
         text = f"the signature of {what} does not hold ({type(error).__name__})"
-        raise refuse(TokenReason.SIGNATURE_INVALID, text) from None
-
-
-_SIGNATURES = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
-)
+        raise TokenError(TokenFault.SIGNATURE_INVALID, text) from None
 
 
 class _OneAlgorithm(JWSRegistry):
@@ -172,7 +170,7 @@ def _object(part: str, what: str) -> dict[str, Any]:
     except (binascii.Error, UnicodeDecodeError, CanonicalError, ValueError):
         value = None
     if not isinstance(value, dict):
-        raise refuse(TokenReason.TOKEN_MALFORMED, f"{what} is no signed token: a part of it is no JSON object")
+        raise TokenError(TokenFault.MALFORMED, f"{what} is no signed token: a part of it is no JSON object")
     return value
 
 
@@ -180,11 +178,11 @@ def text_claim(claims: dict[str, Any], name: str, what: str) -> str:
     """A claim that must be a text.
 
     Raises:
-        RefusedError: it is none, is empty, or too long.
+        TokenError: it is none, is empty, or too long.
     """
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= NAME_CHARS_MAX or _UNUSABLE.search(value):
-        raise refuse(TokenReason.CLAIM_MISSING, f"{what} has no usable claim {name}")
+        raise TokenError(TokenFault.CLAIM_MISSING, f"{what} has no usable claim {name}")
     return value
 
 
@@ -192,13 +190,13 @@ def instant_claim(claims: dict[str, Any], name: str, what: str) -> int | None:
     """A NumericDate as ms; None where there is none.
 
     Raises:
-        RefusedError: it is no number, or out of all reason.
+        TokenError: it is no number, or out of all reason.
     """
     value = claims.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _FAR_S:
-        raise refuse(TokenReason.CLAIM_MISSING, f"{what} has a claim {name} that is no instant")
+        raise TokenError(TokenFault.CLAIM_MISSING, f"{what} has a claim {name} that is no instant")
     return int(value * 1_000)
 
 

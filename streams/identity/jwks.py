@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from streams.delegation.keys import is_of_nobody
+from streams.identity.errors import KeySetError, TokenError, TokenFault
 from streams.identity.jose import NAME_CHARS_MAX, PublicKey
-from streams.services.sts.errors import RefusedError, StsError, TokenReason
 
 JWKS_BYTES_MAX = 262_144
 KEYS_MAX = 64
@@ -73,7 +73,7 @@ class IssuerKeys:
         """The key of an id; None if the issuer has none. May block for `WAIT_S`.
 
         Raises:
-            RefusedError: the keys can't be had, and those that are there are too old.
+            TokenError: the keys can't be had, and those that are there are too old.
         """
         age_ms = self._age_ms()
         if age_ms is None or age_ms > self._times.cache_ms or kid not in self._keys:
@@ -81,7 +81,7 @@ class IssuerKeys:
         age_ms = self._age_ms()
         if age_ms is None or age_ms > self._times.cache_ms + self._times.stale_ms:
             text = f"the keys of issuer {self._name} can't be had"
-            raise RefusedError(TokenReason.KEYS_UNAVAILABLE, text, retry_after_ms=RETRY_AFTER_MS)
+            raise TokenError(TokenFault.KEYS_UNAVAILABLE, text, retry_after_ms=RETRY_AFTER_MS)
         return self._keys.get(kid)
 
     def ask(self) -> threading.Event | None:
@@ -114,7 +114,7 @@ class IssuerKeys:
             keys = usable_keys(self._load())
             with self._lock:
                 self._keys, self._loaded_ms = keys, now_ms
-        except (OSError, httpx2.HTTPError, StsError) as error:
+        except (OSError, httpx2.HTTPError, KeySetError) as error:
             _log.warning("keys of issuer `%s` can't be had: %s", self._name, error)
         except Exception:
             _log.exception("keys of issuer `%s` can't be had", self._name)
@@ -128,22 +128,22 @@ def usable_keys(raw: bytes) -> dict[str, PublicKey]:
     """The keys of a set that signatures may be checked with: public, asymmetric, strong enough, and with an id.
 
     Raises:
-        StsError: it is no key set.
+        KeySetError: it is no key set.
     """
     if len(raw) > JWKS_BYTES_MAX:
-        raise StsError(f"the key set has more than {JWKS_BYTES_MAX} bytes")
+        raise KeySetError(f"the key set has more than {JWKS_BYTES_MAX} bytes")
     try:
         listed = json.loads(raw)["keys"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise StsError("what was got is no key set (RFC 7517)") from None
+        raise KeySetError("what was got is no key set (RFC 7517)") from None
     if not isinstance(listed, list) or len(listed) > KEYS_MAX:
-        raise StsError(f"the key set has no list of at most {KEYS_MAX} keys")
+        raise KeySetError(f"the key set has no list of at most {KEYS_MAX} keys")
     keys: dict[str, PublicKey] = {}
     for key in _imported(listed):
         kid = key.get("kid")
         if isinstance(kid, str) and 0 < len(kid) <= NAME_CHARS_MAX:
             if kid in keys:
-                raise StsError(f"the key set has two keys `{kid[:80]}`")
+                raise KeySetError(f"the key set has two keys `{kid[:80]}`")
             keys[kid] = key
     return keys
 
@@ -204,10 +204,10 @@ async def _got(url: str) -> bytes:
         client.stream("GET", url, headers=headers) as response,
     ):
         if response.status_code != httpx2.codes.OK or "content-encoding" in response.headers:
-            raise StsError(f"`{url}` answered {response.status_code}, or what is not as it was asked for")
+            raise KeySetError(f"`{url}` answered {response.status_code}, or what is not as it was asked for")
         got = bytearray()
         async for part in response.aiter_raw():
             got += part
             if len(got) > JWKS_BYTES_MAX:
-                raise StsError(f"`{url}` answers with too much")
+                raise KeySetError(f"`{url}` answers with too much")
         return bytes(got)

@@ -24,8 +24,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from joserfc.jws import serialize_compact
 
+from streams.identity.errors import KeyRingError
 from streams.identity.jose import PublicKey, compact_json
-from streams.services.sts.errors import StsError
+from streams.sdk.entropy import SYSTEM, Entropy
 from streams.stores.private_folder import is_open_to_others, make_private
 
 ALGORITHM = "ES256"
@@ -68,7 +69,7 @@ class KeyRing:
         """Open the folder; the first time, make a current and a next key.
 
         Raises:
-            StsError: the folder can't be used, or is open to others.
+            KeyRingError: the folder can't be used, or is open to others.
         """
         self._folder = folder
         self._now_ms = now_ms
@@ -77,13 +78,13 @@ class KeyRing:
         try:
             make_private(folder)
             if is_open_to_others(folder):
-                raise StsError(f"`{folder}` is open to others; run `chmod 700 {folder}`")
+                raise KeyRingError(f"`{folder}` is open to others; run `chmod 700 {folder}`")
             with self._locked():
                 if not (folder / _FILE).exists():
                     now = now_ms()
                     self._write((_new_key(KeyState.CURRENT, now), _new_key(KeyState.NEXT, now)))
         except OSError as error:
-            raise StsError(f"signing keys can't be kept in `{folder}`: {error}") from None
+            raise KeyRingError(f"signing keys can't be kept in `{folder}`: {error}") from None
         self._looked_ms = monotonic_ms()
         self._take(self._read())
 
@@ -126,7 +127,7 @@ class KeyRing:
             force: don't wait. Clients that keep keys refuse new tokens for a while.
 
         Raises:
-            StsError: the next key is too new, or the folder can't be written.
+            KeyRingError: the next key is too new, or the folder can't be written.
         """
         now = self._now_ms()
         try:
@@ -135,7 +136,7 @@ class KeyRing:
                 coming = next(key for key in keys if key.state is KeyState.NEXT)
                 left_ms = coming.since_ms + wait_ms - now
                 if left_ms > 0 and not force:
-                    raise StsError(
+                    raise KeyRingError(
                         f"key `{coming.kid}` must be published for {left_ms} ms more, so that every client has it "
                         "before it is used; wait, or rotate at once (`--now`); where keys have become known, drop "
                         "them all (`--compromised`)"
@@ -144,10 +145,10 @@ class KeyRing:
                 moved += [_moved(key, KeyState.RETIRED, now) for key in keys if key.state is KeyState.CURRENT]
                 current = _moved(coming, KeyState.CURRENT, now)
                 if len(moved) + 2 > KEYS_MAX:
-                    raise StsError(f"{len(moved)} retired keys are still in use, at most {KEYS_MAX - 2} are kept")
+                    raise KeyRingError(f"{len(moved)} retired keys are still in use, at most {KEYS_MAX - 2} are kept")
                 self._write((*moved, current, _new_key(KeyState.NEXT, now)))
         except OSError as error:
-            raise StsError(f"signing keys in `{self._folder}` can't be changed: {error}") from None
+            raise KeyRingError(f"signing keys in `{self._folder}` can't be changed: {error}") from None
         with self._lock:
             self._take(self._read())
         return current
@@ -157,7 +158,7 @@ class KeyRing:
         counts from then on. Returns the current one.
 
         Raises:
-            StsError: the folder can't be written.
+            KeyRingError: the folder can't be written.
         """
         now = self._now_ms()
         current = _new_key(KeyState.CURRENT, now)
@@ -165,7 +166,7 @@ class KeyRing:
             with self._locked():
                 self._write((current, _new_key(KeyState.NEXT, now)))
         except OSError as error:
-            raise StsError(f"signing keys in `{self._folder}` can't be changed: {error}") from None
+            raise KeyRingError(f"signing keys in `{self._folder}` can't be changed: {error}") from None
         with self._lock:
             self._take(self._read())
         return current
@@ -176,7 +177,7 @@ class KeyRing:
             self._looked_ms = now
             try:
                 self._take(self._read())
-            except StsError as error:
+            except KeyRingError as error:
                 # Tokens go on being signed and checked with what is known: only `rotate` changes keys.
                 _log.warning("the signing keys could not be looked at again: %s", error)
 
@@ -185,7 +186,7 @@ class KeyRing:
             private = {key.kid: ECKey.import_key({**key.jwk}) for key in keys}
             current = next(key.kid for key in keys if key.state is KeyState.CURRENT)
         except (JoseError, ValueError, StopIteration):
-            raise StsError(f"`{self._folder / _FILE}` holds no usable current key") from None
+            raise KeyRingError(f"`{self._folder / _FILE}` holds no usable current key") from None
         public = {kid: ECKey.import_key(key.as_dict(private=False)) for kid, key in private.items()}
         self._keys, self._current, self._public = keys, (current, private[current]), public
 
@@ -193,10 +194,10 @@ class KeyRing:
         path = self._folder / _FILE
         try:
             if is_open_to_others(path):
-                raise StsError(f"`{path}` is open to others; run `chmod 600 {path}`, and rotate its keys")
+                raise KeyRingError(f"`{path}` is open to others; run `chmod 600 {path}`, and rotate its keys")
             return msgspec.json.decode(path.read_bytes(), type=_Ring).keys
         except (OSError, msgspec.DecodeError) as error:
-            raise StsError(f"`{path}` can't be read: {error}") from None
+            raise KeyRingError(f"`{path}` can't be read: {error}") from None
 
     def _write(self, keys: tuple[SigningKey, ...]) -> None:
         """Whole or not at all."""
@@ -227,6 +228,15 @@ class KeyRing:
             yield
         finally:
             os.close(handle)
+
+
+def keys_in(folder: Path, entropy: Entropy = SYSTEM) -> KeyRing:
+    """Open the signing keys of the service that keeps its files in `folder`; the first time, make them.
+
+    Raises:
+        KeyRingError: they can't be used.
+    """
+    return KeyRing(folder / "keys", entropy.now_ms, entropy.monotonic_ms)
 
 
 def _new_key(state: KeyState, now_ms: int) -> SigningKey:

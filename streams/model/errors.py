@@ -11,6 +11,10 @@ class InvariantError(StoplogError):
     """Something that cannot be was: a bug of ours. The process must not go on."""
 
 
+class SettingsError(StoplogError):
+    """A setting is unknown or has a value that can't be used."""
+
+
 class RecordError(StoplogError):
     """A record that cannot be read or is not what it must be.
 

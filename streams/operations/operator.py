@@ -13,16 +13,13 @@ from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import partition_for
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
+from streams.operations.settings import Deployment
 from streams.operations.topics.reader import read_to_end
-from streams.ports import Outgoing, Received
+from streams.ports import Clock, Outgoing, Received
 from streams.sdk.alerts import send_alerts
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing, publish
-from streams.sdk.transport import Transport
-from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec
-from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings
+from streams.sdk.transport import RecordCodec, Transport
 
 SOURCE = "stoplog-cli"
 
@@ -39,22 +36,25 @@ class Found(NamedTuple):
 
 
 class Operator:
-    """Opens the log of the settings for one person's act; a context manager. For one thread."""
+    """Looks up and writes records for one person's act; a context manager. For one thread."""
 
-    def __init__(self, settings: Settings, name: str | None = None) -> None:
-        """Open the log.
+    def __init__(
+        self, log: Log, codec: RecordCodec, clock: Clock, deployment: Deployment, name: str | None = None
+    ) -> None:
+        """Take over an open log.
 
         Args:
+            log: is closed with the operator.
+            codec: how records become bytes.
+            clock: gives new records their time, and bounds reads.
+            deployment: what is known of the deployment.
             name: who acts; by default the user of the operating system.
-
-        Raises:
-            LogMissingError: there is no log.
         """
-        self.settings = settings
+        self.deployment = deployment
         self._name = name
-        self.clock = SystemClock()
-        self.codec = build_codec(settings)
-        self.log: Log = open_log(settings, create=False)
+        self.clock = clock
+        self.codec = codec
+        self.log = log
         self._transport = Transport(self.log, self.codec, self.clock)
 
     @property
@@ -74,7 +74,9 @@ class Operator:
     def header(self, tenant_uid: str | None = None) -> Header:
         """A header for a new record, made now."""
         now_ms = self.clock.now_ms()
-        return Header(id=SYSTEM.uuid(now_ms), source=SOURCE, time=now_ms, tenant_uid=tenant_uid or self.settings.tenant)
+        return Header(
+            id=SYSTEM.uuid(now_ms), source=SOURCE, time=now_ms, tenant_uid=tenant_uid or self.deployment.tenant_uid
+        )
 
     def find(self, topic: Topic) -> Iterator[Found]:
         """Every readable record of a topic, up to its end of now. Unreadable ones are left out.

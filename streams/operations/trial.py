@@ -34,9 +34,6 @@ from streams.ports import Received
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.gate.settings import GateSettings
 from streams.topology import GATE
-from streams.wiring.components import build_offline_codec
-from streams.wiring.settings import Settings
-from streams.wiring.shipped import rules_directory
 
 DEVELOPMENT_ROOT_KEY = b"stoplog development root key, public: for histories and demonstrations only"
 """What sessions of a history have their keys from, unless another is named. Anybody knows it."""
@@ -79,15 +76,20 @@ class TryPlan:
 
     Attributes:
         history: the file.
+        codec: over the committed schemas: a history needs nothing of a deployment.
+        gate: the gate's bounds and lives, and the root key that the sessions' keys are derived from: the gate's and,
+            where intents lack a proof, the agents'.
+        starter_rules: the directory of the rules that count where neither `rules` nor the history names any.
         catalog: a file of catalog entries that are published before the first record; see `read_catalog`.
         rules: a directory of rules. By default the history's own, or the starter rules where it has none.
-        root_key: what the sessions' keys are derived from; the gate's and, where intents lack a proof, the agents'.
     """
 
     history: Path
+    codec: Codec
+    gate: GateSettings
+    starter_rules: Path
     catalog: Path | None = None
     rules: Path | None = None
-    root_key: bytes = DEVELOPMENT_ROOT_KEY
 
 
 @dataclass
@@ -107,11 +109,11 @@ class TryReport:
     rules: str = "the history's own"
 
 
-def run_history(plan: TryPlan, settings: Settings, report: TryReport) -> Iterator[Tried]:
+def run_history(plan: TryPlan, report: TryReport) -> Iterator[Tried]:
     """Run a history; gives what the engine writes, in log order. Blocking.
 
     Args:
-        settings: the gate's bounds and lives.
+        plan: what is to be tried.
         report: is filled in on the way, and complete at the end.
 
     Raises:
@@ -119,13 +121,12 @@ def run_history(plan: TryPlan, settings: Settings, report: TryReport) -> Iterato
         CatalogFileError: the catalog's file can't be read.
         BundleError, BundleReadError: the rules are refused, or can't be read.
     """
-    return run_lines(read_lines(plan, report), plan, settings, report)
+    return run_lines(read_lines(plan, report), plan, report)
 
 
 def run_lines(
     lines: Sequence[Numbered],
     plan: TryPlan,
-    settings: Settings,
     report: TryReport,
     compile_bundle: CompileBundle = compile_bundle,
 ) -> Iterator[Tried]:
@@ -144,15 +145,14 @@ def run_lines(
     own = [line.record.name for _, line in lines if isinstance(line.record, RulesetBundle)]
     bundle = None
     if plan.rules is not None or not own:
-        bundle = _bundle(plan.rules or rules_directory(), settings.gate.bundle_name, start_ms)
+        bundle = _bundle(plan.rules or plan.starter_rules, plan.gate.bundle_name, start_ms)
         lines = [numbered for numbered in lines if numbered.line.topic != RULESET.name]
         report.rules = str(plan.rules or "the starter rules")
-    name = settings.gate.bundle_name if bundle is not None or settings.gate.bundle_name in own else own[0]
-    codec = build_offline_codec()
+    name = plan.gate.bundle_name if bundle is not None or plan.gate.bundle_name in own else own[0]
     driver = gate_driver(
-        wire=CodecWire(codec),
+        wire=CodecWire(plan.codec),
         compile_bundle=compile_bundle,
-        settings=_gate_settings(settings, plan, name, lines),
+        settings=_gate_settings(plan, name, lines),
         start_ms=start_ms,
         engine_settings=_ENGINE,
     )
@@ -162,24 +162,24 @@ def run_lines(
             driver.read_raw()  # that these rules are in force is no news of the history
         for entry in _catalog(plan, start_ms):
             driver.pipe(CATALOG.name, entry_key(entry), entry)
-        yield from _written(driver, codec)
-        yield from _feed(driver, codec, lines, plan, report)
+        yield from _written(driver, plan.codec)
+        yield from _feed(driver, lines, plan, report)
         driver.advance(driver.clock.now_ms() + AFTERWARDS_MS)
-        yield from _written(driver, codec)
+        yield from _written(driver, plan.codec)
 
 
-def _gate_settings(settings: Settings, plan: TryPlan, bundle_name: str, lines: Sequence[Numbered]) -> GateSettings:
+def _gate_settings(plan: TryPlan, bundle_name: str, lines: Sequence[Numbered]) -> GateSettings:
     """The gate's settings for a history. Where they name no trust anchors, those who issue its root grants are trusted
     as far as these are signed with the run's root key, as they are where the history leaves their proofs out."""
-    made = settings.gate_settings(plan.root_key)
-    if not settings.gate.trust_anchors:
+    made = plan.gate
+    if made.trust_anchors.is_empty:
         grants = (line.record for _, line in lines if isinstance(line.record, Delegation))
         issuers = frozenset((grant.chain[0] if grant.chain else grant).issuer_uid for grant in grants)
         made = msgspec.structs.replace(made, trust_anchors=TrustAnchors(hmac_issuers=issuers))
     return msgspec.structs.replace(made, bundle_name=bundle_name)
 
 
-def _feed(driver: Driver, codec: Codec, lines: Sequence[Numbered], plan: TryPlan, report: TryReport) -> Iterator[Tried]:
+def _feed(driver: Driver, lines: Sequence[Numbered], plan: TryPlan, report: TryReport) -> Iterator[Tried]:
     for line_no, line in lines:
         try:
             driver.pipe(line.topic, line.key, line.record, line.time_ms)
@@ -187,7 +187,7 @@ def _feed(driver: Driver, codec: Codec, lines: Sequence[Numbered], plan: TryPlan
             report.faults.append(HistoryError(str(plan.history), line_no, f"can't be put in: {error}"))
             continue
         report.inputs_count += 1
-        yield from _written(driver, codec)
+        yield from _written(driver, plan.codec)
 
 
 def _written(driver: Driver, codec: Codec) -> Iterator[Tried]:
@@ -207,7 +207,7 @@ def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
         tool_key(entry.server_id, entry.name): entry for entry in _catalog(plan, 0)
     }
     lines: list[Numbered] = []
-    proven = iter_numbered(plan.history, plan.root_key, report.faults.append)
+    proven = iter_numbered(plan.history, plan.gate.root_key, report.faults.append)
     bare = iter_numbered(plan.history, None, lambda _: None)
     for (line_no, line), (_, unproven) in zip(proven, bare, strict=True):
         if line.topic not in INPUTS:
@@ -217,7 +217,7 @@ def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
         if isinstance(record, ToolCatalogEntry):
             pinned[tool_key(record.server_id, record.name)] = record
         if isinstance(record, Intent) and isinstance(unproven.record, Intent) and unproven.record.proof is None:
-            record = _pin(record, pinned, plan.root_key)
+            record = _pin(record, pinned, plan.gate.root_key)
         lines.append(Numbered(line_no, line._replace(record=record)))
     return lines
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streams.wiring.settings import Settings, SettingsError
+from pydantic import BaseModel, ConfigDict, Field
+
+from streams.model.errors import SettingsError
+
+
+class MetricsSection(BaseModel):
+    """`[metrics]`: `listen` says where `/metrics` is served for Prometheus, `host:port`; nowhere by default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen: str | None = Field(None, pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
 
 
 @contextmanager
-def serving_metrics(settings: Settings) -> Iterator[None]:
+def serving_metrics(section: MetricsSection) -> Iterator[None]:
     """Serve `/metrics` while entered, if the setting `metrics.listen` says where.
 
     Raises:
         SettingsError: the address can't be listened on, or the extra is missing.
     """
-    listen = settings.metrics.listen
+    listen = section.listen
     if listen is None:
         yield
         return

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from streams.embedded.log import EmbeddedLog
 from streams.kafka.log import KafkaLog
-from streams.log import Log
-from streams.model.errors import StoplogError
+from streams.log import Log, LogMissingError
 from streams.stores.private_folder import make_private
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings
-
-
-class LogMissingError(StoplogError):
-    """There is no log where the settings say."""
 
 
 def open_log(settings: Settings, *, create: bool = True) -> Log:

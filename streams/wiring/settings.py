@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,12 +20,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from streams.audit.publishers import Publishers, PublishersError
-from streams.audit.reviewers import Reviewers, ReviewersError
-from streams.delegation.anchors import AnchorError, TrustAnchors
-from streams.engine.settings import EngineSettings
-from streams.model.errors import StoplogError
+from streams.model.errors import SettingsError
+from streams.operations.settings import CatalogSection, Deployment, RulesSection, TopicsSection
 from streams.processors.gate.settings import GateSettings
+from streams.services.gate.settings import EngineSection, GateSection
+from streams.services.metrics import MetricsSection
 from streams.services.ssf.settings import SsfSection
 from streams.services.sts.settings import StsSection
 
@@ -38,108 +37,6 @@ _SECRETIVE = frozenset({"kafka", "schema_registry"})
 
 # Read by the tests and the broker they start, never by the product.
 _NOT_SETTINGS = frozenset({SETTINGS_FILE_VARIABLE, "STOPLOG_TEST_BOOTSTRAP", "STOPLOG_KAFKA_HOME"})
-
-
-class SettingsError(StoplogError):
-    """A setting is unknown or has a value that can't be used."""
-
-
-def budgets_group(gate_group: str) -> str:
-    """The consumer group of the owners of budgets, beside that of the gates."""
-    return f"{gate_group}-budgets"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GateSection(_Section):
-    """`[gate]`: see `streams.processors.gate.settings.GateSettings`; durations in ms of broker time.
-
-    `trust_anchors`: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
-    """
-
-    bundle_name: str = "default"
-    join_grace_ms: int = Field(2_000, ge=0, le=60_000)
-    verdict_ttl_ms: int = Field(30_000, ge=100, le=3_600_000)
-    intent_age_max_ms: int = Field(300_000, ge=1_000)
-    skew_ms: int = Field(30_000, ge=0, le=300_000)
-    dedup_retention_ms: int = Field(86_400_000, ge=60_000)
-    approval_ttl_ms: int = Field(900_000, ge=1_000)
-    defer_ms: int = Field(60_000, ge=1_000)
-    args_bytes_max: int = Field(262_144, ge=1_024, le=900_000)
-    pending_per_session_max: int = Field(64, ge=1, le=10_000)
-    session_age_max_ms: int = Field(86_400_000, ge=1_000)
-    unattended_age_max_ms: int = Field(28_800_000, ge=1_000)
-    session_idle_ms: int = Field(3_600_000, ge=1_000)
-    budget_wait_ms: int = Field(500, ge=10, le=30_000)
-    budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
-    trust_anchors: dict[str, str | list[str]] = {}
-    require_delegation: bool = False
-    delegation_depth_max: int = Field(4, ge=0, le=16)
-
-
-class EngineSection(_Section):
-    """`[engine]`: see `streams.engine.settings.EngineSettings`."""
-
-    poll_records_max: int = Field(1_000, ge=1, le=100_000)
-    commit_interval_ms: int = Field(25, ge=1, le=5_000)
-    commit_records_max: int = Field(2_000, ge=1, le=100_000)
-    idle_poll_ms: int = Field(50, ge=1, le=1_000)
-    punctuate_ms: int = Field(100, ge=10, le=10_000)
-    idle_margin_ms: int = Field(500, ge=0, le=60_000)
-    control_stale_ms: int = Field(10_000, ge=1_000)
-    control_check_ms: int = Field(1_000, ge=100)
-
-
-class TopicsSection(_Section):
-    """`[topics]`: how `stoplog topics apply` makes them, and for which principals (by role: `gate = ["User:gate"]`).
-
-    `prefix`: goes before the name of every topic, for a deployment of its own beside others on one cluster.
-    `executor_group_prefix`: what the consumer groups of executors are called, where there are access entries.
-    """
-
-    prefix: str = Field("", pattern="^[A-Za-z0-9._-]{0,100}$")
-    partitions: int = Field(6, ge=1, le=10_000)
-    replication: int = Field(1, ge=1, le=32_767)
-    principals: dict[str, list[str]] = {}
-    executor_group_prefix: str = "stoplog-executor"
-
-
-class RulesSection(_Section):
-    """`[rules]`: whose signatures a gate wants under the rules that it enforces.
-
-    `publishers`: public keys by the names of their owners (`ann = "ed25519:..."`).
-    `required_signatures`: of how many different ones every publication needs a signature.
-    `allow_unsigned`: for development, without publishers: whoever may write the topic decides what the rules are.
-    """
-
-    publishers: dict[str, str] = {}
-    required_signatures: int = Field(1, ge=1, le=8)
-    allow_unsigned: bool = False
-
-
-class CatalogSection(_Section):
-    """`[catalog]`: whose signatures a gate wants before a tool may be called.
-
-    `reviewers`: public keys by the names of their owners (`ann = "ed25519:..."`).
-    `required_signatures`: of how many different ones every approval needs a signature.
-    `separation_of_duties`: whether who has proposed a tool can't be the only one to approve it.
-    `review_days`: how long an approval holds where the reviewer says nothing else; 0: for ever.
-    `allow_unsigned`: for development, without reviewers: whoever may write the topic decides which tools there are.
-    """
-
-    reviewers: dict[str, str] = {}
-    required_signatures: int = Field(1, ge=1, le=8)
-    separation_of_duties: bool = True
-    review_days: int = Field(365, ge=0, le=3_650)
-    allow_unsigned: bool = False
-
-
-class MetricsSection(_Section):
-    """`[metrics]`: `listen` says where `/metrics` is served for Prometheus, `host:port`; nowhere by default."""
-
-    listen: str | None = Field(None, pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
 
 
 class Settings(BaseSettings):
@@ -206,18 +103,20 @@ class Settings(BaseSettings):
         """The file of the root key."""
         return self.root_key_file or self.state_dir / "root.key"
 
+    @property
+    def deployment(self) -> Deployment:
+        """What operations know of the deployment."""
+        return Deployment(
+            tenant_uid=self.tenant, bundle_name=self.gate.bundle_name, rules=self.rules, catalog=self.catalog
+        )
+
     def gate_settings(self, root_key: bytes) -> GateSettings:
-        """The core's settings.
+        """Return the settings of the gate's core.
 
         Raises:
             SettingsError: the trust anchors make no sense.
         """
-        values = self.gate.model_dump()
-        try:
-            values["trust_anchors"] = TrustAnchors.of(self.gate.trust_anchors)
-        except AnchorError as error:
-            raise SettingsError(f"setting `gate.trust_anchors`: {error}") from None
-        return GateSettings(root_key=root_key, **values)
+        return self.gate.for_gate(root_key)
 
     def ssf_at(self, host: str | None, port: int | None) -> SsfSection:
         """The settings of the service of security events, with another address.
@@ -246,41 +145,6 @@ class Settings(BaseSettings):
         except ValidationError as error:
             text = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise SettingsError(f"section `[sts]` of the settings: {text}") from None
-
-    def publishers(self) -> Publishers:
-        """Whose signatures count on rules.
-
-        Raises:
-            SettingsError: the publishers make no sense.
-        """
-        rules = self.rules
-        try:
-            return Publishers.of(
-                rules.publishers, required=rules.required_signatures, allow_unsigned=rules.allow_unsigned
-            )
-        except PublishersError as error:
-            raise SettingsError(f"section `[rules]` of the settings: {error}") from None
-
-    def reviewers(self) -> Reviewers:
-        """Whose signatures count on catalog entries.
-
-        Raises:
-            SettingsError: the reviewers make no sense.
-        """
-        section = self.catalog
-        try:
-            return Reviewers.of(
-                section.reviewers,
-                required=section.required_signatures,
-                allow_unsigned=section.allow_unsigned,
-                separate_duties=section.separation_of_duties,
-            )
-        except ReviewersError as error:
-            raise SettingsError(f"section `[catalog]` of the settings: {error}") from None
-
-    def engine_settings(self) -> EngineSettings:
-        """The engine's settings."""
-        return EngineSettings(**self.engine.model_dump())
 
 
 def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:

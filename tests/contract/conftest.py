@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from streams.ports import StoreProvider
-from streams.stores import MemoryStores, RocksStores
+from streams.stores.memory import MemoryStores
+from streams.stores.rocks import RocksStores
 from tests.contract.embedded_log import EmbeddedUnderTest
 from tests.contract.helpers import LogUnderTest
 from tests.contract.memory_log import MemoryUnderTest

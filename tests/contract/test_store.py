@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.ports import StoreError, StoreProvider
-from streams.stores import MemoryStores, RocksStores
+from streams.stores.memory import MemoryStores
+from streams.stores.rocks import RocksStores
 
 FIRST, LAST = b"", b"\xff" * 8
 

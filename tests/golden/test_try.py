@@ -20,8 +20,9 @@ import pytest
 
 from streams.codec.history import parse_line
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
-from streams.operations.trial import Tried, TryPlan, TryReport, run_history
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, Tried, TryReport, run_history
 from streams.wiring.settings import load_settings
+from streams.wiring.trials import plan_trial
 
 FOLDER = Path(__file__).parent / "try"
 HISTORIES = ("honest", "hijacked", "garbage")
@@ -31,8 +32,14 @@ HASH_SEEDS = ("0", "1", "4242")
 def run(name: str) -> tuple[str, list[Tried], TryReport]:
     """What comes out of a history: as lines, as records, and what there is to say of it."""
     report = TryReport()
-    plan = TryPlan(history=FOLDER / f"{name}.jsonl", catalog=FOLDER / "catalog.jsonl", rules=FOLDER / "rules")
-    outputs = list(run_history(plan, load_settings(), report))
+    plan = plan_trial(
+        load_settings(),
+        FOLDER / f"{name}.jsonl",
+        DEVELOPMENT_ROOT_KEY,
+        catalog=FOLDER / "catalog.jsonl",
+        rules=FOLDER / "rules",
+    )
+    outputs = list(run_history(plan, report))
     lines = [tried.history_line() for tried in outputs]
     return "".join(f"{line}\n" for line in lines if line is not None), outputs, report
 

@@ -9,8 +9,9 @@ import pytest
 from streams.codec.jsonform import named_uuid
 from streams.model.budget import BudgetOp, BudgetRequest
 from streams.model.verdict import Verdict
-from streams.operations.trial import TryPlan, TryReport, run_history
+from streams.operations.trial import DEVELOPMENT_ROOT_KEY, TryReport, run_history
 from streams.wiring.settings import load_settings
+from streams.wiring.trials import plan_trial
 
 FOLDER = Path(__file__).parent / "try_budgets"
 EXPECTED = {
@@ -31,8 +32,14 @@ def without_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run() -> tuple[dict[str, list[str]], list[BudgetRequest], list[str | None]]:
     report = TryReport()
-    plan = TryPlan(history=FOLDER / "history.jsonl", catalog=FOLDER / "catalog.jsonl", rules=FOLDER / "rules")
-    tried = list(run_history(plan, load_settings(), report))
+    plan = plan_trial(
+        load_settings(),
+        FOLDER / "history.jsonl",
+        DEVELOPMENT_ROOT_KEY,
+        catalog=FOLDER / "catalog.jsonl",
+        rules=FOLDER / "rules",
+    )
+    tried = list(run_history(plan, report))
     assert report.faults == []
     reasons: dict[str, list[str]] = {}
     for each in tried:

@@ -25,7 +25,7 @@ from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES, Verdict
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import Outgoing, Received, TopicPartition
-from streams.wiring.components import build_codec
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
@@ -101,7 +101,7 @@ class Deployment:
     def make_topics(self) -> None:
         """All topics, as declared."""
         admin = self.log.admin()
-        carry_out(make_plan(self.settings, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(self.settings.topics, self.settings.group, admin), admin, 1, lambda step: None)
         admin.close()
 
     def prepare(self, rules: Mapping[str, str] = RULES) -> None:

@@ -15,7 +15,7 @@ from streams.ports import LogError
 from streams.sdk import Executor, ExecutorError, ReportError, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 

@@ -439,17 +439,17 @@ def test_a_person_sees_it_all_and_nothing_hidden_moves_their_cursor(office: Offi
 
 
 def test_old_entries_are_taken_off_and_those_in_force_stay(office: Office) -> None:
-    from streams.audit.signatures import load_key_file
     from streams.operations.catalog.decision import KEPT_MAX, draft_approval, publish_decisions, sign_entry
     from streams.operations.catalog.history import read_catalog_history
-    from streams.operations.operator import Operator
+    from streams.operations.signing_keys import load_key_file
+    from streams.wiring.operators import open_operator
 
     ref = approved(office, SEND)["mail/send_mail"]
     key = load_key_file(office.folder / "ann.pem")
     settings = load_settings(
         {"state_dir": office.folder / ".stoplog", "catalog": {"reviewers": {"ann": office.keys["ann"]}}}
     )
-    with Operator(settings, "ann") as operator:
+    with open_operator(settings, "ann") as operator:
         for _ in range(KEPT_MAX + 5):
             history = read_catalog_history(operator)
             listed = history.find(ref) if history.of_tool(("mail", "send_mail"))[0].reference == ref else None

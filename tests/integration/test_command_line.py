@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 
 from streams.model.types import Actor, SubProfile
+from streams.operations.root_key import load_root_key
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.development_tokens import DevTokenService
 from streams.sdk.toolset import Toolset
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec, load_root_key
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import load_settings
 

@@ -21,7 +21,8 @@ from streams.ports import TopicSpec
 from streams.sdk import Transport
 from streams.services.gate.runner import GateRunner
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec, build_gate
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 

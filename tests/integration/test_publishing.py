@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from simulation.records import ROOT_KEY, SessionMaker, entry_key
-from streams.audit.signatures import SigningKey, make_key_file
+from streams.audit.signatures import SigningKey
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.bundle_signature import publication_key
 from streams.model.control import BundleFile, RulesetBundle
@@ -20,18 +20,20 @@ from streams.model.keys import partition_for
 from streams.model.topics import AUDIT, CATALOG, INTENT, RULESET, SESSION, VERDICT, Spread, Topic
 from streams.model.types import Record
 from streams.model.verdict import Verdict
-from streams.operations.operator import Operator
 from streams.operations.rules.history import count_verdicts
 from streams.operations.rules.publication import draft_directory, draft_promotion, draft_rollback, publish, sign
+from streams.operations.signing_keys import make_key_file
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.reader import read_to_end
 from streams.policy import bundle_from_files
 from streams.ports import Outgoing
 from streams.services.gate.runner import GateRunner
-from streams.stores import MemoryStores
+from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec, build_gate
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_gate
 from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
 from tests.kit import BUNDLE, BUNDLE_FILES, FILES_READ
 
@@ -53,11 +55,11 @@ class Site:
         self.folder = folder
         self.log = open_log(settings)
         admin = self.log.admin()
-        carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
         admin.close()
         self.codec = build_codec(settings)
         self.stores = MemoryStores()
-        self.operator = Operator(settings, "ann")
+        self.operator = open_operator(settings, "ann")
         self.publisher = self.log.publisher()
         self.runner = self._runner()
         self.sessions = [SessionMaker(f"s-{number}") for number in range(SESSIONS)]

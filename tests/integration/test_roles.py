@@ -19,12 +19,13 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from simulation.broker.kafka import KafkaBroker
 from simulation.records import ROOT_KEY, SessionMaker, agent, tool_entry
-from streams.audit.signatures import SigningKey, make_key_file
+from streams.audit.signatures import SigningKey
 from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key
 from streams.log import Log
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.token_reasons import TokenReason
 from streams.model.topics import (
     APPROVAL_DECISION,
     AUDIT,
@@ -46,9 +47,9 @@ from streams.model.topics import (
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome
 from streams.operations.catalog.publication import publish_entries
-from streams.operations.operator import Operator
 from streams.operations.rules.history import read_history
 from streams.operations.rules.publication import draft_directory, publish, sign
+from streams.operations.signing_keys import make_key_file
 from streams.operations.stops import write_revocation
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
@@ -59,12 +60,13 @@ from streams.sdk.entropy import SYSTEM
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.gate.runner import GateRunner
-from streams.services.sts.errors import TokenReason
 from streams.services.sts.session_writer import Ledger, Opening, Refusal
-from streams.stores import MemoryStores
+from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_budgets, build_codec, build_gate
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
 from tests.kit import BUNDLE, BUNDLE_FILES
 
@@ -104,8 +106,8 @@ class Cluster:
         self.reviewer_key: SigningKey = make_key_file(folder / "reviewer.pem")
         admin_settings = self.settings(None)
         with open_log(admin_settings) as log, closing(log.admin()) as admin:
-            carry_out(make_plan(admin_settings, admin), admin, 1, lambda step: None)
-            assert make_plan(admin_settings, admin).is_clean
+            carry_out(make_plan(admin_settings.topics, admin_settings.group, admin), admin, 1, lambda step: None)
+            assert make_plan(admin_settings.topics, admin_settings.group, admin).is_clean
 
     def settings(self, role: Role | None) -> Settings:
         """As the role connects; None is the administrator."""
@@ -228,10 +230,10 @@ def test_everybody_can_do_their_own_work(cluster: Cluster, tmp_path: Path) -> No
     for path, text in {**BUNDLE_FILES, "bundle.yaml": BUNDLE}.items():
         (rules / path).parent.mkdir(parents=True, exist_ok=True)
         (rules / path).write_text(text)
-    with Operator(cluster.settings(Role.RULE_PUBLISHING), "ann") as operator:
+    with open_operator(cluster.settings(Role.RULE_PUBLISHING), "ann") as operator:
         drafted = draft_directory(operator, rules, "default", serial=read_history(operator, "default").next_serial)
         assert publish(operator, sign(drafted, cluster.publisher_key)).bundle.version == "1"
-    with Operator(cluster.settings(Role.CATALOG_REVIEW), "rita") as operator:
+    with open_operator(cluster.settings(Role.CATALOG_REVIEW), "rita") as operator:
         publish_entries(operator, [replace(FILES_READ, proposed_by="somebody")], cluster.reviewer_key)
     settings = cluster.settings(Role.GATE)
     codec = build_codec(settings)
@@ -274,7 +276,7 @@ def _one_call(cluster: Cluster, folder: Path) -> None:
             assert asking.propose(tool, {"path": "a"}).outcome is Outcome.ALLOW
             until(lambda: ran == [{"path": "a"}])
             until(lambda: _is_reported(cluster, credential.session_id))
-            with Operator(cluster.settings(Role.SOC), "sam") as soc:
+            with open_operator(cluster.settings(Role.SOC), "sam") as soc:
                 target = f"acme|{credential.session_id}"
                 write_revocation(soc, RevocationKind.SESSION, target, RevocationState.REVOKED, why="it is over")
             until(lambda: asking.propose(tool, {"path": "b"}).reason == "session_revoked")
@@ -284,7 +286,7 @@ def _one_call(cluster: Cluster, folder: Path) -> None:
 
 
 def _is_reported(cluster: Cluster, session_id: str) -> bool:
-    with Operator(cluster.settings(Role.AUDITOR), "audrey") as auditor:
+    with open_operator(cluster.settings(Role.AUDITOR), "audrey") as auditor:
         records = [found.record for topic in (AUDIT, AUDIT_REPORTED) for found in auditor.find(topic)]
         assert [found.record for found in auditor.find(SESSION)]
     events = [r for r in records if isinstance(r, AuditEvent)]

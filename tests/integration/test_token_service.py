@@ -16,7 +16,7 @@ from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
 from streams.sdk.entropy import SYSTEM
 from streams.services.sts.session_writer import Ledger, Opening
-from streams.wiring.components import build_codec
+from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, House
@@ -39,7 +39,7 @@ def house_on(settings: Settings, folder: Path, log: Log | None = None) -> Iterat
     folder.mkdir(exist_ok=True)
     with open_log(settings) as opened:
         with closing(opened.admin()) as admin:
-            carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+            carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
         house = House(folder, log or opened, build_codec(settings), {}, None)
         try:
             yield house

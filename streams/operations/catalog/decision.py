@@ -74,7 +74,7 @@ def draft_approval(
             f"`{listed.reference}` has texts that need a look: {what}; see `stoplog catalog review`, and if they are "
             "fine approve it with `--accept-findings`"
         )
-    days = operator.settings.catalog.review_days
+    days = operator.deployment.catalog.review_days
     now_ms = operator.clock.now_ms()
     default_ms = now_ms + days * _DAY_MS if days and not never_expires else None
     return replace(

@@ -185,7 +185,7 @@ def read_catalog_history(operator: Operator, at_ms: int | None = None) -> Catalo
         SettingsError: the reviewers of the settings make no sense.
         TopicReadError, LogError: the topic can't be read.
     """
-    reviewers = operator.settings.reviewers()
+    reviewers = operator.deployment.catalog.trusted()
     catalog = Catalog(reviewers)
     listed: dict[bytes, Listed] = {}
     for received in read_to_end(operator.log, (CATALOG.name,), operator.clock):

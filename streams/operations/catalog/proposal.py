@@ -83,7 +83,7 @@ def import_tools(
         facts,
         now_ms=operator.clock.now_ms(),
         source=SOURCE,
-        tenant_uid=operator.settings.tenant,
+        tenant_uid=operator.deployment.tenant_uid,
         proposed_by=operator.name,
     )
     names = {entry.name for entry in listed}

@@ -6,57 +6,46 @@ import errno
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from streams.codec.avro import Codec
 from streams.codec.lock import check as check_schemas
 from streams.codec.schema_types import SchemaError
 from streams.codec.schemas import schema_directory
+from streams.log import LogMissingError
 from streams.operations.doctor.findings import Finding, failed, fine, warned
+from streams.operations.doctor.installation import Installation
 from streams.operations.doctor.log_checks import examine_log
-from streams.operations.doctor.token_service_checks import examine_sts
+from streams.operations.root_key import RootKeyError, load_root_key
 from streams.ports import LogError
+from streams.sdk.transport import RecordCodec
 from streams.stores.private_folder import is_open_to_others
-from streams.wiring.components import RootKeyError, build_codec, load_root_key
-from streams.wiring.logs import LogMissingError, open_log
-from streams.wiring.settings import Settings, SettingsError, load_settings, settings_sources
 
 FREE_BYTES_LOW = 1 << 30
 FREE_BYTES_MIN = 100 << 20
 SCHEMA_FINDINGS_SHOWN_MAX = 5
 
-_NO_REGISTRATION = {"auto.register.schemas": "false"}
 
-
-def examine(overrides: Mapping[str, object]) -> Iterator[Finding]:
-    """Look at everything, in the order in which one thing needs another. Blocking, up to a minute where brokers hang.
-
-    Args:
-        overrides: settings of the command line.
-    """
-    try:
-        settings = load_settings(overrides)
-    except SettingsError as error:
-        yield failed("settings", str(error), "nothing else can be looked at before they are right")
-        return
-    yield fine("settings", f"from {', '.join(settings_sources()) or 'the defaults'}")
-    yield _root_key(settings)
+def examine(installation: Installation) -> Iterator[Finding]:
+    """Look at everything, in the order in which checks need each other. Blocking, up to a minute if brokers hang."""
+    yield fine("settings", f"from {', '.join(installation.sources) or 'the defaults'}")
+    yield _root_key(installation.root_key_path)
     yield _schemas()
-    codec, finding = _codec(settings)
+    codec, finding = _codec(installation)
     yield finding
-    yield from _state_folder(settings)
-    yield _running_gate(settings)
-    yield from examine_sts(settings)
-    yield from _log(settings, codec)
+    yield from _state_folder(installation.state_dir)
+    yield _running_gate(installation)
+    for check in installation.services:
+        yield from check()
+    yield from _log(installation, codec)
 
 
-def _root_key(settings: Settings) -> Finding:
+def _root_key(path: Path) -> Finding:
     try:
-        key = load_root_key(settings.key_path)
+        key = load_root_key(path)
     except RootKeyError as error:
         return failed("root key", str(error))
-    return fine("root key", f"`{settings.key_path}`, {len(key)} bytes, closed to others")
+    return fine("root key", f"`{path}`, {len(key)} bytes, closed to others")
 
 
 def _schemas() -> Finding:
@@ -70,12 +59,10 @@ def _schemas() -> Finding:
     return fine("schemas", "match the records, and every version reads every other")
 
 
-def _codec(settings: Settings) -> tuple[Codec | None, Finding]:
-    url = settings.schema_registry_url
-    # To look must not be to register.
-    looking = settings.model_copy(update={"schema_registry": {**settings.schema_registry, **_NO_REGISTRATION}})
+def _codec(installation: Installation) -> tuple[RecordCodec | None, Finding]:
+    url = installation.schema_registry_url
     try:
-        codec = build_codec(looking)
+        codec = installation.build_codec()
     except SchemaError as error:
         advice = "a gate registers missing schemas at its start, unless `auto.register.schemas` is false"
         return None, failed("schema ids", str(error), advice)
@@ -84,8 +71,7 @@ def _codec(settings: Settings) -> tuple[Codec | None, Finding]:
     return codec, fine("schema ids", f"of the registry `{url}`, which has every schema")
 
 
-def _state_folder(settings: Settings) -> Iterator[Finding]:
-    folder = settings.state_dir
+def _state_folder(folder: Path) -> Iterator[Finding]:
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -111,16 +97,16 @@ def _state_folder(settings: Settings) -> Iterator[Finding]:
         yield fine("state folder", text)
 
 
-def _running_gate(settings: Settings) -> Finding:
+def _running_gate(installation: Installation) -> Finding:
     """Whether a gate of this name has its stores open on this machine.
 
     RocksDB holds a POSIX lock on a file in each store. To be called from a process that has none of them open itself:
     closing the file would give its own locks up.
     """
-    stores = settings.state_dir / "gate" / settings.instance
+    stores = installation.state_dir / "gate" / installation.instance
     if any(_is_locked(path) for path in stores.glob("*/LOCK")):
-        return fine("running gate", f"a gate runs here as `{settings.instance}`; another needs a name of its own")
-    return fine("running gate", f"none runs here as `{settings.instance}`")
+        return fine("running gate", f"a gate runs here as `{installation.instance}`; another needs a name of its own")
+    return fine("running gate", f"none runs here as `{installation.instance}`")
 
 
 def _is_locked(path: Path) -> bool:
@@ -132,11 +118,11 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _log(settings: Settings, codec: Codec | None) -> Iterator[Finding]:
+def _log(installation: Installation, codec: RecordCodec | None) -> Iterator[Finding]:
     try:
-        log = open_log(settings, create=False)
+        log = installation.open_log()
     except (LogMissingError, LogError) as error:
         yield failed("log", str(error))
         return
     with log:
-        yield from examine_log(settings, log, codec)
+        yield from examine_log(installation, log, codec)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
-from streams.codec.avro import Codec
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
-from streams.kafka.rights import KafkaRights
 from streams.log import Log
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
@@ -15,6 +13,8 @@ from streams.model.revocation_set import Call
 from streams.model.topics import BY_NAME, TOPICS
 from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.findings import Finding, failed, fine, warned
+from streams.operations.doctor.installation import AccessRights, Installation
+from streams.operations.settings import CatalogSection, Deployment
 from streams.operations.topics.application import make_plan
 from streams.operations.topics.plan import PrincipalsError
 from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
@@ -24,9 +24,8 @@ from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import CALLABLE_STATES, ControlState
+from streams.sdk.transport import RecordCodec
 from streams.topology import GATE, PROCESSORS
-from streams.wiring.clock import SystemClock
-from streams.wiring.settings import Settings
 
 SKEW_MS_MAX = 1_000
 """A difference of clocks beyond this makes intents look older, or younger, than they are."""
@@ -44,34 +43,33 @@ _WATCHED = tuple(dict.fromkeys(topic for spec in PROCESSORS for topic in spec.to
 _ANY_CALL = Call(tenant_uid="", session_id="", sub="", act=Actor(iss="", sub=""), tool=ToolRef(server_id="", name=""))
 
 
-def examine_log(settings: Settings, log: Log, codec: Codec | None) -> Iterator[Finding]:
+def examine_log(installation: Installation, log: Log, codec: RecordCodec | None) -> Iterator[Finding]:
     """Look at an open log. Later checks are left out where an earlier one shows that they can't be made."""
     try:
         with closing(log.admin()) as admin:
             states = admin.describe([topic.name for topic in TOPICS], CHECKED_CONFIG)
             yield fine("log", f"{log.name} answers; {len(states)} of {len(TOPICS)} topics are there")
             faults = topic_faults(_WATCHED, states)
-            yield from _topics(settings, admin, faults)
+            yield from _topics(installation, admin, faults)
     except LogError as error:
         advice = "see that the brokers run and can be reached, and that `kafka` in the settings has what they want"
-        yield failed("log", str(error), advice if settings.log == "kafka" else "")
+        yield failed("log", str(error), "" if installation.on_embedded_log else advice)
         return
     if faults:
         return
-    clock = SystemClock()
-    yield _clock(settings, log, clock)
-    if settings.log == "kafka":
-        yield from _rights(settings)
+    yield _clock(installation, log)
+    if installation.open_rights is not None:
+        yield from _rights(installation, installation.open_rights)
     if codec is not None:
-        yield from _published(settings, log, codec, clock)
+        yield from _published(installation.deployment, log, codec, installation.clock)
 
 
-def _topics(settings: Settings, admin: Admin, faults: Sequence[str]) -> Iterator[Finding]:
+def _topics(installation: Installation, admin: Admin, faults: Sequence[str]) -> Iterator[Finding]:
     if faults:
         yield failed("topics", _listed(faults), "run `stoplog topics apply`")
         return
     try:
-        plan = make_plan(settings, admin)
+        plan = make_plan(installation.topics, installation.group, admin)
     except PrincipalsError as error:
         yield failed("topics", str(error))
         return
@@ -82,10 +80,11 @@ def _topics(settings: Settings, admin: Admin, faults: Sequence[str]) -> Iterator
     yield warned("topics", f"a gate starts, but: {_listed(differs)}", "run `stoplog topics check`")
 
 
-def _clock(settings: Settings, log: Log, clock: Clock) -> Finding:
+def _clock(installation: Installation, log: Log) -> Finding:
     """What the newest append times say of the broker's clock: the only sign of it that can be had without writing."""
-    if settings.log == "embedded":
+    if installation.on_embedded_log:
         return fine("clock", "the embedded log goes by this machine's own")
+    clock = installation.clock
     try:
         newest_ms = _newest_append_ms(log, clock)
     except (LogError, TopicReadError) as error:
@@ -122,9 +121,9 @@ def _newest_append_ms(log: Log, clock: Clock) -> int | None:
     return newest
 
 
-def _rights(settings: Settings) -> Iterator[Finding]:
+def _rights(installation: Installation, open_rights: Callable[[], AccessRights]) -> Iterator[Finding]:
     wanted: dict[str, set[str]] = {}
-    prefix = settings.topics.prefix
+    prefix = installation.topics.prefix
     for spec in PROCESSORS:
         for topic in (*spec.inputs, *spec.broadcast, spec.changelog):
             wanted.setdefault(f"{prefix}{topic.name}", set()).add("READ")
@@ -132,9 +131,9 @@ def _rights(settings: Settings) -> Iterator[Finding]:
         for topic in (*spec.outputs, spec.changelog, *letters):
             wanted.setdefault(f"{prefix}{topic.name}", set()).add("WRITE")
     try:
-        with closing(KafkaRights(settings.bootstrap, extra=dict(settings.kafka))) as rights:
+        with closing(open_rights()) as rights:
             on_topics = rights.on_topics(list(wanted))
-            on_group = rights.on_group(settings.group)
+            on_group = rights.on_group(installation.group)
     except LogError as error:
         yield warned("rights", f"can't be told: {error}")
         return
@@ -144,7 +143,7 @@ def _rights(settings: Settings) -> Iterator[Finding]:
         for operation in sorted(operations - (_all_if_unsaid(on_topics[name])))
     ]
     if "READ" not in _all_if_unsaid(on_group):
-        lacking.append(f"read group `{settings.group}`")
+        lacking.append(f"read group `{installation.group}`")
     if lacking:
         advice = "name this principal as `gate` in `topics.principals`, and have `stoplog topics apply` run by an admin"
         yield failed("rights", f"this client may not {_listed(lacking)}", advice)
@@ -158,11 +157,10 @@ def _all_if_unsaid(operations: frozenset[str] | None) -> frozenset[str]:
     return frozenset({"READ", "WRITE"}) if operations is None else operations
 
 
-def _published(settings: Settings, log: Log, codec: Codec, clock: Clock) -> Iterator[Finding]:
+def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Clock) -> Iterator[Finding]:
     """What a gate would make of the broadcast topics."""
-    publishers = settings.publishers()
-    rules = Publications(settings.gate.bundle_name, publishers, InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalog(settings.reviewers()))
+    rules = Publications(deployment.bundle_name, deployment.rules.trusted(), InlineCompiler(compile_bundle))
+    control = ControlState(rules, Catalog(deployment.catalog.trusted()))
     refused: list[str] = []
     try:
         for received in read_to_end(log, [topic.name for topic in GATE.broadcast], clock):
@@ -184,23 +182,23 @@ def _published(settings: Settings, log: Log, codec: Codec, clock: Clock) -> Iter
         yield warned(
             "published", f"{len(refused)} records a gate refuses: {_listed(refused[::-1])}", "publish them anew"
         )
-    yield from _rules(settings, control)
-    yield _reviewers(settings)
+    yield from _rules(deployment, control)
+    yield _reviewers(deployment.catalog)
     yield _tools(control, clock.now_ms())
     yield _kill_switch(control, clock.now_ms())
 
 
-def _rules(settings: Settings, control: ControlState) -> Iterator[Finding]:
-    if settings.rules.allow_unsigned:
+def _rules(deployment: Deployment, control: ControlState) -> Iterator[Finding]:
+    if deployment.rules.allow_unsigned:
         advice = "name publishers in `rules.publishers`, and take `rules.allow_unsigned` out"
         yield warned("publishers", "whoever may write the topic of rules decides what they are", advice)
-    elif not settings.rules.publishers:
+    elif not deployment.rules.publishers:
         advice = "make a key with `stoplog keys publisher new`, and name it in `rules.publishers`"
         yield failed("publishers", "none are configured: every rule bundle is refused", advice)
     else:
-        names, wanted = ", ".join(sorted(settings.rules.publishers)), settings.rules.required_signatures
+        names, wanted = ", ".join(sorted(deployment.rules.publishers)), deployment.rules.required_signatures
         yield fine("publishers", f"{names}; {wanted} of them must sign")
-    name, stable, canary = settings.gate.bundle_name, control.rules.stable, control.rules.canary
+    name, stable, canary = deployment.bundle_name, control.rules.stable, control.rules.canary
     if stable is None or stable.ruleset is None:
         what = "no bundle" if stable is None else f"serial {stable.serial} has withdrawn the rules of bundle"
         yield failed("rules", f"{what} `{name}`: every intent is denied", "run `stoplog rules publish DIR`")
@@ -213,14 +211,14 @@ def _rules(settings: Settings, control: ControlState) -> Iterator[Finding]:
         yield fine("canary", f"{share}; `stoplog rules promote` or `stoplog rules rollback` ends it")
 
 
-def _reviewers(settings: Settings) -> Finding:
-    if settings.catalog.allow_unsigned:
+def _reviewers(section: CatalogSection) -> Finding:
+    if section.allow_unsigned:
         advice = "name reviewers in `catalog.reviewers`, and take `catalog.allow_unsigned` out"
         return warned("reviewers", "whoever may write the topic of the catalog decides which tools there are", advice)
-    if not settings.catalog.reviewers:
+    if not section.reviewers:
         advice = "make a key with `stoplog keys reviewer new`, and name it in `catalog.reviewers`"
         return failed("reviewers", "none are configured: no tool can be called", advice)
-    names, wanted = ", ".join(sorted(settings.catalog.reviewers)), settings.catalog.required_signatures
+    names, wanted = ", ".join(sorted(section.reviewers)), section.required_signatures
     return fine("reviewers", f"{names}; {wanted} of them must sign")
 
 

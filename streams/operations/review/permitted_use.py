@@ -8,7 +8,7 @@ from streams.delegation.tools import ANYTHING
 from streams.model.bundle_files import files_of
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import Delegation, DelegationOp
-from streams.model.errors import RecordError
+from streams.model.errors import RecordError, SettingsError
 from streams.model.labels import WORST, Confidentiality, Integrity
 from streams.model.topics import DELEGATION
 from streams.operations.operator import Operator
@@ -16,7 +16,6 @@ from streams.operations.rules.history import read_history
 from streams.operations.topics.reader import TopicReadError, read_to_end
 from streams.policy import BundleError, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import LogError
-from streams.wiring.settings import SettingsError
 
 GRANTS_READ_MAX = 200_000
 HOLDERS_MAX = 200
@@ -109,7 +108,7 @@ class ReachReader:
         return tuple(holders[:HOLDERS_MAX])
 
     def _read_rules(self) -> None:
-        name = self._operator.settings.gate.bundle_name
+        name = self._operator.deployment.bundle_name
         try:
             stable = read_history(self._operator, name).stable
             if stable is None:

@@ -32,9 +32,6 @@ from streams.policy import (
 from streams.policy.runtime.memory_updates import ToolPlan
 from streams.policy.runtime.ruleset import Tool, tool_version_of
 from streams.ports import Clock, Received
-from streams.wiring.components import build_codec
-from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings
 
 RECORDS_MAX = 200_000
 """Records of a session, and broadcast ones, that an explanation from the log takes in."""
@@ -111,7 +108,7 @@ class _Recorder:
 
 
 def explain_from_history(
-    plan: TryPlan, settings: Settings, *, intent: str | None = None, line_no: int | None = None, reveal: bool = False
+    plan: TryPlan, *, intent: str | None = None, line_no: int | None = None, reveal: bool = False
 ) -> Explained:
     """Run a history and explain one of its intents. Blocking.
 
@@ -126,49 +123,43 @@ def explain_from_history(
     """
     lines = read_lines(plan, TryReport())
     found = _chosen(lines, intent, line_no, str(plan.history))
-    return _explained(lines, found, f"line {found.line_no}", plan, settings, reveal=reveal)
+    return _explained(lines, found, f"line {found.line_no}", plan, reveal=reveal)
 
 
 def explain_from_log(
-    settings: Settings,
+    log: Log,
+    codec: Codec,
     clock: Clock,
-    root_key: bytes,
+    plan: TryPlan,
     *,
     intent: str,
-    rules: Path | None = None,
     reveal: bool = False,
 ) -> Explained:
     """Run what the log holds of an intent's session, and explain the intent. Blocking.
 
     Args:
-        root_key: the deployment's.
+        plan: by which settings and rules; its history is the log (`THE_LOG`), and its root key the deployment's.
         intent: its id, or a beginning of it that no other has.
-        rules: a directory of rules, to ask other rules than those that were published.
         reveal: show also what the schema calls sensitive.
 
     Raises:
         ExplainError: it is not there, or its session is too long.
-        LogMissingError, TopicReadError, LogError: the log can't be read.
+        TopicReadError, LogError: the log can't be read.
         HistoryError, BundleError, BundleReadError: see `run_history`.
     """
-    codec = build_codec(settings)
-    with open_log(settings, create=False) as log:
-        found = _chosen(_lines(log, codec, clock, (INTENT.name,), None), intent, None, f"the {log.name}")
-        lines = list(_lines(log, codec, clock, tuple(sorted(INPUTS)), found.line.key))
-        verdicts = [each.line.record for each in _lines(log, codec, clock, (VERDICT.name,), found.line.key)]
-    plan = TryPlan(history=THE_LOG, rules=rules, root_key=root_key)
-    explained = _explained(lines, found, f"the {log.name}", plan, settings, reveal=reveal)
+    found = _chosen(_lines(log, codec, clock, (INTENT.name,), None), intent, None, f"the {log.name}")
+    lines = list(_lines(log, codec, clock, tuple(sorted(INPUTS)), found.line.key))
+    verdicts = [each.line.record for each in _lines(log, codec, clock, (VERDICT.name,), found.line.key)]
+    explained = _explained(lines, found, f"the {log.name}", plan, reveal=reveal)
     return Explained(**{**vars(explained), "recorded": _verdicts_on(explained.intent, verdicts)})
 
 
-def _explained(
-    lines: Sequence[Numbered], found: Numbered, place: str, plan: TryPlan, settings: Settings, *, reveal: bool
-) -> Explained:
+def _explained(lines: Sequence[Numbered], found: Numbered, place: str, plan: TryPlan, *, reveal: bool) -> Explained:
     intent = found.line.record
     if not isinstance(intent, Intent):
         raise ExplainError(f"{place} holds no intent")
     recorder = _Recorder(intent.intent_id)
-    written = [tried.record for tried in run_lines(lines, plan, settings, TryReport(), recorder.compile)]
+    written = [tried.record for tried in run_lines(lines, plan, TryReport(), recorder.compile)]
     return Explained(
         intent=intent,
         time_ms=found.line.time_ms,

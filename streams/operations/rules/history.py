@@ -98,7 +98,7 @@ def read_history(operator: Operator, name: str) -> RuleHistory:
         SettingsError: the publishers of the settings make no sense.
         TopicReadError, LogError: the topic can't be read.
     """
-    publishers = operator.settings.publishers()
+    publishers = operator.deployment.rules.trusted()
     by_serial: dict[int, Standing] = {}
     unsigned_count, highest = 0, 0
     for received, record in operator.find(RULESET):

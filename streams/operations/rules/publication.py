@@ -187,7 +187,7 @@ def publish(operator: Operator, bundle: RulesetBundle) -> Published:
         TopicReadError, PublishError, LogError: the topic can't be read, or it is not known to be stored.
     """
     try:
-        operator.settings.publishers().signers(bundle)
+        operator.deployment.rules.trusted().signers(bundle)
     except RecordError as error:
         raise PublicationError(str(error)) from None
     history = read_history(operator, bundle.name)

@@ -11,7 +11,6 @@ from streams.operations.catalog.files import read_catalog
 from streams.operations.catalog.history import entries_in_force
 from streams.operations.operator import Operator
 from streams.policy import UNTYPED, ToolTypes
-from streams.wiring.settings import Settings
 
 _NO_MATTER = "stoplog-rules"
 
@@ -25,14 +24,13 @@ def tools_of_file(path: Path) -> dict[str, ToolTypes]:
     return _types_of(read_catalog(path, 0, _NO_MATTER, _NO_MATTER))
 
 
-def tools_of_log(settings: Settings) -> dict[str, ToolTypes]:
-    """The same of the catalog on the log. Blocking.
+def tools_of_log(operator: Operator) -> dict[str, ToolTypes]:
+    """Return the same of the catalog on the log. Blocking.
 
     Raises:
-        LogMissingError, TopicReadError, LogError: it can't be read.
+        TopicReadError, LogError: it can't be read.
     """
-    with Operator(settings, _NO_MATTER) as operator:
-        return _types_of(entries_in_force(operator))
+    return _types_of(entries_in_force(operator))
 
 
 def _types_of(entries: Iterable[ToolCatalogEntry]) -> dict[str, ToolTypes]:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterator
 
 from streams.audit.publishers import UNSIGNED
-from streams.codec.wire import CodecWire
+from streams.audit.reviewers import Reviewers
 from streams.delegation.effective_reach import Question, Reach, effective_reach
+from streams.log import Log
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.topics import CATALOG, DELEGATION, REVOCATION
@@ -18,48 +19,50 @@ from streams.processors.control.catalog import CALLABLE_STATES, Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
+from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions.grants import standard_of
-from streams.wiring.components import build_codec
-from streams.wiring.logs import open_log
-from streams.wiring.settings import Settings
+from streams.sdk.transport import RecordCodec
 
 _log = logging.getLogger(__name__)
 
 
-def read_reach(settings: Settings, question: Question, root_key: bytes, clock: Clock) -> Reach:
-    """What the agent can reach for the user, by what stands on the log now. Blocking.
+def read_reach(
+    log: Log, codec: RecordCodec, clock: Clock, question: Question, gate: GateSettings, reviewers: Reviewers
+) -> Reach:
+    """Return what the agent can reach for the user, by what stands on the log now. Blocking.
+
+    Args:
+        question: of which agent, for which user.
+        gate: by which grants are checked, as a gate does it.
+        reviewers: whose signatures count on catalog entries.
 
     Raises:
         TopicReadError: a topic does not exist, or its end can't be reached.
         LogError: the log did not answer, or refused.
-        SettingsError: the trust anchors make no sense.
     """
-    gate = settings.gate_settings(root_key)
     rules = Publications(gate.bundle_name, UNSIGNED, InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalog(settings.reviewers()))
-    wire = CodecWire(build_codec(settings))
-    with open_log(settings, create=False) as log:
-        for received in read_to_end(log, (REVOCATION.name, CATALOG.name), clock):
-            _apply(control, wire, received)
-        grants = list(_grants(wire, read_to_end(log, (DELEGATION.name,), clock)))
+    control = ControlState(rules, Catalog(reviewers))
+    for received in read_to_end(log, (REVOCATION.name, CATALOG.name), clock):
+        _apply(control, codec, received)
+    grants = list(_grants(codec, read_to_end(log, (DELEGATION.name,), clock)))
     tools = [name for name, tool in control.tools.items() if tool.entry.state in CALLABLE_STATES]
     return effective_reach(question, grants, tools, control.revocations, standard_of(gate), clock.now_ms())
 
 
-def _apply(control: ControlState, wire: CodecWire, received: Received) -> None:
+def _apply(control: ControlState, codec: RecordCodec, received: Received) -> None:
     """As a gate takes it in: what can't be read stops what its key names."""
     try:
-        record = None if received.value is None else wire.decode(received.topic, received.value, received.headers)
+        record = None if received.value is None else codec.decode(received.topic, received.value, received.headers)
         control.apply(received.topic, received.key, record, received.offset + 1)
     except RecordError as error:
         _log.warning("%s/%d/%d is not usable: %s", received.topic, received.partition, received.offset, error)
         control.block_unreadable(received.topic, received.key)
 
 
-def _grants(wire: CodecWire, records: Iterator[Received]) -> Iterator[Delegation]:
+def _grants(codec: RecordCodec, records: Iterator[Received]) -> Iterator[Delegation]:
     for received in records:
         try:
-            record = wire.decode(received.topic, received.value or b"", received.headers)
+            record = codec.decode(received.topic, received.value or b"", received.headers)
         except RecordError as error:
             _log.warning("%s/%d/%d can't be read: %s", received.topic, received.partition, received.offset, error)
             continue

@@ -22,13 +22,13 @@ from streams.model.reasons import REASON_TEXTS, Reason, SessionChange
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, RevocationSet, session_target
 from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
+from streams.model.token_reasons import TokenReason
 from streams.model.topics import AUDIT, DELEGATION, REVOCATION, SESSION, VERDICT
 from streams.model.types import Actor, Header, Model, Record, ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.operations.topics.reader import partitions_of, read_places
 from streams.ports import Clock, Received, TopicPartition
 from streams.processors.sessions.events import higher_risk
-from streams.services.sts.errors import TokenReason
 
 SESSIONS_MAX = 100_000
 """Sessions that are looked at together; of more, those that were opened last."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streams.model.topics import TOPICS
+from streams.operations.settings import TopicsSection
 from streams.operations.topics.plan import (
     CONFIG_NAMES,
     AlterConfig,
@@ -19,36 +20,42 @@ from streams.operations.topics.plan import (
     read_principals,
 )
 from streams.ports import Admin
-from streams.wiring.settings import Settings
 
 
-def principals_of(settings: Settings) -> Principals:
-    """Who plays which role, by the settings.
+def principals_of(section: TopicsSection, gate_group: str) -> Principals:
+    """Return who plays which role.
+
+    Args:
+        section: `[topics]` of the settings.
+        gate_group: the consumer group of the gates.
 
     Raises:
         PrincipalsError: a role or a principal is none, or executors would be given the gates' group.
     """
-    prefix = settings.topics.executor_group_prefix
-    if settings.group.startswith(prefix):
+    prefix = section.executor_group_prefix
+    if gate_group.startswith(prefix):
         raise PrincipalsError(
-            f"the gates' group `{settings.group}` begins with `{prefix}`, the setting `topics.executor_group_prefix`: "
+            f"the gates' group `{gate_group}` begins with `{prefix}`, the setting `topics.executor_group_prefix`: "
             "executors could take the gates' place; choose another prefix"
         )
-    return Principals(
-        by_role=read_principals(settings.topics.principals), gate_group=settings.group, executor_prefix=prefix
-    )
+    return Principals(by_role=read_principals(section.principals), gate_group=gate_group, executor_prefix=prefix)
 
 
-def make_plan(settings: Settings, admin: Admin) -> Plan:
-    """What must be done so that the log has every topic as declared. Changes nothing; blocking.
+def make_plan(section: TopicsSection, gate_group: str, admin: Admin) -> Plan:
+    """Return what must be done so that the log has every topic as declared. Changes nothing; blocking.
+
+    Args:
+        section: `[topics]` of the settings.
+        gate_group: the consumer group of the gates.
+        admin: of the log.
 
     Raises:
         PrincipalsError: see `principals_of`.
         LogError: the log did not answer, or refused to.
     """
-    principals = principals_of(settings)
+    principals = principals_of(section, gate_group)
     states = admin.describe([topic.name for topic in TOPICS], CONFIG_NAMES)
-    plan = plan_topics(TOPICS, states, settings.topics.partitions, settings.topics.replication)
+    plan = plan_topics(TOPICS, states, section.partitions, section.replication)
     if any(principals.by_role.values()):
         plan += plan_access(TOPICS, admin.acls(), principals)
     return plan

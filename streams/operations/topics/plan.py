@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from streams.model.errors import StoplogError
 from streams.model.topics import Role, Spread, Topic
 from streams.ports import AclSpec, TopicSpec, TopicState
-from streams.wiring.settings import budgets_group
 
 CONFIG_NAMES = tuple(sorted(Topic(name="", record=None, key="", spread=Spread.OWN, writers=(), readers=()).config()))
 """The configuration that a declaration sets, and so what must be read of the topics that exist."""
@@ -30,6 +29,11 @@ _IMPLIED_BY: Mapping[str, tuple[str, ...]] = {"DESCRIBE": ("READ", "WRITE", "DEL
 
 class PrincipalsError(StoplogError):
     """The settings name a role that doesn't exist, or a principal that isn't one."""
+
+
+def budgets_group(gate_group: str) -> str:
+    """Return the consumer group of the budget allocators, which run beside the gates of `gate_group`."""
+    return f"{gate_group}-budgets"
 
 
 @dataclass(frozen=True, slots=True)

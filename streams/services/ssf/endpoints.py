@@ -11,23 +11,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from streams.http.answers import NO_STORE, health, key_set, retry_after
+from streams.http.bodies import BodyError, read_body
+from streams.http.client_address import place_of
 from streams.http.limits import RateLimit
 from streams.identity.jose import TOKEN_CHARS_MAX
 from streams.identity.keyring import KeyRing
 from streams.services.ssf.errors import RefusedSetError, SetError, UnavailableError
 from streams.services.ssf.receiver import Receiver
 from streams.services.ssf.settings import SsfSection
-from streams.services.sts.endpoints import place_of
 
-BODY_TIMEOUT_S = 10.0
 WAITING_MAX = 64
 """Events that wait for their turn; more are told to come again."""
 
-JWKS_MAX_AGE_S = 300
 RETRY_AFTER_S = 1
 _MS_PER_S = 1_000
 _MEDIA_TYPE = "application/secevent+jwt"
-_NO_STORE = {"cache-control": "no-store"}
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +48,7 @@ class Endpoints:
                 Route("/events", self._events, methods=["POST"]),
                 Route("/jwks", self._jwks, methods=["GET"]),
                 Route("/.well-known/ssf-configuration", self._configuration, methods=["GET"]),
-                Route("/healthz", self._health, methods=["GET"]),
+                Route("/healthz", health, methods=["GET"]),
             ]
         )
 
@@ -75,7 +74,7 @@ class Endpoints:
         except RefusedSetError as error:
             _log.warning("an event is refused (%s): %s", error.code.value, error)
             body = {"err": error.code.value, "description": str(error)}
-            return JSONResponse(body, 400, headers={**_NO_STORE, "content-language": "en"})
+            return JSONResponse(body, 400, headers={**NO_STORE, "content-language": "en"})
         except UnavailableError as error:
             _log.warning("an event could not be taken: %s", error)
             return _later(503, RETRY_AFTER_S * _MS_PER_S)
@@ -85,14 +84,10 @@ class Endpoints:
             # It was not acted on for certain, so it must come again.
             _log.exception("an event could not be taken")
             return _later(503, RETRY_AFTER_S * _MS_PER_S)
-        return Response(status_code=202, headers=_NO_STORE)
+        return Response(status_code=202, headers=NO_STORE)
 
     async def _jwks(self, _request: Request) -> Response:
-        headers = {"cache-control": f"public, max-age={JWKS_MAX_AGE_S}"}
-        return JSONResponse(self._keys.published(), headers=headers, media_type="application/jwk-set+json")
-
-    async def _health(self, _request: Request) -> Response:
-        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+        return key_set(self._keys.published())
 
     async def _configuration(self, _request: Request) -> Response:
         """SSF 1.0, 7.1: who transmits here, and how."""
@@ -109,23 +104,13 @@ class Endpoints:
 
 
 async def _token(request: Request) -> str:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _MEDIA_TYPE:
-        raise RefusedSetError(SetError.INVALID_REQUEST, f"the body must be {_MEDIA_TYPE}")
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for part in request.stream():
-                body += part
-                if len(body) > TOKEN_CHARS_MAX:
-                    raise RefusedSetError(SetError.INVALID_REQUEST, f"the body has more than {TOKEN_CHARS_MAX} bytes")
-    except TimeoutError:
-        raise RefusedSetError(SetError.INVALID_REQUEST, "the body did not come in time") from None
-    try:
-        return body.decode("ascii").strip()
+        return (await read_body(request, _MEDIA_TYPE, TOKEN_CHARS_MAX)).decode("ascii").strip()
+    except BodyError as error:
+        raise RefusedSetError(SetError.INVALID_REQUEST, str(error)) from None
     except UnicodeDecodeError:
         raise RefusedSetError(SetError.INVALID_REQUEST, "the body is no token") from None
 
 
 def _later(status: int, wait_ms: int) -> Response:
-    return Response(status_code=status, headers={**_NO_STORE, "retry-after": str(-(-wait_ms // _MS_PER_S))})
+    return Response(status_code=status, headers={**NO_STORE, **retry_after(wait_ms)})

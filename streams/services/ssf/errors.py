@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from streams.identity.errors import TokenError, TokenFault
 from streams.model.errors import StoplogError
-from streams.services.sts.errors import RefusedError, TokenReason
 
 
 class SsfError(StoplogError):
@@ -38,11 +38,11 @@ class UnavailableError(StoplogError):
     """An event could not be taken now; it is to be sent again."""
 
 
-_KEYS = frozenset({TokenReason.KEY_UNKNOWN, TokenReason.SIGNATURE_INVALID, TokenReason.ALGORITHM_NOT_ALLOWED})
+_KEYS = frozenset({TokenFault.KEY_UNKNOWN, TokenFault.SIGNATURE_INVALID, TokenFault.ALGORITHM_NOT_ALLOWED})
 
 
-def as_set_error(error: RefusedError) -> StoplogError:
+def as_set_error(error: TokenError) -> StoplogError:
     """What the reader of tokens has found, as it is told to a transmitter."""
-    if error.reason is TokenReason.KEYS_UNAVAILABLE:
+    if error.fault is TokenFault.KEYS_UNAVAILABLE:
         return UnavailableError(str(error))
-    return RefusedSetError(SetError.INVALID_KEY if error.reason in _KEYS else SetError.INVALID_REQUEST, str(error))
+    return RefusedSetError(SetError.INVALID_KEY if error.fault in _KEYS else SetError.INVALID_REQUEST, str(error))

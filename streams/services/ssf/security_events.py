@@ -6,11 +6,11 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from streams.identity.errors import TokenError
 from streams.identity.jose import Unverified, instant_claim, take_apart, text_claim, verified
 from streams.identity.jwks import IssuerKeys
 from streams.services.ssf.errors import RefusedSetError, SetError, as_set_error
 from streams.services.ssf.settings import TransmitterSection
-from streams.services.sts.errors import RefusedError
 
 WHAT = "the event token"
 TYP = "secevent+jwt"
@@ -66,7 +66,7 @@ class SetReader:
         """
         try:
             return self._read(token, authorization)
-        except RefusedError as error:
+        except TokenError as error:
             raise as_set_error(error) from None
 
     def _read(self, token: str, authorization: str | None) -> SecurityEvents:

@@ -1,8 +1,7 @@
-"""Putting the service together, and running it on HTTP until it is told to stop."""
+"""Putting the service together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -12,6 +11,7 @@ from starlette.applications import Starlette
 
 from streams.http.limits import RateLimit
 from streams.identity.jwks import IssuerKeys, KeyTimes, load_file, load_url
+from streams.identity.keyring import keys_in
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
@@ -22,7 +22,6 @@ from streams.services.ssf.security_events import SetReader, Transmitter
 from streams.services.ssf.settings import SsfSection
 from streams.services.ssf.store import SsfStore
 from streams.services.ssf.transmitter import Backoff, Push
-from streams.services.sts.service import Server, keys_in, listen, uvicorn_config
 from streams.stores.private_folder import is_open_to_others
 
 BEARER_CHARS_MAX = 4_096
@@ -54,7 +53,7 @@ class RunningSsf:
             folder: where signing keys are, and the memory of events.
 
         Raises:
-            SsfError, StsError: it can't run so.
+            SsfError, IdentityError: it can't run so.
             ExecutorError: what was stopped could not be read.
         """
         if not section.transmitters and not section.receivers:
@@ -110,23 +109,6 @@ class RunningSsf:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-def serve(running: RunningSsf, section: SsfSection, on_serving: Callable[[str, int], None]) -> None:
-    """Serve until SIGINT or SIGTERM. Blocks.
-
-    Args:
-        on_serving: told of the address and port once events are taken.
-
-    Raises:
-        StsError: the address can't be used.
-    """
-    server = Server(uvicorn_config(running.application, section), on_serving)
-    listening = listen(section)
-    try:
-        server.run(sockets=[listening])
-    finally:
-        listening.close()
 
 
 def _transmitters(section: SsfSection, entropy: Entropy) -> dict[str, Transmitter]:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from streams.services.sts.settings import LOOPBACK, Algorithm
+from streams.http.client_address import LOOPBACK
+from streams.identity.algorithms import Algorithm
 
 PARTIES_MAX = 32
 TENANTS_MAX = 1_024

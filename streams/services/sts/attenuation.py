@@ -16,9 +16,10 @@ from streams.delegation.tools import ANYTHING
 from streams.delegation.verification import check_hop
 from streams.model.delegation import AuthorizationDetail, DelegationOp, GrantBody
 from streams.model.reasons import Reason
+from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor
 from streams.services.sts.authorization_details import configured_details
-from streams.services.sts.errors import RefusedError, TokenReason, refuse
+from streams.services.sts.errors import RefusedError, refuse
 from streams.services.sts.request import ExchangeRequest
 from streams.services.sts.settings import AgentSection
 

@@ -14,7 +14,8 @@ import msgspec
 from streams.identity.jose import is_plain
 from streams.model.canonical import CanonicalError, canonical, parse_strict
 from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, ConstraintType, ToolGrant
-from streams.services.sts.errors import TokenReason, refuse
+from streams.model.token_reasons import TokenReason
+from streams.services.sts.errors import refuse
 from streams.services.sts.settings import ToolSection
 
 DETAIL_TYPE = "stoplog_tools"

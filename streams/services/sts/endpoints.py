@@ -14,13 +14,17 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from streams.http.client_address import place
+from streams.http.answers import NO_STORE, health, key_set, retry_after
+from streams.http.bodies import BodyError, read_body
+from streams.http.client_address import place_of
+from streams.http.header_bound import bounded
 from streams.http.limits import RateLimit
 from streams.identity.keyring import ALGORITHM, KeyRing
 from streams.model.errors import StoplogError
-from streams.services.sts.errors import RefusedError, TokenReason, refuse
+from streams.model.token_reasons import TokenReason
+from streams.services.sts.errors import RefusedError, refuse
 from streams.services.sts.exchange import TokenService
 from streams.services.sts.introspection import revoke, show
 from streams.services.sts.request import BODY_BYTES_MAX, GRANT_TYPE, Form, read_request
@@ -30,12 +34,8 @@ THREADS = 16
 WAITING_MAX = 64
 """Requests that are worked on or wait for a thread; more are told to come again."""
 
-BODY_TIMEOUT_S = 10.0
-HEADER_BYTES_MAX = 32_768
-JWKS_MAX_AGE_S = 300
 _FORM = "application/x-www-form-urlencoded"
-_MS_PER_S = 1_000
-_NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
+_NO_STORE = {**NO_STORE, "pragma": "no-cache"}
 _TRACEPARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, as of version 00."""
 
@@ -65,7 +65,7 @@ class Endpoints:
             Route("/introspect", self._answering(self._introspect), methods=["POST"]),
             Route("/jwks", self._jwks, methods=["GET"]),
             Route("/.well-known/oauth-authorization-server", self._metadata, methods=["GET"]),
-            Route("/healthz", self._health, methods=["GET"]),
+            Route("/healthz", health, methods=["GET"]),
         ]
         return bounded(Starlette(routes=[*routes, *more]))
 
@@ -154,11 +154,7 @@ class Endpoints:
             ) from None
 
     async def _jwks(self, _request: Request) -> Response:
-        headers = {"cache-control": f"public, max-age={JWKS_MAX_AGE_S}"}
-        return JSONResponse(self._keys.published(), headers=headers, media_type="application/jwk-set+json")
-
-    async def _health(self, _request: Request) -> Response:
-        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+        return key_set(self._keys.published())
 
     async def _metadata(self, _request: Request) -> Response:
         """RFC 8414."""
@@ -182,42 +178,20 @@ class Endpoints:
         )
 
 
-def bounded(application: ASGIApp) -> ASGIApp:
-    """The application, for requests whose headers are not too large: the server's own bound is on what it waits for."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        size = sum(len(name) + len(value) for name, value in scope.get("headers", ()))
-        if size + len(scope.get("raw_path", b"")) + len(scope.get("query_string", b"")) > HEADER_BYTES_MAX:
-            await Response(status_code=431)(scope, receive, send)
-            return
-        await application(scope, receive, send)
-
-    return answer
-
-
 def _refused(error: RefusedError) -> Response:
     headers = dict(_NO_STORE)
     if error.retry_after_ms is not None:
-        headers["retry-after"] = str(-(-error.retry_after_ms // _MS_PER_S))
+        headers |= retry_after(error.retry_after_ms)
     members = {"error": error.code, "error_description": error.description, "reason": error.reason.value}
     return Response(json.dumps(members), error.status, headers, "application/json")
 
 
 async def _form(request: Request) -> Form:
     """Read the body, up to a bound and for so long."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != _FORM:
-        raise refuse(TokenReason.REQUEST_MALFORMED, f"the body must be {_FORM}")
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for part in request.stream():
-                body += part
-                if len(body) > BODY_BYTES_MAX:
-                    raise refuse(TokenReason.REQUEST_MALFORMED, f"the body has more than {BODY_BYTES_MAX} bytes")
-    except TimeoutError:
-        raise refuse(TokenReason.REQUEST_MALFORMED, "the body did not come in time") from None
-    return Form(bytes(body))
+        return Form(await read_body(request, _FORM, BODY_BYTES_MAX))
+    except BodyError as error:
+        raise refuse(TokenReason.REQUEST_MALFORMED, str(error)) from None
 
 
 def _only(request: Request, name: str) -> str | None:
@@ -226,8 +200,3 @@ def _only(request: Request, name: str) -> str | None:
     if len(values) > 1:
         raise refuse(TokenReason.PROOF_INVALID, f"the header {name} is there twice")
     return values[0] if values else None
-
-
-def place_of(request: Request) -> str:
-    """Where a request comes from."""
-    return place(request.client.host if request.client is not None else "")

@@ -17,16 +17,18 @@ from streams.http.limits import RateLimit
 from streams.identity.dpop import ShownKey, shown_key
 from streams.identity.jose import TOKEN_CHARS_MAX, take_apart, text_claim, verified
 from streams.identity.keyring import ALGORITHM, KeyRing
+from streams.identity.single_use import Once
 from streams.model.canonical import sha256
 from streams.model.delegation import GrantBody
 from streams.model.proof import session_secret
 from streams.model.revocation_set import Call
+from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, ToolRef
 from streams.sdk.entropy import Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.token_exchange import exchange_proof
 from streams.services.sts.attenuation import Share
-from streams.services.sts.errors import RefusedError, TokenReason, refuse
+from streams.services.sts.errors import RefusedError, refuse, token_errors_refused
 from streams.services.sts.grants import GrantMaker, Origin
 from streams.services.sts.request import ExchangeRequest
 from streams.services.sts.session_writer import Ledger, Opening, Refusal
@@ -35,7 +37,6 @@ from streams.services.sts.sources import (
     ACTOR,
     SUBJECT,
     Agent,
-    Once,
     Sources,
     Subject,
     TokenType,
@@ -163,6 +164,7 @@ class TokenService:
             raise refuse(TokenReason.AGENT_UNKNOWN, "no agent of this name may have tokens here")
         return found
 
+    @token_errors_refused()
     def _origin(self, asked: ExchangeRequest, agent: Agent, jkt: str | None) -> Origin:
         unverified = take_apart(asked.subject_token, SUBJECT)
         if asked.subject_type is TokenType.ACCESS_TOKEN and unverified.claims.get("iss") == self._parts.section.issuer:
@@ -210,6 +212,7 @@ class TokenService:
             self._use_once(given)
         return replace(agent.actor, jkt=jkt)
 
+    @token_errors_refused()
     def _shown(self, dpop: str | None, url: str) -> ShownKey | None:
         if dpop is None:
             return None
@@ -239,6 +242,7 @@ class TokenService:
             raise
         return False
 
+    @token_errors_refused()
     def own_token(self, token: str, what: str) -> Issued:
         """The session of a token of this service.
 

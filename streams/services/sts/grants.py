@@ -13,16 +13,17 @@ from streams.delegation.errors import GrantError
 from streams.delegation.issuance import narrow, sign_hop, sign_root
 from streams.delegation.keys import hop_grant_key, root_grant_key
 from streams.delegation.verification import Standard, verify
+from streams.identity.single_use import Once
 from streams.model.delegation import DelegationOp, GrantBody
 from streams.model.ids import sub_session_id
 from streams.model.proof import derived_uuid, session_secret
+from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Header
 from streams.sdk.entropy import Entropy
 from streams.services.sts.attenuation import Share, Terms, check_child, check_profile, terms_of, told
-from streams.services.sts.errors import TokenReason, refuse
+from streams.services.sts.errors import refuse
 from streams.services.sts.request import ExchangeRequest
 from streams.services.sts.settings import AgentSection, StsSection
-from streams.services.sts.sources import Once
 from streams.services.sts.store import Issued
 
 _MS_PER_S = 1_000

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor
-from streams.services.sts.errors import RefusedError, TokenReason, refuse
+from streams.services.sts.errors import RefusedError, refuse
 from streams.services.sts.exchange import TokenService
 from streams.services.sts.request import Form
 from streams.services.sts.sources import TokenType

@@ -13,8 +13,9 @@ import msgspec
 
 from streams.identity.jose import is_plain
 from streams.model.delegation import AuthorizationDetail, GrantBody
+from streams.model.token_reasons import TokenReason
 from streams.services.sts.authorization_details import check_names, parse_details
-from streams.services.sts.errors import TokenReason, refuse
+from streams.services.sts.errors import refuse
 from streams.services.sts.sources import TokenType
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"

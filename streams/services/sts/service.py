@@ -1,41 +1,33 @@
-"""Putting the token service together, and running it on HTTP until it is told to stop."""
+"""Putting the token service together."""
 
 from __future__ import annotations
 
-import signal
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 from urllib.parse import urlsplit
 
-import uvicorn
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from streams.http.client_address import LOOPBACK
 from streams.http.limits import RateLimit
-from streams.http.protocol import BoundedProtocol, ProxiedProtocol
 from streams.identity.jwks import WAIT_S, IssuerKeys, KeyTimes, Load, load_file, load_url
-from streams.identity.keyring import KeyRing
+from streams.identity.keyring import keys_in
 from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.sts.development_issuer import DevIssuer, from_here_alone, with_dev_issuer
-from streams.services.sts.endpoints import HEADER_BYTES_MAX, Endpoints
+from streams.services.sts.endpoints import Endpoints
 from streams.services.sts.errors import StsError
 from streams.services.sts.exchange import Parts, TokenService
 from streams.services.sts.session_writer import Ledger
-from streams.services.sts.settings import LOOPBACK, SourceSection, StsSection
+from streams.services.sts.settings import SourceSection, StsSection
 from streams.services.sts.sources import Sources
 from streams.services.sts.store import StsStore
 
-CONNECTIONS_MAX = 256
-BACKLOG = 128
-KEEP_ALIVE_S = 5
-SHUTDOWN_S = 20
 RETIRED_KEPT_MS = 2 * 86_400_000
 """How long a key that signs no more is still published: longer than any session lives."""
 
@@ -72,7 +64,7 @@ class RunningSts:
             dev_issuer: whether to give tokens of anybody to anybody.
 
         Raises:
-            StsError: it can't run so.
+            StsError, IdentityError: it can't run so.
             ExecutorError: what was revoked could not be read.
             LogError: a topic that it writes does not exist.
         """
@@ -134,127 +126,9 @@ class RunningSts:
         self.close()
 
 
-def keys_in(folder: Path, entropy: Entropy = SYSTEM) -> KeyRing:
-    """The signing keys of a service; the first time, they are made.
-
-    Raises:
-        StsError: they can't be used.
-    """
-    return KeyRing(folder / "keys", entropy.now_ms, entropy.monotonic_ms)
-
-
 def is_file(source: SourceSection) -> bool:
     """Whether a source's keys are in a file."""
     return urlsplit(source.jwks).scheme not in ("http", "https")
-
-
-class Listening(Protocol):
-    """Where a service listens, and with what."""
-
-    @property
-    def host(self) -> str:
-        """The address."""
-
-    @property
-    def port(self) -> int:
-        """0 for any that is free."""
-
-    @property
-    def tls_certificate(self) -> Path | None:
-        """A PEM file."""
-
-    @property
-    def tls_key(self) -> Path | None:
-        """A PEM file."""
-
-    @property
-    def behind_tls_proxy(self) -> bool:
-        """Whether all that comes, comes through a proxy."""
-
-
-def serve(running: RunningSts, section: StsSection, on_serving: Callable[[str, int], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then answer what has come in, for at most `SHUTDOWN_S`. Blocks.
-
-    Args:
-        on_serving: told of the address and port once requests are taken.
-
-    Raises:
-        StsError: the address can't be used.
-    """
-    server = Server(uvicorn_config(running.application, section), on_serving)
-    listening = listen(section)
-    try:
-        server.run(sockets=[listening])
-    finally:
-        listening.close()
-
-
-def uvicorn_config(application: ASGIApp, section: Listening) -> uvicorn.Config:
-    """How requests are taken, every part of it bounded."""
-    tls = {}
-    if section.tls_key is not None:
-        tls = {"ssl_keyfile": str(section.tls_key), "ssl_certfile": str(section.tls_certificate)}
-    return uvicorn.Config(
-        application,
-        http=ProxiedProtocol if section.behind_tls_proxy else BoundedProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=CONNECTIONS_MAX,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
-        **tls,  # type: ignore[arg-type]
-    )
-
-
-def listen(section: Listening) -> socket.socket:
-    """Raises:
-    StsError: the address can't be used.
-    """
-    try:
-        found = socket.getaddrinfo(section.host, section.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _name, address = found[0]
-        # With its protocol named: asyncio sends small answers at once (TCP_NODELAY) only where it knows that it is TCP.
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError as error:
-        raise StsError(f"can't listen at {section.host}:{section.port}: {error.strerror or error}") from None
-    return listening
-
-
-class Server(uvicorn.Server):
-    """Uvicorn's, which says when it has begun."""
-
-    def __init__(self, config: uvicorn.Config, on_serving: Callable[[str, int], None]) -> None:
-        super().__init__(config)
-        self._on_serving = on_serving
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """End in good order on the first signal. Uvicorn would raise it again afterwards, and so end the process before
-        its caller has released what it holds."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        former = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to take requests."""
-        await super().startup(sockets)
-        if self.started and sockets:
-            host, port = sockets[0].getsockname()[:2]
-            self._on_serving(str(host), int(port))
 
 
 def _dev_issuer(section: StsSection, entropy: Entropy) -> DevIssuer:

@@ -20,13 +20,14 @@ from streams.model.proof import proven_event, session_writer_key
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import session_target
 from streams.model.session import SessionEvent, SessionEventType
+from streams.model.token_reasons import TokenReason
 from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Actor, Header
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Producer, RetriableLogError
 from streams.sdk.entropy import Entropy
 from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
-from streams.services.sts.errors import RefusedError, TokenReason
+from streams.services.sts.errors import RefusedError
 
 ATTEMPTS_MAX = 3
 TRANSACTION_SESSIONS_MAX = 64

@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from streams.http.client_address import LOOPBACK
+from streams.identity.algorithms import Algorithm
+
 SOURCES_MAX = 64
 AGENTS_MAX = 10_000
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SPIFFE = "spiffe://"
 ANY_AGENT = "*"
 
-Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 Gives = Literal["user", "agent", "transaction", "id_jag"]
 ConstraintName = Literal["EXACT", "RANGE", "ONE_OF", "NOT_ONE_OF", "CONTAINS", "SUBSET", "WILDCARD", "ALL", "ANY"]
 Name = Annotated[str, Field(min_length=1, max_length=512)]

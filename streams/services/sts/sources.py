@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 from streams.identity.jose import Unverified, compact_json, instant_claim, take_apart, text_claim, verified
 from streams.identity.jwks import IssuerKeys
+from streams.identity.single_use import Once
 from streams.model.delegation import AuthorizationDetail
+from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, SubProfile
 from streams.sdk.entropy import system_monotonic_ms
 from streams.services.sts.authorization_details import parse_details
-from streams.services.sts.errors import TokenReason, plain, refuse
+from streams.services.sts.errors import plain, refuse, token_errors_refused
 from streams.services.sts.settings import SPIFFE, SourceSection
 
 SUBJECT = "subject_token"
@@ -52,13 +54,6 @@ _GIVES: Mapping[TokenType, str] = {
     TokenType.TRANSACTION: "transaction",
     TokenType.ID_JAG: "id_jag",
 }
-
-
-class Once(NamedTuple):
-    """What a token that counts once is told by, and until when that must be remembered."""
-
-    name: bytes
-    exp_ms: int
 
 
 class Subject(NamedTuple):
@@ -140,6 +135,7 @@ class Sources:
         found = self._by_issuer.get(issuer)
         return None if found is None else found.name
 
+    @token_errors_refused()
     def subject(self, token: str, kind: TokenType) -> Subject:
         """What a subject token conveys. May block while keys are asked for.
 
@@ -177,6 +173,7 @@ class Sources:
             act=_acted(claims),
         )
 
+    @token_errors_refused()
     def agent(self, token: str, kind: TokenType) -> Agent:
         """Who an actor token is of. May block while keys are asked for.
 

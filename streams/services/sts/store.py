@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from streams.model.delegation import GrantBody
-from streams.services.sts.errors import RefusedError, StsError, TokenReason
+from streams.model.token_reasons import TokenReason
+from streams.services.sts.errors import RefusedError, StsError
 from streams.stores.private_folder import make_private
 
 SESSIONS_MAX = 1_000_000

@@ -10,12 +10,13 @@ import pytest
 
 from simulation.records import ruleset
 from streams.audit.publishers import Publishers, PublishersError
-from streams.audit.signatures import SigningKey, make_key_file
+from streams.audit.signatures import SigningKey
 from streams.model.bundle_signature import publication_key, publication_message
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import Proof, ProofAlg
+from streams.operations.signing_keys import make_key_file
 
 replace = msgspec.structs.replace
 BUNDLE = ruleset({"bundle.yaml": "x"}, serial=7)

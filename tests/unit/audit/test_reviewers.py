@@ -12,9 +12,9 @@ from simulation.records import reviewed, tool_entry
 from streams.audit.keyring import SIGNATURES_MAX
 from streams.audit.reviewers import ANYBODY, NOBODY, Reviewers, ReviewersError
 from streams.audit.signatures import SigningKey
-from streams.model.errors import RecordError
+from streams.model.errors import RecordError, SettingsError
 from streams.model.reasons import DeadLetterReason
-from streams.wiring.settings import Settings, SettingsError, load_settings
+from streams.wiring.settings import Settings, load_settings
 
 replace = msgspec.structs.replace
 ANN, BOB, EVE = SigningKey.made(), SigningKey.made(), SigningKey.made()
@@ -83,11 +83,11 @@ def test_what_makes_no_sense_is_told(changes: dict[str, Any], told: str) -> None
 
 def test_the_settings_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load_settings().reviewers().required == 1
-    assert load_settings({"catalog": {"allow_unsigned": True}}).reviewers().required == 0
+    assert load_settings().catalog.trusted().required == 1
+    assert load_settings({"catalog": {"allow_unsigned": True}}).catalog.trusted().required == 0
     made = Settings(catalog={"reviewers": NAMED, "required_signatures": 2, "separation_of_duties": False})
-    assert (made.reviewers().required, made.reviewers().separate_duties) == (2, False)
+    assert (made.catalog.trusted().required, made.catalog.trusted().separate_duties) == (2, False)
     with pytest.raises(SettingsError, match=r"section `\[catalog\]`"):
-        load_settings({"catalog": {"reviewers": NAMED, "required_signatures": 3}}).reviewers()
+        load_settings({"catalog": {"reviewers": NAMED, "required_signatures": 3}}).catalog.trusted()
     with pytest.raises(SettingsError, match=r"`catalog\.reviewer` is unknown"):
         load_settings({"catalog": {"reviewer": {}}})

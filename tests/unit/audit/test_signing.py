@@ -11,14 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.audit.signatures import (
-    SIGNATURE_BYTES,
-    PublicKey,
-    SigningKeyError,
-    is_encrypted,
-    load_key_file,
-    make_key_file,
-)
+from streams.audit.signatures import SIGNATURE_BYTES, PublicKey, SigningKeyError
+from streams.operations.signing_keys import is_encrypted, load_key_file, make_key_file
 
 # RFC 8032, section 7.1, test 2; the thumbprint of the key in RFC 8037, appendix A.3.
 RFC_PUBLIC = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")

@@ -11,11 +11,14 @@ import pytest
 from streams.codec.history import parse_line
 from streams.model.topics import BY_NAME, VERDICT
 from streams.operations.catalog.files import read_catalog
-from streams.operations.operator import Operator
-from streams.operations.rules.explanation import explain_from_log
+from streams.operations.root_key import load_root_key
+from streams.operations.rules.explanation import THE_LOG, explain_from_log
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import load_root_key
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings
+from streams.wiring.trials import plan_trial
 from tests.unit.cli.conftest import Result, Stoplog
 
 HISTORIES = Path(__file__).parents[2] / "golden" / "try"
@@ -146,7 +149,7 @@ class TestLog:
             result = stoplog(*command)
             assert result.status == 0, result.err
         settings = load_settings()
-        with Operator(settings, "ann") as operator:
+        with open_operator(settings, "ann") as operator:
             now_ms = operator.clock.now_ms()
             (entry,) = [each for each in read_catalog(Path(HISTORY[3]), 0, "t", "") if each.name == "send"]
             act = {"iss": "https://issuer.example", "sub": "helper"}
@@ -177,8 +180,10 @@ class TestLog:
     def test_the_verdict_that_was_given_stands_beside_it(self, deployed: Stoplog, home: Path) -> None:
         settings = load_settings()
         clock, key = SystemClock(), load_root_key(settings.key_path)
-        (verdict,) = explain_from_log(settings, clock, key, intent="first").verdicts
-        with Operator(settings, "gate") as operator:
+        plan = plan_trial(settings, THE_LOG, key)
+        with open_log(settings, create=False) as log:
+            (verdict,) = explain_from_log(log, build_codec(settings), clock, plan, intent="first").verdicts
+        with open_operator(settings, "gate") as operator:
             operator.write(VERDICT, [(b"default|s-9", verdict, verdict.header)])
         (recorded,) = of_kind(deployed("rules", "explain", "--intent", "first"), "recorded_verdict")
         assert (recorded["outcome"], recorded["digest"]) == ("ALLOW", (verdict.ruleset_digest or b"").hex())

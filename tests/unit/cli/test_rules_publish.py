@@ -15,6 +15,7 @@ from streams.model.topics import RULESET
 from streams.operations.operator import Operator
 from streams.operations.rules.publication import KEPT_MAX
 from streams.policy import bundle_from_files
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings
 from tests.unit.cli.conftest import Result, Stoplog
 
@@ -324,7 +325,7 @@ class TestRollback:
 
 def tombstones() -> set[bytes]:
     """Keys that the topic is to forget."""
-    with Operator(load_settings(), "test") as operator:
+    with open_operator(load_settings(), "test") as operator:
         received = [found.received.key for found in operator.find(RULESET)]
         everything = _all_keys(operator)
     return {key for key in everything if everything[key] is None and key in received}
@@ -345,7 +346,7 @@ class TestStatus:
         self, stoplog: Stoplog, people: dict[str, str], rules: Write, home: Path
     ) -> None:
         stoplog("rules", "publish", rules(1), "--key", people["ann"])
-        with Operator(load_settings(), "eve") as operator:
+        with open_operator(load_settings(), "eve") as operator:
             (standing,) = [found.record for found in operator.find(RULESET)]
             assert isinstance(standing, RulesetBundle)
             forged = RulesetBundle(

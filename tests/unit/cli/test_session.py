@@ -15,7 +15,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_RECORD, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
-from streams.operations.operator import Operator
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings
 from tests.kit import WEB_FETCH
 from tests.unit.cli.conftest import Stoplog
@@ -35,7 +35,7 @@ class Writer:
     """Writes records of sessions on the log of the settings."""
 
     def __init__(self) -> None:
-        self.operator = Operator(load_settings())
+        self.operator = open_operator(load_settings())
         self.now_ms = self.operator.clock.now_ms()
 
     def put(self, maker: SessionMaker, records: Sequence[Record]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from streams.codec.history import format_line, parse_line
 from streams.model.intent import Intent
 from streams.model.proof import make_hmac, proof_message, session_secret
-from streams.wiring.components import make_root_key
+from streams.operations.root_key import make_root_key
 from tests.unit.cli.conftest import Stoplog
 
 HISTORIES = Path(__file__).parents[2] / "golden" / "try"

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from simulation.records import entry_key, reviewed, tool_entry
-from streams.audit.signatures import make_key_file
 from streams.model.control import RulesetBundle
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.topics import AUDIT_REPORTED, CATALOG, RULESET, TOPICS
 from streams.operations.doctor import examination as doctor_module
-from streams.operations.doctor.examination import examine
 from streams.operations.doctor.findings import Finding, Status
-from streams.operations.operator import Operator
+from streams.operations.root_key import make_root_key
 from streams.operations.rules.publication import draft_directory, publish
+from streams.operations.signing_keys import make_key_file
 from streams.operations.stops import write_revocation
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import Outgoing, TopicSpec
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import make_root_key
+from streams.wiring.doctor import examine_deployment
 from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings, load_settings
 from streams.wiring.shipped import rules_directory
 
@@ -42,12 +42,12 @@ def deployment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     make_root_key(settings.key_path)
     with open_log(settings) as log:
         admin = log.admin()
-        carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
     return settings
 
 
 def findings(**overrides: object) -> dict[str, Finding]:
-    return {finding.check: finding for finding in examine(overrides)}
+    return {finding.check: finding for finding in examine_deployment(overrides)}
 
 
 def failing(**overrides: object) -> set[str]:
@@ -86,7 +86,7 @@ def test_a_deployment_without_rules_and_tools_denies_everything(deployment: Sett
 
 
 def test_the_bundle_in_force_is_named(deployment: Settings) -> None:
-    with Operator(deployment) as operator:
+    with open_operator(deployment) as operator:
         publish(operator, draft_directory(operator, rules_directory(), "default"))
     found = findings()["rules"]
     assert found.status is Status.OK
@@ -96,7 +96,7 @@ def test_the_bundle_in_force_is_named(deployment: Settings) -> None:
 
 
 def test_what_a_gate_refuses_is_told(deployment: Settings) -> None:
-    with Operator(deployment) as operator:
+    with open_operator(deployment) as operator:
         bundle, _ = publish(operator, draft_directory(operator, rules_directory(), "default"))
         header = operator.header()
         broken = RulesetBundle(
@@ -130,7 +130,7 @@ class TestTools:
         key = make_key_file(tmp_path / "ann.pem")
         reviewed_by = {"reviewers": {"ann": str(key.public)}}
         now_ms = SystemClock().now_ms()
-        with Operator(deployment) as operator:
+        with open_operator(deployment) as operator:
             for name, expires_ms in (("read", now_ms + 3_600_000), ("write", now_ms - 1)):
                 entry = tool_entry("files", name, proposed_by="carol", review_expires=expires_ms)
                 signed = reviewed(entry, key)
@@ -249,7 +249,7 @@ def test_a_cluster_that_is_not_there_fails_with_advice(settings: Settings, monke
 def test_the_kill_switch_is_seen(deployment: Settings) -> None:
 
     assert findings()["revocations"].text == "none in force"
-    with Operator(deployment) as operator:
+    with open_operator(deployment) as operator:
         write_revocation(operator, RevocationKind.ALL, "*", RevocationState.REVOKED, "drill")
     found = findings()["revocations"]
     assert found.status is Status.WARN

@@ -7,13 +7,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.log import LogMissingError
 from streams.model.approval import ApprovalRequest
 from streams.model.revocation import RevocationKind
 from streams.operations import operator as operator_module
 from streams.operations.approvals import ApprovalError, check_decision
-from streams.operations.operator import NamelessError, Operator
+from streams.operations.operator import NamelessError
 from streams.operations.stops import RevocationTargetError, revocation_target
-from streams.wiring.logs import LogMissingError, open_log
+from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings
 from tests.records import ACTOR, DIGEST, HEADER, TOOL, UUID
 
@@ -81,13 +83,13 @@ def test_who_acts_must_be_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(operator_module.getpass, "getuser", nobody)
     settings = load_settings({"state_dir": tmp_path})
     open_log(settings).close()
-    with Operator(settings) as operator, pytest.raises(NamelessError, match="`--as`"):
+    with open_operator(settings) as operator, pytest.raises(NamelessError, match="`--as`"):
         assert operator.name
-    with Operator(settings, "ann") as operator:
+    with open_operator(settings, "ann") as operator:
         assert operator.name == "ann"
 
 
 def test_an_operator_makes_no_log(tmp_path: Path) -> None:
     with pytest.raises(LogMissingError):
-        Operator(load_settings({"state_dir": tmp_path}))
+        open_operator(load_settings({"state_dir": tmp_path}))
     assert list(tmp_path.iterdir()) == []

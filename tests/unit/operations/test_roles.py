@@ -21,11 +21,12 @@ from streams.model.topics import (
     Role,
     Topic,
 )
+from streams.operations.settings import TopicsSection
 from streams.operations.topics.application import principals_of
-from streams.operations.topics.plan import PrincipalsError, declared_access
+from streams.operations.topics.plan import PrincipalsError, budgets_group, declared_access
 from streams.ports import AclSpec
 from streams.topology import PROCESSORS
-from streams.wiring.settings import budgets_group, load_settings
+from streams.wiring.settings import load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
 MAY_WRITE = {Role.AGENT: {INTENT}, Role.EXECUTOR: {SESSION, AUDIT_REPORTED}}
@@ -39,7 +40,7 @@ def granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[AclSpec, .
     """Every access entry, with a principal for each role."""
     monkeypatch.chdir(tmp_path)
     principals = {role.value: [name] for role, name in NAMES.items()}
-    return declared_access(TOPICS, principals_of(load_settings({"topics": {"principals": principals}})))
+    return declared_access(TOPICS, principals_of(TopicsSection(principals=principals), load_settings().group))
 
 
 @pytest.mark.parametrize("role", NEAR)
@@ -102,4 +103,4 @@ def test_a_prefix_that_takes_the_gates_in_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PrincipalsError, match="take the gates' place"):
-        principals_of(load_settings({"topics": {"executor_group_prefix": prefix}}))
+        principals_of(TopicsSection(executor_group_prefix=prefix), load_settings().group)

@@ -13,8 +13,9 @@ from streams.delegation.anchors import TrustAnchors
 from streams.delegation.verification import Standard, verify
 from streams.model.delegation import Delegation
 from streams.model.verdict import Verdict
-from streams.operations.trial import Tried, TryPlan, TryReport, run_history
+from streams.operations.trial import Tried, TryReport, run_history
 from streams.wiring.settings import load_settings
+from streams.wiring.trials import plan_trial
 
 ROOT_KEY = b"a root key of a history, 32 bytes"
 START_MS = 1_764_061_200_000
@@ -111,8 +112,8 @@ def run(folder: Path, *lines: str) -> list[Tried]:
     history = folder / "history.jsonl"
     history.write_text("\n".join(lines) + "\n")
     report = TryReport()
-    plan = TryPlan(history=history, catalog=catalog, rules=rules, root_key=ROOT_KEY)
-    outputs = list(run_history(plan, load_settings(), report))
+    plan = plan_trial(load_settings(), history, ROOT_KEY, catalog=catalog, rules=rules)
+    outputs = list(run_history(plan, report))
     assert not report.faults
     return outputs
 

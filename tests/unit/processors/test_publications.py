@@ -11,13 +11,14 @@ import pytest
 
 from simulation.records import SessionMaker, ruleset
 from streams.audit.publishers import Publishers
-from streams.audit.signatures import SigningKey, make_key_file
+from streams.audit.signatures import SigningKey
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.bundle_signature import publication_key, publication_message
 from streams.model.control import BundleAction, RulesetBundle
 from streams.model.topics import ALERT, RULESET
 from streams.model.types import Proof, ProofAlg
+from streams.operations.signing_keys import make_key_file
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files
 from streams.ports import Outgoing
 from streams.processors.control.compilation import CompilerFailedError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.audit.signatures import SigningKey, make_key_file
+from streams.audit.signatures import SigningKey
 from streams.model.alert import Alert
 from streams.model.audit import AuditEvent
 from streams.model.catalog import EntryState
@@ -20,12 +20,14 @@ from streams.operations.catalog.definition_change import watch_reports
 from streams.operations.catalog.history import read_catalog_history
 from streams.operations.catalog.proposal import import_tools
 from streams.operations.operator import Operator
+from streams.operations.signing_keys import make_key_file
 from streams.operations.topics.application import carry_out, make_plan
 from streams.sdk.definition_watch import DefinitionWatch
 from streams.sdk.errors import PublishError
 from streams.sdk.mcp_tools import McpServerProcess
 from streams.sdk.transport import Transport
 from streams.wiring.logs import open_log
+from streams.wiring.operators import open_operator
 from streams.wiring.settings import Settings
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER, lists, tool
 
@@ -45,9 +47,9 @@ def operator(tmp_path: Path, key: SigningKey) -> Iterator[Operator]:
     )
     with open_log(settings) as log:
         admin = log.admin()
-        carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
         admin.close()
-    with Operator(settings, "carol") as made:
+    with open_operator(settings, "carol") as made:
         yield made
 
 

@@ -24,7 +24,7 @@ from streams.sdk.verdict_checks import (
     check,
     is_for,
 )
-from streams.wiring.settings import GateSection
+from streams.services.gate.settings import GateSection
 from tests.unit.sdk.hands import ACTOR, TENANT, TOOL, key_of, make_verdict
 
 

@@ -10,11 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from simulation.records import revocation
+from streams.model.errors import SettingsError
 from streams.model.revocation import RevocationKind
 from streams.model.topics import REVOCATION
 from streams.sdk.metrics import SOURCES, STOP_SECONDS, StopMetrics
 from streams.services.metrics import serving_metrics
-from streams.wiring.settings import SettingsError, load_settings
+from streams.wiring.settings import load_settings
 from tests.kit import GateBench
 
 
@@ -38,7 +39,7 @@ def scraped(port: int) -> dict[str, float]:
 
 def test_stops_are_counted_by_how_soon_they_were_in_force() -> None:
     port = free_port()
-    with serving_metrics(load_settings({"metrics": {"listen": f"127.0.0.1:{port}"}})):
+    with serving_metrics(load_settings({"metrics": {"listen": f"127.0.0.1:{port}"}}).metrics):
         assert scraped(port)[f"{STOP_SECONDS}_count"] == 0
         for source, latency_ms in zip((*SOURCES, SOURCES[0]), (4, 300, 40_000), strict=True):
             stop_after(latency_ms, source)
@@ -63,7 +64,7 @@ def test_a_gate_counts_the_stops_that_it_reads() -> None:
 
 
 def test_nothing_is_served_where_nobody_asks_for_it() -> None:
-    with serving_metrics(load_settings()):
+    with serving_metrics(load_settings().metrics):
         stop_after(1)
 
 
@@ -74,7 +75,7 @@ def test_an_address_that_is_taken_is_told() -> None:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         with (
             pytest.raises(SettingsError, match=r"metrics\.listen.*can't listen"),
-            serving_metrics(load_settings({"metrics": {"listen": listen}})),
+            serving_metrics(load_settings({"metrics": {"listen": listen}}).metrics),
         ):
             pass
 
@@ -82,7 +83,7 @@ def test_an_address_that_is_taken_is_told() -> None:
 def test_a_port_that_is_none_is_told() -> None:
     with (
         pytest.raises(SettingsError, match=r"metrics\.listen.*can't listen"),
-        serving_metrics(load_settings({"metrics": {"listen": "127.0.0.1:99999"}})),
+        serving_metrics(load_settings({"metrics": {"listen": "127.0.0.1:99999"}}).metrics),
     ):
         pass
 

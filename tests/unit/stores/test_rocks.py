@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from streams.ports import DamagedStoreError, StoreError
-from streams.stores import RocksStores
+from streams.stores.rocks import RocksStores
 
 ROWS_PER_BATCH = 20
 BLOCK_BYTES = 4096
@@ -23,7 +23,7 @@ IO_COUNTS = Path("/proc/self/io")
 WRITER = """
 import sys
 from pathlib import Path
-from streams.stores import RocksStores
+from streams.stores.rocks import RocksStores
 store = RocksStores(Path(sys.argv[1])).open(0)
 first = (store.changelog_offset() or 0) + 1
 for batch in range(first, first + 1_000_000):

@@ -18,9 +18,10 @@ from streams.model.verdict import Verdict
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import Outgoing, TopicPartition
 from streams.services.gate.runner import GateRunner
-from streams.stores import MemoryStores
+from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_budgets, build_codec, build_gate
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings
 from tests.keeping import REFUND, bundle_files
@@ -48,7 +49,7 @@ def settings(tmp_path: Path) -> Settings:
 def log(settings: Settings) -> Iterator[Log]:
     with open_log(settings) as opened:
         admin = opened.admin()
-        carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
         admin.close()
         yield opened
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.wiring.settings import SettingsError, load_settings, setting_names, settings_sources
+from streams.model.errors import SettingsError
+from streams.wiring.settings import load_settings, setting_names, settings_sources
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +123,7 @@ def test_sources_are_told_apart(in_empty_folder: Path, monkeypatch: pytest.Monke
 
 def test_every_setting_of_gate_and_engine_reaches_them() -> None:
     settings = load_settings()
-    for section, made in (("gate", settings.gate_settings(bytes(32))), ("engine", settings.engine_settings())):
+    for section, made in (("gate", settings.gate_settings(bytes(32))), ("engine", settings.engine.for_engine())):
         for name in setting_names():
             prefix, _, field = name.partition(".")
             if prefix == section:

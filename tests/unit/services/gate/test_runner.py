@@ -17,9 +17,10 @@ from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError
 from streams.services.gate import runner as runner_module
 from streams.services.gate.runner import RESTARTS_MAX, GateFailedError, GateRunner
-from streams.stores import MemoryStores
+from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
-from streams.wiring.components import build_codec, build_gate
+from streams.wiring.codecs import build_codec
+from streams.wiring.gates import build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings, load_settings
 
@@ -40,7 +41,7 @@ def log(settings: Settings) -> Iterator[Log]:
 
 def make_topics(settings: Settings, log: Log) -> None:
     admin = log.admin()
-    carry_out(make_plan(settings, admin), admin, 1, lambda step: None)
+    carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
     admin.close()
 
 

@@ -19,6 +19,7 @@ import pytest
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
+from streams.http.server import Server, listen, uvicorn_config
 from streams.model.revocation import Revocation
 from streams.model.session import SessionEvent
 from streams.model.topics import TOPICS, Spread
@@ -27,7 +28,6 @@ from streams.sdk import DevTokenService
 from streams.sdk.transport import Transport
 from streams.services.ssf.service import RunningSsf
 from streams.services.ssf.settings import SsfSection
-from streams.services.sts.service import Server, listen, uvicorn_config
 from streams.wiring.clock import SystemClock
 from tests.unit.sdk.hands import written
 from tests.unit.services.sts.issuers import Issuer, now_s

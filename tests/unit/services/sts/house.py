@@ -13,6 +13,7 @@ import httpx2
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
+from streams.http.server import Server, listen, uvicorn_config
 from streams.model.audit import AuditEvent
 from streams.model.delegation import Delegation
 from streams.model.session import SessionEvent
@@ -23,7 +24,7 @@ from streams.ports import Consumer, Producer, Publisher, Reader, TopicSpec
 from streams.sdk.entropy import system_monotonic_ms
 from streams.sdk.token_exchange import GRANT_TYPE, ID_TOKEN, JWT, StsClient
 from streams.sdk.transport import Transport
-from streams.services.sts.service import RunningSts, Server, listen, uvicorn_config
+from streams.services.sts.service import RunningSts
 from streams.services.sts.settings import StsSection
 from streams.wiring.clock import SystemClock
 from tests.unit.services.sts.issuers import Issuer

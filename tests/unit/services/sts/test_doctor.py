@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from streams.identity.keyring import keys_in
 from streams.operations.doctor.findings import Finding
-from streams.operations.doctor.token_service_checks import examine_sts
-from streams.services.sts.service import keys_in
+from streams.services.sts.examination import examine_sts
 from streams.wiring.settings import load_settings
 
 ISSUER = "https://sts.example"
@@ -25,7 +25,8 @@ AGENT = {"issuer": "https://agents.example", "sub": "assistant"}
 def found(home: Path, anchors: dict[str, Any] | None = None, **sts: Any) -> list[Finding]:
     gate = {"trust_anchors": {ISSUER: "hmac"} if anchors is None else anchors}
     section = {"issuer": ISSUER, "sources": {"a": SOURCE}, "agents": {"a": AGENT}} | sts
-    return list(examine_sts(load_settings({"state_dir": home, "gate": gate, "sts": section})))
+    settings = load_settings({"gate": gate, "sts": section})
+    return list(examine_sts(settings.sts, settings.gate.trust_anchors, home / "sts"))
 
 
 def test_nothing_where_it_is_not_used(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from streams.identity.errors import KeySetError, TokenError, TokenFault
 from streams.identity.jwks import WAITING_MAX, IssuerKeys, KeyTimes, load_url, usable_keys
 from streams.sdk.entropy import system_monotonic_ms
-from streams.services.sts.errors import RefusedError, StsError, TokenReason
 from tests.unit.services.sts.issuers import Issuer, public_jwk
 from tests.unit.services.sts.test_refusals import b64
 
@@ -90,7 +90,7 @@ def test_unknown_ones_are_asked_for_once_in_an_interval(keys: IssuerKeys, place:
     assert place.asked == 11
 
 
-@pytest.mark.parametrize("fault", [OSError("away"), StsError("answers nonsense")])
+@pytest.mark.parametrize("fault", [OSError("away"), KeySetError("answers nonsense")])
 def test_when_they_can_not_be_had_old_ones_are_used_for_so_long(
     keys: IssuerKeys, place: Place, clock: Clock, fault: Exception
 ) -> None:
@@ -99,9 +99,9 @@ def test_when_they_can_not_be_had_old_ones_are_used_for_so_long(
     clock.ms += TIMES.cache_ms + TIMES.stale_ms
     assert keys.find("k1") is not None
     clock.ms += 1
-    with pytest.raises(RefusedError) as raised:
+    with pytest.raises(TokenError) as raised:
         keys.find("k1")
-    assert raised.value.reason is TokenReason.KEYS_UNAVAILABLE
+    assert raised.value.fault is TokenFault.KEYS_UNAVAILABLE
     place.fault = None
     clock.ms += TIMES.retry_ms
     assert keys.find("k1") is not None
@@ -110,7 +110,7 @@ def test_when_they_can_not_be_had_old_ones_are_used_for_so_long(
 def test_none_are_there_and_can_not_be_had(keys: IssuerKeys, place: Place) -> None:
     place.fault = OSError("away")
     for _ in range(10):
-        with pytest.raises(RefusedError):
+        with pytest.raises(TokenError):
             keys.find("k1")
     assert place.asked == 1
 
@@ -165,9 +165,9 @@ def test_so_many_wait_for_those_that_do_not_come_and_no_more(
         assert answered.wait(10)
 
     def find() -> None:
-        with pytest.raises(RefusedError) as raised:
+        with pytest.raises(TokenError) as raised:
             keys.find("k1")
-        refused.append((raised.value.reason, raised.value.retry_after_ms, system_monotonic_ms() - began_ms))
+        refused.append((raised.value.fault, raised.value.retry_after_ms, system_monotonic_ms() - began_ms))
 
     place.before = wait
     began_ms = system_monotonic_ms()
@@ -177,7 +177,7 @@ def test_so_many_wait_for_those_that_do_not_come_and_no_more(
     assert asking.wait(10)
     for thread in threads:
         thread.join()
-    assert {(reason, after_ms) for reason, after_ms, _ in refused} == {(TokenReason.KEYS_UNAVAILABLE, 1_000)}
+    assert {(reason, after_ms) for reason, after_ms, _ in refused} == {(TokenFault.KEYS_UNAVAILABLE, 1_000)}
     assert sum(took_ms < 900 for *_, took_ms in refused) == 12 - WAITING_MAX
     answered.set()
     assert place.asked == 1
@@ -220,7 +220,7 @@ def test_an_answer_that_is_packed_is_none() -> None:
     with HTTPServer(("127.0.0.1", 0), Packed) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        with pytest.raises(StsError, match="not as it was asked for"):
+        with pytest.raises(KeySetError, match="not as it was asked for"):
             load_url(f"http://127.0.0.1:{server.server_port}/")()
         thread.join()
 
@@ -266,5 +266,5 @@ def test_which_count() -> None:
      key_set(*[{}] * 65), b" " * 300_000],
 )  # fmt: skip
 def test_what_is_no_set(raw: bytes) -> None:
-    with pytest.raises(StsError):
+    with pytest.raises(KeySetError):
         usable_keys(raw)

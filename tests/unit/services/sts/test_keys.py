@@ -9,11 +9,10 @@ from pathlib import Path
 import jwt
 import pytest
 
-from streams.identity.keyring import LOOK_AGAIN_MS, KeyRing, KeyState
+from streams.identity.errors import KeyRingError
+from streams.identity.keyring import LOOK_AGAIN_MS, KeyRing, KeyState, keys_in
 from streams.sdk.entropy import system_monotonic_ms, system_now_ms
 from streams.sdk.token_exchange import TokenRefusedError
-from streams.services.sts.errors import StsError
-from streams.services.sts.service import keys_in
 from tests.unit.services.sts.house import AGENT, STS, SUB_AGENT, open_house
 
 HOUR_MS = 3_600_000
@@ -37,7 +36,7 @@ def test_a_key_is_published_before_it_is_used_and_after(tmp_path: Path) -> None:
     assert states(ring) == [KeyState.CURRENT, KeyState.NEXT]
     coming = next(key.kid for key in ring.keys if key.state is KeyState.NEXT)
     old = jwt.get_unverified_header(ring.sign({"a": 1}, "at+jwt"))["kid"]
-    with pytest.raises(StsError, match="must be published for 3600000 ms more"):
+    with pytest.raises(KeyRingError, match="must be published for 3600000 ms more"):
         ring.rotate(wait_ms=HOUR_MS, keep_ms=HOUR_MS)
     times.ms += HOUR_MS
     assert ring.rotate(wait_ms=HOUR_MS, keep_ms=HOUR_MS).kid == coming
@@ -72,11 +71,11 @@ def test_keys_that_others_can_read_are_not_used(tmp_path: Path) -> None:
     file = tmp_path / "keys" / "keys.json"
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o640)
-    with pytest.raises(StsError, match="open to others"):
+    with pytest.raises(KeyRingError, match="open to others"):
         keys_in(tmp_path)
     file.chmod(0o600)
     (tmp_path / "keys").chmod(0o755)
-    with pytest.raises(StsError, match="open to others"):
+    with pytest.raises(KeyRingError, match="open to others"):
         keys_in(tmp_path)
 
 
@@ -87,7 +86,7 @@ def test_keys_that_others_can_read_are_not_used(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_keys(tmp_path: Path, text: str) -> None:
     keys_in(tmp_path)
     (tmp_path / "keys" / "keys.json").write_text(text)
-    with pytest.raises(StsError):
+    with pytest.raises(KeyRingError):
         keys_in(tmp_path)
 
 
@@ -101,7 +100,7 @@ def test_a_file_that_is_lost_while_the_service_runs_ends_nothing(tmp_path: Path)
     (tmp_path / "keys" / "keys.json").unlink()
     times.ms += 10_000
     assert ring.find(kid) is not None
-    with pytest.raises(StsError):
+    with pytest.raises(KeyRingError):
         ring.rotate(wait_ms=0, keep_ms=HOUR_MS)
 
 
@@ -113,9 +112,9 @@ def test_a_change_that_is_broken_off_changes_nothing(tmp_path: Path, monkeypatch
         raise OSError("the disk is full")
 
     monkeypatch.setattr("streams.identity.keyring.os.fsync", fail)
-    with pytest.raises(StsError, match="the disk is full"):
+    with pytest.raises(KeyRingError, match="the disk is full"):
         ring.rotate(wait_ms=0, keep_ms=HOUR_MS)
-    with pytest.raises(StsError, match="the disk is full"):
+    with pytest.raises(KeyRingError, match="the disk is full"):
         ring.replace_all()
     monkeypatch.undo()
     assert keys_in(tmp_path).keys == before

@@ -21,6 +21,7 @@ from streams.delegation.keys import Ed25519Key
 from streams.model.audit import AuditEventType
 from streams.model.delegation import GrantBody
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.token_reasons import TOKEN_TEXTS, TokenReason
 from streams.model.topics import REVOCATION
 from streams.model.types import Actor, SubProfile
 from streams.sdk.entropy import SYSTEM
@@ -34,7 +35,6 @@ from streams.sdk.token_exchange import (
     TokenRefusedError,
     exchange_proof,
 )
-from streams.services.sts.errors import TOKEN_TEXTS, TokenReason
 from tests.unit.services.sts.house import AGENT, READ, STRANGER, STS, SUB_AGENT, TENANT, House, open_house, profile
 from tests.unit.services.sts.issuers import Issuer, now_s, public_jwk
 from tests.unit.services.sts.test_exchange import delegated, key_pair

@@ -28,8 +28,10 @@ from streams.embedded.log import EmbeddedLog
 from streams.http.client_address import place
 from streams.http.limits import RateLimit
 from streams.http.protocol import _counted_place
+from streams.model.errors import SettingsError
 from streams.model.revocation import Revocation, RevocationKind
 from streams.model.session import SessionEventType
+from streams.model.token_reasons import TokenReason
 from streams.model.topics import AUDIT_REPORTED, TOPICS
 from streams.ports import (
     AbortableTransactionError,
@@ -44,13 +46,13 @@ from streams.sdk.entropy import system_now_ms
 from streams.sdk.errors import TokenServiceError
 from streams.sdk.token_exchange import StsClient, TokenRefusedError
 from streams.sdk.transport import Transport
-from streams.services.sts.errors import RefusedError, StsError, TokenReason
+from streams.services.sts.errors import RefusedError, StsError
 from streams.services.sts.introspection import ASSERTION_TYPE
 from streams.services.sts.service import RunningSts
 from streams.services.sts.settings import StsSection
 from streams.services.sts.store import StsStore
 from streams.wiring.clock import SystemClock
-from streams.wiring.settings import SettingsError, load_settings
+from streams.wiring.settings import load_settings
 from tests.unit.services.sts.house import AGENT, ROOT_KEY, STS, SUB_AGENT, TENANT, House, WrappedLog, open_house
 
 
@@ -520,7 +522,7 @@ def test_over_tls(tmp_path: Path) -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.services.sts.endpoints.BODY_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("streams.http.bodies.BODY_TIMEOUT_S", 0.3)
     head = (
         b"POST /token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n"
         b"content-length: 100\r\n\r\ngrant_type="
@@ -538,7 +540,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch
 def test_heads_that_do_not_come_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor do the connections that they don't come on keep anybody out."""
     monkeypatch.setattr("streams.http.protocol.HEAD_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("streams.services.sts.service.CONNECTIONS_MAX", 20)
+    monkeypatch.setattr("streams.http.server.CONNECTIONS_MAX", 20)
     request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
     with open_house(tmp_path) as house:
         address = ("127.0.0.1", house.port)

@@ -1,19 +1,13 @@
-"""The wiring: the one place that puts adapters, codec, core and engine together."""
+"""Gates and budget allocators: adapters, codec, core and engine put together."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
-from pathlib import Path
-
 from streams.codec.avro import Codec
-from streams.codec.schemas import CommittedSchemas, SchemaSource
 from streams.codec.wire import CodecWire
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
 from streams.log import Log
-from streams.model.errors import StoplogError
+from streams.operations.topics.plan import budgets_group
 from streams.ports import StoreError, StoreProvider
 from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.control.catalog import Catalog
@@ -25,34 +19,7 @@ from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
 from streams.topology import BUDGETS, GATE
 from streams.wiring.clock import SystemClock
-from streams.wiring.settings import Settings, budgets_group
-
-ROOT_KEY_BYTES_MIN = 32
-_ROOT_KEY_BYTES = 64
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-
-
-class RootKeyError(StoplogError):
-    """The root key is missing, too short, or open to others."""
-
-
-def build_codec(settings: Settings) -> Codec:
-    """The codec over the schema registry of the settings, or over the committed ids."""
-    return Codec(_schema_source(settings))
-
-
-def build_offline_codec() -> Codec:
-    """The codec over the committed ids, for what needs no deployment."""
-    return Codec(CommittedSchemas.load())
-
-
-def _schema_source(settings: Settings) -> SchemaSource:
-    committed = CommittedSchemas.load()
-    if settings.schema_registry_url is None:
-        return committed
-    from streams.codec.registry import RegistrySchemas  # noqa: PLC0415 - needs the extra `registry`
-
-    return RegistrySchemas(settings.schema_registry_url, committed, dict(settings.schema_registry))
+from streams.wiring.settings import Settings
 
 
 def build_gate(
@@ -74,10 +41,10 @@ def build_gate(
         admin.close()
     clock = SystemClock()
     wire = CodecWire(codec)
-    engine_settings = settings.engine_settings()
+    engine_settings = settings.engine.for_engine()
     gate_settings = settings.gate_settings(root_key)
-    rules = Publications(gate_settings.bundle_name, settings.publishers(), ChildCompiler(clock))
-    control_state = ControlState(rules, Catalog(settings.reviewers()))
+    rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
+    control_state = ControlState(rules, Catalog(settings.catalog.trusted()))
     ports = Ports(
         consumer=log.consumer(settings.group, settings.instance),
         producer=log.producer(f"{settings.group}-{settings.instance}"),
@@ -112,7 +79,7 @@ def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
         admin.close()
     clock = SystemClock()
     wire = CodecWire(codec)
-    engine_settings = settings.engine_settings()
+    engine_settings = settings.engine.for_engine()
     return Worker(
         spec=BUDGETS,
         processor=BudgetAllocator(wire),
@@ -141,42 +108,3 @@ def _rocks_stores(settings: Settings, kind: str) -> RocksStores:
     except OSError as error:
         raise StoreError(f"can't use `{folder}` for stores: {error}") from error
     return RocksStores(folder)
-
-
-def load_root_key(path: Path) -> bytes:
-    """The root key.
-
-    Raises:
-        RootKeyError: it can't be used; says what to do.
-    """
-    try:
-        mode = path.stat().st_mode
-        key = path.read_bytes()
-    except FileNotFoundError:
-        raise RootKeyError(
-            f"no root key at `{path}`; make one with `stoplog keys new`, the same for all gates"
-        ) from None
-    except OSError as error:
-        raise RootKeyError(f"root key `{path}` can't be read: {error.strerror}") from None
-    if mode & _OTHERS:
-        raise RootKeyError(f"root key `{path}` is open to others; run `chmod 600 {path}`")
-    if len(key) < ROOT_KEY_BYTES_MIN:
-        raise RootKeyError(f"root key `{path}` has {len(key)} bytes, at least {ROOT_KEY_BYTES_MIN} are needed")
-    return key
-
-
-def make_root_key(path: Path) -> bytes:
-    """Make a new root key, readable by its owner alone.
-
-    Raises:
-        RootKeyError: there is one already.
-    """
-    make_private(path.parent)
-    key = secrets.token_bytes(_ROOT_KEY_BYTES)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise RootKeyError(f"`{path}` exists already; every open session hangs on it") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(key)
-    return key

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from streams.delegation.anchors import HMAC
 from streams.operations.doctor.findings import Finding, failed, fine, warned
+from streams.services.sts.settings import StsSection
 from streams.stores.private_folder import is_open_to_others
-from streams.wiring.settings import Settings
 
 _NAME = "token service"
 
 
-def examine_sts(settings: Settings) -> Iterator[Finding]:
-    """Look at its settings and files; nothing, where it has no sources. Asks nobody on the network."""
-    section = settings.sts
+def examine_sts(section: StsSection, trust_anchors: Mapping[str, str | list[str]], folder: Path) -> Iterator[Finding]:
+    """Look at the settings and files of the token service. Asks nobody on the network.
+
+    Args:
+        section: `[sts]` of the settings.
+        trust_anchors: of the gates that are to take its grants.
+        folder: where its signing keys are.
+
+    Returns:
+        What was found; nothing, where it has no sources.
+    """
     if not section.sources:
         return
-    troubles = list(_troubles(settings))
+    troubles = list(_troubles(section, trust_anchors, folder))
     yield from troubles
     if not troubles:
         yield fine(_NAME, f"`{section.issuer}`, {len(section.sources)} sources, {len(section.agents)} agents")
 
 
-def _troubles(settings: Settings) -> Iterator[Finding]:
-    section = settings.sts
-    if HMAC not in _listed(settings.gate.trust_anchors.get(section.issuer, ())):
+def _troubles(section: StsSection, trust_anchors: Mapping[str, str | list[str]], folder: Path) -> Iterator[Finding]:
+    if HMAC not in _listed(trust_anchors.get(section.issuer, ())):
         yield warned(
             _NAME,
             f"the gates of these settings take no grant of `{section.issuer}`",
@@ -47,7 +54,7 @@ def _troubles(settings: Settings) -> Iterator[Finding]:
         path = Path(source.jwks)
         if urlsplit(source.jwks).scheme not in ("http", "https") and not path.is_file():
             yield failed(_NAME, f"the keys of source `{name}` are in no file `{path}`", "put its key set (JWKS) there")
-    keys = settings.state_dir / "sts" / "keys"
+    keys = folder / "keys"
     if keys.exists() and is_open_to_others(keys):
         yield failed(_NAME, f"`{keys}` is open to others", f"run `chmod 700 {keys}`, and rotate the keys in it")
 

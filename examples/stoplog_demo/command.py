@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from stoplog_demo.deployment import TOPIC_PREFIX, demo_settings, demonstrate
 from stoplog_demo.view import open_view
-
 from streams.cli.main import FAILED
 from streams.cli.options import JsonOption
 from streams.model.errors import StoplogError

@@ -1,0 +1,58 @@
+"""The root key of a deployment, which session keys are derived from: making its file, and reading it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from streams.model.errors import StoplogError
+from streams.stores.private_folder import make_private
+
+ROOT_KEY_BYTES_MIN = 32
+_ROOT_KEY_BYTES = 64
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class RootKeyError(StoplogError):
+    """The root key is missing, too short, or open to others."""
+
+
+def load_root_key(path: Path) -> bytes:
+    """Return the root key in a file.
+
+    Raises:
+        RootKeyError: it can't be used; says what to do.
+    """
+    try:
+        mode = path.stat().st_mode
+        key = path.read_bytes()
+    except FileNotFoundError:
+        raise RootKeyError(
+            f"no root key at `{path}`; make one with `stoplog keys new`, the same for all gates"
+        ) from None
+    except OSError as error:
+        raise RootKeyError(f"root key `{path}` can't be read: {error.strerror}") from None
+    if mode & _OTHERS:
+        raise RootKeyError(f"root key `{path}` is open to others; run `chmod 600 {path}`")
+    if len(key) < ROOT_KEY_BYTES_MIN:
+        raise RootKeyError(f"root key `{path}` has {len(key)} bytes, at least {ROOT_KEY_BYTES_MIN} are needed")
+    return key
+
+
+def make_root_key(path: Path) -> bytes:
+    """Make a new root key, readable by its owner alone, and return it.
+
+    Raises:
+        RootKeyError: there is one already.
+    """
+    make_private(path.parent)
+    key = secrets.token_bytes(_ROOT_KEY_BYTES)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise RootKeyError(f"`{path}` exists already; every open session hangs on it") from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(key)
+    return key

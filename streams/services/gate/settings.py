@@ -1,0 +1,70 @@
+"""`[gate]` and `[engine]` of the settings: the bounds and lives that a gate goes by."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from streams.delegation.anchors import AnchorError, TrustAnchors
+from streams.engine.settings import EngineSettings
+from streams.model.errors import SettingsError
+from streams.processors.gate.settings import GateSettings
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GateSection(_Section):
+    """`[gate]`: see `streams.processors.gate.settings.GateSettings`; durations in ms of broker time.
+
+    `trust_anchors`: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
+    """
+
+    bundle_name: str = "default"
+    join_grace_ms: int = Field(2_000, ge=0, le=60_000)
+    verdict_ttl_ms: int = Field(30_000, ge=100, le=3_600_000)
+    intent_age_max_ms: int = Field(300_000, ge=1_000)
+    skew_ms: int = Field(30_000, ge=0, le=300_000)
+    dedup_retention_ms: int = Field(86_400_000, ge=60_000)
+    approval_ttl_ms: int = Field(900_000, ge=1_000)
+    defer_ms: int = Field(60_000, ge=1_000)
+    args_bytes_max: int = Field(262_144, ge=1_024, le=900_000)
+    pending_per_session_max: int = Field(64, ge=1, le=10_000)
+    session_age_max_ms: int = Field(86_400_000, ge=1_000)
+    unattended_age_max_ms: int = Field(28_800_000, ge=1_000)
+    session_idle_ms: int = Field(3_600_000, ge=1_000)
+    budget_wait_ms: int = Field(500, ge=10, le=30_000)
+    budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
+    trust_anchors: dict[str, str | list[str]] = {}
+    require_delegation: bool = False
+    delegation_depth_max: int = Field(4, ge=0, le=16)
+
+    def for_gate(self, root_key: bytes) -> GateSettings:
+        """Return the settings of the gate's core.
+
+        Raises:
+            SettingsError: the trust anchors make no sense.
+        """
+        values = self.model_dump()
+        try:
+            values["trust_anchors"] = TrustAnchors.of(self.trust_anchors)
+        except AnchorError as error:
+            raise SettingsError(f"setting `gate.trust_anchors`: {error}") from None
+        return GateSettings(root_key=root_key, **values)
+
+
+class EngineSection(_Section):
+    """`[engine]`: see `streams.engine.settings.EngineSettings`."""
+
+    poll_records_max: int = Field(1_000, ge=1, le=100_000)
+    commit_interval_ms: int = Field(25, ge=1, le=5_000)
+    commit_records_max: int = Field(2_000, ge=1, le=100_000)
+    idle_poll_ms: int = Field(50, ge=1, le=1_000)
+    punctuate_ms: int = Field(100, ge=10, le=10_000)
+    idle_margin_ms: int = Field(500, ge=0, le=60_000)
+    control_stale_ms: int = Field(10_000, ge=1_000)
+    control_check_ms: int = Field(1_000, ge=100)
+
+    def for_engine(self) -> EngineSettings:
+        """Return the engine's settings."""
+        return EngineSettings(**self.model_dump())

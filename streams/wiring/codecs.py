@@ -1,0 +1,26 @@
+"""The codec that the settings name."""
+
+from __future__ import annotations
+
+from streams.codec.avro import Codec
+from streams.codec.schemas import CommittedSchemas, SchemaSource
+from streams.wiring.settings import Settings
+
+
+def build_codec(settings: Settings) -> Codec:
+    """Return the codec over the schema registry of the settings, or over the committed ids."""
+    return Codec(_schema_source(settings))
+
+
+def build_offline_codec() -> Codec:
+    """Return the codec over the committed ids, for what needs no deployment."""
+    return Codec(CommittedSchemas.load())
+
+
+def _schema_source(settings: Settings) -> SchemaSource:
+    committed = CommittedSchemas.load()
+    if settings.schema_registry_url is None:
+        return committed
+    from streams.codec.registry import RegistrySchemas  # noqa: PLC0415 - needs the extra `registry`
+
+    return RegistrySchemas(settings.schema_registry_url, committed, dict(settings.schema_registry))

@@ -1,0 +1,60 @@
+"""The doctor on the deployment of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from streams.kafka.rights import KafkaRights
+from streams.model.errors import SettingsError
+from streams.operations.doctor.examination import examine
+from streams.operations.doctor.findings import Finding, failed
+from streams.operations.doctor.installation import AccessRights, Installation
+from streams.services.sts.examination import examine_sts
+from streams.wiring.clock import SystemClock
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings, load_settings, settings_sources
+
+_NO_REGISTRATION = {"auto.register.schemas": "false"}
+
+
+def examine_deployment(overrides: Mapping[str, object]) -> Iterator[Finding]:
+    """Look at everything that a gate needs. Changes nothing; blocking, up to a minute where brokers hang.
+
+    Args:
+        overrides: settings of the command line.
+    """
+    try:
+        settings = load_settings(overrides)
+    except SettingsError as error:
+        yield failed("settings", str(error), "nothing else can be looked at before they are right")
+        return
+    yield from examine(_installation(settings))
+
+
+def _installation(settings: Settings) -> Installation:
+    # To look must not be to register.
+    looking = settings.model_copy(update={"schema_registry": {**settings.schema_registry, **_NO_REGISTRATION}})
+    return Installation(
+        sources=settings_sources(),
+        deployment=settings.deployment,
+        topics=settings.topics,
+        group=settings.group,
+        instance=settings.instance,
+        root_key_path=settings.key_path,
+        state_dir=settings.state_dir,
+        schema_registry_url=settings.schema_registry_url,
+        on_embedded_log=settings.log == "embedded",
+        clock=SystemClock(),
+        build_codec=partial(build_codec, looking),
+        open_log=partial(open_log, settings, create=False),
+        open_rights=_rights_of(settings),
+        services=(partial(examine_sts, settings.sts, settings.gate.trust_anchors, settings.state_dir / "sts"),),
+    )
+
+
+def _rights_of(settings: Settings) -> Callable[[], AccessRights] | None:
+    if settings.log != "kafka":
+        return None
+    return partial(KafkaRights, settings.bootstrap, extra=dict(settings.kafka))
