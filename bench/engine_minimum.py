@@ -9,12 +9,12 @@ from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
-from streams.log import Log
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.topics import VERDICT
 from streams.model.types import Record
 from streams.ports import Received, StoreProvider
+from streams.ports.open_log import Log
 from streams.ports.processor import Output, Processor, StateView
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock

@@ -16,7 +16,7 @@ from bench.engine_minimum import build_minimal
 from bench.stages import StagedLog, StagedStores, Stages, stage_worker
 from bench.world import ROOT_KEY
 from streams.engine.worker import Worker
-from streams.log import Log
+from streams.ports.open_log import Log
 from streams.services.gate.heap import settle_heap
 from streams.stores.rocks import RocksStores
 from streams.wiring.codecs import build_codec

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.engine.worker import Worker
-from streams.log import Log
 from streams.ports import Admin, Consumer, Producer, Publisher, Reader, Store, StoreProvider
+from streams.ports.open_log import Log
 
 # Everything that is in none of the others: order, transactions, timers, control state.
 ENGINE = "engine"

@@ -13,12 +13,12 @@ from bench.workload import bundle_record, catalog_records
 from simulation.broker.kafka import KafkaBroker
 from streams.codec.avro import Codec
 from streams.codec.cloudevents import event_headers
-from streams.log import Log
 from streams.model.catalog_signature import entry_key
 from streams.model.keys import partition_for
 from streams.model.topics import CATALOG, RULESET, TOPICS, Spread, Topic
 from streams.model.types import Header, Record
 from streams.ports import Outgoing, TopicPartition, TopicSpec
+from streams.ports.open_log import Log
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings

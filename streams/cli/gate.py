@@ -13,8 +13,8 @@ import typer
 from streams.cli.log_output import configure_logging
 from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
 from streams.cli.screen import OK, Screen
-from streams.log import Log
 from streams.operations.root_key import load_root_key
+from streams.ports.open_log import Log
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.runner import GateRunner
 from streams.services.metrics import serving_metrics

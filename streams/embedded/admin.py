@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from streams.embedded.errors import TopicError
 from streams.embedded.file import LogFile
 from streams.embedded.topics import DEFAULT_CONFIG, TopicTable, alter_topic, create_topics
-from streams.log import TopicNames
 from streams.ports import AclSpec, TopicSpec, TopicState
+from streams.ports.open_log import TopicNames
 
 
 class EmbeddedAdmin:

@@ -9,7 +9,6 @@ from streams.embedded import groups
 from streams.embedded.fetch import Fetcher, poll_until_found, start_offsets
 from streams.embedded.file import LogConnection, LogFile
 from streams.embedded.topics import TopicTable
-from streams.log import TopicNames
 from streams.ports import (
     AssignmentListener,
     FatalLogError,
@@ -20,6 +19,7 @@ from streams.ports import (
     RetriableLogError,
     TopicPartition,
 )
+from streams.ports.open_log import TopicNames
 
 
 class EmbeddedConsumer:

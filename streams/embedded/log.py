@@ -16,8 +16,8 @@ from streams.embedded.producer import EmbeddedProducer
 from streams.embedded.publisher import EmbeddedPublisher
 from streams.embedded.reader import EmbeddedReader
 from streams.embedded.retention import Cleaner, Housekeeper
-from streams.log import Log, TopicNames
 from streams.ports import Clock
+from streams.ports.open_log import Log, TopicNames
 
 LOCK_TIMEOUT_MS = 10_000
 SIZE_BYTES_MAX = 256 * 1024**3

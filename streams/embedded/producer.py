@@ -10,7 +10,6 @@ from streams.embedded.errors import TopicError, UnknownTopicError
 from streams.embedded.file import LogFile
 from streams.embedded.retention import Housekeeper
 from streams.embedded.topics import TopicTable
-from streams.log import TopicNames
 from streams.ports import (
     AbortableTransactionError,
     FatalLogError,
@@ -19,6 +18,7 @@ from streams.ports import (
     Outgoing,
     TopicPartition,
 )
+from streams.ports.open_log import TopicNames
 
 TRANSACTION_RECORDS_MAX = 100_000
 TRANSACTION_BYTES_MAX = 256 * 1024 * 1024

@@ -10,8 +10,8 @@ from streams.embedded.errors import RefusedRecordError, TopicError, UnknownTopic
 from streams.embedded.file import LogFile
 from streams.embedded.retention import Housekeeper
 from streams.embedded.topics import TopicTable
-from streams.log import TopicNames
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError
+from streams.ports.open_log import TopicNames
 
 QUEUE_RECORDS_MAX = 10_000
 QUEUE_BYTES_MAX = 64 * 1024 * 1024

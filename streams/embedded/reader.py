@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from streams.embedded.fetch import Fetcher, end_offsets, poll_until_found
 from streams.embedded.file import LogFile
 from streams.embedded.topics import TopicTable
-from streams.log import TopicNames
 from streams.ports import Received, TopicPartition
+from streams.ports.open_log import TopicNames
 
 # Commits end a wait at once; this only bounds what a missed one could cost.
 PAUSE_MS_MAX = 1_000

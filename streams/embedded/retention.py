@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 from streams.embedded.file import LogConnection, LogFile
 from streams.embedded.topics import Topic, TopicTable, base_id
-from streams.log import PLAIN_NAMES
 from streams.ports import LogError
+from streams.ports.open_log import PLAIN_NAMES
 
 logger = logging.getLogger(__name__)
 

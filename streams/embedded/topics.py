@@ -10,8 +10,8 @@ from typing import NamedTuple
 from streams.embedded.errors import TopicError, UnknownTopicError
 from streams.embedded.file import PARTITION_SHIFT, PARTITIONS_MAX, LogConnection
 from streams.embedded.groups import prepare_rebalance
-from streams.log import TopicNames
 from streams.ports import TopicPartition, TopicSpec
+from streams.ports.open_log import TopicNames
 
 TOPIC_PARTITIONS_MAX = 10_000
 TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")

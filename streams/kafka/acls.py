@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
-from streams.log import TopicNames
 from streams.ports import AclSpec, LogError
+from streams.ports.open_log import TopicNames
 
 ANY_HOST = "*"
 ANY_NAME = "*"

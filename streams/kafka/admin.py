@@ -26,8 +26,8 @@ from confluent_kafka.admin import (
 from streams.kafka.acls import acl_binding, acl_specs
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import AclSpec, RetriableLogError, TopicSpec, TopicState
+from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 REQUEST_S_MAX = 15.0
 # How long new topics may take until every partition has a leader.

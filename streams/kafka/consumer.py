@@ -17,7 +17,6 @@ from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import (
     AssignmentListener,
     GroupMetadata,
@@ -26,6 +25,7 @@ from streams.ports import (
     RetriableLogError,
     TopicPartition,
 )
+from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 # Longer than the transaction timeout: an owner that died in a transaction holds the offsets until it is aborted.
 COMMITTED_S_MAX = 15.0

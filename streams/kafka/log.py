@@ -8,7 +8,7 @@ from streams.kafka.producer import KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
 from streams.kafka.reader import KafkaReader
 from streams.kafka.settings import NO_SETTINGS, Settings
-from streams.log import Log, TopicNames
+from streams.ports.open_log import Log, TopicNames
 
 
 class KafkaLog(Log):

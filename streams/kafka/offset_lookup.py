@@ -16,8 +16,8 @@ from streams.kafka.errors import call_error
 from streams.kafka.partitions import from_client, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import Settings, client_settings, connection_settings
-from streams.log import TopicNames
 from streams.ports import TopicPartition
+from streams.ports.open_log import TopicNames
 
 LOOKUP_S_MAX = 5.0
 ATTEMPT_S_MAX = 2.0

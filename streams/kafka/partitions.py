@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streams.log import TopicNames
 from streams.ports import TopicPartition
+from streams.ports.open_log import TopicNames
 
 
 def to_client(names: TopicNames, partition: TopicPartition, offset: int | None = None) -> KafkaPartition:

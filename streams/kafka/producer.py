@@ -13,7 +13,6 @@ from streams.kafka.errors import error_of, is_gone, transaction_error
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import (
     FatalLogError,
     GroupMetadata,
@@ -22,6 +21,7 @@ from streams.ports import (
     RetriableLogError,
     TopicPartition,
 )
+from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 TRANSACTION_TIMEOUT_MS = 10_000
 # Each step is tried again up to its bound. Commit and abort get more than the transaction timeout: by then the

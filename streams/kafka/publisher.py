@@ -9,8 +9,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import LogError, Outgoing, RetriableLogError
+from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 PUBLISH_S_MAX = 30.0
 CLOSE_MS_MAX = 10_000

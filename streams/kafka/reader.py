@@ -14,8 +14,8 @@ from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.log import PLAIN_NAMES, TopicNames
 from streams.ports import LogError, Received, TopicPartition
+from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 DEFAULTS: Settings = {
     # The end of a partition is reported by an empty fetch, and that waits for records up to this long.

@@ -8,8 +8,8 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from streams.log import TopicNames
 from streams.ports import Headers, Received
+from streams.ports.open_log import TopicNames
 
 # INVARIANT: headers are asked for once per message, and through a call that the interpreter checks. The client library
 # returns a broken list along with an error when a name is not UTF-8. A plain `message.headers()`, once the interpreter

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from streams.log import Log
 from streams.model.alert import Alert
 from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import partition_for
@@ -16,6 +15,7 @@ from streams.model.types import Header, Record
 from streams.operations.settings import Deployment
 from streams.operations.topics.reader import read_to_end
 from streams.ports import Clock, Outgoing, Received
+from streams.ports.open_log import Log
 from streams.sdk.alerts import send_alerts
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.single_records import outgoing, publish

@@ -1,6 +1,7 @@
 """The ports: the interfaces between the engine and everything that it runs on, or that runs on it.
 
     log         records, consumers, producers, readers, topics and the errors of a log
+    open_log    an open log, which hands out its clients, and how topics are called on it
     store       the local state of a partition
     clock       the machine's time
     wire        records to bytes and back

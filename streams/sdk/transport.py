@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Protocol, Self
 
-from streams.log import Log
 from streams.model.types import Record
 from streams.ports import Consumer, Headers, LogError, Producer, Publisher, Reader
+from streams.ports.open_log import Log
 from streams.sdk.inbox import VerdictInbox
 
 

@@ -6,9 +6,9 @@ from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
-from streams.log import Log
 from streams.operations.topics.plan import budgets_group
 from streams.ports import StoreError, StoreProvider
+from streams.ports.open_log import Log
 from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.publications import Publications

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.embedded.log import EmbeddedLog
 from streams.kafka.log import KafkaLog
-from streams.log import Log, LogMissingError
+from streams.ports.open_log import Log, LogMissingError
 from streams.stores.private_folder import make_private
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings

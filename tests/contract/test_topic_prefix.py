@@ -12,8 +12,8 @@ import pytest
 
 from streams.embedded.log import EmbeddedLog
 from streams.kafka.log import KafkaLog
-from streams.log import Log
 from streams.ports import LogError, Outgoing, TopicPartition, TopicSpec
+from streams.ports.open_log import Log
 from streams.wiring.clock import SystemClock
 
 PLACE = TopicPartition("words", 0)

@@ -15,9 +15,9 @@ from stoplog_demo.repository import ATTACKER, SECRET
 from stoplog_demo.run import DemoEnvironment, DemoError, run_demo
 from stoplog_demo.view import JsonView
 
-from streams.log import Log
 from streams.model.topics import TOPICS, Spread
 from streams.ports import TopicSpec
+from streams.ports.open_log import Log
 from streams.sdk import Transport
 from streams.services.gate.runner import GateRunner
 from streams.wiring.clock import SystemClock

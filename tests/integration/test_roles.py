@@ -22,7 +22,6 @@ from simulation.records import ROOT_KEY, SessionMaker, agent, tool_entry
 from streams.audit.signatures import SigningKey
 from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key
-from streams.log import Log
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.token_reasons import TokenReason
@@ -55,6 +54,7 @@ from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
 from streams.operations.topics.reader import read_to_end
 from streams.ports import LogError, TopicPartition
+from streams.ports.open_log import Log
 from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, VerdictLoop
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.revocations import RevocationWatch

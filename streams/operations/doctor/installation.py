@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from streams.log import Log
 from streams.operations.doctor.findings import Finding
 from streams.operations.settings import Deployment, TopicsSection
 from streams.ports import Clock
+from streams.ports.open_log import Log
 from streams.sdk.transport import RecordCodec
 
 

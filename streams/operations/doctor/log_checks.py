@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
-from streams.log import Log
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
 from streams.model.revocation_set import Call
@@ -20,6 +19,7 @@ from streams.operations.topics.plan import PrincipalsError
 from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
 from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError
+from streams.ports.open_log import Log
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications

@@ -11,7 +11,6 @@ from streams.codec.avro import Codec
 from streams.codec.history import HistoryLine
 from streams.codec.instants import format_instant
 from streams.codec.jsonform import named_uuid
-from streams.log import Log
 from streams.model.errors import RecordError, StoplogError
 from streams.model.intent import Intent
 from streams.model.topics import BY_NAME, INTENT, VERDICT, Spread
@@ -32,6 +31,7 @@ from streams.policy import (
 from streams.policy.runtime.memory_updates import ToolPlan
 from streams.policy.runtime.ruleset import Tool, tool_version_of
 from streams.ports import Clock, Received
+from streams.ports.open_log import Log
 
 RECORDS_MAX = 200_000
 """Records of a session, and broadcast ones, that an explanation from the log takes in."""

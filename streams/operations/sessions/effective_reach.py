@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import Reviewers
 from streams.delegation.effective_reach import Question, Reach, effective_reach
-from streams.log import Log
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.topics import CATALOG, DELEGATION, REVOCATION
 from streams.operations.topics.reader import read_to_end
 from streams.policy import compile_bundle
 from streams.ports import Clock, Received
+from streams.ports.open_log import Log
 from streams.processors.control.catalog import CALLABLE_STATES, Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications

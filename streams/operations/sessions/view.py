@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from streams.codec.avro import Codec
-from streams.log import Log
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.errors import RecordError, StoplogError
@@ -28,6 +27,7 @@ from streams.model.types import Actor, Header, Model, Record, ToolRef
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.operations.topics.reader import partitions_of, read_places
 from streams.ports import Clock, Received, TopicPartition
+from streams.ports.open_log import Log
 from streams.processors.sessions.events import higher_risk
 
 SESSIONS_MAX = 100_000

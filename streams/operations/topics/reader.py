@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from heapq import merge
 
-from streams.log import Log
 from streams.model.errors import StoplogError
 from streams.ports import Clock, Reader, Received, TopicPartition
+from streams.ports.open_log import Log
 
 BATCH_RECORDS_MAX = 1_000
 POLL_MS = 200

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from streams.codec.avro import Codec
 from streams.codec.deadletter import CONNECT_PREFIX, OWN_PREFIX
 from streams.codec.history import format_line
-from streams.log import Log
 from streams.model.errors import RecordError
 from streams.model.topics import (
     ALERT,
@@ -27,6 +26,7 @@ from streams.model.topics import (
 from streams.model.types import Header, Record
 from streams.operations.topics.reader import follow, read_in_order
 from streams.ports import Clock, Received
+from streams.ports.open_log import Log
 
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "verdicts": (VERDICT.name,),

@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
 from streams.kafka.acls import acl_binding, acl_specs
-from streams.log import TopicNames
 from streams.ports import AclSpec, LogError
+from streams.ports.open_log import TopicNames
 
 BLUE = TopicNames("blue.")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.log import LogMissingError
 from streams.model.approval import ApprovalRequest
 from streams.model.revocation import RevocationKind
 from streams.operations import operator as operator_module
 from streams.operations.approvals import ApprovalError, check_decision
 from streams.operations.operator import NamelessError
 from streams.operations.stops import RevocationTargetError, revocation_target
+from streams.ports.open_log import LogMissingError
 from streams.wiring.logs import open_log
 from streams.wiring.operators import open_operator
 from streams.wiring.settings import load_settings

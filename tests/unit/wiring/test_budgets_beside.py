@@ -10,13 +10,13 @@ import pytest
 
 from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset
 from streams.codec.avro import Codec
-from streams.log import Log
 from streams.model.keys import partition_for
 from streams.model.topics import BY_NAME, CATALOG, INTENT, RULESET, SESSION, VERDICT, Spread
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import Outgoing, TopicPartition
+from streams.ports.open_log import Log
 from streams.services.gate.runner import GateRunner
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock

@@ -12,9 +12,9 @@ import pytest
 
 from streams.engine.startup import StartRefusedError
 from streams.engine.worker import Worker, WorkerGaveUpError
-from streams.log import Log
 from streams.operations.topics.application import carry_out, make_plan
 from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError
+from streams.ports.open_log import Log
 from streams.services.gate import runner as runner_module
 from streams.services.gate.runner import RESTARTS_MAX, GateFailedError, GateRunner
 from streams.stores.memory import MemoryStores

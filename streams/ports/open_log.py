@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from streams.model.errors import StoplogError
-from streams.ports import Admin, Consumer, Producer, Publisher, Reader, TopicPartition
+from streams.ports.log import Admin, Consumer, Producer, Publisher, Reader, TopicPartition
 
 
 class LogMissingError(StoplogError):
