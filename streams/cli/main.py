@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -65,6 +66,14 @@ _MODULES = {
 }
 
 
+EXTRAS = {"demo": "demo", "gate": "gate", "ssf": "sts", "sts": "sts"}
+"""Commands that need more than the extra `cli`: what installs it."""
+
+
+class ExtraMissingError(StoplogError):
+    """What a command needs is not installed."""
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are listed by their stubs, and loaded when they are run."""
 
@@ -73,9 +82,26 @@ class LazyGroup(TyperGroup):
         name, _stub, rest = super().resolve_command(ctx, args)
         if name is None:
             return name, None, rest
-        module = import_module(_MODULES.get(name, f"streams.cli.{name}"))
+        module = _load(name)
         app: typer.Typer = getattr(module, f"{name}_app", None) or module.app
         return name, typer.main.get_command(app), rest
+
+
+def _load(name: str) -> ModuleType:
+    """Load the module of a command.
+
+    Raises:
+        ExtraMissingError: it needs a package that is not installed.
+    """
+    try:
+        return import_module(_MODULES.get(name, f"streams.cli.{name}"))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "streams", "stoplog_demo"):
+            raise
+        extra = EXTRAS.get(name, "cli")
+        text = f"`stoplog {name}` needs `{package}`, which is not installed: run `pip install 'stoplog[{extra}]'`"
+        raise ExtraMissingError(text) from None
 
 
 app = typer.Typer(

@@ -85,6 +85,10 @@ class McpServer:
         except TimeoutError:
             self.close()
             raise McpServerError(self._told(f"does not answer after {START_TIMEOUT_MS} ms")) from None
+        except ModuleNotFoundError as error:
+            raise McpServerError(
+                self._told(f"needs `{error.name}`, which is not installed: run `pip install 'stoplog[mcp]'`")
+            ) from None
         except Exception as error:
             raise McpServerError(self._told(f"can't be started: {error}")) from error
 
@@ -226,7 +230,7 @@ class McpServer:
                 self._session = None
 
     async def _on_message(self, message: object) -> None:
-        from mcp import types  # noqa: PLC0415
+        from mcp import types  # noqa: PLC0415 - as `Client`
 
         if isinstance(message, types.ToolListChangedNotification):
             with self._lock:
@@ -234,7 +238,7 @@ class McpServer:
             self.on_tools_changed()
 
     async def _list_tools(self) -> list[dict[str, Any]]:
-        from mcp import types  # noqa: PLC0415
+        from mcp import types  # noqa: PLC0415 - as `Client`
 
         tools: list[dict[str, Any]] = []
         cursor: str | None = None
@@ -253,14 +257,14 @@ class McpServer:
         raise McpServerError(self._told(f"lists its tools on more than {PAGES_MAX} pages"))
 
     async def _call(self, name: str, args: dict[str, object], timeout_ms: int) -> dict[str, Any]:
-        from mcp import types  # noqa: PLC0415
+        from mcp import types  # noqa: PLC0415 - as `Client`
 
         params = types.CallToolRequestParams(name=name, arguments=args)
         return await self._request(types.CallToolRequest(params=params), timeout_ms)
 
     async def _request(self, request: Any, timeout_ms: int = REQUEST_TIMEOUT_MS) -> dict[str, Any]:
         """The result as it was on the wire: the package's own types drop what they don't know."""
-        from pydantic import TypeAdapter  # noqa: PLC0415
+        from pydantic import TypeAdapter  # noqa: PLC0415 - as `Client`
 
         session = self._session
         if session is None:
@@ -326,7 +330,7 @@ class McpServerUrl(McpServer):
         @contextlib.asynccontextmanager
         async def connected() -> AsyncIterator[Any]:
             import httpx2  # noqa: PLC0415 - as `Client`
-            from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415
+            from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - as `Client`
 
             timeout = httpx2.Timeout(START_TIMEOUT_MS / 1000, read=REQUEST_TIMEOUT_MS / 1000 + TIMEOUT_MARGIN_S)
             async with (

@@ -77,7 +77,11 @@ def test_every_dependency_is_bounded_and_in_the_lock() -> None:
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     for extra in project["project"]["optional-dependencies"].values():
         wanted.extend(extra)
-    for requirement in wanted:
+    extras = project["project"]["optional-dependencies"]
+    own = [set(match[1].split(",")) for each in wanted if (match := re.fullmatch(r"stoplog\[([a-z,]+)\]", each))]
+    assert own
+    assert set().union(*own) <= set(extras)
+    for requirement in [each for each in wanted if not each.startswith("stoplog[")]:
         assert re.search(r">=[^,]+,<", requirement), f"`{requirement}` has no bounds"
         name = re.split(r"[\[><]", requirement)[0]
         assert re.search(rf"^{re.escape(name)}==", lock, re.MULTILINE), f"`{name}` is not locked: run `make lock`"

@@ -1,0 +1,25 @@
+"""The entry point `stoplog`: starts the command line, or says how to install it.
+
+`pip install stoplog` installs the SDK alone, without the packages that the command line is made of.
+"""
+
+from __future__ import annotations
+
+import sys
+
+FAILED = 1
+"""Exit status: the command line is not installed."""
+
+_PACKAGE = __package__.partition(".")[0]
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        from streams.cli.main import main as run_command  # noqa: PLC0415 - may not be installed
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == _PACKAGE:
+            raise
+        sys.stderr.write("error: the command line is not installed: run `pip install 'stoplog[cli]'`\n")
+        sys.exit(FAILED)
+    run_command()
