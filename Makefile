@@ -20,7 +20,7 @@ run: $(VENV)/.run  ## Set up, then show stoplog stop a hijacked agent (embedded 
 	$(BIN)/stoplog demo
 
 test: $(VENV)/.dev lint  ## Set up, then lint and run all tests; integration tests start a real Kafka broker.
-	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses=$(WORKERS) --max-worker-restart=0 --dist=loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, schema history.
 	@$(MAKE) --no-print-directory --keep-going $(SIDE_BY_SIDE) $(CHECKS)
