@@ -32,7 +32,7 @@ from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.stores.memory import MemoryStores
 
 START_MS = 1_764_061_200_000

@@ -46,8 +46,8 @@ from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
-from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions import grants
+from streams.processors.settings import GateSettings
 from streams.processors.state import encode_row
 from streams.stores.memory import MemoryStores
 

@@ -40,7 +40,7 @@ from streams.processors.control.compilation import BundleCompiler, InlineCompile
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.services.gate.compiler import ChildCompiler
 from streams.services.gate.heap import settle_heap
 from streams.stores.memory import MemoryStores

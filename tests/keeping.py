@@ -15,8 +15,8 @@ from streams.model.verdict import Verdict
 from streams.policy import bundle_from_files, compile_bundle
 from streams.processors.control.catalog import CatalogTool
 from streams.processors.control.schemas import ArgsSchema
-from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions.memory import recall
+from streams.processors.settings import GateSettings
 from tests.kit import GATE_SETTINGS, HOUR_MS, GateBench
 
 PRIVATE = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)

@@ -27,7 +27,7 @@ from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers
 from streams.processors.control.compilation import CompileBundle
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 
 START_MS = 1_764_061_200_000
 MINUTE_MS = 60_000

@@ -30,7 +30,7 @@ from streams.processors.control.compilation import CompileBundle, InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.topology import BUDGETS, GATE, ProcessorSpec
 
 DRIVER_SETTINGS = EngineSettings(idle_poll_ms=0, punctuate_ms=0, idle_margin_ms=0, control_check_ms=0)

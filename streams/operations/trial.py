@@ -32,7 +32,7 @@ from streams.operations.topics.tail import DeadLetter
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
 from streams.processors.control.compilation import CompileBundle
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.topology import GATE
 
 DEVELOPMENT_ROOT_KEY = b"stoplog development root key, public: for histories and demonstrations only"

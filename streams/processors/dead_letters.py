@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import Topic
-from streams.model.types import Actor, Header
 from streams.ports import Received
 from streams.ports.processor import Output
 from streams.ports.wire import Encoder
+from streams.processors.audit import audit_output, dead_letter_event
 
 _TEXT_CHARS_MAX = 500
 _KEY_CHARS_MAX = 512
 _KEY_BYTES_MAX = 16_384
 """Of the record's key, which is the audit record's, too. The dead letter keeps as much."""
-_NOBODY = Actor(iss="", sub="(unknown)")
 
 
 class Reporter(NamedTuple):
@@ -62,18 +60,15 @@ def _audit(reporter: Reporter, key: bytes | None, place: str, time_ms: int, faul
     key_text = (key or b"").decode("utf-8", "replace")[:_KEY_CHARS_MAX]
     tenant_uid, _, session_id = key_text.partition("|")
     reason, text = fault
-    header = Header(id=derived_uuid("dead letter", place), source=reporter.source, time=time_ms, tenant_uid=tenant_uid)
-    audit = AuditEvent(
-        header=header,
-        event_type=AuditEventType.DEAD_LETTER,
-        phase=AuditPhase.PRE_EXECUTION,
-        session_id=session_id,
-        act=_NOBODY,
-        inputs=(place,),
+    event = dead_letter_event(
+        derived_uuid("dead letter", place),
+        reporter.source,
+        tenant_uid,
+        session_id,
+        time_ms,
+        place=place,
         reason=reason,
-        reason_text=text,
-        retention_class=RetentionClass.STANDARD,
+        text=text,
     )
-    value = reporter.encoder.encode(reporter.topic.name, audit)
     kept_key = None if key is None else key[:_KEY_BYTES_MAX]
-    return Output(reporter.topic, kept_key, value, audit.header)
+    return audit_output(reporter.encoder, kept_key, event, reporter.topic)

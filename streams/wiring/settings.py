@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from streams.model.errors import SettingsError
 from streams.operations.settings import CatalogSection, Deployment, RulesSection, TopicsSection
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.services.gate.settings import EngineSection, GateSection
 from streams.services.metrics import MetricsSection
 from streams.services.ssf.settings import SsfSection

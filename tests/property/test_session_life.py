@@ -17,7 +17,7 @@ from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.processors.state import SessionRow, decode_session, session_row_key
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 

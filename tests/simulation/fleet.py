@@ -33,7 +33,7 @@ from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.topology import BUDGETS, GATE
 from tests.keeping import REFUND, SEND, bundle_files
 from tests.kit import START_MS, compile_published, wire

@@ -23,11 +23,12 @@ from streams.ports import GroupMetadata, Received, TopicPartition
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Wire
 from streams.processors.control.state import ControlState
-from streams.processors.gate import gate
+from streams.processors.gate import session_events
+from streams.processors.gate.conclusion import Concluder
 from streams.processors.gate.gate import Gate
-from streams.processors.gate.judge import Judge
-from streams.processors.gate.settings import GateSettings
+from streams.processors.gate.intents import Intents
 from streams.processors.sessions import grants, revocation_cascade
+from streams.processors.settings import GateSettings
 from streams.processors.state import verdict_row_key
 
 Plant = Callable[[pytest.MonkeyPatch, Ingredients], Ingredients]
@@ -87,15 +88,16 @@ def restore_to_the_last_stable_offset(patch: pytest.MonkeyPatch, healthy: Ingred
 
 def duplicates_not_detected(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """An intent that was judged is judged again."""
-    return healthy._replace(make_gate=_Forgetful)
+    process = Intents.process
 
-
-class _Forgetful(Gate):
-    def _on_intent(
-        self, session_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
+    def forgetful(
+        self: Intents, session_key: bytes, intent: Intent, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
         state.delete(verdict_row_key(session_key, intent.intent_id))
-        return super()._on_intent(session_key, intent, state, received_ms, now_ms)
+        return process(self, session_key, intent, state, received_ms, now_ms)
+
+    patch.setattr(Intents, "process", forgetful)
+    return healthy
 
 
 def timers_are_not_fenced(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
@@ -128,7 +130,7 @@ def revocations_are_ignored(patch: pytest.MonkeyPatch, healthy: Ingredients) -> 
 
 def writers_are_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """Whoever may write the topic of sessions opens and ends them."""
-    patch.setattr(gate, "is_proven_event", lambda key, event: True)
+    patch.setattr(session_events, "is_proven_event", lambda key, event: True)
     return healthy
 
 
@@ -163,18 +165,18 @@ def publications_are_reported_again(patch: pytest.MonkeyPatch, healthy: Ingredie
 
 def ends_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A session that is over takes nothing with it."""
-    patch.setattr(revocation_cascade, "when_over", lambda *_args: [])
+    patch.setattr(revocation_cascade, "revocations_of_ended", lambda *_args: [])
     return healthy
 
 
 def freezes_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A session that is frozen takes nothing with it."""
-    conclude = Judge.conclude
+    conclude = Concluder.conclude
 
-    def without_stops(self: Judge, *args: Any, **kwargs: Any) -> list[Output]:
+    def without_stops(self: Concluder, *args: Any, **kwargs: Any) -> list[Output]:
         return [output for output in conclude(self, *args, **kwargs) if output.topic is not REVOCATION]
 
-    patch.setattr(Judge, "conclude", without_stops)
+    patch.setattr(Concluder, "conclude", without_stops)
     return healthy
 
 

@@ -12,7 +12,7 @@ from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.ports.processor import StateView
 from streams.processors.budgets import allocator, leases
 from streams.processors.budgets.leases import BudgetLeases, Claim, LeaseRow
-from streams.processors.gate import completion_effects
+from streams.processors.sessions import completion_effects
 from streams.processors.state import ChargeRow, decode_effects, effects_row_key, encode_row
 from tests.simulation.fleet import Fleet, Report
 
@@ -98,7 +98,7 @@ def gives_back_again_and_again(patch: pytest.MonkeyPatch) -> None:
         found = state.get(effects_row_key(session_key, intent_id))
         return row, None if found is None else decode_effects(found)
 
-    patch.setattr(completion_effects, "take", kept)
+    patch.setattr(completion_effects, "pop_effects", kept)
 
 
 def gives_back_what_ran_in_another_window(patch: pytest.MonkeyPatch) -> None:

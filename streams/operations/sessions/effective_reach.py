@@ -19,8 +19,8 @@ from streams.processors.control.catalog import CALLABLE_STATES, Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
-from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions.grants import standard_of
+from streams.processors.settings import GateSettings
 from streams.sdk.transport import RecordCodec
 
 _log = logging.getLogger(__name__)

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.policy.language.bundle import Budget, Per
 from streams.policy.runtime.memory_updates import Charge
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.budgets.leases import BudgetLeases, Claim, Status, lease_row_key
-from streams.processors.gate.case import Case
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row, spend_row_key
 
 _KEY_BYTES_MAX = 400
@@ -53,34 +53,38 @@ class BudgetCharges:
     def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
         self.leases = BudgetLeases(settings, encoder)
 
-    def exhausted(self, case: Case, state: StateView) -> str | None:
-        """Which budget certainly has not enough left now; None when none is known to."""
-        for charge in case.charges:
-            if self._status(charge, case, state) is Status.EXHAUSTED:
+    def exhausted(
+        self, charges: tuple[Charge, ...], intent: Intent, session_key: bytes, state: StateView, now_ms: int
+    ) -> str | None:
+        """Name the first budget that certainly does not suffice now; None if each may suffice."""
+        for charge in charges:
+            if self._status(charge, intent, session_key, state, now_ms) is Status.EXHAUSTED:
                 return _told(charge.budget)
         return None
 
-    def take(self, case: Case, state: StateView) -> Taken:
-        """Take all charges of a call that is allowed, or ask for what is missing of slices and have the call wait."""
-        charges = [charge for charge in case.charges if charge.amount or charge.targets]
-        if not charges:
+    def take(
+        self, charges: tuple[Charge, ...], intent: Intent, session_key: bytes, state: StateView, now_ms: int
+    ) -> Taken:
+        """Take all charges of an allowed call, or request the leases that are missing and let the call wait."""
+        due = [charge for charge in charges if charge.amount or charge.targets]
+        if not due:
             return NOTHING_TAKEN
-        found = [(charge, self._status(charge, case, state)) for charge in charges]
+        found = [(charge, self._status(charge, intent, session_key, state, now_ms)) for charge in due]
         for charge, status in found:
             if status is Status.EXHAUSTED:
                 return Taken(refused=Reason.BUDGET_EXHAUSTED, text=_told(charge.budget))
         short = [charge for charge, status in found if status is Status.SHORT]
         if short:
-            return self._wait(short, case, state)
+            return self._wait(short, intent, session_key, state, now_ms)
         outputs: list[Output] = []
         rows = []
-        for charge in charges:
+        for charge in due:
             budget = charge.budget
             if budget.per is Per.SESSION:
-                rows.append(_take_own(charge, case, state))
+                rows.append(_take_own(charge, session_key, state, now_ms))
                 continue
-            claim = _claim(charge, case)
-            outputs += self.leases.spend(claim, state, case.now_ms)
+            claim = _claim(charge, intent, now_ms)
+            outputs += self.leases.spend(claim, state, now_ms)
             rows.append(ChargeRow(lease_row_key(claim.key), claim.start_ms, charge.amount, charge.targets))
         return Taken(charges=tuple(rows), outputs=tuple(outputs))
 
@@ -92,18 +96,18 @@ class BudgetCharges:
             else:
                 self.leases.give_back(charge, state, now_ms)
 
-    def _status(self, charge: Charge, case: Case, state: StateView) -> Status:
+    def _status(self, charge: Charge, intent: Intent, session_key: bytes, state: StateView, now_ms: int) -> Status:
         if charge.budget.per is not Per.SESSION:
-            return self.leases.status(_claim(charge, case), state, case.now_ms)
-        row = _own_row(charge.budget, case, state)
+            return self.leases.status(_claim(charge, intent, now_ms), state, now_ms)
+        row = _own_row(charge.budget, session_key, state, now_ms)
         used = len(row.targets.keys() | set(charge.targets)) if charge.targets else row.units + charge.amount
         return Status.ENOUGH if used <= charge.budget.limit else Status.EXHAUSTED
 
-    def _wait(self, short: list[Charge], case: Case, state: StateView) -> Taken:
-        waiting = (case.session_key, case.intent.intent_id)
+    def _wait(self, short: list[Charge], intent: Intent, session_key: bytes, state: StateView, now_ms: int) -> Taken:
+        waiting = (session_key, intent.intent_id)
         outputs: list[Output] = []
         for charge in short:
-            asked = self.leases.wait(_claim(charge, case), waiting, state, case.now_ms)
+            asked = self.leases.wait(_claim(charge, intent, now_ms), waiting, state, now_ms)
             if asked is None:
                 return Taken(refused=Reason.BUDGET_UNAVAILABLE, text=_told(charge.budget), outputs=tuple(outputs))
             outputs += asked
@@ -119,11 +123,11 @@ def _start_ms(budget: Budget, now_ms: int) -> int:
     return 0 if budget.window_ms is None else now_ms - now_ms % budget.window_ms
 
 
-def _claim(charge: Charge, case: Case) -> Claim:
-    budget, tenant_uid = charge.budget, case.intent.header.tenant_uid
-    start_ms = _start_ms(budget, case.now_ms)
+def _claim(charge: Charge, intent: Intent, now_ms: int) -> Claim:
+    budget, tenant_uid = charge.budget, intent.header.tenant_uid
+    start_ms = _start_ms(budget, now_ms)
     return Claim(
-        key=budget_key(budget, tenant_uid, _sharer(budget.per, case)),
+        key=budget_key(budget, tenant_uid, _sharer(budget.per, intent)),
         tenant_uid=tenant_uid,
         start_ms=start_ms,
         end_ms=start_ms + (budget.window_ms or 1),
@@ -133,8 +137,7 @@ def _claim(charge: Charge, case: Case) -> Claim:
     )
 
 
-def _sharer(per: Per, case: Case) -> tuple[str, ...]:
-    intent = case.intent
+def _sharer(per: Per, intent: Intent) -> tuple[str, ...]:
     if per is Per.AGENT:
         return (intent.act.iss, intent.act.sub)
     if per is Per.USER:
@@ -151,20 +154,20 @@ def budget_key(budget: Budget, tenant_uid: str, sharer: tuple[str, ...]) -> str:
     return json.dumps([*head, hashlib.sha256(key.encode()).hexdigest()], separators=(",", ":"))
 
 
-def _own_row(budget: Budget, case: Case, state: StateView) -> SpendRow:
-    start_ms = _start_ms(budget, case.now_ms)
-    found = state.get(spend_row_key(case.session_key, budget.name))
+def _own_row(budget: Budget, session_key: bytes, state: StateView, now_ms: int) -> SpendRow:
+    start_ms = _start_ms(budget, now_ms)
+    found = state.get(spend_row_key(session_key, budget.name))
     row = SpendRow(start_ms) if found is None else decode_spend(found)
     return row if row.start_ms == start_ms else SpendRow(start_ms)
 
 
-def _take_own(charge: Charge, case: Case, state: StateView) -> ChargeRow:
-    row = _own_row(charge.budget, case, state)
+def _take_own(charge: Charge, session_key: bytes, state: StateView, now_ms: int) -> ChargeRow:
+    row = _own_row(charge.budget, session_key, state, now_ms)
     targets = dict(row.targets)
     for target in charge.targets:
         targets[target] = targets.get(target, 0) + 1
     row = replace(row, units=row.units + charge.amount, targets=targets)
-    key = spend_row_key(case.session_key, charge.budget.name)
+    key = spend_row_key(session_key, charge.budget.name)
     state.put(key, encode_row(row))
     return ChargeRow(key, row.start_ms, charge.amount, charge.targets)
 

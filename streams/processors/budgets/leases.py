@@ -20,8 +20,8 @@ from streams.model.topics import BUDGET_REQUEST
 from streams.model.types import Header
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
-from streams.processors.gate.settings import GateSettings
-from streams.processors.gate.verdicts import SOURCE
+from streams.processors.headers import gate_header
+from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, TimerKind, encode_row, pending_row_key, timer_payload
 
 RECHECK_MS = 1_000
@@ -356,4 +356,4 @@ def _next_serial(state: StateView) -> int:
 
 def _header(key: str, tenant_uid: str, partition: int, serial: int, now_ms: int) -> Header:
     record_id = derived_uuid("budget request", key, str(partition), str(serial))
-    return Header(id=record_id, source=SOURCE, time=now_ms, tenant_uid=tenant_uid)
+    return gate_header(record_id, tenant_uid, now_ms)

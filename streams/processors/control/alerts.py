@@ -19,13 +19,9 @@ from streams.model.alert import (
 from streams.model.audit import AuditEvent
 from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT
-from streams.model.types import Header
 from streams.ports.processor import Output
 from streams.ports.wire import Encoder
-from streams.processors.gate.verdicts import SOURCE
-
-TEXT_CHARS_MAX = 20_000
-"""Of the text of an audit record about what was broadcast."""
+from streams.processors.headers import gate_header
 
 _TAMPERING = Attack(technique_uid="AML.T0081", technique_name="Modify AI Agent Configuration")
 _TAMPERING_TYPES = ("ASI03", "ASI04")
@@ -53,7 +49,7 @@ def control_alert(
     reason = audit.reason or ""
     alert_id = derived_uuid("alert", audit.header.id)
     alert = Alert(
-        header=Header(id=alert_id, source=SOURCE, time=time_ms, tenant_uid=audit.header.tenant_uid),
+        header=gate_header(alert_id, audit.header.tenant_uid, time_ms),
         finding_uid=alert_id,
         severity_id=SEVERITY_MEDIUM if is_mistake else SEVERITY_CRITICAL,
         confidence_id=CONFIDENCE_HIGH,

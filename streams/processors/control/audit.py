@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from streams.model.alert import clipped
-from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.audit import AuditEvent
 from streams.model.errors import InvariantError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
-from streams.model.topics import AUDIT
-from streams.model.types import Actor, Header, ToolRef
+from streams.model.types import ToolRef
 from streams.ports.processor import BroadcastEvent, Output
 from streams.ports.wire import Encoder
-from streams.processors.control.alerts import TEXT_CHARS_MAX, control_alert
+from streams.processors.audit import audit_output, control_event
+from streams.processors.control.alerts import control_alert
 from streams.processors.control.catalog import CatalogEvent
 from streams.processors.control.publications import RulesEvent
 from streams.processors.control.rules_audit import change_outputs
-from streams.processors.gate.verdicts import SOURCE
 
 _ALARMING = frozenset({ControlReason.CATALOG_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
 
@@ -33,7 +32,7 @@ def event_outputs(encoder: Encoder, event: BroadcastEvent, place: str, time_ms: 
         raise InvariantError(f"`{type(event).__name__}` is no event of control state")
     audit = _audit(event, place, time_ms)
     key = clipped(event.name).encode()
-    outputs = [Output(AUDIT, key, encoder.encode(AUDIT.name, audit), audit.header)]
+    outputs = [audit_output(encoder, key, audit)]
     if event.error is not None or event.reason in _ALARMING:
         outputs.append(_alert(encoder, event, audit, time_ms))
     return outputs
@@ -42,19 +41,14 @@ def event_outputs(encoder: Encoder, event: BroadcastEvent, place: str, time_ms: 
 def _audit(event: CatalogEvent, place: str, time_ms: int) -> AuditEvent:
     entry = event.entry
     reason = event.error.reason if event.error is not None else event.reason
-    return AuditEvent(
-        header=Header(
-            id=derived_uuid("catalog change", event.name, place, str(time_ms)),
-            source=SOURCE,
-            time=time_ms,
-            tenant_uid="" if entry is None else entry.header.tenant_uid,
-        ),
-        event_type=AuditEventType.CONTROL,
-        phase=AuditPhase.PRE_EXECUTION,
-        session_id="",
-        # Who it claims to be from; whose signatures hold is in the text.
-        act=Actor(iss="", sub="" if entry is None else clipped(entry.reviewed_by or entry.proposed_by or "")),
-        inputs=(place,),
+    return control_event(
+        derived_uuid("catalog change", event.name, place, str(time_ms)),
+        "" if entry is None else entry.header.tenant_uid,
+        time_ms,
+        claimed_by="" if entry is None else clipped(entry.reviewed_by or entry.proposed_by or ""),
+        place=place,
+        reason=None if reason is None else str(reason),
+        text=_text(event),
         tool=None
         if entry is None
         else ToolRef(
@@ -63,23 +57,19 @@ def _audit(event: CatalogEvent, place: str, time_ms: int) -> AuditEvent:
             definition_digest=entry.definition_digest,
             catalog_version=entry.catalog_version,
         ),
-        reason=None if reason is None else str(reason),
-        reason_text=_text(event),
-        # Who let a tool be called, and when, is asked for long after single calls are forgotten.
-        retention_class=RetentionClass.LONG,
     )
 
 
 def _text(event: CatalogEvent) -> str:
     if event.error is not None:
-        return str(event.error)[:TEXT_CHARS_MAX]
+        return str(event.error)
     text = "" if event.reason is None else CONTROL_TEXTS[event.reason]
     entry = event.entry
     if entry is None:
         return f"{text}: {event.detail}"
     signed = f"signed by {', '.join(event.signers)}" if event.signers else "not signed"
     note = f", {entry.review_note}" if entry.review_note else ""
-    return f"{text}: version {entry.catalog_version}, {signed}{note}"[:TEXT_CHARS_MAX]
+    return f"{text}: version {entry.catalog_version}, {signed}{note}"
 
 
 def _alert(encoder: Encoder, event: CatalogEvent, audit: AuditEvent, time_ms: int) -> Output:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.audit import AuditEvent
 from streams.model.control import RulesChange
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
-from streams.model.topics import AUDIT
-from streams.model.types import Actor, Header
 from streams.ports.processor import Output
 from streams.ports.wire import Encoder
-from streams.processors.control.alerts import TEXT_CHARS_MAX, control_alert
+from streams.processors.audit import audit_output, control_event
+from streams.processors.control.alerts import control_alert
 from streams.processors.control.publications import RulesEvent
-from streams.processors.gate.verdicts import SOURCE
 
 
 def change_outputs(encoder: Encoder, event: RulesEvent, place: str, time_ms: int) -> list[Output]:
@@ -23,7 +21,7 @@ def change_outputs(encoder: Encoder, event: RulesEvent, place: str, time_ms: int
         time_ms: broker time of the publication.
     """
     audit = _audit(event, place, time_ms)
-    outputs = [Output(AUDIT, event.name.encode(), encoder.encode(AUDIT.name, audit), audit.header)]
+    outputs = [audit_output(encoder, event.name.encode(), audit)]
     if event.error is not None or event.reason is ControlReason.RULES_TOPIC_BEHIND:
         outputs.append(_alert(encoder, event.name, audit, time_ms))
     return outputs
@@ -31,20 +29,15 @@ def change_outputs(encoder: Encoder, event: RulesEvent, place: str, time_ms: int
 
 def _audit(event: RulesEvent, place: str, time_ms: int) -> AuditEvent:
     bundle = event.bundle
-    tenant_uid = "" if bundle is None else bundle.header.tenant_uid
     reason = event.error.reason if event.error is not None else event.reason
-    return AuditEvent(
-        header=Header(
-            id=derived_uuid("rules change", event.name, place, str(time_ms)),
-            source=SOURCE,
-            time=time_ms,
-            tenant_uid=tenant_uid,
-        ),
-        event_type=AuditEventType.CONTROL,
-        phase=AuditPhase.PRE_EXECUTION,
-        session_id="",
-        act=Actor(iss="", sub="" if bundle is None else bundle.published_by),
-        inputs=(place,),
+    return control_event(
+        derived_uuid("rules change", event.name, place, str(time_ms)),
+        "" if bundle is None else bundle.header.tenant_uid,
+        time_ms,
+        claimed_by="" if bundle is None else bundle.published_by,
+        place=place,
+        reason=None if reason is None else str(reason),
+        text=_text(event),
         ruleset_digest=None if bundle is None else bundle.digest,
         rules_change=None
         if bundle is None
@@ -57,23 +50,19 @@ def _audit(event: RulesEvent, place: str, time_ms: int) -> AuditEvent:
             published_by=bundle.published_by,
             signed_by=event.signers,
         ),
-        reason=None if reason is None else str(reason),
-        reason_text=_text(event),
-        # Who changed the rules, and when, is asked for long after single calls are forgotten.
-        retention_class=RetentionClass.LONG,
     )
 
 
 def _text(event: RulesEvent) -> str:
     if event.error is not None:
-        return str(event.error)[:TEXT_CHARS_MAX]
+        return str(event.error)
     text = "" if event.reason is None else CONTROL_TEXTS[event.reason]
     bundle = event.bundle
     if bundle is None:
         return f"{text}: {event.detail}"
     share = f", for {bundle.canary_bp / 100:g}% of sessions" if bundle.canary_bp else ""
     signed = f", signed by {', '.join(event.signers)}" if event.signers else ", not signed"
-    return f"{text}: version {bundle.version}, serial {bundle.serial}{share}{signed}"[:TEXT_CHARS_MAX]
+    return f"{text}: version {bundle.version}, serial {bundle.serial}{share}{signed}"
 
 
 def _alert(encoder: Encoder, name: str, audit: AuditEvent, time_ms: int) -> Output:

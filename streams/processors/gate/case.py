@@ -1,82 +1,127 @@
-"""One intent on its way through the checks."""
+"""Hold one intent on its way through the gate, in three stages: what was asked, what is known, what was decided.
+
+`Asked` never changes. `Case` adds what is known: each part is None until the check that establishes it has passed, so
+that mypy rejects code that uses a part without asking whether it is there. What was decided is a `Decision`
+(decision.py). A further kind of knowledge is one more part here and one more check or fact.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from streams.delegation.authority import Authority
+from streams.model.errors import InvariantError
 from streams.model.intent import Intent
 from streams.model.labels import Label
-from streams.model.reasons import REASON_TEXTS, Reason
-from streams.model.verdict import Outcome
-from streams.policy.results import PolicyResult
-from streams.policy.runtime.memory_updates import Charge, MemoryUpdate
+from streams.model.proof import session_secret
 from streams.processors.control.state import CatalogTool
-from streams.processors.state import ChargeRow, SessionRow
+from streams.processors.state import SessionRow
 
 
-@dataclass(slots=True)
-class Case:
-    """What is known of the intent so far; the checks fill it in, in order.
+class Progress(NamedTuple):
+    """Records what an intent has been through while it was pending.
 
-    `proven` tells that the proof of possession held: only then does the intent count for its session. `authority` is
-    what its session's grant lets through, `memory_updates` what memories store of it, `if_denied` makes those of a
-    denial, `charges` is what it takes of budgets, `charged` what it has taken, `budget_due_ms` how
-    long it may wait for them (0: it has not waited yet), `asked_count` how often persons were asked about it before,
-    and `decision_ids` which of their decisions have counted.
+    Attributes:
+        granted_by: approvals by group.
+        waited_ms: how long the intent has waited in a cancel window.
+        approved_now: the groups whose approval has just been completed; None if that is not why it is judged again.
+        asked_count: how often persons were asked about the intent.
+        decision_ids: the ids of the persons' decisions that have counted.
+        budget_due_ms: until when the intent may wait for a budget; 0 if it has not waited for one.
+    """
+
+    granted_by: Mapping[str, int] = {}
+    waited_ms: int = 0
+    approved_now: tuple[str, ...] | None = None
+    asked_count: int = 0
+    decision_ids: tuple[str, ...] = ()
+    budget_due_ms: int = 0
+
+
+FIRST_TIME = Progress()
+"""The progress of an intent that has not been pending."""
+
+
+class Asked(NamedTuple):
+    """Holds what was asked: the intent, when it arrived, and what it has been through.
+
+    Attributes:
+        intent: the intent.
+        session_key: the key of its session.
+        received_ms: the broker's append time of the intent.
+        now_ms: stream time.
+        progress: what the intent has been through while it was pending.
     """
 
     intent: Intent
     session_key: bytes
-    now_ms: int
     received_ms: int
+    now_ms: int
+    progress: Progress = FIRST_TIME
+
+
+class Arguments(NamedTuple):
+    """Holds the arguments of a call in their only reading: as values, and as canonical JSON."""
+
+    values: dict[str, Any]
+    canonical_json: str
+
+    @property
+    def amount(self) -> int:
+        """The call's `amount` in minor units; 0 if it is missing or can't be summed."""
+        amount = self.values.get("amount")
+        return amount if isinstance(amount, int) and not isinstance(amount, bool) and amount > 0 else 0
+
+    @property
+    def has_invalid_amount(self) -> bool:
+        """Whether there is an `amount` that can't be summed: a fraction, a text, or a negative number."""
+        amount = self.values.get("amount", 0)
+        return not isinstance(amount, int) or isinstance(amount, bool) or amount < 0
+
+
+@dataclass(slots=True)
+class Case:
+    """Holds an intent and what is known about it; the checks add what they establish, in order.
+
+    Attributes:
+        asked: what was asked.
+        session: the row of the intent's session.
+        authority: what the session's grant permits; None if the session holds no grant.
+        arguments: set by the check of the arguments.
+        is_proven: whether the proof of possession holds. Only then does the intent count for its session.
+        tool: the catalog entry of the tool; set by the check of the tool.
+    """
+
+    asked: Asked
     session: SessionRow
-    secret: bytes = b""
-    proven: bool = False
-    args: dict[str, Any] = field(default_factory=dict)
-    args_json: str = ""
-    tool: CatalogTool | None = None
     authority: Authority | None = None
-    memory_updates: tuple[MemoryUpdate, ...] = ()
-    if_denied: Callable[[], tuple[MemoryUpdate, ...]] | None = None
-    charges: tuple[Charge, ...] = ()
-    charged: tuple[ChargeRow, ...] = ()
-    budget_due_ms: int = 0
-    asked_count: int = 0
-    decision_ids: tuple[str, ...] = ()
+    arguments: Arguments | None = None
+    is_proven: bool = False
+    tool: CatalogTool | None = None
     _label: Label | None = None
+    _secret: bytes | None = None
+
+    def known_arguments(self) -> Arguments:
+        """Return the arguments.
+
+        Raises:
+            InvariantError: they have not been checked yet.
+        """
+        if self.arguments is None:
+            raise InvariantError("the arguments are used before they were checked")
+        return self.arguments
 
     def label(self) -> Label:
-        """What the session has read, or may have read, taken together."""
+        """Return the join of everything that the session has read or may have read."""
         if self._label is None:
             self._label = self.session.effective_label()
         return self._label
 
-
-class Judgement(NamedTuple):
-    """The outcome of the checks, before it becomes a verdict."""
-
-    outcome: Outcome
-    reason: Reason
-    text: str
-    policy: PolicyResult | None = None
-
-
-def deny(reason: Reason, detail: str = "") -> Judgement:
-    """A denial; `detail` goes behind the reason's standard text."""
-    text = REASON_TEXTS[reason]
-    return Judgement(Outcome.DENY, reason, f"{text}: {detail}" if detail else text)
-
-
-def has_odd_amount(args: dict[str, Any]) -> bool:
-    """Whether there is an `amount` that can't be summed: a fraction, a text, a number below zero."""
-    amount = args.get("amount", 0)
-    return not isinstance(amount, int) or isinstance(amount, bool) or amount < 0
-
-
-def amount_of(args: dict[str, Any]) -> int:
-    """What a call spends: its whole `amount`, in minor units; anything else spends nothing that can be summed."""
-    amount = args.get("amount")
-    return amount if isinstance(amount, int) and not isinstance(amount, bool) and amount > 0 else 0
+    def secret(self, root_key: bytes) -> bytes:
+        """Return the key of the session, which is derived from the root key once per case."""
+        if self._secret is None:
+            intent = self.asked.intent
+            self._secret = session_secret(root_key, intent.header.tenant_uid, intent.session_id)
+        return self._secret

@@ -1,69 +1,61 @@
-"""The facts that rules see, made from state and never from what an agent says of itself.
+"""Make the facts that rules read: from state, never from what an agent says about itself.
 
-Built lazily: only the top-level names that the rules of the tool use (`needs`).
+Only the top-level facts that the rules of the tool read are made (`needs`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from streams.model.labels import Confidentiality, Integrity
 from streams.processors.control.state import ControlState
-from streams.processors.gate.case import Case
+from streams.processors.gate.case import FIRST_TIME, Case, Progress
 from streams.processors.sessions.lifecycle import changes
+from streams.processors.sessions.risk import risk_of
 from streams.processors.state import OpenedWith
 
-NEEDS_KEPT_MAX = 1_024
-"""What tools' rules read is much the same for many: so many sets of facts are kept ready."""
+NEEDS_CACHED_MAX = 1_024
+"""Sets of needed facts whose makers are cached. Many tools need the same set."""
 
-RISK_LEVELS = {"LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
-_RISK_UNKNOWN = 4
 _MS_PER_DAY = 86_400_000
 _MS_PER_HOUR = 3_600_000
 _MS_PER_MINUTE = 60_000
-_STANDING_FACTS = frozenset({"approval", "deferral"})
-_CLOSENESS = {each: each.value.lower() for each in Confidentiality}
+_PROGRESS_FACTS = frozenset({"approval", "deferral"})
+_CONFIDENTIALITY = {each: each.value.lower() for each in Confidentiality}
 _TRUST = {each: "trusted" if each is Integrity.TRUSTED else "untrusted" for each in Integrity}
 _THURSDAY = 3  # 1970-01-01, counted from Monday 0
 
 
-class ApprovalProgress(NamedTuple):
-    """What the intent has been through already: approvals by group, time waited in a cancel window, and the groups
-    that have approved just now."""
+def build_facts(case: Case, control: ControlState, progress: Progress, needs: frozenset[str]) -> dict[str, Any]:
+    """Return the facts named in `needs`, and those that count towards the outcome by themselves.
 
-    granted_by: Mapping[str, int] = {}
-    waited_ms: int = 0
-    approved_now: tuple[str, ...] | None = None
-
-
-FIRST_TIME = ApprovalProgress()
-
-
-def build_facts(case: Case, control: ControlState, progress: ApprovalProgress, needs: frozenset[str]) -> dict[str, Any]:
-    """The facts named in `needs`, and what counts towards the outcome by itself."""
+    Args:
+        progress: what the facts `approval` and `deferral` tell.
+        needs: names of top-level facts; a name without a maker is left out.
+    """
     facts: dict[str, Any] = {}
-    for name, maker in _makers_of(needs if progress is FIRST_TIME else needs | _STANDING_FACTS):
+    for name, maker in _makers_of(needs if progress is FIRST_TIME else needs | _PROGRESS_FACTS):
         facts[name] = maker(case, control, progress)
     if case.authority is None:
-        # A chain that isn't there must not be taken for a short one.
+        # A missing chain must not be taken for a short one: a rule that reads it is in error, which denies.
         facts.pop("delegation", None)
     return facts
 
 
-def _intent(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
-    intent = case.intent
+def _intent(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
+    intent = case.asked.intent
     return {
         "id": intent.intent_id,
         "turn": intent.turn,
-        "age_ms": case.now_ms - case.received_ms,
+        "age_ms": case.asked.now_ms - case.asked.received_ms,
         "claimed_sources": list(intent.claimed_sources),
     }
 
 
-def _agent(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
-    act = case.intent.act
+def _agent(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
+    act = case.asked.intent.act
     agent = {"id": act.sub}
     if act.instance_uid is not None:
         agent["instance"] = act.instance_uid
@@ -71,7 +63,7 @@ def _agent(case: Case, _control: ControlState, _progress: ApprovalProgress) -> d
 
 
 def effective_scopes(case: Case) -> list[str]:
-    """What the session has of its subject's rights, as far as its grant conveys them, too."""
+    """Return the scopes of the session that its grant, if it has one, conveys too."""
     scopes = case.session.scopes
     if case.authority is None:
         return list(scopes)
@@ -79,8 +71,8 @@ def effective_scopes(case: Case) -> list[str]:
     return [scope for scope in scopes if scope in conveyed]
 
 
-def _delegation(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
-    """The chain, root first."""
+def _delegation(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
+    """Describe the chain of grants, root first."""
     if case.authority is None:
         return {}
     row = case.authority.row
@@ -95,15 +87,15 @@ def _delegation(case: Case, _control: ControlState, _progress: ApprovalProgress)
                 "actor": hop.actor,
                 "depth": hop.depth,
                 "scopes": list(hop.scopes),
-                "expires_in_ms": hop.expires_ms - case.now_ms,
+                "expires_in_ms": hop.expires_ms - case.asked.now_ms,
             }
             for hop in row.hops
         ],
     }
 
 
-def _model(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
-    model = case.intent.model
+def _model(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
+    model = case.asked.intent.model
     if model is None:
         return {}
     facts = {"provider": model.ai_provider, "name": model.name}
@@ -112,15 +104,15 @@ def _model(case: Case, _control: ControlState, _progress: ApprovalProgress) -> d
     return facts
 
 
-def _session(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
+def _session(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
     row = case.session
     label = case.label()
-    changed = row.changed if row.opened_with is None else changes(row, case.intent)
+    changed = row.changed if row.opened_with is None else changes(row, case.asked.intent)
     facts = {
         "fingerprint_changed": bool(changed),
         "changed": changed,
-        "id": case.intent.session_id,
-        "age_ms": case.now_ms - row.established_ms,
+        "id": case.asked.intent.session_id,
+        "age_ms": case.asked.now_ms - row.established_ms,
         "attended": row.attended,
         "intents": row.intents_count,
         "allowed": row.allowed_count,
@@ -128,7 +120,7 @@ def _session(case: Case, _control: ControlState, _progress: ApprovalProgress) ->
         "spent": row.spent_minor,
         "calls": row.calls,
         "tainted": label.integrity is not Integrity.TRUSTED,
-        "confidentiality": _CLOSENESS[label.confidentiality],
+        "confidentiality": _CONFIDENTIALITY[label.confidentiality],
         "risk": 0 if row.risk_level is None else risk_of(row.risk_level),
     }
     return facts if row.opened_with is None else facts | _opened_with(row.opened_with)
@@ -145,16 +137,11 @@ def _opened_with(opened_with: OpenedWith) -> dict[str, str]:
     return facts
 
 
-def risk_of(level: str | None) -> int:
-    """A level of risk by name: 0 where none was stated; one that is not known counts as the highest."""
-    return 0 if level is None else RISK_LEVELS.get(level, _RISK_UNKNOWN)
-
-
-def _tool(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
+def _tool(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
     return {} if case.tool is None else case.tool.facts
 
 
-def _provenance(case: Case, _control: ControlState, _progress: ApprovalProgress) -> list[dict[str, Any]]:
+def _provenance(case: Case, _control: ControlState, _progress: Progress) -> list[dict[str, Any]]:
     row, trust = case.session, _TRUST
     return [
         *[{"source": source.event_id, "trust": trust[source.label.integrity]} for source in row.sources],
@@ -162,15 +149,15 @@ def _provenance(case: Case, _control: ControlState, _progress: ApprovalProgress)
     ]
 
 
-def _label(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
+def _label(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
     if case.tool is None:
         return {}
     label = case.tool.output_label
-    return {"integrity": _TRUST[label.integrity], "confidentiality": _CLOSENESS[label.confidentiality]}
+    return {"integrity": _TRUST[label.integrity], "confidentiality": _CONFIDENTIALITY[label.confidentiality]}
 
 
-def _now(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dict[str, Any]:
-    now_ms = case.now_ms
+def _now(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
+    now_ms = case.asked.now_ms
     return {
         "ms": now_ms,
         "hour": now_ms % _MS_PER_DAY // _MS_PER_HOUR,
@@ -179,15 +166,15 @@ def _now(case: Case, _control: ControlState, _progress: ApprovalProgress) -> dic
     }
 
 
-_Maker = Callable[[Case, ControlState, ApprovalProgress], Any]
+_Maker = Callable[[Case, ControlState, Progress], Any]
 
 _MAKERS: dict[str, _Maker] = {
     "intent": _intent,
-    "args": lambda case, _control, _progress: case.args,
+    "args": lambda case, _control, _progress: case.known_arguments().values,
     "agent": _agent,
     "model": _model,
-    "user": lambda case, _control, _progress: {"id": case.intent.sub, "scopes": effective_scopes(case)},
-    "tenant": lambda case, _control, _progress: case.intent.header.tenant_uid,
+    "user": lambda case, _control, _progress: {"id": case.asked.intent.sub, "scopes": effective_scopes(case)},
+    "tenant": lambda case, _control, _progress: case.asked.intent.header.tenant_uid,
     "session": _session,
     "delegation": _delegation,
     "tool": _tool,
@@ -202,10 +189,10 @@ _MAKERS: dict[str, _Maker] = {
     "deferral": lambda _case, _control, progress: {"waited_ms": progress.waited_ms},
     "now": _now,
 }
-"""By top-level name of `streams.policy.language.schema.FACTS`. A name without a maker stays absent, so that a rule that
-reads it is in error, which fails closed."""
+"""The makers by top-level name of `streams.policy.language.schema.FACTS`. A fact without a maker is absent, so that a
+rule that reads it is in error, which denies."""
 
 
-@lru_cache(maxsize=NEEDS_KEPT_MAX)
+@lru_cache(maxsize=NEEDS_CACHED_MAX)
 def _makers_of(needs: frozenset[str]) -> tuple[tuple[str, _Maker], ...]:
     return tuple((name, _MAKERS[name]) for name in sorted(needs & _MAKERS.keys()))

@@ -1,4 +1,4 @@
-"""One of many that fails must not take the others with it."""
+"""Isolate one of many actions, so that its failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ _log = logging.getLogger(__name__)
 
 
 def isolated(act: Callable[[], list[Output]], state: StateView, what: str) -> list[Output]:
-    """What `act` gives; where it fails, nothing, and the state is as it was before. What it failed at is left to its
-    timer.
+    """Return the outputs of an action. If it fails, undo its changes to the state and return nothing.
+
+    An intent whose action fails keeps its timer, which judges it later.
 
     Args:
-        what: the act, as a log line names it.
+        act: the action.
+        state: the state that the action changes.
+        what: the action, as a log line names it.
+
+    Raises:
+        InvariantError, LogError, StoreError: the state can't be trusted, so the whole record is processed again.
     """
     savepoint = state.savepoint()
     try:
         return act()
     except (InvariantError, LogError, StoreError):
-        # Nothing can be said of the state: all of it comes again.
         raise
     except Exception:
         _log.exception("%s failed", what)

@@ -1,9 +1,9 @@
-"""What waits when something is taken back: held intents are ended at once, not only when they would have been judged.
+"""End pending intents as soon as something that they depend on is revoked, not only when they would be judged.
 
-Revocations reach every partition between two records. All held intents of a partition are then gone through, some at
-a time, so that the work of one step is bounded however many wait. How far that has come is part of the state: whoever
-takes the partition over goes on from there. Most stops are of single sessions, which end every day: they cost a look at
-the session alone, as long as nothing waits in any session that descends from another.
+Revocations reach every partition between two records. The gate then goes through all pending intents of the partition,
+a bounded number at a time. How far it has come is part of the state, so that whoever takes over the partition goes on
+from there. Most revocations are of single sessions, which end every day: they cost a look at that session alone, as
+long as nothing is pending in any session that descends from another.
 
     r                                      SweepRow
 """
@@ -20,13 +20,14 @@ from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import RevocationSet
 from streams.ports.processor import Output, StateView
 from streams.processors.gate import pending
-from streams.processors.gate.checks import call_of
+from streams.processors.gate.checks.revocations import call_of
 from streams.processors.gate.isolation import isolated
-from streams.processors.gate.judge import Judge, has_pending_descendants
+from streams.processors.gate.judge import Judge
+from streams.processors.gate.pending_rows import has_pending_descendants
 from streams.processors.state import decode_intent, decode_pending, encode_row, read_session, rows_of_session
 
 ROWS_PER_STEP_MAX = 100
-"""Held intents of a partition that are looked at in one step."""
+"""Pending intents of a partition that are looked at in one step."""
 
 _ROW_KEY = b"r"
 _FIRST = b"h"
@@ -34,8 +35,13 @@ _END = b"i"
 
 
 class SweepRow(msgspec.Struct, frozen=True, array_like=True):
-    """How far a partition has followed the revocations: all that waits was held against every one below
-    `done_offset`, and what stands before `cursor` against every one below `target_offset`, too."""
+    """Records how far a partition has applied the revocations to its pending intents.
+
+    Attributes:
+        done_offset: every revocation below it has been applied to all pending intents.
+        target_offset: every revocation below it has been applied to the pending intents before `cursor`.
+        cursor: the key at which the sweep goes on; empty if no sweep is under way.
+    """
 
     done_offset: int = 0
     target_offset: int = 0
@@ -45,8 +51,12 @@ class SweepRow(msgspec.Struct, frozen=True, array_like=True):
 _decode = msgspec.msgpack.Decoder(SweepRow).decode
 
 
-def follow(judge: Judge, revocations: RevocationSet, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
-    """End what waits and has been stopped, up to a bound; the outputs, and whether that was all."""
+def end_revoked(judge: Judge, revocations: RevocationSet, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
+    """End pending intents that have been revoked, up to a bound.
+
+    Returns:
+        The outputs, and whether every revocation that was read has been applied.
+    """
     found = state.get(_ROW_KEY)
     sweep = SweepRow() if found is None else _decode(found)
     if sweep.done_offset == revocations.next_offset and not sweep.cursor:
@@ -56,14 +66,14 @@ def follow(judge: Judge, revocations: RevocationSet, state: StateView, now_ms: i
     rows = list(islice(state.scan(sweep.cursor, _END), ROWS_PER_STEP_MAX))
     if not rows and sweep.cursor == _FIRST:
         return [], True
-    own_keys = _sessions_alone(revocations, sweep, state)
-    if own_keys is not None:
-        rows = [row for session_key in own_keys for row in _held_of(session_key, state)]
+    session_keys = _revoked_sessions(revocations, sweep, state)
+    if session_keys is not None:
+        rows = [row for session_key in session_keys for row in _pending_rows(session_key, state)]
     outputs: list[Output] = []
     for key, value in rows:
-        end = partial(_end_if_stopped, judge, value, revocations, state, now_ms)
-        outputs += isolated(end, state, f"following what was stopped, at held row {key!r},")
-    if own_keys is None and len(rows) == ROWS_PER_STEP_MAX:
+        end = partial(_end_if_revoked, judge, value, revocations, state, now_ms)
+        outputs += isolated(end, state, f"applying revocations to the pending intent at {key!r}")
+    if session_keys is None and len(rows) == ROWS_PER_STEP_MAX:
         sweep = SweepRow(sweep.done_offset, sweep.target_offset, rows[-1][0] + b"\x00")
     else:
         sweep = SweepRow(sweep.target_offset, sweep.target_offset)
@@ -71,8 +81,12 @@ def follow(judge: Judge, revocations: RevocationSet, state: StateView, now_ms: i
     return outputs, not sweep.cursor and sweep.done_offset == revocations.next_offset
 
 
-def _sessions_alone(revocations: RevocationSet, sweep: SweepRow, state: StateView) -> list[bytes] | None:
-    """The sessions that were stopped since, where nothing else was and nothing waits that descends from any."""
+def _revoked_sessions(revocations: RevocationSet, sweep: SweepRow, state: StateView) -> list[bytes] | None:
+    """Return the sessions that were revoked since the last sweep.
+
+    None if anything else was revoked, or an intent is pending in a session that descends from another: then all pending
+    intents must be looked at.
+    """
     if sweep.cursor != _FIRST or has_pending_descendants(state):
         return None
     stops = revocations.stops_since(sweep.done_offset)
@@ -81,13 +95,13 @@ def _sessions_alone(revocations: RevocationSet, sweep: SweepRow, state: StateVie
     return [target.encode() for target in dict.fromkeys(target for _, target in stops)]
 
 
-def _held_of(session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
+def _pending_rows(session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
     if not read_session(state, session_key).waiting_count:
         return []
     return list(state.scan(*rows_of_session(_FIRST, session_key)))
 
 
-def _end_if_stopped(
+def _end_if_revoked(
     judge: Judge, value: bytes, revocations: RevocationSet, state: StateView, now_ms: int
 ) -> list[Output]:
     row = decode_pending(value)

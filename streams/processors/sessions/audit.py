@@ -1,81 +1,63 @@
-"""What becomes of a session, as the audit tells of it: its end, and a change of what it runs on."""
+"""Make the audit records of a session: its end, and a change of what it runs on."""
 
 from __future__ import annotations
 
-from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.proof import derived_uuid
 from streams.model.reasons import REASON_TEXTS, SESSION_CHANGE_TEXTS, Reason, SessionChange
-from streams.model.topics import AUDIT
-from streams.model.types import Actor, Header
+from streams.model.types import Actor
 from streams.ports.processor import Output
 from streams.ports.wire import Encoder
+from streams.processors.audit import audit_output, session_event
 from streams.processors.state import SessionRow
-
-SOURCE = "stoplog/gate"
 
 
 def ended_record(
     encoder: Encoder, session_key: bytes, row: SessionRow, reason: Reason, now_ms: int, event_id: str | None = None
 ) -> Output:
-    """That a session has ended, and why.
+    """Return the record of a session's end.
 
     Args:
-        event_id: the session event that has ended it; None where its time was over.
+        event_id: the session event that has ended the session; None if its time was over.
     """
-    tenant, _, session_id = session_key.decode().partition("|")
-    return _record(
-        encoder,
-        session_key,
-        row,
-        record_id=derived_uuid("session ended", tenant, session_id),
+    ids = _ids(session_key)
+    event = session_event(
+        derived_uuid("session ended", *ids),
+        *ids,
+        now_ms,
+        sub=row.sub,
+        act=Actor(iss=row.act_iss, sub=row.act_sub),
+        delegation_path=row.delegation_uids,
         reason=reason.value,
         text=REASON_TEXTS[reason],
-        now_ms=now_ms,
         parent_event_id=event_id,
     )
+    return audit_output(encoder, session_key, event)
 
 
 def changed_record(
     encoder: Encoder, session_key: bytes, row: SessionRow, names: tuple[str, ...], intent_id: str, now_ms: int
 ) -> Output:
-    """That a session's calls come from something else than it was opened with: `names` of it, as of this intent."""
-    tenant, _, session_id = session_key.decode().partition("|")
-    change = SessionChange.FINGERPRINT_CHANGED
-    return _record(
-        encoder,
-        session_key,
-        row,
-        record_id=derived_uuid("session changed", tenant, session_id, *names),
-        reason=change.value,
-        text=f"{SESSION_CHANGE_TEXTS[change]}: {', '.join(names)}",
-        now_ms=now_ms,
-        parent_event_id=intent_id,
-    )
+    """Return the record that a session's calls come from something else than the session was opened with.
 
-
-def _record(
-    encoder: Encoder,
-    session_key: bytes,
-    row: SessionRow,
-    *,
-    record_id: str,
-    reason: str,
-    text: str,
-    now_ms: int,
-    parent_event_id: str | None,
-) -> Output:
-    tenant, _, session_id = session_key.decode().partition("|")
-    event = AuditEvent(
-        header=Header(id=record_id, source=SOURCE, time=now_ms, tenant_uid=tenant),
-        event_type=AuditEventType.SESSION,
-        phase=AuditPhase.CONCURRENT,
-        session_id=session_id,
-        parent_event_id=parent_event_id,
-        sub=row.sub or None,
+    Args:
+        names: what has changed.
+        intent_id: the intent that shows it.
+    """
+    ids, change = _ids(session_key), SessionChange.FINGERPRINT_CHANGED
+    event = session_event(
+        derived_uuid("session changed", *ids, *names),
+        *ids,
+        now_ms,
+        sub=row.sub,
         act=Actor(iss=row.act_iss, sub=row.act_sub),
         delegation_path=row.delegation_uids,
-        reason=reason,
-        reason_text=text,
-        retention_class=RetentionClass.STANDARD,
+        reason=change.value,
+        text=f"{SESSION_CHANGE_TEXTS[change]}: {', '.join(names)}",
+        parent_event_id=intent_id,
     )
-    return Output(AUDIT, session_key, encoder.encode(AUDIT.name, event), event.header)
+    return audit_output(encoder, session_key, event)
+
+
+def _ids(session_key: bytes) -> tuple[str, str]:
+    tenant_uid, _, session_id = session_key.decode().partition("|")
+    return tenant_uid, session_id

@@ -11,7 +11,7 @@ from streams.model.labels import WORST, Confidentiality, Integrity, Label, bound
 from streams.model.reasons import DeadLetterReason
 from streams.model.session import SessionEvent, SessionEventType
 from streams.processors.control.state import ControlState
-from streams.processors.gate.facts import RISK_LEVELS, risk_of
+from streams.processors.sessions.risk import RISK_LEVELS, risk_of
 from streams.processors.state import (
     PENDING_READS_MAX,
     SOURCES_MAX,

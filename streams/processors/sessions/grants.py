@@ -17,12 +17,10 @@ from streams.model.delegation import Delegation, DelegationOp
 from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
-from streams.model.types import ProofAlg
 from streams.ports.processor import Output, SetAsideError, StateView
-from streams.processors.gate.case import Case, Judgement, amount_of, deny, has_odd_amount
-from streams.processors.gate.settings import GateSettings
 from streams.processors.sessions.events import after_hop
 from streams.processors.sessions.lifecycle import OVER, with_ancestors
+from streams.processors.settings import GateSettings
 from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, grant_row_key
 
 AUTHORITIES_CACHED_MAX = 2_048
@@ -140,62 +138,20 @@ def _standing(session_key: bytes, row: SessionRow, event: SessionEvent, state: S
     return replace(_without_grant(session_key, row, state), delegation_uid=uid, grant_fault=fault)
 
 
-def attach(case: Case, state: StateView) -> None:
-    """Give the case what its session's grant lets through."""
-    if case.session.grant_status is GrantStatus.HELD:
-        case.authority = _kept(case.session_key, state)
+def kept_authority(session_key: bytes, row: SessionRow, state: StateView) -> Authority | None:
+    """Return what the grant of a session permits; None if the session holds no grant."""
+    return _kept(session_key, state) if row.grant_status is GrantStatus.HELD else None
 
 
 def kept_row(session_key: bytes, row: SessionRow, state: StateView) -> AuthorityRow | None:
-    """What is kept of the grant that the session holds; None where it holds none."""
-    kept = _kept(session_key, state) if row.grant_status is GrantStatus.HELD else None
+    """Return the stored row of the grant that the session holds; None if the session holds no grant."""
+    kept = kept_authority(session_key, row, state)
     return None if kept is None else kept.row
 
 
 def is_awaited(row: SessionRow) -> bool:
     """Whether the session lives, and its grant is still on its way."""
     return row.grant_status is GrantStatus.AWAITED and not row.grant_fault and row.status is SessionStatus.LIVE
-
-
-def has_unknown_key(case: Case) -> bool:
-    """Whether the intent is signed with a key that only a grant which is not there yet could vouch for."""
-    proof = case.intent.proof
-    return case.authority is None and proof is not None and proof.alg is ProofAlg.ED25519
-
-
-def check_grant(case: Case, settings: GateSettings) -> Judgement | None:
-    """Whether the session has the grant that it needs."""
-    session = case.session
-    if session.delegation_uid is None:
-        return deny(Reason.DELEGATION_MISSING) if settings.require_delegation else None
-    if case.authority is not None:
-        return None
-    return deny(Reason(session.grant_fault) if session.grant_fault else Reason.DELEGATION_MISSING)
-
-
-def check_delegated(case: Case) -> Judgement | None:
-    """Whether the session's grant lets the call through, and its budget."""
-    authority = case.authority
-    if authority is None:
-        return None
-    tool, row, session = case.intent.tool, authority.row, case.session
-    fault = authority.fault(tool.server_id, tool.name, case.args, case.now_ms)
-    if fault is not None:
-        return deny(fault.reason, fault.detail)
-    if row.calls_max is not None and session.allowed_count >= row.calls_max:
-        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has {row.calls_max} calls")
-    if row.amount_max is None:
-        return None
-    if has_odd_amount(case.args):
-        return deny(Reason.BUDGET_EXHAUSTED, "its grant bounds amounts, and `amount` is no whole number from 0 on")
-    amount = amount_of(case.args)
-    if not amount:
-        return None
-    if row.currency is not None and case.args.get("currency", row.currency) != row.currency:
-        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has a budget of {row.currency}")
-    if session.spent_minor + amount > row.amount_max:
-        return deny(Reason.BUDGET_EXHAUSTED, f"its grant has {row.amount_max}, {session.spent_minor} were spent before")
-    return None
 
 
 def _without_grant(session_key: bytes, row: SessionRow, state: StateView) -> SessionRow:

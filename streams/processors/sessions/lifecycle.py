@@ -12,7 +12,7 @@ from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Model
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.processors.state import OpenedWith, SessionRow, SessionStatus
 
 ANCESTORS_MAX = 64

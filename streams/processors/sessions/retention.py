@@ -11,9 +11,9 @@ from itertools import islice
 import msgspec
 
 from streams.ports.processor import StateView
-from streams.processors.gate.completion_effects import take
-from streams.processors.gate.settings import GateSettings
+from streams.processors.sessions.completion_effects import pop_effects
 from streams.processors.sessions.lifecycle import end_due_ms
+from streams.processors.settings import GateSettings
 from streams.processors.state import (
     SessionRow,
     SessionStatus,
@@ -71,7 +71,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
         if max(judged.judged_ms, judged.claimed_ms) <= horizon_ms:
             state.delete(key)
             # What its end would have brought is not waited for any longer.
-            row, _ = take(session_key, key.rpartition(b"\x00")[2].decode(), row, state)
+            row, _ = pop_effects(session_key, key.rpartition(b"\x00")[2].decode(), row, state)
         else:
             kept += 1
     if len(rows) == ROWS_PER_VISIT_MAX:

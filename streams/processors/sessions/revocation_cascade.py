@@ -1,8 +1,8 @@
-"""What goes with a session that is over or frozen: all that it has given on, wherever that is judged.
+"""Revoke a session that is over or frozen, and with it everything that it has delegated.
 
-A sub-session lies on a partition of its own, which this gate may never see. So the gate says of a session that it has
-ended the same as a person who stops one: a record that every gate, executor and token service holds against whatever
-descends from the session (ADR 0022). It is written in the transaction that ends the session.
+A sub-session lies on a partition of its own, which this gate may never see. So the gate writes the same record as a
+person who revokes a session: every gate, executor and token service applies it to whatever descends from the session
+(ADR 0022). The record is written in the transaction that ends the session.
 """
 
 from __future__ import annotations
@@ -17,45 +17,53 @@ from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind
 from streams.model.revocation_set import session_target
 from streams.model.topics import REVOCATION
-from streams.model.types import Header
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
-from streams.processors.gate.case import Case
-from streams.processors.gate.verdicts import SOURCE
+from streams.processors.headers import SOURCE, gate_header
 from streams.processors.sessions.grants import kept_row
 from streams.processors.sessions.lifecycle import OVER, reason_over
 from streams.processors.state import GrantStatus, SessionRow, SessionStatus
 
 
-def when_frozen(
-    encoder: Encoder, case: Case, row: SessionRow, reason: Reason, state: StateView, verdict_id: str
+def revocation_of_frozen(
+    encoder: Encoder,
+    session_key: bytes,
+    row: SessionRow,
+    reason: Reason,
+    state: StateView,
+    *,
+    now_ms: int,
+    verdict_id: str,
 ) -> Output:
-    """The stop of a session that a rule has frozen, with its verdicts that have not been used yet. A person's release
-    of the session ends both.
+    """Return the revocation of a session that a rule has frozen; it covers verdicts that have not been used yet.
+
+    A person's release of the session ends both.
 
     Args:
-        verdict_id: of the verdict that froze it.
+        verdict_id: the verdict that froze the session.
     """
-    until_ms = _end_ms(row, kept_row(case.session_key, row, state))
-    return _stop(encoder, case.session_key, reason, until_ms, case.now_ms, ("session frozen", verdict_id))
+    until_ms = _end_ms(row, kept_row(session_key, row, state))
+    return _revocation(encoder, session_key, reason, until_ms, now_ms, ("session frozen", verdict_id))
 
 
-def when_over(
+def revocations_of_ended(
     encoder: Encoder, session_key: bytes, row: SessionRow, reason: Reason, state: StateView, now_ms: int
 ) -> list[Output]:
-    """The stop of what a session that is over can have given on; nothing where it can't."""
+    """Return the revocation of a session that is over; none if the session can't have delegated anything."""
     grant = kept_row(session_key, row, state)
     if grant is None:
-        # It may be that its grant has not come; whoever was given it may have given on parts all the same.
+        # Its grant may not have arrived yet; whoever received it may have delegated parts of it all the same.
         until_ms = 0 if row.delegation_uid is None else _end_ms(row, None)
     else:
         until_ms = 0 if grant.depth >= grant.max_depth else grant.exp_ms
-    return [_stop(encoder, session_key, reason, until_ms, now_ms, ("session over",))] if until_ms > now_ms else []
+    return [_revocation(encoder, session_key, reason, until_ms, now_ms, ("session over",))] if until_ms > now_ms else []
 
 
-def when_narrowed(session_key: bytes, before: SessionRow, after: SessionRow, state: StateView) -> SessionRow:
-    """The row of a session whose claims have been narrowed. Where it can have given on what it stands on it is over:
-    that, and what it can still sign, would have the claims from before."""
+def row_after_narrowing(session_key: bytes, before: SessionRow, after: SessionRow, state: StateView) -> SessionRow:
+    """Return the row of a session after its claims were narrowed; it is revoked if it can have delegated its grant.
+
+    What it has delegated, and what it can still sign, would have the wider claims.
+    """
     is_narrower = (after.scopes, after.expires_ms) != (before.scopes, before.expires_ms)
     if after.delegation_uid is None or after.status in OVER or not is_narrower:
         return after
@@ -65,26 +73,28 @@ def when_narrowed(session_key: bytes, before: SessionRow, after: SessionRow, sta
     return msgspec.structs.replace(after, status=SessionStatus.REVOKED)
 
 
-def when_late(encoder: Encoder, session_key: bytes, row: SessionRow, grant: Delegation, now_ms: int) -> list[Output]:
-    """The stop of what may have been given on of a grant that holds and arrives when its session is over."""
+def revocations_of_late_grant(
+    encoder: Encoder, session_key: bytes, row: SessionRow, grant: Delegation, now_ms: int
+) -> list[Output]:
+    """Return the revocation of what may have been delegated of a valid grant that arrives after its session's end."""
     is_new = grant.op is DelegationOp.GRANT and row.grant_status is not GrantStatus.HELD
     if row.status not in OVER or not is_new or grant.depth >= grant.max_depth:
         return []
-    return [_stop(encoder, session_key, reason_over(row), grant.exp, now_ms, ("grant late", grant.uid))]
+    return [_revocation(encoder, session_key, reason_over(row), grant.exp, now_ms, ("grant late", grant.uid))]
 
 
 def _end_ms(row: SessionRow, grant: AuthorityRow | None) -> int:
-    """When the session would be over by itself, and all that was made of its grant."""
+    """Return when the session, and everything that was derived from its grant, would expire by itself."""
     return max(row.expires_ms, row.credential_ms, 0 if grant is None else grant.exp_ms)
 
 
-def _stop(
+def _revocation(
     encoder: Encoder, session_key: bytes, reason: Reason, until_ms: int, now_ms: int, cause: tuple[str, ...]
 ) -> Output:
     tenant, _, session_id = session_key.decode().partition("|")
     target = session_target(tenant, session_id)
     record = Revocation(
-        header=Header(id=derived_uuid("stop", target, *cause), source=SOURCE, time=now_ms, tenant_uid=tenant),
+        header=gate_header(derived_uuid("stop", target, *cause), tenant, now_ms),
         kind=RevocationKind.SESSION,
         id=target,
         effective_at=now_ms,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
 from streams.model.errors import SettingsError
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 
 
 class _Section(BaseModel):
@@ -15,7 +15,7 @@ class _Section(BaseModel):
 
 
 class GateSection(_Section):
-    """`[gate]`: see `streams.processors.gate.settings.GateSettings`; durations in ms of broker time.
+    """`[gate]`: see `streams.processors.settings.GateSettings`; durations in ms of broker time.
 
     `trust_anchors`: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
     """

@@ -20,7 +20,7 @@ from streams.model.proof import derived_uuid
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import REVOCATION
 from streams.ports import LogError, Reader, Received, TopicPartition
-from streams.processors.gate.verdicts import SOURCE as GATE
+from streams.processors.headers import SOURCE as GATE
 from streams.sdk.transport import Transport
 from streams.services.ssf.errors import SsfError
 from streams.services.ssf.mapping import CAEP

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, person, revocation, tool_ref
+from streams.history.driver import make_gate
 from streams.model.approval import ApprovalRequest, ApprovalStatus
 from streams.model.audit import AuditEventType
 from streams.model.delegation import DelegationOp
@@ -28,12 +29,22 @@ from streams.model.topics import (
 )
 from streams.model.types import Proof, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
-from streams.processors.gate.case import Case
-from streams.processors.gate.checks import check_args
-from streams.processors.gate.settings import GateSettings
+from streams.processors.gate.case import Arguments, Asked, Case
+from streams.processors.gate.checks.arguments import check_arguments
 from streams.processors.sessions import retention
+from streams.processors.settings import GateSettings
 from streams.processors.state import SessionRow, decode_session, session_row_key
-from tests.kit import FILES_READ, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, WEB_FETCH, GateBench, wire
+from tests.kit import (
+    FILES_READ,
+    GATE_SETTINGS,
+    HOUR_MS,
+    MAIL_SEND,
+    MINUTE_MS,
+    WEB_FETCH,
+    GateBench,
+    compile_published,
+    wire,
+)
 
 replace = msgspec.structs.replace
 DAY_MS = 24 * HOUR_MS
@@ -869,11 +880,11 @@ class TestOneReading:
     @pytest.mark.parametrize("sent", ['{"n":7.0,"path":"a"}', '{ "path": "a", "n": 7e0 }', '{"n":7,"path":"\\u0061"}'])
     def test_arguments_are_judged_in_the_form_in_which_they_run(self, sent: str) -> None:
         intent = GateBench().session.intent(FILES_READ, {"n": 7, "path": "a"}, 0)
-        case = Case(replace(intent, args_json=sent), b"acme|s-1", 0, 0, SessionRow())
-        assert check_args(case, GateSettings(root_key=bytes(32))) is None
-        assert case.args_json == '{"n":7,"path":"a"}'
-        assert case.args == {"n": 7, "path": "a"}
-        assert isinstance(case.args["n"], int)
+        case = Case(Asked(replace(intent, args_json=sent), b"acme|s-1", 0, 0), SessionRow())
+        _, control = make_gate(wire(), compile_published, GATE_SETTINGS)
+        assert check_arguments(case, control, GateSettings(root_key=bytes(32))) is None
+        assert case.arguments == Arguments({"n": 7, "path": "a"}, '{"n":7,"path":"a"}')
+        assert isinstance(case.arguments.values["n"], int)
 
     def test_nothing_is_kept_of_arguments_that_were_not_proven(self) -> None:
         bench = GateBench()

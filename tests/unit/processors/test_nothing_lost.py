@@ -17,8 +17,8 @@ from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
 from streams.processors.budgets.charges import BudgetCharges
-from streams.processors.gate import judge
-from streams.processors.gate.verdicts import VerdictWriter
+from streams.processors.gate import rules
+from streams.processors.gate.conclusion import Concluder
 from tests.keeping import PURGE, REFUND, CountingBench
 from tests.kit import HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
 from tests.unit.delegation.denials import SETTINGS
@@ -88,16 +88,16 @@ class BrokenError(Exception):
 
 def fail_once_for(intent_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first verdict of an intent from now on can't be written."""
-    write = VerdictWriter.write
+    write = Concluder.write
     left = [intent_id]
 
-    def failing(self: VerdictWriter, case: Any, *args: Any) -> Any:
-        if case.intent.intent_id in left:
+    def failing(self: Concluder, case: Any, *args: Any) -> Any:
+        if case.asked.intent.intent_id in left:
             left.clear()
             raise BrokenError
         return write(self, case, *args)
 
-    monkeypatch.setattr(VerdictWriter, "write", failing)
+    monkeypatch.setattr(Concluder, "write", failing)
 
 
 class TestOneThatFailsAmongMany:
@@ -177,7 +177,7 @@ def test_what_can_not_be_remembered_is_denied_all_the_same(monkeypatch: pytest.M
     def failing(*_args: object) -> None:
         raise BrokenError
 
-    monkeypatch.setattr(judge, "build_facts", failing)
+    monkeypatch.setattr(rules, "build_facts", failing)
     bench.wait(HOUR_MS // 2)
     end = bench.verdict()
     assert (end.intent_id, end.reason) == (held.intent_id, Reason.APPROVAL_EXPIRED)

@@ -21,7 +21,7 @@ from streams.model.types import Actor, Model, Proof, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.policy import CompiledRuleset, Facts, PolicyResult
 from streams.ports import RetriableLogError
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from tests.kit import (
     ADMIN_WIPE,
     BUNDLE,

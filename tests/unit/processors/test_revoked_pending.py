@@ -16,7 +16,7 @@ from streams.model.types import Model
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing
 from streams.processors.gate import revoked_pending
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from tests.kit import MAIL_SEND, MINUTE_MS, GateBench, wire
 
 replace = msgspec.structs.replace
@@ -137,13 +137,13 @@ class TestStopsOfSingleSessions:
 
     def looked_at(self, bench: GateBench, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         seen: list[bytes] = []
-        end = revoked_pending._end_if_stopped
+        end = revoked_pending._end_if_revoked
 
         def note(judge: Any, value: bytes, *others: Any) -> Any:
             seen.append(value)
             return end(judge, value, *others)
 
-        monkeypatch.setattr(revoked_pending, "_end_if_stopped", note)
+        monkeypatch.setattr(revoked_pending, "_end_if_revoked", note)
         return seen
 
     def test_others_are_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import DELEGATION, INTENT, REVOCATION, SESSION
 from streams.model.types import Header
 from streams.model.verdict import Outcome, Verdict
-from streams.processors.gate.settings import GateSettings
+from streams.processors.settings import GateSettings
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.intents import build_intent

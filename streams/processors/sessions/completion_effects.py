@@ -1,4 +1,4 @@
-"""What an allowed call leaves behind until it has ended: things to remember of its end, and what to give back."""
+"""Store the effects that the end of an allowed call has: memory updates, and charges to return if it did not run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _LATER = frozenset({Occasion.RAN.value, Occasion.FAILED.value})
 replace = msgspec.structs.replace
 
 
-def leave(effects: EffectsRow, session_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> SessionRow:
-    """A call was allowed: keep what its end will bring of `effects`, if anything. Returns the session's row."""
+def store_effects(
+    effects: EffectsRow, session_key: bytes, intent_id: str, row: SessionRow, state: StateView
+) -> SessionRow:
+    """Store the effects that an allowed call has at its end, if there are any, and return the session's row."""
     later = tuple(update for update in effects.memory_updates if update.on in _LATER)
     if not later and not effects.charges:
         return row
@@ -30,18 +32,24 @@ def leave(effects: EffectsRow, session_key: bytes, intent_id: str, row: SessionR
     return replace(row, effects_count=row.effects_count + 1)
 
 
-def take_ended(
+def pop_reported_effects(
     session_key: bytes, intent_id: str, tool: ToolName | None, row: SessionRow, state: StateView
 ) -> tuple[SessionRow, EffectsRow | None]:
-    """`take`, for a report that the call has ended; one that names another tool than was allowed ends nothing."""
+    """Pop the effects of a call whose end is reported; ignore a report that names another tool than the allowed one.
+
+    Args:
+        tool: the tool that the report names.
+    """
     found = state.get(effects_row_key(session_key, intent_id)) if row.effects_count else None
     if found is None or decode_effects(found).tool not in (None, tool):
         return row, None
-    return take(session_key, intent_id, row, state)
+    return pop_effects(session_key, intent_id, row, state)
 
 
-def take(session_key: bytes, intent_id: str, row: SessionRow, state: StateView) -> tuple[SessionRow, EffectsRow | None]:
-    """What was left for the end of a call, once: it is gone afterwards."""
+def pop_effects(
+    session_key: bytes, intent_id: str, row: SessionRow, state: StateView
+) -> tuple[SessionRow, EffectsRow | None]:
+    """Return the session's row and the stored effects of a call, and delete them; None if there are none."""
     if not row.effects_count:
         return row, None
     key = effects_row_key(session_key, intent_id)
@@ -52,9 +60,14 @@ def take(session_key: bytes, intent_id: str, row: SessionRow, state: StateView) 
     return replace(row, effects_count=row.effects_count - 1), decode_effects(found)
 
 
-def remember_end(
+def apply_completion_updates(
     effects: EffectsRow, is_error: bool, label: Label, session_key: bytes, state: StateView, now_ms: int
 ) -> bool:
-    """A call has ended with a result labelled so; whether anything was remembered of it."""
+    """Apply the memory updates of a call that has ended, and tell whether any memory was changed.
+
+    Args:
+        is_error: whether the call failed.
+        label: the label of its result.
+    """
     occasion = Occasion.FAILED if is_error else Occasion.RAN
     return apply_updates(effects.memory_updates, Happened(frozenset({occasion}), label), session_key, state, now_ms)

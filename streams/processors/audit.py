@@ -1,0 +1,237 @@
+"""Build every audit record of the processors, and nothing else does.
+
+One function per event type takes what the event is about and fills in what all records of the type have in common:
+phase, retention class, commitments. `audit_output` is the only way from an event to its bytes. What later applies to
+all records (inputs, labels, encrypted content) is added here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from streams.model.approval import ApprovalDecision
+from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
+from streams.model.canonical import sha256
+from streams.model.control import RulesChange
+from streams.model.ids import audit_id_of
+from streams.model.intent import Intent
+from streams.model.proof import derived_uuid, make_hmac
+from streams.model.topics import AUDIT, Topic
+from streams.model.types import Actor, Header, ToolRef
+from streams.model.verdict import Verdict
+from streams.ports.processor import Output
+from streams.ports.wire import Encoder
+from streams.processors.headers import gate_header, reply_header
+
+COMMITS_CACHED_MAX = 16_384
+"""Commitments to prompts that are cached: the prompts of a session are the same over many of its intents."""
+
+CONTROL_TEXT_CHARS_MAX = 20_000
+"""Longest text of a record about rules or tools."""
+
+_NOBODY = Actor(iss="", sub="(unknown)")
+
+
+def audit_output(encoder: Encoder, key: bytes | None, event: AuditEvent, topic: Topic = AUDIT) -> Output:
+    """Return the output of an audit record.
+
+    Args:
+        encoder: what encodes it.
+        key: the record key: that of the session, or the name of what a record without a session is about.
+        event: the record.
+        topic: the topic: that of the gate's records, or that of what others report.
+    """
+    return Output(topic, key, encoder.encode(topic.name, event), event.header)
+
+
+def verdict_event(
+    intent: Intent,
+    verdict: Verdict,
+    verdict_value: bytes,
+    *,
+    secret: bytes,
+    inputs: tuple[str, ...],
+    tags: tuple[str, ...],
+) -> AuditEvent:
+    """Return the record of a verdict.
+
+    Args:
+        intent: the intent that was decided.
+        verdict: its verdict.
+        verdict_value: the bytes of the verdict on its topic.
+        secret: the key of the session. Arguments and prompts are recorded as HMACs under it, because plain digests of
+            small values can be guessed.
+        inputs: the ids of the events that the session has read.
+        tags: the tags of the rules that matched.
+    """
+    return AuditEvent(
+        header=reply_header(audit_id_of(verdict.verdict_id), intent, verdict.evaluated_at),
+        event_type=AuditEventType.VERDICT,
+        phase=AuditPhase.PRE_EXECUTION,
+        outcome=verdict.outcome,
+        session_id=intent.session_id,
+        intent_id=intent.intent_id,
+        verdict_id=verdict.verdict_id,
+        sub=intent.sub,
+        act=intent.act,
+        delegation_path=verdict.delegation_path,
+        model=intent.model,
+        user_request_commit=_commitment(secret, intent.user_request_digest),
+        system_prompt_commit=_commitment(secret, intent.system_prompt_digest),
+        toolset_digest=intent.toolset_digest,
+        inputs=inputs,
+        tool=verdict.tool,
+        args_commit=make_hmac(secret, intent.args_digest),
+        verdict_digest=sha256(verdict_value),
+        label=verdict.label,
+        ruleset_digest=verdict.ruleset_digest,
+        reason=verdict.reason,
+        reason_text=verdict.reason_text,
+        rules=verdict.rules,
+        tags=tags,
+        retention_class=RetentionClass.STANDARD,
+    )
+
+
+def approval_event(intent: Intent, decision: ApprovalDecision, now_ms: int, *, is_complete: bool) -> AuditEvent:
+    """Return the record of a person's decision about an intent.
+
+    Args:
+        is_complete: whether no further approvals are needed.
+    """
+    return AuditEvent(
+        header=reply_header(derived_uuid("approval audit", decision.header.id), intent, now_ms),
+        event_type=AuditEventType.APPROVAL,
+        phase=AuditPhase.PRE_EXECUTION,
+        session_id=intent.session_id,
+        intent_id=intent.intent_id,
+        parent_event_id=decision.header.id,
+        sub=intent.sub,
+        act=decision.approver,
+        tool=intent.tool,
+        reason=decision.status.value.lower(),
+        reason_text=f"{decision.approver.sub} decided{'' if is_complete else '; more approvals are needed'}",
+        retention_class=RetentionClass.STANDARD,
+    )
+
+
+def session_event(
+    record_id: str,
+    tenant_uid: str,
+    session_id: str,
+    now_ms: int,
+    *,
+    sub: str,
+    act: Actor,
+    delegation_path: tuple[str, ...],
+    reason: str,
+    text: str,
+    parent_event_id: str | None,
+) -> AuditEvent:
+    """Return the record of a change of a session.
+
+    Args:
+        sub: the session's subject; empty if it is not known.
+        act: the session's actor.
+        delegation_path: the grants on which the session stands, root first.
+        reason: the code of the change.
+        text: the change in words.
+        parent_event_id: the record that caused the change; None if time did.
+    """
+    return AuditEvent(
+        header=gate_header(record_id, tenant_uid, now_ms),
+        event_type=AuditEventType.SESSION,
+        phase=AuditPhase.CONCURRENT,
+        session_id=session_id,
+        parent_event_id=parent_event_id,
+        sub=sub or None,
+        act=act,
+        delegation_path=delegation_path,
+        reason=reason,
+        reason_text=text,
+        retention_class=RetentionClass.STANDARD,
+    )
+
+
+def control_event(
+    record_id: str,
+    tenant_uid: str,
+    time_ms: int,
+    *,
+    claimed_by: str,
+    place: str,
+    reason: str | None,
+    text: str,
+    tool: ToolRef | None = None,
+    ruleset_digest: bytes | None = None,
+    rules_change: RulesChange | None = None,
+) -> AuditEvent:
+    """Return the record of a change of rules or tools.
+
+    Args:
+        claimed_by: who the change claims to be from; `text` names those whose signatures are valid.
+        place: topic, partition and offset of the change, or whatever else identifies it.
+        reason: the code of the change, or that of its rejection.
+        text: the change in words; cut to `CONTROL_TEXT_CHARS_MAX`.
+        tool: the tool, for a change of the catalog.
+        ruleset_digest: the digest of the bundle, for a change of rules.
+        rules_change: the publication, for a change of rules.
+    """
+    return AuditEvent(
+        header=gate_header(record_id, tenant_uid, time_ms),
+        event_type=AuditEventType.CONTROL,
+        phase=AuditPhase.PRE_EXECUTION,
+        session_id="",
+        act=Actor(iss="", sub=claimed_by),
+        inputs=(place,),
+        tool=tool,
+        ruleset_digest=ruleset_digest,
+        rules_change=rules_change,
+        reason=reason,
+        reason_text=text[:CONTROL_TEXT_CHARS_MAX],
+        # Who changed rules and tools is asked long after single calls are forgotten.
+        retention_class=RetentionClass.LONG,
+    )
+
+
+def dead_letter_event(
+    record_id: str,
+    source: str,
+    tenant_uid: str,
+    session_id: str,
+    time_ms: int,
+    *,
+    place: str,
+    reason: str,
+    text: str,
+) -> AuditEvent:
+    """Return the record of input that could not be processed.
+
+    Args:
+        record_id: the id of the audit record.
+        source: the processor that reports it.
+        tenant_uid: the tenant that the key of the input names; empty if it names none.
+        session_id: the session that the key names; empty if it names none.
+        time_ms: broker time of the input.
+        place: topic, partition and offset of the input, or what identifies a timer.
+        reason: a `DeadLetterReason`.
+        text: the reason in words.
+    """
+    return AuditEvent(
+        header=Header(id=record_id, source=source, time=time_ms, tenant_uid=tenant_uid),
+        event_type=AuditEventType.DEAD_LETTER,
+        phase=AuditPhase.PRE_EXECUTION,
+        session_id=session_id,
+        act=_NOBODY,
+        inputs=(place,),
+        reason=reason,
+        reason_text=text,
+        retention_class=RetentionClass.STANDARD,
+    )
+
+
+def _commitment(secret: bytes, digest: bytes | None) -> bytes | None:
+    return None if digest is None else _cached_hmac(secret, digest)
+
+
+_cached_hmac = lru_cache(maxsize=COMMITS_CACHED_MAX)(make_hmac)

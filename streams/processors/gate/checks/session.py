@@ -1,0 +1,33 @@
+"""Check that the session is live."""
+
+from __future__ import annotations
+
+from streams.model.reasons import Reason
+from streams.model.revocation import RevocationKind
+from streams.model.revocation_set import session_target
+from streams.processors.control.state import ControlState
+from streams.processors.gate.case import Case
+from streams.processors.gate.decision import Decision, deny
+from streams.processors.sessions.lifecycle import reason_expired, reason_over
+from streams.processors.settings import GateSettings
+from streams.processors.state import SessionStatus
+
+
+def check_session(case: Case, control: ControlState, _settings: GateSettings) -> Decision | None:
+    """Deny an intent whose session is unknown, over, expired, or frozen and not released."""
+    session = case.session
+    if session.status is SessionStatus.FROZEN:
+        if not _is_released(case, control):
+            return deny(Reason.SESSION_FROZEN)
+    elif session.status is not SessionStatus.LIVE:
+        return deny(Reason.SESSION_UNKNOWN if session.status is SessionStatus.UNKNOWN else reason_over(session))
+    if session.expires_ms <= case.asked.now_ms:
+        return deny(reason_expired(session))
+    return None
+
+
+def _is_released(case: Case, control: ControlState) -> bool:
+    """Tell whether a person has released the session since it was frozen: by the order of the log, not by a clock."""
+    intent = case.asked.intent
+    target = session_target(intent.header.tenant_uid, intent.session_id)
+    return control.revocations.released_since(RevocationKind.SESSION, target, case.session.frozen_offset)

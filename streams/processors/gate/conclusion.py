@@ -1,0 +1,162 @@
+"""Conclude a decision: write its verdict and the records beside it, and store what follows from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from streams.model.topics import VERDICT
+from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
+from streams.policy.language.bundle import Occasion
+from streams.policy.runtime.memory_updates import MemoryUpdate
+from streams.ports.processor import Output, StateView
+from streams.ports.wire import Encoder
+from streams.processors.audit import audit_output, verdict_event
+from streams.processors.control.state import ControlState
+from streams.processors.gate.alerts import FINDINGS, alert_output
+from streams.processors.gate.approval_requests import approval_request_output
+from streams.processors.gate.case import Case
+from streams.processors.gate.counters import counted_row
+from streams.processors.gate.decision import Decision
+from streams.processors.gate.pending_rows import defer, row_for_decision
+from streams.processors.gate.verdicts import VerdictBuilder
+from streams.processors.sessions import lifecycle, retention
+from streams.processors.sessions.audit import changed_record
+from streams.processors.sessions.completion_effects import store_effects
+from streams.processors.sessions.memory import Happened, apply_updates, update_row
+from streams.processors.sessions.revocation_cascade import revocation_of_frozen
+from streams.processors.settings import GateSettings
+from streams.processors.state import (
+    ChargeRow,
+    EffectsRow,
+    PendingKind,
+    SessionRow,
+    SessionStatus,
+    VerdictRow,
+    encode_row,
+    session_row_key,
+    verdict_row_key,
+)
+
+_OCCASIONS = {
+    Outcome.ALLOW: (Occasion.JUDGED, Occasion.ALLOWED),
+    Outcome.DENY: (Occasion.JUDGED, Occasion.DENIED),
+    Outcome.QUARANTINE: (Occasion.JUDGED, Occasion.DENIED),
+}
+replace = msgspec.structs.replace
+
+
+class Effects(NamedTuple):
+    """Holds what a decision changes: the updates of memories, and what was taken from budgets."""
+
+    memory_updates: tuple[MemoryUpdate, ...] = ()
+    charges: tuple[ChargeRow, ...] = ()
+
+
+NO_EFFECTS = Effects()
+
+
+class Concluder:
+    """Makes decisions into verdicts, and stores what follows from them. All memory is in the state views."""
+
+    def __init__(self, settings: GateSettings, encoder: Encoder, control: ControlState) -> None:
+        self._settings = settings
+        self._encoder = encoder
+        self._control = control
+        self._verdicts = VerdictBuilder(settings)
+
+    def conclude(self, case: Case, decision: Decision, state: StateView, effects: Effects = NO_EFFECTS) -> list[Output]:
+        """Write and store the verdict of a decision; an interim verdict makes the intent pending.
+
+        Returns:
+            The verdict, its audit record, an alert if one is due, and what else follows from the decision.
+        """
+        asked = case.asked
+        session_key, intent_id = asked.session_key, asked.intent.intent_id
+        verdict, outputs = self.write(case, decision)
+        is_final = decision.outcome in FINAL_OUTCOMES
+        verdict_row = VerdictRow(
+            judged_ms=asked.now_ms, final=is_final, verdict=outputs[0].value, claimed_ms=asked.intent.header.time
+        )
+        state.put(verdict_row_key(session_key, intent_id), encode_row(verdict_row))
+        row = counted_row(case, decision, self._control.revocations.next_offset)
+        row = _with_effects(case, decision, effects, row, state)
+        if case.is_proven and row.opened_with is not None:
+            row = self._with_changes(case, row, outputs)
+        if decision.outcome is Outcome.QUARANTINE and row.status is SessionStatus.FROZEN:
+            revocation = revocation_of_frozen(
+                self._encoder,
+                session_key,
+                row,
+                decision.reason,
+                state,
+                now_ms=asked.now_ms,
+                verdict_id=verdict.verdict_id,
+            )
+            outputs.append(revocation)
+        if not is_final:
+            pending_row = row_for_decision(case, decision, row.pending_serial, self._settings)
+            row = defer(session_key, intent_id, pending_row, row, state)
+            if pending_row.kind is PendingKind.APPROVAL:
+                request = approval_request_output(self._encoder, case, decision, verdict, pending_row.due_ms)
+                outputs.append(request)
+        row = retention.arm(session_key, row, state, self._settings, asked.now_ms)
+        state.put(session_row_key(session_key), encode_row(row))
+        return outputs
+
+    def write(self, case: Case, decision: Decision) -> tuple[Verdict, list[Output]]:
+        """Return the verdict, and its outputs: the verdict, its audit record, and an alert if one is due."""
+        asked, rendered = case.asked, self._verdicts.rendered(decision.policy)
+        verdict = self._verdicts.build(case, decision, rendered, self._control)
+        value = self._encoder.encode(VERDICT.name, verdict)
+        event = verdict_event(
+            asked.intent,
+            verdict,
+            value,
+            secret=case.secret(self._settings.root_key),
+            inputs=tuple(source.event_id for source in case.session.sources),
+            tags=rendered.tags,
+        )
+        outputs = [
+            Output(VERDICT, asked.session_key, value, verdict.header),
+            audit_output(self._encoder, asked.session_key, event),
+        ]
+        finding = FINDINGS.get(decision.reason)
+        if finding is not None:
+            outputs.append(alert_output(self._encoder, finding, case, decision, verdict, event.header.id))
+        return verdict, outputs
+
+    def _with_changes(self, case: Case, row: SessionRow, outputs: list[Output]) -> SessionRow:
+        """Return the row with everything of the intent's origin that differs from what the session was opened with."""
+        asked = case.asked
+        changed = lifecycle.changes(row, asked.intent)
+        if changed == row.changed:
+            return row
+        outputs.append(
+            changed_record(self._encoder, asked.session_key, row, changed, asked.intent.intent_id, asked.now_ms)
+        )
+        return replace(row, changed=changed)
+
+
+def _with_effects(case: Case, decision: Decision, effects: Effects, row: SessionRow, state: StateView) -> SessionRow:
+    """Apply the effects of a decision to the memories, and return the session's row after that.
+
+    An allowed call leaves effects that apply when its end is reported.
+    """
+    memory_updates, charges = effects
+    if not case.is_proven or not (memory_updates or charges):
+        return row
+    asked = case.asked
+    approved_now = asked.progress.approved_now
+    occasions = set(_OCCASIONS.get(decision.outcome, ()))
+    if approved_now is not None:
+        occasions.add(Occasion.APPROVED)
+    updates = tuple(update_row(update) for update in memory_updates)
+    happened = Happened(frozenset(occasions), groups=approved_now or ())
+    if (apply_updates(updates, happened, asked.session_key, state, asked.now_ms) or charges) and not row.keeps_count:
+        row = replace(row, keeps_count=True)
+    if decision.outcome is Outcome.ALLOW:
+        stored = EffectsRow(updates, charges, None if case.tool is None else case.tool.full_name)
+        row = store_effects(stored, asked.session_key, asked.intent.intent_id, row, state)
+    return row

@@ -1,0 +1,50 @@
+"""Count a decision in the row of its session."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.model.catalog import ToolCatalogEntry
+from streams.model.verdict import FINAL_OUTCOMES, Outcome
+from streams.processors.gate.case import Case
+from streams.processors.gate.decision import Decision
+from streams.processors.sessions.events import after_allow
+from streams.processors.state import CALLED_TOOLS_MAX, SessionRow, SessionStatus
+
+_OTHER_TOOLS = "(other)"
+replace = msgspec.structs.replace
+
+
+def counted_row(case: Case, decision: Decision, revocation_offset: int) -> SessionRow:
+    """Return the row of the session with the decision counted.
+
+    An intent that is not proven to be the session's leaves no trace.
+
+    Args:
+        revocation_offset: up to where the revocations have been read; only a later release ends a quarantine.
+    """
+    row, outcome, tool = case.session, decision.outcome, case.tool
+    if not case.is_proven or outcome not in FINAL_OUTCOMES:
+        return row
+    asked = case.asked
+    if outcome is Outcome.ALLOW and tool is not None:
+        row = after_allow(row, asked.intent.intent_id, tool.output_label, tool.full_name)
+        return replace(
+            row,
+            active_ms=asked.now_ms,
+            intents_count=row.intents_count + 1,
+            allowed_count=row.allowed_count + 1,
+            spent_minor=row.spent_minor + case.known_arguments().amount,
+            calls=_with_call(row.calls, tool.entry),
+        )
+    row = replace(row, active_ms=asked.now_ms, intents_count=row.intents_count + 1, denied_count=row.denied_count + 1)
+    if outcome is Outcome.QUARANTINE:
+        return replace(row, status=SessionStatus.FROZEN, frozen_offset=revocation_offset)
+    return row
+
+
+def _with_call(calls: dict[str, int], entry: ToolCatalogEntry) -> dict[str, int]:
+    tool = f"{entry.server_id}.{entry.name}"
+    if tool not in calls and len(calls) >= CALLED_TOOLS_MAX:
+        tool = _OTHER_TOOLS
+    return {**calls, tool: calls.get(tool, 0) + 1}

@@ -1,0 +1,27 @@
+"""Define a decision: what the gate concludes about an intent, before it becomes a verdict record."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from streams.model.reasons import REASON_TEXTS, Reason
+from streams.model.verdict import Outcome
+from streams.policy.results import PolicyResult
+
+REFUSALS = frozenset({Outcome.DENY, Outcome.QUARANTINE})
+"""Outcomes after which the call never runs."""
+
+
+class Decision(NamedTuple):
+    """Holds an outcome with its reason, and the result of the rules if they were evaluated."""
+
+    outcome: Outcome
+    reason: Reason
+    text: str
+    policy: PolicyResult | None = None
+
+
+def deny(reason: Reason, detail: str = "") -> Decision:
+    """Return a denial. Its text is the reason's standard text, followed by `detail`."""
+    text = REASON_TEXTS[reason]
+    return Decision(Outcome.DENY, reason, f"{text}: {detail}" if detail else text)

@@ -1,0 +1,73 @@
+"""Evaluate the rules for an intent that has passed all checks."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from streams.model.reasons import Reason
+from streams.model.verdict import Outcome
+from streams.policy.runtime.memory_updates import Charge, MemoryUpdate, MemoryUpdateError, ToolPlan
+from streams.ports.processor import StateView
+from streams.processors.control.state import ControlState
+from streams.processors.gate.case import Case, Progress
+from streams.processors.gate.decision import Decision, deny
+from streams.processors.gate.facts import build_facts
+from streams.processors.sessions.memory import recall
+
+
+class Ruling(NamedTuple):
+    """Holds what the rules decided, and what is needed to determine the effects of the decision.
+
+    Attributes:
+        decision: what the rules decided.
+        plan: the memory updates and budget charges of the tool; None if no rules were evaluated.
+        facts: the facts that the rules have read.
+    """
+
+    decision: Decision
+    plan: ToolPlan | None
+    facts: dict[str, Any]
+
+
+class PlannedEffects(NamedTuple):
+    """Holds what a call that is not denied changes in memories and takes from budgets."""
+
+    memory_updates: tuple[MemoryUpdate, ...] = ()
+    charges: tuple[Charge, ...] = ()
+
+
+NO_PLANNED_EFFECTS = PlannedEffects()
+
+
+def evaluate_rules(case: Case, control: ControlState, state: StateView) -> Ruling:
+    """Return what the rules in force decide about a case that has passed all checks."""
+    ruleset, tool = control.ruleset_for(case.asked.session_key), case.tool
+    if ruleset is None or tool is None:
+        return Ruling(deny(Reason.NO_RULESET), None, {})
+    plan = ruleset.plan(tool.facts)
+    facts = facts_for(case, plan, case.asked.progress, control, state)
+    policy = ruleset.evaluate(facts, planned=True)
+    decision = Decision(Outcome(policy.effect.value), Reason(policy.reason.value), policy.reason_text, policy)
+    return Ruling(decision, plan, facts)
+
+
+def facts_for(
+    case: Case, plan: ToolPlan, progress: Progress, control: ControlState, state: StateView
+) -> dict[str, Any]:
+    """Return the facts that the rules, memories and budgets of a tool read."""
+    facts = build_facts(case, control, progress, plan.needs)
+    if plan.recalls:
+        kept = state if case.session.keeps_count else None
+        facts["history"] = recall(plan, facts, case.asked.session_key, kept, case.asked.now_ms)
+    return facts
+
+
+def plan_effects(ruling: Ruling) -> tuple[Decision, PlannedEffects]:
+    """Return the effects of a ruling that does not deny, and its decision: a denial if they can't be determined."""
+    decision, plan, facts = ruling
+    if plan is None or not plan.has_effects:
+        return decision, NO_PLANNED_EFFECTS
+    try:
+        return decision, PlannedEffects(plan.updates(facts), plan.charges(facts))
+    except MemoryUpdateError as error:
+        return Decision(Outcome.DENY, Reason.RULE_ERROR, str(error), decision.policy), NO_PLANNED_EFFECTS

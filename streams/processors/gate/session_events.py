@@ -1,0 +1,152 @@
+"""Process session events: change the session's row, and release, judge or end what depends on it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.model.errors import RecordError
+from streams.model.proof import is_proven_event, session_writer_key
+from streams.model.reasons import DeadLetterReason
+from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
+from streams.ports.processor import Output, SetAsideError, StateView
+from streams.processors.control.state import ControlState
+from streams.processors.gate import pending
+from streams.processors.gate.judge import Judge
+from streams.processors.gate.session_ends import SessionEnds
+from streams.processors.sessions import completion_effects, grants, lifecycle, retention, revocation_cascade
+from streams.processors.sessions.events import (
+    after_event,
+    after_unknown,
+    gives_authority,
+    is_known,
+    result_label,
+    tool_of,
+    without_room,
+)
+from streams.processors.settings import GateSettings
+from streams.processors.state import SessionRow, SessionStatus, encode_row, read_session, session_row_key
+
+_COMPLETIONS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
+_SHOWN_CHARS_MAX = 80
+replace = msgspec.structs.replace
+
+
+class SessionEvents:
+    """Processes session events."""
+
+    def __init__(self, settings: GateSettings, control: ControlState, judge: Judge, ends: SessionEnds) -> None:
+        self._settings = settings
+        self._control = control
+        self._judge = judge
+        self._ends = ends
+        self._writer_key = session_writer_key(settings.root_key)
+
+    def process(
+        self, session_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        """Apply an event to its session, and return what follows from it.
+
+        Raises:
+            RecordError: the event is rejected; nothing has changed.
+            SetAsideError: the event is rejected, but what follows from its arrival is kept.
+        """
+        self._check(event, received_ms)
+        before, outputs = self._ends.current(session_key, read_session(state, session_key), state, now_ms)
+        if not is_known(event):
+            after = retention.arm(session_key, after_unknown(before, event), state, self._settings, now_ms)
+            _store(session_key, after, after, state)
+            text = f"session event type `{event.type.value}` has no meaning here; the session has lost all trust"
+            raise SetAsideError(DeadLetterReason.RECORD_INVALID, text, outputs)
+        after = self._row_after(session_key, before, event, state, received_ms, now_ms)
+        after, fault = _store(session_key, after, before if gives_authority(event) else after, state)
+        has_begun = before.status is SessionStatus.UNKNOWN and after.status is not before.status
+        if has_begun and fault is None and lifecycle.expiry_of(after, self._settings, now_ms) is not None:
+            # The session ended before this gate read its start, so whatever has waited for it ends, too.
+            outputs += self._ends.current(session_key, after, state, now_ms)[1]
+        elif before.waiting_count and has_begun and not grants.is_awaited(after):
+            outputs += pending.release_for_session(self._judge, session_key, state, now_ms)
+        else:
+            outputs += self._ends.follow_up(session_key, before, after, state, now_ms, event.header.id)
+        if fault is not None:
+            raise SetAsideError(fault.reason, str(fault), outputs)
+        return outputs
+
+    def _check(self, event: SessionEvent, received_ms: int) -> None:
+        """Check the event's writer, and its time.
+
+        Raises:
+            RecordError: the event lacks a proof that it needs, or gives authority and lies in the future.
+        """
+        if event.type in PROVEN_EVENTS and not is_proven_event(self._writer_key, event):
+            # Executors may write this topic, too: they must neither open sessions nor end those of others.
+            shown = event.session_id[:_SHOWN_CHARS_MAX]
+            text = f"{event.type.value} of session `{shown}` has no proof that the token service wrote it"
+            raise RecordError(DeadLetterReason.WRITER_UNPROVEN, text)
+        ahead_ms = event.header.time - received_ms
+        if ahead_ms > self._settings.skew_ms and gives_authority(event):
+            text = f"event `{event.header.id}` of session `{event.session_id}` is {ahead_ms} ms ahead"
+            raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
+
+    def _row_after(
+        self,
+        session_key: bytes,
+        before: SessionRow,
+        event: SessionEvent,
+        state: StateView,
+        received_ms: int,
+        now_ms: int,
+    ) -> SessionRow:
+        after = after_event(before, event, self._control, now_ms)
+        if before.effects_count and event.type in _COMPLETIONS:
+            after = self._row_after_completion(session_key, event, before, after, state, now_ms)
+        after = lifecycle.active(after, event, now_ms)
+        if event.type is SessionEventType.SESSION_ESTABLISHED:
+            after = grants.opened(session_key, after, event, state)
+            after = lifecycle.opened(after, event, self._settings, received_ms)
+        is_claims_change = event.type is SessionEventType.TOKEN_CLAIMS_CHANGE
+        if is_claims_change:
+            after = revocation_cascade.row_after_narrowing(session_key, before, after, state)
+        if before.status is SessionStatus.UNKNOWN or is_claims_change:
+            after = retention.arm_for_end(session_key, after, state, self._settings, now_ms)
+        return after
+
+    def _row_after_completion(
+        self,
+        session_key: bytes,
+        event: SessionEvent,
+        before: SessionRow,
+        after: SessionRow,
+        state: StateView,
+        now_ms: int,
+    ) -> SessionRow:
+        """Apply the stored effects of a call whose end the event reports, and return the session's row."""
+        if event.intent_id is None:
+            return after
+        tool = tool_of(event)
+        after, effects = completion_effects.pop_reported_effects(session_key, event.intent_id, tool, after, state)
+        if effects is None:
+            return after
+        if event.type is SessionEventType.TOOL_NOT_RUN:
+            self._judge.budget_charges.give_back(effects.charges, state, now_ms)
+            return after
+        label = result_label(before, event, self._control)
+        if completion_effects.apply_completion_updates(effects, event.is_error, label, session_key, state, now_ms):
+            return replace(after, keeps_count=True)
+        return after
+
+
+def _store(
+    session_key: bytes, row: SessionRow, otherwise: SessionRow, state: StateView
+) -> tuple[SessionRow, RecordError | None]:
+    """Store a session's row. If it is too large, store `otherwise` without trust instead.
+
+    Returns:
+        The row that was stored, and the fault of a row that is too large.
+    """
+    try:
+        state.put(session_row_key(session_key), encode_row(row))
+    except RecordError as error:
+        slim = replace(without_room(otherwise), housekeeping_ms=row.housekeeping_ms)
+        state.put(session_row_key(session_key), encode_row(slim))
+        return slim, error
+    return row, None
