@@ -46,7 +46,7 @@ def answer(intent: Intent, count: int, now_ms: int) -> Verdict:
         session_id=intent.session_id,
         outcome=Outcome.DENY,
         reason="no_permit",
-        reason_text="no rule permits it",
+        reason_text="no rule permits the call",
         sub=intent.sub,
         act=intent.act,
         tool=intent.tool,

@@ -1,4 +1,7 @@
-"""Every reason code of a verdict, a dead letter or a refusal. Codes are stable: agents and dashboards act on them."""
+"""Define the reason codes of verdicts, dead letters, audit records and refusals, with their texts.
+
+Codes are stable: agents and dashboards act on them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a verdict came out as it did."""
+    """States why a verdict has its outcome."""
 
     PERMITTED = "permitted"
     SESSION_UNKNOWN = "session_unknown"
@@ -84,44 +87,44 @@ class Reason(StrEnum):
 
 
 REASON_TEXTS: dict[Reason, str] = {
-    Reason.PERMITTED: "a rule permits it and nothing forbids it",
+    Reason.PERMITTED: "a rule permits the call and no rule forbids it",
     Reason.SESSION_UNKNOWN: "no such session was opened within the join grace",
     Reason.SESSION_EXPIRED: "the session's credential has expired",
     Reason.SESSION_ENDED: "the session has ended",
     Reason.SESSION_REVOKED: "the session has been revoked",
     Reason.SESSION_FROZEN: "the session is quarantined until a person releases it",
     Reason.SESSION_IDLE: "the session has ended: nothing happened in it for too long",
-    Reason.SESSION_TOO_OLD: "the session has ended: it has lived for as long as sessions may",
-    Reason.SESSION_PARENT_ENDED: "a session that this one was opened from has ended or was stopped",
+    Reason.SESSION_TOO_OLD: "the session has ended: it has reached the maximum age of a session",
+    Reason.SESSION_PARENT_ENDED: "a session from which this one descends has ended or was revoked",
     Reason.SUBJECT_MISMATCH: "the intent names another subject than its session",
     Reason.ACTOR_MISMATCH: "the intent names another actor than its session",
-    Reason.DELEGATION_UNKNOWN: "the intent names a grant that its session does not stand on",
-    Reason.DELEGATION_MISSING: "the session has no grant that holds, and needs one",
-    Reason.DELEGATION_UNSTATED: "the intent does not name the grant that its session stands on",
-    Reason.DELEGATION_MALFORMED: "the grant can't be read in one way only, or is larger than accepted",
+    Reason.DELEGATION_UNKNOWN: "the intent names another grant than its session",
+    Reason.DELEGATION_MISSING: "the session needs a valid grant and has none",
+    Reason.DELEGATION_UNSTATED: "the intent does not name its session's grant",
+    Reason.DELEGATION_MALFORMED: "the grant is malformed or ambiguous, or is larger than accepted",
     Reason.DELEGATION_TOO_DEEP: "the chain of the grant is longer than accepted",
     Reason.DELEGATION_UID_REUSED: "two different grants have the same id",
-    Reason.DELEGATION_CHAIN_BROKEN: "the grants of the chain do not follow from each other",
-    Reason.DELEGATION_UNTRUSTED_ROOT: "the root of the chain is not from a trust anchor",
-    Reason.DELEGATION_SIGNATURE_INVALID: "a grant of the chain is not signed by whom it must be signed by",
+    Reason.DELEGATION_CHAIN_BROKEN: "the grants of the chain do not link to each other",
+    Reason.DELEGATION_UNTRUSTED_ROOT: "the root of the chain was not issued by a trust anchor",
+    Reason.DELEGATION_SIGNATURE_INVALID: "a grant of the chain is not signed with the required key",
     Reason.DELEGATION_FROM_FUTURE: "a grant of the chain was issued in the future; check the issuer's clock",
     Reason.DELEGATION_EXPIRED: "the grant has expired",
-    Reason.DELEGATION_NOT_YET_VALID: "the grant does not hold yet",
-    Reason.DELEGATION_OUTLIVES_PARENT: "a grant of the chain lives outside of its parent's life",
-    Reason.DELEGATION_SUBJECT_CHANGED: "subject, tenant or transaction do not stay the same along the chain",
-    Reason.DELEGATION_ACTOR_MISMATCH: "a grant of the chain is given on, or used, by whom it was not given to",
-    Reason.DELEGATION_SESSION_MISMATCH: "the grant is for another session, or its session has another grant",
-    Reason.DELEGATION_WIDENED_SCOPES: "a grant of the chain has scopes that its parent does not have",
-    Reason.DELEGATION_WIDENED_AUDIENCE: "a grant of the chain is for servers that its parent is not for",
-    Reason.DELEGATION_WIDENED_TOOLS: "a grant of the chain has tools that its parent does not have",
-    Reason.DELEGATION_WIDENED_ARGUMENTS: "a grant of the chain bounds arguments less narrowly, as far as can be told",
-    Reason.DELEGATION_WIDENED_LIMITS: "a grant of the chain may be spent or given on further than its parent",
-    Reason.DELEGATION_CONSTRAINT_UNKNOWN: "a bound on an argument is of no known type, or has no parameter of its type",
-    Reason.DELEGATION_AUDIENCE_MISMATCH: "the grant is not for the tool's server",
-    Reason.DELEGATION_TOOL_NOT_GRANTED: "the grant does not have the tool",
-    Reason.DELEGATION_ARGUMENTS_NOT_GRANTED: "the grant has the tool, but not with these arguments",
+    Reason.DELEGATION_NOT_YET_VALID: "the grant is not valid yet",
+    Reason.DELEGATION_OUTLIVES_PARENT: "a grant of the chain is valid at a time when its parent is not",
+    Reason.DELEGATION_SUBJECT_CHANGED: "the subject, the tenant or the transaction changes along the chain",
+    Reason.DELEGATION_ACTOR_MISMATCH: "a grant of the chain is delegated or used by an actor that does not hold it",
+    Reason.DELEGATION_SESSION_MISMATCH: "the grant is for another session, or the session has another grant",
+    Reason.DELEGATION_WIDENED_SCOPES: "a grant of the chain has scopes that its parent lacks",
+    Reason.DELEGATION_WIDENED_AUDIENCE: "a grant of the chain covers servers that its parent does not cover",
+    Reason.DELEGATION_WIDENED_TOOLS: "a grant of the chain covers tools that its parent does not cover",
+    Reason.DELEGATION_WIDENED_ARGUMENTS: "a grant of the chain may permit arguments that its parent forbids",
+    Reason.DELEGATION_WIDENED_LIMITS: "a grant of the chain has a larger budget or depth than its parent",
+    Reason.DELEGATION_CONSTRAINT_UNKNOWN: "a constraint on an argument has an unknown type, or lacks a parameter",
+    Reason.DELEGATION_AUDIENCE_MISMATCH: "the grant does not cover the tool's server",
+    Reason.DELEGATION_TOOL_NOT_GRANTED: "the grant does not cover the tool",
+    Reason.DELEGATION_ARGUMENTS_NOT_GRANTED: "the grant covers the tool, but not these arguments",
     Reason.INTENT_STALE: "the intent was made too long ago; make a new one",
-    Reason.INTENT_FROM_FUTURE: "the intent's time lies ahead of the broker's; check the agent's clock",
+    Reason.INTENT_FROM_FUTURE: "the intent's time is ahead of the broker's; check the agent's clock",
     Reason.DEADLINE_PASSED: "the agent's own deadline for the call has passed",
     Reason.REVOKED_DELEGATION: "a grant in the session's chain has been revoked",
     Reason.REVOKED_AGENT: "the agent has been revoked",
@@ -129,12 +132,12 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.REVOKED_TOOL: "the tool has been revoked",
     Reason.REVOKED_MODEL: "the model has been revoked",
     Reason.REVOKED_TENANT: "the tenant has been revoked",
-    Reason.REVOKED_ALL: "everything has been stopped",
+    Reason.REVOKED_ALL: "everything has been revoked",
     Reason.PROOF_MISSING: "the intent carries no proof of who made it",
-    Reason.PROOF_UNSUPPORTED: "the intent's proof is of a kind that is not accepted for this session",
+    Reason.PROOF_UNSUPPORTED: "the kind of the intent's proof is not accepted for this session",
     Reason.PROOF_INVALID: "the intent's proof does not verify under its session's key",
     Reason.ARGS_NOT_CANONICALIZABLE: "the arguments have no canonical JSON form (RFC 8785)",
-    Reason.ARGS_DIGEST_MISMATCH: "the digest of the arguments is not the one stated",
+    Reason.ARGS_DIGEST_MISMATCH: "the digest of the arguments is not the one that the intent states",
     Reason.ARGS_TOO_LARGE: "the arguments are larger than accepted",
     Reason.ARGS_INVALID: "the arguments do not fit the tool's schema",
     Reason.TOOL_UNKNOWN: "the tool is not in the catalog",
@@ -144,24 +147,24 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.TOOL_DEFINITION_CHANGED: "the tool's definition is not the one that was approved",
     Reason.CONTROL_STATE_STALE: "the gate cannot tell whether its revocations and rules are current",
     Reason.NO_RULESET: "no rule bundle is in force",
-    Reason.NO_PERMIT: "no rule permits it",
-    Reason.RULE_DENIED: "a rule denies it",
-    Reason.RULE_ERROR: "a rule that could have denied it failed to evaluate",
-    Reason.QUARANTINED_BY_RULE: "a rule denies it and freezes the session",
-    Reason.APPROVAL_REQUIRED: "a person must approve it; a final verdict follows",
-    Reason.APPROVAL_DENIED: "a person refused it",
-    Reason.APPROVAL_EXPIRED: "nobody approved it in time",
-    Reason.DEFERRED_BY_RULE: "held for a cancel window; a final verdict follows",
-    Reason.DEFERRAL_CANCELLED: "a person cancelled it within its cancel window",
-    Reason.TOO_MANY_PENDING: "too many intents of this session wait already",
-    Reason.BUDGET_EXHAUSTED: "a budget does not allow as much",
-    Reason.BUDGET_UNAVAILABLE: "a shared budget could not be asked in time; try again",
-    Reason.INTERNAL_ERROR: "the gate failed to judge it; see its log",
+    Reason.NO_PERMIT: "no rule permits the call",
+    Reason.RULE_DENIED: "a rule denies the call",
+    Reason.RULE_ERROR: "a rule that could have denied the call could not be evaluated",
+    Reason.QUARANTINED_BY_RULE: "a rule denies the call and freezes the session",
+    Reason.APPROVAL_REQUIRED: "a person must approve the call; a final verdict follows",
+    Reason.APPROVAL_DENIED: "a person rejected the call",
+    Reason.APPROVAL_EXPIRED: "nobody approved the call in time",
+    Reason.DEFERRED_BY_RULE: "the call waits in a cancel window; a final verdict follows",
+    Reason.DEFERRAL_CANCELLED: "a person cancelled the call within its cancel window",
+    Reason.TOO_MANY_PENDING: "too many intents of this session are pending already",
+    Reason.BUDGET_EXHAUSTED: "the call exceeds a budget",
+    Reason.BUDGET_UNAVAILABLE: "no answer about a shared budget arrived in time; try again",
+    Reason.INTERNAL_ERROR: "the gate could not judge the intent; see the gate's log",
 }
 
 
 class DeadLetterReason(StrEnum):
-    """Why a record went to a dead-letter topic."""
+    """States why a record went to a dead-letter topic."""
 
     KEY_MISSING = "key_missing"
     KEY_MISMATCH = "key_mismatch"
@@ -196,35 +199,35 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.KEY_MISMATCH: "the record's key is not the one of its tenant and session",
     DeadLetterReason.VALUE_MISSING: "the record has no value",
     DeadLetterReason.FRAMING_INVALID: "the value does not begin with a Confluent schema id",
-    DeadLetterReason.SCHEMA_UNKNOWN: "the schema id is not known here",
+    DeadLetterReason.SCHEMA_UNKNOWN: "the schema id is unknown",
     DeadLetterReason.SCHEMA_MISMATCH: "the schema id belongs to another record than the topic's",
-    DeadLetterReason.RECORD_TRUNCATED: "the value ends before its record does, or goes on after it",
+    DeadLetterReason.RECORD_TRUNCATED: "the value is shorter or longer than its record",
     DeadLetterReason.RECORD_INVALID: "the value is not a valid record of its schema",
     DeadLetterReason.RECORD_TOO_LARGE: "the value is larger than accepted",
-    DeadLetterReason.EVENT_FROM_FUTURE: "the event's time lies ahead of the broker's by more than the skew allowed",
-    DeadLetterReason.SEQUENCE_REPLAYED: "the event was taken in already, or a later one of its kind was",
-    DeadLetterReason.WRITER_UNPROVEN: "the event says what a session may do, without the token service's proof",
-    DeadLetterReason.GRANT_INVALID: "the grant does not hold; the text says why, beginning with the reason's code",
-    DeadLetterReason.INTENT_TOO_OLD: "the intent was made before everything that is remembered of earlier verdicts",
+    DeadLetterReason.EVENT_FROM_FUTURE: "the event's time is ahead of the broker's by more than the accepted skew",
+    DeadLetterReason.SEQUENCE_REPLAYED: "the event, or a later one of its kind, was processed before",
+    DeadLetterReason.WRITER_UNPROVEN: "the event needs the token service's proof, and has none",
+    DeadLetterReason.GRANT_INVALID: "the grant was rejected; the text begins with the reason's code",
+    DeadLetterReason.INTENT_TOO_OLD: "the intent is older than the verdicts that the gate remembers",
     DeadLetterReason.CATALOG_INVALID: "the catalog entry is not usable; the tool is blocked",
-    DeadLetterReason.CATALOG_UNSIGNED: "the approval lacks signatures of configured reviewers; the tool is blocked",
-    DeadLetterReason.CATALOG_SIGNATURE_INVALID: "the entry is not what its reviewer has signed; the tool is blocked",
-    DeadLetterReason.CATALOG_SELF_APPROVED: "who proposed the tool has approved it alone; the tool is blocked",
-    DeadLetterReason.CATALOG_ROLLED_BACK: "the entry's version is not above every earlier signed one",
+    DeadLetterReason.CATALOG_UNSIGNED: "the approval lacks signatures by configured reviewers; the tool is blocked",
+    DeadLetterReason.CATALOG_SIGNATURE_INVALID: "the entry is not what its reviewer signed; the tool is blocked",
+    DeadLetterReason.CATALOG_SELF_APPROVED: "the tool was approved only by its proposer; the tool is blocked",
+    DeadLetterReason.CATALOG_ROLLED_BACK: "the entry's version is not higher than every earlier signed version",
     DeadLetterReason.BUNDLE_INVALID: "the rule bundle does not compile; the last good one stays in force",
-    DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not above every earlier one",
-    DeadLetterReason.BUNDLE_UNSIGNED: "the rule bundle lacks signatures of configured publishers",
-    DeadLetterReason.BUNDLE_SIGNATURE_INVALID: "the rule bundle is not what its publisher has signed",
-    DeadLetterReason.APPROVAL_NOT_AWAITED: "no decision is awaited about the intent: it was decided, or never asked",
-    DeadLetterReason.APPROVAL_NOT_VALID: "the decision does not count: other arguments, or somebody who may not decide",
+    DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not higher than every earlier serial",
+    DeadLetterReason.BUNDLE_UNSIGNED: "the rule bundle lacks signatures by configured publishers",
+    DeadLetterReason.BUNDLE_SIGNATURE_INVALID: "the rule bundle is not what its publisher signed",
+    DeadLetterReason.APPROVAL_NOT_AWAITED: "no decision about the intent is awaited, or it was decided before",
+    DeadLetterReason.APPROVAL_NOT_VALID: "the decision does not count: other arguments, or its author may not decide",
     DeadLetterReason.PROCESSING_FAILED: "the record could not be processed; see the gate's log",
 }
 
 
 class ControlReason(StrEnum):
-    """What became of a publication of rules or an entry of the catalog, as the audit tells of it.
+    """States the effect of a publication of rules, or of a catalog entry, in its audit record.
 
-    What was refused has its dead letter's reason.
+    The audit record of one that was rejected has the reason of its dead letter instead.
     """
 
     RULES_PUBLISHED = "rules_published"
@@ -245,34 +248,37 @@ class ControlReason(StrEnum):
 CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.RULES_PUBLISHED: "the rules are in force",
     ControlReason.RULES_CANARY_STARTED: "the rules are in force for a share of the sessions",
-    ControlReason.RULES_PROMOTED: "rules that were in force for a share of the sessions are in force for all",
-    ControlReason.RULES_ROLLED_BACK: "rules of an earlier publication are in force again",
-    ControlReason.RULES_WITHDRAWN: "no rules are in force, everything is denied",
-    ControlReason.RULES_SUPERSEDED: "a later publication was in force before this one could be",
-    ControlReason.RULES_REPEATED: "the publication was there already: whoever wrote it was not sure that it was stored",
+    ControlReason.RULES_PROMOTED: "the rules, which were in force for a share of the sessions, are in force for all",
+    ControlReason.RULES_ROLLED_BACK: "the rules of an earlier publication are in force again",
+    ControlReason.RULES_WITHDRAWN: "no rules are in force; every call is denied",
+    ControlReason.RULES_SUPERSEDED: "a later publication came into force before this one",
+    ControlReason.RULES_REPEATED: "the publication was repeated: its writer could not tell whether it had been stored",
     ControlReason.RULES_TOPIC_BEHIND: "the topic's newest rules are older than those in force before; all is denied",
     ControlReason.TOOL_APPROVED: "the tool may be called as it was reviewed",
-    ControlReason.TOOL_DEPRECATED: "the tool may still be called, and is to be given up",
-    ControlReason.TOOL_BLOCKED: "the tool can't be called until somebody approves it under a higher version",
-    ControlReason.TOOL_REMOVED: "the entry in force was taken off the topic; the tool can't be called",
-    ControlReason.CATALOG_TOPIC_BEHIND: "the topic holds an older entry of the tool than was in force before; the "
-    "tool can't be called",
+    ControlReason.TOOL_DEPRECATED: "the tool may still be called, but is deprecated",
+    ControlReason.TOOL_BLOCKED: "the tool can't be called until a higher version is approved",
+    ControlReason.TOOL_REMOVED: "the entry in force was removed from the topic; the tool can't be called",
+    ControlReason.CATALOG_TOPIC_BEHIND: "the newest entry of the tool on the topic is older than the one that was in "
+    "force; the tool can't be called",
 }
 
 
 class SessionChange(StrEnum):
-    """What has become of a session, as the audit tells of it; one that has ended has the reason of its denials."""
+    """States what has changed in a session, in its audit record.
+
+    The audit record of a session that has ended has the reason of the session's denials instead.
+    """
 
     FINGERPRINT_CHANGED = "fingerprint_changed"
 
 
 SESSION_CHANGE_TEXTS: dict[SessionChange, str] = {
-    SessionChange.FINGERPRINT_CHANGED: "its calls come from something else than the session was opened with",
+    SessionChange.FINGERPRINT_CHANGED: "the session's calls no longer come from what it was opened with",
 }
 
 
 class Refusal(StrEnum):
-    """Why an executor did not run an allowed call."""
+    """States why an executor did not run an allowed call."""
 
     NOT_ALLOWED = "not_allowed"
     NOT_ENFORCED = "not_enforced"
@@ -291,11 +297,11 @@ class Refusal(StrEnum):
 
 REFUSAL_TEXTS: dict[Refusal, str] = {
     Refusal.NOT_ALLOWED: "the verdict's outcome is not ALLOW",
-    Refusal.NOT_ENFORCED: "the verdict is of a shadow or replay run",
+    Refusal.NOT_ENFORCED: "the verdict comes from a shadow run or a replay",
     Refusal.NOT_MINE: "the verdict is for another executor",
     Refusal.VERDICT_EXPIRED: "the verdict has expired",
-    Refusal.ARGS_DIGEST_MISMATCH: "the arguments are not the ones that were judged",
-    Refusal.REVOKED: "its session, agent, subject, tool, model or tenant has been revoked since",
+    Refusal.ARGS_DIGEST_MISMATCH: "the arguments are not those that were judged",
+    Refusal.REVOKED: "the call's session, agent, subject, tool, model or tenant has been revoked since",
     Refusal.REVOCATIONS_STALE: "the executor cannot tell whether the call has been revoked",
     Refusal.ALREADY_USED: "the verdict has been used before",
     Refusal.UNKNOWN_OBLIGATION: "the verdict has an obligation that this executor cannot meet",
