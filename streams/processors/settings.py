@@ -1,4 +1,4 @@
-"""What an operator can set of the gate's judgement."""
+"""Define the settings of the gate."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from streams.delegation.verification import DEPTH_MAX
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds and lives; every duration in ms of broker time.
+    """Holds the bounds of the gate; every duration is in ms of broker time.
 
     Attributes:
-        root_key: what session keys are derived from, at least 32 bytes.
+        root_key: the key from which session keys are derived, at least 32 bytes.
         bundle_name: the rule bundle that is enforced.
         join_grace_ms: how long an intent waits for its session to appear.
-        verdict_ttl_ms: how long an ALLOW may be used.
-        intent_age_max_ms: an intent that claims to be older is denied.
+        verdict_ttl_ms: how long an ALLOW can be used.
+        intent_age_max_ms: the age beyond which an intent is denied.
         skew_ms: how far a writer's clock may be ahead of the broker's.
         dedup_retention_ms: how long a verdict is remembered for a redelivered intent.
-        approval_ttl_ms: how long a person has, where the rule doesn't say.
-        defer_ms: the cancel window, where the rule doesn't say.
-        args_bytes_max: arguments beyond are denied.
-        pending_per_session_max: intents of one session that may wait at once.
-        session_age_max_ms: how long a session lives, whatever its credential says.
-        unattended_age_max_ms: the same for one without a person present.
-        session_idle_ms: a session in which nothing has happened for so long has ended.
-        budget_wait_ms: how long an intent waits for a slice of a budget that several partitions share.
-        budget_idle_ms: a slice that was not touched for so long is given back.
+        approval_ttl_ms: how long a person has to decide, unless the rule states a time.
+        defer_ms: the length of a cancel window, unless the rule states one.
+        args_bytes_max: the size beyond which arguments are denied.
+        pending_per_session_max: how many intents of one session can be pending at once.
+        session_age_max_ms: how long a session lives at most, whatever its credential states.
+        unattended_age_max_ms: the same for a session without a person present.
+        session_idle_ms: how long a session lives in which nothing happens.
+        budget_wait_ms: how long an intent waits for a lease of a budget that several partitions share.
+        budget_idle_ms: how long a lease is kept that is not used.
         trust_anchors: who may issue root grants.
-        require_delegation: whether a session without a grant may do nothing; false for the development token service,
-            which opens sessions without grants.
-        delegation_depth_max: how often a grant may be given on.
+        require_delegation: whether every session needs a grant; false for the development token service, which opens
+            sessions without grants.
+        delegation_depth_max: how often a grant may be delegated further.
     """
 
     root_key: bytes
@@ -60,7 +60,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if len(self.root_key) < 32:
-            raise ValueError(f"root key has {len(self.root_key)} bytes; at least 32 are needed")
+            raise ValueError(f"the root key has {len(self.root_key)} bytes; at least 32 are needed")
         if self.unattended_age_max_ms > self.session_age_max_ms:
             raise ValueError("`unattended_age_max_ms` must not be longer than `session_age_max_ms`")
         if self.dedup_retention_ms <= self.intent_age_max_ms + self.skew_ms:

@@ -71,12 +71,12 @@ class World:
     def read(self, gate: Catalog, key: bytes, entry: ToolCatalogEntry | None) -> None:
         self.offset += 1
         if entry is None:
-            gate.stop_named(key)
+            gate.block_named(key)
             return
         try:
             gate.offer(key, entry, self.offset)
         except RecordError:
-            gate.stop_named(key)
+            gate.block_named(key)
 
     def restart(self) -> None:
         memory = self.gate.memory()

@@ -201,7 +201,7 @@ def read_catalog_history(operator: Operator, at_ms: int | None = None) -> Catalo
                 continue
             catalog.offer(received.key, entry, received.offset)
         except RecordError:
-            catalog.stop_named(received.key)
+            catalog.block_named(received.key)
             continue
         fault = next((str(event.error) for event in catalog.take_events() if event.error is not None), "")
         listed.pop(received.key, None)  # the newest stands last

@@ -1,4 +1,4 @@
-"""The alert about what was broadcast to gates and is refused, missing or behind: of rules and of tools alike."""
+"""Make the alert about rules or catalog entries that are rejected, removed, or older than those in force before."""
 
 from __future__ import annotations
 
@@ -38,12 +38,16 @@ def control_alert(
     is_mistake: bool,
     mistake_types: tuple[str, ...] = (),
 ) -> Output:
-    """The alert beside an audit record.
+    """Return the alert that goes with an audit record.
 
     Args:
-        about: what makes it the same finding when it comes again, besides the reason.
+        encoder: what encodes the alert.
+        audit: the audit record.
+        time_ms: broker time of what the alert is about.
+        title: the alert's title.
+        about: what identifies the finding when it recurs, besides the reason.
         look_at: the command that shows what is in force.
-        is_mistake: whether it looks like somebody's mistake rather than like an attack.
+        is_mistake: whether it looks like a mistake rather than like an attack.
         mistake_types: the ASI ids of a mistake.
     """
     reason = audit.reason or ""

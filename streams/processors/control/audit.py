@@ -1,4 +1,4 @@
-"""What is put on record of a change of rules or tools, and whom it alarms."""
+"""Make the records of a change of rules or tools: its audit record, and an alert if one is due."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ _ALARMING = frozenset({ControlReason.CATALOG_TOPIC_BEHIND, ControlReason.TOOL_RE
 
 
 def event_outputs(encoder: Encoder, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
-    """The records of an event: an audit record; and an alert, where something was refused, removed or is behind.
+    """Return the audit record of an event, and an alert if something was rejected, was removed, or is behind.
 
     Args:
-        place: topic, partition and offset of the record, or whatever else names the event.
-        time_ms: broker time of the record.
+        encoder: what encodes the records.
+        event: the change.
+        place: topic, partition and offset of the change, or whatever else identifies it.
+        time_ms: broker time of the change.
     """
     if isinstance(event, RulesEvent):
         return change_outputs(encoder, event, place, time_ms)
     if not isinstance(event, CatalogEvent):
-        raise InvariantError(f"`{type(event).__name__}` is no event of control state")
+        raise InvariantError(f"`{type(event).__name__}` is not an event of control state")
     audit = _audit(event, place, time_ms)
     key = clipped(event.name).encode()
     outputs = [audit_output(encoder, key, audit)]
@@ -75,9 +77,9 @@ def _text(event: CatalogEvent) -> str:
 def _alert(encoder: Encoder, event: CatalogEvent, audit: AuditEvent, time_ms: int) -> Output:
     name = clipped(event.name)
     if event.error is not None:
-        title = f"catalog entry refused: {name}"
+        title = f"catalog entry rejected: {name}"
     else:
-        title = "the catalog is not the newest" if event.entry is None else f"catalog entry removed: {name}"
+        title = "the catalog is not the latest" if event.entry is None else f"catalog entry removed: {name}"
     return control_alert(
         encoder,
         audit,

@@ -1,14 +1,14 @@
-"""The catalog as a gate holds it: which tools may be called, and whose signatures say so.
+"""Hold the catalog: which tools may be called, and whose signatures permit that.
 
-Every entry is a record of its own with a version that only rises; what a tool may do follows from the newest one that
-counts. **A grant counts if enough reviewers have signed it and its version is above every signed one before it. A stop
-always counts**: an entry that blocks needs no signature, and an entry that claims to grant and can't be believed is a
-stop, too, because it may have been a withdrawal or a narrower review that went wrong. Nothing but a higher signed
-version ends a stop, so whoever may write the topic can stop tools and never start one.
+Every entry is a record of its own with a version that only rises. The latest valid entry of a tool decides. **An entry
+that approves a tool is valid if enough reviewers have signed it and its version is higher than every signed version
+before it. An entry that blocks a tool is always valid**: it needs no signature. An entry that claims to approve and is
+not valid blocks its tool, too, because it may have been meant as a withdrawal or a narrower review. Only a higher
+signed version ends a block. So whoever can write the topic can block tools, but never approve one.
 
-What must not come back is remembered outside of the topic: every partition keeps the highest signed version of each
-tool, and whether it was stopped after that. Whoever takes records off the topic, or puts old ones there again, gets the
-tool denied.
+What must not come back is remembered outside of the topic: every partition stores the highest signed version of each
+tool, and whether the tool was blocked after that. If records are removed from the topic, or old ones are written again,
+calls of the tool are denied.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from streams.processors.control.schemas import ArgsSchema
 CALLABLE_STATES = GRANTING_STATES
 TOOLS_MAX = 10_000
 BEHIND_MS_MAX = 5_000
-"""After so long, an entry that is older than others were before is an alarm."""
+"""How long entries may be older than those in force before until an event reports it."""
 
 _MARK_BYTES = 12
 _encode = msgspec.msgpack.Encoder().encode
@@ -45,7 +45,7 @@ ToolName = tuple[str, str]
 
 @dataclass(frozen=True)
 class CatalogTool:
-    """An entry, with its arguments' schema ready."""
+    """Holds a catalog entry with the compiled schema of its arguments."""
 
     entry: ToolCatalogEntry
     schema: ArgsSchema
@@ -57,7 +57,7 @@ class CatalogTool:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """The fact `tool`: the same object for every call, by which rules know the tool again. Not to be changed."""
+        """The fact `tool`: the same object for every call, by which rules recognise the tool. Do not change it."""
         entry = self.entry
         return {
             "id": f"{entry.server_id}.{entry.name}",
@@ -77,20 +77,20 @@ class CatalogTool:
 
     @property
     def output_label(self) -> Label:
-        """The label of what the tool returns; unset counts as the worst."""
+        """The label of what the tool returns; the worst label if the entry states none."""
         return self.entry.output_label or WORST
 
 
 class CatalogEvent(NamedTuple):
-    """What became of an entry.
+    """Reports the effect of a catalog entry.
 
     Attributes:
-        entry: it; None where the topic as a whole is behind what was in force.
-        offset: where it stands on its topic.
-        signers: the reviewers whose signatures hold.
-        reason: what it has done; None where it was refused.
-        error: why it was refused.
-        detail: what else there is to say.
+        entry: the entry; None if the topic as a whole is behind what was in force.
+        offset: the entry's offset on its topic.
+        signers: the reviewers whose signatures are valid.
+        reason: the effect; None if the entry was rejected.
+        error: why the entry was rejected.
+        detail: further details in words.
     """
 
     entry: ToolCatalogEntry | None
@@ -102,26 +102,26 @@ class CatalogEvent(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """Where the entry stands."""
+        """The topic of the entry."""
         return CATALOG.name
 
     @property
     def name(self) -> str:
-        """The tool, as people write it."""
+        """The tool as people write it; `*` if the event is about the whole topic."""
         return "*" if self.entry is None else f"{self.entry.server_id}/{self.entry.name}"
 
 
 class _Floor(NamedTuple):
-    """The highest signed version of a tool, which entry that is, and whether the tool was stopped after it."""
+    """Holds the highest signed version of a tool, the id of that entry, and whether the tool was blocked after it."""
 
     version: int
     own_id: bytes
-    is_stopped: bool
+    is_blocked: bool
 
 
 _decode_floors = msgspec.msgpack.Decoder(list[tuple[bytes, _Floor]]).decode
 _UNDECIDED = frozenset({EntryState.PROPOSED, EntryState.REJECTED})
-_GRANT_REASONS = {
+_APPROVAL_REASONS = {
     EntryState.APPROVED: ControlReason.TOOL_APPROVED,
     EntryState.DEPRECATED: ControlReason.TOOL_DEPRECATED,
 }
@@ -129,11 +129,11 @@ _GRANT_REASONS = {
 
 @dataclass
 class Catalog:
-    """The entries of all tools.
+    """Holds the entries of all tools.
 
     Attributes:
-        reviewers: whose signatures count. Where none are asked for, the last entry of a tool is the one that counts.
-        tools: the entry of each tool, by server id and name; those that can't be called, too.
+        reviewers: whose signatures count. If no signatures are required, the last entry of a tool decides.
+        tools: the entry of each tool by server id and name, including tools that can't be called.
     """
 
     reviewers: Reviewers
@@ -141,14 +141,14 @@ class Catalog:
     _floors: dict[bytes, _Floor] = field(default_factory=dict)
     _recalled: set[bytes] = field(default_factory=set)
     _behind_since_ms: int | None = None
-    _told_behind: bool = False
+    _is_behind_reported: bool = False
     _events: list[CatalogEvent] = field(default_factory=list)
     _memory: bytes | None = None
     _facts: dict[str, Any] | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The fact `catalog`: the definitions that can be called, in hex, in order. Not to be changed."""
+        """The fact `catalog`: the digests of all callable definitions, in hex and sorted. Do not change it."""
         if self._facts is None:
             entries = (tool.entry for tool in self.tools.values())
             found = {each.definition_digest.hex() for each in entries if each.state in CALLABLE_STATES}
@@ -156,188 +156,194 @@ class Catalog:
         return self._facts
 
     def offer(self, key: bytes, entry: ToolCatalogEntry, offset: int) -> bool:
-        """Take in an entry. Whether an event tells what became of it.
+        """Apply an entry, and tell whether an event reports its effect.
 
         Raises:
-            RecordError: it stands under a key that is not its own: its tool is stopped.
+            RecordError: the record has another key than the entry's; the tool is blocked.
         """
         name = (entry.server_id, entry.name)
         expected_key = entry_key(entry)
         self._facts = None
         if key != expected_key:
-            self._stop(name)
+            self._block_tool(name)
             shown = key[:80].decode("utf-8", "replace")
             text = f"the record's key is `{shown}`, but its own is `{expected_key[:80].decode('utf-8', 'replace')}`"
             raise RecordError(DeadLetterReason.KEY_MISMATCH, text)
         try:
-            self._take(name, entry, offset)
+            self._apply(name, entry, offset)
         except RecordError as error:
             self._events.append(CatalogEvent(entry, offset, (), None, error))
         return bool(self._events) and self._events[-1].offset == offset
 
     def forget(self, key: bytes, offset: int) -> bool:
-        """A tombstone: an old entry may go, but without the one in force its tool can't be called.
+        """Apply a tombstone, and tell whether an event reports its effect.
 
-        Whether an event tells of it.
+        An old entry can be removed. Without the entry in force, its tool can't be called.
         """
         parsed = parse_entry_key(key)
         named = ("", "") if parsed is None else (parsed.server_id, parsed.name)
         if named not in self.tools or entry_key(self.tools[named].entry) != key:
             return False
         was = self.tools[named].entry
-        self._stop(named)
+        self._block_tool(named)
         if not self.reviewers.are_asked or was.state not in CALLABLE_STATES:
             return False
         self._events.append(CatalogEvent(was, offset, (), ControlReason.TOOL_REMOVED, None))
         return True
 
-    def stop_named(self, key: bytes) -> None:
-        """What could not be read under a key may have been a stop of its tool: it counts as one."""
+    def block_named(self, key: bytes) -> None:
+        """Block the tool that the key of an unreadable record names, because the record may have blocked it."""
         parsed = parse_entry_key(key)
         if parsed is not None:
-            self._stop((parsed.server_id, parsed.name))
+            self._block_tool((parsed.server_id, parsed.name))
         server_id, _, name = key.decode("utf-8", "replace").partition("/")
-        self._stop((server_id, name))
+        self._block_tool((server_id, name))
 
     def advance(self, now_ms: int) -> None:
-        """See whether what was remembered is still not there, some time after. `now_ms` never goes back."""
+        """Report entries that were remembered and are still missing after `BEHIND_MS_MAX`.
+
+        Args:
+            now_ms: of a clock that never goes back.
+        """
         if not self._recalled:
-            self._behind_since_ms, self._told_behind = None, False
+            self._behind_since_ms, self._is_behind_reported = None, False
             return
         if self._behind_since_ms is None:
             self._behind_since_ms = now_ms
-        if self._told_behind or now_ms - self._behind_since_ms < BEHIND_MS_MAX:
+        if self._is_behind_reported or now_ms - self._behind_since_ms < BEHIND_MS_MAX:
             return
-        self._told_behind = True
+        self._is_behind_reported = True
         count = len(self._recalled)
         detail = f"{count} tools have entries on the topic that are older than those in force before, or none"
         self._events.append(CatalogEvent(None, -1, (), ControlReason.CATALOG_TOPIC_BEHIND, None, detail))
 
     def take_events(self) -> list[CatalogEvent]:
-        """What has become of entries since this was last asked."""
+        """Return the effects of entries since the last call."""
         events, self._events = self._events, []
         return events
 
-    # What is remembered elsewhere
+    # What partitions remember
 
     def memory(self) -> bytes | None:
-        """What every partition is to remember: the same object until it changes. None before there is anything."""
+        """Return what every partition must remember; the same object until it changes, None before the first entry."""
         if self._memory is None and self._floors:
             self._memory = _encode(sorted(self._floors.items()))
         return self._memory
 
     def recall(self, memory: bytes) -> None:
-        """What a partition remembered when it was taken over."""
+        """Take in what a partition that was taken over has remembered."""
         self._facts = None
         tools = {_mark(name): name for name in self.tools}
         for mark, floor in _decode_floors(memory):
             own = self._floors.get(mark)
             if own is not None and own.version > floor.version:
                 continue
-            if own is not None and own[:2] == floor[:2] and (own.is_stopped or not floor.is_stopped):
+            if own is not None and own[:2] == floor[:2] and (own.is_blocked or not floor.is_blocked):
                 continue
-            # Of two that were signed under one version, the one that was in force before is meant.
+            # If two entries were signed under one version, the remembered one is that which was in force.
             self._set_floor(mark, floor)
             name = tools.get(mark)
             if name is not None and self.tools[name].entry.state in CALLABLE_STATES:
                 del self.tools[name]
-            if not floor.is_stopped:
+            if not floor.is_blocked:
                 self._recalled.add(mark)
 
     # Which entries count
 
-    def _take(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
+    def _apply(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
         if len(self.tools) >= TOOLS_MAX and name not in self.tools:
             text = f"there are {TOOLS_MAX} tools already; `{entry.server_id[:80]}/{entry.name[:80]}` can't be called"
             raise RecordError(DeadLetterReason.CATALOG_INVALID, text)
         if "/" in entry.server_id:
-            text = f"server id `{entry.server_id[:80]}` holds a `/`, which separates server and tool in keys"
+            text = f"server id `{entry.server_id[:80]}` contains a `/`, which separates server and tool in keys"
             raise RecordError(DeadLetterReason.CATALOG_INVALID, text)
         if entry.state in _UNDECIDED:
             self._propose(name, entry)
         elif entry.state in CALLABLE_STATES:
-            self._grant(name, entry, offset)
+            self._approve(name, entry, offset)
         else:
             self._block(name, entry, offset)
 
     def _propose(self, name: ToolName, entry: ToolCatalogEntry) -> None:
-        """A proposal, or that it was rejected, grants nothing and takes nothing: what is in force stays so."""
+        """Apply a proposal or its rejection: neither changes what is in force."""
         standing = self.tools.get(name)
         if standing is None or standing.entry.state in _UNDECIDED:
             self.tools[name] = CatalogTool(entry, ArgsSchema("{}"))
 
-    def _grant(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
+    def _approve(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
         try:
             signers = self.reviewers.approvers(entry)
         except RecordError:
-            self._stop(name)
+            self._block_tool(name)
             raise
-        if not self._is_news(name, entry):
+        if not self._is_new(name, entry):
             return
         mark = _mark(name)
         try:
             tool = CatalogTool(entry, _usable_schema(entry))
         except RecordError:
-            self._note_signed(mark, entry)
-            self._stop(name)
+            self._set_signed(mark, entry)
+            self._block_tool(name)
             raise
-        self._note_signed(mark, entry)
+        self._set_signed(mark, entry)
         self.tools[name] = tool
         if self.reviewers.are_asked:
-            self._events.append(CatalogEvent(entry, offset, signers, _GRANT_REASONS[entry.state], None))
+            self._events.append(CatalogEvent(entry, offset, signers, _APPROVAL_REASONS[entry.state], None))
 
     def _block(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
         try:
             signers = self.reviewers.signers(entry)
         except RecordError:
-            self._stop(name)
+            self._block_tool(name)
             raise
         if signers and not self._is_rival(name, entry):
-            if not self._is_news(name, entry):
+            if not self._is_new(name, entry):
                 return
-            self._note_signed(_mark(name), entry)
-        self._stop(name)
+            self._set_signed(_mark(name), entry)
+        self._block_tool(name)
         self.tools[name] = CatalogTool(entry, ArgsSchema("{}"))
         if self.reviewers.are_asked:
             self._events.append(CatalogEvent(entry, offset, signers, ControlReason.TOOL_BLOCKED, None))
 
     def _is_rival(self, name: ToolName, entry: ToolCatalogEntry) -> bool:
-        """Whether an entry has the version of another one that is in force. Two reviewers have decided at the same
-        time then: of the two, a stop wins, as one that nobody has signed would."""
+        """Tell whether an entry has the same version as another one that is in force.
+
+        Two reviewers have decided at the same time then. A block wins over an approval, as an unsigned one does.
+        """
         floor = self._floors.get(_mark(name))
         return floor is not None and floor.version == entry.catalog_version and floor.own_id != _own_id(entry)
 
-    def _is_news(self, name: ToolName, entry: ToolCatalogEntry) -> bool:
-        """Whether a signed entry is to be taken in: it is the first, above all others, or one that was in force before.
+    def _is_new(self, name: ToolName, entry: ToolCatalogEntry) -> bool:
+        """Tell whether a signed entry must be applied: it is the first, the highest, or one that was in force before.
 
         Raises:
-            RecordError: it is older.
+            RecordError: the entry is older.
         """
         floor = self._floors.get(_mark(name))
         if floor is None or entry.catalog_version > floor.version:
             return True
         if (entry.catalog_version, _own_id(entry)) == floor[:2]:
             standing = self.tools.get(name)
-            # Read again: at a start, what was recalled comes true by this. What was stopped since stays stopped.
-            return not floor.is_stopped and (standing is None or standing.entry != entry)
+            # Read again: at a start, this is what confirms a remembered entry. A tool that was blocked stays blocked.
+            return not floor.is_blocked and (standing is None or standing.entry != entry)
         text = (
-            f"version {entry.catalog_version} of `{entry.server_id}/{entry.name}` is refused: version {floor.version} "
-            "was there already; approve it anew, under a higher version"
+            f"version {entry.catalog_version} of `{entry.server_id}/{entry.name}` is rejected: version {floor.version} "
+            "was in force before; approve it again under a higher version"
         )
         raise RecordError(DeadLetterReason.CATALOG_ROLLED_BACK, text)
 
-    def _note_signed(self, mark: bytes, entry: ToolCatalogEntry) -> None:
+    def _set_signed(self, mark: bytes, entry: ToolCatalogEntry) -> None:
         if self.reviewers.are_asked:
-            self._set_floor(mark, _Floor(entry.catalog_version, _own_id(entry), is_stopped=False))
+            self._set_floor(mark, _Floor(entry.catalog_version, _own_id(entry), is_blocked=False))
             self._recalled.discard(mark)
 
-    def _stop(self, name: ToolName) -> None:
+    def _block_tool(self, name: ToolName) -> None:
         self._facts = None
         self.tools.pop(name, None)
         mark = _mark(name)
         floor = self._floors.get(mark)
-        if floor is not None and not floor.is_stopped:
-            self._set_floor(mark, floor._replace(is_stopped=True))
+        if floor is not None and not floor.is_blocked:
+            self._set_floor(mark, floor._replace(is_blocked=True))
             self._recalled.discard(mark)
 
     def _set_floor(self, mark: bytes, floor: _Floor) -> None:
@@ -354,12 +360,12 @@ def _own_id(entry: ToolCatalogEntry) -> bytes:
 
 
 def _usable_schema(entry: ToolCatalogEntry) -> ArgsSchema:
-    """The schema that arguments are held against.
+    """Return the compiled schema of the arguments.
 
     Raises:
-        RecordError: it can't be used, or the entry's parts are not those of the definition that is pinned.
+        RecordError: the schema can't be used, or the entry's parts differ from the definition that it states.
     """
-    what = f"`{entry.server_id[:80]}/{entry.name[:80]}` is not usable, the tool is blocked"
+    what = f"`{entry.server_id[:80]}/{entry.name[:80]}` is not usable; the tool is blocked"
     try:
         fault = definition_fault(entry)
         schema = ArgsSchema(entry.input_schema_json)
@@ -372,21 +378,21 @@ def _usable_schema(entry: ToolCatalogEntry) -> ArgsSchema:
 
 
 def definition_fault(entry: ToolCatalogEntry) -> str | None:
-    """Why the parts of an entry are not those of its own definition; None if they are, or it holds no definition.
+    """Explain how the parts of an entry differ from its own definition; None if they agree, or it has no definition.
 
-    A reviewer reads description and schema, and a call is pinned by the digest: they must be of one definition.
+    A reviewer reads the description and the schema, but calls are compared by the digest: all must agree.
     """
     if entry.definition_json is None:
         return None
     try:
         tool = parse_strict(entry.definition_json)
         if not isinstance(tool, dict):
-            return "its definition is no object"
+            return "its definition is not an object"
         digests = definition_digests(tool)
-        # Not by `==`: true is 1 for Python, and a bound for nobody else.
+        # Compared in canonical form, because in Python `True == 1`.
         schemas_alike = canonical(parse_strict(entry.input_schema_json)) == canonical(tool.get("inputSchema"))
     except CanonicalError as error:
-        return f"its definition can't be read: {error}"
+        return f"its definition can't be parsed: {error}"
     if digests != (entry.definition_digest, entry.description_digest, entry.input_schema_digest):
         return "its digests are not those of its definition"
     if tool.get("name") != entry.name or tool.get("description") != entry.description or not schemas_alike:

@@ -1,4 +1,4 @@
-"""How a bundle's files become rules in force: at once, or on the side while the rules before them go on judging."""
+"""Compile a bundle's files: at once, or in the background while the rules in force go on judging."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from streams.policy.language.bundle import BundleSource
 from streams.policy.runtime.ruleset import CompiledRuleset, Tool
 
 CompileBundle = Callable[[BundleSource], CompiledRuleset]
-"""Compiles at once. Raises PolicyError for a bundle that is refused."""
+"""Compiles a bundle at once. Raises PolicyError for a bundle that is rejected."""
 
 
 class CompilerFailedError(Exception):
-    """Whether the bundle is good can't be told: the compiling process died, or took too long."""
+    """Reports that a bundle could not be checked, because its compiling process died or took too long."""
 
 
 class Compilation(Protocol):
-    """A bundle on its way."""
+    """Compiles one bundle, step by step."""
 
     @property
     def is_busy(self) -> bool:
-        """Whether `advance` has something to do, rather than to wait for another process."""
+        """Whether `advance` has work to do, rather than waiting for another process."""
 
     def advance(self) -> CompiledRuleset | None:
-        """Go on, for milliseconds at most; the rules once they are ready.
+        """Continue for some milliseconds at most, and return the rules when they are ready.
 
         Raises:
-            PolicyError: the bundle is refused.
-            CompilerFailedError: see there.
+            PolicyError: the bundle is rejected.
+            CompilerFailedError: the bundle could not be checked.
         """
 
     def result(self) -> CompiledRuleset:
-        """Go on to the end. Blocks; raises what `advance` does."""
+        """Continue to the end, and return the rules. Blocks; raises the same errors as `advance`."""
 
     def cancel(self) -> None:
-        """Drop it."""
+        """Stop compiling."""
 
 
 class BundleCompiler(Protocol):
-    """Compiles bundles."""
+    """Starts compilations of bundles."""
 
     def start(self, source: BundleSource, tools: tuple[Tool, ...]) -> Compilation:
-        """Begin with a bundle.
+        """Start to compile a bundle.
 
         Args:
-            source: its files, not trusted.
-            tools: those that are called now; they are to be ready when the rules are.
+            source: the bundle's files, which are not trusted.
+            tools: the tools that are in use; the code for them is prepared along with the rules.
         """
 
 
 class InlineCompiler:
-    """Compiles at once, in the caller's thread: for tests, histories and simulations."""
+    """Compiles in the caller's thread: for tests, histories and simulations."""
 
     def __init__(self, compile_bundle: CompileBundle) -> None:
         self._compile = compile_bundle
@@ -75,4 +75,4 @@ class _Inline:
         return self._compile(self._source)
 
     def cancel(self) -> None:
-        """Nothing goes on."""
+        """Do nothing: no compilation is under way."""

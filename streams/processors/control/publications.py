@@ -1,12 +1,13 @@
-"""Publications of rules: which of them count, and which rules are in force for a session.
+"""Decide which publications of rules count, and which rules are in force for a session.
 
-Every publication is a record of its own with a serial that only rises. What is in force follows from all of them
-together, whatever order they are read in: the newest one that is for all sessions and compiles, and above it the newest
-one that is for a share of them. So a gate that starts reads the same as one that was there all along, and a bad bundle
-changes nothing.
+Every publication is a record of its own with a serial that only rises. What is in force follows from all of them,
+whatever order they are read in: the publication with the highest serial that is for all sessions and compiles, and
+above it the one with the highest serial that is for a share of them. So a gate that starts reaches the same state as
+one that has been running, and a bad bundle changes nothing.
 
-What must not come back is remembered outside of the topic, too: every partition keeps the highest serial that was seen,
-and that of the rules in force. Whoever wipes the topic, or puts old records there again, gets no rules at all.
+What must not come back is remembered outside of the topic, too: every partition stores the highest serial that was
+seen, and the serial of the rules in force. If the topic is wiped, or old records are written to it again, no rules are
+in force at all.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from streams.processors.control.compilation import BundleCompiler, Compilation, 
 _log = logging.getLogger(__name__)
 CANDIDATES_MAX = 128
 COMPILED_KEPT_MAX = 4
-"""Those in force, and those before them: going back to them takes no time."""
+"""Compiled rules that are kept: those in force, and those before them, so that a rollback takes no time."""
 COMPILE_TRIES_MAX = 3
 BEHIND_MS_MAX = 5_000
-"""After so long, rules that are older than others were before are an alarm."""
+"""How long rules may be older than those in force before until an event reports it."""
 EARLY_MAX = 256
 WARM_TOOLS_MAX = 256
 CANARY_BP_ALL = 10_000
@@ -54,7 +55,15 @@ _decode_memory = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 
 class InForce(NamedTuple):
-    """Rules that judge sessions. `ruleset` is None where they were withdrawn; `canary_bp` 0 is every session."""
+    """Holds rules that judge sessions.
+
+    Attributes:
+        serial: the serial of their publication.
+        offset: the offset of their publication.
+        digest: the digest of the bundle.
+        ruleset: the compiled rules; None if the rules were withdrawn.
+        canary_bp: the share of sessions that they judge, in hundredths of a percent; 0 for every session.
+    """
 
     serial: int
     offset: int
@@ -63,22 +72,22 @@ class InForce(NamedTuple):
     canary_bp: int
 
     def takes(self, session_key: bytes) -> bool:
-        """Whether a session belongs to the share that the rules are for; the same wherever it is asked."""
+        """Tell whether the rules judge a session; every gate gives the same answer."""
         drawn = hashlib.sha256(self.digest + session_key).digest()
         return int.from_bytes(drawn[:8], "big") % CANARY_BP_ALL < self.canary_bp
 
 
 class RulesEvent(NamedTuple):
-    """What became of a publication.
+    """Reports the effect of a publication.
 
     Attributes:
-        name: the bundle's.
-        bundle: it, without its files; None where the topic as a whole is behind what was in force.
-        offset: where it stands on its topic.
-        signers: the publishers whose signatures hold.
-        reason: what it has done; None where it was refused.
-        error: why it was refused.
-        detail: what else there is to say.
+        name: the name of the bundle.
+        bundle: the bundle without its files; None if the topic as a whole is behind what was in force.
+        offset: the publication's offset on its topic.
+        signers: the publishers whose signatures are valid.
+        reason: the effect; None if the publication was rejected.
+        error: why the publication was rejected.
+        detail: further details in words.
     """
 
     name: str
@@ -91,12 +100,12 @@ class RulesEvent(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """Where publications stand."""
+        """The topic of publications."""
         return RULESET.name
 
 
 class _Signed(NamedTuple):
-    """A publication with the signatures that it needs."""
+    """Holds a publication with its valid signatures."""
 
     bundle: RulesetBundle
     offset: int
@@ -105,7 +114,7 @@ class _Signed(NamedTuple):
 
 @dataclass(slots=True)
 class _Candidate:
-    """A publication that counts, and of which is not decided yet what it does."""
+    """Holds a publication that counts, and whose effect is not decided yet."""
 
     bundle: RulesetBundle
     source: BundleSource
@@ -124,13 +133,13 @@ class _Candidate:
 
 @dataclass
 class Publications:
-    """The publications of one bundle.
+    """Holds the publications of one bundle.
 
     Attributes:
         name: the bundle that is enforced; others are ignored.
         publishers: whose signatures count.
-        compiler: how files become rules.
-        stable: the rules of all sessions that no other rules are for.
+        compiler: compiles the bundle's files.
+        stable: the rules of all sessions that `canary` does not judge.
         canary: the rules of a share of the sessions.
     """
 
@@ -144,7 +153,7 @@ class Publications:
     _highest_before: int = -1
     _stable_before: int = -1
     _behind_since_ms: int | None = None
-    _told_behind: bool = False
+    _is_behind_reported: bool = False
     _early: list[_Signed] | None = field(default_factory=list)
     _candidates: list[_Candidate] = field(default_factory=list)
     _former: _Candidate | None = None
@@ -155,17 +164,17 @@ class Publications:
 
     @property
     def is_behind(self) -> bool:
-        """Whether rules were in force, here or at another gate, that are newer than all on the topic."""
+        """Whether rules were in force, at this or another gate, that are newer than all rules on the topic."""
         if self._highest >= self._highest_before and self._stable_serial >= self._stable_before:
             return False
-        # Another gate was faster to compile what is known here, too: that is no way back.
+        # If a candidate here has that serial, another gate has only compiled it faster.
         return self._highest < self._highest_before or not any(
             each.serial >= self._stable_before and not each.is_canary for each in self._candidates
         )
 
     @property
     def is_busy(self) -> bool:
-        """Whether `advance` has something to do, rather than to wait for another process."""
+        """Whether `advance` has work to do, rather than waiting for another process."""
         return self._running is not None and self._running[1].is_busy
 
     @property
@@ -173,7 +182,7 @@ class Publications:
         return -1 if self.stable is None else self.stable.serial
 
     def in_force(self, session_key: bytes) -> InForce | None:
-        """The rules of a session; None: there are none, or not the newest ones."""
+        """Return the rules of a session; None if there are none, or if they are not the latest."""
         if self.is_behind:
             return None
         if self.canary is not None and self.canary.takes(session_key):
@@ -181,34 +190,34 @@ class Publications:
         return self.stable
 
     def offer(self, bundle: RulesetBundle, offset: int) -> bool:
-        """Take in a publication; an event tells later what became of it. Whether it is one of this bundle."""
+        """Apply a publication, and tell whether it is of this bundle; an event reports its effect later."""
         if bundle.name != self.name:
             return False
         try:
             signed = _Signed(bundle, offset, self.publishers.signers(bundle))
         except RecordError as error:
-            self._refuse(_Signed(bundle, offset, ()), error)
+            self._reject(_Signed(bundle, offset, ()), error)
             return True
         if self._early is None:
             self._admit(signed)
             return True
         self._early.append(signed)
         for dropped in self._early[:-EARLY_MAX]:
-            self._tell(dropped, ControlReason.RULES_SUPERSEDED)
+            self._report(dropped, ControlReason.RULES_SUPERSEDED)
         del self._early[:-EARLY_MAX]
         return True
 
     def settle(self) -> None:
-        """All that stood on the topic at the start was offered: decide on all of it. Blocks."""
+        """Decide on all publications that were on the topic at the start, once all were offered. Blocks."""
         early, self._early = self._early or [], None
-        # By serial, because a record that was put there again stands behind those that came after it.
+        # By serial, because a record that was written again comes after those that superseded it.
         for signed in sorted(early, key=lambda each: (each.bundle.serial, each.offset)):
             self._admit(signed)
         while self._candidates:
             self._step(blocking=True)
 
     def advance(self, now_ms: int) -> None:
-        """Go on with what takes time, for some milliseconds at most.
+        """Continue work that takes time, for some milliseconds at most.
 
         Args:
             now_ms: of a clock that never goes back.
@@ -220,18 +229,18 @@ class Publications:
             self._prepare_former()
 
     def take_events(self) -> list[RulesEvent]:
-        """What has become of publications since this was last asked."""
+        """Return the effects of publications since the last call."""
         events, self._events = self._events, []
         return events
 
     def close(self) -> None:
-        """Drop what is under way."""
+        """Stop compiling."""
         self._cancel()
 
-    # What is remembered elsewhere
+    # What partitions remember
 
     def memory(self) -> bytes | None:
-        """What every partition is to remember: the same object until it changes. None before there is anything."""
+        """Return what every partition must remember; the same object until it changes, None before a publication."""
         highest = max(self._highest, self._highest_before)
         stable = max(self._stable_serial, self._stable_before)
         if highest < 0:
@@ -242,26 +251,27 @@ class Publications:
         return self._memory
 
     def recall(self, memory: bytes) -> None:
-        """What a partition remembered when it was taken over."""
+        """Take in what a partition that was taken over has remembered."""
         highest, stable = _decode_memory(memory)
         self._highest_before = max(self._highest_before, highest)
         self._stable_before = max(self._stable_before, stable)
 
     def _watch_behind(self, now_ms: int) -> None:
-        """Being behind for a moment is nothing: the newest record may not have been read yet."""
+        """Report that the topic is behind, after a while: its newest record may not have been read yet."""
         if not self.is_behind:
-            self._behind_since_ms, self._told_behind = None, False
+            self._behind_since_ms, self._is_behind_reported = None, False
             return
         if self._behind_since_ms is None:
             self._behind_since_ms = now_ms
-        if self._told_behind or now_ms - self._behind_since_ms < BEHIND_MS_MAX:
+        if self._is_behind_reported or now_ms - self._behind_since_ms < BEHIND_MS_MAX:
             return
-        self._told_behind = True
+        self._is_behind_reported = True
         detail = (
             f"the highest serial of bundle `{self.name}` is {self._highest}, and {self._stable_serial} is in force; "
-            f"before it was {self._highest_before}, and {self._stable_before}: restore the topic, or publish above that"
+            f"before, it was {self._highest_before}, and {self._stable_before} was in force: restore the topic, or "
+            "publish rules under a higher serial"
         )
-        _log.error("denying everything: %s", detail)
+        _log.error("every call is denied: %s", detail)
         self._events.append(RulesEvent(self.name, None, -1, (), ControlReason.RULES_TOPIC_BEHIND, None, detail))
 
     # Which publications count
@@ -269,42 +279,42 @@ class Publications:
     def _admit(self, signed: _Signed) -> None:
         key = publication_key(signed.bundle)
         if signed.bundle.serial == self._highest and key == self._highest_key:
-            self._tell(signed, ControlReason.RULES_REPEATED)
+            self._report(signed, ControlReason.RULES_REPEATED)
             return
         try:
             self._check_serial(signed.bundle)
             source = _checked_source(signed.bundle)
         except RecordError as error:
-            self._refuse(signed, error)
+            self._reject(signed, error)
             return
         self._candidates.append(_Candidate(_without_files(signed.bundle), source, signed.offset, signed.signers))
         for dropped in self._candidates[:-CANDIDATES_MAX]:
-            self._tell(dropped, ControlReason.RULES_SUPERSEDED)
+            self._report(dropped, ControlReason.RULES_SUPERSEDED)
         del self._candidates[:-CANDIDATES_MAX]
 
     def _check_serial(self, bundle: RulesetBundle) -> None:
         floor = max(self._highest, self._highest_before - 1)
         if bundle.serial <= floor:
             text = (
-                f"bundle `{bundle.name}` serial {bundle.serial} is refused: serial "
-                f"{max(self._highest, self._highest_before)} was there already; an old bundle comes back by "
-                "`stoplog rules rollback`, under a new serial"
+                f"bundle `{bundle.name}` serial {bundle.serial} is rejected: serial "
+                f"{max(self._highest, self._highest_before)} was published before; to return to an old bundle, run "
+                "`stoplog rules rollback`, which publishes it under a new serial"
             )
             raise RecordError(DeadLetterReason.BUNDLE_ROLLED_BACK, text)
         self._highest, self._highest_key = bundle.serial, publication_key(bundle)
 
-    def _refuse(self, signed: _Signed | _Candidate, error: RecordError) -> None:
+    def _reject(self, signed: _Signed | _Candidate, error: RecordError) -> None:
         bundle = _without_files(signed.bundle)
         self._events.append(RulesEvent(self.name, bundle, signed.offset, signed.signers, None, error))
 
-    def _tell(self, signed: _Signed | _Candidate, reason: ControlReason) -> None:
+    def _report(self, signed: _Signed | _Candidate, reason: ControlReason) -> None:
         bundle = _without_files(signed.bundle)
         self._events.append(RulesEvent(self.name, bundle, signed.offset, signed.signers, reason, None))
 
     # From newest to oldest: what is found first ends the search
 
     def _step(self, *, blocking: bool) -> bool:
-        """Decide on the newest candidate; False if that takes longer."""
+        """Decide on the newest candidate, and tell whether that is done."""
         candidate = max(self._candidates, key=lambda each: each.serial)
         if candidate.bundle.action is BundleAction.WITHDRAW:
             self._accept(candidate, None)
@@ -326,7 +336,7 @@ class Publications:
         return True
 
     def _compile(self, candidate: _Candidate, *, blocking: bool) -> CompiledRuleset | None:
-        """The candidate's rules; None while they are made."""
+        """Return the candidate's rules; None while they are compiled."""
         digest = candidate.source.digest
         if digest in self._compiled:
             self._compiled.move_to_end(digest)
@@ -344,7 +354,7 @@ class Publications:
             return None
         self._running = None
         if ruleset.digest != digest:
-            raise CompilerFailedError("other rules came back than were to be compiled")
+            raise CompilerFailedError("the compiler returned other rules than it was given")
         self._compiled[digest] = ruleset
         return ruleset
 
@@ -359,33 +369,33 @@ class Publications:
 
     def _drop(self, candidate: _Candidate, why: str) -> None:
         self._candidates.remove(candidate)
-        text = f"bundle `{self.name}` serial {candidate.serial} is refused: {why}"
-        self._refuse(candidate, RecordError(DeadLetterReason.BUNDLE_INVALID, text))
+        text = f"bundle `{self.name}` serial {candidate.serial} is rejected: {why}"
+        self._reject(candidate, RecordError(DeadLetterReason.BUNDLE_INVALID, text))
 
     def _accept(self, candidate: _Candidate, ruleset: CompiledRuleset | None) -> None:
         bundle = candidate.bundle
         rules = InForce(bundle.serial, candidate.offset, bundle.digest, ruleset, bundle.canary_bp)
         self._candidates.remove(candidate)
-        # An older one can't come into force any more; but below a canary, the rules of all others are still wanted.
+        # An older candidate can't come into force any more. A canary leaves the candidates for all sessions alone.
         over = [each for each in self._candidates if each.serial < rules.serial]
         if candidate.is_canary:
             over = [each for each in over if each.is_canary]
             self.canary = rules
-            self._tell(candidate, ControlReason.RULES_CANARY_STARTED)
+            self._report(candidate, ControlReason.RULES_CANARY_STARTED)
         else:
             self.stable = rules
             if self.canary is not None and self.canary.serial < rules.serial:
                 self.canary = None
-            self._note_former(over)
-            self._tell(candidate, _ACTION_REASONS[bundle.action])
+            self._set_former(over)
+            self._report(candidate, _ACTION_REASONS[bundle.action])
         for each in over:
             self._candidates.remove(each)
-            self._tell(each, ControlReason.RULES_SUPERSEDED)
+            self._report(each, ControlReason.RULES_SUPERSEDED)
         self._forget_compiled()
         _log.info("bundle `%s` serial %d: %s", self.name, rules.serial, self._events[-1 - len(over)].reason)
 
     def _forget_compiled(self) -> None:
-        """Keep the newest of what was compiled, and what is in force."""
+        """Drop the oldest compiled rules that are not in force."""
         wanted = {rules.digest for rules in (self.stable, self.canary) if rules is not None}
         for digest in list(self._compiled):
             if len(self._compiled) <= COMPILED_KEPT_MAX:
@@ -393,8 +403,8 @@ class Publications:
             if digest not in wanted:
                 del self._compiled[digest]
 
-    def _note_former(self, over: list[_Candidate]) -> None:
-        """Of what was over before it began, the newest: the rules that a person would go back to."""
+    def _set_former(self, over: list[_Candidate]) -> None:
+        """Note the newest of the superseded candidates: the rules to which a person would roll back."""
         other = [each for each in over if not each.is_canary and each.bundle.action is not BundleAction.WITHDRAW]
         self._former = max(other, key=lambda each: each.serial, default=None)
 
@@ -406,7 +416,7 @@ class Publications:
             if self._compile(former, blocking=False) is None:
                 return
         except (PolicyError, CompilerFailedError) as error:
-            _log.info("bundle `%s` serial %d can't be made ready: %s", self.name, former.serial, error)
+            _log.info("bundle `%s` serial %d can't be compiled for a rollback: %s", self.name, former.serial, error)
         self._former = None
         self._forget_compiled()
 
@@ -416,27 +426,27 @@ def _without_files(bundle: RulesetBundle) -> RulesetBundle:
 
 
 def _checked_source(bundle: RulesetBundle) -> BundleSource:
-    """The files of a publication that says what it is.
+    """Return the files of a publication.
 
     Raises:
-        RecordError: it contradicts itself.
+        RecordError: the publication contradicts itself.
     """
-    what = f"bundle `{bundle.name}` serial {bundle.serial} is refused"
+    what = f"bundle `{bundle.name}` serial {bundle.serial} is rejected"
     try:
         source = bundle_from_files(files_of(bundle))
     except ValueError as error:
         raise RecordError(DeadLetterReason.BUNDLE_INVALID, f"{what}: {error}") from None
     fault = None
     if source.digest != bundle.digest:
-        fault = "its files do not have the digest it states"
+        fault = "its files do not have the digest that it states"
     elif bundle.action is BundleAction.UNKNOWN:
-        fault = "what it is for is not known here; a newer gate may know"
+        fault = "its action is unknown to this version of the gate"
     elif (bundle.action is BundleAction.WITHDRAW) is bool(source.files):
-        fault = "only a bundle that withdraws the rules has no files"
+        fault = "a bundle that withdraws the rules must have no files, and any other bundle must have files"
     elif not 0 <= bundle.canary_bp < CANARY_BP_ALL:
-        fault = f"a share of {bundle.canary_bp} hundredths of a percent makes no sense"
+        fault = f"a share of {bundle.canary_bp} hundredths of a percent is out of range"
     elif bundle.canary_bp and bundle.action is not BundleAction.PUBLISH:
-        fault = "only a new bundle can be for a share of the sessions"
+        fault = "only a publication of a new bundle can be for a share of the sessions"
     if fault is not None:
         raise RecordError(DeadLetterReason.BUNDLE_INVALID, f"{what}: {fault}")
     return source

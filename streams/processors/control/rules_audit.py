@@ -1,4 +1,4 @@
-"""What is put on record of a publication of rules, and whom it alarms."""
+"""Make the records of a publication of rules: its audit record, and an alert if one is due."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from streams.processors.control.publications import RulesEvent
 
 
 def change_outputs(encoder: Encoder, event: RulesEvent, place: str, time_ms: int) -> list[Output]:
-    """The records of an event: an audit record; and an alert, where rules were refused or are behind.
+    """Return the audit record of an event, and an alert if rules were rejected or are behind.
 
     Args:
-        place: topic, partition and offset of the publication, or whatever else names the event.
+        encoder: what encodes the records.
+        event: the effect of the publication.
+        place: topic, partition and offset of the publication, or whatever else identifies the event.
         time_ms: broker time of the publication.
     """
     audit = _audit(event, place, time_ms)
@@ -71,7 +73,7 @@ def _alert(encoder: Encoder, name: str, audit: AuditEvent, time_ms: int) -> Outp
         encoder,
         audit,
         time_ms,
-        title=f"rules are not the newest: bundle {name}" if behind else f"rules refused: bundle {name}",
+        title=f"rules are not the latest: bundle {name}" if behind else f"rules rejected: bundle {name}",
         about=("rules", name, *(() if audit.ruleset_digest is None else (audit.inputs[0],))),
         look_at="stoplog rules status",
         is_mistake=audit.reason == DeadLetterReason.BUNDLE_INVALID,

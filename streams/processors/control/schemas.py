@@ -1,8 +1,8 @@
-"""Tools' input schemas, made ready to hold arguments against, with their cost bounded.
+"""Compile the input schemas of tools, and validate arguments against them at a bounded cost.
 
-A schema comes from a tool's server and arguments from an agent, and a validator can't be interrupted. So what would
-take time out of proportion is refused before: a schema whose references multiply when it is taken in, arguments that
-are nested too deeply for a schema that refers to itself when they are checked.
+A schema comes from a tool's server and arguments come from an agent, and a validator can't be interrupted. So anything
+that would take disproportionate time is rejected first: a schema whose references multiply when it is compiled, and
+arguments that are nested too deeply for a schema that refers to itself.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from streams.model.canonical import parse_strict
 
 SCHEMA_BYTES_MAX = 262_144
 SUBSCHEMAS_MAX = 20_000
-"""Of a schema with every reference written out once."""
+"""Most subschemas of a schema in which every reference is expanded once."""
 
 STEPS_MAX = 1_000_000
-"""How many ways a schema that refers to itself may be tried on nested arguments."""
+"""In how many ways a schema that refers to itself may be tried on nested arguments."""
 
 PATTERN_BYTES_MAX = 100_000
-"""Of a compiled pattern; patterns take time in proportion to it and to the text."""
+"""Largest compiled pattern. The time of a match is proportional to it and to the length of the text."""
 
 PATTERNS_MAX = 100
-"""Of a schema: all of them may be tried on one text, and each is kept compiled."""
+"""Most patterns of a schema. All of them may be tried on one text, and each is kept compiled."""
 
 _DETAIL_CHARS_MAX = 200
 _IN_PLACE = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else", "dependentSchemas")
@@ -35,34 +35,35 @@ _Path = tuple[str, ...]
 
 
 class ArgsSchema:
-    """A tool's input schema."""
+    """Validates arguments against a tool's input schema."""
 
     def __init__(self, schema_json: str) -> None:
-        """Make it ready.
+        """Compile a schema.
 
         Raises:
-            ValueError: no JSON Schema object, too large, refers to other documents, or its references multiply.
+            ValueError: the schema is not a JSON Schema object, is too large, refers to other documents, or has
+                references that multiply.
         """
         if len(schema_json) > SCHEMA_BYTES_MAX:
-            raise ValueError(f"{len(schema_json)} characters are more than {SCHEMA_BYTES_MAX}")
+            raise ValueError(f"it has {len(schema_json)} characters, at most {SCHEMA_BYTES_MAX} are accepted")
         schema = parse_strict(schema_json)
         if not isinstance(schema, dict):
-            raise ValueError("a tool's input schema must be an object")
-        reach = _Reach(schema)
-        self._depth_max = reach.depth_max()
-        self._names_fault = not reach.branches
+            raise ValueError("the input schema of a tool must be an object")
+        expanded = _ExpandedSchema(schema)
+        self._depth_max = expanded.depth_max()
+        self._names_fault = not expanded.branches
         self._validator = jsonschema_rs.validator_for(
             schema, retriever=_refuse_to_fetch, pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX)
         )
 
     def fault(self, args: Mapping[str, Any]) -> str | None:
-        """What is wrong with the arguments; None when they fit."""
+        """Explain how the arguments violate the schema; None if they fit it."""
         if self._depth_max is not None and _deeper_than(args, self._depth_max):
-            return f"nested deeper than {self._depth_max} levels, where the schema refers to itself"
+            return f"they are nested deeper than {self._depth_max} levels, and the schema refers to itself"
         if self._validator.is_valid(args):
             return None
         if not self._names_fault:
-            # Explaining tries every branch to its end, which is_valid does not; the answer is the same.
+            # An explanation tries every branch to its end, which `is_valid` does not.
             return "they fit no branch of the schema"
         error = next(self._validator.iter_errors(args), None)
         if error is None:
@@ -71,11 +72,11 @@ class ArgsSchema:
         return f"at `{pointer}`: {error.message}"[:_DETAIL_CHARS_MAX]
 
 
-class _Reach:
-    """What a schema comes to when its references are followed.
+class _ExpandedSchema:
+    """Measures a schema whose references are followed.
 
     Attributes:
-        branches: whether parts of it are tried in place of one another, or it has references at all.
+        branches: whether the schema has alternatives or references.
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
@@ -89,23 +90,23 @@ class _Reach:
         self._size(schema)
 
     def depth_max(self) -> int | None:
-        """How deep arguments may be nested; None where it makes no difference."""
+        """Return how deep arguments may be nested; None if the depth makes no difference."""
         if not self._refers_to_itself or self._fan_out < 2:
             return None
         return int(math.log(STEPS_MAX) / math.log(self._fan_out))
 
     def _size(self, node: object) -> int:
-        """Subschemas below and at `node`.
+        """Return the number of subschemas at and below `node`.
 
         Raises:
-            ValueError: more than `SUBSCHEMAS_MAX`.
+            ValueError: there are more than `SUBSCHEMAS_MAX`.
         """
         if isinstance(node, list):
             return self._checked(sum(self._size(item) for item in node))
         if not isinstance(node, dict):
             return 0
         size = 1 + sum(self._size(value) for value in node.values())
-        self._note_patterns(node)
+        self._collect_patterns(node)
         in_place = sum(len(value) if isinstance(value, (list, dict)) else 1 for value in _in_place(node))
         self.branches = self.branches or in_place > 0
         self._fan_out = max(self._fan_out, in_place)
@@ -115,7 +116,7 @@ class _Reach:
                 size += self._referred(node[name])
         return self._checked(size)
 
-    def _note_patterns(self, node: dict[str, Any]) -> None:
+    def _collect_patterns(self, node: dict[str, Any]) -> None:
         found = [node.get("pattern"), *(named if isinstance(named := node.get("patternProperties"), dict) else ())]
         self._patterns.update(pattern for pattern in found if isinstance(pattern, str))
         if len(self._patterns) > PATTERNS_MAX:
@@ -137,7 +138,7 @@ class _Reach:
         return size
 
     def _resolve(self, reference: str) -> object:
-        """The local target; references by `$id` or anchor count as ones to the whole, which is the costly side."""
+        """Return the target of a reference; one by `$id` or anchor counts as a reference to the whole schema."""
         if not reference.startswith(_LOCAL):
             return self._root
         node: object = self._root
@@ -154,7 +155,7 @@ class _Reach:
     @staticmethod
     def _checked(size: int) -> int:
         if size > SUBSCHEMAS_MAX:
-            raise ValueError(f"with its references written out it has over {SUBSCHEMAS_MAX} parts")
+            raise ValueError(f"with its references expanded it has over {SUBSCHEMAS_MAX} parts")
         return size
 
 
@@ -163,7 +164,7 @@ def _in_place(node: dict[str, Any]) -> Iterator[object]:
 
 
 def _deeper_than(value: object, levels: int) -> bool:
-    """Whether arrays and objects nest beyond `levels`. Arguments are at most 64 deep by then."""
+    """Tell whether arrays and objects are nested deeper than `levels`. Arguments are at most 64 levels deep."""
     if not isinstance(value, (dict, list)):
         return False
     if levels == 0:
@@ -173,4 +174,4 @@ def _deeper_than(value: object, levels: int) -> bool:
 
 
 def _refuse_to_fetch(uri: str) -> NoReturn:
-    raise ValueError(f"the schema refers to `{uri}`; put what it needs into `$defs`")
+    raise ValueError(f"the schema refers to `{uri}`; copy what it needs into `$defs`")

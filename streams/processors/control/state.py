@@ -1,6 +1,6 @@
-"""Control state: what is broadcast to every gate (revocations, catalog, rules, baselines), ready for use.
+"""Hold control state: what is broadcast to every gate (revocations, catalog, rules, baselines).
 
-It changes only between two records of a partition, so that one intent is judged on one state of it.
+It changes only between two records of a partition, so that each intent is judged on one version of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from streams.processors.control.publications import Publications, RulesEvent
 _log = logging.getLogger(__name__)
 
 _WITH_CATALOG = b"\x01"
-"""How a memory begins that holds the catalog's, too; that of the rules alone is an array."""
+"""First byte of a memory that includes the catalog's. A memory of the rules alone is an array."""
 
 ControlEvent = RulesEvent | CatalogEvent
 _encode = msgspec.msgpack.Encoder().encode
@@ -40,13 +40,14 @@ __all__ = ["CALLABLE_STATES", "CatalogTool", "ControlEvent", "ControlState"]
 
 @dataclass
 class ControlState:
-    """What the gate holds of the broadcast topics.
+    """Holds the content of the broadcast topics.
 
     Attributes:
         rules: the publications of the bundle that is enforced.
-        catalog: what is known of tools.
-        tools: the same as `catalog.tools`.
-        stale: the shell sets it while it cannot tell that it has read everything.
+        catalog: the catalog of tools.
+        revocations: the revocations in effect.
+        tools: the same dictionary as `catalog.tools`.
+        stale: whether the engine can't tell that it has read everything.
     """
 
     rules: Publications
@@ -58,36 +59,40 @@ class ControlState:
     _memory: bytes | None = None
 
     def __post_init__(self) -> None:
-        """One dictionary under two names: the way through the catalog would cost every call."""
+        """Give the dictionary of tools a second name, which saves every call an attribute look-up."""
         self.tools = self.catalog.tools
 
     def ruleset_for(self, session_key: bytes) -> CompiledRuleset | None:
-        """The rules that judge a session."""
+        """Return the rules that judge a session; None if there are none."""
         rules = self.rules.in_force(session_key)
         return None if rules is None else rules.ruleset
 
     @property
     def is_busy(self) -> bool:
-        """Whether `advance` has something to do."""
+        """Whether `advance` has work to do."""
         return self.rules.is_busy
 
     def advance(self, now_ms: int) -> list[ControlEvent]:
-        """Go on with what takes time, for some milliseconds; what has become of publications and entries."""
+        """Continue work that takes time, for some milliseconds, and return the events since the last call.
+
+        Args:
+            now_ms: of a clock that never goes back.
+        """
         self.rules.advance(now_ms)
         self.catalog.advance(now_ms)
         return self.take_events()
 
     def take_events(self) -> list[ControlEvent]:
-        """What has become of publications and entries since this was last asked, as far as it is known."""
+        """Return the effects of publications and catalog entries since the last call, as far as they are known."""
         return [*self.rules.take_events(), *self.catalog.take_events()]
 
     def settle(self) -> list[ControlEvent]:
-        """All topics were read to their end: decide on all that stood there. Blocks."""
+        """Decide on everything that was read, once all topics have been read to their end. Blocks."""
         self.rules.settle()
         return self.take_events()
 
     def memory(self) -> bytes | None:
-        """What every partition is to remember; the same object until it changes."""
+        """Return what every partition must remember; the same object until it changes."""
         rules, catalog = self.rules.memory(), self.catalog.memory()
         if catalog is None:
             return rules
@@ -97,7 +102,7 @@ class ControlState:
         return self._memory
 
     def recall(self, memory: bytes) -> None:
-        """What a partition remembered when it was taken over."""
+        """Take in what a partition that was taken over has remembered."""
         rules, catalog = _decode_memory(memory[1:]) if memory.startswith(_WITH_CATALOG) else (memory, None)
         if rules is not None:
             self.rules.recall(rules)
@@ -105,15 +110,21 @@ class ControlState:
             self.catalog.recall(catalog)
 
     def close(self) -> None:
-        """Drop what is under way."""
+        """Stop work that is under way."""
         self.rules.close()
 
     def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
-        """Take in one record of a broadcast topic (None: a tombstone). Whether an event will tell what became of it.
+        """Apply one record of a broadcast topic, and tell whether an event will report its effect.
+
+        Args:
+            topic: the topic's name.
+            key: the record's key.
+            record: the record; None for a tombstone.
+            next_offset: the offset after the record.
 
         Raises:
-            RecordError: it is not usable; what was in force stays so, but an unusable catalog entry blocks its tool,
-                and an unusable revocation revokes what its key names.
+            RecordError: the record is rejected. What was in force stays in force, but a rejected catalog entry blocks
+                its tool, and a rejected revocation revokes what its key names.
         """
         if topic == REVOCATION.name:
             self.revocations.next_offset = next_offset
@@ -149,11 +160,11 @@ class ControlState:
         _log.info(text, len(stops), REVOCATION.name, latency_ms, extra={"fields": fields})
 
     def block_unreadable(self, topic: str, key: bytes | None) -> None:
-        """What could not be read may have been a block or a revocation: it counts as one of what its key names."""
+        """Block or revoke what the key of an unreadable record names, because the record may have done so."""
         if key is None:
             return
         if topic == CATALOG.name:
-            self.catalog.stop_named(key)
+            self.catalog.block_named(key)
         elif topic == REVOCATION.name:
             self.revocations.stop(key)
 
@@ -173,7 +184,7 @@ class ControlState:
 
 
 def _key_mismatch(key: bytes, expected_key: bytes) -> RecordError:
-    """Under another key than its own a record would be compacted away by strangers, and not by what replaces it."""
+    """Return the error of a record under a wrong key, where log compaction would not replace it by its successor."""
     shown = key[:80].decode("utf-8", "replace")
     text = f"the record's key is `{shown}`, but its own is `{expected_key[:80].decode('utf-8', 'replace')}`"
     return RecordError(DeadLetterReason.KEY_MISMATCH, text)

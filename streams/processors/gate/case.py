@@ -3,13 +3,17 @@
 `Asked` never changes. `Case` adds what is known: each part is None until the check that establishes it has passed, so
 that mypy rejects code that uses a part without asking whether it is there. What was decided is a `Decision`
 (decision.py). A further kind of knowledge is one more part here and one more check or fact.
+
+The stages are msgspec structs because every intent makes them: a struct takes a quarter of the time that a dataclass or
+a named tuple takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import msgspec
 
 from streams.delegation.authority import Authority
 from streams.model.errors import InvariantError
@@ -44,7 +48,7 @@ FIRST_TIME = Progress()
 """The progress of an intent that has not been pending."""
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True):
     """Holds what was asked: the intent, when it arrived, and what it has been through.
 
     Attributes:
@@ -62,7 +66,7 @@ class Asked(NamedTuple):
     progress: Progress = FIRST_TIME
 
 
-class Arguments(NamedTuple):
+class Arguments(msgspec.Struct, frozen=True):
     """Holds the arguments of a call in their only reading: as values, and as canonical JSON."""
 
     values: dict[str, Any]
@@ -81,8 +85,7 @@ class Arguments(NamedTuple):
         return not isinstance(amount, int) or isinstance(amount, bool) or amount < 0
 
 
-@dataclass(slots=True)
-class Case:
+class Case(msgspec.Struct):
     """Holds an intent and what is known about it; the checks add what they establish, in order.
 
     Attributes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from streams.model.topics import VERDICT
@@ -47,7 +45,7 @@ _OCCASIONS = {
 replace = msgspec.structs.replace
 
 
-class Effects(NamedTuple):
+class Effects(msgspec.Struct, frozen=True):
     """Holds what a decision changes: the updates of memories, and what was taken from budgets."""
 
     memory_updates: tuple[MemoryUpdate, ...] = ()
@@ -144,7 +142,7 @@ def _with_effects(case: Case, decision: Decision, effects: Effects, row: Session
 
     An allowed call leaves effects that apply when its end is reported.
     """
-    memory_updates, charges = effects
+    memory_updates, charges = effects.memory_updates, effects.charges
     if not case.is_proven or not (memory_updates or charges):
         return row
     asked = case.asked

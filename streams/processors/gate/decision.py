@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.verdict import Outcome
@@ -12,13 +12,18 @@ REFUSALS = frozenset({Outcome.DENY, Outcome.QUARANTINE})
 """Outcomes after which the call never runs."""
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True):
     """Holds an outcome with its reason, and the result of the rules if they were evaluated."""
 
     outcome: Outcome
     reason: Reason
     text: str
     policy: PolicyResult | None = None
+
+    def refused(self, reason: Reason, detail: str = "") -> Decision:
+        """Return a denial that keeps the result of the rules; see `deny`."""
+        denial = deny(reason, detail)
+        return Decision(denial.outcome, denial.reason, denial.text, self.policy)
 
 
 def deny(reason: Reason, detail: str = "") -> Decision:

@@ -77,7 +77,8 @@ class Judge:
         updates = planned.memory_updates
         if decision.outcome in REFUSALS and ruling is not None:
             updates = _updates_if_denied(ruling, case, updates)
-        return [*self.concluder.conclude(case, decision, state, Effects(updates, taken.charges)), *taken.outputs]
+        effects = Effects(updates, taken.charges)
+        return [*self.concluder.conclude(case, decision, state, effects), *taken.outputs]
 
     def refuse(self, case: Case, reason: Reason, state: StateView) -> list[Output]:
         """Deny a pending intent that the rules have judged before: it counts as a proven intent of its session."""
@@ -109,7 +110,7 @@ class Judge:
         has_room = case.session.waiting_count < self.settings.pending_per_session_max
         if has_room or decision.outcome in FINAL_OUTCOMES:
             return decision
-        return deny(Reason.TOO_MANY_PENDING)._replace(policy=decision.policy)
+        return decision.refused(Reason.TOO_MANY_PENDING)
 
     def _wait_for_budget(self, case: Case, state: StateView) -> None:
         """Make the intent pending until its lease arrives. It has no verdict in the meantime."""

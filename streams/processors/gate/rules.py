@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from streams.model.reasons import Reason
 from streams.model.verdict import Outcome
@@ -15,7 +17,7 @@ from streams.processors.gate.facts import build_facts
 from streams.processors.sessions.memory import recall
 
 
-class Ruling(NamedTuple):
+class Ruling(msgspec.Struct, frozen=True):
     """Holds what the rules decided, and what is needed to determine the effects of the decision.
 
     Attributes:
@@ -29,7 +31,7 @@ class Ruling(NamedTuple):
     facts: dict[str, Any]
 
 
-class PlannedEffects(NamedTuple):
+class PlannedEffects(msgspec.Struct, frozen=True):
     """Holds what a call that is not denied changes in memories and takes from budgets."""
 
     memory_updates: tuple[MemoryUpdate, ...] = ()
@@ -64,7 +66,7 @@ def facts_for(
 
 def plan_effects(ruling: Ruling) -> tuple[Decision, PlannedEffects]:
     """Return the effects of a ruling that does not deny, and its decision: a denial if they can't be determined."""
-    decision, plan, facts = ruling
+    decision, plan, facts = ruling.decision, ruling.plan, ruling.facts
     if plan is None or not plan.has_effects:
         return decision, NO_PLANNED_EFFECTS
     try:

@@ -368,7 +368,7 @@ class TestMemory:
         bench.wait(6_000)
         (told,) = bench.audits(AuditEventType.CONTROL)
         assert told.reason == "rules_topic_behind"
-        assert "before it was 5, and 5" in (told.reason_text or "")
+        assert "before, it was 5, and 5 was in force" in (told.reason_text or "")
         (alert,) = [read.record for read in bench.driver.read(ALERT.name)]
         assert isinstance(alert, Alert)
         assert alert.analytic_uid == "rules_topic_behind"
