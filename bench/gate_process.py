@@ -41,8 +41,11 @@ class ServedGate:
             "CATALOG__ALLOW_UNSIGNED": "true",
             **{f"ENGINE__{name.upper()}": value for name, value in engine.items()},
         }
-        if "bootstrap" in world.settings:
-            settings["BOOTSTRAP"] = world.settings["bootstrap"]
+        for name in ("bootstrap", "group"):
+            if name in world.settings:
+                settings[name.upper()] = world.settings[name]
+        if "kafka" in world.settings:
+            settings["KAFKA"] = json.dumps(world.settings["kafka"])
         environment = {f"STOPLOG_{name}": str(value) for name, value in settings.items()}
         self.instance = instance
         self._folder = world.folder

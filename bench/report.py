@@ -244,6 +244,40 @@ def _kill(result: Result) -> str:
     )
 
 
+def cluster_table(result: Result) -> str:
+    """What the faults on a cluster did, in words and a table."""
+    broker = ", ".join(f"`{name}={value}`" for name, value in result["broker_settings"].items()) or "Kafka's defaults"
+    findings = "".join(f"- {each['fault']}: {each['count']}\n" for each in result["findings"])
+    return (
+        f"Three brokers (TLS, SCRAM, access lists, replication 3; {broker}), two gates, {_whole(result['rate_per_s'])}"
+        f" intents/s. Of {_whole(result['intents'])} intents every one has exactly one final verdict and one audit"
+        " record of it, in the order of its session"
+        f"{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"
+        "Seconds without a verdict while intents waited, at the longest. A partition is led by a lost broker if the"
+        " broker led its intents, verdicts, audit records or changelog.\n\n"
+    ) + _table(
+        (
+            "fault",
+            "the lost brokers were",
+            "led by them s",
+            "others s",
+            *(f"{number} s" for number in range(result["partitions"])),
+            "verdicts",
+        ),
+        [
+            (
+                case["text"],
+                ", ".join(case["roles_taken"]),
+                _tenths(case["silent_s_max_led"]),
+                _tenths(case["silent_s_max_others"]),
+                *(f"{silent:.1f}" for silent in case["silent_s"]),
+                ", ".join(f"{count} {reason}" for reason, count in case["verdicts"].items()),
+            )
+            for case in result["cases"]
+        ],
+    )
+
+
 def _printed(result: Result) -> str:
     return f"```\n{result['text'].rstrip()}\n```\n"
 
@@ -293,6 +327,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "rebalance": _rebalance,
     "kill": _kill,
     "identity": _identity,
+    "cluster": cluster_table,
     "codec": _printed,
     "rules": _printed,
     "budgets": _printed,

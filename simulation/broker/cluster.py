@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import re
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,6 +34,7 @@ HEAP = "-Xmx384m"
 PROBE_S_MAX = 3.0
 _CLUSTER_ID = "c3RvcGxvZy1jbHVzdGVyMw"
 _PORTS_PER_NODE = 3
+_ACTIVATION = re.compile(r"Becoming the active controller at epoch (\d+)")
 
 # Kafka's own defaults wherever faults are concerned (broker session 9 s, abort of old transactions every 10 s): what is
 # measured here is to be what an operator sees.
@@ -72,8 +74,15 @@ class KafkaCluster:
         bootstrap: the addresses of all brokers, for clients.
     """
 
-    def __init__(self, workdir: Path, users: Mapping[str, str], ports: list[tuple[int, int, int]]) -> None:
+    def __init__(
+        self,
+        workdir: Path,
+        users: Mapping[str, str],
+        ports: list[tuple[int, int, int]],
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
         """Use `start`."""
+        self._properties = {**_PROPERTIES, **(properties or {})}
         self.bootstrap = ",".join(f"127.0.0.1:{clients}" for clients, _, _ in ports)
         self._users = {ADMINISTRATOR: f"{ADMINISTRATOR}-password", **users}
         self._ports = ports
@@ -82,7 +91,14 @@ class KafkaCluster:
         self._nodes: list[NodeProcess] = []
 
     @classmethod
-    def start(cls, workdir: Path, *, users: Mapping[str, str], quick: bool = True) -> KafkaCluster:
+    def start(
+        cls,
+        workdir: Path,
+        *,
+        users: Mapping[str, str],
+        quick: bool = True,
+        properties: Mapping[str, str] | None = None,
+    ) -> KafkaCluster:
         """Make certificates and storage, run the brokers, and wait until every one of them answers.
 
         Args:
@@ -90,13 +106,14 @@ class KafkaCluster:
             users: passwords of the users, who are the principals `User:<name>`. The administrator `admin`, who may do
                 everything, is there besides.
             quick: whether the brokers are to start quickly rather than to bear load.
+            properties: settings of every broker that differ from those of this module.
 
         Raises:
             BrokerUnavailableError: no Java, no Maven, or a broker did not come up (with the end of its log).
         """
         workdir = workdir.resolve()
         require_program("java", "a Java 17 runtime")
-        cluster = cls(workdir, users, _free_ports())
+        cluster = cls(workdir, users, _free_ports(), properties)
         try:
             cluster._prepare(quick)
             for node in range(NODES):
@@ -124,6 +141,21 @@ class KafkaCluster:
         """End a broker (0, 1 or 2) at once, as a power cut would."""
         self._nodes[node].kill()
 
+    def freeze(self, node: int) -> None:
+        """Let a broker stand still: as a host does that has lost its network, it resets no connection."""
+        self._nodes[node].freeze()
+
+    def thaw(self, node: int) -> None:
+        """Let a frozen broker go on."""
+        self._nodes[node].thaw()
+
+    def active_controller(self) -> int:
+        """Return the node that last became the active controller, by the nodes' logs."""
+        epochs = [
+            max((int(found) for found in _ACTIVATION.findall(node.log_text())), default=-1) for node in self._nodes
+        ]
+        return epochs.index(max(epochs))
+
     def shut_down(self, node: int) -> None:
         """End a broker in good order."""
         self._nodes[node].stop()
@@ -134,9 +166,19 @@ class KafkaCluster:
         Raises:
             BrokerUnavailableError: it did not come up.
         """
-        self._nodes[node].stop()
-        self._nodes[node].run()
-        self.await_node(node)
+        self.restart_all([node])
+
+    def restart_all(self, nodes: Sequence[int]) -> None:
+        """Run several brokers again at the same time, as `restart` does: two of three come back only together.
+
+        Raises:
+            BrokerUnavailableError: one did not come up.
+        """
+        for node in nodes:
+            self._nodes[node].stop()
+            self._nodes[node].run()
+        for node in nodes:
+            self.await_node(node)
 
     def await_node(self, node: int) -> None:
         """Wait until a broker answers clients.
@@ -188,7 +230,7 @@ class KafkaCluster:
         voters = ",".join(f"{index + 1}@127.0.0.1:{ports[2]}" for index, ports in enumerate(self._ports))
         superusers = ";".join([f"User:{ADMINISTRATOR}", *(f"User:CN=node-{index + 1}" for index in range(NODES))])
         return {
-            **_PROPERTIES,
+            **self._properties,
             "node.id": str(number + 1),
             "controller.quorum.voters": voters,
             "listeners": f"{advertised},CONTROLLER://127.0.0.1:{controller}",

@@ -124,6 +124,10 @@ class KafkaBroker:
         """End it at once (SIGKILL), as a power cut would. A no-op when it doesn't run."""
         self._process.kill()
 
+    def freeze(self) -> None:
+        """Let it stand still: its connections stay open, and nobody answers on them."""
+        self._process.freeze()
+
     def restart(self) -> None:
         """Run it again with the same port and data, stopping it first where it runs. Waits until it answers.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ from time import monotonic, sleep
 
 from simulation.broker.artifacts import BrokerUnavailableError, last_lines
 
-FORMAT_S_MAX = 60
-READY_S_MAX = 60
+FORMAT_S_MAX = 120
+READY_S_MAX = 180
 STOP_S_MAX = 20
 PROBE_INTERVAL_S = 0.05
 HEAP = "-Xmx512m"
@@ -99,12 +100,26 @@ class NodeProcess:
         """End it at once (SIGKILL), as a power cut would. A no-op when it doesn't run."""
         self._end(in_order=False)
 
+    def freeze(self) -> None:
+        """Let the process stand still (SIGSTOP): its connections stay open and nobody answers on them."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        self._signal(signal.SIGCONT)
+
+    def log_text(self) -> str:
+        """Return all that the node has logged since it was last run."""
+        path = self._folder / "broker.log"
+        return path.read_bytes()[self._log_begin :].decode(errors="replace") if path.exists() else ""
+
     def log_tail(self) -> str:
         """Return the last lines that the node has logged since it was last run."""
-        path = self._folder / "broker.log"
-        if not path.exists():
-            return ""
-        return last_lines(path.read_bytes()[self._log_begin :].decode(errors="replace"))
+        return last_lines(self.log_text())
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def _await_ready(self, is_ready: Callable[[], bool], where: str) -> None:
         deadline_s = monotonic() + READY_S_MAX

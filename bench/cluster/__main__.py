@@ -1,0 +1,45 @@
+"""`python -m bench.cluster [FAULT ...] [--quick]`: try faults on three brokers, and write `bench/results/`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from bench.card import card
+from bench.cluster.faults import FAULTS, QUICK
+from bench.cluster.measurement import RATE, measure
+from bench.report import RESULTS, cluster_table, save
+
+
+def main() -> int:
+    """Run it. Returns 1 where an intent has not exactly one verdict and one record, in order."""
+    parser = argparse.ArgumentParser(prog="python -m bench.cluster", description=__doc__)
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of {', '.join(FAULTS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}")
+    parser.add_argument("--rate", type=int, default=RATE, help=f"intents a second (default: {RATE})")
+    parser.add_argument("--broker", action="append", default=[], metavar="NAME=VALUE", help="a setting of the brokers")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where results go (default: bench/results)")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep there what the gates have logged")
+    options = parser.parse_args()
+    unknown = [name for name in options.faults if name not in FAULTS]
+    if unknown:
+        parser.error(f"no fault `{unknown[0]}`; there are {', '.join(FAULTS)}")
+    # Settings of a deployment on this machine are not what is measured.
+    for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
+        del os.environ[name]
+    machine = card()
+    machine["kafka"] = machine["kafka"].replace("one broker", "three brokers")
+    properties = dict(setting.split("=", 1) for setting in options.broker)
+    names = options.faults or (QUICK if options.quick else tuple(FAULTS))
+    result = measure(names, rate=options.rate, properties=properties, logs=options.logs, quick=options.quick)
+    save("cluster", result, machine, quick=options.quick, folder=options.out)
+    print(cluster_table(result))
+    print(json.dumps(result["findings"]))
+    return 1 if result["findings"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""What the faults are tried on: the cluster, topics as `stoplog topics apply` makes them, sessions, and gates."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from bench.cluster.reading import Topics
+from bench.gate_process import ServedGate
+from bench.workload import bundle_record, catalog_records, credential, established
+from bench.world import PARTITIONS, ROOT_KEY, World
+from simulation.broker.cluster import ADMINISTRATOR, NODES, KafkaCluster
+from streams.model.catalog_signature import entry_key
+from streams.model.topics import AUDIT, CATALOG, GATE_CHANGELOG, INTENT, RULESET, SESSION, VERDICT
+from streams.operations.topics.application import carry_out, make_plan
+from streams.wiring.codecs import build_codec
+from streams.wiring.logs import open_log
+from streams.wiring.settings import Settings
+
+GROUP = "stoplog-gate"
+AGENTS, GATES = "agents", "gates"
+PASSWORDS = {AGENTS: "agents-password", GATES: "gates-password"}
+REPLICATION = 3
+GATE_NAMES = ("gate-1", "gate-2")
+METADATA_S_MAX = 5.0
+WHOLE_S_MAX = 120.0
+WHOLE_PAUSE_S = 0.5
+SESSION_TAKE_IN_S = 3.0
+# What an intent touches on its way: a partition is led by a broker if one of these partitions of that number is.
+TOUCHED = (INTENT, VERDICT, AUDIT, GATE_CHANGELOG)
+
+
+class Deployment:
+    """The cluster and what runs on it."""
+
+    def __init__(self, cluster: KafkaCluster, folder: Path, world: World) -> None:
+        """Use `deployed`."""
+        self.cluster = cluster
+        self.world = world
+        self.topics = Topics(cluster.bootstrap, cluster.client_settings(), PARTITIONS)
+        self.gates: dict[str, ServedGate] = {}
+        self._folder = folder
+        self._admin = AdminClient({"bootstrap.servers": cluster.bootstrap, **cluster.client_settings()})
+
+    def world_of(self, user: str) -> World:
+        """The world as a user sees it, who may do what the access lists say."""
+        settings = {**self.world.settings, "kafka": self.cluster.client_settings(user)}
+        return dataclasses.replace(self.world, settings=settings)
+
+    def start_gate(self, name: str) -> None:
+        """Start a gate, or start it again, and wait until it serves."""
+        self.gates[name] = ServedGate(self.world_of(GATES), name, {})
+        self.gates[name].wait_serving()
+
+    def signal_gate(self, name: str, number: signal.Signals) -> None:
+        """Send a gate's process a signal."""
+        os.kill(self.gates[name].pid, number)
+
+    def leaders(self) -> dict[str, list[int]]:
+        """The leading node (0, 1, 2; -1: none) of each partition of the topics that an intent touches."""
+        metadata = self._metadata()
+        return {
+            topic.name: [
+                partition.leader - 1 for _, partition in sorted(metadata.topics[topic.name].partitions.items())
+            ]
+            for topic in TOUCHED
+        }
+
+    def roles(self) -> dict[str, int]:
+        """Which nodes coordinate: the cluster, the gates' group, and each gate's transactions."""
+        metadata = self._metadata()
+        return {
+            "controller": self.cluster.active_controller(),
+            "group": _coordinator(metadata, "__consumer_offsets", GROUP),
+            **{name: _coordinator(metadata, "__transaction_state", f"{GROUP}-{name}") for name in GATE_NAMES},
+        }
+
+    def await_whole(self) -> None:
+        """Wait until every replica of every partition is in sync.
+
+        Raises:
+            RuntimeError: not within WHOLE_S_MAX.
+        """
+        deadline_s = time.monotonic() + WHOLE_S_MAX
+        while not self._is_whole():
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(f"replicas are not in sync after {WHOLE_S_MAX} s")
+            time.sleep(WHOLE_PAUSE_S)
+
+    def _is_whole(self) -> bool:
+        try:
+            metadata = self._metadata()
+        except KafkaException:
+            return False
+        partitions = [each for topic in metadata.topics.values() for each in topic.partitions.values()]
+        return len(metadata.brokers) == NODES and all(
+            partition.leader >= 0 and len(partition.isrs) == len(partition.replicas) for partition in partitions
+        )
+
+    def _metadata(self) -> ClusterMetadata:
+        self._admin.poll(0)
+        return self._admin.list_topics(timeout=METADATA_S_MAX)
+
+
+@contextlib.contextmanager
+def deployed(
+    sessions: int, properties: Mapping[str, str], *, logs: Path | None = None, quick: bool = False
+) -> Iterator[Deployment]:
+    """A cluster with everything on it and gates that serve, ended afterwards.
+
+    Args:
+        sessions: how many are open.
+        properties: settings of the brokers that differ from the cluster's own.
+        logs: a folder that keeps what the gates have logged.
+        quick: whether the brokers are to start quickly rather than to bear load.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoplog-cluster-")))
+        cluster = stack.enter_context(
+            KafkaCluster.start(folder / "kafka", users=PASSWORDS, quick=quick, properties=properties)
+        )
+        deployment = Deployment(cluster, folder, _open_world(cluster, folder, stack.callback))
+        stack.callback(_keep_logs, folder, logs)
+        stack.callback(_end_all, deployment.gates)
+        for name in GATE_NAMES:
+            deployment.start_gate(name)
+        _open_sessions(deployment.world, sessions)
+        yield deployment
+
+
+def _open_world(cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable[[], None]], Any]) -> World:
+    settings: dict[str, Any] = {
+        "log": "kafka",
+        "bootstrap": cluster.bootstrap,
+        "kafka": cluster.client_settings(ADMINISTRATOR),
+        "state_dir": str(folder / "state"),
+        "tenant": "bench",
+        "group": GROUP,
+        "rules": {"allow_unsigned": True},
+        "catalog": {"allow_unsigned": True},
+        "topics": {
+            "partitions": PARTITIONS,
+            "replication": REPLICATION,
+            "principals": {"agent": [f"User:{AGENTS}"], "gate": [f"User:{GATES}"]},
+        },
+    }
+    parsed = Settings(**settings)
+    log = open_log(parsed)
+    on_exit(log.close)
+    world = World("kafka", folder, settings, log, build_codec(parsed), None)
+    admin = log.admin()
+    carry_out(make_plan(parsed.topics, parsed.group, admin), admin, REPLICATION, lambda _step: None)
+    admin.close()
+    control = [world.outgoing(CATALOG, entry_key(entry), entry, entry.header) for entry in catalog_records()]
+    bundle = bundle_record("permit-all")
+    if bundle is not None:
+        control.append(world.outgoing(RULESET, bundle.name.encode(), bundle, bundle.header))
+    world.publish(iter(control))
+    return world
+
+
+def _open_sessions(world: World, sessions: int) -> None:
+    events = []
+    for number in range(sessions):
+        session = credential(ROOT_KEY, number)
+        event = established(ROOT_KEY, session)
+        events.append(world.outgoing(SESSION, session.key, event, event.header))
+    world.publish(iter(events))
+    time.sleep(SESSION_TAKE_IN_S)
+
+
+def _end_all(gates: Mapping[str, ServedGate]) -> None:
+    for gate in gates.values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(gate.pid, signal.SIGCONT)
+        gate.kill()
+
+
+def _keep_logs(folder: Path, logs: Path | None) -> None:
+    if logs is not None:
+        logs.mkdir(parents=True, exist_ok=True)
+        for log in folder.glob("*.log"):
+            shutil.copy(log, logs)
+
+
+def _coordinator(metadata: ClusterMetadata, topic: str, name: str) -> int:
+    """The node that leads the partition which a group or a transactional id belongs to; -1 while there is none."""
+    if topic not in metadata.topics:
+        return -1
+    partitions = metadata.topics[topic].partitions
+    return partitions[(_java_hash(name) & 0x7FFFFFFF) % len(partitions)].leader - 1
+
+
+def _java_hash(text: str) -> int:
+    """Java's `String.hashCode`, by which Kafka finds coordinators."""
+    value = 0
+    for char in text:
+        value = (31 * value + ord(char)) & 0xFFFFFFFF
+    return value

@@ -1,0 +1,99 @@
+"""The faults, by name. Each is brought about, lasts for a while, and is repaired before it returns."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench.cluster.deployment import GATE_NAMES, Deployment
+from simulation.broker.cluster import NODES
+
+BROKER_AWAY_S = 25.0
+BROKER_FROZEN_S = 25.0
+QUORUM_LOST_S = 30.0
+GATE_AWAY_S = 20.0
+ZOMBIE_S = 30.0
+BETWEEN_RESTARTS_S = 3.0
+
+
+class Fault(NamedTuple):
+    """What is done, and which nodes it takes away."""
+
+    text: str
+    nodes: Callable[[Deployment], tuple[int, ...]]
+    bring_about: Callable[[Deployment, tuple[int, ...]], None]
+
+
+def _one(role: str) -> Callable[[Deployment], tuple[int, ...]]:
+    return lambda deployment: (deployment.roles()[role],)
+
+
+def _plain(deployment: Deployment) -> tuple[int, ...]:
+    """A node that coordinates nothing, or the one that coordinates least."""
+    roles = list(deployment.roles().values())
+    return (min(range(NODES), key=roles.count),)
+
+
+def _none(_deployment: Deployment) -> tuple[int, ...]:
+    return ()
+
+
+def _two(deployment: Deployment) -> tuple[int, ...]:
+    kept = _plain(deployment)[0]
+    return tuple(node for node in range(NODES) if node != kept)
+
+
+def _kill_brokers(away_s: float) -> Callable[[Deployment, tuple[int, ...]], None]:
+    def bring_about(deployment: Deployment, nodes: tuple[int, ...]) -> None:
+        for node in nodes:
+            deployment.cluster.kill(node)
+        time.sleep(away_s)
+        deployment.cluster.restart_all(nodes)
+
+    return bring_about
+
+
+def _freeze_broker(deployment: Deployment, nodes: tuple[int, ...]) -> None:
+    (node,) = nodes
+    deployment.cluster.freeze(node)
+    time.sleep(BROKER_FROZEN_S)
+    deployment.cluster.thaw(node)
+
+
+def _restart_brokers(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
+    for node in range(NODES):
+        deployment.cluster.restart(node)
+        deployment.await_whole()
+        time.sleep(BETWEEN_RESTARTS_S)
+
+
+def _kill_gate(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
+    name = GATE_NAMES[0]
+    deployment.gates[name].kill()
+    time.sleep(GATE_AWAY_S)
+    deployment.start_gate(name)
+
+
+def _stop_gate(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
+    name = GATE_NAMES[0]
+    deployment.signal_gate(name, signal.SIGSTOP)
+    time.sleep(ZOMBIE_S)
+    deployment.signal_gate(name, signal.SIGCONT)
+
+
+FAULTS: dict[str, Fault] = {
+    "kill-broker": Fault("kill -9 of a broker that coordinates least", _plain, _kill_brokers(BROKER_AWAY_S)),
+    "kill-coordinator": Fault("kill -9 of the group's coordinator", _one("group"), _kill_brokers(BROKER_AWAY_S)),
+    "kill-transactions": Fault(
+        "kill -9 of the coordinator of a gate's transactions", _one(GATE_NAMES[0]), _kill_brokers(BROKER_AWAY_S)
+    ),
+    "kill-controller": Fault("kill -9 of the active controller", _one("controller"), _kill_brokers(BROKER_AWAY_S)),
+    "freeze-broker": Fault("a broker stands still (SIGSTOP), its connections open", _plain, _freeze_broker),
+    "rolling-restart": Fault("all brokers restarted in good order, one by one", _none, _restart_brokers),
+    "lost-quorum": Fault(f"kill -9 of two brokers for {QUORUM_LOST_S:.0f} s", _two, _kill_brokers(QUORUM_LOST_S)),
+    "kill-gate": Fault("kill -9 of one of two gates", _none, _kill_gate),
+    "zombie": Fault(f"a gate stands still (SIGSTOP) for {ZOMBIE_S:.0f} s", _none, _stop_gate),
+}
+QUICK = ("kill-broker", "kill-gate")
