@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError
 
 from streams.kafka.errors import FENCED_CODES, UNREADABLE_CODES, is_gone
 from streams.kafka.settings import LOGGER
-from streams.ports import FatalLogError, FencedError
+from streams.ports import FatalLogError, FencedError, UnansweredError
 
 # A broker that is away makes one error per connection attempt and partition; this many and not one record between
 # them is no hiccup.
@@ -48,5 +48,5 @@ class FaultCounter:
             raise FatalLogError(text)
         self._in_a_row += 1
         if self._in_a_row > ERRORS_IN_A_ROW_MAX:
-            raise FatalLogError(f"{text}; {ERRORS_IN_A_ROW_MAX} errors in a row without a record")
+            raise UnansweredError(f"{text}; {ERRORS_IN_A_ROW_MAX} errors in a row without a record")
         LOGGER.warning("%s", text)

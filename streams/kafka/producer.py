@@ -14,21 +14,21 @@ from streams.kafka.partitions import on_log, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import (
-    FatalLogError,
     GroupMetadata,
     LogError,
     Outgoing,
     RetriableLogError,
     TopicPartition,
+    UnansweredError,
 )
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
-TRANSACTION_TIMEOUT_MS = 10_000
+TRANSACTION_TIMEOUT_MS = 15_000
 # Each step is tried again up to its bound. Commit and abort get more than the transaction timeout: by then the
 # broker has decided.
 INIT_S_MAX = 30.0
 SEND_S_MAX = 10.0
-OFFSETS_S_MAX = 10.0
+OFFSETS_S_MAX = 15.0
 END_S_MAX = 20.0
 CLOSE_S_MAX = 5.0
 # Beyond its bound a step gets this long to come back; the library comes late at times, and at times never.
@@ -133,7 +133,8 @@ class KafkaProducer:
             AbortableTransactionError: call `abort`, then rewind.
             FencedError: the group has a newer generation (then `abort` is enough, too), or another instance has
                 taken over.
-            FatalLogError: the producer is of no more use, or the group's coordinator is not found in time.
+            UnansweredError: the group's coordinator is not found in time, or does not answer.
+            FatalLogError: the producer is of no more use.
         """
         positions = [to_client(self._names, partition, offset) for partition, offset in offsets.items()]
 
@@ -145,19 +146,20 @@ class KafkaProducer:
         except RetriableLogError as error:
             # librdkafka may hold on to a coordinator that has left the cluster, through aborts and for minutes; a new
             # client looks for it anew.
-            raise FatalLogError(str(error)) from error
+            raise UnansweredError(str(error)) from error
 
     def commit(self) -> None:
         """All of it becomes visible at once, or an error is raised. Blocks for up to END_S_MAX seconds.
 
         Raises:
             AbortableTransactionError: call `abort`, then rewind.
-            FatalLogError: the outcome may be unknown; build a new producer and restore.
+            UnansweredError: the outcome is unknown; build a new producer and restore.
+            FatalLogError: likewise.
         """
         try:
             self._persist("commit", self._client.commit_transaction, END_S_MAX)
         except RetriableLogError as error:
-            raise FatalLogError(f"{error}; whether it is committed is not known") from error
+            raise UnansweredError(f"{error}; whether it is committed is not known") from error
         self._open = False
         stored, self._stored = self._stored, []
         for on_stored, offset in stored:
@@ -175,7 +177,7 @@ class KafkaProducer:
         try:
             self._persist("abort", self._client.abort_transaction, END_S_MAX)
         except RetriableLogError as error:
-            raise FatalLogError(str(error)) from error
+            raise UnansweredError(str(error)) from error
         finally:
             self._stored.clear()
 
@@ -245,7 +247,7 @@ class KafkaProducer:
         try:
             self._calls.call(attempt, duration_s_max + LATE_S_MAX)
         except StuckError as error:
-            raise FatalLogError(f"can't {doing} (producer `{self._id}`): {error}") from error
+            raise UnansweredError(f"can't {doing} (producer `{self._id}`): {error}") from error
 
     def _error(self, error: KafkaError, doing: str, *, with_offsets: bool = False) -> LogError:
         return transaction_error(error, f"{doing} (producer `{self._id}`)", with_offsets=with_offsets)

@@ -36,6 +36,7 @@ from streams.ports.log import (
     TopicPartition,
     TopicSpec,
     TopicState,
+    UnansweredError,
 )
 from streams.ports.store import DamagedStoreError, Store, StoreError, StoreProvider
 
@@ -65,4 +66,5 @@ __all__ = [
     "TopicPartition",
     "TopicSpec",
     "TopicState",
+    "UnansweredError",
 ]

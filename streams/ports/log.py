@@ -63,6 +63,10 @@ class FencedError(FatalLogError):
     """Another instance with the same transactional id, or a newer group generation, has taken over."""
 
 
+class UnansweredError(FatalLogError):
+    """The log did not answer in time, and the client is of no more use: a new one works as soon as the log answers."""
+
+
 class GroupMetadata(Protocol):
     """Member and generation of a consumer group, as the broker fences by. Opaque to the engine."""
 

@@ -10,16 +10,21 @@ from collections.abc import Callable
 from streams.engine.worker import Worker, WorkerGaveUpError
 from streams.model.errors import StoplogError
 from streams.policy.ext.table import load_libraries
-from streams.ports import Clock, FencedError, LogError
+from streams.ports import Clock, FencedError, LogError, RetriableLogError, UnansweredError
 
 _log = logging.getLogger(__name__)
 
 RESTARTS_MAX = 5
-"""So often a gate is built anew without having worked for `HEALTHY_MS` in between; then it gives up."""
+"""So often a gate is built anew without having worked for `HEALTHY_MS` in between; then it gives up.
+
+Once a gate has joined its group, a log that does not answer is waited for without a bound: it comes back, and a gate
+that has ended by then would not.
+"""
 
 HEALTHY_MS = 60_000
 BACKOFF_FIRST_MS = 500
-BACKOFF_MAX_MS = 10_000
+BACKOFF_MAX_MS = 5_000
+DOUBLINGS_MAX = 10
 STOP_TIMEOUT_MS = 30_000
 _MS_PER_S = 1_000
 
@@ -38,11 +43,21 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
+def _is_unanswered(error: BaseException) -> bool:
+    """Whether an error comes from a log that did not answer: it, or one that it was raised from, says so."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RetriableLogError | UnansweredError):
+            return True
+        cause = cause.__cause__
+    return False
+
+
 class GateRunner:
     """Keeps one gate running. Either `run` in a thread of the caller's, or `start` and `stop` with one of its own.
 
     A worker that meets a fatal error of the log is of no more use: it is closed and a new one is built, after a
-    growing pause, up to `RESTARTS_MAX` times.
+    growing pause, up to `RESTARTS_MAX` times. Failures for want of an answer of the log don't count.
     """
 
     def __init__(
@@ -69,6 +84,7 @@ class GateRunner:
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._serving: list[int] = []
+        self._has_joined = False
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
 
@@ -137,19 +153,24 @@ class GateRunner:
             self._beside.stop()
 
     def _keep_running(self) -> None:
-        failures = 0
+        failures = pauses = 0
         while not self._stopping.is_set():
             began_ms = self._clock.monotonic_ms()
             try:
                 self._run_worker()
             except (LogError, WorkerGaveUpError) as error:
-                failures = 1 if self._clock.monotonic_ms() - began_ms >= HEALTHY_MS else failures + 1
+                if self._clock.monotonic_ms() - began_ms >= HEALTHY_MS:
+                    failures = pauses = 0
+                pauses += 1
+                if self._has_joined and _is_unanswered(error):
+                    text = "the log does not answer"
+                else:
+                    failures += 1
+                    text = f"restart {failures} of {RESTARTS_MAX}"
                 if failures > RESTARTS_MAX:
                     raise GateFailedError(self._gave_up(error)) from error
-                backoff_ms = min(BACKOFF_FIRST_MS * 2 ** (failures - 1), BACKOFF_MAX_MS)
-                _log.warning(
-                    "%s failed, restart %d of %d in %d ms: %s", self._name, failures, RESTARTS_MAX, backoff_ms, error
-                )
+                backoff_ms = min(BACKOFF_FIRST_MS * 2 ** min(pauses - 1, DOUBLINGS_MAX), BACKOFF_MAX_MS)
+                _log.warning("%s failed, %s, trying again in %d ms: %s", self._name, text, backoff_ms, error)
                 self._stopping.wait(backoff_ms / _MS_PER_S)
 
     def _run_quietly(self) -> None:
@@ -166,6 +187,7 @@ class GateRunner:
         worker = self._build()
         try:
             worker.start()
+            self._has_joined = True
             _settle_memory()
             while not self._stopping.is_set():
                 worker.step()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +14,14 @@ import pytest
 from streams.engine.startup import StartRefusedError
 from streams.engine.worker import Worker, WorkerGaveUpError
 from streams.operations.topics.application import carry_out, make_plan
-from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError
+from streams.ports import (
+    AbortableTransactionError,
+    FatalLogError,
+    FencedError,
+    LogError,
+    RetriableLogError,
+    UnansweredError,
+)
 from streams.ports.open_log import Log
 from streams.services.gate import runner as runner_module
 from streams.services.gate.runner import RESTARTS_MAX, GateFailedError, GateRunner
@@ -93,6 +101,16 @@ class TestOnTheEmbeddedLog:
         assert runner.serving == []
 
 
+NEVER_STARTS = -1
+
+
+def caused_by(*errors: Exception) -> Exception:
+    """The first of them, raised from the second, and so on."""
+    for error, cause in pairwise(errors):
+        error.__cause__ = cause
+    return errors[0]
+
+
 class Clock:
     """Time that the test moves."""
 
@@ -122,6 +140,8 @@ class FailingWorker:
         self.partitions: list[int] = []
 
     def start(self) -> None:
+        if self._life_ms == NEVER_STARTS:
+            raise self._error
         self.partitions = [0]
 
     def step(self) -> int:
@@ -185,6 +205,32 @@ class TestRestarts:
         assert (built, closed) == (RESTARTS_MAX + 1, RESTARTS_MAX + 1)
         assert "the broker is gone" in str(error)
         assert "`stoplog doctor`" in str(error)
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            RetriableLogError("no broker answered"),
+            UnansweredError("whether it is committed is not known"),
+            caused_by(
+                WorkerGaveUpError("20 aborts"), AbortableTransactionError("no coordinator"), RetriableLogError("")
+            ),
+        ],
+    )
+    def test_a_log_that_does_not_answer_is_waited_for_without_a_bound(self, error: Exception) -> None:
+        error_at_the_end, built, _ = self.run(*[(error, 10)] * (10 * RESTARTS_MAX))
+        assert error_at_the_end is None
+        assert built == 10 * RESTARTS_MAX + 1
+
+    def test_crashes_add_up_even_while_the_log_does_not_always_answer(self) -> None:
+        lives = [(FatalLogError("a crash"), 10), (RetriableLogError("no answer"), 10)] * (RESTARTS_MAX + 5)
+        error, built, _ = self.run(*lives)
+        assert isinstance(error, GateFailedError)
+        assert built == 2 * RESTARTS_MAX + 1
+
+    def test_a_log_that_has_never_answered_is_not_waited_for(self) -> None:
+        error, built, _ = self.run(*[(RetriableLogError("no broker at this address"), NEVER_STARTS)] * 20)
+        assert isinstance(error, GateFailedError)
+        assert built == RESTARTS_MAX + 1
 
     def test_a_name_that_two_gates_have_is_named_as_the_cause(self) -> None:
         error, _, _ = self.run(*[(FencedError("fenced"), 0)] * (RESTARTS_MAX + 1))
