@@ -11,7 +11,19 @@ from streams.model.errors import StoplogError
 from streams.model.topics import Role, Spread, Topic
 from streams.ports import AclSpec, TopicSpec, TopicState
 
-CONFIG_NAMES = tuple(sorted(Topic(name="", record=None, key="", spread=Spread.OWN, writers=(), readers=()).config()))
+MIN_INSYNC = "min.insync.replicas"
+"""How many replicas must have a record before it counts as stored."""
+
+MIN_INSYNC_REPLICAS = 2
+"""With fewer, a record may be on one broker alone when that broker dies; with more, one lost broker of three would stop
+everything."""
+
+REPLICATION_FOR_TWO = 3
+"""From so many replicas on, two are demanded. Of two, neither could be missed then."""
+
+CONFIG_NAMES = tuple(
+    sorted([*Topic(name="", record=None, key="", spread=Spread.OWN, writers=(), readers=()).config(), MIN_INSYNC])
+)
 """The configuration that a declaration sets, and so what must be read of the topics that exist."""
 
 READER_GROUP = "stoplog-reader"
@@ -158,14 +170,29 @@ def plan_topics(topics: Sequence[Topic], states: Mapping[str, TopicState], parti
         state = states.get(topic.name)
         if state is None:
             count = {Spread.BROADCAST: 1, Spread.CO_PARTITIONED: common, Spread.OWN: partitions}[topic.spread]
-            steps.append(CreateTopic(TopicSpec(topic.name, count, topic.config())))
+            steps.append(CreateTopic(TopicSpec(topic.name, count, {**topic.config(), **_insync_config(replication)})))
             continue
-        for name, wanted in sorted(topic.config().items()):
+        for name, wanted in sorted((topic.config() | _missing_insync(state)).items()):
             actual = state.config.get(name, "")
             if actual != wanted:
                 steps.append(AlterConfig(topic.name, name, actual, wanted))
         troubles.extend(_state_troubles(topic, state, replication))
     return Plan(tuple(steps), tuple(troubles))
+
+
+def _insync_config(replication: int) -> dict[str, str]:
+    return {MIN_INSYNC: str(MIN_INSYNC_REPLICAS)} if replication >= REPLICATION_FOR_TWO else {}
+
+
+def _missing_insync(state: TopicState) -> dict[str, str]:
+    """What is to be set on a topic that exists. Replicas that are there count, for those of the settings may not be.
+
+    An operator may demand more than we do.
+    """
+    actual = state.config.get(MIN_INSYNC, "")
+    if actual.isdecimal() and int(actual) >= MIN_INSYNC_REPLICAS:
+        return {}
+    return _insync_config(state.replication)
 
 
 def _co_partition_counts(topics: Sequence[Topic], states: Mapping[str, TopicState]) -> Counter[int]:

@@ -21,6 +21,7 @@ from streams.model.topics import (
 )
 from streams.operations.topics.plan import (
     CONFIG_NAMES,
+    MIN_INSYNC,
     READER_GROUP,
     AlterConfig,
     CreateTopic,
@@ -58,6 +59,7 @@ class TestTopics:
         assert set(specs) == set(BY_NAME)
         assert len(plan.steps) == len(specs)
         assert not plan.troubles
+        assert all(spec.config[MIN_INSYNC] == "2" for spec in specs.values())
         assert specs[INTENT.name].partitions == PARTITIONS
         assert specs[REVOCATION.name].partitions == 1
         assert specs[REVOCATION.dlq].partitions == 1
@@ -99,6 +101,25 @@ class TestTopics:
             "set `message.timestamp.type` of topic `agent.audit.v1` from `CreateTime` to `LogAppendTime`"
         )
 
+    @pytest.mark.parametrize(
+        ("replication", "stated", "steps"),
+        [
+            (3, "1", [AlterConfig(AUDIT.name, MIN_INSYNC, "1", "2")]),
+            (3, "2", []),
+            (3, "3", []),  # an operator may want more
+            (5, "1", [AlterConfig(AUDIT.name, MIN_INSYNC, "1", "2")]),
+            (2, "1", []),  # no broker could be missed
+            (1, "1", []),
+        ],
+    )
+    def test_two_of_three_replicas_must_have_a_record(
+        self, replication: int, stated: str, steps: list[AlterConfig]
+    ) -> None:
+        states = {AUDIT.name: as_declared(AUDIT, replication=replication, min_insync_replicas=stated)}
+        plan = plan_topics([AUDIT], states, PARTITIONS, replication)
+        assert list(plan.steps) == steps
+        assert plan.troubles == ()
+
     def test_unequal_counts_can_not_be_mended(self) -> None:
         states = {**ALL_THERE, SESSION.name: as_declared(SESSION, 3)}
         plan = plan_topics(TOPICS, states, PARTITIONS, 1)
@@ -124,7 +145,7 @@ class TestTopics:
         assert plan_topics(TOPICS, states, PARTITIONS, 1).is_clean
 
     def test_what_is_declared_is_what_is_read(self) -> None:
-        assert set(CONFIG_NAMES) == set(INTENT.config())
+        assert set(CONFIG_NAMES) == {*INTENT.config(), MIN_INSYNC}
 
 
 class TestAccess:
