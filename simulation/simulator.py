@@ -11,11 +11,13 @@ from typing import NamedTuple
 from simulation import auditor
 from simulation.auditor_authority import check_ages, check_allowed, check_writers
 from simulation.auditor_grants import check_grants
+from simulation.auditor_seals import check_seals, read_seals
 from simulation.auditor_stops import check_stops
 from simulation.auditor_stores import ChangelogTape, check_sessions, check_stores, held_count
 from simulation.faults import FaultPlan, SimulatedFaults
 from simulation.machine import SESSION_TIMEOUT_MS, Machine, go_on_meanwhile
 from simulation.records import ISSUER, ROOT_KEY
+from simulation.seals import SEALED_GATE, BatchSeals, SealedProcessor
 from simulation.workload import Workload
 from simulation.workload_session import WorkloadSize
 from simulation.world import World
@@ -32,7 +34,7 @@ from streams.model.approval import ApprovalRequest
 from streams.model.errors import StoplogError
 from streams.model.topics import APPROVAL_REQUEST, REVOCATION
 from streams.ports import TopicPartition
-from streams.ports.processor import Processor
+from streams.ports.processor import CommitHook, Processor
 from streams.ports.wire import Wire
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import CompileBundle, InlineCompiler
@@ -67,6 +69,7 @@ class Report(NamedTuple):
     dead_letters: int
     restarts: int
     ticks: int
+    seals: int
 
 
 class Ingredients(NamedTuple):
@@ -77,12 +80,14 @@ class Ingredients(NamedTuple):
         compile_bundle: how a published bundle becomes rules.
         bundles: the files of bundles that are published, the first one from the start.
         make_gate: how a gate is made; tests plant bugs here.
+        make_hook: how the hook at commit is made, which seals what a gate writes.
     """
 
     wire: Wire
     compile_bundle: CompileBundle
     bundles: Sequence[Mapping[str, str]]
     make_gate: MakeGate = Gate
+    make_hook: Callable[[Wire], CommitHook] = BatchSeals
 
 
 def simulate(seed: int, ingredients: Ingredients, size: WorkloadSize | None = None) -> Report:
@@ -122,7 +127,7 @@ class Simulation:
         self._starts = 0
         self._nested = False
         partitions = rng.randint(1, 4)
-        create_topics(self._log, GATE, partitions)
+        create_topics(self._log, SEALED_GATE, partitions)
         names = [f"gate-{number}" for number in range(rng.randint(1, 3))]
         self._faults = SimulatedFaults(
             rng,
@@ -271,6 +276,7 @@ class Simulation:
             ),
             *check_grants(evidence, ROOT_KEY),
             *check_stops(evidence),
+            *check_seals(log, wire),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(
                 evidence,
@@ -292,6 +298,7 @@ class Simulation:
             dead_letters=evidence.letters.total(),
             restarts=self._starts - len(self._machines),
             ticks=self._ticks,
+            seals=sum(len(read_seals(log, wire, number)) for number in partitions),
         )
 
     def _remembers_all(self) -> bool:
@@ -346,8 +353,11 @@ class Simulation:
         control = ControlState(rules, Catalog(ANYBODY))
         return build_worker(
             self._log,
-            spec=GATE,
-            processor=ingredients.make_gate(self._gate_settings, ingredients.wire, control),
+            spec=SEALED_GATE,
+            processor=SealedProcessor(
+                ingredients.make_gate(self._gate_settings, ingredients.wire, control),
+                ingredients.make_hook(ingredients.wire),
+            ),
             wire=ingredients.wire,
             stores=disk,
             clock=self._clock,

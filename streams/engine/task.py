@@ -21,7 +21,7 @@ from streams.engine.state import PartitionState, stream_time_of
 from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import Record
-from streams.ports import LogError, Outgoing, Received, StoreError, TopicPartition
+from streams.ports import AbortableTransactionError, LogError, Outgoing, Received, StoreError, TopicPartition
 from streams.ports.processor import Output, Processor, SetAsideError
 from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
@@ -80,8 +80,12 @@ class PartitionTask:
         self._processor = processor
         self._follower = None if processor.broadcast is None else processor.broadcast.follower
         self._followed_mark: int | None = 0
+        self._hook = processor.commit_hook
+        self._written: list[Outgoing] = []
         self._wire = wire
-        self._emit = emit
+        self._send = emit
+        # A task without a hook emits directly: the hook must cost nothing where there is none.
+        self._emit = emit if self._hook is None else self._emit_for_hook(self._hook.topics)
         self._placement = OutputPlacement(partition, wire, partition_counts)
 
     @property
@@ -181,6 +185,28 @@ class PartitionTask:
 
     # Checkpoints
 
+    def before_commit(self) -> None:
+        """Let the processor's commit hook add its outputs, if this partition has part in the transaction.
+
+        Raises:
+            AbortableTransactionError: the hook failed.
+        """
+        if self._hook is None or not self._has_part():
+            return
+        try:
+            outputs = self._hook.before_commit(tuple(self._written), self._state, self.stream_time_ms)
+            outgoing = self._placement.outgoing(outputs)
+        except (InvariantError, LogError, StoreError):
+            raise
+        except Exception as error:
+            # INVARIANT: nothing is committed without the hook; what it would have covered is done again.
+            _log.exception("the commit hook of partition %d failed", self.partition)
+            text = f"the commit hook of partition {self.partition} failed: {type(error).__name__}: {error}"
+            raise AbortableTransactionError(text) from error
+        self._state.keep_record()
+        for one in outgoing:
+            self._send(one)
+
     def note_time(self) -> None:
         """Make stream time part of the transaction. Call it before the changes of the state are taken."""
         moved = self.positions != self._committed or self._state.changes()
@@ -210,6 +236,7 @@ class PartitionTask:
             InvariantError: there were changes, and no offset is given.
         """
         self._committed = dict(self.positions)
+        self._written.clear()
         if self._state.changes():
             if changelog_offset is None:
                 raise InvariantError(f"partition {self.partition} committed changes without a changelog offset")
@@ -223,6 +250,7 @@ class PartitionTask:
             The offsets to read on from.
         """
         self._state.aborted()
+        self._written.clear()
         self._followed_mark = None
         self.positions = dict(self._committed)
         self.stream_time_ms = self._committed_time_ms
@@ -304,6 +332,21 @@ class PartitionTask:
             outgoing = self._placement.outgoing(failed)
         self._state.keep_record()
         self._emit_all(outgoing)
+
+    def _has_part(self) -> bool:
+        """Return whether the partition has taken in input, or written anything, in the open transaction."""
+        return self.positions != self._committed or bool(self._state.changes() or self._written)
+
+    def _emit_for_hook(self, topics: frozenset[str]) -> Emit:
+        """Return what emits records, and notes those that the commit hook is shown."""
+        send, note = self._send, self._written.append
+
+        def emit(outgoing: Outgoing) -> None:
+            send(outgoing)
+            if outgoing.topic in topics:
+                note(outgoing)
+
+        return emit
 
     def _emit_all(self, outgoing: list[Outgoing]) -> None:
         for one in outgoing:

@@ -261,6 +261,9 @@ class Worker:
             return
         if self._group is None:
             raise AbortableTransactionError("no group generation is known to commit with")
+        if self._processor.commit_hook is not None:
+            for task in self._tasks.values():
+                task.before_commit()
         self._transaction.commit(self._tasks, self._group)
         self._aborts_in_a_row = 0
         if self._broadcasts is not None:

@@ -118,6 +118,11 @@ class MemoryPartition:
         new = self._entries[first:]
         return [(entry.serial, self._received(entry)) for entry in new if entry.offset < end and _is_visible(entry)]
 
+    def committed_entries(self) -> list[Entry]:
+        """Return the places of all records that a read_committed reader can see now, with their transactions."""
+        end = self.last_stable_offset
+        return [entry for entry in self._entries if entry.offset < end and _is_visible(entry)]
+
     def compact(self) -> None:
         """Keep of each key the newest committed record, as Kafka's cleaner does; tombstones stay."""
         end = self.last_stable_offset

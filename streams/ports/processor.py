@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from streams.model.errors import RecordError
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
-from streams.ports.log import Received
+from streams.ports.log import Outgoing, Received
 
 BROADCAST_KEY_PREFIX = b"c"
 """The engine's rows about broadcast records: what was reported, and what the processor wants remembered."""
@@ -209,6 +209,64 @@ class Broadcast(NamedTuple):
     follower: BroadcastFollower
 
 
+class CommitHook(Protocol):
+    """Adds outputs to a transaction that is about to be committed, such as a seal over what the transaction wrote.
+
+    **Idea.** Whatever must cover a batch of records exactly (a seal, a running digest, a count) has to know where the
+    batch ends, and only the commit knows. So just before it commits, the engine calls the hook once for each partition
+    that has part in the transaction: that has taken in input, fired timers, written rows or records. The hook gets what
+    the partition's task wrote, in the order of writing, and the partition's state; it returns outputs. These, and what
+    it wrote to the state, are in the same transaction: they are visible with the records that they cover, or never.
+
+    **Whose records.** A transaction of a worker spans several partitions, and a task also writes to partitions other
+    than its own (alerts by their key, revocations to partition 0, grants to whoever asked). The hook is called for the
+    partition that *writes*, and gets all records that its task wrote, wherever they go. The writer's partition is the
+    only one that can answer for them: it has one owner at a time, whose offsets, state and order are fenced together.
+    A record that goes to the writer's own partition of a co-partitioned topic is written by that task alone, so for
+    such topics `written` is everything that the transaction adds to the partition.
+
+    **Promises.**
+
+    - For each committed transaction the hook is called once per partition with part in it, also where the transaction
+      holds nothing but timers or dead letters. `written` is empty then if nothing went to `topics`.
+    - After an abort everything is as it was before the transaction; the records are processed again, possibly in other
+      batches, and the hook is called for these. It must therefore keep its memory in the state and nowhere else.
+    - Its outputs come after all other records of the transaction in each partition. They are not shown to it.
+    - An exception aborts the transaction; no input is lost. If it fails again and again, the worker gives up: nothing
+      is committed without the hook.
+    - A processor without a hook pays nothing for it.
+
+    Nothing bounds the number of records of a transaction but the settings `poll_records_max` and `commit_records_max`
+    and the processor's own fan-out. A hook whose output grows with `written` must split it over several records.
+
+    **Rejected.**
+
+    - To call it per *destination* partition, with all that the transaction wrote there: several workers write to a
+      partition of an alert topic at the same time, so no one knows all of it, and none owns state for it.
+    - To call it once per transaction with all partitions: its state would be spread over stores that are given away one
+      by one, and what covers a partition would depend on which partitions happened to be with the same worker.
+    - To call it after the commit, in a transaction of its own: a crash in between leaves records that nothing covers,
+      which readers have already seen.
+    - To let the processor cover its records one by one as it emits them: a signature per record instead of per batch.
+    """
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The names of the topics whose records the hook is shown."""
+
+    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+        """Return what is to be written at the end of the transaction.
+
+        Args:
+            written: the records that the partition's task wrote to `topics` in this transaction, in that order.
+            state: the partition's state, with everything that the transaction has written to it.
+            now_ms: the partition's stream time.
+
+        Raises:
+            Exception: the transaction is aborted, and its input is processed again.
+        """
+
+
 class Processor(Protocol):
     """Decides what the records of a partition lead to. Subclass it to take the defaults.
 
@@ -219,6 +277,11 @@ class Processor(Protocol):
     @property
     def broadcast(self) -> Broadcast | None:
         """Where records of broadcast topics go; None for a processor that reads none."""
+        return None
+
+    @property
+    def commit_hook(self) -> CommitHook | None:
+        """What adds outputs before each commit; None for a processor that needs nothing of the kind."""
         return None
 
     def process(

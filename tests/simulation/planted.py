@@ -7,21 +7,23 @@ from typing import Any
 
 import pytest
 
+from simulation.seals import SEAL_KEY, BatchSeals
 from simulation.simulator import Ingredients
 from streams.delegation.authority import Authority
 from streams.delegation.digest import lineage_of
 from streams.delegation.tools import GrantedTool
 from streams.engine.broadcasts import Broadcasts
 from streams.engine.checkpoint import Transaction
+from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
 from streams.engine.worker import Worker
 from streams.inmemory.clients import MemoryReader
 from streams.inmemory.log import MemoryLog
 from streams.model.intent import Intent
 from streams.model.topics import REVOCATION
-from streams.ports import GroupMetadata, Received, TopicPartition
+from streams.ports import GroupMetadata, Outgoing, Received, TopicPartition
 from streams.ports.processor import Output, StateView
-from streams.ports.wire import Wire
+from streams.ports.wire import Encoder, Wire
 from streams.processors.control.state import ControlState
 from streams.processors.gate import session_events
 from streams.processors.gate.conclusion import Concluder
@@ -180,7 +182,107 @@ def freezes_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredient
     return healthy
 
 
+def seals_are_written_after_the_commit(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The hook is called once the transaction is committed, and its seal goes into one of its own."""
+    commit, hook, noted = Worker._commit, PartitionTask.before_commit, PartitionTask.committed
+
+    def committed(self: PartitionTask, changelog_offset: int | None) -> None:
+        written = list(self._written)
+        noted(self, changelog_offset)
+        self._written.extend(written)
+
+    def commit_twice(self: Worker) -> None:
+        if not self._transaction.is_open:
+            return
+        commit(self)
+        self._transaction.ensure_open()
+        for task in self._tasks.values():
+            hook(task)
+            task._written.clear()
+        commit(self)
+
+    patch.setattr(PartitionTask, "before_commit", lambda self: None)
+    patch.setattr(PartitionTask, "committed", committed)
+    patch.setattr(Worker, "_commit", commit_twice)
+    return healthy
+
+
+def state_of_the_hook_outlives_an_abort(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A transaction is aborted, but the row of the seals stays as the hook has left it."""
+    aborted = PartitionState.aborted
+
+    def kept(self: PartitionState) -> None:
+        row = self.get(SEAL_KEY)
+        aborted(self)
+        if row is not None:
+            self.put(SEAL_KEY, row)
+            self.keep_record()
+
+    patch.setattr(PartitionState, "aborted", kept)
+    return healthy
+
+
+def timers_are_not_sealed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The hook is not called for a transaction in which only timers of an idle partition did anything."""
+    hook, advance = PartitionTask.before_commit, PartitionTask.advance
+    fired: set[PartitionTask] = set()
+
+    def note(self: PartitionTask, now_ms: int) -> bool:
+        has_fired = advance(self, now_ms)
+        if has_fired:
+            fired.add(self)
+        return has_fired
+
+    def unless_timers_only(self: PartitionTask) -> None:
+        if self.offsets() or self not in fired:
+            hook(self)
+        fired.discard(self)
+
+    patch.setattr(PartitionTask, "advance", note)
+    patch.setattr(PartitionTask, "before_commit", unless_timers_only)
+    return healthy
+
+
+def aborted_records_are_sealed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The hook is shown what an aborted transaction wrote, beside what the next one does."""
+    aborted = PartitionTask.aborted
+
+    def remembering(self: PartitionTask) -> dict[TopicPartition, int]:
+        written = list(self._written)
+        offsets = aborted(self)
+        self._written.extend(written)
+        return offsets
+
+    patch.setattr(PartitionTask, "aborted", remembering)
+    return healthy
+
+
+def seals_remember_in_the_process(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The hook keeps its chain in itself, and not in the state."""
+    return healthy._replace(make_hook=_Remembering)
+
+
+class _Remembering(BatchSeals):
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder)
+        self._heads: dict[int, bytes] = {}
+
+    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+        if state.partition in self._heads:
+            state.put(SEAL_KEY, self._heads[state.partition])
+        outputs = super().before_commit(written, state, now_ms)
+        head = state.get(SEAL_KEY)
+        if head is not None:
+            self._heads[state.partition] = head
+        return outputs
+
+
 PLANTS: tuple[Plant, ...] = (
+    seals_are_written_after_the_commit,
+    state_of_the_hook_outlives_an_abort,
+    timers_are_not_sealed,
+    aborted_records_are_sealed,
+    seals_remember_in_the_process,
     publications_are_reported_again,
     state_before_commit,
     no_abort_on_loss,

@@ -36,6 +36,7 @@ def test_every_promise_is_kept(first: int) -> None:
     assert sum(report.verdicts for report in reports) > 500
     assert sum(report.dead_letters for report in reports) > 50
     assert sum(report.restarts for report in reports) > 50
+    assert sum(report.seals for report in reports) > 300
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simulation.records import SessionMaker, entry_key, ruleset
+from simulation.seals import SEALED_GATE, SealedProcessor
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.engine.settings import EngineSettings
@@ -20,6 +21,7 @@ from streams.model.topics import AUDIT, CATALOG, INTENT, RULESET, SESSION, VERDI
 from streams.model.types import Record
 from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Received, TopicPartition
+from streams.ports.processor import CommitHook
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
@@ -58,14 +60,18 @@ class Failing(NoFaults):
 class WorkerBench:
     """A log with catalog and rules, and as many workers as are started on it."""
 
-    def __init__(self, *, partitions: int = 1, settings: EngineSettings = SETTINGS) -> None:
+    def __init__(
+        self, *, partitions: int = 1, settings: EngineSettings = SETTINGS, hook: CommitHook | None = None
+    ) -> None:
         self.clock = ManualClock(START_MS)
         self.faults = Failing()
         self.log = MemoryLog(self.clock, self.faults)
         self.settings = settings
         self.partitions = partitions
         self.disks: dict[str, Disk] = {}
-        create_topics(self.log, GATE, partitions)
+        self.hook = hook
+        self.spec = GATE if hook is None else SEALED_GATE
+        create_topics(self.log, self.spec, partitions)
         for entry in CATALOG_ENTRIES:
             self.write(CATALOG.name, entry_key(entry), entry, partition=0)
         self.write(RULESET.name, b"default", ruleset(BUNDLE_FILES), partition=0)
@@ -76,10 +82,11 @@ class WorkerBench:
         disk.lose_process()
         rules = Publications(GATE_SETTINGS.bundle_name, UNSIGNED, InlineCompiler(compile_published))
         control = ControlState(rules, Catalog(ANYBODY))
+        gate = Gate(GATE_SETTINGS, wire(), control)
         worker = build_worker(
             self.log,
-            spec=GATE,
-            processor=Gate(GATE_SETTINGS, wire(), control),
+            spec=self.spec,
+            processor=gate if self.hook is None else SealedProcessor(gate, self.hook),
             wire=wire(),
             stores=disk,
             clock=self.clock,

@@ -1,0 +1,136 @@
+"""Seals batches of a simulated gate by the hook at commit: a running count and hash chain of all that it has written.
+
+It is the smallest thing that breaks when the hook does: a batch that is sealed twice, not at all, or out of order, or a
+seal whose state is not that of its transaction, does not fit the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+
+from streams.model.audit import AuditCheckpoint
+from streams.model.errors import InvariantError, RecordError
+from streams.model.proof import derived_uuid
+from streams.model.topics import ALERT, AUDIT, AUDIT_CHECKPOINT, VERDICT
+from streams.model.types import Header, Record
+from streams.ports import Outgoing, Received
+from streams.ports.processor import Broadcast, CommitHook, Output, Processor, StateView
+from streams.ports.wire import Encoder
+from streams.topology import GATE
+
+SEALED_GATE = msgspec.structs.replace(GATE, outputs=(*GATE.outputs, AUDIT_CHECKPOINT))
+OWN_TOPICS = (VERDICT, AUDIT)
+"""A gate's partition writes to its own partition of these, and nobody else does."""
+ELSEWHERE_TOPICS = (ALERT,)
+SEAL_KEY = b"!seal"
+START_OF_CHAIN = bytes(32)
+
+
+class SealedBatch(msgspec.Struct, frozen=True):
+    """What a seal covers, in the order of writing.
+
+    Attributes:
+        own: SHA-256 of each record that went to the gate's own partition.
+        elsewhere: topic, partition and SHA-256 of each record that went anywhere else.
+    """
+
+    own: list[bytes]
+    elsewhere: list[tuple[str, int, bytes]]
+
+
+_encode_head = msgspec.msgpack.Encoder().encode
+_decode_head = msgspec.msgpack.Decoder(tuple[int, bytes]).decode
+
+
+class BatchSeals:
+    """The commit hook. Its only memory is a row of each partition: how many records were sealed, and their chain."""
+
+    topics = frozenset(topic.name for topic in (*OWN_TOPICS, *ELSEWHERE_TOPICS))
+
+    def __init__(self, encoder: Encoder) -> None:
+        """Create the hook.
+
+        Args:
+            encoder: makes the seals' bytes.
+        """
+        self._encoder = encoder
+
+    def before_commit(self, written: Sequence[Outgoing], state: StateView, now_ms: int) -> list[Output]:
+        """Return the seal of what was written; none of an empty batch."""
+        if not written:
+            return []
+        batch = SealedBatch([], [])
+        own_topics = {topic.name for topic in OWN_TOPICS}
+        for record in written:
+            digest = sha256(record.value or b"").digest()
+            if record.topic not in own_topics:
+                batch.elsewhere.append((record.topic, record.partition, digest))
+            elif record.partition == state.partition:
+                batch.own.append(digest)
+            else:
+                raise InvariantError(f"partition {state.partition} wrote to {record.topic}/{record.partition}")
+        found = state.get(SEAL_KEY)
+        count, chain = (0, START_OF_CHAIN) if found is None else _decode_head(found)
+        count, chain = count + len(batch.own), chained(chain, batch)
+        state.put(SEAL_KEY, _encode_head((count, chain)))
+        return [self._seal(state.partition, count, chain, batch, now_ms)]
+
+    def _seal(self, partition: int, count: int, chain: bytes, batch: SealedBatch, now_ms: int) -> Output:
+        header = Header(
+            id=derived_uuid("seal", str(partition), chain.hex()), source="simulation", time=now_ms, tenant_uid=""
+        )
+        seal = AuditCheckpoint(
+            header=header,
+            partition=partition,
+            tree_size=count,
+            root=chain,
+            first_audit_offset=count - len(batch.own),
+            signed_head=msgspec.json.encode(batch).decode(),
+        )
+        value = self._encoder.encode(AUDIT_CHECKPOINT.name, seal)
+        return Output(AUDIT_CHECKPOINT, b"%d" % partition, value, header)
+
+
+def chained(chain: bytes, batch: SealedBatch) -> bytes:
+    """Return the chain's next link: a digest of the one before it and of the batch."""
+    return sha256(chain + msgspec.json.encode(batch)).digest()
+
+
+class SealedProcessor(Processor):
+    """A processor with this hook, and in everything else as it is."""
+
+    def __init__(self, processor: Processor, hook: CommitHook) -> None:
+        """Add `hook` to `processor`."""
+        self._processor = processor
+        self._hook = hook
+
+    @property
+    def broadcast(self) -> Broadcast | None:
+        """As the processor has it."""
+        return self._processor.broadcast
+
+    @property
+    def commit_hook(self) -> CommitHook:
+        """The hook."""
+        return self._hook
+
+    def process(
+        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+    ) -> list[Output]:
+        """As the processor does it."""
+        return self._processor.process(key, record, state, received_ms, now_ms)
+
+    def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
+        """As the processor does it."""
+        return self._processor.on_timer(payload, state, now_ms)
+
+    def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
+        """As the processor does it."""
+        return self._processor.on_dead_letter(record, error)
+
+    def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
+        """As the processor does it."""
+        return self._processor.on_timer_failed(partition, due_ms, payload, error)
