@@ -9,9 +9,9 @@ KAFKA_PORT ?= 9092
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 # The checks of `lint` run side by side where make can keep their output apart (GNU make 4 or newer).
 SIDE_BY_SIDE := $(if $(filter output-sync,$(.FEATURES)),--jobs=2 --output-sync=target)
-CHECKS := check-types check-style check-format check-imports check-schemas
+CHECKS := check-types check-style check-format check-imports check-schemas check-wording
 
-.PHONY: run test lint $(CHECKS) bench bench-quick kafka cluster sim fuzz docs lock clean help
+.PHONY: run test lint $(CHECKS) bench kafka cluster sim fuzz docs lock clean help
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,7 +22,7 @@ run: $(VENV)/.run  ## Set up, then show stoplog stop a hijacked agent (embedded 
 test: $(VENV)/.dev lint  ## Set up, then lint and run all tests; integration tests start a real Kafka broker.
 	$(BIN)/pytest --numprocesses=$(WORKERS) --max-worker-restart=0 --dist=loadfile --no-loadscope-reorder
 
-lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, schema history.
+lint: $(VENV)/.dev  ## ruff, mypy --strict, import contracts, schema history, spelling and wording.
 	@$(MAKE) --no-print-directory --keep-going $(SIDE_BY_SIDE) $(CHECKS)
 
 check-types: $(VENV)/.dev
@@ -39,6 +39,10 @@ check-imports: $(VENV)/.dev
 
 check-schemas: $(VENV)/.dev
 	$(BIN)/python -m streams.codec.lock --check
+
+check-wording: $(VENV)/.dev
+	$(BIN)/codespell
+	$(BIN)/python -m scripts.prose
 
 bench: $(VENV)/.dev  ## All measurements; writes bench/results/.
 	$(BIN)/python -m bench
