@@ -37,7 +37,7 @@ NOT_YET = (
     "streams/model",
     "streams/operations",
     "streams/policy",
-    "streams/ports.py",
+    "streams/ports",
     "streams/processors",
     "streams/sdk",
     "streams/services",
