@@ -47,7 +47,7 @@ def test_the_wheel_ships_a_schema_for_every_record(wheel: zipfile.ZipFile) -> No
     shipped = {Path(name).name for name in wheel.namelist() if name.startswith("streams/_shipped/schemas/avro/")}
     committed = {path.name for path in (ROOT / "schemas/avro").glob("*.avsc")}
     assert shipped == committed
-    assert len(shipped) >= sum(topic.record is not None for topic in DECLARED)
+    assert len(shipped) >= len({topic.record for topic in DECLARED if topic.record is not None})
 
 
 def test_the_wheel_ships_the_rules_and_the_ids(wheel: zipfile.ZipFile) -> None:

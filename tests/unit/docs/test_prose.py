@@ -57,9 +57,7 @@ def test_code_in_pages_and_in_backticks_is_not_read(tmp_path: Path, rules: Rules
 
 
 def test_words_are_whole(tmp_path: Path, rules: Rules) -> None:
-    assert (
-        found_in(tmp_path, "page.md", "A park-and-ride, a.parked, sparked, for everyone.\n", rules) == []
-    )
+    assert found_in(tmp_path, "page.md", "A park-and-ride, a.parked, sparked, for everyone.\n", rules) == []
 
 
 def test_lines_stay_where_they_are() -> None:

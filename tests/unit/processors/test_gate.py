@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, person, revocation, tool_ref
-from streams.history.driver import make_gate
+from streams.audit.publishers import UNSIGNED
+from streams.audit.reviewers import ANYBODY
 from streams.model.approval import ApprovalRequest, ApprovalStatus
 from streams.model.audit import AuditEventType
 from streams.model.delegation import DelegationOp
@@ -29,6 +30,10 @@ from streams.model.topics import (
 )
 from streams.model.types import Proof, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
+from streams.processors.control.catalog import Catalog
+from streams.processors.control.compilation import InlineCompiler
+from streams.processors.control.publications import Publications
+from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Arguments, Asked, Case
 from streams.processors.gate.checks.arguments import check_arguments
 from streams.processors.sessions import retention
@@ -881,7 +886,8 @@ class TestOneReading:
     def test_arguments_are_judged_in_the_form_in_which_they_run(self, sent: str) -> None:
         intent = GateBench().session.intent(FILES_READ, {"n": 7, "path": "a"}, 0)
         case = Case(Asked(replace(intent, args_json=sent), b"acme|s-1", 0, 0), SessionRow())
-        _, control = make_gate(wire(), compile_published, GATE_SETTINGS)
+        rules = Publications(GATE_SETTINGS.bundle_name, UNSIGNED, InlineCompiler(compile_published))
+        control = ControlState(rules, Catalog(ANYBODY))
         assert check_arguments(case, control, GateSettings(root_key=bytes(32))) is None
         assert case.arguments == Arguments({"n": 7, "path": "a"}, '{"n":7,"path":"a"}')
         assert isinstance(case.arguments.values["n"], int)
