@@ -22,7 +22,7 @@ from simulation.broker.kafka import KafkaBroker
 from simulation.records import SessionMaker
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.intent import Intent
-from streams.model.topics import AUDIT, INTENT
+from streams.model.topics import AUDIT, AUDIT_REPORTED, INTENT, Topic
 from streams.model.verdict import Outcome
 from streams.ports import TopicPartition
 from streams.sdk import SingleUseStore
@@ -202,18 +202,21 @@ def sleep_a_little() -> bool:
 
 def audit_counts(deployment: Deployment) -> Counter[AuditEventType]:
     """Audit records by type: a gate's as they lie there, an executor's by id (it may have to report twice)."""
+    of_gates = [event.event_type for event in audit_events(deployment, AUDIT)]
+    reports = {event.header.id: event.event_type for event in audit_events(deployment, AUDIT_REPORTED)}
+    return Counter(of_gates) + Counter(reports.values())
+
+
+def audit_events(deployment: Deployment, topic: Topic) -> list[AuditEvent]:
+    """All that lie on one of the audit topics."""
     reader = deployment.log.reader()
-    ends = deployment.ends(AUDIT)
-    reader.assign({TopicPartition(AUDIT.name, number): 0 for number in range(PARTITIONS)})
-    verdicts_count = 0
-    reports: dict[str, AuditEventType] = {}
+    ends = deployment.ends(topic)
+    reader.assign({TopicPartition(topic.name, number): 0 for number in range(PARTITIONS)})
+    events: list[AuditEvent] = []
     while any(reader.position(place) < end for place, end in ends.items()):
         for record in reader.poll(POLL_RECORDS, POLL_MS):
-            event = deployment.codec.decode(AUDIT.name, record.value, record.headers)
+            event = deployment.codec.decode(topic.name, record.value, record.headers)
             assert isinstance(event, AuditEvent)
-            if event.event_type is AuditEventType.VERDICT:
-                verdicts_count += 1
-            else:
-                reports[event.header.id] = event.event_type
+            events.append(event)
     reader.close()
-    return Counter(reports.values()) + Counter({AuditEventType.VERDICT: verdicts_count})
+    return events
