@@ -16,6 +16,7 @@ from streams.model.approval import ApprovalDecision
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
+from streams.model.keys import partition_for
 from streams.model.topics import APPROVAL_DECISION, AUDIT, BY_NAME, INTENT, RULESET, VERDICT, Topic
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
@@ -175,15 +176,18 @@ def _read(log: MemoryLog, wire: Wire, topic: Topic, unreadable: list[Received]) 
             except RecordError:
                 unreadable.append(received)
                 continue
-            if topic.name == INTENT.name and received.key != _own_key(record):
+            if topic.name == INTENT.name and not _is_in_place(record, received, log.partition_count(topic.name)):
                 unreadable.append(received)
                 continue
             yield received, record
 
 
-def _own_key(record: Record) -> bytes:
-    intent = record
-    return f"{intent.header.tenant_uid}|{intent.session_id}".encode() if isinstance(intent, Intent) else b""
+def _is_in_place(record: Record, received: Received, partitions: int) -> bool:
+    """Whether an intent has its session's key and lies on the partition of that key."""
+    if not isinstance(record, Intent):
+        return False
+    key = f"{record.header.tenant_uid}|{record.session_id}".encode()
+    return received.key == key and received.partition == partition_for(key, partitions)
 
 
 def _origins(log: MemoryLog, dlq: str) -> Iterator[str]:

@@ -30,6 +30,8 @@ CONTROL = (
     ("revoke", 6), ("release", 3), ("tombstone", 1), ("tool", 3), ("bundle", 2), ("old bundle", 1), ("garbage", 2),
 )  # fmt: skip
 
+ASTRAY_SHARE = 0.1
+"""Of records that are delivered again, those that are written to any partition."""
 CONTROL_TOPICS = (REVOCATION.name, CATALOG.name, RULESET.name)
 
 
@@ -77,10 +79,11 @@ class Workload:
         return value
 
     def repeat(self, topic: str, key: bytes | None, value: bytes) -> None:
-        """Now and then a record is delivered again, soon or late."""
+        """Deliver a record again now and then, soon or late, and sometimes on a partition that is not its key's."""
         while self._rng.random() < 0.25:
             due_ms = self._world.now_ms + int(self._rng.random() ** 3 * 60_000)
-            self._world.plan(due_ms, partial(self._world.write_raw, topic, key, value))
+            partition = self._world.any_partition(topic) if self._rng.random() < ASTRAY_SHARE else None
+            self._world.plan(due_ms, partial(self._world.write_raw, topic, key, value, partition=partition))
 
     def garbage(self, topics: Sequence[str]) -> None:
         """Something that cannot be read, on one of the topics."""

@@ -91,16 +91,28 @@ class World:
         self.write_raw(topic, key, value)
         return value
 
-    def write_raw(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Write bytes as they are; alone, or in a transaction of somebody's that ends a little later."""
-        partition = 0
-        if key is not None and BY_NAME[topic].spread is not Spread.BROADCAST:
-            partition = partition_for(key, self._log.partition_count(topic))
+    def write_raw(self, topic: str, key: bytes | None, value: bytes | None, *, partition: int | None = None) -> None:
+        """Write bytes as they are; alone, or in a transaction of somebody's that ends a little later.
+
+        Args:
+            topic: where they go.
+            key: decides the partition.
+            value: the bytes, or None for a record without a value.
+            partition: another one than the key's.
+        """
+        if partition is None:
+            partition = 0
+            if key is not None and BY_NAME[topic].spread is not Spread.BROADCAST:
+                partition = partition_for(key, self._log.partition_count(topic))
         outgoing = Outgoing(topic, partition, key, value)
         if self._outside is None and self.rng.random() < self._transactional.get(topic, 0.0):
             self._write_in_transaction(outgoing)
         else:
             self._log.append(outgoing)
+
+    def any_partition(self, topic: str) -> int:
+        """Draw one of the topic's partitions."""
+        return self.rng.randrange(self._log.partition_count(topic))
 
     def decode(self, received: Received) -> Record:
         """What a gate has written."""

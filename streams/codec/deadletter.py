@@ -32,7 +32,7 @@ _PROCESSING = frozenset(
         DeadLetterReason.BUNDLE_ROLLED_BACK,
     }
 )
-_KEY = frozenset({DeadLetterReason.KEY_MISSING, DeadLetterReason.KEY_MISMATCH})
+_KEY = frozenset({DeadLetterReason.KEY_MISSING, DeadLetterReason.KEY_MISMATCH, DeadLetterReason.PARTITION_MISMATCH})
 
 
 def dead_letter(record: Received, reason: str, text: str, source: str = "stoplog") -> Outgoing:

@@ -1,14 +1,15 @@
-"""Turns the outputs of a processor into records for the log: partition, envelope, and a check of their size."""
+"""Places records: turns outputs into records for the log, and checks that input lies where its key belongs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from streams.model.errors import InvariantError, RecordError
 from streams.model.keys import partition_for
 from streams.model.reasons import DeadLetterReason
 from streams.model.topics import Spread, Topic
-from streams.ports import Headers, Outgoing
+from streams.ports import Headers, Outgoing, Received
 from streams.ports.processor import Output
 from streams.ports.wire import Wire
 
@@ -18,6 +19,43 @@ OUTPUT_BYTES_MAX = 1_032_192
 # Below these nobody has to count: ids, names and trace contexts have bounds of their own.
 _SURELY_FITS_BYTES = OUTPUT_BYTES_MAX // 2
 _SURELY_FITS_HEADERS = 8
+
+KEYS_CACHED_MAX = 16_384
+"""Of input keys, the partitions that are remembered: Murmur2 takes about 3 us in Python, and sessions recur."""
+
+
+class InputPlacement:
+    """Checks that keyed input lies on the partition of its key.
+
+    A producer may name any partition. If records of one key could lie on two, each partition would have a state of its
+    own for the key, and an intent could get two final verdicts.
+    """
+
+    def __init__(self, inputs: Iterable[Topic], partition_counts: Mapping[str, int]) -> None:
+        """Create the check.
+
+        Args:
+            inputs: the topics that are read; only those with `keyed_input` are checked.
+            partition_counts: how many partitions each topic has, by its name.
+        """
+        self._counts = {topic.name: partition_counts[topic.name] for topic in inputs if topic.keyed_input}
+
+    def check(self, record: Received) -> None:
+        """Check one record.
+
+        Raises:
+            RecordError: it has a key that belongs on another partition.
+        """
+        count = self._counts.get(record.topic)
+        if count is None or record.key is None:
+            return
+        partition = _partition_of_key(record.key, count)
+        if partition != record.partition:
+            text = f"the record's key belongs on partition {partition} of {count}, not on {record.partition}"
+            raise RecordError(DeadLetterReason.PARTITION_MISMATCH, text)
+
+
+_partition_of_key = lru_cache(maxsize=KEYS_CACHED_MAX)(partition_for)
 
 
 class OutputPlacement:

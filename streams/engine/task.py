@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import merge
 from itertools import pairwise
 
-from streams.engine.placement import OutputPlacement
+from streams.engine.placement import InputPlacement, OutputPlacement
 from streams.engine.state import PartitionState, stream_time_of
 from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
@@ -87,6 +87,7 @@ class PartitionTask:
         # A task without a hook emits directly: the hook must cost nothing where there is none.
         self._emit = emit if self._hook is None else self._emit_for_hook(self._hook.topics)
         self._placement = OutputPlacement(partition, wire, partition_counts)
+        self._input_placement = InputPlacement(spec.inputs, partition_counts)
 
     @property
     def state(self) -> PartitionState:
@@ -265,6 +266,7 @@ class PartitionTask:
     def _decoded(self, record: Received) -> Record | Exception:
         """Return the record, or the error that reading it raised."""
         try:
+            self._input_placement.check(record)
             if record.value is None:
                 raise RecordError(DeadLetterReason.VALUE_MISSING, f"a record of `{record.topic}` has no value")
             return self._wire.decode(record.topic, record.value, record.headers)

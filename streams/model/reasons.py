@@ -168,6 +168,7 @@ class DeadLetterReason(StrEnum):
 
     KEY_MISSING = "key_missing"
     KEY_MISMATCH = "key_mismatch"
+    PARTITION_MISMATCH = "partition_mismatch"
     VALUE_MISSING = "value_missing"
     FRAMING_INVALID = "framing_invalid"
     SCHEMA_UNKNOWN = "schema_unknown"
@@ -197,6 +198,7 @@ class DeadLetterReason(StrEnum):
 DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.KEY_MISSING: "the record has no key",
     DeadLetterReason.KEY_MISMATCH: "the record's key is not the one of its tenant and session",
+    DeadLetterReason.PARTITION_MISMATCH: "the record is on a partition that its key does not belong to",
     DeadLetterReason.VALUE_MISSING: "the record has no value",
     DeadLetterReason.FRAMING_INVALID: "the value does not begin with a Confluent schema id",
     DeadLetterReason.SCHEMA_UNKNOWN: "the schema id is unknown",

@@ -54,6 +54,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
     `record` is None for JSON values. `retention_ms` None keeps records (compacted topics). `placed_by_key`: records of
     a co-partitioned topic that are placed by a key of their own, instead of on the partition of whoever writes them.
+    `keyed_input`: every record must lie on the partition of its key; a processor rejects one that doesn't, because two
+    partitions would otherwise each give a final verdict for one intent.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     retention_ms: int | None = _RETENTION_MS
     dead_letters: bool = False
     placed_by_key: bool = False
+    keyed_input: bool = False
     note: str = ""
 
     @property
@@ -92,6 +95,7 @@ INTENT = Topic(
     writers=(Role.AGENT,),
     readers=(Role.GATE,),
     dead_letters=True,
+    keyed_input=True,
     note="what agents propose",
 )
 SESSION = Topic(
@@ -102,6 +106,7 @@ SESSION = Topic(
     writers=(Role.TOKEN_SERVICE, Role.EXECUTOR),
     readers=(Role.GATE, Role.AUDITOR),
     dead_letters=True,
+    keyed_input=True,
     note="session life, user messages, tool results with labels",
 )
 DELEGATION = Topic(
@@ -112,6 +117,7 @@ DELEGATION = Topic(
     writers=(Role.TOKEN_SERVICE,),
     readers=(Role.GATE,),
     dead_letters=True,
+    keyed_input=True,
     note="grants with their complete chain, keyed to the session that receives them",
 )
 APPROVAL_DECISION = Topic(
@@ -122,6 +128,7 @@ APPROVAL_DECISION = Topic(
     writers=(Role.CONSOLE,),
     readers=(Role.GATE, Role.AUDITOR),
     dead_letters=True,
+    keyed_input=True,
     note="what persons decided",
 )
 REVOCATION = Topic(
@@ -251,6 +258,7 @@ BUDGET_REQUEST = Topic(
     readers=(Role.GATE, Role.AUDITOR),
     retention_ms=_DAY_MS,
     dead_letters=True,
+    keyed_input=True,
     placed_by_key=True,
     note="gate partitions ask the owners of budgets for slices, and give back what they do not use",
 )

@@ -14,6 +14,7 @@ from streams.delegation.digest import lineage_of
 from streams.delegation.tools import GrantedTool
 from streams.engine.broadcasts import Broadcasts
 from streams.engine.checkpoint import Transaction
+from streams.engine.placement import InputPlacement
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
 from streams.engine.worker import Worker
@@ -165,6 +166,12 @@ def publications_are_reported_again(patch: pytest.MonkeyPatch, healthy: Ingredie
     return healthy
 
 
+def partitions_are_not_checked(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A record counts on whichever partition it lies."""
+    patch.setattr(InputPlacement, "check", lambda _self, _record: None)
+    return healthy
+
+
 def ends_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A session that is over takes nothing with it."""
     patch.setattr(revocation_cascade, "revocations_of_ended", lambda *_args: [])
@@ -284,6 +291,7 @@ PLANTS: tuple[Plant, ...] = (
     aborted_records_are_sealed,
     seals_remember_in_the_process,
     publications_are_reported_again,
+    partitions_are_not_checked,
     state_before_commit,
     no_abort_on_loss,
     offset_off_by_one,

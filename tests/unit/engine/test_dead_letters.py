@@ -18,6 +18,7 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import GrantBody
 from streams.model.intent import Intent
+from streams.model.keys import partition_for
 from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
 from streams.model.session import SessionEventType
 from streams.model.topics import (
@@ -31,7 +32,7 @@ from streams.model.topics import (
     SESSION,
 )
 from streams.model.types import Actor, Proof, ProofAlg, Record, SubProfile
-from streams.ports import Headers
+from streams.ports import Headers, Outgoing
 from streams.ports.processor import Output
 from streams.processors.gate.gate import Gate
 from tests.kit import (
@@ -101,6 +102,16 @@ def the_key_of_another_session() -> Letter:
 @case(DeadLetterReason.KEY_MISMATCH)
 def the_key_of_another_tenant() -> Letter:
     return sent(INTENT.name, an_intent(), key=b"globex|s-1")
+
+
+@case(DeadLetterReason.PARTITION_MISMATCH)
+def a_partition_that_is_not_its_keys() -> Letter:
+    bench = GateBench(partitions=2)
+    intent = bench.session.intent(FILES_READ, {"path": "a.txt"}, bench.now_ms)
+    elsewhere = 1 - partition_for(bench.session.key, 2)
+    bench.driver.log.append(Outgoing(INTENT.name, elsewhere, bench.session.key, wire().encode(INTENT.name, intent)))
+    bench.driver.settle()
+    return Letter(bench, INTENT.name)
 
 
 @case(DeadLetterReason.VALUE_MISSING)
@@ -465,6 +476,18 @@ def _assert_goes_on(bench: GateBench) -> None:
     other = SessionMaker("s-after")
     bench.establish(other)
     assert bench.judge(FILES_READ, {"path": "b.txt"}, session=other).reason in WHEN_IT_GOES_ON
+
+
+def test_an_intent_on_two_partitions_has_one_final_verdict() -> None:
+    """A writer may name any partition; the state of another one does not know what was decided before."""
+    bench = GateBench(partitions=2)
+    intent = bench.session.intent(FILES_READ, {"path": "a.txt"}, bench.now_ms)
+    value = wire().encode(INTENT.name, intent)
+    for partition in (0, 1):
+        bench.driver.log.append(Outgoing(INTENT.name, partition, bench.session.key, value))
+    bench.driver.settle()
+    assert [verdict.intent_id for verdict in bench.verdicts()] == [intent.intent_id]
+    assert bench.dead_letters(INTENT.name) == [DeadLetterReason.PARTITION_MISMATCH]
 
 
 def test_what_a_budget_allocator_could_not_process_it_reports_on_a_topic_of_its_own() -> None:
