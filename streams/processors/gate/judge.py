@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Judge:
-    """Judges intents, one at a time, on the state of now.
+    """Judges intents, one at a time, on the current state.
 
     Attributes:
         settings: the bounds of the gate.

@@ -29,7 +29,7 @@ Check = Callable[[Case, ControlState, GateSettings], Decision | None]
 
 
 class Step(NamedTuple):
-    """A step of a decision.
+    """Describes a step of a decision.
 
     Attributes:
         title: the step's title in docs/explanation/deciding.md.

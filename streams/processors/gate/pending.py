@@ -106,7 +106,7 @@ def judge_due(judge: Judge, session_key: bytes, intent_id: str, state: StateView
 
 
 def judge_after_budget(judge: Judge, session_key: bytes, intent_id: str, state: StateView, now_ms: int) -> list[Output]:
-    """Judge an intent again, on the state of now, after the answer about a budget for which it has waited."""
+    """Judge an intent again, on the current state, after the answer about a budget for which it has waited."""
     found = state.get(pending_row_key(session_key, intent_id))
     pending_row = None if found is None else decode_pending(found)
     if pending_row is None or pending_row.kind is not PendingKind.BUDGET:
