@@ -16,11 +16,17 @@ from streams.processors.audit import audit_output, dead_letter_event
 _TEXT_CHARS_MAX = 500
 _KEY_CHARS_MAX = 512
 _KEY_BYTES_MAX = 16_384
-"""Of the record's key, which is the audit record's, too. The dead letter keeps as much."""
+"""Longest key of an audit record: the first bytes of the key of its input. The dead letter keeps as much."""
 
 
 class Reporter(NamedTuple):
-    """Who puts a failure on record: the encoder of its records, the topic of its audit records, and its name."""
+    """Describes the processor that reports failures.
+
+    Attributes:
+        encoder: what encodes its records.
+        topic: the topic of its audit records.
+        source: its name.
+    """
 
     encoder: Encoder
     topic: Topic
@@ -31,9 +37,9 @@ def dead_letter_record(reporter: Reporter, record: Received, error: RecordError)
     """Return the audit record that says where a dead letter came from, and why.
 
     Args:
-        reporter: who puts it on record.
-        record: what became a dead letter.
-        error: why.
+        reporter: the processor that reports it.
+        record: the record that became a dead letter.
+        error: why it did.
     """
     place = f"{record.topic}/{record.partition}/{record.offset}"
     fault = (str(error.reason), str(error)[:_TEXT_CHARS_MAX])
@@ -44,11 +50,11 @@ def timer_failure_record(reporter: Reporter, partition: int, due_ms: int, payloa
     """Return the audit record of a timer that could not be processed.
 
     Args:
-        reporter: who puts it on record.
-        partition: whose timer it was.
-        due_ms: when it was due.
-        payload: what it was set with: a byte that names its kind, a key, NUL, and what else there is.
-        error: what it failed with.
+        reporter: the processor that reports it.
+        partition: the partition of the timer.
+        due_ms: when the timer was due.
+        payload: the timer's payload: a byte that names its kind, a key, NUL, and further bytes.
+        error: the failure.
     """
     key = payload[1:].rpartition(b"\x00")[0]
     place = f"timer/{partition}/{due_ms}/{payload.hex()[:_KEY_CHARS_MAX]}"

@@ -231,7 +231,7 @@ class Catalog:
         return self._memory
 
     def recall(self, memory: bytes) -> None:
-        """Take in what a partition that was taken over has remembered."""
+        """Merge what a partition that was taken over has remembered."""
         self._facts = None
         tools = {_mark(name): name for name in self.tools}
         for mark, floor in _decode_floors(memory):

@@ -251,7 +251,7 @@ class Publications:
         return self._memory
 
     def recall(self, memory: bytes) -> None:
-        """Take in what a partition that was taken over has remembered."""
+        """Merge what a partition that was taken over has remembered."""
         highest, stable = _decode_memory(memory)
         self._highest_before = max(self._highest_before, highest)
         self._stable_before = max(self._stable_before, stable)

@@ -59,7 +59,7 @@ class ControlState:
     _memory: bytes | None = None
 
     def __post_init__(self) -> None:
-        """Give the dictionary of tools a second name, which saves every call an attribute look-up."""
+        """Give the dictionary of tools a second name, which saves every call an attribute lookup."""
         self.tools = self.catalog.tools
 
     def ruleset_for(self, session_key: bytes) -> CompiledRuleset | None:
@@ -102,7 +102,7 @@ class ControlState:
         return self._memory
 
     def recall(self, memory: bytes) -> None:
-        """Take in what a partition that was taken over has remembered."""
+        """Merge what a partition that was taken over has remembered."""
         rules, catalog = _decode_memory(memory[1:]) if memory.startswith(_WITH_CATALOG) else (memory, None)
         if rules is not None:
             self.rules.recall(rules)

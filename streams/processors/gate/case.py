@@ -1,6 +1,6 @@
 """Hold one intent on its way through the gate, in three stages: what was asked, what is known, what was decided.
 
-`Asked` never changes. `Case` adds what is known: each part is None until the check that establishes it has passed, so
+`Asked` never changes. `Case` adds what is known: each part is `None` until the check that establishes it has passed, so
 that mypy rejects code that uses a part without asking whether it is there. What was decided is a `Decision`
 (decision.py). A further kind of knowledge is one more part here and one more check or fact.
 

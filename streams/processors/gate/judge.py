@@ -89,7 +89,7 @@ class Judge:
         except (InvariantError, LogError, StoreError):
             raise
         except Exception:
-            # Deny it all the same: without a verdict it would stay pending.
+            # Deny it anyway: without a verdict it would stay pending.
             _log.exception("the memories do not store intent `%s` of session `%s`", *_ids(case))
         return self.concluder.conclude(case, deny(reason), state, effects)
 

@@ -34,7 +34,7 @@ class Step(NamedTuple):
     Attributes:
         title: the step's title in docs/explanation/deciding.md.
         checks: the checks that make up the step, in their order.
-        module: the module of `streams.processors.gate` that does the step where it is no check.
+        module: the module of `streams.processors.gate` that does the step, if no check does.
     """
 
     title: str
