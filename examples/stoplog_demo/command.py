@@ -16,7 +16,8 @@ import typer
 from stoplog_demo.deployment import TOPIC_PREFIX, demo_settings, demonstrate
 from stoplog_demo.view import open_view
 from streams.cli.main import FAILED
-from streams.cli.options import JsonOption
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Output
 from streams.model.errors import StoplogError
 
 app = typer.Typer(add_completion=False)
@@ -27,6 +28,7 @@ class FolderInUseError(StoplogError):
 
 
 @app.command()
+@takes_groups
 def demo(
     *,
     kafka: Annotated[
@@ -36,7 +38,7 @@ def demo(
     keep: Annotated[
         Path | None, typer.Option("--keep", metavar="DIR", help="Keep repository, mails and log there.")
     ] = None,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Watch a hijacked agent being stopped: a scripted agent, real MCP servers for git and mail, a real gate.
 
@@ -48,7 +50,7 @@ def demo(
     with _folder(keep) as folder:
         settings = demo_settings(folder, kafka)
         commands = _commands(kafka, keep, settings.state_dir)
-        report = demonstrate(settings, folder, open_view(sys.stdout, as_json=as_json), commands)
+        report = demonstrate(settings, folder, open_view(sys.stdout, as_json=output.as_json), commands)
     if not report.ok:
         raise typer.Exit(FAILED)
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import ByOption, Connection, Output
 from streams.cli.screen import OK, WARN, Screen
 from streams.codec.instants import format_instant
 from streams.operations.approvals import Asked, find_request, write_decision
@@ -21,49 +22,44 @@ GroupOption = Annotated[
     list[str] | None, typer.Option("--group", metavar="NAME", help="A group you are in. May be given again.")
 ]
 CommentOption = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="Goes on the record.")]
-AsOption = Annotated[
-    str | None, typer.Option("--as", metavar="NAME", help="Who decides; by default the user of this system.")
-]
 YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask again.")]
 
 
 @approve_app.command()
+@takes_groups
 def approve(
     *,
     task: TaskArgument,
     group: GroupOption = None,
     comment: CommentOption = None,
-    name: AsOption = None,
+    name: ByOption = None,
     yes: YesOption = False,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Approve a held call. The gate judges it anew, on the state of now: an approval is no grant.
 
     `stoplog tail approvals` shows what is asked.
     """
-    with open_operator(settings_from(log, bootstrap, state_dir), name) as operator:
-        _decide(operator, task, group or [], comment, Screen(as_json), approve=True, asks=not yes)
+    with open_operator(connection.settings(), name) as operator:
+        _decide(operator, task, group or [], comment, output.screen(), approve=True, asks=not yes)
 
 
 @refuse_app.command()
+@takes_groups
 def refuse(
     *,
     task: TaskArgument,
     group: GroupOption = None,
     comment: CommentOption = None,
-    name: AsOption = None,
+    name: ByOption = None,
     yes: YesOption = False,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Refuse a held call: it is denied at once. So is a call in its cancel window."""
-    with open_operator(settings_from(log, bootstrap, state_dir), name) as operator:
-        _decide(operator, task, group or [], comment, Screen(as_json), approve=False, asks=not yes)
+    with open_operator(connection.settings(), name) as operator:
+        _decide(operator, task, group or [], comment, output.screen(), approve=False, asks=not yes)
 
 
 def _decide(

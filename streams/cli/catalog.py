@@ -24,9 +24,9 @@ from streams.cli.catalog_view import (
     show_signing,
     standing_of,
 )
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
-from streams.cli.signature_options import ByOption, KeyOption, PassphraseOption, load_key
 from streams.codec.instants import parse_instant
 from streams.codec.varints import MalformedError
 from streams.model.catalog import EntryState
@@ -87,6 +87,7 @@ for _decide in (
 
 
 @app.command("import")
+@takes_groups
 def import_(
     *,
     server_id: Annotated[str, typer.Argument(metavar="SERVER", help="Your name for the server.")],
@@ -111,17 +112,15 @@ def import_(
         bool, typer.Option("--upgrade", help="It is a release that is not in use yet: changes stop nothing.")
     ] = False,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Propose the tools that a server lists. Nothing can be called by that.
 
     A tool whose definition is not the approved one is blocked at once, and the security team is told. The exit status
     is 1 where that is so, or where a text speaks to the model.
     """
-    screen = Screen(as_json)
+    screen = output.screen()
     if sum(source is not None and source != [] for source in (command, url, file)) != 1:
         raise typer.BadParameter("name one source: `-- COMMAND ...`, `--url URL` or `--file FILE`")
     stated: dict[str, ToolFacts] = {}
@@ -133,7 +132,7 @@ def import_(
         tools, stated = read_listing(file, server_id)
     if facts is not None:
         stated = stated | read_facts(facts, server_id, tools)
-    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    with open_operator(connection.settings(), by) as operator:
         imported = import_tools(operator, server_id, tools, stated, is_upgrade=upgrade)
     _show_imported(screen, imported)
     if any(each.finding is Finding.CHANGED or is_serious(each.findings) for each in imported):
@@ -160,6 +159,7 @@ def _show_imported(screen: Screen, imported: list[Imported]) -> None:
 
 
 @app.command()
+@takes_groups
 def review(
     *,
     what: Annotated[
@@ -168,16 +168,14 @@ def review(
     draft: Annotated[
         Path | None, typer.Option("--draft", metavar="DRAFT", help="Review what is in a draft, before you sign it.")
     ] = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Compare what is proposed with what was approved, point out what hides in its texts, and what it would permit."""
-    screen = Screen(as_json)
+    screen = output.screen()
     if draft is not None and what:
         raise typer.BadParameter("name entries or a draft, not both")
-    with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
+    with open_operator(connection.settings()) as operator:
         history = read_catalog_history(operator)
         if draft is not None:
             chosen = [history.as_listed(entry) for entry in read_entries(draft)]
@@ -238,6 +236,7 @@ def _review_one(screen: Screen, history: CatalogHistory, reader: ReachReader, li
 
 
 @app.command("list")
+@takes_groups
 def list_(
     *,
     proposed: Annotated[bool, typer.Option("--proposed", help="Only what awaits a decision.")] = False,
@@ -245,15 +244,13 @@ def list_(
         int | None, typer.Option("--expiring", metavar="DAYS", min=0, help="Only reviews that end within so many days.")
     ] = None,
     at: AtOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """List the tools, each with what gates go by, and what awaits a decision."""
-    screen = Screen(as_json)
+    screen = output.screen()
     at_ms = _instant(at)
-    with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
+    with open_operator(connection.settings()) as operator:
         history = read_catalog_history(operator, at_ms)
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
     rows = []
@@ -302,20 +299,19 @@ def _row(listed: Listed, standing: str) -> tuple[str | Text, ...]:
 
 
 @app.command()
+@takes_groups
 def show(
     *,
     tool: Annotated[str, typer.Argument(metavar="SERVER/TOOL", help="Which one.")],
     at: AtOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Show a tool: what is, or was, in force, what it permits, and every entry there is of it."""
-    screen = Screen(as_json)
+    screen = output.screen()
     at_ms = _instant(at)
     name = tool_name(tool)
-    with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
+    with open_operator(connection.settings()) as operator:
         history = read_catalog_history(operator, at_ms)
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
         entries = history.of_tool(name)
@@ -337,18 +333,16 @@ def show(
 
 
 @app.command()
+@takes_groups
 def publish(
     *,
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A signed draft, a history, or JSON of listed tools with facts.")
     ],
-    key: KeyOption = None,
-    passphrase_file: PassphraseOption = None,
+    signing: Signature,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Publish decisions of a draft, or entries of a file, that are decided on already.
 
@@ -357,13 +351,13 @@ def publish(
     a listing a tool with facts is approved, if reviewed_by is given; every other is only proposed. Gates that want
     signatures want them here.
     """
-    screen = Screen(as_json)
-    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    screen = output.screen()
+    with open_operator(connection.settings(), by) as operator:
         if is_draft(file):
             catalog_decide.tell(screen, publish_decisions(operator, read_entries(file)), "published")
             return
         entries = read_catalog(file, operator.clock.now_ms(), SOURCE, operator.deployment.tenant_uid)
-        signing_key = None if key is None else load_key(key, passphrase_file)
+        signing_key = signing.signing_key()
         rows = []
         for entry, is_new in publish_entries(operator, entries, signing_key):
             tool = f"{entry.server_id}/{entry.name}"

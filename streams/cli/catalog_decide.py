@@ -14,9 +14,19 @@ import typer
 
 from streams.audit.signatures import SigningKey
 from streams.cli.catalog_view import entry_fields
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import (
+    ByOption,
+    Connection,
+    FollowOption,
+    Output,
+    OwnKeyOption,
+    PassphraseOption,
+    Signature,
+    SignedDraft,
+    load_key,
+)
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
-from streams.cli.signature_options import ByOption, KeyOption, OutOption, PassphraseOption, load_key
 from streams.codec.instants import format_instant, parse_instant
 from streams.codec.varints import MalformedError
 from streams.model.catalog import EntryState, ToolCatalogEntry
@@ -60,6 +70,7 @@ VersionOption = Annotated[
 ]
 
 
+@takes_groups
 def approve(
     *,
     references: ReferencesArgument,
@@ -75,14 +86,10 @@ def approve(
     ] = False,
     note: NoteOption = None,
     version: VersionOption = None,
-    key: KeyOption = None,
-    passphrase_file: PassphraseOption = None,
-    out: OutOption = None,
+    signing: SignedDraft,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Let tools be called as they were reviewed: exactly these definitions, with these facts.
 
@@ -90,7 +97,7 @@ def approve(
     signatures are wanted, one drafts (`--out DRAFT`), the other signs it (`catalog sign`), either publishes it.
     """
     facts = parse_facts(fact or ())
-    with _deciding(settings_from(log, bootstrap, state_dir), key, passphrase_file, by) as desk:
+    with _deciding(connection.settings(), signing, by) as desk:
         entries = [
             draft_approval(
                 desk.operator,
@@ -105,46 +112,40 @@ def approve(
             )
             for reference in references
         ]
-        _finish(Screen(as_json), desk, entries, out, "approved")
+        _finish(output.screen(), desk, entries, signing.out, "approved")
 
 
+@takes_groups
 def reject(
     *,
     references: ReferencesArgument,
     why: WhyOption,
-    key: KeyOption = None,
-    passphrase_file: PassphraseOption = None,
-    out: OutOption = None,
+    signing: SignedDraft,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Say no to what is proposed. What is in force stays so; a tool that was blocked stays blocked."""
-    with _deciding(settings_from(log, bootstrap, state_dir), key, passphrase_file, by) as desk:
+    with _deciding(connection.settings(), signing, by) as desk:
         entries = [
             draft_decision(desk.operator, desk.history, desk.history.find(reference), EntryState.REJECTED, note=why)
             for reference in references
         ]
-        _finish(Screen(as_json), desk, entries, out, "rejected")
+        _finish(output.screen(), desk, entries, signing.out, "rejected")
 
 
+@takes_groups
 def deprecate(
     *,
     tools: ToolsArgument,
     why: WhyOption,
-    key: KeyOption = None,
-    passphrase_file: PassphraseOption = None,
-    out: OutOption = None,
+    signing: SignedDraft,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Mark tools as given up: they can still be called, and everybody can see that they will not be for long."""
-    with _deciding(settings_from(log, bootstrap, state_dir), key, passphrase_file, by) as desk:
+    with _deciding(connection.settings(), signing, by) as desk:
         now_ms = desk.operator.clock.now_ms()
         for tool in tools:
             if not desk.history.is_callable(tool_name(tool), now_ms):
@@ -153,47 +154,42 @@ def deprecate(
             draft_decision(desk.operator, desk.history, _approved(desk.history, tool), EntryState.DEPRECATED, note=why)
             for tool in tools
         ]
-        _finish(Screen(as_json), desk, entries, out, "deprecated")
+        _finish(output.screen(), desk, entries, signing.out, "deprecated")
 
 
+@takes_groups
 def block(
     *,
     tools: ToolsArgument,
     why: WhyOption,
-    key: KeyOption = None,
-    passphrase_file: PassphraseOption = None,
+    signing: Signature,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Stop tools, until somebody approves them again. Needs no key; `stoplog kill` also stops calls under way."""
-    with _deciding(settings_from(log, bootstrap, state_dir), key, passphrase_file, by) as desk:
+    with _deciding(connection.settings(), signing, by) as desk:
         entries = [
             draft_decision(desk.operator, desk.history, _newest(desk.history, tool), EntryState.BLOCKED, note=why)
             for tool in tools
         ]
-        _finish(Screen(as_json), desk, entries, None, "blocked")
+        _finish(output.screen(), desk, entries, None, "blocked")
 
 
+@takes_groups
 def watch(
     *,
-    follow: Annotated[
-        bool, typer.Option("--follow/--no-follow", help="Wait for more, or end with what is there.")
-    ] = True,
+    follow: FollowOption = True,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Block tools whose definition has changed at an executor, and tell the security team, as executors report it.
 
     Run it with the rights of the catalog's review, beside the gates.
     """
-    screen = Screen(as_json)
-    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    screen = output.screen()
+    with open_operator(connection.settings(), by) as operator:
         for blocked in watch_reports(operator, follows=follow):
             shown = entry_fields(blocked.entry)
             screen.record(
@@ -204,13 +200,14 @@ def watch(
             )
 
 
+@takes_groups
 def sign(
     *,
     draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="Made with `--out`.")],
     references: ReferencesArgument,
-    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")],
+    key: OwnKeyOption,
     passphrase_file: PassphraseOption = None,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Add a signature to each decision of a draft, after making sure that it is what it says.
 
@@ -222,9 +219,9 @@ def sign(
     signing_key = load_key(key, passphrase_file)
     signed = [sign_entry(entry, signing_key) for entry in entries]
     write_entries(signed, draft)
-    screen = Screen(as_json)
+    screen = output.screen()
     tell(screen, signed, "signed")
-    _tell_lacking(screen, settings_from().deployment.catalog, signed)
+    _tell_lacking(screen, Connection().settings().deployment.catalog, signed)
 
 
 def parse_facts(texts: Sequence[str]) -> dict[str, Any]:
@@ -268,9 +265,9 @@ class _Desk(NamedTuple):
 
 
 @contextmanager
-def _deciding(settings: Settings, key: Path | None, passphrase_file: Path | None, by: str | None) -> Iterator[_Desk]:
+def _deciding(settings: Settings, signing: Signature, by: str | None) -> Iterator[_Desk]:
     """Who decides goes by the name that the settings know the key's owner by, unless another is given."""
-    signing_key = None if key is None else load_key(key, passphrase_file)
+    signing_key = signing.signing_key()
     with open_operator(settings, by or _name_of(settings, signing_key)) as operator:
         yield _Desk(operator, read_catalog_history(operator), signing_key)
 

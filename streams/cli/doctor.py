@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 from rich.text import Text
 
 from streams.cli.main import FAILED
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, overrides_from
-from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, InstanceOption, Output
+from streams.cli.screen import FAIL, FAINT, OK, WARN
 from streams.cli.text import printable
 from streams.operations.doctor.findings import Finding, Status
 from streams.wiring.doctor import examine_deployment
@@ -21,17 +20,17 @@ _CHECK_CHARS = 13
 
 
 @app.command()
+@takes_groups
 def doctor(
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    instance: Annotated[str | None, typer.Option("--instance", metavar="NAME", help="The gate's name.")] = None,
-    as_json: JsonOption = None,
+    *,
+    connection: Connection,
+    instance: InstanceOption = None,
+    output: Output,
 ) -> None:
     """Check everything a gate needs, and say what to do. Writes nothing; exit status 1 if something fails."""
-    screen = Screen(as_json)
+    screen = output.screen()
     worst = Status.OK
-    for finding in examine_deployment(overrides_from(log, bootstrap, state_dir, instance=instance)):
+    for finding in examine_deployment(connection.overrides(instance=instance)):
         screen.record(
             {
                 "check": finding.check,

@@ -6,12 +6,12 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
 
 import typer
 
 from streams.cli.log_output import configure_logging
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, InstanceOption, Output
 from streams.cli.screen import OK, Screen
 from streams.operations.root_key import load_root_key
 from streams.ports.open_log import Log
@@ -28,15 +28,12 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@takes_groups
 def gate(
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    instance: Annotated[
-        str | None,
-        typer.Option("--instance", metavar="NAME", help="This gate's stable name, different for each that runs."),
-    ] = None,
-    as_json: JsonOption = None,
+    *,
+    connection: Connection,
+    instance: InstanceOption = None,
+    output: Output,
 ) -> None:
     """Run a gate: read intents, write verdicts, until SIGINT or SIGTERM.
 
@@ -44,9 +41,9 @@ def gate(
 
     Rules and tools come over topics: see `stoplog rules publish` and `stoplog catalog publish`.
     """
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir, instance=instance)
-    configure_logging(as_json)
+    screen = output.screen()
+    settings = connection.settings(instance=instance)
+    configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     codec = build_codec(settings)
     with serving_metrics(settings.metrics), open_log(settings, create=False) as opened:

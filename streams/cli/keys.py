@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import JsonOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output, StateDirOption
 from streams.cli.screen import OK, Screen
 from streams.operations.root_key import make_root_key
 from streams.operations.signing_keys import make_key_file, passphrase_from
@@ -45,19 +46,21 @@ def _reviewer() -> None:
 
 
 @app.command()
+@takes_groups
 def new(
+    *,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where to, instead of where the settings say.")
     ] = None,
     state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Make a new root key, readable by its owner alone. Never writes over one.
 
     Gates and the token service have the same one; nobody else has it.
     """
-    screen = Screen(as_json)
-    path = out or settings_from(state_dir=state_dir).key_path
+    screen = output.screen()
+    path = out or Connection(state_dir=state_dir).settings().key_path
     make_root_key(path)
     screen.record({"root_key": str(path)})
     screen.say(f"root key made: {path}", OK)
@@ -65,31 +68,33 @@ def new(
 
 
 @publisher_app.command("new")
+@takes_groups
 def new_publisher(
     *,
     out: OutOption,
     passphrase_file: PassphraseOption = None,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Make the key that a person signs rules with, readable by its owner alone. Never writes over one.
 
     It belongs to one person, and on no machine that agents, executors or gates run on. Gates get the public key.
     """
-    _make(Screen(as_json), out, passphrase_file, "rules.publishers")
+    _make(output.screen(), out, passphrase_file, "rules.publishers")
 
 
 @reviewer_app.command("new")
+@takes_groups
 def new_reviewer(
     *,
     out: OutOption,
     passphrase_file: PassphraseOption = None,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Make the key that a person approves tools with, readable by its owner alone. Never writes over one.
 
     It belongs to one person, and on no machine that agents, executors or gates run on. Gates get the public key.
     """
-    _make(Screen(as_json), out, passphrase_file, "catalog.reviewers")
+    _make(output.screen(), out, passphrase_file, "catalog.reviewers")
 
 
 def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import OptionGroup, takes_groups
+from streams.cli.options import ByOption, Connection, Output
 from streams.cli.screen import OK, Screen
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.operations.operator import Operator
@@ -17,48 +19,7 @@ kill_app = typer.Typer(add_completion=False)
 release_app = typer.Typer(add_completion=False)
 
 _WHAT = "What"
-SessionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--session",
-        metavar="ID",
-        help="A session (`s-1` or `tenant|s-1`), and its sub-sessions.",
-        rich_help_panel=_WHAT,
-    ),
-]
-AgentOption = Annotated[
-    str | None, typer.Option("--agent", metavar="ID", help="An agent, in all its sessions.", rich_help_panel=_WHAT)
-]
-UserOption = Annotated[
-    str | None, typer.Option("--user", metavar="ID", help="A user, whoever acts for them.", rich_help_panel=_WHAT)
-]
-ToolOption = Annotated[
-    str | None,
-    typer.Option(
-        "--tool", metavar="SERVER/NAME", help="A tool; `server/*` for all of a server.", rich_help_panel=_WHAT
-    ),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="PROVIDER/NAME",
-        help="A model; calls that name no model are stopped with it.",
-        rich_help_panel=_WHAT,
-    ),
-]
-TenantOption = Annotated[
-    str | None, typer.Option("--tenant", metavar="ID", help="A whole tenant.", rich_help_panel=_WHAT)
-]
-DelegationOption = Annotated[
-    str | None,
-    typer.Option("--delegation", metavar="UID", help="A grant, and all that was given on.", rich_help_panel=_WHAT),
-]
-AllOption = Annotated[bool, typer.Option("--all", help="Everything.", rich_help_panel=_WHAT)]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which goes on the record.")]
-AsOption = Annotated[
-    str | None, typer.Option("--as", metavar="NAME", help="Who does it; by default the user of this system.")
-]
 UntilOption = Annotated[
     str | None,
     typer.Option(
@@ -69,107 +30,111 @@ UntilOption = Annotated[
 _OPTIONS = {RevocationKind.ALL: "--all", RevocationKind.SUBJECT: "--user"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Target(OptionGroup):
+    """What is stopped or released: one of these."""
+
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            metavar="ID",
+            help="A session (`s-1` or `tenant|s-1`), and its sub-sessions.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="ID", help="An agent, in all its sessions.", rich_help_panel=_WHAT)
+    ] = None
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="ID", help="A user, whoever acts for them.", rich_help_panel=_WHAT)
+    ] = None
+    tool: Annotated[
+        str | None,
+        typer.Option(
+            "--tool", metavar="SERVER/NAME", help="A tool; `server/*` for all of a server.", rich_help_panel=_WHAT
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="PROVIDER/NAME",
+            help="A model; calls that name no model are stopped with it.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", metavar="ID", help="A whole tenant.", rich_help_panel=_WHAT)
+    ] = None
+    delegation: Annotated[
+        str | None,
+        typer.Option("--delegation", metavar="UID", help="A grant, and all that was given on.", rich_help_panel=_WHAT),
+    ] = None
+    everything: Annotated[bool, typer.Option("--all", help="Everything.", rich_help_panel=_WHAT)] = False
+
+    def chosen(self) -> tuple[RevocationKind, str]:
+        """Return the kind of the one that is given, and its name.
+
+        Raises:
+            typer.BadParameter: none is given, or several are.
+        """
+        options = {
+            RevocationKind.SESSION: self.session,
+            RevocationKind.AGENT: self.agent,
+            RevocationKind.SUBJECT: self.user,
+            RevocationKind.TOOL: self.tool,
+            RevocationKind.MODEL: self.model,
+            RevocationKind.TENANT: self.tenant,
+            RevocationKind.DELEGATION: self.delegation,
+            RevocationKind.ALL: "*" if self.everything else None,
+        }
+        given = [(kind, stated) for kind, stated in options.items() if stated is not None]
+        if len(given) != 1:
+            named = ", ".join(_option(kind) for kind in options if kind is not RevocationKind.ALL)
+            raise typer.BadParameter(f"name one of {named}, or --all")
+        return given[0]
+
+
 @kill_app.command()
+@takes_groups
 def kill(
     *,
     why: WhyOption,
-    session: SessionOption = None,
-    agent: AgentOption = None,
-    user: UserOption = None,
-    tool: ToolOption = None,
-    model: ModelOption = None,
-    tenant: TenantOption = None,
-    delegation: DelegationOption = None,
-    everything: AllOption = False,
+    target: Target,
     until: UntilOption = None,
-    name: AsOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Stop something, at once and everywhere.
 
     From the record on gates deny, executors refuse verdicts already given, and what waits for a person or a cancel
     window is denied for good. Sessions, agents and users without a tenant are of the tenant that the settings name.
     """
-    kind, stated = _what(
-        session=session,
-        agent=agent,
-        user=user,
-        tool=tool,
-        model=model,
-        tenant=tenant,
-        delegation=delegation,
-        everything=everything,
-    )
-    with open_operator(settings_from(log, bootstrap, state_dir), name) as operator:
+    kind, stated = target.chosen()
+    with open_operator(connection.settings(), name) as operator:
         until_ms = None if until is None else until_instant(until, operator.clock.now_ms())
-        _write(operator, kind, stated, RevocationState.REVOKED, why, Screen(as_json), until_ms=until_ms)
+        _write(operator, kind, stated, RevocationState.REVOKED, why, output.screen(), until_ms=until_ms)
 
 
 @release_app.command()
+@takes_groups
 def release(
     *,
     why: WhyOption,
-    session: SessionOption = None,
-    agent: AgentOption = None,
-    user: UserOption = None,
-    tool: ToolOption = None,
-    model: ModelOption = None,
-    tenant: TenantOption = None,
-    delegation: DelegationOption = None,
-    everything: AllOption = False,
-    name: AsOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    target: Target,
+    name: ByOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Let go on what was stopped under the same name; a session that a rule has frozen, too.
 
     What was denied meanwhile stays denied, and what has ended stays ended.
     """
-    kind, stated = _what(
-        session=session,
-        agent=agent,
-        user=user,
-        tool=tool,
-        model=model,
-        tenant=tenant,
-        delegation=delegation,
-        everything=everything,
-    )
-    with open_operator(settings_from(log, bootstrap, state_dir), name) as operator:
-        _write(operator, kind, stated, RevocationState.RELEASED, why, Screen(as_json))
-
-
-def _what(
-    *,
-    session: str | None,
-    agent: str | None,
-    user: str | None,
-    tool: str | None,
-    model: str | None,
-    tenant: str | None,
-    delegation: str | None,
-    everything: bool,
-) -> tuple[RevocationKind, str]:
-    options = {
-        RevocationKind.SESSION: session,
-        RevocationKind.AGENT: agent,
-        RevocationKind.SUBJECT: user,
-        RevocationKind.TOOL: tool,
-        RevocationKind.MODEL: model,
-        RevocationKind.TENANT: tenant,
-        RevocationKind.DELEGATION: delegation,
-        RevocationKind.ALL: "*" if everything else None,
-    }
-    given = [(kind, stated) for kind, stated in options.items() if stated is not None]
-    if len(given) != 1:
-        named = ", ".join(_option(kind) for kind in options if kind is not RevocationKind.ALL)
-        raise typer.BadParameter(f"name one of {named}, or --all")
-    return given[0]
+    kind, stated = target.chosen()
+    with open_operator(connection.settings(), name) as operator:
+        _write(operator, kind, stated, RevocationState.RELEASED, why, output.screen())
 
 
 def _option(kind: RevocationKind) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
 from streams.cli.screen import FAINT, Screen
 from streams.cli.text import short
 from streams.codec.instants import format_instant
@@ -24,6 +25,7 @@ _BOUND_CHARS_MAX = 60
 
 
 @app.command()
+@takes_groups
 def reach(
     *,
     agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="The agent, as its grants name it.")],
@@ -31,18 +33,16 @@ def reach(
     tenant: Annotated[
         str | None, typer.Option("--tenant", metavar="ID", help="Their tenant; that of the settings by default.")
     ] = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Show what an agent can call for a user at most: tools, bounds on their arguments, and the grants that let it.
 
     At most: rules, budgets and approvals come on top. Grants are checked as a gate does it, with its settings and its
     root key. Sessions without a grant are not part of it; the setting `gate.require_delegation` leaves none of those.
     """
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
     question = Question(tenant or settings.tenant, agent, user)
     gate = settings.gate_settings(load_root_key(settings.key_path))
     reviewers, codec = settings.catalog.trusted(), build_codec(settings)

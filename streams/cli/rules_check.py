@@ -11,7 +11,8 @@ from rich.text import Text
 
 from streams.cli.findings import counted, many, tell_findings
 from streams.cli.main import FAILED
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
 from streams.operations.rules.tools import tools_of_file, tools_of_log
@@ -44,6 +45,7 @@ _NOT_PROVEN = (
 )
 
 
+@takes_groups
 def check(
     *,
     directory: DirArgument,
@@ -53,10 +55,8 @@ def check(
         bool, typer.Option("--prove/--no-prove", help="Ask z3 what holds for every intent there can be.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Say what is wrong and what is doubtful in rules; exit status 1 if a gate would refuse them.
 
@@ -64,10 +64,10 @@ def check(
     that can never count, add nothing or stop nothing are found by the solver z3 where it is installed: what it can't
     tell is called unknown, and never safe.
     """
-    screen = Screen(as_json)
+    screen = output.screen()
     tools = tools_of_file(catalog) if catalog is not None else None
     if live:
-        with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
+        with open_operator(connection.settings()) as operator:
             tools = {**(tools or {}), **tools_of_log(operator)}
     source = load_bundle(directory)
     asked = prove and solver_is_installed()
@@ -103,6 +103,7 @@ def _examples(directory: Path, tools: Mapping[str, ToolTypes] | None) -> tuple[F
         return ()
 
 
+@takes_groups
 def run_tests(
     *,
     directory: DirArgument,
@@ -112,7 +113,7 @@ def run_tests(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show every rule, also those that lack nothing.")
     ] = False,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Run the cases of every `*.tests.yaml`; exit status 1 if one fails, or if a rule lacks cases.
 
@@ -120,7 +121,7 @@ def run_tests(
     missing. Comparisons and tests that are never true, or never false, are told. With --mutate, a change that no case
     notices fails, too.
     """
-    screen = Screen(as_json)
+    screen = output.screen()
     source = load_bundle(directory)
     try:
         report = run_case_files(directory)

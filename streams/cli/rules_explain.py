@@ -11,7 +11,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from streams.cli.findings import refusal_recorded
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, HistoryKeyOption, Output
 from streams.cli.rules_check import CatalogOption
 from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable, short
@@ -35,6 +36,7 @@ _CHAINS = frozenset({Connective.AND, Connective.OR})
 _JOINED = {Connective.AND: "all of", Connective.OR: "one of", Connective.NOT: "not"}
 
 
+@takes_groups
 def explain(
     *,
     directory: Annotated[
@@ -52,9 +54,7 @@ def explain(
         Path | None, typer.Option("--history", metavar="FILE", help="A history that the intent is of, not the log.")
     ] = None,
     catalog: CatalogOption = None,
-    root_key: Annotated[
-        Path | None, typer.Option("--root-key", metavar="FILE", help="Of the deployment that the history is from.")
-    ] = None,
+    root_key: HistoryKeyOption = None,
     rule: Annotated[
         list[str] | None, typer.Option("--rule", metavar="ID", help="Show this rule only; may be given several times.")
     ] = None,
@@ -64,18 +64,16 @@ def explain(
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show also what the schema calls sensitive, such as arguments.")
     ] = False,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Say what every rule says of one intent, and why: the parts of its condition, with their values.
 
     What came before the intent is run through the engine, so that the facts are those that a gate has. From a history
     that takes nothing else; from the log it takes the root key, because proofs are checked.
     """
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
     with refusal_recorded(screen):
         if history is not None:
             key = DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key)

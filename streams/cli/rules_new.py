@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import JsonOption
-from streams.cli.screen import OK, WARN, Screen
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Output
+from streams.cli.screen import OK, WARN
 from streams.operations.rules.scaffold import make_pack
 
 
+@takes_groups
 def new(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The pack's name: lower-case letters, digits and `_`.")],
@@ -21,13 +23,13 @@ def new(
     tool: Annotated[
         str | None, typer.Option("--tool", metavar="SERVER.TOOL", help="The first tool it is for; NAME.use by default.")
     ] = None,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Write a pack of two rules, with a fixture and with cases that pass; `rules test` runs them.
 
     Where there is no bundle yet, one is made. Nothing that is there is overwritten.
     """
-    screen = Screen(as_json)
+    screen = output.screen()
     made = make_pack(directory, name, tool or f"{name}.use")
     for path in made.written:
         screen.record({"kind": "file", "file": str(path)})

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from streams.cli.findings import refusal_recorded
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import ByOption, Connection, Output, OwnKeyOption, PassphraseOption, SignedDraft, load_key
 from streams.cli.screen import FAINT, OK, STRONG, WARN, Screen
-from streams.cli.signature_options import ByOption, KeyOption, OutOption, PassphraseOption, load_key
 from streams.codec.instants import format_instant
 from streams.model.control import RulesetBundle
 from streams.model.errors import RecordError
@@ -41,6 +41,7 @@ NameOption = Annotated[
 ]
 
 
+@takes_groups
 def publish(
     *,
     what: Annotated[Path, typer.Argument(metavar="DIR|DRAFT", help="Where `bundle.yaml` is, or a signed draft.")],
@@ -51,15 +52,11 @@ def publish(
         int | None,
         typer.Option("--serial", min=1, help="Instead of the next one: for a topic that has lost its records."),
     ] = None,
-    key: KeyOption = None,
-    passphrase_file: PassphraseOption = None,
-    out: OutOption = None,
+    signing: SignedDraft,
     name: NameOption = None,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Publish rules to the gates, which take them up at once. Refused rules are not published.
 
@@ -67,9 +64,9 @@ def publish(
     makes a draft (`--key FILE --out DRAFT`), the other signs it (`rules sign DRAFT --key FILE`), and then it is
     published (`rules publish DRAFT`).
     """
-    screen = Screen(as_json)
+    screen = output.screen()
     share_bp = _share(canary)
-    with refusal_recorded(screen), open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    with refusal_recorded(screen), open_operator(connection.settings(), by) as operator:
         if what.is_dir():
             chosen = name or operator.deployment.bundle_name
             bundle = draft_directory(operator, what, chosen, canary_bp=share_bp, serial=serial)
@@ -78,71 +75,66 @@ def publish(
         else:
             bundle = read_draft(what)
             check_draft(bundle)
-        _finish(screen, operator, bundle, key, passphrase_file, out)
+        _finish(screen, operator, bundle, signing)
 
 
+@takes_groups
 def promote(
     *,
-    key: KeyOption = None,
-    passphrase_file: PassphraseOption = None,
-    out: OutOption = None,
+    signing: SignedDraft,
     name: NameOption = None,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Give all sessions the rules that a share of them has."""
-    screen = Screen(as_json)
-    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    screen = output.screen()
+    with open_operator(connection.settings(), by) as operator:
         bundle = draft_promotion(operator, name or operator.deployment.bundle_name)
-        _finish(screen, operator, bundle, key, passphrase_file, out)
+        _finish(screen, operator, bundle, signing)
 
 
+@takes_groups
 def rollback(
     *,
     to: Annotated[
         int | None, typer.Option("--to", metavar="SERIAL", min=1, help="Which rules; `rules status` lists them.")
     ] = None,
-    key: KeyOption = None,
-    passphrase_file: PassphraseOption = None,
-    out: OutOption = None,
+    signing: SignedDraft,
     name: NameOption = None,
     by: ByOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Go back to earlier rules, at once.
 
     Without `--to`: where a share of sessions has other rules, all have those of the rest again; otherwise the last
     rules before those of now.
     """
-    screen = Screen(as_json)
-    with open_operator(settings_from(log, bootstrap, state_dir), by) as operator:
+    screen = output.screen()
+    with open_operator(connection.settings(), by) as operator:
         bundle = draft_rollback(operator, name or operator.deployment.bundle_name, to)
-        _finish(screen, operator, bundle, key, passphrase_file, out)
+        _finish(screen, operator, bundle, signing)
 
 
+@takes_groups
 def sign(
     *,
     draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="Made with `--out`.")],
-    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")],
+    key: OwnKeyOption,
     passphrase_file: PassphraseOption = None,
     directory: Annotated[
         Path | None,
         typer.Option("--dir", metavar="DIR", help="Sign only if its rules are those of this directory."),
     ] = None,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Add a signature to a draft, after making sure that it is what it says.
 
     What you sign is the name, serial, digest and share that are shown. `--dir` compares the rules with your own copy of
     them, which is better than to read them in the draft.
     """
-    screen = Screen(as_json)
+    screen = output.screen()
     bundle = read_draft(draft)
     with refusal_recorded(screen):
         source = check_draft(bundle)
@@ -150,23 +142,22 @@ def sign(
         raise PublicationError(f"the rules of the draft are not those of `{directory}`; nothing was signed")
     signed = sign_bundle(bundle, load_key(key, passphrase_file))
     write_draft(signed, draft)
-    _tell(screen, settings_from().deployment, signed, "signed", f"signed: {draft}")
+    _tell(screen, Connection().settings().deployment, signed, "signed", f"signed: {draft}")
 
 
+@takes_groups
 def status(
     *,
     counts: Annotated[
         bool, typer.Option("--counts", help="Count how the newest verdicts came out under each of them.")
     ] = False,
     name: NameOption = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Show which rules are in force, since when, by whom, and which ones there are to go back to."""
-    screen = Screen(as_json)
-    with open_operator(settings_from(log, bootstrap, state_dir)) as operator:
+    screen = output.screen()
+    with open_operator(connection.settings()) as operator:
         chosen = name or operator.deployment.bundle_name
         history = read_history(operator, chosen)
         judged = {each.digest: each for each in count_verdicts(operator)} if counts else {}
@@ -202,16 +193,15 @@ def _finish(
     screen: Screen,
     operator: Operator,
     bundle: RulesetBundle,
-    key: Path | None,
-    passphrase_file: Path | None,
-    out: Path | None,
+    signing: SignedDraft,
 ) -> None:
     """Sign, and write a draft or publish."""
+    key = signing.signing_key()
     if key is not None:
-        bundle = sign_bundle(bundle, load_key(key, passphrase_file))
-    if out is not None:
-        write_draft(bundle, out)
-        _tell(screen, operator.deployment, bundle, "draft", f"draft written: {out}")
+        bundle = sign_bundle(bundle, key)
+    if signing.out is not None:
+        write_draft(bundle, signing.out)
+        _tell(screen, operator.deployment, bundle, "draft", f"draft written: {signing.out}")
         return
     bundle, is_new = publish_bundle(operator, bundle)
     _tell(

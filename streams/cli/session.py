@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
 from streams.codec.instants import format_instant
 from streams.model.delegation import Delegation
@@ -31,23 +32,22 @@ State = StrEnum("State", [(state.name, state.value) for state in LifeState])  # 
 
 
 @app.command()
+@takes_groups
 def show(
     *,
     session: Annotated[str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`).")],
     lines_max: Annotated[
         int, typer.Option("--max", metavar="N", min=1, max=10_000, help="Show the last N of what it read and did.")
     ] = 20,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Show all that is on the log of a session: who, by which grants, with what authority, what it read and did.
 
     Its state is what the gates have put on record; what is stopped counts at once.
     """
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
     tenant, separator, name = session.partition("|")
     if not separator:
         tenant, name = settings.tenant, session
@@ -60,6 +60,7 @@ def show(
 
 
 @app.command("list")
+@takes_groups
 def list_(
     *,
     agent: Annotated[str | None, typer.Option("--agent", metavar="ID", help="Only of this agent.")] = None,
@@ -68,14 +69,12 @@ def list_(
     count_max: Annotated[
         int, typer.Option("--max", metavar="N", min=1, max=100_000, help="At most so many, the newest first.")
     ] = 100,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """List the sessions on the log, those that were opened last first."""
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
     wanted = Filter(agent, user, None if state is None else LifeState(state.value))
     with open_log(settings, create=False) as opened:
         found = list(islice(list_sessions(opened, build_codec(settings), wanted, SystemClock()), count_max))

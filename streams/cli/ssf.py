@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from streams.cli.log_output import configure_logging
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
-from streams.cli.screen import OK, Screen
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
+from streams.cli.screen import OK
 from streams.http.server import serve as serve_http
 from streams.operations.root_key import load_root_key
 from streams.sdk.transport import Transport
@@ -21,27 +22,26 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@takes_groups
 def ssf(
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
     *,
+    connection: Connection,
     host: Annotated[
         str | None, typer.Option("--host", metavar="HOST", help="Where to listen, instead of `ssf.host`.")
     ] = None,
     port: Annotated[
         int | None, typer.Option("--port", metavar="PORT", help="And at which port; 0 for any that is free.")
     ] = None,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Run the receiver and transmitter of security events (OpenID SSF, CAEP), until SIGINT or SIGTERM.
 
     Whose events count, and who is told of stops here, is in `[ssf]` of the settings.
     """
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
     section = settings.ssf_at(host, port)
-    configure_logging(as_json)
+    configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     with open_log(settings, create=False) as opened:
         transport = Transport(opened, build_codec(settings), SystemClock())

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from streams.cli.log_output import configure_logging
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
-from streams.cli.screen import OK, WARN, Screen
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output, StateDirOption
+from streams.cli.screen import OK, WARN
 from streams.http.server import serve as serve_http
 from streams.identity.keyring import keys_in
 from streams.operations.root_key import load_root_key
@@ -22,12 +23,11 @@ app = typer.Typer(add_completion=False, invoke_without_command=True, rich_markup
 
 
 @app.callback(invoke_without_command=True)
+@takes_groups
 def serve(
-    context: typer.Context,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
     *,
+    context: typer.Context,
+    connection: Connection,
     host: Annotated[
         str | None, typer.Option("--host", metavar="HOST", help="Where to listen, instead of `sts.host`.")
     ] = None,
@@ -40,7 +40,7 @@ def serve(
             "--dev-issuer", help="Give tokens of anybody to anybody who asks, at `/dev/token`. On loopback alone."
         ),
     ] = False,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Run the token service: OAuth token exchange that opens sessions, until SIGINT or SIGTERM.
 
@@ -49,10 +49,10 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
     section = settings.sts_at(host, port)
-    configure_logging(as_json)
+    configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     with open_log(settings, create=False) as opened:
         transport = Transport(opened, build_codec(settings), SystemClock())
@@ -81,7 +81,9 @@ def serve(
 
 
 @app.command()
+@takes_groups
 def rotate(
+    *,
     state_dir: StateDirOption = None,
     now: Annotated[
         bool,
@@ -93,11 +95,11 @@ def rotate(
             "--compromised", help="Drop all keys, at once: they have become known. No token from before counts."
         ),
     ] = False,
-    as_json: JsonOption = None,
+    output: Output,
 ) -> None:
     """Sign with the next key from now on, and publish another one after it. The service may run meanwhile."""
-    screen = Screen(as_json)
-    settings = settings_from(state_dir=state_dir)
+    screen = output.screen()
+    settings = Connection(state_dir=state_dir).settings()
     keys = keys_in(settings.state_dir / "sts")
     if compromised:
         current = keys.replace_all()

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, FollowOption, Output
 from streams.cli.rows import Row, heading, letter_row, line_of, row_of
 from streams.cli.screen import FAIL, Screen
 from streams.operations.topics.tail import SUBJECTS, Filter, Seen, look
@@ -22,12 +23,11 @@ Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # typ
 
 
 @app.command()
+@takes_groups
 def tail(
     *,
     subject: Annotated[Subject, typer.Argument(help="What to look at.", show_choices=True)],
-    follow: Annotated[
-        bool, typer.Option("--follow/--no-follow", help="Wait for more, or end with what is there.")
-    ] = True,
+    follow: FollowOption = True,
     from_beginning: Annotated[
         bool, typer.Option("--from-beginning", help="Begin with what is there already. Implied by --no-follow.")
     ] = False,
@@ -38,17 +38,15 @@ def tail(
     count_max: Annotated[
         int | None, typer.Option("--max", metavar="N", min=1, help="End after so many records.")
     ] = None,
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Print records as they come: verdicts, audit records, alerts and more.
 
     A line each on a terminal; otherwise JSON lines in the form of history files, which `stoplog try` takes.
     """
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
     codec = build_codec(settings)
     with open_log(settings, create=False) as opened:
         screen.rich(heading(screen.width_chars))

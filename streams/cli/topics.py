@@ -7,7 +7,8 @@ from contextlib import closing
 import typer
 
 from streams.cli.main import FAILED
-from streams.cli.options import BootstrapOption, JsonOption, LogOption, StateDirOption, settings_from
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.model.topics import TOPICS, Role, Topic
 from streams.operations.topics.application import carry_out, make_plan
@@ -22,9 +23,10 @@ app = typer.Typer(
 
 
 @app.command()
-def show(as_json: JsonOption = None) -> None:
+@takes_groups
+def show(*, output: Output) -> None:
     """Show every topic as declared: its key, how it is spread, who writes and reads it."""
-    screen = Screen(as_json)
+    screen = output.screen()
     for topic in TOPICS:
         screen.record(
             {
@@ -55,15 +57,15 @@ def show(as_json: JsonOption = None) -> None:
 
 
 @app.command()
+@takes_groups
 def check(
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    *,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Say what differs between the log and the declaration; exit status 1 if anything does."""
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
     with open_log(settings, create=False) as opened, closing(opened.admin()) as admin:
         plan = make_plan(settings.topics, settings.group, admin)
         for step in plan.steps:
@@ -79,19 +81,19 @@ def check(
 
 
 @app.command()
+@takes_groups
 def apply(
-    log: LogOption = None,
-    bootstrap: BootstrapOption = None,
-    state_dir: StateDirOption = None,
-    as_json: JsonOption = None,
+    *,
+    connection: Connection,
+    output: Output,
 ) -> None:
     """Create topics that are missing, mend configurations that differ, add access entries. Deletes nothing.
 
     Access entries are made for the principals of the setting `topics.principals`. Exit status 1 if something differs
     that can't be mended.
     """
-    screen = Screen(as_json)
-    settings = settings_from(log, bootstrap, state_dir)
+    screen = output.screen()
+    settings = connection.settings()
 
     def tell(step: Step) -> None:
         screen.record({"done": str(step)})

@@ -11,7 +11,8 @@ import typer
 
 from streams.cli.findings import refusal_recorded
 from streams.cli.main import FAILED
-from streams.cli.options import JsonOption
+from streams.cli.option_groups import takes_groups
+from streams.cli.options import HistoryKeyOption, Output
 from streams.cli.rows import Row, heading, letter_row, line_of, row_of
 from streams.cli.screen import FAIL, FAINT, OK, Screen
 from streams.cli.text import printable
@@ -28,6 +29,7 @@ _REPEATED = frozenset({AuditEventType.VERDICT, AuditEventType.DEAD_LETTER})
 
 
 @try_app.command("try")
+@takes_groups
 def try_history(
     *,
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Records as JSON lines, each with its time.")],
@@ -39,11 +41,8 @@ def try_history(
         typer.Option("--rules", metavar="DIR", help="Rules; by default the history's own, or the starter rules."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what comes out there.")] = None,
-    root_key: Annotated[
-        Path | None,
-        typer.Option("--root-key", metavar="FILE", help="Of the deployment that the history is from."),
-    ] = None,
-    as_json: JsonOption = None,
+    root_key: HistoryKeyOption = None,
+    output: Output,
 ) -> None:
     """Run the whole engine over a history, in the history's own time, and print what comes out.
 
@@ -54,7 +53,7 @@ def try_history(
     Intents without a proof are proven with a key that is the same for all histories and known to everybody, and pinned
     to the catalog's definition of their tool.
     """
-    screen = Screen(as_json)
+    screen = output.screen()
     report = TryReport()
     key = DEVELOPMENT_ROOT_KEY if root_key is None else load_root_key(root_key)
     plan = plan_trial(load_settings(), history, key, catalog=catalog, rules=rules)
