@@ -74,7 +74,7 @@ class CountingBench(GateBench):
     def history(self, entry: ToolCatalogEntry, facts: Mapping[str, Any]) -> dict[str, Any]:
         """What the rules of a tool would read now."""
         plan = self._ruleset.plan(CatalogTool(entry, ArgsSchema("{}")).facts)
-        return recall(plan, facts, self.session.key, _Rows(self.driver.disk.rows(0)), self.now_ms)  # type: ignore[arg-type]
+        return recall(plan, facts, self.session.key, _Rows(self.driver.disk.rows(0)), self.now_ms)
 
     def rows(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """All committed rows of a kind."""

@@ -108,7 +108,7 @@ class Mailbox:
 def serve(folder: Path, sender: str) -> None:
     """Speak MCP on standard input and output until the input ends."""
     from mcp.server import MCPServer  # noqa: PLC0415 - heavy; `Mailbox` is of use without it
-    from mcp.server.mcpserver.exceptions import ToolError  # noqa: PLC0415
+    from mcp.server.mcpserver.exceptions import ToolError  # noqa: PLC0415 - likewise
 
     mailbox = Mailbox(folder, sender)
     server = MCPServer("stoplog-demo-mail")

@@ -27,8 +27,7 @@ _STYLES = {
     LifeState.STOPPED: FAIL,
     LifeState.REVOKED: FAIL,
 }
-# mypy wants enums written out.
-State = StrEnum("State", [(state.name, state.value) for state in LifeState])  # type: ignore[misc]
+State = StrEnum("State", [(state.name, state.value) for state in LifeState])  # type: ignore[misc]  # mypy wants it written out
 
 
 @app.command()

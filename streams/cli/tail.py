@@ -18,8 +18,8 @@ from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False)
 
-# Made of the one list of subjects there is; mypy wants enums written out.
-Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # type: ignore[misc]
+# Made of the one list of subjects there is.
+Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # type: ignore[misc]  # mypy wants it written out
 
 
 @app.command()

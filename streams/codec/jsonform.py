@@ -157,7 +157,7 @@ def _struct(kind: inspect.StructType, value: object, at: str) -> object:
     for name, given in value.items():
         field = fields.get(name)
         if field is None and f"{name}{_JSON_SUFFIX}" in fields:
-            name, given = f"{name}{_JSON_SUFFIX}", _json_text(given, f"{at}.{name}")  # noqa: PLW2901
+            name, given = f"{name}{_JSON_SUFFIX}", _json_text(given, f"{at}.{name}")  # noqa: PLW2901 - the text form of the same field
             field = fields[name]
         if field is None:
             raise JsonFormError(f"{at}: {unknown_name(name, fields, f'a field of {kind.cls.__name__}')}")

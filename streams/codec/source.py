@@ -96,5 +96,5 @@ class Source:
         """The function."""
         names = dict(self._names)
         exec(compile("\n".join(self._lines), f"<codec of {self._paths[0]}>", "exec"), names)  # noqa: S102 - our own lines
-        function: Callable[..., Any] = names["compiled"]  # type: ignore[assignment]
+        function: Callable[..., Any] = names["compiled"]  # type: ignore[assignment]  # the last line defines it
         return Compiled(function, tuple(self._paths))

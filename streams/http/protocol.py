@@ -24,7 +24,7 @@ class BoundedProtocol(H11Protocol):
     _place: str | None = None
     _head_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The first request's head must come in time."""
         super().connection_made(transport)
         self._place = _counted_place(self.client)

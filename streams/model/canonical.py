@@ -63,7 +63,7 @@ def canonical(value: object) -> bytes:
         CanonicalError: it has none (NaN, integers beyond 2^53, lone surrogates, ...).
     """
     try:
-        return rfc8785.dumps(value)  # type: ignore[arg-type]
+        return rfc8785.dumps(value)  # type: ignore[arg-type]  # whatever it can't take, it refuses
     except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
         raise CanonicalError(f"no canonical JSON form: {error}") from None
 

@@ -163,7 +163,7 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
     if faults:
         raise SettingsError("; ".join(faults))
     try:
-        return Settings(**(overrides or {}))  # type: ignore[arg-type]
+        return Settings(**(overrides or {}))  # type: ignore[arg-type]  # it is checked here
     except ValidationError as error:
         raise SettingsError("; ".join(_faults(error, file))) from None
     except ValueError as error:

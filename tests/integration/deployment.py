@@ -115,7 +115,7 @@ class Deployment:
     def send(self, topic: Topic, key: bytes, record: Record) -> None:
         """Queue a record."""
         value = self.codec.encode(topic.name, record)
-        headers = event_headers(topic, record.header)  # type: ignore[attr-defined]  # every topic's record has one
+        headers = event_headers(topic, record.header)  # every topic's record has one
         self._publisher.publish(Outgoing(topic.name, place_of(topic, key), key, value, headers))
 
     def flush(self) -> None:

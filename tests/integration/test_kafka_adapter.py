@@ -459,8 +459,8 @@ class TestReading:
 def read_until(reader: object, at: TopicPartition, position: int) -> list[bytes | None]:
     values = []
     for _ in within(WAIT_S, f"position {position}"):
-        values += [record.value for record in reader.poll(10, 100)]  # type: ignore[attr-defined]
-        if reader.position(at) == position:  # type: ignore[attr-defined]
+        values += [record.value for record in reader.poll(10, 100)]
+        if reader.position(at) == position:
             break
     return values
 

@@ -77,7 +77,7 @@ def test_names_stand_for_the_same_id_everywhere(data: st.DataObject) -> None:
     form = to_json(record_of(kind, data))
     form["intent_id"] = form["approval_id"] = data.draw(st.text(max_size=40))
     verdict = from_json(RECORD_TYPES[KINDS[kind].name], form)
-    assert verdict.intent_id == verdict.approval_id  # type: ignore[attr-defined]
+    assert verdict.intent_id == verdict.approval_id
 
 
 def parse_or_refuse(text: str) -> None:

@@ -87,7 +87,7 @@ def test_any_bytes_are_a_record_or_an_error(topic: str, data: st.DataObject) -> 
 def test_any_schema_id_is_known_or_an_error(value: bytes, header: bytes | None) -> None:
     headers = (("ce_type", b"x"), ("__value_schema_id", header))
     with pytest.raises(RecordError) as raised:
-        CODEC.decode("agent.intent.v1", value, headers)  # type: ignore[arg-type]
+        CODEC.decode("agent.intent.v1", value, headers)
     assert raised.value.reason in {
         DeadLetterReason.FRAMING_INVALID,
         DeadLetterReason.SCHEMA_UNKNOWN,

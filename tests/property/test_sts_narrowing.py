@@ -70,7 +70,12 @@ tools = st.builds(
     bounds,
 )
 details = st.lists(tools, min_size=1, max_size=3).map(lambda listed: [{"type": "stoplog_tools", "tools": listed}])
-maybe = lambda strategy: st.one_of(st.none(), strategy)  # noqa: E731
+
+
+def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), strategy)
+
+
 scopes = st.lists(st.sampled_from((*SCOPES, "e")), unique=True, min_size=1, max_size=3)
 asked = st.fixed_dictionaries(
     {},

@@ -125,7 +125,7 @@ def revocations_are_ignored(patch: pytest.MonkeyPatch, healthy: Ingredients) -> 
     """What was taken back is still allowed."""
 
     def make(settings: GateSettings, wire: Wire, control: ControlState) -> Gate:
-        control.revocations.reason_against = lambda call, now_ms: None  # type: ignore[method-assign]
+        control.revocations.reason_against = lambda call, now_ms: None
         return Gate(settings, wire, control)
 
     return healthy._replace(make_gate=make)

@@ -220,11 +220,17 @@ def _not_strictly_false(operand: Node) -> Node:
 def _applied(function: Callable[..., Any], name: str, args: list[Node]) -> Node:
     if len(args) == 1:
         (only,) = args
-        single: Node = lambda variables: function(only(variables))  # noqa: E731
+
+        def single(variables: Variables) -> Any:
+            return function(only(variables))
+
         return _with_type_errors(single, name)
     if len(args) == 2:
         first, second = args
-        double: Node = lambda variables: function(first(variables), second(variables))  # noqa: E731
+
+        def double(variables: Variables) -> Any:
+            return function(first(variables), second(variables))
+
         return _with_type_errors(double, name)
     return _with_type_errors(lambda variables: function(*[arg(variables) for arg in args]), name)
 

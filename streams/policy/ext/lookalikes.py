@@ -29,8 +29,7 @@ _ASCII_PROTOTYPES = {"0": "o", "1": "l", "i": "l", "|": "l", "m": "rn", "w": "vv
 @lru_cache(maxsize=1)
 def _prototypes() -> dict[int, str]:
     """For each character that looks like a letter or digit of ASCII, that one."""
-    # Read when it is first asked for: most bundles never do.
-    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415
+    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - most bundles never ask for it
 
     found: dict[int, str] = {}
     for character, others in confusables_data.items():

@@ -37,8 +37,7 @@ _DASHES = re.compile(r"--(?![ \n]|\Z)")
 
 @lru_cache(maxsize=1)
 def _library() -> Any:
-    # Loaded when it is first asked for: it is large, and most bundles have no rules on SQL.
-    import sqlglot  # noqa: PLC0415
+    import sqlglot  # noqa: PLC0415 - it is large, and most bundles have no rules on SQL
 
     # It logs statements that it does not understand, and a statement may hold what must not be in a log.
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)

@@ -35,8 +35,9 @@ class Reads(NamedTuple):
 
     def union(self, other: Reads) -> Reads:
         """What both read."""
-        known = self.memories is not None and other.memories is not None
-        return Reads(self.facts | other.facts, (self.memories | other.memories) if known else None)  # type: ignore[operator]
+        if self.memories is None or other.memories is None:
+            return Reads(self.facts | other.facts, None)
+        return Reads(self.facts | other.facts, self.memories | other.memories)
 
 
 READS_TOOL = Reads(frozenset((_FACT,)), frozenset())

@@ -21,8 +21,8 @@ def checked_key(key: bytes | None, record: Record) -> bytes:
     """
     if key is None:
         raise RecordError(DeadLetterReason.KEY_MISSING, "the record has no key")
-    header: Header = record.header  # type: ignore[attr-defined]
-    session_id: str | None = record.session_id  # type: ignore[attr-defined]
+    header: Header = record.header  # type: ignore[attr-defined]  # every record of a session has one
+    session_id: str | None = record.session_id  # type: ignore[attr-defined]  # likewise
     if session_id is None or not header.tenant_uid:
         raise RecordError(DeadLetterReason.RECORD_INVALID, "the record names no session or no tenant")
     if "|" in header.tenant_uid or "\x00" in header.tenant_uid or "\x00" in session_id:

@@ -35,9 +35,8 @@ def main() -> int:
 
 def _compiled(files: dict[str, str]) -> tuple[int, Any]:
     """ACCEPTED and the portable rules, or REFUSED and every error."""
-    # Only now, so that the bounds hold for the library, too.
-    from streams.policy import BundleError, bundle_from_files  # noqa: PLC0415
-    from streams.policy.runtime.portable import compile_portable  # noqa: PLC0415
+    from streams.policy import BundleError, bundle_from_files  # noqa: PLC0415 - the bounds must hold for the library, too
+    from streams.policy.runtime.portable import compile_portable  # noqa: PLC0415 - likewise
 
     try:
         return ACCEPTED, compile_portable(bundle_from_files(files))

@@ -103,7 +103,7 @@ def test_it_tells_tools_bounds_and_grants(deployment: Deployment) -> None:
     files, mail, dead = deployment.reach()
     assert (files["tool"], files["constraints"], files["lineage"]) == ("files/read", [], ["g-1", "g-2"])
     assert mail["tool"] == "mail/send"
-    assert [bound["argument"] for bound in mail["constraints"]] == ["/to", "/text"]  # type: ignore[attr-defined]
+    assert [bound["argument"] for bound in mail["constraints"]] == ["/to", "/text"]
     assert (dead["grant"], dead["reason"]) == ("g-3", "delegation_expired")
     table = deployment.run("reach", "--agent", "writer", "--user", "alice", "--no-json").stdout
     assert "/to wildcard" in table

@@ -40,7 +40,7 @@ class Writer:
 
     def put(self, maker: SessionMaker, records: Sequence[Record]) -> None:
         for record in records:
-            head = record.header  # type: ignore[attr-defined]
+            head = record.header
             self.operator.write(BY_RECORD[type(record)], [(maker.key, record, head)])
 
     def open(self, name: str, *, parent: str | None = None, **who: str) -> SessionMaker:

@@ -220,7 +220,7 @@ class TestReadingOtherVersions:
         future["signals"][0]["score"] = 3
         out = value_of(other, future)
         record = Codec(Versions(shape(other))).decode(topic, out)
-        assert [(signal.score, type(signal.score)) for signal in record.signals] == [(3.0, float)]  # type: ignore[attr-defined]
+        assert [(signal.score, type(signal.score)) for signal in record.signals] == [(3.0, float)]
 
     def test_a_schema_that_cannot_be_read_refuses_its_records(self) -> None:
         other = schema()

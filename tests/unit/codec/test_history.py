@@ -210,9 +210,9 @@ class TestOtherRecords:
         }
         decision, intent = parse(line).record, parse(INTENT_LINE).record
         assert isinstance(intent, Intent)
-        assert decision.intent_id == intent.intent_id  # type: ignore[attr-defined]
-        assert decision.args_digest == intent.args_digest  # type: ignore[attr-defined]
-        assert decision.task_id == approval_task_id("acme", intent.session_id, intent.intent_id)  # type: ignore[attr-defined]
+        assert decision.intent_id == intent.intent_id
+        assert decision.args_digest == intent.args_digest
+        assert decision.task_id == approval_task_id("acme", intent.session_id, intent.intent_id)
 
     @pytest.mark.parametrize(("round_no", "fits"), [(0, True), (1, True), (-1, False), (True, False), (10_000, False)])
     def test_an_approval_may_answer_a_later_question(self, round_no: int, fits: bool) -> None:
@@ -230,7 +230,7 @@ class TestOtherRecords:
             return
         decision, intent = parse(line).record, parse(INTENT_LINE).record
         assert isinstance(intent, Intent)
-        assert decision.task_id == approval_task_id("acme", intent.session_id, intent.intent_id, round_no)  # type: ignore[attr-defined]
+        assert decision.task_id == approval_task_id("acme", intent.session_id, intent.intent_id, round_no)
 
     @pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, (key, _) in KEYED_BY_THEMSELVES.items()])
     def test_keys_that_follow_from_the_record(self, kind: str, key: bytes) -> None:
@@ -322,8 +322,8 @@ class TestFiles:
 
     def test_comments_blank_lines_and_a_byte_order_mark(self, write: Callable[[bytes], Path]) -> None:
         path = write(b"\xef\xbb\xbf# a comment\r\n\r\n  \n" + self.LINE + b"\r\n  # more\n" + self.LINE)
-        ids = [line.record.header.id for line in iter_history(path, ROOT_KEY)]  # type: ignore[attr-defined]
-        assert ids == [parse(INTENT_LINE, number).record.header.id for number in (4, 6)]  # type: ignore[attr-defined]
+        ids = [line.record.header.id for line in iter_history(path, ROOT_KEY)]
+        assert ids == [parse(INTENT_LINE, number).record.header.id for number in (4, 6)]
 
     def test_an_empty_file(self, write: Callable[[bytes], Path]) -> None:
         assert list(iter_history(write(b""))) == []

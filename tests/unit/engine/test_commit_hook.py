@@ -96,7 +96,7 @@ class TestWhatItSees:
         for partition, written, _ in house.hook.calls:
             verdicts = [record for record in written if record.topic == VERDICT.name]
             decoded = [wire().decode(VERDICT.name, record.value or b"", record.headers) for record in verdicts]
-            assert [record.intent_id for record in decoded] == ids[partition]  # type: ignore[attr-defined]
+            assert [record.intent_id for record in decoded] == ids[partition]
             assert {record.partition for record in written} == {partition}
             topics = [record.topic for record in written]
             assert sorted(topics) == [AUDIT.name] * 4 + [VERDICT.name] * 4

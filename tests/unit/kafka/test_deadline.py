@@ -50,7 +50,7 @@ def test_a_wait_that_was_broken_off_leaves_nothing_for_the_next_call(calls: Time
         def get(self, timeout: float) -> None:
             raise BrokenOffError
 
-    ended, calls._ended = calls._ended, Interrupted()  # type: ignore[assignment]
+    ended, calls._ended = calls._ended, Interrupted()
     with pytest.raises(BrokenOffError):
         calls.call(lambda: released.wait(10), 5)
     calls._ended = ended

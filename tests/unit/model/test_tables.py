@@ -52,12 +52,12 @@ def test_topics_are_declared_once() -> None:
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_every_topic_is_whole(topic: object) -> None:
-    assert topic.note  # type: ignore[attr-defined]
-    assert topic.writers  # type: ignore[attr-defined]
-    assert topic.readers  # type: ignore[attr-defined]
-    config = topic.config()  # type: ignore[attr-defined]
+    assert topic.note
+    assert topic.writers
+    assert topic.readers
+    config = topic.config()
     assert config["message.timestamp.type"] == "LogAppendTime"
-    assert (config["cleanup.policy"] == "compact") is (config["retention.ms"] == "-1" and topic.compacted)  # type: ignore[attr-defined]
+    assert (config["cleanup.policy"] == "compact") is (config["retention.ms"] == "-1" and topic.compacted)
 
 
 def test_dead_letters_are_kept_no_longer_than_what_they_were() -> None:

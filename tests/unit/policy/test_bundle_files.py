@@ -52,7 +52,7 @@ def test_sources_are_immutable() -> None:
     contents["bundle.yaml"] = ""
     assert made.files["bundle.yaml"] == HEAD
     with pytest.raises(TypeError):
-        made.files["bundle.yaml"] = ""  # type: ignore[index]
+        made.files["bundle.yaml"] = ""
 
 
 def test_a_folder_without_a_bundle_is_an_error(tmp_path: Path) -> None:

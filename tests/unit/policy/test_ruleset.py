@@ -173,7 +173,7 @@ def test_results_are_immutable_and_comparable() -> None:
     result = ruleset(PERMIT).evaluate(facts())
     assert isinstance(hash(result), int)
     with pytest.raises(AttributeError):
-        result.effect = Effect.DENY  # type: ignore[misc]
+        result.effect = Effect.DENY
 
 
 class TestTypedArguments:

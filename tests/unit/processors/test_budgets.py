@@ -54,7 +54,7 @@ def send(bench: CountingBench, to: object, **more: object) -> str:
 
 def not_run(bench: CountingBench, intent: object, session: SessionMaker | None = None) -> None:
     maker = session or bench.session
-    event = maker.event(SessionEventType.TOOL_NOT_RUN, bench.now_ms, intent_id=intent.intent_id, tool=intent.tool)  # type: ignore[attr-defined]
+    event = maker.event(SessionEventType.TOOL_NOT_RUN, bench.now_ms, intent_id=intent.intent_id, tool=intent.tool)
     bench.driver.pipe(SESSION.name, maker.key, event)
 
 

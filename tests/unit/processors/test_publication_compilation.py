@@ -132,7 +132,7 @@ def test_another_gate_may_be_faster() -> None:
     fast = started(Hand())
     fast.offer(ruleset(OTHERS, serial=2), 1)
     fast.advance(0)
-    fast.compiler.running[0].done = True  # type: ignore[attr-defined]
+    fast.compiler.running[0].done = True
     fast.advance(1)
     memory = fast.memory()
     assert memory is not None

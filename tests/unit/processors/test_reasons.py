@@ -51,7 +51,7 @@ def case(reason: Reason) -> Callable[[Case], Case]:
 
 
 def revoke(bench: GateBench, kind: RevocationKind, target: str, **fields: object) -> None:
-    made = revocation(kind, target, time_ms=bench.now_ms, **fields)  # type: ignore[arg-type]
+    made = revocation(kind, target, time_ms=bench.now_ms, **fields)
     bench.driver.pipe(REVOCATION.name, *made)
 
 

@@ -34,7 +34,7 @@ STOPS = [
 
 
 def stop(bench: GateBench, kind: RevocationKind, target: str, **fields: object) -> None:
-    bench.driver.pipe(REVOCATION.name, *revocation(kind, target, time_ms=bench.now_ms, **fields))  # type: ignore[arg-type]
+    bench.driver.pipe(REVOCATION.name, *revocation(kind, target, time_ms=bench.now_ms, **fields))
 
 
 @pytest.mark.parametrize(("kind", "target", "reason"), STOPS)

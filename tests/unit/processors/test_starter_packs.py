@@ -61,7 +61,7 @@ def bench_for(call: Call) -> tuple[GateBench, Any]:
     bench.driver.pipe(RULESET.name, b"default", ruleset(SOURCE.files))
     server_id, _, name = call.tool.partition(".")
     schema = {"type": "object", "properties": {name: {} for name in call.args}}
-    entry = tool_entry(server_id, name, schema=schema, sink_args=(), **call.facts)  # type: ignore[arg-type]
+    entry = tool_entry(server_id, name, schema=schema, sink_args=(), **call.facts)
     bench.publish(entry)
     maker = type(bench.session)(act="billing-bot")
     bench.session = maker
@@ -102,7 +102,7 @@ def test_a_tool_that_no_pack_knows_meets_no_rule_in_error() -> None:
 def test_what_was_read_closes_the_way_out() -> None:
     mail = next(call for call in CALLS if call.tool == "mail.send")
     bench, entry = bench_for(mail._replace(scopes=("mail:send", "crm:read")))
-    notes = tool_entry("crm", "notes", output_label=UNTRUSTED, **READS)  # type: ignore[arg-type]
+    notes = tool_entry("crm", "notes", output_label=UNTRUSTED, **READS)
     bench.publish(notes)
     outside = {"to": "x@other.example.net", "body": "hi"}
     assert bench.judge(entry, outside).outcome is Outcome.ALLOW
@@ -121,7 +121,7 @@ def test_only_what_rules_deny_counts_towards_stopping_a_session() -> None:
         assert bench.judge(entry, call.args).reason == "no_ruleset"
     bench.driver.pipe(RULESET.name, b"default", ruleset(SOURCE.files, serial=3))
     assert bench.judge(entry, call.args).outcome is Outcome.ALLOW
-    odd = tool_entry("zoo", "feed", schema={"type": "object"}, **DESTROYS)  # type: ignore[arg-type]
+    odd = tool_entry("zoo", "feed", schema={"type": "object"}, **DESTROYS)
     bench.publish(odd)
     for _ in range(25):
         assert bench.judge(odd, {}).outcome is Outcome.DENY

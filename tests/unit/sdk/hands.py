@@ -109,7 +109,7 @@ def verdict_on(intent: Intent, outcome: Outcome = Outcome.ALLOW, **changes: obje
 def write(transport: Transport, record: Record, key: bytes) -> Outgoing:
     """Put a record on its topic."""
     topic = TOPIC_OF[type(record)]
-    ready = outgoing(transport, topic, key, record, record.header)  # type: ignore[attr-defined]
+    ready = outgoing(transport, topic, key, record, record.header)
     publish(transport, [ready])
     return ready
 

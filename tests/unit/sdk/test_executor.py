@@ -78,7 +78,7 @@ def executor_with(
         {"mail/send": tool(function)},
         store,
         revocations=revocations,
-        settings=ExecutorSettings(**settings),  # type: ignore[arg-type]
+        settings=ExecutorSettings(**settings),
     )
 
 
@@ -426,8 +426,7 @@ def test_many_calls_at_once_run_once_each(
     verdicts = [make_verdict() for _ in range(6)] * 4
     outcomes: list[ToolOutcome] = []
     threads = [
-        threading.Thread(target=lambda verdict=verdict: outcomes.append(run(executor, verdict)))  # type: ignore[misc]
-        for verdict in verdicts
+        threading.Thread(target=lambda verdict=verdict: outcomes.append(run(executor, verdict))) for verdict in verdicts
     ]
     for thread in threads:
         thread.start()

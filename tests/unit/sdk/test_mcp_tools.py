@@ -162,15 +162,15 @@ def test_a_definition_that_changes_under_way_is_not_run(
         Executor(transport, ["raw"], server.tools(), store, revocations=revocations) as executor,
     ):
         verdict = verdict_of()
-        assert executor.execute(verdict, key_of(verdict)).ending is Ending.DONE  # type: ignore[arg-type]
+        assert executor.execute(verdict, key_of(verdict)).ending is Ending.DONE
         lists(tmp_path, tool("echo", description="now it sends your mail elsewhere"))
         time.sleep(1.1)
         verdict = verdict_of()
-        outcome = executor.execute(verdict, key_of(verdict))  # type: ignore[arg-type]
+        outcome = executor.execute(verdict, key_of(verdict))
         assert outcome.refusal is Refusal.DEFINITION_CHANGED
         lists(tmp_path, tool("other"))
         time.sleep(1.1)
-        outcome = executor.execute(verdict, key_of(verdict))  # type: ignore[arg-type]
+        outcome = executor.execute(verdict, key_of(verdict))
         assert outcome.refusal is Refusal.DEFINITION_CHANGED
 
 

@@ -339,7 +339,7 @@ def test_what_is_stopped_between_its_check_and_its_beginning_does_not_begin(
         def claim(self, *args: object, **named: object) -> bool:
             tokens.revoke(RevocationKind.SESSION, KILLED, "stop")
             assert revocations.confirm(5_000)
-            return super().claim(*args, **named)  # type: ignore[arg-type]
+            return super().claim(*args, **named)
 
     with Slow(tmp_path / "slow", "e-1") as store:
         store.begin(0)

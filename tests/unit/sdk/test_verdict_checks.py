@@ -54,7 +54,7 @@ def standard(**changes: object) -> Standard:
         "tools": {"mail/send": FunctionTool(lambda args: args, TOOL.definition_digest)},
         "revocations": Revocations(),
     }
-    return Standard(**{**fields, **changes})  # type: ignore[arg-type]
+    return Standard(**{**fields, **changes})
 
 
 def judged(

@@ -298,7 +298,7 @@ class AbortingTransport(Transport):
     failures = 0
 
     def producer(self, transactional_id: str) -> Producer:
-        return AbortingProducer(super().producer(transactional_id), self.failures)  # type: ignore[return-value]
+        return AbortingProducer(super().producer(transactional_id), self.failures)
 
 
 def test_an_aborted_report_is_made_again_without_running_the_call_again(

@@ -111,7 +111,7 @@ def test_a_gate_ends_with_its_owner_of_budgets(settings: Settings, log: Log) -> 
     runner = GateRunner(
         lambda: build_gate(settings, log, codec, ROOT_KEY, MemoryStores()),
         SystemClock(),
-        beside=refused,  # type: ignore[arg-type]
+        beside=refused,
     )
     with pytest.raises(ValueError, match="no owner"):
         runner.run()

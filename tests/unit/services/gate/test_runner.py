@@ -289,6 +289,6 @@ def _raise(error: Exception) -> Worker:
 def _wait_for(is_so: object, timeout_s: float = 20.0) -> None:
     clock = SystemClock()
     deadline_ms = clock.monotonic_ms() + int(timeout_s * 1000)
-    while not is_so():  # type: ignore[operator]
+    while not is_so():
         assert clock.monotonic_ms() < deadline_ms
         clock.sleep_ms(20)

@@ -341,7 +341,7 @@ def test_a_session_with_a_key_is_given_back_with_it(tmp_path: Path) -> None:
     with open_house(tmp_path, agents={"assistant": profile(AGENTS, AGENT, bound=True)}) as house, house.client() as sts:
         # The service is known to others under another URL than the one that this client reaches it at.
         make = sts._dpop
-        sts._dpop = lambda own, url: make(own, url.replace(house.url, STS))  # type: ignore[method-assign]
+        sts._dpop = lambda own, url: make(own, url.replace(house.url, STS))
         session = sts.exchange(house.users.token("alice"), house.agents.token(AGENT), key=key_pair())
         credential = session.credential
         for key in (None, key_pair()):

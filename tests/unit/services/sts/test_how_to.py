@@ -25,7 +25,7 @@ def test_the_settings_are_accepted() -> None:
     written = settings()
     section = StsSection.model_validate(written["sts"])
     assert section.agents["support"].tools[0].arguments[0].type == "WILDCARD"
-    assert TrustAnchors.of(written["gate"]["trust_anchors"]).hmac_issuers == {section.issuer}  # type: ignore[arg-type]
+    assert TrustAnchors.of(written["gate"]["trust_anchors"]).hmac_issuers == {section.issuer}
 
 
 def test_what_can_be_sent_is_listed() -> None:

@@ -63,7 +63,7 @@ def test_no_secret_is_published(tmp_path: Path) -> None:
     ring = keys_in(tmp_path)
     text = json.dumps(ring.published())
     assert all(key.jwk["d"] not in text for key in ring.keys)
-    assert [sorted(key) for key in ring.published()["keys"]] == [["alg", "crv", "kid", "kty", "use", "x", "y"]] * 2  # type: ignore[index, attr-defined]
+    assert [sorted(key) for key in ring.published()["keys"]] == [["alg", "crv", "kid", "kty", "use", "x", "y"]] * 2
 
 
 def test_keys_that_others_can_read_are_not_used(tmp_path: Path) -> None:

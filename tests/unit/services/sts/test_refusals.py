@@ -8,6 +8,7 @@ import hmac
 import json
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,10 @@ def without_a_signature(house: House) -> str:
 def signed_with_the_public_key_as_a_secret(house: House) -> str:
     _, key = house.users.keys["k1"]
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    sign = lambda data: hmac.digest(pem, data, "sha256")  # noqa: E731
+
+    def sign(data: bytes) -> bytes:
+        return hmac.digest(pem, data, "sha256")
+
     return by_hand({"alg": "HS256", "kid": "k1"}, house.users.claims("alice"), sign)
 
 
@@ -626,7 +630,7 @@ class TestHandingOn:
             body: GrantBody = msgspec.structs.replace(grant, session_id=victim.credential.session_id)
             stolen = sign_hop(body, above, hop_grant_key(parent.credential.secret))
             with pytest.raises(TokenRefusedError) as raised:
-                sts.receive(parent.access_token, stolen, house.agents.token(SUB_AGENT))  # type: ignore[arg-type]
+                sts.receive(parent.access_token, stolen, house.agents.token(SUB_AGENT))
         assert raised.value.reason == "grant_invalid"
 
     def test_beside_a_grant_nothing_is_said(self, house: House, parent: SessionToken) -> None:
@@ -641,7 +645,7 @@ class TestHandingOn:
     def test_a_session_that_has_a_key_needs_its_signature(self, house: House) -> None:
         key = key_pair()
         with house.client() as sts:
-            sts._dpop = lambda own, _url, make=sts._dpop: make(own, f"{STS}/token")  # type: ignore[method-assign]
+            sts._dpop = lambda own, _url, make=sts._dpop: make(own, f"{STS}/token")
             bound = sts.exchange(house.users.token("alice"), house.agents.token(AGENT), key=key)
         assert self.handed(house, bound, subject_proof=b64(bytes(32))) == (INVALID, "proof_missing")
 
@@ -946,7 +950,7 @@ class TestKeysOfIssuers:
             for keys in ([secret], [far.jwk("k1", use="enc")], [far.jwk("k1", alg="ES512")], [far.jwk("k1")] * 2):
                 served.answer = json.dumps({"keys": keys}).encode()
                 threading.Event().wait(0.15)
-                sign = lambda data: hmac.digest(hashlib.sha256(b"s").digest(), data, "sha256")  # noqa: E731
+                sign = partial(hmac.digest, hashlib.sha256(b"s").digest(), digest="sha256")
                 for token in (far.token("alice"), by_hand({"alg": "HS256", "kid": "o1"}, far.claims("alice"), sign)):
                     _, reason = house.refused(subject_token=token)
                     assert reason in ("key_unknown", "algorithm_not_allowed", "keys_unavailable")

@@ -106,7 +106,10 @@ def test_a_session_and_its_grant_are_there_together_or_not_at_all(
     tmp_path: Path, where: str, error: Exception, status: int, there: int
 ) -> None:
     faults: list[tuple[str, Exception]] = [(where, error)]
-    wrap = lambda log: WrappedLog(log, lambda inner: Faulty(inner, faults))  # noqa: E731
+
+    def wrap(log: EmbeddedLog) -> WrappedLog:
+        return WrappedLog(log, lambda inner: Faulty(inner, faults))
+
     with open_house(tmp_path, wrap=wrap) as house:
         response = house.post()
         assert response.status_code == status
@@ -608,7 +611,9 @@ def test_requests_in_the_works_are_answered_at_the_end(tmp_path: Path) -> None:
             leave.wait(10)
             super().commit()
 
-    wrap = lambda log: WrappedLog(log, lambda inner: Slow(inner, []))  # noqa: E731
+    def wrap(log: EmbeddedLog) -> WrappedLog:
+        return WrappedLog(log, lambda inner: Slow(inner, []))
+
     with open_house(tmp_path, wrap=wrap) as house:
         statuses: list[int] = []
         asking = threading.Thread(target=lambda: statuses.append(house.post().status_code))
