@@ -13,7 +13,8 @@ from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, STRONG, WARN, Screen
 from streams.codec.instants import format_instant
 from streams.model.delegation import Delegation
-from streams.operations.sessions.view import Filter, LifeState, Line, SessionView, Standing, list_sessions, show_session
+from streams.operations.sessions.search import Filter, list_sessions, show_session
+from streams.operations.sessions.view import LifeState, Line, SessionView, Standing
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log

@@ -19,8 +19,8 @@ from streams.sdk.errors import PublishError
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
+from streams.services.ssf.consequences import Risk, Stop, acts_of
 from streams.services.ssf.errors import UnavailableError
-from streams.services.ssf.mapping import Risk, Stop, acts_of
 from streams.services.ssf.security_events import SecurityEvents, SetReader
 from streams.services.ssf.store import SsfStore
 

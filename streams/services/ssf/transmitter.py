@@ -22,8 +22,8 @@ from streams.model.topics import REVOCATION
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.processors.headers import SOURCE as GATE
 from streams.sdk.transport import Transport
+from streams.services.ssf.consequences import CAEP
 from streams.services.ssf.errors import SsfError
-from streams.services.ssf.mapping import CAEP
 from streams.services.ssf.settings import ReceiverSection
 from streams.services.ssf.store import SsfStore
 

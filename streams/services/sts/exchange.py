@@ -7,8 +7,6 @@ the log. Nothing is written for a request that is refused, but the record of it.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +14,7 @@ import msgspec
 from streams.http.limits import RateLimit
 from streams.identity.dpop import ShownKey, shown_key
 from streams.identity.jose import TOKEN_CHARS_MAX, take_apart, text_claim, verified
-from streams.identity.keyring import ALGORITHM, KeyRing
+from streams.identity.keyring import ALGORITHM
 from streams.identity.single_use import Once
 from streams.model.canonical import sha256
 from streams.model.delegation import GrantBody
@@ -24,27 +22,25 @@ from streams.model.proof import session_secret
 from streams.model.revocation_set import Call
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Model, ToolRef
-from streams.sdk.entropy import Entropy
-from streams.sdk.revocations import RevocationWatch
 from streams.sdk.token_exchange import exchange_proof
 from streams.services.sts.attenuation import Share
 from streams.services.sts.errors import RefusedError, refuse, token_errors_refused
 from streams.services.sts.grants import GrantMaker, Origin
+from streams.services.sts.parts import Parts
 from streams.services.sts.request import ExchangeRequest
-from streams.services.sts.session_writer import Ledger, Opening, Refusal
-from streams.services.sts.settings import ANY_AGENT, AgentSection, StsSection
+from streams.services.sts.session_writer import Opening, Refusal
+from streams.services.sts.settings import ANY_AGENT, AgentSection
 from streams.services.sts.sources import (
     ACTOR,
     SUBJECT,
     Agent,
-    Sources,
     Subject,
     TokenType,
     check_audience,
     check_times,
     check_typ,
 )
-from streams.services.sts.store import Issued, StsStore
+from streams.services.sts.store import Issued
 from streams.services.sts.token_response import answer_members, token_claims
 
 _LIFE_MAX_MS = 86_400_000
@@ -62,22 +58,6 @@ class Answer(NamedTuple):
     def __repr__(self) -> str:
         """Without the session's key."""
         return f"Answer({self.members.get('session_id')})"
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a service is made of."""
-
-    section: StsSection
-    root_key: bytes = field(repr=False)
-    tenant_uid: str
-    sources: Sources
-    keys: KeyRing
-    store: StsStore
-    ledger: Ledger
-    revocations: RevocationWatch
-    entropy: Entropy
-    now_ms: Callable[[], int]
 
 
 class TokenService:

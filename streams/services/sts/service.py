@@ -22,7 +22,8 @@ from streams.sdk.transport import Transport
 from streams.services.sts.development_issuer import DevIssuer, from_here_alone, with_dev_issuer
 from streams.services.sts.endpoints import Endpoints
 from streams.services.sts.errors import StsError
-from streams.services.sts.exchange import Parts, TokenService
+from streams.services.sts.exchange import TokenService
+from streams.services.sts.parts import Parts
 from streams.services.sts.session_writer import Ledger
 from streams.services.sts.settings import SourceSection, StsSection
 from streams.services.sts.sources import Sources
@@ -86,13 +87,7 @@ class RunningSts:
             opened.callback(revocations.close)
             revocations.start()
             ledger.check_topics()
-            loads = {
-                name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks)
-                for name, source in section.sources.items()
-            }
-            if self.dev is not None:
-                loads |= dict.fromkeys(self.dev.sources(), self.dev.key_set)
-            sources = _sources(section, loads, tenant_uid, entropy, transport.now_ms)
+            sources = _sources(section, self.dev, tenant_uid, entropy, transport.now_ms)
             sources.load(WAIT_S)
             parts = Parts(
                 section=section,
@@ -142,8 +137,14 @@ def _dev_issuer(section: StsSection, entropy: Entropy) -> DevIssuer:
 
 
 def _sources(
-    section: StsSection, loads: dict[str, Load], tenant_uid: str, entropy: Entropy, now_ms: Callable[[], int]
+    section: StsSection, dev: DevIssuer | None, tenant_uid: str, entropy: Entropy, now_ms: Callable[[], int]
 ) -> Sources:
+    loads: dict[str, Load] = {
+        name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks)
+        for name, source in section.sources.items()
+    }
+    if dev is not None:
+        loads |= dict.fromkeys(dev.sources(), dev.key_set)
     times = KeyTimes(section.jwks_cache_ms, section.jwks_retry_ms, section.jwks_stale_ms)
     keyed = {
         name: (source, IssuerKeys(source.issuer, loads[name], times, entropy.monotonic_ms))
