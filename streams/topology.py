@@ -1,4 +1,4 @@
-"""Which processor reads, keeps and writes what. Data, not code: the engine runs it, docs are made from it."""
+"""Declares which topics each processor reads and writes, as data: the engine runs it, documents are made from it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A processor's place in the flow.
 
     Attributes:
+        name: the processor's name, and its consumer group's by default.
         inputs: co-partitioned topics, in the order in which records of the same instant are taken in.
-        broadcast: topics that every instance reads whole before its first record.
-        changelog: where its state is made durable.
-        outputs: topics it may write.
+        broadcast: topics that every instance reads completely before its first input record.
+        changelog: the topic that makes its state durable.
+        outputs: the topics that it may write to, dead letters aside.
     """
 
     name: str
@@ -25,7 +26,7 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[Topic, ...]
 
     def topics(self) -> tuple[Topic, ...]:
-        """Every topic that must exist, dead letters included."""
+        """Return every topic that must exist, dead-letter topics included."""
         read = (*self.inputs, *self.broadcast)
         letters = tuple(topics.BY_NAME[topic.dlq] for topic in read if topic.dead_letters)
         return tuple(dict.fromkeys((*read, self.changelog, *self.outputs, *letters)))
@@ -37,7 +38,7 @@ GATE = ProcessorSpec(
     inputs=(topics.SESSION, topics.DELEGATION, topics.APPROVAL_DECISION, topics.BUDGET_GRANT, topics.INTENT),
     broadcast=(topics.REVOCATION, topics.CATALOG, topics.RULESET, topics.BASELINE),
     changelog=topics.GATE_CHANGELOG,
-    # A session that is over is told to all that descend from it, wherever they are.
+    # REVOCATION, because the end of a session revokes all sessions that descend from it, on whatever partition.
     outputs=(
         topics.VERDICT,
         topics.AUDIT,

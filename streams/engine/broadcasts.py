@@ -25,8 +25,8 @@ from collections.abc import Mapping
 import msgspec
 
 from streams.engine.broadcast_reader import BroadcastReader, BroadcastReport
-from streams.engine.checkpoint import Transaction
 from streams.engine.task import PartitionTask
+from streams.engine.transaction import Transaction
 from streams.model.canonical import sha256
 from streams.ports import Received
 from streams.ports.processor import BROADCAST_KEY_PREFIX, Broadcast

@@ -1,19 +1,121 @@
-"""Restoring state from the changelog before a partition's first record."""
+"""Takes partitions over: finds out where their input goes on, and restores their state from the changelog.
+
+**Idea.** The changelog topic is the truth about a partition's state; the local store is a copy that may be behind.
+Before a partition's first record, the store is brought up to the end of the changelog. Two things make that safe:
+
+- The committed offsets are asked for first. The answer waits until no transaction is still writing them; then the last
+  transaction of the partition's previous owner is decided, with everything it wrote to the changelog.
+- The end is the high watermark, open transactions included. A transaction that is decided may not be marked on the
+  changelog yet: to stop at the last stable offset would miss its changes.
+
+The changelog is read in batches, between which the group is polled, so that a long restore does not cost the
+membership.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from streams.engine.state import stream_time_of
-from streams.ports import DamagedStoreError, Reader, Store, StoreProvider, TopicPartition
+from streams.ports import (
+    Clock,
+    Consumer,
+    DamagedStoreError,
+    Reader,
+    RetriableLogError,
+    Store,
+    StoreProvider,
+    TopicPartition,
+)
 
 _log = logging.getLogger(__name__)
 RESTORE_BATCH_RECORDS = 2_000
 STORE_AGE_MS_MAX = 43_200_000
-"""A store that was written longer ago is made anew: compaction keeps the changelog's tombstones for a day
-(`delete.retention.ms`), and without them rows would come back that were deleted meanwhile."""
+"""A store that was written longer ago is rebuilt: compaction keeps the changelog's tombstones for a day
+(`delete.retention.ms`), and without them rows would come back that have been deleted since."""
+
+
+class TakenOver(NamedTuple):
+    """A partition that is ready to be processed.
+
+    Attributes:
+        store: its state, up to date.
+        committed: the next offset to be read of each input topic.
+    """
+
+    store: Store
+    committed: dict[str, int]
+
+
+class Takeover:
+    """Takes over the partitions of one assignment at a time. Their input must be paused meanwhile."""
+
+    def __init__(self, inputs: Sequence[str], consumer: Consumer, clock: Clock, restorer: Restorer) -> None:
+        """Create it idle.
+
+        Args:
+            inputs: the input topics.
+            consumer: knows the group's committed offsets.
+            clock: tells how old a store is.
+            restorer: restores the state.
+        """
+        self._inputs = tuple(inputs)
+        self._consumer = consumer
+        self._clock = clock
+        self._restorer = restorer
+        self._waiting: list[int] | None = None
+        self._committed: dict[int, dict[str, int]] = {}
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any partition is not ready yet."""
+        return self._waiting is not None or self._restorer.active
+
+    def begin(self, partitions: list[int]) -> None:
+        """Take over these partitions in the next steps, instead of any others."""
+        self._waiting = partitions
+
+    def cancel(self) -> None:
+        """Give up what is under way."""
+        self._waiting = None
+        self._restorer.stop()
+
+    def step(self, timeout_ms: int) -> dict[int, TakenOver]:
+        """Do a bounded part of the work, waiting up to `timeout_ms` for records of the changelog.
+
+        Returns:
+            The partitions that are ready now.
+
+        Raises:
+            StoreError: a store can't be opened or written.
+        """
+        if self._waiting is not None:
+            try:
+                self._start(self._waiting)
+            except RetriableLogError as error:
+                _log.warning("the log does not answer, restoring partitions later: %s", error)
+                return {}
+            self._waiting = None
+        if not self._restorer.active:
+            return {}
+        stores = self._restorer.step(timeout_ms)
+        return {number: TakenOver(store, self._committed[number]) for number, store in stores.items()}
+
+    def _start(self, partitions: list[int]) -> None:
+        inputs = [TopicPartition(topic, number) for number in partitions for topic in self._inputs]
+        # INVARIANT: this comes before the changelog's ends. Once the offsets are stable, the previous owner's last
+        # transaction is decided.
+        committed = self._consumer.committed(inputs)
+        missing = [partition for partition in inputs if committed.get(partition) is None]
+        beginnings = self._consumer.beginning_offsets(missing) if missing else {}
+        self._committed = {number: {} for number in partitions}
+        for partition in inputs:
+            offset = committed.get(partition)
+            self._committed[partition.partition][partition.topic] = beginnings[partition] if offset is None else offset
+        self._restorer.start(partitions, self._clock.now_ms())
 
 
 @dataclass
@@ -23,13 +125,16 @@ class _Restoring:
 
 
 class Restorer:
-    """Brings stores up to the end of their changelog partitions, a batch at a time, so that the group is polled on.
-
-    The end is the high watermark at the time of asking, open transactions included: a predecessor's transaction
-    that is decided but not yet marked on the changelog is waited for.
-    """
+    """Brings stores up to the end of their changelog partitions, a batch at a time."""
 
     def __init__(self, changelog: str, open_reader: Callable[[], Reader], stores: StoreProvider) -> None:
+        """Create it idle.
+
+        Args:
+            changelog: the topic that the state is rebuilt from.
+            open_reader: opens a reader for one restore.
+            stores: opens and wipes the stores.
+        """
         self._changelog = changelog
         self._open_reader = open_reader
         self._stores = stores
@@ -37,7 +142,16 @@ class Restorer:
         self._restoring: dict[int, _Restoring] = {}
 
     def start(self, partitions: list[int], now_ms: int) -> None:
-        """Open the partitions' stores and begin to restore them. To be called once what they had is committed."""
+        """Open the partitions' stores and begin to restore them. What they had must be committed already.
+
+        Args:
+            partitions: their numbers.
+            now_ms: the wall clock.
+
+        Raises:
+            RetriableLogError: the log does not answer.
+            StoreError: a store can't be opened.
+        """
         self.stop()
         if not partitions:
             return
@@ -53,7 +167,11 @@ class Restorer:
         reader.assign(positions)
 
     def step(self, timeout_ms: int) -> dict[int, Store]:
-        """Restore one batch; returns the stores that are complete now."""
+        """Restore one batch.
+
+        Returns:
+            The stores that are complete now.
+        """
         if self._reader is None:
             return {}
         if any(not self._is_done(partition) for partition in self._restoring):
@@ -75,7 +193,7 @@ class Restorer:
         return bool(self._restoring)
 
     def stop(self) -> None:
-        """Give up what is being restored."""
+        """Give up what is being restored, and close its stores."""
         for restoring in self._restoring.values():
             restoring.store.close()
         self._restoring.clear()
@@ -96,12 +214,12 @@ class Restorer:
         return (restoring.store.changelog_offset() or 0) >= restoring.target
 
     def _open_store(self, partition: int, end: int, now_ms: int) -> Store:
-        """The store, made anew where it can't be one of this changelog's past."""
+        """Open the store, and empty it if it can't be an earlier state of this changelog."""
         try:
             store = self._stores.open(partition)
         except DamagedStoreError as error:
             _log.warning("rebuilding the state of partition %d from `%s`: %s", partition, self._changelog, error)
-            return self._open_anew(partition)
+            return self._open_empty(partition)
         offset = store.changelog_offset()
         if offset is None:
             return store
@@ -109,7 +227,8 @@ class Restorer:
         if offset <= end and age_ms <= STORE_AGE_MS_MAX:
             return store
         _log.warning(
-            "rebuilding the state of partition %d: it was written %d ms ago and reaches to %d, `%s` ends at %d",
+            "rebuilding the state of partition %d: the store is %d ms old and was written up to offset %d of `%s`, "
+            "which ends at %d",
             partition,
             age_ms,
             offset,
@@ -117,9 +236,9 @@ class Restorer:
             end,
         )
         store.close()
-        return self._open_anew(partition)
+        return self._open_empty(partition)
 
-    def _open_anew(self, partition: int) -> Store:
+    def _open_empty(self, partition: int) -> Store:
         self._stores.wipe(partition)
         return self._stores.open(partition)
 

@@ -1,4 +1,4 @@
-"""How the engine runs; every bound has a name."""
+"""Defines how the engine runs. Every bound has a name."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import msgspec
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in ms.
+    """How a worker polls, commits and keeps time.
 
     Attributes:
-        poll_records_max: records taken by one poll.
-        commit_interval_ms: a transaction is committed at the latest after this, at once when no input waits.
-        commit_records_max: or after this many input records.
-        idle_poll_ms: how long a poll waits while nothing is open; bounds how late control records are seen.
+        poll_records_max: how many records one poll returns at most.
+        commit_interval_ms: how long a transaction may stay open; it is committed at once when no input waits.
+        commit_records_max: how many input records a transaction takes in before it is committed.
+        idle_poll_ms: how long a poll waits while no transaction is open. It bounds how late broadcast records are seen.
         punctuate_ms: how often stream time follows the wall clock while input is idle.
-        idle_margin_ms: how far behind the wall clock it stays.
-        control_stale_ms: control state that could not be confirmed for longer denies.
-        control_check_ms: how often it is confirmed.
-        aborts_in_a_row_max: after this many the worker gives up.
+        idle_margin_ms: how far stream time stays behind the wall clock then.
+        control_stale_ms: for how long what was broadcast counts as current without being confirmed.
+        control_check_ms: how often the reader asks whether it has read all that was broadcast.
+        aborts_in_a_row_max: after how many aborted transactions in a row the worker gives up.
+        abort_backoff_ms: how long the worker waits after an aborted transaction.
     """
 
     poll_records_max: int = 1_000

@@ -1,4 +1,4 @@
-"""What must hold of the topics before a processor may start."""
+"""Checks the topics of a processor before it starts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ CHECKED_CONFIG = (_TIMESTAMP_TYPE, _CLEANUP_POLICY)
 
 
 class StartRefusedError(StoplogError):
-    """The topics are not as they must be. `findings` has a line for each fault."""
+    """The topics are not as they must be.
+
+    Attributes:
+        findings: a line for each fault.
+    """
 
     def __init__(self, findings: tuple[str, ...]) -> None:
         super().__init__(
-            "refusing to start:\n  " + "\n  ".join(findings) + "\nrun `stoplog topics apply` to mend what it can"
+            "refusing to start:\n  " + "\n  ".join(findings) + "\nrun `stoplog topics apply` to repair what it can"
         )
         self.findings = findings
 
@@ -28,7 +32,7 @@ def check_topics(spec: ProcessorSpec, admin: Admin) -> dict[str, int]:
     """Check the topics of a processor.
 
     Returns:
-        Partition counts by topic name.
+        The partition counts by topic name.
 
     Raises:
         StartRefusedError: a topic is missing, co-partitioned topics have unequal counts, a broadcast topic has more
@@ -43,7 +47,12 @@ def check_topics(spec: ProcessorSpec, admin: Admin) -> dict[str, int]:
 
 
 def topic_faults(topics: Iterable[Topic], states: dict[str, TopicState]) -> list[str]:
-    """What is wrong with these topics, a line each: what, where, and what it should be."""
+    """Return what is wrong with these topics, a line each: what, where, and what it should be.
+
+    Args:
+        topics: as they are declared.
+        states: as they are on the log, by name.
+    """
     faults: list[str] = []
     counts: dict[int, list[str]] = {}
     for topic in topics:

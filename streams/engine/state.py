@@ -1,7 +1,8 @@
-"""The state of one partition: committed rows below, this transaction's writes and this record's writes above.
+"""Holds the state of one partition: committed rows below, the writes of the transaction and of the record above.
 
-Nothing reaches the store before the transaction is committed (ADR 0005). A record that fails leaves no trace; a
-transaction that is aborted leaves none either.
+A write goes through three layers. It begins in the current record's; `keep_record` moves that to the transaction's, and
+`committed` moves that to the store. To fail a record or abort a transaction is to drop a layer. Nothing reaches the
+store before the transaction is committed (ADR 0005).
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ _AFTER_TIMERS = b"u"
 
 
 class Rows(Protocol):
-    """What can be asked for a row."""
+    """Anything that can be asked for a row."""
 
     def get(self, key: bytes) -> bytes | None:
-        """The row, or None."""
+        """Return the row, or None."""
 
 
 class PartitionState:
-    """A `StateView` over a `Store`, with timers. Not thread-safe."""
+    """A `StateView` over a `Store`, with timers. Timers are rows, ordered by the instant at which they are due."""
 
     def __init__(self, store: Store, partition: int = 0) -> None:
         self.partition = partition
@@ -44,7 +45,7 @@ class PartitionState:
         self._next_due_ms = self._earliest_timer()
 
     def get(self, key: bytes) -> bytes | None:
-        """The row as this record sees it."""
+        """Return the row as the current record sees it, or None."""
         if key in self._record:
             return self._record[key]
         if key in self._transaction:
@@ -58,7 +59,7 @@ class PartitionState:
             RecordError: it does not fit into a record of the changelog.
         """
         if len(key) + len(row) > ROW_BYTES_MAX:
-            text = f"state of {len(key) + len(row)} bytes would be kept of it, at most {ROW_BYTES_MAX} are"
+            text = f"it leads to a state row of {len(key) + len(row)} bytes, at most {ROW_BYTES_MAX} are accepted"
             raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
         self._record[key] = row
 
@@ -67,7 +68,7 @@ class PartitionState:
         self._record[key] = None
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, in order. Not to be written to while iterating."""
+        """Yield the rows with start <= key < end, in key order. Do not write to the state while iterating."""
         if self._keys is None:
             self._keys = sorted(self._transaction)
         keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, end)]
@@ -82,17 +83,17 @@ class PartitionState:
         yield from merge(below, above)
 
     def note_stream_time(self, now_ms: int) -> None:
-        """Keep the instant up to which the partition has been processed."""
+        """Store the instant up to which the partition has been processed."""
         self.put(STREAM_TIME_KEY, now_ms.to_bytes(_DUE_BYTES, "big"))
 
     def set_timer(self, due_ms: int, payload: bytes) -> None:
-        """Bring `payload` back at `due_ms`."""
+        """Call the processor with `payload` once stream time has reached `due_ms`. Idempotent."""
         self.put(_timer_key(due_ms, payload), b"")
         if self._next_due_ms is None or due_ms < self._next_due_ms:
             self._next_due_ms = due_ms
 
     def cancel_timer(self, due_ms: int, payload: bytes) -> None:
-        """Forget a timer. The cached earliest instant may stay too early, which costs one look."""
+        """Forget a timer. `next_due_ms` may stay too early, which costs one look-up."""
         self.delete(_timer_key(due_ms, payload))
 
     @property
@@ -101,11 +102,11 @@ class PartitionState:
         return self._next_due_ms
 
     def has_due(self, now_ms: int) -> bool:
-        """Whether a timer may be due: cheap enough to ask before every record."""
+        """Return whether a timer may be due. Cheap enough to be asked before every record."""
         return self._next_due_ms is not None and self._next_due_ms <= now_ms
 
     def due_timers(self, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
-        """The earliest due timers as (due_ms, payload). Each stays until it is cancelled."""
+        """Return the earliest due timers as (due_ms, payload), at most `limit`. Each stays until it is cancelled."""
         end = TIMER_KEY_PREFIX + (now_ms + 1).to_bytes(_DUE_BYTES, "big")
         keys = [key for key, _ in islice(self.scan(TIMER_KEY_PREFIX, end), limit)]
         if not keys:
@@ -113,15 +114,15 @@ class PartitionState:
         return [(int.from_bytes(key[1 : 1 + _DUE_BYTES], "big"), key[1 + _DUE_BYTES :]) for key in keys]
 
     def savepoint(self) -> Savepoint:
-        """What this record has written so far."""
+        """Return what the current record has written so far."""
         return dict(self._record)
 
     def undo_to(self, savepoint: Savepoint) -> None:
-        """Forget what this record has written since."""
+        """Forget what the current record has written since `savepoint`."""
         self._record = dict(savepoint)
 
     def keep_record(self) -> None:
-        """The record went well: its writes join the transaction's."""
+        """Add the current record's writes to the transaction's: it succeeded."""
         if self._record:
             if self._keys is not None:
                 for key in self._record.keys() - self._transaction.keys():
@@ -130,18 +131,18 @@ class PartitionState:
             self._record.clear()
 
     def drop_record(self) -> None:
-        """The record failed: forget its writes."""
+        """Forget the current record's writes: it failed."""
         self._record.clear()
 
     def changes(self) -> dict[bytes, bytes | None]:
-        """The open transaction's writes, one per key; None deletes."""
+        """Return the open transaction's writes, one per key; None deletes."""
         return self._transaction
 
     def committed(self, changelog_offset: int) -> None:
-        """The transaction is durable: write it to the store.
+        """Write the transaction's rows to the store, as it is durable.
 
         Args:
-            changelog_offset: the next offset of the changelog to be read.
+            changelog_offset: the next offset of the changelog to be read when this store is restored.
         """
         self._store.apply(self._transaction, changelog_offset)
         self._forget_transaction()
@@ -153,7 +154,7 @@ class PartitionState:
         self._next_due_ms = self._earliest_timer()
 
     def close(self) -> None:
-        """Release the store; what is not committed is forgotten."""
+        """Release the store. Forgets what is not committed."""
         self._store.close()
 
     def _forget_transaction(self) -> None:
@@ -166,7 +167,7 @@ class PartitionState:
 
 
 def stream_time_of(rows: Rows) -> int:
-    """The instant up to which a partition has been processed, as it is kept with its state; 0 where it never was."""
+    """Return the instant up to which a partition was processed, as its state has it; 0 if it never was."""
     return int.from_bytes(rows.get(STREAM_TIME_KEY) or b"", "big")
 
 

@@ -1,22 +1,36 @@
-"""The worker: one thread that polls, runs the tasks of its partitions, and commits.
+"""Runs a processor over the partitions that a consumer group assigns: polls, decides, commits, in one thread.
 
-One transaction at a time, over all of its partitions (exactly once, version 2): outputs, changelog and input
-offsets are committed together, and only then is the state written to the stores. See ADR 0005 for the order.
+**Idea.** A worker repeats one step: take in what was broadcast, poll the input, hand each record to the task of its
+partition, fire timers, and commit when it is time. There is one transaction at a time, over all partitions: outputs,
+changelog and input offsets are committed together, and only then is the state written to the local stores (ADR 0005).
+A step therefore happens completely or not at all, whatever dies in between.
+
+What keeps two workers from deciding the same record is the group: partitions are assigned to one member, and the
+generation of that assignment goes into each commit, so that the commit of a former owner is refused.
+
+    assigned    pause the partitions' input, restore their state, then read on from the committed offsets
+    revoked     commit what was done, then forget the partitions (revocation is eager: all of them go)
+    lost        abort before the callback returns, as somebody else owns them already
+    aborted     roll the tasks back, read their input again from the committed offsets
+    fatal       the error leaves `step`; the caller stops this worker and builds a new one
+
+**Rejected.** A thread for each partition (a transaction for each, so as many round trips to the brokers), and commits
+in the background (a rebalance would have to wait for them all the same, and outputs could overtake their state).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.engine.broadcast_reader import BroadcastReader
 from streams.engine.broadcasts import Broadcasts
-from streams.engine.checkpoint import Transaction
-from streams.engine.recovery import Restorer
+from streams.engine.recovery import Restorer, TakenOver, Takeover
 from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
+from streams.engine.transaction import Transaction
 from streams.model.errors import InvariantError, StoplogError
 from streams.ports import (
     AbortableTransactionError,
@@ -28,7 +42,6 @@ from streams.ports import (
     Reader,
     Received,
     RetriableLogError,
-    Store,
     StoreProvider,
     TopicPartition,
 )
@@ -40,12 +53,12 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerGaveUpError(StoplogError):
-    """Transactions were aborted again and again."""
+    """Too many transactions were aborted in a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """What a worker runs on. The worker closes the consumer and the producer."""
+    """What a worker runs on. The worker closes the consumer, the producer and the readers that it opens."""
 
     consumer: Consumer
     producer: Producer
@@ -55,7 +68,7 @@ class Ports:
 
 
 class Worker:
-    """Runs one processor. Not thread-safe; `start`, then `step` again and again, then `stop`."""
+    """Runs one processor. Call `start` once, `step` again and again, then `stop`. Not thread-safe."""
 
     def __init__(
         self,
@@ -65,8 +78,21 @@ class Worker:
         wire: Wire,
         ports: Ports,
         settings: EngineSettings,
-        partition_counts: dict[str, int],
+        partition_counts: Mapping[str, int],
     ) -> None:
+        """Create a worker that has not joined the group yet.
+
+        Args:
+            spec: the processor's topics.
+            processor: what decides.
+            wire: translates between records and bytes.
+            ports: what the worker runs on.
+            settings: how it runs.
+            partition_counts: how many partitions each topic has, by its name.
+
+        Raises:
+            InvariantError: the spec has broadcast topics, and the processor takes none in.
+        """
         self._spec = spec
         self._processor = processor
         self._wire = wire
@@ -74,41 +100,48 @@ class Worker:
         self._settings = settings
         self._partition_counts = partition_counts
         self._transaction = Transaction(ports.producer, ports.clock, spec.changelog.name)
-        self._restorer = Restorer(spec.changelog.name, ports.open_reader, ports.stores)
+        self._takeover = Takeover(
+            [topic.name for topic in spec.inputs],
+            ports.consumer,
+            ports.clock,
+            Restorer(spec.changelog.name, ports.open_reader, ports.stores),
+        )
+        self._broadcasts = self._open_broadcasts()
         self._tasks: dict[int, PartitionTask] = {}
         self._assigned: list[int] = []
-        self._to_restore: list[int] | None = None
-        self._committed: dict[int, dict[str, int]] = {}
         self._group: GroupMetadata | None = None
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
-        self._took_in_ms: dict[int, int] = {}
-        self._broadcasts = self._open_broadcasts()
+        self._last_input_ms: dict[int, int] = {}
         self._failed = False
         self._is_following = False
 
     def start(self) -> None:
-        """Fence former holders of the transactional id, read control state to its end, join the group. Blocks."""
+        """Fence former holders of the transactional id, read broadcast topics to their end, join the group. Blocks.
+
+        Raises:
+            LogError: the log does not answer, or refuses.
+        """
         self._ports.producer.init_transactions()
         if self._broadcasts is not None:
             self._broadcasts.read_to_end()
         self._ports.consumer.subscribe([topic.name for topic in self._spec.inputs], self)
 
     def step(self) -> int:
-        """Poll once and do what there is to do.
+        """Poll once, process what came, and commit if it is time.
 
         Returns:
             How many input records were taken in; 0 when idle.
 
         Raises:
-            FatalLogError: the worker is of no more use; build a new one.
-            WorkerGaveUpError: transactions keep being aborted.
+            FatalLogError: the worker can't be used any more; build a new one.
+            WorkerGaveUpError: transactions are aborted again and again.
         """
         try:
             if self._broadcasts is not None:
                 self._broadcasts.poll()
             records = self._poll()
-            self._restore()
+            self._take_over()
             self._work(records)
         except AbortableTransactionError as error:
             self._abort(error)
@@ -123,11 +156,11 @@ class Worker:
         return len(records)
 
     def stop(self) -> None:
-        """Commit what is open (or abort it, after a step that failed), leave the group, release everything."""
+        """Commit what is open (or abort it, if a step has failed), leave the group, release everything."""
         try:
             self._ports.consumer.close()  # calls on_revoked, which commits
         finally:
-            self._restorer.stop()
+            self._takeover.cancel()
             self._drop_tasks()
             if self._broadcasts is not None:
                 self._broadcasts.close()
@@ -135,13 +168,13 @@ class Worker:
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions that are being processed (restored already)."""
+        """The partitions that are being processed; those whose state is not restored yet are not among them."""
         return sorted(self._tasks)
 
     @property
     def restoring(self) -> bool:
         """Whether partitions wait for their state."""
-        return self._to_restore is not None or self._restorer.active
+        return self._takeover.is_active
 
     @property
     def following(self) -> bool:
@@ -154,55 +187,42 @@ class Worker:
         due = (task.state.next_due_ms for task in self._tasks.values())
         return min((due_ms for due_ms in due if due_ms is not None), default=None)
 
-    # AssignmentListener
+    # AssignmentListener: called from within the consumer's `poll` and `close`
 
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        """Partitions are ours: their state is restored by the next steps, their input waits meanwhile."""
+        """Begin to restore the state of these partitions in the next steps; their input waits meanwhile."""
         self._group = self._ports.consumer.group_metadata()
         self._ports.consumer.pause(partitions)
         self._assigned = sorted({partition.partition for partition in partitions})
-        self._to_restore = self._assigned
+        self._takeover.begin(self._assigned)
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """They go in good order: what was done is committed first. Revocation is eager: all of them go."""
-        _log.info("giving up %d partitions", len(partitions))
+        """Commit what was done, then forget all partitions: revocation is eager."""
+        _log.info("%d partitions are revoked", len(partitions))
         try:
             if not self._failed:
                 self._commit()
         except (AbortableTransactionError, RetriableLogError) as error:
-            _log.warning("the last transaction before a rebalance was aborted: %s", error)
+            _log.warning("the last transaction before a rebalance is aborted: %s", error)
         self._transaction.abort()
         self._forget_assignment()
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """They belong to another already: nothing of what was done may become visible."""
-        _log.warning("partitions were lost: %s", ", ".join(f"{p.topic}/{p.partition}" for p in partitions))
+        """Abort what was done: another member owns the partitions already, so nothing of it may become visible."""
+        _log.warning("partitions are lost: %s", ", ".join(f"{p.topic}/{p.partition}" for p in partitions))
         self._transaction.abort()
         self._forget_assignment()
 
-    # Steps
-
-    def _open_broadcasts(self) -> Broadcasts | None:
-        """Return the broadcast topics of the processor, None where it has none."""
-        topics, broadcast = self._spec.broadcast, self._processor.broadcast
-        if broadcast is None:
-            if topics:
-                raise InvariantError(f"processor `{self._spec.name}` reads broadcast topics, but takes in none")
-            return None
-        reader = BroadcastReader(
-            reader=self._ports.open_reader(),
-            topics=[topic.name for topic in topics],
-            sink=broadcast.sink,
-            wire=self._wire,
-            clock=self._ports.clock,
-            settings=self._settings,
-        )
-        return Broadcasts(broadcast, reader)
+    # The parts of a step
 
     def _poll(self) -> list[Received]:
         is_busy = self._broadcasts is not None and self._broadcasts.is_busy
         waiting = self._transaction.is_open or self.restoring or is_busy or self._is_following
         return self._ports.consumer.poll(self._settings.poll_records_max, 0 if waiting else self._settings.idle_poll_ms)
+
+    def _take_over(self) -> None:
+        for partition, taken in self._takeover.step(self._settings.idle_poll_ms).items():
+            self._open_task(partition, taken)
 
     def _work(self, records: list[Received]) -> None:
         try:
@@ -231,18 +251,18 @@ class Worker:
         by_partition: dict[int, list[Received]] = {}
         for record in records:
             by_partition.setdefault(record.partition, []).append(record)
-        self._took_in_ms.update(dict.fromkeys(by_partition, self._ports.clock.monotonic_ms()))
+        self._last_input_ms.update(dict.fromkeys(by_partition, self._ports.clock.monotonic_ms()))
         for partition, batch in by_partition.items():
             task = self._tasks.get(partition)
             if task is not None:  # else revoked meanwhile; its new owner reads them again
                 self._transaction.ensure_open()
                 task.process(batch)
-        self._transaction.note_inputs(len(records))
+        self._transaction.count_inputs(len(records))
 
     def _punctuate(self, *, idle: bool) -> None:
-        """Let stream time of idle partitions follow the wall clock: `idle` tells that all of them are.
+        """Let stream time of idle partitions follow the wall clock, so that their timers fire.
 
-        One without a record for `idle_margin_ms` is idle, too, however busy the others are.
+        A partition is idle if all are (`idle`: the poll found nothing), or if it had no record for `idle_margin_ms`.
         """
         clock, margin_ms = self._ports.clock, self._settings.idle_margin_ms
         monotonic_ms = clock.monotonic_ms()
@@ -251,7 +271,7 @@ class Worker:
         self._punctuated_ms = monotonic_ms
         now_ms = clock.now_ms() - margin_ms
         for partition, task in self._tasks.items():
-            is_idle = idle or monotonic_ms - self._took_in_ms.get(partition, 0) >= margin_ms
+            is_idle = idle or monotonic_ms - self._last_input_ms.get(partition, 0) >= margin_ms
             if is_idle and task.state.has_due(now_ms):
                 self._transaction.ensure_open()
                 task.advance(now_ms)
@@ -269,7 +289,10 @@ class Worker:
         if self._broadcasts is not None:
             self._broadcasts.committed()
 
+    # After failures
+
     def _abort(self, error: AbortableTransactionError) -> None:
+        """Roll back, and read the input of the transaction again."""
         self._aborts_in_a_row += 1
         _log.warning("transaction aborted (%d in a row), reading its input again: %s", self._aborts_in_a_row, error)
         self._transaction.abort()
@@ -281,17 +304,16 @@ class Worker:
         self._give_up_or_wait(error)
 
     def _rebuild(self, error: DamagedStoreError) -> None:
-        """Local state can't be trusted any more: all of it is made anew from the changelog."""
+        """Delete all local state, which can't be trusted any more, and rebuild it from the changelog."""
         self._aborts_in_a_row += 1
         _log.error("rebuilding the local state of %d partitions: %s", len(self._assigned), error)
         self._transaction.abort()
-        self._restorer.stop()
+        self._takeover.cancel()
         self._drop_tasks()
         for partition in self._assigned:
             self._ports.stores.wipe(partition)
-        inputs = [TopicPartition(topic.name, number) for number in self._assigned for topic in self._spec.inputs]
-        self._ports.consumer.pause(inputs)
-        self._to_restore = self._assigned
+        self._ports.consumer.pause(self._inputs_of(self._assigned))
+        self._takeover.begin(self._assigned)
         self._give_up_or_wait(error)
 
     def _give_up_or_wait(self, error: Exception) -> None:
@@ -302,56 +324,51 @@ class Worker:
             ) from error
         self._ports.clock.sleep_ms(self._settings.abort_backoff_ms)
 
-    # State
+    # Tasks
 
-    def _restore(self) -> None:
-        if self._to_restore is not None:
-            try:
-                self._begin_restore(self._to_restore)
-            except RetriableLogError as error:
-                _log.warning("restoring waits for the log: %s", error)
-                return
-            self._to_restore = None
-        if not self._restorer.active:
-            return
-        for partition, store in self._restorer.step(self._settings.idle_poll_ms).items():
-            self._open_task(partition, store)
+    def _open_broadcasts(self) -> Broadcasts | None:
+        """Return the broadcast topics of the processor; None if it has none."""
+        topics, broadcast = self._spec.broadcast, self._processor.broadcast
+        if broadcast is None:
+            if topics:
+                raise InvariantError(f"processor `{self._spec.name}` reads broadcast topics, but takes in none")
+            return None
+        reader = BroadcastReader(
+            reader=self._ports.open_reader(),
+            topics=[topic.name for topic in topics],
+            sink=broadcast.sink,
+            wire=self._wire,
+            clock=self._ports.clock,
+            settings=self._settings,
+        )
+        return Broadcasts(broadcast, reader)
 
-    def _begin_restore(self, partitions: list[int]) -> None:
-        """Offsets first: once they are stable, the predecessor's last transaction is decided, its changelog with it."""
-        inputs = [TopicPartition(topic.name, number) for number in partitions for topic in self._spec.inputs]
-        committed = self._ports.consumer.committed(inputs)
-        missing = [partition for partition in inputs if committed.get(partition) is None]
-        beginnings = self._ports.consumer.beginning_offsets(missing) if missing else {}
-        self._committed = {number: {} for number in partitions}
-        for partition in inputs:
-            offset = committed.get(partition)
-            self._committed[partition.partition][partition.topic] = beginnings[partition] if offset is None else offset
-        self._restorer.start(partitions, self._ports.clock.now_ms())
-
-    def _open_task(self, partition: int, store: Store) -> None:
-        self._tasks[partition] = PartitionTask(
+    def _open_task(self, partition: int, taken: TakenOver) -> None:
+        """Start to process a partition whose state is restored."""
+        task = self._tasks[partition] = PartitionTask(
             partition=partition,
             spec=self._spec,
-            state=PartitionState(store, partition),
+            state=PartitionState(taken.store, partition),
             processor=self._processor,
             wire=self._wire,
             emit=self._transaction.emit,
             partition_counts=self._partition_counts,
-            committed=self._committed[partition],
+            committed=taken.committed,
         )
         if self._broadcasts is not None:
-            self._broadcasts.recall(self._tasks[partition])
-        inputs = [TopicPartition(topic.name, partition) for topic in self._spec.inputs]
+            self._broadcasts.recall(task)
+        inputs = self._inputs_of([partition])
         for input_partition in inputs:
-            self._ports.consumer.seek(input_partition, self._committed[partition][input_partition.topic])
+            self._ports.consumer.seek(input_partition, taken.committed[input_partition.topic])
         self._ports.consumer.resume(inputs)
+
+    def _inputs_of(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        return [TopicPartition(topic.name, number) for number in partitions for topic in self._spec.inputs]
 
     def _forget_assignment(self) -> None:
         self._group = None
         self._assigned = []
-        self._to_restore = None
-        self._restorer.stop()
+        self._takeover.cancel()
         self._drop_tasks()
 
     def _drop_tasks(self) -> None:

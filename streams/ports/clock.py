@@ -6,13 +6,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The machine's time. The core never sees it: it is told broker time."""
+    """The machine's time. Processors never see it: they are told broker time."""
 
     def now_ms(self) -> int:
-        """Wall clock."""
+        """Return the wall clock, in ms since the epoch."""
 
     def monotonic_ms(self) -> int:
-        """For intervals."""
+        """Return a clock that never goes back, for intervals, in ms."""
 
     def sleep_ms(self, duration_ms: int) -> None:
-        """Wait."""
+        """Wait for `duration_ms`."""

@@ -22,7 +22,11 @@ class TopicPartition(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A record as read: `timestamp_ms` is the broker's append time where the topic has LogAppendTime."""
+    """A record as it was read.
+
+    Attributes:
+        timestamp_ms: the broker's append time, if the topic has LogAppendTime.
+    """
 
     topic: str
     partition: int
@@ -34,7 +38,7 @@ class Received(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """A record to be written. The partition is always named: placement is ours, not the client library's."""
+    """A record to be written. It always names its partition: we place records, not the client library."""
 
     topic: str
     partition: int
@@ -44,7 +48,7 @@ class Outgoing(NamedTuple):
 
 
 class LogError(Exception):
-    """What an adapter raises. The class says what the caller must do; the message says what and where."""
+    """The error of an adapter. Its class says what the caller must do, its message what happened and where."""
 
 
 class RetriableLogError(LogError):
@@ -52,15 +56,15 @@ class RetriableLogError(LogError):
 
 
 class AbortableTransactionError(LogError):
-    """The open transaction must be aborted; its input is read again from the committed offsets."""
+    """The open transaction must be aborted, and its input read again from the committed offsets."""
 
 
 class FatalLogError(LogError):
-    """This client is of no more use (fenced, its epoch is old, or its outcome is unknown): build a new one."""
+    """The client can't be used any more (it is fenced, or the outcome of a call is unknown): build a new one."""
 
 
 class FencedError(FatalLogError):
-    """Another instance with the same transactional id, or a newer group generation, has taken over."""
+    """Another instance with the same transactional id, or a newer generation of the group, has taken over."""
 
 
 class UnansweredError(FatalLogError):
@@ -68,136 +72,142 @@ class UnansweredError(FatalLogError):
 
 
 class GroupMetadata(Protocol):
-    """Member and generation of a consumer group, as the broker fences by. Opaque to the engine."""
+    """The member and generation of a consumer group that the broker fences by. Opaque to the engine."""
 
 
 class AssignmentListener(Protocol):
-    """Called from within `Consumer.poll`, in the poll's thread."""
+    """Is told which partitions a member of a group has, from within `Consumer.poll` and `Consumer.close`."""
 
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        """These partitions are the member's from now on (all it has: assignment is eager)."""
+        """Take these partitions over. They are all that the member has: assignment is eager."""
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """They are taken away in good order: work done may still be committed before this returns."""
+        """Give these partitions up. Work on them may still be committed before this returns."""
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """They already belong to another member: an open transaction must be aborted before this returns."""
+        """Forget these partitions: another member owns them already. Abort an open transaction before returning."""
 
 
 class Consumer(Protocol):
     """A member of a consumer group. Partition n of every subscribed topic lands on one member."""
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
-        """Join the group; the listener is told of partitions by later polls."""
+        """Join the group. Later polls tell the listener which partitions are assigned."""
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
-        """Up to `max_records`, in offset order per partition; waits up to `timeout_ms` for the first one.
+        """Return up to `max_records`, in offset order per partition; wait up to `timeout_ms` for the first one.
 
         Raises:
-            FatalLogError: the client can't go on.
+            FatalLogError: the client can't be used any more.
         """
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """Stop fetching them; already fetched records of theirs are not returned before `resume`.
+        """Return no records of these partitions before `resume`, not even those that are fetched already.
 
-        Ends with the assignment: a partition that comes back is not paused any more.
+        The pause ends with the assignment: a partition that comes back is not paused.
         """
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Undo `pause`."""
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from `offset` (an assigned partition)."""
+        """Continue to read an assigned partition at `offset`."""
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The group's committed offsets, waiting out any transaction that is still writing them.
+        """Return the group's committed offsets. Waits for transactions that are still writing them.
+
+        Returns:
+            The next offset to be read of each partition; None where none was committed.
 
         Raises:
             RetriableLogError: the broker did not answer in time.
         """
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offset that is still there, per partition."""
+        """Return the first offset of each partition that retention has left."""
 
     def group_metadata(self) -> GroupMetadata:
-        """To be taken in `on_assigned` and given to that assignment's transactions: it is what fences."""
+        """Return what fences commits. Call it in `on_assigned`, and give it to the transactions of that assignment."""
 
     def close(self) -> None:
-        """Leave the group. `on_revoked` is called for what is still assigned."""
+        """Leave the group. Calls `on_revoked` for what is still assigned."""
 
 
 class Producer(Protocol):
-    """A transactional producer; one transaction at a time."""
+    """Writes records in transactions, one at a time."""
 
     def init_transactions(self) -> None:
-        """Fence former holders of the transactional id and finish what they left open. Blocks."""
+        """Fence former holders of the transactional id and end what they left open. Blocks."""
 
     def begin(self) -> None:
         """Open a transaction."""
 
     def send(self, record: Outgoing, on_stored: Callable[[int], None] | None = None) -> None:
-        """Queue a record in the open transaction. `on_stored(offset)` is called before `commit` returns."""
+        """Queue a record in the open transaction. Calls `on_stored(offset)` before `commit` returns."""
 
     def send_offsets(self, offsets: Mapping[TopicPartition, int], group: GroupMetadata) -> None:
-        """Commit the group's offsets (next to be read) with this transaction; fenced by `group`."""
+        """Commit offsets of the group (the next ones to be read) with this transaction, fenced by `group`."""
 
     def commit(self) -> None:
-        """All of it becomes visible at once, or an error is raised.
+        """Make everything in the transaction visible at once.
 
         Raises:
-            AbortableTransactionError: call `abort`, then rewind.
-            FatalLogError: the outcome may be unknown; build a new producer and restore.
+            AbortableTransactionError: nothing is visible; call `abort`, then rewind.
+            FatalLogError: the outcome may be unknown; build a new producer and restore the state.
         """
 
     def abort(self) -> None:
-        """Drop the open transaction. A no-op without one."""
+        """Abort the open transaction. Does nothing without one."""
 
     def close(self) -> None:
-        """Aborts what is open."""
+        """Abort what is open, and release the client."""
 
 
 class Publisher(Protocol):
-    """Writes single records outside transactions, idempotently (agents, token service, tools). Thread-safe."""
+    """Writes single records outside of transactions, idempotently. Thread-safe."""
 
     def publish(self, record: Outgoing) -> None:
-        """Queue one record; blocks when the queue is full."""
+        """Queue one record. Blocks while the queue is full."""
 
     def flush(self, timeout_ms: int) -> None:
-        """Wait until everything queued is stored.
+        """Wait up to `timeout_ms` until everything that is queued is stored.
 
         Raises:
-            LogError: something was not; says which topic.
+            LogError: a record was not stored; the message names its topic.
         """
 
     def close(self) -> None:
-        """Flush and release."""
+        """Flush, and release the client."""
 
 
 class Reader(Protocol):
-    """Reads named partitions without a group: broadcast topics, changelogs, an agent's verdicts."""
+    """Reads named partitions without a group: broadcast topics, changelogs, the verdicts of an agent."""
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Replace the assignment; each partition is read from the given offset on (or the first still there)."""
+        """Read these partitions, and no others, each from the given offset on, or the first that retention has left."""
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
-        """Like `Consumer.poll`."""
+        """Return records as `Consumer.poll` does."""
 
     def position(self, partition: TopicPartition) -> int:
-        """Everything below this offset was returned by `poll` (or holds no data: control markers, aborted)."""
+        """Return the next offset to be read.
+
+        Everything below it was returned by `poll`, or holds no data (control markers, aborted records).
+        """
 
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The high watermark of each partition, open transactions included. Asks the broker.
+        """Ask the broker for the high watermark of each partition, open transactions included.
 
         Raises:
             RetriableLogError: it did not answer in time.
         """
 
     def close(self) -> None:
-        """Release."""
+        """Release the client."""
 
 
 class TopicSpec(NamedTuple):
-    """How a topic is to be made: `config` in Kafka's own names (`cleanup.policy`, ...)."""
+    """A topic to be created. `config` has Kafka's own names (`cleanup.policy`, ...)."""
 
     name: str
     partitions: int
@@ -205,7 +215,7 @@ class TopicSpec(NamedTuple):
 
 
 class TopicState(NamedTuple):
-    """How a topic stands on the log; `config` holds at least the names that were asked for."""
+    """A topic as it is on the log. `config` has at least the names that were asked for."""
 
     name: str
     partitions: int
@@ -214,7 +224,7 @@ class TopicState(NamedTuple):
 
 
 class AclSpec(NamedTuple):
-    """One allowed operation of a principal: `resource` is TOPIC, GROUP or TRANSACTIONAL_ID."""
+    """An operation that a principal may do. `resource` is TOPIC, GROUP or TRANSACTIONAL_ID."""
 
     principal: str
     resource: str
@@ -224,22 +234,22 @@ class AclSpec(NamedTuple):
 
 
 class Admin(Protocol):
-    """Topic and access set-up. Blocking."""
+    """Sets up topics and access. Every call blocks."""
 
     def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
-        """Those of the topics that exist."""
+        """Return those of the topics that exist, with the named configuration values."""
 
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
-        """Create them; an existing one is an error."""
+        """Create the topics. A topic that exists is an error."""
 
     def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
         """Set these configuration values."""
 
     def acls(self) -> set[AclSpec] | None:
-        """The allow entries that exist; None where the log has no authorizer."""
+        """Return the allow entries that exist; None if the log has no authorizer."""
 
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
         """Add allow entries."""
 
     def close(self) -> None:
-        """Release."""
+        """Release the client."""

@@ -13,10 +13,10 @@ from streams.delegation.authority import Authority
 from streams.delegation.digest import lineage_of
 from streams.delegation.tools import GrantedTool
 from streams.engine.broadcasts import Broadcasts
-from streams.engine.checkpoint import Transaction
 from streams.engine.placement import InputPlacement
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
+from streams.engine.transaction import Transaction
 from streams.engine.worker import Worker
 from streams.inmemory.clients import MemoryReader
 from streams.inmemory.log import MemoryLog

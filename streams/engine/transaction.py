@@ -1,4 +1,9 @@
-"""One transaction: outputs, changelog and input offsets together; state to the stores afterwards."""
+"""One transaction of a worker: outputs, changelog and input offsets are committed together, then state is stored.
+
+The order is the point (ADR 0005): everything that other processes can see, and everything that state can be rebuilt
+from, becomes durable in one commit. The local stores are written afterwards. They can be behind the log, never ahead of
+it, and the changelog brings them up to date.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +16,16 @@ from streams.ports import Clock, GroupMetadata, Outgoing, Producer, TopicPartiti
 
 
 class Transaction:
-    """The worker's open transaction, if any."""
+    """The worker's open transaction, if there is one."""
 
     def __init__(self, producer: Producer, clock: Clock, changelog: str) -> None:
+        """Create it closed.
+
+        Args:
+            producer: has one transaction at a time.
+            clock: measures how long the transaction has been open.
+            changelog: the topic that state changes go to.
+        """
         self._producer = producer
         self._clock = clock
         self._changelog = changelog
@@ -26,24 +38,28 @@ class Transaction:
         return self._opened_ms is not None
 
     def ensure_open(self) -> None:
-        """Begin one if none is open."""
+        """Begin a transaction if none is open."""
         if self._opened_ms is None:
             self._producer.begin()
             self._opened_ms = self._clock.monotonic_ms()
             self._inputs_count = 0
 
     def emit(self, outgoing: Outgoing) -> None:
-        """Send a record in it."""
+        """Send a record in the transaction.
+
+        Raises:
+            InvariantError: none is open.
+        """
         if self._opened_ms is None:
             raise InvariantError(f"a record for `{outgoing.topic}` was emitted outside a transaction")
         self._producer.send(outgoing)
 
-    def note_inputs(self, count: int) -> None:
-        """That many input records were taken in."""
+    def count_inputs(self, count: int) -> None:
+        """Add `count` to the input records of the transaction."""
         self._inputs_count += count
 
     def is_due(self, settings: EngineSettings, *, idle: bool) -> bool:
-        """Whether to commit now: when no input waits, when it is old, or when it is large."""
+        """Return whether to commit now: when no input waits (`idle`), when it is old, or when it is large."""
         if self._opened_ms is None:
             return False
         return (
@@ -53,7 +69,11 @@ class Transaction:
         )
 
     def commit(self, tasks: Mapping[int, PartitionTask], group: GroupMetadata) -> None:
-        """Commit the tasks' work.
+        """Commit the work of the tasks.
+
+        Args:
+            tasks: all tasks of the worker, by partition.
+            group: the group's generation of the assignment that the tasks belong to.
 
         Raises:
             AbortableTransactionError: nothing was committed; abort and rewind.
@@ -65,7 +85,7 @@ class Transaction:
             task.note_time()
             offsets.update(task.offsets())
             self._send_changes(task, changelog_ends)
-        if not offsets:  # timers alone
+        if not offsets:  # only timers or broadcasts did anything
             offsets = {partition: offset for task in tasks.values() for partition, offset in task.all_offsets().items()}
         # INVARIANT: every transaction commits offsets, for these alone are fenced by the group's generation.
         self._producer.send_offsets(offsets, group)
@@ -76,12 +96,13 @@ class Transaction:
             task.committed(changelog_ends.get(task.partition))
 
     def abort(self) -> None:
-        """Drop the open transaction, if any."""
+        """Abort the open transaction, if there is one."""
         if self._opened_ms is not None:
             self._opened_ms = None
             self._producer.abort()
 
     def _send_changes(self, task: PartitionTask, ends: dict[int, int]) -> None:
+        """Send the task's state changes to the changelog, and note in `ends` the offset after the last of them."""
         changes = task.state.changes()
         last = len(changes) - 1
         partition = task.partition
