@@ -26,12 +26,12 @@ from streams.topology import ProcessorSpec
 
 INTERIM = frozenset({Outcome.REQUIRE_APPROVAL, Outcome.DEFER})
 IntentName = tuple[bytes, str]
-"""The session key that an intent came under, and its id: together they name it."""
+"""The session key that an intent was written with, and its id: together they identify it."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A verdict as it lies on the log."""
+    """A verdict as it is on the log."""
 
     received: Received
     verdict: Verdict
@@ -39,7 +39,7 @@ class Judged:
 
 @dataclass
 class Evidence:
-    """Everything that is committed, decoded where it can be."""
+    """Everything that is committed, decoded if it can be."""
 
     intents: dict[IntentName, list[tuple[Received, Intent]]] = field(default_factory=dict)
     verdicts: dict[IntentName, list[Judged]] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def gather(log: MemoryLog, wire: Wire, spec: ProcessorSpec) -> Evidence:
 
 
 def check_intents(evidence: Evidence) -> Iterator[str]:
-    """Exactly one final verdict for each intent, the same bytes however often it is given; and none for nothing."""
+    """Check that each intent has one final verdict, with the same bytes whenever it is repeated; nothing else has."""
     for name, deliveries in evidence.intents.items():
         accepted = [received for received, _ in deliveries if place_of(received) not in evidence.letters]
         judged = evidence.verdicts.get(name, [])
@@ -94,7 +94,7 @@ def check_intents(evidence: Evidence) -> Iterator[str]:
 
 
 def check_audit(evidence: Evidence) -> Iterator[str]:
-    """Every verdict has one audit record, with the digest of its bytes; every audit record its verdict."""
+    """Check that every verdict has one audit record, with the digest of its bytes, and every audit record a verdict."""
     records = (audit for audit in evidence.audits if audit.event_type is AuditEventType.VERDICT)
     recorded = Counter(audit.verdict_digest or b"" for audit in records)
     given = {sha256(one.received.value or b"").digest(): one for judged in evidence.verdicts.values() for one in judged}
@@ -107,7 +107,7 @@ def check_audit(evidence: Evidence) -> Iterator[str]:
 
 
 def check_dead_letters(evidence: Evidence) -> Iterator[str]:
-    """Whatever can't be read is a dead letter, once; every dead letter is on the record, once."""
+    """Check that every unreadable record is a dead letter once, and every dead letter is audited once."""
     told = Counter(
         place
         for audit in evidence.audits
@@ -124,7 +124,7 @@ def check_dead_letters(evidence: Evidence) -> Iterator[str]:
 
 
 def check_decisions(evidence: Evidence) -> Iterator[str]:
-    """What a person decided is on the record, or is a dead letter."""
+    """Check that each decision of a person is audited, or is a dead letter."""
     heard = {audit.parent_event_id for audit in evidence.audits if audit.event_type is AuditEventType.APPROVAL}
     for received, record in evidence.decoded.get(APPROVAL_DECISION.name, []):
         counted = isinstance(record, ApprovalDecision) and record.header.id in heard
@@ -133,7 +133,7 @@ def check_decisions(evidence: Evidence) -> Iterator[str]:
 
 
 def check_publications(evidence: Evidence) -> Iterator[str]:
-    """What became of each publication of rules is on the record, once; and of a refused one, why."""
+    """Check that the outcome of each publication of rules is audited once."""
     told = Counter(
         place
         for audit in evidence.audits
@@ -148,7 +148,7 @@ def check_publications(evidence: Evidence) -> Iterator[str]:
 
 
 def check_consumed(log: MemoryLog, group: str, inputs: Iterable[Topic]) -> Iterator[str]:
-    """The group has committed to be beyond every record."""
+    """Check that the group has committed offsets beyond every record, and not beyond the end."""
     offsets = log.group(group).offsets
     for topic in inputs:
         for number in range(log.partition_count(topic.name)):
@@ -161,12 +161,12 @@ def check_consumed(log: MemoryLog, group: str, inputs: Iterable[Topic]) -> Itera
 
 
 def place_of(received: Received) -> str:
-    """Topic, partition and offset of a record."""
+    """Return topic, partition and offset of a record."""
     return f"{received.topic}/{received.partition}/{received.offset}"
 
 
 def _read(log: MemoryLog, wire: Wire, topic: Topic, unreadable: list[Received]) -> Iterator[tuple[Received, Record]]:
-    """The topic's records that can be decoded and have the key they should; tombstones are left out."""
+    """Yield the topic's records that can be decoded and have the right key; tombstones are left out."""
     for number in range(log.partition_count(topic.name)):
         for received in log.committed_records(TopicPartition(topic.name, number)):
             if received.value is None and topic.compacted and received.key is not None:
@@ -191,7 +191,7 @@ def _is_in_place(record: Record, received: Received, partitions: int) -> bool:
 
 
 def _origins(log: MemoryLog, dlq: str) -> Iterator[str]:
-    """Where each dead letter of a topic came from."""
+    """Yield the origin of each dead letter of a topic."""
     for number in range(log.partition_count(BY_NAME[dlq].name)):
         for received in log.committed_records(TopicPartition(dlq, number)):
             headers = dict(received.headers)

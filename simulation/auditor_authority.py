@@ -1,4 +1,4 @@
-"""The auditor's checks of what was allowed: on what authority, at that time."""
+"""Checks what was allowed: whether it had the authority it needed, at that time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OF_THE_TOKEN_SERVICE = (
 
 
 def check_writers(evidence: Evidence, root_key: bytes) -> Iterator[str]:
-    """Nobody but the token service has opened or ended a session, or said what it may do."""
+    """Check that only the token service has opened or ended sessions, or decided what they may do."""
     derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"29:stoplog session-writer key v1")
     key = derivation.derive(root_key)
     for events in _sessions(evidence).values():
@@ -39,19 +39,19 @@ def check_writers(evidence: Evidence, root_key: bytes) -> Iterator[str]:
                 continue
             wanted = hmac.digest(key, session_event_message(event), "sha256")
             if event.proof is None or event.proof.value != wanted:
-                yield f"{event.type.value} at {place_of(received)} was taken in, and is not of the token service"
+                yield f"{event.type.value} at {place_of(received)} was accepted, and is not from the token service"
 
 
 def check_allowed(
     evidence: Evidence, revocations: list[Received], requests: dict[IntentName, list[ApprovalRequest]], lag_ms_max: int
 ) -> Iterator[str]:
-    """Every ALLOW had a live session, nothing taken back, and the approvals that were asked for.
+    """Check that every ALLOW had a live session, nothing revoked, and the approvals that it needed.
 
     Args:
         evidence: what is committed.
         revocations: all records of the revocation topic, tombstones included.
-        requests: what persons were asked, by intent.
-        lag_ms_max: a gate may know less of the revocations than stood there so long before.
+        requests: what people were asked, by intent.
+        lag_ms_max: how old the revocations may be that a gate does not know yet.
     """
     sessions = _sessions(evidence)
     known = {(r.topic, r.offset): record for r, record in evidence.decoded.get(REVOCATION.name, [])}
@@ -72,7 +72,7 @@ def check_allowed(
 
 
 def _sessions(evidence: Evidence) -> dict[bytes, list[tuple[Received, SessionEvent]]]:
-    """The accepted events of each session, in log order."""
+    """Return the accepted events of each session, in log order."""
     found: dict[bytes, list[tuple[Received, SessionEvent]]] = {}
     for received, record in evidence.decoded.get(SESSION.name, []):
         if isinstance(record, SessionEvent) and place_of(received) not in evidence.letters:
@@ -81,7 +81,7 @@ def _sessions(evidence: Evidence) -> dict[bytes, list[tuple[Received, SessionEve
 
 
 def _session_faults(verdict: Verdict, events: list[tuple[Received, SessionEvent]]) -> Iterator[str]:
-    """By the verdict's own account of the last event that had been seen, and with it all before it on the log."""
+    """Check the session up to the last event that the verdict says it is based on."""
     last = next((i for i, (_, event) in enumerate(events) if event.sequence == verdict.session_sequence), -1)
     seen = events[: last + 1]
     opened = [(r, e) for r, e in seen if e.type is SessionEventType.SESSION_ESTABLISHED]
@@ -122,7 +122,7 @@ def _revocation_faults(
             kind, _, target = received.key.decode("utf-8", "replace").partition(":")
             if received.value is None:
                 revoked.pop((kind, target), None)
-            else:  # not readable: it must count as one
+            else:  # not readable: it must count as a revocation
                 revoked[kind, target] = None
     for name in _names(verdict, intent, parent):
         if name not in revoked:
@@ -139,7 +139,7 @@ def _parent_of(events: list[tuple[Received, SessionEvent]]) -> str | None:
 
 
 def check_ages(evidence: Evidence, *, attended_ms: int, unattended_ms: int) -> Iterator[str]:
-    """No call was allowed in a session that was older than sessions may be."""
+    """Check that no call was allowed in a session that had reached its maximum age."""
     sessions = _sessions(evidence)
     for name, judged in evidence.verdicts.items():
         opened = [(r, e) for r, e in sessions.get(name[0], []) if e.type is SessionEventType.SESSION_ESTABLISHED]
@@ -153,7 +153,7 @@ def check_ages(evidence: Evidence, *, attended_ms: int, unattended_ms: int) -> I
 
 
 def _names(verdict: Verdict, intent: Intent | None, parent: str | None) -> Iterator[tuple[str, str]]:
-    """Everything of the call that can be revoked."""
+    """Return everything of the call that can be revoked."""
     tenant = verdict.header.tenant_uid
     if parent is not None:
         yield "SESSION", f"{tenant}|{parent}"
@@ -173,7 +173,7 @@ def _names(verdict: Verdict, intent: Intent | None, parent: str | None) -> Itera
 def _approval_faults(
     evidence: Evidence, one: Judged, requests: list[ApprovalRequest], intent: Intent | None
 ) -> Iterator[str]:
-    """Each group that was asked has approved exactly this call, with its quorum of persons."""
+    """Check that each group that was asked has approved exactly this call, with its quorum of people."""
     verdict = one.verdict
     approvers: dict[tuple[str, str], set[str]] = {}
     for received, record in evidence.decoded.get(APPROVAL_DECISION.name, []):

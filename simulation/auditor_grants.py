@@ -1,6 +1,6 @@
-"""The auditor's checks of grants: what calls were allowed under was signed by whom it had to be, and covers them.
+"""Checks grants: those that calls were allowed under are signed by the right keys, and cover the calls.
 
-Written without the code that it checks: keys are derived, forms are made and calls are held against tools anew.
+It does not use the code that it checks: it derives keys, builds JSON forms and compares calls with tools by itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Grants = dict[bytes, list[tuple[Received, Delegation]]]
 
 
 def check_grants(evidence: Evidence, root_key: bytes) -> Iterator[str]:
-    """Every ALLOW of a session that stands on a grant is within that, and that is signed all along."""
+    """Check that every ALLOW of a session with a grant is within the grant, and that its whole chain is signed."""
     grants = _accepted(evidence)
     stated = _stated(evidence)
     for (key, intent_id), judged in evidence.verdicts.items():
@@ -50,7 +50,7 @@ def _accepted(evidence: Evidence) -> _Grants:
 
 
 def _stated(evidence: Evidence) -> dict[bytes, str]:
-    """The grant that each session's first event names."""
+    """Return the grant that each session's first event names."""
     found: dict[bytes, str] = {}
     for received, record in evidence.decoded.get(SESSION.name, []):
         if not isinstance(record, SessionEvent) or record.type is not SessionEventType.SESSION_ESTABLISHED:
@@ -74,8 +74,8 @@ def _faults(
     if not own:
         yield f"grant {path[-1]} had not come"
         return
-    # A gate forgets a grant whose session never came; another of the same id, which its issuer has signed too, is then
-    # the one that counts. While it remembers, the second is set aside, and so not among these.
+    # A gate forgets a grant whose session never came. Then another one with the same id counts, if its issuer has
+    # signed it. As long as the gate remembers the first one, the second becomes a dead letter: it is not among these.
     yield from min((list(_grant_faults(verdict, grant, root_key)) for grant in own), key=len)
 
 
@@ -105,7 +105,7 @@ def _lets_through(body: GrantBody, verdict: Verdict) -> bool:
 
 
 def _fits(bound: Any, value: object) -> bool:
-    """Of the two kinds of bounds that a workload has."""
+    """Return whether a value is within a bound, of the two kinds that a workload has."""
     if bound.type.value == "ALL":
         return True
     pattern = re.compile(fnmatch.translate(json.loads(bound.value_json)))
@@ -147,7 +147,7 @@ def _hop_key(root_key: bytes, parent: GrantBody) -> bytes:
 
 
 def _form(body: GrantBody) -> dict[str, Any]:
-    """The JSON form: digests in hex, other bytes in base64, nothing that is null or an empty array."""
+    """Return the JSON form: digests in hex, other bytes in base64, without nulls and empty arrays."""
     plain = msgspec.to_builtins(body)
     if body.parent_digest is not None:
         plain["parent_digest"] = body.parent_digest.hex()

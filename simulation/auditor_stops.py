@@ -1,4 +1,4 @@
-"""The auditor's checks of what gates stop by themselves: all that was frozen or is over, and nothing else."""
+"""Checks what gates revoke by themselves: every session that was frozen or has ended, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _ENDS = (SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED)
 
 
 def check_stops(evidence: Evidence) -> Iterator[str]:
-    """Each quarantine is told once; each end of a session that could give on what it stood on is told, too; and nothing
-    is stopped that lives."""
+    """Check that each quarantine is revoked once, each end of a session that could delegate its grant as well, and
+    nothing that lives."""
     told = _told(evidence)
     frozen = _frozen(evidence)
     for target in sorted(frozen.keys() | told.keys()):
@@ -46,7 +46,7 @@ def _told(evidence: Evidence) -> dict[str, list[Revocation]]:
 
 
 def _frozen(evidence: Evidence) -> Counter[str]:
-    """How often each session was frozen. A verdict that is given again freezes nothing again."""
+    """Return how often each session was frozen. A repeated verdict freezes nothing again."""
     ids = {
         (name[0].decode(), one.verdict.verdict_id)
         for name, judged in evidence.verdicts.items()
@@ -57,14 +57,14 @@ def _frozen(evidence: Evidence) -> Counter[str]:
 
 
 def _missing(evidence: Evidence, told: dict[str, list[Revocation]]) -> Iterator[str]:
-    """By the verdicts' own account of the grants that their sessions had."""
+    """Yield the sessions that have ended and were not revoked, by the grants that their verdicts name."""
     held = {
         (name[0].decode(), one.verdict.delegation_path[-1])
         for name, judged in evidence.verdicts.items()
         for one in judged
         if one.verdict.delegation_path and one.verdict.outcome is Outcome.ALLOW
     }
-    # Of several grants under one id it can't be told here which one was taken.
+    # Of several grants with one id, the auditor does not know which one the gate has accepted.
     grants: dict[tuple[str, str], list[Delegation]] = {}
     for received, record in evidence.decoded.get(DELEGATION.name, []):
         if isinstance(record, Delegation) and record.op is DelegationOp.GRANT:
@@ -79,11 +79,11 @@ def _missing(evidence: Evidence, told: dict[str, list[Revocation]]) -> Iterator[
         if audit is None or any(g.depth >= g.max_depth or g.exp <= audit.header.time for g in given):
             continue
         if not any(stop.reason == audit.reason for stop in told.get(target, [])):
-            yield f"session {target!r} is over ({audit.reason}), and what it has given on was not stopped"
+            yield f"session {target!r} has ended ({audit.reason}), and what it has delegated was not revoked"
 
 
 def _over(evidence: Evidence) -> set[str]:
-    """Sessions that something has ended, by the audit or by an event of their own."""
+    """Return the sessions that something has ended, by the audit or by an event of their own."""
     ended = {
         f"{audit.header.tenant_uid}|{audit.session_id}"
         for audit in evidence.audits

@@ -1,4 +1,4 @@
-"""The auditor's checks of state: stores against the changelog, and the changelog against the inputs."""
+"""Checks state: the stores against the changelog, and the changelog against the inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rows = dict[bytes, bytes]
 
 
 class ChangelogTape:
-    """Everything that was ever committed to the changelog, kept beside the log, which compacts it."""
+    """A copy of everything that was ever committed to the changelog, as the log compacts its own."""
 
     def __init__(self, log: MemoryLog, topic: str) -> None:
         self._log = log
@@ -27,7 +27,7 @@ class ChangelogTape:
         self._records: dict[int, list[tuple[int, bytes, bytes | None]]] = {}
 
     def copy(self) -> None:
-        """Take in what is new; to be called before each compaction."""
+        """Copy what is new. Call it before each compaction."""
         for number in range(self._log.partition_count(self._topic)):
             partition = self._log.partition(TopicPartition(self._topic, number))
             found, self._read_to[number] = partition.read(self._read_to.get(number, 0), partition.high_watermark)
@@ -35,7 +35,7 @@ class ChangelogTape:
             tape.extend((record.offset, record.key or b"", record.value) for record in found)
 
     def rows(self, partition: int, end: int | None = None) -> Rows:
-        """The state that the records below `end` amount to."""
+        """Return the state that the records below `end` result in."""
         rows: Rows = {}
         for offset, key, value in self._records.get(partition, []):
             if end is not None and offset >= end:
@@ -48,7 +48,7 @@ class ChangelogTape:
 
 
 def check_stores(tape: ChangelogTape, disks: Mapping[str, Disk], owners: Mapping[int, str]) -> Iterator[str]:
-    """Every store on every disk is what the changelog says up to its offset; that of an owner, up to the end."""
+    """Check that every store holds what the changelog says up to its offset, and an owner's store up to the end."""
     for instance, disk in disks.items():
         for partition in disk.partitions():
             if disk.is_damaged(partition):
@@ -64,7 +64,7 @@ def check_stores(tape: ChangelogTape, disks: Mapping[str, Disk], owners: Mapping
 
 
 def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
-    """Every accepted session event and grant has left its mark."""
+    """Check that every accepted session event and grant has changed the state."""
     sequences: dict[bytes, int] = {}
     for received, record in evidence.decoded.get(SESSION.name, []):
         if isinstance(record, SessionEvent) and place_of(received) not in evidence.letters:
@@ -84,7 +84,7 @@ def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
 
 
 def held_count(rows: Rows) -> int:
-    """How many intents wait."""
+    """Return how many intents are pending."""
     return sum(1 for key in rows if key.startswith(b"h"))
 
 
@@ -94,7 +94,7 @@ def _session(rows: Rows, key: bytes) -> SessionRow | None:
 
 
 def _difference(actual: Rows, expected: Rows) -> str:
-    """The first few keys in which they differ."""
+    """Return the first few keys in which they differ."""
     keys = sorted(key for key in actual.keys() | expected.keys() if actual.get(key) != expected.get(key))
     if not keys:
         return ""

@@ -1,4 +1,4 @@
-"""What goes wrong in a simulation, drawn from its seed: how often, and when."""
+"""Decides what goes wrong in a simulation, how often, and when, all drawn from its seed."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _CALM_SHARE = 0.1
 
 
 class ProcessKilled(BaseException):
-    """The process is gone at this very point. No `Exception`: nothing of the process may catch it."""
+    """The process dies at exactly this point. Not an `Exception`, as nothing in the process may catch it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaultPlan:
-    """How often each kind of fault happens: chances per call of a client, or per tick of the simulation.
+    """How often each kind of fault happens: the chance per call of a client, or per tick of the simulation.
 
     Attributes:
-        silent: a poll finds nothing though there is something.
-        partial: a poll hears of a partition only later.
-        unanswered: a look-up of offsets, or a start, gets no answer.
-        aborted: a call of a transaction fails so that it must be aborted, or worse.
-        unknown: a commit's outcome is not known: it may have happened.
+        silent: a poll finds nothing although there is something.
+        partial: a poll does not get an answer for some partitions.
+        unanswered: a lookup of offsets, or a start, gets no answer.
+        aborted: a call of a transaction fails, so that it must be aborted, or worse.
+        unknown: the outcome of a commit is not known: it may have happened.
         killed: the process dies before or after a call, or around a write to its disk.
-        interrupted: the process stands still within a call while the others go on.
+        interrupted: the process stands still within a call while the others continue.
         disk: a read from the disk fails; or a write, which happens less often.
         late_marker: the marker of a decided transaction comes later.
-        kill, stop, pause, put_out, outage, compact: per tick, what happens to an instance or the broker.
-        wiped, damaged, tail_lost: what a death does to a store.
+        kill, stop, pause, put_out, outage, compact: what happens to an instance or the broker, per tick.
+        wiped, damaged, tail_lost: what the death of a process does to a store.
     """
 
     silent: float = 0.0
@@ -63,7 +63,7 @@ class FaultPlan:
 
     @classmethod
     def draw(cls, rng: Random) -> FaultPlan:
-        """A plan: some seeds are calm, most have a few kinds of faults, each more or less often."""
+        """Draw a plan. Some seeds have no faults, most have a few kinds, each more or less often."""
         if rng.random() < _CALM_SHARE:
             return cls()
 
@@ -93,7 +93,7 @@ class FaultPlan:
 
 
 class SimulatedFaults:
-    """`Faults` of the log and of the disks, by a plan.
+    """Implements `Faults` of the log, and those of disks, by a plan.
 
     Attributes:
         active: whether anything goes wrong at all.
@@ -111,11 +111,11 @@ class SimulatedFaults:
         interrupt: Callable[[str], None],
         go_on: Callable[[], None],
     ) -> None:
-        """Disturbs `clients` and nobody else.
+        """Create faults that disturb `clients` and nobody else.
 
         Args:
-            interrupt: lets the others go on in the middle of a client's call.
-            go_on: lets them go on while somebody waits for records, whether anything goes wrong or not.
+            interrupt: lets the others act in the middle of a client's call.
+            go_on: lets them act while somebody waits for records, whether anything goes wrong or not.
         """
         self.active = True
         self.down_until_ms = 0
@@ -128,7 +128,7 @@ class SimulatedFaults:
         self._go_on = go_on
 
     def before(self, client: str, call: Call) -> None:
-        """As the port says."""
+        """Do what `Faults` says."""
         if not self._disturbs(client):
             return
         self._interrupt_or_kill(client, f"before {call.value}")
@@ -139,7 +139,7 @@ class SimulatedFaults:
             raise error
 
     def after(self, client: str, call: Call) -> None:
-        """As the port says."""
+        """Do what `Faults` says."""
         if not self._disturbs(client):
             return
         self._interrupt_or_kill(client, f"after {call.value}")
@@ -148,12 +148,12 @@ class SimulatedFaults:
             raise FatalLogError("the outcome of the commit is not known")
 
     def waits(self, client: str) -> None:
-        """As the port says."""
+        """Do what `Faults` says."""
         del client
         self._go_on()
 
     def fetch_order(self, client: str, partitions: Sequence[TopicPartition]) -> Sequence[TopicPartition]:
-        """As the port says."""
+        """Do what `Faults` says."""
         if not self._disturbs(client) or not self._plan.partial:
             return partitions
         heard = [partition for partition in partitions if not self._hits(self._plan.partial)]
@@ -161,18 +161,18 @@ class SimulatedFaults:
         return heard
 
     def delays_marker(self, transactional_id: str, partition: TopicPartition) -> bool:
-        """As the port says."""
+        """Do what `Faults` says."""
         del partition
         return self._disturbs(transactional_id) and self._hits(self._plan.late_marker)
 
     def around_apply(self, client: str, moment: str) -> None:
-        """A store of `client` is about to write a batch, or has done so."""
+        """Note that a store of `client` is about to write a batch, or has done so."""
         if self._disturbs(client):
             self._interrupt_or_kill(client, f"{moment} a write to disk")
             self._fail_disk(client, "write")
 
     def before_read(self, client: str) -> None:
-        """A store of `client` is about to read a row."""
+        """Note that a store of `client` is about to read a row."""
         if self._disturbs(client):
             self._fail_disk(client, "read")
 
@@ -222,7 +222,7 @@ class SimulatedFaults:
 
 
 def _outage_error(call: Call) -> LogError | None:
-    """What a call raises while the broker is away: sends are queued, the rest times out."""
+    """Return what a call raises while the broker does not answer: sends are queued, the rest times out."""
     match call:
         case Call.BEGIN | Call.SEND:
             return None

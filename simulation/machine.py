@@ -1,4 +1,4 @@
-"""One simulated machine: a disk that stays, and a gate's process that comes and goes."""
+"""Simulates a machine: a disk that stays, and a process that comes and goes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BuildWorker = Callable[[str, Disk], Worker]
 
 
 def go_on_meanwhile(machines: Sequence[Machine], log: MemoryLog) -> list[str]:
-    """A process waits for records, such as those behind another one's open transaction: that one commits, or the broker
-    aborts what it has left open for too long.
+    """Let everybody else act while a process waits for records, for instance behind an open transaction: its owner
+    commits it, or the broker aborts what was open for too long.
 
     Returns:
         The producers whose transactions timed out.
@@ -36,13 +36,13 @@ def go_on_meanwhile(machines: Sequence[Machine], log: MemoryLog) -> list[str]:
 
 
 class Machine:
-    """Runs one gate after the other, as a supervisor would, on a disk that may suffer by each death.
+    """Runs one process after the other, as a supervisor would, on a disk that each crash may damage.
 
     Attributes:
-        name: the gate's instance name.
+        name: the instance name of the process.
         disk: its stores.
-        busy: a call of its process is under way; nobody else may touch it meanwhile.
-        stopped_until_ms: the process stands still, or is not started, before that.
+        busy: whether a call of the process is under way; nobody else may touch it meanwhile.
+        stopped_until_ms: until when the process stands still, or is not started.
     """
 
     def __init__(
@@ -73,21 +73,21 @@ class Machine:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process, and it does not stand still."""
+        """Whether there is a process that does not stand still."""
         return self._worker is not None and self._clock.now_ms() >= self.stopped_until_ms
 
     @property
     def is_serving(self) -> bool:
-        """Whether it has nothing to restore."""
+        """Whether there is a process that has restored all of its partitions."""
         return self._worker is not None and not self._worker.restoring
 
     @property
     def partitions(self) -> list[int]:
-        """What it processes."""
+        """The partitions that it processes."""
         return [] if self._worker is None else self._worker.partitions
 
     def go_on(self) -> int:
-        """Start the process if there is none and it is time, or let it take a step; the records it took in."""
+        """Start the process if it is time, or let it take a step. Return how many records it polled."""
         if self.busy or self._clock.now_ms() < self.stopped_until_ms:
             return 0
         self._silent_since_ms = None
@@ -106,28 +106,28 @@ class Machine:
         return 0
 
     def stop(self) -> None:
-        """End the process in good order, as far as that goes; it is started again later."""
+        """Stop the process cleanly, as far as that is possible. It is started again later."""
         if self._worker is None or self.busy:
             return
-        self._trace(f"{self.name}: stops in good order")
+        self._trace(f"{self.name}: stops cleanly")
         self.busy = True
         self._end_badly()
         self.busy = False
 
     def kill(self) -> None:
-        """End the process between two steps."""
+        """Kill the process between two steps."""
         if self._worker is not None and not self.busy:
             self._trace(f"{self.name}: killed between steps")
             self.died()
 
     def stand_still(self, duration_ms: int) -> None:
-        """The process gets no time for so long."""
+        """Give the process no time for `duration_ms`."""
         self._trace(f"{self.name}: stands still for {duration_ms} ms")
         self.stopped_until_ms = self._clock.now_ms() + duration_ms
         self._silent_since_ms = self._clock.now_ms()
 
     def died(self) -> None:
-        """Nothing is left of the process; the broker does not know yet."""
+        """Drop the process, which the broker does not know yet, and perhaps damage its disk."""
         self._worker = None
         self.disk.lose_process()
         for partition in self.disk.partitions():
@@ -139,7 +139,7 @@ class Machine:
             self.stopped_until_ms += SESSION_TIMEOUT_MS + TRANSACTION_TIMEOUT_MS
 
     def time_out(self) -> None:
-        """The broker gives up on a process that has been silent for too long."""
+        """Let the broker time out a process that was silent for too long."""
         since_ms, now_ms = self._silent_since_ms, self._clock.now_ms()
         if since_ms is None:
             return
@@ -149,7 +149,7 @@ class Machine:
             self._trace(f"{self.name}: its transaction times out")
 
     def wake(self) -> None:
-        """Whatever held it up is over."""
+        """Let the process run again at once."""
         self.stopped_until_ms = 0
 
     def _start(self) -> None:
@@ -158,7 +158,7 @@ class Machine:
         self._worker.start()
 
     def _end_badly(self) -> None:
-        """What the runner of a gate does after a failure: `stop`, whatever comes of it; then the process is gone."""
+        """Stop the process as the runner of a gate does after a failure, whatever `stop` raises."""
         worker, self._worker = self._worker, None
         try:
             if worker is not None:
@@ -167,7 +167,7 @@ class Machine:
             self.died()
             return
         except (LogError, StoreError) as error:
-            self._trace(f"{self.name}: stopping failed, too: {error}")
+            self._trace(f"{self.name}: stop failed as well: {error}")
         self.disk.lose_process()
         self.stopped_until_ms = self._clock.now_ms() + self._rng.randint(0, RESTART_MS_MAX)
 

@@ -1,4 +1,4 @@
-"""Makers of well-formed records, for tests and the workload: what agents, token services and reviewers would write.
+"""Makes well-formed records for tests and the workload, as agents, token services and reviewers would write them.
 
 Ids follow from names and counts, so that a test or a seed makes the same records every time.
 """
@@ -51,24 +51,24 @@ replace = msgspec.structs.replace
 
 
 def header(name: str, time_ms: int, tenant: str = "acme", source: str = "test") -> Header:
-    """A header; its id follows from `name`."""
+    """Return a header whose id follows from `name`."""
     return Header(id=derived_uuid("test record", name), source=source, time=time_ms, tenant_uid=tenant)
 
 
 def agent(sub: str) -> Actor:
-    """An agent as an actor."""
+    """Return an agent as an actor."""
     return Actor(iss=ISSUER, sub=sub, sub_profile=SubProfile.AI_AGENT)
 
 
 def person(sub: str) -> Actor:
-    """A person as an actor."""
+    """Return a person as an actor."""
     return Actor(iss=ISSUER, sub=sub, sub_profile=SubProfile.USER)
 
 
 def tool_entry(
     server_id: str, name: str, *, time_ms: int = 0, schema: Mapping[str, Any] | None = None, **changes: Any
 ) -> ToolCatalogEntry:
-    """An approved catalog entry; `changes` replace any field."""
+    """Return an approved catalog entry; `changes` replace any field."""
     schema_json = json.dumps(schema if schema is not None else {"type": "object"}, sort_keys=True)
     definition = canonical({"name": name, "inputSchema": schema_json, "server": server_id})
     entry = ToolCatalogEntry(
@@ -87,7 +87,7 @@ def tool_entry(
 
 
 def reviewed(entry: ToolCatalogEntry, *keys: SigningKey) -> ToolCatalogEntry:
-    """The entry, signed by these."""
+    """Return the entry, signed with these keys."""
     message = catalog_signature.entry_message(entry)
     signatures: tuple[Proof, ...] = ()
     for key in keys:
@@ -96,17 +96,17 @@ def reviewed(entry: ToolCatalogEntry, *keys: SigningKey) -> ToolCatalogEntry:
 
 
 def entry_key(entry: ToolCatalogEntry) -> bytes:
-    """The key of a catalog entry."""
+    """Return the key of a catalog entry."""
     return catalog_signature.entry_key(entry)
 
 
 def tool_ref(entry: ToolCatalogEntry) -> ToolRef:
-    """The tool as an agent that was shown the entry calls it."""
+    """Return the tool as an agent names it that was shown the entry."""
     return ToolRef(server_id=entry.server_id, name=entry.name, definition_digest=entry.definition_digest)
 
 
 def ruleset(files: Mapping[str, str], *, name: str = "default", serial: int = 1, time_ms: int = 0) -> RulesetBundle:
-    """A bundle as published; without files it withdraws the rules."""
+    """Return a bundle as published; without files it withdraws the rules."""
     return RulesetBundle(
         header=header(f"ruleset {name} {serial}", time_ms, tenant=""),
         name=name,
@@ -127,7 +127,7 @@ def revocation(
     state: RevocationState = RevocationState.REVOKED,
     until_ms: int | None = None,
 ) -> tuple[bytes, Revocation]:
-    """A revocation or a release, with its key."""
+    """Return a revocation or a release, with its key."""
     record = Revocation(
         header=header(f"revocation {kind.value} {target} {state.value} {time_ms}", time_ms, tenant=""),
         kind=kind,
@@ -142,11 +142,11 @@ def revocation(
 
 
 class SessionMaker:
-    """Makes the records of one session; knows its secret, as its agent does.
+    """Makes the records of one session. Knows its secret, as its agent does.
 
     Attributes:
-        key: of everything that belongs to the session.
-        secret: what its agent proves intents with.
+        key: the key of all records of the session.
+        secret: the secret that its agent proves intents with.
         delegation_uid: the first grant made for the session, which its intents name.
     """
 
@@ -173,7 +173,7 @@ class SessionMaker:
     def event(
         self, kind: SessionEventType, time_ms: int, *, unproven: Mapping[str, Any] | None = None, **fields: Any
     ) -> SessionEvent:
-        """A session event, as executors and the token service write it.
+        """Return a session event, as executors and the token service write it.
 
         Args:
             unproven: fields that are changed after the proof was made, as somebody without the key would.
@@ -189,13 +189,13 @@ class SessionMaker:
         return replace(self.proven(event), **(unproven or {}))
 
     def proven(self, event: SessionEvent) -> SessionEvent:
-        """The event with the token service's proof, where its kind has one."""
+        """Return the event with the token service's proof, if its kind has one."""
         return proven_event(self._writer_key, event) if event.type in PROVEN_EVENTS else event
 
     def established(
         self, time_ms: int, *, expires_ms: int | None = None, scopes: tuple[str, ...] = (), **fields: Any
     ) -> SessionEvent:
-        """SESSION_ESTABLISHED; the session lives an hour where nothing else is said."""
+        """Return SESSION_ESTABLISHED; by default the session lives for an hour."""
         return self.event(
             SessionEventType.SESSION_ESTABLISHED,
             time_ms,
@@ -209,7 +209,7 @@ class SessionMaker:
     def result(
         self, intent: Intent, time_ms: int, *, label: Label | None = None, tool: ToolRef | None = None
     ) -> SessionEvent:
-        """The report of an allowed call's result."""
+        """Return the report of an allowed call's result."""
         return self.event(
             SessionEventType.TOOL_RESULT,
             time_ms,
@@ -228,7 +228,7 @@ class SessionMaker:
         unproven: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> Delegation:
-        """A root grant of everything to the session, or its revocation, signed by `ISSUER`.
+        """Return a root grant of everything to the session, or its revocation, signed by `ISSUER`.
 
         Args:
             key: what it is signed with; derived from the root key by default.
@@ -271,7 +271,7 @@ class SessionMaker:
         unproven: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> Delegation:
-        """The session's grant (or a part of it), given on to another session; arguments as of `grant`.
+        """Return the session's grant, or a part of it, delegated to another session; arguments as of `grant`.
 
         Args:
             parent: the session's grant.
@@ -297,7 +297,7 @@ class SessionMaker:
         unproven: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> Intent:
-        """An intent with a proof that holds.
+        """Return an intent with a valid proof.
 
         Args:
             entry: the tool, as the agent was shown it.
@@ -340,7 +340,7 @@ class SessionMaker:
         round_no: int = 0,
         **changes: Any,
     ) -> ApprovalDecision:
-        """A person's decision about one of its intents, the question with this number; `changes` replace any field."""
+        """Return a person's decision about an intent, in round `round_no`; `changes` replace any field."""
         self._made_count += 1
         decision = ApprovalDecision(
             header=self._header("decision", time_ms),

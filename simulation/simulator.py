@@ -1,4 +1,4 @@
-"""The simulator: several gates of the real engine on a simulated broker, disks and clock, all from one seed."""
+"""Simulates several gates of the real engine on a simulated broker, disks and clock, all from one seed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SimulationFailedError(StoplogError):
 
 
 class Report(NamedTuple):
-    """A simulation that kept all promises: `digest` is over all that was written."""
+    """The report of a simulation that kept all promises. `digest` covers everything that was written."""
 
     seed: int
     digest: str
@@ -73,14 +73,14 @@ class Report(NamedTuple):
 
 
 class Ingredients(NamedTuple):
-    """What a simulation cannot make itself: the layers above the engine.
+    """What a simulation is given: the layers above the engine.
 
     Attributes:
         wire: the codec.
-        compile_bundle: how a published bundle becomes rules.
-        bundles: the files of bundles that are published, the first one from the start.
-        make_gate: how a gate is made; tests plant bugs here.
-        make_hook: how the hook at commit is made, which seals what a gate writes.
+        compile_bundle: compiles a published bundle.
+        bundles: the files of the bundles that are published, the first one from the start.
+        make_gate: creates a gate; tests plant bugs here.
+        make_hook: creates the hook at commit, which seals what a gate writes; tests plant bugs here, too.
     """
 
     wire: Wire
@@ -91,11 +91,11 @@ class Ingredients(NamedTuple):
 
 
 def simulate(seed: int, ingredients: Ingredients, size: WorkloadSize | None = None) -> Report:
-    """Run one seed to its end, and audit it.
+    """Run one seed to its end and audit it.
 
     Args:
-        seed: everything follows from it.
-        ingredients: see there.
+        seed: everything is drawn from it.
+        ingredients: the layers above the engine.
         size: how much happens.
 
     Raises:
@@ -111,7 +111,7 @@ def simulate(seed: int, ingredients: Ingredients, size: WorkloadSize | None = No
 
 
 class Simulation:
-    """One seed."""
+    """The simulation of one seed."""
 
     def __init__(self, seed: int, ingredients: Ingredients, size: WorkloadSize) -> None:
         self._seed = seed
@@ -146,7 +146,7 @@ class Simulation:
         self._end_ms = START_MS + size.span_ms
 
     def run(self) -> Report:
-        """Let it all happen, then let it heal, then audit.
+        """Run the workload under faults, then without, then audit.
 
         Raises:
             SimulationFailedError: a promise was broken.
@@ -188,13 +188,13 @@ class Simulation:
             self._trace(f"{machine.name}: put out of the group")
         if rng.random() < plan.outage:
             self._faults.down_until_ms = self._clock.now_ms() + rng.randint(100, 3_000)
-            self._trace(f"the broker is away until {self._faults.down_until_ms - START_MS}")
+            self._trace(f"the broker does not answer until {self._faults.down_until_ms - START_MS}")
         if rng.random() < plan.compact:
             self._tape.copy()
             self._log.compact(GATE.changelog.name)
 
     def _others_go_on(self, client: str) -> None:
-        """A process stands still in the middle of a call: what the others make of the time."""
+        """Let the others act while a process stands still in the middle of a call."""
         if self._nested:
             return
         self._nested = True
@@ -215,7 +215,7 @@ class Simulation:
     # Undisturbed
 
     def _heal(self) -> None:
-        """No more faults: everything must be decided within a bounded number of rounds."""
+        """Run without faults: everything must be decided within a bounded number of rounds."""
         self._trace("no more faults")
         self._faults.active = False
         quiet_rounds = 0
@@ -319,7 +319,7 @@ class Simulation:
         return digest.hexdigest()
 
     def failed(self, violations: list[str]) -> SimulationFailedError:
-        """The error that tells of them."""
+        """Return the error that lists these violations."""
         told = violations[:VIOLATIONS_TOLD_MAX]
         if len(violations) > len(told):
             told.append(f"... and {len(violations) - len(told)} more")
@@ -370,7 +370,7 @@ class Simulation:
 
 
 def _gate_settings(rng: Random) -> GateSettings:
-    """Small bounds, so that they are reached; in some seeds verdicts are forgotten soon."""
+    """Return settings with small bounds, so that they are reached. In some seeds, verdicts are forgotten soon."""
     forgets = rng.random() < 0.3
     return GateSettings(
         root_key=ROOT_KEY,

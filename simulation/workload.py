@@ -1,4 +1,4 @@
-"""A workload for simulations: sessions of many tenants, with honest, hostile and slow doings, and a control plane."""
+"""A workload for simulations: sessions of many tenants that act honestly, hostilely or slowly, and a control plane."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Workload:
         self._written: list[tuple[str, bytes | None, bytes]] = []
 
     def plan(self) -> None:
-        """Enter everything into the world's diary."""
+        """Plan everything in the world's schedule."""
         world, start_ms = self._world, self._world.now_ms
         for topic in INPUT_TOPICS:
-            if topic != SESSION.name:  # its events are counted in the order in which they are readable
+            if topic != SESSION.name:  # the sequence of its events is that in which they become readable
                 world.write_in_transactions(topic)
         for entry in TOOLS:
             self._soon(start_ms, 200, partial(self.write, CATALOG.name, entry_key(entry), entry))
@@ -73,7 +73,7 @@ class Workload:
         world.listen(APPROVAL_REQUEST.name, self._on_request)
 
     def write(self, topic: str, key: bytes | None, record: Record) -> bytes:
-        """Write a record, and remember it for whoever repeats or mangles records."""
+        """Write a record, and remember it for acts that repeat or mangle records."""
         value = self._world.write(topic, key, record)
         self._written.append((topic, key, value))
         return value
@@ -86,7 +86,7 @@ class Workload:
             self._world.plan(due_ms, partial(self._world.write_raw, topic, key, value, partition=partition))
 
     def garbage(self, topics: Sequence[str]) -> None:
-        """Something that cannot be read, on one of the topics."""
+        """Write something that cannot be read to one of the topics."""
         rng, world = self._rng, self._world
         topic = rng.choice(topics)
         own = [(key, value) for name, key, value in self._written if name == topic]
@@ -105,16 +105,16 @@ class Workload:
         }[kind]
         compacted = BY_NAME[topic].compacted
         if kind == "no value" and compacted:
-            value = b""  # without a value it would be a tombstone, and mean something
+            value = b""  # without a value it would be a tombstone, which has a meaning
         world.write_raw(topic, None if kind == "no key" and not compacted else key, value)
 
     def other_session(self, maker: SessionMaker) -> SessionMaker:
-        """Another session than this one, where there is one."""
+        """Return another session than this one, if there is one."""
         others = [other.maker for other in self._sessions if other.maker is not maker]
         return self._rng.choice(others) if others else maker
 
     def oldest_session(self, maker: SessionMaker) -> str | None:
-        """The first session of the same tenant, unless it is this one."""
+        """Return the first session of the same tenant; None if it is this one."""
         first = next((other.maker for other in self._sessions if other.maker.tenant == maker.tenant), maker)
         return None if first is maker else first.session_id
 

@@ -1,4 +1,4 @@
-"""The grants of a workload: good ones, and such as somebody makes up."""
+"""The grants of a workload: valid ones, and forged or invalid ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.model.delegation import ArgumentConstraint, AuthorizationDetail, Co
 from streams.model.types import Proof, ProofAlg
 
 KINDS = (("good", 6), ("narrow", 4), ("short", 3), ("wider", 1), ("altered", 1), ("forged", 1), ("stolen", 1))
-"""What a session that stands on a grant is given; the last four do not hold."""
+"""The kinds of grants that a session gets; the last four are not valid."""
 
 _FILES = ToolGrant(server_id="files", name="*")
 _MAIL = ToolGrant(
@@ -29,12 +29,12 @@ replace = msgspec.structs.replace
 
 
 def uid_of(maker: SessionMaker) -> str:
-    """The id of the grant that a session stands on."""
+    """Return the id of the grant that a session stands on."""
     return f"grant-{maker.session_id}"
 
 
 def made_for(maker: SessionMaker, now_ms: int, rng: Random, parent_id: str | None = None) -> Delegation:
-    """A grant of one or two hops for a session, given on by agents that do nothing else.
+    """Return a grant of one or two hops for a session, delegated by agents that do nothing else.
 
     Args:
         parent_id: of the session from which the first one gives it; one of its own by default.

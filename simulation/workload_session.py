@@ -1,4 +1,4 @@
-"""One session's part in a workload: its life, its doings, honest and hostile, and how others answer them."""
+"""The part of one session in a workload: its life, what it does, honestly or not, and how others react."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ UNLISTED = tool_entry("nobody", "knows")
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadSize:
-    """How much happens, within how long."""
+    """How much happens in a workload, and within which time."""
 
     sessions: int = 10
     steps_per_session_max: int = 9
@@ -57,10 +57,10 @@ class WorkloadSize:
 
 
 class Diary(Protocol):
-    """What a session needs of the workload it is part of."""
+    """What a session needs from the workload that it is part of."""
 
     def write(self, topic: str, key: bytes | None, record: Record) -> bytes:
-        """Write a record; returns its bytes."""
+        """Write a record and return its bytes."""
 
     def repeat(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Perhaps deliver a record again."""
@@ -69,17 +69,17 @@ class Diary(Protocol):
         """Write something that cannot be read."""
 
     def other_session(self, maker: SessionMaker) -> SessionMaker:
-        """Another session than this one."""
+        """Return another session than this one, if there is one."""
 
     def oldest_session(self, maker: SessionMaker) -> str | None:
-        """The first session of the same tenant, unless it is this one."""
+        """Return the first session of the same tenant; None if it is this one."""
 
 
 class SessionLife:
-    """One session's part in the workload."""
+    """The part of one session in the workload."""
 
     def __init__(self, diary: Diary, world: World, maker: SessionMaker) -> None:
-        """Made by the workload; nothing is planned yet."""
+        """Create it with nothing planned. The workload does that."""
         self.maker = maker
         self._diary = diary
         self._world = world
@@ -90,7 +90,7 @@ class SessionLife:
         self._intents: dict[str, Intent] = {}
 
     def plan(self, start_ms: int, size: WorkloadSize) -> None:
-        """Enter the session's life into the diary: on some topics it comes late, or not at all."""
+        """Plan the session's life. Some of its records come late, or not at all."""
         rng, world = self._rng, self._world
         expires_ms = start_ms + rng.randint(size.session_life_ms // 5, size.session_life_ms)
         fate = rng.random()
@@ -109,7 +109,7 @@ class SessionLife:
             world.plan(due_ms + rng.randint(-2_000, 3_000), partial(self._end, end))
 
     def run(self, verdict: Verdict) -> None:
-        """An executor runs the call, once, and reports its result; now and then it never does."""
+        """Let an executor run the call once and report its result; sometimes it never does."""
         if verdict.intent_id in self._run_ids:
             return
         self._run_ids.add(verdict.intent_id)
@@ -120,7 +120,7 @@ class SessionLife:
             self._world.plan(due_ms, partial(report, tool=verdict.tool, label=label))
 
     def answer(self, request: ApprovalRequest) -> None:
-        """Persons decide: enough of them, too few, the wrong ones, twice, or too late."""
+        """Let people decide: enough of them, too few, the wrong ones, twice, or too late."""
         rng = self._rng
         intent = self._intents.get(request.intent_id)
         if intent is None:
@@ -145,17 +145,17 @@ class SessionLife:
         made = self.maker.established(
             self._world.now_ms, expires_ms=expires_ms, scopes=("read", "write"), delegation_uid=self._stated_uid
         )
-        # Of the session's name, not of chance: what else happens in a seed does not depend on it.
+        # Derived from the session's name and not drawn, so that nothing else in a seed depends on it.
         number = sha256(self.maker.key)[0]
         self._write_event(replace(made, attended=number % 2 == 0, parent_session_id=self._parent_id()))
 
     def _parent_id(self) -> str | None:
-        """The session that this one was opened from: of some that stand on a grant."""
+        """Return the session that this one was opened from; only some that stand on a grant have one."""
         is_opened = self._stated_uid is not None and sha256(self.maker.key)[0] % 3 == 0
         return self._diary.oldest_session(self.maker) if is_opened else None
 
     def _stand_on_grant(self, start_ms: int) -> None:
-        """The session's first event names a grant. That comes before it, after it, or never."""
+        """Let the session's first event name a grant, which comes before it, after it, or never."""
         self._stated_uid = self.maker.delegation_uid = uid_of(self.maker)
         if self._rng.random() < 0.9:
             self._world.plan(start_ms + self._rng.randint(0, 2_500), self._give)
@@ -205,7 +205,7 @@ class SessionLife:
                 self._propose(step)
 
     def _forge(self) -> None:
-        """An event of the token service, of somebody who may write the topic and does not have its key."""
+        """Write an event of the token service as somebody who may write to the topic, but does not have its key."""
         rng, other = self._rng, self._diary.other_session(self.maker)
         made = self.maker.event(
             rng.choice(sorted(PROVEN_EVENTS)),

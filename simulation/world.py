@@ -1,4 +1,4 @@
-"""The world around the gates of a simulation: what is written when, and how it answers verdicts and requests."""
+"""The world around the gates of a simulation: what is written when, and who reacts to what gates write."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _ABORTED_SHARE = 0.4
 
 
 class World:
-    """A diary of acts, each at its time, and listeners on what the gates write.
+    """A schedule of acts, each with its time, and listeners to what the gates write.
 
-    Everything an act writes gets the broker's time of the moment in which it is written.
+    Everything that an act writes gets the broker time of the moment at which it is written.
     """
 
     def __init__(self, rng: Random, clock: ManualClock, log: MemoryLog, wire: Wire) -> None:
@@ -48,24 +48,24 @@ class World:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is planned any more, and nothing is left open."""
+        """Whether nothing is planned any more, and no transaction is open."""
         return not self._diary and self._outside is None
 
     def plan(self, due_ms: int, act: Act) -> None:
-        """Do `act` at `due_ms`, or at once when that has passed."""
+        """Call `act` at `due_ms`, or at once if that has passed."""
         self._diary_serial += 1
         heappush(self._diary, (due_ms, self._diary_serial, act))
 
     def listen(self, topic: str, listener: Listener) -> None:
-        """Tell `listener` of every committed record of an output topic."""
+        """Call `listener` with every committed record of an output topic."""
         self._listeners.setdefault(topic, []).append(listener)
 
     def write_in_transactions(self, topic: str) -> None:
-        """Let some records of this topic be written in transactions, of which some are aborted."""
+        """Write some records of this topic in transactions, of which some are aborted."""
         self._transactional[topic] = _TRANSACTIONAL_SHARE
 
     def go_on(self) -> None:
-        """Do what is due, and tell the listeners what is new."""
+        """Call the acts that are due, and the listeners with what is new."""
         while self._diary and self._diary[0][0] <= self.now_ms:
             heappop(self._diary)[2]()
         for topic, listeners in self._listeners.items():
@@ -82,17 +82,17 @@ class World:
         return found
 
     def next_due_ms(self) -> int | None:
-        """When the next act is due."""
+        """Return when the next act is due; None if nothing is planned."""
         return self._diary[0][0] if self._diary else None
 
     def write(self, topic: str, key: bytes | None, record: Record) -> bytes:
-        """Write a record; returns its bytes."""
+        """Write a record and return its bytes."""
         value = self._wire.encode(topic, record)
         self.write_raw(topic, key, value)
         return value
 
     def write_raw(self, topic: str, key: bytes | None, value: bytes | None, *, partition: int | None = None) -> None:
-        """Write bytes as they are; alone, or in a transaction of somebody's that ends a little later.
+        """Write bytes as they are, alone, or in a transaction of some other process that ends a little later.
 
         Args:
             topic: where they go.
@@ -115,7 +115,7 @@ class World:
         return self.rng.randrange(self._log.partition_count(topic))
 
     def decode(self, received: Received) -> Record:
-        """What a gate has written."""
+        """Return the record that a gate has written."""
         return self._wire.decode(received.topic, received.value or b"", received.headers)
 
     def _write_in_transaction(self, outgoing: Outgoing) -> None:
@@ -128,7 +128,7 @@ class World:
     def _end_transaction(self) -> None:
         producer, self._outside = self._outside, None
         if producer is None:
-            raise LogError("no transaction of the world's is open")
+            raise LogError("the world has no open transaction")
         if self.rng.random() < _ABORTED_SHARE:
             producer.abort()
         else:
@@ -136,6 +136,6 @@ class World:
 
 
 def pick(rng: Random, weights: Sequence[tuple[str, int]]) -> str:
-    """One of the names, by weight."""
+    """Draw one of the names, by weight."""
     names = [name for name, _ in weights]
     return rng.choices(names, [weight for _, weight in weights])[0]

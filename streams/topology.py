@@ -13,7 +13,7 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: the processor's name, and its consumer group's by default.
-        inputs: co-partitioned topics, in the order in which records of the same instant are taken in.
+        inputs: co-partitioned topics, in the order in which records of the same instant are processed.
         broadcast: topics that every instance reads completely before its first input record.
         changelog: the topic that makes its state durable.
         outputs: the topics that it may write to, dead letters aside.

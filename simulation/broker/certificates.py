@@ -16,7 +16,7 @@ VALID_DAYS = 30
 
 
 class Authority:
-    """A certificate authority that is made anew for each cluster and signs for loopback addresses only."""
+    """A certificate authority of one cluster, which signs for loopback addresses only."""
 
     def __init__(self, folder: Path, now: datetime.datetime) -> None:
         """Make the authority and write its certificate.

@@ -157,7 +157,7 @@ class KafkaCluster:
         return epochs.index(max(epochs))
 
     def shut_down(self, node: int) -> None:
-        """End a broker in good order."""
+        """Stop a broker cleanly."""
         self._nodes[node].stop()
 
     def restart(self, node: int) -> None:

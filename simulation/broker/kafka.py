@@ -117,7 +117,7 @@ class KafkaBroker:
         return self._process.running
 
     def stop(self) -> None:
-        """Shut down in good order, or kill it when that takes too long. A no-op when it doesn't run."""
+        """Stop the broker cleanly, or kill it if that takes too long. Does nothing if it is not running."""
         self._process.stop()
 
     def kill(self) -> None:

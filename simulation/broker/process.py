@@ -93,7 +93,7 @@ class NodeProcess:
             raise
 
     def stop(self) -> None:
-        """Shut down in good order; kills after STOP_S_MAX seconds. A no-op when it doesn't run."""
+        """Stop the process cleanly; kill it after `STOP_S_MAX` seconds. Does nothing if it is not running."""
         self._end(in_order=True)
 
     def kill(self) -> None:

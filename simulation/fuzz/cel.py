@@ -35,7 +35,7 @@ FACTS_PER_EXPRESSION = 10
 TOGETHER = 7
 SEARCHES = 5
 DIFFERENCES_MAX = 20
-# The library loses a bound value after an `exists` or `all` was cut short, so that there it is no reference:
+# The library loses a bound value after an `exists` or `all` was cut short, so there it can't be a reference:
 # `[1].exists(x, true) && (cel.bind(b, true, b) || false)` is an error to it.
 LIBRARY_CONFUSED_BY = ("cel.bind(", (".exists(", ".all("))
 AGENTS = ("helper", "billing-bot", "")
@@ -348,7 +348,7 @@ def compare(
         if fast is not None:
             verdicts = fast.run(facts)
             quick: tuple[str, Any] = ("error", "") if verdicts.failed else ("value", bool(verdicts.true))
-            # A condition whose value is no bool, which only facts of wrong types can bring about, counts as failed.
+            # A condition whose value is not a bool counts as failed. Only facts of wrong types can cause that.
             wanted = ours if isinstance(ours[1], bool) else ("error", "")
             if not alike(wanted, quick):
                 yield Difference(text, facts, "exact, generated", str(ours), str(quick))

@@ -22,12 +22,12 @@ REPORTS_MAX = 1_000
 
 
 class BroadcastReport(NamedTuple):
-    """What the owner of partition 0 puts on record of a broadcast record.
+    """A broadcast record that the owner of partition 0 reports.
 
     Attributes:
         record: the record; None for an event that no single record has caused.
         error: why it could not be used: it becomes a dead letter.
-        event: what became of it.
+        event: the outcome.
     """
 
     record: Received | None
@@ -41,7 +41,7 @@ class BroadcastReader:
     It is current while everything that stood on the topics at most `control_stale_ms` ago has been read.
 
     Attributes:
-        reports: what is to be put on record, oldest first; whoever does removes them.
+        reports: what is to be reported, oldest first; whoever reports removes it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class BroadcastReader:
         self._confirm()
 
     def poll(self) -> int:
-        """Take in what has come, without waiting.
+        """Apply what has come, without waiting.
 
         Returns:
             The number of records.
@@ -138,7 +138,7 @@ class BroadcastReader:
             self._apply(record)
         # After each batch of a long topic, as a record is held until its event is known.
         self._note(self._sink.take_events())
-        # What stood there before the start is no news.
+        # Only records that were written since the start.
         if self._confirmed_ms is not None:
             self._sink.on_applied(records, self._clock.now_ms())
         return len(records)

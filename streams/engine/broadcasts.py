@@ -3,7 +3,7 @@ back.
 
 Every instance reads all broadcast records, and its partitions follow them. Two things must nevertheless happen once:
 
-- **A report of each record** (a dead letter, what the processor puts on record of it) is written by the owner of
+- **A report of each record** (a dead letter, and what the processor returns for it) is written by the owner of
   partition 0, in its transaction. What was reported is a row of that partition, so a new owner does not repeat it.
 - **What the processor wants remembered** of the topics is a row of every partition: whoever takes over any of them
   knows it, even where somebody has removed records from the topic.
@@ -69,7 +69,7 @@ class Broadcasts:
         self._reader.read_to_end()
 
     def poll(self) -> None:
-        """Take in what has come, without waiting."""
+        """Apply what has come, without waiting."""
         self._reader.poll()
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Broadcasts:
         self._remembered = memory
 
     def recall(self, task: PartitionTask) -> None:
-        """Take in what a partition remembers that was taken over."""
+        """Pass on what a partition remembers that was taken over."""
         memory = task.state.get(_MEMORY_KEY)
         if memory is not None:
             self._sink.recall(memory)

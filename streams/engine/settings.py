@@ -11,7 +11,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         poll_records_max: how many records one poll returns at most.
         commit_interval_ms: how long a transaction may stay open; it is committed at once when no input waits.
-        commit_records_max: how many input records a transaction takes in before it is committed.
+        commit_records_max: after how many input records a transaction is committed.
         idle_poll_ms: how long a poll waits while no transaction is open. It bounds how late broadcast records are seen.
         punctuate_ms: how often stream time follows the wall clock while input is idle.
         idle_margin_ms: how far stream time stays behind the wall clock then.

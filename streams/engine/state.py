@@ -93,7 +93,7 @@ class PartitionState:
             self._next_due_ms = due_ms
 
     def cancel_timer(self, due_ms: int, payload: bytes) -> None:
-        """Forget a timer. `next_due_ms` may stay too early, which costs one look-up."""
+        """Forget a timer. `next_due_ms` may stay too early, which costs one lookup."""
         self.delete(_timer_key(due_ms, payload))
 
     @property

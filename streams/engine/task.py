@@ -1,6 +1,6 @@
 """Runs a processor over one partition: its input in the order of broker time, its timers, its dead letters.
 
-**Idea.** Partition n of all co-partitioned topics is one task. It takes records in by broker time across topics, fires
+**Idea.** Partition n of all co-partitioned topics is one task. It processes records by broker time across topics, fires
 the timers that are due before each of them, and keeps or drops what the processor wrote to the state, so that a
 record leads to everything or to nothing. It sends what is to be written to whoever runs it and knows no transactions:
 it is told when one was committed or aborted. `streams.engine.worker` has one transaction over all of its tasks.
@@ -97,7 +97,7 @@ class PartitionTask:
     # Input and timers
 
     def process(self, records: list[Received]) -> None:
-        """Take in a batch of this partition: by broker time across topics, in offset order within each."""
+        """Process a batch of this partition: by broker time across topics, in offset order within each."""
         # All are decoded before the first is processed: in a row, each costs half of what it does between two others.
         for record, decoded in self._in_order([(record, self._decoded(record)) for record in records]):
             position = self.positions.get(record.topic, 0)
@@ -165,7 +165,7 @@ class PartitionTask:
     # What no input of this partition has led to
 
     def report_dead_letter(self, record: Received, error: RecordError) -> None:
-        """Write a record's dead letter, if its topic has any, and what the processor puts on record of it.
+        """Write a record's dead letter, if its topic has any, and what the processor reports about it.
 
         Args:
             record: an input record of this partition, or a broadcast record.
@@ -326,7 +326,7 @@ class PartitionTask:
         except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
-            # The timer is spent all the same: one that always fails would hold up every later one.
+            # The timer is cancelled anyway: one that always fails would hold up every later one.
             _log.exception("timer %r of partition %d failed", payload, self.partition)
             self._state.drop_record()
             self._state.cancel_timer(due_ms, payload)
@@ -336,7 +336,7 @@ class PartitionTask:
         self._emit_all(outgoing)
 
     def _has_part(self) -> bool:
-        """Return whether the partition has taken in input, or written anything, in the open transaction."""
+        """Return whether the partition has processed input, or written anything, in the open transaction."""
         return self.positions != self._committed or bool(self._state.changes() or self._written)
 
     def _emit_for_hook(self, topics: frozenset[str]) -> Emit:

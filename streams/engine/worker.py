@@ -1,6 +1,6 @@
 """Runs a processor over the partitions that a consumer group assigns: polls, decides, commits, in one thread.
 
-**Idea.** A worker repeats one step: take in what was broadcast, poll the input, hand each record to the task of its
+**Idea.** A worker repeats one step: apply what was broadcast, poll the input, hand each record to the task of its
 partition, fire timers, and commit when it is time. There is one transaction at a time, over all partitions: outputs,
 changelog and input offsets are committed together, and only then is the state written to the local stores (ADR 0005).
 A step therefore happens completely or not at all, whatever dies in between.
@@ -15,7 +15,7 @@ generation of that assignment goes into each commit, so that the commit of a for
     fatal       the error leaves `step`; the caller stops this worker and builds a new one
 
 **Rejected.** A thread for each partition (a transaction for each, so as many round trips to the brokers), and commits
-in the background (a rebalance would have to wait for them all the same, and outputs could overtake their state).
+in the background (a rebalance would have to wait for them anyway, and outputs could overtake their state).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Worker:
             partition_counts: how many partitions each topic has, by its name.
 
         Raises:
-            InvariantError: the spec has broadcast topics, and the processor takes none in.
+            InvariantError: the spec has broadcast topics, and the processor has no sink for them.
         """
         self._spec = spec
         self._processor = processor
@@ -131,7 +131,7 @@ class Worker:
         """Poll once, process what came, and commit if it is time.
 
         Returns:
-            How many input records were taken in; 0 when idle.
+            How many input records were polled; 0 when idle.
 
         Raises:
             FatalLogError: the worker can't be used any more; build a new one.
@@ -238,7 +238,7 @@ class Worker:
             raise AbortableTransactionError(str(error)) from error
 
     def _follow_broadcast(self) -> None:
-        """Let partitions follow what was broadcast since the last step, before anything new is taken in."""
+        """Let partitions follow what was broadcast since the last step, before any new input is processed."""
         self._is_following = False
         for task in self._tasks.values():
             if not task.has_followed:
@@ -331,7 +331,7 @@ class Worker:
         topics, broadcast = self._spec.broadcast, self._processor.broadcast
         if broadcast is None:
             if topics:
-                raise InvariantError(f"processor `{self._spec.name}` reads broadcast topics, but takes in none")
+                raise InvariantError(f"processor `{self._spec.name}` reads broadcast topics, but has no sink for them")
             return None
         reader = BroadcastReader(
             reader=self._ports.open_reader(),

@@ -1,7 +1,7 @@
-"""A driver for tests and histories: records in, records out, in the records' own time.
+"""Drives a processor for tests and histories: records in, records out, in the records' own time.
 
-One worker of the real engine runs on a log in memory. Nothing sleeps, nothing is random: the same input gives the same
-output, byte for byte, every time.
+A worker of the real engine runs on a log in memory. Nothing sleeps and nothing is random: the same input gives the same
+output every time, byte for byte.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from streams.processors.settings import GateSettings
 from streams.topology import BUDGETS, GATE, ProcessorSpec
 
 DRIVER_SETTINGS = EngineSettings(idle_poll_ms=0, punctuate_ms=0, idle_margin_ms=0, control_check_ms=0)
-"""Polls don't wait, and stream time follows the clock at once: time is what the driver says it is."""
+"""Polls don't wait, and stream time follows the clock at once: the driver decides what time it is."""
 
 STEPS_MAX = 100_000
 _IDLE_STEPS = 2
-"""Steps that find nothing before the worker counts as settled: control state is confirmed by the second one."""
+"""How many idle steps settle a worker: the second one confirms that all broadcast records were read."""
 
 
 class Read(NamedTuple):
-    """A record as it was read back: key, record, broker time."""
+    """A record that was read back: its key, the record, and its broker time."""
 
     key: bytes | None
     record: Record
@@ -70,17 +70,17 @@ class Driver:
         beside: Mapping[ProcessorSpec, Processor] | None = None,
         before: Sequence[tuple[str, bytes, Record]] = (),
     ) -> None:
-        """Start the worker.
+        """Create the log and start the worker.
 
         Args:
-            spec: its topics; they are made here.
-            processor: what is driven.
+            spec: the topics of the processor; they are created here.
+            processor: the processor to drive.
             wire: the codec.
-            start_ms: the first instant.
-            partitions: of each co-partitioned topic.
+            start_ms: the time at which the clock begins.
+            partitions: how many partitions each co-partitioned topic has.
             settings: how the engine runs.
-            beside: processors without broadcast topics that run on the same log, each with its own worker.
-            before: topic, key and record of what stands on broadcast topics before the worker starts.
+            beside: processors without broadcast topics that run on the same log, each with a worker of its own.
+            before: records of broadcast topics, as topic, key and record, that are written before the worker starts.
         """
         self.clock = ManualClock(start_ms)
         self.log = MemoryLog(self.clock)
@@ -100,7 +100,7 @@ class Driver:
         self.settle()
 
     def restart(self, processor: Processor) -> None:
-        """End the driven worker in good order, and start another on the same log and the same disk."""
+        """Stop the driven worker cleanly, and start another one on the same log and the same disk."""
         self._workers.pop(0).stop()
         self._start(self._spec, processor, self.disk)
         self._workers.insert(0, self._workers.pop())
@@ -128,14 +128,14 @@ class Driver:
         time_ms: int | None = None,
         headers: Headers = (),
     ) -> Received:
-        """Put one record on a topic, and let the worker take it in.
+        """Write one record to a topic, and let the worker process it.
 
         Args:
             topic: an input or broadcast topic.
-            key: decides the partition; without one it is partition 0.
-            record: a record, bytes that are put there as they are, or None for no value.
-            time_ms: its broker time. Later than now: time moves on first. Earlier: it keeps that stamp.
-            headers: of the record.
+            key: decides the partition; partition 0 without one.
+            record: a record, bytes that are written as they are, or None for no value.
+            time_ms: its broker time. If it is later than now, the clock advances first. If earlier, the clock stays.
+            headers: its headers.
 
         Returns:
             The record as it stands on the log.
@@ -152,7 +152,7 @@ class Driver:
         return Received(topic, partition, offset, stamp_ms, key, value, headers)
 
     def advance(self, time_ms: int) -> None:
-        """Let time pass until `time_ms`; every timer on the way is fired at its own instant."""
+        """Let time pass until `time_ms`. Every timer on the way fires at its own instant."""
         for _ in range(STEPS_MAX):
             due_ms = min((w.next_due_ms for w in self._workers if w.next_due_ms is not None), default=None)
             if due_ms is None or due_ms > time_ms:
@@ -165,7 +165,7 @@ class Driver:
         self.settle()
 
     def read(self, topic: str) -> list[Read]:
-        """The records of a topic that were not read before.
+        """Return the records of a topic that were not read before.
 
         Raises:
             RecordError: one can't be decoded.
@@ -176,23 +176,27 @@ class Driver:
         ]
 
     def read_raw(self, *topics: str) -> list[Received]:
-        """The same as bytes; of several topics (none named: all outputs and dead letters) in the order of writing."""
+        """Return new records of these topics (by default: outputs and dead letters) as bytes, in order of writing."""
         names = topics or self.output_topics()
         last_serials = {name: self._read_serials.get(name, -1) for name in names}
         found = self.log.written_since(names, min(last_serials.values()))
         new = [(serial, record) for serial, record in found if serial > last_serials[record.topic]]
         if new:
-            # Of all of them: what is written later comes later, and a topic that stays empty need not be sought again.
+            # For all topics: what is written later has a higher serial, so an empty topic need not be searched again.
             self._read_serials.update((name, max(last_serials[name], new[-1][0])) for name in names)
         return [record for _, record in new]
 
     def output_topics(self) -> tuple[str, ...]:
-        """What the processor may write to, dead letters included."""
+        """Return the topics that the processor may write to, dead-letter topics included."""
         taken = {topic.name for topic in (*self._spec.inputs, *self._spec.broadcast, self._spec.changelog)}
         return tuple(topic.name for topic in self._spec.topics() if topic.name not in taken)
 
     def settle(self) -> None:
-        """Let the workers run until they find nothing more to do."""
+        """Let the workers run until they find nothing more to do.
+
+        Raises:
+            InvariantError: they never do.
+        """
         idle_steps = 0
         for _ in range(STEPS_MAX):
             count = sum([worker.step() for worker in self._workers])
@@ -200,7 +204,7 @@ class Driver:
             idle_steps = 0 if count or restoring else idle_steps + 1
             if idle_steps == _IDLE_STEPS:
                 return
-        raise InvariantError(f"the worker found something to do in each of {STEPS_MAX} steps")
+        raise InvariantError(f"the workers are still busy after {STEPS_MAX} steps")
 
     def close(self) -> None:
         """Stop the workers."""
@@ -220,18 +224,18 @@ def gate_driver(
     engine_settings: EngineSettings = DRIVER_SETTINGS,
     before: Sequence[tuple[str, bytes, Record]] = (),
 ) -> Driver:
-    """A driver of the gate, with the owner of shared budgets beside it.
+    """Return a driver of the gate, with the budget allocator beside it.
 
     Args:
         wire: the codec.
-        compile_bundle: how a published bundle becomes rules.
-        settings: the gate's.
+        compile_bundle: compiles a published bundle.
+        settings: the settings of the gate.
         publishers: whose signatures rules need.
         reviewers: whose signatures tools need.
-        start_ms: the first instant.
-        partitions: of each co-partitioned topic.
+        start_ms: the time at which the clock begins.
+        partitions: how many partitions each co-partitioned topic has.
         engine_settings: how the engine runs.
-        before: see `Driver`.
+        before: as in `Driver`.
     """
     return Driver(
         spec=GATE,

@@ -1,4 +1,4 @@
-"""The real engine on the in-memory log: topics as declared, and workers on them."""
+"""Runs the real engine on the in-memory log: creates topics as declared, and workers on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.topology import ProcessorSpec
 
 
 def create_topics(log: MemoryLog, spec: ProcessorSpec, partitions: int) -> None:
-    """Make every topic of a processor that is not there yet; broadcast topics have one partition."""
+    """Create every topic of a processor that does not exist yet. Broadcast topics have one partition."""
     for topic in spec.topics():
         if log.topic_state(topic.name) is None:
             count = 1 if topic.spread is Spread.BROADCAST else partitions
@@ -32,7 +32,7 @@ def build_worker(
     settings: EngineSettings,
     instance: str,
 ) -> Worker:
-    """A worker, not started. `instance` names its member of the group, its transactional id and its readers."""
+    """Return a worker that is not started. `instance` names its group member, its transactional id and its readers."""
     return Worker(
         spec=spec,
         processor=processor,

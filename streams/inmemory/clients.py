@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from streams.inmemory.broker import MemoryBroker
 from streams.inmemory.faults import Call
 from streams.inmemory.group import Member, MemoryGroup, MemoryGroupMetadata
 from streams.ports import (
@@ -18,15 +18,12 @@ from streams.ports import (
     TopicPartition,
 )
 
-if TYPE_CHECKING:
-    from streams.inmemory.log import MemoryLog
-
 
 class _Positions:
-    """Where partitions are read on from. A position of None is found out when the first record is asked for."""
+    """The positions at which partitions are read. One of None is looked up when the first record is asked for."""
 
-    def __init__(self, log: MemoryLog, client: str, committed: Callable[[TopicPartition], int | None]) -> None:
-        self._log = log
+    def __init__(self, broker: MemoryBroker, client: str, committed: Callable[[TopicPartition], int | None]) -> None:
+        self._broker = broker
         self._client = client
         self._committed = committed
         self._positions: dict[TopicPartition, int | None] = {}
@@ -34,22 +31,22 @@ class _Positions:
         self._turn = 0
 
     def assign(self, positions: Mapping[TopicPartition, int | None]) -> None:
-        """Replace what is read."""
+        """Read these partitions and no others."""
         self._positions = dict(positions)
         self._paused.clear()
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from there."""
+        """Continue to read a partition at `offset`."""
         self._require(partition)
         self._positions[partition] = offset
 
     def position(self, partition: TopicPartition) -> int | None:
-        """The next offset to be read."""
+        """Return the next offset to be read; None if it is not looked up yet."""
         self._require(partition)
         return self._positions[partition]
 
     def pause(self, partitions: Iterable[TopicPartition], *, paused: bool) -> None:
-        """Leave them out, or take them in again."""
+        """Leave partitions out of `fetch`, or include them again."""
         for partition in partitions:
             self._require(partition)
             if paused:
@@ -58,20 +55,20 @@ class _Positions:
                 self._paused.discard(partition)
 
     def fetch(self, records_max: int) -> list[Received]:
-        """What is there; partitions take turns at being the first."""
+        """Return up to `records_max` records. Partitions take turns at being the first."""
         ready = [partition for partition in sorted(self._positions) if partition not in self._paused]
         if not ready:
             return []
         self._turn = (self._turn + 1) % len(ready)
         turned = ready[self._turn :] + ready[: self._turn]
         found: list[Received] = []
-        for partition in self._log.faults.fetch_order(self._client, turned):
+        for partition in self._broker.faults.fetch_order(self._client, turned):
             position = self._positions[partition]
             if position is None:
                 position = self._committed(partition)
             if position is None:
                 continue
-            records, self._positions[partition] = self._log.partition(partition).read(
+            records, self._positions[partition] = self._broker.partition(partition).read(
                 position, records_max - len(found)
             )
             found.extend(records)
@@ -85,68 +82,68 @@ class _Positions:
 
 
 class _Client:
-    """What waits for records: the log's clock moves on by what a real client would wait."""
+    """Waits for records by advancing the log's clock by the time for which a real client would wait."""
 
-    def __init__(self, log: MemoryLog, client: str, positions: _Positions) -> None:
-        self._log = log
+    def __init__(self, broker: MemoryBroker, client: str, positions: _Positions) -> None:
+        self._broker = broker
         self._client = client
         self._reading = positions
 
     def _fetch_or_wait(self, call: Call, records_max: int, timeout_ms: int) -> list[Received]:
         found = self._fetch(call, records_max)
         if not found and timeout_ms > 0:
-            self._log.clock.sleep_ms(timeout_ms)
-            self._log.faults.waits(self._client)
+            self._broker.clock.sleep_ms(timeout_ms)
+            self._broker.faults.waits(self._client)
             found = self._fetch(call, records_max)
         return found
 
     def _fetch(self, call: Call, records_max: int) -> list[Received]:
         try:
-            self._log.faults.before(self._client, call)
+            self._broker.faults.before(self._client, call)
         except RetriableLogError:
             return []
         found = self._reading.fetch(records_max)
-        self._log.faults.after(self._client, call)
+        self._broker.faults.after(self._client, call)
         return found
 
 
 class MemoryReader(_Client):
-    """The port `Reader`."""
+    """Implements the port `Reader`."""
 
-    def __init__(self, log: MemoryLog, client: str) -> None:
-        """Made by `MemoryLog.reader`."""
-        super().__init__(log, client, _Positions(log, client, lambda _partition: None))
+    def __init__(self, broker: MemoryBroker, client: str) -> None:
+        """Create it. Call `MemoryLog.reader` instead."""
+        super().__init__(broker, client, _Positions(broker, client, lambda _partition: None))
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Read these partitions from there on."""
+        """Read these partitions, and no others, each from the given offset on."""
         for partition in positions:
-            self._log.partition(partition)
+            self._broker.partition(partition)
         self._reading.assign(positions)
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
-        """Up to `max_records`; while there is none, time passes by `timeout_ms`."""
+        """Return up to `max_records`. If there is none, `timeout_ms` pass before it looks again."""
         return self._fetch_or_wait(Call.READ, max_records, timeout_ms)
 
     def position(self, partition: TopicPartition) -> int:
-        """Everything below was returned or holds no data."""
+        """Return the next offset to be read: everything below was returned, or holds no data."""
         return self._reading.position(partition) or 0
 
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The high watermarks, open transactions included."""
-        self._log.faults.before(self._client, Call.END_OFFSETS)
-        ends = {partition: self._log.partition(partition).high_watermark for partition in partitions}
-        self._log.faults.after(self._client, Call.END_OFFSETS)
+        """Return the high watermarks, open transactions included."""
+        self._broker.faults.before(self._client, Call.END_OFFSETS)
+        ends = {partition: self._broker.partition(partition).high_watermark for partition in partitions}
+        self._broker.faults.after(self._client, Call.END_OFFSETS)
         return ends
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""
 
 
 class MemoryConsumer(_Client):
-    """The port `Consumer`: the classic group protocol, eager, with ranges."""
+    """Implements the port `Consumer`, with the classic group protocol: eager, with ranges."""
 
-    def __init__(self, log: MemoryLog, group: str, instance: str) -> None:
-        """Made by `MemoryLog.consumer`."""
+    def __init__(self, broker: MemoryBroker, group: str, instance: str) -> None:
+        """Create it. Call `MemoryLog.consumer` instead."""
         self._group_name = group
         self._assigned: list[TopicPartition] = []
         self._generation = -1
@@ -154,7 +151,7 @@ class MemoryConsumer(_Client):
         self._member: Member | None = None
         self._listener: AssignmentListener | None = None
         self._closed = False
-        super().__init__(log, instance, _Positions(log, instance, self._start_of))
+        super().__init__(broker, instance, _Positions(broker, instance, self._start_of))
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
         """Join the group."""
@@ -165,7 +162,7 @@ class MemoryConsumer(_Client):
         self._member = self._group.join(self._client, self._topics)
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
-        """Up to `max_records`; calls the listener. While there is none, time passes by `timeout_ms`.
+        """Return up to `max_records`, and call the listener. If there is none, `timeout_ms` pass before it looks again.
 
         Raises:
             FencedError: a later consumer took the instance name.
@@ -173,16 +170,16 @@ class MemoryConsumer(_Client):
         if self._listener is None or self._closed:
             raise FatalLogError(f"consumer `{self._client}` has not subscribed, or is closed")
         try:
-            self._log.faults.before(self._client, Call.POLL)
+            self._broker.faults.before(self._client, Call.POLL)
         except RetriableLogError:
-            self._log.clock.sleep_ms(timeout_ms)
+            self._broker.clock.sleep_ms(timeout_ms)
             return []
         if self._keep_membership(self._listener):
             return []
         return self._fetch_or_wait(Call.POLL, max_records, timeout_ms)
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """Leave them out of polls."""
+        """Return no records of these partitions before `resume`."""
         self._reading.pause(partitions, paused=True)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
@@ -190,28 +187,28 @@ class MemoryConsumer(_Client):
         self._reading.pause(partitions, paused=False)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from `offset`."""
+        """Continue to read a partition at `offset`."""
         self._reading.seek(partition, offset)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The group's offsets.
+        """Return the group's committed offsets.
 
         Raises:
             RetriableLogError: a transaction that changes them is not ended and marked yet.
         """
-        self._log.faults.before(self._client, Call.COMMITTED)
+        self._broker.faults.before(self._client, Call.COMMITTED)
         if not self._group.is_stable(partitions):
             raise RetriableLogError(f"offsets of group `{self._group_name}` are not stable yet")
         offsets = {partition: self._group.offsets.get(partition) for partition in partitions}
-        self._log.faults.after(self._client, Call.COMMITTED)
+        self._broker.faults.after(self._client, Call.COMMITTED)
         return offsets
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offsets that are still there."""
-        return {partition: self._log.partition(partition).start_offset for partition in partitions}
+        """Return the first offset of each partition that retention has left."""
+        return {partition: self._broker.partition(partition).start_offset for partition in partitions}
 
     def group_metadata(self) -> GroupMetadata:
-        """Of the assignment that was last told of.
+        """Return the member and generation of the last assignment.
 
         Raises:
             LogError: it has not joined yet.
@@ -221,7 +218,7 @@ class MemoryConsumer(_Client):
         return MemoryGroupMetadata(self._group_name, self._member.member_id, self._generation)
 
     def close(self) -> None:
-        """Leave the group; what is still assigned is revoked, or lost where it is another's already."""
+        """Leave the group. Partitions still assigned are revoked, or lost if another member owns them already."""
         if self._closed:
             return
         self._closed = True
@@ -239,13 +236,13 @@ class MemoryConsumer(_Client):
 
     @property
     def _group(self) -> MemoryGroup:
-        return self._log.group(self._group_name)
+        return self._broker.group(self._group_name)
 
     def _is_current(self, member: Member) -> bool:
         return self._group.has(member) and self._group.generation == self._generation
 
     def _keep_membership(self, listener: AssignmentListener) -> bool:
-        """Follow the group; whether the assignment changed."""
+        """Follow the group. Return whether the assignment changed."""
         member, group = self._member, self._group
         if member is None or not group.has(member):
             self._after_loss(listener)
@@ -282,8 +279,8 @@ class MemoryConsumer(_Client):
             self._group.rejoin(member)
 
     def _start_of(self, partition: TopicPartition) -> int | None:
-        """Where a group goes on: its committed offset once that is stable, else the beginning."""
+        """Return the group's committed offset, or the beginning if there is none; None while it is not stable."""
         if not self._group.is_stable([partition]):
             return None
         offset = self._group.offsets.get(partition)
-        return self._log.partition(partition).start_offset if offset is None else offset
+        return self._broker.partition(partition).start_offset if offset is None else offset

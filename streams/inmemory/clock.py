@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told to move."""
+"""A clock that stands still until somebody advances it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from streams.model.errors import InvariantError
 
 
 class ManualClock:
-    """The port `Clock`. Sleeping moves it on, so that code which waits makes progress without waiting."""
+    """Implements the port `Clock`. To sleep advances it, so that code which waits makes progress at once."""
 
     def __init__(self, now_ms: int) -> None:
         self._start_ms = now_ms
         self._now_ms = now_ms
 
     def now_ms(self) -> int:
-        """Wall clock."""
+        """Return the wall clock."""
         return self._now_ms
 
     def monotonic_ms(self) -> int:
-        """Since the clock was made."""
+        """Return the time since the clock was created."""
         return self._now_ms - self._start_ms
 
     def sleep_ms(self, duration_ms: int) -> None:
-        """Move on by `duration_ms`; returns at once."""
+        """Advance by `duration_ms` and return at once."""
         self.advance(duration_ms)
 
     def advance(self, duration_ms: int) -> None:
-        """Move on.
+        """Advance the clock.
 
         Raises:
             InvariantError: `duration_ms` is below zero.
@@ -35,5 +35,5 @@ class ManualClock:
         self._now_ms += duration_ms
 
     def set_ms(self, now_ms: int) -> None:
-        """Move on to `now_ms`; an instant that has passed already changes nothing."""
+        """Advance to `now_ms`. An instant that has passed already changes nothing."""
         self._now_ms = max(self._now_ms, now_ms)

@@ -1,4 +1,4 @@
-"""The disk of one simulated machine: stores that outlive the process, and nothing else of it."""
+"""The disk of one simulated machine: stores that outlive the process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from streams.ports import DamagedStoreError, StoreError
 
 UNDO_BATCHES_MAX = 8
-"""How many of a store's last batches a crash can take away."""
+"""How many of a store's last batches a crash can undo."""
 
 
 class _Table:
-    """One partition's rows on the disk, with their keys in order, and what undoes the last batches."""
+    """The rows of one partition on the disk, with their keys in order, and what undoes the last batches."""
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes] = {}
@@ -42,7 +42,7 @@ def _undisturbed(partition: int) -> None:
 
 
 class Disk:
-    """The port `StoreProvider`.
+    """Implements the port `StoreProvider`.
 
     Attributes:
         before_read: called with the partition before a row is looked up.
@@ -59,7 +59,7 @@ class Disk:
         self._open: dict[int, DiskStore] = {}
 
     def open(self, partition: int) -> DiskStore:
-        """The partition's store.
+        """Open the partition's store.
 
         Raises:
             DamagedStoreError: a fault has damaged it.
@@ -74,7 +74,7 @@ class Disk:
         return store
 
     def wipe(self, partition: int) -> None:
-        """Delete the (closed) partition's store.
+        """Delete the partition's store, which must be closed.
 
         Raises:
             StoreError: it is open.
@@ -84,7 +84,7 @@ class Disk:
         self._tables.pop(partition, None)
 
     def lose_process(self) -> None:
-        """The process that had stores open is gone, and its locks with it."""
+        """Release the locks of a process that is gone."""
         for store in list(self._open.values()):
             store.close()
 
@@ -95,61 +95,61 @@ class Disk:
             table.damaged = True
 
     def is_damaged(self, partition: int) -> bool:
-        """Whether a fault has damaged the partition's store."""
+        """Return whether a fault has damaged the partition's store."""
         table = self._tables.get(partition)
         return table is not None and table.damaged
 
     def lose_tail(self, partition: int, batches: int) -> None:
-        """Undo the last batches of a store, as far as that goes: a crash before they reached the disk."""
+        """Undo the last batches of a store, as if the machine had crashed before they were written."""
         table = self._tables.get(partition)
         for _ in range(batches):
             if table is not None and table.undo:
                 table.write_batch(*table.undo.pop())
 
     def released(self, store: DiskStore) -> None:
-        """The store is closed."""
+        """Note that a store is closed."""
         if self._open.get(store.partition) is store:
             del self._open[store.partition]
 
     def partitions(self) -> list[int]:
-        """The partitions that have a store here."""
+        """Return the partitions that have a store here."""
         return sorted(self._tables)
 
     def rows(self, partition: int) -> dict[bytes, bytes]:
-        """A copy of what lies on the disk."""
+        """Return a copy of what is on the disk."""
         table = self._tables.get(partition)
         return {} if table is None else dict(table.rows)
 
     def changelog_offset(self, partition: int) -> int | None:
-        """How far the partition's store reaches."""
+        """Return the changelog offset that the partition's store has reached."""
         table = self._tables.get(partition)
         return None if table is None else table.changelog_offset
 
 
 class DiskStore:
-    """The port `Store`."""
+    """Implements the port `Store`."""
 
     def __init__(self, disk: Disk, partition: int, table: _Table) -> None:
-        """Made by `Disk.open`."""
+        """Create it. Call `Disk.open` instead."""
         self.partition = partition
         self._disk = disk
         self._table = table
         self._closed = False
 
     def get(self, key: bytes) -> bytes | None:
-        """The value, or None."""
+        """Return the row, or None."""
         table = self._usable()
         self._disk.before_read(self.partition)
         return table.rows.get(key)
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, in key order, as they were when it was called."""
+        """Yield the rows with start <= key < end, in key order, as they were at the time of the call."""
         table = self._usable()
         keys = table.keys[bisect_left(table.keys, start) : bisect_left(table.keys, end)]
         return iter([(key, table.rows[key]) for key in keys])
 
     def apply(self, rows: Mapping[bytes, bytes | None], changelog_offset: int) -> None:
-        """Write (None: delete) the rows and the offset, all or nothing."""
+        """Write the rows (None: delete) and the offset, all or nothing."""
         table = self._usable()
         self._disk.before_apply(self.partition)
         table.undo.append(({key: table.rows.get(key) for key in rows}, table.changelog_offset))
@@ -157,11 +157,11 @@ class DiskStore:
         self._disk.after_apply(self.partition)
 
     def changelog_offset(self) -> int | None:
-        """The offset of the last `apply`."""
+        """Return the offset of the last `apply`; None for a new store."""
         return self._usable().changelog_offset
 
     def close(self) -> None:
-        """Release it."""
+        """Release the store."""
         self._closed = True
         self._disk.released(self)
 

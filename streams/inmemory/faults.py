@@ -1,4 +1,4 @@
-"""Where the in-memory log lets itself be disturbed, and the default: not at all."""
+"""Defines where faults can be injected into the in-memory log. By default nothing goes wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streams.ports import TopicPartition
 
 
 class Call(StrEnum):
-    """The calls of the log's clients that can go wrong."""
+    """The calls of clients that can go wrong."""
 
     POLL = "poll"
     COMMITTED = "committed"
@@ -25,46 +25,46 @@ class Call(StrEnum):
 
 
 class Faults(Protocol):
-    """Asked around every call. Whatever it raises is what the client's caller sees.
+    """Is asked around every call. What it raises is what the client's caller sees.
 
-    An error of `before` means that nothing of the call has happened; one of `after`, that all of it has. A
-    `RetriableLogError` of `POLL` and `READ` is an answer that does not come: the poll finds nothing.
+    An error of `before` means that nothing of the call has happened; one of `after`, that all of it has. After a
+    `RetriableLogError` of `POLL` or `READ`, the poll finds nothing, as if no answer had come.
     """
 
     def before(self, client: str, call: Call) -> None:
-        """`client` (its instance name or transactional id) is about to make a call."""
+        """Note that `client` (an instance name or transactional id) is about to make a call."""
 
     def after(self, client: str, call: Call) -> None:
-        """The call has been carried out, but its answer is still on the way."""
+        """Note that a call was carried out, and that its answer is still on the way."""
 
     def waits(self, client: str) -> None:
-        """`client` waits for records, and time has passed: what the broker and everybody else have made of it."""
+        """Let the broker and everybody else do what they do while `client` waits for records."""
 
     def fetch_order(self, client: str, partitions: Sequence[TopicPartition]) -> Sequence[TopicPartition]:
-        """The order in which a poll looks at the partitions; one that is left out has not answered yet."""
+        """Return the order in which a poll looks at the partitions. One that is left out has not answered yet."""
 
     def delays_marker(self, transactional_id: str, partition: TopicPartition) -> bool:
-        """Whether the marker of a decided transaction reaches this partition only later."""
+        """Return whether the marker of a decided transaction reaches this partition only later."""
 
 
 class NoFaults:
-    """Everything works."""
+    """Implements `Faults` without any."""
 
     def before(self, client: str, call: Call) -> None:
-        """Goes well."""
+        """Do nothing."""
 
     def after(self, client: str, call: Call) -> None:
-        """Goes well."""
+        """Do nothing."""
 
     def waits(self, client: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def fetch_order(self, client: str, partitions: Sequence[TopicPartition]) -> Sequence[TopicPartition]:
-        """As they come."""
+        """Return the partitions as they come."""
         del client
         return partitions
 
     def delays_marker(self, transactional_id: str, partition: TopicPartition) -> bool:
-        """At once."""
+        """Return False: markers are written at once."""
         del transactional_id, partition
         return False

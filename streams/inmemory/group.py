@@ -11,7 +11,7 @@ from streams.ports import FencedError, TopicPartition
 
 
 class MemoryGroupMetadata(NamedTuple):
-    """What a transaction with offsets is fenced by."""
+    """The member and generation that a transaction with offsets is fenced by."""
 
     group: str
     member_id: int
@@ -20,7 +20,11 @@ class MemoryGroupMetadata(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """A member: `joined` tells whether it takes part in the rebalance under way."""
+    """A member of a group.
+
+    Attributes:
+        joined: whether it has joined the rebalance that is under way.
+    """
 
     member_id: int
     instance: str
@@ -30,14 +34,14 @@ class Member:
 
 
 class MemoryGroup:
-    """The coordinator's side.
+    """A group as its coordinator sees it.
 
-    A change of members starts a rebalance; the next generation begins once every member has given its partitions
-    back and joined anew (by polling), or was put out from outside.
+    A change of members starts a rebalance. The next generation begins once every member has given up its partitions and
+    joined again (by polling), or was put out.
 
     Attributes:
-        offsets: committed offsets.
-        unstable: transactions that commit offsets here, as far as they are not ended and marked.
+        offsets: the committed offsets.
+        unstable: transactions that commit offsets of the group and are not decided and marked yet.
     """
 
     def __init__(self, name: str, partition_count: Callable[[str], int]) -> None:
@@ -51,7 +55,7 @@ class MemoryGroup:
         self._member_serial = 0
 
     def join(self, instance: str, topics: Sequence[str]) -> Member:
-        """Enter; a member of the same instance name is put out (it was started again)."""
+        """Add a member. Puts out a former one of the same instance name, which was started again."""
         for member in [m for m in self._members.values() if m.instance == instance]:
             del self._members[member.member_id]
         self._member_serial += 1
@@ -61,26 +65,26 @@ class MemoryGroup:
         return member
 
     def rejoin(self, member: Member) -> None:
-        """The member has given its partitions back."""
+        """Note that the member has given up its partitions."""
         member.joined = True
         self._settle()
 
     def put_out(self, member: Member) -> None:
-        """It left, or it was silent for too long."""
+        """Remove a member that has left, or was silent for too long."""
         if self._members.pop(member.member_id, None) is not None:
             self._prepare()
             self._settle()
 
     def has(self, member: Member) -> bool:
-        """Whether it is (still) a member."""
+        """Return whether it is still a member."""
         return member.member_id in self._members
 
     def member(self, instance: str) -> Member | None:
-        """The member of that instance name."""
+        """Return the member of that instance name; None if there is none."""
         return next((member for member in self._members.values() if member.instance == instance), None)
 
     def check(self, metadata: MemoryGroupMetadata) -> None:
-        """Let a transaction of this member and generation commit offsets.
+        """Check that a transaction of this member and generation may commit offsets.
 
         Raises:
             FencedError: the member was put out, or the group has a newer generation.
@@ -92,7 +96,7 @@ class MemoryGroup:
             )
 
     def is_stable(self, partitions: Sequence[TopicPartition]) -> bool:
-        """Whether no transaction is still about to change the offsets of these partitions."""
+        """Return whether no transaction is about to change the offsets of these partitions."""
         pending = [transaction.offsets.get(self.name, {}) for transaction in self.unstable]
         return not any(partition in offsets for partition in partitions for offsets in pending)
 
@@ -111,10 +115,10 @@ class MemoryGroup:
         for member in members:
             member.assignment = []
         for topic in sorted({topic for member in members for topic in member.topics}):
-            self._deal_out(topic, [member for member in members if topic in member.topics])
+            self._assign(topic, [member for member in members if topic in member.topics])
 
-    def _deal_out(self, topic: str, members: list[Member]) -> None:
-        """Kafka's range assignor: equal counts make partition n of every topic land on one member."""
+    def _assign(self, topic: str, members: list[Member]) -> None:
+        """Assign a topic as Kafka's range assignor does: with equal counts, partition n of all topics has one owner."""
         share, larger_shares = divmod(self._partition_count(topic), len(members))
         first = 0
         for index, member in enumerate(members):

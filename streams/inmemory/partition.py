@@ -1,4 +1,4 @@
-"""One partition of the in-memory log, with Kafka's rules of what a read_committed reader may see."""
+"""One partition of the in-memory log, with Kafka's rules about what a `read_committed` reader may see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.ports import Headers, Received, TopicPartition
 
 
 class TransactionStatus(Enum):
-    """Where a transaction stands."""
+    """Whether a transaction is decided, and how."""
 
     OPEN = "open"
     COMMITTED = "committed"
@@ -24,8 +24,9 @@ class LogTransaction:
 
     Attributes:
         began_ms: when it was opened.
-        unmarked: partitions with records of it that have no marker yet; the offsets topic of a group among them.
-        offsets: what it commits for groups, by group name.
+        status: whether it is decided.
+        unmarked: partitions with records of it that have no marker yet, those of the offsets topic included.
+        offsets: the offsets that it commits, by group.
     """
 
     transactional_id: str
@@ -36,9 +37,9 @@ class LogTransaction:
 
 
 class Entry(NamedTuple):
-    """A place of the log: a record, or (`is_marker`) the end of a transaction, which takes an offset, too.
+    """An entry of the log: a record, or (`is_marker`) the end of a transaction, which also has an offset.
 
-    `serial` counts what was written to the whole log.
+    `serial` counts what was written to the whole log, over all partitions.
     """
 
     offset: int
@@ -52,11 +53,11 @@ class Entry(NamedTuple):
 
 
 class MemoryPartition:
-    """Records of one partition. Offsets only rise; compaction leaves gaps.
+    """The entries of one partition. Offsets only rise; compaction leaves gaps.
 
     Attributes:
-        start_offset: the first offset that is still there.
-        high_watermark: the offset that the next record gets.
+        start_offset: the first offset that retention has left.
+        high_watermark: the offset of the next entry.
     """
 
     def __init__(self, name: TopicPartition) -> None:
@@ -75,7 +76,7 @@ class MemoryPartition:
         headers: Headers,
         transaction: LogTransaction | None,
     ) -> int:
-        """Add a record; returns its offset."""
+        """Add a record and return its offset."""
         offset = self.high_watermark
         self._entries.append(Entry(offset, serial, timestamp_ms, key, value, headers, transaction))
         self.high_watermark = offset + 1
@@ -92,11 +93,11 @@ class MemoryPartition:
 
     @property
     def last_stable_offset(self) -> int:
-        """No transaction that has not been marked has a record below it; read_committed reads no further."""
+        """The offset up to which every transaction is marked: a `read_committed` reader reads no further."""
         return min(self._unstable.values(), default=self.high_watermark)
 
     def read(self, offset: int, records_max: int) -> tuple[list[Received], int]:
-        """Committed records from `offset` on, and the offset to go on from."""
+        """Return up to `records_max` committed records from `offset` on, and the offset to continue at."""
         end = self.last_stable_offset
         position = max(offset, self.start_offset)
         found: list[Received] = []
@@ -112,26 +113,26 @@ class MemoryPartition:
         return found, max(position, end)
 
     def visible_since(self, serial: int) -> list[tuple[int, Received]]:
-        """Committed records that were written later than `serial`, with their own."""
+        """Return the committed records that were written after `serial`, each with its own serial."""
         end = self.last_stable_offset
         first = bisect_left(self._entries, serial + 1, key=_serial_of)
         new = self._entries[first:]
         return [(entry.serial, self._received(entry)) for entry in new if entry.offset < end and _is_visible(entry)]
 
     def committed_entries(self) -> list[Entry]:
-        """Return the places of all records that a read_committed reader can see now, with their transactions."""
+        """Return the entries of all records that a `read_committed` reader can see now, with their transactions."""
         end = self.last_stable_offset
         return [entry for entry in self._entries if entry.offset < end and _is_visible(entry)]
 
     def compact(self) -> None:
-        """Keep of each key the newest committed record, as Kafka's cleaner does; tombstones stay."""
+        """Keep the newest committed record of each key, as Kafka's cleaner does. Tombstones stay."""
         end = self.last_stable_offset
         newest = {entry.key: entry.offset for entry in self._entries if entry.offset < end and _is_visible(entry)}
         kept = (entry for entry in self._entries if entry.offset >= end or newest.get(entry.key) == entry.offset)
         self._entries = list(kept)
 
     def truncate(self, start_offset: int) -> None:
-        """Retention: drop what lies below `start_offset`."""
+        """Drop the entries below `start_offset`, as retention does."""
         self.start_offset = max(self.start_offset, min(start_offset, self.last_stable_offset))
         self._entries = [entry for entry in self._entries if entry.offset >= self.start_offset]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
+from streams.inmemory.broker import MemoryBroker
 from streams.inmemory.faults import Call
 from streams.inmemory.group import MemoryGroupMetadata
 from streams.inmemory.partition import LogTransaction, TransactionStatus
@@ -18,16 +18,13 @@ from streams.ports import (
     TopicPartition,
 )
 
-if TYPE_CHECKING:
-    from streams.inmemory.log import MemoryLog
-
 
 class MemoryProducer:
-    """The port `Producer`. Records lie in the log from `send` on, as on Kafka, and become visible by `commit`."""
+    """Implements the port `Producer`. As on Kafka, records are on the log after `send` and visible after `commit`."""
 
-    def __init__(self, log: MemoryLog, transactional_id: str) -> None:
-        """Made by `MemoryLog.producer`."""
-        self._log = log
+    def __init__(self, broker: MemoryBroker, transactional_id: str) -> None:
+        """Create it. Call `MemoryLog.producer` instead."""
+        self._broker = broker
         self._id = transactional_id
         self._epoch: int | None = None
         self._transaction: LogTransaction | None = None
@@ -38,56 +35,56 @@ class MemoryProducer:
     def init_transactions(self) -> None:
         """Fence former holders of the transactional id and abort what they left open."""
         self._before(Call.INIT_TRANSACTIONS)
-        self._epoch = self._log.take_over(self._id)
+        self._epoch = self._broker.take_over(self._id)
         self._after(Call.INIT_TRANSACTIONS)
 
     def begin(self) -> None:
         """Open a transaction.
 
         Raises:
-            FatalLogError: not initialised, one is open already, or this producer is of no more use.
+            FatalLogError: the producer is not initialised or not usable any more, or a transaction is open already.
         """
         self._before(Call.BEGIN)
         if self._epoch is None or self._transaction is not None:
             fault = "init_transactions was not called" if self._epoch is None else "a transaction is open already"
             raise FatalLogError(f"producer `{self._id}` can't begin: {fault}")
         self._check_epoch()
-        self._transaction = self._log.begin(self._id)
+        self._transaction = self._broker.begin(self._id)
         self._after(Call.BEGIN)
 
     def send(self, record: Outgoing, on_stored: Callable[[int], None] | None = None) -> None:
         """Store a record in the open transaction."""
         transaction = self._open(Call.SEND)
-        offset = self._log.append(record, transaction)
+        offset = self._broker.append(record, transaction)
         transaction.unmarked.setdefault(TopicPartition(record.topic, record.partition))
         if on_stored is not None:
             self._stored.append((on_stored, offset))
         self._after(Call.SEND)
 
     def send_offsets(self, offsets: Mapping[TopicPartition, int], group: GroupMetadata) -> None:
-        """Make the group's offsets part of the transaction. Without any nothing is sent, and nothing is fenced.
+        """Make offsets of the group part of the transaction. Without offsets, nothing is sent and nothing is fenced.
 
         Raises:
-            FencedError: `group` is of an earlier generation, or its member was put out.
+            FencedError: the group has a newer generation, or the member was put out.
         """
         transaction = self._open(Call.SEND_OFFSETS)
         if not isinstance(group, MemoryGroupMetadata):
             raise LogError(f"group metadata `{group!r}` is not of the in-memory log")
         if not offsets:
             return
-        target = self._log.group(group.group)
+        target = self._broker.group(group.group)
         try:
             target.check(group)
         except FencedError as error:
             self._failure, self._may_abort = error, True
             raise
-        self._log.commit_offsets(transaction, target, offsets)
+        self._broker.commit_offsets(transaction, target, offsets)
         self._after(Call.SEND_OFFSETS)
 
     def commit(self) -> None:
-        """Decide for it: all of it becomes visible."""
+        """Make everything in the transaction visible."""
         self._open(Call.COMMIT)
-        self._log.end(self._id, TransactionStatus.COMMITTED)
+        self._broker.end(self._id, TransactionStatus.COMMITTED)
         self._transaction = None
         stored, self._stored = self._stored, []
         self._after(Call.COMMIT)
@@ -95,22 +92,22 @@ class MemoryProducer:
             on_stored(offset)
 
     def abort(self) -> None:
-        """Drop the open transaction. A no-op without one."""
+        """Abort the open transaction. Does nothing without one."""
         if self._transaction is None:
             return
         if self._may_abort:
             self._failure = None
         self._open(Call.ABORT)
-        self._log.end(self._id, TransactionStatus.ABORTED)
+        self._broker.end(self._id, TransactionStatus.ABORTED)
         self._transaction = None
         self._stored = []
         self._after(Call.ABORT)
 
     def close(self) -> None:
-        """Aborts what is open, if this producer still may. Never raises."""
-        mine = self._epoch is not None and self._epoch == self._log.epoch(self._id)
+        """Abort what is open, if this producer still may. Never raises."""
+        mine = self._epoch is not None and self._epoch == self._broker.epoch(self._id)
         if mine and self._transaction is not None and (self._failure is None or self._may_abort):
-            self._log.end(self._id, TransactionStatus.ABORTED)
+            self._broker.end(self._id, TransactionStatus.ABORTED)
         self._transaction = None
         self._failure, self._may_abort = FatalLogError(f"producer `{self._id}` is closed"), False
 
@@ -125,20 +122,20 @@ class MemoryProducer:
         if self._failure is not None:
             raise self._failure
         try:
-            self._log.faults.before(self._id, call)
+            self._broker.faults.before(self._id, call)
         except (AbortableTransactionError, FatalLogError) as error:
             self._failure, self._may_abort = error, isinstance(error, AbortableTransactionError)
             raise
 
     def _after(self, call: Call) -> None:
         try:
-            self._log.faults.after(self._id, call)
+            self._broker.faults.after(self._id, call)
         except (AbortableTransactionError, FatalLogError) as error:
             self._failure, self._may_abort = error, isinstance(error, AbortableTransactionError)
             raise
 
     def _check_epoch(self) -> None:
-        if self._epoch != self._log.epoch(self._id):
+        if self._epoch != self._broker.epoch(self._id):
             text = f"producer `{self._id}`: a newer one has taken over, or the transaction timed out"
             self._failure, self._may_abort = FencedError(text), False
             raise self._failure

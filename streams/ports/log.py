@@ -68,7 +68,7 @@ class FencedError(FatalLogError):
 
 
 class UnansweredError(FatalLogError):
-    """The log did not answer in time, and the client is of no more use: a new one works as soon as the log answers."""
+    """The log did not answer in time, and the client is not usable any more. A new one works once the log answers."""
 
 
 class GroupMetadata(Protocol):

@@ -5,7 +5,7 @@ outputs come out, and changes to that state. The engine does everything else (po
 dead letters) and knows no processor by name, so that a new one needs no change of the engine. A processor that reads no
 broadcast topics says so by having no `broadcast`, and meets nothing of that machinery.
 
-**Rejected.** Letting the engine build the records that describe its own work (dead letters, failed timers, what became
+**Rejected.** Letting the engine build the records that describe its own work (dead letters, failed timers, the outcome
 of a broadcast record): it would have to know each processor's audit records, and a second writer of them would exist.
 A processor is asked for them instead, and the engine writes them in the transaction that they belong to.
 """
@@ -103,7 +103,7 @@ class SetAsideError(RecordError):
 
 
 class BroadcastEvent(Protocol):
-    """What became of a record of a broadcast topic. The engine only asks which record it is about."""
+    """The outcome of a record of a broadcast topic. The engine only asks which record it is about."""
 
     @property
     def topic(self) -> str:
@@ -119,7 +119,7 @@ class BroadcastEvent(Protocol):
 
 
 class BroadcastSink(Protocol):
-    """Takes in the records of broadcast topics, of which every instance reads all.
+    """Applies the records of broadcast topics, of which every instance reads all.
 
     Attributes:
         stale: set by the engine while it cannot tell that everything has been read.
@@ -132,10 +132,10 @@ class BroadcastSink(Protocol):
         """Whether `advance` has something to do, rather than to wait for another process."""
 
     def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
-        """Take in one record (None: a tombstone).
+        """Apply one record (None: a tombstone).
 
         Returns:
-            Whether an event will tell what became of it.
+            Whether an event will report its outcome.
 
         Raises:
             RecordError: it is not usable; it becomes a dead letter.
@@ -159,11 +159,11 @@ class BroadcastSink(Protocol):
             now_ms: of a clock that never goes back.
 
         Returns:
-            What has become of records since this was last asked.
+            The outcomes of records since this was last asked.
         """
 
     def take_events(self) -> Sequence[BroadcastEvent]:
-        """Return what has become of records since this was last asked, as far as it is known."""
+        """Return the outcomes of records since this was last asked, as far as they are known."""
 
     def settle(self) -> Sequence[BroadcastEvent]:
         """Finish what is needed to begin: all topics were read to their end. Blocks; events as with `advance`."""
@@ -172,7 +172,7 @@ class BroadcastSink(Protocol):
         """Return what every partition is to remember of it; the same object until it changes."""
 
     def recall(self, memory: bytes) -> None:
-        """Take in what a partition remembered when it was taken over."""
+        """Restore what a partition that was taken over had remembered."""
 
     def close(self) -> None:
         """Drop what is under way."""
@@ -193,7 +193,7 @@ class BroadcastFollower(Protocol):
         """
 
     def on_broadcast_event(self, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
-        """Return what is put on record of an event. The owner of partition 0 asks, once for each event.
+        """Return the records that report an event. The owner of partition 0 asks, once for each event.
 
         Args:
             event: one that the sink returned.
@@ -214,9 +214,10 @@ class CommitHook(Protocol):
 
     **Idea.** Whatever must cover a batch of records exactly (a seal, a running digest, a count) has to know where the
     batch ends, and only the commit knows. So just before it commits, the engine calls the hook once for each partition
-    that has part in the transaction: that has taken in input, fired timers, written rows or records. The hook gets what
-    the partition's task wrote, in the order of writing, and the partition's state; it returns outputs. These, and what
-    it wrote to the state, are in the same transaction: they are visible with the records that they cover, or never.
+    that has part in the transaction: that has processed input, fired timers, written rows or records. The hook gets
+    what the partition's task wrote, in the order of writing, and the partition's state; it returns outputs. These, and
+    what it wrote to the state, are in the same transaction: they are visible with the records that they cover, or
+    never.
 
     **Whose records.** A transaction of a worker spans several partitions, and a task also writes to partitions other
     than its own (alerts by their key, revocations to partition 0, grants to whoever asked). The hook is called for the
@@ -287,7 +288,7 @@ class Processor(Protocol):
     def process(
         self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        """Take in one record of an input topic.
+        """Process one record of an input topic.
 
         Args:
             key: the record's key as it came.
@@ -305,13 +306,13 @@ class Processor(Protocol):
         """
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
-        """Take in a timer that was set in `state` and has come due; it is cancelled already."""
+        """Process a timer that was set in `state` and is due. It is cancelled already."""
 
     def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
-        """Return what is put on record of an input or broadcast record that becomes a dead letter. Must not fail."""
+        """Return the records that report an input or broadcast record that becomes a dead letter. Must not fail."""
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
-        """Return what is put on record of a timer that `on_timer` failed at, which is spent all the same.
+        """Return the records that report a timer at which `on_timer` failed. The timer is cancelled anyway.
 
         Must not fail. A timer has no dead-letter topic to go to.
         """

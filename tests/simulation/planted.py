@@ -18,8 +18,8 @@ from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
 from streams.engine.transaction import Transaction
 from streams.engine.worker import Worker
+from streams.inmemory.broker import MemoryBroker
 from streams.inmemory.clients import MemoryReader
-from streams.inmemory.log import MemoryLog
 from streams.model.intent import Intent
 from streams.model.topics import REVOCATION
 from streams.ports import GroupMetadata, Outgoing, Received, TopicPartition
@@ -82,8 +82,8 @@ def restore_to_the_last_stable_offset(patch: pytest.MonkeyPatch, healthy: Ingred
     """A predecessor's transaction that is decided but not marked yet is not waited for."""
 
     def stable_ends(self: MemoryReader, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        log: MemoryLog = self._log
-        return {partition: log.partition(partition).last_stable_offset for partition in partitions}
+        broker: MemoryBroker = self._broker
+        return {partition: broker.partition(partition).last_stable_offset for partition in partitions}
 
     patch.setattr(MemoryReader, "end_offsets", stable_ends)
     return healthy
