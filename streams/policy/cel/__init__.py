@@ -1,1 +1,1 @@
-"""CEL itself: the checked tree, values, functions and the exact evaluator. Knows nothing of rules."""
+"""CEL itself: checked trees, values, functions and the exact evaluator. This package does not depend on rules."""

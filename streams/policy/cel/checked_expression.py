@@ -1,7 +1,7 @@
 """Reads the protobuf form of `cel.expr.CheckedExpr` into a tree.
 
 Field numbers are those of the public `cel/expr/checked.proto` and `syntax.proto`. The input comes from the checker in
-this process, yet a reader that is wrong must say so: anything unexpected raises `CheckedExpressionError`.
+this process, but a wrong reading would be dangerous: anything unexpected raises `CheckedExpressionError`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WELL_KNOWN = ("dyn", "dyn", "timestamp", "duration")
 
 
 class CheckedExpressionError(PolicyError):
-    """The checker's output could not be read."""
+    """The output of the checker can't be read."""
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
@@ -52,10 +52,10 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
-    """Field numbers and raw values: ints for varints and fixed widths (as bytes), memoryviews for the rest."""
+    """Yield field numbers and raw values: ints for varints, memoryviews for everything else."""
     at, end = 0, len(data)
     while at < end:
-        # Nearly every tag and length is a single byte: those are read here, without a call.
+        # Nearly every tag and length is a single byte. Reading it here saves a call.
         tag, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
         number, kind = tag >> 3, tag & 7
         if kind == _VARINT:
@@ -85,7 +85,7 @@ def _text(data: memoryview) -> str:
 
 
 def _pair(data: memoryview) -> tuple[int, Any]:
-    """A map entry whose key is an integer."""
+    """Return key and value of a map entry whose key is an integer."""
     key, value = 0, None
     for number, raw in _fields(data):
         if number == 1:
@@ -96,10 +96,12 @@ def _pair(data: memoryview) -> tuple[int, Any]:
 
 
 def read_checked_expression(serialized: bytes) -> Expr:
-    """The tree of a serialized `CheckedExpr`, packed in an `Any` or bare; of a `ParsedExpr`, every type is dynamic.
+    """Return the tree of a serialized `CheckedExpr` or `ParsedExpr`, which may be packed in an `Any`.
+
+    All types in the tree of a `ParsedExpr` are dynamic.
 
     Raises:
-        WireError: it is not one.
+        CheckedExpressionError: the data is neither of them.
     """
     data = memoryview(serialized)
     parts = list(_fields(data))
@@ -116,7 +118,7 @@ class _Reader:
         self._offsets: dict[int, int] = {}
         self._known: dict[bytes, StaticType] = {}
         self._root: memoryview | None = None
-        # A ParsedExpr has its expression and its source where a CheckedExpr has references and types.
+        # The fields of a ParsedExpr have other numbers: expression and source instead of references and types.
         renumbered = {2: 4, 3: 5} if parsed else {}
         for number, raw in ((renumbered.get(number, number), raw) for number, raw in _fields(data)):
             if number == 2:
@@ -131,7 +133,7 @@ class _Reader:
                 self._offsets.update(_positions(raw))
 
     def _type_of(self, raw: memoryview) -> StaticType:
-        """An expression has few types, and each of its nodes names one."""
+        """Return a type. Types are cached, because an expression has few types and many nodes."""
         encoded = bytes(raw)
         known = self._known.get(encoded)
         if known is None:

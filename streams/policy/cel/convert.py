@@ -32,14 +32,14 @@ _DOUBLE_TEXT_MAX = 400
 
 
 def to_int(value: Any) -> int:
-    """`int(value)`."""
+    """Implement `int(value)`."""
     kind = value.__class__
     if kind is int:
         return int(value)
     if kind is UInt:
         return checked_int(int(value))
     if kind is float:
-        # Both ends are refused: 2^63 is no int64, and doubles near either end stand for a range that crosses it.
+        # Both ends are rejected: 2^63 is not an int64, and a double near either end stands for a range that crosses it.
         if not INT_MIN < value < INT_MAX:
             raise EvaluationError("double out of the range of int")
         return int(value)
@@ -53,7 +53,7 @@ def to_int(value: Any) -> int:
 
 
 def to_uint(value: Any) -> UInt:
-    """`uint(value)`."""
+    """Implement `uint(value)`."""
     kind = value.__class__
     if kind is int or kind is UInt:
         return checked_uint(int(value))
@@ -69,7 +69,7 @@ def to_uint(value: Any) -> UInt:
 
 
 def to_double(value: Any) -> float:
-    """`double(value)`."""
+    """Implement `double(value)`."""
     kind = value.__class__
     if kind is float:
         return float(value)
@@ -83,7 +83,7 @@ def to_double(value: Any) -> float:
 
 
 def to_bool(value: Any) -> bool:
-    """`bool(value)`."""
+    """Implement `bool(value)`."""
     if value.__class__ is bool:
         return bool(value)
     if value.__class__ is str:
@@ -96,7 +96,7 @@ def to_bool(value: Any) -> bool:
 
 
 def to_bytes(value: Any) -> bytes:
-    """`bytes(value)`."""
+    """Implement `bytes(value)`."""
     if value.__class__ is bytes:
         return bytes(value)
     if value.__class__ is str:
@@ -108,7 +108,7 @@ def to_bytes(value: Any) -> bytes:
 
 
 def to_string(value: Any) -> str:
-    """`string(value)`."""
+    """Implement `string(value)`."""
     kind = value.__class__
     if kind is str:
         return str(value)
@@ -137,7 +137,7 @@ def to_string(value: Any) -> str:
 
 
 def format_double(value: float) -> str:
-    """A double as text: the shortest that reads back as the same, without a needless fraction."""
+    """Return the shortest text that represents a double exactly, without the fraction `.0`."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -147,7 +147,7 @@ def format_double(value: float) -> str:
 
 
 def to_timestamp(value: Any) -> Timestamp:
-    """`timestamp(value)` of a text in RFC 3339 or of seconds since the epoch."""
+    """Implement `timestamp(value)` of a text in RFC 3339 or of seconds since the epoch."""
     kind = value.__class__
     if kind is Timestamp:
         return Timestamp(value.nanos)
@@ -159,7 +159,7 @@ def to_timestamp(value: Any) -> Timestamp:
 
 
 def to_duration(value: Any) -> Duration:
-    """`duration(value)` of a text such as `1h30m`."""
+    """Implement `duration(value)` of a text such as `1h30m`."""
     kind = value.__class__
     if kind is Duration:
         return Duration(value.nanos)
@@ -169,10 +169,10 @@ def to_duration(value: Any) -> Duration:
 
 
 def to_dyn(value: Any) -> Any:
-    """`dyn(value)`: the value itself."""
+    """Implement `dyn(value)`: the value itself."""
     return value
 
 
 def to_type(value: Any) -> TypeValue:
-    """`type(value)`."""
+    """Implement `type(value)`."""
     return type_of(value)

@@ -1,7 +1,7 @@
-"""The exact evaluator: a checked tree becomes nested closures that follow CEL to the letter, errors included.
+"""The exact evaluator: compiles a checked tree to nested closures that implement CEL exactly, including its errors.
 
-`&&` and `||` absorb an error of one operand when the other decides; `all` and `exists` do so over their elements.
-It is what the generated code must agree with, and what decides whenever that code stumbles.
+`&&` and `||` ignore an error of one operand if the other one decides; so do `all` and `exists` for their elements.
+Generated code must agree with this evaluator, and leaves to it every expression that it can't evaluate.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from streams.policy.cel.values import LISTS, TYPE_NAMES, CelMap, type_of
 from streams.policy.errors import EvaluationError, PolicyError
 
 STEPS_MAX = 200_000
-"""Elements that the folds of one evaluation may visit, nested ones counted each time."""
+"""How many elements the folds of one evaluation may visit. The elements of nested folds count each time."""
 
 _STEPS, _ROOT = "#steps", "#root"
 Variables = dict[str, Any]
@@ -36,11 +36,11 @@ Program = Callable[[Mapping[str, Any]], Any]
 
 
 class UnsupportedExpressionError(PolicyError):
-    """The tree uses what the evaluator does not have; a checked rule never does."""
+    """The tree has a construct that the evaluator does not support; a checked rule never has one."""
 
 
 class _DeferredError:
-    """An error that a fold carries along as its accumulator."""
+    """An error that is the value of a variable; it is raised when the variable is read."""
 
     __slots__ = ("error",)
 
@@ -49,17 +49,17 @@ class _DeferredError:
 
 
 def compile_exact(tree: Expr, constants: Mapping[str, Any] | None = None) -> Program:
-    """A function from variables to the value of the tree.
+    """Compile a tree to a function from variables to its value.
 
     Args:
-        tree: from the checker.
-        constants: variables whose values never change; they come before variables of the same name.
+        tree: the tree from the checker.
+        constants: variables whose values never change; they take precedence over variables of the same name.
 
     Returns:
-        The function. It raises EvaluationError where CEL has an error, and nothing else.
+        The function. It raises EvaluationError if the expression has no value, and no other error.
 
     Raises:
-        UnsupportedExpressionError: the tree has functions or records that do not exist here.
+        UnsupportedExpressionError: the tree creates a record.
     """
     run = _Compiler(constants or {}).node(tree)
 
@@ -69,7 +69,7 @@ def compile_exact(tree: Expr, constants: Mapping[str, Any] | None = None) -> Pro
         except EvaluationError:
             raise
         except Exception as error:
-            # Whatever a value of an odd shape sets off is an error of the expression: it must fail closed.
+            # Any exception that a malformed value causes is an error of the expression, so that it fails closed.
             raise EvaluationError(f"evaluation failed: {type(error).__name__}") from error
 
     return program
@@ -102,7 +102,7 @@ class _Compiler:
 
     def _ident(self, name: str) -> Node:
         if name.startswith("."):
-            # The checker writes a leading dot where a fold's variable hides the name from outside.
+            # A leading dot means the outer variable, if a variable of a fold hides it.
             outer = self._ident(name[1:])
             return lambda variables: outer(variables[_ROOT])
         if name in self._constants:
@@ -141,7 +141,7 @@ class _Compiler:
             return _not_strictly_false(args[0])
         function = FUNCTIONS.get(node.function)
         if function is None:
-            # A checked tree has none such; of an unchecked one it is an error that `||` may make up for.
+            # Only an unchecked tree has an unknown function. It is an error of the evaluation, which `||` may ignore.
             return _unknown_function(node.function)
         return _applied(function, node.function, args)
 
@@ -164,7 +164,14 @@ class _Compiler:
 
 
 def _logical_operator(name: str, left: Node, right: Node, *, decides: bool) -> Node:
-    """`&&` (false decides) and `||` (true decides): an operand that decides makes up for an error in the other."""
+    """Implement `&&` (false decides) and `||` (true decides). If one operand decides, an error of the other is ignored.
+
+    Args:
+        name: the operator, for errors.
+        left: the first operand.
+        right: the second operand.
+        decides: the value of an operand that decides.
+    """
 
     def junction(variables: Variables) -> bool:
         failed: EvaluationError | None = None
@@ -236,7 +243,7 @@ def _applied(function: Callable[..., Any], name: str, args: list[Node]) -> Node:
 
 
 def _with_type_errors(apply: Node, name: str) -> Node:
-    """A wrong number of arguments, possible only in unchecked trees, is an error like any other."""
+    """Return a node that raises EvaluationError for a wrong number of arguments, which only unchecked trees have."""
 
     def guarded(variables: Variables) -> Any:
         try:
@@ -252,7 +259,7 @@ def _bind(name: str, value: Node, body: Node) -> Node:
         try:
             inner = value(variables)
         except EvaluationError as error:
-            # A bound error counts only where the name is read, as with any other operand.
+            # The error of a bound value is raised only where the name is read, as for any other operand.
             inner = _DeferredError(error)
         return body({**variables, name: inner})
 
@@ -260,7 +267,7 @@ def _bind(name: str, value: Node, body: Node) -> Node:
 
 
 def _elements(node: Comprehension, iter_range: Node) -> Callable[[Variables], Iterable[tuple[Any, Variables]]]:
-    """What a fold goes through: each element bound to the fold's variables in a scope of its own."""
+    """Return a function that yields the elements of a fold, each with the fold's variables bound to it."""
     one, two = node.iter_var, node.iter_var2
 
     def elements(variables: Variables) -> Iterable[tuple[Any, Variables]]:
@@ -271,7 +278,7 @@ def _elements(node: Comprehension, iter_range: Node) -> Callable[[Variables], It
         elif isinstance(source, Mapping):
             pairs = source.items() if two else ((key, None) for key in source)
         else:
-            raise EvaluationError(f"a value of type {type_of(source).name} can't be gone through")
+            raise EvaluationError(f"a value of type {type_of(source).name} can't be iterated over")
         steps, scope = variables[_STEPS], dict(variables)
         for first, second in pairs:
             steps[0] += 1
@@ -316,7 +323,7 @@ def _general(
                 accu = step(scope)
             except EvaluationError as error:
                 if constant:
-                    # With a constant condition no later element can take the error back.
+                    # If the condition is constant, no later element can make up for the error.
                     raise
                 accu = _DeferredError(error)
         return result({**variables, accu_var: accu})

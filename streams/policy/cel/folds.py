@@ -1,4 +1,4 @@
-"""Recognises what a fold was written as: `all`, `exists`, `exists_one`, `map`, `filter` or `cel.bind`."""
+"""Recognizes the macro that a fold was written as: `all`, `exists`, `exists_one`, `map`, `filter` or `cel.bind`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Mak
 
 
 class FoldKind(StrEnum):
-    """The macros that become folds; OTHER is any fold of another shape."""
+    """The macros that are expanded to folds; OTHER is any other fold."""
 
     ALL = "all"
     EXISTS = "exists"
@@ -20,10 +20,12 @@ class FoldKind(StrEnum):
 
 
 class Fold(NamedTuple):
-    """A recognised fold.
+    """A recognized fold.
 
-    `body` is the predicate, the element to be collected, or the bound value's user; `test` selects elements of a
-    LIST, and is None where all are taken.
+    Attributes:
+        kind: the macro.
+        body: the predicate, the element that is collected, or the expression that uses the bound value.
+        test: the predicate that selects the elements of a LIST, or None if all are collected.
     """
 
     kind: FoldKind
@@ -32,7 +34,7 @@ class Fold(NamedTuple):
 
 
 def classify(node: Comprehension) -> Fold:
-    """What the fold was written as. Never guesses: each part has to be as the macro makes it."""
+    """Return the macro that a fold was written as. Every part must be exactly as the macro expands it."""
     other = Fold(FoldKind.OTHER, node.step)
     if isinstance(node.condition, Const):
         return (_bind(node) if node.condition.value is False else _collect(node)) or other
@@ -53,7 +55,7 @@ def _is_accu(node: Comprehension, part: Expr) -> bool:
 
 
 def _uses(name: str, part: Expr) -> bool:
-    """Whether the hidden variable is read by a part that the user wrote; a nested fold has one of the same name."""
+    """Return whether a part reads the accumulator, which has the same name in nested folds."""
     return name in set(free_names(part))
 
 

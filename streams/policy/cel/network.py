@@ -1,4 +1,4 @@
-"""IP addresses and networks, strict: no zones, no dotted IPv4 within IPv6, no leading zeros."""
+"""Functions on IP addresses and networks. Zones, dotted IPv4 inside IPv6, and leading zeros are rejected."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def _parse_ip(text: str) -> IPv4Address | IPv6Address:
 
 
 def _without_mapping(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """An IPv4 address written as IPv6 is that IPv4 address, so that neither can pass for the other."""
+    """Return the IPv4 address of an IPv4-mapped IPv6 address, so that both forms are the same address."""
     return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
 
 
 def to_ip(value: Any) -> Address:
-    """`ip(text)`, and `cidr.ip()`."""
+    """Implement `ip(text)`, and `cidr.ip()`."""
     if value.__class__ is str:
         return Address(_without_mapping(_parse_ip(value)))
     if value.__class__ is Network:
@@ -37,7 +37,7 @@ def to_ip(value: Any) -> Address:
 
 
 def to_cidr(value: Any) -> Network:
-    """`cidr(text)`."""
+    """Implement `cidr(text)`."""
     if value.__class__ is not str:
         raise no_overload("cidr", value)
     text, slash, prefix = value.partition("/")
@@ -56,12 +56,12 @@ def _network(value: Network) -> IPv4Network | IPv6Network:
 
 
 def is_ip(value: Any) -> bool:
-    """`isIP(text)`."""
+    """Implement `isIP(text)`."""
     return _parses(to_ip, value, "isIP")
 
 
 def is_cidr(value: Any) -> bool:
-    """`isCIDR(text)`."""
+    """Implement `isCIDR(text)`."""
     return _parses(to_cidr, value, "isCIDR")
 
 
@@ -76,7 +76,7 @@ def _parses(parse: Callable[[Any], Any], value: Any, name: str) -> bool:
 
 
 def is_canonical(value: Any) -> bool:
-    """`ip.isCanonical(text)`: whether an address is written as it would be printed."""
+    """Implement `ip.isCanonical(text)`: whether an address is written as it would be printed."""
     if value.__class__ is not str:
         raise no_overload("ip.isCanonical", value)
     return str(_without_mapping(_parse_ip(value))) == value
@@ -103,7 +103,7 @@ def _is_link_local_multicast(ip: IPv4Address | IPv6Address) -> bool:
 
 
 def contains_ip(network: Any, ip: Any) -> bool:
-    """`cidr.containsIP(ip)`."""
+    """Implement `cidr.containsIP(ip)`."""
     if network.__class__ is not Network or ip.__class__ not in (str, Address):
         raise no_overload("containsIP", network, ip)
     return _address_within(network, ip.ip if isinstance(ip, Address) else to_ip(ip).ip)
@@ -114,7 +114,7 @@ def _address_within(network: Network, ip: IPv4Address | IPv6Address) -> bool:
 
 
 def contains_cidr(network: Any, other: Any) -> bool:
-    """`cidr.containsCIDR(cidr)`."""
+    """Implement `cidr.containsCIDR(cidr)`."""
     if network.__class__ is not Network or other.__class__ not in (str, Network):
         raise no_overload("containsCIDR", network, other)
     inner = other if isinstance(other, Network) else to_cidr(other)
@@ -122,14 +122,14 @@ def contains_cidr(network: Any, other: Any) -> bool:
 
 
 def masked(value: Any) -> Network:
-    """`cidr.masked()`: the network without the address's own bits."""
+    """Implement `cidr.masked()`: the network without the address's own bits."""
     if value.__class__ is not Network:
         raise no_overload("masked", value)
     return Network(_network(value).network_address, value.prefix)
 
 
 def prefix_length(value: Any) -> int:
-    """`cidr.prefixLength()`."""
+    """Implement `cidr.prefixLength()`."""
     if value.__class__ is not Network:
         raise no_overload("prefixLength", value)
     return int(value.prefix)

@@ -1,5 +1,8 @@
-"""CEL's operators on values: equality, order, arithmetic, access. Any of them raises EvaluationError where CEL has
-an error; types are told apart by the value, as they have to be for dynamic ones."""
+"""CEL's operators on values: equality, order, arithmetic and access.
+
+Each of them raises EvaluationError if CEL has an error. The overload is chosen by the classes of the values, because
+the static types can be dynamic.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,18 @@ TIMESTAMP_NANOS_MIN = -62_135_596_800 * NANOS_PER_SECOND
 TIMESTAMP_NANOS_MAX = 253_402_300_800 * NANOS_PER_SECOND - 1
 DURATION_NANOS_MIN, DURATION_NANOS_MAX = INT_MIN, INT_MAX
 TEXT_SIZE_MAX = 1_000_000
-"""No operation makes a longer text, list or byte string: a rule can't exhaust memory."""
+"""The maximum size of a text, list or byte string that an operation makes, so that a rule can't exhaust memory."""
 
 _NUMBERS = frozenset((int, UInt, float))
 
 
 def no_overload(name: str, *args: Any) -> EvaluationError:
-    """The error of an operation on types that it is not defined for."""
+    """Return the error for arguments whose types have no overload."""
     return EvaluationError(f"no such overload: {name}({', '.join(type_of(arg).name for arg in args)})")
 
 
 def equals(left: Any, right: Any) -> bool:
-    """Whether two values of any types are equal; values of different types are not, numbers excepted."""
+    """Return whether two values are equal. Values of different types are not equal, except numbers."""
     kind, other = left.__class__, right.__class__
     if kind in _NUMBERS:
         return other in _NUMBERS and (left == right if kind is other else _compare_numbers(left, right) == 0)
@@ -60,12 +63,12 @@ def equals(left: Any, right: Any) -> bool:
 
 
 def not_equals(left: Any, right: Any) -> bool:
-    """The opposite of `equals`."""
+    """Return whether two values are not equal."""
     return not equals(left, right)
 
 
 def _compare_numbers(left: Any, right: Any) -> int | None:
-    """-1, 0 or 1; None with NaN. An integer meets a double as a double, as CEL has it, hence with its loss."""
+    """Return -1, 0 or 1, or None for NaN. To compare it with a double, an integer is rounded to a double, as in CEL."""
     if left.__class__ is float or right.__class__ is float:
         left, right = float(left), float(right)
     if left == right:
@@ -98,28 +101,44 @@ greater_equals = _ordering("_>=_", operator.ge)
 
 
 def checked_int(value: int) -> int:
-    """An int result within 64 bits."""
+    """Return an integer if it fits 64 bits.
+
+    Raises:
+        EvaluationError: it does not.
+    """
     if INT_MIN <= value <= INT_MAX:
         return value
     raise EvaluationError("integer overflow")
 
 
 def checked_uint(value: int) -> UInt:
-    """An unsigned result within 64 bits."""
+    """Return an unsigned integer if it fits 64 bits.
+
+    Raises:
+        EvaluationError: it does not.
+    """
     if 0 <= value <= UINT_MAX:
         return UInt(value)
     raise EvaluationError("unsigned integer overflow")
 
 
 def checked_timestamp(nanos: int) -> Timestamp:
-    """An instant from year 1 to 9999."""
+    """Return a timestamp if it is in the years 1 to 9999.
+
+    Raises:
+        EvaluationError: it is not.
+    """
     if TIMESTAMP_NANOS_MIN <= nanos <= TIMESTAMP_NANOS_MAX:
         return Timestamp(nanos)
     raise EvaluationError("timestamp out of range")
 
 
 def checked_duration(nanos: int) -> Duration:
-    """A span whose nanoseconds fit 64 bits."""
+    """Return a duration if its nanoseconds fit 64 bits.
+
+    Raises:
+        EvaluationError: they do not.
+    """
     if DURATION_NANOS_MIN <= nanos <= DURATION_NANOS_MAX:
         return Duration(nanos)
     raise EvaluationError("duration out of range")
@@ -132,7 +151,7 @@ def _bounded(value: Any) -> Any:
 
 
 def add(left: Any, right: Any) -> Any:
-    """`+` of numbers, texts, bytes, lists, instants and spans."""
+    """Implement `+` of numbers, texts, bytes, lists, timestamps and durations."""
     kind, other = left.__class__, right.__class__
     if kind is other:
         if kind is int:
@@ -153,7 +172,7 @@ def add(left: Any, right: Any) -> Any:
 
 
 def subtract(left: Any, right: Any) -> Any:
-    """`-` of numbers, instants and spans."""
+    """Implement `-` of numbers, timestamps and durations."""
     kind, other = left.__class__, right.__class__
     if kind is other:
         if kind is int:
@@ -170,7 +189,7 @@ def subtract(left: Any, right: Any) -> Any:
 
 
 def multiply(left: Any, right: Any) -> Any:
-    """`*` of numbers."""
+    """Implement `*` of numbers."""
     kind = left.__class__
     if kind is right.__class__:
         if kind is int:
@@ -183,7 +202,7 @@ def multiply(left: Any, right: Any) -> Any:
 
 
 def divide(left: Any, right: Any) -> Any:
-    """`/` of numbers; of integers it rounds towards zero."""
+    """Implement `/` of numbers; the quotient of integers is rounded towards zero."""
     kind = left.__class__
     if kind is right.__class__:
         if kind is float:
@@ -207,7 +226,7 @@ def _divide_doubles(left: float, right: float) -> float:
 
 
 def modulo(left: Any, right: Any) -> Any:
-    """`%` of integers, with the sign of the dividend."""
+    """Implement `%` of integers, with the sign of the dividend."""
     kind = left.__class__
     if kind is right.__class__ and (kind is int or kind is UInt):
         if right == 0:
@@ -222,7 +241,7 @@ def modulo(left: Any, right: Any) -> Any:
 
 
 def negate(value: Any) -> Any:
-    """`-` of one number."""
+    """Implement `-` of one number."""
     kind = value.__class__
     if kind is int:
         return checked_int(-value)
@@ -232,7 +251,7 @@ def negate(value: Any) -> Any:
 
 
 def logical_not(value: Any) -> bool:
-    """`!`."""
+    """Implement `!`."""
     if value is True:
         return False
     if value is False:
@@ -241,7 +260,7 @@ def logical_not(value: Any) -> bool:
 
 
 def index(container: Any, key: Any) -> Any:
-    """`container[key]` of lists and maps."""
+    """Implement `container[key]` of lists and maps."""
     kind = container.__class__
     if kind is dict:
         if key.__class__ is str and key in container:
@@ -257,10 +276,10 @@ def index(container: Any, key: Any) -> Any:
 
 
 def contained(element: Any, container: Any) -> bool:
-    """`element in container` of lists and maps."""
+    """Implement `element in container` of lists and maps."""
     kind = container.__class__
     if element.__class__ is str and (kind in LISTS or kind is dict):
-        # A text is equal to no value of another type, in Python as in CEL.
+        # A text is not equal to any value of another type, in Python as in CEL.
         return element in container
     if kind in LISTS:
         return any(equals(element, item) for item in container)
@@ -270,7 +289,7 @@ def contained(element: Any, container: Any) -> bool:
 
 
 def select(operand: Any, field: str) -> Any:
-    """`operand.field`."""
+    """Implement `operand.field`."""
     if operand.__class__ is dict or isinstance(operand, Mapping):
         try:
             return operand[field]
@@ -280,14 +299,14 @@ def select(operand: Any, field: str) -> Any:
 
 
 def has_field(operand: Any, field: str) -> bool:
-    """`has(operand.field)`."""
+    """Implement `has(operand.field)`."""
     if operand.__class__ is dict or isinstance(operand, Mapping):
         return field in operand
     raise EvaluationError(f"a value of type {type_of(operand).name} has no field `{field}`")
 
 
 def size(value: Any) -> int:
-    """The number of characters, bytes, elements or entries."""
+    """Return the number of characters, bytes, elements or entries."""
     kind = value.__class__
     if kind is str or kind is bytes or kind in LISTS or isinstance(value, Mapping):
         return len(value)
@@ -295,6 +314,6 @@ def size(value: Any) -> int:
 
 
 def map_insert(target: Any, *entry: Any) -> CelMap:
-    """A map with an entry, or the entries of another map, added."""
+    """Return a map with an entry, or the entries of another map, added."""
     added = entry[0].items() if len(entry) == 1 else ((entry[0], entry[1]),)
     return CelMap([*target.items(), *added])

@@ -1,8 +1,8 @@
-"""Texts of which one must be there for a pattern to be found.
+"""Finds substrings of which every match of a regular expression contains at least one.
 
-Nearly every text holds none of them, and looking for plain texts takes a fraction of what a look for the pattern does.
-A pattern is read as far as it is plain; whatever is not understood asks for nothing, so that the answer may be less
-than could be told, and never more.
+The idea: nearly every text contains none of these substrings, and a search for substrings takes a fraction of the time
+of a search for the pattern. So the substrings are searched for first. Parts of a pattern that are not understood
+require nothing, so that the result may be weaker than possible, but never wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 TEXTS_MAX = 32
 CHARS_MIN = 2
-"""A shorter text is in nearly everything."""
+"""The minimum length of a substring. Shorter ones are contained in nearly every text."""
 
 _FLAGS = re.compile(r"\(\?(?!:)")
 _TOKENS = re.compile(
@@ -34,11 +34,11 @@ _Needed = frozenset[str] | None
 
 
 class _UnreadableError(Exception):
-    """The pattern says something that is not read here."""
+    """The pattern has syntax that is not supported here."""
 
 
 def required_substrings(pattern: str) -> tuple[str, ...]:
-    """Texts of which every text that the pattern is found in holds at least one; empty where none can be told."""
+    """Return substrings of which every matching text contains at least one, or none if they can't be determined."""
     if _FLAGS.search(pattern):
         return ()
     try:
@@ -62,7 +62,7 @@ def _tokens(pattern: str) -> Iterator[tuple[str, str]]:
 
 
 def _alternatives(tokens: list[tuple[str, str]]) -> tuple[_Needed, list[tuple[str, str]]]:
-    """What one of several sequences needs, up to the end of a group; and the tokens from there."""
+    """Return what alternatives require, up to the end of their group, and the remaining tokens."""
     needed: set[str] | None = set()
     while True:
         own, tokens = _sequence(tokens)
@@ -73,7 +73,7 @@ def _alternatives(tokens: list[tuple[str, str]]) -> tuple[_Needed, list[tuple[st
 
 
 def _sequence(tokens: list[tuple[str, str]]) -> tuple[_Needed, list[tuple[str, str]]]:
-    """What a sequence needs: the best of its parts."""
+    """Return what a sequence requires, which is the requirement of its best part, and the remaining tokens."""
     found: list[frozenset[str]] = []
     run = ""
     while tokens and tokens[0][0] not in ("or", "close"):

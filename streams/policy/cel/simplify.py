@@ -1,4 +1,4 @@
-"""Computes constant parts of a tree once, when it is compiled."""
+"""Constant folding: computes the constant parts of a tree when it is compiled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOT_FOLDED = frozenset(("_&&_", "_||_", "_?_:_", "@not_strictly_false"))
 
 
 def simplify(node: Expr) -> Expr:
-    """The tree with calls and lists of constants replaced by their values; one that has an error stays as it is."""
+    """Return the tree in which calls and lists of constants are replaced by their values, unless they have an error."""
     if isinstance(node, Select):
         return replace(node, operand=simplify(node.operand))
     if isinstance(node, MakeList):
@@ -26,7 +26,7 @@ def simplify(node: Expr) -> Expr:
         constant = all(isinstance(arg, Const) for arg in call.args) and call.function not in _NOT_FOLDED
         return _folded(call) if constant else call
     if isinstance(node, Comprehension):
-        # The hidden parts keep their shape, by which the macro is recognised.
+        # The parts that the macro made are not changed, so that the macro is still recognized.
         kind = classify(node).kind
         if kind is FoldKind.BIND:
             return replace(node, accu_init=simplify(node.accu_init), result=simplify(node.result))
@@ -36,7 +36,7 @@ def simplify(node: Expr) -> Expr:
 
 
 def _step(step: Expr) -> Expr:
-    """The step of a known macro: its operators and the list that it adds stay, what the user wrote is simplified."""
+    """Return the step of a fold in which only the parts that the author wrote are simplified."""
     if not isinstance(step, Call):
         return step
     if step.function == "_?_:_":

@@ -1,4 +1,4 @@
-"""How many steps the folds of an expression take, as the exact evaluator counts them: one for each element."""
+"""Bounds the number of steps of an expression's folds, which the exact evaluator counts: one for each element."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from streams.policy.cel.tree import Comprehension, Const, Expr, children
 
 
 class StepBound(NamedTuple):
-    """At most so many for each element of the longest list, and so many beside them."""
+    """An upper bound of steps: so many for each element of the longest list, plus a constant."""
 
     per_element: int
     constant: int
 
 
 def max_range_length(condition: Expr) -> int:
-    """How many elements a list may have that the condition's folds go through, for its steps to be within bounds."""
+    """Return the maximum length of lists for which the steps of a condition are within `STEPS_MAX`."""
     steps = step_bound(condition)
     return (STEPS_MAX - steps.constant) // max(steps.per_element, 1)
 
 
 def step_bound(node: Expr) -> StepBound:
-    """Of an expression in which no fold over something computed lies in another one."""
+    """Return the bound for an expression in which folds over lists that are not constant are not nested."""
     if not isinstance(node, Comprehension) or classify(node).kind is FoldKind.BIND:
         return _sum(children(node))
     inside = _sum((node.accu_init, node.condition, node.step, node.result))

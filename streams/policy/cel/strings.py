@@ -1,4 +1,4 @@
-"""Functions on texts: the standard ones and the strings extension."""
+"""Functions on texts: the standard functions of CEL and its strings extension."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from streams.policy.errors import EvaluationError
 PATTERNS_KEPT_MAX = 1_024
 PATTERN_CHARS_MAX = 2_000
 JOINED_CHARS_MAX = 20_000
-"""Of patterns that are looked for together."""
+"""The maximum length of several patterns that are joined for one search."""
 PRECISION_MAX = 100
 NESTING_MAX = 50
 
 _ANCHORS = re.compile(r"[\^$]|\\[AzZQ]")
-"""What a pattern may have to do with the ends of a text; in places it only looks so."""
+"""Syntax in patterns that may be an anchor; it also occurs where it is not one."""
 
 _SPACE = "\t\n\v\f\r \u0085\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
@@ -50,10 +50,10 @@ def _test(name: str, test: Callable[[str, str], bool]) -> Callable[..., bool]:
 
 
 def compile_pattern(pattern: str) -> Any:
-    """A pattern in RE2, which matches in linear time.
+    """Compile a pattern with RE2, which matches in linear time.
 
     Raises:
-        EvaluationError: it is not one.
+        EvaluationError: the pattern is too long or not a valid regular expression.
     """
     if len(pattern) > PATTERN_CHARS_MAX:
         raise EvaluationError(f"regular expression has more than {PATTERN_CHARS_MAX} characters")
@@ -71,14 +71,14 @@ def _compile_pattern(pattern: str) -> Any:
 
 
 def compile_any_pattern(patterns: Sequence[str]) -> Any | None:
-    """A pattern that is found in a text if any of some is; None where they can't be put together as they are.
+    """Compile patterns to one that matches if any of them does, or return None if they can't be joined.
 
     Args:
-        patterns: each one by itself a pattern.
+        patterns: valid patterns.
     """
     joined = "|".join(f"(?:{pattern})" for pattern in patterns)
     if len(joined) > JOINED_CHARS_MAX or r"\Q" in joined:
-        return None  # what `\Q` quotes may reach beyond its own pattern
+        return None  # the quote of `\Q` may extend beyond its own pattern
     try:
         return _compile_pattern(joined)
     except EvaluationError:
@@ -86,7 +86,7 @@ def compile_any_pattern(patterns: Sequence[str]) -> Any | None:
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a text is a pattern."""
+    """Return whether a text is a valid pattern."""
     try:
         compile_pattern(text)
     except EvaluationError:
@@ -95,14 +95,14 @@ def is_pattern(text: str) -> bool:
 
 
 def search_in_any(pattern: str) -> Callable[[Sequence[str]], bool]:
-    """A function that tells whether a pattern is found in any of some texts.
+    """Return a function that tells whether a pattern is found in any of several texts.
 
-    Most texts hold none of what is looked for, which one look at all of them tells. What is found in a text is found
-    there, too, if it doesn't depend on where the text begins or ends but for the edges of words, which the texts'
-    separator leaves as they are.
+    Usually the pattern is in none of the texts, which one search in the joined texts shows. A match in a text is also a
+    match in the joined texts, unless the pattern has anchors. Word boundaries are no problem, since the separator is
+    not a word character.
 
     Raises:
-        EvaluationError: it is no pattern.
+        EvaluationError: the pattern is not valid.
     """
     search, required = compile_pattern(pattern).search, required_substrings(pattern)
     is_anchored = _ANCHORS.search(pattern) is not None
@@ -119,29 +119,29 @@ def search_in_any(pattern: str) -> Callable[[Sequence[str]], bool]:
 
 
 def search_for(pattern: str) -> Callable[[str], bool]:
-    """A function that tells whether a pattern is found in a text.
+    """Return a function that tells whether a pattern is found in a text.
 
     Raises:
-        EvaluationError: it is no pattern.
-        UnicodeEncodeError: from the function: the text has no utf-8 form.
+        EvaluationError: the pattern is not valid.
+        UnicodeEncodeError: raised by the function: the text has no UTF-8 form.
     """
     search, required = compile_pattern(pattern).search, required_substrings(pattern)
     return lambda text: not _lacks_required(required, text) and search(text.encode()) is not None
 
 
 def _lacks_required(required: tuple[str, ...], text: str) -> bool:
-    """Whether the text certainly holds none of some, of which one is required; nothing is where there are none."""
-    # Text beyond ASCII may have no utf-8 form, which the search finds out.
+    """Return whether a text certainly contains none of the required substrings; False if there are none."""
+    # A text that is not ASCII may have no UTF-8 form, which the search must detect.
     if not required or not text.isascii():
         return False
-    for part in required:  # noqa: SIM110 - a generator costs more than all of these looks
+    for part in required:  # noqa: SIM110 - a generator costs more than all of these tests
         if part in text:
             return False
     return True
 
 
 def matches(*args: Any) -> bool:
-    """`text.matches(pattern)`: whether the pattern is found anywhere in the text."""
+    """Implement `text.matches(pattern)`: whether the pattern is found anywhere in the text."""
     _expect("matches", args, str, str)
     try:
         return compile_pattern(args[1]).search(args[0]) is not None
@@ -150,7 +150,7 @@ def matches(*args: Any) -> bool:
 
 
 def char_at(*args: Any) -> str:
-    """`text.charAt(index)`; empty at the very end."""
+    """Implement `text.charAt(index)`; empty at the very end."""
     _expect("charAt", args, str, int)
     text, index = args
     if not 0 <= index <= len(text):
@@ -159,7 +159,7 @@ def char_at(*args: Any) -> str:
 
 
 def index_of(*args: Any) -> int:
-    """`text.indexOf(part, from)`, -1 where it is not found."""
+    """Implement `text.indexOf(part, from)`, -1 where it is not found."""
     _expect("indexOf", args, str, str, *((int,) if len(args) == 3 else ()))
     text, part, start = (*args, 0)[:3]
     if not 0 <= start <= len(text):
@@ -168,7 +168,7 @@ def index_of(*args: Any) -> int:
 
 
 def last_index_of(*args: Any) -> int:
-    """`text.lastIndexOf(part, last)`, -1 where it is not found."""
+    """Implement `text.lastIndexOf(part, last)`, -1 where it is not found."""
     _expect("lastIndexOf", args, str, str, *((int,) if len(args) == 3 else ()))
     text, part = args[0], args[1]
     if len(args) == 2:
@@ -179,7 +179,7 @@ def last_index_of(*args: Any) -> int:
 
 
 def replace(*args: Any) -> str:
-    """`text.replace(old, new, count)`; a negative count replaces all."""
+    """Implement `text.replace(old, new, count)`; a negative count replaces all."""
     _expect("replace", args, str, str, str, *((int,) if len(args) == 4 else ()))
     text, old, new, count = (*args, -1)[:4]
     found = text.count(old) if count < 0 else min(count, text.count(old))
@@ -189,7 +189,7 @@ def replace(*args: Any) -> str:
 
 
 def split(*args: Any) -> list[str]:
-    """`text.split(separator, limit)`; a negative limit is none, an empty separator gives single characters."""
+    """Implement `text.split(separator, limit)`. A negative limit means no limit; an empty one splits characters."""
     _expect("split", args, str, str, *((int,) if len(args) == 3 else ()))
     text, separator, limit = (*args, -1)[:3]
     if limit == 0:
@@ -203,7 +203,7 @@ def split(*args: Any) -> list[str]:
 
 
 def substring(*args: Any) -> str:
-    """`text.substring(start, end)`."""
+    """Implement `text.substring(start, end)`."""
     _expect("substring", args, str, int, *((int,) if len(args) == 3 else ()))
     text, start = args[0], args[1]
     end = args[2] if len(args) == 3 else len(text)
@@ -221,26 +221,26 @@ def _map_text(name: str, change: Callable[[str], str]) -> Callable[..., str]:
 
 
 def join(*args: Any) -> str:
-    """`list.join(separator)` of texts."""
+    """Implement `list.join(separator)` of texts."""
     if len(args) not in (1, 2) or args[0].__class__ not in LISTS:
         raise no_overload("join", *args)
     separator = args[1] if len(args) == 2 else ""
     if separator.__class__ is not str or any(item.__class__ is not str for item in args[0]):
         raise no_overload("join", *args)
     if sum(map(len, args[0])) + len(separator) * len(args[0]) > TEXT_SIZE_MAX:
-        # Looked at first: one long text many times over is soon more than there is memory.
+        # Checked before joining, because many copies of one long text can exceed the memory.
         raise EvaluationError(f"text has more than {TEXT_SIZE_MAX} characters")
     return str(separator.join(args[0]))
 
 
 def quote(*args: Any) -> str:
-    """`strings.quote(text)`: in double quotes, with escapes for what can't be printed."""
+    """Implement `strings.quote(text)`: add double quotes and escape characters that can't be printed."""
     _expect("strings.quote", args, str)
     return '"' + "".join(_QUOTES.get(character, character) for character in args[0]) + '"'
 
 
 def format_text(*args: Any) -> str:
-    """`text.format(values)` with %s %d %f %e %b %o %x %X and %%."""
+    """Implement `text.format(values)` with %s %d %f %e %b %o %x %X and %%."""
     if len(args) != 2 or args[0].__class__ is not str or args[1].__class__ not in LISTS:
         raise no_overload("format", *args)
     template, values = args
@@ -265,7 +265,7 @@ def format_text(*args: Any) -> str:
 
 
 def _clause(template: str, at: int) -> tuple[str, int]:
-    """The clause after a percent sign, such as `.3f`, and where it ends."""
+    """Return the clause after a percent sign, such as `.3f`, and where it ends."""
     end = at
     if template[end : end + 1] == ".":
         end += 1
@@ -317,14 +317,14 @@ def _special(value: float) -> str:
 
 
 def format_value(value: Any) -> str:
-    """How `%s` writes a value."""
+    """Return the text of a value, as `%s` writes it."""
     parts: list[str] = []
     _format_value(value, 0, parts, [TEXT_SIZE_MAX])
     return "".join(parts)
 
 
 def _format_value(value: Any, depth: int, parts: list[str], left: list[int]) -> None:
-    """Add the text of a value to `parts`; `left` holds how many characters more it may have in all."""
+    """Append the text of a value to `parts`; `left` has the number of characters that may still be added."""
     if depth > NESTING_MAX:
         raise EvaluationError(f"value is nested deeper than {NESTING_MAX} levels")
     if value.__class__ in LISTS:
@@ -334,7 +334,7 @@ def _format_value(value: Any, depth: int, parts: list[str], left: list[int]) -> 
             _format_value(item, depth + 1, parts, left)
         _write("]", parts, left)
     elif isinstance(value, Mapping):
-        # Keys are scalars, so their texts are short; entries are written in the order of these.
+        # Entries are sorted by the texts of their keys, which are short because keys are scalars.
         _write("{", parts, left)
         for index, (text, key) in enumerate(sorted(((_scalar(key), key) for key in value), key=lambda entry: entry[0])):
             _write(f"{', ' if index else ''}{text}: ", parts, left)

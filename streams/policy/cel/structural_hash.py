@@ -1,4 +1,4 @@
-"""What expressions have in common, wherever they were written."""
+"""Structural keys of expressions, which are equal for equal expressions at different positions."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Sel
 
 
 def outermost_folds(node: Expr) -> list[Comprehension]:
-    """The folds of a tree that lie in no other fold."""
+    """Return the folds of a tree that are not inside another fold."""
     if isinstance(node, Comprehension):
         return [node]
     return [fold for child in children(node) for fold in outermost_folds(child)]
 
 
 def start_offset(node: Expr) -> int:
-    """Where the text of an expression begins; an operator's own offset is that of its sign."""
+    """Return the offset at which the text of an expression begins. The offset of a call is that of its operator."""
     return min((part.offset for part in walk(node) if part.offset >= 0), default=0)
 
 
 def structural_key(node: Expr) -> Any:
-    """A tree without its places: equal for equal expressions, wherever they were written."""
+    """Return a hashable key of a tree that does not depend on offsets: equal expressions have equal keys."""
     if isinstance(node, Const):
         return ("const", type(node.value).__name__, repr(node.value))
     if isinstance(node, Ident):

@@ -1,4 +1,4 @@
-"""Putting an expression in the place of a variable."""
+"""Substitution of variables in trees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from streams.policy.cel.tree import Call, Comprehension, Expr, Ident, MakeList, 
 
 
 def substitute(node: Expr, name: str, value: Expr) -> Expr:
-    """The tree with a variable replaced by an expression, which must not read variables that are bound in the tree."""
+    """Return the tree in which a variable is replaced by an expression.
+
+    Args:
+        node: the tree.
+        name: the variable.
+        value: the expression; it must not read variables that are bound in the tree.
+    """
     if isinstance(node, Ident):
         return value if node.name == name else node
     if not isinstance(node, Comprehension):
@@ -28,7 +34,7 @@ def substitute(node: Expr, name: str, value: Expr) -> Expr:
 
 
 def map_children(node: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """The node with each part changed; a fold stays as it is."""
+    """Return the node with a function applied to each child; a fold is returned unchanged."""
     if isinstance(node, Select):
         return replace(node, operand=change(node.operand))
     if isinstance(node, Call):

@@ -1,4 +1,4 @@
-"""Instants and spans of time: reading, writing, and their parts in a time zone."""
+"""Timestamps and durations: parsing, formatting, and their parts in a time zone."""
 
 from __future__ import annotations
 
@@ -36,12 +36,16 @@ _UNIT_NANOS = {
 
 
 def seconds_of(value: Timestamp) -> int:
-    """Whole seconds since the epoch, rounded down."""
+    """Return the seconds since the epoch, rounded down."""
     return value.nanos // NANOS_PER_SECOND
 
 
 def parse_timestamp(text: str) -> Timestamp:
-    """Read RFC 3339."""
+    """Parse a timestamp in the format of RFC 3339.
+
+    Raises:
+        EvaluationError: the text is not one.
+    """
     match = _RFC3339.match(text)
     if match is None:
         raise EvaluationError("text is not an rfc 3339 timestamp")
@@ -61,7 +65,7 @@ def parse_timestamp(text: str) -> Timestamp:
 
 
 def format_timestamp(value: Timestamp) -> str:
-    """RFC 3339 in UTC with as many digits of the fraction as are needed."""
+    """Return a timestamp in the format of RFC 3339, in UTC, with as many digits of the fraction as are needed."""
     seconds, nanos = divmod(value.nanos, NANOS_PER_SECOND)
     whole = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
     return f"{whole}{_fraction(nanos)}Z"
@@ -72,7 +76,11 @@ def _fraction(nanos: int) -> str:
 
 
 def parse_duration(text: str) -> Duration:
-    """Read a sum of numbers with units, such as `1h30m` or `-1.5s`."""
+    """Parse a sum of numbers with units, such as `1h30m` or `-1.5s`.
+
+    Raises:
+        EvaluationError: the text is not one.
+    """
     if len(text) > DURATION_CHARS_MAX:
         raise EvaluationError("text is not a duration")
     negative, body = text.startswith("-"), text[1:] if text[:1] in ("-", "+") else text
@@ -93,7 +101,7 @@ def parse_duration(text: str) -> Duration:
 
 
 def format_duration(value: Duration) -> str:
-    """Seconds with as many digits of the fraction as are needed, and `s`."""
+    """Return a duration in seconds, followed by `s`, with as many digits of the fraction as are needed."""
     seconds, nanos = divmod(abs(value.nanos), NANOS_PER_SECOND)
     return f"{'-' if value.nanos < 0 else ''}{seconds}{_fraction(nanos)}s"
 
@@ -141,7 +149,7 @@ def _towards_zero(value: Duration, unit_nanos: int) -> int:
 
 
 def _milliseconds(value: Any, *zone: Any) -> int:
-    """Of an instant or a span: the thousandths within its second."""
+    """Implement `getMilliseconds`: the milliseconds of a timestamp or duration within its second."""
     if value.__class__ is Timestamp and len(zone) <= 1 and all(item.__class__ is str for item in zone):
         return value.nanos % NANOS_PER_SECOND // 1_000_000
     if value.__class__ is Duration and not zone:

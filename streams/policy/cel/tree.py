@@ -1,7 +1,7 @@
-"""The checked expression: an immutable tree in which every node knows its type, its overloads and its place.
+"""The checked expression: an immutable tree in which every node has its type, its overloads and its offset.
 
-It is read from the standard `cel.expr.CheckedExpr` (see `wire.py`), in which macros are expanded and names are
-resolved. Evaluators and the code generator work on this tree and never on a rule's text.
+It is read from the standard `cel.expr.CheckedExpr` (see `checked_expression.py`), in which macros are expanded and
+names are resolved. Evaluators and the code generator use this tree and never the text of a rule.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class StaticType:
-    """What the checker knows of a value: `kind` is `int`, `list`, `struct:NAME`, ...; `params` of lists and maps."""
+    """The static type of a value: `kind` is `int`, `list`, `struct:NAME`, ...; `params` are those of lists and maps."""
 
     kind: str
     params: tuple[StaticType, ...] = ()
@@ -28,7 +28,7 @@ DYN = StaticType("dyn")
 
 @dataclass(frozen=True, slots=True)
 class Expr:
-    """What all nodes have: the checker's type, and the offset in the text (-1 where a macro made the node)."""
+    """The base of all nodes: the static type, and the offset in the text (-1 if a macro made the node)."""
 
     type: StaticType
     offset: int
@@ -36,21 +36,21 @@ class Expr:
 
 @dataclass(frozen=True, slots=True)
 class Const(Expr):
-    """A literal; `value` is in the evaluator's representation (see `values.py`)."""
+    """A literal; `value` has the evaluator's representation (see `values.py`)."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Ident(Expr):
-    """A variable, by its resolved (possibly dotted) name, or the name of a type."""
+    """A variable, by its resolved name, which may contain dots; or the name of a type."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Select(Expr):
-    """`operand.field`; with `test` it is `has(operand.field)`."""
+    """`operand.field`, or `has(operand.field)` if `test` is true."""
 
     operand: Expr
     field: str
@@ -59,7 +59,7 @@ class Select(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Call(Expr):
-    """A function or operator; a receiver is the first of `args`. `overloads` are the checker's candidates."""
+    """A call of a function or operator. A receiver is the first of `args`; `overloads` are the checker's candidates."""
 
     function: str
     member: bool
@@ -83,14 +83,14 @@ class MakeMap(Expr):
 
 @dataclass(frozen=True, slots=True)
 class MakeStruct(Expr):
-    """`Name{...}`: parsed, but nothing in the rules may make one."""
+    """`Name{...}`: it can be parsed, but rules must not use it."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Comprehension(Expr):
-    """A fold, which is what `all`, `exists`, `map`, `filter` and `cel.bind` become."""
+    """A fold, to which the macros `all`, `exists`, `map`, `filter` and `cel.bind` are expanded."""
 
     iter_var: str
     iter_var2: str
@@ -103,7 +103,7 @@ class Comprehension(Expr):
 
 
 def children(node: Expr) -> tuple[Expr, ...]:
-    """The direct sub-expressions."""
+    """Return the direct sub-expressions."""
     if isinstance(node, Select):
         return (node.operand,)
     if isinstance(node, Call):
@@ -118,7 +118,7 @@ def children(node: Expr) -> tuple[Expr, ...]:
 
 
 def walk(node: Expr) -> Iterator[Expr]:
-    """The node and everything below it, parents first."""
+    """Yield the node and all its descendants, parents first."""
     stack = [node]
     while stack:
         top = stack.pop()
@@ -127,7 +127,7 @@ def walk(node: Expr) -> Iterator[Expr]:
 
 
 def free_names(node: Expr, bound: frozenset[str] = frozenset()) -> Iterator[str]:
-    """The variables that the expression reads from outside; names of types are among them."""
+    """Yield the free variables of an expression, which include the names of types."""
     if isinstance(node, Ident):
         if node.name not in bound:
             yield node.name

@@ -1,4 +1,4 @@
-"""A checked tree as CEL text again, for people to read."""
+"""Converts a checked tree to CEL text for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BINARY = {
 
 
 def unparse(node: Expr) -> str:
-    """The text of a tree: it means the same, though it may not be what was written."""
+    """Return CEL text with the meaning of a tree. It may differ from the text that the author wrote."""
     if isinstance(node, Const):
         return _literal(node.value)
     if isinstance(node, Ident):

@@ -1,8 +1,8 @@
-"""How CEL's values look inside of the evaluators.
+"""The representation of CEL's values in the evaluators.
 
-bool, int (64 bits, checked by whoever computes one), double as float, string, bytes and null are Python's own; lists
-are of one of `LISTS`; maps are dicts with text keys (facts) or `CelMap` (literals, any kind of key). The classes here
-are what Python has no equal for.
+bool, int (64 bits, checked by the operators), double (float), string, bytes and null are Python's own types. Lists have
+one of the classes in `LISTS`. Maps are dicts with text keys (facts) or `CelMap` (literals, with any kind of key). This
+module defines the classes for values that Python does not have.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from streams.policy.errors import EvaluationError
 INT_MIN, INT_MAX, UINT_MAX = -(2**63), 2**63 - 1, 2**64 - 1
 NANOS_PER_SECOND = 1_000_000_000
 NO_SUCH_KEY = "no such key"
-"""What an error of something that is not there begins with."""
+"""The beginning of the error for a missing field or key."""
 
 
 class UInt(int):
-    """An unsigned 64-bit integer: equal to an int of the same value, but of another type."""
+    """An unsigned 64-bit integer. It is equal to an int of the same value, but has another type."""
 
     __slots__ = ()
 
@@ -30,10 +30,10 @@ class UInt(int):
 
 
 class DistinctTexts(tuple[str, ...]):
-    """A list of texts, none of them twice, in which one is found without going through it."""
+    """A list of distinct texts with a set for fast lookup."""
 
     def __new__(cls, texts: Iterable[str]) -> Self:
-        """In the order given."""
+        """Make a list with the texts in the given order."""
         made = super().__new__(cls, texts)
         made.known = frozenset(made)
         return made
@@ -46,21 +46,21 @@ class DistinctTexts(tuple[str, ...]):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timestamp:
-    """An instant, in nanoseconds since the epoch."""
+    """A point in time, in nanoseconds since the epoch."""
 
     nanos: int
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Duration:
-    """A span of time, in nanoseconds."""
+    """A duration in nanoseconds."""
 
     nanos: int
 
 
 @dataclass(frozen=True, slots=True)
 class TypeValue:
-    """A type as a value, which is what `type(x)` gives."""
+    """A type as a value, such as `type(x)` returns."""
 
     name: str
 
@@ -73,29 +73,29 @@ class Address:
 
 
 class ExtensionValue:
-    """What the values of functions beyond CEL's own have in common: a type of their own, and a form as text.
+    """The base class of values that CEL itself does not have: each has its own type and a form as text.
 
-    Equality is that of the frozen dataclasses which they are.
+    Subclasses are frozen dataclasses, whose equality is that of CEL.
     """
 
     __slots__ = ()
     TYPE: ClassVar[TypeValue]
 
     def text(self) -> str:
-        """What `string(value)` gives."""
+        """Return the result of `string(value)`."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An IP address with the length of its network's prefix; the address may have bits beyond the prefix."""
+    """An IP network: an address, which may have bits after the prefix, and the length of the prefix."""
 
     ip: IPv4Address | IPv6Address
     prefix: int
 
 
 LISTS: frozenset[Any] = frozenset((list, tuple, DistinctTexts))
-"""The classes of lists."""
+"""The classes that represent lists."""
 
 BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, LIST, MAP, TYPE = (
     TypeValue(name) for name in ("bool", "int", "uint", "double", "string", "bytes", "null_type", "list", "map", "type")
@@ -110,7 +110,7 @@ TYPE_NAMES: dict[str, TypeValue] = {
         *(TIMESTAMP, DURATION, ADDRESS, NETWORK),
     )
 }
-"""The types that an expression may name."""
+"""The types that expressions can name."""
 
 _TYPES: dict[type, TypeValue] = {
     bool: BOOL,
@@ -133,10 +133,10 @@ _TYPES: dict[type, TypeValue] = {
 
 
 def type_of(value: Any) -> TypeValue:
-    """The CEL type of a value.
+    """Return the CEL type of a value.
 
     Raises:
-        EvaluationError: it is none of CEL's.
+        EvaluationError: the value is not a CEL value.
     """
     found = _TYPES.get(value.__class__)
     if found is not None:
@@ -149,7 +149,7 @@ def type_of(value: Any) -> TypeValue:
 
 
 class CelMap(Mapping[Any, Any]):
-    """A map with keys of any kind, in which 1, 1u and 1.0 are one key and true is another."""
+    """A map with keys of any kind, in which 1, 1u and 1.0 are the same key, and true is another one."""
 
     __slots__ = ("_entries",)
 
@@ -177,7 +177,7 @@ class CelMap(Mapping[Any, Any]):
 
 
 def normal_key(key: Any) -> Any:
-    """A form of a key in which equal keys, and only these, are equal to Python; None for what is no key."""
+    """Return a normal form of a key, equal in Python if the keys are equal in CEL, or None if it can't be a key."""
     kind = key.__class__
     if kind is str or kind is int:
         return key
@@ -191,20 +191,20 @@ def normal_key(key: Any) -> Any:
 
 
 def map_get(container: Mapping[Any, Any], key: Any) -> Any:
-    """The value under a key.
+    """Return the value of a key.
 
     Raises:
-        EvaluationError: there is none.
+        EvaluationError: the map does not have the key.
     """
     if key.__class__ is str or isinstance(container, CelMap):
         try:
             return container[key]
         except KeyError:
             pass
-    # What was asked for may come from an argument, and errors are kept where arguments are not.
+    # The error does not contain the key, which may come from an argument: errors are recorded, arguments are not.
     raise EvaluationError(NO_SUCH_KEY)
 
 
 def map_has(container: Mapping[Any, Any], key: Any) -> bool:
-    """Whether a map has a key; a key of another type is simply not there."""
+    """Return whether a map has a key; False for a key of another type."""
     return (key.__class__ is str or isinstance(container, CelMap)) and key in container

@@ -1,4 +1,4 @@
-"""All texts within a value: `texts(value)`."""
+"""Collects all texts in a value: `texts(value)`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CHARS_MAX = 1_000_000
 
 
 def collect_texts(value: Any) -> list[str]:
-    """`texts(value)`: every text in it, however deep, the keys of maps among them.
+    """Implement `texts(value)`: every text in a value at any depth, including the keys of maps.
 
     Raises:
-        EvaluationError: there are too many, or it holds what is no value.
+        EvaluationError: there are too many texts, or the value contains something that is not a CEL value.
     """
     found: list[str] = []
     left: list[Any] = [(value,)]
@@ -35,7 +35,7 @@ def collect_texts(value: Any) -> list[str]:
             else:
                 type_of(item)
         if seen > VALUES_MAX or len(found) > TEXTS_MAX or chars > CHARS_MAX:
-            raise EvaluationError("value holds more than can be looked through")
+            raise EvaluationError("value contains too many texts")
     return found
 
 

@@ -1,7 +1,8 @@
-"""Mail addresses: `emailAddress(text)`, `emailAddresses(text or list)` and what can be asked of one.
+"""Mail addresses: `emailAddress(text)`, `emailAddresses(text or list)` and the functions on addresses.
 
-Of RFC 5322 only the part is read that every mail program reads alike. Comments, groups, routes, quoted local parts
-and address literals are legal, hardly used, and the usual way to show a rule one address and a server another.
+Only the part of RFC 5322 is accepted that all mail programs read in the same way. Comments, groups, routes, quoted
+local parts and address literals are legal but rare, and are the usual way to show one address to a rule and another to
+a server.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ADDRESSES_MAX = 500
 LOCAL_CHARS_MAX = 64
 ADDRESSES_KEPT_MAX = 512
 
-# Without % and !, which mail servers once read as routes to another host.
+# Without % and !, which some mail servers read as routes to another host.
 _LOCAL = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*\Z")
 _QUOTED = re.compile(r'"([^"\\]|\\["\\])*"\Z')
 _NUMERIC = re.compile(r"([0-9]+|0x[0-9a-f]*)\Z")
@@ -42,7 +43,7 @@ class EmailAddress(ExtensionValue):
     domain: str
 
     def text(self) -> str:
-        """`local@domain`."""
+        """Implement `local@domain`."""
         return f"{self.local}@{self.domain}"
 
 
@@ -52,7 +53,7 @@ def _read_all(text: str) -> tuple[EmailAddress, ...]:
         raise EvaluationError(f"addresses have more than {TEXT_CHARS_MAX} characters")
     for character in text:
         if not character.isprintable() or (not character.isascii() and _passes_for_a_delimiter(character)):
-            raise EvaluationError("address has a character that can't be seen, or can pass for another")
+            raise EvaluationError("address has a character that is invisible or looks like a delimiter")
     parts = _split(text)
     if len(parts) > ADDRESSES_MAX:
         raise EvaluationError(f"there are more than {ADDRESSES_MAX} addresses")
@@ -64,7 +65,7 @@ def _passes_for_a_delimiter(character: str) -> bool:
 
 
 def _split(text: str) -> list[str]:
-    """The text at its commas that are in no quotes; each part stripped of spaces."""
+    """Split a text at the commas outside of quotes, and strip spaces from each part."""
     parts, start, quoted, escaped = [], 0, False, False
     for index, character in enumerate(text):
         if escaped:
@@ -78,7 +79,7 @@ def _split(text: str) -> list[str]:
             start = index + 1
     parts.append(text[start:].strip(" "))
     if quoted or escaped:
-        raise EvaluationError("address has a quotation mark without its pair")
+        raise EvaluationError("address has an unmatched quotation mark")
     return parts
 
 
@@ -91,9 +92,9 @@ def _read(part: str) -> EmailAddress:
         raise EvaluationError("text is not a mail address")
     if display.startswith('"'):
         if not _QUOTED.match(display) or _DISPLAY_REFUSED & set(display):
-            raise EvaluationError("address has a display name that can pass for an address")
+            raise EvaluationError("address has a display name that looks like an address")
     elif _UNQUOTED_REFUSED & set(display):
-        raise EvaluationError("address has a display name that can pass for an address")
+        raise EvaluationError("address has a display name that looks like an address")
     return _address(address)
 
 
@@ -102,25 +103,25 @@ def _address(text: str) -> EmailAddress:
     if not at or "@" in name or len(local) > LOCAL_CHARS_MAX or not _LOCAL.match(local):
         raise EvaluationError("text is not a mail address")
     if name.endswith("."):
-        raise EvaluationError("address has a domain with a last dot")
+        raise EvaluationError("address has a domain that ends in a dot")
     domain = read_name(name)
     if _NUMERIC.match(domain.rpartition(".")[2]):
-        raise EvaluationError("address has a number for a domain")
+        raise EvaluationError("address has a domain that is a number")
     return EmailAddress(local, domain)
 
 
 def to_email_address(value: Any) -> EmailAddress:
-    """`emailAddress(text)`: exactly one."""
+    """Implement `emailAddress(text)`; the text must contain exactly one address."""
     if value.__class__ is not str:
         raise no_overload("emailAddress", value)
     found = _read_all(value)
     if len(found) != 1:
-        raise EvaluationError("text is more than one mail address")
+        raise EvaluationError("text contains more than one mail address")
     return found[0]
 
 
 def to_email_addresses(value: Any) -> tuple[EmailAddress, ...]:
-    """`emailAddresses(text or list or null)`; nothing, as null or a text without anything in it, is no address."""
+    """Implement `emailAddresses(text or list or null)`; null and a blank text contain no addresses."""
     if value is None:
         return ()
     if value.__class__ is str:
@@ -134,7 +135,7 @@ def to_email_addresses(value: Any) -> tuple[EmailAddress, ...]:
 
 
 def is_email_address(value: Any) -> bool:
-    """`isEmailAddress(text)`."""
+    """Implement `isEmailAddress(text)`."""
     if value.__class__ is not str:
         raise no_overload("isEmailAddress", value)
     try:
@@ -151,7 +152,7 @@ def _email(name: str, value: Any) -> EmailAddress:
 
 
 def domain_within(value: Any, items: Any) -> bool:
-    """`address.domainWithin(domains)`."""
+    """Implement `address.domainWithin(domains)`."""
     return is_within(Host(_email("domainWithin", value).domain), texts_of("domainWithin", value, items))
 
 

@@ -1,7 +1,7 @@
-"""File paths of POSIX systems: `path(text)`, `path(text, folder)` and what can be asked of one.
+"""File paths of POSIX systems: `path(text)`, `path(text, folder)` and the functions on paths.
 
-Paths are compared as text. Where a symbolic link leads can't be seen from here, nor whether a file system tells
-upper from lower case: both are for the tool's sandbox.
+Paths are compared as text. The target of a symbolic link is not known here, nor whether a file system distinguishes
+upper and lower case. The sandbox of the tool must handle both.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _STRUCTURE = frozenset("/\\.:%~$`")
 
 @dataclass(frozen=True, slots=True)
 class FilePath(ExtensionValue):
-    """An absolute path without dots, empty segments and a last slash."""
+    """An absolute path without dot segments, empty segments and a final slash."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.Path")
 
     whole: str
 
     def text(self) -> str:
-        """The path."""
+        """Return the path."""
         return self.whole
 
     @property
     def name(self) -> str:
-        """The last segment; empty of the root."""
+        """Return the last segment, which is empty for the root."""
         return self.whole.rpartition("/")[2]
 
 
@@ -56,7 +56,7 @@ def _read(text: str, folder: str) -> FilePath:
     _refuse_tricks(text)
     if not text.startswith("/"):
         if not folder:
-            raise EvaluationError("path is relative, and there is no folder that it starts from")
+            raise EvaluationError("path is relative: give its folder as the second argument")
         if not folder.startswith("/"):
             raise EvaluationError("folder is not an absolute path")
         text = f"{_read(folder, '').whole}/{text}"
@@ -70,29 +70,29 @@ def _read(text: str, folder: str) -> FilePath:
             kept.append(segment)
     whole = "/" + "/".join(kept)
     if _KERNEL_LINKS.match(whole):
-        raise EvaluationError("path goes through a link of the kernel's to anywhere")
+        raise EvaluationError("path goes through a link of the kernel, such as /proc/self/root")
     return FilePath(whole)
 
 
 def _refuse_tricks(text: str) -> None:
-    """Refuse what a tool may decode, expand or fold into another path."""
+    """Reject a text that a tool may decode, expand or normalize to another path."""
     if "\\" in text or _DRIVE_OR_SCHEME.match(text):
         raise EvaluationError("path has a backslash, a drive or a scheme")
     if _ENCODED.search(text):
         raise EvaluationError("path has an encoded separator or dot")
     if _EXPANDED.match(text):
-        raise EvaluationError("path begins with `~`, or holds what a shell would expand")
+        raise EvaluationError("path begins with `~`, or contains text that a shell would expand")
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-            raise EvaluationError("path has a character that can't be seen")
+            raise EvaluationError("path has an invisible character")
         if not character.isascii() and _STRUCTURE & set(unicodedata.normalize("NFKC", character)):
-            raise EvaluationError("path has a character that can pass for a separator or a dot")
+            raise EvaluationError("path has a character that looks like a separator or a dot")
     if not text.isascii() and unicodedata.normalize("NFC", text) != text:
-        raise EvaluationError("path has letters that can be written in two ways, in the unusual one")
+        raise EvaluationError("path is not in Unicode normal form C")
 
 
 def to_path(*args: Any) -> Any:
-    """`path(text)`, `path(text, folder)`, and `url.path()`, which is a text."""
+    """Implement `path(text)` and `path(text, folder)`, and `url.path()`, whose result is a text."""
     first = args[0] if args else None
     if len(args) == 1 and first.__class__ is Url:
         return first.path
@@ -107,7 +107,7 @@ def to_path(*args: Any) -> Any:
 
 
 def is_path(*args: Any) -> bool:
-    """`isPath(text)`, `isPath(text, folder)`."""
+    """Implement `isPath(text)`, `isPath(text, folder)`."""
     if not 1 <= len(args) <= 2 or args[0].__class__ is not str or args[-1].__class__ is not str:
         raise no_overload("isPath", *args)
     try:
@@ -129,7 +129,7 @@ def _roots(items: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def within(value: Any, roots: Any) -> bool:
-    """`path.within(root)`, `path.within(roots)`: whether it is one of some folders or lies below one."""
+    """Implement `path.within(root)` and `path.within(roots)`: whether a path is one of the folders or below one."""
     path = _path("within", value).whole
     if roots.__class__ is FilePath:
         roots = roots.whole
@@ -138,7 +138,7 @@ def within(value: Any, roots: Any) -> bool:
 
 
 def matches(*args: Any) -> bool:
-    """`text.matches(regex)`, `path.matches(glob)`, `glob.matches(text)`, `glob.matches(path)`."""
+    """Implement `text.matches(regex)`, `path.matches(glob)`, `glob.matches(text)`, `glob.matches(path)`."""
     if len(args) == 2:
         first, second = args
         if first.__class__ is FilePath and second.__class__ in (str, Glob):
@@ -149,18 +149,18 @@ def matches(*args: Any) -> bool:
 
 
 def segments(value: Any) -> tuple[str, ...]:
-    """`path.segments()`."""
+    """Implement `path.segments()`."""
     return tuple(_path("segments", value).whole.split("/")[1:]) if value != _ROOT else ()
 
 
 def extension(value: Any) -> str:
-    """`path.extension()`: what follows the last dot of its name, in lower case; empty where there is none."""
+    """Implement `path.extension()`: the part of the name after its last dot, in lower case, or an empty text."""
     stem, dot, last = _path("extension", value).name.rpartition(".")
     return last.lower() if dot and stem else ""
 
 
 def parent(value: Any) -> FilePath:
-    """`path.parent()`; of the root it is the root."""
+    """Implement `path.parent()`; the parent of the root is the root."""
     return FilePath(_path("parent", value).whole.rpartition("/")[0] or "/")
 
 

@@ -1,4 +1,4 @@
-"""Globs: `glob(pattern)`, matched by RE2 in time linear in the text."""
+"""Globs: `glob(pattern)`. RE2 matches them in time linear in the text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WILD = {
 
 @dataclass(frozen=True, slots=True)
 class Glob(ExtensionValue):
-    """A pattern and its form for RE2."""
+    """A glob and the regular expression of RE2 that it is compiled to."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.Glob")
 
@@ -38,11 +38,11 @@ class Glob(ExtensionValue):
     compiled: Any = field(compare=False, repr=False)
 
     def text(self) -> str:
-        """The pattern."""
+        """Return the pattern."""
         return self.pattern
 
     def matches(self, text: str) -> bool:
-        """Whether the pattern is for the whole text.
+        """Return whether the pattern matches the whole text.
 
         Raises:
             EvaluationError: the text has no UTF-8 form.
@@ -55,10 +55,10 @@ class Glob(ExtensionValue):
 
 @memoized(PATTERNS_KEPT_MAX)
 def read_glob(pattern: str) -> Glob:
-    """A pattern: `*` is any run without a slash, `**` any run, `?` one character, `{a,b}` one of these.
+    """Parse a glob: `*` is any text without a slash, `**` any text, `?` one character, `{a,b}` one of the alternatives.
 
     Raises:
-        EvaluationError: it is not one.
+        EvaluationError: the text is not a valid glob.
     """
     if not pattern or len(pattern) > PATTERN_CHARS_MAX:
         raise EvaluationError(f"glob must have 1 to {PATTERN_CHARS_MAX} characters")
@@ -66,7 +66,7 @@ def read_glob(pattern: str) -> Glob:
     while at < len(pattern):
         piece = _PIECE.match(pattern, at)
         if piece is None:
-            raise EvaluationError("text is not a glob: `*`, `**`, `?` and `{a,b}` are known, brackets and `\\` are not")
+            raise EvaluationError("text is not a glob: use `*`, `**`, `?` and `{a,b}`, and no brackets or `\\`")
         parts.append(_translated(piece))
         at = piece.end()
     try:
@@ -83,12 +83,12 @@ def _translated(piece: re.Match[str]) -> str:
         return re.escape(text)
     choices = piece[1].split(",")
     if len(choices) > ALTERNATIVES_MAX or any(mark in piece[1] for mark in "*?[]\\"):
-        raise EvaluationError("glob has alternatives with wildcards in them, or too many")
+        raise EvaluationError("glob has too many alternatives, or alternatives that contain wildcards")
     return f"(?:{'|'.join(map(re.escape, choices))})"
 
 
 def to_glob(value: Any) -> Glob:
-    """`glob(pattern)`."""
+    """Implement `glob(pattern)`."""
     if value.__class__ is Glob:
         return value
     if value.__class__ is not str:

@@ -1,4 +1,4 @@
-"""Hosts of URLs and domains of mail addresses: read strictly, and written in one way only."""
+"""Hosts of URLs and domains of mail addresses, parsed strictly and normalized to one form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)\Z")
 _V6_CHARS = re.compile(r"[0-9a-fA-F:.]{2,45}\Z")
 
 _IDNA_DEVIATIONS = frozenset("\u00df\u03c2\u1e9e\u200c\u200d")
-"""What the two editions of IDNA write differently: one name for the one client is another for the other."""
+"""Characters that IDNA 2003 and IDNA 2008 encode differently: clients would resolve the same name differently."""
 
 _NON_PUBLIC_SUFFIXES = frozenset(
     (
@@ -31,19 +31,24 @@ _NON_PUBLIC_SUFFIXES = frozenset(
         *("local", "localdomain", "localhost", "onion", "private", "svc", "test", "workgroup"),
     )
 )
-"""Last labels that public name servers do not serve: reserved ones, and those that networks use for themselves."""
+"""Last labels that public name servers don't serve: reserved ones, and those that private networks use."""
 
 _DYNAMIC_DNS_SUFFIXES = frozenset(
     ("nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me", "lacolhost.com", "localho.st", "traefik.me")
 )
-"""Public domains whose names stand for addresses of the asker's choice, or for the local machine."""
+"""Public domains whose names resolve to an address that the name contains, or to the local machine."""
 
 _NAT64 = tuple((int(IPv6Address(prefix)), bits) for prefix, bits in (("64:ff9b::", 96), ("64:ff9b:1::", 48)))
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host: `text` in its one form (lower case, punycode, no brackets, no last dot), and `ip` where it is one."""
+    """A host.
+
+    Attributes:
+        text: the normalized name or address: in lower case and punycode, without brackets and final dot.
+        ip: the IP address, if the host is one.
+    """
 
     text: str
     ip: Ip | None = None
@@ -51,10 +56,10 @@ class Host:
 
 @memoized(HOSTS_KEPT_MAX)
 def read_host(text: str) -> Host:
-    """A host as it stands in a URL; an IPv6 address is in brackets.
+    """Parse the host of a URL; an IPv6 address is in brackets.
 
     Raises:
-        EvaluationError: it is none, or readers would differ on it.
+        EvaluationError: the text is not a host, or clients would read it differently.
     """
     if text.startswith("["):
         return _v6(text)
@@ -64,10 +69,10 @@ def read_host(text: str) -> Host:
 
 
 def read_name(text: str) -> str:
-    """A name in lower case and punycode, without a last dot.
+    """Return a host name in lower case and punycode, without a final dot.
 
     Raises:
-        EvaluationError: it is none.
+        EvaluationError: the text is not a valid name.
     """
     if not text or len(text) > HOST_CHARS_MAX + 1:
         raise EvaluationError("host is empty or too long")
@@ -79,32 +84,32 @@ def read_name(text: str) -> str:
         try:
             name = idna.encode(text, uts46=True, std3_rules=True).decode("ascii").lower()
         except (idna.IDNAError, UnicodeError, IndexError, ValueError):
-            raise EvaluationError("host is not a name") from None
+            raise EvaluationError("host is not a valid name") from None
     name = name.removesuffix(".")
     if not name or len(name) > HOST_CHARS_MAX:
         raise EvaluationError("host is empty or too long")
     for label in name.split("."):
         if len(label) > LABEL_CHARS_MAX or not _LABEL.match(label):
-            raise EvaluationError("host is not a name")
+            raise EvaluationError("host is not a valid name")
         if label.startswith("xn--"):
             _check_punycode(label)
     return name
 
 
 def _check_punycode(label: str) -> None:
-    """Refuse punycode that stands for nothing, or for what would be written otherwise."""
+    """Reject a punycode label that is invalid or not the canonical form of its name."""
     try:
         if idna.alabel(idna.ulabel(label)).decode("ascii") == label:
             return
     except (idna.IDNAError, UnicodeError, IndexError, ValueError):
         pass
-    raise EvaluationError("host is not a name")
+    raise EvaluationError("host is not a valid name")
 
 
 def _v4(name: str) -> Host:
-    """An IPv4 address in any of the forms that browsers take: fewer than four numbers, and hexadecimal ones.
+    """Parse an IPv4 address in any form that browsers accept, with fewer than four numbers or hexadecimal ones.
 
-    Leading zeros are refused: to some readers they are octal, to others nothing.
+    Leading zeros are rejected, because some programs read them as octal and others ignore them.
     """
     parts = name.split(".")
     if len(parts) > 4:
@@ -140,10 +145,10 @@ def _v6(text: str) -> Host:
 
 
 def is_within(host: Host, items: tuple[str, ...]) -> bool:
-    """Whether a host is one of some domains or lies below one; an address must be one of them itself.
+    """Return whether a host is one of several domains or a subdomain of one; an address must be one of the items.
 
     Raises:
-        EvaluationError: an item is no domain and no address.
+        EvaluationError: an item is neither a domain nor an address.
     """
     domains = _domains(items)
     if host.ip is not None:
@@ -163,17 +168,17 @@ def _domains(items: tuple[str, ...]) -> frozenset[str]:
 
 def _domain(item: object) -> str:
     if not isinstance(item, str):
-        raise EvaluationError("list of domains holds something else")
+        raise EvaluationError("list of domains contains an item that is not a domain")
     try:
         if ":" in item:
             return _v6(item if item.startswith("[") else f"[{item}]").text
         return read_host(item).text
     except EvaluationError:
-        raise EvaluationError("list of domains holds something else") from None
+        raise EvaluationError("list of domains contains an item that is not a domain") from None
 
 
 def is_public(host: Host) -> bool:
-    """Whether a host is on the open internet, as far as its text tells: nothing is looked up."""
+    """Return whether a host is public, judging by its text only; no name is resolved."""
     if host.ip is not None:
         return _is_public_ip(host.ip)
     labels = host.text.split(".")

@@ -1,7 +1,7 @@
 """Names that look like other names: `skeleton(text)` and `text.isLookalikeOf(names)`.
 
-Two texts that a reader may take for each other have one skeleton, in the sense of Unicode's report 39. Which
-characters look alike is that report's data, as `confusable_homoglyphs` ships it.
+Texts that look alike to a person have the same skeleton, as defined in Unicode Technical Report 39. The data about
+which characters look alike comes from that report, in the edition that `confusable_homoglyphs` ships.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ SKELETONS_KEPT_MAX = 1_024
 LISTS_KEPT_MAX = 256
 
 _ASCII_PROTOTYPES = {"0": "o", "1": "l", "i": "l", "|": "l", "m": "rn", "w": "vv", "\u0131": "l", "_": "-"}
-"""Which of ASCII's own characters look alike, in capitals or small; a dotless i is one without its dot."""
+"""ASCII characters that look alike in upper or lower case, and the dotless i."""
 
 
 @lru_cache(maxsize=1)
 def _prototypes() -> dict[int, str]:
-    """For each character that looks like a letter or digit of ASCII, that one."""
-    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - most bundles never ask for it
+    """Return the ASCII letter or digit that each other character looks like, by code point."""
+    from confusable_homoglyphs.confusables import confusables_data  # noqa: PLC0415 - slow, and most bundles don't need it
 
     found: dict[int, str] = {}
     for character, others in confusables_data.items():
@@ -44,10 +44,10 @@ def _prototypes() -> dict[int, str]:
 
 @memoized(SKELETONS_KEPT_MAX)
 def skeleton_of(text: str) -> str:
-    """What a text looks like.
+    """Return the skeleton of a text.
 
     Raises:
-        EvaluationError: it is too long.
+        EvaluationError: the text is too long, or has an invalid label in punycode.
     """
     if len(text) > TEXT_CHARS_MAX:
         raise EvaluationError(f"text has more than {TEXT_CHARS_MAX} characters")
@@ -74,7 +74,7 @@ def _unicode_label(label: str) -> str:
     try:
         return idna.ulabel(label)
     except (idna.IDNAError, UnicodeError, IndexError, ValueError):
-        raise EvaluationError("text has a label in punycode that stands for nothing") from None
+        raise EvaluationError("text has an invalid label in punycode") from None
 
 
 @memoized(LISTS_KEPT_MAX)
@@ -84,14 +84,14 @@ def _skeletons(names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def skeleton(value: Any) -> str:
-    """`skeleton(text)`."""
+    """Implement `skeleton(text)`."""
     if value.__class__ is not str:
         raise no_overload("skeleton", value)
     return skeleton_of(value)
 
 
 def is_lookalike(value: Any, names: Any) -> bool:
-    """`text.isLookalikeOf(names)`: whether it, or a domain above it, looks like a name and is none of them."""
+    """Implement `text.isLookalikeOf(names)`: a text, or a domain above it, looks like a name but is none of them."""
     if value.__class__ is not str:
         raise no_overload("isLookalikeOf", value, names)
     plain, skeletons = _skeletons(texts_of("isLookalikeOf", value, names))
@@ -109,5 +109,5 @@ LOOKALIKE_FUNCTIONS: dict[str, Callable[..., Any]] = {"skeleton": skeleton, "isL
 
 
 def as_ascii(text: str) -> str:
-    """The text with each character that looks like a letter or digit of ASCII replaced by that one."""
+    """Return the text in which characters that look like an ASCII letter or digit are replaced by it."""
     return text if text.isascii() else text.translate(_prototypes())

@@ -1,4 +1,4 @@
-"""Keeps what was made of a text, since many rules ask the same of one."""
+"""Caches results of pure functions, because many rules call a function with the same text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ _R = TypeVar("_R")
 
 
 def memoized(kept_max: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Remember the latest `kept_max` results of a pure function of positional arguments, EvaluationErrors included.
+    """Cache the latest results of a pure function of positional arguments.
 
-    Hostile text must not cost its whole reading again for each rule, so failures are kept as values are.
+    EvaluationErrors are cached like values, so that parsing a hostile text costs its full time only once.
+
+    Args:
+        kept_max: the number of results to cache.
     """
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -32,7 +35,7 @@ def memoized(kept_max: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
         def recalled(*args: _P.args, **_: _P.kwargs) -> _R:
             value, problem = outcome(*args)
             if problem is not None:
-                # A new error each time: one that is raised again and again gathers tracebacks.
+                # A new error each time, because an error that is raised repeatedly accumulates tracebacks.
                 raise EvaluationError(problem)
             return cast(_R, value)
 

@@ -1,4 +1,4 @@
-"""Shell text: `shell(text)` and `shell(list)`, a record of every command that it runs."""
+"""Shell text: `shell(text)` and `shell(list)`, whose result is a record of every command that the text can run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from streams.policy.cel.ops import no_overload
 from streams.policy.cel.values import LISTS
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.memoize import memoized
-from streams.policy.ext.shell_tree import TEXT_BYTES_MAX, CommandContext, Script, SimpleCommand, read_script
+from streams.policy.ext.shell_parser import TEXT_BYTES_MAX
+from streams.policy.ext.shell_script import CommandContext, Script, SimpleCommand, read_script
 from streams.policy.ext.shell_words import Word, literal_texts
 from streams.policy.ext.shell_wrappers import InnerCommand, inspect_command
 
@@ -42,7 +43,7 @@ def _of_words(words: tuple[str, ...]) -> dict[str, Any]:
     if not words or sum(map(len, words)) > TEXT_BYTES_MAX:
         raise EvaluationError(f"command must have a name, and at most {TEXT_BYTES_MAX} characters")
     if any("\x00" in word for word in words):
-        raise EvaluationError("command has a character that can't be seen")
+        raise EvaluationError("command has an invisible character")
     collector = _Collector()
     found = SimpleCommand(tuple(map(Word, words)), (), " ".join(words), CommandContext())
     collector.add_command(found, elevated=False, depth=0)
@@ -50,7 +51,7 @@ def _of_words(words: tuple[str, ...]) -> dict[str, Any]:
 
 
 class _Collector:
-    """Gathers commands, those within commands included."""
+    """Collects commands, including those that other commands run."""
 
     def __init__(self) -> None:
         self._commands: list[dict[str, Any]] = []
@@ -58,13 +59,13 @@ class _Collector:
         self._writes: list[Word] = []
 
     def add_text(self, text: str, context: CommandContext, env: tuple[str, ...], *, elevated: bool, depth: int) -> None:
-        """Add what a text runs.
+        """Add the commands that a text runs.
 
         Raises:
-            EvaluationError: it can't be told what, or it is too much.
+            EvaluationError: they are not certain, or there are too many.
         """
         if depth > NESTING_MAX:
-            raise EvaluationError("shell text has commands within commands too deep")
+            raise EvaluationError("shell text nests commands too deeply")
         script: Script = read_script(text)
         self._reads += script.reads
         self._writes += script.writes
@@ -76,13 +77,13 @@ class _Collector:
             self.add_command(inner, elevated=elevated, depth=depth)
 
     def add_command(self, found: SimpleCommand, *, elevated: bool, depth: int) -> None:
-        """Add a command and what is behind it.
+        """Add a command and the commands that it runs.
 
         Raises:
-            EvaluationError: it can't be told what that is, or it is too much.
+            EvaluationError: they are not certain, or there are too many.
         """
         if len(self._commands) >= COMMANDS_MAX or depth > NESTING_MAX:
-            raise EvaluationError("shell text has too many commands, or commands within commands too deep")
+            raise EvaluationError("shell text has too many commands, or nests them too deeply")
         first = found.words[0]
         if not first.literal or not first.text:
             raise EvaluationError("shell text has a command whose name is known only at run time")
@@ -115,7 +116,7 @@ class _Collector:
         self.add_command(SimpleCommand(inner.words, env, line, outer.context), elevated=elevated, depth=depth)
 
     def record(self) -> dict[str, Any]:
-        """The value of `shell()`."""
+        """Return the result of `shell()`."""
         found: dict[str, Any] = {"commands": tuple(self._commands)}
         for key, words in (("reads", self._reads), ("writes", self._writes)):
             texts = literal_texts(words)
@@ -125,7 +126,7 @@ class _Collector:
 
 
 def to_shell(value: Any) -> dict[str, Any]:
-    """`shell(text)`, and `shell(list)` of a command that is given as a list of words."""
+    """Implement `shell(text)`, and `shell(list)` for a command that is given as a list of words."""
     if value.__class__ is str:
         return _of_text(value)
     if value.__class__ in LISTS and all(word.__class__ is str for word in value):

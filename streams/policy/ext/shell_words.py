@@ -1,4 +1,4 @@
-"""The words of shell text: what each is, and whether that can be known before it runs."""
+"""The words of shell text: their values, and whether these are known before the text runs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _NUMBER_OR_SIGN = frozenset(("number", "(", ")", "+", "-", "*", "/", "%", "$((",
 class Word:
     """One word.
 
-    `literal` says that `text` is what the command gets; otherwise `text` is the source. `splits` says that it may
-    become several words, or none.
+    Attributes:
+        text: the value of the word if `literal` is true; otherwise its source.
+        literal: the value is known.
+        splits: the word can become several words or none.
     """
 
     text: str
@@ -33,22 +35,22 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A word, and the substitutions within it, which run commands."""
+    """A word, and the substitutions inside it, which run commands."""
 
     word: Word
     substitutions: tuple[Any, ...] = ()
 
 
 def source_of(node: Any) -> str:
-    """The text of a node."""
+    """Return the text of a node."""
     return str(node.text.decode())
 
 
 def read_word(node: Any) -> Reading:
-    """A word of the tree.
+    """Read a word of the tree.
 
     Raises:
-        EvaluationError: it has something whose meaning is not certain.
+        EvaluationError: its meaning is not certain.
     """
     source = source_of(node)
     parts: list[Word] = []
@@ -60,7 +62,7 @@ def read_word(node: Any) -> Reading:
     literal = all(part.literal for part in parts)
     splits = any(part.splits for part in parts)
     if _BRACES.search(source) and "{" in "".join(part.text for part in parts):
-        # Braces may stand in quotes, where they mean nothing; to take them for more than they are is safe.
+        # Braces inside quotes have no special meaning, but treating them as if they had is safe.
         literal, splits = False, True
     if source.startswith("~"):
         literal = False
@@ -91,7 +93,7 @@ def _read_piece(node: Any) -> Reading:
 
 
 def _read_bare(source: str) -> Word:
-    """Text without quotes: backslashes are taken off, and wildcards make it unknown."""
+    """Read text without quotes. Backslashes are removed, and wildcards make the value unknown."""
     out: list[str] = []
     wild = False
     at = 0
@@ -114,7 +116,7 @@ def _read_bare(source: str) -> Word:
 
 
 def _read_quoted(node: Any) -> Reading:
-    """A text in double quotes."""
+    """Read a text in double quotes."""
     substitutions: list[Any] = []
     expansions = [child for child in node.children if child.is_named and child.type != "string_content"]
     for child in expansions:
@@ -132,7 +134,7 @@ def _read_quoted(node: Any) -> Reading:
     else:
         between = source[1:-1]
     if _STILL_EXPANDED.search(between):
-        raise EvaluationError("shell text has an expansion that is not understood")
+        raise EvaluationError("shell text has an unsupported expansion")
     if expansions:
         return Reading(Word(source, literal=False), tuple(substitutions))
     return Reading(Word(_ESCAPED_IN_QUOTES.sub(lambda found: found[1].strip("\n"), between)))
@@ -143,7 +145,7 @@ _SAFE_OPERATORS = frozenset((":-", "-", ":=", "=", ":?", "?", ":+", "+", "#", "#
 
 
 def _expansion(node: Any) -> tuple[Any, ...]:
-    """The substitutions within an expansion; those kinds of it that evaluate text are refused."""
+    """Return the substitutions inside an expansion. Kinds of expansion that evaluate text are rejected."""
     if node.type in ("command_substitution", "process_substitution"):
         return (node,)
     inner = [child for child in node.children if child.type not in ("${", "}", "$")]
@@ -171,19 +173,19 @@ def _expansion(node: Any) -> tuple[Any, ...]:
 
 
 def _require_constants(node: Any) -> None:
-    """Arithmetic on variables evaluates what they hold, which may be a command."""
+    """Reject arithmetic on variables, because it evaluates their values, which can run commands."""
     for child in node.children:
         if child.type in ("binary_expression", "unary_expression", "parenthesized_expression"):
             _require_constants(child)
         elif child.type not in _NUMBER_OR_SIGN or child.named_children:
-            raise EvaluationError("shell text has arithmetic on something else than numbers")
+            raise EvaluationError("shell text has arithmetic on values other than numbers")
 
 
 def _unsupported(kind: str) -> EvaluationError:
-    return EvaluationError(f"shell text has a construct that is not looked into: {kind}")
+    return EvaluationError(f"shell text has an unsupported construct: {kind}")
 
 
 def literal_texts(words: Iterable[Word]) -> tuple[str, ...] | None:
-    """The texts of words, or None where one is not known."""
+    """Return the values of words, or None if one is not known."""
     listed = tuple(words)
     return tuple(word.text for word in listed) if all(word.literal for word in listed) else None

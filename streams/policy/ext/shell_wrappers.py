@@ -1,7 +1,7 @@
-"""Commands that run other commands: what `sudo`, `env`, `xargs`, `find -exec`, `bash -c` and their like run.
+"""Finds the commands that other commands run: `sudo`, `env`, `xargs`, `find -exec`, `bash -c` and so on.
 
-A wrapper is looked into only where it is certain which of its words are the inner command's: options that are not
-listed here, and words that are known only at run time, make the whole text an error.
+An inner command is accepted only if it is certain which words belong to it. Options that are not listed here, and words
+that are known only at run time, make the whole text an error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OPAQUE = re.compile(
     r"crontab|su|runuser|screen|tmux|script|gdb|strace|ltrace|parallel|make|gmake|npm|npx|pnpm|yarn|uvx|pipx|source|"
     r"\.|fish|csh|tcsh|vi|vim|nvim|ed|ex|emacs|java|go|cargo|ld\.so|rlwrap|socat|m4|gcc|cc|jshell)[0-9.]*\Z"
 )
-"""Programs that run code, local or elsewhere, which is in their arguments, their input or a file."""
+"""Programs that run code, here or on another machine, from their arguments, their input or a file."""
 
 _REDEFINING_COMMANDS = frozenset(
     ("alias", "bind", "compgen", "complete", "coproc", "enable", "fc", "function", "hash", "let", "select")
@@ -38,7 +38,7 @@ _VARIABLE_BUILTINS = frozenset(
         *("mapfile", "readarray"),
     )
 )
-"""Builtins whose arguments are names of variables, elements of arrays among them: an index is evaluated."""
+"""Builtins whose arguments are names of variables. They can be array elements, whose index is evaluated."""
 
 _PLAIN_DECLARATION = re.compile(r"-[xrgaAplufF]+\Z")
 _NAME_OR_OPTION = re.compile(r"[A-Za-z0-9_./=:,+-]*\Z")
@@ -47,7 +47,7 @@ _BINARY_TESTS = frozenset(("=", "==", "!=", "-eq", "-ne", "-lt", "-le", "-gt", "
 
 
 class InnerCommand(NamedTuple):
-    """What a wrapper runs: the words of a command, or shell text; and what is set for it."""
+    """A command that a wrapper runs: its words or shell text, and the variables that are set for it."""
 
     words: tuple[Word, ...] = ()
     code: str | None = None
@@ -56,7 +56,7 @@ class InnerCommand(NamedTuple):
 
 
 class WrapperContents(NamedTuple):
-    """What is behind a command: inner ones, and whether it runs code that can't be seen."""
+    """What a command runs: inner commands; `opaque` means that it also runs code that is not part of the text."""
 
     inner: tuple[InnerCommand, ...] = ()
     opaque: bool = False
@@ -65,7 +65,7 @@ class WrapperContents(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Wrapper:
-    """Options with a value, options without, and how many words come before the inner command."""
+    """The options of a wrapper, with and without a value, and the number of words before the inner command."""
 
     valued: str = ""
     flags: str = ""
@@ -130,14 +130,14 @@ _XARGS = _Wrapper(
 
 
 def inspect_command(name: str, words: tuple[Word, ...]) -> WrapperContents:
-    """What is behind a command.
+    """Return what a command runs.
 
     Args:
-        name: its name, without the folder of a system's programs.
-        words: all of its words, the name among them.
+        name: its name, without a system folder.
+        words: all of its words, including the name.
 
     Raises:
-        EvaluationError: it can't be told.
+        EvaluationError: it is not certain what the command runs.
     """
     args = words[1:]
     if name in _REDEFINING_COMMANDS:
@@ -155,8 +155,8 @@ def inspect_command(name: str, words: tuple[Word, ...]) -> WrapperContents:
 
 
 def _refuse_evaluation(name: str, args: tuple[Word, ...]) -> None:
-    """Refuse arguments of builtins that evaluate them: `read 'a[$(id)]'` runs `id`."""
-    refused = EvaluationError("shell text hands a builtin something that it may evaluate")
+    """Reject arguments that a builtin may evaluate: `read 'a[$(id)]'`, for example, runs `id`."""
+    refused = EvaluationError("shell text passes an argument that the builtin may evaluate")
     if name in _VARIABLE_BUILTINS:
         for arg in args:
             declared = _ASSIGNMENT.match(arg.text) is not None
@@ -175,7 +175,7 @@ def _refuse_evaluation(name: str, args: tuple[Word, ...]) -> None:
 
 
 def _refuse_odd_test(args: list[Word], refused: EvaluationError) -> None:
-    """Of a test only the plain forms are read: what is unknown must not be able to be an operator."""
+    """Reject a test that is not in a simple form: an unknown word must not be able to be an operator."""
     while args and args[0].literal and args[0].text == "!":
         args = args[1:]
     if any(arg.splits and not arg.literal for arg in args):
@@ -210,7 +210,7 @@ def _wrapped(wrapper: _Wrapper, args: tuple[Word, ...]) -> WrapperContents:
     if not rest:
         return WrapperContents(opaque=wrapper.elevated, elevated=wrapper.elevated)
     if not wrapper.assignments and _ASSIGNMENT.match(rest[0].text):
-        # To `time`, which is a keyword, it is an assignment if it stands without quotes, else a command.
+        # After `time`, which is a keyword, it is an assignment if it is not quoted, and otherwise a command.
         raise EvaluationError("shell text has an assignment where a command is expected")
     if wrapper.joined:
         inner = InnerCommand(code=" ".join(map(_known, rest)), elevated=wrapper.elevated)
@@ -220,14 +220,14 @@ def _wrapped(wrapper: _Wrapper, args: tuple[Word, ...]) -> WrapperContents:
 
 
 def _name_part(word: Word) -> str:
-    """A word as far as it tells an assignment: its value need not be known, but it must stay one word."""
+    """Return the text of a word that may be an assignment. Its value may be unknown, but it must be one word."""
     if word.splits:
         raise EvaluationError("shell text has a command whose words are known only at run time")
     return word.text
 
 
 def _after_options(wrapper: _Wrapper, args: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
-    """What follows a wrapper's options, and whether one of these says that there is nothing to look into."""
+    """Return the words after the options of a wrapper, and whether an option means that there is no inner command."""
     at = 0
     while at < len(args):
         if not args[at].literal:
@@ -243,7 +243,7 @@ def _after_options(wrapper: _Wrapper, args: tuple[Word, ...]) -> tuple[tuple[Wor
             if name in wrapper.long_valued:
                 at += 0 if has_value else 1
             elif name not in wrapper.long_flags:
-                raise EvaluationError("shell text has a wrapper with an option that is not known")
+                raise EvaluationError("shell text has a wrapper command with an unknown option")
         else:
             taken, stopped = _cluster(wrapper, text[1:])
             if stopped:
@@ -254,19 +254,19 @@ def _after_options(wrapper: _Wrapper, args: tuple[Word, ...]) -> tuple[tuple[Wor
 
 
 def _cluster(wrapper: _Wrapper, letters: str) -> tuple[int, bool]:
-    """How many more words a cluster of short options takes, and whether one of them stops the look."""
+    """Return how many more words a cluster of short options takes, and whether it excludes an inner command."""
     for index, letter in enumerate(letters):
         if letter in wrapper.stops:
             return 0, True
         if letter in wrapper.valued:
             return (0 if letters[index + 1 :] else 1), False
         if letter not in wrapper.flags:
-            raise EvaluationError("shell text has a wrapper with an option that is not known")
+            raise EvaluationError("shell text has a wrapper command with an unknown option")
     return 0, False
 
 
 def _shell(args: tuple[Word, ...]) -> WrapperContents:
-    """`bash -c TEXT`; with a script, or with nothing, it runs what can't be seen."""
+    """Read `bash -c TEXT`. A shell with a script, or without arguments, is opaque."""
     wants_code, at = False, 0
     while at < len(args):
         text = _known(args[at])
@@ -280,14 +280,14 @@ def _shell(args: tuple[Word, ...]) -> WrapperContents:
         elif text in _SHELL_FLAGS or _FLAG_CLUSTER.match(text):
             pass
         elif text.startswith(("-", "+")):
-            raise EvaluationError("shell text has a shell with an option that is not known")
+            raise EvaluationError("shell text starts a shell with an unknown option")
         else:
             break
         at += 1
     if not wants_code:
         return WrapperContents(opaque=True)
     if at >= len(args):
-        raise EvaluationError("shell text has a shell with `-c` and without text")
+        raise EvaluationError("shell text starts a shell with `-c` but without a command")
     return WrapperContents((InnerCommand(code=_known(args[at])),))
 
 
@@ -305,7 +305,7 @@ def _trap(args: tuple[Word, ...]) -> WrapperContents:
 
 
 def _find(args: tuple[Word, ...]) -> WrapperContents:
-    """`find ... -exec COMMAND ;`, any number of times."""
+    """Read `find ... -exec COMMAND ;` with any number of commands."""
     if any(arg.splits for arg in args):
         raise EvaluationError("shell text has a command whose words are known only at run time")
     inner: list[InnerCommand] = []
@@ -316,7 +316,7 @@ def _find(args: tuple[Word, ...]) -> WrapperContents:
             while end < len(args) and args[end].text not in (";", "+"):
                 end += 1
             if end == at + 1 or end == len(args):
-                raise EvaluationError("shell text has a `find` whose command does not end")
+                raise EvaluationError("shell text has a `find` with an unterminated command")
             inner.append(InnerCommand(tuple(_unknown_where("{}", word) for word in args[at + 1 : end])))
             at = end
         at += 1
@@ -339,7 +339,7 @@ def _xargs(args: tuple[Word, ...]) -> WrapperContents:
 
 
 def _unknown_where(mark: str, word: Word) -> Word:
-    """A word into which something is put when the command runs."""
+    """Return a word whose value is unknown if it contains the placeholder `mark`."""
     return Word(word.text, literal=False) if mark in word.text else word
 
 

@@ -1,7 +1,7 @@
-"""SQL: `sql(text, dialect)`, a record of every statement and of the tables that it touches.
+"""SQL: `sql(text, dialect)`, whose result is a record of every statement and of the tables that it uses.
 
-Read by `sqlglot` in the database's own dialect. Statements that it keeps as text, and texts that a server may read
-in another way than it does, are errors.
+`sqlglot` parses the text in the dialect of the database. Statements that it keeps as text, and texts that a server may
+read differently, are errors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STATEMENTS_MAX = 50
 TOKENS_MAX = 1_500
 STEPS_PER_TOKEN_MAX = 4
 STEPS_SPARE = 200
-"""Steps of the parser: for texts that mean something about one a token, for some others without end."""
+"""The bound of the parser's steps. A valid text takes about one step for each token; some others would take forever."""
 NODES_MAX = 20_000
 SQL_KEPT_MAX = 128
 DIALECTS = ("postgres", "mysql", "sqlite")
@@ -37,20 +37,20 @@ _DASHES = re.compile(r"--(?![ \n]|\Z)")
 
 @lru_cache(maxsize=1)
 def _library() -> Any:
-    import sqlglot  # noqa: PLC0415 - it is large, and most bundles have no rules on SQL
+    import sqlglot  # noqa: PLC0415 - large, and most bundles have no rules about SQL
 
-    # It logs statements that it does not understand, and a statement may hold what must not be in a log.
+    # It logs statements that it does not understand, but a statement may contain what must not be in a log.
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
     return sqlglot
 
 
 class _TooLongError(Exception):
-    """The parser has taken too many steps."""
+    """The parser took too many steps."""
 
 
 @lru_cache(maxsize=len(DIALECTS))
 def _parser(dialect: str) -> Any:
-    """The dialect, and a class of parsers for it that stop after a number of steps."""
+    """Return a dialect, and a class of parsers for it that stop after a number of steps."""
     found = _library().Dialect.get_or_raise(dialect)
 
     class Bounded(found.parser_class):  # type: ignore[misc, name-defined]  # known only when the library is loaded
@@ -96,23 +96,23 @@ def _read(text: str, dialect: str) -> dict[str, Any]:
 
 
 def _refuse_doubtful(text: str, dialect: str) -> None:
-    """Refuse what servers read by their settings, or in another way than the library."""
+    """Reject text that servers read depending on their settings, or differently than the library."""
     if len(text) > TEXT_CHARS_MAX:
         raise EvaluationError(f"sql has more than {TEXT_CHARS_MAX} characters")
     if _REFUSED_CHARACTERS.search(text):
-        raise EvaluationError("sql has a backslash, or a character that can't be seen")
+        raise EvaluationError("sql has a backslash or an invisible character")
     if dialect == "postgres" and _DOLLAR_QUOTE.search(text):
         raise EvaluationError("sql has a text in dollar quotes")
     for comment in _COMMENT.finditer(text):
         if "/*" in comment[1] or comment[1].startswith(("!", "+", "M!")):
-            raise EvaluationError("sql has a comment that may be run")
+            raise EvaluationError("sql has a comment that a server may execute")
     if _DASHES.search(text):
-        raise EvaluationError("sql has two dashes that may be a comment or not")
+        raise EvaluationError("sql has two dashes that only some servers read as a comment")
     depth = 0
     for character in text:
         depth += (character in _OPENING) - (character in _CLOSING)
         if depth > PARENTHESES_DEPTH_MAX:
-            raise EvaluationError("sql is nested too deep")
+            raise EvaluationError("sql is nested too deeply")
 
 
 def _kinds() -> dict[type, str]:
@@ -138,7 +138,7 @@ def _kinds() -> dict[type, str]:
 
 
 class _Statement:
-    """Gathers what is in one statement."""
+    """Collects the kinds, tables and functions of one statement."""
 
     def __init__(self, tree: Any, dialect: str) -> None:
         self._dialect = dialect
@@ -146,9 +146,9 @@ class _Statement:
         self._known = _kinds()
         kind = self._known.get(type(tree))
         if kind is None:
-            raise EvaluationError("sql has a statement of a kind that is not looked into")
+            raise EvaluationError("sql has an unsupported kind of statement")
         self.kind = kind
-        # Dicts for their order.
+        # Dicts are used as ordered sets.
         self.kinds: dict[str, None] = {kind: None}
         self.tables: dict[str, None] = {}
         self.writes: dict[str, None] = {}
@@ -162,9 +162,9 @@ class _Statement:
     def _node(self, node: Any) -> None:
         exp = self._exp
         if isinstance(node, exp.Command | exp.Pragma | exp.Attach | exp.Detach | exp.Copy | exp.Set):
-            raise EvaluationError("sql has a statement of a kind that is not looked into")
+            raise EvaluationError("sql has an unsupported kind of statement")
         if isinstance(node, exp.Create) and str(node.args.get("kind")).upper() not in _CREATABLE:
-            raise EvaluationError("sql creates what may hold code")
+            raise EvaluationError("sql creates an object that can contain code")
         if isinstance(node, exp.Into):
             self.kinds["create"] = None
         elif self._known.get(type(node), "select") != "select":
@@ -183,7 +183,7 @@ class _Statement:
                 self.writes[name] = None
 
     def record(self) -> dict[str, Any]:
-        # An update of MySQL can change each table that it joins.
+        # In MySQL, an UPDATE can change every table that it joins.
         joined = self.kind == "update" and self._dialect == "mysql"
         return {
             "kind": self.kind,
@@ -196,9 +196,9 @@ class _Statement:
 
 
 def _walk(tree: Any, dialect: str) -> Iterator[tuple[Any, frozenset[str]]]:
-    """Every node, with the names that `WITH` gives to queries where it stands.
+    """Yield every node with the names of `WITH` queries that are visible to it.
 
-    A name is visible after its query, and in a recursive one within it. Whatever else is called so is a table.
+    A name is visible after its query, and in a recursive query also inside it. Elsewhere the same name is a table.
     """
     exp = _library().exp
     stack: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
@@ -220,16 +220,16 @@ def _walk(tree: Any, dialect: str) -> Iterator[tuple[Any, frozenset[str]]]:
 
 
 def _table_name(node: Any, dialect: str) -> str:
-    """`schema.table`; names without quotes in lower case, and all of them where the database does not tell case."""
+    """Return `schema.table`, in lower case except for quoted names in databases that distinguish case."""
     exp = _library().exp
     if not isinstance(node.this, exp.Identifier | exp.Dot):
-        return ""  # a function that gives rows: it is among the functions
+        return ""  # a function that returns rows; it is one of the functions
     return ".".join(_name(part, dialect) for part in node.parts)
 
 
 def _name(part: Any, dialect: str) -> str:
     if not isinstance(part, _library().exp.Identifier) or "." in part.this:
-        raise EvaluationError("sql has an odd name")
+        raise EvaluationError("sql has an unsupported name")
     keeps_case = part.args.get("quoted") and dialect == "postgres"
     return str(part.this if keeps_case else part.this.lower())
 
@@ -239,7 +239,7 @@ _TARGET_KEYS = frozenset(("this", "tables"))
 
 
 def _is_target(table: Any) -> bool:
-    """Whether a table is what its statement changes."""
+    """Return whether its statement changes a table."""
     exp = _library().exp
     node, key = table, table.arg_key
     while isinstance(node.parent, exp.Schema):
@@ -261,7 +261,7 @@ def _function_name(node: Any) -> str:
 
 
 def to_sql(*args: Any) -> dict[str, Any]:
-    """`sql(text, dialect)`."""
+    """Implement `sql(text, dialect)`."""
     if len(args) != 2 or any(arg.__class__ is not str for arg in args):
         raise no_overload("sql", *args)
     return _read(*args)

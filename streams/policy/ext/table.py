@@ -1,4 +1,4 @@
-"""The functions of this package by their names in conditions."""
+"""The functions of this package, by their names in conditions."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ EXTENSION_FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def load_libraries() -> None:
-    """Load what functions otherwise load when they are first asked for, which takes some tenths of a second.
+    """Load the libraries that functions otherwise load at their first call, which takes some tenths of a second.
 
-    For processes that judge for long: before they take up work nobody waits for it.
+    Long-running processes call this before they start to judge intents, so that no intent waits for it. Blocking.
     """
     for dialect in DIALECTS:
         to_sql("select 1", dialect)

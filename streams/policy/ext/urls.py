@@ -1,7 +1,7 @@
-"""URLs with a host: `url(text)` and what can be asked of one.
+"""URLs with a host: `url(text)` and the functions on URLs.
 
-Attacks on rules about URLs live from readers that differ. So a text is read by the grammar of RFC 3986, whatever
-that grammar leaves doubtful is refused, and then the WHATWG parser of browsers (`ada_url`) has to find the same host.
+Attacks on rules about URLs use differences between parsers. So a text is parsed with the grammar of RFC 3986, and
+everything ambiguous is rejected. Then the WHATWG parser of browsers (`ada_url`) must find the same host.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DOTS_WITH_PARAMETERS = re.compile(r"/\.{1,2};")
 
 @dataclass(frozen=True, slots=True)
 class Url(ExtensionValue):
-    """A URL that was read in one way only."""
+    """A URL that all parsers read in the same way."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.Url")
 
@@ -52,7 +52,7 @@ class Url(ExtensionValue):
     has_user_info: bool
 
     def text(self) -> str:
-        """The URL without user information and fragment, its path decoded."""
+        """Return the URL without user information and fragment, with its path decoded."""
         host = f"[{self.host.text}]" if ":" in self.host.text else self.host.text
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.path}{'?' if self.query else ''}{self.query}"
@@ -68,14 +68,14 @@ def _read(text: str) -> Url:
         raise EvaluationError("text is not a url with a scheme, `//` and a host")
     scheme = parts["scheme"].lower()
     if scheme not in _PORTS:
-        raise EvaluationError(f"url has another scheme than {', '.join(_PORTS)}")
+        raise EvaluationError(f"url must have one of the schemes {', '.join(_PORTS)}")
     if _BAD_PERCENT.search(text):
-        raise EvaluationError("url has a percent sign that encodes nothing")
+        raise EvaluationError("url has an invalid percent encoding")
     if parts["path"] is None and "@" in text[parts.end("authority") :]:
         raise EvaluationError("url has an @ after a host without a path: readers differ on what the host is")
     authority, _, after = parts["authority"].rpartition("@")
     if not _USER_INFO.match(authority) or "%" in after:
-        raise EvaluationError("url has an odd host")
+        raise EvaluationError("url has an unsupported host")
     name, port = _host_and_port(after, scheme)
     url = Url(
         scheme, read_host(name), port, _path(parts["path"] or "/"), parts["query"] or "", "@" in parts["authority"]
@@ -90,7 +90,7 @@ def _refuse_odd_characters(text: str) -> None:
             if character in _ASCII_REFUSED:
                 raise EvaluationError("url has a character that must be encoded")
         elif unicodedata.category(character)[0] in "CZ" or _DELIMITERS & set(unicodedata.normalize("NFKC", character)):
-            raise EvaluationError("url has a character that can pass for another")
+            raise EvaluationError("url has a character that looks like a delimiter")
 
 
 def _host_and_port(text: str, scheme: str) -> tuple[str, int]:
@@ -99,18 +99,18 @@ def _host_and_port(text: str, scheme: str) -> tuple[str, int]:
         name += bracket
         colon, port = rest[:1], rest[1:]
         if colon not in ("", ":"):
-            raise EvaluationError("url has an odd host")
+            raise EvaluationError("url has an unsupported host")
     else:
         name, colon, port = text.partition(":")
     if not colon:
         return name, _PORTS[scheme]
     if not _PORT.match(port) or int(port) > 65_535:
-        raise EvaluationError("url has an odd port")
+        raise EvaluationError("url has an invalid port")
     return name, int(port)
 
 
 def _path(raw: str) -> str:
-    """The path decoded once, without dot segments; what is ambiguous after that is refused."""
+    """Return the path, decoded once and without dot segments. A path that is still ambiguous is rejected."""
     if _ENCODED_STRUCTURE.search(raw):
         raise EvaluationError("url's path has an encoded separator or control character")
     try:
@@ -123,7 +123,7 @@ def _path(raw: str) -> str:
         if not character.isascii() and (
             unicodedata.category(character)[0] == "C" or _DELIMITERS & set(unicodedata.normalize("NFKC", character))
         ):
-            raise EvaluationError("url's path has a character that can pass for another")
+            raise EvaluationError("url's path has a character that looks like a delimiter")
     segments = path.split("/")[1:]
     if ".." in segments and "" in segments[:-1]:
         raise EvaluationError("url's path mixes empty and dot segments: readers differ on where it leads")
@@ -140,7 +140,11 @@ def _path(raw: str) -> str:
 
 
 def _check_against_browsers(text: str, url: Url) -> None:
-    """Hold the reading against the one of browsers."""
+    """Check that the parser of browsers finds the same scheme, host and port.
+
+    Raises:
+        EvaluationError: it does not.
+    """
     try:
         seen = ada_url.URL(text)
         host = read_host(seen.hostname)
@@ -149,11 +153,11 @@ def _check_against_browsers(text: str, url: Url) -> None:
     except ValueError:
         same = False
     if not same:
-        raise EvaluationError("url is read in two ways by two standards")
+        raise EvaluationError("url is read differently by RFC 3986 and by browsers")
 
 
 def to_url(value: Any) -> Url:
-    """`url(text)`."""
+    """Implement `url(text)`."""
     if value.__class__ is Url:
         return value
     if value.__class__ is not str:
@@ -162,7 +166,7 @@ def to_url(value: Any) -> Url:
 
 
 def is_url(value: Any) -> bool:
-    """`isUrl(text)`."""
+    """Implement `isUrl(text)`."""
     if value.__class__ is not str:
         raise no_overload("isUrl", value)
     try:
@@ -182,7 +186,11 @@ _TEXT = frozenset((str,))
 
 
 def texts_of(name: str, *values: Any) -> tuple[str, ...]:
-    """The last argument as a tuple of texts: one text, or a list of them.
+    """Return the last argument, which is a text or a list of texts, as a tuple.
+
+    Args:
+        name: the name of the function, for errors.
+        values: the arguments of the function.
 
     Raises:
         EvaluationError: it is neither.
@@ -196,7 +204,7 @@ def texts_of(name: str, *values: Any) -> tuple[str, ...]:
 
 
 def host_within(value: Any, items: Any) -> bool:
-    """`url.hostWithin(domains)`."""
+    """Implement `url.hostWithin(domains)`."""
     return is_within(_url("hostWithin", value).host, texts_of("hostWithin", value, items))
 
 
@@ -212,4 +220,4 @@ URL_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "hostWithin": host_within,
     "isPublicHost": lambda value: is_public(_url("isPublicHost", value).host),
 }
-"""By name; `path` of a URL is in `filepaths.py`, which has the other functions of that name."""
+"""The functions by name, except `path` of a URL: `file_paths.py` implements all functions of that name."""

@@ -1,4 +1,4 @@
-"""Versions by Semantic Versioning 2.0.0: `semver(text)`."""
+"""Versions according to Semantic Versioning 2.0.0: `semver(text)`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SEMVER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Semver(ExtensionValue):
-    """A version. Build metadata is kept for its text and counts in no comparison, `==` included."""
+    """A version without its build metadata, which no comparison uses."""
 
     TYPE: ClassVar[TypeValue] = TypeValue("rules.Semver")
 
@@ -32,18 +32,18 @@ class Semver(ExtensionValue):
     pre: tuple[str, ...]
 
     def text(self) -> str:
-        """The version without build metadata."""
+        """Return the version without build metadata."""
         pre = f"-{'.'.join(self.pre)}" if self.pre else ""
         return f"{self.major}.{self.minor}.{self.patch}{pre}"
 
     def rank(self) -> tuple[Any, ...]:
-        """What versions are ordered by: a pre-release comes before its version, numbers before texts."""
+        """Return a key for the order of versions: a pre-release is before its version, and numbers are before texts."""
         pre = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.pre)
         return (self.major, self.minor, self.patch, not self.pre, pre)
 
 
 def to_semver(value: Any) -> Semver:
-    """`semver(text)`."""
+    """Implement `semver(text)`."""
     if value.__class__ is Semver:
         return value
     if value.__class__ is not str:
@@ -58,7 +58,7 @@ def to_semver(value: Any) -> Semver:
 
 
 def is_semver(value: Any) -> bool:
-    """`isSemver(text)`."""
+    """Implement `isSemver(text)`."""
     if value.__class__ is not str:
         raise no_overload("isSemver", value)
     try:
@@ -69,7 +69,7 @@ def is_semver(value: Any) -> bool:
 
 
 def compare(name: str, one: Any, two: Any) -> int:
-    """-1, 0 or 1; the second may be a text."""
+    """Return -1, 0 or 1. The second version may be a text."""
     if one.__class__ is not Semver or two.__class__ not in (Semver, str):
         raise no_overload(name, one, two)
     left, right = one.rank(), to_semver(two).rank()

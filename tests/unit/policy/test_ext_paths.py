@@ -85,7 +85,7 @@ def test_a_relative_path_starts_from_a_folder() -> None:
     assert value("isPath(args.p, '/srv')", p="../..") is False
     for folder in ("srv", "~", "/srv/\x00"):
         error("path(args.p, args.f).within('/')", p="y", f=folder)
-    assert error("path(args.p).within('/')", p="y") == "path is relative, and there is no folder that it starts from"
+    assert error("path(args.p).within('/')", p="y") == "path is relative: give its folder as the second argument"
 
 
 @pytest.mark.parametrize(

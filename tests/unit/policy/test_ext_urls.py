@@ -189,7 +189,8 @@ def test_domains_end_at_their_dots(text: str, within: bool) -> None:
 def test_a_list_that_holds_no_domains_is_an_error() -> None:
     for item in ("*.example.com", "https://example.com", "example.com/", "", "10.0.0.0/8", "exa mple.com"):
         assert (
-            error("url('https://example.com').hostWithin(args.l)", l=[item]) == "list of domains holds something else"
+            error("url('https://example.com').hostWithin(args.l)", l=[item])
+            == "list of domains contains an item that is not a domain"
         )
     assert (
         error("url('https://example.com').hostWithin(args.l)", l=[1]) == "no such overload: hostWithin(rules.Url, list)"

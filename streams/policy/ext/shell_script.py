@@ -1,7 +1,7 @@
-"""From shell text to the simple commands in it, by the grammar of `tree-sitter-bash`.
+"""Finds the simple commands in shell text.
 
-Only constructs that are listed here are followed; any other makes the whole text an error. So what comes out names
-every command that the text can run, except for what those commands do themselves.
+Only the constructs that are listed here are supported; any other one makes the whole text an error. So the result has
+every command that the text can run, except those that the commands start themselves.
 """
 
 from __future__ import annotations
@@ -9,27 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
-import tree_sitter
-import tree_sitter_bash
-
 from streams.policy.errors import EvaluationError
+from streams.policy.ext.shell_parser import TREE_DEPTH_MAX, parse_shell
 from streams.policy.ext.shell_words import Word, read_word, source_of
 
-TEXT_BYTES_MAX = 4_096
-TREE_DEPTH_MAX = 60
-PARENTHESES_DEPTH_MAX = 40
-PARSER_CALLS_MAX = 300
-"""How often the parser may report progress: a measure of its work that is the same on every machine."""
-
-_GAP = re.compile(rb"(?:[ \t\n]|\\\n)*\Z")
 _PLAIN_PATTERN = re.compile(r"[A-Za-z0-9_.*?-]+\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_CONTINUED_WORD = re.compile(r"(?<![ \t])\\\n|(?:\A|\n)[ \t]*\\\n")
-_REFUSED_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]|[^\S \t\n]|[\u2028\u2029\ufeff\ud800-\udfff]")
-
 _TOKENS = frozenset(
     (
         *(";", "&", "\n", "&&", "||", "|", "|&", "(", ")", "{", "}", "!", "in", "[", "]", "[[", "]]"),
@@ -44,14 +31,6 @@ _PLAIN_STATEMENTS = frozenset(
 )
 _TEST_PARTS = frozenset(("unary_expression", "binary_expression", "negation", "parenthesized_expression"))
 _TEST_TOKENS = frozenset(("(", ")", "!", "=", "==", "!=", "<", ">", "&&", "||"))
-_SINGLE_WORD_NODES = frozenset(
-    ("concatenation", "simple_expansion", "expansion", "brace_expression", "command_name", "variable_assignment")
-)
-"""Nodes that are one word, or part of one."""
-
-_STANDS_ALONE = frozenset(("{", "!", "[", "[["))
-"""Tokens that are words to the shell, and no tokens where something follows at once."""
-
 _WORDS = frozenset(
     (
         *("word", "number", "string", "raw_string", "ansi_c_string", "concatenation", "simple_expansion", "expansion"),
@@ -65,7 +44,7 @@ _EVALUATING_VARIABLES = frozenset(
         *("PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS"),
     )
 )
-"""Variables of bash's own that evaluate what they are set to, or change how what follows is read."""
+"""Variables of bash that evaluate their values, or that change how the following text is read."""
 
 _INPUT_REDIRECTS = frozenset(("<",))
 _OUTPUT_REDIRECTS = frozenset((">", ">>", ">|", "&>", "&>>", "<>"))
@@ -73,7 +52,7 @@ _OUTPUT_REDIRECTS = frozenset((">", ">>", ">|", "&>", "&>>", "<>"))
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """Where in the text a command stands."""
+    """The context of a command: in a pipeline, after another command, or inside a substitution."""
 
     piped: bool = False
     substituted: bool = False
@@ -81,7 +60,14 @@ class CommandContext:
 
 @dataclass(frozen=True, slots=True)
 class SimpleCommand:
-    """A simple command as it stands: its words, the first of them its name; and what is set for it alone."""
+    """A simple command.
+
+    Attributes:
+        words: the words; the first one is the name.
+        env: the variables that are set for this command only.
+        line: the source text.
+        context: where the command is.
+    """
 
     words: tuple[Word, ...]
     env: tuple[str, ...]
@@ -91,86 +77,23 @@ class SimpleCommand:
 
 @dataclass(slots=True)
 class Script:
-    """What a text runs, reads and writes."""
+    """The commands that a text can run, and the targets of its redirections."""
 
     commands: list[SimpleCommand] = field(default_factory=list)
     reads: list[Word] = field(default_factory=list)
     writes: list[Word] = field(default_factory=list)
 
 
-@lru_cache(maxsize=1)
-def _language() -> tree_sitter.Language:
-    return tree_sitter.Language(tree_sitter_bash.language())
-
-
 def read_script(text: str) -> Script:
-    """Every simple command of a text.
+    """Return every simple command of a text.
 
     Raises:
-        EvaluationError: the text does not parse as a whole, is too large, or has a construct that is not followed.
+        EvaluationError: the text does not parse as a whole, is too large, or has an unsupported construct.
     """
-    if _REFUSED_CHARACTERS.search(text):
-        raise EvaluationError("shell text has a character that can't be seen")
-    if _CONTINUED_WORD.search(text):
-        raise EvaluationError("shell text continues a line where readers differ on it")
-    data = text.encode()
-    if len(data) > TEXT_BYTES_MAX:
-        raise EvaluationError(f"shell text has more than {TEXT_BYTES_MAX} bytes")
-    root = _parse(data)
-    _check_coverage(root, data)
+    root = parse_shell(text)
     script = Script()
     _Reader(script).statement(root, CommandContext(), 0)
     return script
-
-
-def _parse(data: bytes) -> Any:
-    open_count = 0
-    for byte in data:
-        open_count += (byte == 0x28) - (byte == 0x29)
-        if open_count > PARENTHESES_DEPTH_MAX:
-            raise EvaluationError("shell text is nested too deep")
-    calls = 0
-
-    def too_long(*_: object) -> bool:
-        nonlocal calls
-        calls += 1
-        return calls > PARSER_CALLS_MAX
-
-    try:
-        tree = tree_sitter.Parser(_language()).parse(lambda offset, _: data[offset:], progress_callback=too_long)
-    except ValueError:
-        raise EvaluationError("shell text takes too long to parse") from None
-    if tree.root_node.has_error:
-        raise EvaluationError("shell text does not parse")
-    return tree.root_node
-
-
-def _check_coverage(node: Any, data: bytes, depth: int = 0) -> None:
-    """Look whether the tree holds all of the text, in words where the shell has them.
-
-    What the tree skips would run unseen, and two words without anything between them are one word to the shell.
-    """
-    if depth > TREE_DEPTH_MAX:
-        raise EvaluationError("shell text is nested too deep")
-    if not node.children or node.type == "heredoc_body":
-        return
-    tight = node.type in _SINGLE_WORD_NODES
-    at, last_named, last = node.start_byte, False, ""
-    if depth == 0:
-        at = 0
-    for child in node.children:
-        gap = data[at : child.start_byte]
-        together = not gap and child.is_named and last_named and child.start_byte < child.end_byte
-        if child.start_byte < at or not _GAP.match(gap) or (gap and tight):
-            raise EvaluationError("shell text does not parse as a whole")
-        together = together or (not gap and (last in _STANDS_ALONE or child.type in ("]", "]]")))
-        if together and not tight and node.type not in ("string", "heredoc_redirect"):
-            raise EvaluationError("shell text has words that run into each other")
-        _check_coverage(child, data, depth + 1)
-        at, last_named, last = child.end_byte, child.is_named, "" if child.is_named else child.type
-    end = len(data) if depth == 0 else node.end_byte
-    if not _GAP.match(data[at:end]) or (tight and at != end):
-        raise EvaluationError("shell text does not parse as a whole")
 
 
 class _Reader:
@@ -191,7 +114,7 @@ class _Reader:
 
     def statement(self, node: Any, context: CommandContext, depth: int) -> None:
         if depth > TREE_DEPTH_MAX:
-            raise EvaluationError("shell text is nested too deep")
+            raise EvaluationError("shell text is nested too deeply")
         if node.type == "comment" or (not node.is_named and node.type in _TOKENS):
             return
         if node.type in _PLAIN_STATEMENTS:
@@ -200,12 +123,12 @@ class _Reader:
             return
         handler = self._handlers.get(node.type)
         if handler is None:
-            raise EvaluationError(f"shell text has a construct that is not looked into: {node.type}")
+            raise EvaluationError(f"shell text has an unsupported construct: {node.type}")
         handler(node, context, depth)
 
     def _word(self, node: Any, context: CommandContext, depth: int) -> Word:
         if node.type not in _WORDS:
-            raise EvaluationError(f"shell text has a construct that is not looked into: {node.type}")
+            raise EvaluationError(f"shell text has an unsupported construct: {node.type}")
         reading = read_word(node)
         for substitution in reading.substitutions:
             self._substitution(substitution, context, depth)
@@ -221,20 +144,20 @@ class _Reader:
             elif child.is_named:
                 self.statement(child, inner, depth + 1)
             elif child.type not in ("$(", ")", "`", "<(", ">(", ";", "&", "\n"):
-                raise EvaluationError("shell text has an odd substitution")
+                raise EvaluationError("shell text has an unsupported substitution")
 
     def _command(self, node: Any, context: CommandContext, depth: int) -> None:
         words: list[Word] = []
         env: list[str] = []
         for child in node.children:
             if child.type == "variable_assignment":
-                # It may change what the name stands for, so it counts as a command of its own.
+                # An assignment can change the meaning of the name, so it is a command of its own.
                 self._lone_assignment(child, context, depth)
                 env.append(self._script.commands[-1].env[0])
             elif child.type == "command_name":
                 words.append(self._word(child.children[0], context, depth))
                 if len(child.children) != 1:
-                    raise EvaluationError("shell text has an odd command name")
+                    raise EvaluationError("shell text has an unsupported command name")
             elif child.type in ("file_redirect", "herestring_redirect", "heredoc_redirect"):
                 self._redirect(child, context, depth)
             else:
@@ -244,13 +167,13 @@ class _Reader:
         self._script.commands.append(SimpleCommand(tuple(words), tuple(env), source_of(node), context))
 
     def _assignment(self, node: Any, context: CommandContext, depth: int) -> str:
-        """Read an assignment; returns the variable's name."""
+        """Read an assignment and return the name of the variable."""
         name = ""
         for child in node.children:
             if child.type == "variable_name":
                 name = source_of(child)
                 if not _VARIABLE.match(name):
-                    raise EvaluationError("shell text has an odd assignment")
+                    raise EvaluationError("shell text has an unsupported assignment")
             elif child.type == "array":
                 for item in child.children:
                     if item.is_named:
@@ -258,11 +181,11 @@ class _Reader:
             elif child.is_named:
                 self._word(child, context, depth)
             elif child.type not in ("=", "+="):
-                raise EvaluationError("shell text has an odd assignment")
+                raise EvaluationError("shell text has an unsupported assignment")
         if name in _EVALUATING_VARIABLES:
             raise EvaluationError("shell text assigns to a variable whose value is evaluated")
         if not name:
-            # An element of an array: its index is arithmetic, which can run commands.
+            # The index of an array element is arithmetic, which can run commands.
             raise EvaluationError("shell text assigns to an element of an array")
         return name
 
@@ -275,7 +198,7 @@ class _Reader:
             self._lone_assignment(child, context, depth)
 
     def _declaration(self, node: Any, context: CommandContext, depth: int) -> None:
-        """`export`, `declare`, `unset` and their like."""
+        """Read `export`, `declare`, `unset` and similar commands."""
         words: list[Word] = []
         for child in node.children:
             if not child.is_named or child.type == "variable_name":
@@ -294,7 +217,7 @@ class _Reader:
                 self.statement(child, inner, depth + 1)
                 inner = replace(context, piped=True)
             elif child.type not in ("|", "|&"):
-                raise EvaluationError("shell text has an odd pipeline")
+                raise EvaluationError("shell text has an unsupported pipeline")
 
     def _redirected(self, node: Any, context: CommandContext, depth: int) -> None:
         has_body = False
@@ -315,18 +238,18 @@ class _Reader:
         if node.type == "herestring_redirect" or sign in ("<&-", ">&-"):
             return
         if sign in ("<&", ">&"):
-            # Followed by anything but a descriptor it is a file's name, and expanded twice.
+            # Anything but a descriptor is the name of a file here, and is expanded twice.
             if len(targets) != 1 or not targets[0].literal or not _is_descriptor(targets[0].text):
-                raise EvaluationError("shell text has an odd redirection")
+                raise EvaluationError("shell text has an unsupported redirection")
             return
         if len(targets) != 1 or targets[0].splits:
-            raise EvaluationError("shell text has an odd redirection")
+            raise EvaluationError("shell text has an unsupported redirection")
         if sign in _INPUT_REDIRECTS:
             self._script.reads.append(targets[0])
         elif sign in _OUTPUT_REDIRECTS:
             self._script.writes.append(targets[0])
         else:
-            raise EvaluationError("shell text has an odd redirection")
+            raise EvaluationError("shell text has an unsupported redirection")
 
     def _redirect_parts(self, node: Any, context: CommandContext, depth: int) -> tuple[str, list[Word]]:
         sign, targets = "", []
@@ -335,16 +258,16 @@ class _Reader:
                 sign = child.type
             elif child.type == "file_descriptor":
                 if not source_of(child).isdigit():
-                    raise EvaluationError("shell text has an odd redirection")
+                    raise EvaluationError("shell text has an unsupported redirection")
             else:
                 targets.append(self._word(child, context, depth))
         return sign, targets
 
     def _heredoc(self, node: Any) -> None:
-        """Text that is given to a command. Only without expansions, and where nothing else stands on its line."""
+        """Read a here-document. It must not contain expansions, and its line must not contain anything after it."""
         for child in node.children:
             if child.type not in ("<<", "<<-", "heredoc_start", "heredoc_body", "heredoc_end", "file_descriptor"):
-                raise EvaluationError("shell text has a here-document that is not looked into")
+                raise EvaluationError("shell text has an unsupported here-document")
             quoted = any(child.type == "heredoc_start" and source_of(child)[:1] in "'\"\\" for child in node.children)
             if child.type == "heredoc_body" and not quoted and any(mark in source_of(child) for mark in "$`\\"):
                 raise EvaluationError("shell text has a here-document with expansions")
@@ -356,7 +279,7 @@ class _Reader:
             elif child.is_named and child.type != "variable_name":
                 self._word(child, context, depth)
             elif not child.is_named and child.type not in _TOKENS:
-                raise EvaluationError("shell text has an odd loop")
+                raise EvaluationError("shell text has an unsupported loop")
 
     def _case(self, node: Any, context: CommandContext, depth: int) -> None:
         for child in node.children:
@@ -365,13 +288,13 @@ class _Reader:
             elif child.is_named:
                 self._word(child, context, depth)
             elif child.type not in _TOKENS:
-                raise EvaluationError("shell text has an odd case")
+                raise EvaluationError("shell text has an unsupported case")
 
     def _case_item(self, node: Any, context: CommandContext, depth: int) -> None:
         for index, child in enumerate(node.children):
             if child.type == "extglob_pattern":
                 if not _PLAIN_PATTERN.match(source_of(child)):
-                    raise EvaluationError("shell text has a pattern that is not looked into")
+                    raise EvaluationError("shell text has an unsupported pattern")
             elif node.field_name_for_child(index) == "value":
                 self._word(child, context, depth)
             elif child.is_named or child.type not in (*_TOKENS, ";;", ";&", ";;&"):
@@ -382,11 +305,11 @@ class _Reader:
         if "\n" in source_of(node):
             raise EvaluationError("shell text has a test over several lines")
         if kind not in ("[", "[["):
-            raise EvaluationError("shell text has a construct that is not looked into: arithmetic")
+            raise EvaluationError("shell text has an unsupported construct: arithmetic")
         words = [Word(kind), *self._test_words(node.children[1:-1], context, depth)]
         if kind == "[[" and not all(word.literal for word in words):
-            # Within [[ ]], numbers are expressions, and an expression can run a command.
-            raise EvaluationError("shell text tests what is not known")
+            # Inside [[ ]], numbers are arithmetic expressions, which can run commands.
+            raise EvaluationError("shell text has a test of a value that is known only at run time")
         self._script.commands.append(SimpleCommand(tuple(words), (), source_of(node), context))
 
     def _test_words(self, nodes: list[Any], context: CommandContext, depth: int) -> Iterator[Word]:
