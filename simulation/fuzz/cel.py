@@ -27,7 +27,8 @@ from streams.policy.language.check import (
     reference_evaluator,
     structs_by_type_name,
 )
-from streams.policy.language.schema import FACT_NAMES, Kind
+from streams.policy.language.fact_types import Kind
+from streams.policy.language.schema import FACT_NAMES
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 from streams.policy.runtime.evaluate import Conditions
 

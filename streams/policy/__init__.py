@@ -27,7 +27,9 @@ from streams.policy.authoring.prover import solver_is_installed
 from streams.policy.authoring.rule_outcome import RuleOutcome
 from streams.policy.errors import BundleError, EvaluationError, Finding, Location, PolicyError, Severity
 from streams.policy.language.bundle import BundleReadError, BundleSource, bundle_from_files, load_bundle
-from streams.policy.language.schema import FACT_NAMES, FACTS, Facts, now_facts, schema_digest, schema_violations
+from streams.policy.language.fact_types import Facts
+from streams.policy.language.fact_validation import schema_violations
+from streams.policy.language.schema import FACT_NAMES, FACTS, now_facts, schema_digest
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 from streams.policy.results import (
     ApprovalSettings,

@@ -1,4 +1,4 @@
-"""The error family of the rules: what is wrong in a bundle, and what went wrong in an evaluation."""
+"""The errors of the rules: findings about a bundle, and failures of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from enum import StrEnum
 from typing import NamedTuple
 
 FINDINGS_MAX = 1_000
-"""A bundle's report stops here: past it, one more finding tells nobody anything."""
+"""The largest number of findings in one report; more would help nobody."""
 
 MESSAGE_CHARS_MAX = 600
 NAME_CHARS_MAX = 100
 
 
 class Severity(StrEnum):
-    """How bad a finding is: an error refuses the bundle, the others are advice."""
+    """How serious a finding is. An error rejects the bundle; warnings and notes are advice."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -24,7 +24,7 @@ class Severity(StrEnum):
 
 
 class Location(NamedTuple):
-    """A place in a file of a bundle; line and column count from 1."""
+    """A position in a file of a bundle; line and column are counted from 1."""
 
     path: str
     line: int
@@ -36,10 +36,13 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or doubtful, in a bundle.
+    """One error or doubt about a bundle.
 
-    `code` is stable and meant for machines; `message` says what was found and what was expected; `hint` says what
-    to do, where that is known; `example` are facts, by path and as JSON, for which it is so.
+    Attributes:
+        code: identifies the kind of finding for programs; it never changes.
+        message: what was found and what was expected.
+        hint: what to do about it, if that is known.
+        example: facts for which the finding is true: pairs of path and value as JSON text.
     """
 
     severity: Severity
@@ -59,25 +62,25 @@ class Finding:
 
 
 class PolicyError(Exception):
-    """Anything that goes wrong in the rules."""
+    """The base class of all errors of the rules."""
 
 
 class BundleError(PolicyError):
-    """A bundle was refused as a whole; `findings` holds every reason, in order of place."""
+    """A bundle is rejected as a whole; `findings` holds every reason, ordered by location."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings: tuple[Finding, ...] = tuple(findings)
         count = len(self.findings)
-        head = f"bundle refused for {count} error{'s' if count != 1 else ''}"
+        head = f"bundle rejected: {count} error{'s' if count != 1 else ''}"
         super().__init__("\n".join([head, *(f"  {finding}" for finding in self.findings)]))
 
 
 class EvaluationError(PolicyError):
-    """An expression has no value for these facts: a missing field, an overflow, no matching overload."""
+    """An expression has no value for these facts, for example because of a missing field or an overflow."""
 
 
 class Findings:
-    """Collects what is wrong, so that a bundle is refused with all of its errors at once."""
+    """Collects findings, so that a bundle is rejected with all of its errors at once."""
 
     def __init__(self) -> None:
         self._found: list[Finding] = []
@@ -95,11 +98,11 @@ class Findings:
     def warning(
         self, code: str, location: Location, message: str, *, rule_id: str | None = None, hint: str | None = None
     ) -> None:
-        """Add advice that does not refuse the bundle."""
+        """Add a warning, which does not reject the bundle."""
         self.add(Finding(Severity.WARNING, code, location, message, rule_id, hint))
 
     def add(self, finding: Finding) -> None:
-        """Add one finding. The same at the same place, and all beyond `FINDINGS_MAX`, are dropped."""
+        """Add one finding. Repetitions at one location, and findings beyond `FINDINGS_MAX`, are dropped."""
         finding = replace(
             finding,
             location=finding.location._replace(path=printable(finding.location.path)),
@@ -115,25 +118,25 @@ class Findings:
 
     @property
     def has_errors(self) -> bool:
-        """Whether the bundle must be refused."""
+        """Return whether the bundle must be rejected."""
         return any(finding.severity is Severity.ERROR for finding in self._found)
 
     def errors(self) -> tuple[Finding, ...]:
-        """The errors, by place."""
+        """Return the errors, ordered by location."""
         return tuple(finding for finding in self.sorted() if finding.severity is Severity.ERROR)
 
     def sorted(self) -> tuple[Finding, ...]:
-        """All findings by place, then by code."""
+        """Return all findings, ordered by location, then by code."""
         return tuple(sorted(self._found, key=lambda finding: (finding.location, finding.code, finding.message)))
 
 
 def printable(text: str) -> str:
-    """A text from a bundle as it may be shown: of bounded length, and with what is not seen written out."""
+    """Return a text from a bundle in a form that is safe to show: short, and with invisible characters escaped."""
     cut = text if len(text) <= MESSAGE_CHARS_MAX else text[:MESSAGE_CHARS_MAX] + "..."
     return cut if cut.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """A hint naming the known name that `name` most resembles, or None."""
+    """Return a hint with the known name that is most similar to `name`, or None if none is similar."""
     close = difflib.get_close_matches(name[:NAME_CHARS_MAX], list(known), n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else None

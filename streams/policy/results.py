@@ -1,4 +1,4 @@
-"""What an evaluation answers. All of it is immutable and free of references to the ruleset."""
+"""The result of an evaluation. All of it is immutable and holds no reference to the ruleset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Effect(StrEnum):
-    """Outcomes, named as in the verdict."""
+    """The outcome for a call, named as in the verdict."""
 
     ALLOW = "ALLOW"
     DENY = "DENY"
@@ -19,7 +19,7 @@ class Effect(StrEnum):
 
 
 class RuleEffect(StrEnum):
-    """What a rule asks for when it matches."""
+    """The effect of a rule on a call that it matches."""
 
     PERMIT = "permit"
     DENY = "deny"
@@ -29,7 +29,7 @@ class RuleEffect(StrEnum):
 
 
 class Mode(StrEnum):
-    """Whether a rule counts: a shadow rule is evaluated and recorded, and changes nothing."""
+    """How a rule is applied: a shadow rule is evaluated and recorded, but does not change the outcome."""
 
     ENFORCE = "enforce"
     SHADOW = "shadow"
@@ -37,7 +37,7 @@ class Mode(StrEnum):
 
 
 class Reason(StrEnum):
-    """Stable codes that a caller may act on."""
+    """Why the outcome is what it is, as a stable code that programs can act on."""
 
     PERMITTED = "permitted"
     NO_PERMIT = "no_permit"
@@ -50,7 +50,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """A rule whose condition was true."""
+    """A rule that applies to the call and whose condition is true."""
 
     rule_id: str
     rule_version: str
@@ -61,7 +61,7 @@ class RuleMatch:
 
 @dataclass(frozen=True, slots=True)
 class RuleFailure:
-    """A rule whose condition had no value, and why."""
+    """A rule that applies to the call and whose condition has no value; `text` says why."""
 
     rule_id: str
     text: str
@@ -70,7 +70,7 @@ class RuleFailure:
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """What whoever runs the call must do; `properties` is plain JSON."""
+    """A duty of the executor that runs the call; `properties` is plain JSON."""
 
     id: str
     type: str
@@ -79,7 +79,7 @@ class Obligation:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalSettings:
-    """Who must approve, how many of them, for how long, and what the approval is bound to."""
+    """The group that must approve, how many of its members, for how long, and what an approval is bound to."""
 
     group: str
     quorum: int
@@ -89,7 +89,7 @@ class ApprovalSettings:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The value of a rule's named sub-expression; `value` is JSON text, or why there is none."""
+    """The value of an expression that a rule names under `explain`; `value` is JSON text, or says why it has none."""
 
     rule_id: str
     name: str
@@ -98,7 +98,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class ShadowOutcome:
-    """What the outcome would be if the shadow rules counted; `changed` tells whether it differs."""
+    """The outcome if shadow rules were enforced; `changed` tells whether it differs from the real outcome."""
 
     effect: Effect
     reason: Reason
@@ -107,10 +107,10 @@ class ShadowOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PolicyResult:
-    """The answer of the rules for one intent.
+    """The result of the rules for one intent.
 
-    `rules` and `errors` hold enforced and shadow rules alike, told apart by `mode`, in order of rule id.
-    `obligations`, `approval` and `defer_ms` are of enforced rules, and only there where the outcome can use them.
+    `rules` and `errors` contain enforced and shadow rules, which `mode` distinguishes, ordered by rule id.
+    `obligations`, `approval` and `defer_ms` come from enforced rules, and are set only if the outcome uses them.
     """
 
     effect: Effect

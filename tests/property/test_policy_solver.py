@@ -20,7 +20,7 @@ from streams.policy.authoring.smt.translate import Formula, Translator
 from streams.policy.cel.exact import compile_exact
 from streams.policy.language.check import CheckError, checker_for, structs_by_type_name
 from streams.policy.language.compile import list_constants
-from streams.policy.language.schema import Kind
+from streams.policy.language.fact_types import Kind
 from streams.policy.language.tool_types import UNTYPED
 
 Outcomes = dict[str, RuleOutcome]

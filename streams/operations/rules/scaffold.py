@@ -11,7 +11,8 @@ from streams.model.errors import StoplogError
 from streams.policy.authoring.case_file import TESTS_SUFFIX
 from streams.policy.authoring.file_schema import schema_text
 from streams.policy.language.bundle import BUNDLE_FILE, RULES_SUFFIX
-from streams.policy.language.schema import FACTS, FactType, Field, Kind, ListOf, MapOf, Struct
+from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
+from streams.policy.language.schema import FACTS
 
 SCHEMA_FILE = "schema.json"
 FIXTURES = "fixtures"

@@ -1,7 +1,7 @@
-"""Tests of rules: `*.tests.yaml` beside the rules, fixtures in JSON, and what they cover.
+"""Runs the test cases of rules: `*.tests.yaml` beside the rules, with fixtures in JSON.
 
-A case takes a fixture, sets and removes fields, and expects a verdict of the whole bundle; `rules` and `errors` are
-those of the pack under test. What cases every rule needs is in `coverage.py`.
+A case takes a fixture, sets and removes fields, and expects a verdict of the whole bundle. Its `rules` and `errors` are
+those of the pack that is tested. `coverage.py` defines which cases every rule needs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from streams.policy.authoring.coverage import Coverage, RuleCoverage
 from streams.policy.authoring.evaluator_comparison import EvaluatorComparison
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
 from streams.policy.language.bundle import BundleReadError, load_bundle, read_text
+from streams.policy.language.fact_types import Facts
+from streams.policy.language.fact_validation import schema_violations
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, read_yaml, to_python
 from streams.policy.language.paths import PathError, split_path, with_changes
-from streams.policy.language.schema import Facts, schema_violations
 from streams.policy.language.tool_types import ToolTypes
 from streams.policy.language.yaml_mapping import MappingReader
 from streams.policy.results import Effect, PolicyResult, Reason
@@ -31,7 +32,7 @@ CHANGES_MAX = 50
 
 
 class ExpectedVerdict(StrEnum):
-    """How a case file writes an outcome."""
+    """An outcome, as case files write it."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -42,7 +43,7 @@ class ExpectedVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a case expects; None says nothing about it."""
+    """What a case expects; None if it expects nothing particular."""
 
     verdict: ExpectedVerdict
     rules: frozenset[str] | None = None
@@ -52,7 +53,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test."""
+    """One test case; `facts` are the facts after all changes, `unset` the paths of the fields that it removes."""
 
     name: str
     location: Location
@@ -64,7 +65,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What became of a case; it passed when there are no problems."""
+    """The result of a case. It passed if there are no problems."""
 
     case: Case
     result: PolicyResult
@@ -72,15 +73,19 @@ class CaseResult:
 
     @property
     def passed(self) -> bool:
-        """Whether everything was as expected."""
+        """Return whether the result is as expected."""
         return not self.problems
 
 
 @dataclass(frozen=True, slots=True)
 class CaseReport:
-    """All cases, what is wrong with the case files and what is missing from them, and what they show of each rule.
+    """The results of all cases.
 
-    `is_complete` tells whether every case file and fixture is right; what is missing is told only then.
+    Attributes:
+        results: the result of each case.
+        findings: errors in case files, and cases that are missing.
+        rules: the coverage of each rule.
+        is_complete: all case files and fixtures could be read; missing cases are reported only then.
     """
 
     results: tuple[CaseResult, ...]
@@ -90,26 +95,26 @@ class CaseReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every case passed and nothing is wrong with the files or missing from them."""
+        """Return whether every case passed and there are no errors and no missing cases."""
         return all(result.passed for result in self.results) and not any(
             finding.severity is Severity.ERROR for finding in self.findings
         )
 
     @property
     def failures(self) -> tuple[CaseResult, ...]:
-        """The cases that did not pass."""
+        """Return the results of the cases that did not pass."""
         return tuple(result for result in self.results if not result.passed)
 
 
 def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> CaseReport:
-    """Run every case below a directory of rules against its bundle. Blocking.
+    """Run every test case below a directory of rules against the bundle. Blocking.
 
     Args:
-        directory: where `bundle.yaml` is.
+        directory: the directory that contains `bundle.yaml`.
         tools: see `compile_bundle`.
 
     Raises:
-        BundleError: the bundle is refused.
+        BundleError: the bundle is rejected.
         BundleReadError: its files can't be read.
     """
     root = Path(directory)
@@ -123,20 +128,20 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
         case = result.case
         coverage.add(case.facts, case.unset, case.expect.errors, result.result)
         comparison.add(case.name, case.facts, result.result)
-    # What is in cases that could not be read is not missing.
+    # A case that can't be read may be the one that seems to be missing.
     rules = coverage.report(findings if is_complete else Findings())
     return CaseReport(results, findings.sorted(), rules, is_complete=is_complete)
 
 
 def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> tuple[Facts, ...]:
-    """The facts of every readable case below a directory of rules. Blocking.
+    """Return the facts of every readable case below a directory of rules. Blocking.
 
     Args:
-        directory: where `bundle.yaml` is.
+        directory: the directory that contains `bundle.yaml`.
         tools: see `compile_bundle`.
 
     Raises:
-        BundleError: the bundle is refused.
+        BundleError: the bundle is rejected.
         BundleReadError: its files can't be read.
     """
     root = Path(directory)
@@ -145,13 +150,13 @@ def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) ->
 
 
 def run_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> tuple[CaseResult, ...]:
-    """Judge each case."""
+    """Judge the intent of each case and compare the result with what the case expects."""
     own = rules_by_pack(ruleset)
     return tuple(compare(case, ruleset.judge(case.facts), own.get(case.pack, frozenset())) for case in cases)
 
 
 def rules_by_pack(ruleset: CompiledRuleset) -> dict[str, frozenset[str]]:
-    """The ids of the rules of each pack that has any."""
+    """Return the ids of rules by pack, without packs that have no rules."""
     found: dict[str, set[str]] = {}
     for rule in ruleset.rules:
         found.setdefault(rule.rule.pack, set()).add(rule.rule.id)
@@ -159,12 +164,12 @@ def rules_by_pack(ruleset: CompiledRuleset) -> dict[str, frozenset[str]]:
 
 
 def compare(case: Case, result: PolicyResult, own: frozenset[str]) -> CaseResult:
-    """Hold a result against what a case expects.
+    """Compare a result with what a case expects.
 
     Args:
-        case: what is expected.
-        result: of the whole bundle.
-        own: the ids of the rules of the case's pack, see `rules_by_pack`.
+        case: the case.
+        result: the result of the whole bundle.
+        own: the ids of the rules of the case's pack; see `rules_by_pack`.
     """
     problems = []
     if result.effect is not Effect(case.expect.verdict.upper()):
@@ -188,7 +193,7 @@ def _names(names: Any) -> str:
 
 
 def read_cases(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tuple[Case, ...]:
-    """The cases of every case file below a directory; what is wrong with them goes to `findings`."""
+    """Return the cases of every case file below a directory and report their errors to `findings`. Blocking."""
     fixtures = _Fixtures(root, findings)
     cases: list[Case] = []
     for path in sorted(root.rglob(f"*{TESTS_SUFFIX}")):
@@ -205,7 +210,7 @@ def read_cases(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tupl
 
 
 class _Fixtures:
-    """Reads each fixture once."""
+    """Reads fixtures, each of them once."""
 
     def __init__(self, root: Path, findings: Findings) -> None:
         self._root = root.resolve()
@@ -215,7 +220,7 @@ class _Fixtures:
     def get(self, beside: Path, name: str, at: Location) -> Mapping[str, Any] | None:
         path = (beside.parent / name).resolve()
         if not path.is_relative_to(self._root):
-            self._findings.error("outside", at, f"fixture `{name}` is outside of the rules' directory")
+            self._findings.error("outside", at, f"fixture `{name}` is outside the directory of the rules")
             return None
         if path not in self._read:
             self._read[path] = self._load(path, name, at)
@@ -224,8 +229,8 @@ class _Fixtures:
     def _load(self, path: Path, name: str, at: Location) -> Mapping[str, Any] | None:
         if not path.exists():
             where = path.relative_to(self._root).as_posix()
-            hint = f"it is looked for at `{where}` in the directory of the rules"
-            self._findings.error("bad_fixture", at, f"there is no fixture `{name}`", hint=hint)
+            hint = f"expected at `{where}` in the directory of the rules"
+            self._findings.error("bad_fixture", at, f"fixture `{name}` does not exist", hint=hint)
             return None
         try:
             facts = json.loads(read_text(path))
@@ -237,7 +242,7 @@ class _Fixtures:
             return None
         problems = ["it must be an object"]
         if isinstance(facts, dict):
-            # What is remembered is the bundle's to name: each case is checked for it.
+            # The fields of `history` depend on the bundle. They are validated for each case.
             problems = schema_violations({name: fact for name, fact in facts.items() if name != "history"})
             if not isinstance(facts.get("history", {}), dict):
                 problems.append("`history` must be a mapping")
@@ -247,7 +252,7 @@ class _Fixtures:
 
 
 class _CaseFileReader:
-    """One case file."""
+    """Reads one case file."""
 
     def __init__(
         self, path: Path, node: Node, fixtures: _Fixtures, findings: Findings, ruleset: CompiledRuleset
@@ -262,9 +267,9 @@ class _CaseFileReader:
         self._reader = MappingReader(node, "a case file", ("tests!", "base", "cases!"), findings)
         tests = self._reader.text("tests")
         if tests is not None and not (path.parent / tests).is_file():
-            self._reader.error("missing_file", self._reader.at("tests"), f"`{tests}` is not beside this file")
+            self._reader.error("missing_file", self._reader.at("tests"), f"`{tests}` does not exist beside this file")
         if self._pack not in {pack.name for pack in ruleset.bundle.packs}:
-            self._reader.error("missing_pack", self._reader.location, f"`{self._pack}` is no pack of the bundle")
+            self._reader.error("missing_pack", self._reader.location, f"`{self._pack}` is not a pack of the bundle")
 
     def cases(self) -> list[Case]:
         names: dict[str, Location] = {}
@@ -274,7 +279,7 @@ class _CaseFileReader:
             if case is None:
                 continue
             if case.name in names:
-                message = f"a case of this name is already at {names[case.name]}"
+                message = f"a case with this name is already at {names[case.name]}"
                 self._findings.error("duplicate_case", case.location, message)
             names.setdefault(case.name, case.location)
             found.append(case)
@@ -286,7 +291,7 @@ class _CaseFileReader:
         holder = reader if reader.node("base") is not None else self._reader
         base = holder.text("base")
         if base is None:
-            reader.error("missing_key", reader.location, "a case needs a `base`, its own or the file's")
+            reader.error("missing_key", reader.location, "a case needs the key `base`, in the case or in the file")
             return None
         fixture = self._fixtures.get(self._path, base, holder.at("base"))
         facts = None if fixture is None else self._with_history(fixture)
@@ -302,11 +307,11 @@ class _CaseFileReader:
             return None
         known = schema_violations(with_changes(facts, changes, ()), partial=True, history=self._history)
         for problem in known:
-            reader.error("bad_facts", reader.location, f"case does not fit the schema: {problem}")
+            reader.error("bad_facts", reader.location, f"the facts of the case don't fit the schema: {problem}")
         return Case(name, reader.location, self._pack, changed, removed, expect)
 
     def _with_history(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The fixture in a session in which nothing has happened, but for what it says itself."""
+        """Return the fixture with the `history` of a new session, except for the fields that it sets itself."""
         if not self._history.fields:
             return fixture
         return {**fixture, "history": {**self._nothing, **fixture.get("history", {})}}
@@ -333,7 +338,7 @@ class _CaseFileReader:
             if not isinstance(item, Scalar) or item.text not in self._rule_ids:
                 text = item.text if isinstance(item, Scalar) else "?"
                 hint = nearest(text, self._rule_ids)
-                reader.error("unknown_rule", item.location, f"no rule `{text}` in the bundle", hint)
+                reader.error("unknown_rule", item.location, f"unknown rule `{text}`", hint)
             else:
                 found.add(item.text)
         return frozenset(found)

@@ -1,7 +1,7 @@
-"""What the cases of a bundle show of each rule, and what they leave out.
+"""Measures which behaviour of each rule the test cases of a bundle cover.
 
-Every rule needs a case in which it fires, one in which it doesn't, and one in which a field that it reads is missing.
-And every comparison or test in its condition should have been true in one case and false in another.
+Every rule needs a case in which it fires, one in which it does not fire, and one in which a field that it reads is
+missing. Every comparison or test in its condition should be true in one case and false in another.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from streams.policy.cel.unparse import unparse
 from streams.policy.cel.values import NO_SUCH_KEY
 from streams.policy.errors import EvaluationError, Findings
 from streams.policy.language.compile import CheckedRule, list_constants
+from streams.policy.language.fact_types import Facts
 from streams.policy.language.paths import first_missing, overlaps, read_paths
-from streams.policy.language.schema import FACT_NAMES, Facts
+from streams.policy.language.schema import FACT_NAMES
 from streams.policy.results import PolicyResult
 from streams.policy.runtime.ruleset import CompiledRuleset
 
 LOGIC = frozenset(("_&&_", "_||_", "!_", "_?_:_"))
-"""What joins tests to a condition."""
+"""The operators that combine tests into a condition."""
 
 
 @dataclass(slots=True)
 class RuleCoverage:
-    """How many cases show what of a rule.
+    """The number of cases that cover each behaviour of a rule.
 
     Attributes:
-        fires: it matches.
-        silent: it is asked and does not match.
-        missing: a field that it reads was taken away, or is not there and puts it in error as expected.
-        tests: its comparisons and tests.
-        seen: of twice as many outcomes, those that some case shows.
+        fires: the rule matches.
+        silent: the rule applies to the call and does not match.
+        missing: the case removes a field that the rule reads, or expects an error because such a field is missing.
+        tests: the number of comparisons and tests in the condition.
+        seen: the number of outcomes of these tests, true or false, that occur in some case; at most twice `tests`.
     """
 
     rule_id: str
@@ -49,7 +50,7 @@ class RuleCoverage:
 
 @dataclass(slots=True)
 class _Test:
-    """A part of a condition that is true or false by itself."""
+    """A comparison or another part of a condition that is true or false; `seen` are the outcomes that occurred."""
 
     node: Expr
     program: Program
@@ -57,10 +58,10 @@ class _Test:
 
 
 class Coverage:
-    """Collects what cases show.
+    """Collects the coverage of cases.
 
     Args:
-        ruleset: the bundle whose cases they are.
+        ruleset: the compiled bundle that the cases test.
     """
 
     def __init__(self, ruleset: CompiledRuleset) -> None:
@@ -77,10 +78,10 @@ class Coverage:
         """Count one case.
 
         Args:
-            facts: of the case.
-            unset: the fields that it takes away from its fixture.
-            errors: the rules that it expects to be in error.
-            result: how it was judged.
+            facts: the facts of the case.
+            unset: the paths of the fields that the case removes from its fixture.
+            errors: the rules that the case expects to be in error.
+            result: the result of the case.
         """
         matched = {match.rule_id for match in result.rules}
         failed = {failure.rule_id: failure.text for failure in result.errors}
@@ -98,31 +99,31 @@ class Coverage:
                 _record_outcome(test, facts)
 
     def _is_missing_field(self, rule: CheckedRule, error: str | None, facts: Facts) -> bool:
-        """Whether it is an error that a field which the rule reads is not there."""
+        """Return whether the error of a rule is that a field which it reads is missing."""
         if error == NO_SUCH_KEY:
             return _looks_up(rule.checked.tree)
         missing = (first_missing(facts, read) for read in self._reads[rule.rule.id])
         return error in {f"{NO_SUCH_KEY}: {name}" for name in missing if name is not None}
 
     def report(self, findings: Findings) -> tuple[RuleCoverage, ...]:
-        """What each rule has, by rule id; what it lacks goes to `findings`."""
+        """Return the coverage of each rule, ordered by rule id, and report missing cases to `findings`."""
         for rule_id, rule in self._rules.items():
             counts = self._counts[rule_id]
             counts.seen = sum(len(test.seen) for test in self._tests[rule_id])
-            # A rule that reads nothing can't help firing.
-            constant = not any(read[0] in FACT_NAMES for read in self._reads[rule_id])
+            # A rule that reads no facts always has the same result.
+            is_constant = not any(read[0] in FACT_NAMES for read in self._reads[rule_id])
             advice = (
-                "`unset` one in a case, and `set` it there first if the fixture lacks it; "
-                f"or expect `errors: [{rule_id}]` of a case without it"
+                "`unset` such a field in a case (`set` it there first if the fixture lacks it), "
+                f"or add a case without it that expects `errors: [{rule_id}]`"
             )
-            wanted = (
-                ("fires", counts.fires, None),
-                ("does not fire", counts.silent or constant, None),
-                ("misses a field that it reads", counts.missing or constant, advice),
+            required = (
+                ("the rule fires", counts.fires, None),
+                ("the rule does not fire", counts.silent or is_constant, None),
+                ("a field that the rule reads is missing", counts.missing or is_constant, advice),
             )
-            for text, there, hint in wanted:
-                if not there:
-                    message = f"no case in which the rule {text}"
+            for text, is_covered, hint in required:
+                if not is_covered:
+                    message = f"no case in which {text}"
                     findings.error("uncovered_rule", rule.rule.location, message, rule_id=rule_id, hint=hint)
             if counts.fires and counts.silent:
                 self._report_tests(rule, findings)
@@ -138,7 +139,7 @@ class Coverage:
 
 
 def _looks_up(tree: Expr) -> bool:
-    """Whether a condition looks into facts with `[...]`; an error of that does not tell the key."""
+    """Return whether a condition reads facts with `[...]`; the error of a missing key does not name the key then."""
     return any(isinstance(node, Call) and node.function == "_[_]" and _is_fact(node.args[0]) for node in walk(tree))
 
 

@@ -1,7 +1,7 @@
-"""Generated code held against the exact evaluator, on the cases of a bundle.
+"""Compares generated code with the exact evaluator on the test cases of a bundle.
 
-Gates go by generated code. That it says what the exact evaluator says is tested for the language as a whole; here it is
-for the rules of one bundle, before they are published.
+Gates run generated code. The tests of stoplog compare it with the exact evaluator for the language as a whole; this
+module does so for the rules of one bundle, before they are published.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
 from streams.policy.errors import Findings
 from streams.policy.language.compile import list_constants
-from streams.policy.language.schema import Facts
+from streams.policy.language.fact_types import Facts
 from streams.policy.results import PolicyResult
 from streams.policy.runtime.ruleset import CompiledRuleset, is_tool_fact, tool_version_of
 
 
 class EvaluatorComparison:
-    """What generated code and the exact evaluator say of the same cases.
+    """Compares the results of generated code and of the exact evaluator, case by case.
 
     Args:
-        ruleset: the rules.
-        findings: receives what they differ about.
+        ruleset: the compiled rules.
+        findings: receives the differences.
     """
 
     def __init__(self, ruleset: CompiledRuleset, findings: Findings) -> None:
@@ -29,12 +29,12 @@ class EvaluatorComparison:
         self._exact_rules = {rule.rule.id: ExactRule(rule, constants) for rule in ruleset.rules}
 
     def add(self, name: str, facts: Facts, result: PolicyResult) -> None:
-        """Look at one case.
+        """Compare one case.
 
         Args:
-            name: of the case.
-            facts: of the case.
-            result: how it was judged by generated code.
+            name: the name of the case.
+            facts: the facts of the case.
+            result: the result of generated code.
         """
         tool = facts.get("tool")
         if not is_tool_fact(tool):
@@ -46,6 +46,6 @@ class EvaluatorComparison:
             rule_id = rule.rule.id
             outcome, _ = self._exact_rules[rule_id].outcome(with_typed_args)
             if (outcome is RuleOutcome.TRUE, outcome is RuleOutcome.ERROR) != (rule_id in true, rule_id in failed):
-                text = f"case `{name}`: generated code does not say what the exact evaluator does, `{outcome}`"
-                hint = "this is an error of stoplog, report it; don't publish the rule"
+                text = f"case `{name}`: generated code disagrees with the exact evaluator, which gives `{outcome}`"
+                hint = "this is a bug in stoplog: report it, and don't publish the rule"
                 self._findings.error("evaluators_differ", rule.rule.location, text, rule_id=rule_id, hint=hint)

@@ -1,4 +1,4 @@
-"""One intent before every rule: which applied, what came of it, and the value of every part of its condition."""
+"""Explains the result for one intent: the outcome of every rule, and the value of every part of its condition."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from streams.policy.cel.unparse import unparse
 from streams.policy.errors import EvaluationError
 from streams.policy.language.bundle import Rule
 from streams.policy.language.compile import CheckedRule, list_constants
-from streams.policy.language.schema import Facts
+from streams.policy.language.fact_types import Facts
 from streams.policy.results import Mode, PolicyResult
 from streams.policy.runtime.explain import REDACTED, as_json, reads_sensitive
 from streams.policy.runtime.ruleset import CompiledRuleset
 
 
 class Connective(StrEnum):
-    """How the value of an expression follows from those of its parts."""
+    """How the value of an expression follows from the values of its parts."""
 
     AND = "and"
     OR = "or"
@@ -32,13 +32,20 @@ class Connective(StrEnum):
     ALL = "all"
     EXISTS = "exists"
     ELEMENT = "element"
-    """An element of a list, and what a fold asks of it."""
+    """An element of a list; its part is the predicate for this element."""
     OTHER = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedPart:
-    """A sub-expression: its text, its value as JSON text, `[redacted]`, or why it has none, and its own parts."""
+    """A sub-expression and its value.
+
+    Attributes:
+        text: the CEL text.
+        value: the value as JSON text, `[redacted]`, or the reason why there is none.
+        parts: its own sub-expressions.
+        connective: how `value` follows from the values of the parts.
+    """
 
     text: str
     value: str
@@ -47,11 +54,11 @@ class ExplainedPart:
 
     @property
     def result(self) -> str:
-        """What a part of a condition says itself: of an element, what is asked of it."""
+        """Return the value that counts in the enclosing expression: for an element, the value of the predicate."""
         return self.parts[0].value if self.connective is Connective.ELEMENT and self.parts else self.value
 
     def decisive_parts(self) -> tuple[ExplainedPart, ...]:
-        """The parts that the value is due to: of a conjunction that is false, those that are."""
+        """Return the parts that determine the value, for example the false parts of a false conjunction."""
         if self.connective in (Connective.AND, Connective.ALL):
             return self._decisive("true", "false")
         if self.connective in (Connective.OR, Connective.EXISTS):
@@ -70,7 +77,7 @@ class ExplainedPart:
 
 @dataclass(frozen=True, slots=True)
 class RuleExplanation:
-    """One rule before the intent. `whole` is its condition with all parts of it; None where it was not asked."""
+    """The explanation of one rule; `whole` is its condition with all parts, or None if it was not evaluated."""
 
     rule_id: str
     effect: str
@@ -84,7 +91,7 @@ class RuleExplanation:
 
 @dataclass(frozen=True, slots=True)
 class IntentExplanation:
-    """The whole: `result` is what the gate would have been told."""
+    """The explanation of one intent; `result` is the result that the gate gets."""
 
     bundle: str
     version: str
@@ -94,16 +101,16 @@ class IntentExplanation:
 
 
 PARTS_MAX = 300
-"""Parts of one condition that are shown."""
+"""How many parts of one condition are shown."""
 
 ELEMENTS_MAX = 5
-"""Elements of a fold that are shown."""
+"""How many elements of a list are shown."""
 
 ELEMENTS_ASKED_MAX = 1_000
-"""Elements among which those are looked for that decide."""
+"""How many elements of a list are searched for the decisive ones."""
 
 Bound = tuple[tuple[str, Expr], ...]
-"""Variables and what they stand for, the innermost first."""
+"""Variables of folds and the expressions that they stand for, innermost first."""
 
 _INT = StaticType("int")
 _JOINS = {"_&&_": Connective.AND, "_||_": Connective.OR, "!_": Connective.NOT}
@@ -111,12 +118,12 @@ _ASKED = frozenset({RuleOutcome.TRUE, RuleOutcome.FALSE, RuleOutcome.ERROR})
 
 
 def explain_intent(ruleset: CompiledRuleset, facts: Facts, *, reveal: bool = False) -> IntentExplanation:
-    """Ask every rule of a bundle about one intent.
+    """Evaluate every rule of a bundle for one intent and explain the results.
 
     Args:
         ruleset: the compiled bundle.
-        facts: the intent's facts, as for `evaluate`.
-        reveal: show values of fields that the schema calls sensitive, too.
+        facts: the facts of the intent, as for `evaluate`.
+        reveal: also show the values of sensitive fields.
     """
     constants = list_constants(ruleset.bundle)
     asked = {rule.rule.id: rule for rule in ruleset.rules}
@@ -146,9 +153,10 @@ def _explain(
 
 
 class _Explainer:
-    """Takes an expression apart, with the value of each part.
+    """Splits an expression into its parts and evaluates each of them.
 
-    A variable of a fold is shown by its name; what it stands for is put in its place to be evaluated.
+    The text of a part shows a variable of a fold by its name. For evaluation the variable is replaced by the expression
+    that it stands for.
     """
 
     def __init__(self, facts: Facts, constants: Mapping[str, Any], reveal: bool) -> None:
@@ -158,7 +166,7 @@ class _Explainer:
         self._left = PARTS_MAX
 
     def part(self, node: Expr, bound: Bound = ()) -> ExplainedPart:
-        """The expression and, as long as there is room, all that it is built of."""
+        """Return the expression with its parts, up to `PARTS_MAX` in total."""
         self._left -= 1
         if isinstance(node, Comprehension):
             connective, inner = self._fold(node, bound)
@@ -180,7 +188,7 @@ class _Explainer:
             return f"no value: {error}"
 
     def _fold(self, node: Comprehension, bound: Bound) -> tuple[Connective, tuple[ExplainedPart, ...]]:
-        """What a fold goes through, and what it asks of the first elements."""
+        """Return the connective of a fold and its parts: the list, or the predicate for its first elements."""
         fold = classify(node)
         if fold.kind is FoldKind.BIND:
             value = self._each((node.accu_init,), bound)
@@ -195,11 +203,11 @@ class _Explainer:
             if fold.kind is FoldKind.OTHER or node.iter_var2
             else [((node.iter_var, element), *bound) for element in self._elements(node, bound)]
         )
-        # Of a long list, the elements that decide.
+        # Show the decisive elements of a long list.
         decides = {Connective.ALL: "false", Connective.EXISTS: "true"}.get(connective)
         chosen = [scope for scope in scopes if decides and self._value(body, scope) == decides] or scopes
         asked = tuple(self._element(node.iter_var, body, scope) for scope in chosen[:ELEMENTS_MAX])
-        # With elements the list itself would say the same again.
+        # If elements are shown, the list itself would repeat them.
         return connective, asked or self._each((node.iter_range,), bound)
 
     def _element(self, name: str, body: Expr, scope: Bound) -> ExplainedPart:
@@ -207,7 +215,7 @@ class _Explainer:
         return ExplainedPart(name, self._value(variable, scope), self._each((body,), scope), Connective.ELEMENT)
 
     def _elements(self, node: Comprehension, bound: Bound) -> Iterator[Expr]:
-        """Expressions of the first elements that a fold goes through."""
+        """Yield expressions for the first elements that a fold iterates over."""
         source = _with_bound(node.iter_range, bound)
         try:
             elements = compile_exact(source, self._constants)(self._facts)
@@ -233,7 +241,7 @@ def _shown_parts(node: Expr, bound: Bound) -> Iterator[Expr]:
             yield node.operand
     elif not isinstance(node, Ident):
         names = {name for name, _ in bound}
-        # What a variable stands for is shown where it is bound.
+        # The expression that a variable stands for is shown where the variable is bound.
         yield from (
             child
             for child in children(node)
@@ -242,7 +250,7 @@ def _shown_parts(node: Expr, bound: Bound) -> Iterator[Expr]:
 
 
 def _is_field(node: Expr) -> bool:
-    """Whether it is a chain of fields, of which the last alone is worth a line."""
+    """Return whether it is a chain of fields, which is shown in one line."""
     while isinstance(node, Select):
         node = node.operand
     return isinstance(node, Ident)

@@ -1,22 +1,23 @@
-"""The declared facts as a reference page."""
+"""Makes the reference page of the facts."""
 
 from __future__ import annotations
 
-from streams.policy.language.schema import FACTS, Field, ListOf, MapOf, Struct, type_name
+from streams.policy.language.fact_types import Field, ListOf, MapOf, Struct, type_name
+from streams.policy.language.schema import FACTS
 
 
 def facts_page() -> str:
-    """The reference page of the facts, made of the schema."""
+    """Return the reference page of the facts, generated from their schema."""
     lines = [
         "# Facts",
         "",
-        "What a condition can speak of. Declared in `streams/policy/language/schema.py`.",
+        "Conditions can use the following facts. They are declared in `streams/policy/language/schema.py`.",
         "",
-        "All of it is the gate's own knowledge, except for the arguments and what is called a claim. An *optional*",
-        "field that is not known is missing: reading it without `has()` is an error, which fails closed. A *sensitive*",
-        "field is left out of explanations.",
+        "All facts are the gate's own knowledge, except the arguments and the fields that are described as claims. An",
+        "*optional* field that is not known is missing: reading it without `has()` is an error, which fails closed.",
+        "Explanations do not show the value of a *sensitive* field.",
         "",
-        "| fact | type | what it is |",
+        "| fact | type | meaning |",
         "|---|---|---|",
         *(f"| `{field.name}` | {_shown(field)} | {field.doc} |" for field in FACTS),
     ]
@@ -26,13 +27,13 @@ def facts_page() -> str:
 
 
 def struct_table(struct: Struct) -> list[str]:
-    """The lines of a table of a record's fields."""
+    """Return the lines of a table with the fields of a record."""
     rows = [f"| `{field.name}` | {_shown(field)} | {field.doc}{_marks(field)} |" for field in struct.fields]
-    return ["| field | type | what it is |", "|---|---|---|", *rows]
+    return ["| field | type | meaning |", "|---|---|---|", *rows]
 
 
 def _structs() -> list[Struct]:
-    """Every record, in the order in which the facts name them."""
+    """Return every record, in the order in which the facts use them."""
     found: dict[str, Struct] = {}
     waiting = [field.type for field in reversed(FACTS)]
     while waiting:

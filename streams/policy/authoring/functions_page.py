@@ -1,56 +1,56 @@
-"""The functions of conditions as a reference page."""
+"""Makes the reference page of the functions."""
 
 from __future__ import annotations
 
 from streams.policy.authoring.facts_page import struct_table
 from streams.policy.language.extension_declarations import EXTENSION_STRUCTS, GROUPS, Group, Overload
-from streams.policy.language.schema import ListOf, Struct
+from streams.policy.language.fact_types import ListOf, Struct
 
 _NETWORK = (
-    ("ip(string)", "net.IP", "an address; an error where the text is none"),
-    ("isIP(string)", "bool", "whether `ip` would have a value"),
-    ("ip.isCanonical(string)", "bool", "an address is written as it would be printed"),
+    ("ip(string)", "net.IP", "the address; an error if the text is not an address"),
+    ("isIP(string)", "bool", "`ip` accepts the text"),
+    ("ip.isCanonical(string)", "bool", "the address is written in its canonical form"),
     ("net.IP.family()", "int", "4 or 6"),
-    ("net.IP.isLoopback()", "bool", "of this machine"),
-    ("net.IP.isUnspecified()", "bool", "0.0.0.0 or ::"),
-    ("net.IP.isGlobalUnicast()", "bool", "of one machine, private networks included"),
-    ("net.IP.isLinkLocalUnicast()", "bool", "of this link, as 169.254.169.254 is"),
-    ("net.IP.isLinkLocalMulticast()", "bool", "of all on this link"),
+    ("net.IP.isLoopback()", "bool", "the address is of the local machine"),
+    ("net.IP.isUnspecified()", "bool", "the address is 0.0.0.0 or ::"),
+    ("net.IP.isGlobalUnicast()", "bool", "the address is of one machine, in a public or private network"),
+    ("net.IP.isLinkLocalUnicast()", "bool", "the address is of one machine on this link, such as 169.254.169.254"),
+    ("net.IP.isLinkLocalMulticast()", "bool", "the address is of all machines on this link"),
     ("cidr(string)", "net.CIDR", "a network such as 10.0.0.0/8"),
-    ("isCIDR(string)", "bool", "whether `cidr` would have a value"),
-    ("net.CIDR.containsIP(string or net.IP)", "bool", "the address lies in the network"),
-    ("net.CIDR.containsCIDR(string or net.CIDR)", "bool", "the network lies in the network"),
-    ("net.CIDR.ip()", "net.IP", "its address"),
-    ("net.CIDR.masked()", "net.CIDR", "it without the bits of a single machine"),
-    ("net.CIDR.prefixLength()", "int", "what stands after the slash"),
+    ("isCIDR(string)", "bool", "`cidr` accepts the text"),
+    ("net.CIDR.containsIP(string or net.IP)", "bool", "the network contains the address"),
+    ("net.CIDR.containsCIDR(string or net.CIDR)", "bool", "the network contains the other network"),
+    ("net.CIDR.ip()", "net.IP", "the address of the network"),
+    ("net.CIDR.masked()", "net.CIDR", "the network without the bits of a single machine"),
+    ("net.CIDR.prefixLength()", "int", "the number after the slash"),
 )
 
 _HEAD = """# Functions
 
-What conditions have beside CEL's standard functions, its strings extension (`lowerAscii`, `split`, `join`, `replace`,
-`substring`, `format`, ...), macros with one and two variables, and `cel.bind`.
+Conditions can use the standard functions of CEL, its strings extension (`lowerAscii`, `split`, `join`, `replace`,
+`substring`, `format`, ...), macros with one and two variables, `cel.bind`, and the following functions.
 
-**All of them are total and bounded.** A text that is no URL, no address, no path or no SQL, or could be read as two
-different ones, is an *error* of the condition, and errors fail closed: in a permit it does not permit, in any other
-rule it denies. `isUrl`, `isPath` and their like ask first. No error repeats the text.
+**All of them are total and bounded.** If a text is not a valid URL, address, path or SQL text, or if it can be read in
+two ways, the condition is in *error*. Errors fail closed: a permit in error does not permit, and any other rule in
+error denies. Test the text first with `isUrl`, `isPath` and so on. Errors never repeat the text.
 
-**`string(value)`** gives the one form of a URL, address, path, glob or version. Two of them are equal where these forms
-are.
+**`string(value)`** returns the canonical form of a URL, address, path, glob or version. Two values are equal if their
+canonical forms are equal.
 
-A record's *optional* field is missing where it can't be known; test it with `has()`.
+An *optional* field of a record is missing if it can't be known; test it with `has()`.
 """
 
 
 def functions_page() -> str:
-    """The reference page of the functions, made of their declarations."""
+    """Return the reference page of the functions, generated from their declarations."""
     parts = [_HEAD, *(_group(group) for group in GROUPS)]
     rows = "\n".join(f"| `{call}` | {result} | {doc} |" for call, result, doc in _NETWORK)
-    parts.append(f"## IP addresses and networks\n\n| call | gives | what it is |\n|---|---|---|\n{rows}\n")
+    parts.append(f"## IP addresses and networks\n\n| call | result | meaning |\n|---|---|---|\n{rows}\n")
     return "\n".join(parts)
 
 
 def _group(group: Group) -> str:
-    lines = [f"## {group.title}", "", group.intro, "", "| call | gives | what it is |", "|---|---|---|"]
+    lines = [f"## {group.title}", "", group.intro, "", "| call | result | meaning |", "|---|---|---|"]
     structs: list[Struct] = []
     for name, overloads in group.functions:
         lines += [f"| `{_call(name, overload)}` | {overload.result} | {overload.doc} |" for overload in overloads]

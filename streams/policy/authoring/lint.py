@@ -1,4 +1,4 @@
-"""What is wrong, and what is doubtful, in a bundle: `check_bundle`."""
+"""Checks a bundle for errors and for doubtful rules: `check_bundle`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from streams.policy.errors import Finding, Findings, Severity
 from streams.policy.language.bundle import Bundle, BundleSource, Match, Pack
 from streams.policy.language.check_memory import CheckedMemories, check_memories
 from streams.policy.language.compile import CheckedRule, check_rules, history_struct, list_constants
+from streams.policy.language.fact_types import Facts
 from streams.policy.language.globs import ToolMatcher
 from streams.policy.language.macros import ExpandedText
 from streams.policy.language.parse import parse_bundle
 from streams.policy.language.parse_match import dot_hint
 from streams.policy.language.paths import read_paths
-from streams.policy.language.schema import Facts, walk_fields
+from streams.policy.language.schema import walk_fields
 from streams.policy.language.tool_types import ToolTypes
 from streams.policy.results import Mode, RuleEffect
 
@@ -34,14 +35,14 @@ _SECURITY_LISTS = frozenset(("provenance", "origins", "signals", "hops"))
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """Everything found, by place. `is_proven` tells whether the solver was asked, too."""
+    """All findings, ordered by location; `is_proven` tells whether the solver was used."""
 
     findings: tuple[Finding, ...]
     is_proven: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether the bundle would be accepted."""
+        """Return whether the bundle would be accepted."""
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
@@ -52,16 +53,16 @@ def check_bundle(
     prove: bool = False,
     examples: Iterable[Facts] = (),
 ) -> LintReport:
-    """Everything that is wrong or doubtful in a bundle. Never raises for what is in it.
+    """Find errors and doubtful rules in a bundle. Never raises because of the content of the bundle.
 
     Args:
-        source: the bundle's files, not trusted.
-        tools: argument types by `server_id/name`; when given, patterns that match none of them are reported.
-        prove: ask the solver for rules that can never count, that add nothing, that stop nothing. Takes seconds.
-        examples: facts of intents, such as the bundle's cases have: what they show the solver need not be asked.
+        source: the files of the bundle, which are not trusted.
+        tools: argument types by `server_id/name`; if they are given, patterns that match no tool are reported.
+        prove: use the solver to find rules that never count, are redundant, or stop nothing. This takes seconds.
+        examples: facts of intents, such as those of test cases; they answer some questions without the solver.
 
     Raises:
-        SolverMissingError: `prove` is set, and z3 is not installed.
+        SolverMissingError: `prove` is true and z3 is not installed.
     """
     findings = Findings()
     bundle = parse_bundle(source, findings)
@@ -119,7 +120,7 @@ def _report_unused(pack: Pack, macros: set[str], lists: set[str], findings: Find
 
 
 def _report_equal_conditions(rules: tuple[CheckedRule, ...], findings: Findings) -> AlreadyReported:
-    """Rules that say the opposite, or the same, of one condition and one match."""
+    """Report rules that have the same condition and match as another one, and an equal or opposite effect."""
     seen: dict[tuple[object, ...], CheckedRule] = {}
     overruled: set[str] = set()
     repeated: set[str] = set()
@@ -141,26 +142,28 @@ def _report_equal_conditions(rules: tuple[CheckedRule, ...], findings: Findings)
         at, other = rule.rule.location, first.rule.id
         if permits and stops:
             overruled.add(permits[0].rule.id)
-            message = f"permits and denies on the condition of rule `{other}`: the permit can never count"
+            message = f"has the condition and match of rule `{other}` and the opposite effect: the permit never counts"
             findings.warning("contradiction", at, message, rule_id=rule.rule.id)
         elif first.rule.effect is rule.rule.effect:
             repeated.add(rule.rule.id)
-            findings.warning("duplicate", at, f"says the same as rule `{other}`", rule_id=rule.rule.id)
+            findings.warning(
+                "duplicate", at, f"has the same condition, match and effect as rule `{other}`", rule_id=rule.rule.id
+            )
     return AlreadyReported(overruled=frozenset(overruled), repeated=frozenset(repeated))
 
 
 def _report_slashes(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
-    """Patterns with a `/` behind the dot: well formed, and for no tool where it is meant as commands show a tool."""
+    """Report patterns with a `/` after the dot that match no known tool: probably `SERVER/TOOL` was meant."""
     for match, rule_id in _matches(bundle):
         for pattern in match.tools:
             if "/" in pattern.text and not _is_for_any(Match((pattern,), match.servers), tools):
-                message = f"pattern `{pattern.text}` is for tools with a `/` in their own name only"
+                message = f"pattern `{pattern.text}` matches only tools that have a `/` in their name"
                 hint = dot_hint(pattern.text)
                 findings.warning("slash_in_tool", pattern.location, message, rule_id=rule_id, hint=hint)
 
 
 def _matches(bundle: Bundle) -> Iterator[tuple[Match, str | None]]:
-    """Every match of a bundle, with the rule that it is of."""
+    """Yield every match of a bundle with the id of its rule, or None for memories and budgets."""
     for pack in bundle.packs:
         yield from ((rule.match, rule.id) for rule in pack.rules)
         kept = [*(memory.match for memory in pack.memories), *(budget.match for budget in pack.budgets)]
@@ -182,7 +185,7 @@ def _report_unmatched_patterns(rule: CheckedRule, tools: Mapping[str, ToolTypes]
 
 
 def _optional_paths(bundle: Bundle) -> frozenset[str]:
-    """Fields that may be missing: of the schema, and of what the bundle remembers."""
+    """Return the paths of optional fields, of the schema and of the bundle's memories."""
     history = history_struct(bundle)
     return _OPTIONAL | {f"history.{field.name}" for field in history.fields if field.optional}
 
@@ -192,7 +195,7 @@ def _report_unread_memories(bundle: Bundle, rules: tuple[CheckedRule, ...], find
     read = {path[1:2] for tree in trees for path in read_paths(tree) if path[0] == "history"}
     for memory in (memory for pack in bundle.packs for memory in pack.memories):
         if () not in read and (memory.name,) not in read:
-            findings.warning("unused_memory", memory.location, f"memory `{memory.name}` is read by no rule")
+            findings.warning("unused_memory", memory.location, f"no rule reads memory `{memory.name}`")
 
 
 def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) -> None:
@@ -203,7 +206,7 @@ def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) 
     tree = rule.checked.tree
     if isinstance(tree, Const) and rule.rule.mode is not Mode.OFF:
         word = "always" if tree.value else "never"
-        warn("constant", tree, f"condition is constant: the rule {word} applies")
+        warn("constant", tree, f"the condition is constant: the rule {word} matches")
     guarded = {_dotted(node) for node in walk(tree) if isinstance(node, Select) and node.test}
     for expanded, checked in ((rule.expanded, rule.checked), *((part.expanded, part.checked) for part in rule.explain)):
         _lint_literals(checked.tree, expanded, rule.rule.id, findings)
@@ -211,14 +214,14 @@ def _lint_rule(rule: CheckedRule, optional: frozenset[str], findings: Findings) 
         if isinstance(node, Select) and not node.test:
             path = _dotted(node)
             if path in optional and path not in guarded:
-                warn("unguarded", node, f"`{path}` may be missing, which puts the rule in error",
-                     f"test it with `has({path})`")  # fmt: skip
+                warn("unguarded", node, f"`{path}` can be missing: the rule is then in error",
+                     f"test it first with `has({path})`")  # fmt: skip
         elif isinstance(node, Comprehension):
             _lint_fold(rule, tree, node, warn)
 
 
 def _lint_literals(tree: Expr, expanded: ExpandedText, rule_id: str | None, findings: Findings) -> None:
-    """Texts that a function takes for a pattern, a duration or an address, and that are none; or that a fact is not."""
+    """Report texts that are not valid regular expressions, durations or addresses, or that a field never equals."""
 
     def warn(code: str, node: Expr, message: str) -> None:
         findings.warning(code, expanded.at(max(node.offset, 0)), message, rule_id=rule_id)
@@ -240,7 +243,7 @@ def _lint_literal(call: Call, warn: Callable[..., None]) -> None:
         try:
             re2.compile(text, options)
         except re2.error as error:
-            reason = error.args[0].decode(errors="replace") if error.args else "it can't be read"
+            reason = error.args[0].decode(errors="replace") if error.args else "it can't be parsed"
             warn("bad_regex", last, f"`{text}` is not a regular expression: {reason}")
     elif call.function == "duration" and not _is_duration(text):
         warn("bad_duration", last, f"`{text}` is not a duration such as `90s` or `1h30m`")
@@ -260,7 +263,10 @@ def _is_duration(text: str) -> bool:
 
 
 def _lint_fold(rule: CheckedRule, tree: Expr, node: Comprehension, warn: Callable[..., None]) -> None:
-    """`exists` over a list that may be empty finds nothing: dangerous where nothing must be found to be safe."""
+    """Report a rule that uses `exists` over a security-relevant list without handling the empty list.
+
+    Over an empty list `exists` is false, so that the rule does not stop the call.
+    """
     is_any = isinstance(node.accu_init, Const) and node.accu_init.value is False
     name = node.iter_range.field if isinstance(node.iter_range, Select) else getattr(node.iter_range, "name", "")
     if not is_any or name not in _SECURITY_LISTS or rule.rule.effect is RuleEffect.PERMIT:
@@ -271,8 +277,8 @@ def _lint_fold(rule: CheckedRule, tree: Expr, node: Comprehension, warn: Callabl
         for call in walk(tree)
     )  # fmt: skip
     if not sized and name == "provenance":
-        warn("maybe_empty", node, f"`{name}` may be empty, then `exists` is false and the rule silent",
-             f"say what an empty list means: `size({name}) == 0 || ...`")  # fmt: skip
+        warn("maybe_empty", node, f"`{name}` can be empty: `exists` is then false and the rule does not match",
+             f"decide what an empty list means, as in `size({name}) == 0 || ...`")  # fmt: skip
 
 
 def _same(one: Expr, other: Expr) -> bool:
@@ -280,7 +286,7 @@ def _same(one: Expr, other: Expr) -> bool:
 
 
 def _dotted(node: Expr) -> str:
-    """`a.b.c` of a chain of fields that starts at a variable, else empty."""
+    """Return `a.b.c` for a chain of fields that starts at a variable, or an empty text."""
     parts: list[str] = []
     while isinstance(node, Select):
         parts.append(node.field)

@@ -1,6 +1,6 @@
-"""Texts in rules that a function can't take: a URL that is none, a root that is relative, a list with a wildcard in it.
+"""Finds constant arguments that a function rejects, such as an invalid URL, a relative root or a wildcard in a list.
 
-A rule with one is in error whenever it comes to it, which fails closed and helps nobody.
+A rule with such an argument is in error whenever it is evaluated.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _TRIAL_CALLS: dict[str, Callable[[Any], Any]] = {
     "isGreaterThan": FUNCTIONS["semver"],
     **{name: FUNCTIONS[name] for name in ("url", "emailAddress", "emailAddresses", "glob", "semver", "shell")},
 }
-"""What is tried with the last argument of a call."""
+"""Calls that test whether a function accepts its last argument."""
 
 
 def report_bad_arguments(rules: Sequence[CheckedRule], lists: Mapping[str, Sequence[Any]], findings: Findings) -> None:
-    """Warn of constants, and of named lists, that a function has no value for.
+    """Warn about constants and named lists that a function rejects.
 
     Args:
-        rules: as checked.
+        rules: the checked rules.
         lists: the values of the named lists, by full name.
         findings: receives the warnings.
     """
@@ -42,7 +42,7 @@ def report_bad_arguments(rules: Sequence[CheckedRule], lists: Mapping[str, Seque
                 problem = _problem(node, lists) if isinstance(node, Call) and node.args else None
                 if problem is not None and isinstance(node, Call):
                     at = expanded.at(max(node.args[-1].offset, 0))
-                    message = f"`{node.function}` has no value with this: {problem}"
+                    message = f"`{node.function}` fails with this argument: {problem}"
                     findings.warning("bad_argument", at, message, rule_id=rule.rule.id)
 
 
@@ -73,7 +73,7 @@ def _try_dialect(value: Any) -> None:
 
 
 def _constant(node: Expr, lists: Mapping[str, Sequence[Any]]) -> Any:
-    """The value of a constant, of a list of constants or of a named list; None of anything else."""
+    """Return the value of a constant, of a list of constants or of a named list, or None for other expressions."""
     if isinstance(node, Const):
         return node.value
     if isinstance(node, MakeList) and all(isinstance(item, Const) for item in node.items):
@@ -82,4 +82,4 @@ def _constant(node: Expr, lists: Mapping[str, Sequence[Any]]) -> Any:
 
 
 PATTERN_RECEIVERS = frozenset((PATH, GLOB))
-"""Receivers of `matches` whose patterns are no regular expressions, by the checker's name of their type."""
+"""Types of receivers for which the pattern of `matches` is a glob and not a regular expression."""

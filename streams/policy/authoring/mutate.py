@@ -1,6 +1,7 @@
-"""Whether the cases of a bundle would notice a slip of the pen: one comparison turned around, one `&&` made `||`.
+"""Mutation testing: measures whether the test cases of a bundle detect small changes of its rules.
 
-Each rule is changed in one place at a time. A change that no case notices survives, and says which case is missing.
+A mutant is a rule with one change, for example a negated comparison or `||` instead of `&&`. A mutant that no case
+detects survives, and shows which case is missing.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _SWAPS = {
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A rule with one change: `before` became `after`."""
+    """A change of a rule: the expression `before` is replaced by `after`."""
 
     rule_id: str
     location: Location
@@ -48,29 +49,28 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class MutationReport:
-    """How many changes were tried, and those that no case noticed."""
+    """The number of mutants that were tried, and the mutants that no case detected."""
 
     tried: int
     survivors: tuple[Mutant, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether every change was noticed."""
+        """Return whether every mutant was detected."""
         return not self.survivors
 
 
 def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> MutationReport:
-    """Change each rule of a directory in each place and look whether its cases notice. Blocking.
+    """Make all mutants of the rules in a directory and test whether the cases detect them. Blocking.
 
-    A change is noticed if a case that passes would fail with it: of any pack, and for whatever it expects. Cases that
-    fail already notice nothing.
+    A mutant is detected if a case that passes, of any pack, would fail with it. Cases that already fail detect nothing.
 
     Args:
-        directory: where `bundle.yaml` is.
+        directory: the directory that contains `bundle.yaml`.
         tools: see `compile_bundle`.
 
     Raises:
-        BundleError: the bundle or its cases are wrong.
+        BundleError: the bundle or its case files have errors.
         BundleReadError: the files can't be read.
     """
     ruleset = compile_bundle(load_bundle(directory), tools)
@@ -93,9 +93,9 @@ def mutate_cases(directory: Path, tools: Mapping[str, ToolTypes] | None = None) 
 
 
 class _PassingCase:
-    """A case that passes, and what came of every rule in it.
+    """A case that passes, with the outcome of every rule.
 
-    Of a changed rule only its own condition is evaluated: those of the others have come out already.
+    To test a mutant, only the condition of the changed rule is evaluated: the outcomes of the others are known.
     """
 
     def __init__(self, ruleset: CompiledRuleset, passed: CaseResult, own: frozenset[str]) -> None:
@@ -108,11 +108,11 @@ class _PassingCase:
         self._known: dict[tuple[str, RuleOutcome], bool] = {}
 
     def is_applicable(self, rule: ExactRule) -> bool:
-        """Whether a rule is for the call: its condition is all that can be changed of it."""
+        """Return whether a rule applies to the call. Mutants change only conditions, so it is the same for them."""
         return rule.outcome(self._facts)[0] in (RuleOutcome.TRUE, RuleOutcome.FALSE, RuleOutcome.ERROR)
 
     def detects(self, changed: ExactRule) -> bool:
-        """Whether the case would fail with one rule changed, which is for the call."""
+        """Return whether the case would fail with a changed rule that applies to the call."""
         outcome, _ = changed.value(self._facts)
         key = (changed.rule.rule.id, outcome)
         if key not in self._known:
@@ -120,7 +120,7 @@ class _PassingCase:
         return self._known[key]
 
     def _fails(self, rule_id: str, outcome: RuleOutcome) -> bool:
-        """Whether the case would fail if this came of a rule; why it is in error is nothing that a case looks at."""
+        """Return whether the case would fail if a rule had this outcome. Cases don't compare the texts of errors."""
         true = self._true - {rule_id} | ({rule_id} if outcome is RuleOutcome.TRUE else set())
         failed = {other: why for other, why in self._failed.items() if other != rule_id}
         if outcome is RuleOutcome.ERROR:
@@ -140,8 +140,10 @@ class _PassingCase:
 
 
 def _passing_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> dict[str, list[_PassingCase]]:
-    """The cases that may notice a change of a rule, by its id: of tools that it is for. Those of its pack come first,
-    as they are the ones that notice most."""
+    """Return the passing cases for the tools of each rule, by rule id.
+
+    The cases of the rule's pack come first, because they detect most mutants.
+    """
     packs, own = {rule.rule.id: rule.rule.pack for rule in ruleset.rules}, rules_by_pack(ruleset)
     found: dict[str, list[_PassingCase]] = {}
     for result in run_cases(ruleset, cases):
@@ -156,7 +158,7 @@ def _passing_cases(ruleset: CompiledRuleset, cases: tuple[Case, ...]) -> dict[st
 
 
 def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, CheckedRule]]:
-    """Each change of a rule, which is the same in the condition as it is checked for each tool."""
+    """Yield each mutant of a rule. The change is the same in all variants of the condition."""
     forms = [rule.checked, *rule.variants.values()]
     changes = zip(*(_changes(form.tree) for form in forms), strict=True)
     for (before, after, tree), *others in islice(changes, MUTANTS_PER_RULE_MAX):
@@ -170,7 +172,7 @@ def _mutants(rule: CheckedRule) -> Iterator[tuple[Mutant, CheckedRule]]:
 
 
 def _changes(node: Expr) -> Iterator[tuple[Expr, Expr, Expr]]:
-    """Each change of a tree: what was changed, into what, and the whole tree with it."""
+    """Yield each change of a tree: the expression, its replacement, and the whole changed tree."""
     for after in _alternatives(node):
         yield node, after, after
     for index, child in enumerate(_mutable_parts(node)):
@@ -194,7 +196,7 @@ def _alternatives(node: Expr) -> Iterator[Expr]:
 
 
 def _mutable_parts(node: Expr) -> tuple[Expr, ...]:
-    """The parts of a node in which something may be changed: of a fold, the predicate within its step."""
+    """Return the parts of a node that can be changed; for a fold these are its list and its predicate."""
     if isinstance(node, Call):
         return node.args
     if isinstance(node, Select):

@@ -1,6 +1,6 @@
-"""What the solver finds in a bundle: rules that can never count, that add nothing, that stop nothing.
+"""Reports what the solver proves about the rules of a bundle: rules that never count, are redundant, or stop nothing.
 
-Only what is proven for every intent is reported as such; where the solver can't tell, that is said, too.
+Only what is proven for every possible intent is reported as a warning. A note says what the solver can't decide.
 """
 
 from __future__ import annotations
@@ -13,28 +13,33 @@ from streams.policy.cel.tree import Const
 from streams.policy.errors import Finding, Findings, Location, Severity
 from streams.policy.language.bundle import BUNDLE_FILE, Match, Rule
 from streams.policy.language.compile import CheckedRule
+from streams.policy.language.fact_types import Facts, Struct
 from streams.policy.language.globs import ToolMatcher, is_literal, literal_tool
-from streams.policy.language.schema import Facts, Struct
 from streams.policy.results import Mode, RuleEffect
 
 _NAMED_MAX = 3
 _EVER_TRUE = "whether it is ever true"
-_CASE_HINT = "a case can tell"
+_CASE_HINT = "add a case that shows it"
 STOPPING_EFFECTS = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
-"""Effects of rules that stop a call."""
+"""The effects of rules that stop a call."""
 
-_VERBS = {
+VERBS = {
     RuleEffect.PERMIT: "permits",
     RuleEffect.DENY: "denies",
     RuleEffect.QUARANTINE: "quarantines",
-    RuleEffect.REQUIRE_APPROVAL: "asks for approval",
+    RuleEffect.REQUIRE_APPROVAL: "requires approval for",
     RuleEffect.DEFER: "defers",
 }
 
 
 class AlreadyReported(NamedTuple):
-    """Rules of which was said already, for the form of their conditions, that they are never true, that they can never
-    count, and that they say what another says."""
+    """Ids of rules that the syntactic checks have already reported.
+
+    Attributes:
+        never_true: the condition is never true.
+        overruled: the rule never counts, because another one stops all of its calls.
+        repeated: the rule is the same as another one.
+    """
 
     never_true: frozenset[str] = frozenset()
     overruled: frozenset[str] = frozenset()
@@ -49,15 +54,15 @@ def report_proofs(
     reported: AlreadyReported,
     findings: Findings,
 ) -> None:
-    """Report what the solver can prove of rules.
+    """Report what the solver can prove about rules.
 
     Args:
-        rules: of the bundle.
-        constants: its named lists, by full name.
-        history: the type of its fact `history`.
-        examples: facts of intents, as many as there are: what they show needs no proof.
-        settled: what is known without the solver.
-        findings: receives what is found.
+        rules: the rules of the bundle.
+        constants: the named lists of the bundle, by full name.
+        history: the type of the fact `history`.
+        examples: facts of intents, which answer some questions without the solver.
+        reported: the rules that are already reported.
+        findings: receives the findings.
 
     Raises:
         SolverMissingError: z3 is not installed.
@@ -84,17 +89,18 @@ class _ProofReporter:
             self._report_constant, self._report_overruled, self._report_redundant, self._report_idle
         )  # fmt: skip
         for step in steps:
-            # The later rule of two that say the same is the one that adds nothing.
+            # In reverse order, so that the later one of two equal rules is reported as redundant.
             for rule in sorted(self._rules.values(), key=lambda rule: rule.rule.id, reverse=True):
                 if rule.rule.id not in self._never_true:
                     step(rule)
         for rule_id, questions in sorted(self._unknown.items()):
             if not self._prover.is_exhausted:
-                # Of a rule that may never be true, nothing else is known either.
+                # If it is not known whether the rule is ever true, the other questions can't be decided either.
                 asked = questions[:1] if questions[0] == _EVER_TRUE else questions
-                self._note("unknown", self._rules[rule_id].rule, f"can't tell {', or '.join(asked)}", _CASE_HINT)
+                message = f"the solver can't decide {', or '.join(asked)}"
+                self._note("unknown", self._rules[rule_id].rule, message, _CASE_HINT)
         if self._prover.is_exhausted:
-            message = "the bundle is larger than what is looked at for proofs: of some rules nothing is known"
+            message = "the solver has reached its limit of questions: nothing is known of the remaining rules"
             self._findings.add(Finding(Severity.NOTE, "unknown", Location(BUNDLE_FILE, 1, 1), message))
 
     def _report_constant(self, rule: CheckedRule) -> None:
@@ -104,44 +110,43 @@ class _ProofReporter:
         answer = self._prover.never_true(rule_id)
         if answer.status is ProofStatus.PROVEN:
             self._never_true.add(rule_id)
-            self._findings.warning("unreachable", at, "condition is never true, whatever the intent", rule_id=rule_id)
+            self._findings.warning("unreachable", at, "the condition is never true, for any intent", rule_id=rule_id)
             return
         self._note_if_unknown(rule, answer, _EVER_TRUE)
         answer = self._prover.never_false(rule_id)
         if answer.status is ProofStatus.PROVEN:
-            message = "condition is never false: the rule is for every call that it matches"
+            message = "the condition is never false: it excludes none of the calls that `match` selects"
             self._findings.warning("constant", at, message, rule_id=rule_id)
 
     def _report_overruled(self, rule: CheckedRule) -> None:
-        """A rule that does not stop calls, all of whose calls are stopped by others."""
+        """Report a rule that does not stop calls if other rules stop all of its calls."""
         if rule.rule.effect in STOPPING_EFFECTS or rule.rule.id in self._reported.overruled:
             return
         stops = self._others(rule, lambda other: other.effect in STOPPING_EFFECTS and other.mode is Mode.ENFORCE)
         if not stops:
             return
+        does = VERBS[rule.rule.effect]
         answer = self._prover.always_stopped(rule.rule.id, stops)
         if answer.status is not ProofStatus.PROVEN:
-            self._note_if_unknown(
-                rule, answer, f"whether {_named(stops)} leave{'' if len(stops) > 1 else 's'} it any call"
-            )
+            stop = "stops" if len(stops) == 1 else "stop"
+            self._note_if_unknown(rule, answer, f"whether {_named(stops)} {stop} every call that it {does}")
             return
-        does = _VERBS[rule.rule.effect]
         if len(answer.by) == 1:
             other = self._rules[answer.by[0]].rule
             if rule.rule.effect is RuleEffect.PERMIT and self._is_opposite(rule, other):
-                message = f"permits and denies on the condition of rule `{other.id}`: the permit can never count"
+                message = f"has the condition of rule `{other.id}` and the opposite effect: the permit never counts"
                 self._warn("contradiction", rule, message, answer)
                 return
-            message = f"can never count: wherever it {does}, rule `{other.id}` says {other.effect}"
+            message = f"never counts: rule `{other.id}` {VERBS[other.effect]} every call that this rule {does}"
         else:
-            message = f"can never count: wherever it {does}, one of {_named(answer.by)} stops the call"
+            message = f"never counts: {_named(answer.by)} together stop every call that this rule {does}"
         self._warn("shadowed", rule, message, answer)
 
     def _is_opposite(self, permit: CheckedRule, stop: Rule) -> bool:
         return self._prover.always_stopped(stop.id, (permit.rule.id,)).status is ProofStatus.PROVEN
 
     def _report_redundant(self, rule: CheckedRule) -> None:
-        """An enforced rule beside which others say all that it says."""
+        """Report an enforced rule if other rules have its effect whenever it matches."""
         if rule.rule.mode is not Mode.ENFORCE or rule.rule.id in self._redundant:
             return
         others = self._others(rule, lambda other: other.id not in self._redundant and _is_as_strict(other, rule.rule))
@@ -151,13 +156,13 @@ class _ProofReporter:
         if answer.status is ProofStatus.PROVEN and answer.by:
             self._redundant.add(rule.rule.id)
             which = _named(answer.by) if len(answer.by) == 1 else f"one of {_named(answer.by)}"
-            message = f"adds nothing: wherever it {_VERBS[rule.rule.effect]}, {which} does, too"
+            message = f"is redundant: whenever it {VERBS[rule.rule.effect]} a call, {which} does so too"
             self._warn("redundant", rule, message, answer)
         elif answer.status is ProofStatus.UNKNOWN:
             self._note_if_unknown(rule, answer, f"whether it adds anything to {_named(others)}")
 
     def _report_idle(self, rule: CheckedRule) -> None:
-        """An enforced deny of which no call is permitted anyway."""
+        """Report an enforced rule that stops calls if no rule permits any of them."""
         if (
             rule.rule.effect not in STOPPING_EFFECTS
             or rule.rule.mode is not Mode.ENFORCE
@@ -170,12 +175,12 @@ class _ProofReporter:
         near = [one.rule.id for one in self._overlaps.of(rule) if one.rule.effect is RuleEffect.PERMIT]
         answer = self._prover.never_permitted(rule.rule.id, near) if near else ProofResult(ProofStatus.PROVEN)
         if answer.status is ProofStatus.PROVEN:
-            self._note("idle", rule.rule, f"{_VERBS[rule.rule.effect]} nothing that a rule permits")
+            self._note("idle", rule.rule, f"{VERBS[rule.rule.effect]} no call that a rule permits")
         else:
-            self._note_if_unknown(rule, answer, "whether it stops anything that a rule permits")
+            self._note_if_unknown(rule, answer, "whether it stops any call that a rule permits")
 
     def _others(self, rule: CheckedRule, wanted: Callable[[Rule], bool]) -> list[str]:
-        """The rules that may be for the same calls and speak of the same facts."""
+        """Return the rules that can apply to the same calls and read common facts."""
         return [
             other.rule.id
             for other in self._overlaps.of(rule)
@@ -199,7 +204,7 @@ class _ProofReporter:
 
 
 def _is_as_strict(other: Rule, rule: Rule) -> bool:
-    """Whether a rule does, where it matches, all that another one does where that matches."""
+    """Return whether the effect of `other` on a call is at least as strict as that of `rule`."""
     if other.mode is not Mode.ENFORCE or not all(duty in other.obligations for duty in rule.obligations):
         return False
     if rule.effect is RuleEffect.DENY:
@@ -223,7 +228,7 @@ def _named(rule_ids: Sequence[str]) -> str:
 
 
 class _OverlapIndex:
-    """Finds the rules that may be for the same tools as a rule, without looking at all others."""
+    """Finds the rules that can apply to the same tools as a given rule, without comparing it with all others."""
 
     def __init__(self, rules: Iterable[CheckedRule]) -> None:
         self._all = sorted(rules, key=lambda rule: rule.rule.id)
@@ -234,7 +239,7 @@ class _OverlapIndex:
         self._wild = [(rule, _matcher(rule)) for rule in self._all if _tools(rule.rule.match) is None]
 
     def of(self, rule: CheckedRule) -> list[CheckedRule]:
-        """The rules, by id; itself among them."""
+        """Return these rules, ordered by id; the rule itself is one of them."""
         tools = _tools(rule.rule.match)
         if tools is None:
             return [other for other in self._all if _may_overlap(_matcher(rule), other)]
@@ -255,7 +260,7 @@ def _may_overlap(matcher: ToolMatcher, other: CheckedRule) -> bool:
 
 
 def _tools(match: Match) -> frozenset[tuple[str, str]] | None:
-    """The tools of a rule that names each one; None of one with wildcards."""
+    """Return the tools that a match names, or None if it contains wildcards."""
     if not all(is_literal(pattern.text) for pattern in match.tools):
         return None
     return frozenset(tool for pattern in match.tools if (tool := literal_tool(pattern)) is not None)

@@ -1,8 +1,12 @@
-"""Asks the solver z3 what no test can show: that something about rules holds for every intent there can be.
+"""Proves or refutes claims about rules, for every possible intent, with the solver z3.
 
-z3 is an optional dependency (`stoplog[lint]`). Every answer is one of three: proven; refuted, by facts that the exact
-evaluator was asked about; or unknown, because the solver took too long, or because the rules use what formulas can't
-say.
+The idea: the negation of a claim is translated to a formula over the facts. If the formula has no solution the claim is
+proven, because a formula never excludes facts for which the claim is false (see `smt`). A solution is only a candidate,
+since formulas are approximations: the claim is refuted only if the exact evaluator confirms the solution. In all other
+cases, and if the solver takes too long, the result is unknown. Testing with random facts was rejected as the only
+method, because it can't prove anything; examples are still tried first, because they are cheap.
+
+z3 is an optional dependency (`stoplog[lint]`).
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from streams.policy.authoring.rule_outcome import ExactRule, RuleOutcome
 from streams.policy.errors import PolicyError
 from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.compile import CheckedRule
-from streams.policy.language.schema import Facts, Struct
+from streams.policy.language.fact_types import Facts, Struct
 from streams.policy.language.tool_types import UNTYPED
 from streams.policy.results import RuleEffect
 from streams.policy.runtime.explain import as_json
@@ -25,19 +29,19 @@ if TYPE_CHECKING:
     from streams.policy.authoring.smt.translate import Formula
 
 EFFORT_MAX = 2_000_000
-"""The solver's own measure of work on one question, the same on every machine; about a second."""
+"""The solver's limit of work for one question, in units of z3 that are the same on every machine; about a second."""
 
 TIME_MS_MAX = 5_000
-"""On one question, should the measure of work fail."""
+"""The limit of time for one question, in case the limit of work does not apply."""
 
 QUESTIONS_MAX = 2_000
-"""Put to the solver about one bundle; past it every answer that no example gives is unknown."""
+"""The number of questions to the solver for one bundle; after that, only examples can decide a question."""
 
 RULES_MAX = 60
-"""Rules that one question may speak of."""
+"""The number of rules in one question."""
 
 EXAMPLES_MAX = 400
-"""Facts that are kept to answer questions without the solver."""
+"""The number of examples that are kept to answer questions without the solver."""
 
 STOPPING_EFFECTS = frozenset({RuleEffect.DENY, RuleEffect.QUARANTINE})
 _STOPPING_OUTCOMES = frozenset({RuleOutcome.TRUE, RuleOutcome.ERROR})
@@ -49,7 +53,7 @@ class SolverMissingError(PolicyError):
 
 
 class ProofStatus(StrEnum):
-    """What is known of a claim about every intent."""
+    """What is known about a claim."""
 
     PROVEN = "proven"
     REFUTED = "refuted"
@@ -57,7 +61,13 @@ class ProofStatus(StrEnum):
 
 
 class ProofResult(NamedTuple):
-    """What is known, the rules that a proof needed, and facts: of a refutation, or as an example."""
+    """The result for a claim.
+
+    Attributes:
+        status: what is known.
+        by: the rules that a proof needed.
+        facts: facts that refute the claim, or an example for a proof, or None.
+    """
 
     status: ProofStatus
     by: tuple[str, ...] = ()
@@ -68,12 +78,12 @@ _UNKNOWN = ProofResult(ProofStatus.UNKNOWN)
 
 
 def solver_is_installed() -> bool:
-    """Whether z3 is there."""
+    """Return whether z3 is installed."""
     return importlib.util.find_spec("z3") is not None
 
 
 class _TranslatedRule(NamedTuple):
-    """A rule, as it is evaluated and as formulas; `reads` are the facts of its condition."""
+    """A rule for the exact evaluator, and its match and condition as formulas."""
 
     rule: CheckedRule
     exact_rule: ExactRule
@@ -86,18 +96,18 @@ class _TranslatedRule(NamedTuple):
 
     @property
     def yes(self) -> list[Any]:
-        """When it is for a call and true."""
+        """Return the formulas which together mean that the rule applies to a call and its condition is true."""
         return [self.match.truth.yes, self.condition.truth.yes]
 
 
 class Prover:
-    """Answers questions about the rules of one bundle. Not thread-safe.
+    """Proves or refutes claims about the rules of one bundle. Not thread-safe.
 
     Args:
-        rules: of the bundle.
+        rules: the rules of the bundle.
         constants: the named lists, by full name.
         history: the type of the fact `history`.
-        examples: facts of intents, for instance of the bundle's cases: what they show needs no solver.
+        examples: facts of intents, for example of test cases; they can refute claims without the solver.
 
     Raises:
         SolverMissingError: z3 is not installed.
@@ -111,7 +121,7 @@ class Prover:
         examples: Iterable[Facts] = (),
     ) -> None:
         if not solver_is_installed():
-            raise SolverMissingError("the solver z3 is not installed; run `pip install 'stoplog[lint]'`")
+            raise SolverMissingError("the solver z3 is not installed: run `pip install 'stoplog[lint]'`")
         from streams.policy.authoring.smt.translate import Translator  # noqa: PLC0415 - z3 is optional, and slow to load
 
         self.questions_count = 0
@@ -124,7 +134,7 @@ class Prover:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the solver is asked no more."""
+        """Return whether `QUESTIONS_MAX` is reached, so that the solver is no longer used."""
         return self.questions_count >= QUESTIONS_MAX
 
     def _translated(self, rule_id: str) -> _TranslatedRule:
@@ -140,7 +150,7 @@ class Prover:
         return subject
 
     def never_true(self, rule_id: str) -> ProofResult:
-        """Whether a rule matches no intent at all."""
+        """Decide whether a rule matches no intent at all."""
         rule = self._translated(rule_id)
 
         def refutes(facts: Facts) -> bool:
@@ -149,7 +159,7 @@ class Prover:
         return self._decide([rule], rule.yes, {}, refutes)
 
     def never_false(self, rule_id: str) -> ProofResult:
-        """Whether a rule matches, or is in error, for every intent that it is for."""
+        """Decide whether a rule matches, or is in error, for every intent that it applies to."""
         rule = self._translated(rule_id)
 
         def refutes(facts: Facts) -> bool:
@@ -158,9 +168,9 @@ class Prover:
         return self._decide([rule], [rule.match.truth.yes, rule.condition.truth.no], {}, refutes)
 
     def always_stopped(self, rule_id: str, stop_ids: Sequence[str]) -> ProofResult:
-        """Whether whatever a rule matches is stopped by others; a stop that is in error stops, too.
+        """Decide whether other rules stop every intent that a rule matches. A stopping rule in error stops too.
 
-        A proof names the stops that it needed, and comes with an example where there is one.
+        A proof names the stopping rules that it needed, and has an example if there is one.
         """
         rule, stops = self._translated(rule_id), [self._translated(stop_id) for stop_id in stop_ids[:RULES_MAX]]
         passes = {stop.id: self._silent(stop) for stop in stops}
@@ -174,9 +184,9 @@ class Prover:
         return self._with_example(answer, rule)
 
     def implied(self, rule_id: str, other_ids: Sequence[str]) -> ProofResult:
-        """Whether leaving a rule out changes nothing beside others of its kind, which match whenever it does.
+        """Decide whether other rules of the same kind have the effect of a rule whenever it matches.
 
-        Errors count: of a permit they don't matter, of another rule they deny as long as no other rule does.
+        Errors count too: an error of a permit has no effect, and an error of any other rule denies the call.
         """
         rule, others = self._translated(rule_id), [self._translated(other_id) for other_id in other_ids[:RULES_MAX]]
         is_permit = rule.rule.rule.effect is RuleEffect.PERMIT
@@ -196,7 +206,7 @@ class Prover:
         return self._with_example(self._decide([rule, *others], demands, passes, refutes), rule)
 
     def never_permitted(self, rule_id: str, permit_ids: Sequence[str]) -> ProofResult:
-        """Whether no permit matches anything that a rule stops."""
+        """Decide whether no permit matches any intent that a rule stops."""
         if len(permit_ids) > RULES_MAX:
             return _UNKNOWN
         rule, permits = self._translated(rule_id), [self._translated(permit_id) for permit_id in permit_ids]
@@ -216,7 +226,7 @@ class Prover:
         return self._decide([rule, *permits], demands, {}, refutes)
 
     def example(self, rule_id: str, facts: Facts) -> tuple[tuple[str, str], ...]:
-        """The facts that a rule reads, by path, as JSON; `missing` where they are."""
+        """Return the paths of the facts that a rule reads and their values as JSON, or `missing`."""
         rule = self._translated(rule_id)
         match = rule.rule.rule.match
         is_for_all = not match.servers and any(pattern.text == "*" for pattern in match.tools)
@@ -225,7 +235,7 @@ class Prover:
         return tuple((".".join(path), _shown(facts, path)) for path in leaves)
 
     def share_facts(self, one_id: str, other_id: str) -> bool:
-        """Whether two rules read a fact in common. If not, neither implies the other, unless one is constant."""
+        """Return whether two rules read a common fact. If not, neither implies the other, unless one is constant."""
         one, other = self._translated(one_id), self._translated(other_id)
         return bool(one.condition.paths & other.condition.paths)
 
@@ -235,7 +245,7 @@ class Prover:
         return z3.Or(z3.Not(rule.match.truth.yes), rule.condition.truth.no)
 
     def _error_counts(self, rule: _TranslatedRule) -> Any:
-        """When the error of a rule like this one, which denies, is not made up for by this one."""
+        """Return the formula which means that this rule does not cover the error of another rule of its kind."""
         import z3  # noqa: PLC0415 - optional
 
         if rule.rule.rule.effect in STOPPING_EFFECTS:
@@ -243,7 +253,7 @@ class Prover:
         return z3.Not(z3.And(rule.match.truth.yes, rule.condition.truth.failed))
 
     def _covers(self, other: _TranslatedRule, facts: Facts, came: RuleOutcome) -> bool:
-        """Whether a rule says itself what another one does that is true, or in error."""
+        """Return whether a rule has, for these facts, the effect of another one whose outcome is `came`."""
         said = self._outcome(other, facts)
         return said is came or (said is RuleOutcome.TRUE and other.rule.rule.effect in STOPPING_EFFECTS)
 
@@ -251,7 +261,7 @@ class Prover:
         return rule.exact_rule.outcome(facts)[0]
 
     def _with_example(self, answer: ProofResult, rule: _TranslatedRule) -> ProofResult:
-        """A proof, with facts for which the rule is true."""
+        """Return the result, to which a proof adds facts for which the rule is true."""
         if answer.status is not ProofStatus.PROVEN:
             return answer
         return answer._replace(facts=self.never_true(rule.id).facts)
@@ -259,13 +269,13 @@ class Prover:
     def _decide(
         self, rules: Sequence[_TranslatedRule], demands: Sequence[Any], passes: Mapping[str, Any], refutes: Any
     ) -> ProofResult:
-        """Whether `demands` and all of `passes` can't hold together.
+        """Prove that `demands` and all of `passes` can't be true together, or refute it.
 
         Args:
-            rules: whose variables the formulas speak of.
+            rules: the rules whose variables the formulas contain.
             demands: formulas.
-            passes: formulas by the rule that they are due to.
-            refutes: tells of facts whether they show the contrary; the exact evaluator's word, and the last.
+            passes: formulas by the id of the rule that they come from.
+            refutes: tells whether facts refute the claim, according to the exact evaluator.
         """
         for facts in self._examples:
             if refutes(facts):

@@ -1,4 +1,4 @@
-"""What comes of one rule for one intent, by the exact evaluator: for reports, not for the gate."""
+"""Evaluates single rules with the exact evaluator, for reports. The gate does not use it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from streams.policy.cel.exact import Program, compile_exact
 from streams.policy.cel.tree import Expr
 from streams.policy.errors import EvaluationError
 from streams.policy.language.compile import CheckedRule
+from streams.policy.language.fact_types import Facts
 from streams.policy.language.globs import ToolMatcher, caller_matcher
-from streams.policy.language.schema import Facts
 from streams.policy.results import RuleEffect
 
 
 class RuleOutcome(StrEnum):
-    """What came of a rule."""
+    """The outcome of a rule for an intent."""
 
     TRUE = "true"
     FALSE = "false"
@@ -27,10 +27,10 @@ class RuleOutcome(StrEnum):
 
 
 class ExactRule:
-    """A rule that can be asked about intents.
+    """A rule, ready for the exact evaluator.
 
     Args:
-        rule: the rule.
+        rule: the checked rule.
         constants: the named lists of its bundle, by full name.
     """
 
@@ -42,11 +42,11 @@ class ExactRule:
         self._programs: dict[tuple[str, str] | None, Program] = {}
 
     def tree(self, facts: Facts) -> Expr:
-        """The condition as it is checked for the intent's tool."""
+        """Return the condition as checked for the tool of the intent."""
         return self.rule.variants.get(tool_of(facts)[:2], self.rule.checked).tree
 
     def outcome(self, facts: Facts) -> tuple[RuleOutcome, str | None]:
-        """What comes of the rule, and why its condition has no value where it has none. Never raises."""
+        """Return the outcome of the rule, and the reason if its condition has no value. Never raises."""
         if not self._tools.matches(*tool_of(facts)):
             return RuleOutcome.NOT_FOR_TOOL, None
         if not self._is_for_caller(facts):
@@ -54,7 +54,7 @@ class ExactRule:
         return self.value(facts)
 
     def value(self, facts: Facts) -> tuple[RuleOutcome, str | None]:
-        """What comes of the condition alone, for an intent that the rule is for. Never raises."""
+        """Return the outcome of the condition, for an intent that the rule applies to. Never raises."""
         try:
             value = self._program(facts)(facts)
         except EvaluationError as error:
@@ -72,7 +72,10 @@ class ExactRule:
         return program
 
     def _is_for_caller(self, facts: Facts) -> bool:
-        """As the gate has it: one who can't be told is anyone, only a permit is not for them."""
+        """Return whether the rule applies to the caller, as in the gate.
+
+        A caller who is not known may be anyone: a permit does not apply to such a call, all other rules do.
+        """
         if self._callers is None:
             return True
         agent, tenant = facts.get("agent"), facts.get("tenant")
@@ -83,7 +86,7 @@ class ExactRule:
 
 
 def tool_of(facts: Facts) -> tuple[str, str, str]:
-    """Server, name and version of an intent's tool; empty where facts are of an odd shape."""
+    """Return server, name and version of an intent's tool; each is empty if the facts don't contain it."""
     tool = facts.get("tool")
     names = [tool.get(key) for key in ("server_id", "name", "version")] if isinstance(tool, Mapping) else [None] * 3
     server_id, name, version = (text if isinstance(text, str) else "" for text in names)

@@ -1,6 +1,6 @@
-"""Rules that can never fire, and permits that can never count, as far as the form of their conditions tells.
+"""Finds rules that never match and permits that never count, by comparing the syntax of their conditions.
 
-Everything said here is certain; where nothing is said, nothing is known.
+Everything that is reported is certain, but not everything is found.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice, product
 from typing import Any, NamedTuple, TypeGuard
 
-from streams.policy.authoring.prove import STOPPING_EFFECTS, AlreadyReported
+from streams.policy.authoring.prove import STOPPING_EFFECTS, VERBS, AlreadyReported
 from streams.policy.cel.simplify import simplify
 from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Const, Expr
@@ -22,16 +22,16 @@ from streams.policy.language.globs import ToolMatcher, is_literal, literal_tool
 from streams.policy.results import Mode, RuleEffect
 
 PAIRS_MAX = 200_000
-"""Pairs of rules that are compared; a larger bundle is compared in part, and the rest stays unknown."""
+"""The number of pairs of rules that are compared. In a larger bundle, the other pairs are not checked."""
 
 EXACT_MAX = 2**53
-"""Up to here a double tells integers apart."""
+"""Integers below this limit are represented exactly as doubles."""
 
 _FLIPPED = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_", "_==_": "_==_"}
 
 
 class _Range(NamedTuple):
-    """Numbers between two bounds; an open bound is not among them."""
+    """An interval of numbers; an open bound does not belong to it."""
 
     low: float = -math.inf
     low_open: bool = False
@@ -53,8 +53,13 @@ def report_unreachable(
 ) -> AlreadyReported:
     """Report rules whose condition is never true, and permits whose condition implies that of a deny.
 
+    Args:
+        rules: the rules of the bundle.
+        reported: the rules that are already reported.
+        findings: receives the findings.
+
     Returns:
-        `reported`, with what was reported.
+        `reported` with the rules that were reported here.
     """
     never_true: set[str] = set()
     overruled: set[str] = set()
@@ -63,7 +68,7 @@ def report_unreachable(
         if why is not None:
             never_true.add(rule.rule.id)
             at = rule.rule.when.location
-            findings.warning("unreachable", at, f"condition is never true: {why}", rule_id=rule.rule.id)
+            findings.warning("unreachable", at, f"the condition is never true: {why}", rule_id=rule.rule.id)
     stops = [
         (rule, frozenset(structural_key(part) for part in conjuncts(rule.checked.tree)))
         for rule in rules
@@ -71,7 +76,7 @@ def report_unreachable(
     ]
     permits = [rule for rule in rules if rule.rule.effect is RuleEffect.PERMIT and rule.rule.mode is not Mode.OFF]
     for permit, (stop, wanted) in islice(product(permits, stops), PAIRS_MAX):
-        # Equal conditions of one match are reported as a contradiction elsewhere.
+        # Rules with the same condition and match are reported as a contradiction elsewhere.
         if permit.rule.id in overruled | never_true | reported.overruled or not covers(
             stop.rule.match, permit.rule.match
         ):
@@ -79,13 +84,13 @@ def report_unreachable(
         parts = frozenset(structural_key(part) for part in conjuncts(permit.checked.tree))
         if wanted < parts:
             overruled.add(permit.rule.id)
-            message = f"can never count: wherever it permits, rule `{stop.rule.id}` says {stop.rule.effect}"
+            message = f"never counts: rule `{stop.rule.id}` {VERBS[stop.rule.effect]} every call that this rule permits"
             findings.warning("shadowed", permit.rule.location, message, rule_id=permit.rule.id)
     return reported._replace(never_true=frozenset(never_true), overruled=reported.overruled | overruled)
 
 
 def conjuncts(tree: Expr) -> Iterator[Expr]:
-    """What a condition demands all at once: the operands of its outermost `&&`."""
+    """Yield the operands of the outermost `&&` of a condition, or the condition itself."""
     if isinstance(tree, Call) and tree.function == "_&&_":
         for arg in tree.args:
             yield from conjuncts(arg)
@@ -94,19 +99,19 @@ def conjuncts(tree: Expr) -> Iterator[Expr]:
 
 
 def contradiction(tree: Expr) -> str | None:
-    """Two demands of a condition that exclude each other, as text, or None where none are seen."""
+    """Return a description of two conjuncts that contradict each other, or None if none are found."""
     demanded: dict[Any, Expr] = {}
     excluded: dict[Any, Expr] = {}
     ranges: dict[Any, _Range] = {}
     texts: dict[Any, tuple[str, Expr]] = {}
     for part in conjuncts(tree):
         if isinstance(part, Const) and part.value is False:
-            return "`false`"
+            return "it requires `false`"
         negated = isinstance(part, Call) and part.function == "!_"
         shape = structural_key(part.args[0] if isinstance(part, Call) and negated else part)
         (excluded if negated else demanded).setdefault(shape, part)
         if shape in demanded and shape in excluded:
-            return f"`{unparse(demanded[shape])}` and `{unparse(excluded[shape])}`"
+            return f"`{unparse(demanded[shape])}` contradicts `{unparse(excluded[shape])}`"
         compared = _comparison(part)
         if compared is None:
             continue
@@ -119,12 +124,12 @@ def contradiction(tree: Expr) -> str | None:
         elif function == "_==_":
             first = texts.setdefault(key, (value, part))
             if first[0] != value:
-                return f"`{unparse(first[1])}` and `{unparse(part)}`"
+                return f"`{unparse(first[1])}` contradicts `{unparse(part)}`"
     return None
 
 
 def _comparison(part: Expr) -> tuple[Expr, str, Any] | None:
-    """Operand, operator and constant of a comparison with a number or text."""
+    """Return operand, operator and constant of a comparison with a number or text, or None."""
     if not isinstance(part, Call) or part.function not in _FLIPPED or len(part.args) != 2:
         return None
     left, right = part.args
@@ -134,7 +139,7 @@ def _comparison(part: Expr) -> tuple[Expr, str, Any] | None:
 
 
 def _is_plain(node: Expr) -> TypeGuard[Const]:
-    """Whether it is a text, or a number that integers and doubles compare to without loss."""
+    """Return whether it is a text, or a number that compares exactly with integers and doubles."""
     if not isinstance(node, Const):
         return False
     return type(node.value) is str or (type(node.value) in (int, float) and abs(node.value) < EXACT_MAX)
@@ -149,7 +154,7 @@ def _range(function: str, value: float) -> _Range:
 
 
 def covers(wide: Match, narrow: Match) -> bool:
-    """Whether every call that `narrow` is for is certainly one that `wide` is for."""
+    """Return whether `wide` certainly applies to every call that `narrow` applies to."""
     for key in ("servers", "agents", "tenants"):
         if getattr(wide, key) and not _texts(wide, key) >= _texts(narrow, key) > frozenset():
             return False

@@ -1,4 +1,4 @@
-"""A bundle of rules: as files, and as parsed."""
+"""A bundle of rules: its files, and the records that they are parsed into."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ BUNDLE_BYTES_MAX = 32_000_000
 
 
 class BundleReadError(PolicyError):
-    """The files of a bundle could not be read from disk."""
+    """The files of a bundle can't be read from disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleSource:
-    """The files of a bundle, by path with `/` from its root, and the digest that names them."""
+    """The files of a bundle by path (relative to its root, with `/`), and the SHA-256 digest that identifies them."""
 
     files: Mapping[str, str]
     digest: bytes
@@ -35,7 +35,7 @@ class BundleSource:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A glob and where it was written."""
+    """A glob and its location in the file."""
 
     text: str
     location: Location
@@ -43,7 +43,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which calls a rule is for. An empty tuple says nothing; the tools are always named."""
+    """The calls that a rule applies to. An empty tuple does not restrict them; `tools` is never empty."""
 
     tools: tuple[Pattern, ...]
     servers: tuple[Pattern, ...] = ()
@@ -54,7 +54,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule as written. `mode` has the bundle's own mode worked in."""
+    """A rule as written, except that `mode` takes the bundle's mode into account."""
 
     id: str
     version: str
@@ -74,7 +74,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class NamedList:
-    """A list of constants, all of one type."""
+    """A named list of constants, all of one type."""
 
     name: str
     location: Location
@@ -90,7 +90,7 @@ class NamedMacro:
 
 
 class Keep(StrEnum):
-    """What a memory keeps of the events that it is about."""
+    """How a memory aggregates its events."""
 
     ANY = "any"
     COUNT = "count"
@@ -99,7 +99,7 @@ class Keep(StrEnum):
 
 
 class Occasion(StrEnum):
-    """What happens to an intent that a memory can be about."""
+    """The event in the life of an intent that a memory records."""
 
     JUDGED = "judged"
     ALLOWED = "allowed"
@@ -111,7 +111,7 @@ class Occasion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """What makes a memory forget: the session's next matching event."""
+    """The event that resets a memory: the next one of the session that matches."""
 
     on: Occasion
     match: Match
@@ -120,14 +120,15 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Something that is remembered within a session, as declared under `history:`.
+    """A value that is remembered within a session, as declared under `history:`.
 
     Attributes:
-        when: None counts every event that `match` takes; None of that, every tool's.
-        key: kept for each of its values by itself.
-        of: what is summed.
-        within_ms: how long an event counts; None for as long as the session is known.
-        group: whose approvals count; None for every group's.
+        match: the calls whose events count; None: every call.
+        when: the condition under which an event counts; None: always.
+        key: the memory holds a separate value for each value of this expression.
+        of: the amount to add, if the memory keeps a sum.
+        within_ms: how long an event counts; None: for the whole session.
+        group: the group whose approvals count; None: every group.
     """
 
     name: str
@@ -145,7 +146,7 @@ class Memory:
 
 
 class Per(StrEnum):
-    """Who shares a budget."""
+    """The scope of a budget: the calls that share one."""
 
     SESSION = "session"
     AGENT = "agent"
@@ -155,7 +156,7 @@ class Per(StrEnum):
 
 
 class MeasureKind(StrEnum):
-    """What a budget counts."""
+    """The quantity that a budget limits."""
 
     CALLS = "calls"
     SUM = "sum"
@@ -164,12 +165,12 @@ class MeasureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A limit on what is allowed, as declared under `budgets:`.
+    """A limit on the calls that are allowed, as declared under `budgets:`.
 
     Attributes:
-        of: what is summed, or whose values are told apart; None counts calls.
-        match: None is every tool.
-        window_ms: it is full again at each multiple of this since the epoch; None: never (of sessions only).
+        of: the amount to sum, or the value whose distinct values are counted; None if calls are counted.
+        match: the calls that it limits; None: every call.
+        window_ms: the budget starts again at each multiple of this since the epoch; None (sessions only): never.
     """
 
     name: str
@@ -186,7 +187,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Rules that belong together; `name` is empty for what the bundle itself defines."""
+    """A group of rules, in one directory; `name` is empty for the names that the bundle itself defines."""
 
     name: str
     owner: str | None
@@ -199,7 +200,7 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose form is right; its expressions are not checked yet."""
+    """A bundle that is parsed, but whose expressions are not yet checked."""
 
     name: str
     version: str
@@ -211,14 +212,15 @@ class Bundle:
 
 
 def bundle_from_files(files: Mapping[str, str]) -> BundleSource:
-    """A bundle from its files, as it travels on the topic `agent.ruleset.v1`.
+    """Return a bundle made of its files, as the topic `agent.ruleset.v1` carries it.
 
     Args:
-        files: path, with `/`, from the bundle's root to content. Not trusted: `compile_bundle` judges them.
+        files: contents by path, relative to the bundle's root, with `/`. They are not trusted: `compile_bundle` checks
+            them.
     """
     digest = hashlib.sha256()
     for path in sorted(files):
-        # Lengths go in front, so that no two sets of files run together to one digest.
+        # Each part is preceded by its length, so that two different sets of files never have one digest.
         for part in (path.encode("utf-8", "surrogatepass"), files[path].encode("utf-8", "surrogatepass")):
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
@@ -229,36 +231,36 @@ def load_bundle(directory: Path) -> BundleSource:
     """Read `bundle.yaml` and every `*.rules.yaml` below a directory. Blocking.
 
     Raises:
-        BundleReadError: a file can't be read, is too large, is a symbolic link or is not UTF-8.
+        BundleReadError: a file can't be read, is too large, is a symbolic link or is not UTF-8, or there are too many.
     """
     root = Path(directory)
     paths = [root / BUNDLE_FILE, *sorted(root.rglob(f"*{RULES_SUFFIX}"))]
     if not paths[0].is_file():
-        raise BundleReadError(f"`{root}` holds no `{BUNDLE_FILE}`")
+        raise BundleReadError(f"`{root}` contains no `{BUNDLE_FILE}`")
     if len(paths) > FILES_MAX:
-        raise BundleReadError(f"`{root}` holds {len(paths)} files, at most {FILES_MAX} are read")
+        raise BundleReadError(f"`{root}` contains {len(paths)} files: the limit is {FILES_MAX}")
     files = {path.relative_to(root).as_posix(): read_text(path) for path in paths}
     total = sum(len(text) for text in files.values())
     if total > BUNDLE_BYTES_MAX:
-        raise BundleReadError(f"`{root}` holds {total} characters, at most {BUNDLE_BYTES_MAX} are read")
+        raise BundleReadError(f"`{root}` contains {total} characters: the limit is {BUNDLE_BYTES_MAX}")
     return bundle_from_files(files)
 
 
 def read_text(path: Path) -> str:
-    """A file's text, with its size bounded.
+    """Read a text file of bounded size. Blocking.
 
     Raises:
         BundleReadError: see `load_bundle`.
     """
     if path.is_symlink():
-        raise BundleReadError(f"`{path}` is a symbolic link, rules are read from plain files")
+        raise BundleReadError(f"`{path}` is a symbolic link: rules must be plain files")
     try:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
         if len(data) > FILE_BYTES_MAX:
-            raise BundleReadError(f"`{path}` has more than {FILE_BYTES_MAX} bytes")
+            raise BundleReadError(f"`{path}` is larger than {FILE_BYTES_MAX} bytes")
         return data.decode()
     except (OSError, UnicodeDecodeError) as error:
-        # The system's own text has the path once more.
+        # `strerror` does not repeat the path, unlike the error's own text.
         why = (error.strerror if isinstance(error, OSError) else None) or error
         raise BundleReadError(f"`{path}` can't be read: {why}") from error

@@ -1,7 +1,7 @@
-"""The type checker: CEL text in, a checked tree or located problems out.
+"""The type checker: from the text of a CEL expression to a checked tree, or to problems with their offsets.
 
-This is the only module that uses `cel-expr-python`, Google's C++ implementation. It also offers that library's own
-evaluator, as a reference for tests and benchmarks.
+This is the only module that uses `cel-expr-python`, Google's C++ implementation. It also offers the evaluator of that
+library, as a reference for tests and benchmarks.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from streams.policy.errors import EvaluationError, PolicyError, nearest
 from streams.policy.language import error_hints
 from streams.policy.language.descriptors import PACKAGE, make_pool, message_name
 from streams.policy.language.extension_declarations import EXTENSION_STRUCTS
+from streams.policy.language.fact_types import FactType, Kind, ListOf, MapOf, Struct
 from streams.policy.language.function_declarations import FUNCTION_NAMES, FUNCTIONS_CONFIG, NETWORK_TYPES
-from streams.policy.language.schema import FACTS, HISTORY, FactType, Kind, ListOf, MapOf, Struct, fact
+from streams.policy.language.schema import FACTS, HISTORY, fact
 
 TEXT_CHARS_MAX = 60_000
 CHECKERS_KEPT_MAX = 64
@@ -37,7 +38,7 @@ extensions:
   - name: strings
   - name: two-var-comprehensions
 {FUNCTIONS_CONFIG}"""
-"""Which functions and macros there are, in the library's own format."""
+"""The functions and macros that expressions can use, in the library's configuration format."""
 _REFERENCE_CONFIG = """
 extensions:
   - name: bindings
@@ -53,13 +54,13 @@ _OPERAND = re.compile(r"expression of type '(.*?)' cannot be the operand of a se
 
 
 class Problem(NamedTuple):
-    """What is wrong at an offset of the checked text."""
+    """An error at an offset of the checked text."""
 
     code: str
     offset: int
     message: str
     hint: str | None = None
-    name: str | None = None  # what is not known, where it may be the name of something in the bundle
+    name: str | None = None  # the unknown name, if it may be the name of something that the bundle defines
 
 
 class CheckError(PolicyError):
@@ -79,12 +80,12 @@ class CheckedExpression:
 
 
 class Checker:
-    """Checks texts against the schema with one typing of `args` and a set of named lists.
+    """Checks expressions against the schema of facts, for one type of `args` and one set of named lists.
 
     Args:
         args: the type of the tool's arguments.
-        lists: the type of the elements of each list, by its full name (`lists.payments.agents`).
-        history: the type of what the bundle's memories hold.
+        lists: the element type of each list, by its full name (`lists.payments.agents`).
+        history: the type of the fact `history`, which has a field for each memory of the bundle.
     """
 
     def __init__(self, args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> None:
@@ -99,13 +100,13 @@ class Checker:
         self._env = cel.NewEnv(make_pool(args, history), config=config, variables=variables)
 
     def check(self, text: str) -> CheckedExpression:
-        """Parse and type.
+        """Parse and type-check an expression.
 
         Raises:
-            CheckError: with every problem that was found.
+            CheckError: it is not well-typed; the error holds every problem that was found.
         """
         if len(text) > TEXT_CHARS_MAX:
-            message = f"expression has {len(text)} characters, at most {TEXT_CHARS_MAX} are read"
+            message = f"the expression has {len(text)} characters: the limit is {TEXT_CHARS_MAX}"
             raise CheckError((Problem("too_long", 0, message),))
         try:
             serialized = self._env.compile(text).serialize()
@@ -125,14 +126,14 @@ class Checker:
         for report_line in report.splitlines():
             match = _ERROR.match(report_line)
             if match is not None and "*error*" not in match[3]:
-                # A problem of the whole text has no place in it: line -1.
+                # A problem with the text as a whole has line -1.
                 line_start = starts[max(min(int(match[1]), len(starts)) - 1, 0)]
                 offset = max(line_start + int(match[2]) - 1, 0)
                 problems.append(self._problem(match[3], text, min(offset, len(text))))
-        # Behind the first syntax error the parser guesses what was meant, and what it says of the rest is no help.
-        broken = [problem for problem in problems if problem.code == "syntax"]
-        if broken:
-            return (min(broken, key=lambda problem: problem.offset),)
+        # After the first syntax error the parser guesses what was meant, so its further errors are of no use.
+        syntax_errors = [problem for problem in problems if problem.code == "syntax"]
+        if syntax_errors:
+            return (min(syntax_errors, key=lambda problem: problem.offset),)
         return tuple(problems) or (
             Problem("expression", 0, *error_hints.explain_parser_report(_without_codes(report))),
         )
@@ -141,7 +142,7 @@ class Checker:
         if match := _FIELD.search(message):
             field, struct = match[1], self._structs.get(match[2])
             known = [member.name for member in struct.fields] if struct else []
-            has = f"it has {', '.join(known)}" if known else "it has none"
+            has = f"its fields are {', '.join(known)}" if known else "it has no fields"
             hint = nearest(field, known) or ("declare it under `history:`" if match[2].endswith(".History") else has)
             owner = struct.name if struct else match[2]
             name = field if owner == HISTORY.name else None
@@ -164,9 +165,15 @@ class Checker:
         if root == "lists":
             known = [listed.rpartition(".")[2] for listed in self._lists]
             leaf = name.rpartition(".")[2]
-            return Problem("unknown_list", offset, f"unknown list `{leaf}`", nearest(leaf, known) or "define it")
+            hint = nearest(leaf, known) or "define it under `lists:`"
+            return Problem("unknown_list", offset, f"unknown list `{leaf}`", hint)
         if name in FUNCTION_NAMES:
-            return Problem("wrong_type", offset, f"`{name}` can't be called like this", "look at its arguments")
+            return Problem(
+                "wrong_type",
+                offset,
+                f"`{name}` can't be called like this",
+                "check the number and the types of its arguments",
+            )
         names = [field.name for field in FACTS]
         hint = nearest(root, names) or nearest(name, FUNCTION_NAMES) or f"the facts are {', '.join(names)}"
         if name in error_hints.CONSTANT_SYNONYMS:
@@ -180,27 +187,27 @@ def _cached_checker(args: FactType, lists: tuple[tuple[str, Kind], ...], history
 
 
 def checker_for(args: FactType, lists: Mapping[str, Kind], history: Struct = HISTORY) -> Checker:
-    """A checker of these types, made once."""
+    """Return the checker for these types; it is made once and then cached."""
     return _cached_checker(args, tuple(sorted(lists.items())), history)
 
 
 def _unsupported_nodes(tree: Expr) -> list[Problem]:
-    """What the checker accepts and rules must not use."""
+    """Return the constructs of a tree that the library accepts but rules must not use."""
     problems = []
     for node in walk(tree):
         if isinstance(node, MakeStruct):
-            message = f"`{node.name}{{...}}` makes a record, which rules can't"
+            message = f"`{node.name}{{...}}` makes a record: rules can't make records"
             problems.append(Problem("unsupported", max(node.offset, 0), message))
         elif isinstance(node, Comprehension):
             for name in (node.iter_var, node.iter_var2, node.accu_var):
                 if name in ("lists", "macros") or fact(name) is not None:
                     message = f"variable `{name}` hides the fact `{name}`"
-                    problems.append(Problem("hides_fact", max(node.offset, 0), message, "give it another name"))
+                    problems.append(Problem("hides_fact", max(node.offset, 0), message, "rename the variable"))
     return problems
 
 
 def structs_by_type_name(args: FactType, history: Struct = HISTORY) -> dict[str, Struct]:
-    """The schema's records, those of `args` and `history`, by the checker's name of their type."""
+    """Return the records of the schema, of `args` and of `history`, by the checker's name of their type."""
     found: dict[str, Struct] = {}
     facts = (field.type for field in FACTS if field.name != "history")
     stack: list[FactType] = [args, history, *EXTENSION_STRUCTS, *facts]
@@ -233,7 +240,7 @@ def _cel_type(fact_type: FactType) -> Any:
 
 
 def _start_of_name(name: str, text: str, offset: int) -> int:
-    """Where a name begins that the checker places at its last dot, or behind it at the bracket of a call."""
+    """Return the start of a name. The checker reports the offset of its last dot, or of the bracket of a call."""
     pattern = r"\s*\.\s*".join(map(re.escape, name.lstrip(".").split(".")))
     reach = len(name) + _SPACES_MAX
     whole = re.compile(rf"(?<!\w){pattern}(?!\w)\s*")
@@ -242,23 +249,23 @@ def _start_of_name(name: str, text: str, offset: int) -> int:
 
 
 def _without_codes(report: str) -> str:
-    """A report without places: its first line, less the library's own error codes."""
+    """Return the first line of the library's report, without the library's error codes."""
     first = (report.splitlines() or ["not an expression"])[0]
     return _STATUS.sub("", first)
 
 
 def reference_evaluator(text: str, names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Any]:
-    """The library's own evaluator of a text, with every variable dynamic and facts as maps.
+    """Return the library's own evaluator of an expression, with every variable dynamic and facts as maps.
 
     Args:
         text: an expression, without network functions.
-        names: the variables it may read.
+        names: the variables that it may read.
 
     Returns:
-        A function from variables to the value as plain Python; it raises EvaluationError where CEL has an error.
+        A function from variables to the value as plain Python. It raises EvaluationError if there is no value.
 
     Raises:
-        CheckError: the text is no expression of these variables.
+        CheckError: the text is not a valid expression of these variables.
     """
     config = cel.NewEnvConfigFromYaml(_REFERENCE_CONFIG)
     env = cel.NewEnv(config=config, variables=dict.fromkeys(names, cel.Type.DYN))

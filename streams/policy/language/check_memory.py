@@ -1,4 +1,4 @@
-"""The checks of memories and budgets: their expressions, well typed, with an error for everything that is not."""
+"""Type-checks the expressions of memories and budgets, and reports every error with its location."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TARGET_TYPES = frozenset({"string", "int", "list", "dyn"})
 
 @dataclass(frozen=True, slots=True)
 class MemoryExpression:
-    """A well-typed expression of a memory or a budget, and the top-level facts that it reads."""
+    """A well-typed expression of a memory or a budget; `facts` are the top-level facts that it reads."""
 
     expanded: ExpandedText
     tree: Expr
@@ -51,14 +51,14 @@ class CheckedBudget:
 
 @dataclass(frozen=True, slots=True)
 class CheckedMemories:
-    """What a bundle keeps count of, by name."""
+    """The checked memories and budgets of a bundle, each ordered by name."""
 
     memories: tuple[CheckedMemory, ...] = ()
     budgets: tuple[CheckedBudget, ...] = ()
 
     @property
     def expressions(self) -> tuple[tuple[str, MemoryExpression], ...]:
-        """Every expression with the pack that it stands in."""
+        """Return every expression with the name of its pack."""
         found = [(item.memory.pack, part) for item in self.memories for part in
                  (item.when, item.key, item.of, item.reset_when)]  # fmt: skip
         found += [(item.budget.pack, part) for item in self.budgets for part in (item.when, item.of)]
@@ -66,16 +66,16 @@ class CheckedMemories:
 
 
 NO_MEMORIES = CheckedMemories()
-"""Of a bundle without memories and budgets."""
+"""The result for a bundle without memories and budgets."""
 
 
 def check_memories(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> CheckedMemories:
-    """Check every memory and every budget.
+    """Check every memory and every budget of a bundle.
 
     Args:
-        bundle: as parsed.
+        bundle: the parsed bundle.
         tools: argument types by `server_id/name`.
-        findings: receives what is wrong.
+        findings: receives the errors.
     """
     memories: list[CheckedMemory] = []
     budgets: list[CheckedBudget] = []
@@ -125,9 +125,9 @@ class _MemoryChecker:
         expanded, checked = found
         facts = frozenset(name.partition(".")[0] for name in free_names(checked.tree)) & FACT_NAMES
         if "history" in facts:
-            message = "what is remembered can't depend on `history`: read it in the rule"
+            message = "a memory or a budget can't read `history`: read it in a rule"
             self._findings.error("reads_history", scalar.location, message)
         if "label" in facts and not may_read_label:
-            message = "`key` and `of` can't read `label`: the result is not there yet when the call is judged"
+            message = "`key` and `of` can't read `label`: they are evaluated before the call has a result"
             self._findings.error("reads_label", scalar.location, message)
         return MemoryExpression(expanded, checked.tree, facts)

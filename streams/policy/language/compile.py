@@ -1,4 +1,4 @@
-"""From a parsed bundle to checked rules: macro expansion, type check, and every error with its place."""
+"""From a parsed bundle to checked rules: expands macros, type-checks, and reports every error with its location."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from streams.policy.cel.tree import StaticType, free_names
 from streams.policy.errors import Findings
 from streams.policy.language.bundle import Bundle, Keep, Match, NamedList, Pack, Rule
 from streams.policy.language.check import CheckedExpression, Checker, CheckError, checker_for
+from streams.policy.language.fact_types import FactType, Field, Kind, Struct
 from streams.policy.language.globs import literal_tool
 from streams.policy.language.located_yaml import Scalar
 from streams.policy.language.macros import ExpandedText, MacroError, MacroScope
-from streams.policy.language.schema import HISTORY, FactType, Field, Kind, Struct
+from streams.policy.language.schema import HISTORY
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 
 _BOOL = StaticType("bool")
@@ -21,7 +22,7 @@ _KINDS = {str: Kind.STRING, bool: Kind.BOOL, int: Kind.INT, float: Kind.DOUBLE}
 
 @dataclass(frozen=True, slots=True)
 class NamedExpression:
-    """One entry of `explain`."""
+    """One entry of `explain`: a name and its well-typed expression."""
 
     name: str
     checked: CheckedExpression
@@ -32,8 +33,12 @@ class NamedExpression:
 class CheckedRule:
     """A rule whose expressions are well typed.
 
-    `variants` holds the condition as checked against the argument types of each tool that the rule names; `checked`
-    is the condition for all other tools, whose arguments are dynamic there.
+    Attributes:
+        expanded: the text of the condition after macro expansion.
+        checked: the condition for tools that `variants` does not contain; their arguments are dynamic.
+        variants: the condition, checked against the argument types of each tool that the rule names.
+        explain: the named expressions.
+        facts: the top-level facts that the rule reads.
     """
 
     rule: Rule
@@ -45,25 +50,25 @@ class CheckedRule:
 
 
 def list_name(pack: Pack, name: str) -> str:
-    """The name by which a list is known to checker and evaluator; packs can't see each other's."""
+    """Return the full name of a list, which contains the name of its pack: packs can't use each other's lists."""
     return f"lists.{pack.name}.{name}" if pack.name else f"lists.{name}"
 
 
 def list_constants(bundle: Bundle) -> dict[str, tuple[object, ...]]:
-    """The values of every list of a bundle by full name."""
+    """Return the values of every list of a bundle, by full name."""
     return {list_name(pack, item.name): item.values for pack in (bundle.shared, *bundle.packs) for item in pack.lists}
 
 
 def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findings) -> tuple[CheckedRule, ...]:
-    """Check every rule, macro and explanation.
+    """Check every rule, macro and explanation of a bundle.
 
     Args:
-        bundle: as parsed.
+        bundle: the parsed bundle.
         tools: argument types by `server_id/name`.
-        findings: receives what is wrong.
+        findings: receives the errors.
 
     Returns:
-        The rules that are right, by rule id.
+        The rules without errors, ordered by rule id.
     """
     checked: list[CheckedRule] = []
     for pack in bundle.packs:
@@ -75,7 +80,7 @@ def check_rules(bundle: Bundle, tools: Mapping[str, ToolTypes], findings: Findin
 
 
 def history_struct(bundle: Bundle) -> Struct:
-    """The type of the fact `history`: a field for each memory of the bundle."""
+    """Return the type of the fact `history`: a field for each memory of the bundle."""
     memories = sorted((memory for pack in bundle.packs for memory in pack.memories), key=lambda memory: memory.name)
     fields = {}
     for memory in memories:
@@ -90,7 +95,7 @@ def _kind(item: NamedList) -> Kind:
 
 
 class PackChecker:
-    """The checks of one pack's expressions."""
+    """Checks the expressions of one pack."""
 
     def __init__(self, bundle: Bundle, pack: Pack, tools: Mapping[str, ToolTypes], findings: Findings) -> None:
         both = (bundle.shared, pack)
@@ -111,12 +116,12 @@ class PackChecker:
         return checker_for(args, self._kinds, self._history)
 
     def macros(self, pack: Pack) -> None:
-        """Check the bodies of a pack's macros, used or not."""
+        """Check the bodies of a pack's macros, also of those that no rule uses."""
         for macro in pack.macros:
             self._expression(macro.body, None, self._checker(UNTYPED.args))
 
     def rule(self, rule: Rule) -> CheckedRule | None:
-        """Check one rule; None where it has errors."""
+        """Check one rule. Return None if it has errors."""
         typed = self._typed_tools(rule.match)
         generic = self._checker(next(iter(typed.values())).args if self._all_typed(rule, typed) else UNTYPED.args)
         found = self._expression(rule.when, rule, generic)
@@ -144,11 +149,12 @@ class PackChecker:
     def value(
         self, scalar: Scalar, match: Match | None, kinds: frozenset[str]
     ) -> tuple[ExpandedText, CheckedExpression] | None:
-        """Check an expression that is no rule's; None where it has errors.
+        """Check an expression of a memory or a budget. Return None if it has errors.
 
         Args:
-            match: what tools it is for; where it names them one by one, it is checked against each one's arguments.
-            kinds: the types that its value may have, by the name of their kind.
+            scalar: the text in its file.
+            match: the calls that it applies to. It is checked against the argument types of each tool that is named.
+            kinds: the kinds of type that its value may have.
         """
         found = self._expression(scalar, None, self._checker(UNTYPED.args))
         checkers = [(self._checker(types.args), f"for tool `{server}.{name}`")
@@ -165,7 +171,7 @@ class PackChecker:
         return found
 
     def _typed_tools(self, match: Match) -> dict[tuple[str, str], ToolTypes]:
-        """The tools that are named one by one and whose argument types are known."""
+        """Return the tools that are named without wildcards and whose argument types are known."""
         found = {}
         for pattern in match.tools:
             tool = literal_tool(pattern)
@@ -214,11 +220,11 @@ class PackChecker:
             return None
 
     def _hint_for_defined_name(self, name: str | None) -> str | None:
-        """What to do about an unknown name that the bundle defines, and that is not read like this."""
+        """Return a hint for an unknown name that the bundle defines, but that is written differently in conditions."""
         if name is None:
             return None
         root = name.partition(".")[0]
         if root in self._budgets or root == "budgets":
-            return "a condition can't read a budget: the gate denies what would go beyond it, without a rule"
+            return "a condition can't read a budget: the gate itself denies calls that would exceed it"
         known = (("history", self._history_names), ("lists", self._scope.lists), ("macros", self._scope.macros))
         return next((f"write `{space}.{root}`" for space, names in known if root in names), None)

@@ -1,6 +1,6 @@
-"""The typed schema as protobuf descriptors, the only form in which the checker takes records with named fields.
+"""The schema of facts as protobuf descriptors, the only form in which the checker accepts records with named fields.
 
-No message of these types is ever made: they exist for the checker alone, and facts stay plain dicts.
+No message of these types is ever created: they exist for the checker only, and facts stay plain dicts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, struct_pb2
 
 from streams.policy.language.extension_declarations import EXTENSION_STRUCTS
-from streams.policy.language.schema import FACTS, HISTORY, FactType, Field, Kind, ListOf, MapOf, Struct
+from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
+from streams.policy.language.schema import FACTS, HISTORY
 
 PACKAGE = "stoplog.rules"
 
@@ -27,12 +28,12 @@ _DYN_MAP = ".google.protobuf.Struct"
 
 
 def message_name(struct: Struct) -> str:
-    """The full name of a record's message type."""
+    """Return the full name of a record's message type."""
     return f"{PACKAGE}.{struct.name}"
 
 
 def make_pool(args: FactType, history: Struct = HISTORY) -> Any:
-    """A descriptor pool with every record of the schema, of `args` where it is one, and of the bundle's memories."""
+    """Return a descriptor pool with the records of the schema, of `history`, and of `args` if it is a record."""
     file = descriptor_pb2.FileDescriptorProto(name="stoplog/rules.proto", package=PACKAGE, syntax="proto3")
     file.dependency.append(struct_pb2.DESCRIPTOR.name)
     done: set[str] = set()
@@ -56,7 +57,7 @@ def _declare(fact_type: FactType, file: Any, done: set[str]) -> None:
     elif isinstance(fact_type, Struct) and fact_type.name not in done:
         done.add(fact_type.name)
         message = file.message_type.add(name=fact_type.name)
-        # JSON names are not used here; protobuf makes them up, the same one for `a_b` and `aB`, and then refuses both.
+        # Protobuf derives the same JSON name from `a_b` and `aB` and rejects the conflict, unless this option is set.
         message.options.deprecated_legacy_json_field_conflicts = True
         for number, field in enumerate(fact_type.fields, start=1):
             _declare(field.type, file, done)
@@ -74,7 +75,7 @@ def _add_field(message: Any, number: int, field: Field) -> None:
         entry.options.map_entry = True
         entry.field.add(name="key", number=1, type=_Proto.TYPE_STRING, label=_Proto.LABEL_OPTIONAL)
         _set_type(entry.field.add(name="value", number=2, label=_Proto.LABEL_OPTIONAL), inner.value)
-        # protobuf finds a map by its entry's name, which must be the field's in CamelCase.
+        # Protobuf requires the name of a map's entry to be the field's name in CamelCase.
         entry.name = "".join(part.capitalize() for part in field.name.split("_")) + "Entry"
         added.label, added.type = _Proto.LABEL_REPEATED, _Proto.TYPE_MESSAGE
         added.type_name = f".{PACKAGE}.{message.name}.{entry.name}"

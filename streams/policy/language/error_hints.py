@@ -1,6 +1,6 @@
-"""Slips that are common, and what was meant: the hints of errors for those who know another language better.
+"""Hints for common mistakes, such as words and operators that other products and languages use.
 
-Each is looked for where an error was found already; nothing here refuses anything.
+The functions here are called only after an error was found; they never reject anything themselves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from streams.policy.errors import NAME_CHARS_MAX
 
 _LOGIC = "write `&&`, `||` and `!` for and, or and not"
 _QUOTE = "put the whole value in single quotes, or on a line of its own below `>-`"
-_METHOD = 'write it with a dot and brackets, as in `agent.id.startsWith("a")`'
+_METHOD = 'write it as a method, as in `agent.id.startsWith("a")`'
 _IF = "write `CONDITION ? A : B`, or join conditions with `&&`"
 
 EFFECT_SYNONYMS: Mapping[str, str] = {
@@ -24,21 +24,21 @@ EFFECT_SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("delay", "hold", "wait"), "defer"),
     **dict.fromkeys(("freeze", "isolate"), "quarantine"),
 }
-"""Effects as other products call them."""
+"""The names that other products use for effects."""
 
 MODE_SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("on", "active", "block", "enabled", "enforcing"), "enforce"),
     **dict.fromkeys(("audit", "dry-run", "dry_run", "dryrun", "log", "monitor", "permissive", "test"), "shadow"),
     **dict.fromkeys(("disable", "disabled", "none"), "off"),
 }
-"""Modes, likewise."""
+"""The names that other products use for modes."""
 
 CONSTANT_SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("True", "TRUE"), "true"),
     **dict.fromkeys(("False", "FALSE"), "false"),
     **dict.fromkeys(("None", "nil", "NULL"), "null"),
 }
-"""Constants, likewise."""
+"""The names that other languages use for constants."""
 
 _TOKEN_HINTS: Mapping[str, str] = {
     "=": "write `==` to compare",
@@ -57,10 +57,10 @@ _TOKEN_HINTS: Mapping[str, str] = {
     "`": "write text in `\"` or `'`",
     ";": "join conditions with `&&`",
 }
-"""What stands where no such thing can stand."""
+"""Hints by the token that the parser does not expect."""
 
 _CONTEXT_CHARS = 100
-"""How far around an error is looked: texts are long, and not trusted."""
+"""How many characters around an error are searched: an expression can be long, and is not trusted."""
 
 _OPERATOR_CHARACTERS = tuple("=!<>&|")
 _TOKEN = re.compile(r"[=!<>&|]+|\w+|\S|$")
@@ -84,7 +84,7 @@ _VERSION_COMPARISONS = {
 
 
 class SyntaxProblem(NamedTuple):
-    """What is wrong at an offset of an expression, and what to do."""
+    """An error at an offset of an expression, and what to do about it."""
 
     offset: int
     message: str
@@ -92,7 +92,13 @@ class SyntaxProblem(NamedTuple):
 
 
 def suggest_word(text: str, known: Iterable[str], others: Mapping[str, str]) -> str | None:
-    """A hint naming what a word stands for that is none of the known ones."""
+    """Return a hint with the known word that an unknown one stands for, or None.
+
+    Args:
+        text: the unknown word.
+        known: the known words.
+        others: synonyms of the known words.
+    """
     known, word = list(known), text.strip().lower()
     if word in known or word in others:
         return f"write `{others.get(word, word)}`"
@@ -101,7 +107,7 @@ def suggest_word(text: str, known: Iterable[str], others: Mapping[str, str]) -> 
 
 
 def explain_syntax_error(report: str, text: str, offset: int) -> SyntaxProblem:
-    """A syntax error, in words of the rule's author.
+    """Return a syntax error in terms that the author of a rule understands.
 
     Args:
         report: the parser's message.
@@ -109,15 +115,15 @@ def explain_syntax_error(report: str, text: str, offset: int) -> SyntaxProblem:
         offset: where the parser stopped.
     """
     if not text.strip():
-        return SyntaxProblem(offset, "expression is empty", "write `true` for a condition that always holds")
+        return SyntaxProblem(offset, "the expression is empty", "write `true` for a condition that always holds")
     if reserved := _RESERVED.search(report):
         return SyntaxProblem(offset, f"`{reserved[1]}` is a reserved word", _TOKEN_HINTS.get(reserved[1]))
     start, symbol = _token_at(text, offset)
     if not symbol:
         return SyntaxProblem(offset, *_explain_end(report, text))
     if "token recognition" in report and symbol in ('"', "'"):
-        advice = f"close it with `{symbol}`; if it is closed, {_QUOTE}: YAML takes ` #` for a comment"
-        return SyntaxProblem(offset, f"text that begins with `{symbol}` does not end", advice)
+        advice = f"close it with `{symbol}`; if it is closed, {_QUOTE}, because YAML reads ` #` as a comment"
+        return SyntaxProblem(offset, f"text that begins with `{symbol}` is not closed", advice)
     hint = "write `!(a in b)`" if _NOT_IN.match(text, start) else _TOKEN_HINTS.get(symbol.lower())
     if symbol == "," and _NUMBER_WITH_COMMA.match(text, max(start - 1, 0)):
         hint = "write numbers without commas"
@@ -125,7 +131,7 @@ def explain_syntax_error(report: str, text: str, offset: int) -> SyntaxProblem:
 
 
 def _token_at(text: str, offset: int) -> tuple[int, str]:
-    """What the parser stumbled over: with the rest of its sign, or the `not` before it."""
+    """Return the token that the parser did not expect: the whole operator, or the `not` before it."""
     before = _LAST_TOKEN.search(text, max(offset - _CONTEXT_CHARS, 0), offset)
     if before is not None and before[1].lower() == "not":
         return before.start(1), before[1]
@@ -141,25 +147,25 @@ def _explain_end(report: str, text: str) -> tuple[str, str | None]:
     if missing := _MISSING_TOKEN.search(report):
         return f"`{missing[1] or missing[2]}` is missing at the end", None
     last = _LAST_TOKEN.search(text, max(len(text) - _CONTEXT_CHARS, 0))
-    return "expression ends too early", f"write what comes after `{last[1]}`" if last else None
+    return "the expression is incomplete", f"write what follows `{last[1]}`" if last else None
 
 
 def explain_parser_report(report: str) -> tuple[str, str | None]:
-    """A report on the expression as a whole, in words of the rule's author, and what to do."""
+    """Return a report on the expression as a whole in terms that the author of a rule understands, and a hint."""
     if depth := _DEPTH.search(report):
-        hint = "split it over several rules, or look into a list with `in`"
-        return f"expression is nested more than {depth[1]} levels deep", hint
+        hint = "split it into several rules, or search a list with `in`"
+        return f"the expression is nested more than {depth[1]} levels deep", hint
     return report[:1].lower() + report[1:], None
 
 
 def call_hint(name: str, types: str, text: str, offset: int) -> str | None:
-    """A hint on a function or an operator that was applied to what it is not for.
+    """Return a hint for a function or an operator that has no overload for its arguments.
 
     Args:
         name: the function or operator.
-        types: of what it was applied to, with commas between them.
+        types: the types of the arguments, separated by commas.
         text: the expression.
-        offset: where it stands.
+        offset: where the call is.
     """
     if name == "contains" and types.startswith("list("):
         found = _match_around(_CONTAINS, text, offset)
@@ -176,14 +182,14 @@ def _equality_hint(name: str, types: str, text: str, offset: int) -> str:
     if "null_type" in types:
         found = _match_around(_NULL, text, offset)
         path = (found[1] or found[4]) if found else "FIELD"
-        return f"{advice}; write `{'!' if name == '==' else ''}has({path})` to ask whether it is there"
+        return f"{advice}; write `{'!' if name == '==' else ''}has({path})` to test whether it is present"
     if types.count("list(") == 1:
-        return f"{advice}; write `VALUE in LIST` to look into a list"
+        return f"{advice}; write `VALUE in LIST` to search a list"
     return advice
 
 
 def _match_around(pattern: re.Pattern[str], text: str, offset: int) -> re.Match[str] | None:
-    """Where a pattern is found around an offset; not with a list's full name in it, which is not what was written."""
+    """Return the match of a pattern at an offset, unless it contains the full name of a list, which nobody wrote."""
     near = pattern.finditer(text, max(offset - _CONTEXT_CHARS, 0), offset + _CONTEXT_CHARS)
     found = (match for match in near if match.start() <= offset < match.end())
     return next((match for match in found if "lists." not in match[0]), None)
@@ -191,29 +197,29 @@ def _match_around(pattern: re.Pattern[str], text: str, offset: int) -> re.Match[
 
 _YAML_HINTS: tuple[tuple[str, str], ...] = (
     ("alphabetic or numeric", 'put text that begins with `*`, `&` or `!` in quotes, as in `["*"]`'),
-    ("mapping values", f"where text holds `: `, {_QUOTE}; else look at the indentation"),
-    ("cannot start any token", "put text that begins with this character in quotes; indent by spaces, not by tabs"),
-    ("comment or line break", f"`>` and `|` stand for text on the lines below: {_QUOTE}"),
-    ("sequence entries", f"where text begins with `- `, {_QUOTE}; else look at the indentation"),
-    ("mapping keys", f"where text begins with `? `, {_QUOTE}; else look at the indentation"),
-    ("tab character", "indent by spaces"),
-    ("expected ','", "a bracket before this is not closed, or a text in it needs quotes"),
+    ("mapping values", f"if the text contains `: `, {_QUOTE}; otherwise check the indentation"),
+    ("cannot start any token", "put text that begins with this character in quotes; indent with spaces, not with tabs"),
+    ("comment or line break", f"`>` and `|` begin text on the lines below: {_QUOTE}"),
+    ("sequence entries", f"if the text begins with `- `, {_QUOTE}; otherwise check the indentation"),
+    ("mapping keys", f"if the text begins with `? `, {_QUOTE}; otherwise check the indentation"),
+    ("tab character", "indent with spaces"),
+    ("expected ','", "a bracket before this is not closed, or a text inside it needs quotes"),
 )
 _QUOTED_VALUE = re.compile(r"[^:]*:\s+[\"'\[{]|\s*-\s+[\"'\[{]")
 
 
 def yaml_hint(problem: str, context: str, line: str) -> str | None:
-    """A hint on a file that is not YAML.
+    """Return a hint for a file that is not valid YAML.
 
     Args:
-        problem: the reader's message.
-        context: what it was doing.
-        line: the line it stopped in.
+        problem: the message of the YAML library.
+        context: what the library was reading.
+        line: the line at which it stopped.
     """
     if "quoted scalar" in context:
         return "a quote is not closed"
     if "expected key" in problem or "'-' indicator" in problem:
         if _QUOTED_VALUE.match(line):
             return f"a value that begins with a quote or a bracket must end with it: {_QUOTE}"
-        return "look at the indentation"
+        return "check the indentation"
     return next((hint for part, hint in _YAML_HINTS if part in problem), None)

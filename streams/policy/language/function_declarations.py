@@ -62,7 +62,7 @@ FUNCTION_NAMES = (
     *("filter", "map", "transformList", "transformMap", "transformMapEntry", "getFullYear", "getMonth", "getDate"),
     *("getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes", "getSeconds", "getMilliseconds"),
 )
-"""What a misspelt name may have meant."""
+"""The names that a hint can suggest for a misspelt function."""
 
 
 _Declared = tuple[str, str, tuple[str, ...], str]
@@ -85,14 +85,14 @@ _RECORDS = frozenset(struct.name for struct in EXTENSION_STRUCTS)
 
 
 def _type(name: str) -> str:
-    """A type in the checker's own configuration format."""
+    """Return a type in the checker's configuration format."""
     if name.startswith("list("):
         return f"{{type_name: list, params: [{_type(name[5:-1])}]}}"
     return f"{{type_name: {PACKAGE}.{name}}}" if name in _RECORDS else f"{{type_name: {name}}}"
 
 
 FUNCTIONS_CONFIG = _config()
-"""The declarations in the checker's own configuration format."""
+"""The declarations in the checker's configuration format."""
 
 # INVARIANT: a function that the checker accepts has an implementation. Every evaluator gets its trees from the checker,
 # whose module imports this one.

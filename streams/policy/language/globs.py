@@ -1,4 +1,4 @@
-"""Which rules are for which tool: globs, matched in linear time."""
+"""Decides which rules apply to which tools and callers, with globs that are matched in linear time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from streams.policy.language.bundle import Match, Pattern
 
 
 def is_literal(text: str) -> bool:
-    """Whether a pattern matches one text only."""
+    """Return whether a pattern contains no wildcard, and so matches exactly one text."""
     return "*" not in text and "?" not in text
 
 
 class GlobSet:
-    """Matches a text against any of some globs: `*` is any run of characters, `?` one character; case counts."""
+    """Matches a text against several globs: `*` is any text, `?` is one character. Case is significant."""
 
     __slots__ = ("_literals", "_pattern")
 
     def __init__(self, globs: Sequence[str]) -> None:
         self._literals = frozenset(glob for glob in globs if is_literal(glob))
         wild = [_translate(glob) for glob in globs if not is_literal(glob)]
-        # re2 matches in time linear in the text, whatever the pattern; backtracking would be an attack surface.
+        # RE2 matches in time linear in the text for any pattern. A backtracking engine would be an attack surface.
         self._pattern = re2.compile("|".join(f"(?:{glob})" for glob in wild)) if wild else None
 
     def matches(self, text: str) -> bool:
-        """Whether any glob matches the whole text."""
+        """Return whether one of the globs matches the whole text."""
         return text in self._literals or (self._pattern is not None and self._pattern.fullmatch(text) is not None)
 
 
@@ -47,7 +47,7 @@ class ToolMatcher:
         self._version = _globs((match.tool_version,)) if match.tool_version else None
 
     def matches(self, server_id: str, name: str, version: str | None) -> bool:
-        """Whether the rule is for this version of this tool; None stands for any version."""
+        """Return whether the rule applies to this version of this tool; None stands for any version."""
         if self._servers is not None and not self._servers.matches(server_id):
             return False
         if self._version is not None and version is not None and not self._version.matches(version):
@@ -56,7 +56,7 @@ class ToolMatcher:
 
 
 def literal_tool(pattern: Pattern) -> tuple[str, str] | None:
-    """Server and tool of a pattern that names exactly one, else None."""
+    """Return server and tool of a pattern that names exactly one tool, or None."""
     if "." not in pattern.text or not is_literal(pattern.text):
         return None
     server, _, name = pattern.text.partition(".")
@@ -64,7 +64,7 @@ def literal_tool(pattern: Pattern) -> tuple[str, str] | None:
 
 
 def _pair(pattern: Pattern) -> tuple[GlobSet | None, GlobSet]:
-    """A tool pattern's two halves. The first dot divides, so that one call can't be two servers' tools."""
+    """Return the parts of a pattern for server and tool. Only the first dot separates them, so they are unambiguous."""
     if pattern.text == "*":
         return None, GlobSet(("*",))
     server, _, name = pattern.text.partition(".")
@@ -85,12 +85,12 @@ class CallerMatcher:
         self._tenants = _globs(match.tenants)
 
     def matches(self, agent_id: str, tenant: str) -> bool:
-        """Whether the rule is for this agent of this tenant."""
+        """Return whether the rule applies to this agent of this tenant."""
         return (self._agents is None or self._agents.matches(agent_id)) and (
             self._tenants is None or self._tenants.matches(tenant)
         )
 
 
 def caller_matcher(match: Match) -> CallerMatcher | None:
-    """A matcher, or None where the rule is for every caller."""
+    """Return a matcher, or None if the rule applies to every caller."""
     return CallerMatcher(match) if match.agents or match.tenants else None

@@ -1,7 +1,8 @@
-"""Located YAML: a small, strict reading of untrusted text in which every value knows its place.
+"""A strict reader of YAML from untrusted sources, in which every value knows its location.
 
-YAML is read as events, not as objects: no tags, no anchors or aliases, no merge keys, no duplicate keys, one
-document, and bounds on size, depth and count. Plain scalars follow YAML 1.2's core schema (`yes` is a string).
+The idea is to read YAML as events and to build nodes from them, instead of loading objects. So tags, anchors, aliases,
+merge keys, duplicate keys and further documents are rejected, and size, depth and number of values are bounded, before
+anything is built. Plain scalars follow the core schema of YAML 1.2, in which `yes` is a string.
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ _ESCAPE_LENGTHS = {"x": 4, "u": 6, "U": 10}
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A leaf. `text` is its decoded text; `value` what it means; `raw` the source from its start mark on."""
+    """A scalar.
+
+    Attributes:
+        text: the decoded text.
+        value: the value that the text stands for.
+        style: the quote or block character, or empty for a plain scalar.
+        raw: the source text, with quotes and indentation.
+    """
 
     location: Location
     text: str
@@ -39,11 +47,11 @@ class Scalar:
 
     @property
     def is_text(self) -> bool:
-        """Whether it means a string."""
+        """Return whether its value is a string."""
         return isinstance(self.value, str)
 
     def at(self, offset: int) -> Location:
-        """Where the character `offset` of the decoded text stands in the file."""
+        """Return the location in the file of a character of the decoded text."""
         return _locate(self, offset)
 
 
@@ -57,13 +65,13 @@ class SequenceNode:
 
 @dataclass(frozen=True, slots=True)
 class MappingNode:
-    """A mapping; keys are strings and differ from each other."""
+    """A mapping; its keys are distinct strings."""
 
     location: Location
     entries: tuple[tuple[Scalar, Node], ...]
 
     def get(self, key: str) -> Node | None:
-        """The value under `key`, or None."""
+        """Return the value under `key`, or None."""
         return next((value for name, value in self.entries if name.text == key), None)
 
     def __iter__(self) -> Iterator[tuple[Scalar, Node]]:
@@ -74,7 +82,7 @@ Node = Scalar | SequenceNode | MappingNode
 
 
 def to_python(node: Node) -> Any:
-    """The node as ordinary Python values."""
+    """Return a node as plain Python values: dicts, lists and scalars."""
     if isinstance(node, Scalar):
         return node.value
     if isinstance(node, SequenceNode):
@@ -83,7 +91,7 @@ def to_python(node: Node) -> Any:
 
 
 def node_kind(node: Node) -> str:
-    """What a person would call the node in an error."""
+    """Return the kind of a node, as error messages call it."""
     if isinstance(node, SequenceNode):
         return "a list"
     if isinstance(node, MappingNode):
@@ -99,21 +107,21 @@ def read_yaml(path: str, text: str, findings: Findings) -> Node | None:
     """Read one document.
 
     Args:
-        path: what locations are reported under.
-        text: the file's text, not trusted.
-        findings: receives what is wrong.
+        path: the path for locations in findings.
+        text: the text of the file, which is not trusted.
+        findings: receives the errors.
 
     Returns:
-        The root, or None where the text could not be read (then `findings` has at least one error).
+        The root node, or None if the text can't be read; then `findings` has at least one error.
     """
     start = Location(path, 1, 1)
     if len(text) > FILE_CHARS_MAX:
-        findings.error("too_large", start, f"file has {len(text)} characters, at most {FILE_CHARS_MAX} are read")
+        findings.error("too_large", start, f"the file has {len(text)} characters: the limit is {FILE_CHARS_MAX}")
         return None
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        findings.error("not_unicode", start, f"file is not valid unicode at character {error.start}")
+        findings.error("not_unicode", start, f"the file is not valid Unicode at character {error.start}")
         return None
     reader = _Reader(path, text, findings)
     try:
@@ -125,18 +133,18 @@ def read_yaml(path: str, text: str, findings: Findings) -> Node | None:
         at = Location(path, mark.line + 1, mark.column + 1) if mark is not None else start
         line = "" if mark is None else "".join(text.split("\n")[mark.line : mark.line + 1])
         hint = yaml_hint(error.problem or "", error.context or "", line)
-        findings.error("yaml_syntax", at, f"not valid yaml: {error.problem or error.context}", hint=hint)
+        findings.error("yaml_syntax", at, f"invalid YAML: {error.problem or error.context}", hint=hint)
         return None
     except yaml.YAMLError as error:
-        findings.error("yaml_syntax", start, f"not valid yaml: {str(error).splitlines()[0]}")
+        findings.error("yaml_syntax", start, f"invalid YAML: {str(error).splitlines()[0]}")
         return None
     if reader.root is None:
-        findings.error("empty_file", start, "file holds no document")
+        findings.error("empty_file", start, "the file is empty")
     return reader.root
 
 
 class _OpenCollection:
-    """A collection whose end has not come yet."""
+    """A sequence or mapping whose end the reader has not reached."""
 
     __slots__ = ("items", "key", "location", "mapping", "seen")
 
@@ -149,7 +157,7 @@ class _OpenCollection:
 
 
 class _Reader:
-    """Builds nodes from events on an explicit stack, so that depth costs no recursion."""
+    """Builds nodes from events. It uses an explicit stack, so that deep nesting causes no recursion."""
 
     def __init__(self, path: str, text: str, findings: Findings) -> None:
         self.root: Node | None = None
@@ -161,12 +169,12 @@ class _Reader:
         self._nodes = 0
 
     def take(self, event: Any) -> bool:
-        """Use one event. False: the file is refused, and why was reported."""
+        """Process one event. Return False if the file is rejected; the reason is then in the findings."""
         at = Location(self._path, event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                return self._refuse("many_documents", at, "a file holds one document; found another `---`")
+                return self._refuse("many_documents", at, "a file must hold one YAML document: found another `---`")
             return True
         if isinstance(event, yaml.AliasEvent):
             return self._refuse("alias", at, f"alias `*{event.anchor}` is not allowed", _alias_hint("*"))
@@ -179,11 +187,11 @@ class _Reader:
             return self._refuse("tag", at, f"tag `{tag}` is not allowed", "put text that begins with `!` in quotes")
         self._nodes += 1
         if self._nodes > NODES_MAX:
-            return self._refuse("too_many_nodes", at, f"more than {NODES_MAX} values in one file")
+            return self._refuse("too_many_nodes", at, f"the file has more than {NODES_MAX} values")
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, at)
         if len(self._stack) >= DEPTH_MAX:
-            return self._refuse("too_deep", at, f"nested deeper than {DEPTH_MAX} levels")
+            return self._refuse("too_deep", at, f"the file is nested deeper than {DEPTH_MAX} levels")
         if self._awaits_key():
             return self._refuse("key_not_text", at, "a key must be text, found a collection")
         self._stack.append(_OpenCollection(at, mapping=isinstance(event, yaml.MappingStartEvent)))
@@ -199,7 +207,7 @@ class _Reader:
     def _scalar(self, event: Any, at: Location) -> bool:
         text: str = event.value
         if len(text) > SCALAR_CHARS_MAX:
-            return self._refuse("too_long", at, f"text has {len(text)} characters, at most {SCALAR_CHARS_MAX} are read")
+            return self._refuse("too_long", at, f"the text has {len(text)} characters: the limit is {SCALAR_CHARS_MAX}")
         style = event.style or ""
         value = text if style or not event.implicit[0] else _resolve(text)
         raw = self._text[event.start_mark.index : event.end_mark.index]
@@ -210,7 +218,9 @@ class _Reader:
             return self._refuse("key_not_text", at, f"a key must be text, found `{text}`", "put it in quotes")
         top = self._stack[-1]
         if text in top.seen:
-            return self._refuse("duplicate_key", at, f"key `{text}` was given before, at line {top.seen[text].line}")
+            return self._refuse(
+                "duplicate_key", at, f"duplicate key `{text}`: it is already at line {top.seen[text].line}"
+            )
         top.seen[text] = at
         top.key = node
         return True
@@ -235,11 +245,11 @@ class _Reader:
 
 
 def _alias_hint(sign: str) -> str:
-    return f"write the value out; put text that begins with `{sign}` in quotes"
+    return f"repeat the value itself; put text that begins with `{sign}` in quotes"
 
 
 def _resolve(text: str) -> str | int | float | bool | None:
-    """What a plain scalar means."""
+    """Return the value of a plain scalar."""
     if text in ("true", "false"):
         return text == "true"
     if text in ("", "null", "~"):
@@ -252,7 +262,10 @@ def _resolve(text: str) -> str | int | float | bool | None:
 
 
 def _locate(scalar: Scalar, offset: int) -> Location:
-    """Walk the source beside the decoded text up to `offset`; the scalar's own place where they part ways."""
+    """Return the location of an offset of the decoded text, by walking the source in parallel.
+
+    If the source does not correspond to the decoded text, the location of the scalar is returned.
+    """
     cursor = _SourceCursor(scalar)
     for position, wanted in enumerate(scalar.text):
         cursor.skip_layout(wanted)
@@ -264,7 +277,7 @@ def _locate(scalar: Scalar, offset: int) -> Location:
 
 
 class _SourceCursor:
-    """A place in a scalar's source."""
+    """A position in the source of a scalar."""
 
     def __init__(self, scalar: Scalar) -> None:
         self._scalar = scalar
@@ -292,7 +305,7 @@ class _SourceCursor:
         self._index += count
 
     def skip_layout(self, wanted: str) -> None:
-        """Pass indentation and folded line ends, which are no part of the text."""
+        """Skip indentation and folded line ends, which are not part of the text."""
         here = self._raw[self._index :]
         if self._at_line_start:
             self._advance(min(self._indent, len(here) - len(here.lstrip(" "))))
@@ -300,7 +313,7 @@ class _SourceCursor:
             self._advance(len(here) - len(here.lstrip(" \n")))
 
     def take(self, wanted: str) -> bool:
-        """Pass what stands for one character of the text. False: source and text have parted ways."""
+        """Skip the source of one character of the text. Return False if the source does not contain it here."""
         self._at_line_start = wanted == "\n" and self._block
         found = self._raw[self._index : self._index + 1]
         if found == "\\" and self._scalar.style == '"':

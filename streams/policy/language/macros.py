@@ -1,7 +1,7 @@
-"""Expansion of `macros.NAME` and of list names, with the way back from the expanded text to the file.
+"""Expands `macros.NAME` and the names of lists, and maps positions of the expanded text back to the file.
 
-A macro stands for a whole expression: its body is checked alone, and put in parentheses where it is used. Expansion
-never happens inside of string literals and comments.
+A macro stands for a whole expression: its body is checked on its own, and is put in parentheses where it is used.
+String literals and comments are not expanded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from streams.policy.language.located_yaml import Scalar
 EXPANSION_DEPTH_MAX = 8
 EXPANDED_CHARS_MAX = 60_000
 
-# Strings come first, so that a `//` inside of one is no comment and a quote inside of a comment opens no string.
+# Comments and strings are tokens of their own, so that `//` in a string starts no comment and a quote in a comment
+# starts no string.
 _TOKEN = re.compile(
     r"""
       (?P<comment>//[^\n]*)
@@ -34,9 +35,9 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Characters of an expanded text from `start` on that stand in `scalar` from `offset` on.
+    """A part of an expanded text and its origin: the characters from `start` come from `scalar`, from `offset`.
 
-    `fixed` segments (a list's full name) stand at one place as a whole.
+    All characters of a `fixed` segment, such as the full name of a list, have the location of its first one.
     """
 
     start: int
@@ -47,7 +48,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class ExpandedText:
-    """A text with its macros expanded, and the names of macros and lists that it uses."""
+    """A text after macro expansion; `macros` and `lists` are the names that it uses."""
 
     text: str
     segments: tuple[Segment, ...]
@@ -55,7 +56,7 @@ class ExpandedText:
     lists: frozenset[str]
 
     def at(self, offset: int) -> Location:
-        """Where a character of the expanded text stands in the file it came from."""
+        """Return the location in the file of a character of the expanded text."""
         segment = self.segments[0]
         for candidate in self.segments:
             if candidate.start > offset:
@@ -66,7 +67,7 @@ class ExpandedText:
 
 
 class MacroError(Exception):
-    """A name that can't be expanded; `offset` is within `scalar`."""
+    """A name that can't be expanded; `offset` is its position in `scalar`."""
 
     def __init__(self, code: str, scalar: Scalar, offset: int, message: str, hint: str | None = None) -> None:
         self.code, self.scalar, self.offset, self.message, self.hint = code, scalar, offset, message, hint
@@ -74,11 +75,11 @@ class MacroError(Exception):
 
 
 class MacroScope:
-    """The macros and lists in scope of a pack: its own, and the bundle's.
+    """The macros and lists that a pack can use: its own and those of the bundle.
 
     Args:
-        macros: name to body.
-        lists: name as written in the pack to the name the evaluator knows the list by.
+        macros: the bodies by name.
+        lists: the full names of lists, by their names in the pack.
     """
 
     def __init__(self, macros: Mapping[str, Scalar], lists: Mapping[str, str]) -> None:
@@ -89,7 +90,7 @@ class MacroScope:
         """Expand a text.
 
         Raises:
-            MacroError: an unknown name, a macro that uses itself, or a text that grows out of bounds.
+            MacroError: a name is unknown, a macro uses itself, or the expanded text is too long.
         """
         builder = _Builder(self)
         builder.append(scalar, ())
@@ -121,7 +122,7 @@ class _Builder:
     def _emit(self, segment: Segment, text: str) -> None:
         self._size += len(text)
         if self._size > EXPANDED_CHARS_MAX:
-            message = f"expression grows beyond {EXPANDED_CHARS_MAX} characters when its macros are expanded"
+            message = f"the expression has more than {EXPANDED_CHARS_MAX} characters after its macros are expanded"
             raise MacroError("too_long", segment.scalar, segment.offset, message)
         self.segments.append(segment)
         self.parts.append(text)
@@ -152,7 +153,7 @@ class _Builder:
         self.macros.add(name_part)
         self._emit(Segment(self._size, scalar, start, fixed=True), "(")
         self.append(body, (*within, name_part))
-        # The newline ends a comment that the body may end with, which would swallow the parenthesis.
+        # The newline ends a comment at the end of the body, which would otherwise contain the parenthesis.
         self._emit(Segment(self._size, scalar, start, fixed=True), "\n)")
 
 

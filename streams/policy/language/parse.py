@@ -1,4 +1,4 @@
-"""From the files of a bundle to `Bundle`: form, names and bounds. Expressions are checked later, in `ruleset.py`."""
+"""Parses the files of a bundle: checks keys, values, names and bounds. `compile.py` checks the expressions later."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def parse_bundle(source: BundleSource, findings: Findings) -> Bundle | None:
-    """Parse every file.
+    """Parse the files of a bundle.
 
     Args:
-        source: the files, not trusted.
-        findings: receives what is wrong; the result is of use only when there were no errors.
+        source: the files, which are not trusted.
+        findings: receives the errors; if there are any, the result must not be used to judge intents.
 
     Returns:
-        The bundle, or None where its head could not be read.
+        The bundle, or None if `bundle.yaml` can't be read.
     """
     start = Location(BUNDLE_FILE, 1, 1)
     if len(source.files) > FILES_MAX or sum(len(text) for text in source.files.values()) > BUNDLE_BYTES_MAX:
-        message = f"bundle must have at most {FILES_MAX} files and {BUNDLE_BYTES_MAX} characters"
+        message = f"a bundle must have at most {FILES_MAX} files and {BUNDLE_BYTES_MAX} characters"
         findings.error("too_large", start, message)
         return None
     if BUNDLE_FILE not in source.files:
-        findings.error("missing_file", start, f"bundle has no `{BUNDLE_FILE}`")
+        findings.error("missing_file", start, f"the bundle has no `{BUNDLE_FILE}`")
         return None
     root = read_yaml(BUNDLE_FILE, source.files[BUNDLE_FILE], findings)
     if root is None:
@@ -91,10 +91,12 @@ class _Parser:
         if mode is Mode.OFF:
             reader.error("wrong_value", reader.at("mode"), "a bundle's `mode` must be enforce or shadow, found `off`")
         reader.text("description")
-        digest = reader.text("schema_digest", DIGEST_PATTERN, "a SHA-256 in hex")
+        digest = reader.text("schema_digest", DIGEST_PATTERN, "a SHA-256 digest in hex")
         if digest is not None and digest != schema_digest():
-            hint = f"this version's is {schema_digest()}"
-            reader.error("schema_digest", reader.at("schema_digest"), "bundle was written for another schema", hint)
+            hint = f"check the rules against this version's schema, whose digest is {schema_digest()}"
+            reader.error(
+                "schema_digest", reader.at("schema_digest"), "the bundle was written for another schema of facts", hint
+            )
         shared = Pack("", None, self._lists(reader), self._macros(reader))
         packs = self._packs(source, mode, shared)
         self._check_listed_packs(reader, packs)
@@ -103,7 +105,7 @@ class _Parser:
             reader.text("version", VERSION_PATTERN, "a version") or "",
             mode,
             reader.texts("owners", TAGS_MAX),
-            reader.text("catalog_digest", DIGEST_PATTERN, "a SHA-256 in hex"),
+            reader.text("catalog_digest", DIGEST_PATTERN, "a SHA-256 digest in hex"),
             shared,
             packs,
         )
@@ -113,12 +115,12 @@ class _Parser:
             return
         listed, there = reader.texts("packs", FILES_MAX), [pack.name for pack in packs]
         for name in listed:
-            # Why the file of an unread pack was refused is told at the file.
+            # A pack whose file can't be read has its own error already.
             if name not in there and name not in self._unread_packs:
                 reader.error("missing_pack", reader.at("packs"), f"pack `{name}` has no files", nearest(name, there))
         for name in there:
             if name not in listed:
-                message = f"pack `{name}` has files and is not listed under `packs`"
+                message = f"pack `{name}` has files but is not listed under `packs`"
                 reader.error("unlisted_pack", reader.at("packs"), message)
 
     def _packs(self, source: BundleSource, bundle_mode: Mode, shared: Pack) -> tuple[Pack, ...]:
@@ -128,7 +130,9 @@ class _Parser:
                 continue
             parts = PurePosixPath(path).parts
             if len(parts) != 2 or not path.endswith(RULES_SUFFIX) or not PACK_PATTERN.match(parts[0]):
-                message = f"a bundle holds `{BUNDLE_FILE}` and `PACK/NAME{RULES_SUFFIX}`, found `{path}`"
+                message = (
+                    f"unexpected file `{path}`: a bundle consists of `{BUNDLE_FILE}` and `PACK/NAME{RULES_SUFFIX}`"
+                )
                 self._findings.error("unexpected_file", Location(path, 1, 1), message)
                 continue
             root = read_yaml(path, source.files[path], self._findings)
@@ -205,7 +209,7 @@ class _Parser:
         if rule_id is not None:
             first = self._rule_ids.setdefault(rule_id, reader.at("id"))
             if first != reader.at("id"):
-                reader.error("duplicate_rule", reader.at("id"), f"a rule of this id is already at {first}")
+                reader.error("duplicate_rule", reader.at("id"), f"a rule with this id is already at {first}")
         effect = reader.choice("effect", RuleEffect, EFFECT_SYNONYMS)
         mode = reader.choice("mode", Mode, MODE_SYNONYMS) or Mode.ENFORCE
         when, match, reason = reader.scalar("when"), self._match(reader), reader.text("reason")
@@ -220,7 +224,7 @@ class _Parser:
             return None
         if bundle_mode is Mode.SHADOW and mode is Mode.ENFORCE:
             mode = Mode.SHADOW
-        # What is missing was reported, and the bundle is refused; its condition is checked all the same.
+        # If a part is missing, the bundle is rejected. The rule is returned anyway, so that its condition is checked.
         return Rule(
             rule_id or "?",
             version or "1",
@@ -248,15 +252,17 @@ class _Parser:
                 reader.error("missing_key", reader.location, "a rule that requires approval needs the key `approval`")
             return None
         if effect is not RuleEffect.REQUIRE_APPROVAL:
-            reader.error("wrong_effect", reader.at("approval"), "`approval` goes with the effect require_approval only")
+            reader.error(
+                "wrong_effect", reader.at("approval"), "`approval` is allowed only with the effect require_approval"
+            )
         inner = MappingReader(node, "`approval`", ("group!", "quorum", "ttl", "bind"), self._findings, reader.rule_id)
         bind = inner.texts("bind", len(BIND_KNOWN)) or BIND_ALWAYS
         for name in bind:
             if name not in BIND_KNOWN:
-                message = f"`bind` knows {', '.join(BIND_KNOWN)}, found `{name}`"
+                message = f"`bind` must be one of {', '.join(BIND_KNOWN)}, found `{name}`"
                 inner.error("wrong_value", inner.at("bind"), message, nearest(name, BIND_KNOWN))
         if not set(BIND_ALWAYS) <= set(bind):
-            inner.error("wrong_value", inner.at("bind"), "an approval is always bound to tool, args and session")
+            inner.error("wrong_value", inner.at("bind"), "`bind` must include tool, args and session")
         return ApprovalSettings(
             inner.text("group") or "",
             inner.integer("quorum", 1, QUORUM_MAX) or 1,
@@ -267,10 +273,12 @@ class _Parser:
     def _defer(self, reader: MappingReader, effect: RuleEffect | None) -> int | None:
         if reader.node("defer") is None:
             if effect is RuleEffect.DEFER:
-                reader.error("missing_key", reader.location, "a rule that defers needs the key `defer`, such as `30s`")
+                reader.error(
+                    "missing_key", reader.location, "a rule that defers needs the key `defer`: a duration such as `30s`"
+                )
             return None
         if effect is not RuleEffect.DEFER:
-            reader.error("wrong_effect", reader.at("defer"), "`defer` goes with the effect defer only")
+            reader.error("wrong_effect", reader.at("defer"), "`defer` is allowed only with the effect defer")
         return reader.duration_ms("defer", DEFER_MS_MAX)
 
     def _explain(self, reader: MappingReader) -> tuple[tuple[str, Scalar], ...]:
@@ -281,14 +289,18 @@ class _Parser:
                     "wrong_kind", node.location, f"`{key.text}` must be an expression, found {node_kind(node)}"
                 )
             elif not NAME_PATTERN.match(key.text):
-                reader.error("wrong_value", key.location, f"`{key.text[:80]}` is not a name")
+                reader.error(
+                    "wrong_value", key.location, f"`{key.text[:80]}` is not a name: use letters, digits and `_`"
+                )
             else:
                 found.append((key.text, node))
         return tuple(found)
 
     def _obligation_list(self, reader: MappingReader, effect: RuleEffect | None) -> tuple[Obligation, ...]:
         if reader.node("obligations") is not None and effect in (RuleEffect.DENY, RuleEffect.QUARANTINE):
-            reader.error("wrong_effect", reader.at("obligations"), f"a rule that says {effect} can't have obligations")
+            reader.error(
+                "wrong_effect", reader.at("obligations"), f"a rule with the effect {effect} can't have obligations"
+            )
         found = []
         for node in reader.items("obligations", OBLIGATIONS_MAX):
             inner = MappingReader(node, "an obligation", ("id!", "type!", "properties"), self._findings, reader.rule_id)
@@ -300,7 +312,7 @@ class _Parser:
                 continue
             first = self._obligations.setdefault(obligation_id, inner.location)
             if first != inner.location:
-                message = f"an obligation of the id `{obligation_id}` is already at {first}"
+                message = f"an obligation with the id `{obligation_id}` is already at {first}"
                 inner.error("duplicate_obligation", inner.location, message)
             shown = MappingProxyType(properties) if isinstance(properties, dict) else MappingProxyType({})
             found.append(Obligation(obligation_id, kind, shown))
@@ -315,7 +327,7 @@ def _api_version(reader: MappingReader) -> None:
 
 def _check_name(reader: MappingReader, what: str, key: Scalar) -> None:
     if not NAME_PATTERN.match(key.text) or key.text in RESERVED_WORDS:
-        message = f"a {what}'s name must be letters, digits and `_` and no reserved word, found `{key.text[:80]}`"
+        message = f"a {what} name must be letters, digits and `_`, and not a reserved word, found `{key.text[:80]}`"
         reader.error("wrong_value", key.location, message)
 
 
@@ -324,9 +336,9 @@ def _constants(reader: MappingReader, name: str, node: SequenceNode) -> tuple[ob
     for item in node.items:
         value = item.value if isinstance(item, Scalar) else None
         if value is None:
-            reader.error("wrong_kind", item.location, f"list `{name}` must hold constants, found {node_kind(item)}")
+            reader.error("wrong_kind", item.location, f"list `{name}` must contain constants, found {node_kind(item)}")
         elif values and type(value) is not type(values[0]):
-            message = f"list `{name}` must hold values of one type, found {node_kind(item)} after others"
+            message = f"list `{name}` must contain values of one type, found {node_kind(item)} after another type"
             reader.error("mixed_list", item.location, message, "put texts that look like numbers in quotes")
         else:
             values.append(value)

@@ -1,4 +1,4 @@
-"""The `match:` of rules, memories and budgets: which calls they are for, as patterns."""
+"""Parses the `match:` of rules, memories and budgets: patterns for the calls that they apply to."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ TOOL_GLOB_PATTERN = re.compile(r"(?=[^\s\[\]{}\\]{1,200}\Z)(\*|[^./]*\..*)\Z")
 VERSION_GLOB_PATTERN = re.compile(r"[^\s\[\]{}\\<>=^~!|,]{1,200}\Z")
 
 _VERSION_HINT = (
-    "a version is the number of the tool's catalog entry: write one, such as `3`, or in `when` "
-    "compare it, as in `int(tool.version) >= 3`"
+    "a version is the number of a catalog entry: write a number such as `3`, or compare it in `when`, "
+    "as in `int(tool.version) >= 3`"
 )
 
 
 def read_match(reader: MappingReader, findings: Findings, key: str, more_keys: tuple[str, ...]) -> Match | None:
-    """The match under a key, which may also have further keys; what is wrong with it goes to `findings`."""
+    """Parse the match under a key.
+
+    Args:
+        reader: the mapping that has the key.
+        findings: receives the errors.
+        key: the key.
+        more_keys: further keys that the match may have; the caller reads them.
+    """
     node = reader.node(key)
     if node is None:
         return None
@@ -39,12 +46,12 @@ def read_match(reader: MappingReader, findings: Findings, key: str, more_keys: t
 
 
 def dot_hint(text: str) -> str:
-    """What to do about a tool that was written `SERVER/TOOL`."""
-    return f"write `{_dotted(text)}`: in rules a dot divides server and tool"
+    """Return a hint for a tool that is written `SERVER/TOOL`."""
+    return f"write `{_dotted(text)}`: rules separate server and tool with a dot"
 
 
 def _dotted(text: str) -> str:
-    """How rules write a tool that was written `SERVER/TOOL`, as commands show it."""
+    """Return the pattern for a tool that is written `SERVER/TOOL`, as commands show it."""
     server, _, name = text.removeprefix("*.").partition("/")
     return f"{server or '*'}.{name or '*'}"
 
@@ -66,15 +73,17 @@ def _servers(reader: MappingReader) -> tuple[Pattern, ...]:
     servers = _patterns(reader, "servers")
     for pattern in servers:
         if not SERVER_GLOB_PATTERN.match(pattern.text):
-            hint = f"write `{_dotted(pattern.text)}` under `tools` for a tool"
-            reader.error("wrong_value", pattern.location, f"`{pattern.text}` is no server: none has a `/`", hint)
+            hint = f"to match a tool, write `{_dotted(pattern.text)}` under `tools`"
+            reader.error(
+                "wrong_value", pattern.location, f"`{pattern.text}` is not a server: server names contain no `/`", hint
+            )
     return servers
 
 
 def _version(reader: MappingReader) -> Pattern | None:
     node = reader.node("tool_version")
     if isinstance(node, Scalar) and node.is_text and not VERSION_GLOB_PATTERN.match(node.text):
-        message = f"`{node.text[:80]}` is not a pattern of a version: `*` is any text, `?` one, and nothing is compared"
+        message = f"`{node.text[:80]}` is not a version pattern: use `*` and `?` as wildcards, and no comparison"
         reader.error("wrong_value", node.location, message, _VERSION_HINT)
         return None
     return None if node is None else _pattern(reader, "tool_version", node)
@@ -88,9 +97,9 @@ def _patterns(reader: MappingReader, key: str) -> tuple[Pattern, ...]:
 def _pattern(reader: MappingReader, key: str, item: Node) -> Pattern | None:
     if not isinstance(item, Scalar) or not item.is_text:
         hint = "put it in quotes" if isinstance(item, Scalar) else None
-        reader.error("wrong_kind", item.location, f"`{key}` must hold text, found {node_kind(item)}", hint)
+        reader.error("wrong_kind", item.location, f"`{key}` must contain text, found {node_kind(item)}", hint)
     elif not GLOB_PATTERN.match(item.text):
-        message = f"`{item.text[:80]}` is not a pattern: `*` and `?` are, without spaces, brackets and `\\`"
+        message = f"`{item.text[:80]}` is not a pattern: use `*` and `?` as wildcards, and no spaces, brackets or `\\`"
         reader.error("wrong_value", item.location, message)
     else:
         return Pattern(item.text, item.location)

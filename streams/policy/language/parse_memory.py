@@ -1,4 +1,4 @@
-"""The `history:` and `budgets:` of a rule file: their form, names and bounds. Expressions are checked later."""
+"""Parses `history:` and `budgets:` of a rule file. `check_memory.py` checks their expressions later."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ WINDOW_MS_MIN = 1_000
 WINDOW_MS_MAX = 31 * 86_400_000
 LIMIT_MAX = 2**53 - 1
 TARGETS_MAX = 1_000
-"""The largest limit of a budget of distinct values: each of them is kept."""
+"""The largest limit of a budget of distinct values, because each value is stored."""
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 RESET_OCCASIONS = (Occasion.RAN, Occasion.ALLOWED, Occasion.APPROVED)
 
 ReadMatch = Callable[[MappingReader, str, tuple[str, ...]], Match | None]
-"""Reads a `match` under a key that may also have further keys."""
+"""Parses the match under a key, which may have further keys; see `parse_match.read_match`."""
 
 
 def read_memories(reader: MappingReader, pack: str, findings: Findings, read_match: ReadMatch) -> tuple[Memory, ...]:
-    """The memories of a rule file; what is wrong with them goes to `findings`."""
+    """Return the memories of a rule file and report their errors to `findings`."""
     found = []
     for key, node in reader.entries("history", MEMORIES_MAX):
         memory = _memory(key, node, pack, findings, read_match)
@@ -44,12 +44,14 @@ def _memory(key: Scalar, node: Node, pack: str, findings: Findings, read_match: 
     of = reader.scalar("of")
     if keep is Keep.SUM and reader.node("of") is None:
         reader.error(
-            "missing_key", reader.location, "a memory that keeps a sum needs the key `of`, such as `args.amount`"
+            "missing_key",
+            reader.location,
+            "a memory that keeps a sum needs the key `of`: an expression such as `args.amount`",
         )
     if keep not in (Keep.SUM, None) and reader.node("of") is not None:
-        reader.error("wrong_value", reader.at("of"), f"`of` says what is summed, this memory keeps `{keep}`")
+        reader.error("wrong_value", reader.at("of"), f"`of` is allowed only with `keep: sum`, found `keep: {keep}`")
     if on not in (Occasion.APPROVED, None) and reader.node("group") is not None:
-        reader.error("wrong_value", reader.at("group"), "`group` goes with `on: approved` only")
+        reader.error("wrong_value", reader.at("group"), "`group` is allowed only with `on: approved`")
     match, when, kept_by = read_match(reader, "match", ()), reader.scalar("when"), reader.scalar("key")
     within_ms, group = reader.duration_ms("within", WITHIN_MS_MAX), reader.text("group")
     reset = _reset(reader, findings, read_match)
@@ -68,13 +70,13 @@ def _reset(reader: MappingReader, findings: Findings, read_match: ReadMatch) -> 
     )
     on, when = inner.choice("on", Occasion) or Occasion.RAN, inner.scalar("when")
     if on not in RESET_OCCASIONS:
-        message = f"a memory can be reset by what was {', '.join(RESET_OCCASIONS)}, found `{on}`"
+        message = f"`on` of a reset must be one of {', '.join(RESET_OCCASIONS)}, found `{on}`"
         inner.error("wrong_value", inner.at("on"), message)
     return None if match is None else Reset(on, match, when)
 
 
 def read_budgets(reader: MappingReader, pack: str, findings: Findings, read_match: ReadMatch) -> tuple[Budget, ...]:
-    """The budgets of a rule file; what is wrong with them goes to `findings`."""
+    """Return the budgets of a rule file and report their errors to `findings`."""
     found = []
     for key, node in reader.entries("budgets", BUDGETS_MAX):
         budget = _budget(key, node, pack, findings, read_match)
@@ -90,13 +92,13 @@ def _budget(key: Scalar, node: Node, pack: str, findings: Findings, read_match: 
     measured = _measure(reader, findings)
     window_ms = reader.duration_ms("window", WINDOW_MS_MAX)
     if window_ms is not None and window_ms < WINDOW_MS_MIN:
-        reader.error("wrong_value", reader.at("window"), f"a budget's `window` is at least {WINDOW_MS_MIN} ms")
+        reader.error("wrong_value", reader.at("window"), f"`window` must be at least {WINDOW_MS_MIN} ms")
     if reader.node("window") is None and per not in (Per.SESSION, None):
-        message = f"a budget per {per} needs a `window`, such as `24h`; one per session can do without"
+        message = f"a budget per {per} needs the key `window`, such as `24h`: only one per session can omit it"
         reader.error("missing_key", reader.location, message)
     match, when = read_match(reader, "match", ()), reader.scalar("when")
     if measured is not None and measured[0] is MeasureKind.DISTINCT and limit is not None and limit > TARGETS_MAX:
-        reader.error("wrong_value", reader.at("limit"), f"a limit of distinct values is at most {TARGETS_MAX}")
+        reader.error("wrong_value", reader.at("limit"), f"`limit` of distinct values must be at most {TARGETS_MAX}")
     if per is None or limit is None or measured is None:
         return None
     return Budget(key.text, key.location, pack, per, *measured, match, when, limit, window_ms)
@@ -115,14 +117,14 @@ def _measure(reader: MappingReader, findings: Findings) -> tuple[MeasureKind, Sc
             kind = MeasureKind.SUM if inner.node("sum") is not None else MeasureKind.DISTINCT
             of = inner.scalar(kind)
             return None if of is None else (kind, of)
-        inner.error("wrong_length", node.location, "`measure` takes one of `sum` and `distinct`")
+        inner.error("wrong_length", node.location, "`measure` must have one of the keys `sum` and `distinct`")
     elif node is not None:
         reader.error("wrong_kind", node.location, f"`measure` must be `calls` or a mapping, found {node_kind(node)}")
     return None
 
 
 def report_repeated_names(packs: Iterable[Pack], findings: Findings) -> None:
-    """Memories and budgets are the bundle's: any rule may read any memory, so each name is there once."""
+    """Report memories and budgets with the same name: their names are shared by all packs of the bundle."""
     seen: dict[tuple[str, str], Location] = {}
     for pack in packs:
         for what, items in (("memory", pack.memories), ("budget", pack.budgets)):
@@ -130,12 +132,12 @@ def report_repeated_names(packs: Iterable[Pack], findings: Findings) -> None:
                 first = seen.setdefault((what, item.name), item.location)
                 if first != item.location:
                     message = f"{what} `{item.name}` is defined twice, first at {first}"
-                    findings.error("duplicate_name", item.location, message, hint="names are the whole bundle's")
+                    findings.error("duplicate_name", item.location, message, hint="names must be unique in the bundle")
 
 
 def _is_name(reader: MappingReader, what: str, key: Scalar) -> bool:
     if NAME_PATTERN.match(key.text) and key.text not in RESERVED_WORDS:
         return True
-    message = f"a {what}'s name must be lower-case letters, digits and `_`, found `{key.text[:80]}`"
+    message = f"a {what} name must be lower-case letters, digits and `_`, found `{key.text[:80]}`"
     reader.error("wrong_value", key.location, message)
     return False

@@ -1,4 +1,4 @@
-"""Field paths: which fields an expression reads, and setting or removing a field of facts in a test."""
+"""Field paths: finds the fields that an expression reads, and sets or removes fields of facts in test cases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ PATH_PARTS_MAX = 12
 
 
 class PathError(Exception):
-    """A path that leads nowhere."""
+    """A path is malformed, or the facts have no such field."""
 
 
 def split_path(path: str) -> tuple[str, ...]:
-    """The parts of `args.amount` or, where a name holds a dot, of `/session/calls/mail.send`."""
+    """Return the parts of a path such as `args.amount`, or `/session/calls/mail.send` if a name contains a dot.
+
+    Raises:
+        PathError: it is not a path.
+    """
     parts = tuple(path[1:].split("/") if path.startswith("/") else path.split("."))
     if not all(parts) or len(parts) > PATH_PARTS_MAX:
         raise PathError(f"`{path}` is not a path such as `args.amount`")
@@ -24,10 +28,10 @@ def split_path(path: str) -> tuple[str, ...]:
 
 
 def with_changes(facts: Mapping[str, Any], changes: Mapping[str, Any], removals: Sequence[str]) -> dict[str, Any]:
-    """A deep copy of facts with values set and fields removed.
+    """Return a deep copy of facts with values set and fields removed.
 
     Raises:
-        PathError: a path runs through something that has no fields, or a field to be removed is not there.
+        PathError: a path leads through a value without fields, or a field to remove does not exist.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(facts))
     for path, value in changes.items():
@@ -46,7 +50,7 @@ def with_changes(facts: Mapping[str, Any], changes: Mapping[str, Any], removals:
             del holder[last]
         else:
             raise PathError(
-                f"`{path}` is not there to be removed: `set` it in the case first, or leave its `unset` out"
+                f"`{path}` can't be unset: it does not exist; `set` it in the case first, or remove its `unset`"
             )
     return changed
 
@@ -59,20 +63,20 @@ def _follow(facts: Any, parents: Sequence[str], path: str) -> Any:
         elif isinstance(holder, dict) and part in holder:
             holder = holder[part]
         else:
-            raise PathError(f"`{path}` leads nowhere: there is no `{part}`")
+            raise PathError(f"`{path}` does not exist: there is no `{part}`")
     if not isinstance(holder, dict | list):
-        raise PathError(f"`{path}` leads into a value without fields")
+        raise PathError(f"`{path}` does not exist: it is inside a value without fields")
     return holder
 
 
 def _index(holder: list[Any], part: str, path: str) -> int:
     if not part.isdigit() or int(part) >= len(holder):
-        raise PathError(f"`{path}` leads nowhere: no item `{part}` in a list of {len(holder)}")
+        raise PathError(f"`{path}` does not exist: there is no item `{part}` in a list of {len(holder)}")
     return int(part)
 
 
 def read_paths(tree: Expr) -> frozenset[tuple[str, ...]]:
-    """The field paths that an expression reads from facts, as far as they are written out."""
+    """Return the field paths that an expression reads from facts, up to the first key that is not constant."""
     found: set[tuple[str, ...]] = set()
     _collect(tree, frozenset(), found)
     return frozenset(found)
@@ -95,7 +99,7 @@ def _collect(node: Expr, bound: frozenset[str], found: set[tuple[str, ...]]) -> 
 
 
 def first_missing(facts: Mapping[str, Any], read: Sequence[str]) -> str | None:
-    """The first part of a path that is not there, as far as it leads through mappings."""
+    """Return the first part of a path that is missing from its mapping, or None."""
     holder: Any = facts
     for part in read:
         if not isinstance(holder, Mapping):
@@ -107,5 +111,5 @@ def first_missing(facts: Mapping[str, Any], read: Sequence[str]) -> str | None:
 
 
 def overlaps(path: Sequence[str], read: Sequence[str]) -> bool:
-    """Whether changing `path` can change what a read of `read` gives."""
+    """Return whether changing the field `path` can change the value that is read at `read`."""
     return all(one == other for one, other in zip(path, read, strict=False))

@@ -1,7 +1,7 @@
-"""The types of a tool's arguments, read from its JSON Schema, and the coercion that makes arguments fit them.
+"""The types of a tool's arguments, read from its JSON Schema, and the coercion of arguments to these types.
 
-Only what JSON Schema says unambiguously becomes a type; everything else stays dynamic, which the checker accepts
-and the evaluator types from the value itself.
+Only what a JSON Schema declares unambiguously becomes a type. Everything else is dynamic: the checker accepts any use
+of it, and the evaluator takes the type from the value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streams.policy.language.schema import RESERVED_WORDS, FactType, Field, Kind, ListOf, MapOf, Struct
+from streams.policy.language.fact_types import FactType, Field, Kind, ListOf, MapOf, Struct
+from streams.policy.language.schema import RESERVED_WORDS
 
 DEPTH_MAX = 6
 FIELDS_MAX = 200
@@ -33,24 +34,24 @@ _AMBIGUOUS_KEYWORDS = (
 
 @dataclass(frozen=True, slots=True)
 class ToolTypes:
-    """What is known of a tool's arguments: a `Struct` of its properties, or a map of anything."""
+    """The type of a tool's arguments: a `Struct` of its properties, or a map of dynamic values."""
 
     args: FactType
 
     @classmethod
     def from_json_schema(cls, schema: Mapping[str, Any]) -> ToolTypes:
-        """Read an input schema; what it leaves open stays dynamic. Never raises on odd schemas."""
+        """Read an input schema. Whatever it does not declare is dynamic. Never raises, whatever the schema contains."""
         read = _read_type(schema, "Args", 0)
         return cls(read if isinstance(read, Struct) else MapOf(Kind.DYN))
 
     def coerce(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The arguments with JSON's numbers as the types say: 5 where a double is wanted is 5.0, and 5.0 an int."""
+        """Return the arguments with numbers converted to the declared types: 5 to 5.0 (double), 5.0 to 5 (int)."""
         fitted = _coerce(self.args, args)
         return fitted if isinstance(fitted, Mapping) else args
 
 
 UNTYPED = ToolTypes(MapOf(Kind.DYN))
-"""Of a tool whose schema is not known."""
+"""The types of a tool whose schema is not known."""
 
 
 def _read_type(schema: Any, name: str, depth: int) -> FactType:
@@ -80,7 +81,7 @@ def _read_type(schema: Any, name: str, depth: int) -> FactType:
 
 
 def _coerce(wanted: FactType, value: Any) -> Any:
-    """Copy on write: most arguments need no change and are returned as they are."""
+    """Return a value of the wanted type. Values that need no change, which are most, are returned without a copy."""
     if wanted is Kind.DOUBLE and type(value) is int:
         return float(value)
     if wanted is Kind.INT and type(value) is float and value.is_integer() and abs(value) < 2**53:

@@ -1,4 +1,4 @@
-"""Reading of a YAML mapping against what is expected of it, with an error for everything that differs."""
+"""Reads a YAML mapping with known keys and reports an error for everything that is not as expected."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ _E = TypeVar("_E", bound=StrEnum)
 
 
 class MappingReader:
-    """A mapping with known keys.
+    """Reads the values of a mapping.
 
     Args:
-        node: what stands in the file, or None when nothing does.
-        what: how errors call it, such as `a rule`.
+        node: the node in the file.
+        what: the name of the mapping in errors, such as `a rule`.
         keys: the allowed keys; those that end in `!` are required.
+        findings: receives the errors.
+        rule_id: the rule that errors are reported for.
     """
 
     def __init__(
@@ -52,21 +54,21 @@ class MappingReader:
                 self.error("missing_key", node.location, f"{what} needs the key `{key[:-1]}`")
 
     def error(self, code: str, at: Location, message: str, hint: str | None = None) -> None:
-        """Report an error under this form's rule."""
+        """Report an error for the rule of this mapping."""
         self._findings.error(code, at, message, rule_id=self.rule_id, hint=hint)
 
     def node(self, key: str) -> Node | None:
-        """The value under a key, if it is there."""
+        """Return the value of a key, or None."""
         found = self._entries.get(key)
         return found[1] if found else None
 
     def at(self, key: str) -> Location:
-        """Where the key stands; the form's own place when it is absent."""
+        """Return the location of a key, or that of the mapping if the key is absent."""
         found = self._entries.get(key)
         return found[0] if found else self.location
 
     def scalar(self, key: str) -> Scalar | None:
-        """A value that is one piece of text, whatever it means."""
+        """Return a scalar of any type, or None if it is absent or wrong."""
         node = self.node(key)
         if node is None:
             return None
@@ -77,7 +79,13 @@ class MappingReader:
         return node
 
     def text(self, key: str, pattern: re.Pattern[str] | None = None, expected: str = "text") -> str | None:
-        """A text, of a pattern where one is given."""
+        """Return a text, or None if it is absent or wrong.
+
+        Args:
+            key: the key.
+            pattern: what the text must match, if it is given.
+            expected: what errors call such a text.
+        """
         node = self.node(key)
         return None if node is None else self._text(key, node, pattern, expected)
 
@@ -92,7 +100,7 @@ class MappingReader:
             return None
         unseen = next((character for character in node.text if not character.isprintable() and character != "\n"), None)
         if unseen is not None:
-            message = f"`{key}` holds a character that can't be seen, U+{ord(unseen):04X}"
+            message = f"`{key}` contains an invisible character: U+{ord(unseen):04X}"
             self.error("control_character", node.location, message)
             return None
         if pattern is not None and not pattern.match(node.text):
@@ -103,25 +111,25 @@ class MappingReader:
     def texts(
         self, key: str, count_max: int, pattern: re.Pattern[str] | None = None, expected: str = "text"
     ) -> tuple[str, ...]:
-        """A list of texts without repetition."""
+        """Return a list of distinct texts; empty if it is absent or wrong."""
         found: list[str] = []
         for node in self.items(key, count_max):
             text = self._text(key, node, pattern, expected)
             if text is None:
                 continue
             if text in found:
-                self.error("duplicate_item", node.location, f"`{key}` holds `{text}` twice")
+                self.error("duplicate_item", node.location, f"`{key}` contains `{text}` twice")
             else:
                 found.append(text)
         return tuple(found)
 
     def items(self, key: str, count_max: int) -> tuple[Node, ...]:
-        """A list of anything, not empty."""
+        """Return the items of a list, which must not be empty in the file; none if it is absent or wrong."""
         node = self.node(key)
         if node is None:
             return ()
         if not isinstance(node, SequenceNode):
-            hint = "put it in brackets" if isinstance(node, Scalar) and node.is_text else None
+            hint = "write it as a list, in brackets" if isinstance(node, Scalar) and node.is_text else None
             self.error("wrong_kind", node.location, f"`{key}` must be a list, found {node_kind(node)}", hint)
             return ()
         if not 1 <= len(node.items) <= count_max:
@@ -130,7 +138,7 @@ class MappingReader:
         return node.items
 
     def entries(self, key: str, count_max: int) -> tuple[tuple[Scalar, Node], ...]:
-        """The entries of a mapping with free keys."""
+        """Return the entries of a mapping with any keys; none if it is absent or wrong."""
         node = self.node(key)
         if node is None:
             return ()
@@ -143,7 +151,7 @@ class MappingReader:
         return node.entries
 
     def choice(self, key: str, choices: type[_E], others: Mapping[str, str] = MappingProxyType({})) -> _E | None:
-        """One of an enumeration's values; `others` are words for them that are known elsewhere, and not here."""
+        """Return a value of an enumeration, or None. `others` are synonyms, for which the error has a hint."""
         text = self.text(key)
         if text is None:
             return None
@@ -158,7 +166,7 @@ class MappingReader:
             return None
 
     def integer(self, key: str, low: int, high: int) -> int | None:
-        """An integer within bounds."""
+        """Return an integer from `low` to `high`, or None if it is absent or wrong."""
         node = self.node(key)
         if node is None:
             return None
@@ -170,7 +178,7 @@ class MappingReader:
         return value
 
     def duration_ms(self, key: str, max_ms: int) -> int | None:
-        """A duration such as `30s` or `15m`, in milliseconds."""
+        """Return a duration such as `30s` or `15m` in milliseconds, or None if it is absent or wrong."""
         node = self.node(key)
         if node is None:
             return None
@@ -184,12 +192,12 @@ class MappingReader:
         return duration_ms
 
     def value(self, key: str, chars_max: int) -> Any:
-        """Anything, as plain Python, of bounded size."""
+        """Return a value of any kind as plain Python, or None if it is absent or longer than `chars_max`."""
         node = self.node(key)
         if node is None:
             return None
         value = to_python(node)
         if len(repr(value)) > chars_max:
-            self.error("wrong_length", node.location, f"`{key}` must take at most {chars_max} characters")
+            self.error("wrong_length", node.location, f"`{key}` must have at most {chars_max} characters")
             return None
         return value

@@ -26,7 +26,7 @@ def _guard(wanted: type) -> Callable[[Any], Any]:
 
 
 def guard_list(value: Any) -> Any:
-    """The value, if it is a list.
+    """Return the value, if it is a list.
 
     Raises:
         OddError: it is not.
@@ -38,7 +38,7 @@ def guard_list(value: Any) -> Any:
 
 @lru_cache(maxsize=1_024)
 def guard_range(longest: int) -> Callable[[Any], Any]:
-    """A function that gives a value back that a fold can go through, if it has at most so many elements.
+    """Return a function that gives a value back that a fold can go through, if it has at most so many elements.
 
     It raises OddError for others.
     """

@@ -21,7 +21,8 @@ from streams.policy.cel.substitute import substitute
 from streams.policy.cel.times import TIME_FUNCTIONS
 from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, MakeList, Select, walk
 from streams.policy.cel.values import LISTS, TYPE_NAMES, DistinctTexts
-from streams.policy.language.schema import FACT_NAMES, Struct
+from streams.policy.language.fact_types import Struct
+from streams.policy.language.schema import FACT_NAMES
 from streams.policy.runtime.code_guards import CLASSES, GUARDS, TypeMismatchError, guard_range
 from streams.policy.runtime.common_subexpressions import common_folds, common_ranges, pattern_families
 
@@ -166,7 +167,7 @@ class Writer:
         return isinstance(node, MakeList) and kind == "list"
 
     def _call_has_known_type(self, call: Call) -> bool:
-        """Whether a call's value is of the declared type even where its operands are not of theirs."""
+        """Return whether a call's value is of the declared type even where its operands are not of theirs."""
         if call.function in _ARITHMETIC:
             # All integers are looked at; and with one that is certain there is an integer or an error.
             integers = all(arg.type.kind == "int" for arg in call.args)
@@ -219,7 +220,7 @@ class Writer:
         raise UnsupportedNodeError
 
     def _load(self, path: tuple[str, ...], kind: str) -> str:
-        """A local variable that holds a field which every intent has."""
+        """Return a local variable that holds a field which every intent has."""
         known = self._fields.get(path)
         if known is not None:
             return known
@@ -237,7 +238,7 @@ class Writer:
         return self._constant(TypeMismatchError)
 
     def _field(self, node: Select) -> tuple[str, ...] | None:
-        """The path of a field that every intent has; None of one that may be missing."""
+        """Return the path of a field that every intent has; None of one that may be missing."""
         path: list[str] = []
         top: Expr = node
         while isinstance(top, Select):
@@ -265,12 +266,12 @@ class Writer:
         return f"{self._raw(node.operand)}[{name}]"
 
     def _is_known_map(self, operand: Expr) -> bool:
-        """Whether an operand is a map whose class was looked at when it was loaded."""
+        """Return whether an operand is a map whose class was looked at when it was loaded."""
         kind = operand.type.kind
         return (kind == "map" or kind.startswith("struct:")) and self._is_loaded(operand)
 
     def _is_loaded(self, node: Expr) -> bool:
-        """Whether a value is in a local variable, and its class was looked at."""
+        """Return whether a value is in a local variable, and its class was looked at."""
         if isinstance(node, Ident):
             return node.name in FACT_NAMES and not self._is_bound(node.name)
         return isinstance(node, Select) and self._field(node) is not None
@@ -398,7 +399,7 @@ class Writer:
         return known
 
     def _map_index(self, node: Call) -> str | None:
-        """The value under a text in a fact; one that is not there is an error in Python as in CEL."""
+        """Return the value under a text in a fact; one that is not there is an error in Python as in CEL."""
         if node.function != "_[_]":
             return None
         container, key = node.args
@@ -477,7 +478,7 @@ class Writer:
         return f"[{self._in_scope(names, fold.body)} for {target} in {source}{test}]"
 
     def _test(self, node: Comprehension, fold: Fold) -> str:
-        """Whether something holds for all of a range, or for any."""
+        """Return whether something holds for all of a range, or for any."""
         shared = None
         if not (self._scopes or self._in_iterable or node.iter_var2):
             shared = self._ranges.get(structural_key(node.iter_range))
@@ -510,7 +511,7 @@ class Writer:
             self._max_range_length = longest
 
     def _unrolled(self, node: Comprehension, fold: Fold) -> str | None:
-        """The fold written out, where it goes through a few values that the rule names."""
+        """Return the fold written out, where it goes through a few values that the rule names."""
         values = _known_values(node)
         if (
             fold.kind not in _LOGICAL_OPERATORS
@@ -547,7 +548,7 @@ class Writer:
         return source if constant else self._bounded(source), first
 
     def _bounded(self, code: str) -> str:
-        """A range that is short enough: beyond that the exact evaluator counts the steps, of all folds together."""
+        """Return a range that is short enough: beyond that the exact evaluator counts the steps, of all folds together."""
         return f"{self._constant(guard_range(self._max_range_length))}({code})"
 
     def _iterable(self, node: Expr, kind: str = "") -> str:
@@ -566,7 +567,7 @@ class Writer:
 
 
 def _known_values(node: Comprehension) -> list[Expr]:
-    """What a fold goes through, where that is written in the rule; empty where it is not."""
+    """Return what a fold goes through, where that is written in the rule; empty where it is not."""
     source = node.iter_range
     if not isinstance(source, Const) or source.type.kind != "list":
         return []
@@ -575,7 +576,7 @@ def _known_values(node: Comprehension) -> list[Expr]:
 
 
 def _searched(node: Comprehension, fold: Fold) -> str | None:
-    """The pattern that is looked for in a list of texts, where that is all that a fold does."""
+    """Return the pattern that is looked for in a list of texts, where that is all that a fold does."""
     body = fold.body
     if fold.kind is not FoldKind.EXISTS or node.iter_var2 or node.iter_range.type.kind != "list":
         return None

@@ -17,7 +17,7 @@ from typing import Any
 
 from streams.policy.cel.simplify import simplify
 from streams.policy.cel.tree import Expr
-from streams.policy.language.schema import Struct
+from streams.policy.language.fact_types import Struct
 from streams.policy.runtime.code_writer import BUILTINS, Writer
 
 RULES_PER_FUNCTION_MAX = 200

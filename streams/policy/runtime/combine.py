@@ -50,7 +50,7 @@ def progress_of(facts: Mapping[str, Any]) -> Progress:
 
 
 def decide(matched: Sequence[Rule], failed: Iterable[Rule], progress: Progress) -> Decision:
-    """The outcome of rules that all count.
+    """Return the outcome of rules that all count.
 
     Args:
         matched: rules whose condition was true, by rule id.
@@ -92,7 +92,7 @@ def combine(
     tool_id: str,
     explanations: tuple[Explanation, ...] = (),
 ) -> PolicyResult:
-    """The full result.
+    """Return the full result.
 
     Args:
         matched: rules whose condition was true, enforced and shadow, by rule id.
@@ -134,7 +134,7 @@ def _reason_text(outcome: Decision, failed: Sequence[tuple[Rule, str]], tool_id:
 
 
 def _approval(enforced: Sequence[Rule], outcome: Decision) -> ApprovalSettings | None:
-    """The settings of the first group that has not approved, with the strictest of what its rules say.
+    """Return the settings of the first group that has not approved, with the strictest of what its rules say.
 
     Where rules name several groups, each is asked in turn: after one has approved, the whole evaluation runs again
     and the next group's rules are what is left unsatisfied.

@@ -11,7 +11,7 @@ from streams.policy.cel.tree import Call, Comprehension, Const, Expr, children
 
 
 def common_folds(conditions: Sequence[Expr]) -> list[Any]:
-    """The shapes of folds that occur more than once."""
+    """Return the shapes of folds that occur more than once."""
     counts: dict[Any, int] = {}
     for condition in conditions:
         for node in outermost_folds(condition):
@@ -21,7 +21,7 @@ def common_folds(conditions: Sequence[Expr]) -> list[Any]:
 
 
 def common_ranges(conditions: Sequence[Expr]) -> list[Any]:
-    """The shapes of lists that are computed, and that different folds go through."""
+    """Return the shapes of lists that are computed, and that different folds go through."""
     folds: dict[Any, set[Any]] = {}
     for condition in conditions:
         for node in outermost_folds(condition):
@@ -31,7 +31,7 @@ def common_ranges(conditions: Sequence[Expr]) -> list[Any]:
 
 
 def pattern_families(conditions: Sequence[Expr]) -> dict[Any, list[str]]:
-    """The patterns that are looked for in one text, by the shape of the text, where there are several."""
+    """Return the patterns that are looked for in one text, by the shape of the text, where there are several."""
     found: dict[Any, list[str]] = {}
     for condition in conditions:
         for text, pattern in _searches(condition):
@@ -42,7 +42,7 @@ def pattern_families(conditions: Sequence[Expr]) -> dict[Any, list[str]]:
 
 
 def _searches(node: Expr) -> Iterator[tuple[Expr, str]]:
-    """Texts and the patterns that are looked for in them, outside of loops."""
+    """Yield texts and the patterns that are looked for in them, outside of loops."""
     if isinstance(node, Comprehension):
         return
     if isinstance(node, Call) and node.function == "matches" and len(node.args) == 2:

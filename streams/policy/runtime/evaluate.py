@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from streams.policy.cel.exact import Program, compile_exact
 from streams.policy.cel.tree import Expr
 from streams.policy.errors import EvaluationError
-from streams.policy.language.schema import Facts, Struct
+from streams.policy.language.fact_types import Facts, Struct
 from streams.policy.runtime.codegen import RULES_PER_FUNCTION_MAX, Generated, GeneratedFunction, generate
 
 
@@ -51,7 +51,7 @@ class Conditions:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The generated code, for people."""
+        """Return the generated code, for people."""
         return tuple(part.generated.source for part in self._parts)
 
     def true_of(self, facts: Facts) -> list[int] | None:

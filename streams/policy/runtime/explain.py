@@ -13,7 +13,8 @@ from streams.policy.cel.tree import Call, Comprehension, Expr, Ident, Select, St
 from streams.policy.errors import EvaluationError
 from streams.policy.language.compile import CheckedRule, NamedExpression
 from streams.policy.language.descriptors import message_name
-from streams.policy.language.schema import FACTS, Facts, FactType, ListOf, Struct, fact
+from streams.policy.language.fact_types import Facts, FactType, ListOf, Struct
+from streams.policy.language.schema import FACTS, fact
 from streams.policy.results import Explanation
 
 VALUE_CHARS_MAX = 1_000
@@ -32,7 +33,7 @@ class Explainer:
         self._programs: dict[tuple[str, str], Program | None] = {}
 
     def explain(self, matched: Sequence[CheckedRule], facts: Facts) -> tuple[Explanation, ...]:
-        """One explanation per named expression; an expression without a value says why it has none."""
+        """Return one explanation per named expression; an expression without a value says why it has none."""
         return tuple(
             Explanation(rule.rule.id, part.name, self._value(rule.rule.id, part, facts))
             for rule in matched
@@ -54,7 +55,7 @@ class Explainer:
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON text of bounded length; what JSON has no form for is written as CEL's `%s` would."""
+    """Return a value as JSON text of bounded length; what JSON has no form for is written as CEL's `%s` would."""
     text = json.dumps(value, default=_shown, ensure_ascii=False)
     return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "..."
 
@@ -67,7 +68,7 @@ def _shown(value: Any) -> str:
 
 
 def reads_sensitive(tree: Expr) -> bool:
-    """Whether an expression touches a field that the schema calls sensitive, or a whole record that has one."""
+    """Return whether an expression touches a field that the schema calls sensitive, or a whole record that has one."""
     looked_into = {id(part) for node in walk(tree) for part in _partly_read(node)}
     for node in walk(tree):
         if isinstance(node, Ident):

@@ -15,8 +15,8 @@ from streams.policy.cel.exact import compile_exact
 from streams.policy.errors import EvaluationError
 from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion
 from streams.policy.language.check_memory import CheckedBudget, CheckedMemories, CheckedMemory, MemoryExpression
+from streams.policy.language.fact_types import Facts
 from streams.policy.language.globs import CallerMatcher, ToolMatcher, caller_matcher
-from streams.policy.language.schema import Facts
 
 KEY_BYTES = 16
 AMOUNT_MAX = 2**53 - 1

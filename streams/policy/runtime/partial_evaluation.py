@@ -15,9 +15,10 @@ from streams.policy.cel.simplify import simplify
 from streams.policy.cel.substitute import map_children
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select
 from streams.policy.language.compile import CheckedRule
+from streams.policy.language.fact_types import Kind
 from streams.policy.language.globs import caller_matcher
 from streams.policy.language.paths import read_paths
-from streams.policy.language.schema import FACT_NAMES, TOOL, Kind
+from streams.policy.language.schema import FACT_NAMES, TOOL
 
 _FACT = "tool"
 _CLASSES: Mapping[object, type] = {Kind.STRING: str, Kind.BOOL: bool}
@@ -34,7 +35,7 @@ class Reads(NamedTuple):
     memories: frozenset[str] | None
 
     def union(self, other: Reads) -> Reads:
-        """What both read."""
+        """Return what both read."""
         if self.memories is None or other.memories is None:
             return Reads(self.facts | other.facts, None)
         return Reads(self.facts | other.facts, self.memories | other.memories)
@@ -45,23 +46,23 @@ READS_TOOL = Reads(frozenset((_FACT,)), frozenset())
 
 
 def known_tool_fields(tool: Mapping[str, Any]) -> ToolFields:
-    """The fields of the fact `tool` that a tool's code is made for: those that are there and of their declared type."""
+    """Return the fields of the fact `tool` that a tool's code is made for: those that are there and of their declared type."""
     return {name: tool[name] for name, kind in _KNOWN_FIELDS.items() if name in tool and tool[name].__class__ is kind}
 
 
 def specialize(condition: Expr, tool_fields: ToolFields) -> Expr:
-    """The condition for a tool with these fields. It is true, false or in error where the condition is, given a tool
+    """Return the condition for a tool with these fields. It is true, false or in error where the condition is, given a tool
     that has them; what it reads of other facts can only be less."""
     return _fold_decided(simplify(_with_known_fields(condition, tool_fields)))
 
 
 def is_constant_false(condition: Expr) -> bool:
-    """Whether it is the constant `false`."""
+    """Return whether it is the constant `false`."""
     return isinstance(condition, Const) and condition.value is False
 
 
 def reads_of(rule: CheckedRule, condition: Expr) -> Reads:
-    """What a rule reads, with its condition as it is for a tool."""
+    """Return what a rule reads, with its condition as it is for a tool."""
     paths = read_paths(condition).union(*(read_paths(part.checked.tree) for part in rule.explain))
     callers = ("agent", "tenant") if caller_matcher(rule.rule.match) is not None else ()
     named = {path[1:2] for path in paths if path[0] == "history"}
@@ -70,7 +71,7 @@ def reads_of(rule: CheckedRule, condition: Expr) -> Reads:
 
 
 def union_of_reads(reads: Iterable[Reads]) -> Reads:
-    """What some rules read together; the fact `tool` is always read."""
+    """Return what some rules read together; the fact `tool` is always read."""
     found = READS_TOOL
     for each in reads:
         found = found.union(each)
@@ -78,7 +79,7 @@ def union_of_reads(reads: Iterable[Reads]) -> Reads:
 
 
 def _with_known_fields(node: Expr, tool_fields: ToolFields) -> Expr:
-    """The tree with known fields in place of what reads them."""
+    """Return the tree with known fields in place of what reads them."""
     if isinstance(node, Select) and isinstance(node.operand, Ident) and node.operand.name == _FACT:
         return (
             Const(node.type, node.offset, node.test or tool_fields[node.field]) if node.field in tool_fields else node
@@ -97,7 +98,7 @@ def _with_known_fields(node: Expr, tool_fields: ToolFields) -> Expr:
 
 
 def _fold_decided(node: Expr) -> Expr:
-    """A condition without the parts that constants decide.
+    """Return a condition without the parts that constants decide.
 
     Only where a bool is asked for: there, a part that is no bool is an error with or without the operator around it.
     """

@@ -100,7 +100,7 @@ def _dump(ruleset: CompiledRuleset, memories: CheckedMemories) -> bytes:
 
 
 def load_ruleset(data: bytes) -> PortableRuleset:
-    """The ruleset of a portable form, in one go.
+    """Return the ruleset of a portable form, in one go.
 
     Raises:
         PortableError: the data is no portable form.
@@ -115,7 +115,7 @@ def load_ruleset(data: bytes) -> PortableRuleset:
 
 
 def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
-    """The same in steps of a few milliseconds each; gives the ruleset at the end.
+    """Yield the same in steps of a few milliseconds each; gives the ruleset at the end.
 
     Raises:
         PortableError: the data is no portable form.
@@ -146,7 +146,7 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
 
 
 def active_tools(ruleset: CompiledRuleset, limit: int) -> tuple[Tool, ...]:
-    """The tools that a ruleset has been asked about, at most `limit`: those that came last."""
+    """Return the tools that a ruleset has been asked about, at most `limit`: those that came last."""
     return tuple(program.tool for program in ruleset._programs.values())[-limit:]
 
 
@@ -167,7 +167,7 @@ class PortableRuleset(CompiledRuleset):
         self.rules = _LazyRules(self)  # type: ignore[assignment]  # a sequence, of which only some is ever read
 
     def rule(self, index: int) -> CheckedRule:
-        """One rule, read anew."""
+        """Return one rule, read anew."""
         return _expect(from_data(decode_message(self._blobs[index])), CheckedRule)
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
@@ -245,7 +245,7 @@ class _ConditionTrees(Sequence[Expr]):
         self._ruleset, self._tool, self._tool_fields = ruleset, tool, tool_fields
 
     def of(self, rule: CheckedRule) -> Expr:
-        """The condition that is for the tool."""
+        """Return the condition that is for the tool."""
         return specialize(rule.variants.get(self._tool, rule.checked).tree, self._tool_fields)
 
     def __len__(self) -> int:
@@ -307,7 +307,7 @@ class _RuleGroups:
             self._anywhere.append(number)
 
     def indexes(self, server_id: str, name: str, version: str) -> tuple[int, ...]:
-        """The rules for a version of a tool, in their order."""
+        """Return the rules for a version of a tool, in their order."""
         numbers: Iterator[int] = iter((*self._by_server.get(server_id, ()), *self._anywhere))
         near = (self._groups[number] for number in numbers)
         return tuple(
@@ -316,7 +316,7 @@ class _RuleGroups:
 
 
 def _tool_match(match: Match) -> tuple[tuple[Any, ...], Match]:
-    """What of a match is about tools: as a key, and as a match."""
+    """Return what of a match is about tools: as a key, and as a match."""
     version = match.tool_version
     key = (
         tuple(pattern.text for pattern in match.tools),
@@ -327,7 +327,7 @@ def _tool_match(match: Match) -> tuple[tuple[Any, ...], Match]:
 
 
 def _without_source(rule: CheckedRule) -> CheckedRule:
-    """A rule without what only the checker needs: texts, and the ways back to their files."""
+    """Return a rule without what only the checker needs: texts, and the ways back to their files."""
     return dataclasses.replace(
         rule,
         rule=dataclasses.replace(
@@ -346,7 +346,7 @@ def _without_source(rule: CheckedRule) -> CheckedRule:
 
 
 def _after_generation(rule: CheckedRule) -> CheckedRule:
-    """What is kept of a rule whose code was made: thousands of small objects would make each full garbage collection a
+    """Return what is kept of a rule whose code was made: thousands of small objects would make each full garbage collection a
     pause that calls feel."""
     own = rule.rule
     match = Match((), agents=own.match.agents, tenants=own.match.tenants) if caller_matcher(own.match) else _ANY_CALLER

@@ -18,7 +18,7 @@ from streams.policy import results
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, MakeList, MakeMap, Select, StaticType
 from streams.policy.cel.values import Duration, Timestamp, UInt
 from streams.policy.errors import Location, PolicyError
-from streams.policy.language import bundle, check, check_memory, located_yaml, macros, schema, tool_types
+from streams.policy.language import bundle, check, check_memory, fact_types, located_yaml, macros, tool_types
 from streams.policy.language.compile import CheckedRule, NamedExpression
 
 NODES_MAX = 1_000_000
@@ -41,10 +41,10 @@ _CLASSES: tuple[type, ...] = (
         check_memory.CheckedBudget,
         check_memory.CheckedMemories,
     ),
-    *(tool_types.ToolTypes, schema.ListOf, schema.MapOf, schema.Struct, schema.Field),
+    *(tool_types.ToolTypes, fact_types.ListOf, fact_types.MapOf, fact_types.Struct, fact_types.Field),
 )
 _ENUMS: tuple[type[StrEnum], ...] = (
-    *(results.RuleEffect, results.Mode, bundle.Keep, bundle.Occasion, bundle.Per, bundle.MeasureKind, schema.Kind),
+    *(results.RuleEffect, results.Mode, bundle.Keep, bundle.Occasion, bundle.Per, bundle.MeasureKind, fact_types.Kind),
 )
 _CLASS_NUMBERS = {each: number for number, each in enumerate(_CLASSES)}
 _ENUM_NUMBERS = {each: number for number, each in enumerate(_ENUMS)}
@@ -65,7 +65,7 @@ class PortableError(PolicyError):
 
 
 def to_data(value: Any) -> Any:
-    """A value of a ruleset as lists and scalars.
+    """Return a value of a ruleset as lists and scalars.
 
     Raises:
         PortableError: it is of a class that rules don't consist of.
@@ -96,7 +96,7 @@ def to_data(value: Any) -> Any:
 
 
 def from_data(data: Any) -> Any:
-    """The reverse of `to_data`.
+    """Return the reverse of `to_data`.
 
     Raises:
         PortableError: it is not what `to_data` makes.
@@ -145,7 +145,7 @@ class _Visit(NamedTuple):
 
 
 def _tree_to_data(root: Expr) -> Sequence[Any]:
-    """The types that occur, then the nodes, each after its parts."""
+    """Return the types that occur, then the nodes, each after its parts."""
     types: dict[StaticType, int] = {}
     nodes: list[Any] = []
     stack = [_Visit(root, is_done=False)]

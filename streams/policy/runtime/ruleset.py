@@ -11,9 +11,9 @@ from streams.policy.language.bundle import Bundle, BundleSource
 from streams.policy.language.check import structs_by_type_name
 from streams.policy.language.check_memory import NO_MEMORIES, CheckedMemories, check_memories
 from streams.policy.language.compile import CheckedRule, check_rules, history_struct, list_constants
+from streams.policy.language.fact_types import Facts, Struct
 from streams.policy.language.globs import ToolMatcher, caller_matcher, is_literal
 from streams.policy.language.parse import parse_bundle
-from streams.policy.language.schema import Facts, Struct
 from streams.policy.language.tool_types import UNTYPED, ToolTypes
 from streams.policy.results import Effect, Mode, PolicyResult, Reason, RuleEffect
 from streams.policy.runtime.combine import Progress, combine, progress_of
@@ -98,7 +98,7 @@ class ToolProgram:
         return result
 
     def _is_for(self, index: int, facts: Facts) -> bool:
-        """Whether a rule is for the caller. One who can't be told is anyone: only a permit is not for them."""
+        """Return whether a rule is for the caller. One who can't be told is anyone: only a permit is not for them."""
         matcher = self.callers.get(index)
         if matcher is None:
             return True
@@ -148,7 +148,7 @@ class CompiledRuleset:
         self.memories = Memories(memories, self._constants)
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
-        """The rules for one version of a tool, by rule id."""
+        """Return the rules for one version of a tool, by rule id."""
         return tuple(self._index.applicable(server_id, tool_name, version))
 
     def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
@@ -175,13 +175,13 @@ class CompiledRuleset:
         return program.run(facts, self._explainer)
 
     def with_typed_args(self, facts: Facts) -> Facts:
-        """The facts as conditions read them: numbers among the arguments are as the tool's types say."""
+        """Return the facts as conditions read them: numbers among the arguments are as the tool's types say."""
         tool, args = facts.get("tool"), facts.get("args")
         types = self._tools.get("/".join(tool_version_of(tool)[:2])) if is_tool_fact(tool) else None
         return {**facts, "args": types.coerce(args)} if types is not None and isinstance(args, Mapping) else facts
 
     def plan(self, tool: Tool) -> ToolPlan:
-        """What the memories and budgets of the bundle have to do with one version of a tool; and, in its `needs`, the
+        """Return what the memories and budgets of the bundle have to do with one version of a tool; and, in its `needs`, the
         facts that its rules and they read.
 
         Args:
@@ -197,7 +197,7 @@ class CompiledRuleset:
         return self.with_memory_errors(self.evaluate(facts), facts)
 
     def with_memory_errors(self, result: PolicyResult, facts: Facts) -> PolicyResult:
-        """A result of `evaluate`, or the denial that `judge` makes of it."""
+        """Return a result of `evaluate`, or the denial that `judge` makes of it."""
         if result.effect in (Effect.DENY, Effect.QUARANTINE):
             return result
         plan = self.plan(facts["tool"])
@@ -209,7 +209,7 @@ class CompiledRuleset:
         return result
 
     def _program_for(self, tool: Tool) -> ToolProgram:
-        """The code for a tool as it is described; made anew where the last call of it was described otherwise."""
+        """Return the code for a tool as it is described; made anew where the last call of it was described otherwise."""
         key = tool_version_of(tool)
         program = self._programs.get(key)
         if program is None or program.tool_fields != known_tool_fields(tool):
@@ -237,7 +237,7 @@ class CompiledRuleset:
         return ToolProgram(tool, tuple(rule for rule, _ in own), conditions, types, plan)
 
     def _types_of(self, key: ToolVersion) -> tuple[ToolTypes | None, Mapping[str, Struct]]:
-        """The types of a tool's arguments, where they are known, and the records that its rules can read."""
+        """Return the types of a tool's arguments, where they are known, and the records that its rules can read."""
         types = self._tools.get(f"{key[0]}/{key[1]}")
         return types, structs_by_type_name(types.args if types else UNTYPED.args, self.history)
 
@@ -247,7 +247,7 @@ class CompiledRuleset:
 
 
 def is_tool_fact(tool: Any) -> TypeGuard[Tool]:
-    """Whether a fact `tool` says which tool it is; rules are for no other."""
+    """Return whether a fact `tool` says which tool it is; rules are for no other."""
     if not isinstance(tool, Mapping):
         return False
     return all(isinstance(part, str) for part in (tool.get("server_id"), tool.get("name"), tool.get("version", "")))
@@ -274,7 +274,7 @@ class _Index:
                 self._anywhere.append(index)
 
     def applicable(self, server_id: str, name: str, version: str) -> list[CheckedRule]:
-        """The rules for one version of a tool, by rule id."""
+        """Return the rules for one version of a tool, by rule id."""
         near = (self._rules[index] for index in sorted([*self._by_server.get(server_id, ()), *self._anywhere]))
         return [rule for rule, matcher in near if matcher.matches(server_id, name, version)]
 

@@ -16,7 +16,7 @@ import msgspec
 
 from streams.model.labels import Label
 from streams.policy.language.bundle import Keep, Memory, Occasion
-from streams.policy.language.schema import Facts
+from streams.policy.language.fact_types import Facts
 from streams.policy.runtime.memory_updates import MemoryUpdate, ToolPlan, label_index
 from streams.ports.processor import StateView
 from streams.processors.state import (

@@ -185,7 +185,7 @@ class TestTest:
         result = stoplog("rules", "test", ".")
         assert result.status == 1
         assert [record["message"] for record in of_kind(result, "finding")] == [
-            "no case in which the rule misses a field that it reads"
+            "no case in which a field that the rule reads is missing"
         ]
         shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
         assert shown[-1] == "2 cases passed, but not every rule is covered"
@@ -219,8 +219,8 @@ class TestTest:
         assert (result.status, result.out.splitlines()) == (
             1,
             [
-                "p/p.tests.yaml:3:1: error: there is no fixture `../fixtures/base.json` [bad_fixture]",
-                "       = it is looked for at `fixtures/base.json` in the directory of the rules",
+                "p/p.tests.yaml:3:1: error: fixture `../fixtures/base.json` [bad_fixture]",
+                "       = expected at `fixtures/base.json` in the directory of the rules",
                 "nothing was run: the case files are wrong; 1 error",
             ],
         )

@@ -10,7 +10,7 @@ import pytest
 from streams.policy import EvaluationError
 from streams.policy.cel.exact import compile_exact
 from streams.policy.language.check import checker_for, structs_by_type_name
-from streams.policy.language.schema import Kind
+from streams.policy.language.fact_types import Kind
 from streams.policy.language.tool_types import UNTYPED
 from streams.policy.runtime.evaluate import Conditions
 

@@ -76,10 +76,10 @@ def test_each_rule_needs_three_kinds_of_cases(tmp_path: Path) -> None:
     assert not report.passed
     assert report.failures == ()
     assert sorted((finding.rule_id, finding.message) for finding in report.findings) == [
+        ("D-1", "no case in which a field that the rule reads is missing"),
         ("D-1", "no case in which the rule fires"),
-        ("D-1", "no case in which the rule misses a field that it reads"),
+        ("P-1", "no case in which a field that the rule reads is missing"),
         ("P-1", "no case in which the rule does not fire"),
-        ("P-1", "no case in which the rule misses a field that it reads"),
     ]
 
 
@@ -101,10 +101,10 @@ def test_a_field_that_a_fixture_lacks_is_missed_where_that_is_an_error(
     report = run_case_files(lay(tmp_path, case.replace("set: {}, ", ""), rule(id="D-1", when=when)))
     assert report.failures == ()
     assert [each.missing for each in report.rules] == [int(counts)]
-    found = [finding for finding in report.findings if "misses a field" in finding.message]
+    found = [finding for finding in report.findings if "a field that the rule reads" in finding.message]
     assert [finding.hint for finding in found] == ([] if counts else [
-        "`unset` one in a case, and `set` it there first if the fixture lacks it; "
-        "or expect `errors: [D-1]` of a case without it"
+        "`unset` such a field in a case (`set` it there first if the fixture lacks it), "
+        "or add a case without it that expects `errors: [D-1]`"
     ])  # fmt: skip
 
 
@@ -118,7 +118,8 @@ def test_what_a_fixture_lacks_is_set_before_it_is_removed(tmp_path: Path) -> Non
     rules = rule(id="D-1", when="args.x > 1")
     (finding,) = (f for f in run_case_files(lay(tmp_path, one(case), rules)).findings if f.code == "bad_path")
     assert (
-        finding.message == "`args.x` is not there to be removed: `set` it in the case first, or leave its `unset` out"
+        finding.message
+        == "`args.x` can't be unset: it does not exist; `set` it in the case first, or remove its `unset`"
     )
     report = run_case_files(lay(tmp_path, one(case.replace("unset", "set: {args.x: 1}, unset")), rules))
     assert [each.missing for each in report.rules] == [1]
@@ -239,7 +240,7 @@ def test_a_rule_of_which_the_evaluators_say_different_things_is_told(
     found = [finding for finding in report.findings if finding.code == "evaluators_differ"]
     assert found
     assert report.is_complete
-    assert "generated code does not say what the exact evaluator does" in found[0].message
+    assert "generated code disagrees with the exact evaluator" in found[0].message
 
 
 class TestMutation:

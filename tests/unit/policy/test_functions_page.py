@@ -6,8 +6,8 @@ import re
 
 from streams.policy.authoring.functions_page import functions_page
 from streams.policy.language.extension_declarations import EXTENSION_OVERLOADS, EXTENSION_STRUCTS
+from streams.policy.language.fact_types import ListOf, Struct
 from streams.policy.language.function_declarations import NETWORK_OVERLOADS
-from streams.policy.language.schema import ListOf, Struct
 
 PAGE = functions_page()
 

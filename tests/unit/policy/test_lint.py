@@ -86,7 +86,7 @@ def test_a_tool_written_as_commands_show_it() -> None:
     odd = rule(match='{tools: ["*.pay/refund"]}')
     (finding,) = check_bundle(source(odd), TOOLS).findings
     assert (finding.code, finding.severity) == ("slash_in_tool", Severity.WARNING)
-    assert finding.hint == "write `pay.refund`: in rules a dot divides server and tool"
+    assert finding.hint == "write `pay.refund`: rules separate server and tool with a dot"
     assert not check_bundle(source(odd), {"shop/pay/refund": ToolTypes.from_json_schema({})}).findings
 
 

@@ -61,4 +61,6 @@ def test_a_named_list_and_its_place() -> None:
     assert advice("url(args.u).hostWithin(lists.own)", before) == ["35 bad_argument"]
     assert advice("url(args.u).hostWithin(lists.own)", before.replace("'*.example.org'", "example.org")) == []
     (finding,) = check_bundle(source(rule(when="url(args.u).hostWithin(lists.own)"), before=before)).findings
-    assert "`hostWithin` has no value with this: list of domains holds something else" in str(finding)
+    assert "`hostWithin` fails with this argument: list of domains contains an item that is not a domain" in str(
+        finding
+    )

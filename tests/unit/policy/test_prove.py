@@ -112,7 +112,7 @@ def test_a_permit_that_a_deny_always_overrules() -> None:
     found = proven(permit + rule(id="D-1", when=when("session.risk > 3")))
     (finding,) = [finding for finding in found if finding.rule_id == "P-1"]
     assert finding.code == "shadowed"
-    assert finding.message == "can never count: wherever it permits, rule `D-1` says deny"
+    assert finding.message == "never counts: rule `D-1` denies every call that this rule permits"
     assert finding.example == (("agent.id", '"a"'), ("session.risk", "4"))
     assert "; for example agent.id = " in str(finding)
 
@@ -122,7 +122,7 @@ def test_denies_that_overrule_a_permit_between_them() -> None:
     rules += rule(id="D-1", when=when("session.risk < 4")) + rule(id="D-2", when=when("session.risk >= 3"))
     found = [finding for finding in proven(rules) if finding.code == "shadowed"]
     assert [finding.rule_id for finding in found] == ["P-1"]
-    assert found[0].message == "can never count: wherever it permits, one of rules `D-1` and `D-2` stops the call"
+    assert found[0].message == "never counts: rules `D-1` and `D-2` together stop every call that this rule permits"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_approvals_and_waits_that_nobody_gets_to() -> None:
     permit = rule(id="P-1", effect="permit", when=when("session.risk >= 0"))
     found = proven(asks + waits + permit + rule(id="D-1", when=when("session.risk >= 3")))
     assert {(finding.code, finding.rule_id) for finding in found} == {("shadowed", "A-1"), ("shadowed", "W-1")}
-    assert "wherever it asks for approval, rule `D-1` says deny" in str(found[0])
+    assert "rule `D-1` denies every call that this rule requires approval for" in str(found[0])
 
 
 def test_permit_and_deny_on_what_is_one_condition() -> None:
@@ -219,8 +219,10 @@ class TestRedundant:
         rules = rule(id="A-1", when=when("session.risk > 1 && session.risk < 9"))
         rules += rule(id="B-1", when=when("session.risk >= 3")) + rule(id="C-1", when=when("session.risk < 3"))
         (finding,) = [finding for finding in proven(rules) if finding.code == "redundant"]
-        assert str(finding).startswith("p/p.rules.yaml:4:5: warning: rule `A-1`: adds nothing: wherever it denies, ")
-        assert "one of rules `B-1` and `C-1` does, too; for example session.risk = " in str(finding)
+        assert str(finding).startswith(
+            "p/p.rules.yaml:4:5: warning: rule `A-1`: is redundant: whenever it denies a call, "
+        )
+        assert "one of rules `B-1` and `C-1` does so too; for example session.risk = " in str(finding)
 
     def test_leaving_out_all_that_are_reported_leaves_what_they_say(self) -> None:
         rules = "".join(rule(id=f"D-{n}", when=when(f"session.risk > {n} || session.risk == {n}")) for n in (3, 2, 2))
@@ -244,7 +246,7 @@ class TestUnknown:
     def test_it_is_said_never_that_all_is_well(self) -> None:
         (finding,) = proven(rule(when=self.OPEN))
         assert (finding.code, finding.severity.value) == ("unknown", "note")
-        assert finding.message == "can't tell whether it is ever true"
+        assert finding.message == "the solver can't decide whether it is ever true"
         assert str(finding.location) == "p/p.rules.yaml:4:5"
 
     def test_an_example_tells(self) -> None:

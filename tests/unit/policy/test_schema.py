@@ -8,7 +8,8 @@ import pytest
 
 from streams.policy import FACT_NAMES, FACTS, UNTYPED, ToolTypes, now_facts, schema_digest, schema_violations
 from streams.policy.authoring.facts_page import facts_page
-from streams.policy.language.schema import Kind, ListOf, MapOf, Struct, type_name, walk_fields
+from streams.policy.language.fact_types import Kind, ListOf, MapOf, Struct, type_name
+from streams.policy.language.schema import walk_fields
 
 FIXTURES = Path(__file__).parents[3] / "rules" / "fixtures"
 LOOKUP: dict[str, Any] = json.loads((FIXTURES / "lookup.json").read_text())

@@ -1,6 +1,6 @@
-"""Conditions as formulas for the solver z3, which is an optional dependency: import this package only where it is.
+"""Translates conditions to formulas for the solver z3. Import this package only if z3 is installed.
 
-A formula says less than the condition, never more: what is not translated is left free, so that it may have any value,
-or be in error. What the solver shows to be impossible then is impossible. What it finds possible may not be, and is
-tried on the exact evaluator before anybody is told.
+A formula is an over-approximation of its condition: an expression that can't be translated becomes a free variable,
+which can have any value or be in error. So what the solver proves impossible is impossible. What it finds possible may
+still be impossible, and is checked with the exact evaluator before it is reported.
 """

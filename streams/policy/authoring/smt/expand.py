@@ -1,4 +1,4 @@
-"""Trees without what formulas have no words for: `cel.bind`, and folds over lists of constants."""
+"""Rewrites trees without `cel.bind` and without folds over lists of constants, which formulas can't express."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.policy.cel.substitute import map_children, substitute
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, StaticType, walk
 
 NODES_MAX = 3_000
-"""A tree that grows larger is not expanded."""
+"""A tree that would become larger is not expanded."""
 
 CONSTANTS_MAX = 200
 """A fold over a longer list of constants is not expanded."""
@@ -20,14 +20,14 @@ _BOOL = StaticType("bool")
 
 
 class TooLargeError(Exception):
-    """The tree grows beyond `NODES_MAX`."""
+    """The expanded tree has more than `NODES_MAX` nodes."""
 
 
 def expand(tree: Expr, constants: Mapping[str, Sequence[Any]]) -> Expr:
-    """The same condition with bound values and constant elements written out where they are used.
+    """Return the condition with bound variables replaced by their values, and folds over constants unrolled.
 
     Raises:
-        TooLargeError: it would grow too large.
+        TooLargeError: the result would be too large.
     """
     return _Expander(constants).expand(tree)
 
@@ -45,7 +45,7 @@ class _Expander:
             return map_children(node, self.expand)
         fold = classify(node)
         if fold.kind is FoldKind.BIND:
-            # The value is not computed before it is used, as in the evaluator: an error of it may be absorbed.
+            # As in the evaluator, an error of the value counts only where the variable is read.
             return self.expand(substitute(fold.body, node.accu_var, node.accu_init))
         values = self.elements(node.iter_range)
         if values is None or node.iter_var2 or fold.kind not in (FoldKind.ALL, FoldKind.EXISTS):
@@ -53,7 +53,7 @@ class _Expander:
         return self._unrolled(node, fold, values)
 
     def elements(self, node: Expr) -> Sequence[Any] | None:
-        """The constants that a list holds, where it is one of constants and not too long."""
+        """Return the elements of a list of at most `CONSTANTS_MAX` constants, or None for any other expression."""
         values = constant_elements(node, self._constants)
         return values if values is not None and len(values) <= CONSTANTS_MAX else None
 
@@ -68,7 +68,7 @@ class _Expander:
 
 
 def constant_elements(node: Expr, constants: Mapping[str, Sequence[Any]]) -> Sequence[Any] | None:
-    """The elements of a list of constants; None of any other."""
+    """Return the elements of a list of constants, or None for any other expression."""
     if isinstance(node, Const) and isinstance(node.value, list | tuple):
         return node.value
     return constants.get(node.name) if isinstance(node, Ident) else None
@@ -80,9 +80,9 @@ def _type_of(value: object) -> StaticType:
 
 
 def normalize_predicate(body: Expr, variable: str) -> tuple[Expr, bool]:
-    """A predicate of a fold with its variable called `#`, and whether it had to be negated for it.
+    """Return a predicate in normal form, with its variable named `#`, and whether it was negated.
 
-    So `all(p, p.trust == "x")` is seen to be the opposite of `exists(q, q.trust != "x")`.
+    The normal form shows that `all(p, p.trust == "x")` is the negation of `exists(q, q.trust != "x")`.
     """
     flipped = False
     while isinstance(body, Call) and body.function == "!_":

@@ -1,7 +1,7 @@
-"""The facts as variables of formulas: each field that a rule reads, and whether it is there.
+"""The variables of formulas that stand for facts: the value of each field, and whether it is present.
 
-Facts are taken to be as the schema says: of their types, and with every field that is not optional. Arguments may be of
-any type and missing, whatever the tool's schema says, so that what is shown holds for every tool.
+Facts are assumed to conform to their schema: they have the declared types, and every field that is not optional. Only
+arguments can have any type or be missing, whatever the tool's schema declares, so that proofs hold for every tool.
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ from streams.policy.authoring.smt.terms import (
     variable,
 )
 from streams.policy.cel.tree import Call, Const, Expr, Ident, Select
-from streams.policy.language.schema import FactType, Kind, ListOf, MapOf, Struct, fact
+from streams.policy.language.fact_types import FactType, Kind, ListOf, MapOf, Struct
+from streams.policy.language.schema import fact
 
 Path = tuple[str, ...]
 
 _SCALARS = frozenset(("bool", "int", "double", "string"))
 ALWAYS_THERE = frozenset({"tool"})
-"""Top-level facts without which nothing is evaluated."""
+"""Top-level facts that are always present, because without them no rule is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactVariable:
-    """A field.
+    """The variables for one field.
 
     Attributes:
-        path: from the top of the facts.
-        holder: when that which holds it has fields at all.
-        there: when it is there, if it is held.
-        term: its value.
-        size: the size of a list.
+        path: the path of the field in the facts.
+        holder: true if the value that contains the field has fields at all.
+        present: true if the field is present, provided that `holder` is true.
+        term: the value of the field.
+        size: the number of elements, if the field can be a list.
     """
 
     path: Path
@@ -56,17 +57,17 @@ class FactVariable:
 
     @property
     def presence(self) -> TruthFormula:
-        """`has(...)` of it."""
+        """Return the formula of `has(...)` for the field."""
         return TruthFormula(
             conjunction((self.holder, self.present)), conjunction((self.holder, negation(self.present)))
         )
 
 
 class FactVariables:
-    """Finds the place that an expression names, and makes the variables of each once.
+    """Finds the field that an expression reads, and makes the variables of each field once.
 
     Args:
-        structs: the schema's records by the checker's name of their type.
+        structs: the records of the schema, by the checker's name of their type.
     """
 
     def __init__(self, structs: Mapping[str, Struct]) -> None:
@@ -78,7 +79,7 @@ class FactVariables:
         return self._variables[path]
 
     def find(self, node: Expr) -> FactVariable | None:
-        """The place of a chain of fields and constant keys that begins at a fact; None of anything else."""
+        """Return the variables for a chain of fields and constant keys from a fact, or None for other expressions."""
         if isinstance(node, Ident):
             return None if fact(node.name) is None else self.root(node.name)
         if isinstance(node, Select):
@@ -92,7 +93,7 @@ class FactVariables:
         return None
 
     def root(self, name: str) -> FactVariable:
-        """A top-level fact."""
+        """Return the variables for a top-level fact."""
         declared = fact(name)
         if declared is None:
             raise InvariantError(f"`{name}` is not a fact")
@@ -100,16 +101,16 @@ class FactVariables:
         return self._made((name,), TRUE, present, _sort_of(declared.type))
 
     def text(self, root: str, field: str) -> FactVariable:
-        """A text that the schema knows: of the tool, or of the agent."""
+        """Return the variables for a text field of a top-level fact."""
         return self._made((root, field), self.root(root).term.ok, TRUE, Sort.STRING)
 
     def within(self, holder: FactVariable, held: Expr, name: str) -> FactVariable:
-        """A field of a record, or what stands under a key of a map.
+        """Return the variables for a field of a record or a key of a map.
 
         Args:
-            holder: the place of the record or the map.
-            held: the expression of it, which says what type it has.
-            name: of the field, or the key.
+            holder: the variables for the record or map.
+            held: the expression of the record or map, which has its type.
+            name: the field or key.
         """
         path = (*holder.path, name)
         if holder.path[0] == "args":
@@ -134,13 +135,13 @@ class FactVariables:
         return fact_variable
 
     def axioms(self, path: Path) -> list[Any]:
-        """What holds of the variables of a place."""
+        """Return the axioms about the variables for a field."""
         fact_variable = self._variables[path]
         found = [bounds(fact_variable.term)]
         if fact_variable.size is not None:
             found.append(fact_variable.size >= 0)
         if fact_variable.term.sort is Sort.ANY:
-            # JSON has no number that is not a number.
+            # JSON has no NaN.
             found.append(
                 z3.Implies(ANY.is_double(fact_variable.term.value), z3.Not(ANY.get_nan(fact_variable.term.value)))
             )
@@ -158,7 +159,7 @@ def _has_fields(term: Term) -> Any:
 
 
 def _sort_of(declared: FactType) -> Sort:
-    """The kind of what the schema declares."""
+    """Return the sort for a declared type."""
     if isinstance(declared, ListOf):
         return Sort.LIST
     if isinstance(declared, MapOf | Struct):

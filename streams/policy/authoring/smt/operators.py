@@ -1,7 +1,6 @@
-"""CEL's operators in formulas, by the kinds of their operands. Where CEL has no overload the result is in error.
+"""Translates CEL's operators to formulas, for each kind of operand. Without a matching overload the result is an error.
 
-`Free` makes a value that nothing is known of, for what formulas are too coarse to say; it is the same for the same
-expression each time.
+`Free` makes an unconstrained variable for what formulas can't express. The same expression always gets the same one.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from streams.policy.authoring.smt.terms import (
 from streams.policy.cel.ops import TEXT_SIZE_MAX
 
 Free = Callable[[str], Any]
-"""A free bool, by what it is about within an expression."""
+"""Makes an unconstrained bool; the argument distinguishes several of them for one expression."""
 
 _NUMBERS = frozenset({Sort.INT, Sort.DOUBLE})
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -51,7 +50,7 @@ ARITHMETIC = frozenset(("_+_", "_-_", "_*_", "_/_", "_%_"))
 
 
 def equality(left: Term, right: Term, free: Free) -> TruthFormula:
-    """`==`: values of different kinds differ, but for numbers."""
+    """Translate `==`. Values of different kinds are not equal, except numbers."""
     same = []
     for one, other in product(typed_values(left), typed_values(right)):
         if one.sort is other.sort or {one.sort, other.sort} == _NUMBERS:
@@ -71,7 +70,7 @@ def _equal(one: TypedValue, other: TypedValue, free: Free) -> Any:
 
 
 def _compare_numbers(one: TypedValue, other: TypedValue, compare: Callable[[Any, Any], Any], free: Free) -> Any:
-    """Numbers of which at least one is a double, that an integer is made for the comparison, with its loss."""
+    """Compare two numbers of which at least one is a double; an integer is converted to a double, with rounding."""
     if {one.sort, other.sort} == _NUMBERS and not (_is_small(one) or _is_small(other)):
         return free("numbers")
     numbers = [typed.value for typed in (one, other) if isinstance(typed.value, Double)]
@@ -81,7 +80,7 @@ def _compare_numbers(one: TypedValue, other: TypedValue, compare: Callable[[Any,
 
 
 def _is_small(typed: TypedValue) -> bool:
-    """Whether it is a constant beside which integers and doubles compare like the numbers they are."""
+    """Return whether it is a constant that is small enough to compare integers and doubles exactly."""
     value = typed.value.real if typed.sort is Sort.DOUBLE else typed.value
     if z3.is_int_value(value):
         return bool(abs(value.as_long()) < EXACT_INTEGER_MAX)
@@ -89,7 +88,7 @@ def _is_small(typed: TypedValue) -> bool:
 
 
 def order(function: str, left: Term, right: Term, free: Free) -> TruthFormula:
-    """`<` and its like: of numbers, texts and bools."""
+    """Translate `<`, `<=`, `>` or `>=` of numbers, texts and bools."""
     compare = _COMPARE[function]
 
     def apply(one: TypedValue, other: TypedValue) -> Any:
@@ -106,7 +105,7 @@ def order(function: str, left: Term, right: Term, free: Free) -> TruthFormula:
 
 
 def text_test(function: str, left: Term, right: Term) -> TruthFormula:
-    """`startsWith`, `endsWith`, `contains`: of texts."""
+    """Translate `startsWith`, `endsWith` or `contains` of texts."""
     test = _TEXT_TESTS[function]
 
     def apply(one: TypedValue, other: TypedValue) -> Any:
@@ -126,7 +125,7 @@ def _test(apply: Callable[[TypedValue, TypedValue], Any], left: Term, right: Ter
 
 
 def arithmetic(function: str, left: Term, right: Term) -> Term | None:
-    """`+`, `-`, `*`, `/`, `%`; None where the result's kind or value can't be told."""
+    """Translate `+`, `-`, `*`, `/` or `%`; None if the kind or the value of the result can't be expressed."""
     results: list[tuple[Any, Term]] = []
     for one, other in product(typed_values(left), typed_values(right)):
         if one.sort is not other.sort or one.sort not in _OPERANDS.get(function, _NUMBERS):
@@ -153,20 +152,20 @@ def _integers(function: str, left: Any, right: Any) -> Term | None:
 
 
 def _divided(function: str, left: Any, divisor: int) -> Term:
-    """Towards zero, and the rest with the sign of what is divided; the solver's own division rounds down."""
+    """Divide towards zero, with a remainder of the sign of the dividend; the division of z3 rounds down."""
     if divisor == 0:
         return Term(FALSE, Sort.INT, left)
     size, by = z3.If(left < 0, -left, left), abs(divisor)
     whole = size / by if function == "_/_" else size % by
     negative = left < 0 if function == "_%_" or divisor > 0 else left >= 0
     value = z3.If(negative, -whole, whole)
-    # The one overflow there is: the least integer by -1, which CEL refuses for the rest, too.
+    # The only overflow is the least integer divided by -1. CEL also rejects its remainder.
     ok = in_int64(-left) if divisor == -1 else TRUE
     return Term(ok, Sort.INT, value)
 
 
 def negative(term: Term) -> Term | None:
-    """`-` of one number."""
+    """Translate the negation of a number."""
     results = []
     for when, sort, value in typed_values(term):
         if sort is Sort.INT:
@@ -177,7 +176,7 @@ def negative(term: Term) -> Term | None:
 
 
 def select_case(results: Iterable[tuple[Any, Term]]) -> Term | None:
-    """The value of whichever case holds; None where they are of several kinds, or there is no case."""
+    """Return the value of the case whose condition is true, or None if the cases have different kinds."""
     results = list(results)
     if len({term.sort for _, term in results}) != 1:
         return None

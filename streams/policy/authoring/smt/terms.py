@@ -1,4 +1,4 @@
-"""What an expression is in a formula: a value of a kind that is known, or of any kind, and when it has one."""
+"""The terms of formulas: the value of an expression, of a known or unknown kind, and whether it has one."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import z3
 from streams.policy.cel.values import INT_MAX, INT_MIN
 
 EXACT_INTEGER_MAX = 2**53
-"""Up to here a double tells integers apart."""
+"""Integers below this limit are represented exactly as doubles."""
 
 CODE_POINT_MAX = 0x2FFFF
-"""The last character that the solver knows."""
+"""The last character that z3 supports."""
 
 TRUE = z3.BoolVal(True)
 FALSE = z3.BoolVal(False)
 
 
 class Sort(StrEnum):
-    """The kinds of values that are told apart; ANY is one of the others."""
+    """The kinds of values; ANY means that the kind is not known."""
 
     NULL = "null"
     BOOL = "bool"
@@ -47,37 +47,37 @@ def _declare_any() -> Any:
 
 
 ANY: Any = _declare_any()
-"""The solver's sort of values whose kind is known only when they are. Lists and maps are all alike in it, which is why
-nothing may be concluded from two of them being equal."""
+"""The sort of z3 for values of unknown kind. All lists are equal in it, and all maps, so the equality of two of them
+means nothing."""
 
 
 class Double(NamedTuple):
-    """A double: a real number, or not a number. Infinities are reals beyond all constants."""
+    """A double: a real number or NaN. Infinities are reals beyond all constants."""
 
     is_nan: Any
     real: Any
 
 
 class TruthFormula(NamedTuple):
-    """When a condition is true and when it is false; where neither holds it is in error."""
+    """A condition in three-valued logic: formulas for true and for false. If neither holds, it is in error."""
 
     yes: Any
     no: Any
 
     @property
     def failed(self) -> Any:
-        """When it is in error."""
+        """Return the formula which means that the condition is in error."""
         return z3.And(z3.Not(self.yes), z3.Not(self.no))
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A value, and when there is one.
+    """The value of an expression.
 
     Attributes:
-        ok: when the expression is not in error.
+        ok: the formula which means that the expression is not in error.
         sort: the kind of the value.
-        value: of the solver: a `Double` for doubles, None for null, lists and maps, of sort `ANY` for any.
+        value: the expression of z3; a `Double` for doubles; None for null, lists and maps.
     """
 
     ok: Any
@@ -86,7 +86,7 @@ class Term:
 
 
 class TypedValue(NamedTuple):
-    """A term read as a value of one kind: `value` is its value where `when` holds."""
+    """One possible kind of a term: if `when` is true, the term has this kind and this value."""
 
     when: Any
     sort: Sort
@@ -94,26 +94,26 @@ class TypedValue(NamedTuple):
 
 
 def conjunction(parts: Iterable[Any]) -> Any:
-    """The conjunction, with what is trivial left out."""
+    """Return the conjunction of formulas, without trivial ones."""
     kept = [part for part in parts if not z3.is_true(part)]
     return TRUE if not kept else kept[0] if len(kept) == 1 else z3.And(*kept)
 
 
 def disjunction(parts: Iterable[Any]) -> Any:
-    """The disjunction, with what is trivial left out."""
+    """Return the disjunction of formulas, without trivial ones."""
     kept = [part for part in parts if not z3.is_false(part)]
     return FALSE if not kept else kept[0] if len(kept) == 1 else z3.Or(*kept)
 
 
 def negation(part: Any) -> Any:
-    """The negation."""
+    """Return the negation of a formula."""
     if z3.is_true(part):
         return FALSE
     return TRUE if z3.is_false(part) else z3.Not(part)
 
 
 def typed_values(term: Term) -> Iterator[TypedValue]:
-    """Every kind that a term may be of."""
+    """Yield the value of a term for each kind that it can have."""
     if term.sort is not Sort.ANY:
         yield TypedValue(term.ok, term.sort, term.value)
         return
@@ -132,12 +132,12 @@ def typed_values(term: Term) -> Iterator[TypedValue]:
 
 
 def is_of(sort: Sort, value: Any) -> Any:
-    """Whether a value of sort `ANY` is of a kind."""
+    """Return the formula which means that a value of sort `ANY` has a kind."""
     return getattr(ANY, f"is_{sort}")(value)
 
 
 def truth_of(term: Term) -> TruthFormula:
-    """A term as a condition: what is no bool is in error."""
+    """Return a term as a condition; it is in error if the value is not a bool."""
     found = [typed for typed in typed_values(term) if typed.sort is Sort.BOOL]
     return TruthFormula(
         disjunction(conjunction((when, value)) for when, _, value in found),
@@ -146,12 +146,12 @@ def truth_of(term: Term) -> TruthFormula:
 
 
 def term_of(truth: TruthFormula) -> Term:
-    """A condition as a value."""
+    """Return a condition as a value."""
     return Term(disjunction((truth.yes, truth.no)), Sort.BOOL, truth.yes)
 
 
 def constant(value: object) -> Term | None:
-    """A literal; None of those that formulas know nothing of."""
+    """Return the term of a literal, or None if formulas can't express it."""
     if value is None:
         return Term(TRUE, Sort.NULL, None)
     if isinstance(value, bool):
@@ -166,12 +166,12 @@ def constant(value: object) -> Term | None:
 
 
 def text(value: str) -> Any:
-    """A text literal. A backslash would begin an escape."""
+    """Return a text literal of z3, in which a backslash would begin an escape sequence."""
     return z3.StringVal(value.replace("\\", "\\u{5c}"))
 
 
 def as_any(term: Term) -> Term:
-    """The same value with its kind told only when it is looked at."""
+    """Return the same value as a term of sort `ANY`."""
     makers = {
         Sort.BOOL: ANY.bool,
         Sort.INT: ANY.int,
@@ -185,7 +185,7 @@ def as_any(term: Term) -> Term:
 
 
 def variable(sort: Sort, name: str, ok: Any = TRUE) -> Term:
-    """A free value of a kind."""
+    """Return an unconstrained term of a kind."""
     makers: dict[Sort, Callable[[], Any]] = {
         Sort.BOOL: lambda: z3.Bool(name),
         Sort.INT: lambda: z3.Int(name),
@@ -198,12 +198,12 @@ def variable(sort: Sort, name: str, ok: Any = TRUE) -> Term:
 
 
 def in_int64(value: Any) -> Any:
-    """Whether an integer fits 64 bits."""
+    """Return the formula which means that an integer fits 64 bits."""
     return z3.And(value >= INT_MIN, value <= INT_MAX)
 
 
 def bounds(term: Term) -> Any:
-    """What holds of a free value: integers are of 64 bits."""
+    """Return the axiom about an unconstrained term: integers have 64 bits."""
     if term.sort is Sort.INT:
         return in_int64(term.value)
     if term.sort is Sort.ANY:

@@ -1,4 +1,4 @@
-"""From a checked condition, and from a rule's match, to formulas over the facts."""
+"""Translates checked conditions, and the match of rules, to formulas over the facts."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from streams.policy.cel.simplify import simplify
 from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.tree import Call, Comprehension, Const, Expr, Ident, Select
 from streams.policy.language.bundle import Match, Pattern
+from streams.policy.language.fact_types import Struct
 from streams.policy.language.globs import is_literal
-from streams.policy.language.schema import Struct
 
 _KINDS = {sort: Sort(sort) for sort in ("bool", "int", "double", "string")}
 _ANY_RESULT = operators.ARITHMETIC | {"_[_]", "_?_:_", "dyn", "-_"}
-"""Of these the declared type of the result is only as sure as that of the operands."""
+"""Functions whose result has the declared type only if the operands have theirs."""
 
 
 class Formula(NamedTuple):
-    """A condition as a formula.
+    """The formula of a condition.
 
     Attributes:
-        truth: when it is true, when false.
-        axioms: what holds of its variables.
-        paths: the facts that it reads.
+        truth: when the condition is true and when it is false.
+        axioms: axioms about the variables of the formula.
+        paths: the facts that the condition reads.
     """
 
     truth: TruthFormula
@@ -61,10 +61,10 @@ class Formula(NamedTuple):
 
 
 class Translator:
-    """Translates the conditions of one bundle; what they read alike are the same variables in all of them.
+    """Translates the conditions of one bundle. The same fact is the same variable in all formulas.
 
     Args:
-        structs: the schema's records by the checker's name of their type.
+        structs: the records of the schema, by the checker's name of their type.
         constants: the named lists, by full name.
     """
 
@@ -77,7 +77,7 @@ class Translator:
         self._used: set[str] = set()
 
     def condition(self, tree: Expr) -> Formula:
-        """The formula of a condition."""
+        """Return the formula of a condition."""
         try:
             ready = expand(simplify(tree), self._constants)
         except TooLargeError:
@@ -85,7 +85,10 @@ class Translator:
         return self._collected(lambda: self._truth(ready))
 
     def match(self, match: Match, *, is_permit: bool) -> Formula:
-        """When a rule is for a call; a permit is not for a caller who can't be told, every other rule is."""
+        """Return the formula which means that a rule applies to a call.
+
+        If the caller is not known, a permit does not apply and every other rule does.
+        """
         return self._collected(lambda: self._match(match, is_permit))
 
     def _collected(self, make: Callable[[], TruthFormula]) -> Formula:
@@ -153,7 +156,7 @@ class Translator:
         return self._free_truth(node) if term is None else truth_of(term)
 
     def _logic(self, node: Call) -> TruthFormula | None:
-        """What decides which of its operands count, and all else that gives a bool."""
+        """Translate logical operators and other functions whose result is a bool; None if it is not one of them."""
         if node.function in ("_&&_", "_||_"):
             one, other = (self._truth(arg) for arg in node.args)
             if node.function == "_&&_":
@@ -208,7 +211,7 @@ class Translator:
         return self._member(node, term, fact_variable)
 
     def _member(self, node: Call, element: Term, fact_variable: FactVariable) -> TruthFormula:
-        """Whether a list of the facts holds a value, or a map a key."""
+        """Translate the test whether a list of the facts contains a value, or a map a key."""
         found = []
         for typed in typed_values(fact_variable.term):
             if typed.sort is Sort.LIST:
@@ -232,7 +235,7 @@ class Translator:
         one_variable = fact_variable is not None and fact_variable.term.sort is Sort.LIST and not node.iter_var2
         if fact_variable is None or not one_variable or fold.kind not in (FoldKind.ALL, FoldKind.EXISTS):
             return self._free_truth(node)
-        # `all` is the opposite of `exists` of the opposite, errors included.
+        # `all` is the negation of `exists` with the negated predicate, also for errors.
         is_all = fold.kind is FoldKind.ALL
         test, flipped = normalize_predicate(fold.body, node.iter_var)
         asked = Call(node.type, -1, "#exists", False, (node.iter_range, test), ())
@@ -243,7 +246,7 @@ class Translator:
         return TruthFormula(no, yes) if is_all else TruthFormula(yes, no)
 
     def _term(self, node: Expr) -> Term | None:
-        """The value of an expression; None of one that formulas have no kind for."""
+        """Return the value of an expression, or None if formulas can't express its kind."""
         if isinstance(node, Const):
             return constant(node.value)
         if isinstance(node, Ident | Select) and not (isinstance(node, Select) and node.test):
@@ -306,7 +309,7 @@ class Translator:
 
 
 def _unordered(node: Call) -> Call:
-    """`==` and `!=` of the same operands, in either order, speak of one thing."""
+    """Return a normal form of `==` and `!=` that is the same for both operators and for either order of operands."""
     return Call(node.type, -1, "_==_", False, tuple(sorted(node.args, key=lambda arg: repr(structural_key(arg)))), ())
 
 
@@ -322,7 +325,7 @@ def _matches(patterns: Sequence[Pattern], value: Any) -> Any:
 
 
 def _glob(glob: str, value: Any) -> Any:
-    """A glob as a formula that holds for exactly the texts that it matches."""
+    """Return the formula which means that a text matches a glob."""
     if glob == "*":
         return TRUE
     if any(ord(character) >= CODE_POINT_MAX for character in glob):

@@ -1,4 +1,4 @@
-"""From the solver's example to facts that the evaluator can be asked about."""
+"""Converts a solution of the solver to facts, which the exact evaluator can check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import z3
 
 from streams.policy.authoring.smt.fact_variables import FactVariable, FactVariables, Path
 from streams.policy.authoring.smt.terms import ANY, Double, Sort, Term, is_of
-from streams.policy.language.schema import FACTS, FactType, Kind, ListOf, MapOf, Struct
+from streams.policy.language.fact_types import FactType, Kind, ListOf, MapOf, Struct
+from streams.policy.language.schema import FACTS
 
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}|\"\"")
 _EMPTY_VALUES: dict[Kind, Any] = {Kind.BOOL: False, Kind.INT: 0, Kind.DOUBLE: 0.0, Kind.STRING: "", Kind.DYN: None}
@@ -23,13 +24,13 @@ def facts_of(
     paths: Iterable[Path],
     history: Struct,
 ) -> dict[str, Any]:
-    """Facts in which each of the places is as in the model, and everything else is as empty as it can be.
+    """Return facts in which the given fields have their values in the model, and all others are empty.
 
     Args:
-        model: of the solver.
-        places: the variables.
-        members: for lists, the values that they were asked for, and the variables that say whether they hold them.
-        paths: the places that the formula speaks of.
+        model: the model of z3.
+        variables: the variables for fields.
+        members: for each list, the values whose membership was tested, with the variables for the result.
+        paths: the fields that occur in the formula.
         history: the type of the fact `history`.
     """
     facts = empty_facts(history)
@@ -48,7 +49,7 @@ def facts_of(
 
 
 def empty_facts(history: Struct) -> dict[str, Any]:
-    """Facts of which each is false, zero or empty, and none that is optional is there."""
+    """Return facts in which every value is false, zero or empty, without optional fields."""
     return {field.name: _empty(history if field.name == "history" else field.type) for field in FACTS}
 
 
@@ -78,7 +79,7 @@ def _set_value(
 
 
 def value_of(model: Any, term: Term) -> Any:
-    """A term's value in a model, as facts have it."""
+    """Return the value of a term in a model, as a value of facts."""
     if term.sort is not Sort.ANY:
         return _plain(model, term.sort, term.value)
     sort = next(sort for sort in Sort if sort is not Sort.ANY and _holds(model, is_of(sort, term.value)))

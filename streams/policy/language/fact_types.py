@@ -1,0 +1,78 @@
+"""The types with which facts and the arguments of tools are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Facts = Mapping[str, Any]
+"""The facts of one evaluation: values by the top-level names of `schema.FACTS`."""
+
+
+class Kind(StrEnum):
+    """The scalar types. A `DYN` value gets its type only when it is evaluated."""
+
+    BOOL = "bool"
+    INT = "int"
+    DOUBLE = "double"
+    STRING = "string"
+    DYN = "dyn"
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list whose elements have one type."""
+
+    element: FactType
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A map from text to values of one type; an expression can use any key."""
+
+    value: FactType
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A record with named fields; an expression can use no other names."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    def field(self, name: str) -> Field | None:
+        """Return the field of that name, or None."""
+        return next((field for field in self.fields if field.name == name), None)
+
+
+FactType = Kind | ListOf | MapOf | Struct
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A named value.
+
+    Attributes:
+        doc: its meaning, for the reference pages and for completion.
+        optional: the field can be missing.
+        sensitive: explanations show `[redacted]` instead of its value.
+        values: all values that a text, or a text in a list, can have, if they are known.
+    """
+
+    name: str
+    type: FactType
+    doc: str
+    optional: bool = False
+    sensitive: bool = False
+    values: tuple[str, ...] = ()
+
+
+def type_name(fact_type: FactType) -> str:
+    """Return the type as the reference pages write it."""
+    if isinstance(fact_type, ListOf):
+        return f"list({type_name(fact_type.element)})"
+    if isinstance(fact_type, MapOf):
+        return f"map(string, {type_name(fact_type.value)})"
+    return fact_type.name if isinstance(fact_type, Struct) else str(fact_type)
