@@ -1,4 +1,4 @@
-"""What generated code calls to look at the class of a value."""
+"""The type checks that generated code calls."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from streams.policy.cel.values import LISTS
 
 CLASSES: dict[str, type] = {"string": str, "int": int, "bool": bool, "double": float, "map": dict}
-"""The classes of values that are looked at in place, by the checker's name of their type."""
+"""The classes that generated code compares directly, by the checker's name of the type."""
 
 
 class TypeMismatchError(Exception):
-    """A value is not of the type it was declared with."""
+    """A value doesn't have its declared type."""
 
 
 def _guard(wanted: type) -> Callable[[Any], Any]:
@@ -26,10 +26,10 @@ def _guard(wanted: type) -> Callable[[Any], Any]:
 
 
 def guard_list(value: Any) -> Any:
-    """Return the value, if it is a list.
+    """Return the value if it is a list.
 
     Raises:
-        OddError: it is not.
+        TypeMismatchError: it is not a list.
     """
     if value.__class__ in LISTS:
         return value
@@ -38,9 +38,9 @@ def guard_list(value: Any) -> Any:
 
 @lru_cache(maxsize=1_024)
 def guard_range(longest: int) -> Callable[[Any], Any]:
-    """Return a function that gives a value back that a fold can go through, if it has at most so many elements.
+    """Return a function that returns a list or map of at most `longest` elements.
 
-    It raises OddError for others.
+    The function raises TypeMismatchError for any other value.
     """
 
     def guard(value: Any) -> Any:
@@ -55,4 +55,4 @@ GUARDS: dict[str, Callable[[Any], Any]] = {
     **{kind: _guard(wanted) for kind, wanted in CLASSES.items()},
     "list": guard_list,
 }
-"""For each type a function that gives the value back, or raises OddError."""
+"""For each type a function that returns a value of this type, and raises TypeMismatchError for any other value."""

@@ -1,12 +1,16 @@
-"""The fast path: the conditions of one tool's rules as one generated Python function.
+"""The fast path of evaluation: one generated Python function for the conditions of all rules of a tool.
 
-The code is made from checked trees alone. Names, literals and functions are handed over in a table of constants and
-appear in the code as `k0`, `k1`, ...; not one character of a rule is written into it. Wherever the code meets a value
-that is not of its declared type, or an error, it gives up on that rule, and the exact evaluator decides. So the code
-may be simple: it has to be right only where nothing is wrong.
+The idea is that the code must be correct only for values of their declared types. If it finds any other value, or an
+error, it gives up on that rule and the exact evaluator decides. So the code is simple. It is fast because it reads the
+fields that every intent has, and checks their types, once for all rules; a condition is then plain Python on local
+variables.
 
-What makes it fast: fields that every intent has are read and their types looked at once for all rules; then a
-condition is plain Python on local variables.
+The code is made of checked trees only. Names, literals and functions are passed in a table of constants and appear in
+the code as `k0`, `k1`, ... No character of a rule's text is ever part of it.
+
+Compiling each condition to closures, as the exact evaluator does, was rejected as the only method: it is several times
+slower. Generating code that implements all of CEL was rejected too: it would be as complex as an evaluator, and could
+not be compared with a simpler one.
 """
 
 from __future__ import annotations
@@ -29,8 +33,11 @@ GeneratedFunction = Callable[[Mapping[str, Any]], "tuple[list[int], list[int]] |
 class Generated:
     """A generated function.
 
-    `run(facts)` gives the indexes of the conditions that are true and of those it gave up on; None when it gave up
-    on all of them. `refused` are the indexes that it was not made for. `source` is for people.
+    Attributes:
+        run: returns, for given facts, the indexes of the conditions that are true and of those that it gave up on; or
+            None if it gave up on all of them.
+        refused: the indexes of the conditions that the function does not contain.
+        source: the source code, for people.
     """
 
     run: GeneratedFunction
@@ -41,12 +48,12 @@ class Generated:
 def generate(
     conditions: Sequence[Expr], constants: Mapping[str, Sequence[Any]], structs: Mapping[str, Struct]
 ) -> Generated:
-    """Generate the function of some conditions.
+    """Generate the function for some conditions.
 
     Args:
         conditions: checked trees of type bool.
         constants: the named lists, by full name.
-        structs: the schema's records by the checker's name of their type.
+        structs: the records of the schema, by the checker's name of their type.
     """
     writer = Writer(constants, structs)
     bodies: list[str] = []
@@ -62,11 +69,11 @@ def generate(
         bodies += ["    except Exception:", f"        s.append({index})"]
     lines = ["def run(facts):", "    h, s = [], []", *writer.prelude(), *bodies, "    return h, s"]
     source = "\n".join(lines)
-    namespace: dict[str, Any] = {"__builtins__": {}, **BUILTINS, **writer.table}
+    namespace: dict[str, Any] = {"__builtins__": {}, **BUILTINS, **writer.symbols.table}
     try:
         code_object = compile(source, "<generated rules>", "exec")
     except (SyntaxError, RecursionError, MemoryError):
-        # Beyond some limit of Python's own compiler: slower, but as right.
+        # The code exceeds a limit of Python's compiler. The exact evaluator is slower, but gives the same results.
         return Generated(lambda _: None, (), "")
     exec(code_object, namespace)  # noqa: S102 - made of checked trees only, see above
     return Generated(namespace["run"], tuple(refused), source)

@@ -1,6 +1,7 @@
-"""From matched and failed rules to one outcome. The order of rules never matters.
+"""Combines the rules that match, and those in error, to one outcome. The order of the rules doesn't matter.
 
-quarantine > deny > error in an enforced rule other than a permit > no permit > approval > defer > allow.
+The first of these that applies is the outcome: quarantine; deny; deny because of an error in an enforced rule other
+than a permit; deny because no permit matches; approval; defer; allow.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from streams.policy.results import (
 
 
 class Progress(NamedTuple):
-    """What has been done for exactly this call: approvals by group, and time held back."""
+    """The progress of exactly this call: its approvals by group, and the time for which it has been deferred."""
 
     granted_by: Mapping[str, int] = {}
     waited_ms: int = 0
 
 
 class Decision(NamedTuple):
-    """A decision and the rule that it is due to, where there is one."""
+    """An outcome with its reason, and the rule that determines it, if there is one."""
 
     effect: Effect
     reason: Reason
@@ -39,7 +40,7 @@ class Decision(NamedTuple):
 
 
 def progress_of(facts: Mapping[str, Any]) -> Progress:
-    """Read the approval and deferral facts; anything missing or odd counts as nothing done."""
+    """Read the facts about approval and deferral. A fact that is missing or malformed counts as no progress."""
     approval, deferral = facts.get("approval"), facts.get("deferral")
     granted_by = approval.get("granted_by") if isinstance(approval, Mapping) and approval.get("granted") is True else {}
     waited_ms = deferral.get("waited_ms") if isinstance(deferral, Mapping) else 0
@@ -50,12 +51,12 @@ def progress_of(facts: Mapping[str, Any]) -> Progress:
 
 
 def decide(matched: Sequence[Rule], failed: Iterable[Rule], progress: Progress) -> Decision:
-    """Return the outcome of rules that all count.
+    """Decide the outcome of rules, all of which are enforced.
 
     Args:
-        matched: rules whose condition was true, by rule id.
-        failed: rules whose condition had no value, by rule id.
-        progress: approvals and waiting time that satisfy approval and defer rules.
+        matched: the rules whose condition is true, ordered by rule id.
+        failed: the rules whose condition has no value, ordered by rule id.
+        progress: approvals and waiting time, which satisfy approval and defer rules.
     """
     by_effect: dict[RuleEffect, Rule] = {}
     for rule in matched:
@@ -92,14 +93,14 @@ def combine(
     tool_id: str,
     explanations: tuple[Explanation, ...] = (),
 ) -> PolicyResult:
-    """Return the full result.
+    """Return the complete result.
 
     Args:
-        matched: rules whose condition was true, enforced and shadow, by rule id.
-        failed: rules whose condition had no value, with the reason, by rule id.
+        matched: the enforced and shadow rules whose condition is true, ordered by rule id.
+        failed: the rules whose condition has no value, with the reason, ordered by rule id.
         progress: see `decide`.
-        tool_id: `server.name`, for the text.
-        explanations: values of sub-expressions of matched rules.
+        tool_id: `server.name`, for the text of the reason.
+        explanations: the values of named expressions of matched rules.
     """
     enforced = [rule for rule in matched if rule.mode is Mode.ENFORCE]
     enforced_failed = [rule for rule, _ in failed if rule.mode is Mode.ENFORCE]
@@ -134,10 +135,10 @@ def _reason_text(outcome: Decision, failed: Sequence[tuple[Rule, str]], tool_id:
 
 
 def _approval(enforced: Sequence[Rule], outcome: Decision) -> ApprovalSettings | None:
-    """Return the settings of the first group that has not approved, with the strictest of what its rules say.
+    """Return the strictest settings of all rules of the first group that has not approved.
 
-    Where rules name several groups, each is asked in turn: after one has approved, the whole evaluation runs again
-    and the next group's rules are what is left unsatisfied.
+    If the rules name several groups, they are asked in turn: after one has approved, all rules are evaluated again, and
+    the rules of the next group are not satisfied yet.
     """
     if outcome.rule is None or outcome.rule.approval is None:
         return None

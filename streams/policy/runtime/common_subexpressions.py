@@ -1,4 +1,4 @@
-"""What conditions that run together have in common, so that it is computed once for all of them."""
+"""Finds common subexpressions of the conditions of a tool, which are computed once for all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.policy.cel.tree import Call, Comprehension, Const, Expr, children
 
 
 def common_folds(conditions: Sequence[Expr]) -> list[Any]:
-    """Return the shapes of folds that occur more than once."""
+    """Return the structural keys of folds that occur more than once."""
     counts: dict[Any, int] = {}
     for condition in conditions:
         for node in outermost_folds(condition):
@@ -21,7 +21,7 @@ def common_folds(conditions: Sequence[Expr]) -> list[Any]:
 
 
 def common_ranges(conditions: Sequence[Expr]) -> list[Any]:
-    """Return the shapes of lists that are computed, and that different folds go through."""
+    """Return the structural keys of computed lists that several different folds iterate over."""
     folds: dict[Any, set[Any]] = {}
     for condition in conditions:
         for node in outermost_folds(condition):
@@ -31,7 +31,7 @@ def common_ranges(conditions: Sequence[Expr]) -> list[Any]:
 
 
 def pattern_families(conditions: Sequence[Expr]) -> dict[Any, list[str]]:
-    """Return the patterns that are looked for in one text, by the shape of the text, where there are several."""
+    """Return the patterns that are searched for in the same text, by the structural key of that text."""
     found: dict[Any, list[str]] = {}
     for condition in conditions:
         for text, pattern in _searches(condition):
@@ -42,7 +42,7 @@ def pattern_families(conditions: Sequence[Expr]) -> dict[Any, list[str]]:
 
 
 def _searches(node: Expr) -> Iterator[tuple[Expr, str]]:
-    """Yield texts and the patterns that are looked for in them, outside of loops."""
+    """Yield texts and the patterns that are searched for in them, outside of folds."""
     if isinstance(node, Comprehension):
         return
     if isinstance(node, Call) and node.function == "matches" and len(node.args) == 2:

@@ -1,4 +1,4 @@
-"""Runs the conditions of one tool's rules: generated code first, the exact evaluator where that gave up."""
+"""Evaluates the conditions of one tool's rules: with generated code, and with the exact evaluator if that gives up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.policy.runtime.codegen import RULES_PER_FUNCTION_MAX, Generated, Ge
 
 
 class ConditionResults(NamedTuple):
-    """Indexes of the conditions that are true, and of those that have no value, with the reason."""
+    """The indexes of the conditions that are true, and of those that have no value, with the reason."""
 
     true: list[int]
     failed: list[tuple[int, str]]
@@ -26,12 +26,12 @@ class GeneratedPart(NamedTuple):
 
 
 class Conditions:
-    """Conditions that are evaluated together, in order.
+    """Conditions that are evaluated together.
 
     Args:
         trees: checked trees of type bool.
         constants: the named lists, by full name.
-        structs: the schema's records by the checker's name of their type.
+        structs: the records of the schema, by the checker's name of their type.
     """
 
     def __init__(
@@ -55,14 +55,17 @@ class Conditions:
         return tuple(part.generated.source for part in self._parts)
 
     def true_of(self, facts: Facts) -> list[int] | None:
-        """Indexes of those that are true, where generated code can tell of all at once, as it nearly always can."""
+        """Return the indexes of the conditions that are true, or None if generated code can't evaluate all of them.
+
+        This is the fast path for nearly all intents; if it returns None, use `run`.
+        """
         if self._quick is None:
             return None
         found = self._quick(facts)
         return None if found is None or found[1] else found[0]
 
     def run(self, facts: Facts) -> ConditionResults:
-        """Evaluate all of them. Never raises."""
+        """Evaluate all conditions. Never raises."""
         true: list[int] = []
         failed: list[tuple[int, str]] = []
         for first, size, generated in self._parts:

@@ -1,4 +1,4 @@
-"""Explanations: the values of named sub-expressions of the rules that matched."""
+"""Computes explanations: the values of the named expressions of rules that match."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REDACTED = '"[redacted]"'
 
 
 class Explainer:
-    """Computes the `explain` values of rules that matched.
+    """Computes the `explain` values of rules.
 
     Args:
         constants: the named lists, by full name.
@@ -33,7 +33,7 @@ class Explainer:
         self._programs: dict[tuple[str, str], Program | None] = {}
 
     def explain(self, matched: Sequence[CheckedRule], facts: Facts) -> tuple[Explanation, ...]:
-        """Return one explanation per named expression; an expression without a value says why it has none."""
+        """Return an explanation for each named expression of matched rules; if it has no value, its text says why."""
         return tuple(
             Explanation(rule.rule.id, part.name, self._value(rule.rule.id, part, facts))
             for rule in matched
@@ -55,7 +55,7 @@ class Explainer:
 
 
 def as_json(value: Any) -> str:
-    """Return a value as JSON text of bounded length; what JSON has no form for is written as CEL's `%s` would."""
+    """Return a value as JSON text of bounded length. Values that JSON doesn't have are formatted like `%s` in CEL."""
     text = json.dumps(value, default=_shown, ensure_ascii=False)
     return text if len(text) <= VALUE_CHARS_MAX else text[:VALUE_CHARS_MAX] + "..."
 
@@ -68,7 +68,7 @@ def _shown(value: Any) -> str:
 
 
 def reads_sensitive(tree: Expr) -> bool:
-    """Return whether an expression touches a field that the schema calls sensitive, or a whole record that has one."""
+    """Return whether an expression reads a sensitive field, or a whole record that contains one."""
     looked_into = {id(part) for node in walk(tree) for part in _partly_read(node)}
     for node in walk(tree):
         if isinstance(node, Ident):
@@ -83,7 +83,7 @@ def reads_sensitive(tree: Expr) -> bool:
 
 
 def _partly_read(node: Expr) -> tuple[Expr, ...]:
-    """Parts of which not the whole value goes on, but a field, an element or the size."""
+    """Return the parts of which an expression uses only a field, the elements or the size, not the whole value."""
     if isinstance(node, Select):
         return (node.operand,)
     if isinstance(node, Comprehension):
@@ -96,8 +96,10 @@ def _holds_sensitive(kind: StaticType) -> bool:
 
 
 def _sensitive_fields() -> Iterator[tuple[str, frozenset[str], bool]]:
-    """Of each record of the schema: its name to the checker, its sensitive fields, and whether there are any, however
-    deep."""
+    """Yield, for each record of the schema, its name in the checker, its sensitive fields, and whether it has any.
+
+    A record has sensitive fields if a record inside it has some, at any depth.
+    """
     stack: list[FactType] = [field.type for field in FACTS]
     while stack:
         top = stack.pop()

@@ -1,8 +1,8 @@
-"""Rules for one tool as the catalog describes it.
+"""Specializes conditions for one tool, as the catalog describes it (partial evaluation).
 
-What a condition says of the tool alone is the same for each of its calls: it is worked out once, when the tool's code
-is made (partial evaluation). Of the rules for tools that write nothing is left for a tool that reads, and the facts
-that only they read need not be made for its calls.
+The parts of a condition that read only the fact `tool` have the same value for every call of the tool, so they are
+computed once, when the tool's code is generated. A rule for tools that write, for example, becomes constant for a tool
+that only reads; and facts that only such rules read need not be computed for its calls.
 """
 
 from __future__ import annotations
@@ -25,34 +25,36 @@ _CLASSES: Mapping[object, type] = {Kind.STRING: str, Kind.BOOL: bool}
 _KNOWN_FIELDS = {field.name: _CLASSES[field.type] for field in TOOL.fields if field.type in (Kind.STRING, Kind.BOOL)}
 
 ToolFields = Mapping[str, str | bool]
-"""Fields of the fact `tool` that are known."""
+"""The fields of the fact `tool` whose values are known."""
 
 
 class Reads(NamedTuple):
-    """What conditions read: top-level facts, and memories (None: all of them)."""
+    """What conditions read: top-level facts, and memories (None means all)."""
 
     facts: frozenset[str]
     memories: frozenset[str] | None
 
     def union(self, other: Reads) -> Reads:
-        """Return what both read."""
+        """Return what any of the two reads."""
         if self.memories is None or other.memories is None:
             return Reads(self.facts | other.facts, None)
         return Reads(self.facts | other.facts, self.memories | other.memories)
 
 
 READS_TOOL = Reads(frozenset((_FACT,)), frozenset())
-"""What is always read."""
+"""The fact `tool`, which is always read."""
 
 
 def known_tool_fields(tool: Mapping[str, Any]) -> ToolFields:
-    """Return the fields of the fact `tool` that a tool's code is made for: those that are there and of their declared type."""
+    """Return the fields of the fact `tool` that are present and have their declared type."""
     return {name: tool[name] for name, kind in _KNOWN_FIELDS.items() if name in tool and tool[name].__class__ is kind}
 
 
 def specialize(condition: Expr, tool_fields: ToolFields) -> Expr:
-    """Return the condition for a tool with these fields. It is true, false or in error where the condition is, given a tool
-    that has them; what it reads of other facts can only be less."""
+    """Return the condition, specialized for a tool with these fields.
+
+    For such a tool, the result is true, false or in error whenever the condition is. It may read fewer other facts.
+    """
     return _fold_decided(simplify(_with_known_fields(condition, tool_fields)))
 
 
@@ -62,7 +64,12 @@ def is_constant_false(condition: Expr) -> bool:
 
 
 def reads_of(rule: CheckedRule, condition: Expr) -> Reads:
-    """Return what a rule reads, with its condition as it is for a tool."""
+    """Return what a rule reads.
+
+    Args:
+        rule: the rule.
+        condition: its condition, specialized for a tool.
+    """
     paths = read_paths(condition).union(*(read_paths(part.checked.tree) for part in rule.explain))
     callers = ("agent", "tenant") if caller_matcher(rule.rule.match) is not None else ()
     named = {path[1:2] for path in paths if path[0] == "history"}
@@ -71,7 +78,7 @@ def reads_of(rule: CheckedRule, condition: Expr) -> Reads:
 
 
 def union_of_reads(reads: Iterable[Reads]) -> Reads:
-    """Return what some rules read together; the fact `tool` is always read."""
+    """Return everything that some rules read; the fact `tool` is always included."""
     found = READS_TOOL
     for each in reads:
         found = found.union(each)
@@ -79,14 +86,14 @@ def union_of_reads(reads: Iterable[Reads]) -> Reads:
 
 
 def _with_known_fields(node: Expr, tool_fields: ToolFields) -> Expr:
-    """Return the tree with known fields in place of what reads them."""
+    """Return the tree in which reads of known fields are replaced by their values."""
     if isinstance(node, Select) and isinstance(node.operand, Ident) and node.operand.name == _FACT:
         return (
             Const(node.type, node.offset, node.test or tool_fields[node.field]) if node.field in tool_fields else node
         )
     if not isinstance(node, Comprehension):
         return map_children(node, lambda part: _with_known_fields(part, tool_fields))
-    # INVARIANT: no variable is called as a fact is; the checker refuses that.
+    # INVARIANT: no variable has the name of a fact; the checker rejects that.
     return replace(
         node,
         iter_range=_with_known_fields(node.iter_range, tool_fields),
@@ -98,9 +105,10 @@ def _with_known_fields(node: Expr, tool_fields: ToolFields) -> Expr:
 
 
 def _fold_decided(node: Expr) -> Expr:
-    """Return a condition without the parts that constants decide.
+    """Return a condition in which logical operators with constant operands are folded.
 
-    Only where a bool is asked for: there, a part that is no bool is an error with or without the operator around it.
+    The operand that remains may not be a bool. This is correct only because a condition must be a bool: the result is
+    an error with or without the operator.
     """
     if not isinstance(node, Call):
         return node
@@ -120,7 +128,7 @@ def _fold_decided(node: Expr) -> Expr:
 
 
 _DECIDING_VALUES = {"_&&_": False, "_||_": True}
-"""Operators that one operand can decide, even where another is in error, and the value that does."""
+"""The operators that one operand can decide, even if another is in error, and the value that decides."""
 
 
 def _fold_operands(node: Call, parts: list[Expr], deciding: bool) -> Expr:

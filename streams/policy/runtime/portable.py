@@ -1,9 +1,9 @@
-"""A compiled ruleset as bytes, for the process that enforces it.
+"""Serializes a compiled ruleset, so that a process of its own can compile the rules for a gate.
 
-Parsing and type checking take seconds for thousands of rules, and go through a library in another language; so they
-are done in a process of their own. What that hands over is data (`portable_values.py`). Reading it costs little because
-nearly all of it is read later: a rule, when a tool that it is for is first called. Whoever can't wait then has the
-tools that matter made ready beforehand, in small steps.
+Parsing and type checking of thousands of rules takes seconds and uses a C++ library, so a gate must not do it itself.
+The compiling process returns bytes (see `portable_values.py`). The gate reads most of them lazily: it reads a rule when
+a tool that the rule applies to is called for the first time. To avoid a delay at that call, a gate prepares the tools
+that are in use with `warm_steps`, in steps of a few milliseconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from streams.policy.language.globs import ToolMatcher, caller_matcher, is_litera
 from streams.policy.language.located_yaml import Scalar
 from streams.policy.language.macros import ExpandedText
 from streams.policy.language.tool_types import ToolTypes
-from streams.policy.runtime import ruleset as whole
 from streams.policy.runtime.codegen import generate
 from streams.policy.runtime.evaluate import Conditions, GeneratedPart
 from streams.policy.runtime.partial_evaluation import (
@@ -43,31 +42,42 @@ from streams.policy.runtime.portable_values import (
     from_data,
     to_data,
 )
-from streams.policy.runtime.ruleset import CompiledRuleset, Tool, ToolVersion, compile_bundle, tool_version_of
+from streams.policy.runtime.ruleset import (
+    CompiledRuleset,
+    Tool,
+    ToolProgram,
+    ToolVersion,
+    compile_bundle,
+    tool_version_of,
+)
 
 FORMAT = 2
 RULES_PER_STEP = 16
 MATCHERS_PER_STEP = 64
 RULES_PER_FUNCTION_MAX = 48
-"""Fewer than in a ruleset that was compiled in place: the code of one function is made in one step."""
+"""Smaller than in a ruleset that is compiled in this process: the code of a function is generated in one step."""
 
 Steps = Generator[None, None, None]
 _Wanted = TypeVar("_Wanted")
 
 
 class _RuleGroup(NamedTuple):
-    """Rules for the same tools, by their indexes."""
+    """The indexes of rules that apply to the same tools."""
 
     match: Match
     indexes: tuple[int, ...]
 
 
 def compile_portable(source: BundleSource, tools: Mapping[str, ToolTypes] | None = None) -> bytes:
-    """Parse, check and compile a bundle; gives the portable form of what `compile_bundle` gives.
+    """Parse, check and compile a bundle, and return the ruleset in portable form.
+
+    Args:
+        source: the files of the bundle, which are not trusted.
+        tools: see `compile_bundle`.
 
     Raises:
-        BundleError: with every error that was found.
-        PortableError: something of it has no portable form; a bug.
+        BundleError: the bundle is rejected; the error has every finding.
+        PortableError: a value has no portable form, which is a bug.
     """
     ruleset = compile_bundle(source, tools)
     return _dump(ruleset, check_memories(ruleset.bundle, tools or {}, Findings()))
@@ -100,10 +110,10 @@ def _dump(ruleset: CompiledRuleset, memories: CheckedMemories) -> bytes:
 
 
 def load_ruleset(data: bytes) -> PortableRuleset:
-    """Return the ruleset of a portable form, in one go.
+    """Read a ruleset in portable form.
 
     Raises:
-        PortableError: the data is no portable form.
+        PortableError: the data is not in portable form.
     """
     steps = load_steps(data)
     while True:
@@ -115,10 +125,10 @@ def load_ruleset(data: bytes) -> PortableRuleset:
 
 
 def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
-    """Yield the same in steps of a few milliseconds each; gives the ruleset at the end.
+    """Read a ruleset in portable form in steps of a few milliseconds; the generator returns the ruleset.
 
     Raises:
-        PortableError: the data is no portable form.
+        PortableError: the data is not in portable form.
     """
     try:
         version, digest, bundle, tools, memories, groups, blobs = decode_message(data)
@@ -146,28 +156,28 @@ def load_steps(data: bytes) -> Generator[None, None, PortableRuleset]:
 
 
 def active_tools(ruleset: CompiledRuleset, limit: int) -> tuple[Tool, ...]:
-    """Return the tools that a ruleset has been asked about, at most `limit`: those that came last."""
+    """Return the tools for which a ruleset has judged intents, at most `limit`, the most recently added ones."""
     return tuple(program.tool for program in ruleset._programs.values())[-limit:]
 
 
 class PortableRuleset(CompiledRuleset):
-    """A ruleset whose rules are read as they are needed. Judges as the one that it was made of does."""
+    """A ruleset that reads its rules when they are needed. Its results are those of the ruleset that was serialized."""
 
     def __init__(
         self, bundle: Bundle, digest: bytes, tools: Mapping[str, ToolTypes], memories: CheckedMemories
     ) -> None:
-        """Use `load_ruleset`."""
+        """Initialize a ruleset without rules. Use `load_ruleset` instead."""
         super().__init__(bundle, digest, (), tools, memories)
         self._blobs: Sequence[bytes] = ()
         self._groups = _RuleGroups(0)
 
     def attach_rules(self, blobs: Sequence[bytes], groups: _RuleGroups) -> None:
-        """Make the rules its own, before it is first used."""
+        """Set the rules. Must be called before the ruleset is used."""
         self._blobs, self._groups = blobs, groups
         self.rules = _LazyRules(self)  # type: ignore[assignment]  # a sequence, of which only some is ever read
 
     def rule(self, index: int) -> CheckedRule:
-        """Return one rule, read anew."""
+        """Read and return one rule."""
         return _expect(from_data(decode_message(self._blobs[index])), CheckedRule)
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
@@ -175,21 +185,21 @@ class PortableRuleset(CompiledRuleset):
         return tuple(map(self.rule, self._groups.indexes(server_id, tool_name, version)))
 
     def warm_steps(self, tools: Iterable[Tool]) -> Steps:
-        """Make tools ready in small steps, so that their first call finds everything at hand."""
+        """Prepare the code for tools in small steps, so that their first call causes no delay."""
         for tool in tools:
             program = yield from self._program_steps(tool_version_of(tool), tool)
             self._keep(tool_version_of(tool), program)
 
-    def _program(self, key: ToolVersion, tool: Tool) -> whole.ToolProgram:
+    def _program(self, key: ToolVersion, tool: Tool) -> ToolProgram:
         steps = self._program_steps(key, tool)
         while True:
             try:
                 next(steps)
             except StopIteration as done:
-                program: whole.ToolProgram = done.value
+                program: ToolProgram = done.value
                 return program
 
-    def _program_steps(self, key: ToolVersion, tool: Tool) -> Generator[None, None, whole.ToolProgram]:
+    def _program_steps(self, key: ToolVersion, tool: Tool) -> Generator[None, None, ToolProgram]:
         types, structs = self._types_of(key)
         trees = _ConditionTrees(self, key[:2], known_tool_fields(tool))
         conditions = _SteppedConditions(trees, self._constants, structs)
@@ -216,11 +226,11 @@ class PortableRuleset(CompiledRuleset):
             yield
         plan = self._plan_of(key, (reads,))
         yield
-        return whole.ToolProgram(tool, tuple(rules), conditions, types, plan)
+        return ToolProgram(tool, tuple(rules), conditions, types, plan)
 
 
 class _SteppedConditions(Conditions):
-    """Conditions whose code is made part by part, and whose trees are read again where that gives up."""
+    """Conditions whose code is generated part by part. Trees are read again if generated code gives up."""
 
     def __init__(
         self, trees: _ConditionTrees, constants: Mapping[str, Sequence[Any]], structs: Mapping[str, Any]
@@ -231,21 +241,21 @@ class _SteppedConditions(Conditions):
         self._count = 0
 
     def add(self, trees: Sequence[Expr]) -> None:
-        """Make the code of the next conditions."""
+        """Generate the code of the next conditions."""
         part = GeneratedPart(self._count, len(trees), generate(trees, self._constants, self._structs))
         self._parts = (*self._parts, part)
         self._count += len(trees)
 
 
 class _ConditionTrees(Sequence[Expr]):
-    """The conditions of some rules for one tool."""
+    """The conditions of some rules, specialized for one tool, each read when it is needed."""
 
     def __init__(self, ruleset: PortableRuleset, tool: tuple[str, str], tool_fields: ToolFields) -> None:
         self.indexes: list[int] = []
         self._ruleset, self._tool, self._tool_fields = ruleset, tool, tool_fields
 
     def of(self, rule: CheckedRule) -> Expr:
-        """Return the condition that is for the tool."""
+        """Return the condition of a rule, specialized for the tool."""
         return specialize(rule.variants.get(self._tool, rule.checked).tree, self._tool_fields)
 
     def __len__(self) -> int:
@@ -262,7 +272,7 @@ class _ConditionTrees(Sequence[Expr]):
 
 
 class _LazyRules(Sequence[CheckedRule]):
-    """All rules of a ruleset, each read when it is asked for."""
+    """All rules of a ruleset, each read when it is accessed."""
 
     def __init__(self, ruleset: PortableRuleset) -> None:
         self._ruleset = ruleset
@@ -281,7 +291,7 @@ class _LazyRules(Sequence[CheckedRule]):
 
 
 class _RuleGroups:
-    """Finds the rules of a tool by matching groups of them at once."""
+    """Finds the rules for a tool by matching groups of rules."""
 
     def __init__(self, rules_count: int) -> None:
         self._rules_count = rules_count
@@ -290,13 +300,13 @@ class _RuleGroups:
         self._anywhere: list[int] = []
 
     def add(self, group: _RuleGroup) -> None:
-        """Take in a group.
+        """Add a group.
 
         Raises:
-            IndexError: it names a rule that isn't there.
+            IndexError: it contains the index of a rule that doesn't exist.
         """
         if any(not 0 <= index < self._rules_count for index in group.indexes):
-            raise IndexError("a group names a rule that isn't there")
+            raise IndexError("a group contains the index of a rule that doesn't exist")
         number = len(self._groups)
         self._groups.append((ToolMatcher(group.match), group.indexes))
         servers = {pattern.text.partition(".")[0] for pattern in group.match.tools}
@@ -307,7 +317,7 @@ class _RuleGroups:
             self._anywhere.append(number)
 
     def indexes(self, server_id: str, name: str, version: str) -> tuple[int, ...]:
-        """Return the rules for a version of a tool, in their order."""
+        """Return the indexes of the rules for a version of a tool, in ascending order."""
         numbers: Iterator[int] = iter((*self._by_server.get(server_id, ()), *self._anywhere))
         near = (self._groups[number] for number in numbers)
         return tuple(
@@ -316,7 +326,7 @@ class _RuleGroups:
 
 
 def _tool_match(match: Match) -> tuple[tuple[Any, ...], Match]:
-    """Return what of a match is about tools: as a key, and as a match."""
+    """Return the part of a match that concerns tools, as a key and as a match."""
     version = match.tool_version
     key = (
         tuple(pattern.text for pattern in match.tools),
@@ -327,7 +337,7 @@ def _tool_match(match: Match) -> tuple[tuple[Any, ...], Match]:
 
 
 def _without_source(rule: CheckedRule) -> CheckedRule:
-    """Return a rule without what only the checker needs: texts, and the ways back to their files."""
+    """Return a rule without its texts and their locations, which only the checker needs."""
     return dataclasses.replace(
         rule,
         rule=dataclasses.replace(
@@ -346,8 +356,10 @@ def _without_source(rule: CheckedRule) -> CheckedRule:
 
 
 def _after_generation(rule: CheckedRule) -> CheckedRule:
-    """Return what is kept of a rule whose code was made: thousands of small objects would make each full garbage collection a
-    pause that calls feel."""
+    """Return the parts of a rule that are kept after its code is generated.
+
+    Thousands of small objects would turn each full garbage collection into a pause that delays calls.
+    """
     own = rule.rule
     match = Match((), agents=own.match.agents, tenants=own.match.tenants) if caller_matcher(own.match) else _ANY_CALLER
     return CheckedRule(
@@ -365,7 +377,7 @@ def _without_text(checked: CheckedExpression) -> CheckedExpression:
 
 
 class _DroppedTree(Expr):
-    """Stands where a tree was, in rules that are kept: no evaluator knows it, so it can't be taken for a condition."""
+    """Replaces the tree of a rule that is kept after code generation. No evaluator accepts it as a condition."""
 
 
 _NO_FACTS: frozenset[str] = frozenset()
@@ -379,5 +391,5 @@ _DROPPED_CONDITION = CheckedExpression("", _DroppedTree(type=None, offset=-1))  
 
 def _expect(value: Any, wanted: type[_Wanted]) -> _Wanted:
     if not isinstance(value, wanted):
-        raise PortableError(f"portable rules hold a `{type(value).__name__}` where a `{wanted.__name__}` is wanted")
+        raise PortableError(f"portable rules contain a `{type(value).__name__}`, expected a `{wanted.__name__}`")
     return value

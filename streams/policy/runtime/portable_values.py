@@ -1,8 +1,8 @@
-"""Checked rules as data: what a compiling process hands over to the one that enforces.
+"""Serializes checked rules as plain data: lists and scalars.
 
-Only values of a closed set of classes can be told, and reading never runs anything: whatever the compiling process has
-come to, all it can hand over is rules. A tree is written as its nodes in the order in which a stack machine makes them,
-so that depth costs no recursion.
+Only values of a closed set of classes can be serialized, and reading never executes code. So even a compromised
+compiling process can produce nothing but rules. A tree is a sequence of nodes in postfix order, from which a stack
+machine builds it, so that deep trees cause no recursion. `pickle` was rejected, because reading it can execute code.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ENUM_NUMBERS = {each: number for number, each in enumerate(_ENUMS)}
 _FIELDS = {each: tuple(field.name for field in dataclasses.fields(each)) for each in _CLASSES}
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 
-# What a list begins with says what it stands for.
+# The first item of a list is the tag of the value.
 _TUPLE, _SET, _LIST, _MAP, _ENUM, _CLASS, _LOCATION, _TREE, _UINT, _TIMESTAMP, _DURATION = range(11)
 _CONST, _IDENT, _SELECT, _CALL, _MAKE_LIST, _MAKE_MAP, _COMPREHENSION = range(7)
 _COMPREHENSION_PARTS = 5
@@ -61,14 +61,14 @@ decode_message = msgspec.msgpack.Decoder().decode
 
 
 class PortableError(PolicyError):
-    """Data is not the portable form of rules."""
+    """Data is not in the portable form of rules, or a value has no portable form."""
 
 
 def to_data(value: Any) -> Any:
     """Return a value of a ruleset as lists and scalars.
 
     Raises:
-        PortableError: it is of a class that rules don't consist of.
+        PortableError: the class of a value has no portable form.
     """
     kind = value.__class__
     if kind in _PLAIN:
@@ -96,10 +96,10 @@ def to_data(value: Any) -> Any:
 
 
 def from_data(data: Any) -> Any:
-    """Return the reverse of `to_data`.
+    """Return the value that `to_data` serialized.
 
     Raises:
-        PortableError: it is not what `to_data` makes.
+        PortableError: the data does not come from `to_data`.
     """
     try:
         return _from_data(data)
@@ -145,7 +145,7 @@ class _Visit(NamedTuple):
 
 
 def _tree_to_data(root: Expr) -> Sequence[Any]:
-    """Return the types that occur, then the nodes, each after its parts."""
+    """Return the types in a tree, and its nodes in postfix order."""
     types: dict[StaticType, int] = {}
     nodes: list[Any] = []
     stack = [_Visit(root, is_done=False)]
@@ -205,7 +205,7 @@ def _type_from_data(data: list[Any]) -> StaticType:
 def _tree_from_data(data: list[Any]) -> Expr:
     types = [_type_from_data(each) for each in data[1]]
     if len(data[2]) > NODES_MAX:
-        raise PortableError(f"an expression has {len(data[2])} nodes, at most {NODES_MAX} are read")
+        raise PortableError(f"an expression has {len(data[2])} nodes: the limit is {NODES_MAX}")
     stack: list[Expr] = []
     for kind, type_number, offset, *rest in data[2]:
         stack.append(_MAKERS[_index(kind)](types[_index(type_number)], offset, rest, stack))
@@ -266,4 +266,4 @@ _MAKERS: tuple[_Maker, ...] = (
     _make_map,
     _make_comprehension,
 )
-"""By kind of node."""
+"""The functions that make nodes, by the tag of the node."""

@@ -1,4 +1,4 @@
-"""The compiled ruleset: what the gate asks for each intent."""
+"""The compiled ruleset, with which the gate judges each intent."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from streams.policy.runtime.partial_evaluation import (
 )
 
 PROGRAMS_MAX = 4_096
-"""Tools whose applicable rules are kept ready; past it all are dropped and found again as they come."""
+"""The number of tools whose programs are cached. If it is exceeded, the whole cache is cleared."""
 
 RESULTS_MAX = 256
-"""Results kept per tool, by the rules that matched."""
+"""The number of results that are cached for each tool, by the rules that match."""
 
 Tool = Mapping[str, Any]
 """The fact `tool`."""
@@ -43,7 +43,7 @@ ToolVersion = tuple[str, str, str]
 
 
 class ToolProgram:
-    """The rules for one version of one tool, by rule id, ready to run: those that can hold for it."""
+    """The rules that can match for one version of one tool, ordered by rule id, with their generated code."""
 
     __slots__ = (
         "_cacheable", "callers", "conditions", "plan", "results", "rules", "tool", "tool_fields", "tool_id", "types",
@@ -66,7 +66,7 @@ class ToolProgram:
         self.plan = plan
         callers = {index: caller_matcher(rule.rule.match) for index, rule in enumerate(rules)}
         self.callers = {index: matcher for index, matcher in callers.items() if matcher is not None}
-        # Rules whose match alone says what the result is: no explanation, no approval, no waiting.
+        # Rules whose results depend only on whether they match: without explanation, approval and deferral.
         self._cacheable = frozenset(
             index
             for index, rule in enumerate(rules)
@@ -98,7 +98,10 @@ class ToolProgram:
         return result
 
     def _is_for(self, index: int, facts: Facts) -> bool:
-        """Return whether a rule is for the caller. One who can't be told is anyone: only a permit is not for them."""
+        """Return whether a rule applies to the caller.
+
+        A caller who is not known may be anyone: a permit does not apply to such a call, all other rules do.
+        """
         matcher = self.callers.get(index)
         if matcher is None:
             return True
@@ -110,16 +113,16 @@ class ToolProgram:
 
 
 class CompiledRuleset:
-    """A bundle that was accepted. Not thread-safe: it keeps a cache per tool.
+    """A compiled bundle. Not thread-safe, because it has caches for each tool.
 
     Attributes:
-        digest: SHA-256 of the bundle's files (32 bytes), which every verdict records.
+        digest: the SHA-256 digest of the bundle's files (32 bytes), which every verdict records.
         name: the bundle's name.
-        version: its version.
-        mode: enforce or shadow; in a shadow bundle nothing counts, so that every outcome is DENY `no_permit` and
-            `PolicyResult.shadow` says what it would be.
-        bundle: what was compiled, for reports.
-        memories: what is kept count of.
+        version: the bundle's version.
+        mode: enforce or shadow. No rule of a shadow bundle is enforced, so every outcome is DENY `no_permit`, and
+            `PolicyResult.shadow` has the outcome that the rules would have.
+        bundle: the parsed bundle, for reports.
+        memories: the memories and budgets.
         history: the type of the fact `history`.
     """
 
@@ -142,26 +145,26 @@ class CompiledRuleset:
         self._tools = tools
         self._index = _Index(self.rules)
         self._programs: dict[ToolVersion, ToolProgram] = {}
-        # By the tool's description, which a program keeps alive: a gate shows the same object with every call.
+        # By the identity of the fact `tool`, which the program keeps alive: a gate passes the same object each time.
         self._by_identity: dict[int, ToolProgram] = {}
         self.history = history_struct(bundle)
         self.memories = Memories(memories, self._constants)
 
     def applicable(self, server_id: str, tool_name: str, version: str) -> tuple[CheckedRule, ...]:
-        """Return the rules for one version of a tool, by rule id."""
+        """Return the rules that apply to one version of a tool, ordered by rule id."""
         return tuple(self._index.applicable(server_id, tool_name, version))
 
     def evaluate(self, facts: Facts, *, planned: bool = False) -> PolicyResult:
         """Judge one intent.
 
         Args:
-            facts: see `schema.py`; at least `tool` and what the `needs` of its `plan` name. A fact that is missing puts
-                the rules that read it in error, which fails closed. `approval` and `deferral` count towards the outcome
-                too: give them whenever there are any.
-            planned: `tool` is the object that `plan` was asked with, and unchanged since; it is not looked at again.
+            facts: the facts of `schema.py`; at least `tool` and those in the `needs` of its `plan`. If a fact is
+                missing, the rules that read it are in error, which fails closed. `approval` and `deferral` affect the
+                outcome too: pass them if there are any.
+            planned: `tool` is the object that was passed to `plan` and has not changed since; it is not checked again.
 
         Returns:
-            The outcome. Never raises on facts of the wrong shape: they deny.
+            The result. Malformed facts deny the intent and raise no error.
         """
         tool = facts.get("tool")
         program = self._by_identity.get(id(tool)) if planned else None
@@ -175,17 +178,16 @@ class CompiledRuleset:
         return program.run(facts, self._explainer)
 
     def with_typed_args(self, facts: Facts) -> Facts:
-        """Return the facts as conditions read them: numbers among the arguments are as the tool's types say."""
+        """Return the facts with the numbers in `args` converted to the tool's types, as conditions read them."""
         tool, args = facts.get("tool"), facts.get("args")
         types = self._tools.get("/".join(tool_version_of(tool)[:2])) if is_tool_fact(tool) else None
         return {**facts, "args": types.coerce(args)} if types is not None and isinstance(args, Mapping) else facts
 
     def plan(self, tool: Tool) -> ToolPlan:
-        """Return what the memories and budgets of the bundle have to do with one version of a tool; and, in its `needs`, the
-        facts that its rules and they read.
+        """Return the memory updates and budget charges for one version of a tool, and the facts that it needs.
 
         Args:
-            tool: the fact `tool`. An object that was shown before is taken to be as it was, and must not be changed.
+            tool: the fact `tool`. The caller must not change the object after this call.
         """
         program = self._by_identity.get(id(tool))
         if program is None or program.tool is not tool:
@@ -193,11 +195,11 @@ class CompiledRuleset:
         return program.plan
 
     def judge(self, facts: Facts) -> PolicyResult:
-        """`evaluate`, and a denial where it can't be told what there is to remember or to charge."""
+        """Judge one intent like `evaluate`, but deny it if its memory updates or charges can't be determined."""
         return self.with_memory_errors(self.evaluate(facts), facts)
 
     def with_memory_errors(self, result: PolicyResult, facts: Facts) -> PolicyResult:
-        """Return a result of `evaluate`, or the denial that `judge` makes of it."""
+        """Return a result of `evaluate`, or a denial if the memory updates or charges can't be determined."""
         if result.effect in (Effect.DENY, Effect.QUARANTINE):
             return result
         plan = self.plan(facts["tool"])
@@ -209,7 +211,7 @@ class CompiledRuleset:
         return result
 
     def _program_for(self, tool: Tool) -> ToolProgram:
-        """Return the code for a tool as it is described; made anew where the last call of it was described otherwise."""
+        """Return the program for a tool. It is made again if the catalog describes the tool differently than before."""
         key = tool_version_of(tool)
         program = self._programs.get(key)
         if program is None or program.tool_fields != known_tool_fields(tool):
@@ -237,7 +239,7 @@ class CompiledRuleset:
         return ToolProgram(tool, tuple(rule for rule, _ in own), conditions, types, plan)
 
     def _types_of(self, key: ToolVersion) -> tuple[ToolTypes | None, Mapping[str, Struct]]:
-        """Return the types of a tool's arguments, where they are known, and the records that its rules can read."""
+        """Return the types of a tool's arguments, or None if unknown, and the records that its rules can read."""
         types = self._tools.get(f"{key[0]}/{key[1]}")
         return types, structs_by_type_name(types.args if types else UNTYPED.args, self.history)
 
@@ -247,19 +249,19 @@ class CompiledRuleset:
 
 
 def is_tool_fact(tool: Any) -> TypeGuard[Tool]:
-    """Return whether a fact `tool` says which tool it is; rules are for no other."""
+    """Return whether a value is a fact `tool` that identifies a tool."""
     if not isinstance(tool, Mapping):
         return False
     return all(isinstance(part, str) for part in (tool.get("server_id"), tool.get("name"), tool.get("version", "")))
 
 
 def tool_version_of(tool: Tool) -> ToolVersion:
-    """Server, name and version of a tool."""
+    """Return server, name and version of a tool."""
     return tool["server_id"], tool["name"], tool.get("version", "")
 
 
 class _Index:
-    """Finds the rules of a tool without looking at those that name other tools."""
+    """Finds the rules that apply to a tool, without matching those that name other servers."""
 
     def __init__(self, rules: tuple[CheckedRule, ...]) -> None:
         self._rules = [(rule, ToolMatcher(rule.rule.match)) for rule in rules]
@@ -274,7 +276,7 @@ class _Index:
                 self._anywhere.append(index)
 
     def applicable(self, server_id: str, name: str, version: str) -> list[CheckedRule]:
-        """Return the rules for one version of a tool, by rule id."""
+        """Return the rules that apply to one version of a tool, ordered by rule id."""
         near = (self._rules[index] for index in sorted([*self._by_server.get(server_id, ()), *self._anywhere]))
         return [rule for rule, matcher in near if matcher.matches(server_id, name, version)]
 
@@ -295,12 +297,12 @@ def compile_bundle(
     """Parse, check and compile a bundle.
 
     Args:
-        source: the bundle's files, not trusted.
+        source: the files of the bundle, which are not trusted.
         tools: argument types by `server_id/name`, from the tools' input schemas.
-        kind: what it becomes.
+        kind: the class of the result.
 
     Raises:
-        BundleError: with every error that was found; nothing of a bad bundle is used.
+        BundleError: the bundle is rejected; the error has every finding.
     """
     findings = Findings()
     bundle = parse_bundle(source, findings)

@@ -10,10 +10,10 @@ from streams.policy.cel.exact import compile_exact
 from streams.policy.cel.values import DistinctTexts
 from streams.policy.errors import EvaluationError
 from streams.policy.language.check import checker_for, structs_by_type_name
-from streams.policy.language.schema import Kind
+from streams.policy.language.fact_types import Kind
 from streams.policy.language.tool_types import UNTYPED
-from streams.policy.runtime import code_writer
-from streams.policy.runtime.code_writer import CONSTANT_LOOP_MAX
+from streams.policy.runtime import code_shared
+from streams.policy.runtime.code_folds import CONSTANT_LOOP_MAX
 from streams.policy.runtime.codegen import Generated, generate
 from streams.policy.runtime.evaluate import Conditions
 
@@ -232,7 +232,7 @@ def test_a_text_that_holds_no_pattern_is_looked_at_once(monkeypatch: pytest.Monk
 
     one, joined = strings.compile_pattern, strings.compile_any_pattern
     monkeypatch.setattr(strings, "compile_pattern", lambda pattern: Counting(one(pattern)))
-    monkeypatch.setattr(code_writer, "compile_any_pattern", lambda patterns: Counting(joined(patterns)))
+    monkeypatch.setattr(code_shared, "compile_any_pattern", lambda patterns: Counting(joined(patterns)))
     run = made("args.t.matches('^x')", "session.tainted && args.t.matches('[0-9]')", "args.u.matches('^x')").run
     assert run({**FACTS, "args": {"t": "text", "u": "x"}}) == ([2], [])
     assert searches == ["(?:^x)|(?:[0-9])", "^x"]
