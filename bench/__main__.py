@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-from bench import printing_measurements
-from bench.card import card
+from bench import printed_measurements
+from bench.machine import describe_machine
 from bench.report import RESULTS, save
 
-# Of these, `run(quick=...)` is called.
+# Modules with a function `run(quick=...)`.
 MODULES = {
     "gate": "bench.gate",
     "faust": "bench.against_faust",
@@ -23,28 +23,28 @@ MODULES = {
     "kill": "bench.kill",
     "identity": "bench.identity",
 }
-# These are commands of their own, and short.
+# Short commands of their own, whose output is the result.
 PRINTED = {"codec": "bench.codec", "rules": "bench.rules", "budgets": "bench.budgets", "swap": "bench.swap"}
 
 
 def main() -> int:
-    """Run what was asked for; returns the exit status."""
+    """Run the given measurements and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(_names())}; all by default")
-    parser.add_argument("--quick", action="store_true", help="small runs, to see that all of it works")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where results go (default: bench/results)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(_names())} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="make small runs, to test that everything works")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder for results (default: bench/results)")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in _names()]
     if unknown:
-        parser.error(f"no bench `{unknown[0]}`; there are {', '.join(_names())}")
-    # Settings of a deployment on this machine are not what is measured.
+        parser.error(f"unknown measurement `{unknown[0]}`: expected one of {', '.join(_names())}")
+    # The settings of a deployment on this machine must not affect the measurements.
     for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
         del os.environ[name]
     for name in options.names or _names():
         began_s = time.monotonic()
-        machine = card()
+        machine = describe_machine()
         if name in PRINTED:
-            result = printing_measurements.run(PRINTED[name])
+            result = printed_measurements.run(PRINTED[name])
         else:
             result = importlib.import_module(MODULES[name]).run(quick=options.quick)
         save(name, result, machine, quick=options.quick, folder=options.out)

@@ -1,4 +1,4 @@
-"""The same minimal work on our engine and as a Faust agent, and the whole gate beside them; all in one run."""
+"""Compares our engine with Faust, both with the same minimal work, and with the whole gate; all in one run."""
 
 from __future__ import annotations
 

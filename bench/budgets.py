@@ -1,8 +1,8 @@
-"""What memories and budgets cost, and how much of a shared budget lies unused at its end: `python -m bench.budgets`.
+"""Measures the cost of memories and budgets, and how much of a shared budget stays unused: `python -m bench.budgets`.
 
-Costs are CPU time of the gate alone, without log and disk, in microseconds an intent, the best of several runs. The
-unused share is of the whole engine on a log in memory: one gate of several partitions, an owner of budgets beside it,
-sessions on all partitions, until everything more is refused.
+Costs are CPU time of the gate alone, without log and disk, in microseconds for each intent, the best of several runs.
+The unused share is that of the whole engine on a log in memory: a gate with several partitions and a budget allocator,
+with sessions on all partitions, until every further intent is denied.
 """
 
 from __future__ import annotations

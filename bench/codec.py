@@ -1,7 +1,7 @@
-"""What a record costs on the wire, in microseconds: `python -m bench.codec`.
+"""Measures encoding and decoding of records, in microseconds: `python -m bench.codec`.
 
-Our compiled functions beside fastavro with msgspec's conversion to and from plain values, on the same records; the best
-of several runs, in CPU time, since other work on the machine only adds.
+Compares our compiled functions with fastavro, which needs msgspec's conversion to and from plain values, on the same
+records. The result is the CPU time of the fastest of several runs, because other work on the machine only adds to it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from bench.card import card
+from bench.machine import describe_machine
 from bench.report import RESULTS, save
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ from bench.world import open_world
 kind, rules, turns = sys.argv[1], sys.argv[2], int(sys.argv[3])
 with open_world(kind, rules) as world:
     open_sessions(world, {SESSIONS})
-    # A gate takes in whole batches, so that each turn takes some more than it counts.
+    # A gate processes whole batches, so each turn processes a few more intents than it counts.
     load_intents(world, {SESSIONS}, 0, turns * {WARM_UP + COUNTED} * 5 // 4)
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -149,7 +149,7 @@ def main() -> int:
     options = parser.parse_args()
     for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
         del os.environ[name]
-    machine = card()
+    machine = describe_machine()
     result = compare(options.revision, options.log, options.turns)
     save("compare", result, machine, quick=options.turns < TURNS, folder=options.out)
     for case in result["cases"]:

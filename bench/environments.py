@@ -1,4 +1,4 @@
-"""Environments of their own for what is measured beside ours: their packages need not get along with our own."""
+"""Makes virtual environments for other products that are measured, whose packages may conflict with ours."""
 
 from __future__ import annotations
 

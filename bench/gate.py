@@ -1,4 +1,4 @@
-"""Intents per second and per core, and CPU by stage."""
+"""Measures the intents per second and per core of a gate, and its CPU time by stage."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _starter_to_permit_all(kind: Kind, turns: int) -> dict[str, float]:
         worlds = {rules: stack.enter_context(open_world(kind, rules)) for rules in runs}
         for world in worlds.values():
             open_sessions(world, TURN_SESSIONS)
-            # A gate takes in whole batches, so that each turn takes some more than it counts.
+            # A gate processes whole batches, so each turn processes a few more intents than it counts.
             load_intents(world, TURN_SESSIONS, 0, (turns + 1) * TURN_INTENTS * 5 // 4)
         for turn in range(turns + 1):
             for rules in list(runs)[:: 1 if turn % 2 else -1]:
@@ -127,7 +127,7 @@ def intent_records(world: World, sessions: int, first: int, end: int) -> Iterato
 def run_child(
     world: World, *, count: int, warm_up: int, staged: bool = False, processor: str = "gate", **engine: int
 ) -> dict[str, Any]:
-    """A gate in a process of its own, until it has taken in so many records."""
+    """Run a gate in a process of its own until it has processed a number of records."""
     order = {
         "settings": world.gate_settings(engine),
         "count": count,

@@ -1,6 +1,6 @@
-"""A gate in a process of its own, which takes in a given number of records and says what they cost.
+"""A gate in a process of its own, which processes a given number of records and reports their cost.
 
-Not a command for people: `python -m bench.gate_child JSON` prints one line of JSON.
+Other modules run it: `python -m bench.gate_child JSON` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.engine_minimum import build_minimal
+from bench.minimal_engine import build_minimal
 from bench.stages import StagedLog, StagedStores, Stages, stage_worker
 from bench.world import ROOT_KEY
 from streams.engine.worker import Worker
@@ -37,7 +37,7 @@ def main() -> None:
     worker.start()
     # As the runner of a gate does.
     settle_heap()
-    # A step takes in a batch: where the warm-up ends is where the measurement begins.
+    # A step processes a whole batch. The measurement begins at the end of the step that ends the warm-up.
     begun = _run(worker, 0, order["warm_up"])
     warm = _Usage()
     if stages is not None:
@@ -66,7 +66,7 @@ def _build(processor: str, settings: Settings, log: Log, stages: Stages | None) 
 
 
 def _run(worker: Worker, done: int, count: int) -> int:
-    """Step until `count` records have been taken in, `done` of them before; returns how many there are now."""
+    """Step until `count` records are processed, of which `done` already are, and return how many there are now."""
     active_s = time.monotonic()
     while done < count:
         taken = worker.step()

@@ -1,4 +1,4 @@
-"""A gate as it is run in production: `stoplog gate` in a process of its own."""
+"""Runs a gate as in production: `stoplog gate` in a process of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ServedGate:
     """A running `stoplog gate`."""
 
     def __init__(self, world: World, instance: str, engine: dict[str, int]) -> None:
-        """Start it; it serves nothing yet."""
+        """Start the process. It does not serve yet."""
         state = world.folder / f"state-{instance}"
         state.mkdir(parents=True, exist_ok=True)
         key = world.folder / "root.key"
@@ -87,11 +87,11 @@ class ServedGate:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def signal_stop(self) -> None:
-        """Tell it to end in good order; returns at once."""
+        """Ask the process to stop gracefully, without waiting for it."""
         self._process.terminate()
 
     def stop(self) -> None:
-        """End it in good order."""
+        """Stop the process gracefully."""
         self.signal_stop()
         self._end()
 
@@ -121,7 +121,7 @@ def _stat(pid: int) -> list[str]:
 
 @contextlib.contextmanager
 def served_gate(world: World, instance: str = "gate-1", **engine: int) -> Iterator[ServedGate]:
-    """A gate that serves, ended in good order afterwards."""
+    """Run a gate that serves, and stop it gracefully afterwards."""
     gate = ServedGate(world, instance, engine)
     try:
         gate.wait_serving()

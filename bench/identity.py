@@ -1,11 +1,11 @@
-"""What it costs to know who may do what: grants when they arrive, grants for every call, proofs, revocations.
+"""Measures the cost of authorization: grants when they arrive, grants for every call, proofs, revocations.
 
     python -m bench identity [--quick]
 
-CPU time of one core, without log and disk, the best of several runs. "Cold" is a gate that has seen neither the grant
-nor its keys; "warm" has the keys ready, as it has those of issuers and agents at work. "From the row" is what every
-call of a session pays: its grant is read from the state and found ready. The whole gate is measured with a session
-without a grant beside one that stands on a grant.
+The result is CPU time of one core, without log and disk, the best of several runs. "Cold" is a gate that knows neither
+the grant nor its keys; "warm" has the keys in its cache, as it has those of active issuers and agents. "From the row"
+is the cost of every call of a session, whose grant is read from the state and is already verified. The whole gate is
+measured with a session without a grant and with one that has a grant.
 """
 
 from __future__ import annotations

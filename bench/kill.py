@@ -1,4 +1,4 @@
-"""From the append of a stop of everything to the last of eight executors refusing, under load."""
+"""Measures the time from the append of a stop of everything until the last of eight executors refuses, under load."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from bench.gate import open_sessions
 from bench.gate_process import served_gate
 from bench.latency import quantile, read_to_end
-from bench.loader import loading
+from bench.load_generator import loading
 from bench.workload import TENANT, now_ms
 from bench.world import World, open_world
 from streams.model.keys import revocation_key

@@ -1,7 +1,7 @@
-"""An executor in a process of its own, which says when each stop came into force in it, and when calls began.
+"""An executor in a process of its own, which reports when each stop took effect in it, and when calls began.
 
-Not a command for people: `python -m bench.kill_child JSON` says `ready`, works until it reads a line, and
-prints what it has seen.
+Other modules run it: `python -m bench.kill_child JSON` prints `ready`, works until it reads a line, and prints its
+report.
 """
 
 from __future__ import annotations

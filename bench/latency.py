@@ -1,4 +1,4 @@
-"""From an intent's append to its verdict in the hands of a read_committed consumer, at a steady rate."""
+"""Measures the time from the append of an intent until a read_committed consumer has its verdict, at a steady rate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.gate import open_sessions
 from bench.gate_process import served_gate
-from bench.loader import loading
+from bench.load_generator import loading
 from bench.world import KINDS, Kind, World, open_world
 from streams.model.intent import Intent
 from streams.model.topics import INTENT, VERDICT, Topic

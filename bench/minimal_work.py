@@ -1,7 +1,7 @@
-"""The least that an engine can do with an intent: decode it, read and write its session's row, answer.
+"""The minimal work of an engine for an intent: decode it, read and write the row of its session, and answer.
 
-The same work runs on our engine (`bench.engine_minimum`) and as a Faust agent (`bench.faust.agent`). Only the model
-is imported here, because it loads in Faust's environment, too.
+The same work runs in our engine (`bench.minimal_engine`) and in a Faust agent (`bench.faust.agent`). This module
+imports only the model, because it must also load in Faust's environment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _TTL_MS = 30_000
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept of a session."""
+    """The state of a session."""
 
     intents_count: int = 0
     last_intent_id: str = ""
@@ -30,14 +30,14 @@ _decode = msgspec.msgpack.Decoder(Row).decode
 
 
 def advance(row: bytes | None, intent: Intent, now_ms: int) -> tuple[bytes, int]:
-    """The session's next row, and how many intents it counts."""
+    """Return the next row of a session, and the number of its intents."""
     before = Row() if row is None else _decode(row)
     count = before.intents_count + 1
     return _encode(Row(count, intent.intent_id, now_ms)), count
 
 
 def answer(intent: Intent, count: int, now_ms: int) -> Verdict:
-    """A verdict that says only that the intent was seen."""
+    """Return a verdict which says only that the intent was read."""
     verdict_id = derived_uuid("verdict", intent.header.tenant_uid, intent.intent_id, "final")
     return Verdict(
         header=Header(id=verdict_id, source="bench", time=now_ms, tenant_uid=intent.header.tenant_uid),

@@ -1,4 +1,4 @@
-"""How long partitions stand still when a gate joins, leaves in good order, or is killed (eager `range` assignment)."""
+"""Measures how long partitions pause when a gate joins, leaves, or is killed (eager `range` assignment)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from bench.gate import open_sessions
 from bench.gate_process import ServedGate, served_gate
 from bench.latency import POLL_MS, POLL_RECORDS, read_to_end
-from bench.loader import loading
+from bench.load_generator import loading
 from bench.world import PARTITIONS, World, open_world
 from streams.model.intent import Intent
 from streams.model.topics import INTENT, VERDICT

@@ -1,4 +1,4 @@
-"""Results as files: JSON for programs, tables for people."""
+"""Writes results to files: JSON for programs, and tables for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STAGES = ("consume", "decode", "state", "decide", "encode", "produce", "commit"
 
 
 def save(name: str, result: Result, card: dict[str, str], *, quick: bool, folder: Path = RESULTS) -> None:
-    """Write one measurement, with the card of its machine, and all tables anew."""
+    """Write one result with the description of its machine, and rewrite the page with all tables."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {"bench": name, "quick": quick, "card": card, "result": result}
     (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
@@ -23,9 +23,10 @@ def save(name: str, result: Result, card: dict[str, str], *, quick: bool, folder
 
 
 def page(folder: Path) -> str:
-    """The tables of all results that there are."""
+    """Return the page with the tables of all results in a folder."""
     parts = [
-        "# Results\n\nWritten by `python -m bench`; each table is of one run. CPU is that of all threads of the gate.\n"
+        "# Results\n\n`python -m bench` writes this page. Each table has the figures of one run. CPU time is that of "
+        "all threads of the gate.\n"
     ]
     for name, table in _TABLES.items():
         path = folder / f"{name}.json"
@@ -34,7 +35,7 @@ def page(folder: Path) -> str:
         content = json.loads(path.read_text())
         parts.append(f"## {name}\n")
         if content["quick"]:
-            parts.append("A quick run: too short for figures to be relied on.\n")
+            parts.append("This was a quick run, which is too short for reliable figures.\n")
         parts.append(table(content["result"]))
         parts.append(_card_lines(content["card"]))
     return "\n".join(parts)
@@ -63,7 +64,7 @@ def _tenths(value: float | None) -> str:
 
 def _gate(result: Result) -> str:
     rates = _table(
-        ("log", "rules", "intents/s", "intents/s of one core", "CPU us an intent", "of it the gate's own thread"),
+        ("log", "rules", "intents/s", "intents/s of one core", "CPU us an intent", "of which in the gate's own thread"),
         [
             (
                 case["log"],
@@ -84,23 +85,23 @@ def _gate(result: Result) -> str:
         ],
     )
     return (
-        f"{_whole(result['intents'])} intents of {_whole(result['sessions'])} sessions over 6 partitions, on the log"
-        f" before the gate starts. Run {result['rounds']} times in turns; medians.\n\n"
+        f"{_whole(result['intents'])} intents of {_whole(result['sessions'])} sessions on 6 partitions, which are on"
+        f" the log before the gate starts. Medians of {result['rounds']} runs in turns.\n\n"
         f"{rates}\n{_to_permit_all(result)}"
-        "CPU us an intent by stage, of the gate's own thread, in a second run with timed ports (measuring costs some"
-        f" 10 us an intent, most of which is taken off again):\n\n{stages}"
+        "CPU us for each intent by stage, in the gate's own thread, in a second run with timed ports (the measurement"
+        f" costs about 10 us for each intent, most of which is subtracted):\n\n{stages}"
     )
 
 
 def _to_permit_all(result: Result) -> str:
-    """What the starter packs cost, in words."""
+    """Return a sentence about the cost of the starter packs."""
     parts = [
         f"{kind} {ratio['intents_per_s']:.2f} times the intents/s, {ratio['intents_per_cpu_s']:.2f} of a core"
         for kind, ratio in result["starter_to_permit_all"].items()
     ]
     return (
-        "With the starter packs, compared with one rule that lets everything through (in short turns of one and the"
-        f" other; the median turn): {'; '.join(parts)}.\n\n"
+        "With the starter packs, compared with a single rule that permits everything (in short alternating turns;"
+        f" the median): {'; '.join(parts)}.\n\n"
     )
 
 
@@ -126,8 +127,8 @@ def _compare(result: Result) -> str:
 def _faust(result: Result) -> str:
     ratios = result["ratios"]
     return (
-        "The least work (decode an intent, read and write its session's row in RocksDB, answer with a verdict) as a"
-        " Faust agent and on our engine, and the whole gate beside them."
+        "Minimal work (decode an intent, read and write its session's row in RocksDB, answer with a verdict) in a"
+        " Faust agent and in our engine, and the whole gate."
         f" Faust: {', '.join(result['faust'])}; at least once.\n\n"
     ) + _table(
         ("", "intents/s", "times Faust", "intents/s of one core", "times Faust", "CPU us an intent"),
@@ -147,7 +148,7 @@ def _faust(result: Result) -> str:
 
 def _latency(result: Result) -> str:
     return (
-        "From the append of an intent to its verdict in the hands of a read_committed consumer. One rule permits"
+        "From the append of an intent until a read_committed consumer has its verdict. One rule permits"
         f" everything; {_whole(result['sessions'])} sessions.\n\n"
     ) + _table(
         ("log", "intents/s", "commit interval ms", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "CPU us an intent"),
@@ -171,10 +172,10 @@ def _sessions(result: Result) -> str:
     verdict = "flat" if result["flat"] else "NOT flat"
     calls = result["calls_of_a_turn"]
     return (
-        f"{_whole(result['intents'])} intents of sessions picked all over the live ones, on Kafka, no rules. Where a"
-        f" session that acts makes {calls} calls before the next of its turns, the cost is {verdict} (at most"
-        f" {result['flat_ratio_max']} times the least). Where it makes one, each call of a large number of sessions"
-        " finds its row on disk: the hardest case.\n\n"
+        f"{_whole(result['intents'])} intents of sessions that are spread over all live ones, on Kafka, without rules."
+        f" If each session makes {calls} calls before the next one does, the cost is {verdict} (at most"
+        f" {result['flat_ratio_max']} times the lowest). If each makes one call, which is the hardest case, every call"
+        " of a large number of sessions reads its row from disk.\n\n"
     ) + _table(
         (
             "calls of a turn",
@@ -237,9 +238,9 @@ def _kill(result: Result) -> str:
         ],
     )
     return (
-        f"From the append of a stop of everything to each of {result['executors']} executors refusing, under"
-        f" {_whole(result['rate_per_s'])} intents/s, {result['stops']} times; what is aimed at is"
-        f" {_whole(result['aim_ms'])} ms. Of {_whole(result['calls'])} calls {result['calls_begun_after']} began in an"
+        f"From the append of a stop of everything until each of {result['executors']} executors refuses, under"
+        f" {_whole(result['rate_per_s'])} intents/s, {result['stops']} times. The goal is"
+        f" {_whole(result['aim_ms'])} ms. Of {_whole(result['calls'])} calls, {result['calls_begun_after']} began in an"
         f" executor after that.\n\n{quantiles}\n{histogram}"
     )
 
@@ -306,14 +307,15 @@ def _identity(result: Result) -> str:
     )
     proofs, revoked = result["proofs"], result["revocations"]
     return (
-        "A grant is verified once, when it arrives (cold: its keys were never seen before); every call is held against"
-        f" what was kept of it.\n\n{checks}\n"
+        "A grant is verified once, when it arrives (cold: its keys are not known yet). Every call is checked against"
+        f" the result.\n\n{checks}\n"
         f"A proof of possession: {proofs['hmac_us']:.1f} us under the session's key, {proofs['ed25519_us']:.1f} us"
         f" under an Ed25519 key, {proofs['ed25519_ratio']:.0f} times as much. The whole gate, without log and disk:"
         f"\n\n{gate}\n"
         f"{_whole(revoked['entries'])} revocations take {_whole(revoked['mebibytes'])} MiB"
-        f" ({_whole(revoked['bytes_each'])} bytes each) and {revoked['apply_us']:.1f} us each to take in. A call of a"
-        f" session with three ancestors is held against them in {revoked['lookup_us']:.2f} us, against a thousand in"
+        f" ({_whole(revoked['bytes_each'])} bytes each) and {revoked['apply_us']:.1f} us each to apply. A call of"
+        " a session with three ancestors is checked against them in"
+        f" {revoked['lookup_us']:.2f} us, against a thousand in"
         f" {revoked['lookup_small_us']:.2f} us, against none in {revoked['lookup_empty_us']:.2f} us.\n"
     )
 

@@ -1,12 +1,12 @@
-"""How long the rules take: ours beside the checker library's own evaluator, in one run on one machine.
+"""Measures the evaluation of rules, and compares it with the evaluator of the checker library and with other engines.
 
     python -m bench.rules [--rounds 3] [--no-engines]
 
-A bundle of 10, 100, 1,000 or 10,000 rules is loaded, of which up to 30 apply to the tool that is called. Measured are
-compiling the bundle, the first judgement of a tool (which generates its code), and each one after that. For the
-library, the applicable conditions are evaluated one after the other on one shared activation, which is its fastest way;
-combining them into a verdict is left out. Other policy engines follow with the same 1,000 rules and facts, each in its
-own words and in its fastest way; see `bench/engines/measure.py`. All of it is CPU time of one core.
+Bundles of 10, 100, 1,000 and 10,000 rules are measured, of which up to 30 apply to the tool that is called: the time to
+compile the bundle, the first judgement of a tool (which generates its code), and each further judgement. The library
+evaluates the applicable conditions one after the other with one shared activation, which is its fastest way, and does
+not combine them to a verdict. Other policy engines have the same 1,000 rules and facts, each in its own language and in
+its fastest way; see `bench/engines/measure.py`. All times are CPU time of one core, in one run on one machine.
 """
 
 from __future__ import annotations

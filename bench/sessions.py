@@ -1,9 +1,9 @@
-"""Whether an intent costs the same however many sessions live: CPU for each intent, memory and disk for each session.
+"""Measures how the number of live sessions affects the CPU time of an intent, and their memory and disk space.
 
-The sessions are written to the stores directly, with their timers, and the stores brought to the shape that they have
-after a while; the intents then go to sessions picked all over them. In turns: a session that acts makes some calls, as
-an agent does, and then none until all others have acted. And one by one, the hardest case: a session makes one call, so
-that with a million of them each call finds its session's row on disk, and with a thousand in memory.
+The sessions and their timers are written to the stores directly, and the stores are compacted as they would be after
+some time. Then the intents go to sessions in two orders. In turns: each session makes several calls, as an agent does,
+before the next one does. One by one, which is the hardest case: each session makes one call, so that with a million
+sessions every call reads its row from disk, and with a thousand from memory.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _fill(folder: Path, sessions: int) -> None:
         if len(batch) >= ROWS_PER_BATCH:
             stores[partition].apply(batch, 0)
             batches[partition] = {}
-    # As the engine keeps stream time; without it a store counts as outdated and is made anew.
+    # The engine stores stream time. A store without it is outdated and would be built again.
     now = b"n", now_ms().to_bytes(8, "big")
     for store, batch in zip(stores, batches, strict=True):
         store.apply({**batch, now[0]: now[1]}, 0)

@@ -1,4 +1,4 @@
-"""CPU by stage: the ports of a gate, wrapped from outside. The engine knows nothing of it."""
+"""Measures CPU time by stage, by wrapping the ports of a gate. The engine does not depend on it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from streams.engine.worker import Worker
 from streams.ports import Admin, Consumer, Producer, Publisher, Reader, Store, StoreProvider
 from streams.ports.open_log import Log
 
-# Everything that is in none of the others: order, transactions, timers, control state.
+# The stage for everything else: order, transactions, timers, control state.
 ENGINE = "engine"
 _CALIBRATION_CALLS = 20_000
 
 
 class Stages:
-    """Adds up the thread's CPU time by stage; a stage within another is not counted twice."""
+    """Sums up the CPU time of the thread by stage. A stage inside another one is counted only once."""
 
     def __init__(self) -> None:
         self._stack = [ENGINE]
@@ -25,18 +25,18 @@ class Stages:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Set all times to zero."""
         self._ns: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
         self._calls_made: Counter[str] = Counter()
 
     def wrap(self, target: object, **stage_of: str) -> None:
-        """Let the named methods of one object count into stages."""
+        """Measure methods of an object; `stage_of` has the stage of each method."""
         for method, stage in stage_of.items():
             setattr(target, method, self._timed(getattr(target, method), stage))
 
     def us_per(self, count: int) -> dict[str, float]:
-        """Microseconds by stage for each of `count`, without what the measuring itself costs."""
+        """Return the microseconds by stage for each of `count` records, without the cost of the measurement."""
         own_ns, caller_ns = self._cost_ns()
         self._switch()
         spent = {

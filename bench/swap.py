@@ -1,10 +1,10 @@
-"""How long partitions stand still while rules are exchanged: `python -m bench.swap [--sizes 1000 10000]`.
+"""Measures how long partitions pause while rules are replaced: `python -m bench.swap [--sizes 1000 10000]`.
 
 A gate on the embedded log judges intents for 100 tools, one small batch every few milliseconds. Meanwhile a bundle of
-many rules, some 30 of them for each tool, is published. Told is the longest step in each phase, in CPU time of the
-gate's thread (what the exchange costs) and on the clock (what a session feels on this machine, with all that else runs
-on it): before; when the bundle arrives; while the other process compiles; while the rules are taken up; after. Then the
-same with compiling in the gate's own thread. `going back` is the publication of the former rules.
+many rules, about 30 for each tool, is published. The result is the longest step in each phase, in CPU time of the
+gate's thread (the cost of the replacement) and in elapsed time (the delay of a session on this machine): before; when
+the bundle arrives; while another process compiles it; while the gate loads the rules; after. Then the same while the
+gate compiles in its own thread. `going back` is the publication of the previous rules.
 """
 
 from __future__ import annotations

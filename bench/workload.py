@@ -1,4 +1,4 @@
-"""What the gate is measured with: tools, rules, sessions, and intents as the SDK makes them."""
+"""The workload of the measurements: tools, rules, sessions, and intents as the SDK makes them."""
 
 from __future__ import annotations
 

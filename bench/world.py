@@ -1,4 +1,4 @@
-"""A log with everything on it that a gate needs: topics, catalog, rules. One world for each measurement."""
+"""A log with everything that a gate needs: topics, catalog and rules. Each measurement has its own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FLUSH_MS = 30_000
 
 @dataclass
 class World:
-    """What one measurement runs in. `settings` are those of its gates, but for the instance."""
+    """The environment of one measurement; `settings` are those of its gates, except the instance."""
 
     kind: Kind
     folder: Path

@@ -1,1 +1,1 @@
-"""Faults on a secured cluster of three brokers: what becomes of intents, and how long partitions are silent."""
+"""Faults on a secured cluster of three brokers: the outcome of intents, and how long partitions are silent."""

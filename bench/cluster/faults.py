@@ -91,7 +91,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "kill-controller": Fault("kill -9 of the active controller", _one("controller"), _kill_brokers(BROKER_AWAY_S)),
     "freeze-broker": Fault("a broker stands still (SIGSTOP), its connections open", _plain, _freeze_broker),
-    "rolling-restart": Fault("all brokers restarted in good order, one by one", _none, _restart_brokers),
+    "rolling-restart": Fault("all brokers restarted cleanly, one by one", _none, _restart_brokers),
     "lost-quorum": Fault(f"kill -9 of two brokers for {QUORUM_LOST_S:.0f} s", _two, _kill_brokers(QUORUM_LOST_S)),
     "kill-gate": Fault("kill -9 of one of two gates", _none, _kill_gate),
     "zombie": Fault(f"a gate stands still (SIGSTOP) for {ZOMBIE_S:.0f} s", _none, _stop_gate),

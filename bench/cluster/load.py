@@ -1,4 +1,4 @@
-"""Proposes intents at a steady rate, in a process of its own, until it is told to end.
+"""Proposes intents at a steady rate, in a process of its own, until it is asked to stop.
 
 Not a command for people: `python -m bench.cluster.load JSON` says `ready`, waits for a line, and starts; the next line
 ends it. Its last line says how many intents are on the log.

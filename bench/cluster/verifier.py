@@ -115,7 +115,7 @@ def _different(final: Mapping[str, list[Stored]], recorded: Mapping[str, list[St
 
 
 def _is_record_of(record: Stored, verdict: Stored) -> bool:
-    """Whether an audit record tells of exactly this verdict, byte by byte, on its partition."""
+    """Whether an audit record reports exactly this verdict, byte by byte, on its partition."""
     told, given = record.fields, verdict.fields
     return (
         told["verdict_digest"] == hashlib.sha256(verdict.value).digest()

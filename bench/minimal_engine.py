@@ -1,4 +1,4 @@
-"""Our engine around the least work (`bench.minimal_work`), to be held against Faust."""
+"""Our engine with a processor that does minimal work (`bench.minimal_work`), for the comparison with Faust."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings
 
 SPEC = msgspec.structs.replace(GATE, broadcast=())
-"""The gate's topics, without those that are broadcast: this work has no use for them."""
+"""The gate's topics, without the broadcast ones, which the minimal work doesn't need."""
 
 
 class MinimalProcessor(Processor):
-    """The processor of this work."""
+    """A processor that does the minimal work."""
 
     def __init__(self, wire: CodecWire) -> None:
         self._wire = wire

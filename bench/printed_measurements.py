@@ -1,4 +1,4 @@
-"""Measurements that are commands of their own: what they print is the result."""
+"""Runs measurements that are commands of their own, and takes what they print as the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PRINTED_S_MAX = 180
 
 
 def run(module: str) -> dict[str, Any]:
-    """Run `python -m module`."""
+    """Run `python -m MODULE` and return its output."""
     done = subprocess.run(
         [sys.executable, "-m", module], stdout=subprocess.PIPE, text=True, timeout=PRINTED_S_MAX, check=True
     )

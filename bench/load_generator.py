@@ -1,6 +1,7 @@
-"""Puts intents on the log at a steady rate, from a process of its own.
+"""Publishes intents at a steady rate, in a process of its own.
 
-Not a command for people: `python -m bench.loader JSON` makes its intents, says `ready`, waits for a line, and starts.
+Other modules run it: `python -m bench.load_generator JSON` makes its intents, prints `ready`, waits for a line, and
+starts.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def loading(world: World, *, sessions: int, first: int, count: int, rate: int) -
         "rate": rate,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.loader", json.dumps(order)],
+        [sys.executable, "-m", "bench.load_generator", json.dumps(order)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

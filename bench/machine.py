@@ -1,4 +1,4 @@
-"""The machine that a result was taken on."""
+"""Describes the machine on which a measurement runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from simulation.broker.artifacts import kafka_version
 LIBRARIES = ("confluent-kafka", "msgspec", "rocksdict", "cryptography", "jsonschema-rs", "cel-expr-python")
 
 
-def card() -> dict[str, str]:
-    """What the figures depend on. The load average tells whether something else ran beside them."""
+def describe_machine() -> dict[str, str]:
+    """Return what the figures depend on; the load average shows whether other programs were running."""
     return {
         "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "cpu": _cpu_model(),
