@@ -267,7 +267,7 @@ def _case_file() -> Schema:
             "rules": {**ids, "description": "The rules of this pack that must match, and no others."},
             "errors": {
                 **ids,
-                "description": "The rules of this pack that must be in error, and no others. The default is none.",
+                "description": "The rules of this pack that must be in error, and no others; by default none.",
             },
             "reason": _one_of(Reason, "The reason of the verdict."),
         },
