@@ -102,14 +102,14 @@ def connect(
 
     Args:
         bootstrap: the brokers, `host:port`, comma-separated.
-        codec: how records become bytes; by default with the schema ids that are committed with this package.
+        codec: how records become bytes; by default with the schema ids that this package contains.
         topic_prefix: what the deployment's topics begin with on this cluster (its setting `topics.prefix`).
         extra: further librdkafka settings (SASL, TLS, timeouts).
 
     Returns:
         A transport; its caller closes it.
     """
-    from streams.codec.avro import Codec  # noqa: PLC0415 - only for who connects
+    from streams.codec.avro import Codec  # noqa: PLC0415 - only those who connect need it
     from streams.codec.schemas import CommittedSchemas  # noqa: PLC0415 - likewise
     from streams.kafka.log import KafkaLog  # noqa: PLC0415 - loads the client library
 

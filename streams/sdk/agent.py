@@ -1,4 +1,4 @@
-"""The agent's side: propose a call, get its verdict."""
+"""The agent's side: propose a call, and wait for its verdict."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 VERDICT_TIMEOUT_MS = 30_000
 RESEND_AFTER_SHARE = 0.5
-"""The share of the timeout after which an unanswered intent is sent once more, in case it was lost."""
+"""The share of the timeout after which an unanswered intent is sent again, in case it was lost."""
 
 
 class Agent:
-    """One session's agent. Thread-safe: its calls may be proposed in parallel.
+    """The agent of one session. Thread-safe: its calls may be proposed in parallel.
 
-    Opening it notes the end of the session's verdict partition; closing it ends the reading of it.
+    Opening it looks up the end of the session's verdict partition; closing it stops reading that partition.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Agent:
         source: str | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Blocks until the verdict partition's end is known.
+        """Open the agent. Blocks until the end of the verdict partition is known.
 
         Args:
-            toolset: the tools the model is shown; pins the definition of those that are named by text.
-            model: the model that makes the calls up.
-            source: who writes, as a URI reference; the actor by default.
+            toolset: the tools that the model is shown; pins the definitions of tools that are given by name.
+            model: the model that proposes the calls.
+            source: the name of the writer, as a URI reference; by default the actor's.
 
         Raises:
             VerdictReadError: verdicts can't be read.
@@ -85,29 +85,29 @@ class Agent:
             tool: the tool, or its name as `server/name` in the agent's toolset.
             args: the call's arguments.
             deadline_ms: the instant after which the call must not run any more.
-            wait_final: wait on after REQUIRE_APPROVAL and DEFER, which a final verdict follows; else return them.
+            wait_final: whether to keep waiting after REQUIRE_APPROVAL and DEFER, which a final verdict follows.
             timeout_ms: how long to wait for the verdict.
             context: where in the agent's work the call stands.
 
         Returns:
-            The verdict on exactly this call. Only ALLOW lets it run, and only as the verdict holds it.
+            The verdict on exactly this call. Only ALLOW lets it run, and only with the arguments in the verdict.
 
         Raises:
             ProposalError: it can't be proposed; nothing was sent.
             PublishError: it is not known whether the intent was stored.
-            VerdictTimeoutError: no verdict in time; `resend` asks again, safely.
+            VerdictTimeoutError: no verdict came in time; `resend` asks again, safely.
             VerdictReadError: verdicts can't be read.
         """
         intent = self.prepare(tool, args, deadline_ms=deadline_ms, context=context)
         return self.resend(intent, wait_final=wait_final, timeout_ms=timeout_ms)
 
     def resend(self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS) -> Verdict:
-        """Send an intent of `prepare` or of a VerdictTimeoutError (again), and wait for its verdict.
+        """Send an intent (again) that `prepare` or a VerdictTimeoutError returned, and wait for its verdict.
 
-        Safe however often: a gate judges an intent once, and answers a repeated one with the same verdict.
+        Repeating it is safe: a gate judges an intent once, and answers a repeated intent with the same verdict.
 
         Raises:
-            As `propose`.
+            ProposalError, PublishError, VerdictTimeoutError, VerdictReadError: see `propose`.
         """
         expected = self.expect(intent, wait_final=wait_final)
         try:
@@ -158,20 +158,22 @@ class Agent:
     def delegate(
         self, act: Actor, share: Share | None = None, *, session_id: str | None = None, uid: str | None = None
     ) -> Delegation:
-        """Give (a part of) the session's grant on to another agent. Nothing is sent: the token service takes the grant,
-        opens the receiver's session with it, and puts it on the log.
+        """Delegate the session's grant, or a part of it, to another agent.
+
+        Nothing is sent: the token service accepts the grant, opens the receiver's session with it, and writes both to
+        the log.
 
         Args:
             act: the agent that receives it.
-            share: what of one's own it conveys (`streams.sdk.delegation`); all of it by default.
-            session_id: the receiver's session; by default the one that token services open for the grant.
+            share: the part of the session's grant that it conveys (`streams.sdk.delegation`); by default all of it.
+            session_id: the receiver's session; by default the one that token services open for this grant.
             uid: the new grant's id; a new one by default.
 
         Returns:
             The grant with its whole chain, signed.
 
         Raises:
-            DelegationError: the session has no grant, the share is wider than it, or its key is not at hand.
+            DelegationError: the session has no grant, the share is wider than the grant, or its key is missing.
         """
         from streams.sdk.delegation import EVERYTHING, hand_on  # noqa: PLC0415 - loads the library of signatures
 
@@ -191,10 +193,10 @@ class Agent:
         )
 
     def expect(self, intent: Intent, *, wait_final: bool) -> Expected:
-        """Wait for its verdict from now on; undo with `forget`. A step of `resend`.
+        """Start to wait for the intent's verdict; `forget` undoes this. A step of `resend`.
 
         Raises:
-            ProposalError: too many wait, this very intent does, or it is not of this agent's session.
+            ProposalError: too many intents wait, this one already waits, or it is not of this agent's session.
             VerdictReadError: verdicts can't be read.
         """
         own = self.credential
@@ -218,7 +220,7 @@ class Agent:
         publish(self._transport, [record])
 
     def send_again(self, expected: Expected) -> None:
-        """Send an unanswered intent once more. A step of `resend`."""
+        """Send an unanswered intent again. A step of `resend`."""
         if expected.interim is None:
             self.send(expected.intent)
 
@@ -227,7 +229,7 @@ class Agent:
         self._inbox.forget(expected)
 
     def close(self) -> None:
-        """Wait for no more verdicts. May be called again."""
+        """Stop waiting for verdicts. May be called again."""
         if not self._closed:
             self._closed = True
             self._inbox.unwatch(self._partition)
@@ -245,13 +247,13 @@ class Agent:
 
 
 def waits(timeout_ms: int) -> tuple[int, int]:
-    """A timeout as the wait before and the wait after an unanswered intent is sent again, ms."""
+    """Split a timeout into the time before and after an unanswered intent is sent again, in ms."""
     first_ms = int(timeout_ms * RESEND_AFTER_SHARE)
     return first_ms, timeout_ms - first_ms
 
 
 def timed_out(expected: Expected, timeout_ms: int) -> VerdictTimeoutError:
-    """What to tell who has waited in vain."""
+    """Describe to the caller why there is no verdict."""
     intent, interim = expected.intent, expected.interim
     about = f"intent `{intent.intent_id}` of session `{intent.session_id}`"
     if interim is not None:
@@ -259,7 +261,7 @@ def timed_out(expected: Expected, timeout_ms: int) -> VerdictTimeoutError:
     elif expected.foreign_count:
         text = (
             f"{about} got {expected.foreign_count} verdicts on another call under its id, and none on its own, in "
-            f"{timeout_ms} ms: the intent or the verdict was altered on its way; look into who may write those topics"
+            f"{timeout_ms} ms: the intent or the verdict was altered in transit; check who may write those topics"
         )
     else:
         text = (

@@ -1,4 +1,4 @@
-"""The agent for asyncio: the same steps, waited for without blocking the loop."""
+"""The agent for asyncio: the same steps, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class AsyncAgent:
-    """`Agent` for asyncio. Made by `open`; waiting for a verdict takes no thread."""
+    """`Agent` for asyncio. `open` makes one; waiting for a verdict takes no thread."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -64,7 +64,7 @@ class AsyncAgent:
         timeout_ms: int = VERDICT_TIMEOUT_MS,
         context: CallContext | None = None,
     ) -> Verdict:
-        """See `Agent.propose`. A cancelled wait leaves the intent to be judged all the same."""
+        """See `Agent.propose`. Cancelling the wait does not withdraw the intent: it is still judged."""
         intent = self._agent.prepare(tool, args, deadline_ms=deadline_ms, context=context)
         return await self.resend(intent, wait_final=wait_final, timeout_ms=timeout_ms)
 
@@ -95,7 +95,7 @@ class AsyncAgent:
 
 
 def _answered(expected: Expected) -> asyncio.Event:
-    """An event of this loop that is set once the expected verdict, or an error in its stead, has come."""
+    """Return an event of this loop that is set once the expected verdict, or an error instead of it, has come."""
     loop = asyncio.get_running_loop()
     answered = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Alerts on their way to the log: the record, and the same as OCSF JSON."""
+"""Write alerts to the log: as a record, and as OCSF JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent holds of its session."""
+"""The credential that an agent has for its session."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionCredential:
-    """A session's credential: bound to a subject and an actor, short-lived. Whoever has `secret` can act in it.
+    """A session's credential: bound to a subject and an actor, and short-lived. Whoever has `secret` can act in the
+    session.
 
     Attributes:
-        secret: the session's key for proofs; kept out of `repr`.
-        sub: on whose behalf.
-        act: who acts.
-        expires_ms: when the session ends by itself.
-        delegation_uid: the grant that it was made from, if any.
-        grant: that grant with its chain, which an agent needs to give (a part of) it on.
-        signing_key: the key that the grant is bound to (`cnf_jkt`), if it is: intents and grants are signed with it.
+        secret: the session's key for proofs; not shown by `repr`.
+        sub: the principal on whose behalf the agent acts.
+        act: the agent.
+        expires_ms: when the session expires, ms since the epoch.
+        delegation_uid: the id of the session's grant, if it has one.
+        grant: that grant with its chain; an agent needs it to delegate.
+        signing_key: the key that the grant is bound to (`cnf_jkt`), if any. It signs intents and grants.
     """
 
     tenant_uid: str
@@ -40,11 +41,11 @@ class SessionCredential:
     signing_key: Ed25519Key | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """A grant's id need not be said twice."""
+        """Take the id of the grant from the grant, if it was not given."""
         if self.delegation_uid is None and self.grant is not None:
             object.__setattr__(self, "delegation_uid", self.grant.uid)
 
     @property
     def key(self) -> bytes:
-        """The key of all the session's records."""
+        """Return the record key of everything in the session."""
         return session_key_of(self.tenant_uid, self.session_id)

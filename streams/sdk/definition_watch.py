@@ -1,8 +1,8 @@
-"""Watching what an executor's MCP servers list, so that a changed tool is told of before somebody calls it.
+"""Watch the tools that an executor's MCP servers list, to report a changed tool before somebody calls it.
 
-An executor holds every call against the live definition anyway (`streams.sdk.verdict_checks`). This tells the rest of
-the deployment: a record of the audit with the definition that is listed now, which `stoplog catalog watch` makes a
-block of the tool and an alert.
+An executor compares every call with the live definition anyway (`streams.sdk.verdict_checks`). This module informs the
+rest of the deployment: it reports the definition that is listed now. `stoplog catalog watch` reads these reports,
+blocks the tool and raises an alert.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 
 POLL_MS = 60_000
-"""How often servers are asked that say nothing by themselves."""
+"""How often servers are asked that do not announce changes."""
 
 LOOK_PAUSE_MS = 500
-"""Between two looks at the least, however often a server says that its tools have changed."""
+"""The least time between two looks, however often a server announces changes."""
 
 REPORTS_PER_SERVER_MAX = 200
 REPORTS_EVERY_MS = 3_600_000
 NAME_CHARS_MAX = 1_024
-"""Of a tool that is reported; a longer name is no tool's that could be called."""
+"""The longest tool name that is reported; no tool with a longer name can be called."""
 
 CLOSE_TIMEOUT_MS = 5_000
 NOT_CANONICAL = bytes(32)
-"""The digest of a definition that has none: no approval is of it."""
+"""Stands for the digest of a definition without a canonical form: no approval has it."""
 
 _log = logging.getLogger(__name__)
 
 
 class DefinitionWatch:
-    """Reports definitions that differ from those of its start. Thread-safe; a context manager.
+    """Reports definitions that differ from those at its start. Thread-safe; a context manager.
 
-    A change is reported once; so is the way back. What stood there at the start is taken for what was approved: if it
-    was not, calls of it are denied, and that is an alert of the gate's.
+    A change is reported once, and so is a change back. The definitions at the start are taken as the approved ones. If
+    they were not approved, the gate denies their calls and raises an alert.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class DefinitionWatch:
         poll_ms: int = POLL_MS,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Look at the servers, and go on doing so in a thread.
+        """List the tools of the servers, and keep doing so in a thread.
 
         Args:
-            source: who reports, as a URI reference.
-            tenant_uid: whose executor it is.
-            poll_ms: how often servers are asked; one that says that its tools have changed is asked at once.
+            source: the name of the reporter, as a URI reference.
+            tenant_uid: the tenant of the executor.
+            poll_ms: how often servers are asked; a server that announces a change is asked at once.
 
         Raises:
             McpServerError: a server does not answer.
@@ -83,7 +83,7 @@ class DefinitionWatch:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._woken = threading.Event()
-        # Told first, then asked: what changes in between is looked at again.
+        # Registered before the first listing: what changes in between is looked at again.
         for server in servers:
             server.on_tools_changed = self._woken.set
         self._digests = {server.server_id: _listed(server) for server in servers}
@@ -93,11 +93,11 @@ class DefinitionWatch:
         self._thread.start()
 
     def look(self) -> int:
-        """Ask all servers now; the number of definitions that have changed since the last time. Blocking.
+        """Ask all servers now; return how many definitions have changed since the last time. Blocking.
 
         Raises:
             McpServerError: a server does not answer.
-            PublishError, LogError: what has changed can't be reported; it is with the next look.
+            PublishError, LogError: the changes can't be reported; the next look reports them.
         """
         changed, errors = 0, []
         with self._lock:
@@ -118,14 +118,13 @@ class DefinitionWatch:
         told = {name: listed[name] for name in names if name in listed and len(name) <= NAME_CHARS_MAX}
         kept = self._within_bounds(server.server_id, told)
         self._report(server.server_id, kept)
-        # Only what was reported counts: what could not be is with the next look.
+        # Only what was reported counts: the next look reports what could not be.
         self._reports_left[server.server_id] -= len(kept)
         self._digests[server.server_id] = listed
         return len(names)
 
     def _within_bounds(self, server_id: str, told: dict[str, bytes]) -> dict[str, bytes]:
-        """As many as a server may have reported in an hour: one that lists something else each time must not fill the
-        record."""
+        """Keep only as many changes as a server may report in an hour, so that it cannot fill the audit log."""
         now_ms = self._entropy.monotonic_ms()
         if now_ms - self._reports_since_ms >= REPORTS_EVERY_MS:
             self._reports_since_ms = now_ms
@@ -137,7 +136,7 @@ class DefinitionWatch:
         return kept
 
     def close(self) -> None:
-        """Stop looking. May be called again."""
+        """Stop watching. May be called again."""
         self._stopping.set()
         self._woken.set()
         self._thread.join(CLOSE_TIMEOUT_MS / 1000)
@@ -157,8 +156,8 @@ class DefinitionWatch:
             try:
                 self.look()
             except Exception as error:
-                # Whatever a server sends: to stop looking is what it must not bring about.
-                _log.warning("what MCP servers list can't be watched: %s", error)
+                # Whatever a server sends, it must not end the watch.
+                _log.warning("the tools of the MCP servers can't be watched: %s", error)
             self._stopping.wait(LOOK_PAUSE_MS / 1000)
 
     def _report(self, server_id: str, changed: Mapping[str, bytes]) -> None:

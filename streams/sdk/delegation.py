@@ -1,6 +1,6 @@
-"""Giving on what one was given: a part of one's own grant, for another agent's session.
+"""Delegate a grant: give another agent's session a part of one's own grant.
 
-Importing this loads the library of signatures, which an agent that gives nothing on does not need.
+Importing this loads the library of signatures, which an agent that delegates nothing does not need.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from streams.sdk.errors import DelegationError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Share:
-    """What is given on. None: all that one has of it.
+    """The part of a grant that is delegated. None stands for everything the parent has.
 
     Attributes:
-        scopes: some of one's own.
-        tools: tools, with bounds on their arguments (`bound`) that are no wider than one's own.
-        audience: servers, some of one's own.
-        ttl_ms: how long it lives; never longer than one's own.
-        max_depth: how deep it may be given on further; the depth of the new grant forbids that.
-        may_act: to whom alone it may be given on further.
-        budget: how much may be spent under it.
-        purpose: what for, as a text for people.
+        scopes: a subset of the parent's.
+        tools: tools, with bounds on their arguments (`bound`) that are no wider than the parent's.
+        audience: servers, a subset of the parent's.
+        ttl_ms: how long the grant lives, never longer than its parent.
+        max_depth: the greatest depth of further delegations; with the new grant's own depth, there are none.
+        may_act: the only actors it may be delegated to further.
+        budget: how much may be spent under the grant.
+        purpose: what it is for, as a text for people.
         cnf_jkt: thumbprint of the receiver's Ed25519 key (`Ed25519Key.jkt`), which its intents must be signed with.
     """
 
@@ -63,25 +63,25 @@ EVERYTHING = Share()
 
 
 def bound(argument: str, kind: ConstraintType, value: object) -> ArgumentConstraint:
-    """A bound on an argument: `bound("/to", ConstraintType.WILDCARD, "*@example.com")`.
+    """Return a bound on an argument: `bound("/to", ConstraintType.WILDCARD, "*@example.com")`.
 
     Args:
         argument: JSON pointer.
-        kind: its type.
+        kind: the type of the bound.
         value: the type's parameter, a JSON value.
     """
     return ArgumentConstraint(argument=argument, type=kind, value_json=json.dumps(value))
 
 
 def tool(name: str, *bounds: ArgumentConstraint) -> ToolGrant:
-    """A tool, by its name as `server/name`, with bounds on its arguments; without any, they are free.
+    """Return a tool with bounds on its arguments; without bounds, any arguments are allowed.
 
     Raises:
-        DelegationError: the name has another form.
+        DelegationError: the name is not of the form `server/name`.
     """
     server_id, slash, own_name = name.partition("/")
     if not (server_id and slash and own_name):
-        raise DelegationError(f"`{name}` is no tool; write `server/name`")
+        raise DelegationError(f"`{name}` is not a tool; write `server/name`")
     return ToolGrant(server_id=server_id, name=own_name, constraints=bounds)
 
 
@@ -94,22 +94,22 @@ def hand_on(
     header: Header,
     session_id: str | None = None,
 ) -> Delegation:
-    """A grant for another agent's session, signed: a part of the credential's own.
+    """Return a signed grant for another agent's session, as a part of the credential's grant.
 
     Args:
         act: the agent that receives it.
-        share: what of one's own it conveys.
+        share: the part that it conveys.
         uid: the new grant's id.
-        header: of the record; its time is now.
+        header: the record's header; its time is the present instant.
         session_id: the receiver's session; by default the one that follows from this session and `uid`. Token services
-            open no other.
+            accept no other.
 
     Raises:
-        DelegationError: it can't be given on so.
+        DelegationError: the grant can't be delegated like this.
     """
     parent = credential.grant
     if parent is None:
-        raise DelegationError(f"session `{credential.session_id}` has no grant that it could give on")
+        raise DelegationError(f"session `{credential.session_id}` has no grant to delegate")
     if parent.exp <= header.time:
         raise DelegationError(f"grant `{parent.uid}` has expired {header.time - parent.exp} ms ago")
     if share.ttl_ms is not None and share.ttl_ms <= 0:
@@ -121,7 +121,9 @@ def hand_on(
         child = sign_hop(body, parent, key)
         check_hop(lineage_of(parent)[-1], child)
     except GrantError as error:
-        raise DelegationError(f"grant `{parent.uid}` can't be given on so: {error.reason.value}: {error}") from error
+        raise DelegationError(
+            f"grant `{parent.uid}` can't be delegated like this: {error.reason.value}: {error}"
+        ) from error
     return travelling((*lineage_of(parent), child), header)
 
 
@@ -142,7 +144,7 @@ def _child(parent: GrantBody, act: Actor, share: Share, *, uid: str, session_id:
 
 
 def _details(parent: GrantBody, tools: Sequence[ToolGrant]) -> tuple[AuthorizationDetail, ...]:
-    """The parent's details with these tools in place of its own: each in the first that has it."""
+    """Return the parent's details with these tools in place of its own: each in the first detail that has it."""
     placed: dict[int, list[ToolGrant]] = {}
     details = parts_of(parent).details
     for wanted in tools:
@@ -154,7 +156,7 @@ def _details(parent: GrantBody, tools: Sequence[ToolGrant]) -> tuple[Authorizati
         )
         index = next(found, None)
         if index is None:
-            raise DelegationError(f"grant `{parent.uid}` does not let `{wanted.server_id}/{wanted.name}` through so")
+            raise DelegationError(f"grant `{parent.uid}` does not allow `{wanted.server_id}/{wanted.name}` like this")
         placed.setdefault(index, []).append(wanted)
     own_details = parent.authorization_details
     return tuple(
@@ -175,6 +177,6 @@ def _key(credential: SessionCredential, parent: GrantBody) -> GrantKey:
     own = credential.signing_key
     if parent.cnf_jkt is not None:
         if own is None or own.jkt != parent.cnf_jkt:
-            raise DelegationError(f"grant `{parent.uid}` is bound to key `{parent.cnf_jkt}`, which is not at hand")
+            raise DelegationError(f"grant `{parent.uid}` is bound to key `{parent.cnf_jkt}`, which is missing")
         return own
     return hop_grant_key(credential.secret)

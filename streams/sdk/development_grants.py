@@ -31,7 +31,7 @@ def root_grant(
     purpose: str | None,
     expires_ms: int,
 ) -> Delegation:
-    """The grant that a session is opened with: these tools, for one user and one agent."""
+    """Return the grant that a session is opened with: these tools, for one user and one agent."""
     uid = f"g-{header.id}"
     body = GrantBody(
         op=DelegationOp.GRANT,
@@ -56,10 +56,10 @@ def root_grant(
 
 
 def check_handed_on(grant: Delegation, root_key: bytes, *, issuer: str, tenant_uid: str, now_ms: int) -> GrantBody:
-    """The parent of a grant that was handed on, once all of the grant's chain is found to hold.
+    """Verify a delegated grant with its whole chain, and return its parent.
 
     Raises:
-        TokenServiceError: it does not hold, or was not handed on.
+        TokenServiceError: the grant does not hold, or was not delegated.
     """
     standard = Standard(anchors=TrustAnchors.of({issuer: HMAC}), root_key=root_key)
     try:
@@ -67,5 +67,5 @@ def check_handed_on(grant: Delegation, root_key: bytes, *, issuer: str, tenant_u
     except GrantError as error:
         raise TokenServiceError(f"grant `{grant.uid[:80]}` does not hold: {error.reason.value}: {error}") from error
     if len(lineage) == 1:
-        raise TokenServiceError(f"grant `{grant.uid}` was not handed on: its session is opened by its issuer")
+        raise TokenServiceError(f"grant `{grant.uid}` was not delegated: its issuer opens its session")
     return lineage[-2]

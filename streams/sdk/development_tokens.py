@@ -1,7 +1,7 @@
 """A small token service, for development and tests.
 
-It trusts whoever calls it: there is no authentication, no token exchange and no key management here. It does what a
-real one does on the log (opens sessions, ends them, takes them back), so that everything else can run.
+It trusts whoever calls it: it has no authentication, no token exchange and no key management. On the log it does what a
+real token service does (opens, ends and revokes sessions), so that everything else can run.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ ROOT_KEY_BYTES_MIN = 32
 ROOT_KEY_BYTES_MAX = 4_096
 SESSION_TTL_MS = 3_600_000
 SESSIONS_MAX = 100_000
-"""Sessions that one service keeps count of at once."""
+"""How many sessions one service keeps track of at a time."""
 
 _ENDED = -1
-"""In the place of the next number: a session that is not opened again by the grant that has opened it."""
+"""Replaces the next sequence number of a session that its grant must not open again."""
 
 _OTHERS_PERMISSIONS = 0o077
 
 
 def load_root_key(path: Path) -> bytes:
-    """Read the deployment's root key.
+    """Read the deployment's root key from a file.
 
     Raises:
-        TokenServiceError: the file can't be read, others can read it, or it holds too few bytes for a key.
+        TokenServiceError: the file can't be read, others can read it, or it has too few bytes for a key.
     """
     try:
         with path.open("rb") as file:
@@ -63,16 +63,16 @@ def load_root_key(path: Path) -> bytes:
 
 
 class DevTokenService:
-    """Opens and ends sessions, and takes things back. For development and tests. Thread-safe."""
+    """Opens, ends and revokes sessions. For development and tests. Thread-safe."""
 
     def __init__(
         self, transport: Transport, root_key: bytes, *, issuer: str, tenant_uid: str, entropy: Entropy = SYSTEM
     ) -> None:
-        """Make one.
+        """Create a token service with no open sessions.
 
         Args:
-            root_key: what session keys are derived from; the gate's, too.
-            issuer: who this service is, in its records.
+            root_key: the key that session keys are derived from, the same as the gate's.
+            issuer: the name of this service in its records.
             tenant_uid: the tenant of all its sessions.
 
         Raises:
@@ -106,13 +106,13 @@ class DevTokenService:
         """Open a session in which `act` acts for `sub`; it is on the log when this returns.
 
         Args:
-            scopes: what of the subject's rights the session has.
+            scopes: the part of the subject's rights that the session has.
             purpose: what the subject asked for.
-            ttl_ms: the session's life.
-            session_id: a new id by default; an id is used once.
-            tools: the tools that the session may call (`streams.sdk.delegation.tool`): it stands on a grant of them
-                then, which gates that have this service as a trust anchor (`hmac`) accept. Without: no grant.
-            max_depth: how deep the grant may be given on.
+            ttl_ms: how long the session lives.
+            session_id: by default a new id; an id can be used only once.
+            tools: the tools that the session may call (`streams.sdk.delegation.tool`). The session then has a grant of
+                them, which gates with this service as a trust anchor (`hmac`) accept. Without tools it has no grant.
+            max_depth: how deep the grant may be delegated.
 
         Raises:
             TokenServiceError: too many sessions are open, or the lifetime is not positive.
@@ -154,13 +154,13 @@ class DevTokenService:
         return credential
 
     def open_sub_session(self, grant: Delegation, *, label: Label | None = None) -> SessionCredential:
-        """Open the session of an agent to which another one has given (a part of) its grant (`Agent.delegate`).
+        """Open the session of an agent that another agent has delegated (a part of) its grant to (`Agent.delegate`).
 
         Args:
-            label: how far what the agent is asked to do can be trusted. Without it not at all, and it may be for nobody
-                else's eyes: whatever the one who asks has read may be in it. Give one only where you know what that
-                was: the agents' own word is not enough, since one that was talked into something would give its work on
-                to one that rules take for clean.
+            label: how far the request to the agent can be trusted. Without a label it is untrusted and confidential to
+                everybody else, because it may contain anything that the delegating agent has read. Set a label only if
+                you know what that was. The agents' claims are not enough: an agent that was manipulated could
+                otherwise delegate its work to a session that the rules consider clean.
 
         Raises:
             TokenServiceError: the grant does not hold, its session was opened before, or too many are open.
@@ -197,8 +197,8 @@ class DevTokenService:
         parent: GrantBody | None = None,
         label: Label | None = None,
     ) -> None:
-        """Put a session on the log, with the grant that it stands on."""
-        # A grant can be shown again for as long as the one that it is made of holds.
+        """Write a session to the log, with its grant."""
+        # A grant can be presented again for as long as its parent holds.
         until_ms = credential.expires_ms if parent is None else parent.exp
         event = SessionEvent(
             header=header,
@@ -220,13 +220,13 @@ class DevTokenService:
                 self._publish(DELEGATION, credential.key, credential.grant, credential.grant.header)
             self._publish(SESSION, credential.key, proven_event(self._writer_key, event), header)
         except PublishError:
-            # It may be tried again: gates take a session that comes twice once.
+            # It may be tried again: gates accept a session that comes twice only once.
             with self._lock:
                 self._sequences.pop(credential.session_id, None)
             raise
 
     def user_message(self, credential: SessionCredential, text: str) -> SessionEvent:
-        """Record that the session's user has said something; only its digest leaves this process.
+        """Record that the session's user has sent a message; only its digest leaves this process.
 
         Raises:
             PublishError: it is not known to be stored.
@@ -234,7 +234,7 @@ class DevTokenService:
         return self._event(credential, SessionEventType.USER_MESSAGE, content_digest=sha256(text.encode()))
 
     def end_session(self, credential: SessionCredential) -> SessionEvent:
-        """End a session in good order, and with it those that were opened from it.
+        """End a session, and with it the sessions that were opened from it.
 
         Raises:
             PublishError: it is not known to be stored.
@@ -242,7 +242,7 @@ class DevTokenService:
         event = self._event(credential, SessionEventType.SESSION_ENDED)
         grant = credential.grant
         if grant is not None and grant.depth < grant.max_depth:
-            # They lie on other partitions, and live no longer than this one would have.
+            # They are on other partitions, and live no longer than this one would have.
             target = session_target(credential.tenant_uid, credential.session_id)
             self.revoke(RevocationKind.SESSION, target, "it has ended", until_ms=credential.expires_ms)
         with self._lock:
@@ -252,11 +252,11 @@ class DevTokenService:
         return event
 
     def revoke(self, kind: RevocationKind, target: str, reason: str, *, until_ms: int | None = None) -> Revocation:
-        """Take something back, for every gate and every executor.
+        """Revoke something for every gate and every executor.
 
         Args:
-            kind, target: what; `streams.model.revocation_set` makes targets (`session_target`, ...).
-            until_ms: the instant from which it is given back by itself.
+            kind, target: what is revoked; `streams.model.revocation_set` makes targets (`session_target`, ...).
+            until_ms: the instant at which the revocation ends by itself, ms since the epoch.
 
         Raises:
             PublishError: it is not known to be stored.
@@ -275,7 +275,7 @@ class DevTokenService:
         self, kind: RevocationKind, target: str, reason: str, state: RevocationState, until_ms: int | None
     ) -> Revocation:
         if kind is RevocationKind.UNKNOWN:
-            raise TokenServiceError("a revocation must say what kind of thing it takes back")
+            raise TokenServiceError("a revocation must name the kind of what it revokes")
         named = EVERYTHING if kind is RevocationKind.ALL else target
         now_ms = self._transport.now_ms()
         revocation = Revocation(

@@ -1,4 +1,4 @@
-"""An SQLite file that several threads write, each change on disk when its writer goes on."""
+"""An SQLite file that several threads write; each change is on disk when its writer continues."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _Change(Generic[_Result]):
 
 
 class DurableFile:
-    """One SQLite file, made where there is none. Thread-safe, and safe between processes on one machine."""
+    """One SQLite file, created if it does not exist. Thread-safe, and safe between processes on one machine."""
 
     def __init__(self, path: Path) -> None:
         """Open it.
@@ -81,12 +81,12 @@ class DurableFile:
     def write(self, change: Callable[[sqlite3.Connection], _Result]) -> _Result:
         """Make a change; it is on disk when this returns.
 
-        Changes of threads that come at the same time share a transaction, and so its flush: whoever has the file
-        makes those of all who wait for it.
+        Changes that threads make at the same time share a transaction, and so one flush: the thread that holds the file
+        makes the changes of all that wait for it.
 
         Raises:
             SingleUseError: it could not be made.
-            Exception: what `change` has raised, which undoes this change alone.
+            Exception: what `change` raised; only this change is undone.
         """
         mine: _Change[_Result] = _Change(change)
         self._waiting.append(mine)
@@ -100,7 +100,7 @@ class DurableFile:
         return mine.result()
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 

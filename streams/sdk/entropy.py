@@ -1,4 +1,4 @@
-"""Where the SDK's ids and instants come from: the only place that asks the machine, so that tests can inject."""
+"""Ids and instants for the SDK: the only place that asks the machine for them, so that tests can replace it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _MILLIS_MASK = (1 << 48) - 1
 
 
 def system_now_ms() -> int:
-    """The machine's wall clock, ms since the epoch."""
+    """Return the machine's wall clock, ms since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 def system_monotonic_ms() -> int:
-    """A clock for intervals, ms; its zero means nothing."""
+    """Return a clock for intervals, ms; its zero has no meaning."""
     return time.monotonic_ns() // 1_000_000
 
 
@@ -35,10 +35,10 @@ class Entropy:
         self._random_bytes = random_bytes
 
     def uuid(self, now_ms: int | None = None) -> str:
-        """A new UUID, version 7 (RFC 9562): 48 bits of time, 74 of chance.
+        """Return a new UUID, version 7 (RFC 9562): 48 bits of time, 74 random bits.
 
         Args:
-            now_ms: the instant that goes into it; the wall clock by default.
+            now_ms: the instant in the UUID; by default the wall clock.
         """
         millis = (self.now_ms() if now_ms is None else now_ms) & _MILLIS_MASK
         chance = int.from_bytes(self._random_bytes(10), "big") >> (80 - _RANDOM_BITS)
@@ -48,4 +48,4 @@ class Entropy:
 
 
 SYSTEM = Entropy()
-"""The machine's own."""
+"""The clocks and the randomness of this machine."""

@@ -1,4 +1,4 @@
-"""What the SDK raises: one class for each operation, below one root."""
+"""The errors of the SDK: one class for each operation, with one base class."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from streams.model.verdict import Verdict
 
 
 class SdkError(StoplogError):
-    """The root of the SDK's errors."""
+    """The base class of the SDK's errors."""
 
 
 class PublishError(SdkError):
-    """A record could not be stored on the log, or it is not known whether it was."""
+    """A record could not be stored on the log, or it is not known whether it was stored."""
 
 
 class ProposalError(SdkError):
-    """A call that cannot be proposed at all: nothing was sent."""
+    """A call cannot be proposed; nothing was sent."""
 
 
 class DelegationError(SdkError):
-    """A grant that can't be given on as asked: the session has none, it would be wider, or the key is not there."""
+    """A grant cannot be delegated as asked: the session has none, the result would be wider, or the key is missing."""
 
 
 class VerdictReadError(SdkError):
@@ -28,11 +28,11 @@ class VerdictReadError(SdkError):
 
 
 class VerdictTimeoutError(SdkError):
-    """No (final) verdict came in time. The intent may still be judged: send it again with `Agent.resend`.
+    """No (final) verdict came in time. The intent may still be judged; `Agent.resend` sends it again.
 
     Attributes:
-        intent: what was asked.
-        interim: the newest verdict that is not final, if there was one.
+        intent: the intent that was sent.
+        interim: the newest verdict that is not final, if any.
     """
 
     def __init__(self, text: str, intent: Intent, interim: Verdict | None) -> None:
@@ -50,12 +50,12 @@ class SingleUseError(SdkError):
 
 
 class ExecutorError(SdkError):
-    """The executor cannot go on. Calls that it had begun are in its single-use store."""
+    """The executor cannot continue. The calls that it had begun are in its single-use store."""
 
 
 class ReportError(ExecutorError):
-    """A call has run but its report is not on the log yet; it is reported when the executor recovers."""
+    """A call has run, but its report is not on the log yet; the executor reports it when it recovers."""
 
 
 class McpServerError(SdkError):
-    """An MCP server cannot be started, spoken to, or does not keep to the protocol."""
+    """An MCP server cannot be started or reached, or violates the protocol."""

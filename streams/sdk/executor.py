@@ -1,4 +1,16 @@
-"""The executor: holds a verdict against everything it can, then runs exactly the judged call, once."""
+"""The executor: checks a verdict in every way it can, then runs exactly the judged call, once.
+
+The order is what makes a call run at most once, and its result known to the gate:
+
+1. check the verdict (`verdict_checks`); 2. claim it on disk (`single_use`); 3. run the tool; 4. record the end on disk;
+5. report result and audit record to the log; 6. return the result to the agent.
+
+The agent gets the result only after the report is on the log, because the gate must know what the session has read
+before the agent's next intent arrives. After a crash, `recover` reports what steps 2 to 4 have left on disk.
+
+Rejected: claiming through the log, with a transaction for each call (a broker round trip before each call, and no
+answer while the broker is away).
+"""
 
 from __future__ import annotations
 
@@ -45,27 +57,27 @@ from streams.sdk.verdict_checks import (
 )
 
 ABANDONED_AFTER_MS = 60_000
-"""Beyond a tool's timeout: when another executor's call that never ended is taken for lost."""
+"""Added to the tool's timeout: after this time, another executor's call that never ended counts as abandoned."""
 
 ERROR_TEXT_CHARS_MAX = 2_000
 
 _FOR_GOOD = frozenset({Refusal.VERDICT_EXPIRED, Refusal.REVOKED})
-"""Refusals after which no executor may run the call, whatever happens next."""
+"""Refusals after which no executor may run the call any more."""
 
-CANCELLED_TEXT = "it was ended early, for it was stopped while it ran; what it had done by then is not undone"
-BEFORE_RECORDS_TEXT = "it may have been used before: it was made before this executor's record of uses begins"
+CANCELLED_TEXT = "it was ended early, because it was revoked while it ran; what it had done by then is not undone"
+BEFORE_RECORDS_TEXT = "it may have been used before: it is older than this executor's record of uses"
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolOutcome:
-    """What became of a verdict.
+    """The outcome of a verdict.
 
     Attributes:
-        ending: how the call came out; None if it was refused.
-        refusal: why it was not run; None if it was.
-        text: for people, or for the model.
+        ending: how the call ended; None if it was refused.
+        refusal: why it was not run; None if it was run.
+        text: an explanation for people, or for the model.
         content: what the tool returned; None without a result.
     """
 
@@ -77,19 +89,19 @@ class ToolOutcome:
 
     @property
     def ran(self) -> bool:
-        """Whether the tool ran to its end without an error."""
+        """Return whether the tool ran to its end without an error."""
         return self.ending is Ending.DONE
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorSettings:
-    """Bounds, in ms of the executor's clock.
+    """Limits of an executor; durations in ms.
 
     Attributes:
-        tool_timeout_ms: how long a call may run before it is given up on.
-        clock_skew_ms: how far a verdict's making may lie ahead of this clock.
+        tool_timeout_ms: how long a call may run before it counts as timed out.
+        clock_skew_ms: how far ahead of this clock a verdict may have been made.
         audiences: names besides the server ids that verdicts may be addressed to.
-        obligations: by type, what can be met here; a verdict with any other is refused.
+        obligations: handlers by type; a verdict with an obligation of any other type is refused.
     """
 
     tool_timeout_ms: int = TOOL_TIMEOUT_MS
@@ -101,7 +113,7 @@ class ExecutorSettings:
 class Executor:
     """Runs the calls of one or more servers. Thread-safe.
 
-    Use as a context manager, or call `start`: nothing runs before the revocations have been read.
+    Use it as a context manager, or call `start`: nothing runs before all revocations have been read.
     """
 
     def __init__(
@@ -116,17 +128,17 @@ class Executor:
         settings: ExecutorSettings | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Make one.
+        """Create an executor that has not started yet.
 
         Args:
             server_ids: the operator's names of the servers whose calls run here.
             tools: `server/name` to a ToolRunner, or to a function of the arguments.
-            single_use: the durable record of used verdicts; stays its maker's to close.
-            revocations: one that is shared with other executors; an own one by default.
-            source: who reports, as a URI reference.
+            single_use: the durable record of used verdicts; the caller closes it, after the executor.
+            revocations: a watch that is shared with other executors; by default the executor has its own.
+            source: the name of this executor in its reports, as a URI reference.
 
         Raises:
-            ExecutorError: a tool is of none of the servers.
+            ExecutorError: a tool does not belong to any of the servers.
             SingleUseError: the store can't be written.
         """
         self._transport = transport
@@ -145,7 +157,9 @@ class Executor:
         )
         for name in tools:
             if name.partition("/")[0] not in self._standard.server_ids:
-                raise ExecutorError(f"tool `{name}` is of none of the servers {', '.join(sorted(server_ids))}")
+                raise ExecutorError(
+                    f"tool `{name}` does not belong to any of the servers {', '.join(sorted(server_ids))}"
+                )
         self._reporter = Reporter(transport, source or f"executor/{single_use.owner}")
         self._runner = BoundedRunner()
         single_use.begin(transport.now_ms())
@@ -156,7 +170,7 @@ class Executor:
         self._owes_reports = False
 
     def start(self) -> None:
-        """Read the revocations to their end, then report what an earlier run has left. A no-op when done.
+        """Read all revocations, then report what an earlier run has left. Does nothing if already started.
 
         Raises:
             ExecutorError: the revocations can't be read, or a topic of the reports does not exist.
@@ -171,19 +185,19 @@ class Executor:
             self._started = True
 
     def execute(self, verdict: Verdict, key: bytes | None) -> ToolOutcome:
-        """Run the verdict's call, if everything speaks for it; its report is on the log when this returns.
+        """Check the verdict and run its call; the report is on the log when this returns.
 
         Args:
-            verdict: as read from the log, read_committed.
+            verdict: as read from the log with isolation read_committed.
             key: the key of its record.
 
         Returns:
-            What became of it; a refusal is a result, not an error.
+            The outcome; a refusal is an outcome, not an error.
 
         Raises:
             ReportError: the call has run, but the gate doesn't know yet what the session has read with it.
-            SingleUseError: its use could not be recorded; it has not run, or its end is not known.
-            ExecutorError: the executor is of no more use.
+            SingleUseError: the use could not be recorded; the call has not run, or its end is not known.
+            ExecutorError: the executor cannot continue.
         """
         self.start()
         if self._owes_reports:
@@ -204,10 +218,10 @@ class Executor:
         return outcome
 
     def execute_record(self, received: Received) -> ToolOutcome:
-        """`execute` for a record of the verdict topic.
+        """Run `execute` on a record of the verdict topic.
 
         Raises:
-            As `execute`.
+            ReportError, SingleUseError, ExecutorError: see `execute`.
         """
         verdict = self.read(received)
         if verdict is None:
@@ -216,10 +230,10 @@ class Executor:
         return self.execute(verdict, received.key)
 
     def recover(self) -> int:
-        """Report what earlier runs have left: ends that were not reported, and calls whose end nobody knows.
+        """Report what earlier runs have left: ends that were not reported, and calls whose end is not known.
 
         Returns:
-            How many calls were reported.
+            The number of calls that were reported.
 
         Raises:
             SingleUseError: the store can't be read or written.
@@ -232,7 +246,7 @@ class Executor:
         return len(uses)
 
     def close(self) -> None:
-        """End what was begun for this executor."""
+        """Stop following revocations, if this executor started that."""
         self._revocations.unlisten(self._stop_running)
         if self._owns_revocations:
             self._revocations.close()
@@ -247,7 +261,7 @@ class Executor:
     # -- the steps, as `streams.sdk.verdict_consumer` takes them, too ------------------------------------------------
 
     def read(self, received: Received) -> Verdict | None:
-        """The verdict in a record, or None where there is none to be read."""
+        """Decode the verdict in a record; return None if the record does not hold a readable verdict."""
         if received.value is None:
             return None
         try:
@@ -258,14 +272,14 @@ class Executor:
         return record if isinstance(record, Verdict) else None
 
     def is_for_me(self, verdict: Verdict) -> bool:
-        """Whether it is an enforced ALLOW of a call that runs here."""
+        """Return whether the verdict is an enforced ALLOW of a call that runs here."""
         return is_for(verdict, self._standard)
 
     def attempt(self, verdict: Verdict, key: bytes | None) -> Refused | tuple[Use, ToolOutcome]:
-        """Check, claim, run and record the end; nothing is reported yet.
+        """Check the verdict, claim it, run its call and record the end. Nothing is reported yet.
 
-        A verdict that can never be run any more is used up, too, so that what its call was charged for can be given
-        back: its outcome has a `refusal`.
+        A verdict that may never run any more is used up as well, so that what its call was charged can be returned to
+        its budgets. Its outcome has a `refusal`.
 
         Raises:
             SingleUseError: its use could not be recorded.
@@ -283,11 +297,11 @@ class Executor:
         self._revocations.unlisten(listener)
 
     def is_revoked(self, verdict: Verdict) -> bool:
-        """Whether the verdict's call was taken back, as far as is known here."""
+        """Return whether the verdict's call is revoked, as far as is known here."""
         return refused_if_revoked(verdict, self._revocations, self._transport.now_ms()) is not None
 
     def stop_if_revoked(self, verdict: Verdict) -> Refused | tuple[Use, ToolOutcome] | None:
-        """Use up a verdict whose call was taken back, without waiting for its turn; None if it was not.
+        """Use up a revoked verdict at once, without waiting for its turn; return None if it is not revoked.
 
         Raises:
             SingleUseError: its use could not be recorded.
@@ -305,7 +319,7 @@ class Executor:
             raise ExecutorError(f"this executor could not report its calls: {error}") from error
 
     def _stop_running(self) -> None:
-        """Something was taken back: tell the calls that it concerns to end, where their tools can be told so."""
+        """Ask the calls that a revocation has stopped to end, where their tools support that."""
         self._running.stop(self._revocations, self._transport.now_ms())
 
     def _attempt(
@@ -314,7 +328,7 @@ class Executor:
         now_ms = self._transport.now_ms()
         cleared = check(verdict, key, self._standard, now_ms)
         if not self._store.remembers(verdict.evaluated_at):
-            # Nor is it given up: whether its call has run, and what it was charged for is spent, isn't known.
+            # It is not used up either: nobody knows whether its call has run, and whether its charge was spent.
             return cleared if isinstance(cleared, Refused) else Refused(Refusal.ALREADY_USED, BEFORE_RECORDS_TEXT)
         if isinstance(cleared, Refused):
             return self._give_up(verdict, cleared, now_ms)
@@ -348,7 +362,7 @@ class Executor:
         )
 
     def _give_up(self, verdict: Verdict, refused: Refused, now_ms: int) -> Refused | tuple[Use, ToolOutcome]:
-        """Use up a verdict that is refused for good; one that was used before stays what it was."""
+        """Use up a verdict that is refused permanently; one that was used before stays as it is."""
         call = call_of(verdict)
         if refused.refusal not in _FOR_GOOD or not self._store.claim(
             call, now_ms=now_ms, expires_ms=verdict.expires_at
@@ -357,14 +371,14 @@ class Executor:
         return self._not_run(call, refused, now_ms)
 
     def _not_run(self, call: CallRef, refused: Refused, now_ms: int) -> tuple[Use, ToolOutcome]:
-        """A verdict that is used up will never run."""
+        """Record that a claimed verdict will never run."""
         use = self._store.finish(
             call, Ending.NOT_RUN, now_ms=now_ms, refusal=refused.refusal, text=refused.text[:ERROR_TEXT_CHARS_MAX]
         )
         return use, ToolOutcome(verdict_id=call.verdict_id, ending=None, refusal=refused.refusal, text=refused.text)
 
     def outcome_records(self, use: Use) -> list[Outgoing]:
-        """What is to be put on the log about a call that has ended.
+        """Return the records that report a call that has ended.
 
         Raises:
             LogError: the topics' partitions aren't known.
@@ -372,20 +386,20 @@ class Executor:
         return self._reporter.outcome(use)
 
     def refusal_records(self, verdict: Verdict, refused: Refused) -> list[Outgoing]:
-        """What is to be put on the log about a call that was refused; nothing where it has no place there.
+        """Return the records that report a refusal; none if it cannot be assigned to a session.
 
         Raises:
             LogError: the topics' partitions aren't known.
         """
         now_ms = self._transport.now_ms()
         if refused.refusal is Refusal.KEY_MISMATCH:
-            # Which of the two sessions it belongs to is what is not known.
+            # It is not known which of the two sessions it belongs to.
             _log.warning("verdict `%s` is refused: %s", verdict.verdict_id, refused.text)
             return []
         return self._reporter.refusal(verdict, call_of(verdict), refused, self._entropy.uuid(now_ms), now_ms)
 
     def mark_reported(self, uses: Sequence[Use]) -> None:
-        """The records of these are on the log.
+        """Record that the reports of these uses are on the log.
 
         Raises:
             SingleUseError: it could not be recorded.
@@ -426,18 +440,20 @@ class Executor:
         self.mark_reported(uses)
 
     def _report_later(self, uses: Sequence[Use]) -> None:
-        """Report what nobody waits for; what can't be reported now is with the next call, or at the next start."""
+        """Report what nobody waits for; if that fails, it is reported with the next call or at the next start."""
         try:
             self._report(uses)
         except ReportError as error:
             _log.warning("%s", error)
 
     def _report_refusal(self, verdict: Verdict, refused: Refused) -> None:
-        """A refusal that can't be reported stays one; that it is missing in the record is logged."""
+        """Report a refusal. It holds even if that fails; the failure is logged."""
         try:
             publish(self._transport, self.refusal_records(verdict, refused))
         except (LogError, PublishError) as error:
-            _log.warning("refusal of verdict `%s` (%s) is not on record: %s", verdict.verdict_id, refused.text, error)
+            _log.warning(
+                "the refusal of verdict `%s` (%s) could not be reported: %s", verdict.verdict_id, refused.text, error
+            )
 
 
 def _runner(tool: ToolRunner | Callable[[Mapping[str, object]], object]) -> ToolRunner:

@@ -1,4 +1,4 @@
-"""Waiting for verdicts: one thread reads the verdict partitions that agents of this process care about."""
+"""Wait for verdicts: one thread reads the verdict partitions of all agents of this process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POLL_RECORDS_MAX = 500
 POLL_MS = 50
 RETRY_PAUSE_MS = 200
 FAILURES_MAX = 10
-"""Failures in a row, each with a new reader, before those who wait are told."""
+"""Failures in a row, each with a new reader, before agents that wait get an error."""
 
 WATCH_TIMEOUT_MS = 30_000
 
@@ -37,7 +37,7 @@ class _Decoder(Protocol):
 
 
 class Expected:
-    """A verdict that is being waited for.
+    """A verdict that somebody waits for.
 
     Attributes:
         future: completes with the verdict (the final one if that was asked for), or with a VerdictReadError.
@@ -53,7 +53,7 @@ class Expected:
         self._wait_final = wait_final
 
     def offer(self, verdict: Verdict) -> None:
-        """Take in a verdict on this intent's id."""
+        """Process a verdict that names this intent."""
         if not answers(verdict, self.intent):
             self.foreign_count += 1
             _log.warning("verdict `%s` on intent `%s` is not for the call asked", verdict.verdict_id, verdict.intent_id)
@@ -67,7 +67,7 @@ class Expected:
             _log.debug("verdict `%s` came again or too late", verdict.verdict_id)
 
     def fail(self, error: VerdictReadError) -> None:
-        """End the waiting without a verdict."""
+        """Stop waiting without a verdict."""
         try:
             self.future.set_exception(error)
         except InvalidStateError:
@@ -75,7 +75,7 @@ class Expected:
 
 
 def answers(verdict: Verdict, intent: Intent) -> bool:
-    """Whether the verdict is about exactly this call, in this session, for this subject and actor."""
+    """Return whether the verdict is about exactly this call, in this session, for this subject and actor."""
     return (
         verdict.intent_id == intent.intent_id
         and verdict.header.tenant_uid == intent.header.tenant_uid
@@ -89,7 +89,7 @@ def answers(verdict: Verdict, intent: Intent) -> bool:
 
 
 class VerdictInbox:
-    """Reads verdict partitions from their end as of `watch`, and hands verdicts to who waits for them. Thread-safe."""
+    """Reads verdict partitions from their end at `watch`, and passes verdicts to the agents that wait. Thread-safe."""
 
     def __init__(self, open_reader: Callable[[], Reader], codec: _Decoder) -> None:
         self._open_reader = open_reader
@@ -108,7 +108,7 @@ class VerdictInbox:
         self._positions: dict[TopicPartition, int] = {}
 
     def watch(self, partition: int, timeout_ms: int = WATCH_TIMEOUT_MS) -> None:
-        """Read the partition from its present end on; returns when that end is known. Undo with `unwatch`.
+        """Read the partition from its present end; returns when that end is known. `unwatch` undoes it.
 
         Raises:
             VerdictReadError: it could not be done in time.
@@ -135,7 +135,7 @@ class VerdictInbox:
             raise
 
     def unwatch(self, partition: int) -> None:
-        """One agent less that cares for the partition."""
+        """Count one agent less that needs the partition."""
         with self._changed:
             count = self._watch_counts.get(partition, 0) - 1
             if count > 0:
@@ -145,10 +145,10 @@ class VerdictInbox:
             self._changed.notify_all()
 
     def expect(self, intent: Intent, *, wait_final: bool) -> Expected:
-        """Wait for the verdict on `intent` from now on. Must be called before it is published; undo with `forget`.
+        """Start to wait for the verdict on `intent`. Call it before the intent is published; `forget` undoes it.
 
         Raises:
-            ProposalError: too many wait already, or this very intent does.
+            ProposalError: too many intents wait already, or this one does.
             VerdictReadError: verdicts can't be read.
         """
         key = session_key_of(intent.header.tenant_uid, intent.session_id)
@@ -164,7 +164,7 @@ class VerdictInbox:
             return expected
 
     def forget(self, expected: Expected) -> None:
-        """Wait no more."""
+        """Stop waiting."""
         intent = expected.intent
         key = session_key_of(intent.header.tenant_uid, intent.session_id)
         with self._lock:
@@ -177,7 +177,7 @@ class VerdictInbox:
                 self._keys.pop(key, None)
 
     def close(self) -> None:
-        """End the reading; whoever still waits gets an error."""
+        """Stop reading; agents that still wait get an error."""
         with self._changed:
             self._closed = True
             thread = self._thread
@@ -232,7 +232,7 @@ class VerdictInbox:
             self._hand_over(received)
 
     def _reading(self) -> Reader:
-        """The reader, assigned to all that is watched."""
+        """Return the reader, assigned to all watched partitions."""
         if self._reader is None:
             self._reader = self._open_reader()
             if self._positions:
@@ -240,7 +240,7 @@ class VerdictInbox:
         return self._reader
 
     def _serve_requests(self) -> None:
-        """Bring the assignment up to what is wanted, then tell those who asked for it."""
+        """Assign the watched partitions to the reader, then notify the agents that asked for them."""
         with self._lock:
             requests_count = len(self._requests)
             wanted = {TopicPartition(VERDICT.name, partition) for partition in self._watch_counts}
@@ -276,7 +276,7 @@ class VerdictInbox:
         expected.offer(verdict)
 
     def _drop_reader(self) -> None:
-        """Close the reader; the positions stay, and the next one goes on from them."""
+        """Close the reader; its positions are kept, and the next reader continues from them."""
         reader, self._reader = self._reader, None
         if reader is None:
             return

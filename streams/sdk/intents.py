@@ -1,4 +1,4 @@
-"""Building an intent: canonical arguments, their digest, and the proof of who made it."""
+"""Build an intent: canonical arguments, their digest, and the proof of its writer."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from streams.sdk.credential import SessionCredential
 from streams.sdk.errors import ProposalError
 
 ARGS_BYTES_MAX = 900_000
-"""What fits into a record of a mebibyte with its other fields; a gate may accept less."""
+"""Arguments of this size fit into a record of 1 MiB with its other fields; a gate may accept less."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallContext:
-    """Where in an agent's work a call stands. All of it is the agent's claim, covered by its proof.
+    """Where a call stands in an agent's work. All of it is the agent's claim, covered by its proof.
 
     Attributes:
         turn: of the conversation.
         tool_call_id: the model's id of the call; the intent's id by default.
-        claimed_sources: events that the agent says led to the call; they can only narrow.
-        traceparent, tracestate: W3C trace context, passed on to everything that follows from the call.
+        claimed_sources: events that the agent claims led to the call; they can only narrow what is allowed.
+        traceparent, tracestate: W3C trace context, copied to all records that follow from the call.
     """
 
     turn: int = 0
@@ -56,11 +56,11 @@ def build_intent(
     deadline_ms: int | None = None,
     context: CallContext | None = None,
 ) -> Intent:
-    """An intent that is ready to be published.
+    """Return an intent that is ready to be published.
 
     Args:
-        args: the call's arguments, JSON values all through.
-        now_ms: the agent's clock; part of what is proven.
+        args: the call's arguments; JSON values only.
+        now_ms: the agent's clock; covered by the proof.
         deadline_ms: the instant after which the call must not run any more.
 
     Raises:
@@ -104,7 +104,7 @@ def build_intent(
 
 
 def _proof(credential: SessionCredential, message: bytes) -> Proof:
-    """Of the key that the session's grant is bound to, or else of the session's own."""
+    """Return the proof, made with the key that the session's grant is bound to, or else with the session's key."""
     if credential.signing_key is not None:
         return credential.signing_key.prove(message)
     return Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(credential.secret, message))
@@ -113,7 +113,7 @@ def _proof(credential: SessionCredential, message: bytes) -> Proof:
 def _canonical_json(args: Mapping[str, object]) -> bytes:
     try:
         text = canonical(dict(args))
-        # The gate's own reading of it: what it would refuse (nesting, for one) is refused here, before it is sent.
+        # Parsed as the gate parses it: what it would refuse (nesting, for one) is refused here, before it is sent.
         _, again = canonical_args(text.decode())
     except CanonicalError as error:
         raise ProposalError(f"the arguments can't be sent: {error}") from error

@@ -1,4 +1,4 @@
-"""What an MCP server lists, as entries of the catalog."""
+"""Turn what an MCP server lists into catalog entries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from streams.sdk.errors import McpServerError
 
 @dataclass(frozen=True, kw_only=True)
 class ToolFacts:
-    """What the operator says of a tool. What is not said counts as the worst; the server's own hints are not used."""
+    """What the operator states about a tool. Facts that are not stated count as the worst; the server's hints are not
+    used."""
 
     read_only: bool = False
     destructive: bool = True
@@ -45,12 +46,12 @@ def catalog_entries(
     reviewed_by: str | None = None,
     entropy: Entropy = SYSTEM,
 ) -> list[ToolCatalogEntry]:
-    """What `tools/list` returned as entries of the catalog.
+    """Return the tools of `tools/list` as catalog entries.
 
     Args:
         facts: by tool name. A tool with facts becomes APPROVED if `reviewed_by` is given; every other is PROPOSED.
-        source: who writes the entries.
-        proposed_by: who has had the tools listed.
+        source: the writer of the entries, as a URI reference.
+        proposed_by: the person who had the tools listed.
 
     Raises:
         McpServerError: a tool has no name, no input schema, or no canonical form.

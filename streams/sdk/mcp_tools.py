@@ -1,6 +1,6 @@
-"""MCP servers as tools: a server runs as a subprocess and is spoken to over stdio, or elsewhere over streamable HTTP.
+"""Use MCP servers as tools: as a subprocess over stdio, or over streamable HTTP.
 
-The `mcp` package is imported when a server is started, not before.
+The `mcp` package is imported only when a server is started.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CLOSE_TIMEOUT_MS = 15_000
 PAGES_MAX = 100
 TOOLS_MAX = 2_000
 RELIST_AFTER_MS = 1_000
-"""How old a server's own word on its definitions may be when a call is held against it."""
+"""How old a server's listing may be when a call is compared with it."""
 
 TIMEOUT_MARGIN_S = 5.0
 LOG_TAIL_BYTES = 2_000
@@ -45,7 +45,7 @@ class McpServer:
     """A running MCP server, for code that does not use asyncio. Thread-safe.
 
     Attributes:
-        on_tools_changed: called, in the server's thread, when the server says that its tools have changed.
+        on_tools_changed: called in the server's thread when the server announces that its tools have changed.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class McpServer:
         log_path: Path | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Connect and agree on the protocol; blocks until that is done.
+        """Connect and negotiate the protocol; blocks until that is done.
 
         Args:
             server_id: the operator's name for it.
-            connect: makes the transport, given where the server's standard error goes.
-            log_path: where that is; nowhere by default.
+            connect: makes the transport; its argument is the file for the server's standard error.
+            log_path: the path of that file; by default the output is dropped.
 
         Raises:
             McpServerError: it can't be started or reached, or does not answer.
@@ -93,7 +93,7 @@ class McpServer:
             raise McpServerError(self._told(f"can't be started: {error}")) from error
 
     def list_tools(self) -> list[dict[str, Any]]:
-        """The wire Tool objects of `tools/list`, whole as they came: with fields that nobody here knows, too.
+        """Return the wire Tool objects of `tools/list`, complete, including fields that are not known here.
 
         Raises:
             McpServerError: the server doesn't answer, or lists too much.
@@ -113,7 +113,7 @@ class McpServer:
         return tools
 
     def definition_digest(self, name: str) -> bytes:
-        """SHA-256 of the tool's definition as the server gives it now (at most `RELIST_AFTER_MS` ago).
+        """Return the SHA-256 of the tool's definition as the server lists it now (at most `RELIST_AFTER_MS` ago).
 
         Raises:
             McpServerError: the server doesn't answer, or has no such tool.
@@ -135,28 +135,28 @@ class McpServer:
         timeout_ms: int = TOOL_TIMEOUT_MS,
         cancellation: Cancellation | None = None,
     ) -> dict[str, Any]:
-        """The wire result of `tools/call`.
+        """Call a tool and return the wire result of `tools/call`.
 
         Args:
             cancellation: ends the call early.
 
         Raises:
-            ToolCancelledError: it has ended early.
-            TimeoutError: no answer in time; whether the tool has done its work is not known.
-            McpServerError: the server refuses the call or has gone.
+            ToolCancelledError: the call has ended early.
+            TimeoutError: no answer came in time; it is not known whether the tool has done its work.
+            McpServerError: the server refuses the call, or is no longer there.
         """
         return self._ask(self._call(name, dict(args), timeout_ms), timeout_ms, cancellation)
 
     def tools(self) -> dict[str, McpTool]:
-        """All tools of the server, for an executor.
+        """Return all tools of the server, for an executor.
 
         Raises:
-            McpServerError: as `list_tools`.
+            McpServerError: see `list_tools`.
         """
         return {f"{self.server_id}/{tool['name']}": McpTool(self, tool["name"]) for tool in self.list_tools()}
 
     def close(self) -> None:
-        """End the server: its input is closed first, then it is ended. May be called again."""
+        """Close the server's input, then end the server. May be called again."""
         loop, stop = self._loop, self._stop
         if loop is not None and stop is not None:
             with contextlib.suppress(RuntimeError):
@@ -172,7 +172,7 @@ class McpServer:
     def _ask(
         self, question: Coroutine[Any, Any, _Answer], timeout_ms: int, cancellation: Cancellation | None = None
     ) -> _Answer:
-        """Have the server's thread ask, and wait."""
+        """Have the server's thread ask the server, and wait for the answer."""
         loop = self._loop
         if loop is None or self._session is None or not self._thread.is_alive():
             question.close()
@@ -187,7 +187,7 @@ class McpServer:
             raise TimeoutError(self._told(f"has not answered after {timeout_ms} ms")) from None
         except CancelledError:
             if cancellation is not None and cancellation.is_set():
-                raise ToolCancelledError(self._told("was told to end the call")) from None
+                raise ToolCancelledError(self._told("was asked to end the call")) from None
             raise McpServerError(self._told("was closed while it was asked")) from None
         except McpServerError:
             raise
@@ -218,7 +218,7 @@ class McpServer:
             self._session = None
 
     async def _serve(self) -> None:
-        from mcp import Client  # noqa: PLC0415 - heavy: only for who has MCP servers
+        from mcp import Client  # noqa: PLC0415 - heavy, and only MCP servers need it
 
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
@@ -263,14 +263,14 @@ class McpServer:
         return await self._request(types.CallToolRequest(params=params), timeout_ms)
 
     async def _request(self, request: Any, timeout_ms: int = REQUEST_TIMEOUT_MS) -> dict[str, Any]:
-        """The result as it was on the wire: the package's own types drop what they don't know."""
+        """Return the result as it was on the wire: the package's types drop fields that they don't know."""
         from pydantic import TypeAdapter  # noqa: PLC0415 - as `Client`
 
         session = self._session
         if session is None:
             raise McpServerError(self._told("is not running"))
         as_it_is: Any = TypeAdapter(dict[str, Any])
-        # Ours is the timeout that counts; this one only keeps the client from waiting for ever.
+        # Our own timeout counts; this one only keeps the client from waiting forever.
         timeout_s = timeout_ms / 1000 + TIMEOUT_MARGIN_S
         result: dict[str, Any] = await session.send_request(request, as_it_is, request_read_timeout_seconds=timeout_s)
         return result
@@ -279,8 +279,8 @@ class McpServer:
 class McpServerProcess(McpServer):
     """An MCP server that runs as a subprocess.
 
-    Its environment is what the protocol's client passes on by itself (PATH, HOME and the like) and what it is given;
-    nothing else of ours, so no secrets.
+    Its environment holds what the protocol's client passes by itself (PATH, HOME and the like) and what the caller
+    gives it, and no other variables of this process, so no secrets.
     """
 
     def __init__(
@@ -316,14 +316,14 @@ class McpServerUrl(McpServer):
         headers: Mapping[str, str] | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Connect to it; see `McpServer`.
+        """Connect to the server; see `McpServer`.
 
         Args:
-            url: its endpoint; `https`, or `http` on this machine.
-            headers: what it wants with each request, such as an authorization.
+            url: the server's endpoint; `https`, or `http` on this machine.
+            headers: sent with each request, such as an authorization.
 
         Raises:
-            McpServerError: see `McpServer`; or the address can't be trusted to be the server's.
+            McpServerError: see `McpServer`; also if the address is not protected by TLS.
         """
         _check_url(server_id, url)
 
@@ -343,7 +343,7 @@ class McpServerUrl(McpServer):
 
 
 def _check_url(server_id: str, url: str) -> None:
-    """What is listed over a connection that anybody on the way can change is nobody's word."""
+    """Reject an address whose traffic others could change on the way."""
     parts = urlsplit(url)
     is_near = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_near)):
@@ -358,17 +358,17 @@ class McpTool:
         self._name = name
 
     def definition_digest(self) -> bytes | None:
-        """Asked of the server: a definition may change under way."""
+        """Ask the server for the digest: the definition may change while the executor runs."""
         return self._server.definition_digest(self._name)
 
     def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
-        """As `run_cancellable`; nothing ends it early."""
+        """Run `run_cancellable` without a way to end it early."""
         return self.run_cancellable(args, timeout_ms, Cancellation())
 
     def run_cancellable(self, args: Mapping[str, object], timeout_ms: int, cancellation: Cancellation) -> ToolResult:
-        """Call it; where it is to end early, the server is told so.
+        """Call the tool. To end the call early, a cancellation is sent to the server.
 
-        The content is the structured content if there is some, else the text, else the blocks.
+        The content of the result is the structured content if there is some, else the text, else the blocks.
         """
         result = self._server.call(self._name, args, timeout_ms, cancellation)
         if result.get("resultType", "complete") != "complete":
@@ -389,7 +389,7 @@ def _content(result: Mapping[str, Any]) -> object:
 
 
 def _first(error: BaseException) -> BaseException:
-    """The first real error of a group: which is what a person can act on."""
+    """Return the first real error of an exception group, which is the one that a person can act on."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     return error

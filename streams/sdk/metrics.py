@@ -1,7 +1,7 @@
-"""How soon stops are in force, as a histogram for Prometheus: of a gate's process, or of an executor's.
+"""Export how soon stops are in force, as a histogram for Prometheus, from a gate's or an executor's process.
 
-Needs the extra `metrics`. What is measured is told by the log (`"event": "stop_in_force"`), so that whoever stops
-things knows nothing of who counts.
+Needs the extra `metrics`. The measurements come from log messages (`"event": "stop_in_force"`), so that the code that
+stops calls does not depend on this module.
 """
 
 from __future__ import annotations
@@ -19,30 +19,32 @@ _MS_PER_S = 1_000
 
 
 class StopMetrics(logging.Handler):
-    """Counts while it is entered. Thread-safe."""
+    """Counts stops while it is entered as a context manager. Thread-safe."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        """Args:
-        registry: where the histogram is registered; one of these for each.
+        """Create the histogram.
+
+        Args:
+            registry: where the histogram is registered; only one can be registered in each.
         """
         super().__init__(logging.INFO)
         self._registry = registry
         self._latency = Histogram(
             STOP_SECONDS,
-            "From the append of a record that takes something back until it is in force in this process",
+            "From the append of a revocation until it is in force in this process",
             buckets=BUCKETS_S,
             registry=registry,
         )
         self._levels: dict[str, int] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take in what was logged. Of stops that came together the slowest one is known, which stands for all."""
+        """Count a log record. Of stops that came together, the slowest is known and stands for all of them."""
         fields = getattr(record, "fields", None)
         if isinstance(fields, dict) and fields.get("event") == "stop_in_force":
             self._latency.observe(fields["latency_ms"] / _MS_PER_S)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start counting."""
         for name in SOURCES:
             logger = logging.getLogger(name)
             self._levels[name] = logger.level
@@ -54,7 +56,7 @@ class StopMetrics(logging.Handler):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, and take the histogram out of its registry."""
+        """Stop counting, and remove the histogram from its registry."""
         for name, level in self._levels.items():
             logger = logging.getLogger(name)
             logger.removeHandler(self)

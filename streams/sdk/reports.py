@@ -1,4 +1,4 @@
-"""What an executor tells the log: results as session events, outcomes and refusals as audit records."""
+"""The reports that an executor writes to the log: results as session events, outcomes and refusals as audit records."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from streams.sdk.verdict_checks import Refused
 ENDING_TEXTS: dict[Ending, str] = {
     Ending.DONE: "the call has run",
     Ending.TOOL_ERROR: "the call has run and the tool reported an error",
-    Ending.TOOL_TIMED_OUT: "the tool did not end in time; whether it has done its work is not known",
-    Ending.OUTCOME_UNKNOWN: "the executor crashed during the call; whether it has run is not known",
+    Ending.TOOL_TIMED_OUT: "the tool did not end in time; it is not known whether it has done its work",
+    Ending.OUTCOME_UNKNOWN: "the executor crashed during the call; it is not known whether it has run",
     Ending.NOT_RUN: "the call was not run and never will be",
 }
 
 
 class Reporter:
-    """Makes an executor's reports. The ids follow from the verdict's, so a repeated report is known as one."""
+    """Makes an executor's reports. Their ids derive from the verdict's, so a repeated report can be recognised."""
 
     def __init__(self, transport: Transport, source: str) -> None:
         self._transport = transport
         self._source = source
 
     def check_topics(self) -> None:
-        """Check that the topics of the reports exist: a call that has run must not stay unreported for want of one.
+        """Check that the topics of the reports exist, so that no call runs that could not be reported.
 
         Raises:
             LogError: one does not exist, or the log did not answer.
@@ -41,10 +41,10 @@ class Reporter:
             self._transport.partitions(topic.name)
 
     def outcome(self, use: Use) -> list[Outgoing]:
-        """The records that tell of a call whose verdict was used up: what the session has read, or that the call will
-        never run, and the audit record.
+        """Return the records that report a call whose verdict was used up.
 
-        The result's label is left to the gate, which takes it from the catalog.
+        They are a session event (what the session has read, or that the call will never run) and an audit record. The
+        gate sets the label of the result from the catalog.
 
         Raises:
             LogError: the topics' partitions aren't known.
@@ -87,7 +87,7 @@ class Reporter:
         ]
 
     def refusal(self, verdict: Verdict, call: CallRef, refused: Refused, record_id: str, now_ms: int) -> list[Outgoing]:
-        """The audit record of an allowed call that was not run.
+        """Return the audit record of an allowed call that was not run.
 
         Raises:
             LogError: the topic's partitions aren't known.

@@ -1,4 +1,13 @@
-"""What has been taken back, as an executor knows it: read whole before the first call, then followed."""
+"""Follow the revocation topic, for executors: read it to its end before the first call, then keep reading.
+
+The idea: an executor must not run a call that was revoked, so it must know that it has read everything. A thread reads
+the topic and regularly compares its position with the topic's end. The comparison confirms that everything that was
+there when the end was asked for is known. If no comparison succeeds for `STALE_AFTER_MS`, the watch counts as stale and
+nothing runs: not knowing what was revoked is as bad as a revocation.
+
+Rejected: asking the broker before each call (a round trip for each call, and no calls while the broker restarts), and
+trusting a quiet topic (a reader that is cut off also hears nothing).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +29,7 @@ from streams.sdk.errors import ExecutorError
 from streams.sdk.transport import Transport
 
 STALE_AFTER_MS = 5_000
-"""The age from which the last confirmation that everything was read no longer counts."""
+"""A confirmation that everything was read counts for this long."""
 
 CONFIRM_EVERY_MS = 500
 POLL_MS = 100
@@ -30,15 +39,19 @@ CATCH_UP_MS = 1_000
 RETRY_PAUSE_MS = 200
 
 STOPS_KEPT_MAX = 1_000
-"""Stops of which is remembered how soon they were in force here."""
+"""How many stops are kept with their latency."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Something was taken back while this executor ran; from `latency_ms` after its record's append on, by the broker's
-    clock and this machine's, nothing of it runs here any more."""
+    """A revocation that arrived while this executor ran.
+
+    Attributes:
+        offset: of its record.
+        latency_ms: from the record's append (broker's clock) until it was in force here (this machine's clock).
+    """
 
     kind: RevocationKind
     target: str
@@ -49,8 +62,7 @@ class Stop:
 class RevocationWatch:
     """Follows the revocation topic in a thread of its own. Thread-safe.
 
-    It confirms again and again that it has read to the end. When it can't, it says so (`is_stale`), and nothing may
-    run: not knowing what was taken back is no better than its having been.
+    It confirms regularly that it has read to the end. While it cannot, it is stale (`is_stale`), and nothing may run.
     """
 
     def __init__(
@@ -69,7 +81,8 @@ class RevocationWatch:
         self._stops: deque[Stop] = deque(maxlen=STOPS_KEPT_MAX)
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called, in the following thread, whenever something more was taken back. It must be quick."""
+        """Call `listener` whenever something more was revoked, in the thread that follows the topic. It must be
+        quick."""
         with self._changed:
             self._listeners = [*self._listeners, listener]
 
@@ -79,12 +92,12 @@ class RevocationWatch:
             self._listeners = [other for other in self._listeners if other != listener]
 
     def stops(self) -> list[Stop]:
-        """What was taken back since `start`, oldest first, up to `STOPS_KEPT_MAX`."""
+        """Return the revocations since `start`, oldest first, at most `STOPS_KEPT_MAX`."""
         with self._changed:
             return list(self._stops)
 
     def start(self, timeout_ms: int = START_TIMEOUT_MS) -> None:
-        """Begin to follow, and wait until everything that is there has been read. A no-op once it follows.
+        """Start to follow the topic, and wait until everything on it was read. Does nothing if it already follows.
 
         Raises:
             ExecutorError: it could not be read to its end in time.
@@ -100,12 +113,13 @@ class RevocationWatch:
                 raise ExecutorError(text)
 
     def is_stale(self) -> bool:
-        """Whether it can't tell that it knows everything."""
+        """Return whether the last confirmation that everything was read is too old."""
         with self._changed:
             return self._is_stale()
 
     def confirm(self, timeout_ms: int) -> bool:
-        """Whether everything that was on the topic when this was called has been read; waits for it."""
+        """Wait until everything that was on the topic at the call has been read; return whether that happened in
+        time."""
         with self._changed:
             asked_ms = self._entropy.monotonic_ms()
             # Later than the question, not the same millisecond: the answer may have come before the question then.
@@ -114,12 +128,12 @@ class RevocationWatch:
             )
 
     def caught_up(self, offset: int, timeout_ms: int = CATCH_UP_MS) -> bool:
-        """Whether everything below `offset` has been read; waits for it up to `timeout_ms`."""
+        """Wait up to `timeout_ms` until everything below `offset` was read; return whether it was."""
         with self._changed:
             return self._changed.wait_for(lambda: self._position >= offset, timeout_ms / 1000)
 
     def reason_against(self, call: Call, now_ms: int) -> Reason | None:
-        """Why the call may not run now, or None."""
+        """Return why the call may not run now, or None."""
         with self._changed:
             return self._set.reason_against(call, now_ms)
 
@@ -129,7 +143,7 @@ class RevocationWatch:
             return self._set.stopped_until(kind, target)
 
     def close(self) -> None:
-        """End the following."""
+        """Stop following the topic."""
         with self._changed:
             self._closed = True
             thread = self._thread
@@ -192,7 +206,7 @@ class RevocationWatch:
                 self._changed.notify_all()
 
     def _tell(self, stops: list[Stop]) -> None:
-        """Have what waits and what runs looked at. Of stops that came together the slowest one is logged for all."""
+        """Call the listeners. Of stops that arrived together, the log names the slowest."""
         with self._changed:
             self._stops.extend(stops)
         slowest = max(stops, key=lambda stop: stop.latency_ms)
@@ -209,11 +223,11 @@ class RevocationWatch:
             try:
                 listener()
             except Exception:
-                # Whatever it is that can't follow: nothing that begins from now on runs.
-                _log.exception("what waits or runs could not be stopped early")
+                # Even if a listener fails, nothing that starts from now on runs.
+                _log.exception("calls that wait or run could not be stopped early")
 
     def _take_in(self, received: Received) -> Stop | None:
-        """Take one record in; what it stops, if it does."""
+        """Apply one record; return the stop that it causes, if any."""
         key = received.key or b""
         if received.value is None:
             with self._changed:
@@ -226,11 +240,11 @@ class RevocationWatch:
             record = None
         if isinstance(record, Revocation):
             if record.state is RevocationState.RELEASED and not is_key_of(key, record):
-                _log.warning("release %d is ignored: its key is not the one of what it releases", received.offset)
+                _log.warning("release %d is ignored: its key does not belong to what it releases", received.offset)
                 return None
             kind, target = record.kind, record.id
         elif (named := named_by(key)) is None:
-            # The key says what a revocation takes back; one that names nothing takes nothing back.
+            # The key says what a revocation stops; a key that names nothing stops nothing.
             _log.warning("revocation %d is ignored: its key `%r` names nothing", received.offset, key[:64])
             return None
         else:
@@ -243,7 +257,7 @@ class RevocationWatch:
             self._set.next_offset = received.offset + 1
         is_release = isinstance(record, Revocation) and record.state is RevocationState.RELEASED
         if is_release or self._confirmed_ms is None:
-            # What stood there before the start is no news: nothing runs before it is known.
+            # What was there before the start has no latency: nothing runs before it is known.
             return None
         latency_ms = max(0, self._transport.now_ms() - received.timestamp_ms)
         return Stop(kind, target, received.offset, latency_ms)

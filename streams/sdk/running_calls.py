@@ -1,4 +1,4 @@
-"""The calls that an executor has begun, so that they can be told to end."""
+"""Keep track of the calls that an executor has begun, to be able to end them early."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.sdk.verdict_checks import RevocationView, refused_if_revoked
 
 
 class RunningCalls:
-    """Thread-safe."""
+    """The calls that run now. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,7 +20,7 @@ class RunningCalls:
 
     @contextmanager
     def begun(self, verdict: Verdict) -> Iterator[Cancellation]:
-        """The verdict's call is checked and run within. What is taken back from the check on finds it here."""
+        """Register a call while it is checked and run, so that revocations from the check on reach it."""
         cancellation = Cancellation()
         with self._lock:
             self._calls[id(cancellation)] = (verdict, cancellation)
@@ -31,7 +31,7 @@ class RunningCalls:
                 del self._calls[id(cancellation)]
 
     def stop(self, revocations: RevocationView, now_ms: int) -> None:
-        """Something was taken back: tell the calls that it concerns to end."""
+        """Ask the calls that a revocation stops to end."""
         with self._lock:
             calls = list(self._calls.values())
         for verdict, cancellation in calls:

@@ -1,4 +1,4 @@
-"""Single records of the SDK on their way to the log."""
+"""Write single records of the SDK to the log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from streams.sdk.errors import PublishError
 from streams.sdk.transport import Transport
 
 ATTEMPTS_MAX = 3
-"""How often a record is handed in before its writer is told; every record of ours may be stored twice."""
+"""How often a record is published before its writer gets an error; readers tolerate records that are stored twice."""
 
 FLUSH_TIMEOUT_MS = 10_000
 
 
 def outgoing(transport: Transport, topic: Topic, key: bytes, record: Record, header: Header) -> Outgoing:
-    """The record as it goes on the wire, in the partition of its key.
+    """Encode a record for the wire, for the partition of its key.
 
     Raises:
         LogError: the topic's partitions aren't known.
@@ -34,13 +34,13 @@ def outgoing(transport: Transport, topic: Topic, key: bytes, record: Record, hea
 
 
 def publish(transport: Transport, records: Sequence[Outgoing], *, timeout_ms: int = FLUSH_TIMEOUT_MS) -> None:
-    """Store the records; blocks until they are. After an error some may be stored, and some twice.
+    """Store the records; blocks until they are stored. After an error some may be stored, and some twice.
 
     Args:
         timeout_ms: for each of at most `ATTEMPTS_MAX` attempts.
 
     Raises:
-        PublishError: they are not known to be stored.
+        PublishError: it is not known whether all are stored.
     """
     if not records:
         return

@@ -1,13 +1,17 @@
-"""The durable record of used verdicts: what makes a call run once, whatever crashes.
+"""Record each use of a verdict on disk, so that its call runs at most once, whatever crashes.
 
-A verdict is claimed before its call runs, and the claim is on disk by then. A claim without an end, found after a
-crash, is never run again: nobody knows how far it came, so it is reported as that.
+The idea: a verdict is claimed before its call runs, and the claim is on disk when `claim` returns. Only one caller ever
+gets a claim. If a process crashes between claim and end, the claim is found at the next start and its call is never run
+again: nobody knows how far it came, so its outcome is reported as unknown.
 
-Executors that take verdicts for the same server must share one store. Instances on one machine can share the file;
-on several machines there must be one instance for each server.
+Rejected: recording the use after the call (a crash in between would run it twice), and running an interrupted call
+again (only correct for idempotent tools, which an executor cannot recognise).
 
-A store knows since when it keeps record. What was decided before may have been used in a store that is lost, and is not
-run: to delete the file makes nothing runnable again.
+Executors that serve the same server must share one store. Instances on one machine can share the file; on several
+machines there must be one instance for each server.
+
+A store knows the instant from which its record is complete. A verdict from before that may have been used in a store
+that was lost, so its call is not run. Deleting the file therefore makes no verdict usable again.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from streams.sdk.durable_file import DurableFile
 from streams.sdk.errors import SingleUseError
 
 KEEP_MS = 86_400_000
-"""How long a use is remembered beyond its verdict's life: what a clock may be set back without harm."""
+"""How long a use is remembered after its verdict has expired. The clock can be set back by this much without harm."""
 
 SEQUENCES_KEEP_MS = 30 * 86_400_000
 PRUNE_EVERY = 1_000
@@ -58,7 +62,7 @@ _SCHEMA = (
 
 
 class Ending(StrEnum):
-    """How a call that had begun came out; also the reason code of its report."""
+    """How a call ended; also the reason code of its report."""
 
     DONE = "done"
     TOOL_ERROR = "tool_error"
@@ -68,7 +72,7 @@ class Ending(StrEnum):
 
 
 class CallRef(Record, frozen=True, kw_only=True):
-    """What the report of a call needs of its verdict: no arguments, no content."""
+    """The parts of a verdict that the report of its call needs: no arguments, no content."""
 
     tenant_uid: str
     session_id: str
@@ -84,8 +88,13 @@ class CallRef(Record, frozen=True, kw_only=True):
 
 
 class Use(Record, frozen=True, kw_only=True):
-    """A call that has ended; `sequence` counts the session's results as reported from this store, `refusal` and `text`
-    say why it was not run, where it never will be."""
+    """A call that has ended.
+
+    Attributes:
+        sequence: the number of this result among those of its session that this store has reported, from 0.
+        refusal: why the call will never run; None if it ran.
+        text: the same for people.
+    """
 
     call: CallRef
     ending: Ending
@@ -97,7 +106,7 @@ class Use(Record, frozen=True, kw_only=True):
 
 
 def call_of(verdict: Verdict) -> CallRef:
-    """The reference of a verdict's call."""
+    """Return the reference to a verdict's call."""
     return CallRef(
         tenant_uid=verdict.header.tenant_uid,
         session_id=verdict.session_id,
@@ -114,17 +123,17 @@ def call_of(verdict: Verdict) -> CallRef:
 
 
 class SingleUseStore:
-    """Used verdicts in one SQLite file. Thread-safe, and safe between processes on one machine."""
+    """Keeps used verdicts in one SQLite file. Thread-safe, and safe between processes on one machine."""
 
     def __init__(self, path: Path, owner: str) -> None:
-        """Open the store, made where there is none, readable by its owner alone.
+        """Open the store. A new file is created readable and writable only by its owner.
 
         Args:
-            owner: the stable name of this executor instance, held by one process at a time; what an earlier run of
-                it has left is its to report.
+            owner: the stable name of this executor instance, used by one process at a time. Calls that an earlier
+                run under this name has left are reported by this one.
 
         Raises:
-            SingleUseError: the file can't be used, or is something else.
+            SingleUseError: the file can't be used, or is not a single-use store.
         """
         self.owner = owner
         self._path = path
@@ -144,13 +153,13 @@ class SingleUseStore:
             raise
 
     def begin(self, now_ms: int) -> int:
-        """Keep record from now on, if that has not begun yet; executors call it before they take verdicts.
+        """Start the record, if it has not been started; executors call this before they read verdicts.
 
         Args:
-            now_ms: the clock that verdicts' times are held against.
+            now_ms: the clock that verdicts' times are compared with.
 
         Returns:
-            Since when record is kept, by the clock of who began.
+            The instant from which the record is complete, by the clock of the process that started it.
 
         Raises:
             SingleUseError: it can't be recorded.
@@ -166,14 +175,16 @@ class SingleUseStore:
         return self._began_ms
 
     def remembers(self, evaluated_ms: int) -> bool:
-        """Whether a use of a verdict of then would be on record here; never before `begin`."""
+        """Return whether a use of a verdict from that instant would be recorded here; never before `begin`."""
         return self._began_ms is not None and evaluated_ms >= self._began_ms
 
     def claim(self, call: CallRef, *, now_ms: int, expires_ms: int) -> bool:
-        """Use a verdict up. True exactly once, for its id and its session's intent; on disk by then.
+        """Claim a verdict; the claim is on disk when this returns.
+
+        Returns True exactly once for a verdict's id and for its session's intent.
 
         Args:
-            expires_ms: when the verdict ends; the use is remembered beyond that.
+            expires_ms: when the verdict expires; the use is remembered for `KEEP_MS` after that.
 
         Raises:
             SingleUseError: it could not be recorded, so the call must not run.
@@ -214,14 +225,14 @@ class SingleUseStore:
         refusal: Refusal | None = None,
         text: str = "",
     ) -> Use:
-        """Record how a claimed call came out; a second end of one call changes nothing.
+        """Record how a claimed call ended; a second end of the same call changes nothing.
 
         Args:
-            refusal: why it is not run, for NOT_RUN.
+            refusal: why the call will not run, for NOT_RUN.
             text: the same for people.
 
         Returns:
-            The use as it is to be reported.
+            The use, ready to be reported.
 
         Raises:
             SingleUseError: it could not be recorded, or the call was never claimed.
@@ -257,7 +268,7 @@ class SingleUseStore:
         return self._file.write(change)
 
     def mark_reported(self, verdict_ids: Iterable[str]) -> None:
-        """The reports of these uses are on the log.
+        """Record that the reports of these uses are on the log.
 
         Raises:
             SingleUseError: it could not be recorded; they may be reported again, under the same ids.
@@ -270,17 +281,17 @@ class SingleUseStore:
         self.release(ids)
 
     def release(self, verdict_ids: Iterable[str]) -> None:
-        """This process works on these no more: what is not reported of them is left over."""
+        """Stop working on these uses in this process: those that are not reported count as left over."""
         with self._lock:
             self._live.difference_update(verdict_ids)
 
     def left_over(self, *, now_ms: int, abandoned_after_ms: int) -> tuple[list[CallRef], list[Use]]:
-        """What was left: calls that were begun and never ended, and ends that were never reported.
+        """Return calls that were claimed and never ended, and ends that were never reported.
 
-        What this store has claimed itself is left over only once it was let go.
+        A call that this store object has claimed itself is left over only after `release`.
 
         Args:
-            abandoned_after_ms: the age from which other owners' calls count as left, too.
+            abandoned_after_ms: the age from which calls of other owners count as left over, too.
 
         Raises:
             SingleUseError: the store can't be read.
@@ -300,7 +311,7 @@ class SingleUseStore:
         return begun, [_decode_use(use) for _, use in left if use is not None]
 
     def close(self) -> None:
-        """Release the file."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -319,9 +330,9 @@ class SingleUseStore:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         elif application_id != _APPLICATION_ID:
-            raise SingleUseError(f"`{self._path}` is no single-use store: give another path")
+            raise SingleUseError(f"`{self._path}` is not a single-use store: give another path")
         elif version != _SCHEMA_VERSION:
-            raise SingleUseError(f"single-use store `{self._path}` has version {version}, known is {_SCHEMA_VERSION}")
+            raise SingleUseError(f"single-use store `{self._path}` has version {version}, not {_SCHEMA_VERSION}")
 
 
 def _make_private(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The agent's side of the token service: exchange tokens for a session, and hand a session on, narrower.
+"""The agent's side of the token service: exchange tokens for a session, and delegate a part of a session.
 
 with StsClient("http://127.0.0.1:8420") as sts:
     session = sts.exchange(id_token, agent_token, purpose="answer mail")
@@ -51,16 +51,16 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class TokenRefusedError(TokenServiceError):
-    """The token service has refused.
+    """The token service refused the request.
 
     Attributes:
         code: OAuth's code (`invalid_scope`, ...).
-        reason: the service's own code for it, if it gave one.
-        retry_after_ms: when another try makes sense, if it said so.
+        reason: the service's stable reason code, if it sent one.
+        retry_after_ms: after how many ms to try again, if the service sent that.
     """
 
     def __init__(self, code: str, reason: str | None, text: str, retry_after_ms: int | None) -> None:
-        super().__init__(f"the token service has refused: {code} ({reason or 'no reason'}): {text}")
+        super().__init__(f"the token service refused the request: {code} ({reason or 'no reason'}): {text}")
         self.code = code
         self.reason = reason
         self.retry_after_ms = retry_after_ms
@@ -71,8 +71,8 @@ class SessionToken:
     """A session that was opened for an agent.
 
     Attributes:
-        credential: what `Agent` needs; its `grant` is what the session stands on.
-        access_token: to hand the session on with; kept out of `repr`.
+        credential: the argument for `Agent`; its `grant` is the session's grant.
+        access_token: needed to delegate the session; not shown by `repr`.
         authorization_details: the tools that it may call, as JSON values.
     """
 
@@ -82,20 +82,19 @@ class SessionToken:
 
 
 def exchange_proof(secret: bytes, form: Iterable[tuple[str, str]], jkt: str | None) -> bytes:
-    """What shows that whoever hands a session on has its key, to whom, and all that they ask for: HMAC-SHA-256 over
-    the request.
+    """Return the proof that whoever delegates a session has its key: HMAC-SHA-256 over all parameters of the request.
 
     Args:
         secret: the session's key.
-        form: the parameters, in any order; the proof's own and those without a value don't count.
-        jkt: the key that is shown with the request (DPoP).
+        form: the parameters, in any order; the proof itself and parameters without a value are left out.
+        jkt: thumbprint of the key that the request proves (DPoP).
     """
     said = sorted((name, value) for name, value in form if value and name != PROOF_PARAMETER)
     return hmac.digest(secret, _encode((_PROOF_DOMAIN, jkt or "", said)), "sha256")
 
 
 class StsClient:
-    """A client of one token service. Thread-safe; its calls block. Close it."""
+    """A client of one token service. Thread-safe; its calls block. Close it after use."""
 
     def __init__(
         self,
@@ -105,24 +104,22 @@ class StsClient:
         ca_file: Path | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Nothing is connected yet.
+        """Create a client; it connects with the first request.
 
         Args:
             url: the service's issuer.
-            ca_file: the authorities that the service's certificate is checked against (PEM); the system's by default.
+            ca_file: the authorities for the service's certificate (PEM); by default the system's.
 
         Raises:
-            TokenServiceError: tokens and keys of sessions would cross a network in the clear.
+            TokenServiceError: tokens and session keys would cross a network unencrypted.
         """
-        import ssl  # noqa: PLC0415 - only for who exchanges tokens
+        import ssl  # noqa: PLC0415 - only token exchange needs it
 
         import httpx2  # noqa: PLC0415 - likewise
 
         place = urlsplit(url)
         if place.scheme != "https" and (place.scheme != "http" or place.hostname not in _LOOPBACK):
-            raise TokenServiceError(
-                f"`{url}`: tokens and keys of sessions would cross a network in the clear; use https"
-            )
+            raise TokenServiceError(f"`{url}`: tokens and session keys would cross a network unencrypted; use https")
         self._url = url.rstrip("/")
         self._entropy = entropy
         self._http: httpx2.Client = httpx2.Client(
@@ -141,16 +138,16 @@ class StsClient:
         key: Ed25519Key | None = None,
         **narrowing: Any,
     ) -> SessionToken:
-        """Open a session in which the agent of `actor_token` acts for whom `subject_token` is of.
+        """Open a session in which the agent of `actor_token` acts for the subject of `subject_token`.
 
         Args:
-            key: the agent's own key: the session is bound to it, and has no secret.
+            key: the agent's key; the session is then bound to it, and has no secret.
             narrowing: `scopes`, `audience` (texts), `authorization_details` (JSON values), `purpose`, `life_s`,
-                `max_depth`, `attended`: less than all that may be had.
+                `max_depth`, `attended`: to get less than everything that is allowed.
 
         Raises:
-            TokenRefusedError: it was refused.
-            TokenServiceError: the service can't be reached, or its answer is none.
+            TokenRefusedError: the service refused the request.
+            TokenServiceError: the service can't be reached, or its answer can't be read.
         """
         form = {
             "subject_token": subject_token,
@@ -166,16 +163,16 @@ class StsClient:
         """Open a session for another agent, with a part of what `session` has. The service signs the grant.
 
         Args:
-            session: one that has a secret.
-            key: the other agent's own key.
+            session: a session that has a secret.
+            key: the other agent's key.
             narrowing: as in `exchange`.
 
         Raises:
             As `exchange`.
         """
         if not session.credential.secret:
-            raise TokenServiceError("a session that is bound to a key is handed on with `Agent.delegate` and `receive`")
-        # A proof counts once, and the same may be asked for again.
+            raise TokenServiceError("delegate a session that is bound to a key with `Agent.delegate` and `receive`")
+        # A proof counts only once, and the same request may be made again.
         form = {"request_id": self._entropy.uuid(self._entropy.now_ms()), **_narrowing(**narrowing)}
         return self._from_session(session.access_token, actor_token, form, key, session.credential.secret)
 
@@ -185,9 +182,9 @@ class StsClient:
         """Open the session of a grant that another agent has made (`Agent.delegate`).
 
         Args:
-            access_token: that agent's.
+            access_token: the delegating agent's token.
             grant: for the agent of `actor_token`, as the token service knows it (issuer, name, kind).
-            key: the receiver's own key, where the grant is bound to it.
+            key: the receiver's key, if the grant is bound to it.
 
         Raises:
             As `exchange`.
@@ -198,7 +195,8 @@ class StsClient:
         return self._from_session(access_token, actor_token, form, key)
 
     def revoke(self, session: SessionToken, actor_token: str) -> None:
-        """Give a session back (RFC 7009), as the agent that it was opened for; one that is bound to a key, with it.
+        """Revoke a session (RFC 7009), as the agent that it was opened for. A session that is bound to a key needs that
+        key.
 
         Raises:
             As `exchange`.
@@ -207,7 +205,7 @@ class StsClient:
         self._post("/revoke", {"token": session.access_token, **_assertion(actor_token)}, headers)
 
     def introspect(self, token: str, actor_token: str) -> Mapping[str, Any]:
-        """What the service says of a token (RFC 7662), to an agent of its.
+        """Return what the service says about a token (RFC 7662), as an agent that it was issued to.
 
         Raises:
             As `exchange`.
@@ -257,7 +255,7 @@ class StsClient:
         return {} if key is None else {"DPoP": self._dpop(key, f"{self._url}{path}")}
 
     def _dpop(self, key: Ed25519Key, url: str) -> str:
-        """RFC 9449."""
+        """Return the proof of a key for a request (RFC 9449)."""
         now_ms = self._entropy.now_ms()
         jwk = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(key.public)}
         header = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk}
@@ -329,7 +327,7 @@ def _pairs(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _assertion(actor_token: str) -> dict[str, str]:
-    """RFC 7523 2.2."""
+    """Return the client assertion of a token (RFC 7523, section 2.2)."""
     return {
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         "client_assertion": actor_token,

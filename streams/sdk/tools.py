@@ -1,4 +1,4 @@
-"""What an executor can run: tools, their results, and running one within a bound of time."""
+"""What an executor can run: tools, their results, and a runner that limits how long a call takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.model.canonical import CanonicalError, canonical, sha256
 
 TOOL_TIMEOUT_MS = 60_000
 HANGING_MAX = 16
-"""Calls that were given up on but still hold a thread; beyond that an executor must be restarted."""
+"""How many timed-out calls may still hold a thread; beyond that an executor must be restarted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,17 +24,17 @@ class ToolResult:
 
 
 class ToolRunner(Protocol):
-    """A tool that an executor has. Called from several threads at once."""
+    """A tool of an executor. Called from several threads at once."""
 
     def definition_digest(self) -> bytes | None:
-        """SHA-256 of the tool's definition as it is now; None where the tool has none of its own."""
+        """Return the SHA-256 of the tool's current definition; None if the tool has none."""
 
     def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
-        """Run it; what it raises is reported as an error of the tool. It should end within `timeout_ms`."""
+        """Run the tool; an exception is reported as an error of the tool. It should end within `timeout_ms`."""
 
 
 class Cancellation:
-    """Tells a call that it is to end early: what it stands on was taken back. Thread-safe, and set once."""
+    """Asks a call to end early, because its verdict was revoked. Thread-safe; set at most once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,15 +42,15 @@ class Cancellation:
         self._callbacks: list[Callable[[], object]] = []
 
     def is_set(self) -> bool:
-        """Whether the call is to end."""
+        """Return whether the call should end."""
         return self._event.is_set()
 
     def wait(self, timeout_ms: int) -> bool:
-        """`is_set`, after waiting for it up to `timeout_ms`: what a tool sleeps with."""
+        """Wait up to `timeout_ms` for the cancellation, then return `is_set`. Tools use it to sleep."""
         return self._event.wait(timeout_ms / 1000)
 
     def when_set(self, callback: Callable[[], object]) -> None:
-        """Have `callback` called once it is set, in the thread that sets it; at once where it is set already."""
+        """Call `callback` when the cancellation is set, in the thread that sets it; at once if it is set already."""
         with self._lock:
             if not self._event.is_set():
                 self._callbacks.append(callback)
@@ -58,7 +58,7 @@ class Cancellation:
         callback()
 
     def set(self) -> None:
-        """The call is to end."""
+        """Ask the call to end."""
         with self._lock:
             self._event.set()
             callbacks, self._callbacks = self._callbacks, []
@@ -67,11 +67,11 @@ class Cancellation:
 
 
 class ToolCancelledError(Exception):
-    """The call has ended early, as it was told to. What it had done by then is not undone."""
+    """The call has ended early, as asked. What it had done by then is not undone."""
 
 
 class ToolNotBegunError(Exception):
-    """The call was to end before it had begun: it has done nothing, and never will."""
+    """The call was cancelled before it began: it has done nothing, and never will."""
 
 
 @runtime_checkable
@@ -79,7 +79,7 @@ class CancellableTool(Protocol):
     """A `ToolRunner` whose calls can be ended early."""
 
     def run_cancellable(self, args: Mapping[str, object], timeout_ms: int, cancellation: Cancellation) -> ToolResult:
-        """As `run`; once `cancellation` is set it should end soon.
+        """Run the tool as `run` does; it should end soon once `cancellation` is set.
 
         Raises:
             ToolCancelledError: it has ended early.
@@ -87,7 +87,7 @@ class CancellableTool(Protocol):
 
 
 class CancellableFunctionTool:
-    """A Python function as a tool whose calls can be ended early: gets the arguments and the `Cancellation`."""
+    """A Python function as a tool whose calls can be ended early; gets the arguments and the `Cancellation`."""
 
     def __init__(
         self,
@@ -98,11 +98,11 @@ class CancellableFunctionTool:
         self._definition_digest = definition_digest
 
     def definition_digest(self) -> bytes | None:
-        """What it was made with."""
+        """Return the digest that the tool was made with."""
         return self._definition_digest
 
     def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:
-        """Call the function; nothing ends it early."""
+        """Call the function without a way to end it early."""
         return self.run_cancellable(args, timeout_ms, Cancellation())
 
     def run_cancellable(
@@ -117,7 +117,7 @@ class CancellableFunctionTool:
 
 
 class FunctionTool:
-    """A Python function as a tool: gets the arguments as one mapping."""
+    """A Python function as a tool; gets the arguments as one mapping."""
 
     def __init__(
         self, function: Callable[[Mapping[str, object]], object], definition_digest: bytes | None = None
@@ -126,7 +126,7 @@ class FunctionTool:
         self._definition_digest = definition_digest
 
     def definition_digest(self) -> bytes | None:
-        """What it was made with."""
+        """Return the digest that the tool was made with."""
         return self._definition_digest
 
     def run(self, args: Mapping[str, object], timeout_ms: int) -> ToolResult:  # noqa: ARG002 - of the protocol
@@ -136,17 +136,17 @@ class FunctionTool:
 
 
 class ToolTimeoutError(Exception):
-    """A tool has not ended in time. Whether it has done its work is not known."""
+    """A tool has not ended in time. It is not known whether it has done its work."""
 
 
 class HangingToolsError(Exception):
-    """Too many calls hang."""
+    """Too many timed-out calls still run."""
 
 
 class BoundedRunner:
-    """Runs tools, each in a thread of its own, and gives up on those that take too long. Thread-safe.
+    """Runs tools, each in a thread of its own, and abandons calls that take too long. Thread-safe.
 
-    A thread can't be ended from outside, so a call that was given up on may still have its effect.
+    A thread can't be ended from outside, so an abandoned call may still have its effect.
     """
 
     def __init__(self) -> None:
@@ -160,15 +160,15 @@ class BoundedRunner:
         timeout_ms: int,
         cancellation: Cancellation | None = None,
     ) -> ToolResult:
-        """Blocks until the tool ends, for at most `timeout_ms`.
+        """Run a tool; blocks until it ends, for at most `timeout_ms`.
 
         Args:
-            cancellation: ends the call early, where the tool can be told so.
+            cancellation: ends the call early, if the tool supports that.
 
         Raises:
-            ToolTimeoutError: it did not end in time.
+            ToolTimeoutError: the tool did not end in time.
             HangingToolsError: too many earlier calls still hang; this one was not begun.
-            ToolNotBegunError: it was to end before it had begun.
+            ToolNotBegunError: the call was cancelled before it began.
             Exception: whatever the tool raised.
         """
         self.refuse_if_hanging()
@@ -184,17 +184,17 @@ class BoundedRunner:
         return call.result
 
     def refuse_if_hanging(self) -> None:
-        """To be asked before a verdict is used up.
+        """Raise an error if no more calls can be run; call this before a verdict is used up.
 
         Raises:
             HangingToolsError: too many calls hang.
         """
         with self._lock:
             if self._hanging_count >= HANGING_MAX:
-                raise HangingToolsError(f"{HANGING_MAX} tool calls hang: restart the executor, and look into the tool")
+                raise HangingToolsError(f"{HANGING_MAX} tool calls hang: restart the executor, and check the tool")
 
     def _give_up(self, call: _Call) -> bool:
-        """Whether the call is still running; its thread then counts as hanging until it ends."""
+        """Return whether the call still runs; its thread then counts as hanging until it ends."""
 
         def ended() -> None:
             with self._lock:
@@ -244,7 +244,7 @@ class _Call:
         return tool.run(self._args, self._timeout_ms)
 
     def on_late_end(self, callback: Callable[[], None]) -> bool:
-        """Have `callback` called when it ends; False if it has ended already."""
+        """Call `callback` when the call ends; return False if it has ended already."""
         with self._lock:
             if self.ended.is_set():
                 return False
@@ -253,9 +253,9 @@ class _Call:
 
 
 def content_digest(content: object) -> bytes | None:
-    """SHA-256 of a result: of bytes as they are, of text in UTF-8, of JSON in its canonical form (RFC 8785).
+    """Return the SHA-256 of a result: of bytes as they are, of text in UTF-8, of JSON in canonical form (RFC 8785).
 
-    None for what is none of these.
+    Returns None for anything else.
     """
     if isinstance(content, bytes):
         return sha256(content)

@@ -11,10 +11,10 @@ from streams.sdk.errors import ProposalError
 
 
 def parse_tool(name: str) -> ToolRef:
-    """A tool of the form `server/name`, not pinned.
+    """Return a tool of the form `server/name`, not pinned.
 
     Raises:
-        ProposalError: it is not of that form.
+        ProposalError: the name is not of that form.
     """
     server_id, slash, tool = name.partition("/")
     if not (server_id and slash and tool):
@@ -23,7 +23,7 @@ def parse_tool(name: str) -> ToolRef:
 
 
 class Toolset(Mapping[str, ToolRef]):
-    """`server/name` to the pinned tool. A gate refuses a call whose definition isn't the approved one."""
+    """Pinned tools by `server/name`. A gate refuses a call whose pinned definition isn't the approved one."""
 
     def __init__(self, tools: Iterable[ToolRef] = ()) -> None:
         self._tools = {f"{tool.server_id}/{tool.name}": tool for tool in tools}
@@ -33,10 +33,10 @@ class Toolset(Mapping[str, ToolRef]):
 
     @classmethod
     def from_listings(cls, listings: Mapping[str, Sequence[Mapping[str, object]]]) -> Toolset:
-        """Pin what `tools/list` of MCP servers returned.
+        """Pin the tools that `tools/list` of MCP servers returned.
 
         Args:
-            listings: wire Tool objects, whole as they came, by the operator's id of their server.
+            listings: complete wire Tool objects, by the operator's id of their server.
 
         Raises:
             ProposalError: a tool has no name or no canonical form.

@@ -12,13 +12,13 @@ from streams.sdk.inbox import VerdictInbox
 
 
 class RecordCodec(Protocol):
-    """Records to bytes and back."""
+    """Converts records to bytes and back."""
 
     def encode(self, topic: str, record: Record) -> bytes:
-        """The record's value on the wire of `topic`."""
+        """Return the record's value on the wire of `topic`."""
 
     def decode(self, topic: str, value: bytes | None, headers: Headers) -> Record:
-        """The record in a value of `topic`.
+        """Return the record in a value of `topic`.
 
         Raises:
             RecordError: it cannot be read; its `reason` says why.
@@ -35,8 +35,8 @@ class WallClock(Protocol):
 class Transport:
     """What agents and executors of one process share on a log: codec, clock, publisher, partition counts, inbox.
 
-    Thread-safe. Closing it closes its publisher and ends the waiting of its agents; the log stays open, and its opener
-    closes it afterwards. Readers, consumers and producers belong to who asked for them: that one closes them.
+    Thread-safe. Closing it closes its publisher and stops its agents from waiting. The log stays open, and its opener
+    closes it afterwards. Readers, consumers and producers belong to the caller, which closes them.
     """
 
     def __init__(self, log: Log, codec: RecordCodec, clock: WallClock) -> None:
@@ -88,7 +88,7 @@ class Transport:
             return known
 
     def publisher(self) -> Publisher:
-        """The transport's publisher, made at the first call and shared by all."""
+        """Return the transport's publisher. The first call makes it; all callers share it."""
         with self._parts_lock:
             self._refuse_closed()
             if self._publisher is None:
@@ -96,7 +96,7 @@ class Transport:
             return self._publisher
 
     def verdicts(self) -> VerdictInbox:
-        """Where this transport's agents wait for verdicts: one reading thread for all of them."""
+        """Return the inbox of this transport's agents: one thread reads verdicts for all of them."""
         with self._parts_lock:
             self._refuse_closed()
             if self._inbox is None:
@@ -104,7 +104,7 @@ class Transport:
             return self._inbox
 
     def close(self) -> None:
-        """Release what was made. May be called again."""
+        """Close the publisher and the inbox. May be called again."""
         with self._parts_lock:
             self._closed = True
             inbox, self._inbox = self._inbox, None

@@ -1,7 +1,7 @@
-"""What an executor holds against a verdict before it runs anything. Pure: everything is an argument.
+"""The checks that a verdict must pass at an executor before anything runs. Pure: everything is an argument.
 
-`FIELD_CHECKS` says for each field of a verdict what becomes of it here, so that a field added to the record can't go
-by unnoticed.
+`FIELD_CHECKS` states for each field of a verdict how it is used here, so that a field that is added to the record can't
+be overlooked.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from streams.model.verdict import Obligation, Outcome, Verdict, VerdictMode
 from streams.sdk.tools import ToolRunner
 
 CLOCK_SKEW_MS_MAX = 5_000
-"""How far a verdict's making may lie ahead of the executor's clock; with more, its expiry can't be judged."""
+"""How far ahead of the executor's clock a verdict may have been made; beyond that, its expiry can't be judged."""
 
 VERDICT_LIFE_MS_MAX = 3_600_000
-"""The longest life that a gate can be set to give a verdict; one that lives longer is no gate's."""
+"""The longest life that a gate can be configured to give a verdict; a verdict with a longer life is not a gate's."""
 
 FIELD_CHECKS: Mapping[str, str] = {
     "header": "tenant: part of the key",
@@ -61,7 +61,7 @@ FIELD_CHECKS: Mapping[str, str] = {
     "audit_leaf": "for auditors",
     "proof": "must be absent: it can't be checked here",
 }
-"""Field of a verdict -> what an executor does with it."""
+"""How an executor uses each field of a verdict."""
 
 
 class ObligationError(Exception):
@@ -69,11 +69,11 @@ class ObligationError(Exception):
 
 
 ObligationHandler = Callable[[Obligation, Verdict, Mapping[str, object]], None]
-"""Meets an obligation before the call runs, given the verdict and the arguments; raises ObligationError if it can't."""
+"""Meets an obligation before the call runs, given the verdict and the arguments. Raises ObligationError if it can't."""
 
 
 class RevocationView(Protocol):
-    """What is known of what was taken back."""
+    """What is known about revocations."""
 
     def is_stale(self) -> bool: ...
 
@@ -100,13 +100,13 @@ class Cleared:
 
 @dataclass(frozen=True, kw_only=True)
 class Standard:
-    """What verdicts are held against.
+    """What verdicts are checked with.
 
     Attributes:
         server_ids: the servers whose calls run here.
-        audiences: names that a verdict may be addressed to; the server ids are among them.
+        audiences: more names that a verdict may be addressed to, besides the server ids.
         tools: `server/name` to tool.
-        obligations: by type, what can be met here.
+        obligations: handlers by type.
     """
 
     server_ids: Collection[str]
@@ -118,10 +118,10 @@ class Standard:
 
 
 def check(verdict: Verdict, key: bytes | None, standard: Standard, now_ms: int) -> Cleared | Refused:
-    """Whether the verdict lets its call run here and now; the first reason against it otherwise.
+    """Return the verdict's call if it may run here and now, or else the first reason against it.
 
-    Whether it was used before is not asked here: that is settled by claiming it. May wait for revocations to be read
-    up to where the gate had read them.
+    This does not check whether the verdict was used before: claiming it settles that. May wait until revocations have
+    been read as far as the gate had read them.
 
     Args:
         key: the key of the verdict's record.
@@ -145,7 +145,7 @@ def check(verdict: Verdict, key: bytes | None, standard: Standard, now_ms: int) 
 
 
 def is_for(verdict: Verdict, standard: Standard) -> bool:
-    """Whether this is an executor's business at all: an enforced ALLOW of a call on one of its servers."""
+    """Return whether the verdict concerns this executor: an enforced ALLOW of a call on one of its servers."""
     return verdict.outcome is Outcome.ALLOW and verdict.mode is VerdictMode.ENFORCE and _is_mine(verdict, standard)
 
 
@@ -180,7 +180,7 @@ def _is_mine(verdict: Verdict, standard: Standard) -> bool:
 def _check_proof(verdict: Verdict) -> Refused | None:
     if verdict.proof is None:
         return None
-    # A gate that proves its verdicts means them to be checked; this executor has no key to do so.
+    # A gate that proves its verdicts expects the proof to be checked; this executor has no key for that.
     return _refused(Refusal.UNREADABLE, "it carries a proof of its audit record, which can't be checked here")
 
 
@@ -199,7 +199,7 @@ def _check_tool(verdict: Verdict, standard: Standard) -> Refused | None:
     try:
         live = tool.definition_digest()
     except Exception as error:
-        return _refused(Refusal.DEFINITION_CHANGED, f"the definition of `{name}` can't be asked for: {error}")
+        return _refused(Refusal.DEFINITION_CHANGED, f"the definition of `{name}` can't be read: {error}")
     if live is not None and live != approved:
         detail = f"`{name}` is now {live.hex()[:16]}, approved was {approved.hex()[:16]}"
         return _refused(Refusal.DEFINITION_CHANGED, detail)
@@ -219,7 +219,7 @@ def _check_time(verdict: Verdict, standard: Standard, now_ms: int) -> Refused | 
 
 
 def _judged_args(verdict: Verdict) -> Mapping[str, object] | None:
-    """The arguments in the verdict, if they are the ones whose digest was judged."""
+    """Return the arguments in the verdict, if their digest is the one that was judged."""
     try:
         args, text = canonical_args(verdict.args_json)
     except CanonicalError:
@@ -253,13 +253,13 @@ def _check_revocations(verdict: Verdict, standard: Standard, now_ms: int) -> Ref
 
 
 def refused_if_revoked(verdict: Verdict, revocations: RevocationView, now_ms: int) -> Refused | None:
-    """Whether the call has been taken back, as far as is known."""
+    """Return whether the call is revoked, as far as is known."""
     reason = revocations.reason_against(stoppable(verdict), now_ms)
     return None if reason is None else _refused(Refusal.REVOKED, reason.value)
 
 
 def stoppable(verdict: Verdict) -> Call:
-    """What a revocation can name of the verdict's call."""
+    """Return everything that a revocation of the verdict's call can name."""
     return Call(
         tenant_uid=verdict.header.tenant_uid,
         session_id=verdict.session_id,

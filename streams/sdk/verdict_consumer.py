@@ -1,8 +1,8 @@
-"""An executor that reads the verdict topic itself: a member of its server's consumer group.
+"""An executor that reads the verdict topic itself, as a member of its server's consumer group.
 
-Reports and offsets go in one transaction, after the calls have run: so a report is on the log once, and a verdict
-that was not reported is read again and found used. Calls of one session run one after the other, in the log's order;
-those of different sessions side by side.
+Reports and offsets are committed in one transaction, after the calls have run. So a report is on the log once, and a
+verdict that was not reported is read again and found to be used. Calls of one session run one after the other, in the
+order of the log; calls of different sessions run in parallel.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ _log = logging.getLogger(__name__)
 _Part = TypeVar("_Part")
 
 OutcomeListener = Callable[[Verdict, ToolOutcome], None]
-"""Told of each call that has run, once its report is on the log; from the loop's thread."""
+"""Called for each call that has run, once its report is on the log, in the loop's thread."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """Bounds of the loop.
+    """Limits of the loop.
 
     Attributes:
         concurrency: calls that run at once.
-        in_flight_max: verdicts that are taken in before the first of them is done.
-        offsets_every_ms: how often places are committed when there is nothing to report.
-        finish_ms: how long running calls are waited for when partitions go or the executor stops.
+        in_flight_max: verdicts that are read before the first of them is done.
+        offsets_every_ms: how often offsets are committed when there is nothing to report.
+        finish_ms: how long to wait for running calls when partitions are revoked or the executor stops.
     """
 
     concurrency: int = 8
@@ -68,7 +68,7 @@ class LoopSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A call. Whoever gets hold of `begun` first deals with it: a worker, or the loop when it was stopped."""
+    """A call. Whoever acquires `begun` first handles it: a worker, or the loop if the call was revoked."""
 
     place: TopicPartition
     offset: int
@@ -90,7 +90,7 @@ class _Done:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far an assigned partition has been read and done."""
+    """How far an assigned partition has been read and processed."""
 
     generation: int
     fresh: bool
@@ -99,12 +99,12 @@ class _Progress:
     open: set[int] = field(default_factory=set)
 
     def done_up_to(self) -> int | None:
-        """Everything below this offset is done."""
+        """Return the offset below which everything is done."""
         return min(self.open) if self.open else self.seen
 
 
 class VerdictLoop:
-    """Feeds an executor from the verdict topic. `run` blocks its thread; nothing else may be called meanwhile."""
+    """Feeds an executor from the verdict topic. `run` blocks its thread; call nothing else meanwhile."""
 
     def __init__(
         self,
@@ -117,12 +117,12 @@ class VerdictLoop:
         on_outcome: OutcomeListener | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Make one.
+        """Create a loop; `run` starts it.
 
         Args:
             group: the consumer group; one for each server (or set of servers) whose calls run here.
             instance: this member's stable name in the group.
-            on_outcome: told of each call that has run.
+            on_outcome: called for each call that has run.
         """
         self._executor = executor
         self._transport = transport
@@ -135,7 +135,7 @@ class VerdictLoop:
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._in_flight: dict[int, _Job] = {}
         self._stopped_something = threading.Event()
-        # By session key: calls that wait for the one of theirs that runs.
+        # By session key: calls that wait for the running call of their session.
         self._chains: dict[bytes | None, deque[_Job]] = {}
         self._generation = 0
         self._progress: dict[TopicPartition, _Progress] = {}
@@ -149,11 +149,11 @@ class VerdictLoop:
         self._offsets_due_ms = 0
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; then finish what runs, report it and leave the group.
+        """Work until `stop` is set, then finish the running calls, report them and leave the group.
 
         Raises:
-            ExecutorError: it can't go on; what it had begun is in the single-use store and reported at the next start.
-            LogError: the log is lost.
+            ExecutorError: the executor can't continue; calls that it had begun are reported at its next start.
+            LogError: the log can't be used any more.
         """
         self._executor.start()
         self._executor.listen(self._stopped_something.set)
@@ -181,7 +181,7 @@ class VerdictLoop:
                 self._producer.close()
 
     def waiting(self) -> list[Verdict]:
-        """Verdicts that were taken in and have not had their turn. May be asked in any thread."""
+        """Return how many verdicts were read and have not had their turn. May be called in any thread."""
         return [job.verdict for job in list(self._in_flight.values()) if not job.begun.locked()]
 
     # -- AssignmentListener ---------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class VerdictLoop:
         }
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """See `streams.ports.AssignmentListener`: what runs is waited for, and its places are committed."""
+        """See `streams.ports.AssignmentListener`: waits for running calls, and commits their offsets."""
         going = set(partitions)
         deadline_ms = self._entropy.monotonic_ms() + self._settings.finish_ms
         while self._in_flight and self._is_open(going) and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0:
@@ -211,7 +211,7 @@ class VerdictLoop:
         self._drop(going)
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """See `streams.ports.AssignmentListener`: places are not ours to commit any more, reports are."""
+        """See `streams.ports.AssignmentListener`: offsets can no longer be committed, but reports can."""
         self._drop(set(partitions))
 
     def _drop(self, going: set[TopicPartition]) -> None:
@@ -238,7 +238,7 @@ class VerdictLoop:
             self._offsets_due_ms = self._entropy.monotonic_ms() + self._settings.offsets_every_ms
 
     def _regulate(self, consumer: Consumer) -> None:
-        """Fetch no more while too much is in flight; polling goes on, or the group would drop this member."""
+        """Fetch no more while too many calls are in flight. Polling continues, or the group would drop this member."""
         full = len(self._in_flight) >= self._settings.in_flight_max
         if full and not self._paused:
             consumer.pause(list(self._progress))
@@ -269,10 +269,10 @@ class VerdictLoop:
             chain.append(job)
 
     def _collect(self, wait_ms: int) -> None:
-        """Take in what the workers have done; waits up to `wait_ms` for the first.
+        """Process what the workers have finished; wait up to `wait_ms` for the first.
 
         Raises:
-            ExecutorError: a worker can't go on.
+            ExecutorError: a worker can't continue.
         """
         timeout_s = wait_ms / 1000
         while True:
@@ -285,8 +285,8 @@ class VerdictLoop:
             if done.had_turn:
                 self._go_on(done.job.key)
             if done.error is not None:
-                # Its place stays open, so it is read again; what it has used up stays used.
-                raise ExecutorError(f"the executor can't go on: {done.error}") from done.error
+                # Its offset is not committed, so it is read again; what it has used up stays used.
+                raise ExecutorError(f"the executor can't continue: {done.error}") from done.error
             progress = self._progress.get(done.job.place)
             if progress is not None and progress.generation == done.job.generation:
                 progress.open.discard(done.job.offset)
@@ -294,7 +294,7 @@ class VerdictLoop:
                 self._to_report.append(done)
 
     def _stop_waiting(self) -> None:
-        """Something was taken back: calls that wait for their turn, and are stopped by it, end without it."""
+        """End waiting calls that a revocation stops, without waiting for their turn."""
         self._stopped_something.clear()
         for job in list(self._in_flight.values()):
             if not self._executor.is_revoked(job.verdict) or not job.begun.acquire(blocking=False):
@@ -311,7 +311,7 @@ class VerdictLoop:
             self._done.put(replace(done, had_turn=had_turn))
 
     def _go_on(self, key: bytes | None) -> None:
-        """The next call of the session, if one waits."""
+        """Start the next call of the session, if one waits."""
         chain = self._chains[key]
         if chain:
             self._jobs.put(chain.popleft())
@@ -319,11 +319,11 @@ class VerdictLoop:
             del self._chains[key]
 
     def _commit(self) -> bool:
-        """Reports and places in one transaction. False: it did not happen and is to be tried again.
+        """Commit reports and offsets in one transaction; return False if that failed and is to be tried again.
 
         Raises:
             ExecutorError: it has failed too often.
-            LogError: the producer is of no more use.
+            LogError: the producer can't be used any more.
         """
         offsets = self._due_offsets()
         reports = list(self._to_report)
@@ -390,24 +390,24 @@ class VerdictLoop:
     def _attempt(self, job: _Job) -> _Done:
         progress = self._progress.get(job.place)
         if progress is None or progress.generation != job.generation:
-            # Its partition has gone to another member, which reads it anew.
+            # Its partition has moved to another member, which reads it again.
             return _Done(job)
         return self._ended(job, self._executor.attempt(job.verdict, job.key))
 
     def _ended(self, job: _Job, attempted: Refused | tuple[Use, ToolOutcome]) -> _Done:
-        """What there is to report of a call that has had its end."""
+        """Return what there is to report about a call that has ended."""
         if not isinstance(attempted, Refused):
             use, outcome = attempted
             ran = outcome if outcome.refusal is None else None
             return _Done(job, self._records(lambda: self._executor.outcome_records(use)), use, ran)
         if attempted.refusal is Refusal.ALREADY_USED:
-            # Verdicts are answered again for repeated intents, and read again after a crash.
+            # Verdicts are repeated for repeated intents, and read again after a crash.
             _log.debug("verdict `%s` was used before", job.verdict.verdict_id)
             return _Done(job)
         return _Done(job, self._records(lambda: self._executor.refusal_records(job.verdict, attempted)))
 
     def _records(self, make: Callable[[], list[Outgoing]]) -> list[Outgoing]:
-        """Reports need the topics' partition counts, which the log may fail to tell for a moment."""
+        """Return the reports as records; the log may fail for a moment to return the topics' partition counts."""
         attempt = 1
         while True:
             try:

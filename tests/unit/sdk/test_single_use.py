@@ -200,7 +200,7 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     connection.execute("CREATE TABLE things (name TEXT)")
     connection.commit()
     connection.close()
-    with pytest.raises(SingleUseError, match="is no single-use store"):
+    with pytest.raises(SingleUseError, match="is not a single-use store"):
         SingleUseStore(path, "a")
     text = tmp_path / "text"
     text.write_text("not a database, but long enough to be looked at as one\n" * 50)
