@@ -1,10 +1,11 @@
-"""The codec: bytes of the wire to records and back, in Confluent's framings (see docs/reference/topics.md).
+"""The codec: bytes of the wire to records and back, in Confluent's framings (docs/reference/topics.md).
 
-A record's value is `0x00`, its schema's id in four bytes and its Avro form; or the Avro form alone with the schema's
-GUID in the header `__value_schema_id`. Both are read, the first is written. Values come from anybody: whatever is wrong
-with one is a `RecordError` with the reason of its dead letter, and reading is bounded by the size of the value.
+A record's value is `0x00`, its schema's id in four bytes and its Avro form; or only the Avro form, with the schema's
+GUID in the header `__value_schema_id`. Both are read, the first is written. Anybody may have written a value. Whatever
+is wrong with it raises a `RecordError` with the reason of its dead letter, and the work of reading is bounded by the
+size of the value.
 
-Functions that read and write are compiled from the schemas on first use of a topic (some 10 ms) and kept.
+The functions that read and write a topic's records are compiled from its schemas on first use (about 10 ms) and kept.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from streams.ports import Headers
 SCHEMA_ID_HEADER = "__value_schema_id"
 
 VALUE_BYTES_MAX = 1_048_576
-"""Of a value that is read."""
+"""The largest value that is read."""
 
 WRITTEN_BYTES_MAX = VALUE_BYTES_MAX - 65_536
-"""Of a value that is written: a broker's limit counts the key, the headers and the batch around it, too."""
+"""The largest value that is written: a broker's limit also counts the key, the headers and the batch around it."""
 
 DECODERS_MAX = 1_024
-"""Kept: one for each version of each topic's schema."""
+"""How many decoders are kept: one for each version of each topic's schema."""
 
 _PREFIX = struct.Struct(">BI")
 _GUID_MAGIC = 1
@@ -39,7 +40,7 @@ _GUID_HEADER_BYTES = 17
 
 
 class Codec:
-    """Reads and writes records. Not bound to a thread: compiling twice at the same time does no harm."""
+    """Reads and writes records. Not bound to a thread: if two threads compile the same function, that does no harm."""
 
     def __init__(self, source: SchemaSource) -> None:
         self._source = source
@@ -48,11 +49,11 @@ class Codec:
         self._decoders: dict[tuple[str, bytes], Compiled] = {}
 
     def decode(self, topic: str, value: bytes | None, headers: Headers = ()) -> Record:
-        """The record in a value of `topic`.
+        """Return the record in a value of `topic`.
 
         Raises:
-            RecordError: it has none; `reason` is a `DeadLetterReason`.
-            InvariantError: the topic isn't one of records.
+            RecordError: the value is not a record of the topic; `reason` is a `DeadLetterReason`.
+            InvariantError: the topic isn't declared, or its values aren't records.
         """
         if not value:
             raise RecordError(DeadLetterReason.VALUE_MISSING, f"record of topic `{topic}` has no value")
@@ -72,12 +73,12 @@ class Codec:
         return record
 
     def encode(self, topic: str, record: Record) -> bytes:
-        """The value of a record for `topic`, with the schema id before it.
+        """Return the value of a record for `topic`, with the schema id before it.
 
         Raises:
-            RecordError: it cannot be written: not this topic's, too large, or a field isn't what its class says.
+            RecordError: the record is of another topic or too large, or a field does not have the type of its class.
             SchemaError: the topic has no schema here.
-            InvariantError: the topic isn't one of records.
+            InvariantError: the topic isn't declared, or its values aren't records.
         """
         compiled, record_type = self._encoders.get(topic) or self._compile_encoder(topic)
         if type(record) is not record_type:
@@ -115,7 +116,7 @@ class Codec:
 
     def _by_prefix(self, topic: str, framing: bytes) -> SchemaVersion:
         if len(framing) < _PREFIX.size or framing[0] != 0:
-            text = f"value in topic `{topic}` begins with `{framing.hex()}`, which is no schema id"
+            text = f"value in topic `{topic}` begins with `{framing.hex()}`, which is not a schema id"
             raise RecordError(DeadLetterReason.FRAMING_INVALID, text)
         return self._source.by_id(topic, _PREFIX.unpack(framing)[1])
 
@@ -123,13 +124,13 @@ class Codec:
         if framing[:1] == b"\x00" and len(framing) == _PREFIX.size:
             return self._source.by_id(topic, _PREFIX.unpack(framing)[1])
         if len(framing) != _GUID_HEADER_BYTES or framing[0] != _GUID_MAGIC:
-            text = f"header `{SCHEMA_ID_HEADER}` of {len(framing)} bytes in topic `{topic}` is no schema id"
+            text = f"header `{SCHEMA_ID_HEADER}` of {len(framing)} bytes in topic `{topic}` is not a schema id"
             raise RecordError(DeadLetterReason.FRAMING_INVALID, text)
         return self._source.by_guid(topic, framing[1:])
 
 
 def _unreadable(topic: str, value: bytes, compiled: Compiled, error: Exception) -> RecordError:
-    """What to tell of a value that could not be read: where, and whether it is cut or wrong."""
+    """Describe a value that could not be read: where, and whether it is cut off or wrong."""
     place = compiled.place(error)
     start, end = place.variables.get("p", 0), place.variables.get("q", 0)
     where = f"topic `{topic}`: {place.path} at byte {min(start, len(value))}"

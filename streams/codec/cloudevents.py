@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 headers, Kafka's binary mode, and the W3C trace context of the records we write."""
+"""CloudEvents 1.0 headers in Kafka's binary mode, and the W3C trace context, of the records that are written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from streams.model.types import Header
 from streams.ports import Headers
 
 TIMES_CACHED_MAX = 1_024
-"""Records of a batch share their instants."""
+"""How many instants are cached: records of a batch share them."""
 
 _SPEC_VERSION = ("ce_specversion", b"1.0")
 _AVRO = ("content-type", b"application/avro")
@@ -16,7 +16,7 @@ _JSON = ("content-type", b"application/json")
 
 
 class _Times(dict[int, tuple[str, bytes]]):
-    """`ce_time` of an instant, made on first use; empties itself when full."""
+    """Caches the `ce_time` of instants; empties itself when full."""
 
     def __missing__(self, value_ms: int) -> tuple[str, bytes]:
         made = ("ce_time", format_instant(value_ms).encode())
@@ -30,7 +30,7 @@ _times = _Times()
 
 
 def event_type(topic: Topic) -> str:
-    """The `ce_type` of a topic's records: its record's name (`agentstream.v1.Verdict`), or the topic's own."""
+    """Return the `ce_type` of a topic's records: the record's name (`agentstream.v1.Verdict`), or the topic's name."""
     return topic.name if topic.record is None else f"agentstream.v1.{topic.record.__name__}"
 
 
@@ -38,14 +38,14 @@ _TYPES = {topic.name: ("ce_type", event_type(topic).encode()) for topic in TOPIC
 
 
 def event_headers(topic: Topic, header: Header) -> Headers:
-    """The headers of an outgoing record.
+    """Return the headers of an outgoing record.
 
     Args:
-        topic: where it is written.
-        header: what the record starts with.
+        topic: the topic that the record is written to.
+        header: the header within the record.
 
     Raises:
-        MalformedError: the header's time has no date.
+        MalformedError: the header's time is outside of the years 1 to 9999.
     """
     headers = (
         ("ce_id", header.id.encode()),

@@ -1,7 +1,7 @@
-"""Whether records written with one schema can be read with another, and FULL_TRANSITIVE over all versions.
+"""Check whether records written with one schema can be read with another, and FULL_TRANSITIVE over all versions.
 
-The rules are Avro's for schema resolution, and stricter where Avro leaves it to the single record: every branch that a
-writer can choose must be readable. The decoder is compiled for exactly the pairs that pass here.
+The rules are Avro's rules of schema resolution, but stricter where Avro decides by the single record: every branch that
+a writer can choose must be readable. The decoder is compiled for exactly the pairs that pass this check.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PROMOTIONS = {
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that keeps a reader from reading: `at` is the path in the schema, `text` says what to do."""
+    """A problem in a schema: `at` is the path in the schema, `text` describes the problem."""
 
     at: str
     text: str
@@ -43,7 +43,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def full_transitive(versions: Sequence[RecordShape]) -> list[Finding]:
-    """What breaks FULL_TRANSITIVE: the newest schema must read every earlier one's records, and each of them its own.
+    """Find what breaks FULL_TRANSITIVE: every version must be able to read the records of every other.
 
     Args:
         versions: oldest first.
@@ -61,20 +61,24 @@ def full_transitive(versions: Sequence[RecordShape]) -> list[Finding]:
 
 
 def unreadable(reader: RecordShape, writer: RecordShape) -> list[Finding]:
-    """What keeps `reader` from reading records of `writer`; nothing if it can."""
+    """Find what keeps `reader` from reading records of `writer`; empty if it can read them."""
     return _compare(reader, writer, short_name(reader.name))
 
 
 def match_branch(branches: Sequence[Shape], writer: Shape) -> Shape | None:
-    """The branch of a reader's union that takes values of `writer`: one of the same type, else one it promotes to."""
+    """Return the branch of a reader's union for values of `writer`: one of the same type, else one that they promote
+    to."""
     same = [branch for branch in branches if _same_type(branch, writer)]
     fitting = same or [branch for branch in branches if _promotes(branch, writer)]
     return fitting[0] if fitting else None
 
 
 def conventions(shape: RecordShape) -> list[Finding]:
-    """What breaks our own rules: no maps (their order isn't fixed, so they cannot be hashed), every enum falls back to
-    its first symbol (which is its fail-closed one), unions only for `[null, X]` and with null as the default."""
+    """Find what breaks the rules of this project.
+
+    There are no maps, because their order isn't fixed, so they cannot be hashed. Every enum defaults to its first
+    symbol, which is its fail-closed one. Unions are only `[null, X]`, with null as the default.
+    """
     return _conventions(shape, short_name(shape.name))
 
 

@@ -1,4 +1,5 @@
-"""Dead letters: what could not be read, as it came, with Kafka Connect's headers that say where it was, and why."""
+"""Dead letters: records that could not be read, unchanged, with Kafka Connect's headers for their place and the
+cause."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ OWN_PREFIX = "stoplog."
 
 KEY_BYTES_MAX = 16_384
 HEADERS_BYTES_MAX = 16_384
-"""Of the record's own headers, which are kept; together with a key and a value that are at their limits a broker takes
-the letter."""
+"""The record's own headers are kept up to this size. With a key and a value at their limits, a broker still accepts the
+letter."""
 
 TEXT_BYTES_MAX = 1_024
 
@@ -36,16 +37,17 @@ _KEY = frozenset({DeadLetterReason.KEY_MISSING, DeadLetterReason.KEY_MISMATCH, D
 
 
 def dead_letter(record: Received, reason: str, text: str, source: str = "stoplog") -> Outgoing:
-    """The letter for the dead-letter topic of the record's topic, in the partition that the record had.
+    """Return the letter for the dead-letter topic of the record's topic, in the partition of the record.
 
-    Key, value and headers are kept as they were, so that the record can be written again once its cause is gone. What
-    is above a bound is cut, and headers give its size and SHA-256; headers above theirs are left out, and counted.
+    Key, value and headers are unchanged, so that the record can be written again once the cause is fixed. A part that
+    exceeds its limit is cut, and headers give its size and SHA-256. Headers beyond their limit are left out, and
+    counted.
 
     Args:
-        record: what could not be read or processed.
+        record: the record that could not be read or processed.
         reason: a `DeadLetterReason`.
-        text: why, for people; cut at `TEXT_BYTES_MAX`.
-        source: who says so (`connector.name` in Connect's terms).
+        text: the cause, for people; cut at `TEXT_BYTES_MAX`.
+        source: the name of the writer (`connector.name` in Connect's terms).
 
     Raises:
         InvariantError: the topic has no dead letters.
@@ -83,7 +85,7 @@ def _connect_headers(record: Received, reason: str, text: str, source: str) -> H
 
 
 def _kept_headers(headers: Headers) -> Headers:
-    """The record's own headers, without those that could pass for ours."""
+    """Return the record's headers, without those that could be taken for ours."""
     kept = tuple((name, value) for name, value in headers if not name.startswith((CONNECT_PREFIX, OWN_PREFIX)))
     size = sum(len(name.encode("utf-8", "replace")) + len(value or b"") + 1 for name, value in kept)
     if size > HEADERS_BYTES_MAX:
@@ -101,6 +103,6 @@ def _cut(what: str, data: bytes | None, bytes_max: int) -> tuple[bytes | None, H
 
 
 def _text(value: str) -> bytes:
-    """UTF-8, cut between two characters."""
+    """Return the text in UTF-8, cut between two characters."""
     raw = value.encode("utf-8", "replace")
     return raw if len(raw) <= TEXT_BYTES_MAX else raw[:TEXT_BYTES_MAX].decode("utf-8", "ignore").encode()

@@ -1,7 +1,7 @@
-"""Compiles the function that reads a record from Avro's binary form, whichever compatible schema it was written with.
+"""Compile functions that read a record from Avro's binary form, for any compatible schema of its writer.
 
-Stricter than Avro's libraries usually are: indexes and lengths below zero, integers that are too long, bytes after the
-record, arrays without end and ill-formed texts are refused, not read somehow.
+They are stricter than most Avro libraries. Negative indexes and lengths, integers that are too long, bytes after the
+record, endless arrays and malformed texts are rejected.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _T = TypeVar("_T")
 
 
 def compile_decoder(reader: RecordShape, writer: RecordShape, record: type[Record]) -> Compiled:
-    """The function `(data, at) -> record` that reads what was written with `writer`, from `at` to the very end.
+    """Return a function `(data, at) -> record` that reads data written with `writer`, from `at` to the end.
 
-    It raises TruncatedError, IndexError or struct.error where the data ends too early or too late, and MalformedError,
-    KeyError or UnicodeDecodeError where it is no record.
+    It raises TruncatedError, IndexError or struct.error if the data ends too early or too late, and MalformedError,
+    KeyError or UnicodeDecodeError if it is not a record.
 
     Args:
         reader: today's schema; `record` is its class.
         writer: the schema of the data.
-        record: what is made.
+        record: the class of the result.
 
     Raises:
         SchemaError: `reader` cannot read what `writer` writes.
@@ -65,13 +65,13 @@ def compile_decoder(reader: RecordShape, writer: RecordShape, record: type[Recor
 
 
 class _Decoder:
-    """Writes the lines. In them `b` is the data, `p` the position, `q` where the present value ends."""
+    """Writes the lines. In them, `b` is the data, `p` the position, and `q` the end of the present value."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
     def value(self, writer: Shape, reader: Shape, kind: inspect.Type) -> str:
-        """Lines that read a value; returns the variable that it is in."""
+        """Write lines that read a value; return the variable that holds it."""
         if isinstance(writer, UnionShape):
             return self._union(writer, lambda branch: self.value(branch, reader, kind))
         if isinstance(reader, UnionShape):
@@ -125,10 +125,10 @@ class _Decoder:
         return self._assign("b[p:q]" if reader.kind == "bytes" else "b[p:q].decode()", "p = q")
 
     def _length(self) -> None:
-        """Lines after which `n` is the length and `p` where it begins.
+        """Write lines after which `n` is the length and `p` where the value begins.
 
-        A length below 64 is one byte with neither its first bit (more follow) nor its last (below zero) set; anything
-        else goes the careful way.
+        A length below 64 is one byte in which neither the first bit (more bytes follow) nor the last (negative) is set.
+        Any other length takes the slower, careful way.
         """
         source = self._source
         source.line("n = b[p]")
@@ -145,7 +145,7 @@ class _Decoder:
         return variable
 
     def _enum(self, writer: EnumShape, reader: EnumShape, kind: inspect.Type) -> str:
-        """A symbol that the reader doesn't know becomes its default, the fail-closed one."""
+        """Read an enum; a symbol that the reader doesn't know becomes its default, the fail-closed one."""
         if not isinstance(kind, inspect.EnumType):
             raise SchemaError(f"{self._source.path}: has no enum in our records")
         members = {
@@ -182,7 +182,7 @@ class _Decoder:
         return variable
 
     def _block_end(self, count: str, end: str) -> None:
-        """A negative count is followed by the block's size in bytes."""
+        """Read the size of an array block in bytes, which follows a negative count."""
         source = self._source
         source.line(f"{end} = -1")
         with source.block(f"if {count} < 0:"):
@@ -191,7 +191,7 @@ class _Decoder:
             source.line(f"{end} = p + n")
 
     def _record(self, writer: RecordShape, reader: RecordShape, kind: inspect.StructType) -> str:
-        """Fields that aren't written take their defaults from the class, fields that aren't known are passed over."""
+        """Read a record: fields that aren't written get their defaults from the class, unknown fields are skipped."""
         wanted = {field.name: field.shape for field in reader.fields}
         types = {field.name: field.type for field in kind.fields}
         arguments = []
@@ -206,7 +206,7 @@ class _Decoder:
         return self._assign(f"{construct}({', '.join(arguments)})")
 
     def _skip(self, writer: Shape) -> str:
-        """Lines that pass over a value, with the same care; returns an expression, for where one is needed."""
+        """Write lines that skip a value, with the same care; return an expression, for where one is needed."""
         match writer:
             case Primitive(kind="null"):
                 pass

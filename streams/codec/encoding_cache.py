@@ -1,4 +1,4 @@
-"""Wire forms that are kept: of lists that many records have in common."""
+"""A cache of encoded lists that many records have in common."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 from streams.model.types import Recurring
 
 FORMS_MAX = 1_024
-"""Kept for one field; past it all are dropped and made again as they come."""
+"""How many forms are kept for one field; when they are more, all are dropped and encoded again as they come."""
 
 
 class Forms:
-    """The wire forms of one field's recurring lists. A list is known again by being the same object."""
+    """The encoded forms of one field's recurring lists. A list is recognised by being the same object."""
 
     def __init__(self) -> None:
-        # What is kept alive keeps its id to itself.
+        # While an object is kept alive, no other object has its id.
         self._known: dict[int, tuple[Recurring[Any], bytes]] = {}
 
     def find(self, items: Recurring[Any]) -> bytes | None:
-        """The form of a list, if it was kept."""
+        """Return the form of a list, if it is cached."""
         known = self._known.get(id(items))
         return None if known is None else known[1]
 
     def keep(self, items: Recurring[Any], form: bytes) -> None:
-        """Keep the form of a list."""
+        """Cache the form of a list."""
         if len(self._known) >= FORMS_MAX:
             self._known.clear()
         self._known[id(items)] = items, form

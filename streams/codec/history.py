@@ -1,4 +1,4 @@
-"""History files: a stretch of the topics as JSON lines (docs/reference/history-files.md)."""
+"""History files: a part of the topics as JSON lines (docs/reference/history-files.md)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from streams.model.topics import (
 from streams.model.types import Record
 
 LINE_BYTES_MAX = 8_388_608
-"""A record of the largest size fits in any spelling."""
+"""The longest line; a record of the largest size fits, however it is spelled."""
 
 KINDS: dict[str, Topic] = {
     "intent": INTENT,
@@ -58,7 +58,7 @@ KINDS: dict[str, Topic] = {
     "budget_request": BUDGET_REQUEST,
     "budget_grant": BUDGET_GRANT,
 }
-"""What `record` may say, and the topic that it stands for."""
+"""The values of `record`, and the topic that each stands for."""
 
 _KIND_OF_TOPIC = {topic.name: kind for kind, topic in KINDS.items()}
 _MEMBERS = ("record", "key", "key_hex", "time_ms", "value")
@@ -66,7 +66,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class HistoryError(StoplogError):
-    """A line that is no record.
+    """A line that is not a record.
 
     Attributes:
         file: the name of the file, as given.
@@ -82,7 +82,7 @@ class HistoryError(StoplogError):
 
 
 class HistoryLine(NamedTuple):
-    """A record of a history: `kind` is one of `KINDS`, `time_ms` its time on the log."""
+    """A record of a history: `kind` is one of `KINDS`, `time_ms` is its time on the log."""
 
     kind: str
     topic: str
@@ -94,34 +94,34 @@ class HistoryLine(NamedTuple):
 def parse_line(text: str, line_no: int, filename: str, root_key: bytes | None = None) -> HistoryLine:
     """Read one line.
 
-    What a person may leave out is filled in as the SDK would do it, always the same for the same line: the header (its
-    id from line number and text, `source` "history", the tenant of the key, `time_ms`), the session of the key,
+    Fields that a person may leave out are filled in as the SDK would, always the same for the same line: the header
+    (its id from line number and text, `source` "history", the tenant of the key, `time_ms`), the session of the key,
     digests, and an intent's proof.
 
     Args:
         text: the line.
         line_no: counts from 1.
         filename: for errors.
-        root_key: what session keys are derived from, for the proofs of intents without one; None leaves them unproven.
+        root_key: the key that session keys are derived from, for intents without a proof; None leaves them unproven.
 
     Raises:
-        HistoryError: it is no record.
+        HistoryError: the line is not a record.
     """
     try:
         if not is_utf8(text):
-            raise JsonFormError("has half of a surrogate pair, which no text can")
+            raise JsonFormError("has half of a surrogate pair, which is not valid in a text")
         return _parse(text.strip(), line_no, root_key)
     except JsonFormError as error:
         raise HistoryError(filename, line_no, str(error)) from None
     except RecursionError:
-        raise HistoryError(filename, line_no, "is nested too deep") from None
+        raise HistoryError(filename, line_no, "is nested too deeply") from None
 
 
 def format_line(topic: str, key: bytes, time_ms: int, record: Record) -> str:
-    """A record as a line, without its end. `parse_line` makes the same record of it.
+    """Return a record as a line, without a line end. `parse_line` makes the same record of it.
 
     Raises:
-        KeyError: records of the topic have no place in a history.
+        KeyError: a history cannot hold records of the topic.
     """
     line: dict[str, object] = {"record": _KIND_OF_TOPIC[topic]}
     try:
@@ -129,7 +129,7 @@ def format_line(topic: str, key: bytes, time_ms: int, record: Record) -> str:
     except UnicodeDecodeError:
         line["key_hex"] = key.hex()
     value = to_json(record)
-    # Left out, it would be made.
+    # If it were left out, `parse_line` would make one.
     if isinstance(record, Intent) or (isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS):
         value.setdefault("proof", None)
     elif isinstance(record, Delegation):
@@ -141,15 +141,15 @@ def format_line(topic: str, key: bytes, time_ms: int, record: Record) -> str:
 def iter_history(
     path: Path, root_key: bytes | None = None, on_error: Callable[[HistoryError], None] | None = None
 ) -> Iterator[HistoryLine]:
-    """The records of a file, in its order; blank lines and lines that begin with `#` are passed over.
+    """Yield the records of a file, in its order. Blank lines and lines that begin with `#` are skipped.
 
     Args:
         path: UTF-8, with or without a byte order mark.
         root_key: as in `parse_line`.
-        on_error: is told of bad lines, which are then passed over; without it they are raised.
+        on_error: called for bad lines, which are then skipped; without it the error is raised.
 
     Raises:
-        HistoryError: the file cannot be read, or a line is no record.
+        HistoryError: the file cannot be read, or a line is not a record.
     """
     yield from (line for _, line in iter_numbered(path, root_key, on_error))
 
@@ -157,7 +157,7 @@ def iter_history(
 def iter_numbered(
     path: Path, root_key: bytes | None = None, on_error: Callable[[HistoryError], None] | None = None
 ) -> Iterator[tuple[int, HistoryLine]]:
-    """As `iter_history`, each record with the number of its line, which counts from 1."""
+    """Yield the same as `iter_history`, each record with the number of its line, which counts from 1."""
     name = str(path)
     try:
         with path.open("rb") as stream:
@@ -219,7 +219,7 @@ def _parse(text: str, line_no: int, root_key: bytes | None) -> HistoryLine:
 
 
 def _key(line: dict[str, object]) -> bytes | None:
-    """The key; None where it is left out, and follows from the record."""
+    """Return the key; None if it is left out, and follows from the record."""
     key, key_hex = line.get("key"), line.get("key_hex")
     if key is not None and key_hex is not None:
         raise JsonFormError("`key` and `key_hex` are both given")
@@ -236,7 +236,7 @@ def _key(line: dict[str, object]) -> bytes | None:
 
 
 def _load(text: str) -> object:
-    """Parse JSON, refusing what parsers read differently. Integers are exact, whatever their size."""
+    """Parse JSON, and reject what parsers read differently. Integers are exact, whatever their size."""
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except ValueError as error:

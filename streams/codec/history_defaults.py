@@ -1,4 +1,4 @@
-"""Fills in what a person leaves out of a line of a history, as the SDK would: the same for the same line every time."""
+"""Fill in what a person leaves out of a line of a history, as the SDK would; always the same for the same line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _TOOL_PARTS = {
 
 
 class Line(NamedTuple):
-    """What is known of a line besides its record; `key` is None where it is left out."""
+    """The context of a line, besides its record; `key` is None if it is left out."""
 
     topic: Topic
     line_no: int
@@ -58,10 +58,10 @@ class Line(NamedTuple):
 
 
 def fill(given: dict[str, object], line: Line) -> dict[str, object]:
-    """The record's JSON with what was left out.
+    """Return the record's JSON with the missing fields filled in.
 
     Raises:
-        JsonFormError: what it would be made of is missing or wrong.
+        JsonFormError: a field that others are derived from is missing or wrong.
     """
     value = dict(given)
     tenant_uid, session_id = _owner(line)
@@ -90,8 +90,11 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
 
 
 def complete(record: Record, given: dict[str, object], line: Line) -> Record:
-    """The record with its proof, where it says nothing of one: an intent is proven with its session's key, what says
-    what a session may do with that of its writer, a grant with that of its issuer or of its parent's session."""
+    """Return the record with its proof, if the line does not mention one.
+
+    An intent is proven with its session's key, an event that says what a session may do with its writer's key, and a
+    grant with the key of its issuer or of its parent's session.
+    """
     if isinstance(record, Delegation) and record.op is DelegationOp.GRANT and line.root_key is not None:
         return prove_grant(record, given, line.root_key)
     if "proof" in given or line.root_key is None:
@@ -106,10 +109,10 @@ def complete(record: Record, given: dict[str, object], line: Line) -> Record:
 
 
 def key_of(record: Record) -> bytes:
-    """The key under which a record is written.
+    """Return the key under which a record is written.
 
     Raises:
-        JsonFormError: it doesn't follow from the record.
+        JsonFormError: the key doesn't follow from the record.
     """
     match record:
         case Revocation(kind=kind, id=target):
@@ -134,7 +137,7 @@ def key_of(record: Record) -> bytes:
 
 
 def _owner(line: Line) -> tuple[str, str]:
-    """Tenant and session, as far as the key tells them."""
+    """Return tenant and session, as far as the key contains them."""
     if line.topic.spread is not Spread.CO_PARTITIONED or line.topic.key != _SESSION_KEY or line.key is None:
         return "", ""
     tenant_uid, _, session_id = line.key.decode("utf-8", "replace").partition("|")
@@ -156,14 +159,15 @@ def _fill_session_event(value: dict[str, object], line: Line) -> None:
 
 
 def _fill_approval_decision(value: dict[str, object]) -> None:
-    """A decision names the intent; the task is that of the intent, the arguments are only there as their digest."""
+    """Fill in a decision: it names the intent, its task follows from the intent, and of the arguments it has only the
+    digest."""
     _fill_args_digest(value)
     value.pop("args", None)
     value.pop("args_json", None)
     round_no = value.pop("round_no", 0)
     if type(round_no) is not int or not 0 <= round_no <= ROUND_NO_MAX:
         raise JsonFormError(
-            f"value: `round_no` must be 0 to {ROUND_NO_MAX}: how often was asked about the intent before"
+            f"value: `round_no` must be 0 to {ROUND_NO_MAX}: the number of earlier questions about the intent"
         )
     intent_id, session_id, header = value.get("intent_id"), value.get("session_id"), value["header"]
     tenant_uid = header["tenant_uid"] if isinstance(header, dict) else None
@@ -189,7 +193,8 @@ def _fill_catalog_entry(value: dict[str, object]) -> None:
 
 
 def _fill_args_digest(value: dict[str, object]) -> None:
-    """Of `args` or `args_json`. Text without a canonical form has the digest of itself: the gate refuses it anyway."""
+    """Fill in the digest of `args` or `args_json`. A text without a canonical form gets the digest of itself: the gate
+    refuses it anyway."""
     if "args" in value and "args_json" not in value:
         try:
             value["args_json"] = canonical(value.pop("args")).decode()
@@ -206,7 +211,7 @@ def _fill_args_digest(value: dict[str, object]) -> None:
 
 
 def _json_part(value: dict[str, object], name: str) -> object:
-    """A part of a tool that is given as JSON, or as text."""
+    """Return a part of a tool that is given as JSON, or as text."""
     text = value.get(f"{name}_json")
     if name in value or not isinstance(text, str):
         return value.get(name)

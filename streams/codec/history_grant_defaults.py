@@ -1,4 +1,4 @@
-"""Fills in what a person leaves out of a grant in a history: what follows from its chain, and the proofs."""
+"""Fill in what a person leaves out of a grant in a history: fields that follow from its chain, and the proofs."""
 
 from __future__ import annotations
 
@@ -43,17 +43,18 @@ def fill_grant(value: dict[str, object], tenant_uid: str, session_id: str, time_
 
 
 def state_grant(value: dict[str, Any]) -> None:
-    """Say of a grant's JSON, as of its ancestors', what it lacks of what would be filled in."""
+    """Add to a grant's JSON, and to its ancestors', explicit values for empty fields that would otherwise be filled
+    in."""
     for body in (*value.get("chain", ()), value):
         for name in _MADE:
             body.setdefault(name, None)
 
 
 def prove_grant(record: Delegation, given: dict[str, object], root_key: bytes) -> Delegation:
-    """The grant with the proofs that it says nothing of: within one trust domain they follow from the root key.
+    """Return the grant with the proofs that it does not mention: within one trust domain they follow from the root key.
 
     Args:
-        given: the record's JSON as it stands in the file.
+        given: the record's JSON as it is in the file.
     """
     chain = given.get("chain")
     stated: list[dict[str, Any]] = [*chain, given] if isinstance(chain, list) else [given]
@@ -63,7 +64,7 @@ def prove_grant(record: Delegation, given: dict[str, object], root_key: bytes) -
             parent = lineage[-1] if lineage else None
             lineage.append(_completed(body, parent, said.keys(), root_key))
     except GrantError:
-        # It has no canonical form, so nobody could have signed it: the gate refuses it as it stands.
+        # It has no canonical form, so nobody could have signed it, and the gate refuses it.
         return record
     return travelling(tuple(lineage), record.header)
 

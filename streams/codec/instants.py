@@ -1,4 +1,4 @@
-"""Instants as text: RFC 3339, in UTC, to the millisecond."""
+"""Instants as text: RFC 3339, in UTC, in milliseconds."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _RFC_3339 = re.compile(
 
 
 def format_instant(value_ms: int) -> str:
-    """`2025-11-25T09:00:00.123Z`.
+    """Return an instant (ms since the epoch) as `2025-11-25T09:00:00.123Z`.
 
     Raises:
-        MalformedError: it is outside of the years 1 to 9999.
+        MalformedError: the instant is outside of the years 1 to 9999.
     """
     check_instant(value_ms)
     text = (_EPOCH + timedelta(milliseconds=value_ms)).isoformat(timespec="milliseconds")
@@ -27,10 +27,10 @@ def format_instant(value_ms: int) -> str:
 
 
 def parse_instant(text: str) -> int:
-    """Milliseconds since the epoch of an RFC 3339 date-time; what is below a millisecond is cut off.
+    """Return the instant of an RFC 3339 date-time in ms since the epoch; fractions of a millisecond are cut off.
 
     Raises:
-        MalformedError: it isn't one. An offset is required: a local time would mean another instant elsewhere.
+        MalformedError: the text isn't one. An offset is required: a local time would mean another instant elsewhere.
     """
     match = _RFC_3339.fullmatch(text)
     if match is None:

@@ -35,26 +35,26 @@ _B = TypeVar("_B")
 
 
 class JsonFormError(StoplogError):
-    """A value that isn't the JSON form of its record: says where in it, and why."""
+    """A value that isn't the JSON form of its record; the message says where in it, and why."""
 
 
 def to_json(record: Record) -> dict[str, object]:
-    """The JSON form: None and empty arrays are left out, everything else is there."""
+    """Return the JSON form of a record: None and empty arrays are left out, everything else is there."""
     return _record_to_json(record, _type_info(type(record)))
 
 
 def from_json(record: type[_R], value: object, at: str = "value") -> _R:
-    """The record of a JSON form.
+    """Return the record of a JSON form.
 
-    An id that is no UUID is a name: it stands for the UUID that `named_uuid` derives from it.
+    An id that is not a UUID is a name: it stands for the UUID that `named_uuid` derives from it.
 
     Args:
-        record: its class.
-        value: the JSON.
+        record: the class of the record.
+        value: the parsed JSON.
         at: what to call the value in errors.
 
     Raises:
-        JsonFormError: it isn't one.
+        JsonFormError: the value isn't the JSON form of a record of this class.
     """
     made = _from_json(_type_info(record), value, at)
     if not isinstance(made, record):
@@ -63,19 +63,19 @@ def from_json(record: type[_R], value: object, at: str = "value") -> _R:
 
 
 def named_uuid(text: str) -> str:
-    """The UUID that a name in a history stands for; a UUID stands for itself."""
+    """Return the UUID that a name in a history stands for; a UUID stands for itself."""
     return text if is_uuid(text) else derived_uuid("history name", text)
 
 
 def unknown_name(name: str, known: Iterable[str], what: str) -> str:
-    """`` `subjct` is not a field; did you mean `subject`? ``"""
+    """Return a message such as `` `subjct` is not a field; did you mean `subject`? ``"""
     near = difflib.get_close_matches(name, list(known), n=1)
     hint = f"; did you mean `{near[0]}`?" if near else ""
     return f"`{name[:_SHOWN_CHARS]}` is not {what}{hint}"
 
 
 def is_utf8(text: str) -> bool:
-    """Whether the text has a UTF-8 form (JSON can hold lone surrogates, which have none)."""
+    """Return whether the text has a UTF-8 form (JSON can contain lone surrogates, which have none)."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -100,7 +100,7 @@ def _record_to_json(record: object, info: inspect.StructType) -> dict[str, objec
     result: dict[str, object] = {}
     for field in info.fields:
         value = getattr(record, field.name)
-        # Readers are None for anybody and () for nobody: an empty array that is not the default must stay.
+        # Readers are None for anybody and () for nobody: an empty array that is not the default must be kept.
         if value is not None and (value != () or field.default != ()):
             result[field.name] = _to_json(value, field.type)
     return result
@@ -181,7 +181,7 @@ def _text(value: object, meaning: str, at: str) -> str:
     if not isinstance(value, str):
         raise JsonFormError(f"{at}: {_shown(value)} is not a text")
     if not is_utf8(value):
-        raise JsonFormError(f"{at}: has half of a surrogate pair, which no text on the wire can")
+        raise JsonFormError(f"{at}: has half of a surrogate pair, which no text on the wire can have")
     return named_uuid(value) if meaning == "uuid" else value
 
 
@@ -194,10 +194,10 @@ def _integer(value: object, meaning: str, at: str) -> int:
 
 
 def instant(value: object, at: str) -> int:
-    """Milliseconds since the epoch, of an integer or of RFC 3339.
+    """Return the instant of an integer or of an RFC 3339 text, in ms since the epoch.
 
     Raises:
-        JsonFormError: it is neither.
+        JsonFormError: the value is neither.
     """
     if isinstance(value, str):
         return _checked(parse_instant, value, at)
@@ -250,7 +250,7 @@ def _checked(check: Callable[[_A], _B], value: _A, at: str) -> _B:
 
 
 def _meaning(kind: inspect.Type) -> tuple[inspect.Type, str]:
-    """A type, and what its class says that it is beyond that."""
+    """Return a type, and the constraints that its class adds to it."""
     if isinstance(kind, inspect.Metadata):
         return kind.type, str((kind.extra or {}).get("kind", ""))
     return kind, ""

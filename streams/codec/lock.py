@@ -165,7 +165,7 @@ def contradictions(lock: LockFile, published: Iterable[Published]) -> list[Findi
 
 
 def _unpublished(directory: Path, lock: LockFile) -> list[Published]:
-    """The locked versions that are not on the list yet."""
+    """Return the locked versions that are not on the list yet."""
     known = set(read_published(directory))
     return [each for each in locked_versions(lock) if each not in known]
 
@@ -225,7 +225,7 @@ def _todays_file(directory: Path, stem: str) -> tuple[Path, int]:
 
 
 def _guid(digest: str, schema_id: int) -> str:
-    """A UUID (version 8) of the content; the id makes it unlike that of equal content under another id."""
+    """Return a UUID (version 8) of the content; the id distinguishes it from that of equal content under another id."""
     raw = bytearray(bytes.fromhex(digest)[:12] + schema_id.to_bytes(4, "big"))
     raw[6] = raw[6] & 0x0F | _UUID_VERSION_8
     raw[8] = raw[8] & 0x3F | _UUID_VARIANT

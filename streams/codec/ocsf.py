@@ -1,4 +1,4 @@
-"""Alerts in the form of OCSF 1.8: Detection Finding (class 2004) with the profile `security_control`."""
+"""Alerts as OCSF 1.8: Detection Finding (class 2004) with the profile `security_control`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _CONFIDENCES = ("Unknown", "Low", "Medium", "High")
 
 
 def detection_finding(alert: Alert) -> dict[str, Any]:
-    """The alert as an OCSF event.
+    """Return the alert as an OCSF event.
 
-    What OCSF has no place for (the session's agent, the OWASP ids as such) goes where its readers look for such things:
-    `actor`, and the tags of `metadata`.
+    Data without a field of its own in OCSF (the session's agent, the OWASP ids) goes where readers of OCSF look for
+    such data: `actor`, and the tags of `metadata`.
     """
     event: dict[str, Any] = {
         "category_uid": CATEGORY_UID,
@@ -58,7 +58,7 @@ def detection_finding(alert: Alert) -> dict[str, Any]:
 
 
 def ocsf_json(alert: Alert) -> str:
-    """The same as JSON text."""
+    """Return the same event as JSON text."""
     return json.dumps(detection_finding(alert), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
@@ -107,7 +107,7 @@ def _finding_info(alert: Alert) -> dict[str, Any]:
 
 
 def _evidence(alert: Alert) -> dict[str, Any]:
-    """Who was at work; a finding about a definition has nobody, and what it was found by instead."""
+    """Return who acted. A finding about a definition has no actor, but the source of the finding."""
     evidence: dict[str, Any] = {"data": {"dedup_key": alert.dedup_key}}
     actor: dict[str, Any] = {}
     if alert.act is not None and alert.act.sub:

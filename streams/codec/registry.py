@@ -1,8 +1,8 @@
-"""Schema ids of a Confluent Schema Registry (or one that speaks its protocol), instead of the lock file's.
+"""Schema ids of a Confluent Schema Registry (or a compatible one), instead of those of the lock file.
 
-What a record is read and written as stays the committed schema; the registry says under which id. All versions of our
-subjects are fetched at the start. While running, an id that isn't known makes one look for new versions of the topic's
-subject, at most every `REFRESH_INTERVAL_MS`, however many such ids anybody sends.
+Records are still read and written with the committed schemas; the registry supplies the ids. All versions of the
+deployment's subjects are fetched at the start. An unknown id at run time causes a search for new versions of the
+topic's subject, at most every `REFRESH_INTERVAL_MS`, however many such ids arrive.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REFRESH_AFTER_FAILURE_MS = 60_000
 TIMEOUT_S = 3
 RETRIES_MAX = 1
 VERSIONS_MAX = 200
-"""Of a subject; the newest count."""
+"""How many versions of a subject are used, the newest ones."""
 
 RECORD_TOPICS = tuple(topic.name for topic in DECLARED if topic.record is not None)
 
@@ -38,7 +38,7 @@ _NUMBERS = frozenset(
 
 
 class _Known(NamedTuple):
-    """A version as the registry has it; its text is parsed when a record names it, and may not be parsable."""
+    """A version as the registry has it; its text is parsed when a record names it, and may be invalid."""
 
     version: int
     id: int
@@ -47,7 +47,7 @@ class _Known(NamedTuple):
 
 
 class RegistrySchemas:
-    """The `SchemaSource` of a deployment with a registry. Making one blocks on the network."""
+    """The `SchemaSource` of a deployment with a registry. Creating one blocks on the network."""
 
     def __init__(
         self,
@@ -65,8 +65,8 @@ class RegistrySchemas:
             committed: today's schemas, and the ids of records that were written before there was a registry.
             config: settings of confluent-kafka's `SchemaRegistryClient` (`basic.auth.user.info`, ...), and
                 `auto.register.schemas`: whether a schema that the registry lacks is registered (default `true`).
-            topics: whose subjects are needed.
-            monotonic_ms: the clock of the intervals.
+            topics: the topics whose subjects are needed.
+            monotonic_ms: a clock for intervals, in ms.
 
         Raises:
             SchemaError: the registry does not answer, refuses, or lacks a schema that may not be registered.
@@ -82,14 +82,14 @@ class RegistrySchemas:
         self._current = {topic: self._find_current(topic) for topic in topics}
 
     def current(self, topic: str) -> SchemaVersion:
-        """As `SchemaSource.current`."""
+        """See `SchemaSource.current`."""
         found = self._current.get(topic)
         if found is None:
             raise SchemaError(f"topic `{topic}` is not among those whose schemas were fetched from `{self._url}`")
         return found
 
     def by_id(self, topic: str, schema_id: int) -> SchemaVersion:
-        """As `SchemaSource.by_id`, for ids of the registry and of the lock file."""
+        """See `SchemaSource.by_id`; for ids of the registry and of the lock file."""
         return self._find(
             topic,
             f"schema id {schema_id}",
@@ -98,7 +98,7 @@ class RegistrySchemas:
         )
 
     def by_guid(self, topic: str, guid: bytes) -> SchemaVersion:
-        """As `SchemaSource.by_guid`, for GUIDs of the registry and of the lock file."""
+        """See `SchemaSource.by_guid`; for GUIDs of the registry and of the lock file."""
         return self._find(
             topic,
             f"schema guid {guid.hex()}",
@@ -137,7 +137,8 @@ class RegistrySchemas:
         return topic in self._known and self._monotonic_ms() >= self._refresh_from_ms.get(topic, 0)
 
     def _refresh(self, topic: str) -> None:
-        """Look for new versions; a registry that doesn't answer leaves what is known as it is, and is left alone."""
+        """Search for new versions. If the registry doesn't answer, the known versions stay, and it is not asked again
+        for a while."""
         try:
             self._fetch_versions(topic)
             pause_ms = REFRESH_INTERVAL_MS
@@ -159,7 +160,7 @@ class RegistrySchemas:
         return _as_known(self._client.get_version(subject, number))
 
     def _find_current(self, topic: str) -> SchemaVersion:
-        """Today's schema under the registry's id for it."""
+        """Return today's schema under the registry's id for it."""
         from confluent_kafka.schema_registry import Schema  # noqa: PLC0415 - needs the extra `registry`
 
         ours, subject = self._committed.current(topic), subject_name(topic)
@@ -181,18 +182,18 @@ class RegistrySchemas:
         is_new = not self._known[topic]
         found = self._ask(lambda: self._client.register_schema_full_response(subject, schema, normalize_schemas=True))
         if found is None:
-            raise SchemaError(f"registry `{self._url}` does not take schemas of subject `{subject}`")
+            raise SchemaError(f"registry `{self._url}` does not accept schemas of subject `{subject}`")
         if is_new:
             self._ask(lambda: self._client.set_compatibility(subject, _COMPATIBILITY))
         self._fetch_versions(topic)
         return found
 
     def _ask(self, request: Callable[[], Any]) -> Any:
-        """The answer to a request, None for "not found".
+        """Return the answer to a request, None for "not found".
 
         Raises:
-            SchemaError: any failure. What the client raises (its own errors, those of its HTTP library, those of an
-                answer that isn't a registry's) all means that there is no answer.
+            SchemaError: any failure. Whatever the client raises (its own errors, those of its HTTP library, or of an
+                answer that isn't a registry's), there is no usable answer.
         """
         try:
             return request()

@@ -1,4 +1,4 @@
-"""Whether a record class and its schema say the same: both are kept by hand, and this is what holds them together."""
+"""Check that a record class and its schema agree: both are maintained by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHA_BYTES = 32
 
 
 def differences(record: type[Record], shape: RecordShape) -> list[Finding]:
-    """Where class and schema differ: names, order irrelevant; nullability; types; symbols and defaults."""
+    """Find where class and schema differ: names (in any order), nullability, types, symbols and defaults."""
     return _differences(inspect.type_info(record), shape, short_name(shape.name))
 
 
@@ -71,7 +71,7 @@ def _fields(kind: inspect.StructType, shape: RecordShape, at: str) -> list[Findi
 
 
 def _default(field: inspect.Field) -> str | None:
-    """The default as JSON text; None where the field is required."""
+    """Return the default as JSON text; None if the field is required."""
     if field.required:
         return None
     value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
@@ -79,7 +79,7 @@ def _default(field: inspect.Field) -> str | None:
 
 
 def _scalar(kind: inspect.Type) -> Shape | None:
-    """The shape of a scalar; the class says what it is beyond its Python type in `extra`."""
+    """Return the shape of a scalar; `extra` is what the class adds to its Python type."""
     meaning = ""
     if isinstance(kind, inspect.Metadata):
         meaning = (kind.extra or {}).get("kind", "")

@@ -1,4 +1,4 @@
-"""Avro schemas as typed values: what the codec is compiled from and what compatibility is checked on."""
+"""Avro schemas as typed values: the codec is compiled from them, and compatibility is checked on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from streams.model.errors import StoplogError
 
 NODES_MAX = 5_000
-"""Of one schema with its names resolved: a schema may come from a registry, and names can multiply."""
+"""How many nodes a schema may have with its names resolved: it may come from a registry, and names can multiply."""
 
 DEPTH_MAX = 32
 
@@ -21,18 +21,18 @@ _INT_BOUNDS = {"int": 2**31, "long": 2**63}
 
 
 class SchemaError(StoplogError):
-    """A schema that cannot be used: says where in it and why."""
+    """A schema that cannot be used; the message says where, and why."""
 
 
 class Primitive(msgspec.Struct, frozen=True):
-    """A type without parts; `logical` is the logical type's name, or empty."""
+    """A type without parts; `logical` is the name of its logical type, or empty."""
 
     kind: str
     logical: str = ""
 
 
 class EnumShape(msgspec.Struct, frozen=True):
-    """An enum; `default` is what a reader takes an unknown symbol for."""
+    """An enum; a reader takes an unknown symbol for `default`."""
 
     name: str
     symbols: tuple[str, ...]
@@ -40,32 +40,32 @@ class EnumShape(msgspec.Struct, frozen=True):
 
 
 class FixedShape(msgspec.Struct, frozen=True):
-    """So many bytes."""
+    """A fixed number of bytes."""
 
     name: str
     size: int
 
 
 class ArrayShape(msgspec.Struct, frozen=True):
-    """Any number of items."""
+    """An array of any number of items."""
 
     items: Shape
 
 
 class MapShape(msgspec.Struct, frozen=True):
-    """Text to values; readable (to be skipped), never written."""
+    """A map from text to values; can be skipped by a reader, but is never written."""
 
     values: Shape
 
 
 class UnionShape(msgspec.Struct, frozen=True):
-    """One of several."""
+    """One of several types."""
 
     branches: tuple[Shape, ...]
 
 
 class FieldShape(msgspec.Struct, frozen=True):
-    """A field of a record; `default` is the JSON text of its default, None where it must be written."""
+    """A field of a record; `default` is the JSON text of its default, None if the field is required."""
 
     name: str
     shape: Shape
@@ -86,7 +86,7 @@ def parse_record(text: str | bytes) -> RecordShape:
     """Parse the JSON of a record's schema.
 
     Raises:
-        SchemaError: it is not JSON, not a record, or breaks a rule of Avro or a bound of ours.
+        SchemaError: it is not JSON or not a record, or breaks a rule of Avro or a limit of this module.
     """
     try:
         raw = msgspec.json.decode(text)
@@ -99,12 +99,12 @@ def parse_record(text: str | bytes) -> RecordShape:
 
 
 def short_name(name: str) -> str:
-    """The name without its namespace: what resolution compares."""
+    """Return the name without its namespace; schema resolution compares these names."""
     return name.rpartition(".")[2]
 
 
 def nullable(shape: Shape) -> Shape | None:
-    """X of `[null, X]`, or None for any other shape."""
+    """Return X of `[null, X]`, or None for any other shape."""
     if not isinstance(shape, UnionShape) or len(shape.branches) != 2:
         return None
     first, second = shape.branches
@@ -112,7 +112,7 @@ def nullable(shape: Shape) -> Shape | None:
 
 
 class _Parser:
-    """Resolves names as it goes, so a record that holds itself is an unknown name: our wire has none."""
+    """Resolves names as it parses, so a record that contains itself has an unknown name: records cannot do that."""
 
     def __init__(self) -> None:
         self._named: dict[str, Shape] = {}
@@ -217,7 +217,7 @@ class _Parser:
 
 
 def default_fits(shape: Shape, value: object) -> bool:
-    """Whether a JSON value can be the default of a field of this shape (of a union: of its first branch)."""
+    """Return whether a JSON value can be the default of a field of this shape (of a union: of its first branch)."""
     match shape:
         case Primitive(kind=kind):
             return _primitive_fits(kind, value)
@@ -239,7 +239,7 @@ def default_fits(shape: Shape, value: object) -> bool:
 
 
 def least_bytes(shape: Shape) -> int:
-    """The least number of bytes that a value of this shape takes on the wire."""
+    """Return the least number of bytes that a value of this shape takes on the wire."""
     match shape:
         case Primitive(kind=kind):
             return {"null": 0, "float": 4, "double": 8}.get(kind, 1)

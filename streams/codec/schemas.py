@@ -1,8 +1,8 @@
-"""The committed schemas: which id means which version of which record, and what each version looked like.
+"""The committed schemas: which id stands for which version of which record, and the content of each version.
 
-`schemas/avro/<record>.v<n>.avsc` is today's schema and is edited by hand; `schemas/history/` keeps every version as it
-was published; `schemas/ids.lock.json` binds them to subjects (TopicNameStrategy: `<topic>-value`) and ids, and pins
-their content; `schemas/published.txt` keeps the pins from being changed. `python -m streams.codec.lock` adds a version.
+`schemas/avro/<record>.v<n>.avsc` is today's schema and is edited by hand. `schemas/history/` keeps every version as it
+was published. `schemas/ids.lock.json` assigns subjects (TopicNameStrategy: `<topic>-value`) and ids to them, and pins
+their content. `schemas/published.txt` keeps the pins from being changed. `python -m streams.codec.lock` adds a version.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from streams.model.types import Record
 LOCK_NAME = "ids.lock.json"
 
 LOCK_ID_FIRST = 2_000_000_001
-"""Ids of the lock file start here: far above those that a registry gives out, so that records which were written before
-a registry was configured stay readable with one."""
+"""The first id of the lock file. It is far above the ids that a registry assigns, so that records from before a
+registry was configured stay readable with one."""
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 class SchemaVersion(NamedTuple):
-    """A version of a subject's schema, as records on the wire name it: by `id` or by `guid` (16 bytes)."""
+    """A version of a subject's schema. Records on the wire name it by `id` or by `guid` (16 bytes)."""
 
     version: int
     id: int
@@ -40,28 +40,29 @@ class SchemaVersion(NamedTuple):
 
 
 class SchemaSource(Protocol):
-    """Where ids come from: the lock file, or a registry. Bounded, whatever ids records name."""
+    """The source of schema ids: the lock file, or a registry. Its work is bounded, whatever ids records name."""
 
     def current(self, topic: str) -> SchemaVersion:
-        """What records of the topic are written and read with: today's committed schema under its id.
+        """Return the schema that records of the topic are written and read with: today's, with its id.
 
         Raises:
-            SchemaError: the topic has none here.
+            SchemaError: the topic has no schema here.
         """
 
     def by_id(self, topic: str, schema_id: int) -> SchemaVersion:
-        """The version of the topic's subject with this id.
+        """Return the version of the topic's subject with this id.
 
         Raises:
-            RecordError: `schema_unknown`, or `schema_mismatch` if it is another subject's.
+            RecordError: with the reason `schema_unknown`, or `schema_mismatch` if the id is another subject's.
         """
 
     def by_guid(self, topic: str, guid: bytes) -> SchemaVersion:
-        """The version of the topic's subject with this GUID; as `by_id`."""
+        """Return the version of the topic's subject with this GUID; see `by_id`."""
 
 
 class LockedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry of the lock file: `path` is relative to `schemas/`, `sha256` that of the content without docs."""
+    """A version in the lock file: `path` is relative to `schemas/`, `sha256` is the digest of the content without
+    docs."""
 
     version: int
     id: int
@@ -71,7 +72,7 @@ class LockedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LockedSubject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A subject of the lock file: `versions` oldest first."""
+    """A subject in the lock file; `versions` are ordered from the oldest."""
 
     record: str
     versions: tuple[LockedVersion, ...]
@@ -102,16 +103,16 @@ class CommittedSchemas:
         """Read the lock file; schemas are read when they are first needed.
 
         Args:
-            directory: `schemas/`; by default the one that ships with the package.
+            directory: the folder `schemas/`; by default the one that ships with the package.
 
         Raises:
-            SchemaError: it is missing or broken.
+            SchemaError: the lock file is missing or broken.
         """
         directory = schema_directory() if directory is None else directory
         return cls(directory, read_lock(directory))
 
     def versions(self, topic: str) -> tuple[SchemaVersion, ...]:
-        """All versions of the topic's schema, oldest first.
+        """Return all versions of the topic's schema, oldest first.
 
         Raises:
             SchemaError: there are none, or a file isn't what was locked.
@@ -122,16 +123,16 @@ class CommittedSchemas:
         return found
 
     def current(self, topic: str) -> SchemaVersion:
-        """Today's version: the newest."""
+        """Return today's version, the newest."""
         return self.versions(topic)[-1]
 
     def by_id(self, topic: str, schema_id: int) -> SchemaVersion:
-        """As `SchemaSource.by_id`."""
+        """See `SchemaSource.by_id`."""
         self._check_subject(topic, self._subject_of_id.get(schema_id), f"schema id {schema_id}")
         return next(version for version in self.versions(topic) if version.id == schema_id)
 
     def by_guid(self, topic: str, guid: bytes) -> SchemaVersion:
-        """As `SchemaSource.by_guid`."""
+        """See `SchemaSource.by_guid`."""
         self._check_subject(topic, self._subject_of_guid.get(guid), f"schema guid {guid.hex()}")
         return next(version for version in self.versions(topic) if version.guid == guid)
 
@@ -161,12 +162,12 @@ class CommittedSchemas:
 
 
 def subject_name(topic: str) -> str:
-    """TopicNameStrategy, for values."""
+    """Return the subject of a topic's values (TopicNameStrategy)."""
     return f"{topic}-value"
 
 
 def record_class(topic: str) -> type[Record]:
-    """The class of a topic's records.
+    """Return the class of a topic's records.
 
     Raises:
         InvariantError: the topic isn't declared, or its values aren't records.
@@ -179,16 +180,16 @@ def record_class(topic: str) -> type[Record]:
 
 @cache
 def schema_directory() -> Path:
-    """Where the schemas are: in the installed package, or in the source tree."""
+    """Return the folder of the schemas, in the installed package or in the source tree."""
     shipped = _PACKAGE / "_shipped" / "schemas"
     return shipped if shipped.is_dir() else _PACKAGE.parent / "schemas"
 
 
 def read_lock(directory: Path) -> LockFile:
-    """The lock file in `schemas/`.
+    """Read the lock file in `schemas/`.
 
     Raises:
-        SchemaError: it is missing or broken.
+        SchemaError: the lock file is missing or broken.
     """
     path = directory / LOCK_NAME
     try:
@@ -200,10 +201,10 @@ def read_lock(directory: Path) -> LockFile:
 
 
 def read_schema(path: Path) -> str:
-    """The text of a schema file.
+    """Read the text of a schema file.
 
     Raises:
-        SchemaError: it cannot be read.
+        SchemaError: the file cannot be read.
     """
     try:
         return path.read_text("utf-8")
@@ -214,10 +215,10 @@ def read_schema(path: Path) -> str:
 
 
 def content_digest(text: str) -> str:
-    """SHA-256, in hex, of what a schema says, whatever its docs and its layout.
+    """Return the SHA-256, in hex, of a schema's content without its docs and its layout.
 
     Raises:
-        SchemaError: it isn't JSON.
+        SchemaError: the text isn't JSON.
     """
     try:
         content = _without_docs(msgspec.json.decode(text))
@@ -227,7 +228,7 @@ def content_digest(text: str) -> str:
 
 
 def file_stem(shape: RecordShape) -> str:
-    """The name of a record's schema files, without version and ending: `AuditEvent` -> `audit_event`."""
+    """Return the name of a record's schema files without version and ending: `AuditEvent` -> `audit_event`."""
     name = short_name(shape.name)
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")
 

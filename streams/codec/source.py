@@ -13,24 +13,24 @@ from typing import Any, NamedTuple
 from streams.codec.schema_types import SchemaError
 
 LINES_MAX = 20_000
-"""Of one function: a schema can use a record at many places, each of which has its own lines."""
+"""The longest function: a schema can use a record in many places, and each place has its own lines."""
 
 
 class Place(NamedTuple):
-    """Where a compiled function stood when it failed: the field's path, and its local variables."""
+    """Where a compiled function failed: the field's path, and its local variables."""
 
     path: str
     variables: dict[str, Any]
 
 
 class Compiled(NamedTuple):
-    """A function made from source; `paths` has the path of the field that each of its lines serves."""
+    """A function made from source; `paths` has the path of the field for each of its lines."""
 
     function: Callable[..., Any]
     paths: tuple[str, ...]
 
     def place(self, error: BaseException) -> Place:
-        """Where `error` came out of the function."""
+        """Return where in the function `error` was raised."""
         code = self.function.__code__
         step = error.__traceback__
         while step is not None:
@@ -41,7 +41,7 @@ class Compiled(NamedTuple):
 
 
 class Source:
-    """A function being written. `path` is the field that the coming lines serve."""
+    """A function while it is written. `path` is the field that the next lines are for."""
 
     def __init__(self, signature: str, path: str) -> None:
         self.path = path
@@ -64,7 +64,7 @@ class Source:
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
-        """Lines added within are the block's."""
+        """Put lines that are added within into the block."""
         self.line(head)
         self._indent += 1
         yield
@@ -72,28 +72,28 @@ class Source:
 
     @contextmanager
     def at(self, name: str) -> Iterator[None]:
-        """Lines added within serve the field `name` of the current one."""
+        """Mark lines that are added within as those of the field `name` of the current one."""
         before = self.path
         self.path = f"{before}.{name}"
         yield
         self.path = before
 
     def fresh(self) -> str:
-        """A variable that isn't used yet."""
+        """Return a new variable name."""
         self._count += 1
         return f"v{self._count}"
 
     def bind(self, name: str, value: object) -> str:
-        """Make `value` known to the function by `name`."""
+        """Make `value` available to the function as `name`."""
         self._names[name] = value
         return name
 
     def bind_fresh(self, value: object) -> str:
-        """Make `value` known by a name of its own."""
+        """Make `value` available under a new name, and return the name."""
         return self.bind(f"k_{self.fresh()}", value)
 
     def compile(self) -> Compiled:
-        """The function."""
+        """Return the function."""
         names = dict(self._names)
         exec(compile("\n".join(self._lines), f"<codec of {self._paths[0]}>", "exec"), names)  # noqa: S102 - our own lines
         function: Callable[..., Any] = names["compiled"]  # type: ignore[assignment]  # the last line defines it

@@ -1,4 +1,4 @@
-"""Avro's variable-length zig-zag integers, and the error of a value that cannot be read."""
+"""Avro's variable-length zig-zag integers, and the errors for values that cannot be read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ _LONG_MIN = -(2**63)
 _LONG_END = 2**63
 
 CACHED_MAX = 8_192
-"""Of the wire forms remembered: lengths, counters and the instants of a batch recur."""
+"""How many encoded integers are cached: lengths, counters and the instants of a batch recur."""
 
 
 class TruncatedError(Exception):
-    """The value ends before its record does."""
+    """The value ends before its record does, or after it."""
 
 
 class MalformedError(Exception):
@@ -19,9 +19,9 @@ class MalformedError(Exception):
 
 
 class LongCache(dict[int, bytes]):
-    """The wire forms of longs, made on first use: `cache[n]`; `prefix` goes before each (a union's branch).
+    """Encoded integers, made on first use: `cache[n]`; `prefix` goes before each (the index of a union's branch).
 
-    Empties itself when full, so that it stays bounded whatever passes through.
+    Empties itself when full, so that its size stays bounded.
     """
 
     def __init__(self, prefix: bytes = b"") -> None:
@@ -37,10 +37,10 @@ class LongCache(dict[int, bytes]):
 
 
 def write_long(value: int) -> bytes:
-    """The wire form of a 64-bit integer.
+    """Return the encoded form of a 64-bit integer.
 
     Raises:
-        MalformedError: it has more bits.
+        MalformedError: the integer has more bits.
     """
     if not _LONG_MIN <= value < _LONG_END:
         raise MalformedError(f"integer `{value}` does not fit into 64 bits")
@@ -54,10 +54,10 @@ def write_long(value: int) -> bytes:
 
 
 def read_long(data: bytes, at: int) -> tuple[int, int]:
-    """The integer at `at`, and where the next value begins.
+    """Return the integer at `at`, and where the next value begins.
 
     Raises:
-        MalformedError: it has more than 64 bits.
+        MalformedError: the integer has more than 64 bits.
         IndexError: the data ends within it.
     """
     raw = 0
@@ -73,10 +73,10 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
 
 
 def read_length(data: bytes, at: int) -> tuple[int, int]:
-    """A length that the data can hold, and where it begins.
+    """Return a length that the data can contain, and where the value begins.
 
     Raises:
-        MalformedError: it is below zero.
+        MalformedError: the length is negative.
         TruncatedError: the data ends before.
         IndexError: the data ends within the length itself.
     """

@@ -1,4 +1,4 @@
-"""The codec as the engine wants it."""
+"""The codec in the form that the engine needs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from streams.ports import Headers, Outgoing, Received
 
 
 class CodecWire:
-    """`streams.ports.wire.Wire` over the codec."""
+    """Implements `streams.ports.wire.Wire` with the codec."""
 
     def __init__(self, codec: Codec) -> None:
         self.decode = codec.decode
         self._encode = codec.encode
 
     def encode(self, topic: str, record: Record) -> bytes:
-        """The record's framed bytes."""
+        """Return the record's framed bytes."""
         return self._encode(topic, record)
 
     def headers(self, topic: Topic, header: Header) -> Headers:
-        """CloudEvents and trace context."""
+        """Return CloudEvents headers and trace context."""
         return event_headers(topic, header)
 
     def dead_letter(self, record: Received, reason: str, text: str) -> Outgoing:
-        """The record as it goes to its dead-letter topic."""
+        """Return the record as it goes to its dead-letter topic."""
         return dead_letter(record, reason, text)

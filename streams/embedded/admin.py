@@ -1,4 +1,4 @@
-"""Topics of the file, through the port's set-up interface."""
+"""Set up topics of the file, as the port `Admin`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class EmbeddedAdmin:
     """The port `Admin` on the file. For one thread at a time."""
 
     def __init__(self, file: LogFile, names: TopicNames) -> None:
-        """Made by `EmbeddedLog.admin`."""
+        """Create it; `EmbeddedLog.admin` calls this."""
         self._connection = file.connect()
         self._names = names
         self._topic_table = TopicTable(self._connection, names, None)
 
     def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
-        """Those of the topics that exist; a configuration name that means nothing here has the value ``""``."""
+        """Return the topics that exist; a configuration name without a meaning here has the value ``""``."""
         self._topic_table.refresh()
         known = self._topic_table.topics()
         return {
@@ -36,10 +36,10 @@ class EmbeddedAdmin:
         }
 
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
-        """Create all of them or none; `replication` has no meaning in one file.
+        """Create all of the topics or none; `replication` has no meaning in one file.
 
         Raises:
-            TopicError: one exists already, or can't be made.
+            TopicError: one exists already, or can't be created.
         """
         if replication < 1:
             raise TopicError(f"replication `{replication}` is less than 1")
@@ -50,18 +50,18 @@ class EmbeddedAdmin:
         """Set these configuration values.
 
         Raises:
-            UnknownTopicError: no such topic.
-            TopicError: a value is no good.
+            UnknownTopicError: the topic does not exist.
+            TopicError: a value is invalid.
         """
         with self._connection.writing():
             alter_topic(self._connection, self._names.on_log(topic), config)
 
     def acls(self) -> set[AclSpec] | None:
-        """None: whoever may open the file may do everything."""
+        """Return None: anybody who may open the file may do everything."""
         return None
 
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
-        """Refused.
+        """Raise an error: a file has no access entries.
 
         Raises:
             TopicError: a file has no access control.
@@ -70,5 +70,5 @@ class EmbeddedAdmin:
             raise TopicError("the embedded log has no authorizer: access is the file's permissions")
 
     def close(self) -> None:
-        """Release the connection."""
+        """Close the connection."""
         self._connection.close()

@@ -1,4 +1,4 @@
-"""Writing records: offsets and timestamps are given at the commit, in the order of sending."""
+"""Write records: they get offsets and timestamps at the commit, in the order of sending."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ decode_headers = msgspec.msgpack.Decoder(Headers).decode
 
 
 class _Head:
-    """Where a partition's next record goes, and what its topic takes."""
+    """Where a partition's next record goes, and what its topic accepts."""
 
     __slots__ = ("base", "bytes_max", "keyed", "next_id", "part_id", "timestamp_ms")
 
@@ -37,14 +37,14 @@ def append(connection: LogConnection, topic_table: TopicTable, records: Sequence
         connection: holds the transaction.
         topic_table: refreshed within this transaction.
         records: in the order they were sent.
-        now_ms: becomes their timestamp, unless the partition already holds a later one.
+        now_ms: the records' timestamp, unless the partition already has a later one.
 
     Returns:
         Their offsets.
 
     Raises:
-        RefusedRecordError: a topic does not take one of the records; the transaction must be rolled back.
-        UnknownTopicError: likewise, for want of a topic or partition.
+        RefusedRecordError: a topic does not accept one of the records; the transaction must be rolled back.
+        UnknownTopicError: a topic or partition does not exist; the transaction must be rolled back.
     """
     heads: dict[tuple[str, int], _Head] = {}
     rows: list[tuple[Any, ...]] = []

@@ -1,4 +1,4 @@
-"""Who gets which partitions."""
+"""Assign partitions to the members of a group."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from streams.ports import TopicPartition
 def assign_ranges(
     subscriptions: Mapping[int, Sequence[str]], order: Sequence[int], partitions: Mapping[str, int]
 ) -> dict[int, list[TopicPartition]]:
-    """Deal out partitions in ranges of partition numbers.
+    """Assign ranges of partition numbers to members.
 
-    Topics with the same subscribers share one dealing, so partition n of all of them lands on one member also where
-    their partition counts differ.
+    Topics with the same subscribers share one assignment. So partition n of all of them is assigned to one member, even
+    if their partition counts differ.
 
     Args:
-        subscriptions: member -> the topics it wants; topics that are not in `partitions` are passed over.
+        subscriptions: member -> the topics it subscribes to; topics that are not in `partitions` are skipped.
         order: all members; earlier ones get the lower ranges and the larger shares.
         partitions: topic -> its partition count.
 

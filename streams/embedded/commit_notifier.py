@@ -1,4 +1,4 @@
-"""Waking the polls that wait for a commit."""
+"""Wake the polls that wait for a commit."""
 
 from __future__ import annotations
 
@@ -7,68 +7,69 @@ from collections.abc import Callable
 
 from streams.ports import LogError
 
-# How often the file is looked at for commits of other processes, while a poll waits.
+# How often the file is checked for commits of other processes, while a poll waits.
 OTHER_PROCESS_POLL_MS = 5
 
 
-class Bell:
-    """Rung after every commit of this process, and for those of others by the `Watcher`. Thread-safe."""
+class CommitNotifier:
+    """Notified after every commit of this process, and by the `Watcher` after those of other processes. Thread-safe."""
 
     def __init__(self) -> None:
-        """Not rung yet."""
+        """Start with no commits."""
         self._condition = threading.Condition()
-        self._rings = 0
+        self._commits = 0
         self._waiting = 0
-        self._muted = False
+        self._closed = False
 
     @property
-    def rings(self) -> int:
-        """How often it was rung: take it before looking for records, give it to `wait` when there were none."""
-        return self._rings
+    def commits(self) -> int:
+        """Return how many commits there were. Read it before looking for records, and pass it to `wait` if there were
+        none."""
+        return self._commits
 
-    def ring(self) -> None:
-        """Wake all who wait."""
+    def notify(self) -> None:
+        """Wake all polls that wait."""
         with self._condition:
-            self._rings += 1
+            self._commits += 1
             self._condition.notify_all()
 
-    def wait(self, rings: int, timeout_ms: int) -> bool:
-        """Block until it has rung since `rings` was taken; False when `timeout_ms` passed first."""
+    def wait(self, commits: int, timeout_ms: int) -> bool:
+        """Block until there is a commit after the first `commits`; return False if `timeout_ms` passed first."""
         with self._condition:
             self._waiting += 1
             if self._waiting == 1:
                 self._condition.notify_all()
             try:
-                return self._condition.wait_for(lambda: self._rings != rings, timeout_ms / 1000)
+                return self._condition.wait_for(lambda: self._commits != commits, timeout_ms / 1000)
             finally:
                 self._waiting -= 1
 
     def wait_for_waiter(self) -> bool:
-        """Block while nobody waits; False once `mute` was called."""
+        """Block until somebody waits; return False once `close` was called."""
         with self._condition:
-            self._condition.wait_for(lambda: self._waiting or self._muted)
-            return not self._muted
+            self._condition.wait_for(lambda: self._waiting or self._closed)
+            return not self._closed
 
-    def mute(self) -> None:
-        """Let `wait_for_waiter` return for good."""
+    def close(self) -> None:
+        """Let `wait_for_waiter` return from now on."""
         with self._condition:
-            self._muted = True
+            self._closed = True
             self._condition.notify_all()
 
 
 class Watcher:
-    """Rings the bell for commits of other processes: one thread for all waiting polls, idle when none waits."""
+    """Notifies polls of commits of other processes: one thread for all waiting polls, idle when none waits."""
 
-    def __init__(self, bell: Bell, look: Callable[[], int]) -> None:
-        """Watch what `look` returns; it is called in the watcher's thread only."""
-        self._bell = bell
+    def __init__(self, notifier: CommitNotifier, look: Callable[[], int]) -> None:
+        """Watch the value that `look` returns; it is called only in the watcher's thread."""
+        self._notifier = notifier
         self._look = look
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, unless begun."""
+        """Start the thread, unless it runs."""
         if self._thread is not None:
             return
         with self._lock:
@@ -78,20 +79,20 @@ class Watcher:
 
     def _run(self) -> None:
         seen = None
-        while self._bell.wait_for_waiter():
+        while self._notifier.wait_for_waiter():
             try:
                 version = self._look()
             except LogError:
-                # The polls meet the same error themselves, and report it.
+                # The polls get the same error themselves, and report it.
                 version = None
             if version != seen:
                 seen = version
-                self._bell.ring()
+                self._notifier.notify()
             self._stop.wait(OTHER_PROCESS_POLL_MS / 1000)
 
     def close(self) -> None:
         """End the thread."""
         self._stop.set()
-        self._bell.mute()
+        self._notifier.close()
         if self._thread is not None:
             self._thread.join()

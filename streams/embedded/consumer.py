@@ -25,7 +25,7 @@ from streams.ports.open_log import TopicNames
 class EmbeddedConsumer:
     """The port `Consumer` on the file. For one thread at a time.
 
-    It keeps its place in the group by polling (or committing) at least once in a lease.
+    It stays in the group by polling (or committing) at least once per lease.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class EmbeddedConsumer:
         auto_partitions: int | None,
         lease_ms: int,
     ) -> None:
-        """Made by `EmbeddedLog.consumer`."""
+        """Create it; `EmbeddedLog.consumer` calls this."""
         self._file = file
         self._group = group
         self._instance = instance
@@ -57,7 +57,7 @@ class EmbeddedConsumer:
         self._closed = False
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
-        """Join the group. Topics that don't exist yet are assigned once they are made.
+        """Join the group. Topics that don't exist yet are assigned once they exist.
 
         Raises:
             FatalLogError: it has joined already.
@@ -84,11 +84,11 @@ class EmbeddedConsumer:
         self._look()
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
-        """Up to `max_records`; waits up to `timeout_ms` for the first one. Calls the listener.
+        """Return up to `max_records`; wait up to `timeout_ms` for the first one. Calls the listener.
 
         Raises:
             FencedError: another consumer of the same group and instance name was started.
-            FatalLogError: it has not subscribed, or is closed.
+            FatalLogError: the consumer has not subscribed, or is closed.
         """
         listener = self._listener
         if listener is None or self._closed:
@@ -148,7 +148,7 @@ class EmbeddedConsumer:
 
     def _write(self, change: Callable[[LogConnection, int, int], None]) -> None:
         # A file that can't be written to now must not end a reader: the next attempt tries again, and as long as
-        # nobody can write, nobody can put this member out either.
+        # nobody can write, nobody can remove this member either.
         with contextlib.suppress(RetriableLogError), self._connection.writing():
             change(self._connection, self._member_id, self._file.clock.now_ms())
         self._look()
@@ -172,7 +172,7 @@ class EmbeddedConsumer:
         listener.on_assigned(assigned)
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """Leave them out of `poll`."""
+        """Exclude partitions from `poll`."""
         self._fetcher.pause(partitions, True)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
@@ -180,7 +180,7 @@ class EmbeddedConsumer:
         self._fetcher.pause(partitions, False)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from `offset`.
+        """Continue reading from `offset`.
 
         Raises:
             LogError: the partition is not assigned.
@@ -188,7 +188,7 @@ class EmbeddedConsumer:
         self._fetcher.seek(partition, offset)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The group's committed offsets; None where there is none."""
+        """Return the group's committed offsets; None for partitions without one."""
         part_ids = self._topic_table.resolve(partitions)
         group_id = groups.group_id_of(self._connection, self._group)
         rows = self._connection.rows("SELECT part_id, next_offset FROM offsets WHERE group_id = ?", (group_id,))
@@ -196,11 +196,11 @@ class EmbeddedConsumer:
         return {partition: by_part.get(part_id) for partition, part_id in part_ids.items()}
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offset that retention has left, per partition (compaction does not move it)."""
+        """Return the first offset that retention has left, per partition (compaction does not move it)."""
         return start_offsets(self._connection, self._topic_table.resolve(partitions))
 
     def group_metadata(self) -> GroupMetadata:
-        """Member and generation of the last assignment.
+        """Return member and generation of the last assignment.
 
         Raises:
             LogError: nothing was assigned yet.

@@ -1,4 +1,4 @@
-"""What the embedded log raises besides the classes of the port, and how SQLite's errors become them."""
+"""The embedded log's own errors, and how SQLite's errors become errors of the port."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DamagedFileError(FatalLogError):
 
 
 class LogFullError(RetriableLogError):
-    """The disk, or the file's size bound, has no room; nothing was written."""
+    """The disk, or the file's size limit, has no room; nothing was written."""
 
 
 class LockedLogError(RetriableLogError):
@@ -33,11 +33,11 @@ class UnknownTopicError(RetriableLogError):
 
 
 class TopicError(LogError):
-    """A topic can't be made or changed as asked."""
+    """A topic can't be created or changed as asked."""
 
 
 class RefusedRecordError(AbortableTransactionError):
-    """The topic does not take this record: too large, or without the key that compaction needs."""
+    """The topic does not accept this record: it is too large, or lacks the key that compaction needs."""
 
 
 _RETRIABLE_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -46,7 +46,7 @@ _PRIMARY_CODE_MASK = 0xFF
 
 
 def from_sqlite(error: sqlite3.Error, path: Path, lock_timeout_ms: int) -> LogError:
-    """The port's error for an error of SQLite on the file at `path`."""
+    """Return the port's error for an error of SQLite on the file at `path`."""
     # Errors of the sqlite3 module itself (a closed connection) carry no code.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE_MASK
     if code in _RETRIABLE_CODES:

@@ -1,4 +1,4 @@
-"""Reading partitions on from their positions; what consumer and reader share."""
+"""Read partitions from their positions; consumer and reader share this."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POLL_BYTES_MAX = 32 * 1024 * 1024
 
 
 class _Cursor:
-    """A partition, the next offset to be read from it, and the end as last seen."""
+    """A partition, the next offset to be read from it, and its end when last seen."""
 
     __slots__ = ("base", "end", "part_id", "partition", "paused", "position")
 
@@ -31,7 +31,7 @@ class Fetcher:
     """Positions of partitions on one connection. For one thread at a time."""
 
     def __init__(self, connection: LogConnection) -> None:
-        """Nothing is assigned yet."""
+        """Start with nothing assigned."""
         self._connection = connection
         self._cursors: dict[TopicPartition, _Cursor] = {}
         self._ends_statement = ""
@@ -39,7 +39,7 @@ class Fetcher:
         self._turn = 0
 
     def assign(self, positions: Mapping[TopicPartition, int], part_ids: Mapping[TopicPartition, int]) -> None:
-        """Replace what is read: partition -> next offset; all unpaused."""
+        """Replace the assignment: partition -> next offset; none is paused."""
         self._cursors = {
             partition: _Cursor(partition, part_ids[partition], max(0, position))
             for partition, position in sorted(positions.items())
@@ -49,15 +49,15 @@ class Fetcher:
         self._seen_version = None
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from `offset`."""
+        """Continue reading from `offset`."""
         self._cursor(partition).position = max(0, offset)
 
     def position(self, partition: TopicPartition) -> int:
-        """Everything below it was returned or is no longer there."""
+        """Return the offset below which everything was returned or no longer exists."""
         return self._cursor(partition).position
 
     def pause(self, partitions: Iterable[TopicPartition], paused: bool) -> None:
-        """Leave partitions out of `fetch`, or take them in again."""
+        """Exclude partitions from `fetch`, or include them again."""
         for partition in partitions:
             self._cursor(partition).paused = paused
 
@@ -70,7 +70,7 @@ class Fetcher:
         return cursor
 
     def fetch(self, max_records: int) -> list[Received]:
-        """What is there now, up to `max_records`; partitions take turns at being first."""
+        """Return up to `max_records` that are there now; partitions take turns at being first."""
         self._see_ends()
         found: list[Received] = []
         cursors = list(self._cursors.values())
@@ -95,7 +95,7 @@ class Fetcher:
         self._seen_version = version
 
     def _read(self, cursor: _Cursor, records_max: int, room_bytes: int, found: list[Received]) -> int:
-        """Append the partition's next records to `found`; returns the room left."""
+        """Append the partition's next records to `found`; return how many more fit."""
         topic, number = cursor.partition
         base = cursor.base
         already = len(found)
@@ -124,14 +124,14 @@ def poll_until_found(
 ) -> list[Received]:
     """Repeat `attempt` until it finds records or `timeout_ms` has passed; at least once.
 
-    It is repeated after each commit, and at the latest after `pause_ms_max`. The end is judged by the file's clock; a
-    clock that stands still (in a test) ends it after as much waiting.
+    It is repeated after each commit, and at the latest after `pause_ms_max`. The file's clock decides when the time has
+    passed; if that clock stands still (in a test), as much waiting ends it.
     """
     clock = file.clock
     deadline_ms = clock.monotonic_ms() + timeout_ms
     waiting_left_ms = timeout_ms
     while True:
-        rings = file.bell.rings
+        commits = file.notifier.commits
         found = attempt()
         if found:
             return found
@@ -140,17 +140,17 @@ def poll_until_found(
             return found
         pause_ms = min(remaining_ms, pause_ms_max)
         file.watcher.start()
-        if not file.bell.wait(rings, pause_ms):
+        if not file.notifier.wait(commits, pause_ms):
             waiting_left_ms -= pause_ms
 
 
 def start_offsets(connection: LogConnection, part_ids: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """The first offset that retention has left, per partition."""
+    """Return the first offset that retention has left, per partition."""
     return _bounds(connection, part_ids, "start_offset")
 
 
 def end_offsets(connection: LogConnection, part_ids: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """The offset that the next record will get, per partition."""
+    """Return the offset that the next record will get, per partition."""
     return _bounds(connection, part_ids, "next_offset")
 
 

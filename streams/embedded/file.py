@@ -1,11 +1,15 @@
-"""The SQLite file beneath the embedded log: its schema, its connections, its one writer at a time.
+"""The SQLite file of the embedded log: its schema, its connections, and one writer at a time.
 
-A record's row id is `part_id << PARTITION_SHIFT | offset`, so that one integer key orders every partition's
-records by offset and a batch is one `executemany`.
+The idea: offsets, timestamps and consumer groups live in tables of one file, so a transaction of the log is a
+transaction of SQLite. A record's row id is `part_id << PARTITION_SHIFT | offset`. One integer key then orders the
+records of every partition by offset, and a batch is one `executemany`.
 
-`synchronous=FULL`: a commit that was reported is on the disk. With NORMAL a power cut could take back the last
-commits, and a RocksDB store that had already been flushed would then be ahead of its changelog, and executors would
-have run verdicts that the log no longer knows.
+Writers take turns: `LogConnection.writing` takes a lock of this process first and SQLite's write lock second. Waiting
+for SQLite's lock alone was rejected, because SQLite sleeps in steps of up to 100 ms while it waits.
+
+Every commit is on disk when it is reported (`synchronous=FULL`). `synchronous=NORMAL` was rejected: a power failure
+could undo the last commits. A RocksDB store that had already been flushed would then be ahead of its changelog, and
+executors would have run verdicts that the log no longer has.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from streams.embedded.commit_notifier import Bell, Watcher
+from streams.embedded.commit_notifier import CommitNotifier, Watcher
 from streams.embedded.errors import FileVersionError, ForeignFileError, LockedLogError, from_sqlite
 from streams.ports import Clock, FatalLogError, LogError, RetriableLogError
 
@@ -59,24 +63,25 @@ CREATE TABLE offsets (
 
 
 class LogFile:
-    """One file as this process sees it: makes connections, serialises its writers, rings when one has committed."""
+    """One file as this process uses it: makes connections, lets its writers take turns, and notifies polls of
+    commits."""
 
     def __init__(self, path: Path, *, clock: Clock, lock_timeout_ms: int, size_bytes_max: int) -> None:
-        """Open the file, made new where there is none.
+        """Open the file; a new one is created if it does not exist.
 
         Raises:
-            ForeignFileError: it is something else.
+            ForeignFileError: the file is not an embedded log.
             FileVersionError: a newer version wrote it.
             LockedLogError: another process held it for `lock_timeout_ms`.
-            FatalLogError: it can't be opened for writing.
+            FatalLogError: the file can't be opened for writing.
         """
         self.path = path
         self.clock = clock
         self.lock_timeout_ms = lock_timeout_ms
-        self.bell = Bell()
+        self.notifier = CommitNotifier()
         self.write_lock = threading.Lock()
         self._watching: LogConnection | None = None
-        self.watcher = Watcher(self.bell, self._look)
+        self.watcher = Watcher(self.notifier, self._look)
         self._pages_max = max(1, size_bytes_max // PAGE_BYTES)
         if not path.parent.is_dir():
             raise FatalLogError(f"folder `{path.parent}` of the log does not exist: create it first")
@@ -94,13 +99,13 @@ class LogFile:
         return self._watching.data_version()
 
     def close(self) -> None:
-        """End the watcher. Connections are closed by those who use them."""
+        """End the watcher. Connections are closed by their users."""
         self.watcher.close()
         if self._watching is not None:
             self._watching.close()
 
     def connect(self) -> LogConnection:
-        """A connection for one adapter object."""
+        """Return a connection for one adapter object."""
         try:
             raw = sqlite3.connect(
                 self.path, timeout=self.lock_timeout_ms / 1000, isolation_level=None, check_same_thread=False
@@ -122,7 +127,7 @@ class LogFile:
         return connection
 
     def _check_header(self) -> None:
-        # SQLite takes any file below its smallest page for an empty one, and would write over it.
+        # SQLite treats a file smaller than its smallest page as empty, and would overwrite it.
         try:
             with self.path.open("rb") as file:
                 header = file.read(len(SQLITE_HEADER))
@@ -134,8 +139,8 @@ class LogFile:
             raise self._foreign()
 
     def _make_private(self) -> None:
-        """An empty file that its owner alone can read, where there is none. SQLite's other files get its mode."""
-        # To open a file that is there and close it again would drop the locks that this process has on it.
+        """Create an empty file that only its owner can read, if there is none. SQLite's other files get its mode."""
+        # Opening and closing an existing file would drop the locks that this process has on it.
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
@@ -148,7 +153,7 @@ class LogFile:
         while True:
             self._check_owner(connection)
             try:
-                # Not covered by SQLite's busy timeout when two processes make the file at once.
+                # SQLite's busy timeout does not cover two processes that create the file at the same time.
                 mode = connection.rows("PRAGMA journal_mode=WAL")[0][0]
                 break
             except RetriableLogError:
@@ -156,7 +161,9 @@ class LogFile:
                     raise
                 self.clock.sleep_ms(OPEN_RETRY_MS)
         if mode != "wal":
-            raise FatalLogError(f"`{self.path}` lies where SQLite can't share a log (mode `{mode}`): use a local disk")
+            raise FatalLogError(
+                f"`{self.path}` is on a file system where SQLite can't share a log (mode `{mode}`): use a local disk"
+            )
         with connection.writing(announce=False):
             if self._check_owner(connection):
                 for statement in _SCHEMA.split(";\n"):
@@ -166,7 +173,7 @@ class LogFile:
                 connection.rows(f"PRAGMA user_version={FORMAT_VERSION}")
 
     def _check_owner(self, connection: LogConnection) -> bool:
-        """True for an empty file; raises for one that is not ours."""
+        """Return True for an empty file; raise an error for a file that is not an embedded log."""
         application_id = connection.rows("PRAGMA application_id")[0][0]
         tables = connection.rows("SELECT count(*) FROM sqlite_master")[0][0]
         if not application_id and not tables:
@@ -186,27 +193,27 @@ class LogFile:
 
 
 class LogConnection:
-    """A connection whose errors are the port's. For one thread at a time."""
+    """A connection that raises the port's errors. For one thread at a time."""
 
     def __init__(self, file: LogFile, raw: sqlite3.Connection) -> None:
-        """Wrap `raw`; made by `LogFile.connect`."""
+        """Wrap `raw`; `LogFile.connect` calls this."""
         self.file = file
         self._raw = raw
 
     def rows(self, statement: str, arguments: Sequence[Any] = ()) -> list[Row]:
-        """All rows of one statement."""
+        """Return all rows of one statement."""
         try:
             return self._raw.execute(statement, arguments).fetchall()
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def row(self, statement: str, arguments: Sequence[Any] = ()) -> Row | None:
-        """The first row, or None."""
+        """Return the first row, or None."""
         rows = self.rows(statement, arguments)
         return rows[0] if rows else None
 
     def stream(self, statement: str, arguments: Sequence[Any] = ()) -> Iterator[Row]:
-        """Rows one by one; the statement ends with the iterator."""
+        """Yield rows one by one; the statement ends with the iterator."""
         try:
             cursor = self._raw.execute(statement, arguments)
             try:
@@ -217,34 +224,34 @@ class LogConnection:
             raise self._translated(error) from error
 
     def write(self, statement: str, arguments: Sequence[Any] = ()) -> int:
-        """Run a statement once; returns how many rows of the table it changed."""
+        """Run a statement once; return how many rows of the table it changed."""
         try:
             return self._raw.execute(statement, arguments).rowcount
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def write_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
-        """Run the statement for each row; returns how many rows of the table it changed."""
+        """Run the statement for each row; return how many rows of the table it changed."""
         try:
             return self._raw.executemany(statement, rows).rowcount
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
     def data_version(self) -> int:
-        """Changes whenever another connection, of any process, has committed."""
+        """Return a number that changes whenever another connection, of any process, has committed."""
         version: int = self.rows("PRAGMA data_version")[0][0]
         return version
 
     @contextmanager
     def writing(self, *, announce: bool = True) -> Iterator[None]:
-        """One write transaction: committed when the block ends, rolled back when it raises.
+        """Open a write transaction: committed when the block ends, rolled back when it raises.
 
         Args:
-            announce: wake this process's waiting polls after the commit.
+            announce: whether to wake this process's waiting polls after the commit.
 
         Raises:
             LockedLogError: the write lock was not free within the file's lock timeout.
-            LogFullError: no room; rolled back.
+            LogFullError: the disk or the file's size limit has no room; rolled back.
         """
         file = self.file
         # SQLite's own waiting sleeps in steps of up to 100 ms; threads of one process queue here instead.
@@ -264,11 +271,11 @@ class LogConnection:
         finally:
             file.write_lock.release()
         if announce:
-            file.bell.ring()
+            file.notifier.notify()
 
     def _translated(self, error: sqlite3.Error) -> LogError:
         return from_sqlite(error, self.file.path, self.file.lock_timeout_ms)
 
     def close(self) -> None:
-        """Release the connection; a second call does nothing."""
+        """Close the connection; a second call does nothing."""
         self._raw.close()

@@ -1,12 +1,19 @@
-"""The group coordinator: tables in the file, worked on by whichever member comes by.
+"""The group coordinator: there is no process for it; every member does its part in tables of the file.
 
-A change of members puts the group into `preparing`. Each member that polls gives back its partitions and joins anew;
-the generation goes up, and partitions are dealt out, when all that still hold a lease have joined. Until then the
-former generation may commit, so that work done is not lost. Whoever has not polled for its lease is put out, and
-learns at its next poll that its partitions are lost.
+The idea is Kafka's eager rebalance. A change of members sets the group to `preparing`. Each member that polls then
+returns its partitions and joins again. When all members with a valid lease have joined, the generation is incremented
+and the partitions are assigned. Until then the previous generation may commit, so that finished work is not lost. A
+member that has not polled within its lease is removed; its next poll reports its partitions as lost.
 
-Functions that write run inside the caller's write transaction, and take the time from within it: an instant from
-before the wait for the lock could be older than a lease given meanwhile.
+Why this is safe: commits and changes of the group are write transactions of one file, so each commit sees the group
+either before or after a change (`authorise`), never in between. A member that was removed, or that has an old
+generation, cannot commit.
+
+Rejected: locks of the operating system on partitions (a process that hangs would keep its lock), and a leader among the
+members (its failure would need an election of its own).
+
+Functions that write run inside the caller's write transaction, and read the clock within it: an instant from before the
+wait for the lock could be older than a lease that was renewed meanwhile.
 """
 
 from __future__ import annotations
@@ -21,13 +28,13 @@ from streams.embedded.file import LogConnection
 from streams.ports import FencedError, GroupMetadata, LogError, TopicPartition
 
 LEASE_MS = 10_000
-# A lease further ahead than its length is from before the clock was set back; this much is forgiven.
+# A lease that ends later than its length allows is from before the clock was set back; this much is tolerated.
 CLOCK_STEP_FORGIVEN_MS = 1_000
 MEMBERS_MAX = 1_000
 
 
 class EmbeddedGroup(NamedTuple):
-    """Group, member and generation: what a transaction with offsets is fenced by."""
+    """Group, member and generation: they fence a transaction with offsets."""
 
     group: str
     member_id: int
@@ -35,7 +42,7 @@ class EmbeddedGroup(NamedTuple):
 
 
 class MemberView(NamedTuple):
-    """A member's standing in its group."""
+    """The state of a member in its group."""
 
     generation: int
     preparing: bool
@@ -45,16 +52,16 @@ class MemberView(NamedTuple):
     assignment_json: str
 
     def assignment(self) -> list[TopicPartition]:
-        """The partitions dealt to it in this generation."""
+        """Return the partitions that are assigned to the member in this generation."""
         return [TopicPartition(topic, number) for topic, number in json.loads(self.assignment_json)]
 
     def renewal_due(self, now_ms: int) -> bool:
-        """A third of the lease has passed, or the clock was set back."""
+        """Return whether a third of the lease has passed, or the clock was set back."""
         return not 2 * self.lease_ms // 3 <= self.lease_until_ms - now_ms <= self.lease_ms
 
 
 def look(connection: LogConnection, member_id: int) -> MemberView | None:
-    """The member's standing; None when it was put out."""
+    """Return the member's state; None if it was removed."""
     row = connection.row(
         "SELECT generation, preparing, joined, lease_ms, lease_until_ms, assignment"
         " FROM members JOIN groups USING (group_id) WHERE member_id = ?",
@@ -67,7 +74,7 @@ def look(connection: LogConnection, member_id: int) -> MemberView | None:
 
 
 def group_id_of(connection: LogConnection, group: str) -> int | None:
-    """The group's row, or None for a group that nobody has joined or committed for."""
+    """Return the group's row id, or None for a group that nobody has joined or committed for."""
     row = connection.row("SELECT group_id FROM groups WHERE name = ?", (group,))
     return None if row is None else row[0]
 
@@ -75,10 +82,10 @@ def group_id_of(connection: LogConnection, group: str) -> int | None:
 def join(
     connection: LogConnection, group: str, instance: str, topics: Sequence[str], *, lease_ms: int, now_ms: int
 ) -> int:
-    """Enter the group; a member of the same instance name is put out at once (it was restarted).
+    """Add a member to the group; a member with the same instance name is removed at once (it was restarted).
 
     Returns:
-        The new member's id: higher than all before it.
+        The new member's id, higher than all earlier ones.
     """
     connection.rows("INSERT OR IGNORE INTO groups (name, generation, preparing) VALUES (?, 0, 0)", (group,))
     group_id = group_id_of(connection, group)
@@ -97,7 +104,7 @@ def join(
 
 
 def replaced(connection: LogConnection, group: str, instance: str, member_id: int) -> bool:
-    """Whether a later member has taken the instance name."""
+    """Return whether a later member has taken the instance name."""
     row = connection.row(
         "SELECT 1 FROM members JOIN groups USING (group_id) WHERE name = ? AND instance = ? AND member_id > ?",
         (group, instance, member_id),
@@ -106,7 +113,7 @@ def replaced(connection: LogConnection, group: str, instance: str, member_id: in
 
 
 def prepare_rebalance(connection: LogConnection, group_id: int | None) -> None:
-    """Ask all members to join anew; who has already done so for a rebalance under way need not again."""
+    """Ask all members to join again; members that have joined for the present rebalance need not."""
     row = connection.row("SELECT preparing FROM groups WHERE group_id = ?", (group_id,))
     if row is not None and not row[0]:
         connection.rows("UPDATE groups SET preparing = 1 WHERE group_id = ?", (group_id,))
@@ -114,7 +121,7 @@ def prepare_rebalance(connection: LogConnection, group_id: int | None) -> None:
 
 
 def rejoin(connection: LogConnection, member_id: int, now_ms: int) -> None:
-    """The member has given its partitions back and waits for the next generation."""
+    """Record that the member has returned its partitions and waits for the next generation."""
     connection.rows(
         "UPDATE members SET joined = 1, lease_until_ms = ? + lease_ms WHERE member_id = ?", (now_ms, member_id)
     )
@@ -122,13 +129,13 @@ def rejoin(connection: LogConnection, member_id: int, now_ms: int) -> None:
 
 
 def renew(connection: LogConnection, member_id: int, now_ms: int) -> None:
-    """The member lives: its lease starts anew, and others' expired ones are acted on."""
+    """Renew the member's lease, and remove other members whose lease has expired."""
     connection.rows("UPDATE members SET lease_until_ms = ? + lease_ms WHERE member_id = ?", (now_ms, member_id))
     _settle_of(connection, member_id, now_ms)
 
 
 def leave(connection: LogConnection, member_id: int, now_ms: int) -> None:
-    """Take the member out of its group. Nothing happens when it was put out already."""
+    """Remove the member from its group. Does nothing if it was removed already."""
     row = connection.row("SELECT group_id FROM members WHERE member_id = ?", (member_id,))
     if row is not None:
         connection.rows("DELETE FROM members WHERE member_id = ?", (member_id,))
@@ -137,7 +144,7 @@ def leave(connection: LogConnection, member_id: int, now_ms: int) -> None:
 
 
 def others_expired(connection: LogConnection, member_id: int, now_ms: int) -> bool:
-    """Whether a fellow member's lease has run out (so that it pays to write)."""
+    """Return whether another member's lease has expired, so that a write is needed."""
     row = connection.row(
         "SELECT 1 FROM members WHERE group_id = (SELECT group_id FROM members WHERE member_id = ?)"
         " AND NOT (lease_until_ms > ? AND lease_until_ms <= ? + lease_ms)",
@@ -147,20 +154,20 @@ def others_expired(connection: LogConnection, member_id: int, now_ms: int) -> bo
 
 
 def authorise(connection: LogConnection, group: GroupMetadata, now_ms: int) -> int:
-    """Let a transaction of this member and generation commit offsets; its lease starts anew.
+    """Let a transaction of this member and generation commit offsets, and renew the member's lease.
 
     Returns:
         The group's id.
 
     Raises:
-        FencedError: the member was put out, or the group has a newer generation.
-        LogError: the metadata is another log's.
+        FencedError: the member was removed, or the group has a newer generation.
+        LogError: the metadata is from another log.
     """
     if not isinstance(group, EmbeddedGroup):
-        raise LogError(f"group metadata `{group!r}` is not of the embedded log")
+        raise LogError(f"group metadata `{group!r}` is not from the embedded log")
     view = look(connection, group.member_id)
     if view is None or view.generation != group.generation:
-        now_at = "it was put out of the group" if view is None else f"the group is at generation {view.generation}"
+        now_at = "it was removed from the group" if view is None else f"the group is at generation {view.generation}"
         raise FencedError(
             f"group `{group.group}` no longer knows member {group.member_id} of generation {group.generation} "
             f"({now_at}): abort, and wait for the next assignment"
@@ -180,7 +187,7 @@ def _settle_of(connection: LogConnection, member_id: int, now_ms: int) -> None:
 
 
 def _settle(connection: LogConnection, group_id: int | None, now_ms: int) -> None:
-    """Put out members whose lease has run out; start the next generation when all others have joined."""
+    """Remove members whose lease has expired; start the next generation when all others have joined."""
     expired = connection.write_many(
         "DELETE FROM members WHERE group_id = ? AND NOT (lease_until_ms > ? AND lease_until_ms <= ? + lease_ms)",
         [(group_id, now_ms, now_ms + CLOCK_STEP_FORGIVEN_MS)],

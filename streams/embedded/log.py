@@ -1,4 +1,4 @@
-"""The handle of an embedded log."""
+"""An embedded log: makes its adapters."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _Adapter = TypeVar("_Adapter", bound=_Any)
 class EmbeddedLog(Log):
     """A durable log in one SQLite file: topics, partitions, groups and transactions as the ports describe them.
 
-    Several handles, of one process or many, may have the same file open. Thread-safe; each adapter object it makes is
-    for one thread at a time (a publisher for any).
+    Several `EmbeddedLog` objects, in one process or many, may have the same file open. Thread-safe; each adapter object
+    that it makes is for one thread at a time (a publisher for any).
     """
 
     def __init__(
@@ -44,21 +44,21 @@ class EmbeddedLog(Log):
         lock_timeout_ms: int = LOCK_TIMEOUT_MS,
         size_bytes_max: int = SIZE_BYTES_MAX,
     ) -> None:
-        """Open the log, made new where there is no file.
+        """Open the log; a new file is created if there is none.
 
         Args:
             path: the file; its folder must exist. SQLite keeps `<path>-wal` and `<path>-shm` beside it.
             clock: gives the records' timestamps and measures leases; processes on one file must agree about it.
-            topic_prefix: what the deployment's topics begin with in this file; it sees no others.
-            auto_partitions: make unknown topics with so many partitions; None: using one is an error.
-            lease_ms: a group member that neither polls nor commits for so long loses its partitions.
-            lock_timeout_ms: how long a write waits for another process's.
-            size_bytes_max: the file grows no further.
+            topic_prefix: the prefix of the deployment's topics in this file; other topics are hidden.
+            auto_partitions: create unknown topics with this many partitions; None makes them an error.
+            lease_ms: a group member that neither polls nor commits for this long loses its partitions.
+            lock_timeout_ms: how long a write waits for the write of another process.
+            size_bytes_max: the greatest size of the file.
 
         Raises:
-            ForeignFileError, FileVersionError, DamagedFileError: the file is none of ours, too new, or broken.
-            LockedLogError: another process kept it locked.
-            FatalLogError: it can't be opened for writing.
+            ForeignFileError, FileVersionError, DamagedFileError: the file is not an embedded log, too new, or broken.
+            LockedLogError: another process kept the file locked.
+            FatalLogError: the file can't be opened for writing.
         """
         self._file = LogFile(path, clock=clock, lock_timeout_ms=lock_timeout_ms, size_bytes_max=size_bytes_max)
         self._names = TopicNames(topic_prefix)
@@ -70,16 +70,16 @@ class EmbeddedLog(Log):
 
     @property
     def name(self) -> str:
-        """What to call the log in messages."""
+        """Return the log's name for messages."""
         return f"embedded log in {self._file.path}{self._names.suffix()}"
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Return the path of the file."""
         return self._file.path
 
     def consumer(self, group: str, instance: str) -> EmbeddedConsumer:
-        """A member of `group`. A second one of the same `instance` takes the first one's place."""
+        """Make a member of `group`. A second one with the same `instance` replaces the first."""
         return self._keep(
             EmbeddedConsumer(
                 self._file,
@@ -92,7 +92,7 @@ class EmbeddedLog(Log):
         )
 
     def producer(self, transactional_id: str) -> EmbeddedProducer:
-        """A transactional producer; `init_transactions` fences others of the same id."""
+        """Make a transactional producer; `init_transactions` fences others with the same id."""
         return self._keep(
             EmbeddedProducer(
                 self._file,
@@ -104,7 +104,7 @@ class EmbeddedLog(Log):
         )
 
     def publisher(self) -> EmbeddedPublisher:
-        """A writer of single records, with a thread of its own."""
+        """Make a writer of single records, with a thread of its own."""
         return self._keep(
             EmbeddedPublisher(
                 self._file,
@@ -115,11 +115,11 @@ class EmbeddedLog(Log):
         )
 
     def reader(self) -> EmbeddedReader:
-        """A reader without a group."""
+        """Make a reader without a group."""
         return self._keep(EmbeddedReader(self._file, self._names, self._auto_partitions))
 
     def admin(self) -> EmbeddedAdmin:
-        """Topic set-up."""
+        """Make an adapter for topic set-up."""
         return self._keep(EmbeddedAdmin(self._file, self._names))
 
     def _keep(self, adapter: _Adapter) -> _Adapter:
@@ -128,10 +128,10 @@ class EmbeddedLog(Log):
         return adapter
 
     def clean(self, *, force: bool = False) -> int:
-        """Compact topics and apply retention now, in this thread; appends do so now and then by themselves.
+        """Compact topics and apply retention now, in this thread. Appends also cause this from time to time.
 
         Args:
-            force: compact also where it hardly pays yet.
+            force: whether to compact even if there is little to gain.
 
         Returns:
             How many records were dropped.
@@ -143,12 +143,12 @@ class EmbeddedLog(Log):
             connection.close()
 
     def close(self) -> None:
-        """Close every adapter that is still open (consumers call their listeners) and release the file.
+        """Close every adapter that is still open (consumers call their listeners) and close the file.
 
-        Call it when the threads that use them have ended.
+        Call it after the threads that use the adapters have ended.
 
         Raises:
-            LogError: a publisher could not store all it had.
+            LogError: a publisher could not store all of its records.
         """
         with self._lock:
             made, self._made = list(self._made), weakref.WeakSet()

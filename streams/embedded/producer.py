@@ -1,4 +1,4 @@
-"""The transactional producer: everything is held back and written in one transaction of the file."""
+"""The transactional producer: records are kept in memory and written in one transaction of the file."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ RECORD_OVERHEAD_BYTES = 512
 class EmbeddedProducer:
     """The port `Producer` on the file. For one thread at a time.
 
-    Nothing of an open transaction is in the file, so a crash leaves nothing to be undone. What the port's `send` and
-    `send_offsets` may raise comes from `commit` here, except for the bounds on a transaction's size.
+    Nothing of an open transaction is in the file, so a crash leaves nothing to be undone. Errors that the port's `send`
+    and `send_offsets` may raise come from `commit` here, except for the limits on a transaction's size.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EmbeddedProducer:
         housekeeper: Housekeeper,
         auto_partitions: int | None,
     ) -> None:
-        """Made by `EmbeddedLog.producer`."""
+        """Create it; `EmbeddedLog.producer` calls this."""
         self._file = file
         self._id = transactional_id
         self._housekeeper = housekeeper
@@ -57,7 +57,7 @@ class EmbeddedProducer:
         self._offsets: dict[GroupMetadata, dict[TopicPartition, int]] = {}
 
     def init_transactions(self) -> None:
-        """Fence former holders of the transactional id.
+        """Fence earlier producers with the same transactional id.
 
         Raises:
             LockedLogError: another process kept the file locked.
@@ -106,12 +106,12 @@ class EmbeddedProducer:
         self._offsets.setdefault(group, {}).update(offsets)
 
     def commit(self) -> None:
-        """Write it all, or nothing.
+        """Write everything, or nothing.
 
         Raises:
             LockedLogError, LogFullError: nothing was written; commit again, or abort.
-            AbortableTransactionError: a topic does not take a record.
-            FencedError: another producer took the transactional id, or the group has moved on.
+            AbortableTransactionError: a topic does not accept a record.
+            FencedError: another producer took the transactional id, or the group has a newer generation.
         """
         self._require_open()
         try:
@@ -160,7 +160,7 @@ class EmbeddedProducer:
         return error
 
     def abort(self) -> None:
-        """Drop the open transaction. A no-op without one."""
+        """Drop the open transaction. Does nothing without one."""
         self._reset()
 
     def _reset(self) -> None:
@@ -172,6 +172,6 @@ class EmbeddedProducer:
         self._offsets = {}
 
     def close(self) -> None:
-        """Abort what is open and release the connection."""
+        """Abort the open transaction and close the connection."""
         self._reset()
         self._connection.close()

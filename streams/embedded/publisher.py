@@ -1,4 +1,4 @@
-"""Single records outside transactions: many threads hand in, one thread writes."""
+"""Single records outside transactions: many threads queue them, one thread writes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ CLOSE_FLUSH_MS = 30_000
 class EmbeddedPublisher:
     """The port `Publisher` on the file. Thread-safe.
 
-    A batch is one transaction of the file that either happened or did not, so a repeated attempt never doubles it.
+    A batch is one transaction of the file, which happens completely or not at all, so a repeated attempt never stores a
+    record twice.
     """
 
     def __init__(
         self, file: LogFile, *, names: TopicNames, housekeeper: Housekeeper, auto_partitions: int | None
     ) -> None:
-        """Made by `EmbeddedLog.publisher`."""
+        """Create it; `EmbeddedLog.publisher` calls this."""
         self._file = file
         self._housekeeper = housekeeper
         self._connection = file.connect()
@@ -102,7 +103,7 @@ class EmbeddedPublisher:
                 self._changed.notify_all()
 
     def _store_or_name(self, batch: list[Outgoing]) -> list[tuple[Outgoing, LogError]]:
-        """Write the batch; returns the records that could not be, each with the reason."""
+        """Write the batch; return the records that could not be written, each with the reason."""
         try:
             self._store(batch)
         except (RefusedRecordError, UnknownTopicError, TopicError) as error:
@@ -115,7 +116,7 @@ class EmbeddedPublisher:
         return []
 
     def _store(self, batch: list[Outgoing]) -> None:
-        """Write the batch as one transaction; tries again while that may help."""
+        """Write the batch as one transaction; try again while that may help."""
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 self._topic_table.refresh()
@@ -133,7 +134,7 @@ class EmbeddedPublisher:
                 self._file.clock.sleep_ms(RETRY_PAUSE_MS)
 
     def close(self) -> None:
-        """Flush, end the thread and release the connection.
+        """Flush, end the thread and close the connection.
 
         Raises:
             LogError: as `flush`.
@@ -151,7 +152,7 @@ class EmbeddedPublisher:
 
 
 def _size_bytes(record: Outgoing) -> int:
-    """What the record counts against the queue's bound."""
+    """Return the bytes by which the record counts against the queue's limit."""
     size = len(record.key or b"") + len(record.value or b"")
     for name, value in record.headers:
         size += len(name) + len(value)

@@ -1,4 +1,4 @@
-"""Reading named partitions without a group."""
+"""Read named partitions without a group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streams.embedded.topics import TopicTable
 from streams.ports import Received, TopicPartition
 from streams.ports.open_log import TopicNames
 
-# Commits end a wait at once; this only bounds what a missed one could cost.
+# Commits end a wait at once; this only limits the delay if one is missed.
 PAUSE_MS_MAX = 1_000
 
 
@@ -18,7 +18,7 @@ class EmbeddedReader:
     """The port `Reader` on the file. For one thread at a time."""
 
     def __init__(self, file: LogFile, names: TopicNames, auto_partitions: int | None) -> None:
-        """Made by `EmbeddedLog.reader`."""
+        """Create it; `EmbeddedLog.reader` calls this."""
         self._file = file
         self._connection = file.connect()
         self._topic_table = TopicTable(self._connection, names, auto_partitions)
@@ -33,7 +33,7 @@ class EmbeddedReader:
         self._fetcher.assign(positions, self._topic_table.resolve(list(positions)))
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
-        """Up to `max_records`; waits up to `timeout_ms` for the first one."""
+        """Return up to `max_records`; wait up to `timeout_ms` for the first one."""
         return poll_until_found(
             lambda: self._fetcher.fetch(max_records),
             file=self._file,
@@ -42,7 +42,7 @@ class EmbeddedReader:
         )
 
     def position(self, partition: TopicPartition) -> int:
-        """The next offset to be read.
+        """Return the next offset to be read.
 
         Raises:
             LogError: the partition is not assigned.
@@ -50,9 +50,9 @@ class EmbeddedReader:
         return self._fetcher.position(partition)
 
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset that the next record of each partition will get."""
+        """Return the offset that the next record of each partition will get."""
         return end_offsets(self._connection, self._topic_table.resolve(partitions))
 
     def close(self) -> None:
-        """Release the connection."""
+        """Close the connection."""
         self._connection.close()

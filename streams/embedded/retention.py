@@ -1,7 +1,7 @@
-"""Dropping what topics no longer keep: superseded records of compacted topics, and records past their retention.
+"""Delete what topics no longer keep: superseded records of compacted topics, and records past their retention.
 
-What is to be dropped is found without the write lock (a superseded record stays superseded) and deleted in small
-transactions, so that writers wait for milliseconds at most. A crash between two of them leaves work undone, nothing
+Records to be deleted are found without the write lock (a superseded record stays superseded) and deleted in small
+transactions, so that writers wait for milliseconds at most. A crash between two of them leaves work undone, but nothing
 broken.
 """
 
@@ -19,16 +19,16 @@ from streams.ports.open_log import PLAIN_NAMES
 logger = logging.getLogger(__name__)
 
 CLEAN_EVERY_RECORDS = 20_000
-# A partition is compacted when the records since the last time are at least so many, and at least half of what it had.
+# A partition is compacted when it has at least this many new records, and at least half as many as it had before.
 COMPACT_RECORDS_MIN = 1_000
-# New records that are looked at at a time; a longer stretch takes several rounds.
+# How many new records are examined at a time; more of them take several rounds.
 ROUND_RECORDS_MAX = 50_000
 # SQLite took at most 999 arguments once.
 DELETES_PER_TRANSACTION_MAX = 900
 CLOSE_WAIT_MS = 5_000
 
-# In the database's own code: row by row, the interpreter's lock would go back and forth between this thread and those
-# that work, and a gate took 10 us longer for each call that lets go of the lock.
+# In single statements: row by row, the interpreter's lock would go back and forth between this thread and those that
+# work, and a gate took 10 us longer for each call that releases the lock.
 _FIRST_KEPT = """
     SELECT min(id), min(CASE WHEN timestamp_ms >= ? THEN id END), max(id) FROM (
         SELECT id, timestamp_ms FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)
@@ -46,10 +46,10 @@ _USELESS = """
 
 
 class Cleaner:
-    """One pass over all partitions. For one thread at a time."""
+    """Cleans all partitions, one after the other. For one thread at a time."""
 
     def __init__(self, connection: LogConnection, stopped: Callable[[], bool]) -> None:
-        """Work on `connection` until `stopped()`."""
+        """Work on `connection` until `stopped()` returns True."""
         self._connection = connection
         self._stopped = stopped
 
@@ -57,10 +57,10 @@ class Cleaner:
         """Compact and apply retention.
 
         Args:
-            force: compact also where it hardly pays yet.
+            force: whether to compact even if there is little to gain.
 
         Returns:
-            How many records were dropped.
+            The number of deleted records.
         """
         dropped = 0
         now_ms = self._connection.file.clock.now_ms()
@@ -75,7 +75,7 @@ class Cleaner:
         return dropped
 
     def _retain(self, part_id: int, keep_from_ms: int) -> int:
-        """Drop the partition's records with timestamps below `keep_from_ms`; they are its first ones."""
+        """Delete the partition's records with timestamps below `keep_from_ms`, which are its first ones."""
         base = base_id(part_id)
         dropped = 0
         while not self._stopped():
@@ -121,8 +121,10 @@ class Cleaner:
         return dropped
 
     def _useless(self, part_id: int, stretch: tuple[int, int], tombstones_to_ms: int) -> tuple[list[int], int]:
-        """Row ids below the stretch's end of what its records supersede, and of old tombstones, in order; and how many
-        rows stay."""
+        """Find superseded records and old tombstones up to the end of the range.
+
+        Returns their row ids in order, and the number of rows that stay.
+        """
         base = base_id(part_id)
         first, end = base + stretch[0], base + stretch[1]
         found: str | None = self._connection.rows(_USELESS, (first, end, base, end, tombstones_to_ms))[0][0]
@@ -145,20 +147,20 @@ class Cleaner:
 
 
 class Housekeeper:
-    """Cleans in a thread of its own, at the first append of this process and after every so many. Thread-safe."""
+    """Cleans in a thread of its own, at the first append of this process and regularly after that. Thread-safe."""
 
     def __init__(self, file: LogFile) -> None:
-        """Idle until `appended` is called."""
+        """Start idle, until `appended` is called."""
         self._file = file
         self._lock = threading.Lock()
-        # A process that only writes a little must clean, too; one that only reads must not.
+        # A process that writes only a little must clean as well; a process that only reads must not.
         self._countdown = 1
         self._due = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def appended(self, count: int) -> None:
-        """Take note of `count` written records."""
+        """Count written records."""
         with self._lock:
             self._countdown -= count
             if self._countdown > 0 or self._stop.is_set():
@@ -180,7 +182,7 @@ class Housekeeper:
                 try:
                     Cleaner(connection, self._stop.is_set).clean(force=False)
                 except LogError:
-                    # What was not dropped now is dropped next time; writers and readers don't depend on it.
+                    # What was not deleted now is deleted next time; writers and readers don't depend on it.
                     logger.warning("cleaning `%s` failed", self._file.path, exc_info=True)
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""The topics of the file: making, changing and knowing them."""
+"""The topics of the file: create, change and list them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DELETE_RETENTION_MS = "delete.retention.ms"
 MAX_MESSAGE_BYTES = "max.message.bytes"
 TIMESTAMP_TYPE = "message.timestamp.type"
 
-# Kafka's defaults, but for retention: a file on one disk keeps what it was not told to drop.
+# Kafka's defaults, except for retention: a file on one disk keeps records unless it is configured otherwise.
 DEFAULT_CONFIG: Mapping[str, str] = {
     CLEANUP_POLICY: "delete",
     RETENTION_MS: "-1",
@@ -38,7 +38,7 @@ _TIMESTAMP_TYPES = frozenset({"CreateTime", "LogAppendTime"})
 
 
 class Topic(NamedTuple):
-    """A topic as stored, `name` that in the file; partition n has the part id `first_part + n`."""
+    """A topic as stored; `name` is its name in the file, and partition n has the part id `first_part + n`."""
 
     name: str
     partitions: int
@@ -51,15 +51,15 @@ class Topic(NamedTuple):
 
 
 class TopicTable:
-    """The deployment's topics as one connection last saw them, by their plain names. For one thread at a time."""
+    """The deployment's topics as one connection last read them, by their plain names. For one thread at a time."""
 
     def __init__(self, connection: LogConnection, names: TopicNames, auto_partitions: int | None) -> None:
         """Read the topics.
 
         Args:
             connection: where to read them.
-            names: how the deployment's topics are called in the file.
-            auto_partitions: make unknown topics with so many partitions; None: they are errors.
+            names: the names of the deployment's topics in the file.
+            auto_partitions: create unknown topics with this many partitions; None makes them an error.
         """
         self._connection = connection
         self._names = names
@@ -69,7 +69,7 @@ class TopicTable:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the topics again where they have changed."""
+        """Read the topics again if they have changed."""
         version = self._connection.rows("SELECT version FROM catalog")[0][0]
         if version == self._version:
             return
@@ -82,7 +82,7 @@ class TopicTable:
         return self._topics
 
     def ensure(self, names: Sequence[str]) -> None:
-        """Make those of the topics that are unknown, where topics are made automatically."""
+        """Create the unknown ones of these topics, if topics are created automatically."""
         if self._auto_partitions is None or all(name in self._topics for name in names):
             return
         with self._connection.writing():
@@ -93,10 +93,10 @@ class TopicTable:
         self.refresh()
 
     def part_id(self, partition: TopicPartition) -> int:
-        """The part id of a partition.
+        """Return the part id of a partition.
 
         Raises:
-            UnknownTopicError: there is none.
+            UnknownTopicError: the partition does not exist.
         """
         topic = self._topics.get(partition.topic)
         if topic is None or not 0 <= partition.partition < topic.partitions:
@@ -113,7 +113,8 @@ class TopicTable:
         )
 
     def resolve(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The part ids of partitions; topics unknown so far are looked up, and made where that is the mode.
+        """Return the part ids of partitions; unknown topics are looked up, and created if topics are created
+        automatically.
 
         Raises:
             UnknownTopicError: one does not exist.
@@ -126,10 +127,10 @@ class TopicTable:
 
 
 def create_topics(connection: LogConnection, specs: Sequence[TopicSpec]) -> None:
-    """Make topics inside the caller's write transaction; groups that want one of them rebalance.
+    """Create topics inside the caller's write transaction; groups that subscribe to one of them rebalance.
 
     Raises:
-        TopicError: a name, a partition count or a configuration value is no good, or the topic exists.
+        TopicError: a name, a partition count or a configuration value is invalid, or the topic exists.
     """
     if not specs:
         return
@@ -160,8 +161,8 @@ def alter_topic(connection: LogConnection, name: str, config: Mapping[str, str])
     """Set configuration values inside the caller's write transaction.
 
     Raises:
-        UnknownTopicError: no such topic.
-        TopicError: a value is no good.
+        UnknownTopicError: the topic does not exist.
+        TopicError: a value is invalid.
     """
     row = connection.row("SELECT partitions, config FROM topics WHERE name = ?", (name,))
     if row is None:
@@ -173,10 +174,10 @@ def alter_topic(connection: LogConnection, name: str, config: Mapping[str, str])
 
 
 def check_spec(spec: TopicSpec) -> None:
-    """Refuse a topic that can't be made.
+    """Raise an error for a topic that can't be created.
 
     Raises:
-        TopicError: says what of it.
+        TopicError: the message says why.
     """
     if not TOPIC_NAME.fullmatch(spec.name):
         raise TopicError(f"topic name `{spec.name}` is not allowed: 1 to 249 of letters, digits, `.`, `_`, `-`")
@@ -195,7 +196,7 @@ def check_spec(spec: TopicSpec) -> None:
 
 
 def base_id(part_id: int) -> int:
-    """The row id of the partition's offset 0."""
+    """Return the row id of the partition's offset 0."""
     return part_id << PARTITION_SHIFT
 
 

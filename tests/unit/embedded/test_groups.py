@@ -47,13 +47,13 @@ def test_member_that_stops_polling_loses_its_partitions(log: EmbeddedLog, clock:
     second.poll(1, 0)
     assert numbers(alive) == [0, 1, 2, 3]
 
-    # The one that was put out can't commit, learns of its loss, and is taken in again.
+    # The removed member cannot commit, learns that its partitions are lost, and is admitted again.
     producer = log.producer("writer")
     producer.init_transactions()
     producer.begin()
     producer.send(put(at, None, "zombie"))
     producer.send_offsets({at: 1}, stale)
-    with pytest.raises(FencedError, match="put out"):
+    with pytest.raises(FencedError, match="was removed"):
         producer.commit()
     producer.abort()
     assert read_all(log, at) == []
@@ -236,7 +236,7 @@ def test_metadata_of_another_log_is_refused(log: EmbeddedLog) -> None:
     producer.init_transactions()
     producer.begin()
     producer.send_offsets({at: 1}, object())
-    with pytest.raises(LogError, match="not of the embedded log"):
+    with pytest.raises(LogError, match="not from the embedded log"):
         producer.commit()
 
 
