@@ -1,4 +1,4 @@
-"""Public keys of named people, and which of them have signed something."""
+"""Public keys of named people, and which of them have signed a record."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ SIGNATURES_MAX = 16
 
 
 class KeyringError(StoplogError):
-    """The keys of the settings make no sense."""
+    """The keys in the settings are invalid."""
 
 
 class SignatureError(StoplogError):
-    """A signature by one of the keys does not hold, or there are too many to look at; the message goes on a name."""
+    """A signature by one of the keys is invalid, or there are too many; the message continues after the record's
+    name."""
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """Whose signatures count.
+    """The keys whose signatures count.
 
     Attributes:
         keys: names and public keys, by the key's id.
@@ -33,17 +34,17 @@ class Keyring:
 
     @classmethod
     def of(cls, named: Mapping[str, str], *, kind: str, required: int, allow_unsigned: bool) -> Keyring:
-        """From the settings.
+        """Read the keys of the settings.
 
         Args:
             named: public keys as text, by the names of their owners.
             kind: what the owners are (`publisher`), for messages and as the name of the setting.
-            required: of how many different ones a signature will be wanted.
-            allow_unsigned: whether none will be wanted.
+            required: how many different people must sign.
+            allow_unsigned: whether nobody must sign.
 
         Raises:
-            KeyringError: a key is none, two names have one key, more signatures are required than there are owners, or
-                unsigned records would be accepted although there are some.
+            KeyringError: a key is invalid, two names have the same key, more signatures are required than there are
+                owners, or unsigned records would be accepted although there are owners.
         """
         if len(named) > KEYS_MAX:
             raise KeyringError(f"{len(named)} {kind}s are named, at most {KEYS_MAX} are accepted")
@@ -63,10 +64,10 @@ class Keyring:
         return cls(keys)
 
     def signers(self, message: bytes, signatures: Sequence[Proof]) -> tuple[str, ...]:
-        """Who of them has signed a message: names, in order. Signatures of others are passed over.
+        """Return who has signed a message: names, in order. Signatures of unknown keys are skipped.
 
         Raises:
-            SignatureError: one by them does not hold.
+            SignatureError: a signature by one of the keys is invalid.
         """
         if len(signatures) > SIGNATURES_MAX:
             raise SignatureError(f"has {len(signatures)} signatures, at most {SIGNATURES_MAX} are looked at")
@@ -74,7 +75,7 @@ class Keyring:
         for signature in signatures:
             known = self.keys.get(signature.kid or "")
             if known is None:
-                continue  # of somebody of former times, or of another deployment
+                continue  # by a key that was removed, or of another deployment
             name, key = known
             if signature.alg is not ProofAlg.ED25519 or not key.verifies(message, signature.value):
                 raise SignatureError(f"is not what `{name}` has signed")
@@ -82,12 +83,12 @@ class Keyring:
         return tuple(sorted(names))
 
     def name_of(self, key: PublicKey) -> str | None:
-        """Whose key it is."""
+        """Return the name of the key's owner."""
         known = self.keys.get(key.kid)
         return None if known is None else known[0]
 
 
 def with_signature(signatures: Sequence[Proof], message: bytes, key: SigningKey) -> tuple[Proof, ...]:
-    """The signatures and one more; a former one by the same key is replaced."""
+    """Return the signatures and one more; it replaces an earlier one by the same key."""
     others = tuple(each for each in signatures if each.kid != key.public.kid)
     return (*others, Proof(alg=ProofAlg.ED25519, kid=key.public.kid, value=key.sign(message)))

@@ -1,4 +1,4 @@
-"""Whose signatures a rule bundle needs before a gate enforces it."""
+"""The signatures that a rule bundle needs before a gate enforces it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["PUBLISHERS_MAX", "SIGNATURES_MAX", "UNSIGNED", "Publishers", "Publis
 
 
 class PublishersError(StoplogError):
-    """The publishers of the settings make no sense."""
+    """The publishers in the settings are invalid."""
 
 
 @dataclass(frozen=True)
 class Publishers:
-    """Who may publish rules.
+    """The people who may publish rules.
 
     Attributes:
         keys: names and public keys, by the key's id.
-        required: of how many different ones a publication needs a signature; 0 where unsigned ones are accepted.
+        required: how many different publishers must sign a publication; 0 accepts unsigned ones.
     """
 
     keys: Mapping[str, tuple[str, PublicKey]]
@@ -35,16 +35,16 @@ class Publishers:
 
     @classmethod
     def of(cls, publishers: Mapping[str, str], *, required: int, allow_unsigned: bool) -> Publishers:
-        """From the settings.
+        """Read the publishers of the settings.
 
         Args:
-            publishers: public keys as text, by the names of their owners. With none, every bundle is refused, unless
-                `allow_unsigned`.
+            publishers: public keys as text, by the names of their owners. Without any, every bundle is refused,
+                unless `allow_unsigned` is set.
             required: see the class.
 
         Raises:
-            PublishersError: a key is none, two names have one key, more signatures are required than there are
-                publishers, or unsigned bundles would be accepted although there are some.
+            PublishersError: a key is invalid, two names have the same key, more signatures are required than there are
+                publishers, or unsigned bundles would be accepted although there are publishers.
         """
         try:
             ring = Keyring.of(publishers, kind="publisher", required=required, allow_unsigned=allow_unsigned)
@@ -53,10 +53,10 @@ class Publishers:
         return cls(ring.keys, 0 if allow_unsigned else required)
 
     def signers(self, bundle: RulesetBundle) -> tuple[str, ...]:
-        """Who has signed a publication: names, in order.
+        """Return who has signed a publication: names, in order.
 
         Raises:
-            RecordError: too few have, or a signature by one of them does not hold.
+            RecordError: too few have signed, or a signature by a publisher is invalid.
         """
         try:
             names = Keyring(self.keys).signers(publication_message(bundle), bundle.signatures)
@@ -83,4 +83,4 @@ class Publishers:
 
 
 UNSIGNED = Publishers({}, 0)
-"""Whoever may write the topic decides: for tests, histories and demonstrations."""
+"""Accepts everything, so whoever may write the topic decides: for tests, histories and demonstrations."""

@@ -1,4 +1,4 @@
-"""Whose signatures a catalog entry needs before a gate lets its tool be called."""
+"""The signatures that a catalog entry needs before a gate lets its tool be called."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from streams.model.types import same_person
 
 
 class ReviewersError(StoplogError):
-    """The reviewers of the settings make no sense."""
+    """The reviewers in the settings are invalid."""
 
 
 @dataclass(frozen=True)
 class Reviewers:
-    """Who may approve tools.
+    """The people who may approve tools.
 
     Attributes:
         ring: their names and keys.
-        required: of how many different ones an approval needs a signature; 0 where unsigned ones are accepted.
-        separate_duties: whether who has proposed a tool can't be the only one to approve it.
+        required: how many different reviewers must sign an approval; 0 accepts unsigned ones.
+        separate_duties: whether the person who proposed a tool may not be the only one to approve it.
     """
 
     ring: Keyring
@@ -35,10 +35,12 @@ class Reviewers:
     def of(
         cls, reviewers: Mapping[str, str], *, required: int, allow_unsigned: bool, separate_duties: bool = True
     ) -> Reviewers:
-        """From the settings; see the class. With no reviewers every approval is refused, unless `allow_unsigned`.
+        """Read the reviewers of the settings; see the class.
+
+        Without reviewers every approval is refused, unless `allow_unsigned` is set.
 
         Raises:
-            ReviewersError: they make no sense.
+            ReviewersError: the settings are invalid.
         """
         try:
             ring = Keyring.of(reviewers, kind="reviewer", required=required, allow_unsigned=allow_unsigned)
@@ -46,19 +48,19 @@ class Reviewers:
             raise ReviewersError(str(error)) from None
         names = [same_person(name) for name in reviewers]
         if len(set(names)) < len(names):
-            raise ReviewersError("two names of reviewers read the same; a person has one name")
+            raise ReviewersError("two names of reviewers look the same; a person has only one name")
         return cls(ring, 0 if allow_unsigned else required, separate_duties)
 
     @property
     def are_asked(self) -> bool:
-        """Whether signatures are wanted at all."""
+        """Return whether signatures are required."""
         return self.required > 0
 
     def signers(self, entry: ToolCatalogEntry) -> tuple[str, ...]:
-        """Who of them has signed an entry, whatever it says: names, in order.
+        """Return who has signed an entry, whatever its state: names, in order.
 
         Raises:
-            RecordError: a signature by one of them does not hold.
+            RecordError: a signature by a reviewer is invalid.
         """
         if not entry.signatures:
             return ()
@@ -68,10 +70,10 @@ class Reviewers:
             raise RecordError(DeadLetterReason.CATALOG_SIGNATURE_INVALID, f"{_what(entry)} {error}") from None
 
     def approvers(self, entry: ToolCatalogEntry) -> tuple[str, ...]:
-        """`signers`, if they are enough for the entry's tool to be called.
+        """Return `signers`, if they are enough for the entry's tool to be called.
 
         Raises:
-            RecordError: they are too few, a signature does not hold, or who proposed it is alone.
+            RecordError: too few have signed, a signature is invalid, or only who proposed the tool has signed.
         """
         names = self.signers(entry)
         if len(names) < self.required:
@@ -105,7 +107,7 @@ def _what(entry: ToolCatalogEntry) -> str:
 
 
 ANYBODY = Reviewers(Keyring({}), 0)
-"""Whoever may write the topic decides: for tests, histories and demonstrations."""
+"""Accepts everything, so whoever may write the topic decides: for tests, histories and demonstrations."""
 
 NOBODY = Reviewers(Keyring({}), 1)
-"""No tool can be called."""
+"""Accepts nothing: no tool can be called."""

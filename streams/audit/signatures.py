@@ -1,6 +1,6 @@
-"""Ed25519 signatures (RFC 8032): keys as text, and how a key is called.
+"""Ed25519 signatures (RFC 8032): keys as text, and the ids of keys.
 
-A key's id is its RFC 7638 thumbprint in the form of RFC 8037, so that JOSE tools name it alike.
+A key's id is its RFC 7638 thumbprint in the form of RFC 8037, so that JOSE tools use the same id.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ SIGNATURE_BYTES = 64
 
 
 class SigningKeyError(StoplogError):
-    """A key can't be read, made or used; the message says which, and what to do."""
+    """A key can't be read, created or used; the message names it and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """What signatures are checked with; `raw` is its 32 bytes."""
+    """A key that signatures are checked with; `raw` is its 32 bytes."""
 
     raw: bytes
 
     @classmethod
     def parse(cls, text: str) -> PublicKey:
-        """Read `ed25519:` and 43 characters of base64url.
+        """Read a key of the form `ed25519:` and 43 characters of base64url.
 
         Raises:
-            SigningKeyError: it is not that.
+            SigningKeyError: the text is not of that form.
         """
         encoded = text.removeprefix(PUBLIC_PREFIX)
         try:
             raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             raw = b""
-        # Written anew it must be the same: base64 has several texts for one key.
+        # Written again it must be the same: base64 has several texts for one key.
         if len(raw) != PUBLIC_BYTES or str(cls(raw)) != text:
             shown = f"{text[:60]}..." if len(text) > 60 else text
-            raise SigningKeyError(f"`{shown}` is no public key; it is written `{PUBLIC_PREFIX}` and 43 characters")
+            raise SigningKeyError(f"`{shown}` is not a public key; write `{PUBLIC_PREFIX}` and 43 characters")
         return cls(raw)
 
     @property
     def kid(self) -> str:
-        """The key's id: 43 characters of base64url."""
+        """Return the key's id: 43 characters of base64url."""
         thumbprint = f'{{"crv":"Ed25519","kty":"OKP","x":"{_base64url(self.raw)}"}}'
         return _base64url(hashlib.sha256(thumbprint.encode()).digest())
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
-        """Whether `signature` was made of `message` by this key's owner."""
+        """Return whether this key's owner made `signature` of `message`."""
         try:
             Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
         except (InvalidSignature, ValueError):
@@ -68,7 +68,7 @@ class PublicKey:
 
 
 class SigningKey:
-    """A private key. It never shows itself, only its public one.
+    """A private key. Only its public key is ever shown.
 
     Attributes:
         public: the key that its signatures are checked with.
@@ -81,11 +81,11 @@ class SigningKey:
 
     @classmethod
     def made(cls) -> SigningKey:
-        """A new one, which is kept nowhere."""
+        """Return a new key, which is not stored anywhere."""
         return cls(Ed25519PrivateKey.generate())
 
     def sign(self, message: bytes) -> bytes:
-        """The signature: 64 bytes, always the same for one message."""
+        """Return the signature: 64 bytes, always the same for the same message."""
         return self._private.sign(message)
 
     def __repr__(self) -> str:

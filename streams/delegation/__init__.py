@@ -1,4 +1,4 @@
-"""Delegation: what a grant is, who may make one, what it lets through, and how far it reaches.
+"""Delegation: what a grant is, who may make one, which calls it allows, and how far it reaches.
 
-Pure: instants, ids and keys are arguments. `docs/explanation/delegation.md` says why it is as it is.
+Pure: instants, ids and keys are arguments. `docs/explanation/delegation.md` explains the design.
 """

@@ -16,16 +16,16 @@ _PREFIX = "ed25519:"
 
 
 class AnchorError(StoplogError):
-    """The trust anchors of the settings make no sense."""
+    """The trust anchors in the settings are invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustAnchors:
-    """Issuers of root grants; none by default, so that no grant holds.
+    """Issuers of root grants. By default there are none, so no grant is valid.
 
     Attributes:
-        hmac_issuers: those that sign under a key derived from the deployment's root key.
-        jkts: thumbprints of the Ed25519 keys of the others.
+        hmac_issuers: issuers that sign with a key derived from the deployment's root key.
+        jkts: thumbprints of the Ed25519 keys of the other issuers.
     """
 
     hmac_issuers: frozenset[str] = frozenset()
@@ -33,13 +33,13 @@ class TrustAnchors:
 
     @classmethod
     def of(cls, keys: Mapping[str, str | Iterable[str]]) -> TrustAnchors:
-        """From the settings.
+        """Read the trust anchors of the settings.
 
         Args:
             keys: by issuer, `hmac` or public keys (`ed25519:` and 43 characters of base64url), one or several.
 
         Raises:
-            AnchorError: there are too many, an issuer has no name, or a key is none.
+            AnchorError: there are too many, an issuer has no name, or a key is invalid.
         """
         if len(keys) > ANCHORS_MAX:
             raise AnchorError(f"{len(keys)} trust anchors are named, at most {ANCHORS_MAX} are accepted")
@@ -71,10 +71,10 @@ def _jkt(issuer: str, text: str) -> str:
         raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    # Written anew it must be the same: base64 has several texts for one key.
+    # Written again it must be the same: base64 has several texts for one key.
     own = _PREFIX + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
     if len(raw) != PUBLIC_BYTES or own != text:
         raise AnchorError(
-            f"trust anchor `{issuer}`: `{text[:60]}` is no key; write `hmac`, or `{_PREFIX}` and 43 characters"
+            f"trust anchor `{issuer}`: `{text[:60]}` is not a key; write `hmac`, or `{_PREFIX}` and 43 characters"
         )
     return thumbprint(raw)

@@ -1,4 +1,4 @@
-"""Whether a grant conveys no more than its parent: scopes, servers, tools and their arguments, limits."""
+"""Check that a grant conveys no more than its parent: scopes, servers, tools and their arguments, limits."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ DETAIL_ITEMS_MAX = 64
 TOOLS_MAX = 128
 NAME_CHARS_MAX = 1_024
 TEXT_CHARS_MAX = 32_768
-"""Of all names and bounds of a grant together."""
+"""The longest that all names and bounds of a grant may be together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a grant lets through, ready to be asked: the tools of each of its authorization details."""
+    """What a grant allows, compiled: the tools of each of its authorization details."""
 
     details: tuple[tuple[AuthorizationDetail, tuple[GrantedTool, ...]], ...]
 
     @property
     def tools(self) -> tuple[GrantedTool, ...]:
-        """All of them."""
+        """Return the tools of all details."""
         return tuple(tool for _, tools in self.details for tool in tools)
 
 
 def parts_of(body: GrantBody) -> Parts:
-    """Compile what a grant lets through.
+    """Compile what a grant allows.
 
     Raises:
-        GrantError: it is larger than accepted, or not understood.
+        GrantError: the grant is too large, or has a bound that is not understood.
     """
     _check_sizes(body)
     room = Room()
@@ -46,10 +46,10 @@ def parts_of(body: GrantBody) -> Parts:
 
 
 def check_narrower(parent: GrantBody, parent_parts: Parts, child: GrantBody, child_parts: Parts) -> None:
-    """Hold a grant against its parent.
+    """Check a grant against its parent.
 
     Raises:
-        GrantError: it is wider in something, or can't be shown not to be.
+        GrantError: the grant is wider in some respect, or can't be shown not to be.
     """
     wider = sorted(set(child.scopes) - set(parent.scopes))
     if wider:
@@ -67,15 +67,15 @@ def check_narrower(parent: GrantBody, parent_parts: Parts, child: GrantBody, chi
 
 
 def _check_budget(parent: GrantBody, child: GrantBody) -> None:
-    """A budget bounds one session. Given on, even to oneself, it would be there as often as one likes."""
+    """Reject a delegated budget: it bounds one session, and each delegation, even to oneself, would multiply it."""
     if parent.budget is not None:
-        raise _wider(Reason.DELEGATION_WIDENED_LIMITS, child, "budget (a grant that has one can't be given on)")
+        raise _wider(Reason.DELEGATION_WIDENED_LIMITS, child, "budget (a grant with a budget can't be delegated)")
 
 
 def _check_detail(
     child: GrantBody, detail: AuthorizationDetail, tools: tuple[GrantedTool, ...], parent: Parts, steps: Steps
 ) -> None:
-    """One detail of the parent must have all of it: what belongs together stays together."""
+    """Check that one detail of the parent covers all of this one: what belongs together stays together."""
     reason, what = Reason.DELEGATION_WIDENED_TOOLS, f"detail of type {detail.type[:80]}"
     for candidate, wider in parent.details:
         if not _is_same_kind(detail, candidate):
@@ -94,8 +94,11 @@ def _check_detail(
 
 
 def _is_same_kind(child: AuthorizationDetail, parent: AuthorizationDetail) -> bool:
-    """Whether a detail is of the parent's kind, and no wider in the fields of RFC 9396, whose meaning is not ours:
-    an empty list may stand for none or for all, so it is narrower than an empty one alone."""
+    """Return whether a detail is of the parent's type, and no wider in the fields of RFC 9396.
+
+    The meaning of those fields is not defined here. An empty list may mean none or all, so it is only narrower than an
+    empty one.
+    """
     lists = (
         (child.locations, parent.locations),
         (child.actions, parent.actions),
@@ -115,7 +118,7 @@ def _check_sizes(body: GrantBody) -> None:
     counts = (
         ("scopes", len(body.scopes), SCOPES_MAX),
         ("servers", len(body.audience), AUDIENCE_MAX),
-        ("actors it may be given to", len(body.may_act), MAY_ACT_MAX),
+        ("actors it may be delegated to", len(body.may_act), MAY_ACT_MAX),
         ("authorization details", len(details), DETAILS_MAX),
         ("tools", len(tools), TOOLS_MAX),
     )

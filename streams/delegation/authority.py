@@ -1,4 +1,4 @@
-"""What a session holds of its grant: little enough to be kept beside it, enough to judge every call by."""
+"""What a session keeps of its verified grant: small enough to be stored with it, enough to judge every call."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class HopRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 ToolRow = tuple[str, str, tuple[tuple[str, str, str], ...]]
-"""Server, name, and of each bound pointer, type and parameter."""
+"""Server, name, and for each bounded pointer, type and parameter."""
 
 
 class AuthorityRow(msgspec.Struct, frozen=True, array_like=True):
-    """A verified grant. What its ancestors bound it to is in it: every hop is narrower than the one before.
+    """A verified grant. Bounds of its ancestors are included: every hop is narrower than the one before.
 
     Attributes:
-        digest: of its body, to tell a grant that comes again from another one under its id.
-        lineage: ids, root first, its own last.
-        session_ids: of the sessions that its ancestors were given to.
-        nbf_ms: before it nothing is let through: the latest of the path.
+        digest: of its body, to distinguish a repeated grant from another one under the same id.
+        lineage: the ids of its path, root first, its own last.
+        session_ids: the sessions that its ancestors were granted to.
+        nbf_ms: nothing is allowed before this instant, the latest of the path.
         hops: the path, root first.
         calls_max, amount_max: what the session may spend; `currency` is that of the amount.
     """
@@ -63,14 +63,14 @@ class AuthorityRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Refused(NamedTuple):
-    """Why a call is not let through."""
+    """Why a call is not allowed."""
 
     reason: Reason
     detail: str
 
 
 def authority_row(lineage: tuple[GrantBody, ...]) -> AuthorityRow:
-    """What is kept of a grant that holds: the result of `verify`, root first."""
+    """Return what is kept of a valid grant. `lineage` is the result of `verify`, root first."""
     last = lineage[-1]
     tools = (tool for detail in last.authorization_details for tool in detail.tools)
     budget = last.budget
@@ -103,7 +103,7 @@ class Authority:
     """A kept grant, ready to judge calls.
 
     Attributes:
-        row: as it is kept.
+        row: the grant as it is kept.
     """
 
     __slots__ = ("_any_server", "_tools", "_wide", "row")
@@ -130,7 +130,7 @@ class Authority:
                 self._tools.setdefault((server_id, name), []).append(tool)
 
     def fault(self, server_id: str, name: str, args: Mapping[str, object], now_ms: int) -> Refused | None:
-        """Why the call is not let through at an instant; None if it is."""
+        """Return why the call is not allowed at an instant; None if it is."""
         row = self.row
         if now_ms >= row.exp_ms:
             return Refused(Reason.DELEGATION_EXPIRED, f"{now_ms - row.exp_ms} ms ago")
@@ -150,7 +150,7 @@ class Authority:
         return Refused(Reason.DELEGATION_ARGUMENTS_NOT_GRANTED, fault)
 
     def tools_for(self, server_id: str, name: str) -> list[GrantedTool]:
-        """Whatever of the grant stands for a tool: a call needs one of them to let it through."""
+        """Return the tools of the grant that cover a tool: a call needs one of them to allow it."""
         found = self._tools.get((server_id, name), [])
         if self._wide:
             return [*found, *(tool for tool in self._wide if tool.covers(server_id, name))]

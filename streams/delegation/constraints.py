@@ -1,7 +1,7 @@
-"""Bounds on one argument: what they admit (docs/explanation/delegation.md).
+"""Bounds on one argument, and which values they admit (docs/explanation/delegation.md).
 
-A bound is compiled once from the record's type and JSON parameter. What is not understood is refused then, so that
-nothing is left to be judged leniently later.
+A bound is compiled once, from the record's type and JSON parameter. A bound that is not understood is rejected then, so
+that nothing is left to be judged leniently later.
 """
 
 from __future__ import annotations
@@ -23,58 +23,58 @@ PARAMETER_CHARS_MAX = 8_192
 ITEMS_MAX = 256
 NESTING_MAX = 4
 PARTS_MAX = 256
-"""Of all bounds of one grant."""
+"""How many parts the bounds of one grant may have together."""
 
 PATTERN_CHARS_MAX = 1_024
 STARS_MAX = 32
 ARRAY_ITEMS_MAX = 4_096
 TEXT_CHARS_MAX = 65_536
-"""What is longer is out of bounds for `SUBSET` and `CONTAINS`, and for `WILDCARD`: a call must not cost without end."""
+"""Longer values are out of bounds for `SUBSET`, `CONTAINS` and `WILDCARD`: the cost of a call must be limited."""
 
 
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029"
-    # Formats: they turn the order of what is read, join, or hide.
+    # Format characters: they change the reading order, join characters, or hide them.
     "\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000110bd\U000110cd\U00013430-\U00013438\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     # Fillers and selectors of variants.
     "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f]"
 )
-"""What no pattern matches: a value with a line break, or something that nobody sees, is hardly ever what the pattern's
-author had in mind."""
+"""Characters that no pattern matches: in a value with a line break, or with invisible characters, hardly any author of
+a pattern expects a match."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Any of these values (`EXACT` has one)."""
+    """Admits any of these values (`EXACT` has one)."""
 
     values: dict[Hashable, object]
 
     def admits(self, value: object) -> bool:
-        """Whether the value is one of them."""
+        """Return whether the value is one of them."""
         return key_of(value) in self.values
 
 
 @dataclass(frozen=True, slots=True)
 class NotOneOf:
-    """Any scalar but these values. An array or object is refused: it could hold one of them."""
+    """Admits any scalar but these values. An array or object is not admitted, because it could contain one of them."""
 
     values: dict[Hashable, object]
 
     def admits(self, value: object) -> bool:
-        """Whether the value is a scalar, and none of them."""
+        """Return whether the value is a scalar, and not one of them."""
         return not isinstance(value, (dict, list)) and key_of(value) not in self.values
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A number from `low` to `high`, both included; None is no bound."""
+    """Admits numbers from `low` to `high`, both included; None means unbounded."""
 
     low: float | None
     high: float | None
 
     def admits(self, value: object) -> bool:
-        """Whether the value is a number within."""
+        """Return whether the value is a number in the range."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
@@ -82,12 +82,12 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """An array that holds all of these values, and perhaps others."""
+    """Admits arrays that contain all of these values, and possibly others."""
 
     values: dict[Hashable, object]
 
     def admits(self, value: object) -> bool:
-        """Whether the value is such an array, of a length that is looked at."""
+        """Return whether the value is such an array, and short enough to be checked."""
         if not isinstance(value, list) or len(value) > ARRAY_ITEMS_MAX:
             return False
         return self.values.keys() <= {key_of(item) for item in value}
@@ -95,12 +95,12 @@ class Contains:
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """An array that holds nothing but these values, perhaps nothing."""
+    """Admits arrays that contain only these values, possibly none."""
 
     values: dict[Hashable, object]
 
     def admits(self, value: object) -> bool:
-        """Whether the value is such an array, of a length that is looked at."""
+        """Return whether the value is such an array, and short enough to be checked."""
         if not isinstance(value, list) or len(value) > ARRAY_ITEMS_MAX:
             return False
         return all(key_of(item) in self.values for item in value)
@@ -108,13 +108,13 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Wildcard:
-    """A text of the form of `pattern`: `*` stands for any characters that can be seen, or for none."""
+    """Admits texts of the form of `pattern`: `*` stands for any visible characters, or for none."""
 
     pattern: str
     parts: tuple[str, ...]
 
     def admits(self, value: object) -> bool:
-        """Whether the value is such a text."""
+        """Return whether the value is such a text."""
         if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
             return False
         return self._fits(value) and _UNSEEN.search(value) is None
@@ -137,23 +137,23 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """What every one of the parts admits; without parts, any value."""
+    """Admits what every part admits; without parts, any value."""
 
     parts: tuple[Constraint, ...]
 
     def admits(self, value: object) -> bool:
-        """Whether all of them do."""
+        """Return whether all parts admit the value."""
         return all(part.admits(value) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """What at least one of the parts admits; without parts, nothing."""
+    """Admits what at least one part admits; without parts, nothing."""
 
     parts: tuple[Constraint, ...]
 
     def admits(self, value: object) -> bool:
-        """Whether one of them does."""
+        """Return whether one of the parts admits the value."""
         return any(part.admits(value) for part in self.parts)
 
 
@@ -161,9 +161,9 @@ Constraint = OneOf | NotOneOf | Range | Contains | Subset | Wildcard | AllOf | A
 
 
 def key_of(value: object) -> Hashable:
-    """What two JSON values have in common exactly if they are the same: `1` and `true` are not.
+    """Return a key that two JSON values share exactly if they are the same: `1` and `true` are not.
 
-    Of values as they are read from canonical JSON, which arguments and parameters are: there, `1.0` is `1`.
+    The values must be as read from canonical JSON, as arguments and parameters are: there, `1.0` is `1`.
     """
     if isinstance(value, str):
         return value
@@ -173,7 +173,7 @@ def key_of(value: object) -> Hashable:
 
 
 class Room:
-    """How many more parts the bounds of a grant may have: each costs every call something."""
+    """How many more parts the bounds of a grant may have: each part costs every call some time."""
 
     __slots__ = ("_left",)
 
@@ -181,10 +181,10 @@ class Room:
         self._left = left
 
     def take(self) -> None:
-        """Take one.
+        """Count one part.
 
         Raises:
-            GrantError: there is none left.
+            GrantError: there are no parts left.
         """
         self._left -= 1
         if self._left < 0:
@@ -192,10 +192,10 @@ class Room:
 
 
 def compile_constraint(constraint: ArgumentConstraint, room: Room) -> Constraint:
-    """The bound, ready to be asked.
+    """Compile a bound.
 
     Raises:
-        GrantError: its type is not known, or its parameter is none of its type.
+        GrantError: its type is not known, or its parameter is not valid for its type.
     """
     text = constraint.value_json
     try:
@@ -235,7 +235,7 @@ def _range(kind: str, parameter: object) -> Constraint:
         raise _refused(f"`{kind}` without `min` or `max`, or with something else")
     bounds = tuple(parameter.values())
     if any(isinstance(bound, bool) or not isinstance(bound, (int, float)) for bound in bounds):
-        raise _refused(f"`{kind}` with a bound that is no number")
+        raise _refused(f"`{kind}` with a bound that is not a number")
     low, high = parameter.get("min"), parameter.get("max")
     if low is not None and high is not None and low > high:
         raise _refused(f"`{kind}` whose `min` is above its `max`")
@@ -244,7 +244,7 @@ def _range(kind: str, parameter: object) -> Constraint:
 
 def _wildcard(kind: str, parameter: object) -> Constraint:
     if not isinstance(parameter, str) or len(parameter) > PATTERN_CHARS_MAX or parameter.count("*") > STARS_MAX:
-        text = f"`{kind}` that is no text of at most {PATTERN_CHARS_MAX} characters and {STARS_MAX} stars"
+        text = f"`{kind}` that is not a text of at most {PATTERN_CHARS_MAX} characters and {STARS_MAX} stars"
         raise _refused(text)
     if _UNSEEN.search(parameter) is not None:
         raise _refused(f"`{kind}` with a character that can't be seen, which would match nothing")
@@ -260,7 +260,7 @@ def _set_of(made: Callable[[dict[Hashable, object]], Constraint]) -> Callable[[s
 
 def _items(kind: str, parameter: object) -> list[object]:
     if not isinstance(parameter, list) or len(parameter) > ITEMS_MAX:
-        raise _refused(f"`{kind}` that is no array of at most {ITEMS_MAX} items")
+        raise _refused(f"`{kind}` that is not an array of at most {ITEMS_MAX} items")
     return parameter
 
 

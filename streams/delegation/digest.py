@@ -1,8 +1,8 @@
-"""The canonical form of a grant, what is signed of it, and its digest.
+"""The canonical form of a grant, the bytes that are signed, and its digest.
 
 The form is RFC 8785 (JCS) over the grant's JSON form (docs/reference/history-files.md): digests in hex, other bytes in
-base64, instants as integer milliseconds, enums by symbol; what is null or an empty array is left out, so that a field
-that is added to the record one day changes no digest of a grant without it.
+base64, instants as integer milliseconds, enums by symbol. Fields that are null or an empty array are left out, so that
+a field that is added to the record later changes no digest of a grant without it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _encode_json = msgspec.json.Encoder(order="sorted").encode
 
 
 def grant_digest(grant: GrantBody) -> bytes:
-    """SHA-256 of the canonical form of the complete body, its proof included: what a child has as `parent_digest`.
+    """Return the SHA-256 of the canonical form of the complete body with its proof; children have it as
+    `parent_digest`.
 
     Of a `Delegation` it is the digest of its body: header and chain are not part of it.
 
@@ -38,7 +39,7 @@ def grant_digest(grant: GrantBody) -> bytes:
 
 
 def grant_message(grant: GrantBody) -> bytes:
-    """The bytes that a grant's proof covers: a domain of their own, and the digest of the body without its proof.
+    """Return the bytes that a grant's proof covers: a domain prefix, and the digest of the body without its proof.
 
     Raises:
         GrantError: the grant has no canonical form.
@@ -47,7 +48,7 @@ def grant_message(grant: GrantBody) -> bytes:
 
 
 def message_and_digest(grant: GrantBody) -> tuple[bytes, bytes]:
-    """`grant_message` and `grant_digest` in one go.
+    """Return `grant_message` and `grant_digest`, computed together.
 
     Raises:
         GrantError: the grant has no canonical form.
@@ -59,19 +60,19 @@ def message_and_digest(grant: GrantBody) -> tuple[bytes, bytes]:
 
 
 def body_of(grant: GrantBody) -> GrantBody:
-    """The grant without header and chain: as it stands in the chains of its descendants."""
+    """Return the grant without header and chain, as it is in the chains of its descendants."""
     if type(grant) is GrantBody:
         return grant
     return GrantBody(**{name: getattr(grant, name) for name in GrantBody.__struct_fields__})
 
 
 def lineage_of(grant: Delegation) -> tuple[GrantBody, ...]:
-    """The complete path, root first, the grant itself last."""
+    """Return the complete path, root first, the grant itself last."""
     return (*grant.chain, body_of(grant))
 
 
 def travelling(lineage: tuple[GrantBody, ...], header: Header) -> Delegation:
-    """The record that conveys the last grant of a path (root first).
+    """Return the record that conveys the last grant of a path (root first).
 
     Raises:
         ValueError: the path is empty.
@@ -91,8 +92,11 @@ def _form(grant: GrantBody) -> dict[str, object]:
 
 
 def _encoded(grant: GrantBody, form: dict[str, object]) -> bytes:
-    """Sorted and compact it is JCS already: names are ASCII, texts have a UTF-8 form, and numbers are whole and below
-    2^53, which `_form` has checked, so that nothing is left that JCS writes in another way."""
+    """Return the sorted, compact JSON, which is JCS already.
+
+    Names are ASCII, texts have a UTF-8 form, and numbers are integers below 2^53, which `_form` has checked. JCS writes
+    nothing of these in another way.
+    """
     try:
         return _encode_json(form)
     except UnicodeError:

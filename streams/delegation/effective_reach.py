@@ -1,7 +1,7 @@
-"""What an agent can reach for a user at most: which tools, with which arguments, and which grant lets it.
+"""What an agent can reach for a user at most: which tools, with which arguments, and by which grant.
 
-At most: rules, schemas, budgets and approvals come on top, and a session may be over. What is not listed here can't be
-called by a session that stands on a grant.
+It is an upper bound: rules, schemas, budgets and approvals restrict it further, and a session may have ended. A session
+with a grant cannot call anything that is not listed here.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from streams.model.revocation_set import Call, RevocationSet
 from streams.model.types import Actor, Model, ToolRef
 
 Bounds = tuple[tuple[str, str, str], ...]
-"""Of each bound pointer, type and parameter as JSON."""
+"""For each bounded pointer, type and parameter as JSON."""
 
 _NO_TOOL = ToolRef(server_id="", name="")
 _ANY_MODEL = Model(ai_provider="", name="")
-"""A grant says nothing of models: the revocation of one takes away no grant."""
+"""Stands for any model: a grant does not mention models, so the revocation of a model invalidates no grant."""
 
 
 class Way(NamedTuple):
-    """A grant that lets a tool be called.
+    """A grant that allows a tool to be called.
 
     Attributes:
-        bounds: on the arguments; without any they are free.
+        bounds: bounds on the arguments; without any, all arguments are allowed.
         lineage: the ids of its path, root first.
         session_id: the session that it is for.
         scopes: what it conveys.
         expires_ms: when it ends.
-        gives_on: whether it may be given on to others.
+        gives_on: whether it may be delegated further.
         cnf_jkt: thumbprint of the key that calls must be signed with, if it is bound to one.
-        calls_max: how many calls it has.
+        calls_max: how many calls it allows.
     """
 
     bounds: Bounds
@@ -60,7 +60,7 @@ class ReachableTool(NamedTuple):
 
 
 class DeadGrant(NamedTuple):
-    """A grant of the agent's that lets nothing through, and why."""
+    """A grant of the agent's that allows nothing, and why."""
 
     uid: str
     session_id: str
@@ -69,14 +69,14 @@ class DeadGrant(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """The answer: what can be called, and which grants are of no use."""
+    """The answer: what can be called, and which grants cannot be used."""
 
     tools: tuple[ReachableTool, ...]
     dead: tuple[DeadGrant, ...]
 
 
 class Question(NamedTuple):
-    """Who, for whom: names as in the grants' `act.sub` and `sub`."""
+    """The agent and the user: names as in the grants' `act.sub` and `sub`."""
 
     tenant_uid: str
     agent: str
@@ -91,14 +91,14 @@ def effective_reach(
     standard: Standard,
     now_ms: int,
 ) -> Reach:
-    """What the agent can call for the user at most.
+    """Compute what the agent can call for the user at most.
 
     Args:
-        records: grants and their revocations, as they stand on the topic, in order of each session.
-        tools: server and name of what may be called at all, by the catalog.
-        revocations: what was taken back.
-        standard: what a gate holds grants against.
-        now_ms: the instant that is asked about.
+        records: grants and their revocations from the topic, in the order of each session.
+        tools: server and name of the tools that the catalog allows.
+        revocations: everything that is revoked.
+        standard: what a gate verifies grants with.
+        now_ms: the instant of the question, ms since the epoch.
     """
     living: list[tuple[Authority, str]] = []
     dead: list[DeadGrant] = []
@@ -119,7 +119,7 @@ def effective_reach(
 
 
 def _standing(question: Question, records: Iterable[Delegation]) -> Iterator[Delegation]:
-    """The grants of agent and user that were not taken back on their own topic."""
+    """Return the grants of agent and user that were not revoked on their own topic."""
     held: dict[tuple[str, str], Delegation] = {}
     for record in records:
         if record.header.tenant_uid != question.tenant_uid:

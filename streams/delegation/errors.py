@@ -1,4 +1,4 @@
-"""The one error of this room."""
+"""The error of this package."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from streams.model.reasons import REASON_TEXTS, Reason
 
 
 class GrantError(StoplogError):
-    """A grant that does not hold, or can't be made.
+    """A grant that is not valid, or can't be made.
 
     Attributes:
-        reason: the stable code of what is wrong with it.
+        reason: a stable code for what is wrong with it.
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:

@@ -1,4 +1,4 @@
-"""Making grants: a root by a token service, a hop by whoever holds the parent's key."""
+"""Make grants: a root by a token service, a hop by the holder of the parent's key."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ replace = msgspec.structs.replace
 
 
 def sign_root(body: GrantBody, key: GrantKey) -> GrantBody:
-    """The root grant with its issuer's proof, in place of any that it had.
+    """Return the root grant with its issuer's proof, which replaces any other.
 
     Args:
         body: a grant with depth 0, its own uid as `root_uid`, and no parent.
         key: `root_grant_key(...)`, or an `Ed25519Key` that the gates have as a trust anchor of the issuer.
 
     Raises:
-        GrantError: it is no root.
+        GrantError: the grant is not a root.
     """
     body = body_of(body)
     if body.depth or body.root_uid != body.uid or body.parent_uid is not None or body.parent_digest is not None:
-        raise GrantError(Reason.DELEGATION_CHAIN_BROKEN, f"`{body.uid}` is no root: depth 0, its own root, no parent")
+        raise GrantError(
+            Reason.DELEGATION_CHAIN_BROKEN,
+            f"`{body.uid}` is not a root: it must have depth 0, itself as root, and no parent",
+        )
     return _signed(body, key)
 
 
 def sign_hop(body: GrantBody, parent: GrantBody, key: GrantKey) -> GrantBody:
-    """A grant that hands on (a part of) `parent`, bound to it and signed by its holder.
+    """Return a grant that delegates (a part of) `parent`, bound to it and signed by its holder.
 
-    What binds it (`parent_uid`, `root_uid`, `parent_digest`, `depth`) is filled in. Whether it is narrower is for
-    `narrow` to say beforehand, and for every gate to check.
+    Fields that bind it (`parent_uid`, `root_uid`, `parent_digest`, `depth`) are filled in. This does not check that it
+    is narrower: `narrow` makes it so, and every gate checks it.
 
     Args:
-        body: the grant, as `narrow` makes it.
+        body: the grant, as made by `narrow`.
         parent: the complete parent, its proof included.
         key: the `Ed25519Key` of the parent's `cnf_jkt`; of a parent without one, `hop_grant_key` of its session.
 
@@ -48,7 +51,7 @@ def sign_hop(body: GrantBody, parent: GrantBody, key: GrantKey) -> GrantBody:
     """
     parent = body_of(parent)
     if parent.proof is None:
-        raise GrantError(Reason.DELEGATION_SIGNATURE_INVALID, f"the parent `{parent.uid}` has no proof itself")
+        raise GrantError(Reason.DELEGATION_SIGNATURE_INVALID, f"the parent `{parent.uid}` has no proof")
     bound = replace(
         body_of(body),
         parent_uid=parent.uid,
@@ -62,14 +65,14 @@ def sign_hop(body: GrantBody, parent: GrantBody, key: GrantKey) -> GrantBody:
 def narrow(
     parent: GrantBody, *, uid: str, act: Actor, session_id: str, iat: int, exp: int | None = None, **changes: Any
 ) -> GrantBody:
-    """A child of `parent` that conveys the same, but for what `changes` narrow. Not signed yet.
+    """Return a child of `parent` that conveys the same, except for what `changes` narrow. It is not signed yet.
 
     Args:
-        uid: its own id, never used before.
-        act: who receives it.
+        uid: its id, never used before.
+        act: the actor that receives it.
         session_id: the session it is for.
-        iat: now, ms; an instant before the parent's counts as the parent's.
-        exp: when it ends, ms; with the parent by default.
+        iat: the present instant, ms; an instant before the parent's counts as the parent's.
+        exp: when it expires, ms; by default with the parent.
         changes: any other fields of the grant.
     """
     fields: dict[str, Any] = {

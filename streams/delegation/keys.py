@@ -1,8 +1,9 @@
-"""The keys of grants: who signs with what, and how a signature is checked.
+"""The keys of grants: who signs with which key, and how a signature is checked.
 
-Two kinds. `ed25519`: the proof's `kid` holds the public key in base64url, and the RFC 7638 thumbprint of it is what a
-parent is bound to (`cnf_jkt`). `hmac`, inside one trust domain: keys that follow from the deployment's root key, one
-for each issuer of roots and one for each session. They are keys of their own: what proves an intent signs no grant.
+There are two kinds. `ed25519`: the proof's `kid` holds the public key in base64url, and a parent is bound to the RFC
+7638 thumbprint of that key (`cnf_jkt`). `hmac`, inside one trust domain: keys that derive from the deployment's root
+key, one for each issuer of roots and one for each session. They differ from the keys that prove intents, so a proof of
+an intent is never a signature of a grant.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from streams.model.types import Proof, ProofAlg
 
 PUBLIC_BYTES = 32
 PUBLIC_KEYS_CACHED_MAX = 4_096
-"""Public keys that are kept ready (some 300 bytes each)."""
+"""How many parsed public keys are cached (about 300 bytes each)."""
 
 _ROOT_INFO = b"stoplog grant root key v1"
 _HOP_INFO = b"stoplog grant hop key v1"
@@ -34,14 +35,14 @@ _KID_CHARS = 43
 
 
 class GrantKey(Protocol):
-    """What signs: a grant, or (Ed25519 alone) an intent."""
+    """A key that signs grants, or (Ed25519 only) intents."""
 
     def prove(self, message: bytes) -> Proof:
-        """The proof of a message."""
+        """Return the proof of a message."""
 
 
 class HmacGrantKey:
-    """Signs within one trust domain. Never shows itself."""
+    """Signs within one trust domain. Never shows its secret."""
 
     __slots__ = ("_secret",)
 
@@ -50,11 +51,12 @@ class HmacGrantKey:
         self._secret = secret
 
     def prove(self, message: bytes) -> Proof:
-        """HMAC-SHA-256."""
+        """Return the HMAC-SHA-256 of the message."""
         return Proof(alg=ProofAlg.HMAC_SHA256, value=hmac.digest(self._secret, message, "sha256"))
 
     def verifies(self, message: bytes, value: bytes) -> bool:
-        """Whether `value` is this key's HMAC of the message; takes the same time wherever it differs."""
+        """Return whether `value` is this key's HMAC of the message, in a time that does not depend on where it
+        differs."""
         return hmac.compare_digest(hmac.digest(self._secret, message, "sha256"), value)
 
 
@@ -65,7 +67,7 @@ _SMALL_ORDER = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
 
 
 class Ed25519Key:
-    """Signs for whoever a grant is bound to (`cnf_jkt`), or for an issuer of roots.
+    """Signs for the actor that a grant is bound to (`cnf_jkt`), or for an issuer of roots.
 
     Attributes:
         public: the public key, 32 bytes.
@@ -75,18 +77,18 @@ class Ed25519Key:
     __slots__ = ("_sign", "jkt", "public")
 
     def __init__(self, sign: Callable[[bytes], bytes], public: bytes) -> None:
-        """Make one of what signs and the public key that it is checked with: `SigningKey.sign` and `.public.raw`."""
+        """Create a key from a signing function and its public key: `SigningKey.sign` and `.public.raw`."""
         self._sign = sign
         self.public = public
         self.jkt = thumbprint(public)
 
     @classmethod
     def of(cls, private: Ed25519PrivateKey) -> Ed25519Key:
-        """Of a key of `cryptography`."""
+        """Return the key for a private key of `cryptography`."""
         return cls(private.sign, private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
 
     def prove(self, message: bytes) -> Proof:
-        """An Ed25519 signature (RFC 8032); `kid` holds the public key."""
+        """Return an Ed25519 signature (RFC 8032); `kid` holds the public key."""
         return Proof(alg=ProofAlg.ED25519, kid=_base64url(self.public), value=self._sign(message))
 
     def __repr__(self) -> str:
@@ -94,34 +96,36 @@ class Ed25519Key:
 
 
 def root_grant_key(root_key: bytes, tenant_uid: str, issuer_uid: str) -> HmacGrantKey:
-    """The key under which an issuer signs root grants of a tenant: HKDF-SHA-256 of the deployment's root key."""
+    """Return the key with which an issuer signs root grants of a tenant: HKDF-SHA-256 of the deployment's root key."""
     return HmacGrantKey(_root_secret(root_key, tenant_uid, issuer_uid))
 
 
 def hop_grant_key(session_secret: bytes) -> HmacGrantKey:
-    """The key under which a session signs grants that it hands on: HKDF-Expand of the session's secret.
+    """Return the key with which a session signs grants that it delegates: HKDF-Expand of the session's secret.
 
-    Whoever holds the session's secret may do so, and nobody else can.
+    Only the holder of the session's secret can do that.
     """
     return HmacGrantKey(_hop_secret(session_secret))
 
 
 def thumbprint(public_key: bytes) -> str:
-    """The RFC 7638 thumbprint of an Ed25519 public key (32 bytes) in the form of RFC 8037: 43 characters."""
+    """Return the RFC 7638 thumbprint of an Ed25519 public key (32 bytes) in the form of RFC 8037: 43 characters."""
     return _thumbprint(public_key)
 
 
 def is_of_nobody(public_key: bytes) -> bool:
-    """Whether an Ed25519 public key (32 bytes) is a point of small order, or written as no point is: for such ones
-    there are signatures that hold without anybody having a secret."""
+    """Return whether an Ed25519 public key (32 bytes) is a point of small order, or not a valid encoding of a point.
+
+    For such keys there are valid signatures that nobody needs a secret for.
+    """
     y = int.from_bytes(public_key, "little") & ((1 << 255) - 1)
     return y >= _P or y in _SMALL_ORDER
 
 
 def verified_jkt(proof: Proof, message: bytes) -> str | None:
-    """The thumbprint of the Ed25519 key that has signed the message, or None: the proof is of another kind, or does
-    not hold."""
-    # The length first: what anybody may write must not fill the memory of keys.
+    """Return the thumbprint of the Ed25519 key that has signed the message; None if the proof is of another kind or
+    invalid."""
+    # The length first: keys that anybody may write must not fill the cache.
     if proof.alg is not ProofAlg.ED25519 or proof.kid is None or len(proof.kid) != _KID_CHARS:
         return None
     known = _public_key(proof.kid)
@@ -139,7 +143,7 @@ def verified_jkt(proof: Proof, message: bytes) -> str | None:
 def _public_key(kid: str) -> tuple[Ed25519PublicKey, str] | None:
     try:
         raw = base64.b64decode(kid + "=" * (-len(kid) % 4), altchars=b"-_", validate=True)
-        # Written anew it must be the same: base64 has several texts for one key.
+        # Written again it must be the same: base64 has several texts for one key.
         if len(raw) != PUBLIC_BYTES or _base64url(raw) != kid or is_of_nobody(raw):
             return None
         return Ed25519PublicKey.from_public_bytes(raw), thumbprint(raw)

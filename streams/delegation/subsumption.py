@@ -1,7 +1,7 @@
-"""Whether one bound is narrower than another, or equal: everything that it admits, the other admits, too.
+"""Check whether one bound implies another: whether the parent admits every value that the child admits.
 
-Sound and incomplete: a `True` is a proof, a `False` says only that none was found. Exact between two bounds of one
-kind (`ALL` and `ANY` apart), and wherever the narrower one admits finitely many values.
+Sound and incomplete: `True` is a proof, `False` only says that none was found. Exact between two bounds of one kind
+(except `ALL` and `ANY`), and wherever the narrower one admits finitely many values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from streams.delegation.constraints import (
 )
 
 STEPS_MAX = 20_000
-"""Comparisons for all bounds of one grant. A grant that needs more counts as not shown to be narrower."""
+"""The number of comparisons for all bounds of one grant. A grant that needs more counts as not shown to be narrower."""
 
 _PRIVATE_USE = 0xE000
 
@@ -33,13 +33,13 @@ class Steps:
         self.left = left
 
     def take(self, count: int = 1) -> bool:
-        """Take some; whether there were enough left."""
+        """Count some comparisons; return whether there were enough left."""
         self.left -= count
         return self.left >= 0
 
 
 def implies(child: Constraint, parent: Constraint, steps: Steps) -> bool:
-    """Whether `parent` admits all that `child` admits, as far as that can be shown within `steps`."""
+    """Return whether `parent` admits everything that `child` admits, as far as that can be shown within `steps`."""
     if not steps.take():
         return False
     if isinstance(parent, AllOf):
@@ -57,7 +57,7 @@ def implies(child: Constraint, parent: Constraint, steps: Steps) -> bool:
 
 
 def _finite(constraint: Constraint, steps: Steps) -> list[object] | None:
-    """All that the bound admits, if that is a list."""
+    """Return all values that the bound admits, if that is a finite list."""
     if not steps.take():
         return None
     if isinstance(constraint, OneOf):
@@ -78,7 +78,7 @@ def _finite(constraint: Constraint, steps: Steps) -> list[object] | None:
 
 
 def _alike(child: Constraint, parent: Constraint, steps: Steps) -> bool:
-    """Between single bounds, where the narrower one admits endlessly many values."""
+    """Compare single bounds, where the narrower one admits infinitely many values."""
     if isinstance(child, Range):
         if isinstance(parent, Range):
             return _reaches(parent.low, child.low) and _reaches(_minus(parent.high), _minus(child.high))
@@ -99,12 +99,12 @@ def _alike(child: Constraint, parent: Constraint, steps: Steps) -> bool:
 
 
 def _none_within(child: Constraint, parent: NotOneOf, steps: Steps) -> bool:
-    """Whether the child, which admits scalars alone, admits nothing of what the parent excludes."""
+    """Return whether the child, which admits only scalars, admits nothing that the parent excludes."""
     return steps.take(len(parent.values)) and not any(child.admits(value) for value in parent.values.values())
 
 
 def _reaches(outer: float | None, inner: float | None) -> bool:
-    """Whether a lower bound lies at or below another; None lies below all."""
+    """Return whether a lower bound lies at or below another; None lies below all."""
     return outer is None or (inner is not None and outer <= inner)
 
 
@@ -113,7 +113,10 @@ def _minus(bound: float | None) -> float | None:
 
 
 def _covers(parent: Wildcard, child: Wildcard) -> bool:
-    """Exact: put a letter that the parent does not name in place of the child's stars. The parent matches that text
-    only where a star of its own takes the letter in, and that star takes in anything else as well."""
+    """Return whether the parent's pattern covers the child's. Exact.
+
+    Put a letter that the parent does not contain in place of the child's stars. The parent matches that text only if
+    one of its own stars matches the letter, and that star then matches anything else as well.
+    """
     letter = next(chr(code) for code in range(_PRIVATE_USE, _PRIVATE_USE + 2_048) if chr(code) not in parent.pattern)
     return parent.admits(child.pattern.replace("*", letter))

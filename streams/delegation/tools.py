@@ -1,6 +1,6 @@
-"""Tools of a grant: which calls they let through, and whether they are narrower than others.
+"""Tools of a grant: which calls they allow, and whether they are narrower than others.
 
-A tool with a bound on any argument is a closed world: every bounded argument must be there, and nothing else may be.
+A tool with a bound on any argument is a closed world: every bounded argument must be present, and no others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from streams.model.delegation import ToolGrant
 from streams.model.reasons import Reason
 
 ANYTHING = "*"
-"""As a tool's name: all tools of its server; as a server's too: all tools there are."""
+"""As a tool's name: all tools of its server; as a server's name too: all tools of all servers."""
 
 CONSTRAINTS_MAX = 32
 POINTER_CHARS_MAX = 512
@@ -30,8 +30,12 @@ _INDEX = re.compile("0|[1-9][0-9]{0,6}")
 
 @dataclass(frozen=True, slots=True)
 class GrantedTool:
-    """A tool as a grant has it. `bounds` by the path of the argument; without any, the arguments are free. `ways` are
-    those paths, and all that lead to them."""
+    """A tool in a grant.
+
+    Attributes:
+        bounds: by the path of the argument; without any, all arguments are allowed.
+        ways: those paths, and all that lead to them.
+    """
 
     server_id: str
     name: str
@@ -39,11 +43,11 @@ class GrantedTool:
     ways: frozenset[Path] = frozenset()
 
     def covers(self, server_id: str, name: str) -> bool:
-        """Whether it is the tool, or stands for it."""
+        """Return whether this is the tool, or a wildcard for it."""
         return self.server_id in (ANYTHING, server_id) and self.name in (ANYTHING, name)
 
     def fault(self, args: Mapping[str, object]) -> str | None:
-        """Why the tool may not be called with these arguments; None if it may."""
+        """Return why the tool may not be called with these arguments; None if it may."""
         if not self.bounds:
             return None
         for path, bound in self.bounds.items():
@@ -56,7 +60,7 @@ class GrantedTool:
         return None if stray is None else f"`{_pointer(stray)}` is not named by the grant"
 
     def _stray(self, value: object, path: Path) -> Path | None:
-        """The path of something that no bound names."""
+        """Return the path of an argument that no bound names."""
         if path in self.bounds:
             return None
         if isinstance(value, Mapping):
@@ -76,16 +80,16 @@ class GrantedTool:
 
 
 def compile_tool(tool: ToolGrant, room: Room | None = None) -> GrantedTool:
-    """The tool, ready to be asked.
+    """Compile a tool of a grant.
 
     Args:
-        room: how many parts the bounds of the whole grant may have still.
+        room: how many more parts the bounds of the whole grant may have.
 
     Raises:
-        GrantError: a bound is not understood, a pointer is none, or there are too many.
+        GrantError: a bound is not understood, a pointer is invalid, or there are too many bounds.
     """
     if not tool.server_id or not tool.name or (tool.server_id == ANYTHING and tool.name != ANYTHING):
-        raise _malformed(f"`{tool.server_id[:80]}/{tool.name[:80]}` names no tool")
+        raise _malformed(f"`{tool.server_id[:80]}/{tool.name[:80]}` does not name a tool")
     if len(tool.constraints) > CONSTRAINTS_MAX:
         raise _malformed(f"{len(tool.constraints)} bounds on one tool, at most {CONSTRAINTS_MAX} are accepted")
     room = Room() if room is None else room
@@ -102,7 +106,7 @@ def compile_tool(tool: ToolGrant, room: Room | None = None) -> GrantedTool:
 
 
 def is_narrower(child: GrantedTool, parent: GrantedTool, steps: Steps) -> bool:
-    """Whether `parent` lets through every call that `child` lets through, as far as that can be shown."""
+    """Return whether `parent` allows every call that `child` allows, as far as that can be shown."""
     if not parent.covers(child.server_id, child.name):
         return False
     if not parent.bounds:
@@ -117,15 +121,15 @@ def is_narrower(child: GrantedTool, parent: GrantedTool, steps: Steps) -> bool:
 
 
 def parse_pointer(text: str) -> Path:
-    """The path of a JSON pointer (RFC 6901).
+    """Return the path of a JSON pointer (RFC 6901).
 
     Raises:
-        GrantError: it is none, or longer than accepted.
+        GrantError: the text is not a JSON pointer, or too long.
     """
     if not text:
         return ()
     if len(text) > POINTER_CHARS_MAX or not text.startswith("/") or _BAD_ESCAPE.search(text):
-        raise _malformed(f"`{text[:80]}` is no JSON pointer of at most {POINTER_CHARS_MAX} characters")
+        raise _malformed(f"`{text[:80]}` is not a JSON pointer of at most {POINTER_CHARS_MAX} characters")
     path = tuple(token.replace("~1", "/").replace("~0", "~") for token in text[1:].split("/"))
     if len(path) > POINTER_DEPTH_MAX:
         raise _malformed(f"`{text[:80]}` is deeper than {POINTER_DEPTH_MAX} levels")

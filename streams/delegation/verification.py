@@ -1,7 +1,7 @@
-"""Whether a grant holds: the checks of the root and of every hop, cheapest first, all fail closed.
+"""Verify a grant: the checks of the root and of every hop, cheapest first; all of them fail closed.
 
-Nothing is read out of a grant before its whole chain has been checked, and nothing is checked twice: what a session
-needs of its grant is kept (`streams.delegation.authority`).
+Nothing is read from a grant before its whole chain has been checked. Nothing is checked twice: what a session needs of
+its grant is kept (`streams.delegation.authority`).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from streams.model.reasons import Reason
 from streams.model.types import Actor, ProofAlg
 
 DEPTH_MAX = 4
-"""Of the last hop, where an operator sets nothing else; a root has depth 0."""
+"""The greatest depth of a hop, unless an operator sets another; a root has depth 0."""
 
 NAME_CHARS_MAX = 1_024
 _SHOWN_CHARS = 80
 
 
 class Standard(NamedTuple):
-    """What grants are held against.
+    """What grants are verified with.
 
     Attributes:
         anchors: who may issue roots.
-        root_key: the deployment's, what keys within the trust domain are derived from.
-        skew_ms: how far the clock of who issues a grant may be ahead.
-        depth_max: of the last hop.
+        root_key: the deployment's root key; keys within the trust domain are derived from it.
+        skew_ms: how far the clock of an issuer may be ahead.
+        depth_max: the greatest depth of a hop.
     """
 
     anchors: TrustAnchors
@@ -46,13 +46,13 @@ class Standard(NamedTuple):
 def verify(
     grant: Delegation, tenant_uid: str, session_id: str, standard: Standard, now_ms: int
 ) -> tuple[GrantBody, ...]:
-    """Check a grant, with its whole chain, for the session that has received it.
+    """Verify a grant, with its whole chain, for the session that has received it.
 
     Returns:
         The path, root first, the grant itself last.
 
     Raises:
-        GrantError: it does not hold; the first reason found.
+        GrantError: the grant is not valid; names the first reason that was found.
     """
     # Before anything that takes time for every hop.
     if len(grant.chain) > standard.depth_max:
@@ -85,10 +85,10 @@ def verify(
 
 
 def check_hop(parent: GrantBody, child: GrantBody) -> None:
-    """All that can be said of a hop without keys and clocks: what its maker can check before it is sent.
+    """Check everything about a hop that needs no keys and no clock, which its maker can do before it is sent.
 
     Raises:
-        GrantError: it is not a hop of the parent, or not narrower.
+        GrantError: the grant is not a hop of the parent, or not narrower.
     """
     _check_names(child)
     _check_uids((parent, child))
@@ -100,7 +100,7 @@ def check_hop(parent: GrantBody, child: GrantBody) -> None:
 
 
 def shown(name: str | None) -> str:
-    """A name out of a grant, which may be anything, for a message."""
+    """Return a name from a grant, which may be anything, in a form for messages."""
     return "" if name is None else name[:_SHOWN_CHARS]
 
 
@@ -128,7 +128,7 @@ def _check_uids(lineage: Sequence[GrantBody]) -> None:
 
 def _check_root(root: GrantBody) -> None:
     if root.depth or root.root_uid != root.uid or root.parent_uid is not None or root.parent_digest is not None:
-        raise _fault(Reason.DELEGATION_CHAIN_BROKEN, root, "the first of its chain, is no root")
+        raise _fault(Reason.DELEGATION_CHAIN_BROKEN, root, "the first of its chain, is not a root")
     if root.op is not DelegationOp.GRANT:
         raise _fault(Reason.DELEGATION_CHAIN_BROKEN, root, "it grants nothing")
     if root.max_depth < 0:
@@ -151,9 +151,9 @@ def _check_parties(parent: GrantBody, child: GrantBody) -> None:
         raise _fault(Reason.DELEGATION_SUBJECT_CHANGED, child, f"its parent is for `{shown(parent.sub)}`")
     giver = parent.act
     if _who(child.delegator) != _who(giver) or child.issuer_uid != giver.sub:
-        raise _fault(Reason.DELEGATION_ACTOR_MISMATCH, child, f"its parent was given to `{shown(giver.sub)}`")
+        raise _fault(Reason.DELEGATION_ACTOR_MISMATCH, child, f"its parent was granted to `{shown(giver.sub)}`")
     if parent.may_act and child.act.sub not in parent.may_act:
-        text = f"its parent can't be given on to `{shown(child.act.sub)}`"
+        text = f"its parent can't be delegated to `{shown(child.act.sub)}`"
         raise _fault(Reason.DELEGATION_ACTOR_MISMATCH, child, text)
 
 
@@ -201,7 +201,7 @@ def _check_hop_signature(parent: GrantBody, child: GrantBody, message: bytes, st
     proof = child.proof
     if proof is not None:
         if parent.cnf_jkt is not None:
-            # A key of its own was given with the grant: nobody who only knows the session's may sign in its place.
+            # The parent is bound to a key: somebody who only knows the session's secret must not sign in its place.
             if verified_jkt(proof, message) == parent.cnf_jkt:
                 return
         elif proof.alg is ProofAlg.HMAC_SHA256 and parent.session_id is not None:

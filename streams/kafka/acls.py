@@ -1,4 +1,4 @@
-"""Access entries of Kafka to those of the port, and back."""
+"""Convert access entries between Kafka's form and the port's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def acl_specs(bindings: Iterable[AclBinding], names: TopicNames) -> set[AclSpec]
 
 
 def own_acl(acl: AclSpec, names: TopicNames) -> AclSpec | None:
-    """Return an entry of the log as the deployment sees it; None where it is about topics of others only."""
+    """Return an entry of the log as the deployment sees it; None if it concerns only topics of other deployments."""
     if acl.resource != TOPIC or acl.name == ANY_NAME:
         return acl
     if names.has(acl.name):

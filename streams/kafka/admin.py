@@ -1,4 +1,4 @@
-"""Topics and access: the adapter of `ports.Admin`."""
+"""Set up topics and access: the adapter of `ports.Admin`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SPREAD_PAUSE_S = 0.02
 
 
 class KafkaAdmin:
-    """Sets up topics and access. Blocking: each question to the brokers takes up to `request_s_max` seconds."""
+    """Sets up topics and access. Blocking: each request to the brokers takes up to `request_s_max` seconds."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class KafkaAdmin:
         extra: Settings = NO_SETTINGS,
         request_s_max: float = REQUEST_S_MAX,
     ) -> None:
-        """Connect.
+        """Create the client.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
-            names: how the deployment's topics are called on the cluster.
+            names: the names of the deployment's topics on the cluster.
             extra: further librdkafka settings.
             request_s_max: how long to wait for an answer.
         """
@@ -60,7 +60,7 @@ class KafkaAdmin:
         self._closed = False
 
     def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
-        """Those of the topics that exist; `config` holds the names that were asked for, where Kafka knows them.
+        """Return the topics that exist; `config` holds the values that were asked for, where Kafka knows them.
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
@@ -83,10 +83,10 @@ class KafkaAdmin:
         return {state.name: state for state in states}
 
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
-        """Create them and wait until they can be written; an existing one is an error.
+        """Create topics and wait until they can be written; an existing topic is an error.
 
         Raises:
-            RetriableLogError: the brokers did not answer in time, or the topics got no leaders in SPREAD_S_MAX.
+            RetriableLogError: the brokers did not answer in time, or the topics have no leaders after SPREAD_S_MAX.
             LogError: a topic exists, or was refused. Those before it may have been created.
         """
         if not topics:
@@ -108,7 +108,7 @@ class KafkaAdmin:
         self._await_leaders({self._names.on_log(spec.name): spec.partitions for spec in topics})
 
     def alter_config(self, topic: str, config: Mapping[str, str]) -> None:
-        """Set these configuration values; others stay as they are.
+        """Set these configuration values; other values stay as they are.
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
@@ -126,10 +126,10 @@ class KafkaAdmin:
             self._result(future, f"change the configuration of `{name}`")
 
     def acls(self) -> set[AclSpec] | None:
-        """The allow entries that exist; None where the log has no authorizer.
+        """Return the allow entries that exist; None if the log has no authorizer.
 
-        Entries for certain hosts only are left out, because they don't allow what an `AclSpec` says. Entries that are
-        about topics of other deployments only are left out, too.
+        Entries for certain hosts only are left out, because they don't allow what an `AclSpec` says. Entries that
+        concern only topics of other deployments are left out, too.
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
@@ -147,13 +147,13 @@ class KafkaAdmin:
             if error.code() == KafkaError.SECURITY_DISABLED:
                 return None
             raise call_error(error, "list the access entries") from exception
-        # Versions of the client library drop the broker's error here and report no entries instead.
+        # Some versions of the client library drop the broker's error here and report no entries instead.
         if not bindings and not self._has_authorizer():
             return None
         return acl_specs(bindings, self._names)
 
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
-        """Add allow entries, for every host. Existing ones stay as they are.
+        """Add allow entries, for every host. Existing entries stay as they are.
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
@@ -167,7 +167,7 @@ class KafkaAdmin:
             self._result(future, f"add the access entry {binding}")
 
     def close(self) -> None:
-        """Release the connection."""
+        """Close the connection."""
         if not self._closed:
             self._closed = True
             del self._client

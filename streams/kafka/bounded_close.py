@@ -1,4 +1,4 @@
-"""Closing consumers within a bound."""
+"""Close clients within a time limit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ CLOSE_S_MAX = 10.0
 
 
 def close_in_time(close: Callable[[], None], what: str) -> None:
-    """Call `close`, and leave it behind when it does not end within CLOSE_S_MAX seconds.
+    """Call `close`, and abandon it if it does not end within CLOSE_S_MAX seconds.
 
-    librdkafka waits for a group's coordinator as it closes, and now and then for itself: a member that is handed
-    partitions in the moment of its closing waits for ever (2.16).
+    librdkafka waits for a group's coordinator while it closes, and in rare cases for itself: a member that is assigned
+    partitions while it closes waits forever (2.16).
 
     Args:
-        close: of the client library.
-        what: names the client in the log.
+        close: the client library's close.
+        what: the client's name in log messages.
 
     Raises:
         Exception: what `close` raises.
@@ -27,6 +27,6 @@ def close_in_time(close: Callable[[], None], what: str) -> None:
     try:
         calls.call(close, CLOSE_S_MAX)
     except StuckError:
-        LOGGER.warning("%s is not closed after %s s and is left to itself", what, CLOSE_S_MAX)
+        LOGGER.warning("%s is not closed after %s s and is abandoned", what, CLOSE_S_MAX)
     finally:
         calls.close()

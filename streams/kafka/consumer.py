@@ -27,19 +27,19 @@ from streams.ports import (
 )
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
-# Longer than the transaction timeout: an owner that died in a transaction holds the offsets until it is aborted.
+# Longer than the transaction timeout: if a member dies in a transaction, its offsets are locked until the abort.
 COMMITTED_S_MAX = 15.0
 # A newly assigned partition can be sought only after librdkafka has found its committed offset.
 SEEK_S_MAX = COMMITTED_S_MAX
 SEEK_PAUSE_S = 0.005
-# Enough to hand the request to the broker's thread; the answer is of no interest.
+# Enough to pass the request to the broker's thread; the answer does not matter.
 NUDGE_S = 0.002
 
 DEFAULTS: Settings = {
-    # A dead member's partitions stand still for this long, those of one that left until the others' next heartbeat.
+    # Partitions of a dead member wait for this long; those of a member that left, until the others' next heartbeat.
     "session.timeout.ms": 10_000,
     "heartbeat.interval.ms": 500,
-    # A seek or resume waits for the fetch that is under way, and that waits for records up to this long.
+    # A seek or resume waits for the current fetch, which waits for records up to this long.
     "fetch.wait.max.ms": 100,
     # With a full prefetch queue the next fetch waits this long (a second by default).
     "fetch.queue.backoff.ms": 100,
@@ -47,13 +47,13 @@ DEFAULTS: Settings = {
 
 
 class _RevokedError(Exception):
-    """Ends the client library's poll at the point where partitions were taken away."""
+    """Ends the client library's poll when partitions were revoked."""
 
 
 class KafkaConsumer:
     """Reads a group's topics, read_committed, with the eager `range` assignment.
 
-    `range` because it alone promises that partition n of every subscribed topic lands on one member; see ADR 0011.
+    Only `range` guarantees that partition n of every subscribed topic is assigned to one member; see ADR 0011.
     """
 
     def __init__(
@@ -65,17 +65,17 @@ class KafkaConsumer:
         names: TopicNames = PLAIN_NAMES,
         extra: Settings = NO_SETTINGS,
     ) -> None:
-        """Connect.
+        """Create the client.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
             group: the consumer group.
-            instance: makes a static member of that id: a restart within the session timeout moves no partitions.
+            instance: the id of a static member: a restart within the session timeout moves no partitions.
             names: how the deployment's topics are called on the cluster.
             extra: further librdkafka settings.
 
         Raises:
-            ValueError: `extra` would change what correctness rests on.
+            ValueError: `extra` would change a setting that correctness depends on.
         """
         fixed: dict[str, str | int | bool] = {
             "group.id": group,
@@ -102,7 +102,7 @@ class KafkaConsumer:
         self._closed = False
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
-        """Join the group; the listener is told of partitions by later polls."""
+        """Join the group; later polls call the listener about partitions."""
         self._listener = listener
         self._client.subscribe(
             [self._names.on_log(topic) for topic in topics],
@@ -112,15 +112,15 @@ class KafkaConsumer:
         )
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
-        """Up to `max_records`, in offset order per partition; waits up to `timeout_ms` for the first one.
+        """Return up to `max_records`, in offset order per partition; wait up to `timeout_ms` for the first one.
 
-        What the listener raises is raised here, when the assignment is in order again.
+        An exception of the listener is raised here, once the assignment is consistent again.
 
         Raises:
-            FatalLogError: the client can't go on.
+            FatalLogError: the client can't continue.
         """
         try:
-            # The library's batch call waits for a full batch, its single call for one record: hence the two.
+            # The library's batch call waits for a full batch, its single call for one record. So both are used.
             messages = self._client.consume(max_records, 0)
             if not messages and timeout_ms > 0:
                 first = self._client.poll(timeout_ms / 1000)
@@ -138,9 +138,9 @@ class KafkaConsumer:
         return self._records(messages)
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """Stop fetching them; already fetched records of theirs are not returned before `resume`.
+        """Stop fetching partitions; records that were already fetched are not returned before `resume`.
 
-        librdkafka drops what it had fetched of them, and fetches it again from the last returned record on.
+        librdkafka drops what it had fetched, and fetches it again from the last returned record on.
         """
         named = list(partitions)
         self._call(self._client.pause, named, "pause")
@@ -153,18 +153,18 @@ class KafkaConsumer:
         self._call(self._client.resume, named, "resume")
         self._paused.difference_update(named)
         # A broker's thread with nothing to fetch sleeps for up to a second and is not woken by `resume`; any
-        # request to the broker wakes it. What it answers, or that it doesn't, is of no interest.
+        # request to the broker wakes it. Its answer does not matter.
         if named:
             with contextlib.suppress(KafkaException):
                 at_zero = [to_client(self._names, partition, 0) for partition in named]
                 self._client.offsets_for_times(at_zero, timeout=NUDGE_S)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from `offset` (an assigned partition).
+        """Continue reading from `offset` (of an assigned partition).
 
         Raises:
             RetriableLogError: the partition's committed offset could not be found yet.
-            LogError: it is not assigned.
+            LogError: the partition is not assigned.
         """
         name = on_log(self._names, partition)
         if partition not in self._assigned:
@@ -185,7 +185,7 @@ class KafkaConsumer:
             time.sleep(SEEK_PAUSE_S)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The group's committed offsets, waiting out any transaction that is still writing them.
+        """Return the group's committed offsets, after waiting for any transaction that is still writing them.
 
         Blocks for up to COMMITTED_S_MAX seconds.
 
@@ -211,7 +211,7 @@ class KafkaConsumer:
         return offsets
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offset that is still there, per partition.
+        """Return the first offset that still exists, per partition.
 
         Raises:
             RetriableLogError: the broker did not answer in time.
@@ -219,7 +219,7 @@ class KafkaConsumer:
         return self._lookup.beginnings(partitions)
 
     def group_metadata(self) -> GroupMetadata:
-        """Member and generation of the latest assignment, as they were when it was made.
+        """Return member and generation of the latest assignment, as they were when it was made.
 
         Raises:
             LogError: nothing was assigned yet.
@@ -229,18 +229,17 @@ class KafkaConsumer:
         return self._metadata
 
     def close(self) -> None:
-        """Leave the group. `on_revoked` is called for what is still assigned. Blocks for up to
-        `closing.CLOSE_S_MAX` seconds.
+        """Leave the group. Calls `on_revoked` for assigned partitions. Blocks for up to `closing.CLOSE_S_MAX` seconds.
 
         A static member stays in the group until its session times out.
 
         Raises:
-            LogError: the client library reports an error; the consumer is released all the same.
+            LogError: the client library reports an error; the consumer is closed anyway.
         """
         if self._closed:
             return
         try:
-            # A change of the assignment that is already known is served while that is still possible.
+            # A change of the assignment that is already known is handled while that is still possible.
             with contextlib.suppress(KafkaException, _RevokedError):
                 self._client.poll(0)
         finally:
@@ -273,13 +272,13 @@ class KafkaConsumer:
         return records
 
     def _refuse_fatal(self) -> None:
-        """Raise what has ended the client, if anything has.
+        """Raise the error that has ended the client, if any.
 
-        A fatal error comes once, among the records; where the same poll takes partitions away, it is lost with them,
-        and the client would be silent for ever.
+        The client reports a fatal error once, among the records. If the same poll revokes partitions, the error is lost
+        with them, and the client would stay silent forever.
         """
         try:
-            # With nothing to commit it asks no broker, and says at once whether the client may still do so.
+            # With nothing to commit, no broker is asked, and the client says at once whether it may still commit.
             self._client.commit(offsets=[], asynchronous=False)
         except KafkaException as exception:
             error = error_of(exception)
@@ -288,9 +287,9 @@ class KafkaConsumer:
 
     def _on_assign(self, client: Consumer, partitions: list[KafkaPartition]) -> None:
         if self._closed:
-            # It was under way when `close` was called: nobody is to take it up.
+            # The assignment arrived while `close` was called: nobody must start on it.
             return
-        # Assigned before the listener hears of it: it may seek and pause.
+        # Assigned before the listener is called, so that the listener can seek and pause.
         client.assign(partitions)
         ours = all_from_client(self._names, partitions)
         self._assigned = frozenset(ours)
@@ -319,14 +318,15 @@ class KafkaConsumer:
             self._unpause(client)
             client.unassign()
         if not self._closed:
-            # What this poll has already collected is of the partitions just taken away: eager means all of them.
+            # What this poll has collected is from the partitions that were just revoked: eager means all of them.
             raise _RevokedError
 
     def _unpause(self, client: Consumer) -> None:
-        """librdkafka keeps a partition paused through its revocation and return: nothing would ever come of it then.
+        """Resume paused partitions: librdkafka keeps them paused through revocation and return, so nothing would be
+        fetched.
 
-        Those alone that are paused: a resume drops what was fetched, and without a pause before it the library knows no
-        place to begin at again.
+        Only paused partitions are resumed: a resume drops what was fetched, and without a pause before it the library
+        does not know where to start again.
         """
         paused, self._paused = self._paused, set()
         if paused:

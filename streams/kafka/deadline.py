@@ -1,4 +1,4 @@
-"""Calls of the client library that may not come back, although they are told how long they may take."""
+"""Make calls of the client library that may not return, even though they have a timeout."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ _Result = TypeVar("_Result")
 
 
 class StuckError(Exception):
-    """A call has not come back in time. It, its thread and what it uses are left to themselves."""
+    """A call has not returned in time. The call, its thread and what it uses are abandoned."""
 
 
 class TimedCalls:
     """Makes calls in a thread of its own, one after the other. For one caller at a time.
 
-    librdkafka waits for ever, now and then, for a coordinator that went away within `send_offsets_to_transaction`,
-    whatever time the call was given (2.16; a broker killed and run again). Who waits for it must not.
+    In rare cases, librdkafka waits forever in `send_offsets_to_transaction` for a coordinator that went away, whatever
+    timeout the call was given (2.16; a broker that was killed and restarted). Its caller must not wait with it.
     """
 
     def __init__(self, name: str) -> None:
-        """Args:
-        name: of the thread.
+        """Create the thread when it is first needed.
+
+        Args:
+            name: of the thread.
         """
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -32,23 +34,23 @@ class TimedCalls:
         self.stuck = False
 
     def call(self, function: Callable[[], _Result], duration_s_max: float) -> _Result:
-        """What `function` returns. Blocks for up to `duration_s_max`.
+        """Return the result of `function`. Blocks for up to `duration_s_max`.
 
         Raises:
-            StuckError: it has not come back; nor will any later call be made.
+            StuckError: the call has not returned; later calls are not made either.
             BaseException: what `function` raises.
         """
         if self.stuck:
-            msg = "an earlier call has not come back"
+            msg = "an earlier call has not returned"
             raise StuckError(msg)
         results: list[_Result] = []
         self._calls.put(lambda: results.append(function()))
-        # Until it has come back, whatever ends the waiting: its outcome must not be taken for that of the next call.
+        # Set until it has returned, whatever ends the wait: its outcome must not be taken for that of the next call.
         self.stuck = True
         try:
             error = self._ended.get(timeout=duration_s_max)
         except queue.Empty:
-            raise StuckError(f"the client library has not come back after {duration_s_max:g} s") from None
+            raise StuckError(f"the client library has not returned after {duration_s_max:g} s") from None
         self.stuck = False
         if error is not None:
             raise error

@@ -1,8 +1,8 @@
-"""The single place that says what a Kafka error means to a caller: see `streams.ports.LogError`.
+"""The single place that maps Kafka's errors to what they mean for a caller: see `streams.ports.LogError`.
 
-Two families of calls report differently. Transactional calls flag their errors (`retriable`, `txn_requires_abort`,
-`fatal`), and the flags are the whole truth there: the same code can mean "again" or "over", depending on the state
-of the transaction. All other calls carry only a code.
+Two kinds of calls report errors differently. Transactional calls flag their errors (`retriable`, `txn_requires_abort`,
+`fatal`), and only the flags count: the same code can mean "again" or "over", depending on the state of the transaction.
+All other calls have only a code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FENCED_CODES = frozenset(
         KafkaError.FENCED_MEMBER_EPOCH,
     }
 )
-# The group has moved on: what these offsets were read under is no longer ours.
+# The group has a newer generation: the partitions of these offsets are no longer assigned to this member.
 STALE_GROUP_CODES = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -31,7 +31,7 @@ STALE_GROUP_CODES = frozenset(
         KafkaError.STALE_MEMBER_EPOCH,
     }
 )
-# What passes by itself: a broker that is away, starting, or handing over.
+# Temporary: a broker that is down, starting, or transferring leadership.
 TRANSIENT_CODES = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
@@ -74,7 +74,7 @@ TRANSIENT_CODES = frozenset(
         KafkaError.UNSTABLE_OFFSET_COMMIT,
     }
 )
-# Records that can't be had as they are stored, and rights that a reader lacks: reading on would leave them out.
+# Records that can't be read as stored, and missing rights of a reader: reading on would skip records.
 UNREADABLE_CODES = frozenset(
     {
         KafkaError._BAD_COMPRESSION,
@@ -90,22 +90,22 @@ UNREADABLE_CODES = frozenset(
 
 
 def error_of(exception: KafkaException) -> KafkaError:
-    """The error within an exception of confluent_kafka."""
+    """Return the error within an exception of confluent_kafka."""
     error = exception.args[0] if exception.args else None
     return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(exception))
 
 
 def is_gone(error: KafkaError) -> bool:
-    """Whether the client that reports it is of no more use."""
+    """Return whether the client that reports the error can no longer be used."""
     return error.fatal() or error.code() == KafkaError._FATAL
 
 
 def call_error(error: KafkaError, doing: str) -> LogError:
-    """What an error of a call outside transactions (reading, publishing, set-up) means.
+    """Return the port's error for an error of a call outside transactions (reading, publishing, set-up).
 
     Args:
         error: as reported.
-        doing: what was tried, to go after "can't": "read the committed offsets of group `gate`".
+        doing: what was tried, to follow "can't": "read the committed offsets of group `gate`".
     """
     if error.code() in FENCED_CODES:
         return FencedError(_text(error, doing))
@@ -117,12 +117,12 @@ def call_error(error: KafkaError, doing: str) -> LogError:
 
 
 def transaction_error(error: KafkaError, doing: str, *, with_offsets: bool = False) -> LogError:
-    """What an error of a transactional call means.
+    """Return the port's error for an error of a transactional call.
 
     Args:
         error: as reported.
-        doing: what was tried, to go after "can't".
-        with_offsets: whether the call commits offsets for a group, which may have moved on without us.
+        doing: what was tried, to follow "can't".
+        with_offsets: whether the call commits offsets for a group, which may have a newer generation.
     """
     if error.code() in FENCED_CODES or (with_offsets and error.code() in STALE_GROUP_CODES):
         return FencedError(_text(error, doing))

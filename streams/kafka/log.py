@@ -12,14 +12,14 @@ from streams.ports.open_log import Log, TopicNames
 
 
 class KafkaLog(Log):
-    """Hands out clients of one cluster. Each has its own connections, made at its first use."""
+    """Makes clients of one cluster. Each has its own connections, made at its first use."""
 
     def __init__(self, bootstrap: str, *, topic_prefix: str = "", extra: Settings = NO_SETTINGS) -> None:
-        """Remember where the cluster is.
+        """Create the log; nothing is connected yet.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
-            topic_prefix: what the deployment's topics begin with on this cluster.
+            topic_prefix: the prefix of the deployment's topics on this cluster.
             extra: further librdkafka settings (SASL, TLS, timeouts), for every client.
         """
         self._bootstrap = bootstrap
@@ -28,7 +28,7 @@ class KafkaLog(Log):
 
     @property
     def name(self) -> str:
-        """What to call the log in messages."""
+        """Return the log's name for messages."""
         return f"Kafka cluster at {self._bootstrap}{self._names.suffix()}"
 
     def admin(self) -> KafkaAdmin:

@@ -1,7 +1,7 @@
-"""First and last offsets of partitions, asked of the brokers over a connection of its own.
+"""Look up first and last offsets of partitions over a separate connection.
 
-A consumer's own connection answers such questions only after the fetch that is waiting there for new records, and
-under `read_committed` it would not tell the true end.
+A consumer's own connection answers such requests only after its current fetch, which waits for new records. And under
+`read_committed` it would not return the true end.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ ATTEMPT_S_MAX = 2.0
 
 
 class OffsetLookup:
-    """Connects at the first question."""
+    """Looks up offsets; connects at the first request."""
 
     def __init__(self, bootstrap: str, names: TopicNames, extra: Settings) -> None:
-        """Take over what the client has that this belongs to: its brokers, names of topics and settings."""
+        """Use the brokers, topic names and settings of the client that this belongs to."""
         self._names = names
         self._settings = client_settings(bootstrap, fixed={}, extra=connection_settings(extra))
         self._client: AdminClient | None = None
 
     def beginnings(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offset that is still there, per partition."""
+        """Return the first offset that still exists, per partition."""
         return self._ask(partitions, OffsetSpec.earliest(), "first")
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The high watermark per partition, open transactions included."""
+        """Return the high watermark per partition, open transactions included."""
         return self._ask(partitions, OffsetSpec.latest(), "end")
 
     def close(self) -> None:
-        """Release the connection."""
+        """Close the connection."""
         self._client = None
 
     def _ask(self, partitions: Sequence[TopicPartition], spec: OffsetSpec, which: str) -> dict[TopicPartition, int]:
@@ -53,8 +53,8 @@ class OffsetLookup:
             try:
                 return self._attempt(asked, min(left_s, ATTEMPT_S_MAX))
             except KafkaException:
-                # This client asks the leaders it knows and, told that they are no more, goes on asking them; a new one
-                # finds out who leads.
+                # This client keeps asking the leaders that it knows, even after they have answered that they no longer
+                # lead; a new client finds out who leads.
                 self._client = None
                 raise
 

@@ -1,4 +1,4 @@
-"""Partitions of the deployment to partitions of the client library, and back."""
+"""Convert partitions between the deployment's form and the client library's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.ports.open_log import TopicNames
 
 
 def to_client(names: TopicNames, partition: TopicPartition, offset: int | None = None) -> KafkaPartition:
-    """Return the partition as the client library names it, with an offset where one is meant."""
+    """Return the partition as the client library names it, with an offset if one is needed."""
     topic, number = partition
     if offset is None:
         return KafkaPartition(names.on_log(topic), number)
@@ -29,5 +29,5 @@ def all_from_client(names: TopicNames, partitions: Iterable[KafkaPartition]) -> 
 
 
 def on_log(names: TopicNames, partition: TopicPartition) -> str:
-    """Return what messages call the partition: its topic is named as it is on the log."""
+    """Return the partition's name for messages: its topic is named as on the log."""
     return f"`{names.on_log(partition.topic)}` partition {partition.partition}"

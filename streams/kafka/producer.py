@@ -31,7 +31,7 @@ SEND_S_MAX = 10.0
 OFFSETS_S_MAX = 15.0
 END_S_MAX = 20.0
 CLOSE_S_MAX = 5.0
-# Beyond its bound a step gets this long to come back; the library comes late at times, and at times never.
+# After its time limit a step gets this long to return; the library is sometimes late, and sometimes never returns.
 LATE_S_MAX = 5.0
 QUEUE_PAUSE_S = 0.02
 REASON_S_MAX = 1.0
@@ -43,15 +43,16 @@ DEFAULTS: Settings = {
     # it asks again. Back to back, a small transaction takes 27 ms (p50) with 10 here and 11 ms with 2.
     "retry.backoff.ms": 2,
     "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
-    # What our topics take. The library's own limit is lower: a dead letter between the two would stop its partition.
+    # The limit of our topics. The library's own limit is lower: a dead letter between the two would stop its partition.
     "message.max.bytes": 1_048_576,
-    # Against none: 2.6 times smaller for 2 us of CPU a record; zstd is no smaller here and dearer in small batches.
+    # Compared with no compression: 2.6 times smaller for 2 us of CPU a record; zstd is not better, and slower in small
+    # batches.
     "compression.type": "lz4",
 }
 
 
 class KafkaProducer:
-    """Writes records and group offsets in transactions; the partition of a record is always given."""
+    """Writes records and group offsets in transactions; each record names its partition."""
 
     def __init__(
         self,
@@ -61,11 +62,11 @@ class KafkaProducer:
         names: TopicNames = PLAIN_NAMES,
         extra: Settings = NO_SETTINGS,
     ) -> None:
-        """Connect. Call `init_transactions` before anything else.
+        """Create the client. Call `init_transactions` before anything else.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
-            transactional_id: stable per instance: a restart ends what the former life left open.
+            transactional_id: stable per instance: a restart aborts the transaction that an earlier run left open.
             names: how the deployment's topics are called on the cluster.
             extra: further librdkafka settings.
 
@@ -82,13 +83,13 @@ class KafkaProducer:
         self._stored: list[tuple[Callable[[int], None], int]] = []
 
     def init_transactions(self) -> None:
-        """Fence former holders of the transactional id and finish what they left open.
+        """Fence earlier producers with the transactional id and finish what they left open.
 
         Blocks for up to INIT_S_MAX seconds.
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
-            FatalLogError: it is refused.
+            FatalLogError: the broker refuses it.
         """
         self._persist("take over", self._client.init_transactions, INIT_S_MAX)
 
@@ -96,7 +97,7 @@ class KafkaProducer:
         """Open a transaction.
 
         Raises:
-            FatalLogError: there is one open, or the producer is fenced.
+            FatalLogError: a transaction is open, or the producer is fenced.
         """
         try:
             self._client.begin_transaction()
@@ -112,8 +113,8 @@ class KafkaProducer:
         Raises:
             RetriableLogError: the queue stays full.
             FencedError: another instance has taken over.
-            FatalLogError: the producer is of no more use.
-            LogError: the record can't be written at all, for its size.
+            FatalLogError: the producer can no longer be used.
+            LogError: the record is too large.
         """
         topic, partition, key, value, headers = record
         delivered = None if on_stored is None else self._remember(on_stored)
@@ -134,7 +135,7 @@ class KafkaProducer:
             FencedError: the group has a newer generation (then `abort` is enough, too), or another instance has
                 taken over.
             UnansweredError: the group's coordinator is not found in time, or does not answer.
-            FatalLogError: the producer is of no more use.
+            FatalLogError: the producer can no longer be used.
         """
         positions = [to_client(self._names, partition, offset) for partition, offset in offsets.items()]
 
@@ -144,32 +145,31 @@ class KafkaProducer:
         try:
             self._persist("commit offsets", call, OFFSETS_S_MAX, with_offsets=True)
         except RetriableLogError as error:
-            # librdkafka may hold on to a coordinator that has left the cluster, through aborts and for minutes; a new
-            # client looks for it anew.
+            # librdkafka may keep using a coordinator that has left the cluster, through aborts and for minutes; a new
+            # client looks it up again.
             raise UnansweredError(str(error)) from error
 
     def commit(self) -> None:
-        """All of it becomes visible at once, or an error is raised. Blocks for up to END_S_MAX seconds.
+        """Make the whole transaction visible at once, or raise an error. Blocks for up to END_S_MAX seconds.
 
         Raises:
             AbortableTransactionError: call `abort`, then rewind.
-            UnansweredError: the outcome is unknown; build a new producer and restore.
-            FatalLogError: likewise.
+            UnansweredError, FatalLogError: the outcome is unknown; create a new producer and restore the state.
         """
         try:
             self._persist("commit", self._client.commit_transaction, END_S_MAX)
         except RetriableLogError as error:
-            raise UnansweredError(f"{error}; whether it is committed is not known") from error
+            raise UnansweredError(f"{error}; it is not known whether it was committed") from error
         self._open = False
         stored, self._stored = self._stored, []
         for on_stored, offset in stored:
             on_stored(offset)
 
     def abort(self) -> None:
-        """Drop the open transaction. A no-op without one. Blocks for up to END_S_MAX seconds.
+        """Drop the open transaction. Does nothing without one. Blocks for up to END_S_MAX seconds.
 
         Raises:
-            FatalLogError: the producer is of no more use; the broker drops the transaction by itself.
+            FatalLogError: the producer can no longer be used; the broker aborts the transaction by itself.
         """
         if not self._open:
             return
@@ -182,7 +182,7 @@ class KafkaProducer:
             self._stored.clear()
 
     def close(self) -> None:
-        """Aborts what is open, as far as the broker answers within CLOSE_S_MAX seconds. Never raises."""
+        """Abort the open transaction, if the broker answers within CLOSE_S_MAX seconds. Never raises."""
         if self._closed:
             return
         self._closed = True
@@ -191,8 +191,8 @@ class KafkaProducer:
             with contextlib.suppress(LogError):
                 self._persist("abort", self._client.abort_transaction, CLOSE_S_MAX)
         self._calls.close()
-        # Not the library's own `close`: that waits for the brokers without end. What is left in the queue belongs to
-        # no transaction any more.
+        # Not the library's own `close`, which waits for the brokers without limit. What is left in the queue no longer
+        # belongs to a transaction.
         if not self._calls.stuck:
             with contextlib.suppress(KafkaException):
                 self._client.purge()
@@ -230,7 +230,7 @@ class KafkaProducer:
             size = len(record.value or b"")
             return LogError(f"can't {doing}: a value of {size} bytes is over `message.max.bytes`")
         if error.code() == KafkaError._FATAL:
-            # `produce` says only that the client is dead; an abort says of what.
+            # `produce` says only that the client is unusable; an abort says why.
             try:
                 self._client.abort_transaction(REASON_S_MAX)
             except KafkaException as exception:

@@ -22,7 +22,7 @@ DEFAULTS: Settings = {
     # A flush sends at once; without one, records of a moment share a request.
     "linger.ms": 5,
     "retry.backoff.ms": 10,
-    # Long enough for a broker to restart, short enough that an agent hears of a failure.
+    # Long enough for a broker to restart, short enough that an agent learns of a failure.
     "message.timeout.ms": 30_000,
     "compression.type": "lz4",
 }
@@ -32,7 +32,7 @@ class KafkaPublisher:
     """Writes single records idempotently. Thread-safe."""
 
     def __init__(self, bootstrap: str, *, names: TopicNames = PLAIN_NAMES, extra: Settings = NO_SETTINGS) -> None:
-        """Connect.
+        """Create the client.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
@@ -57,8 +57,8 @@ class KafkaPublisher:
         Raises:
             ValueError: a header's name is not proper Unicode.
             RetriableLogError: the queue stays full.
-            FatalLogError: the publisher is of no more use.
-            LogError: the record can't be written, for its size for example.
+            FatalLogError: the publisher can no longer be used.
+            LogError: the record can't be written, for example because it is too large.
         """
         topic, partition, key, value, headers = record
         topic = self._names.on_log(topic)
@@ -81,11 +81,11 @@ class KafkaPublisher:
             self._client.poll(QUEUE_PAUSE_S)
 
     def flush(self, timeout_ms: int) -> None:
-        """Wait until everything queued is stored, or has failed.
+        """Wait until everything in the queue is stored, or has failed.
 
         Raises:
-            RetriableLogError: some of it is still on its way.
-            LogError: some of it was not stored; says which topic. Told once, to whoever flushes first.
+            RetriableLogError: some records are not stored yet.
+            LogError: some records were not stored; names their topic. Only the next flush reports it.
         """
         try:
             left = self._client.flush(timeout_ms / 1000)
@@ -105,10 +105,10 @@ class KafkaPublisher:
             )
 
     def close(self) -> None:
-        """Flush for up to CLOSE_MS_MAX and release.
+        """Flush for up to CLOSE_MS_MAX and close.
 
         Raises:
-            LogError: as `flush`; the publisher is released all the same.
+            LogError: see `flush`; the publisher is closed anyway.
         """
         if self._closed:
             return
@@ -116,7 +116,7 @@ class KafkaPublisher:
         try:
             self.flush(CLOSE_MS_MAX)
         finally:
-            # Not the library's own `close`: that waits for the brokers without end.
+            # Not the library's own `close`, which waits for the brokers without limit.
             self._client.purge()
             del self._client
 

@@ -25,10 +25,10 @@ DEFAULTS: Settings = {
 
 
 class KafkaReader:
-    """Reads from given offsets, read_committed, and knows how far it has come."""
+    """Reads from given offsets, read_committed, and knows its positions."""
 
     def __init__(self, bootstrap: str, *, names: TopicNames = PLAIN_NAMES, extra: Settings = NO_SETTINGS) -> None:
-        """Connect.
+        """Create the client.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
@@ -39,7 +39,7 @@ class KafkaReader:
             ValueError: `extra` would change what correctness rests on.
         """
         fixed: Settings = {
-            # librdkafka demands a group; this one is never joined, and nothing is committed to it.
+            # librdkafka requires a group; this one is never joined, and nothing is committed to it.
             "group.id": "stoplog-reader",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
@@ -56,7 +56,7 @@ class KafkaReader:
         self._closed = False
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Replace the assignment; each partition is read from the given offset on (or the first still there)."""
+        """Replace the assignment; each partition is read from the given offset (or the first that still exists)."""
         self._positions = {(topic, partition): offset for (topic, partition), offset in positions.items()}
         try:
             if positions:
@@ -67,9 +67,9 @@ class KafkaReader:
             raise call_error(error_of(exception), "assign partitions to a reader") from exception
 
     def poll(self, max_records: int, timeout_ms: int) -> list[Received]:
-        """Up to `max_records`, in offset order per partition; waits up to `timeout_ms` for the first one.
+        """Return up to `max_records`, in offset order per partition; wait up to `timeout_ms` for the first one.
 
-        Returns early, maybe with nothing, when a partition's end is reached.
+        Returns early, possibly without records, when a partition's end is reached.
 
         Raises:
             FatalLogError: the client can't go on.
@@ -105,7 +105,7 @@ class KafkaReader:
         return records
 
     def position(self, partition: TopicPartition) -> int:
-        """Everything below this offset was returned by `poll` (or holds no data: control markers, aborted).
+        """Return the offset below which `poll` has returned everything (or there is no data: control markers, aborted).
 
         Raises:
             LogError: the partition is not assigned.
@@ -116,17 +116,17 @@ class KafkaReader:
             raise LogError(f"{on_log(self._names, partition)} is not assigned to the reader") from None
 
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The high watermark of each partition, open transactions included. Asks the broker.
+        """Return the high watermark of each partition, open transactions included. Asks the broker.
 
         Blocks for up to `lookup.LOOKUP_S_MAX` seconds.
 
         Raises:
-            RetriableLogError: it did not answer in time.
+            RetriableLogError: the broker did not answer in time.
         """
         return self._lookup.ends(partitions)
 
     def close(self) -> None:
-        """Release. Blocks for up to `closing.CLOSE_S_MAX` seconds."""
+        """Close the client. Blocks for up to `closing.CLOSE_S_MAX` seconds."""
         if self._closed:
             return
         self._closed = True
@@ -135,5 +135,5 @@ class KafkaReader:
 
 
 def _place(message: Message) -> Any:
-    """Topic, partition and offset, which a message that was read always has."""
+    """Return topic, partition and offset, which a message that was read always has."""
     return message.topic(), message.partition(), message.offset()

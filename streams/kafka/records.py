@@ -1,4 +1,4 @@
-"""Records of the client library to records of ours. On the hot path of every read."""
+"""Convert records of the client library to those of the port. Every read runs through this, so it must be fast."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streams.ports.open_log import TopicNames
 # write to a topic could do that to all of its readers.
 _checked_headers = methodcaller("headers")
 
-# Past the named tuple's own constructor, which costs as much again as the tuple.
+# Without the named tuple's own constructor, which would double the cost.
 _new_tuple = tuple.__new__
 
 
@@ -34,7 +34,7 @@ def receiver(names: TopicNames) -> Callable[[Message], Received]:
 
 
 def received(message: Message) -> Received:
-    """The record of a message without an error."""
+    """Return the record of a message without an error."""
     return _new_tuple(
         Received,
         (
@@ -50,9 +50,9 @@ def received(message: Message) -> Received:
 
 
 def headers_of(message: Message) -> Headers:
-    """The headers; a null value reads as empty, and headers with a name that is not UTF-8 as none at all.
+    """Return the headers. A null value reads as empty; if a header's name is not UTF-8, there are none at all.
 
-    Whoever may write to the topic decides what the headers are: nothing in them may stop the reader.
+    Anybody who may write to the topic decides what the headers are: nothing in them may stop the reader.
     """
     try:
         headers: Any = _checked_headers(message)

@@ -1,4 +1,4 @@
-"""The same call again, while that may help and for no longer than a bound."""
+"""Repeat a call while that may help, within a time limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from streams.kafka.errors import error_of
 from streams.ports import LogError, RetriableLogError
 
-# Some errors that pass by themselves come at once; this keeps the repetition from spinning.
+# Some temporary errors are reported at once; this keeps the repetition from spinning.
 RETRY_PAUSE_S = 0.02
 
 _Result = TypeVar("_Result")
@@ -20,15 +20,15 @@ _Result = TypeVar("_Result")
 def persist(
     call: Callable[[float], _Result], classify: Callable[[KafkaError], LogError], duration_s_max: float
 ) -> _Result:
-    """Repeat a call as long as its error is one that passes.
+    """Repeat a call as long as its error is temporary.
 
     Args:
-        call: gets the seconds it may take.
-        classify: says what an error means.
+        call: called with the number of seconds that it may take.
+        classify: maps an error to the port's.
         duration_s_max: for all attempts together.
 
     Raises:
-        RetriableLogError: the time is over.
+        RetriableLogError: the time limit has passed.
         LogError: as classified.
     """
     deadline_s = time.monotonic() + duration_s_max

@@ -1,4 +1,4 @@
-"""What the brokers say that this client may do."""
+"""Ask the brokers what this client may do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUEST_S_MAX = 10.0
 ATTEMPTS_MAX = 10
 PAUSE_S = 0.3
 
-# To be told that one may not even see a thing is an answer, too.
+# That the client may not even see the resource is an answer, too.
 _DENIED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -28,10 +28,10 @@ _DENIED = frozenset(
 
 
 class KafkaRights:
-    """Asks what may be done. Changes nothing; blocking, up to REQUEST_S_MAX seconds a call."""
+    """Asks which operations are allowed. Changes nothing. Blocking, up to REQUEST_S_MAX seconds a call."""
 
     def __init__(self, bootstrap: str, *, extra: Settings = NO_SETTINGS) -> None:
-        """Connect.
+        """Create the client.
 
         Args:
             bootstrap: the brokers, `host:port`, comma-separated.
@@ -40,7 +40,7 @@ class KafkaRights:
         self._client = AdminClient(client_settings(bootstrap, fixed={}, extra=extra))
 
     def on_topics(self, topics: Sequence[str]) -> dict[str, frozenset[str] | None]:
-        """The operations (`READ`, `WRITE`, ...) that are allowed on each topic; None where the broker doesn't say.
+        """Return the operations (`READ`, `WRITE`, ...) that are allowed on each topic; None if the broker doesn't say.
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
@@ -58,7 +58,7 @@ class KafkaRights:
         return allowed
 
     def on_group(self, group: str) -> frozenset[str] | None:
-        """The same for a consumer group.
+        """Return the operations that are allowed on a consumer group; None if the broker doesn't say.
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
@@ -69,7 +69,7 @@ class KafkaRights:
             try:
                 return self._ask_group(group)
             except RetriableLogError:
-                # A cluster on which no group was ever used makes the topic of groups first.
+                # A cluster on which no group was ever used creates the topic of groups first.
                 if attempt == ATTEMPTS_MAX:
                     raise
             attempt += 1
@@ -85,7 +85,7 @@ class KafkaRights:
             return _none_if_denied(exception, f"describe the group `{group}`")
 
     def close(self) -> None:
-        """Release the connection."""
+        """Close the connection."""
         del self._client
 
 

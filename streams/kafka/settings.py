@@ -1,4 +1,4 @@
-"""The librdkafka settings of every client: what is fixed, what is a default, what the deployment adds."""
+"""The librdkafka settings of every client: fixed ones, defaults, and those of the deployment."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ Settings = Mapping[str, Setting]
 
 NO_SETTINGS: Settings = MappingProxyType({})
 
-# A client whose broker is away says so up to twenty times a second.
+# A client whose broker is down reports that up to twenty times a second.
 LOG_INTERVAL_S = 10.0
 LOG_KINDS_MAX = 256
 
 
 class OncePerInterval(logging.Filter):
-    """Lets a kind of message of a client through once in LOG_INTERVAL_S."""
+    """Lets each kind of message of a client pass once per LOG_INTERVAL_S."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """`now_s` tells the time for intervals."""
+        """Start with no messages; `now_s` is a clock for intervals, in seconds."""
         super().__init__()
         self._now_s = now_s
         self._told_s: dict[tuple[object, object], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the message is to be written; one that is not librdkafka's always is."""
+        """Return whether the message is to be written; a message that is not librdkafka's always is."""
         if not isinstance(record.args, tuple) or len(record.args) != LIBRARY_ARGUMENTS:
             return True
         kind, client, _ = record.args
@@ -41,12 +41,12 @@ class OncePerInterval(logging.Filter):
         return True
 
 
-# Kind, client and text: how the client library hands on what librdkafka logs.
+# Kind, client and text: the form in which the client library logs messages of librdkafka.
 LIBRARY_ARGUMENTS = 3
 LOGGER = logging.getLogger("streams.kafka")
 LOGGER.addFilter(OncePerInterval())
 
-# librdkafka's other names for settings that we fix: the same thing must not come in by the back door.
+# librdkafka's other names for settings that are fixed here, so that nobody changes them under another name.
 _ALIASES: Mapping[str, str] = {
     "auto.commit.enable": "enable.auto.commit",
     "request.required.acks": "acks",
@@ -55,7 +55,7 @@ _ALIASES: Mapping[str, str] = {
 }
 
 COMMON_DEFAULTS: Settings = {
-    # A broker that was away for a while is found again within a second of its return (10 by default, which is a whole
+    # A broker that was down for a while is found within a second of its return (10 by default, which is a whole
     # transaction timeout).
     "reconnect.backoff.max.ms": 1_000,
     # The other way (`rebootstrap`, the default) starts over each time no broker answers, and cuts off the connection
@@ -81,13 +81,13 @@ _CONNECTION_PREFIXES = (
 def client_settings(
     bootstrap: str, *, fixed: Settings, defaults: Settings = NO_SETTINGS, extra: Settings = NO_SETTINGS
 ) -> dict[str, Any]:
-    """The settings of one client.
+    """Return the settings of one client.
 
     Args:
         bootstrap: `host:port` of one or more brokers, comma-separated.
-        fixed: what correctness rests on.
-        defaults: what `extra` may change.
-        extra: of the deployment (SASL, TLS, timeouts), in librdkafka's names.
+        fixed: settings that correctness depends on.
+        defaults: settings that `extra` may change.
+        extra: settings of the deployment (SASL, TLS, timeouts), in librdkafka's names.
 
     Returns:
         A new dictionary for the client's constructor, with our logger.
@@ -99,7 +99,7 @@ def client_settings(
     for name, value in extra.items():
         known = _ALIASES.get(name, name)
         if known in fixed and fixed[known] != value:
-            raise ValueError(f"the Kafka setting `{name}` can't be changed: correctness rests on its value here")
+            raise ValueError(f"the Kafka setting `{name}` can't be changed: correctness depends on its value")
     aliased = {_ALIASES.get(name, name) for name in extra}
     kept = {name: value for name, value in {**COMMON_DEFAULTS, **defaults}.items() if name not in aliased}
     # Without a logger of ours librdkafka writes to standard error, which belongs to the commands.
@@ -107,5 +107,5 @@ def client_settings(
 
 
 def connection_settings(extra: Settings) -> Settings:
-    """Those of the deployment's settings that say how to reach the brokers and to be let in."""
+    """Return those of the deployment's settings that concern connecting and authentication."""
     return {name: value for name, value in extra.items() if name.startswith(_CONNECTION_PREFIXES)}

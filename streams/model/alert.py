@@ -1,10 +1,10 @@
-"""Alerts: routed findings for people."""
+"""Alerts: findings that are sent to people."""
 
 from __future__ import annotations
 
 from streams.model.types import Actor, Header, Millis, Record
 
-# OCSF 1.8 codes of a Detection Finding (2004), as far as alerts use them.
+# The OCSF 1.8 codes of a Detection Finding (2004) that alerts use.
 SEVERITY_MEDIUM = 3
 SEVERITY_HIGH = 4
 SEVERITY_CRITICAL = 5
@@ -21,7 +21,7 @@ DESC_CHARS_MAX = 1_000
 
 
 def clipped(name: str) -> str:
-    """A name as it goes into an alert's texts, more than once: whoever states it may state anything."""
+    """Return a name in the length in which alerts repeat it: anybody may have chosen it."""
     return name if len(name) <= NAME_CHARS_MAX else f"{name[:NAME_CHARS_MAX]}..."
 
 

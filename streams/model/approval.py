@@ -8,7 +8,7 @@ from streams.model.types import Actor, Header, Millis, Record, Sha256, ToolRef, 
 
 
 class ApprovalRequest(Record, frozen=True, kw_only=True):
-    """What a person is asked to decide, with what they need to see for it."""
+    """A question to a person, with everything needed to answer it."""
 
     header: Header
     task_id: Uuid
@@ -32,7 +32,7 @@ class ApprovalRequest(Record, frozen=True, kw_only=True):
 
 
 class ApprovalStatus(StrEnum):
-    """How it stands."""
+    """The state of an approval."""
 
     UNKNOWN = "UNKNOWN"
     PENDING = "PENDING"
@@ -43,7 +43,7 @@ class ApprovalStatus(StrEnum):
 
 
 class ApprovalDecision(Record, frozen=True, kw_only=True):
-    """What a person decided, bound to the exact arguments they saw."""
+    """A person's decision, bound to the exact arguments that the person saw."""
 
     header: Header
     task_id: Uuid

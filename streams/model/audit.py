@@ -11,7 +11,7 @@ from streams.model.verdict import Outcome, RuleHit
 
 
 class AuditPhase(StrEnum):
-    """When, relative to the call."""
+    """When the event happened, relative to the call."""
 
     CONCURRENT = "CONCURRENT"
     PRE_EXECUTION = "PRE_EXECUTION"
@@ -19,7 +19,7 @@ class AuditPhase(StrEnum):
 
 
 class RetentionClass(StrEnum):
-    """How long it is kept; the default is the longest a record is kept without being asked for."""
+    """How long an event is kept; the default is the longest, so that nothing is deleted without being asked for."""
 
     LEGAL_HOLD = "LEGAL_HOLD"
     LONG = "LONG"
@@ -28,7 +28,7 @@ class RetentionClass(StrEnum):
 
 
 class AuditEventType(StrEnum):
-    """What is recorded."""
+    """The kind of event."""
 
     UNKNOWN = "UNKNOWN"
     VERDICT = "VERDICT"
@@ -41,7 +41,7 @@ class AuditEventType(StrEnum):
 
 
 class AuditEvent(Record, frozen=True, kw_only=True):
-    """One line of the record."""
+    """One event of the audit log."""
 
     header: Header
     event_type: AuditEventType = AuditEventType.UNKNOWN

@@ -1,4 +1,4 @@
-"""Budgets that several partitions of the gate share: what a gate asks of a budget's owner, and what it is given."""
+"""Budgets that several gate partitions share: their requests to the budget allocator, and its answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from streams.model.types import Header, Millis, Record
 
 
 class BudgetOp(StrEnum):
-    """What a gate wants of the owner."""
+    """What a gate asks of the allocator."""
 
     UNKNOWN = "UNKNOWN"
     ASK = "ASK"
@@ -16,7 +16,8 @@ class BudgetOp(StrEnum):
 
 
 class BudgetAnswer(StrEnum):
-    """What the owner says to an ASK; RECALL answers none: what lies unused is to be given back at once."""
+    """The allocator's answer to an ASK. RECALL answers no request: leases that are not used must be returned at
+    once."""
 
     REFUSED = "REFUSED"
     TOO_LATE = "TOO_LATE"
@@ -25,17 +26,17 @@ class BudgetAnswer(StrEnum):
 
 
 class BudgetRequest(Record, frozen=True, kw_only=True):
-    """A gate partition asks for a slice of one window of a budget, or gives back what it has not used of one.
+    """A gate partition asks for a lease of one window of a budget, or returns what it has not used of one.
 
     Attributes:
-        budget_key: which budget, of whom; also the record's key.
-        gate_partition: who asks; the answer goes there.
-        serial: rises with each of a partition's requests; a request that comes again is known by it.
-        limit: of the whole budget, as the asking gate's rules have it.
-        need: what the slice is of use from; 0 asks ahead.
-        want: what would be welcome.
-        amount: what is given back.
-        targets: of a budget of distinct values, which are asked for or given back.
+        budget_key: the budget and its owner; also the record's key.
+        gate_partition: the partition that asks, and that the answer goes to.
+        serial: rises with each request of a partition; a repeated request is recognised by it.
+        limit: of the whole budget, according to the asking gate's rules.
+        need: the least amount that is useful; 0 asks in advance.
+        want: the amount that is wanted.
+        amount: the amount that is returned.
+        targets: of a budget of distinct values, those that are asked for or returned.
     """
 
     header: Header
@@ -53,11 +54,11 @@ class BudgetRequest(Record, frozen=True, kw_only=True):
 
 
 class BudgetGrant(Record, frozen=True, kw_only=True):
-    """The owner's answer to an ASK: a slice that the partition may spend in the window, and nobody else.
+    """The allocator's answer to an ASK: a lease that only this partition may spend in the window.
 
     Attributes:
-        serial: of the request that is answered; 0 for none.
-        left: what has not been given to any partition.
+        serial: the serial of the answered request; 0 for none.
+        left: what is not leased to any partition.
     """
 
     header: Header

@@ -1,6 +1,6 @@
-"""The files of a published bundle: how they travel within a record, and how they are taken out again.
+"""The files of a published bundle: how they are packed into a record and unpacked.
 
-A record holds a megabyte at most. Large bundles are text that shrinks to a tenth, so they travel packed.
+A record holds 1 MB at most. Large bundles are text that compresses to a tenth, so they are packed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from streams.model.control import BundleFile, RulesetBundle
 
 PLAIN_CHARS_MAX = 200_000
-"""Bundles of more than this travel packed; smaller ones can be read in any tool that shows records."""
+"""Larger bundles are packed; smaller ones can be read in any tool that shows records."""
 
 UNPACKED_BYTES_MAX = 64_000_000
 
@@ -30,7 +30,7 @@ class FilesForm(NamedTuple):
 
 
 def files_form(files: Mapping[str, str]) -> FilesForm:
-    """The files of a bundle, by path, as they travel."""
+    """Return the files of a bundle, by path, in the form for a record."""
     ordered = sorted(files.items())
     if sum(len(path) + len(text) for path, text in ordered) <= PLAIN_CHARS_MAX:
         return FilesForm(tuple(BundleFile(path=path, content=text) for path, text in ordered), b"")
@@ -38,19 +38,19 @@ def files_form(files: Mapping[str, str]) -> FilesForm:
 
 
 def files_of(bundle: RulesetBundle) -> dict[str, str]:
-    """The files of a published bundle by path; none, where it withdraws the rules. The record is not trusted.
+    """Return the files of a published bundle by path; empty if it withdraws the rules. The record is not trusted.
 
     Raises:
-        ValueError: they can't be unpacked, are too large, come in both forms, or one path comes twice.
+        ValueError: they can't be unpacked, are too large, are there in both forms, or a path is there twice.
     """
     pairs = [(file.path, file.content) for file in bundle.files]
     if bundle.packed:
         if pairs:
-            raise ValueError("a bundle holds its files either plain or packed")
+            raise ValueError("a bundle has its files either plain or packed")
         pairs = list(_unpacked(bundle.packed))
     files = dict(pairs)
     if len(files) != len(pairs):
-        raise ValueError("a file comes twice")
+        raise ValueError("a file is there twice")
     return files
 
 

@@ -1,4 +1,4 @@
-"""What a publisher signs of a bundle, and under which key a publication stands on its topic."""
+"""What a publisher signs of a bundle, and the key of a publication on its topic."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def publication_message(bundle: RulesetBundle) -> bytes:
-    """The bytes that a signature covers: everything that decides what a gate does with the bundle, and who says so.
+    """Return the bytes that a signature covers: everything that determines what a gate does with the bundle, and its
+    publisher.
 
-    A msgpack array: values carry their lengths, so that no two publications share a message. `digest` stands for the
-    files; a gate computes it anew.
+    They are a msgpack array: values carry their lengths, so no two publications share a message. `digest` stands for
+    the files; a gate computes it itself.
     """
     return _encode(
         (
@@ -35,9 +36,9 @@ def publication_message(bundle: RulesetBundle) -> bytes:
 
 
 def publication_key(bundle: RulesetBundle) -> bytes:
-    """The key of a publication: every one stands under its own, so that compaction keeps those that came before.
+    """Return the key of a publication: each has its own, so that compaction keeps earlier ones.
 
-    Two publications of the same serial have different keys: whichever a gate took must not be compacted away.
+    Two publications with the same serial have different keys: the one that a gate accepted must not be compacted away.
     """
     name = hashlib.sha256(publication_message(bundle)).hexdigest()[:_NAME_CHARS]
     return f"{bundle.name}@{bundle.serial}.{name}".encode()

@@ -1,8 +1,8 @@
-"""Canonical JSON (RFC 8785, JCS) and the digests made from it.
+"""Canonical JSON (RFC 8785, JCS) and digests of it.
 
-Arguments come from agents, so two parsers that read them differently are a way past every rule. What has
-duplicate keys, numbers that a double cannot hold, lone surrogates, or nesting beyond a bound has no canonical
-form here and is refused.
+Arguments come from agents, so two parsers that read them differently would be a way around every rule. Text with
+duplicate keys, numbers that a double cannot hold, lone surrogates, or too much nesting has no canonical form here and
+is refused.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import rfc8785
 NESTING_MAX = 64
 _INT_MAX = 2**53 - 1
 
-# A float, an exponent or a number of 16 digits or more may need JCS's own number form. Matching inside a string, too,
-# costs only speed.
+# A float, an exponent or a number of 16 digits or more may need JCS's number form. A match inside a string is harmless:
+# it only costs time.
 _NUMBER_FORM = bytes(ord("0") if byte in b"0123456789" else ord(".") if byte in b".eE" else 32 for byte in range(256))
 _LONG_NUMBER = b"0" * 16
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -31,7 +31,7 @@ class CanonicalError(ValueError):
 
 
 def canonical_args(args_json: str) -> tuple[dict[str, object], bytes]:
-    """Parse the arguments of a call and make their canonical form.
+    """Parse the arguments of a call and return them with their canonical form.
 
     Args:
         args_json: JSON text of an object.
@@ -40,7 +40,7 @@ def canonical_args(args_json: str) -> tuple[dict[str, object], bytes]:
         The object, and its RFC 8785 form.
 
     Raises:
-        CanonicalError: it is not JSON, not an object, or has no canonical form.
+        CanonicalError: the text is not JSON, not an object, or has no canonical form.
     """
     try:
         raw = args_json.encode()
@@ -57,10 +57,10 @@ def canonical_args(args_json: str) -> tuple[dict[str, object], bytes]:
 
 
 def canonical(value: object) -> bytes:
-    """The RFC 8785 form of a JSON value.
+    """Return the RFC 8785 form of a JSON value.
 
     Raises:
-        CanonicalError: it has none (NaN, integers beyond 2^53, lone surrogates, ...).
+        CanonicalError: the value has none (NaN, integers beyond 2^53, lone surrogates, ...).
     """
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]  # whatever it can't take, it refuses
@@ -69,10 +69,10 @@ def canonical(value: object) -> bytes:
 
 
 def parse_strict(text: str) -> object:
-    """Parse JSON, refusing what parsers are known to read differently.
+    """Parse JSON, and reject what parsers are known to read differently.
 
     Raises:
-        CanonicalError: not JSON, a duplicate key, NaN or Infinity, an integer beyond 2^53, or nested too deep.
+        CanonicalError: not JSON, a duplicate key, NaN or Infinity, an integer beyond 2^53, or nested too deeply.
     """
     if _too_deep(text):
         raise CanonicalError(f"nested deeper than {NESTING_MAX} levels")
@@ -87,7 +87,7 @@ def parse_strict(text: str) -> object:
 
 
 def sha256(data: bytes) -> bytes:
-    """SHA-256, 32 bytes."""
+    """Return the SHA-256, 32 bytes."""
     return hashlib.sha256(data).digest()
 
 
@@ -97,10 +97,11 @@ def _needs_care(raw: bytes) -> bool:
 
 
 def _already_canonical(raw: bytes, text: str) -> dict[str, object] | None:
-    """The parsed object, if the plain ASCII text is its own canonical form (the usual case, some 10 times faster).
+    """Return the parsed object, if the plain ASCII text is its own canonical form (the usual case, about 10 times
+    faster).
 
-    Re-encoding sorted and compact gives the same bytes only if keys are sorted and unique and no space is spent;
-    ASCII keys sort alike by byte and by UTF-16 unit, which is what JCS asks for.
+    Encoding it again, sorted and compact, gives the same bytes only if keys are sorted and unique and there are no
+    spaces. ASCII keys sort alike by byte and by UTF-16 unit, which is the order of JCS.
     """
     try:
         value = _decode(raw)
@@ -112,7 +113,7 @@ def _already_canonical(raw: bytes, text: str) -> dict[str, object] | None:
 
 
 def _too_deep(text: str) -> bool:
-    """Whether brackets outside strings nest beyond the bound; few brackets need no count."""
+    """Return whether brackets outside of strings nest beyond the limit; few brackets need no count."""
     if text.count("[") + text.count("{") <= NESTING_MAX:
         return False
     depth = 0

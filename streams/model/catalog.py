@@ -9,9 +9,9 @@ from streams.model.types import Header, Millis, Proof, Record, Sha256
 
 
 class EntryState(StrEnum):
-    """Only APPROVED and DEPRECATED entries can be called.
+    """The state of an entry. Only tools with APPROVED and DEPRECATED entries can be called.
 
-    BLOCKED stops the tool; REJECTED says no to a proposal and leaves what is in force.
+    BLOCKED stops the tool; REJECTED rejects a proposal and leaves the entry in force as it is.
     """
 
     BLOCKED = "BLOCKED"
@@ -29,10 +29,10 @@ class OutputLabel(Record, frozen=True, kw_only=True):
 
 
 class ToolCatalogEntry(Record, frozen=True, kw_only=True):
-    """A reviewed tool. What the operator has not set counts as destructive, open-world and `WORST`.
+    """A reviewed tool. Facts that the operator has not set count as destructive, open-world and `WORST`.
 
-    `definition_json` is the tool as its server listed it, whole; the digests and the texts beside it are made of it.
-    What reviewers sign is in `streams.model.catalog_signature`.
+    `definition_json` is the complete tool as its server listed it; the digests and texts in the entry are derived from
+    it. `streams.model.catalog_signature` defines what reviewers sign.
     """
 
     header: Header

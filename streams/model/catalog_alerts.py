@@ -1,4 +1,4 @@
-"""Alerts about tools that are not what was approved, or can be taken for others."""
+"""Alerts about tools that differ from what was approved, or can be mistaken for others."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ TEXT_SUSPICIOUS = "tool_text_suspicious"
 
 
 def definition_changed(header: Header, tool: str, live: bytes, approved: bytes, what: str, by: str) -> Alert:
-    """A server lists another definition than was approved.
+    """Return the alert that a server lists another definition than the approved one.
 
     Args:
         tool: `server/name`.
-        live: the digest of what is listed.
-        approved: the digest of what was approved.
+        live: the digest of the listed definition.
+        approved: the digest of the approved definition.
         what: which parts differ.
-        by: who has seen it.
+        by: who reports it.
     """
     text = f"listed is {live.hex()[:16]}, approved was {approved.hex()[:16]}: {what}"
     return _alert(
@@ -57,7 +57,8 @@ def definition_changed(header: Header, tool: str, live: bytes, approved: bytes, 
 
 
 def same_name(header: Header, tool: str, other: str, by: str) -> Alert:
-    """A tool has the name of one of another server: which of them a model calls is not for a person to see."""
+    """Return the alert that a tool has the same name as a tool of another server: a person can't see which one a model
+    calls."""
     return _alert(
         header,
         SAME_NAME,
@@ -72,7 +73,7 @@ def same_name(header: Header, tool: str, other: str, by: str) -> Alert:
 
 
 def looks_alike(header: Header, tool: str, other: str, by: str) -> Alert:
-    """A tool's name looks like that of another."""
+    """Return the alert that a tool's name looks like that of another tool."""
     return _alert(
         header,
         LOOKS_ALIKE,
@@ -86,7 +87,7 @@ def looks_alike(header: Header, tool: str, other: str, by: str) -> Alert:
 
 
 def text_suspicious(header: Header, tool: str, digest: bytes, what: str, by: str) -> Alert:
-    """A tool's texts speak to the model, or hide something."""
+    """Return the alert that a tool's texts address the model, or hide something."""
     return _alert(
         header,
         TEXT_SUSPICIOUS,

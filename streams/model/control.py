@@ -15,7 +15,7 @@ class BundleFile(Record, frozen=True, kw_only=True):
 
 
 class BundleAction(StrEnum):
-    """What a publication is for; what a gate does with it follows from its content."""
+    """The purpose of a publication; a gate acts only on its content."""
 
     UNKNOWN = "UNKNOWN"
     PUBLISH = "PUBLISH"
@@ -25,9 +25,9 @@ class BundleAction(StrEnum):
 
 
 class RulesetBundle(Record, frozen=True, kw_only=True):
-    """A rule bundle as published. `serial` only ever rises. Without files it withdraws the rules.
+    """A rule bundle as published. `serial` only ever rises. A bundle without files withdraws the rules.
 
-    `canary_bp` is the share of sessions that it is for, in hundredths of a percent; 0 is all of them. `packed` holds
+    `canary_bp` is the share of sessions that the bundle is for, in hundredths of a percent; 0 means all. `packed` holds
     the files of a large bundle (`streams.model.bundle_files`).
     """
 
@@ -45,7 +45,7 @@ class RulesetBundle(Record, frozen=True, kw_only=True):
 
 
 class RulesChange(Record, frozen=True, kw_only=True):
-    """A publication as the audit tells of it. `signed_by` names the publishers whose signatures hold."""
+    """A publication as the audit log records it. `signed_by` names the publishers with valid signatures."""
 
     name: str
     version: str
@@ -57,7 +57,7 @@ class RulesChange(Record, frozen=True, kw_only=True):
 
 
 class Baseline(Record, frozen=True, kw_only=True):
-    """A snapshot of what is normal for an agent in a behaviour epoch."""
+    """A snapshot of an agent's normal behaviour in an epoch."""
 
     header: Header
     agent: str

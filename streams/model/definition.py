@@ -1,4 +1,4 @@
-"""The digests that pin a tool's definition: the whole of it, and its parts for explanations."""
+"""The digests that pin a tool's definition: of the whole, and of its parts for explanations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streams.model.canonical import canonical, sha256
 
 
 class DefinitionDigests(NamedTuple):
-    """SHA-256 over RFC 8785 forms. A missing part is digested as null."""
+    """SHA-256 digests over RFC 8785 forms. A missing part is digested as null."""
 
     definition: bytes
     description: bytes
@@ -17,14 +17,14 @@ class DefinitionDigests(NamedTuple):
 
 
 def definition_digests(tool: Mapping[str, object]) -> DefinitionDigests:
-    """The digests of a tool.
+    """Return the digests of a tool.
 
     Args:
-        tool: MCP's Tool object as it is on the wire, whole: what is left out of a pin is where a change hides. A field
-            that is None counts as absent.
+        tool: the complete Tool object of MCP, as on the wire: a change could hide in any field that is left out. A
+            field that is None counts as absent.
 
     Raises:
-        CanonicalError: it has no canonical form (NaN, integers beyond 2^53, lone surrogates).
+        CanonicalError: the tool has no canonical form (NaN, integers beyond 2^53, lone surrogates).
     """
     pinned = {field: value for field, value in tool.items() if value is not None}
     return DefinitionDigests(

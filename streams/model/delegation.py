@@ -8,7 +8,7 @@ from streams.model.types import Actor, Header, Millis, Proof, Record, Sha256
 
 
 class DelegationOp(StrEnum):
-    """Whether authority is given or taken back."""
+    """Whether authority is granted or revoked."""
 
     REVOKE = "REVOKE"
     GRANT = "GRANT"
@@ -46,7 +46,7 @@ class ToolGrant(Record, frozen=True, kw_only=True):
 
 
 class AuthorizationDetail(Record, frozen=True, kw_only=True):
-    """RFC 9396 fields, and the tools they stand for."""
+    """The fields of RFC 9396, and the tools that they allow."""
 
     type: str
     locations: tuple[str, ...] = ()
@@ -66,9 +66,10 @@ class Budget(Record, frozen=True, kw_only=True):
 
 
 class GrantBody(Record, frozen=True, kw_only=True):
-    """A grant without its ancestors: what is signed (`streams.delegation.digest`), and what the chain is made of.
+    """A grant without its ancestors: the part that is signed (`streams.delegation.digest`), and an element of the
+    chain.
 
-    Lists convey what they hold and nothing else: with no scopes, no audience or no tools, none of them.
+    Lists convey only what they contain: a grant without scopes, audience or tools conveys none of them.
     """
 
     op: DelegationOp = DelegationOp.REVOKE
@@ -99,7 +100,7 @@ class GrantBody(Record, frozen=True, kw_only=True):
 
 
 class Delegation(GrantBody, frozen=True, kw_only=True):
-    """A grant as it travels: with its complete ancestors, root first."""
+    """A grant as a record: with its complete ancestors, root first."""
 
     header: Header
     chain: tuple[GrantBody, ...] = ()

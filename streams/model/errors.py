@@ -1,14 +1,14 @@
-"""The root of our error family. Each operation has one class of its own below it."""
+"""The base class of all errors. Each operation has one class of its own below it."""
 
 from __future__ import annotations
 
 
 class StoplogError(Exception):
-    """An error that a person may read: what, where, and what to do."""
+    """An error with a message for people: what, where, and what to do."""
 
 
 class InvariantError(StoplogError):
-    """Something that cannot be was: a bug of ours. The process must not go on."""
+    """Something happened that cannot happen: a bug in stoplog. The process must not continue."""
 
 
 class SettingsError(StoplogError):
@@ -16,7 +16,7 @@ class SettingsError(StoplogError):
 
 
 class RecordError(StoplogError):
-    """A record that cannot be read or is not what it must be.
+    """A record that cannot be read, or violates a rule.
 
     Attributes:
         reason: stable code, see docs/reference/reasons.md.

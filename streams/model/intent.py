@@ -13,7 +13,7 @@ class ReplyTo(Record, frozen=True, kw_only=True):
 
 
 class Intent(Record, frozen=True, kw_only=True):
-    """A proposed action. Everything in it is the agent's claim, until `proof` and state bear it out."""
+    """A proposed action. Everything in it is the agent's claim until `proof` and state confirm it."""
 
     header: Header
     intent_id: Uuid

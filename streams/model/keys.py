@@ -1,4 +1,4 @@
-"""Record keys and the partitions they fall into."""
+"""Record keys, and the partitions that they belong to."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ _MASK = 0xFFFFFFFF
 
 
 def session_key_of(tenant_uid: str, session_id: str) -> bytes:
-    """`tenant|session_id`: the key of everything that belongs to a session.
+    """Return `tenant|session_id`: the key of everything that belongs to a session.
 
     Raises:
-        ValueError: the tenant holds a `|`, so that two different pairs could share a key.
+        ValueError: the tenant contains a `|`, so two different pairs could share a key.
     """
     if "|" in tenant_uid:
-        msg = f"tenant `{tenant_uid}` holds a `|`, which separates tenant and session in keys"
+        msg = f"tenant `{tenant_uid}` contains a `|`, which separates tenant and session in keys"
         raise ValueError(msg)
     return f"{tenant_uid}|{session_id}".encode()
 
 
 def revocation_key(kind: RevocationKind, target: str) -> bytes:
-    """`kind:id` of a revocation."""
+    """Return `kind:id`, the key of a revocation."""
     return f"{kind.value}:{target}".encode()
 
 
 def tool_key(server_id: str, name: str) -> bytes:
-    """`server_id/name` of a catalog entry."""
+    """Return `server_id/name`, the name of a tool."""
     return f"{server_id}/{name}".encode()
 
 
 def murmur2(data: bytes) -> int:
-    """The 32-bit MurmurHash2 of Kafka's default partitioner (`org.apache.kafka.common.utils.Utils`), unsigned."""
+    """Return the 32-bit MurmurHash2 of Kafka's default partitioner (`org.apache.kafka.common.utils.Utils`),
+    unsigned."""
     length = len(data)
     h = (_SEED ^ length) & _MASK
     body = length & ~3
@@ -49,5 +50,6 @@ def murmur2(data: bytes) -> int:
 
 
 def partition_for(key: bytes, partitions: int) -> int:
-    """Where Kafka's default partitioner puts a keyed record: the same for every client language."""
+    """Return the partition that Kafka's default partitioner assigns to a key, the same for clients in every
+    language."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

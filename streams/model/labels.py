@@ -9,14 +9,14 @@ from streams.model.types import Record
 
 
 class Integrity(StrEnum):
-    """Whether somebody outside could have written it."""
+    """Whether somebody outside could have written the data."""
 
     UNTRUSTED = "UNTRUSTED"
     TRUSTED = "TRUSTED"
 
 
 class Confidentiality(StrEnum):
-    """How closely it must be held, the closest first."""
+    """Who may see the data, the most confidential first."""
 
     USER_IDENTITY = "USER_IDENTITY"
     PRIVATE = "PRIVATE"
@@ -35,10 +35,10 @@ class Label(Record, frozen=True, kw_only=True):
 
 
 CLEAN = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PUBLIC)
-"""The neutral element of `join`: the label of having read nothing."""
+"""The neutral element of `join`: the label of a session that has read nothing."""
 
 WORST = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.USER_IDENTITY, readers=())
-"""The absorbing element: what an unlabelled value is taken for."""
+"""The absorbing element of `join`: the label of unlabelled data."""
 
 
 READERS_MAX = 64
@@ -46,7 +46,7 @@ READER_BYTES_MAX = 256
 
 
 def bounded(label: Label) -> Label:
-    """The label as it may be kept: one that names more readers, or longer ones, than are kept is for nobody."""
+    """Return the label in a size that may be stored: if it names too many or too long readers, nobody may read."""
     readers = label.readers
     if readers is None or (
         len(readers) <= READERS_MAX
@@ -57,7 +57,7 @@ def bounded(label: Label) -> Label:
 
 
 def join(left: Label, right: Label) -> Label:
-    """The label of data made from both: lower integrity, closer confidentiality, readers of both."""
+    """Return the label of data made from both: the lower integrity, the higher confidentiality, readers of both."""
     if left.readers is None and left == right:
         return left
     trusted = left.integrity is Integrity.TRUSTED and right.integrity is Integrity.TRUSTED
@@ -70,7 +70,7 @@ def join(left: Label, right: Label) -> Label:
 
 
 def join_all(labels: Iterable[Label]) -> Label:
-    """`join` over all of them, from `CLEAN`."""
+    """Return the `join` of all labels, starting from `CLEAN`."""
     result = CLEAN
     for label in labels:
         result = join(result, label)

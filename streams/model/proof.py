@@ -1,8 +1,8 @@
-"""Proof of possession of a session's key, and of its writer's: what is proven, and by which key.
+"""Proof of possession of a session's key, and of the writer of its events: what is proven, and with which key.
 
-A Kafka record carries no principal, so an intent proves who made it, and an event that says what a session may do
-proves that the token service wrote it. The keys are derived from the deployment's root key, so a gate needs no look-up
-and no state to check a proof.
+A Kafka record carries no principal. So an intent proves its writer, and an event that says what a session may do proves
+that the token service wrote it. The keys derive from the deployment's root key, so a gate needs no lookup and no state
+to check a proof.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WRITER_INFO = b"stoplog session-writer key v1"
 _PROOF_DOMAIN = "stoplog intent proof v1"
 _WRITER_DOMAIN = "stoplog session event proof v1"
 _NOT_PROVEN = frozenset({"proof", "traceparent", "tracestate"})
-"""Fields outside of a session event's proof: itself, and what whoever passes the record on may change."""
+"""Fields that a session event's proof does not cover: the proof itself, and headers that may change in transit."""
 
 _HASH_BYTES = 32
 _BLOCK_BYTES = 64
@@ -31,16 +31,16 @@ _INNER_PAD = bytes(value ^ 0x36 for value in range(256))
 _OUTER_PAD = bytes(value ^ 0x5C for value in range(256))
 
 SECRETS_CACHED_MAX = 16_384
-"""Session keys that are kept ready (some 200 bytes each): those of the sessions that are at work."""
+"""How many session keys are cached (about 200 bytes each): those of the active sessions."""
 
 _encode = msgspec.msgpack.Encoder().encode
-# Lengths are written before what they measure; nearly all are short.
+# Lengths are written before the values; nearly all are short.
 _LENGTHS = tuple(b"%d:" % length for length in range(256))
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def session_secret(root_key: bytes, tenant_uid: str, session_id: str) -> bytes:
-    """A session's key: HKDF-SHA-256 (RFC 5869) of the root key, bound to tenant and session. 32 bytes."""
+    """Return a session's key: HKDF-SHA-256 (RFC 5869) of the root key, bound to tenant and session. 32 bytes."""
     return _expanded(root_key, tenant_uid, session_id)
 
 
@@ -56,11 +56,11 @@ def _extracted(root_key: bytes) -> bytes:
 
 
 def proof_message(intent: Intent) -> bytes:
-    """The bytes that a proof covers: every field of the intent that a decision can depend on.
+    """Return the bytes that a proof covers: every field of the intent that a decision can depend on.
 
-    A msgpack array (shortest forms, as every library writes them): values carry their lengths, so that no two
-    different intents share a message. `args_digest` stands for the arguments; the gate recomputes it before it checks
-    the proof.
+    They are a msgpack array (shortest forms, as every library writes them): values carry their lengths, so no two
+    different intents share a message. `args_digest` stands for the arguments; the gate computes it again before it
+    checks the proof.
     """
     header, act, tool, model, reply = intent.header, intent.act, intent.tool, intent.model, intent.reply_to
     return _encode(
@@ -95,28 +95,29 @@ def proof_message(intent: Intent) -> bytes:
 
 
 def session_writer_key(root_key: bytes) -> bytes:
-    """The key of whoever opens sessions and says what they may do: HKDF-SHA-256 of the root key. 32 bytes."""
+    """Return the key of the service that opens sessions and says what they may do: HKDF-SHA-256 of the root key. 32
+    bytes."""
     return hmac.digest(_extracted(root_key), _joined((_WRITER_INFO,)) + b"\x01", "sha256")
 
 
 def session_event_message(event: SessionEvent) -> bytes:
-    """The bytes that the proof of a session event covers: all that it says.
+    """Return the bytes that the proof of a session event covers: all of its content.
 
-    A msgpack array of the domain and the record; a record is the array of its fields, in order of their names, each as
-    name and value. Fields that have their schema's default are left out, so that a field which is added one day
-    changes no message without it.
+    They are a msgpack array of the domain and the record. A record is the array of its fields, in order of their names,
+    each as name and value. Fields with their schema's default are left out, so that a field that is added later changes
+    no message without it.
     """
     return _encode((_WRITER_DOMAIN, _said(event)))
 
 
 def proven_event(writer_key: bytes, event: SessionEvent) -> SessionEvent:
-    """The event with its writer's proof, in place of any that it had."""
+    """Return the event with its writer's proof, which replaces any other."""
     value = make_hmac(writer_key, session_event_message(event))
     return msgspec.structs.replace(event, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=value))
 
 
 def is_proven_event(writer_key: bytes, event: SessionEvent) -> bool:
-    """Whether the event carries its writer's proof."""
+    """Return whether the event carries its writer's proof."""
     proof = event.proof
     if proof is None or proof.alg is not ProofAlg.HMAC_SHA256:
         return False
@@ -124,9 +125,9 @@ def is_proven_event(writer_key: bytes, event: SessionEvent) -> bool:
 
 
 def make_hmac(secret: bytes, message: bytes) -> bytes:
-    """HMAC-SHA-256 (RFC 2104), 32 bytes.
+    """Return the HMAC-SHA-256 (RFC 2104), 32 bytes.
 
-    By its definition, with the key's two pads kept ready: `hmac.digest` sets its library up anew for each message,
+    Computed by its definition, with the key's two pads prepared: `hmac.digest` sets up its library for each message,
     which costs three times as much for a short one, and an intent needs two.
     """
     inner, outer = _pads(secret)
@@ -134,7 +135,7 @@ def make_hmac(secret: bytes, message: bytes) -> bytes:
 
 
 def verify_hmac(secret: bytes, message: bytes, value: bytes) -> bool:
-    """Whether `value` is the HMAC; takes the same time wherever it differs."""
+    """Return whether `value` is the HMAC, in a time that does not depend on where it differs."""
     return hmac.compare_digest(make_hmac(secret, message), value)
 
 
@@ -146,7 +147,7 @@ def _pads(secret: bytes) -> tuple[bytes, bytes]:
 
 
 def derived_uuid(domain: str, *parts: str) -> str:
-    """A UUID (version 8, RFC 9562) that follows from its parts: the same wherever and however often it is made."""
+    """Return a UUID (version 8, RFC 9562) that derives from its parts: always the same for the same parts."""
     text = hashlib.sha256(_joined((domain.encode(), *[part.encode() for part in parts]))).hexdigest()
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:32]}"
 
@@ -162,7 +163,7 @@ def _said(value: object) -> object:
 
 @lru_cache(maxsize=32)
 def _fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
-    """The names of a record's fields that are proven, in order, with their defaults."""
+    """Return the names of a record's proven fields, in order, with their defaults."""
     fields = ((field.name, field.default) for field in msgspec.structs.fields(kind))
     return tuple(sorted(((name, default) for name, default in fields if name not in _NOT_PROVEN), key=lambda f: f[0]))
 

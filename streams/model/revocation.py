@@ -1,4 +1,4 @@
-"""Revocations: what is taken back, broadcast to every gate and every executor."""
+"""Revocations, which are broadcast to every gate and every executor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from streams.model.types import Header, Millis, Record
 
 
 class RevocationKind(StrEnum):
-    """What `id` names."""
+    """The kind of thing that `id` names."""
 
     UNKNOWN = "UNKNOWN"
     SESSION = "SESSION"
@@ -23,7 +23,7 @@ class RevocationKind(StrEnum):
 
 
 class RevocationState(StrEnum):
-    """Taken back, or given back."""
+    """Whether it is revoked or released."""
 
     REVOKED = "REVOKED"
     RELEASED = "RELEASED"

@@ -1,4 +1,4 @@
-"""The set of what has been taken back. Gates and executors keep the same one from the same topic."""
+"""The set of revocations. Gates and executors keep the same set from the same topic."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from streams.model.types import Actor, Model, Record, ToolRef
 
 EVERYTHING = "*"
 STOPS_KEPT_MAX = 256
-"""Of the last stops is known in which order they came."""
+"""The order of this many last stops is kept."""
 
 PAST_KEPT_MS = 86_400_000
-"""So long an entry outlasts its end: gates ask at the time of their partitions, of which some may lag."""
+"""How long an entry is kept after its end: gates use the time of their partitions, some of which may lag."""
 
 TIDIED_MIN = 10_000
-"""Entries below which none is looked for that could be dropped."""
+"""With fewer entries, expired ones are not searched for."""
 
 _KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
 
 _Key = tuple[RevocationKind, str]
 FOR_GOOD = 2**63
-"""The end of what is stopped without one."""
+"""The end of a revocation without an end."""
 
 _NEVER = -(2**63)
 
@@ -38,14 +38,18 @@ _REASONS: dict[RevocationKind, Reason] = {
     RevocationKind.MODEL: Reason.REVOKED_MODEL,
     RevocationKind.TENANT: Reason.REVOKED_TENANT,
     RevocationKind.ALL: Reason.REVOKED_ALL,
-    # Of a kind that this version does not know: it may mean anything, so it stops everything.
+    # A kind that this version does not know may mean anything, so it stops everything.
     RevocationKind.UNKNOWN: Reason.REVOKED_ALL,
 }
 
 
 class Call(Record, frozen=True, kw_only=True):
-    """What a revocation can name of a call; `ancestor_session_ids` are the sessions that its session descends from,
-    and `ancestor_actors` the agents that gave on what it stands on."""
+    """What a revocation can name of a call.
+
+    Attributes:
+        ancestor_session_ids: the sessions that its session descends from.
+        ancestor_actors: the agents that delegated the grants of its session.
+    """
 
     tenant_uid: str
     session_id: str
@@ -59,7 +63,7 @@ class Call(Record, frozen=True, kw_only=True):
 
 
 class RevocationSet:
-    """The newest entry of each key. Of an entry only its end is kept: a set may hold millions.
+    """The newest entry of each key. Only the end of an entry is kept, since a set may have millions of entries.
 
     Attributes:
         next_offset: every record of the topic below this offset is in the set.
@@ -78,11 +82,11 @@ class RevocationSet:
         return self._length
 
     def apply(self, revocation: Revocation, record_key: bytes | None = None) -> None:
-        """Take in a record of the topic; later ones of a key replace earlier ones.
+        """Apply a record of the topic; it replaces earlier records of the same key.
 
         Args:
-            record_key: of the record. It tells apart what is of kinds that this version does not know, all of which
-                are read as the same one.
+            record_key: the record's key. It distinguishes entries of kinds that this version does not know, which are
+                all read as the same kind.
         """
         key = _key_of(revocation.kind, revocation.id)
         if record_key is not None and revocation.kind is RevocationKind.UNKNOWN and is_key_of(record_key, revocation):
@@ -94,21 +98,23 @@ class RevocationSet:
         self._put(key, FOR_GOOD if revocation.until is None else revocation.until)
 
     def stop(self, record_key: bytes) -> None:
-        """Take in a record that can't be read: for all that is known, it stops what its key names."""
+        """Apply a record that can't be read: it may stop whatever its key names, so it does."""
         key = named_by(record_key)
         if key is not None:
             self._put(key, FOR_GOOD)
 
     def forget(self, record_key: bytes) -> None:
-        """Take in a tombstone: the topic has forgotten the key, so the entry is gone."""
+        """Apply a tombstone: the topic has dropped the key, so the entry is removed."""
         key = named_by(record_key)
         if key is not None:
             self._released.pop(key, None)
             self._drop(key)
 
     def forget_past(self, now_ms: int) -> None:
-        """Drop the entries that ended more than `PAST_KEPT_MS` ago. Looks at them only once there are twice as many as
-        there were after the last time."""
+        """Remove entries that ended more than `PAST_KEPT_MS` ago.
+
+        It searches for them only when the set has twice as many entries as after the last search.
+        """
         if self._length < self._tidied_at:
             return
         horizon_ms = now_ms - PAST_KEPT_MS
@@ -120,9 +126,9 @@ class RevocationSet:
         self._tidied_at = max(TIDIED_MIN, 2 * self._length)
 
     def reason_against(self, call: Call, now_ms: int) -> Reason | None:
-        """Why the call may not run now, or None. A few look-ups; the widest stop is named first.
+        """Return why the call may not run now, or None. A few lookups; the widest stop is named first.
 
-        A revocation counts from when it is read, even if its time lies ahead: taking back early is the safe side.
+        A revocation counts as soon as it is read, even if its time is in the future: revoking early is the safe side.
         """
         if not self._length:
             return None
@@ -140,19 +146,19 @@ class RevocationSet:
         if _any_in_force(self._until[RevocationKind.UNKNOWN], now_ms):
             return Reason.REVOKED_ALL
         if call.model is None and _any_in_force(self._until[RevocationKind.MODEL], now_ms):
-            # It may be the one: not to name a model must not be a way past its revocation.
+            # It may be this model: a call must not escape a revocation by not naming its model.
             return Reason.REVOKED_MODEL
         return None
 
     def stopped_until(self, kind: RevocationKind, target: str) -> int | None:
-        """Until when a key's newest entry stops what it names; None where there is none, or it is a release."""
+        """Return until when a key's newest entry stops what it names; None if there is none, or it is a release."""
         key = _key_of(kind, target)
         return self._until[key[0]].get(key[1])
 
     def stops_since(self, offset: int) -> list[_Key] | None:
-        """What was stopped by records from an offset on, oldest first; None where that is too long ago to be known.
+        """Return what was stopped by records from an offset on, oldest first; None if that is too long ago to be known.
 
-        Who asks sets `next_offset` before a record is taken in.
+        The caller sets `next_offset` before a record is applied.
         """
         if offset < self._stops_from:
             return None
@@ -173,14 +179,16 @@ class RevocationSet:
         self._length -= self._until[kind].pop(target, None) is not None
 
     def released_since(self, kind: RevocationKind, target: str, offset: int) -> bool:
-        """Whether the newest entry of the key is a release that was read at `offset` or later."""
+        """Return whether the newest entry of the key is a release that was read at `offset` or later."""
         released_at = self._released.get(_key_of(kind, target))
         return released_at is not None and released_at >= offset
 
 
 def named_by(record_key: bytes) -> tuple[RevocationKind, str] | None:
-    """The entry that a record's key stands for: kind and target. Of a kind that this version does not know the target
-    is the whole key, so that two of them do not get into each other's way. None for what is no such key."""
+    """Return kind and target of a record's key; None if it is not the key of a revocation.
+
+    For a kind that this version does not know, the target is the whole key, so that two such kinds don't interfere.
+    """
     text = record_key.decode("utf-8", "backslashreplace")
     name, colon, target = text.partition(":")
     if not colon or _KIND_NAME.fullmatch(name) is None:
@@ -191,8 +199,10 @@ def named_by(record_key: bytes) -> tuple[RevocationKind, str] | None:
 
 
 def is_key_of(record_key: bytes, revocation: Revocation) -> bool:
-    """Whether a record has the key that is its own. One of a kind that this version does not know was read as UNKNOWN;
-    its key still has the kind's name."""
+    """Return whether a record has the key that belongs to it.
+
+    A record of a kind that this version does not know was read as UNKNOWN; its key still has the kind's name.
+    """
     own = revocation_key(revocation.kind, revocation.id)
     if record_key == own:
         return True
@@ -202,27 +212,27 @@ def is_key_of(record_key: bytes, revocation: Revocation) -> bool:
 
 
 def session_target(tenant_uid: str, session_id: str) -> str:
-    """The `id` of a session's revocation."""
+    """Return the `id` of a session's revocation."""
     return f"{tenant_uid}|{session_id}"
 
 
 def principal_target(tenant_uid: str, sub: str) -> str:
-    """The `id` of an agent's or subject's revocation."""
+    """Return the `id` of an agent's or subject's revocation."""
     return f"{tenant_uid}|{sub}"
 
 
 def tool_target(tool: ToolRef) -> str:
-    """The `id` of a tool's revocation."""
+    """Return the `id` of a tool's revocation."""
     return f"{tool.server_id}/{tool.name}"
 
 
 def model_target(model: Model) -> str:
-    """The `id` of a model's revocation."""
+    """Return the `id` of a model's revocation."""
     return f"{model.ai_provider}/{model.name}"
 
 
 def _key_of(kind: RevocationKind, target: str) -> _Key:
-    """Models are named by agents, in whatever case."""
+    """Return the model's name in one case: agents may write it in any."""
     if kind is RevocationKind.ALL:
         return kind, EVERYTHING
     if kind is RevocationKind.UNKNOWN:
@@ -235,7 +245,7 @@ def _any_in_force(entries: dict[str, int], now_ms: int) -> bool:
 
 
 def _agents(call: Call) -> tuple[str, ...]:
-    """Who acts, and who had them act: what an agent that was taken over has given on goes with it."""
+    """Return the agent that acts and those that delegated to it: if one was taken over, so is what it delegated."""
     own = principal_target(call.tenant_uid, call.act.sub)
     if not call.ancestor_actors:
         return (own,)
@@ -256,4 +266,4 @@ _NAMES: tuple[tuple[RevocationKind, Callable[[Call], tuple[str, ...]]], ...] = (
     (RevocationKind.MODEL, _models),
     (RevocationKind.DELEGATION, lambda call: call.delegation_uids),
 )
-"""By which names an entry of each kind would stop a call, the widest kind first."""
+"""The names by which an entry of each kind stops a call, the widest kind first."""

@@ -9,7 +9,7 @@ from streams.model.types import Actor, Encrypted, Header, Millis, Model, Proof, 
 
 
 class SessionEventType(StrEnum):
-    """What happened."""
+    """The kind of event."""
 
     UNKNOWN = "UNKNOWN"
     SESSION_ESTABLISHED = "SESSION_ESTABLISHED"
@@ -37,7 +37,7 @@ PROVEN_EVENTS = frozenset(
         SessionEventType.SESSION_ENDED,
     }
 )
-"""What says whether a session lives and what it may do: only the token service says it, and proves that it does."""
+"""Events that decide whether a session lives and what it may do: only the token service writes them, with its proof."""
 
 
 class Atom(Record, frozen=True, kw_only=True):
@@ -53,10 +53,10 @@ class Atom(Record, frozen=True, kw_only=True):
 class SessionEvent(Record, frozen=True, kw_only=True):
     """One event of a session; `sequence` counts the writer's events of the session from 0.
 
-    `proof` is the token service's, over an event of `PROVEN_EVENTS` (`streams.model.proof`).
-    `delegation_uid` is the grant that the session stands on, `parent_session_id` the session that gave it;
-    `attended` says that a person is present. `label` of an opening says how far what the session was opened with can be
-    trusted; where it is left out, a session that another one has opened is trusted with nothing.
+    `proof` is the token service's, over an event of `PROVEN_EVENTS` (`streams.model.proof`). `delegation_uid` is the
+    session's grant, `parent_session_id` the session that delegated it; `attended` says that a person is present.
+    `label` of an opening says how far the content that the session was opened with can be trusted. Without it, a
+    session that was opened by another session is trusted with nothing.
     """
 
     header: Header

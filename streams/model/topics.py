@@ -1,4 +1,4 @@
-"""The one declaration of every topic. Creation, ACLs, the AsyncAPI document and the docs table are made from it."""
+"""The declaration of every topic. Topic creation, ACLs, the AsyncAPI document and the docs table are made from it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAX_RECORD_BYTES = 1_048_576
 
 
 class Role(StrEnum):
-    """Who reads and writes topics; each is a Kafka principal (or a group of them) of the deployment."""
+    """The parts that read and write topics; each is a Kafka principal (or several) of the deployment."""
 
     AGENT = "agent"
     EXECUTOR = "executor"
@@ -42,20 +42,23 @@ class Role(StrEnum):
 
 
 class Spread(StrEnum):
-    """How a topic's partitions relate to those of others."""
+    """How a topic's partitions relate to those of other topics."""
 
     CO_PARTITIONED = "co-partitioned"  # keyed by tenant|session_id; equal counts everywhere
-    BROADCAST = "broadcast"  # one partition, read whole by every instance
-    OWN = "own"  # keyed on its own, any count
+    BROADCAST = "broadcast"  # one partition, every instance reads all of it
+    OWN = "own"  # a key and a partition count of its own
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """A topic as declared.
+    """The declaration of a topic.
 
-    `record` is None for JSON values. `retention_ms` None keeps records (compacted topics). `placed_by_key`: records of
-    a co-partitioned topic that are placed by a key of their own, instead of on the partition of whoever writes them.
-    `keyed_input`: every record must lie on the partition of its key; a processor rejects one that doesn't, because two
-    partitions would otherwise each give a final verdict for one intent.
+    Attributes:
+        record: the class of its values; None for other values (JSON, or bytes).
+        retention_ms: how long records are kept; None keeps them forever.
+        placed_by_key: on a co-partitioned topic, records go to the partition of their key, not to that of their writer.
+        keyed_input: every record must lie on the partition of its key. A processor rejects one that does not, because
+            two partitions would otherwise each give a final verdict for one intent.
+        dead_letters: whether there is a topic for records of this one that could not be read.
     """
 
     name: str
@@ -73,11 +76,11 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dlq(self) -> str:
-        """The topic of what could not be read of this one."""
+        """Return the name of the topic for records of this one that could not be read."""
         return f"{self.name}.dlq"
 
     def config(self) -> dict[str, str]:
-        """Kafka's topic configuration. Time is the broker's on every topic."""
+        """Return Kafka's topic configuration. Time is the broker's on every topic."""
         config = {
             "message.timestamp.type": "LogAppendTime",
             "cleanup.policy": "compact" if self.compacted else "delete",
@@ -96,7 +99,7 @@ INTENT = Topic(
     readers=(Role.GATE,),
     dead_letters=True,
     keyed_input=True,
-    note="what agents propose",
+    note="calls that agents propose",
 )
 SESSION = Topic(
     name="agent.session.v1",
@@ -129,7 +132,7 @@ APPROVAL_DECISION = Topic(
     readers=(Role.GATE, Role.AUDITOR),
     dead_letters=True,
     keyed_input=True,
-    note="what persons decided",
+    note="decisions of people about approvals",
 )
 REVOCATION = Topic(
     name="agent.revocation.v1",
@@ -141,7 +144,7 @@ REVOCATION = Topic(
     compacted=True,
     retention_ms=None,
     dead_letters=True,
-    note="what is taken back; the kill switch",
+    note="revocations; the kill switch",
 )
 CATALOG = Topic(
     name="agent.catalog.v1",
@@ -153,7 +156,7 @@ CATALOG = Topic(
     compacted=True,
     retention_ms=None,
     dead_letters=True,
-    note="the tools that may be called, as reviewed and signed; each entry stands for itself",
+    note="the tools that may be called, as reviewed and signed; each entry is complete",
 )
 RULESET = Topic(
     name="agent.ruleset.v1",
@@ -165,7 +168,7 @@ RULESET = Topic(
     compacted=True,
     retention_ms=None,
     dead_letters=True,
-    note="publications of rules, signed; each stands for itself",
+    note="publications of rules, signed; each is complete",
 )
 BASELINE = Topic(
     name="agent.baseline.v1",
@@ -186,7 +189,7 @@ VERDICT = Topic(
     spread=Spread.CO_PARTITIONED,
     writers=(Role.GATE,),
     readers=(Role.EXECUTOR, Role.AGENT, Role.AUDITOR),
-    note="what was decided, with the exact call that was judged",
+    note="decisions, each with the exact call that was judged",
 )
 APPROVAL_REQUEST = Topic(
     name="agent.approval.request.v1",
@@ -195,7 +198,7 @@ APPROVAL_REQUEST = Topic(
     spread=Spread.CO_PARTITIONED,
     writers=(Role.GATE,),
     readers=(Role.CONSOLE, Role.AUDITOR),
-    note="what persons are asked",
+    note="questions to people about approvals",
 )
 # INVARIANT: each partition has one writer, the gate that owns it. What anybody else reports goes to `AUDIT_REPORTED`.
 AUDIT = Topic(
@@ -206,7 +209,7 @@ AUDIT = Topic(
     writers=(Role.GATE,),
     readers=(Role.AUDITOR, Role.WATCH, Role.SOC),
     retention_ms=_AUDIT_RETENTION_MS,
-    note="what gates have decided and done",
+    note="the audit log: what gates decided and did",
 )
 AUDIT_REPORTED = Topic(
     name="agent.audit.reported.v1",
@@ -217,7 +220,7 @@ AUDIT_REPORTED = Topic(
     writers=(Role.EXECUTOR, Role.TOKEN_SERVICE, Role.GATE),
     readers=(Role.AUDITOR, Role.WATCH, Role.SOC, Role.CATALOG_REVIEW),
     retention_ms=_AUDIT_RETENTION_MS,
-    note="what executors, token services and budget allocators report",
+    note="audit events of executors, token services and budget allocators",
 )
 AUDIT_CHECKPOINT = Topic(
     name="agent.audit.checkpoint.v1",
@@ -260,7 +263,7 @@ BUDGET_REQUEST = Topic(
     dead_letters=True,
     keyed_input=True,
     placed_by_key=True,
-    note="gate partitions ask the owners of budgets for slices, and give back what they do not use",
+    note="gate partitions ask the budget allocators for leases, and return what they do not use",
 )
 BUDGET_GRANT = Topic(
     name="agent.budget.grant.v1",
@@ -271,7 +274,7 @@ BUDGET_GRANT = Topic(
     readers=(Role.GATE, Role.AUDITOR),
     retention_ms=_DAY_MS,
     dead_letters=True,
-    note="slices of budgets, to the gate partitions that asked",
+    note="budget leases, for the gate partitions that asked",
 )
 BUDGET_CHANGELOG = Topic(
     name="stoplog.budgets.changelog",
@@ -282,7 +285,7 @@ BUDGET_CHANGELOG = Topic(
     readers=(Role.GATE,),
     compacted=True,
     retention_ms=None,
-    note="the state of the owners of budgets; private to them (msgpack rows)",
+    note="the state of the budget allocators; private to them (msgpack rows)",
 )
 GATE_CHANGELOG = Topic(
     name="stoplog.gate.changelog",
@@ -320,9 +323,9 @@ DECLARED: tuple[Topic, ...] = (
 
 
 def _dead_letter_topic(source: Topic) -> Topic:
-    """The dead letters of `source`: raw bytes, partitioned as the source is.
+    """Return the topic of dead letters of `source`: raw bytes, partitioned as the source is.
 
-    They hold what their source held, arguments too, and are kept no longer than it keeps that.
+    They contain what their source contained, including arguments, and are kept no longer than it keeps that.
     """
     return Topic(
         name=source.dlq,
@@ -332,14 +335,14 @@ def _dead_letter_topic(source: Topic) -> Topic:
         writers=(Role.GATE,),
         readers=(Role.OPERATOR,),
         retention_ms=_RETENTION_MS if source.retention_ms is None else source.retention_ms,
-        note=f"what could not be read of {source.name}",
+        note=f"records of {source.name} that could not be read",
     )
 
 
 TOPICS: tuple[Topic, ...] = DECLARED + tuple(_dead_letter_topic(topic) for topic in DECLARED if topic.dead_letters)
-"""All topics, dead letters included."""
+"""All topics, including those of dead letters."""
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 
 BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in reversed(DECLARED) if topic.record is not None}
-"""The topic of each record; of audit events, which have two, the gate's."""
+"""The topic of each record. Audit events have two; this is the gates'."""

@@ -1,4 +1,4 @@
-"""Scalars of the records and the base class of them all."""
+"""Scalars of the records, and the base class of all records."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ Sha256 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32, extra={"kin
 
 
 class Recurring(tuple[_T, ...]):
-    """A list that many records have in common, as the rules that say the same of many calls: its form on the wire is
-    made once and kept by the codec. Equal to any tuple with the same in it."""
+    """A list that many records have in common, such as the rules that matched.
+
+    The codec encodes it once and keeps the result. Equal to any tuple with the same items.
+    """
 
     __slots__ = ()
 
@@ -32,7 +34,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Header(Record, frozen=True, kw_only=True):
-    """What every record starts with. `time` is the writer's claim; broker time is what counts."""
+    """The beginning of every record. `time` is the writer's claim; decisions use the broker's time."""
 
     id: Uuid
     source: str
@@ -43,7 +45,7 @@ class Header(Record, frozen=True, kw_only=True):
 
 
 class SubProfile(StrEnum):
-    """What kind of principal an actor is."""
+    """The kind of principal that an actor is."""
 
     UNKNOWN = "UNKNOWN"
     USER = "USER"
@@ -53,7 +55,7 @@ class SubProfile(StrEnum):
 
 
 class Actor(Record, frozen=True, kw_only=True):
-    """Who acts (RFC 8693 `act`), or a subject in the same form."""
+    """The party that acts (RFC 8693 `act`), or a subject in the same form."""
 
     iss: str
     sub: str
@@ -63,9 +65,9 @@ class Actor(Record, frozen=True, kw_only=True):
 
 
 def same_person(name: str) -> str:
-    """The name of a principal as it is compared: whoever it looks the same as is taken for the same.
+    """Return a principal's name in the form that is compared: names that look the same count as the same.
 
-    Case, width, composition, surrounding spaces and characters that can't be seen make no difference.
+    Case, width, composition, surrounding spaces and invisible characters make no difference.
     """
     shown = "".join(char for char in normalize("NFKC", name) if category(char) not in _UNSEEN)
     return normalize("NFKC", shown.casefold()).strip()
@@ -75,7 +77,7 @@ _UNSEEN = frozenset({"Cc", "Cf"})
 
 
 class Model(Record, frozen=True, kw_only=True):
-    """The model that made the call up."""
+    """The model that proposed the call."""
 
     ai_provider: str
     name: str
@@ -92,7 +94,7 @@ class ToolRef(Record, frozen=True, kw_only=True):
 
 
 class Encrypted(Record, frozen=True, kw_only=True):
-    """Content under a data key (AES-GCM); destroying the key `kid` erases the content."""
+    """Content encrypted with a data key (AES-GCM); destroying the key `kid` erases the content."""
 
     kid: str
     enc: str
@@ -102,7 +104,7 @@ class Encrypted(Record, frozen=True, kw_only=True):
 
 
 class ProofAlg(StrEnum):
-    """How an intent proves who made it."""
+    """How an intent proves its writer."""
 
     UNKNOWN = "UNKNOWN"
     HMAC_SHA256 = "HMAC_SHA256"

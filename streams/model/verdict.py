@@ -1,4 +1,4 @@
-"""The verdict: what was decided about an intent."""
+"""The verdict: the decision about an intent."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Outcome(StrEnum):
 
 
 FINAL_OUTCOMES = frozenset({Outcome.DENY, Outcome.QUARANTINE, Outcome.ALLOW})
-"""No other verdict follows these."""
+"""Outcomes that no other verdict follows."""
 
 
 class VerdictMode(StrEnum):
-    """Only an enforced verdict lets anything run."""
+    """The mode of a verdict. Only ENFORCE lets anything run."""
 
     SHADOW = "SHADOW"
     REPLAY = "REPLAY"
@@ -32,7 +32,7 @@ class VerdictMode(StrEnum):
 
 
 class RuleEffect(StrEnum):
-    """What a rule asks for."""
+    """The effect that a rule asks for."""
 
     DENY = "DENY"
     QUARANTINE = "QUARANTINE"
@@ -42,7 +42,7 @@ class RuleEffect(StrEnum):
 
 
 class RuleMode(StrEnum):
-    """Whether a rule counts."""
+    """Whether a rule is enforced."""
 
     SHADOW = "SHADOW"
     ENFORCE = "ENFORCE"
@@ -66,7 +66,7 @@ class RuleFault(Record, frozen=True, kw_only=True):
 
 
 class Obligation(Record, frozen=True, kw_only=True):
-    """What the executor must do with the call; an unknown type means deny."""
+    """Something the executor must do with the call; an unknown type means deny."""
 
     id: str
     type: str
@@ -91,7 +91,7 @@ class Influence(Record, frozen=True, kw_only=True):
 
 
 class Signal(Record, frozen=True, kw_only=True):
-    """A detector's output."""
+    """The output of a detector."""
 
     name: str
     score: float
@@ -99,7 +99,7 @@ class Signal(Record, frozen=True, kw_only=True):
 
 
 class InclusionProof(Record, frozen=True, kw_only=True):
-    """That the verdict's audit record is in the signed log."""
+    """A proof that the verdict's audit record is in the signed log."""
 
     leaf_index: int
     tree_size: int
@@ -110,8 +110,8 @@ class InclusionProof(Record, frozen=True, kw_only=True):
 class Verdict(Record, frozen=True, kw_only=True):
     """The decision about one intent, with the exact call that was judged.
 
-    `ancestor_session_ids` and `ancestor_actors` are the sessions that the call's descends from, and the agents whose
-    they are: stopping one of them stops the call.
+    `ancestor_session_ids` are the sessions that the call's session descends from, `ancestor_actors` the agents of those
+    sessions: a revocation of any of them stops the call.
     """
 
     header: Header

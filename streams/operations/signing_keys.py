@@ -24,10 +24,10 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def make_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
-    """Make a new key in a new file (PEM, PKCS 8), readable by its owner alone. Blocking.
+    """Create a key in a new file (PEM, PKCS 8), readable only by its owner. Blocking.
 
     Args:
-        passphrase: what it is encrypted with; None leaves it plain.
+        passphrase: encrypts the file; None leaves it unencrypted.
 
     Raises:
         SigningKeyError: the file exists, or can't be written.
@@ -51,10 +51,10 @@ def load_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
     """Read a private key. Blocking.
 
     Args:
-        passphrase: of an encrypted file.
+        passphrase: the passphrase of an encrypted file.
 
     Raises:
-        SigningKeyError: it can't be read, is open to others, wants another passphrase, or holds no Ed25519 key.
+        SigningKeyError: the file can't be read, is open to others, needs another passphrase, or has no Ed25519 key.
     """
     pem = _read_private(path)
     try:
@@ -62,27 +62,27 @@ def load_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
     except TypeError:
         raise SigningKeyError(f"`{path}` is encrypted; give its passphrase (`--passphrase-file FILE`)") from None
     except ValueError:
-        why = "the passphrase is wrong, or it is damaged" if needs_passphrase(pem) else "it holds no private key"
+        why = "the passphrase is wrong, or it is damaged" if needs_passphrase(pem) else "it has no private key"
         raise SigningKeyError(f"`{path}` can't be used: {why}") from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise SigningKeyError(f"`{path}` holds a key of another kind; make one with `stoplog keys publisher new`")
+        raise SigningKeyError(f"`{path}` has a key of another kind; make one with `stoplog keys publisher new`")
     return SigningKey(private)
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether a key file wants a passphrase. Blocking.
+    """Return whether a key file needs a passphrase. Blocking.
 
     Raises:
-        SigningKeyError: it can't be read, or is open to others.
+        SigningKeyError: the file can't be read, or is open to others.
     """
     return needs_passphrase(_read_private(path))
 
 
 def passphrase_from(path: Path | None) -> bytes | None:
-    """The first line of a file; None without one. Blocking.
+    """Return the first line of a file; None without a file. Blocking.
 
     Raises:
-        SigningKeyError: it can't be read, or the line is empty or too long.
+        SigningKeyError: the file can't be read, or the line is empty or too long.
     """
     if path is None:
         return None
@@ -97,7 +97,7 @@ def passphrase_from(path: Path | None) -> bytes | None:
 
 
 def needs_passphrase(pem: bytes) -> bool:
-    """Whether a private key is encrypted."""
+    """Return whether a private key is encrypted."""
     return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem
 
 

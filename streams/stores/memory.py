@@ -1,4 +1,4 @@
-"""Stores in memory: for tests, simulation and trials. They outlive `close`, as folders would."""
+"""Stores in memory, for tests, simulation and trials. They outlive `close`, as folders would."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 
 from streams.ports import StoreError
 
-# From so many new keys on, sorting all of them once is cheaper than inserting each in its place.
+# From this many new keys on, sorting all keys once is cheaper than inserting each in its place.
 INSERTS_MAX = 64
 
 
 class _Rows:
-    """A partition's rows, with the keys in order."""
+    """A partition's rows, with sorted keys."""
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
@@ -24,7 +24,7 @@ class MemoryStore:
     """The port `Store` on a dictionary and a sorted list of its keys. For one thread at a time."""
 
     def __init__(self, rows: _Rows | None = None) -> None:
-        """An empty store, or a view of rows that a provider keeps."""
+        """Create an empty store, or a view of rows that a provider keeps."""
         self._rows: _Rows | None = _Rows() if rows is None else rows
 
     def _open_rows(self) -> _Rows:
@@ -33,11 +33,11 @@ class MemoryStore:
         return self._rows
 
     def get(self, key: bytes) -> bytes | None:
-        """The value, or None."""
+        """Return the value, or None."""
         return self._open_rows().values.get(key)
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, in key order, as they are now."""
+        """Yield the rows with start <= key < end, in key order, as they are now."""
         rows = self._open_rows()
         keys = rows.keys[bisect_left(rows.keys, start) : bisect_left(rows.keys, end)]
         return iter([(key, rows.values[key]) for key in keys])
@@ -62,7 +62,7 @@ class MemoryStore:
         held.changelog_offset = changelog_offset
 
     def changelog_offset(self) -> int | None:
-        """The offset of the last `apply`; None for a new store."""
+        """Return the offset of the last `apply`; None for a new store."""
         return self._open_rows().changelog_offset
 
     def close(self) -> None:
@@ -71,16 +71,16 @@ class MemoryStore:
 
 
 class MemoryStores:
-    """The port `StoreProvider` in memory: a partition's rows stay until `wipe`, or until this object goes."""
+    """The port `StoreProvider` in memory: a partition's rows stay until `wipe`, or until this object is deleted."""
 
     def __init__(self) -> None:
-        """No partition has rows yet."""
+        """Start without rows for any partition."""
         self._partitions: dict[int, _Rows] = {}
 
     def open(self, partition: int) -> MemoryStore:
-        """The partition's store."""
+        """Return the partition's store."""
         return MemoryStore(self._partitions.setdefault(partition, _Rows()))
 
     def wipe(self, partition: int) -> None:
-        """Forget the partition's rows."""
+        """Delete the partition's rows."""
         self._partitions.pop(partition, None)

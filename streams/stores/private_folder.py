@@ -1,4 +1,4 @@
-"""Folders that only their owner can look into: state holds what agents have read and sent."""
+"""Folders that only their owner can read: state contains what agents have read and sent."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder and what is missing above it, closed to others. One that is there stays as it is.
+    """Create the folder and missing parents, readable and writable only by the owner. An existing folder is not
+    changed.
 
     Raises:
-        OSError: it can't be made, or is no folder.
+        OSError: the folder can't be created, or the path is not a folder.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(mode=0o700, exist_ok=True)
     if not folder.is_dir():
-        raise NotADirectoryError(f"`{folder}` is no folder")
+        raise NotADirectoryError(f"`{folder}` is not a folder")
 
 
 def is_open_to_others(folder: Path) -> bool:
-    """Whether others than the owner may do anything with it."""
+    """Return whether anybody but the owner may access the folder."""
     return bool(folder.stat().st_mode & _OTHERS)

@@ -1,8 +1,8 @@
 """Stores on RocksDB: a folder per partition, `<directory>/<partition>`.
 
-There is no write-ahead log: what a crash takes back is replayed from the changelog. That is safe because rows and
-changelog offset travel in one batch and in ONE column family: a flush then writes whole batches, in order. With a
-second family (or a second database) a crash could keep the offset and lose rows.
+There is no write-ahead log: what a crash loses is replayed from the changelog. That is safe because rows and changelog
+offset are written in one batch and in ONE column family, and a flush then writes whole batches, in order. A second
+column family (or a second database) for the offset was rejected: a crash could keep the offset and lose rows.
 """
 
 from __future__ import annotations
@@ -51,23 +51,23 @@ class RocksStore:
     """The port `Store` on one RocksDB folder. For one thread at a time."""
 
     def __init__(self, folder: Path, options: Options, closed: Callable[[], None] = lambda: None) -> None:
-        """Open the folder, made new where there is none.
+        """Open the folder; a new one is created if it does not exist.
 
         Args:
-            folder: of this partition alone.
+            folder: a folder for this partition only.
             options: in raw mode, without a comparator or merge operator of its own.
             closed: called at the end of `close`.
 
         Raises:
-            DamagedStoreError: files are missing or broken, or the folder is of another program.
-            StoreError: another process has it open, or the disk does not let us.
+            DamagedStoreError: files are missing or broken, or the folder belongs to another program.
+            StoreError: another process has it open, or the disk reports an error.
         """
         self._folder = folder
         self._closed = closed
         self._walks: weakref.WeakSet[_Walk] = weakref.WeakSet()
         try:
-            # Named for the family, too: rocksdict opens that of an existing folder with the options stored there, and
-            # so without the shared cache; with a million rows a read then cost 100 us instead of 3.
+            # Set for the column family, too: rocksdict opens that of an existing folder with the options stored there,
+            # and so without the shared cache; with a million rows a read then cost 100 us instead of 3.
             self._db: Rdict | None = Rdict(str(folder), options=options, column_families={_FAMILY: options})
         except Exception as error:
             raise _open_error(folder, error) from error
@@ -96,10 +96,10 @@ class RocksStore:
         return self._db
 
     def get(self, key: bytes) -> bytes | None:
-        """The value, or None.
+        """Return the value, or None.
 
         Raises:
-            DamagedStoreError: a checksum does not hold.
+            DamagedStoreError: a checksum does not match.
         """
         try:
             value: bytes | None = self._open_db().get(_ROW + key)
@@ -110,11 +110,11 @@ class RocksStore:
         return value
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < end, in key order, as they are now; later applies don't change them.
+        """Yield the rows with start <= key < end, in key order, as they are now; later writes don't change them.
 
         Raises:
-            DamagedStoreError: a checksum does not hold.
-            StoreError: from the iterator, when the store is closed before its end.
+            DamagedStoreError: a checksum does not match.
+            StoreError: from the iterator, if the store is closed before its end.
         """
         db = self._open_db()
         if end <= start:
@@ -128,7 +128,7 @@ class RocksStore:
         """Write (None: delete) the rows and the offset in one batch.
 
         Raises:
-            StoreError: nothing of it was written.
+            StoreError: nothing was written.
         """
         db = self._open_db()
         batch = WriteBatch(raw_mode=True)
@@ -145,15 +145,15 @@ class RocksStore:
         self._offset = changelog_offset
 
     def changelog_offset(self) -> int | None:
-        """The offset of the last `apply` that is kept; None for a new store."""
+        """Return the offset of the last `apply` that was kept; None for a new store."""
         self._open_db()
         return self._offset
 
     def close(self) -> None:
-        """Flush and release the folder's lock. A second call does nothing.
+        """Flush, and release the folder's lock. A second call does nothing.
 
         Raises:
-            StoreError: the flush failed; the lock is released all the same.
+            StoreError: the flush failed; the lock is released anyway.
         """
         db, self._db = self._db, None
         if db is None:
@@ -176,12 +176,12 @@ class RocksStore:
 
 
 class _Walk:
-    """Rows of a range, fetched some at a time."""
+    """Rows of a range, fetched in portions."""
 
     def __init__(self, store: RocksStore, db: Rdict, start: bytes, end: bytes) -> None:
         self._store = store
         # INVARIANT: the options live as long as the cursor: it points to the upper bound inside them, and without
-        # them ends anywhere.
+        # them could end anywhere.
         self._options = ReadOptions()
         self._options.set_iterate_upper_bound(end)
         self._cursor: RdictIter | None = db.iter(self._options)
@@ -219,27 +219,27 @@ class _Walk:
         self._ahead = iter(ahead)
 
     def unfinished(self) -> bool:
-        """Whether it still holds on to the database."""
+        """Return whether it still uses the database."""
         return self._cursor is not None
 
     def release(self) -> None:
-        """Let go of the database; what is not yet fetched can't be had any more."""
+        """Release the database; rows that were not fetched yet can no longer be read."""
         self._released = self._cursor is not None
         self._cursor = None
 
 
 class RocksStores:
-    """The port `StoreProvider` on a directory; its stores share one block cache and one bound on unflushed rows."""
+    """The port `StoreProvider` on a directory; its stores share one block cache and one limit on unflushed rows."""
 
     def __init__(
         self, directory: Path, *, cache_bytes: int = CACHE_BYTES, memtables_bytes: int = MEMTABLES_BYTES
     ) -> None:
-        """Take the directory, made new where there is none, closed to others.
+        """Open the directory; a new one is created if it does not exist, readable only by its owner.
 
         Args:
-            directory: for these stores alone.
-            cache_bytes: of all stores together: blocks, indexes, filters, and unflushed rows.
-            memtables_bytes: unflushed rows of all stores together; a crash replays at most these.
+            directory: a directory for these stores only.
+            cache_bytes: for all stores together: blocks, indexes, filters, and unflushed rows.
+            memtables_bytes: unflushed rows of all stores together; after a crash at most these are replayed.
 
         Raises:
             StoreError: the directory holds something else, or stores of a newer version.
@@ -259,7 +259,7 @@ class RocksStores:
         if not marker.exists():
             if any(self._directory.iterdir()):
                 raise StoreError(
-                    f"`{self._directory}` is not empty and holds no stores of ours: name another directory"
+                    f"`{self._directory}` is not empty and does not hold stores of stoplog: name another directory"
                 )
             marker.write_text(MARKER, encoding="utf-8")
         found = marker.read_text(encoding="utf-8")
@@ -269,11 +269,11 @@ class RocksStores:
             shutil.rmtree(leftover)
 
     def open(self, partition: int) -> RocksStore:
-        """The partition's store, made empty where there is none.
+        """Return the partition's store; an empty one is created if there is none.
 
         Raises:
             DamagedStoreError: files are missing or broken: wipe it.
-            StoreError: it is open already, here or in another process, or the disk does not let us.
+            StoreError: it is open already, here or in another process, or the disk reports an error.
         """
         self._require_closed(partition)
         store = RocksStore(self._folder(partition), self._options(), lambda: self._open.discard(partition))
@@ -281,10 +281,10 @@ class RocksStores:
         return store
 
     def wipe(self, partition: int) -> None:
-        """Delete the (closed) partition's folder. Nothing happens where there is none.
+        """Delete the (closed) partition's folder. Does nothing if there is none.
 
         Raises:
-            StoreError: it is open, or can't be deleted.
+            StoreError: the store is open, or the folder can't be deleted.
         """
         self._require_closed(partition)
         folder = self._folder(partition)
@@ -314,8 +314,8 @@ class RocksStores:
         table.set_bloom_filter(BLOOM_BITS_PER_KEY, False)
         table.set_cache_index_and_filter_blocks(True)
         table.set_pin_l0_filter_and_index_blocks_in_cache(True)
-        # In parts: the whole index of a file of 40 MB is larger than a shard of the cache and was read again for each
-        # row: 150 us instead of 8.
+        # In parts: the whole index of a file of 40 MB is larger than a shard of the cache, so each row read it again:
+        # 150 us instead of 8.
         table.set_index_type(BlockBasedIndexType.two_level_index_search())
         table.set_partition_filters(True)
         table.set_pin_top_level_index_and_filter(True)
@@ -324,7 +324,7 @@ class RocksStores:
         options.set_block_based_table_factory(table)
         options.set_write_buffer_manager(self._memtables)
         options.set_write_buffer_size(MEMTABLE_BYTES)
-        # Twice RocksDB's own: each time they are merged, all rows of the partition are written again.
+        # Twice RocksDB's default: each merge writes all rows of the partition again.
         options.set_level_zero_file_num_compaction_trigger(FRESH_FILES_MAX)
         options.set_compression_type(DBCompressionType.lz4())
         options.set_max_open_files(OPEN_FILES_PER_STORE_MAX)
@@ -339,7 +339,7 @@ def _open_error(folder: Path, error: Exception) -> StoreError:
     text = str(error)
     if "/LOCK:" in text:
         return StoreError(f"store `{folder}` is open in another process: end that one first ({text})")
-    # RocksDB names what it misses or does not understand in one of these ways; all else is of the disk.
+    # RocksDB reports missing or unreadable files in one of these ways; everything else is an error of the disk.
     if text.startswith(("Corruption", "Invalid argument")) or "No such file or directory" in text:
         return DamagedStoreError(f"store `{folder}` is damaged: {text}; wipe it to rebuild it from the changelog")
     return StoreError(f"can't open store `{folder}`: {text}")

@@ -113,7 +113,7 @@ def test_publishers_that_make_no_sense_are_told(keys: dict[str, SigningKey]) -> 
         ({"ann": ann, "ann again": ann}, 1, False, "have the same key"),
         ({"ann": ann}, 2, False, "2 signatures are required, but there are 1"),
         ({"ann": ann}, 1, True, "meaningless"),
-        ({"ann": "nonsense"}, 1, False, "publisher `ann`: `nonsense` is no public key"),
+        ({"ann": "nonsense"}, 1, False, "publisher `ann`: `nonsense` is not a public key"),
         ({str(number): ann for number in range(65)}, 1, False, "65 publishers"),
     ):
         with pytest.raises(PublishersError, match=told):

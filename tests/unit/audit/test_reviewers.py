@@ -70,7 +70,7 @@ def test_more_signatures_than_anybody_needs_are_not_looked_at() -> None:
     [
         ({"named": {"ann": "ed25519:none"}}, "`ann`"),
         ({"named": {"ann": str(ANN.public), "anna": str(ANN.public)}}, "have the same key"),
-        ({"named": {"ann": str(ANN.public), "Ann": str(BOB.public)}}, "read the same"),
+        ({"named": {"ann": str(ANN.public), "Ann": str(BOB.public)}}, "look the same"),
         ({"required": 3}, "3 signatures are required, but there are 2 reviewers"),
         ({"allow_unsigned": True}, "would make `reviewers` meaningless"),
         ({"named": {f"n{number}": str(SigningKey.made().public) for number in range(65)}}, "at most 64"),

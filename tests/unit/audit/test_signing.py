@@ -79,7 +79,7 @@ def test_what_is_no_key_is_told(tmp_path: Path) -> None:
     with pytest.raises(SigningKeyError, match="can't be read: No such file"):
         load_key_file(tmp_path / "none")
     other = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    for name, content, told in (("junk", b"junk", "holds no private key"), ("ec", other, "of another kind")):
+    for name, content, told in (("junk", b"junk", "has no private key"), ("ec", other, "of another kind")):
         path = tmp_path / name
         path.write_bytes(content)
         path.chmod(0o600)
@@ -93,7 +93,7 @@ def test_a_public_key_has_one_text(tmp_path: Path) -> None:
     text = str(key)
     spoilt = (text[8:], text[:-1], text + "A", text + "=", text.upper(), f" {text}", "", "ed25519:", "ed25519:é")
     for wrong in spoilt:
-        with pytest.raises(SigningKeyError, match="is no public key"):
+        with pytest.raises(SigningKeyError, match="is not a public key"):
             PublicKey.parse(wrong)
 
 

@@ -284,7 +284,7 @@ class TestTools:
 
     @pytest.mark.parametrize(("server_id", "name"), [("", "t"), ("s", ""), ("*", "t")])
     def test_what_names_no_tool(self, server_id: str, name: str) -> None:
-        with pytest.raises(GrantError, match="names no tool"):
+        with pytest.raises(GrantError, match="does not name a tool"):
             compile_tool(tool(server_id, name))
 
     def test_too_many_bounds(self) -> None:
