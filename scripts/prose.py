@@ -18,7 +18,6 @@ WORDS_FILE = Path(__file__).with_name("prose_words.txt")
 PLACES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "streams", "simulation", "scripts", "examples")
 
 NOT_YET = (
-    "examples",
     "streams/cli",
     "streams/http",
     "streams/identity",

@@ -1,7 +1,7 @@
-"""A scripted agent that is as gullible as a model can be: it does what its user asks, and what it reads asks, too.
+"""A scripted agent that is as gullible as a model can be: it does what its user asks, and also what it reads.
 
-It knows a handful of phrases. In what tools return it looks for "please also ..." and follows that. Nothing here
-knows which file holds such a thing.
+It knows a handful of phrases. In the results of tools it looks for "please also ..." and follows that. Nothing here
+knows which file contains such an instruction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from stoplog_demo.view import USER
 
 TASKS_MAX = 50
-"""Tasks that it takes on in one session; a file that asks for more is not followed further."""
+"""How many tasks it accepts in one session; it ignores further instructions in files."""
 
 SUMMARY_LINES_PER_SOURCE = 2
 BODY_CHARS_MAX = 4_000
@@ -25,7 +25,7 @@ _ALSO = re.compile(r"\bplease also (?P<task>[^\n]+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Wish:
-    """A call that the agent wants to make, and on whose word."""
+    """A call that the agent wants to make, and who asked for it."""
 
     tool: str
     args: Mapping[str, object]
@@ -39,7 +39,7 @@ class _Task:
 
 
 class Assistant:
-    """One session's work: tasks in, calls out, results in."""
+    """The work of one session: it gets tasks and results, and returns calls."""
 
     def __init__(self, repository: Path) -> None:
         self._repository = str(repository)
@@ -57,12 +57,12 @@ class Assistant:
         )
 
     def ask(self, request: str) -> None:
-        """Take on what the user asks: tasks, separated by semicolons."""
+        """Accept tasks from the user, separated by semicolons."""
         for task in request.split(";"):
             self._tasks.extend(self._understand(task.strip(), USER))
 
     def next(self) -> Wish | None:
-        """The next call, or None when all is done."""
+        """Return the next call, or None when everything is done."""
         if not self._tasks:
             return None
         task = self._tasks.popleft()
@@ -70,7 +70,7 @@ class Assistant:
         return Wish(tool, args, task.asked_by)
 
     def saw(self, wish: Wish, content: str) -> None:
-        """Take in what a call returned, and do what it asks for first."""
+        """Process the result of a call; instructions in it come first."""
         source = str(wish.args.get("revision", wish.tool)).removeprefix("HEAD:")
         self._read[source] = content
         also: list[_Task] = []

@@ -1,4 +1,4 @@
-"""What the demonstration's operator says of the tools: the review that makes a listed tool a permitted one."""
+"""What the operator of the demonstration states about the tools: the review that allows listed tools to be called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ READER_SCOPES = ("git:read", "mail:read", "mail:send")
 WRITER_SCOPES = (*READER_SCOPES, "git:write")
 
 _OURS = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
-# Anybody who may contribute writes what a repository holds, and anybody at all writes mail.
+# Every contributor can write the content of a repository, and anybody can send mail.
 _ANYBODYS = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.PRIVATE)
 
 _READS = ToolFacts(
@@ -25,7 +25,7 @@ _GIT_CHANGES = ToolFacts(
 
 FACTS: Mapping[str, Mapping[str, ToolFacts]] = {
     GIT: {
-        # Its answer names branches and files of the working tree, which only who works here has made.
+        # Its answer names branches and files of the working tree, which only people who work here have made.
         "git_status": ToolFacts(
             read_only=True, destructive=False, idempotent=True, open_world=False, reversible=True, output_label=_OURS
         ),

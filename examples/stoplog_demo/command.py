@@ -1,4 +1,4 @@
-"""`stoplog demo`: watch a hijacked agent being stopped."""
+"""`stoplog demo`: watch how a hijacked agent is stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False)
 
 
 class FolderInUseError(StoplogError):
-    """The folder that is to be kept holds something already."""
+    """The folder for the demonstration's files is not empty."""
 
 
 @app.command()
@@ -40,12 +40,11 @@ def demo(
     ] = None,
     output: Output,
 ) -> None:
-    """Watch a hijacked agent being stopped: a scripted agent, real MCP servers for git and mail, a real gate.
+    """Watch how a hijacked agent is stopped: a scripted agent, real MCP servers for git and mail, a real gate.
 
-    Needs no set-up, no key and no network; takes under a minute. Exit status 1 if anything comes out otherwise than it
-    must.
+    Needs no set-up, no key and no network; takes under a minute. The exit status is 1 if the demonstration fails.
     """
-    # What the gate does is seen in the view; of its log only what is wrong matters here.
+    # The view shows what the gate does; of the gate's log only warnings matter here.
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s: %(message)s")
     with _folder(keep) as folder:
         settings = demo_settings(folder, kafka)
@@ -68,7 +67,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 def _commands(kafka: str | None, keep: Path | None, state_dir: Path) -> list[tuple[str, str]]:
-    """What to type next: what is still there to be looked at, and the next steps."""
+    """Return the commands to type next: what can still be looked at, and the next steps."""
     commands: list[tuple[str, str]] = []
     if kafka is not None:
         where = f"STOPLOG_TOPICS__PREFIX={TOPIC_PREFIX} stoplog tail {{}} --bootstrap {shlex.quote(kafka)} --no-follow"
@@ -79,10 +78,10 @@ def _commands(kafka: str | None, keep: Path | None, state_dir: Path) -> list[tup
         commands.append(("stoplog demo --keep DIR", "again, and keep the log, the mails and the repository to look at"))
     if where:
         commands.append((where.format("verdicts"), "every verdict, with its reason"))
-        commands.append((where.format("audit"), "all that was decided and done, as it is on record"))
-        commands.append((where.format("alerts"), "what a security team is told"))
+        commands.append((where.format("audit"), "everything that was decided and done"))
+        commands.append((where.format("alerts"), "the alerts for a security team"))
     if kafka is None:
         commands.append(("stoplog demo --kafka HOST:PORT", "the same on a cluster"))
-    commands.append(("stoplog try HISTORY", "judge a history of your own, without a log"))
+    commands.append(("stoplog try HISTORY", "judge a history file of yours, without a log"))
     commands.append(("stoplog --help", "everything else"))
     return commands

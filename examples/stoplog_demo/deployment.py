@@ -1,4 +1,4 @@
-"""The demonstration with all that it needs: a log, its topics, a gate in a thread."""
+"""The demonstration with everything that it needs: a log, its topics, and a gate in a thread."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from streams.wiring.settings import Settings, load_settings
 from streams.wiring.shipped import rules_directory
 
 TOPIC_PREFIX = "stoplog-demo."
-"""On a cluster the demonstration has topics of its own: a gate that judged other sessions, or other gates that judged
-its sessions, would write verdicts that contradict."""
+"""On a cluster the demonstration has topics of its own. Otherwise other gates could judge its sessions, and its gate
+those of others, and they would write verdicts that contradict each other."""
 
 GROUP = "stoplog-demo"
 READY_MS = 60_000
@@ -36,11 +36,11 @@ _UNIQUE_CHARS = 8
 
 
 def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
-    """The settings of one demonstration.
+    """Return the settings of one demonstration.
 
     Args:
-        folder: for all that it keeps on this machine.
-        bootstrap: the brokers of a cluster, with whatever else the settings say of it; None: the embedded log.
+        folder: for all files on this machine.
+        bootstrap: the brokers of a cluster, with its other settings from the environment; None: the embedded log.
 
     Raises:
         SettingsError: the settings can't be understood.
@@ -52,34 +52,34 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
         "instance": f"demo-{unique}",
         "tenant": f"demo-{unique}",
         "log": "embedded",
-        # The ids of the lock file will do, and nothing is left behind in a registry.
+        # The ids of the lock file are enough, and nothing is left behind in a registry.
         "schema_registry_url": None,
     }
     if bootstrap is not None:
         base = load_settings()
         overrides |= {"log": "kafka", "bootstrap": bootstrap}
         overrides["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
-    # The topics are the demonstration's own, and nobody keeps a key for their rules.
+    # The topics belong to the demonstration, and there is no key for their rules.
     unsigned = {"rules": RulesSection(allow_unsigned=True), "catalog": CatalogSection(allow_unsigned=True)}
     overrides["gate"] = {"trust_anchors": {ISSUER: HMAC}}
     return load_settings(overrides).model_copy(update=unsigned)
 
 
 def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence[tuple[str, str]]) -> DemoReport:
-    """Make the topics, run a gate, give the demonstration, end the gate. Blocking, under a minute.
+    """Create the topics, run a gate, run the demonstration, stop the gate. Blocking, under a minute.
 
     Args:
-        settings: of `demo_settings`.
-        folder: the demonstration's own; must not hold one already.
-        view: where it is shown; closed when this returns.
-        commands: what to type next, and what for.
+        settings: made by `demo_settings`.
+        folder: for this demonstration only; must not contain an earlier one.
+        view: shows the demonstration; closed when this returns.
+        commands: what to type next, and what each command shows.
 
     Raises:
-        StoplogError, LogError: something that it needs is missing, or is lost on the way.
+        StoplogError, LogError: something that it needs is missing, or fails.
     """
     key = None
     if settings.log == "embedded":
-        # On a cluster the topics are those of every demonstration there, and each would refuse the others' tools.
+        # On a cluster, all demonstrations share the topics, and each would refuse the others' tools.
         key = SigningKey.made()
         settings = settings.model_copy(update={"catalog": CatalogSection(reviewers={OPERATOR: str(key.public)})})
     codec = build_codec(settings)

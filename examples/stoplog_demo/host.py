@@ -1,4 +1,4 @@
-"""The program that runs the agent: takes its wishes to the gate, and what the gate allows to the executor."""
+"""The program that runs the agent: proposes its calls to the gate, and has allowed calls run by the executor."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALLS_MAX = 60
 
 @dataclass(frozen=True)
 class Work:
-    """One call of a session: what was wanted, what the gate said, what became of it."""
+    """One call of a session: what the agent wanted, the verdict, and the outcome."""
 
     wish: Wish
     verdict: Verdict
@@ -38,12 +38,12 @@ class Work:
 
     @property
     def ran(self) -> bool:
-        """Whether the tool ran without an error."""
+        """Return whether the tool ran without an error."""
         return self.outcome is not None and self.outcome.ran
 
 
 BeforeRun = Callable[[int, Verdict], None]
-"""Called with a call's number in its session and its verdict, before an allowed call is run."""
+"""Called with a call's number in its session and its verdict, before an allowed call runs."""
 
 
 class AgentHost:
@@ -74,7 +74,7 @@ class AgentHost:
         tools: Sequence[ToolGrant] | None = None,
         max_depth: int = 0,
     ) -> SessionCredential:
-        """Open a session for a user, who asks for something; `tools` and `max_depth` as of `DevTokenService`."""
+        """Open a session for a user with a request; for `tools` and `max_depth` see `DevTokenService`."""
         credential = self._tokens.open_session(
             user, ACTOR, scopes, purpose=request, ttl_ms=SESSION_TTL_MS, tools=tools, max_depth=max_depth
         )
@@ -82,7 +82,7 @@ class AgentHost:
         return credential
 
     def agent(self, credential: SessionCredential) -> Agent:
-        """An agent in a session; its caller closes it."""
+        """Return an agent in a session; the caller closes it."""
         return Agent(self._transport, credential, toolset=self._toolset, model=MODEL)
 
     def work(
@@ -91,10 +91,10 @@ class AgentHost:
         """Let the agent work on the request until it is done.
 
         Args:
-            name: the session's, as shown.
+            name: the session's name in the view.
             before_run: see `BeforeRun`.
         """
-        asking = "asks" if credential.act == ACTOR else f"has {credential.act.sub} do, through others"
+        asking = "asks" if credential.act == ACTOR else f"asks {credential.act.sub}, through other agents"
         self._view.session(name, f"{credential.sub} {asking}: {request}")
         assistant = Assistant(self._repository)
         assistant.ask(request)
@@ -139,7 +139,7 @@ def _step(session: str, user: str, work: Work) -> Step:
 
 
 def _argument(wish: Wish) -> str:
-    """The argument that tells a person most."""
+    """Return the argument that is most useful to a person."""
     for name in ("to", "revision", "branch_name", "max_count"):
         value = wish.args.get(name)
         if value is not None:

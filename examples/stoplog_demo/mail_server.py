@@ -1,4 +1,4 @@
-"""A small mail server that speaks MCP over stdio: what is sent becomes a message file in a folder.
+"""A small mail server that speaks MCP over stdio: every mail that is sent becomes a message file in a folder.
 
 Run as `python -m stoplog_demo.mail_server --folder DIR`. Nothing is ever sent over a network.
 """
@@ -23,7 +23,7 @@ _MESSAGE_ID = re.compile(r"[0-9]{6}")
 
 
 class MailError(ValueError):
-    """What is wrong with a request; told to the caller."""
+    """A request is invalid; the message is for the caller."""
 
 
 class Mailbox:
@@ -35,18 +35,18 @@ class Mailbox:
         folder.mkdir(parents=True, exist_ok=True)
 
     def send(self, to: list[str], subject: str, body: str, cc: list[str]) -> str:
-        """Write a message; returns its id.
+        """Write a message; return its id.
 
         Raises:
-            MailError: an address or a header can't be used, or it is too large.
+            MailError: an address or a header is invalid, or the message is too large.
         """
         if not 1 <= len(to) + len(cc) <= RECIPIENTS_MAX or not to:
             raise MailError(f"a message needs 1 to {RECIPIENTS_MAX} recipients")
         for address in (*to, *cc):
             if _ADDRESS.fullmatch(address) is None:
-                raise MailError(f"`{address}` is no address")
+                raise MailError(f"`{address}` is not an address")
         if len(body) > BODY_CHARS_MAX:
-            raise MailError(f"body has {len(body)} characters, at most {BODY_CHARS_MAX} are taken")
+            raise MailError(f"body has {len(body)} characters, at most {BODY_CHARS_MAX} are accepted")
         message = EmailMessage(policy=SMTP)
         try:
             message["From"] = self._sender
@@ -61,15 +61,15 @@ class Mailbox:
         return self._write(data)
 
     def list(self) -> list[dict[str, str]]:
-        """The newest messages: id, sender, recipients, subject."""
+        """Return the newest messages: id, sender, recipients, subject."""
         names = sorted(path.stem for path in self._folder.glob("*.eml"))[-LISTED_MAX:]
         return [self._heading(name) for name in names]
 
     def read(self, message_id: str) -> dict[str, str]:
-        """One message, with its body.
+        """Return one message, with its body.
 
         Raises:
-            MailError: there is none of this id.
+            MailError: there is no message with this id.
         """
         message = self._parse(message_id)
         body = message.get_body(("plain",))
@@ -83,7 +83,7 @@ class Mailbox:
     def _parse(self, message_id: str) -> EmailMessage:
         # The id becomes a file name, so nothing but digits passes.
         if _MESSAGE_ID.fullmatch(message_id) is None:
-            raise MailError(f"`{message_id}` is no message id: six digits")
+            raise MailError(f"`{message_id}` is not a message id: it has six digits")
         try:
             data = (self._folder / f"{message_id}.eml").read_bytes()
         except OSError:
@@ -140,7 +140,7 @@ def serve(folder: Path, sender: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The program."""
+    """Run the program."""
     parser = argparse.ArgumentParser(prog="mail_server", description="a mail server over MCP that writes .eml files")
     parser.add_argument("--folder", type=Path, required=True, help="where the message files are written")
     parser.add_argument("--sender", default="agent@example.com", help="the From address")

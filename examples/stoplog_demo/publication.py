@@ -1,4 +1,4 @@
-"""What an operator publishes before anything can run: the reviewed tools and the rules."""
+"""What an operator publishes before any tool can run: the reviewed tools and the rules."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def publish_catalog(
     tenant_uid: str,
     key: SigningKey | None = None,
 ) -> int:
-    """Publish what the servers list, approved where the operator has facts on it; returns the count of entries.
+    """Publish the tools that the servers list, approved if the operator has stated facts; return the number of entries.
 
     Args:
         key: what the operator signs approvals with.
 
     Raises:
         McpServerError: a listed tool can't be cataloged.
-        PublishError: they are not known to be stored.
+        PublishError: it is not known whether they are stored.
         LogError: the log is lost.
     """
     records: list[Outgoing] = []
@@ -69,8 +69,8 @@ def publish_rules(transport: Transport, rules_dir: Path, *, bundle_name: str, te
 
     Raises:
         BundleReadError: the files can't be read.
-        BundleError: they are refused; every gate would refuse them, too.
-        PublishError: it is not known to be stored.
+        BundleError: the rules are invalid; every gate would refuse them, too.
+        PublishError: it is not known whether it is stored.
         LogError: the log is lost.
     """
     source = load_bundle(rules_dir)

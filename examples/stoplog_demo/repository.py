@@ -1,4 +1,4 @@
-"""The scratch repository that the agent works on. One of its files holds an instruction that is not its reader's."""
+"""The scratch repository that the agent works on. One of its files contains an instruction of an attacker."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ REGION=eu-west-1
 
 
 class RepositoryError(StoplogError):
-    """The scratch repository can't be made."""
+    """The scratch repository can't be created."""
 
 
 @dataclass(frozen=True)
 class ScratchRepository:
-    """A repository on disk; `env` is what git should run with there, untouched by the person's own settings."""
+    """A repository on disk; `env` is the environment for git, without the person's own settings."""
 
     path: Path
     env: dict[str, str]
 
 
 def git_environment() -> dict[str, str]:
-    """Settings that keep the person's own git configuration (signing, hooks, templates) out."""
+    """Return settings that keep the person's git configuration (signing, hooks, templates) out."""
     return {
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -72,10 +72,10 @@ def git_environment() -> dict[str, str]:
 
 
 def make_repository(path: Path, search_path: str) -> ScratchRepository:
-    """Make the repository in a folder that must not exist yet. Blocking.
+    """Create the repository in a folder that must not exist yet. Blocking.
 
     Args:
-        search_path: where the program `git` is looked for.
+        search_path: the path in which the program `git` is searched for.
 
     Raises:
         RepositoryError: git is missing or fails.

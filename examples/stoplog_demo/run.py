@@ -1,4 +1,4 @@
-"""The demonstration as a whole, on a log on which a gate is running."""
+"""The whole demonstration, on a log on which a gate is running."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ GATE_TIMEOUT_MS = 30_000
 PROBE_TIMEOUT_MS = 10_000
 
 NEXT_COMMANDS = (
-    ("stoplog tail audit", "everything that was decided and done, as it is on record"),
-    ("stoplog tail alerts", "what a security team would be told"),
-    ("stoplog try --help", "judge a history of your own, without a log"),
+    ("stoplog tail audit", "everything that was decided and done"),
+    ("stoplog tail alerts", "the alerts for a security team"),
+    ("stoplog try --help", "judge a history file of yours, without a log"),
     ("stoplog demo --kafka HOST:PORT", "the same on a cluster"),
 )
 
@@ -45,20 +45,20 @@ _NOT_READY = frozenset({Reason.NO_RULESET, Reason.CONTROL_STATE_STALE, Reason.TO
 
 
 class DemoError(StoplogError):
-    """The demonstration can't be given."""
+    """The demonstration can't run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoEnvironment:
-    """What the demonstration needs to be there.
+    """What the demonstration needs.
 
     Attributes:
-        transport: a log with its topics made, on which a gate runs that enforces `bundle_name`.
-        root_key: the gate's.
-        workdir: a folder of its own; the repository, the mail and the executor's store go below it.
+        transport: a log with all topics, on which a gate runs that enforces `bundle_name`.
+        root_key: the gate's root key.
+        workdir: a folder for the repository, the mail and the executor's store.
         rules_dir: the rule bundle that is published.
         tenant_uid: the tenant of its sessions.
-        reviewer_key: what the tools are approved with; None where the gate takes unsigned approvals.
+        reviewer_key: signs the approvals of tools; None if the gate accepts unsigned approvals.
     """
 
     transport: Transport
@@ -72,11 +72,11 @@ class DemoEnvironment:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoReport:
-    """How it came out.
+    """The result of the demonstration.
 
     Attributes:
-        ok: whether everything came out as it must; the exit status hangs on it.
-        commands: what to type next, and what for.
+        ok: whether every check passed; it determines the exit status.
+        commands: what to type next, and what each command shows.
     """
 
     checks: Sequence[Check]
@@ -93,16 +93,16 @@ class DemoReport:
 def run_demo(
     environment: DemoEnvironment, view: View | None = None, commands: Sequence[tuple[str, str]] = NEXT_COMMANDS
 ) -> DemoReport:
-    """Start the servers, publish catalog and rules, run the four sessions, show how it came out. Blocking.
+    """Start the servers, publish catalog and rules, run the four sessions, and show the result. Blocking.
 
     Args:
-        view: where it is shown, closed when this returns; by default standard output.
-        commands: what to type next, and what for.
+        view: shows the demonstration, and is closed when this returns; by default standard output.
+        commands: what to type next, and what each command shows.
 
     Raises:
         DemoError: no gate answers, the git server is not installed, or the folder is in use.
         StoplogError: something else that it needs is missing.
-        LogError: the log is lost.
+        LogError: the log can't be used any more.
     """
     shown = view or open_view(sys.stdout)
     with ExitStack() as closing:
@@ -198,10 +198,10 @@ class _Demo:
         return executor
 
     def _await_gate(self, tokens: DevTokenService, toolset: Toolset) -> None:
-        """A call that is proposed but never run shows whether the gate has read catalog and rules.
+        """Propose a call that is never run: its verdict shows whether the gate has read catalog and rules.
 
         Raises:
-            DemoError: it has not, or there is none.
+            DemoError: the gate has not read them, or there is no gate.
         """
         transport = self._environment.transport
         deadline_ms = transport.now_ms() + GATE_TIMEOUT_MS
@@ -224,6 +224,6 @@ class _Demo:
 
 
 def _source_folders() -> str:
-    """Return the import path of a child process: a source tree is found only where it lies."""
+    """Return the import path for a child process, which otherwise finds a source tree only in its own folder."""
     packages = (streams.__file__, stoplog_demo.__file__)
     return os.pathsep.join(str(Path(file).resolve().parents[1]) for file in packages)

@@ -1,5 +1,5 @@
-"""Four sessions for two users: honest work, a hijack that is stopped, a session that is taken back, and one whose agent
-has others work for it."""
+"""Four sessions for two users: honest work, a hijack that is stopped, a session that is revoked, and one whose agent
+delegates work."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PARTNER = "news@partner.example"
 TEAM = "team@example.com"
 CONFIRM_TIMEOUT_MS = 10_000
 CALL_CUT_OFF = 1
-"""The number of the third session's call that has its verdict when the session is taken back."""
+"""The number of the third session's call that has its verdict when the session is revoked."""
 
 
 class Scenario:
-    """Runs the sessions and says what came out as it must."""
+    """Runs the sessions and checks the results."""
 
     def __init__(
         self, host: AgentHost, tokens: DevTokenService, revocations: RevocationWatch, mail_folder: Path, view: View
@@ -41,8 +41,8 @@ class Scenario:
         self._mails_run_count = 0
 
     def run(self) -> list[Check]:
-        """All four; blocking, about half a minute at most."""
-        checks = [*self._honest(), *self._hijacked(), *self._taken_back(), *self._team()]
+        """Run all four; blocking, about half a minute at most."""
+        checks = [*self._honest(), *self._hijacked(), *self._revoked(), *self._team()]
         sent = len(self._messages())
         return [
             *checks,
@@ -62,7 +62,7 @@ class Scenario:
         works = self._host.work("session 1", credential, request)
         self._tokens.end_session(credential)
         self._count_mails(works)
-        return [_all_ran("session 1: honest work went through", works, 6)]
+        return [_all_ran("session 1: honest work was allowed", works, 6)]
 
     def _hijacked(self) -> list[Check]:
         request = f"read README.md; read {POISONED_PATH}; read CHANGELOG.md; mail a summary to {TEAM}"
@@ -89,27 +89,27 @@ class Scenario:
                 ok=not leaked,
                 detail=", ".join(leaked) or str(self._mail_folder),
             ),
-            _all_ran("session 2: what the user had asked for went through", honest, 4),
+            _all_ran("session 2: what the user had asked for was allowed", honest, 4),
         ]
 
-    def _taken_back(self) -> list[Check]:
+    def _revoked(self) -> list[Check]:
         request = f"check the status; read CHANGELOG.md; mail a summary to {ALICE}"
         credential = self._host.open(ALICE, READER_SCOPES, request)
 
-        def take_back(number: int, _verdict: Verdict) -> None:
+        def revoke(number: int, _verdict: Verdict) -> None:
             if number != CALL_CUT_OFF:
                 return
-            self._view.note("security takes the session back, between a verdict and its call")
+            self._view.note("security revokes the session, between a verdict and its call")
             target = session_target(credential.tenant_uid, credential.session_id)
             self._tokens.revoke(RevocationKind.SESSION, target, "reported by its user")
             self._revocations.confirm(CONFIRM_TIMEOUT_MS)
 
-        works = self._host.work("session 3", credential, request, take_back)
+        works = self._host.work("session 3", credential, request, revoke)
         self._count_mails(works)
         before, cut_off, after = works[:CALL_CUT_OFF], works[CALL_CUT_OFF], works[CALL_CUT_OFF + 1 :]
         refusal = None if cut_off.outcome is None else cut_off.outcome.refusal
         return [
-            _all_ran("session 3: it worked until it was taken back", before, 1),
+            _all_ran("session 3: it worked until it was revoked", before, 1),
             Check(
                 name="session 3: the executor refused a verdict that had been issued before",
                 ok=refusal is Refusal.REVOKED,

@@ -1,5 +1,5 @@
-"""A session whose agent has others work for it: what each may do is less than what the one before it may, and a stop
-of the first reaches the last."""
+"""A session whose agent delegates work: each agent may do less than the one before it, and stopping the first stops the
+last."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CALL_CUT_OFF = 2
 """The number of the last agent's call that has its verdict when the first agent's session is stopped."""
 
 GRANTS = 3
-"""In the last agent's chain."""
+"""The number of grants in the last agent's chain."""
 
 RESEARCHER = Actor(iss=ISSUER, sub="researcher", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-2")
 MAILER = Actor(iss=ISSUER, sub="mailer", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-3")
@@ -35,35 +35,35 @@ _SEND = f"{MAIL}/send"
 
 @dataclass(frozen=True)
 class Team:
-    """Three agents in a row: the first has its session of a user, each other one of the one before."""
+    """Three agents in a chain: a user opens the session of the first, and each agent delegates to the next."""
 
     first: SessionCredential
     last: SessionCredential
     wider: str
-    """What the last one was told when it wanted to give on more than it has; empty: it could."""
+    """The error that the last agent got when it tried to delegate more than it has; empty if it got none."""
 
 
 def run_team(
     host: AgentHost, tokens: DevTokenService, revocations: RevocationWatch, view: View, user: str, inside: str
 ) -> tuple[list[Check], list[Work]]:
-    """The session and its checks, with the last agent's calls; blocking, some seconds.
+    """Run the session, and return its checks and the last agent's calls. Blocking, a few seconds.
 
     Args:
-        user: on whose behalf.
-        inside: the only address that the last agent may write to, besides the user's.
+        user: the user on whose behalf the agents act.
+        inside: the only address that the last agent may write to, except for the user's.
     """
     outside = "everyone@elsewhere.example"
     news = "that 1.4.0 is out"
     request = f"tell {inside} {news}; tell {outside} {news}; tell {inside} that all know; tell {inside} that I am done"
     team = _gather(host, tokens, user, inside)
-    view.note(f"{team.first.act.sub} has {RESEARCHER.sub} work for it, and that has {MAILER.sub}: two hops away")
+    view.note(f"{team.first.act.sub} delegates to {RESEARCHER.sub}, which delegates to {MAILER.sub}: two hops")
 
     def stop(number: int, _verdict: Verdict) -> None:
         if number != CALL_CUT_OFF:
             return
         view.note(f"security stops the session of {team.first.act.sub}, two hops above")
         target = session_target(team.first.tenant_uid, team.first.session_id)
-        tokens.revoke(RevocationKind.SESSION, target, "its agent was talked into something")
+        tokens.revoke(RevocationKind.SESSION, target, "its agent was manipulated")
         revocations.confirm(CONFIRM_TIMEOUT_MS)
 
     works = host.work("session 4", team.last, request, stop)
@@ -71,7 +71,7 @@ def run_team(
 
 
 def _gather(host: AgentHost, tokens: DevTokenService, user: str, inside: str) -> Team:
-    """Each gives on less than it has."""
+    """Open the sessions: each agent delegates less than it has."""
     tools = [tool(f"{GIT}/git_status"), tool(f"{GIT}/git_show"), tool(_SEND)]
     first = host.open(user, READER_SCOPES, "have the release announced", tools=tools, max_depth=2)
     mails = tool(_SEND, bound("/to", ConstraintType.SUBSET, [inside, user]), *_ANYTHING)
@@ -93,12 +93,12 @@ def _checks(team: Team, works: list[Work], outside: str) -> list[Check]:
     refusal = None if cut_off is None or cut_off.outcome is None else cut_off.outcome.refusal
     return [
         Check(
-            name="session 4: no agent can give on more than it has",
+            name="session 4: no agent can delegate more than it has",
             ok=bool(team.wider),
             detail=team.wider or "it could",
         ),
         Check(
-            name="session 4: two hops away, the call that was given on went through",
+            name="session 4: two hops away, the delegated call was allowed",
             ok=sent is not None and sent.ran and len(sent.verdict.delegation_path) == GRANTS,
             detail="" if sent is None else " > ".join(sent.verdict.delegation_path),
         ),
@@ -108,12 +108,12 @@ def _checks(team: Team, works: list[Work], outside: str) -> list[Check]:
             detail="" if strayed is None else strayed.verdict.reason_text,
         ),
         Check(
-            name="session 4: the stop of the first session reached the verdict that the last one had",
+            name="session 4: stopping the first session stopped a verdict of the last one",
             ok=refusal is Refusal.REVOKED,
             detail="" if cut_off is None or cut_off.outcome is None else cut_off.outcome.text,
         ),
         Check(
-            name="session 4: and its next call",
+            name="session 4: and the next call of the last one",
             ok=_is_denied(after, Reason.SESSION_PARENT_ENDED),
             detail="" if after is None else after.verdict.reason_text,
         ),

@@ -1,4 +1,4 @@
-"""What the demonstration shows: a live table for a person, JSON lines for a program."""
+"""The output of the demonstration: a live table for a person, JSON lines for a program."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rich.text import Text
 ROWS_SHOWN_MAX = 40
 ARGUMENT_CHARS_MAX = 40
 USER = "user"
-"""Who has asked for a call, if it is not what the agent has read."""
+"""Names the user as the one who asked for a call, if the agent has not read the request somewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One proposed call and what became of it."""
+    """One proposed call and its outcome."""
 
     session: str
     user: str
@@ -34,13 +34,13 @@ class Step:
 
     @property
     def stopped(self) -> bool:
-        """Whether it did not run."""
+        """Return whether it did not run."""
         return self.result not in {"done", "tool_error"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Something that must have come out in a certain way."""
+    """A result that the demonstration must have."""
 
     name: str
     ok: bool
@@ -48,7 +48,7 @@ class Check:
 
 
 class View(Protocol):
-    """Where the demonstration is shown."""
+    """Shows the demonstration."""
 
     def note(self, text: str) -> None: ...
 
@@ -62,7 +62,7 @@ class View(Protocol):
 
 
 def open_view(stream: IO[str], *, as_json: bool | None = None) -> View:
-    """A live table where `stream` is a terminal, JSON lines elsewhere or where they are asked for."""
+    """Return a live table if `stream` is a terminal, or else, or if asked for, JSON lines."""
     console = Console(file=stream)
     if as_json or (as_json is None and not console.is_terminal):
         return JsonView(stream)
@@ -70,21 +70,21 @@ def open_view(stream: IO[str], *, as_json: bool | None = None) -> View:
 
 
 class JsonView:
-    """One JSON object a line."""
+    """Writes one JSON object per line."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def note(self, text: str) -> None:
-        """Something that a person would want to know."""
+        """Show a remark for people."""
         self._write({"event": "note", "text": text})
 
     def session(self, session: str, text: str) -> None:
-        """A session begins."""
+        """Show that a session starts."""
         self._write({"event": "session", "session": session, "text": text})
 
     def step(self, step: Step) -> None:
-        """A call has been decided, and run if it was allowed."""
+        """Show that a call was decided, and run if it was allowed."""
         self._write(
             {
                 "event": "call",
@@ -101,14 +101,14 @@ class JsonView:
         )
 
     def summary(self, checks: Sequence[Check], commands: Sequence[tuple[str, str]]) -> None:
-        """How it came out."""
+        """Show the result."""
         for check in checks:
             self._write({"event": "check", "name": check.name, "ok": check.ok, "detail": check.detail})
         ok = all(check.ok for check in checks)
         self._write({"event": "summary", "ok": ok, "next": [command for command, _ in commands]})
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
     def _write(self, value: dict[str, object]) -> None:
         self._stream.write(json.dumps(value, ensure_ascii=False) + "\n")
@@ -116,7 +116,7 @@ class JsonView:
 
 
 class TableView:
-    """A table that grows while the agent works, and what there is to say of it below."""
+    """A table that grows while the agent works, with remarks below it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -125,7 +125,7 @@ class TableView:
         self._live: Live | None = None
 
     def note(self, text: str) -> None:
-        """A line below what is there."""
+        """Show a line below the table."""
         line = Text(text, style="dim")
         if self._live is None:
             self._console.print(line)
@@ -134,7 +134,7 @@ class TableView:
             self._live.update(self._shown(), refresh=True)
 
     def session(self, session: str, text: str) -> None:
-        """A new table with a heading."""
+        """Start a new table with a heading."""
         self._settle()
         self._console.print()
         self._console.print(Text.assemble((session, "bold"), "  ", text))
@@ -142,7 +142,7 @@ class TableView:
         self._live.start()
 
     def step(self, step: Step) -> None:
-        """A row, and the reason in full where it was stopped."""
+        """Show a row, with the full reason if the call was stopped."""
         call = f"{step.tool} {_shortened(step.argument)}"
         self._rows.append(
             (
@@ -159,7 +159,7 @@ class TableView:
             self._live.update(self._shown(), refresh=True)
 
     def summary(self, checks: Sequence[Check], commands: Sequence[tuple[str, str]]) -> None:
-        """How it came out, and what to type next."""
+        """Show the result, and what to type next."""
         self._settle()
         self._console.print()
         for check in checks:
@@ -174,7 +174,7 @@ class TableView:
         self._settle()
 
     def _settle(self) -> None:
-        """Leave the table as it stands; rows after this begin a new one."""
+        """Leave the table as it is; later rows start a new one."""
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -64,9 +64,9 @@ def test_messages_are_numbered_and_never_overwritten(mailbox: Mailbox, tmp_path:
     ],
 )
 def test_what_is_no_single_address_is_refused(mailbox: Mailbox, address: str) -> None:
-    with pytest.raises(MailError, match="is no address"):
+    with pytest.raises(MailError, match="is not an address"):
         mailbox.send([address], "s", "b", [])
-    with pytest.raises(MailError, match="is no address"):
+    with pytest.raises(MailError, match="is not an address"):
         mailbox.send(["bob@example.com"], "s", "b", [address])
     assert mailbox.list() == []
 
@@ -111,6 +111,6 @@ def test_the_server_speaks_mcp(tmp_path: Path) -> None:
         assert "see you" in str(tools["mail/read"].run({"message_id": "000001"}, 10_000).content)
         refused = tools["mail/send"].run({"to": ["nobody"], "subject": "hi", "body": "x"}, 10_000)
         assert refused.is_error
-        assert "`nobody` is no address" in str(refused.content)
+        assert "`nobody` is not an address" in str(refused.content)
         assert tools["mail/send"].run({"to": "bob@example.com"}, 10_000).is_error
     assert [path.name for path in folder.iterdir()] == ["000001.eml"]
