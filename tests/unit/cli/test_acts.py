@@ -98,7 +98,7 @@ class TestRules:
         (home / "bundle.yaml").write_text("rules: [")
         result = deployed("rules", "publish", str(home))
         assert result.status == 1
-        assert "bundle refused" in result.err
+        assert "bundle rejected" in result.err
         assert "enforce `default`, not this one" in deployed("rules", "publish", RULES, "--name", "o", "--no-json").out
 
 

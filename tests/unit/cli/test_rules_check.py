@@ -139,7 +139,7 @@ class TestCheck:
     def test_a_directory_without_rules(self, stoplog: Stoplog, home: Path) -> None:
         result = stoplog("rules", "check", str(home))
         assert result.status == 1
-        assert "holds no `bundle.yaml`" in result.err
+        assert "contains no `bundle.yaml`" in result.err
 
 
 class TestTest:
@@ -219,7 +219,7 @@ class TestTest:
         assert (result.status, result.out.splitlines()) == (
             1,
             [
-                "p/p.tests.yaml:3:1: error: fixture `../fixtures/base.json` [bad_fixture]",
+                "p/p.tests.yaml:3:1: error: fixture `../fixtures/base.json` does not exist [bad_fixture]",
                 "       = expected at `fixtures/base.json` in the directory of the rules",
                 "nothing was run: the case files are wrong; 1 error",
             ],

@@ -208,7 +208,7 @@ class TestLog:
         for of in (("--intent", "first"), (*HISTORY, "--intent", "exfiltrate")):
             result = deployed("rules", "explain", "bad", *of)
             assert (result.status, result.records) == (1, checked)
-            assert "bundle refused" in result.err
+            assert "bundle rejected" in result.err
 
     def test_what_is_missing(self, deployed: Stoplog) -> None:
         assert "holds no intent `nobody`" in deployed("rules", "explain", "--intent", "nobody").err

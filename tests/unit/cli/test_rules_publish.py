@@ -186,7 +186,7 @@ class TestPublish:
         (Path(folder) / "p" / "p.rules.yaml").write_text("rules: [")
         result = stoplog("rules", "publish", folder, "--key", people["ann"])
         assert result.status == 1
-        assert "bundle refused" in result.err
+        assert "bundle rejected" in result.err
         assert result.records
         assert result.records == [r for r in stoplog("rules", "check", folder).records if r["kind"] == "finding"]
         assert stoplog("rules", "publish", folder, "--key", people["ann"], "--no-json").out == ""
