@@ -21,16 +21,17 @@ def gate_header(record_id: str, tenant_uid: str, now_ms: int) -> Header:
 def reply_header(record_id: str, intent: Intent, now_ms: int) -> Header:
     """Return the header of a record about an intent: it has the intent's tenant and trace context."""
     asked = intent.header
+    parent, state = asked.traceparent, asked.tracestate
     return Header(
         id=record_id,
         source=SOURCE,
         time=now_ms,
         tenant_uid=asked.tenant_uid,
-        traceparent=bounded_trace(asked.traceparent),
-        tracestate=bounded_trace(asked.tracestate),
+        traceparent=None if parent is None else bounded_trace(parent),
+        tracestate=None if state is None else bounded_trace(state),
     )
 
 
-def bounded_trace(trace: str | None) -> str | None:
-    """Return a trace context that an agent has sent, or None if it is longer than `TRACE_CHARS_MAX`."""
-    return trace if trace is not None and len(trace) <= TRACE_CHARS_MAX else None
+def bounded_trace(trace: str) -> str | None:
+    """Return a trace context that an agent has sent, or `None` if it is longer than `TRACE_CHARS_MAX`."""
+    return trace if len(trace) <= TRACE_CHARS_MAX else None

@@ -117,11 +117,12 @@ def _has_unknown_key(case: Case) -> bool:
 
 def _repeated_verdict(session_key: bytes, intent: Intent, judged: VerdictRow) -> Output:
     """Return the verdict that was given before, byte for byte; only its envelope is new."""
+    parent = intent.header.traceparent
     header = Header(
         id=derived_uuid("verdict again", intent.header.tenant_uid, intent.intent_id),
         source=SOURCE,
         time=judged.judged_ms,
         tenant_uid=intent.header.tenant_uid,
-        traceparent=bounded_trace(intent.header.traceparent),
+        traceparent=None if parent is None else bounded_trace(parent),
     )
     return Output(VERDICT, session_key, judged.verdict, header)
