@@ -102,10 +102,10 @@ def _pinned(place: FactVariable, facts: dict[str, Any]) -> Iterator[Any]:
     is_held, is_there, value = _found(facts, place.path)
     if not is_held:
         return
-    if z3.is_true(place.there) and not is_there:
+    if z3.is_true(place.present) and not is_there:
         raise UnfitError
-    if not z3.is_true(place.there):
-        yield place.there if is_there else z3.Not(place.there)
+    if not z3.is_true(place.present):
+        yield place.present if is_there else z3.Not(place.present)
     if not is_there:
         return
     sort = {bool: Sort.BOOL, int: Sort.INT, float: Sort.DOUBLE, str: Sort.STRING, list: Sort.LIST, dict: Sort.MAP}.get(
