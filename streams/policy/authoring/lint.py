@@ -42,7 +42,7 @@ class LintReport:
 
     @property
     def ok(self) -> bool:
-        """Return whether the bundle would be accepted."""
+        """Return whether the bundle is accepted, because it has no errors."""
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 

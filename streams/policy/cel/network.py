@@ -76,7 +76,7 @@ def _parses(parse: Callable[[Any], Any], value: Any, name: str) -> bool:
 
 
 def is_canonical(value: Any) -> bool:
-    """Implement `ip.isCanonical(text)`: whether an address is written as it would be printed."""
+    """Implement `ip.isCanonical(text)`: whether an address is written in its canonical form."""
     if value.__class__ is not str:
         raise no_overload("ip.isCanonical", value)
     return str(_without_mapping(_parse_ip(value))) == value
@@ -122,7 +122,7 @@ def contains_cidr(network: Any, other: Any) -> bool:
 
 
 def masked(value: Any) -> Network:
-    """Implement `cidr.masked()`: the network without the address's own bits."""
+    """Implement `cidr.masked()`: the network without the bits after its prefix."""
     if value.__class__ is not Network:
         raise no_overload("masked", value)
     return Network(_network(value).network_address, value.prefix)

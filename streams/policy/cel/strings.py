@@ -150,7 +150,7 @@ def matches(*args: Any) -> bool:
 
 
 def char_at(*args: Any) -> str:
-    """Implement `text.charAt(index)`; empty at the very end."""
+    """Implement `text.charAt(index)`; empty if the index is the length of the text."""
     _expect("charAt", args, str, int)
     text, index = args
     if not 0 <= index <= len(text):
@@ -159,7 +159,7 @@ def char_at(*args: Any) -> str:
 
 
 def index_of(*args: Any) -> int:
-    """Implement `text.indexOf(part, from)`, -1 where it is not found."""
+    """Implement `text.indexOf(part, from)`; -1 if the part is not found."""
     _expect("indexOf", args, str, str, *((int,) if len(args) == 3 else ()))
     text, part, start = (*args, 0)[:3]
     if not 0 <= start <= len(text):
@@ -168,7 +168,7 @@ def index_of(*args: Any) -> int:
 
 
 def last_index_of(*args: Any) -> int:
-    """Implement `text.lastIndexOf(part, last)`, -1 where it is not found."""
+    """Implement `text.lastIndexOf(part, last)`; -1 if the part is not found."""
     _expect("lastIndexOf", args, str, str, *((int,) if len(args) == 3 else ()))
     text, part = args[0], args[1]
     if len(args) == 2:

@@ -43,7 +43,7 @@ class EmailAddress(ExtensionValue):
     domain: str
 
     def text(self) -> str:
-        """Implement `local@domain`."""
+        """Return `local@domain`."""
         return f"{self.local}@{self.domain}"
 
 

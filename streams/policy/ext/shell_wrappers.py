@@ -75,7 +75,7 @@ class _Wrapper:
     assignments: bool = False
     elevated: bool = False
     joined: bool = False
-    stops: str = ""  # options after which there is no inner command to look into
+    stops: str = ""  # options that exclude an inner command
 
 
 def _names(text: str) -> frozenset[str]:

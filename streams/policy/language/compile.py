@@ -85,7 +85,7 @@ def history_struct(bundle: Bundle) -> Struct:
     fields = {}
     for memory in memories:
         kind = Kind.BOOL if memory.keep is Keep.ANY else Kind.INT
-        doc = f"{memory.keep} of what was {memory.on}"
+        doc = f"the {memory.keep} of events `{memory.on}`"
         fields[memory.name] = Field(memory.name, kind, doc, optional=memory.keep is Keep.LAST)
     return Struct(HISTORY.name, tuple(fields.values()))
 

@@ -71,7 +71,7 @@ class MappingNode:
     entries: tuple[tuple[Scalar, Node], ...]
 
     def get(self, key: str) -> Node | None:
-        """Return the value under `key`, or None."""
+        """Return the value of a key, or None."""
         return next((value for name, value in self.entries if name.text == key), None)
 
     def __iter__(self) -> Iterator[tuple[Scalar, Node]]:

@@ -59,7 +59,7 @@ def specialize(condition: Expr, tool_fields: ToolFields) -> Expr:
 
 
 def is_constant_false(condition: Expr) -> bool:
-    """Return whether it is the constant `false`."""
+    """Return whether a condition is the constant `false`."""
     return isinstance(condition, Const) and condition.value is False
 
 

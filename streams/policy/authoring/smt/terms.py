@@ -146,7 +146,7 @@ def truth_of(term: Term) -> TruthFormula:
 
 
 def term_of(truth: TruthFormula) -> Term:
-    """Return a condition as a value."""
+    """Return a condition as a term of kind bool."""
     return Term(disjunction((truth.yes, truth.no)), Sort.BOOL, truth.yes)
 
 
