@@ -222,7 +222,7 @@ class _UpdateRule:
         except EvaluationError as error:
             if self.on in _AFTER_DENIAL:
                 return MemoryUpdate(self.memory, self.on, ANY_LABEL, b"", None)
-            what = "reset" if self._forget else "kept"
+            what = "reset" if self._forget else "updated"
             raise MemoryUpdateError(f"memory `{self.memory.name}` can't be {what} for this call: {error}") from None
         return MemoryUpdate(self.memory, self.on, labels, key, amount, self._forget)
 

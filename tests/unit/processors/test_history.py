@@ -82,7 +82,7 @@ def test_a_call_of_which_cannot_be_told_what_to_remember_is_not_allowed() -> Non
     bench.put_in_force(THIRD_REFUND.replace("history.refunds >= 2", "false"))
     verdict = bench.judge(REFUND, {"amount": 5})
     assert verdict.reason == "rule_error"
-    assert "memory `refunds` can't be kept for this call" in verdict.reason_text
+    assert "memory `refunds` can't be updated for this call" in verdict.reason_text
 
 
 def test_sessions_do_not_share_memories() -> None:
