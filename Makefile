@@ -11,7 +11,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 SIDE_BY_SIDE := $(if $(filter output-sync,$(.FEATURES)),--jobs=2 --output-sync=target)
 CHECKS := check-types check-style check-format check-imports check-schemas check-wording
 
-.PHONY: run test lint $(CHECKS) bench kafka cluster sim fuzz docs lock clean help
+.PHONY: run test lint $(CHECKS) bench kafka cluster brokers sim fuzz docs lock clean help
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,7 +54,10 @@ fuzz: $(VENV)/.dev  ## The long differential runs: of the rule evaluator, and of
 	$(BIN)/python -m simulation.fuzz.cel
 	$(BIN)/python -m simulation.fuzz.shell
 
-cluster: $(VENV)/.dev  ## Three Kafka brokers with TLS, users and access lists on loopback, in the foreground.
+cluster: $(VENV)/.dev  ## Kill brokers and gates on a cluster of three, and verify what comes of it; writes bench/results/.
+	$(BIN)/python -m bench.cluster
+
+brokers: $(VENV)/.dev  ## Three Kafka brokers with TLS, users and access lists on loopback, in the foreground.
 	$(BIN)/python -m simulation.broker.cluster
 
 kafka: $(VENV)/.dev  ## A real single-node Kafka broker on loopback, in the foreground (needs Java and Maven).

@@ -248,20 +248,23 @@ def _kill(result: Result) -> str:
 def cluster_table(result: Result) -> str:
     """What the faults on a cluster did, in words and a table."""
     broker = ", ".join(f"`{name}={value}`" for name, value in result["broker_settings"].items()) or "Kafka's defaults"
+    gates = "".join(f", `{name}={value}`" for name, value in result["gate_settings"].items())
     findings = "".join(f"- {each['fault']}: {each['count']}\n" for each in result["findings"])
     return (
-        f"Three brokers (TLS, SCRAM, access lists, replication 3; {broker}), two gates, {_whole(result['rate_per_s'])}"
-        f" intents/s. Of {_whole(result['intents'])} intents every one has exactly one final verdict and one audit"
-        " record of it, in the order of its session"
+        f"Three brokers (TLS, SCRAM, access lists, replication 3; {broker}), two gates{gates},"
+        f" {_whole(result['rate_per_s'])} intents/s. Of {_whole(result['intents'])} intents every one has exactly one"
+        " final verdict and one audit record of it, in the order of its session"
         f"{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"
         "Seconds without a verdict while intents waited, at the longest. A partition is led by a lost broker if the"
-        " broker led its intents, verdicts, audit records or changelog.\n\n"
+        " broker led its intents, verdicts, audit records or changelog. The log itself: seconds without an intent that"
+        " could be read.\n\n"
     ) + _table(
         (
             "fault",
             "the lost brokers were",
             "led by them s",
             "others s",
+            "the log itself s",
             *(f"{number} s" for number in range(result["partitions"])),
             "verdicts",
         ),
@@ -271,6 +274,7 @@ def cluster_table(result: Result) -> str:
                 ", ".join(case["roles_taken"]),
                 _tenths(case["silent_s_max_led"]),
                 _tenths(case["silent_s_max_others"]),
+                _tenths(max(case["log_silent_s"])),
                 *(f"{silent:.1f}" for silent in case["silent_s"]),
                 ", ".join(f"{count} {reason}" for reason, count in case["verdicts"].items()),
             )

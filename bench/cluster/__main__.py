@@ -8,9 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from bench.card import card
+from bench.cluster.deployment import Run
 from bench.cluster.faults import FAULTS, QUICK
 from bench.cluster.measurement import RATE, measure
+from bench.machine import describe_machine
 from bench.report import RESULTS, cluster_table, save
 
 
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}")
     parser.add_argument("--rate", type=int, default=RATE, help=f"intents a second (default: {RATE})")
     parser.add_argument("--broker", action="append", default=[], metavar="NAME=VALUE", help="a setting of the brokers")
+    parser.add_argument("--gate", action="append", default=[], metavar="NAME=VALUE", help="one of the gates' clients")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results go (default: bench/results)")
     parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep there what the gates have logged")
     options = parser.parse_args()
@@ -30,11 +32,17 @@ def main() -> int:
     # Settings of a deployment on this machine are not what is measured.
     for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
         del os.environ[name]
-    machine = card()
+    machine = describe_machine()
     machine["kafka"] = machine["kafka"].replace("one broker", "three brokers")
-    properties = dict(setting.split("=", 1) for setting in options.broker)
+    run = Run(
+        rate=options.rate,
+        broker_settings=dict(setting.split("=", 1) for setting in options.broker),
+        gate_settings=dict(setting.split("=", 1) for setting in options.gate),
+        logs=options.logs,
+        quick=options.quick,
+    )
     names = options.faults or (QUICK if options.quick else tuple(FAULTS))
-    result = measure(names, rate=options.rate, properties=properties, logs=options.logs, quick=options.quick)
+    result = measure(names, run)
     save("cluster", result, machine, quick=options.quick, folder=options.out)
     print(cluster_table(result))
     print(json.dumps(result["findings"]))

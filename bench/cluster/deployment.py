@@ -34,6 +34,8 @@ PASSWORDS = {AGENTS: "agents-password", GATES: "gates-password"}
 REPLICATION = 3
 GATE_NAMES = ("gate-1", "gate-2")
 METADATA_S_MAX = 5.0
+# Between two faults brokers get back what they led at first: one that was away leads nothing for minutes otherwise.
+BALANCE = {"leader.imbalance.check.interval.seconds": "5", "leader.imbalance.per.broker.percentage": "0"}
 WHOLE_S_MAX = 120.0
 WHOLE_PAUSE_S = 0.5
 SESSION_TAKE_IN_S = 3.0
@@ -41,21 +43,41 @@ SESSION_TAKE_IN_S = 3.0
 TOUCHED = (INTENT, VERDICT, AUDIT, GATE_CHANGELOG)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """How a run differs from a usual one.
+
+    Attributes:
+        rate: intents a second.
+        broker_settings: of the brokers, instead of Kafka's defaults.
+        gate_settings: of the gates' clients, in librdkafka's names.
+        logs: a folder that keeps what the gates have logged.
+        quick: whether the brokers are to start quickly rather than to bear load.
+    """
+
+    rate: int
+    broker_settings: Mapping[str, str]
+    gate_settings: Mapping[str, str]
+    logs: Path | None
+    quick: bool
+
+
 class Deployment:
     """The cluster and what runs on it."""
 
-    def __init__(self, cluster: KafkaCluster, folder: Path, world: World) -> None:
+    def __init__(self, cluster: KafkaCluster, world: World, gate_settings: Mapping[str, str]) -> None:
         """Use `deployed`."""
+        self._gate_settings = gate_settings
         self.cluster = cluster
         self.world = world
         self.topics = Topics(cluster.bootstrap, cluster.client_settings(), PARTITIONS)
         self.gates: dict[str, ServedGate] = {}
-        self._folder = folder
         self._admin = AdminClient({"bootstrap.servers": cluster.bootstrap, **cluster.client_settings()})
 
     def world_of(self, user: str) -> World:
         """The world as a user sees it, who may do what the access lists say."""
-        settings = {**self.world.settings, "kafka": self.cluster.client_settings(user)}
+        kafka = {**self.cluster.client_settings(user), **(self._gate_settings if user == GATES else {})}
+        settings = {**self.world.settings, "kafka": kafka}
         return dataclasses.replace(self.world, settings=settings)
 
     def start_gate(self, name: str) -> None:
@@ -114,24 +136,22 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def deployed(
-    sessions: int, properties: Mapping[str, str], *, logs: Path | None = None, quick: bool = False
-) -> Iterator[Deployment]:
+def deployed(sessions: int, run: Run) -> Iterator[Deployment]:
     """A cluster with everything on it and gates that serve, ended afterwards.
 
     Args:
         sessions: how many are open.
-        properties: settings of the brokers that differ from the cluster's own.
-        logs: a folder that keeps what the gates have logged.
-        quick: whether the brokers are to start quickly rather than to bear load.
+        run: what differs from a usual run.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoplog-cluster-")))
         cluster = stack.enter_context(
-            KafkaCluster.start(folder / "kafka", users=PASSWORDS, quick=quick, properties=properties)
+            KafkaCluster.start(
+                folder / "kafka", users=PASSWORDS, quick=run.quick, properties={**BALANCE, **run.broker_settings}
+            )
         )
-        deployment = Deployment(cluster, folder, _open_world(cluster, folder, stack.callback))
-        stack.callback(_keep_logs, folder, logs)
+        deployment = Deployment(cluster, _open_world(cluster, folder, stack.callback), run.gate_settings)
+        stack.callback(_keep_logs, folder, run.logs)
         stack.callback(_end_all, deployment.gates)
         for name in GATE_NAMES:
             deployment.start_gate(name)

@@ -13,6 +13,7 @@ from simulation.broker.cluster import NODES
 BROKER_AWAY_S = 25.0
 BROKER_FROZEN_S = 25.0
 QUORUM_LOST_S = 30.0
+QUORUM_LOST_LONG_S = 240.0
 GATE_AWAY_S = 20.0
 ZOMBIE_S = 30.0
 BETWEEN_RESTARTS_S = 3.0
@@ -31,9 +32,10 @@ def _one(role: str) -> Callable[[Deployment], tuple[int, ...]]:
 
 
 def _plain(deployment: Deployment) -> tuple[int, ...]:
-    """A node that coordinates nothing, or the one that coordinates least."""
-    roles = list(deployment.roles().values())
-    return (min(range(NODES), key=roles.count),)
+    """A node that is not the active controller, and coordinates least."""
+    roles = deployment.roles()
+    others = [node for node in range(NODES) if node != roles["controller"]]
+    return (min(others, key=list(roles.values()).count),)
 
 
 def _none(_deployment: Deployment) -> tuple[int, ...]:
@@ -93,6 +95,9 @@ FAULTS: dict[str, Fault] = {
     "freeze-broker": Fault("a broker stands still (SIGSTOP), its connections open", _plain, _freeze_broker),
     "rolling-restart": Fault("all brokers restarted cleanly, one by one", _none, _restart_brokers),
     "lost-quorum": Fault(f"kill -9 of two brokers for {QUORUM_LOST_S:.0f} s", _two, _kill_brokers(QUORUM_LOST_S)),
+    "long-lost-quorum": Fault(
+        f"kill -9 of two brokers for {QUORUM_LOST_LONG_S:.0f} s", _two, _kill_brokers(QUORUM_LOST_LONG_S)
+    ),
     "kill-gate": Fault("kill -9 of one of two gates", _none, _kill_gate),
     "zombie": Fault(f"a gate stands still (SIGSTOP) for {ZOMBIE_S:.0f} s", _none, _stop_gate),
 }
