@@ -15,7 +15,7 @@ from streams.model.topics import VERDICT
 from streams.model.types import Record
 from streams.ports import Received, StoreProvider
 from streams.ports.open_log import Log
-from streams.ports.processor import Output, Processor, StateView
+from streams.ports.processor import DeletedInput, Output, Processor, StateView
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings
@@ -63,6 +63,10 @@ class MinimalProcessor(Processor):
         error: Exception,  # noqa: ARG002 - the port's
     ) -> list[Output]:
         """There are none."""
+        return []
+
+    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:  # noqa: ARG002 - the port's
+        """There is no record of it."""
         return []
 
 

@@ -16,6 +16,7 @@ from streams.codec.schemas import CommittedSchemas, subject_name
 from streams.model.reasons import (
     CONTROL_TEXTS,
     DEAD_LETTER_TEXTS,
+    INPUT_LOSS_TEXTS,
     REASON_TEXTS,
     REFUSAL_TEXTS,
     SESSION_CHANGE_TEXTS,
@@ -98,6 +99,8 @@ def render_reasons() -> str:
         "## Publications of rules and tools\n\nThe field `reason` of audit records of type CONTROL. A rejected "
         "publication has the reason of its dead letter.",
         _codes(CONTROL_TEXTS),
+        "## Lost input\n\nThe field `reason` of audit records of type DEAD_LETTER that have no dead letter.",
+        _codes(INPUT_LOSS_TEXTS),
         "## Sessions\n\nThe field `reason` of audit records of type SESSION. A session that has ended has the reason "
         "of its denials.",
         _codes(SESSION_CHANGE_TEXTS),

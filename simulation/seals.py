@@ -17,7 +17,7 @@ from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT, AUDIT, AUDIT_CHECKPOINT, VERDICT
 from streams.model.types import Header, Record
 from streams.ports import Outgoing, Received
-from streams.ports.processor import Broadcast, CommitHook, Output, Processor, StateView
+from streams.ports.processor import Broadcast, CommitHook, DeletedInput, Output, Processor, StateView
 from streams.ports.wire import Encoder
 from streams.topology import GATE
 
@@ -134,3 +134,7 @@ class SealedProcessor(Processor):
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """As the processor does it."""
         return self._processor.on_timer_failed(partition, due_ms, payload, error)
+
+    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
+        """As the processor does it."""
+        return self._processor.on_input_deleted(deleted, now_ms)

@@ -55,7 +55,7 @@ BUDGETS = ProcessorSpec(
     broadcast=(),
     changelog=topics.BUDGET_CHANGELOG,
     # Its partitions are assigned apart from the gate's: on the gate's topic it would be a second writer.
-    outputs=(topics.BUDGET_GRANT, topics.AUDIT_REPORTED),
+    outputs=(topics.BUDGET_GRANT, topics.AUDIT_REPORTED, topics.ALERT),
 )
 
 PROCESSORS: tuple[ProcessorSpec, ...] = (GATE, BUDGETS)

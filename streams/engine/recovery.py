@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from streams.engine.state import stream_time_of
+from streams.model.topics import Topic
 from streams.ports import (
     Clock,
     Consumer,
@@ -30,6 +31,7 @@ from streams.ports import (
     StoreProvider,
     TopicPartition,
 )
+from streams.ports.processor import DeletedInput
 
 _log = logging.getLogger(__name__)
 RESTORE_BATCH_RECORDS = 2_000
@@ -44,16 +46,18 @@ class TakenOver(NamedTuple):
     Attributes:
         store: its state, up to date.
         committed: the next offset to be read of each input topic.
+        deleted: the input that was not processed, and is not on the log any more.
     """
 
     store: Store
     committed: dict[str, int]
+    deleted: list[DeletedInput]
 
 
 class Takeover:
     """Takes over the partitions of one assignment at a time. Their input must be paused meanwhile."""
 
-    def __init__(self, inputs: Sequence[str], consumer: Consumer, clock: Clock, restorer: Restorer) -> None:
+    def __init__(self, inputs: Sequence[Topic], consumer: Consumer, clock: Clock, restorer: Restorer) -> None:
         """Create it idle.
 
         Args:
@@ -62,12 +66,14 @@ class Takeover:
             clock: tells how old a store is.
             restorer: restores the state.
         """
-        self._inputs = tuple(inputs)
+        # Behind the last record of a transaction is its marker: retention may delete it long after all was processed.
+        self._offsets_without_record = {topic.name: int(topic.is_written_in_transactions) for topic in inputs}
         self._consumer = consumer
         self._clock = clock
         self._restorer = restorer
         self._waiting: list[int] | None = None
         self._committed: dict[int, dict[str, int]] = {}
+        self._deleted: dict[int, list[DeletedInput]] = {}
 
     @property
     def is_active(self) -> bool:
@@ -102,19 +108,25 @@ class Takeover:
         if not self._restorer.active:
             return {}
         stores = self._restorer.step(timeout_ms)
-        return {number: TakenOver(store, self._committed[number]) for number, store in stores.items()}
+        return {
+            number: TakenOver(store, self._committed[number], self._deleted[number]) for number, store in stores.items()
+        }
 
     def _start(self, partitions: list[int]) -> None:
-        inputs = [TopicPartition(topic, number) for number in partitions for topic in self._inputs]
+        inputs = [TopicPartition(topic, number) for number in partitions for topic in self._offsets_without_record]
         # INVARIANT: this comes before the changelog's ends. Once the offsets are stable, the previous owner's last
         # transaction is decided.
         committed = self._consumer.committed(inputs)
-        missing = [partition for partition in inputs if committed.get(partition) is None]
-        beginnings = self._consumer.beginning_offsets(missing) if missing else {}
+        beginnings = self._consumer.beginning_offsets(inputs)
         self._committed = {number: {} for number in partitions}
+        self._deleted = {number: [] for number in partitions}
         for partition in inputs:
-            offset = committed.get(partition)
-            self._committed[partition.partition][partition.topic] = beginnings[partition] if offset is None else offset
+            begin, offset = beginnings[partition], committed.get(partition)
+            self._committed[partition.partition][partition.topic] = begin if offset is None else max(begin, offset)
+            if offset is not None and begin - offset > self._offsets_without_record[partition.topic]:
+                _log.error("%d records of %s/%d were deleted before they were processed", begin - offset, *partition)
+                deleted = DeletedInput(partition.topic, partition.partition, offset, begin)
+                self._deleted[partition.partition].append(deleted)
         self._restorer.start(partitions, self._clock.now_ms())
 
 

@@ -12,7 +12,7 @@ as there are partitions.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import merge
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import Record
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Received, StoreError, TopicPartition
-from streams.ports.processor import Output, Processor, SetAsideError
+from streams.ports.processor import DeletedInput, Output, Processor, SetAsideError
 from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
 
@@ -56,6 +56,7 @@ class PartitionTask:
         emit: Emit,
         partition_counts: Mapping[str, int],
         committed: Mapping[str, int],
+        deleted: Sequence[DeletedInput] = (),
     ) -> None:
         """Create the task of a partition whose state is restored.
 
@@ -67,13 +68,16 @@ class PartitionTask:
             wire: decodes input and makes envelopes and dead letters.
             emit: called with each record that is to be written in the open transaction.
             partition_counts: how many partitions each topic has, by its name.
-            committed: the group's committed offset of each input topic.
+            committed: where to read each input topic from: the group's committed offset, or the first that is there.
+            deleted: the input that the committed offsets say was not processed, and that is not there any more.
         """
         self.partition = partition
         self._committed_time_ms = stream_time_of(state)
         self.stream_time_ms = self._committed_time_ms
         self.positions = dict(committed)
         self._committed = dict(committed)
+        self._deleted = tuple(deleted)
+        self._has_reported_deleted = False
         self._ranks = {topic.name: rank for rank, topic in enumerate(spec.inputs)}
         self._with_dead_letters = {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters}
         self._state = state
@@ -176,6 +180,23 @@ class PartitionTask:
             self._emit(self._wire.dead_letter(record, str(error.reason), str(error)[:TEXT_CHARS_MAX]))
         self._emit_all(reported)
 
+    @property
+    def has_deleted_input(self) -> bool:
+        """Whether `report_deleted_input` has something to do."""
+        return bool(self._deleted) and not self._has_reported_deleted
+
+    def report_deleted_input(self, now_ms: int) -> None:
+        """Write the processor's report of input that was deleted before it was processed.
+
+        INVARIANT: the report and the offsets that skip the deleted input are committed together.
+
+        Args:
+            now_ms: the wall clock.
+        """
+        for deleted in self._deleted:
+            self._emit_all(self._placement.outgoing(self._processor.on_input_deleted(deleted, now_ms)))
+        self._has_reported_deleted = True
+
     def emit_outputs(self, outputs: list[Output]) -> None:
         """Write outputs.
 
@@ -216,11 +237,12 @@ class PartitionTask:
             self._state.keep_record()
 
     def offsets(self) -> dict[TopicPartition, int]:
-        """Return the offsets to commit: the positions that have moved."""
+        """Return the offsets to commit: the positions that have moved, also past input that was deleted."""
+        passed_over = {deleted.topic for deleted in self._deleted if self._has_reported_deleted}
         return {
             TopicPartition(topic, self.partition): offset
             for topic, offset in self.positions.items()
-            if offset != self._committed.get(topic)
+            if offset != self._committed.get(topic) or topic in passed_over
         }
 
     def all_offsets(self) -> dict[TopicPartition, int]:
@@ -238,6 +260,8 @@ class PartitionTask:
         """
         self._committed = dict(self.positions)
         self._written.clear()
+        if self._has_reported_deleted:
+            self._deleted, self._has_reported_deleted = (), False
         if self._state.changes():
             if changelog_offset is None:
                 raise InvariantError(f"partition {self.partition} committed changes without a changelog offset")
@@ -252,6 +276,7 @@ class PartitionTask:
         """
         self._state.aborted()
         self._written.clear()
+        self._has_reported_deleted = False
         self._followed_mark = None
         self.positions = dict(self._committed)
         self.stream_time_ms = self._committed_time_ms
@@ -337,7 +362,8 @@ class PartitionTask:
 
     def _has_part(self) -> bool:
         """Return whether the partition has processed input, or written anything, in the open transaction."""
-        return self.positions != self._committed or bool(self._state.changes() or self._written)
+        is_moved = self.positions != self._committed or self._has_reported_deleted
+        return is_moved or bool(self._state.changes() or self._written)
 
     def _emit_for_hook(self, topics: frozenset[str]) -> Emit:
         """Return what emits records, and notes those that the commit hook is shown."""

@@ -101,7 +101,7 @@ class Worker:
         self._partition_counts = partition_counts
         self._transaction = Transaction(ports.producer, ports.clock, spec.changelog.name)
         self._takeover = Takeover(
-            [topic.name for topic in spec.inputs],
+            spec.inputs,
             ports.consumer,
             ports.clock,
             Restorer(spec.changelog.name, ports.open_reader, ports.stores),
@@ -229,6 +229,7 @@ class Worker:
             if self._broadcasts is not None:
                 self._broadcasts.write(self._tasks, self._transaction)
                 self._follow_broadcast()
+            self._report_deleted_input()
             self._process(records)
             self._punctuate(idle=not records)
             if self._transaction.is_due(self._settings, idle=not records):
@@ -236,6 +237,12 @@ class Worker:
         except RetriableLogError as error:
             # The call could be made again, but where it was made is lost by now: the input is read again instead.
             raise AbortableTransactionError(str(error)) from error
+
+    def _report_deleted_input(self) -> None:
+        for task in self._tasks.values():
+            if task.has_deleted_input:
+                self._transaction.ensure_open()
+                task.report_deleted_input(self._ports.clock.now_ms())
 
     def _follow_broadcast(self) -> None:
         """Let partitions follow what was broadcast since the last step, before any new input is processed."""
@@ -354,6 +361,7 @@ class Worker:
             emit=self._transaction.emit,
             partition_counts=self._partition_counts,
             committed=taken.committed,
+            deleted=taken.deleted,
         )
         if self._broadcasts is not None:
             self._broadcasts.recall(task)

@@ -279,6 +279,17 @@ SESSION_CHANGE_TEXTS: dict[SessionChange, str] = {
 }
 
 
+class InputLoss(StrEnum):
+    """States how input was lost, in an audit record of type DEAD_LETTER that has no dead letter."""
+
+    INPUT_DELETED = "input_deleted"
+
+
+INPUT_LOSS_TEXTS: dict[InputLoss, str] = {
+    InputLoss.INPUT_DELETED: "records were deleted from the log before they were processed",
+}
+
+
 class Refusal(StrEnum):
     """States why an executor did not run an allowed call."""
 

@@ -41,6 +41,10 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+TRANSACTIONAL = frozenset({Role.GATE, Role.TOKEN_SERVICE, Role.EXECUTOR})
+"""The roles that write in transactions."""
+
+
 class Spread(StrEnum):
     """How a topic's partitions relate to those of other topics."""
 
@@ -73,6 +77,11 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     placed_by_key: bool = False
     keyed_input: bool = False
     note: str = ""
+
+    @property
+    def is_written_in_transactions(self) -> bool:
+        """Whether some writer writes in transactions, whose markers take an offset each."""
+        return any(role in TRANSACTIONAL for role in self.writers)
 
     @property
     def dlq(self) -> str:

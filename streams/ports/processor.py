@@ -268,6 +268,22 @@ class CommitHook(Protocol):
         """
 
 
+class DeletedInput(NamedTuple):
+    """Records of an input topic that were deleted before they were processed.
+
+    Attributes:
+        topic: the topic.
+        partition: the partition.
+        first_offset: the first of them.
+        next_offset: the first record that is still there, or will be.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+
+
 class Processor(Protocol):
     """Decides what the records of a partition lead to. Subclass it to take the defaults.
 
@@ -315,4 +331,12 @@ class Processor(Protocol):
         """Return the records that report a timer at which `on_timer` failed. The timer is cancelled anyway.
 
         Must not fail. A timer has no dead-letter topic to go to.
+        """
+
+    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
+        """Return the report of input that was deleted before it was processed. Must not fail.
+
+        Args:
+            deleted: what is missing.
+            now_ms: the wall clock; the time of the records is not known.
         """

@@ -1,15 +1,25 @@
-"""Builds the audit records of input that could not be processed: dead letters, and timers that failed."""
+"""Builds the audit records of input that could not be processed: dead letters, failed timers, deleted input."""
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
+from streams.model.alert import (
+    ACTION_OBSERVED,
+    CONFIDENCE_HIGH,
+    DISPOSITION_LOGGED,
+    SEVERITY_HIGH,
+    STATUS_NEW,
+    Alert,
+)
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
-from streams.model.reasons import DeadLetterReason
-from streams.model.topics import Topic
+from streams.model.reasons import DeadLetterReason, InputLoss
+from streams.model.topics import ALERT, Topic
+from streams.model.types import Header
 from streams.ports import Received
-from streams.ports.processor import Output
+from streams.ports.processor import DeletedInput, Output
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, dead_letter_event
 
@@ -60,6 +70,46 @@ def timer_failure_record(reporter: Reporter, partition: int, due_ms: int, payloa
     place = f"timer/{partition}/{due_ms}/{payload.hex()[:_KEY_CHARS_MAX]}"
     text = f"{type(error).__name__}: {error}"[:_TEXT_CHARS_MAX]
     return _audit(reporter, key, place, due_ms, (DeadLetterReason.PROCESSING_FAILED.value, text))
+
+
+def deleted_input_outputs(reporter: Reporter, deleted: DeletedInput, now_ms: int) -> list[Output]:
+    """Return the audit record and the alert of input that was deleted before it was processed.
+
+    Args:
+        reporter: who reports it.
+        deleted: what is missing.
+        now_ms: the wall clock.
+    """
+    count = deleted.next_offset - deleted.first_offset
+    place = f"{deleted.topic}/{deleted.partition}/{deleted.first_offset}-{deleted.next_offset - 1}"
+    text = (
+        f"up to {count} records of `{deleted.topic}` partition {deleted.partition} (offsets {deleted.first_offset} to "
+        f"{deleted.next_offset - 1}) were deleted before they were processed: what they asked for was never judged, "
+        "and what they reported is not known"
+    )
+    audit = _audit(reporter, None, place, now_ms, (InputLoss.INPUT_DELETED.value, text))
+    alert_id = derived_uuid("alert", audit.header.id)
+    alert = Alert(
+        header=Header(id=alert_id, source=reporter.source, time=now_ms, tenant_uid=""),
+        finding_uid=alert_id,
+        severity_id=SEVERITY_HIGH,
+        confidence_id=CONFIDENCE_HIGH,
+        status_id=STATUS_NEW,
+        title="Input was deleted before it was processed",
+        desc=text,
+        analytic_uid=InputLoss.INPUT_DELETED.value,
+        analytic_version="1",
+        action_id=ACTION_OBSERVED,
+        disposition_id=DISPOSITION_LOGGED,
+        first_seen_time=now_ms,
+        last_seen_time=now_ms,
+        count=count,
+        related_event_ids=(audit.header.id,),
+        dedup_key=json.dumps([InputLoss.INPUT_DELETED.value, deleted.topic, deleted.partition]),
+        suggested_response=("stoplog doctor", "stoplog topics check"),
+    )
+    encoded = reporter.encoder.encode(ALERT.name, alert)
+    return [audit, Output(ALERT, alert.dedup_key.encode(), encoded, alert.header)]
 
 
 def _audit(reporter: Reporter, key: bytes | None, place: str, time_ms: int, fault: tuple[str, str]) -> Output:

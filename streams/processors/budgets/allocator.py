@@ -20,9 +20,14 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import AUDIT_REPORTED, BUDGET_GRANT
 from streams.model.types import Header, Record
 from streams.ports import Received
-from streams.ports.processor import Output, Processor, StateView
+from streams.ports.processor import DeletedInput, Output, Processor, StateView
 from streams.ports.wire import Encoder
-from streams.processors.dead_letters import Reporter, dead_letter_record, timer_failure_record
+from streams.processors.dead_letters import (
+    Reporter,
+    dead_letter_record,
+    deleted_input_outputs,
+    timer_failure_record,
+)
 from streams.processors.state import encode_row
 
 SOURCE = "stoplog/budgets"
@@ -164,6 +169,10 @@ class BudgetAllocator(Processor):
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """Return the audit record of a timer that could not be processed."""
         return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
+
+    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
+        """Return the audit record and the alert of input that was deleted before it was processed."""
+        return deleted_input_outputs(self._reporter, deleted, now_ms)
 
     def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Whoever has not answered may be dead: nobody waits for it any longer."""

@@ -18,11 +18,16 @@ from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT
 from streams.model.types import Record
 from streams.ports import Received
-from streams.ports.processor import Broadcast, BroadcastEvent, Output, Processor, StateView
+from streams.ports.processor import Broadcast, BroadcastEvent, DeletedInput, Output, Processor, StateView
 from streams.ports.wire import Encoder
 from streams.processors.control.audit import event_outputs
 from streams.processors.control.state import ControlState
-from streams.processors.dead_letters import Reporter, dead_letter_record, timer_failure_record
+from streams.processors.dead_letters import (
+    Reporter,
+    dead_letter_record,
+    deleted_input_outputs,
+    timer_failure_record,
+)
 from streams.processors.gate import approvals, pending, revoked_pending
 from streams.processors.gate.intents import Intents
 from streams.processors.gate.isolation import isolated
@@ -121,6 +126,10 @@ class Gate(Processor):
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         """Return the audit record of a timer that could not be processed."""
         return [timer_failure_record(self._reporter, partition, due_ms, payload, error)]
+
+    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
+        """Return the audit record and the alert of input that was deleted before it was processed."""
+        return deleted_input_outputs(self._reporter, deleted, now_ms)
 
     def _process_budget_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
         leases = self._judge.budget_charges.leases

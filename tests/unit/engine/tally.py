@@ -17,7 +17,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT, AUDIT, BASELINE, Role, Spread, Topic
 from streams.model.types import Header, Record
 from streams.ports import Received
-from streams.ports.processor import Output, Processor, StateView
+from streams.ports.processor import DeletedInput, Output, Processor, StateView
 from streams.ports.wire import Encoder
 from streams.topology import ProcessorSpec
 
@@ -90,6 +90,10 @@ class Tally(Processor):
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:
         name = f"timer {partition} {due_ms} {payload.hex()}"
         return [self._alert(self._header(name, due_ms, ""), f"{type(error).__name__} in a timer", 1)]
+
+    def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
+        name = f"deleted {deleted.topic}/{deleted.partition}/{deleted.first_offset}"
+        return [self._alert(self._header(name, now_ms, ""), f"{deleted.next_offset} is the first there", 1)]
 
     def _header(self, name: str, time_ms: int, tenant: str) -> Header:
         return Header(id=derived_uuid("tally", name), source=SOURCE, time=time_ms, tenant_uid=tenant)

@@ -10,10 +10,12 @@ from streams.model.audit import AuditEvent
 from streams.model.reasons import (
     CONTROL_TEXTS,
     DEAD_LETTER_TEXTS,
+    INPUT_LOSS_TEXTS,
     REASON_TEXTS,
     REFUSAL_TEXTS,
     ControlReason,
     DeadLetterReason,
+    InputLoss,
     Reason,
     Refusal,
 )
@@ -27,6 +29,7 @@ from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_NAME, BY_RECORD, DECL
         (DeadLetterReason, DEAD_LETTER_TEXTS),
         (Refusal, REFUSAL_TEXTS),
         (ControlReason, CONTROL_TEXTS),
+        (InputLoss, INPUT_LOSS_TEXTS),
     ],
 )
 def test_every_code_has_a_text(codes: type[StrEnum], texts: dict[StrEnum, str]) -> None:
