@@ -2,15 +2,16 @@
 
 A consumer's own connection answers such requests only after its current fetch, which waits for new records. And under
 `read_committed` it would not return the true end.
+
+The client is a consumer that reads nothing, not an `AdminClient`: there, librdkafka (2.16) was seen to fail an
+assertion when brokers vanished during `list_offsets`, which ends the process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 
 from streams.kafka.errors import call_error
 from streams.kafka.partitions import from_client, to_client
@@ -22,6 +23,9 @@ from streams.ports.open_log import TopicNames
 LOOKUP_S_MAX = 5.0
 ATTEMPT_S_MAX = 2.0
 
+READER_GROUP = "stoplog-reader"
+"""The group of clients that join none: librdkafka requires one, and looks up its coordinator anyway."""
+
 
 class OffsetLookup:
     """Looks up offsets; connects at the first request."""
@@ -29,49 +33,59 @@ class OffsetLookup:
     def __init__(self, bootstrap: str, names: TopicNames, extra: Settings) -> None:
         """Use the brokers, topic names and settings of the client that this belongs to."""
         self._names = names
-        self._settings = client_settings(bootstrap, fixed={}, extra=connection_settings(extra))
-        self._client: AdminClient | None = None
+        fixed: Settings = {
+            "group.id": READER_GROUP,
+            "enable.auto.commit": False,
+            # The high watermark is asked for, not the end of what is committed.
+            "isolation.level": "read_uncommitted",
+        }
+        self._settings = client_settings(bootstrap, fixed=fixed, extra=connection_settings(extra))
+        self._client: Consumer | None = None
 
     def beginnings(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset that still exists, per partition."""
-        return self._ask(partitions, OffsetSpec.earliest(), "first")
+        return self._ask(partitions, OFFSET_BEGINNING, "first")
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the high watermark per partition, open transactions included."""
-        return self._ask(partitions, OffsetSpec.latest(), "end")
+        return self._ask(partitions, OFFSET_END, "end")
 
     def close(self) -> None:
         """Close the connection."""
         self._client = None
 
-    def _ask(self, partitions: Sequence[TopicPartition], spec: OffsetSpec, which: str) -> dict[TopicPartition, int]:
+    def _ask(self, partitions: Sequence[TopicPartition], position: int, which: str) -> dict[TopicPartition, int]:
         if not partitions:
             return {}
-        asked = {to_client(self._names, partition): spec for partition in partitions}
 
         def ask(left_s: float) -> dict[TopicPartition, int]:
             try:
-                return self._attempt(asked, min(left_s, ATTEMPT_S_MAX))
+                return self._attempt(partitions, position, min(left_s, ATTEMPT_S_MAX))
             except KafkaException:
-                # This client keeps asking the leaders that it knows, even after they have answered that they no longer
+                # A client may keep asking the leaders that it knows, even after they have answered that they no longer
                 # lead; a new client finds out who leads.
                 self._client = None
                 raise
 
-        topics = ", ".join(f"`{topic}`" for topic in sorted({partition.topic for partition in asked}))
+        topics = ", ".join(f"`{topic}`" for topic in sorted({partition.topic for partition in partitions}))
         doing = f"look up the {which} offsets of {topics}"
         return persist(ask, lambda error: call_error(error, doing), LOOKUP_S_MAX)
 
-    def _attempt(self, asked: dict[KafkaPartition, OffsetSpec], timeout_s: float) -> dict[TopicPartition, int]:
+    def _attempt(
+        self, partitions: Sequence[TopicPartition], position: int, timeout_s: float
+    ) -> dict[TopicPartition, int]:
         if self._client is None:
-            self._client = AdminClient(self._settings)
+            self._client = Consumer(self._settings)
         self._client.poll(0)  # serves what librdkafka has logged; nothing else does for this client
-        futures = self._client.list_offsets(
-            asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s
-        )
-        found = {from_client(self._names, partition): future.result().offset for partition, future in futures.items()}
-        # INVARIANT: what did not answer in time has an offset below zero here, and no error. It must never pass for an
-        # end that has been reached.
+        # Where a time goes Kafka's protocol takes the two positions, too, and answers for all partitions at once.
+        asked = [to_client(self._names, partition, position) for partition in partitions]
+        found: dict[TopicPartition, int] = {}
+        for partition in self._client.offsets_for_times(asked, timeout=timeout_s):
+            if partition.error is not None:
+                raise KafkaException(partition.error)
+            found[from_client(self._names, partition)] = partition.offset
+        # INVARIANT: what did not answer in time has an offset below zero here, and maybe no error. It must never pass
+        # for an end that has been reached.
         if min(found.values()) < 0:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer"))
         return found

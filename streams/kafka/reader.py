@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of
-from streams.kafka.offset_lookup import OffsetLookup
+from streams.kafka.offset_lookup import READER_GROUP, OffsetLookup
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
@@ -39,8 +39,8 @@ class KafkaReader:
             ValueError: `extra` would change what correctness rests on.
         """
         fixed: Settings = {
-            # librdkafka requires a group; this one is never joined, and nothing is committed to it.
-            "group.id": "stoplog-reader",
+            # Never joined, and nothing is committed to it.
+            "group.id": READER_GROUP,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "isolation.level": "read_committed",

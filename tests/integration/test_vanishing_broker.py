@@ -1,0 +1,57 @@
+"""A broker that vanishes while offsets are looked up: the question fails, and the process lives on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from simulation.broker.kafka import KafkaBroker
+from streams.kafka.admin import KafkaAdmin
+from streams.ports import TopicSpec
+from tests.integration.deployment import ROOT, environment_of
+
+pytestmark = pytest.mark.broker
+
+PARTITIONS = 6
+# Longer than an attempt of a lookup may take.
+FROZEN_S = 3.0
+
+
+def test_a_lookup_outlives_a_broker_that_stands_still_and_then_ends(tmp_path: Path) -> None:
+    with KafkaBroker.start(tmp_path / "kafka") as broker:
+        with closing(KafkaAdmin(broker.bootstrap)) as admin:
+            admin.create([TopicSpec("letters", PARTITIONS, {})], 1)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.offsets_process", broker.bootstrap, "letters", str(PARTITIONS)],
+            cwd=ROOT,
+            env=environment_of({}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            assert child.stdout.readline() == f"answer {[0] * PARTITIONS}\n"
+            broker.freeze()
+            time.sleep(FROZEN_S)
+            broker.kill()
+            line = child.stdout.readline()
+            while line.startswith("answer"):
+                line = child.stdout.readline()
+            assert line.startswith("none: can't look up the end offsets of `letters`"), f"{line!r}, {child.poll()}"
+            broker.restart()
+            while not line.startswith("answer"):
+                line = child.stdout.readline()
+                assert line, f"the process has ended with status {child.wait()}"
+            child.stdin.close()
+            assert child.wait(30) == 0
+        finally:
+            child.kill()
+            child.wait()
+            child.stdout.close()
