@@ -78,7 +78,13 @@ class EmbeddedLog(Log):
         """Return the path of the file."""
         return self._file.path
 
-    def consumer(self, group: str, instance: str) -> EmbeddedConsumer:
+    def consumer(
+        self,
+        group: str,
+        instance: str,
+        *,
+        positioned: bool = False,  # noqa: ARG002 - the port's; retention is days away from a member that reads
+    ) -> EmbeddedConsumer:
         """Make a member of `group`. A second one with the same `instance` replaces the first."""
         return self._keep(
             EmbeddedConsumer(

@@ -11,7 +11,13 @@ from streams.inmemory.producer import MemoryProducer
 class MemoryLog(MemoryBroker):
     """A broker that hands out its own clients."""
 
-    def consumer(self, group: str, instance: str) -> MemoryConsumer:
+    def consumer(
+        self,
+        group: str,
+        instance: str,
+        *,
+        positioned: bool = False,  # noqa: ARG002 - the port's; tests delete records between workers' lives
+    ) -> MemoryConsumer:
         """Return a new member of `group`. It puts out a former member of the same instance name."""
         return MemoryConsumer(self, group, instance)
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.bounded_close import close_in_time
@@ -19,6 +19,7 @@ from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
 from streams.ports import (
     AssignmentListener,
+    FatalLogError,
     GroupMetadata,
     LogError,
     Received,
@@ -62,6 +63,7 @@ class KafkaConsumer:
         group: str,
         *,
         instance: str | None = None,
+        positioned: bool = False,
         names: TopicNames = PLAIN_NAMES,
         extra: Settings = NO_SETTINGS,
     ) -> None:
@@ -71,6 +73,7 @@ class KafkaConsumer:
             bootstrap: the brokers, `host:port`, comma-separated.
             group: the consumer group.
             instance: the id of a static member: a restart within the session timeout moves no partitions.
+            positioned: see `streams.ports.open_log.Log.consumer`.
             names: how the deployment's topics are called on the cluster.
             extra: further librdkafka settings.
 
@@ -84,12 +87,13 @@ class KafkaConsumer:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
+            "auto.offset.reset": "error" if positioned else "earliest",
             "enable.partition.eof": False,
         }
         if instance is not None:
             fixed["group.instance.id"] = instance
         self._group = group
+        self._positioned = positioned
         self._names = names
         self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
@@ -265,6 +269,11 @@ class KafkaConsumer:
             error = message.error()
             if error is None:
                 records.append(self._received(message))
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                name = f"`{message.topic()}` partition {message.partition()}"
+                raise FatalLogError(
+                    f"group `{self._group}` can't read {name} from offset {message.offset()}: {error.str()}"
+                )
             else:
                 self._faults.take(error, message.topic(), message.partition())
         if records:
@@ -290,9 +299,15 @@ class KafkaConsumer:
             # The assignment arrived while `close` was called: nobody must start on it.
             return
         # Assigned before the listener is called, so that the listener can seek and pause.
+        if self._positioned:
+            # A given offset: with the setting `error`, a partition without a committed offset could never be sought.
+            for partition in partitions:
+                partition.offset = OFFSET_BEGINNING
         client.assign(partitions)
         ours = all_from_client(self._names, partitions)
         self._assigned = frozenset(ours)
+        if self._positioned:
+            self.pause(ours)
         # INVARIANT: an assignment's transactions are fenced by the generation that made it, never by a later one.
         self._metadata = client.consumer_group_metadata()
         if self._listener is not None:

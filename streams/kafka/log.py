@@ -35,9 +35,11 @@ class KafkaLog(Log):
         """Make a client that sets up topics and access."""
         return KafkaAdmin(self._bootstrap, names=self._names, extra=self._extra)
 
-    def consumer(self, group: str, instance: str) -> KafkaConsumer:
+    def consumer(self, group: str, instance: str, *, positioned: bool = False) -> KafkaConsumer:
         """Make a static member: a restart within the session timeout moves no partitions."""
-        return KafkaConsumer(self._bootstrap, group, instance=instance, names=self._names, extra=self._extra)
+        return KafkaConsumer(
+            self._bootstrap, group, instance=instance, positioned=positioned, names=self._names, extra=self._extra
+        )
 
     def producer(self, transactional_id: str) -> KafkaProducer:
         """Make a transactional producer."""

@@ -67,8 +67,16 @@ class Log(Protocol):
     def admin(self) -> Admin:
         """Make a client that sets up topics and access."""
 
-    def consumer(self, group: str, instance: str) -> Consumer:
-        """Make a member of a consumer group; `instance` is its stable name in the group."""
+    def consumer(self, group: str, instance: str, *, positioned: bool = False) -> Consumer:
+        """Make a member of a consumer group.
+
+        Args:
+            group: the group.
+            instance: its stable name in the group.
+            positioned: whether the listener seeks each partition that it is assigned before it resumes it. Nothing of a
+                partition is returned before that. If records are deleted before they are read, `poll` raises
+                `FatalLogError` (on a log that can tell: Kafka); without `positioned` they are skipped.
+        """
 
     def producer(self, transactional_id: str) -> Producer:
         """Make a transactional producer, which fences the former holders of its id."""

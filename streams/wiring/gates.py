@@ -46,7 +46,7 @@ def build_gate(
     rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
     control_state = ControlState(rules, Catalog(settings.catalog.trusted()))
     ports = Ports(
-        consumer=log.consumer(settings.group, settings.instance),
+        consumer=log.consumer(settings.group, settings.instance, positioned=True),
         producer=log.producer(f"{settings.group}-{settings.instance}"),
         open_reader=log.reader,
         stores=stores or _rocks_stores(settings, "gate"),
@@ -85,7 +85,7 @@ def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
         processor=BudgetAllocator(wire),
         wire=wire,
         ports=Ports(
-            consumer=log.consumer(budgets_group(settings.group), settings.instance),
+            consumer=log.consumer(budgets_group(settings.group), settings.instance, positioned=True),
             producer=log.producer(f"{settings.group}-{settings.instance}-budgets"),
             open_reader=log.reader,
             stores=stores or _rocks_stores(settings, "budgets"),

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient
 
 from simulation.broker.kafka import KafkaBroker
 from streams.kafka import offset_lookup
@@ -653,3 +655,71 @@ class TestSettings:
         with pytest.raises(LogError, match=name):
             admin.alter_config(name, {"retention.ms": "soon"})
         assert admin.acls() is None
+
+
+class _Assigned:
+    """Notes what it is assigned."""
+
+    def __init__(self) -> None:
+        self.assigned: list[TopicPartition] = []
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        self.assigned = list(partitions)
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self.assigned = []
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self.assigned = []
+
+
+class TestPositionedMember:
+    """A member whose listener says where each partition is read from, as the engine does."""
+
+    @pytest.fixture
+    def member(
+        self, log: KafkaLog, kafka_bootstrap: str
+    ) -> Iterator[tuple[KafkaConsumer, TopicPartition, list[bytes]]]:
+        (topic,) = make_topics(log, "positioned")
+        values = fill(log, topic, 20)
+        consumer = KafkaConsumer(kafka_bootstrap, log.unique("group"), positioned=True)
+        listener = _Assigned()
+        consumer.subscribe([topic], listener)
+        until_s = time.monotonic() + WAIT_S
+        while not listener.assigned:
+            assert time.monotonic() < until_s
+            assert consumer.poll(10, 100) == []
+        yield consumer, TopicPartition(topic, 0), values
+        consumer.close()
+
+    def test_it_reads_nothing_before_it_is_positioned(
+        self, member: tuple[KafkaConsumer, TopicPartition, list[bytes]]
+    ) -> None:
+        consumer, place, values = member
+        assert [consumer.poll(10, 100) for _ in range(5)] == [[]] * 5
+        consumer.seek(place, 15)
+        consumer.resume([place])
+        assert read_from(consumer, 5) == values[15:]
+
+    def test_records_deleted_before_they_are_read_are_an_error(
+        self, member: tuple[KafkaConsumer, TopicPartition, list[bytes]], kafka_bootstrap: str
+    ) -> None:
+        consumer, place, _ = member
+        admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+        (deleted,) = admin.delete_records([KafkaPartition(place.topic, 0, 15)]).values()
+        assert deleted.result().low_watermark == 15
+        assert consumer.beginning_offsets([place]) == {place: 15}
+        consumer.seek(place, 5)
+        consumer.resume([place])
+        with pytest.raises(FatalLogError, match=rf"can't read `{place.topic}` partition 0 from offset 5"):
+            read_from(consumer, 5)
+
+
+def read_from(consumer: KafkaConsumer, count: int) -> list[bytes | None]:
+    """The values of the next records."""
+    values: list[bytes | None] = []
+    until_s = time.monotonic() + WAIT_S
+    while len(values) < count:
+        assert time.monotonic() < until_s, values
+        values += [record.value for record in consumer.poll(10, 100)]
+    return values
