@@ -18,7 +18,7 @@ from streams.ports import Received
 SESSIONS = 600
 RATE = 200
 STEADY_S = 4
-AFTER_EVENT_S = 14
+AFTER_EVENT_S = 16
 DRAIN_S_MAX = 60.0
 # Intents that may still wait when the event comes.
 MARGIN_MS = 1_500

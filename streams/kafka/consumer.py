@@ -17,6 +17,7 @@ from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.timeouts import SESSION_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS
 from streams.ports import (
     AssignmentListener,
     FatalLogError,
@@ -29,7 +30,7 @@ from streams.ports import (
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 # Longer than the transaction timeout: if a member dies in a transaction, its offsets are locked until the abort.
-COMMITTED_S_MAX = 15.0
+COMMITTED_S_MAX = TRANSACTION_TIMEOUT_MS / 1_000 + 5.0
 # A newly assigned partition can be sought only after librdkafka has found its committed offset.
 SEEK_S_MAX = COMMITTED_S_MAX
 SEEK_PAUSE_S = 0.005
@@ -37,8 +38,8 @@ SEEK_PAUSE_S = 0.005
 NUDGE_S = 0.002
 
 DEFAULTS: Settings = {
-    # Partitions of a dead member wait for this long; those of a member that left, until the others' next heartbeat.
-    "session.timeout.ms": 10_000,
+    "session.timeout.ms": SESSION_TIMEOUT_MS,
+    # Partitions of a member that left wait until the others' next heartbeat.
     "heartbeat.interval.ms": 500,
     # A seek or resume waits for the current fetch, which waits for records up to this long.
     "fetch.wait.max.ms": 100,

@@ -13,6 +13,7 @@ from streams.kafka.errors import error_of, is_gone, transaction_error
 from streams.kafka.partitions import on_log, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
+from streams.kafka.timeouts import LATE_S_MAX, STEP_S_MAX, TRANSACTION_TIMEOUT_MS
 from streams.ports import (
     GroupMetadata,
     LogError,
@@ -23,16 +24,13 @@ from streams.ports import (
 )
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
-TRANSACTION_TIMEOUT_MS = 15_000
 # Each step is tried again up to its bound. Commit and abort get more than the transaction timeout: by then the
 # broker has decided.
 INIT_S_MAX = 30.0
-SEND_S_MAX = 10.0
-OFFSETS_S_MAX = 15.0
-END_S_MAX = 20.0
+SEND_S_MAX = STEP_S_MAX
+OFFSETS_S_MAX = STEP_S_MAX
+END_S_MAX = TRANSACTION_TIMEOUT_MS / 1_000 + 5.0
 CLOSE_S_MAX = 5.0
-# After its time limit a step gets this long to return; the library is sometimes late, and sometimes never returns.
-LATE_S_MAX = 5.0
 QUEUE_PAUSE_S = 0.02
 REASON_S_MAX = 1.0
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from streams.kafka.timeouts import CONNECTION_TIMEOUT_MS, REQUEST_TIMEOUT_MS
+
 Setting = str | int | bool
 Settings = Mapping[str, Setting]
 
@@ -58,6 +60,8 @@ COMMON_DEFAULTS: Settings = {
     # A broker that was down for a while is found within a second of its return (10 by default, which is a whole
     # transaction timeout).
     "reconnect.backoff.max.ms": 1_000,
+    "socket.timeout.ms": REQUEST_TIMEOUT_MS,
+    "socket.connection.setup.timeout.ms": CONNECTION_TIMEOUT_MS,
     # The other way (`rebootstrap`, the default) starts over each time no broker answers, and cuts off the connection
     # that is just coming up: after the restart of a lone broker, transactional producers stayed cut off for minutes
     # (librdkafka 2.16). Without it a client that outlives all the brokers it knows must be restarted.

@@ -1,0 +1,38 @@
+"""How long clients wait for brokers: the times that depend on each other, and why they are as they are. See ADR 0028.
+
+The others miss a broker that dies after `broker.session.timeout.ms` (9 s by default). Until then it counts as an
+in-sync replica of every partition that it has a copy of. None of these passes a record on, and no transaction ends.
+Clients can do nothing about it, and a client that gives up earlier loses more time by what follows (aborted
+transactions, a rebalance, restored state) than by the wait. So each time below is longer than the wait, by as little as
+is safe.
+"""
+
+from __future__ import annotations
+
+BROKER_MISSED_MS = 9_000
+"""Kafka's default of `broker.session.timeout.ms`."""
+
+ELECTION_MS = 3_000
+"""What it takes besides until other brokers lead, have loaded what they coordinate, and are found by clients."""
+
+SESSION_TIMEOUT_MS = BROKER_MISSED_MS + ELECTION_MS
+"""A group member is given up after this: the partitions of a gate that has died stand still for as long. The group's
+coordinator answers no heartbeat while it waits for a broker that has died."""
+
+STEP_S_MAX = (BROKER_MISSED_MS + ELECTION_MS) / 1_000
+"""A step of a transaction is tried for this long, unless the brokers decide on it by themselves."""
+
+LATE_S_MAX = 2.0
+"""After its time limit a step gets this long to return. The library is sometimes late, and sometimes it never returns
+(2.16, if the group's coordinator shuts down while offsets are committed). A gate stands still until this is over."""
+
+REQUEST_TIMEOUT_MS = BROKER_MISSED_MS + ELECTION_MS
+"""A request to a host that has vanished without closing its connections is given up after this (a minute by default),
+and sent to whoever leads by then."""
+
+CONNECTION_TIMEOUT_MS = 5_000
+"""A connection must be up within this, encryption and credentials included."""
+
+TRANSACTION_TIMEOUT_MS = 15_000
+"""A transaction is aborted by the brokers after this. It may have been open for a while when a broker dies. Readers of
+its partitions wait for a writer that has died for as long, and up to 10 s more."""

@@ -1,0 +1,61 @@
+"""A broker of three dies under load: gates wait for the cluster and go on. `python -m bench.cluster` has the other
+faults."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.cluster.deployment import AGENTS, Run, deployed
+from bench.cluster.load import loading
+from bench.cluster.measurement import instant_ms
+from bench.cluster.reading import Observer
+from bench.cluster.verifier import silences, verify
+from bench.world import PARTITIONS
+from streams.kafka.timeouts import BROKER_MISSED_MS, ELECTION_MS
+from streams.model.topics import AUDIT, INTENT, VERDICT
+
+pytestmark = pytest.mark.broker
+
+RATE = 30
+SESSIONS = 60
+STEADY_S = 3.0
+# The cluster misses the broker, elects others, and works off what has waited.
+AWAY_S = (BROKER_MISSED_MS + 2 * ELECTION_MS) / 1_000
+# What gates may add to the time in which the log itself hands nothing on.
+ADDED_MS_MAX = 4_000
+
+
+def test_a_dead_broker_costs_no_more_than_the_time_until_it_is_missed(tmp_path: Path) -> None:
+    run = Run(rate=RATE, broker_settings={}, gate_settings={}, logs=tmp_path, quick=True)
+    with deployed(SESSIONS, run) as deployment:
+        verdicts_seen = Observer(deployment.topics, VERDICT.name, "verdict.v1")
+        intents_seen = Observer(deployment.topics, INTENT.name, "intent.v1")
+        with loading(deployment.world_of(AGENTS), sessions=SESSIONS, rate=RATE) as load:
+            time.sleep(STEADY_S)
+            begin_ms = time.time_ns() / 1e6
+            controller = deployment.roles()["controller"]
+            deployment.cluster.kill((controller + 1) % 3)
+            time.sleep(AWAY_S)
+            end_ms = time.time_ns() / 1e6
+            proposed = load.end()
+        deadline_s = time.monotonic() + 30
+        while len(verdicts_seen.arrivals) < proposed and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        for observer in (verdicts_seen, intents_seen):
+            observer.close()
+        intents = deployment.topics.read_whole(INTENT.name, "intent.v1")
+        verdicts = deployment.topics.read_whole(VERDICT.name, "verdict.v1")
+        audit = deployment.topics.read_whole(AUDIT.name, "audit_event.v1")
+    assert len(intents) == proposed
+    assert verify(intents, verdicts, audit) == []
+    logs = "".join(log.read_text() for log in tmp_path.glob("gate-*.log"))
+    assert "partitions were lost" not in logs
+    assert "gate failed" not in logs
+    made_ms = {record.fields["intent_id"]: instant_ms(record.fields["header"]["time"]) for record in intents}
+    of_gates, of_the_log = (
+        max(silences(seen.arrivals, made_ms, PARTITIONS, begin_ms, end_ms)) for seen in (verdicts_seen, intents_seen)
+    )
+    assert of_gates <= of_the_log + ADDED_MS_MAX
