@@ -10,7 +10,9 @@ import msgspec
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.keys import tool_key
 
-_DOMAIN = "stoplog catalog entry v1"
+# INVARIANT: it is part of what was signed and of the entries' keys, so it keeps the spelling of the first signature
+# (the escape is a `u`).
+_DOMAIN = "stoplog catalog\x75e entry v1"
 _UNSIGNED_FIELDS = frozenset({"header", "signatures"})
 ENTRY_ID_CHARS = 40
 """Long enough that nobody can make two entries with the same id: a reviewer reads one entry, and approves by its id."""
