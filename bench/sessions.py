@@ -24,15 +24,8 @@ from streams.model.labels import Confidentiality, Integrity, Label
 from streams.model.proof import derived_uuid
 from streams.model.topics import INTENT
 from streams.ports import Outgoing
-from streams.processors.state import (
-    SessionRow,
-    SessionStatus,
-    Source,
-    TimerKind,
-    encode_row,
-    session_row_key,
-    timer_payload,
-)
+from streams.processors.rows import TimerKind, session_row_key, timer_payload
+from streams.processors.state import SessionRow, SessionStatus, Source, encode_row
 from streams.stores.rocks import RocksStores
 
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)

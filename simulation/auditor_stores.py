@@ -11,8 +11,9 @@ from streams.model.delegation import Delegation, DelegationOp
 from streams.model.session import SessionEvent
 from streams.model.topics import DELEGATION, SESSION
 from streams.ports import TopicPartition
+from streams.processors.rows import RowKind, session_row_key
 from streams.processors.sessions.lifecycle import OVER
-from streams.processors.state import SessionRow, decode_session, session_row_key
+from streams.processors.state import SessionRow, decode_session
 
 Rows = dict[bytes, bytes]
 
@@ -85,7 +86,7 @@ def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
 
 def held_count(rows: Rows) -> int:
     """Return how many intents are pending."""
-    return sum(1 for key in rows if key.startswith(b"h"))
+    return sum(1 for key in rows if key.startswith(RowKind.PENDING.prefix))
 
 
 def _session(rows: Rows, key: bytes) -> SessionRow | None:

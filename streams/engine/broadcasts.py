@@ -12,7 +12,8 @@ The rows:
 
     c <topic>    the reports that were made of records of the topic (partition 0)
     c !<topic>   the last report of an event that no record has caused (partition 0)
-    c *          what the processor wants remembered (every partition)
+    c +          what the processor wants remembered (every partition)
+    c *          the same, in layout 1 of the rows (`streams.processors.layout`)
 
 **Rejected.** A consumer group for the reports: its offsets would be committed in other transactions than the reports.
 """
@@ -29,14 +30,13 @@ from streams.engine.task import PartitionTask
 from streams.engine.transaction import Transaction
 from streams.model.canonical import sha256
 from streams.ports import Received
-from streams.ports.processor import BROADCAST_KEY_PREFIX, Broadcast
+from streams.ports.processor import BROADCAST_KEY_PREFIX, FENCE, MEMORY_KEY, V1_MEMORY_KEY, Broadcast
 
 REPORTED_KEPT_MAX = 256
 """Reports of one topic that are remembered; records before the earliest of them count as reported."""
 
 _REPORTING_PARTITION = 0
 _EVENT_KEY = BROADCAST_KEY_PREFIX + b"!"
-_MEMORY_KEY = BROADCAST_KEY_PREFIX + b"*"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[tuple[int, int]]).decode
 
@@ -88,16 +88,19 @@ class Broadcasts:
         if memory is self._remembered or memory is None:
             return
         for task in tasks.values():
-            if task.state.get(_MEMORY_KEY) != memory:
+            if task.state.get(MEMORY_KEY) != memory:
                 transaction.ensure_open()
-                task.state.put(_MEMORY_KEY, memory)
+                task.state.put(MEMORY_KEY, memory)
                 task.state.keep_record()
         self._remembered = memory
 
     def recall(self, task: PartitionTask) -> None:
         """Pass on what a partition remembers that was taken over."""
-        memory = task.state.get(_MEMORY_KEY)
-        if memory is not None:
+        memory = task.state.get(MEMORY_KEY)
+        if memory is None:
+            # Its rows may have layout 1: they are prepared only after this.
+            memory = task.state.get(V1_MEMORY_KEY)
+        if memory not in (None, FENCE):
             self._sink.recall(memory)
         self._remembered = None
 

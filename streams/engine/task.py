@@ -84,6 +84,7 @@ class PartitionTask:
         self._processor = processor
         self._follower = None if processor.broadcast is None else processor.broadcast.follower
         self._followed_mark: int | None = 0
+        self._is_prepared = False
         self._hook = processor.commit_hook
         self._written: list[Outgoing] = []
         self._wire = wire
@@ -133,6 +134,24 @@ class PartitionTask:
         for due_ms, payload in timers:
             self._fire(due_ms, payload)
         return bool(timers)
+
+    # The rows' layout
+
+    def prepare(self) -> bool:
+        """Let the processor prepare the partition's rows, once.
+
+        Returns:
+            Whether it has written any.
+
+        Raises:
+            StoreError: the rows can't be used.
+        """
+        if self._is_prepared:
+            return False
+        self._processor.prepare(self._state)
+        self._state.keep_record()
+        self._is_prepared = True
+        return bool(self._state.changes())
 
     # Broadcasts
 
@@ -277,6 +296,7 @@ class PartitionTask:
         self._state.aborted()
         self._written.clear()
         self._has_reported_deleted = False
+        self._is_prepared = False
         self._followed_mark = None
         self.positions = dict(self._committed)
         self.stream_time_ms = self._committed_time_ms

@@ -226,6 +226,7 @@ class Worker:
 
     def _work(self, records: list[Received]) -> None:
         try:
+            self._prepare()
             if self._broadcasts is not None:
                 self._broadcasts.write(self._tasks, self._transaction)
                 self._follow_broadcast()
@@ -237,6 +238,12 @@ class Worker:
         except RetriableLogError as error:
             # The call could be made again, but where it was made is lost by now: the input is read again instead.
             raise AbortableTransactionError(str(error)) from error
+
+    def _prepare(self) -> None:
+        """Let the processor prepare partitions that were taken over, before anything else is written to their state."""
+        for task in self._tasks.values():
+            if task.prepare():
+                self._transaction.ensure_open()
 
     def _report_deleted_input(self) -> None:
         for task in self._tasks.values():

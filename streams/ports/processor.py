@@ -22,6 +22,12 @@ from streams.ports.log import Outgoing, Received
 
 BROADCAST_KEY_PREFIX = b"c"
 """The engine's rows about broadcast records: what was reported, and what the processor wants remembered."""
+MEMORY_KEY = BROADCAST_KEY_PREFIX + b"+"
+"""The engine's row that holds what the processor wants remembered."""
+V1_MEMORY_KEY = BROADCAST_KEY_PREFIX + b"*"
+"""Where it was in layout 1 of the rows. A gate of that layout reads this row before it processes any record."""
+FENCE = b"row layout 2 or later: a newer version has written this state; upgrade this gate"
+"""What stands under `V1_MEMORY_KEY` now. A gate of layout 1 expects an array, can't read it, and ends."""
 STREAM_TIME_KEY = b"n"
 """The engine's row that holds a partition's stream time."""
 TIMER_KEY_PREFIX = b"t"
@@ -300,6 +306,16 @@ class Processor(Protocol):
     def commit_hook(self) -> CommitHook | None:
         """What adds outputs before each commit; None for a processor that needs nothing of the kind."""
         return None
+
+    def prepare(self, state: StateView) -> None:
+        """Check the rows of a partition that was taken over, and bring them to the layout that the processor knows.
+
+        Called before the partition's first record, in the transaction of that record, and again if that is aborted.
+
+        Raises:
+            StoreError: the rows can't be used. The instance ends.
+        """
+        del state  # by default there is nothing to prepare
 
     def process(
         self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int

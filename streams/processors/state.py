@@ -1,16 +1,6 @@
-"""The gate's rows: what is remembered of sessions, verdicts and held intents, and under which keys.
+"""The gate's rows as records. Their keys are in `rows`.
 
-Rows are msgpack arrays (field order is the format; append only, with defaults). One ordered keyspace per partition:
-
-    s <session key>                        SessionRow
-    v <session key> NUL <intent id>        VerdictRow
-    h <session key> NUL <intent id>        PendingRow
-    p <session key> NUL <intent id>        EffectsRow
-    k <session key> NUL <memory>           HeadRow
-    m <session key> NUL <memory> NUL <key> CellRow
-    b <session key> NUL <budget>           SpendRow
-    d <session key>                        (empty: something waits in a session that descends from another)
-    g <session key>                        delegation.authority.AuthorityRow
+Rows are msgpack arrays: the order of the fields is the format, so fields are only ever added at the end, with defaults.
 """
 
 from __future__ import annotations
@@ -22,6 +12,7 @@ import msgspec
 from streams.model.intent import Intent
 from streams.model.labels import CLEAN, Label, join_all
 from streams.ports.processor import StateView
+from streams.processors.rows import session_row_key
 
 SOURCES_MAX = 32
 PENDING_READS_MAX = 32
@@ -222,14 +213,6 @@ class SpendRow(msgspec.Struct, frozen=True, array_like=True):
     targets: dict[bytes, int] = {}
 
 
-class TimerKind(IntEnum):
-    """Which of its timers has come due."""
-
-    PENDING = 1
-    HOUSEKEEPING = 2
-    LEASE = 3
-
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode_session = msgspec.msgpack.Decoder(SessionRow).decode
 _decode_judged = msgspec.msgpack.Decoder(VerdictRow).decode
@@ -255,68 +238,6 @@ def encode_intent(intent: Intent) -> bytes:
 def decode_intent(row: bytes) -> Intent:
     """The reverse of `encode_intent`."""
     return _decode_intent(row)
-
-
-def session_row_key(session_key: bytes) -> bytes:
-    """Key of the session's row."""
-    return b"s" + session_key
-
-
-def verdict_row_key(session_key: bytes, intent_id: str) -> bytes:
-    """Key of the verdict given to an intent."""
-    return b"v" + session_key + b"\x00" + intent_id.encode()
-
-
-def pending_row_key(session_key: bytes, intent_id: str) -> bytes:
-    """Key of a held intent."""
-    return b"h" + session_key + b"\x00" + intent_id.encode()
-
-
-def descendant_row_key(session_key: bytes) -> bytes:
-    """Key of the mark that something waits in a session which descends from another."""
-    return b"d" + session_key
-
-
-def effects_row_key(session_key: bytes, intent_id: str) -> bytes:
-    """Key of what an allowed call's end will bring."""
-    return b"p" + session_key + b"\x00" + intent_id.encode()
-
-
-def head_row_key(session_key: bytes, memory: str) -> bytes:
-    """Key of a memory as a whole."""
-    return b"k" + session_key + b"\x00" + memory.encode()
-
-
-def cell_row_key(session_key: bytes, memory: str, key: bytes) -> bytes:
-    """Key of a memory's cell; `key` is a digest of fixed length, or empty."""
-    return b"m" + session_key + b"\x00" + memory.encode() + b"\x00" + key
-
-
-def spend_row_key(session_key: bytes, budget: str) -> bytes:
-    """Key of what a session has spent of a budget."""
-    return b"b" + session_key + b"\x00" + budget.encode()
-
-
-def grant_row_key(session_key: bytes) -> bytes:
-    """Key of what a session's grant lets through."""
-    return b"g" + session_key
-
-
-def rows_of_session(prefix: bytes, session_key: bytes) -> tuple[bytes, bytes]:
-    """The key range of a session's rows of one kind other than `s`."""
-    start = prefix + session_key + b"\x00"
-    return start, prefix + session_key + b"\x01"
-
-
-def timer_payload(kind: TimerKind, session_key: bytes, intent_id: str = "") -> bytes:
-    """What a timer brings back."""
-    return bytes((kind,)) + session_key + b"\x00" + intent_id.encode()
-
-
-def parse_timer(payload: bytes) -> tuple[TimerKind, bytes, str]:
-    """Kind, session key and intent id of a timer. A session key holds no NUL (the gate refuses one that does)."""
-    session_key, _, intent_id = payload[1:].rpartition(b"\x00")
-    return TimerKind(payload[0]), session_key, intent_id.decode()
 
 
 def read_session(state: StateView, session_key: bytes) -> SessionRow:

@@ -17,8 +17,9 @@ from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
+from streams.processors.rows import session_row_key
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow, decode_session, session_row_key
+from streams.processors.state import SessionRow, decode_session
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 
 replace = msgspec.structs.replace

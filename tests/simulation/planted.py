@@ -30,9 +30,9 @@ from streams.processors.gate import session_events
 from streams.processors.gate.conclusion import Concluder
 from streams.processors.gate.gate import Gate
 from streams.processors.gate.intents import Intents
+from streams.processors.rows import verdict_row_key
 from streams.processors.sessions import grants, revocation_cascade
 from streams.processors.settings import GateSettings
-from streams.processors.state import verdict_row_key
 
 Plant = Callable[[pytest.MonkeyPatch, Ingredients], Ingredients]
 

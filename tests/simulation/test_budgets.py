@@ -12,8 +12,9 @@ from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.ports.processor import StateView
 from streams.processors.budgets import allocator, leases
 from streams.processors.budgets.leases import BudgetLeases, Claim, LeaseRow
+from streams.processors.rows import effects_row_key, lease_row_key
 from streams.processors.sessions import completion_effects
-from streams.processors.state import ChargeRow, decode_effects, effects_row_key, encode_row
+from streams.processors.state import ChargeRow, decode_effects, encode_row
 from tests.simulation.fleet import Fleet, Report
 
 SEEDS = 60
@@ -51,12 +52,12 @@ def takes_any_grant(patch: pytest.MonkeyPatch) -> None:
     on_grant = BudgetLeases.on_grant
 
     def taken(self: BudgetLeases, grant: BudgetGrant, state: StateView, now_ms: int) -> object:
-        found = state.get(leases.lease_row_key(grant.budget_key))
+        found = state.get(lease_row_key(grant.budget_key))
         if found is not None:
             row = leases._decode(found)
             asked = row.asked or leases.Asked(grant.serial, now_ms, 0, 0, ())
             row = replace(row, asked=replace(asked, serial=grant.serial))
-            state.put(leases.lease_row_key(grant.budget_key), encode_row(row))
+            state.put(lease_row_key(grant.budget_key), encode_row(row))
         return on_grant(self, grant, state, now_ms)
 
     patch.setattr(BudgetLeases, "on_grant", taken)
@@ -77,7 +78,7 @@ def keeps_slices_for_the_next_window(patch: pytest.MonkeyPatch) -> None:
     of_now = leases._of_now
 
     def carried(claim: Claim, state: StateView) -> LeaseRow:
-        found = state.get(leases.lease_row_key(claim.key))
+        found = state.get(lease_row_key(claim.key))
         row = of_now(claim, state)
         return row if found is None else replace(row, available=leases._decode(found).available)
 

@@ -1,8 +1,5 @@
 """The owner of budgets that several gate partitions share: it gives each window of each budget out in slices.
 
-    o <budget key> NUL <window>    AllocationRow
-    z                              the end of the newest window that was forgotten
-
 What was given and not given back never exceeds the limit, so what is spent does not (ADR 0015). The owner of a budget
 is the partition that its key falls into; it runs on the same engine as the gate.
 """
@@ -22,12 +19,14 @@ from streams.model.types import Header, Record
 from streams.ports import Received
 from streams.ports.processor import DeletedInput, Output, Processor, StateView
 from streams.ports.wire import Encoder
+from streams.processors import layout
 from streams.processors.dead_letters import (
     Reporter,
     dead_letter_record,
     deleted_input_outputs,
     timer_failure_record,
 )
+from streams.processors.rows import HORIZON_KEY, INSTANT_BYTES, allocation_row_key, budget_of_allocation
 from streams.processors.state import encode_row
 
 SOURCE = "stoplog/budgets"
@@ -42,9 +41,7 @@ RECALL_WAIT_MS = 300
 KEY_BYTES_MAX = 512
 TARGETS_MAX = 1_000
 
-_HORIZON_KEY = b"z"
 _RECALL_PREFIX = b"r"
-_INSTANT_BYTES = 8
 
 replace = msgspec.structs.replace
 
@@ -106,6 +103,10 @@ class BudgetAllocator(Processor):
         self._encoder = encoder
         self._reporter = Reporter(encoder, AUDIT_REPORTED, SOURCE)
 
+    def prepare(self, state: StateView) -> None:
+        """Check that the partition's rows have a layout that this version knows."""
+        layout.bring_up_allocator(state)
+
     def process(
         self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
@@ -118,7 +119,7 @@ class BudgetAllocator(Processor):
         request = _checked(key, record)
         if request.window_end + GRACE_MS <= now_ms or request.window_end <= _horizon(state):
             return [] if request.op is BudgetOp.GIVE_BACK else [self._too_late(request, now_ms)]
-        row_key = _row_key(request.budget_key, request.window_start)
+        row_key = allocation_row_key(request.budget_key, request.window_start)
         found = state.get(row_key)
         if found is None:
             state.set_timer(request.window_end + GRACE_MS, row_key)
@@ -158,7 +159,7 @@ class BudgetAllocator(Processor):
         if found is not None:
             # That it was forgotten is remembered: it must not be given out anew.
             end_ms = max(_horizon(state), _decode(found).end_ms)
-            state.put(_HORIZON_KEY, end_ms.to_bytes(_INSTANT_BYTES, "big"))
+            state.put(HORIZON_KEY, end_ms.to_bytes(INSTANT_BYTES, "big"))
             state.delete(payload)
         return []
 
@@ -182,8 +183,8 @@ class BudgetAllocator(Processor):
             return []
         row, answers = _refused(replace(row, recalled=()), {})
         state.put(row_key, encode_row(replace(row, answers={**row.answers, **answers})))
-        key = row_key[1 : -1 - _INSTANT_BYTES]
-        return [self._grant(key.decode(), row, other, answer, now_ms) for other, answer in answers.items()]
+        key = budget_of_allocation(row_key)
+        return [self._grant(key, row, other, answer, now_ms) for other, answer in answers.items()]
 
     def _too_late(self, request: BudgetRequest, now_ms: int) -> Output:
         row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
@@ -321,10 +322,6 @@ def _given_back(row: AllocationRow, request: BudgetRequest) -> AllocationRow:
     return replace(row, held=held, targets=targets, recalled=recalled)
 
 
-def _row_key(budget_key: str, start_ms: int) -> bytes:
-    return b"o" + budget_key.encode() + b"\x00" + start_ms.to_bytes(_INSTANT_BYTES, "big")
-
-
 def _horizon(state: StateView) -> int:
-    found = state.get(_HORIZON_KEY)
+    found = state.get(HORIZON_KEY)
     return -1 if found is None else int.from_bytes(found, "big")

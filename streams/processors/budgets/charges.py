@@ -18,12 +18,13 @@ from streams.policy.language.bundle import Budget, Per
 from streams.policy.runtime.memory_updates import Charge
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
-from streams.processors.budgets.leases import BudgetLeases, Claim, Status, lease_row_key
+from streams.processors.budgets.leases import BudgetLeases, Claim, Status
+from streams.processors.rows import RowKind, lease_row_key, spend_row_key
 from streams.processors.settings import GateSettings
-from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row, spend_row_key
+from streams.processors.state import ChargeRow, SpendRow, decode_spend, encode_row
 
 _KEY_BYTES_MAX = 400
-_OWN = b"b"
+_OWN = RowKind.SPEND.prefix
 
 replace = msgspec.structs.replace
 

@@ -1,8 +1,5 @@
 """What a gate partition holds of budgets that several partitions share: a slice of each, granted by the owner.
 
-    g <budget key>    LeaseRow
-    q                 the number of the partition's last request
-
 Nothing is spent that was not granted, so the limit holds whatever happens to requests, grants and gates (ADR 0015).
 A slice is of one window of broker time and worth nothing in another.
 """
@@ -21,8 +18,17 @@ from streams.model.types import Header
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.headers import gate_header
+from streams.processors.rows import (
+    REQUEST_SERIAL_KEY,
+    RowKind,
+    TimerKind,
+    budget_of_lease,
+    lease_row_key,
+    pending_row_key,
+    timer_payload,
+)
 from streams.processors.settings import GateSettings
-from streams.processors.state import ChargeRow, TimerKind, encode_row, pending_row_key, timer_payload
+from streams.processors.state import ChargeRow, encode_row
 
 RECHECK_MS = 1_000
 """So long an owner that has nothing left is not asked again for as much."""
@@ -32,8 +38,10 @@ WAITING_MAX = 256
 AHEAD_DIVISOR = 4
 """A slice is asked for ahead of time once less than this part of the last one is left."""
 
-_PREFIX = b"g"
-_SERIAL_KEY = b"q"
+_V1_PREFIX = RowKind.GRANT.prefix
+"""What keys of leases began with in layout 1. Charges of calls that have not ended may still name them so."""
+
+_V1_LEASES = (_V1_PREFIX + b'["', _V1_PREFIX + b"[#")
 _SERIAL_BYTES = 8
 
 replace = msgspec.structs.replace
@@ -103,9 +111,19 @@ class LeaseRow(msgspec.Struct, frozen=True, array_like=True):
 _decode = msgspec.msgpack.Decoder(LeaseRow).decode
 
 
-def lease_row_key(key: str) -> bytes:
-    """Key of what is held of a budget."""
-    return _PREFIX + key.encode()
+def move_from_layout_1(state: StateView) -> None:
+    """Move the rows of leases from the keys that they had in layout 1 of the rows.
+
+    They began like those of grants. A budget's key is a JSON array that begins with a text, and so may the name of a
+    hostile tenant: the value tells a lease from a grant.
+    """
+    for key, value in list(state.scan(*_V1_LEASES)):
+        try:
+            _decode(value)
+        except msgspec.DecodeError:
+            continue  # a grant
+        state.delete(key)
+        state.put(lease_row_key(key[len(_V1_PREFIX) :].decode()), value)
 
 
 class BudgetLeases:
@@ -179,7 +197,8 @@ class BudgetLeases:
 
     def give_back(self, charge: ChargeRow, state: StateView, now_ms: int) -> None:
         """A call that was charged did not run."""
-        found = state.get(charge.holder)
+        key = _holder(charge)
+        found = state.get(key)
         if found is None:
             return
         row = _decode(found)
@@ -196,7 +215,7 @@ class BudgetLeases:
             targets=targets,
             touched_ms=now_ms,
         )
-        self._put(charge.holder[len(_PREFIX) :].decode(), row, state, now_ms)
+        self._put(budget_of_lease(key), row, state, now_ms)
 
     def on_recall(self, recall: BudgetGrant, state: StateView, now_ms: int) -> Output:
         """Somebody needs what lies unused here: give it back, and answer also where there is nothing."""
@@ -314,6 +333,13 @@ class BudgetLeases:
         return Output(BUDGET_REQUEST, key.encode(), value, request.header)
 
 
+def _holder(charge: ChargeRow) -> bytes:
+    """The key of the lease that a call was charged to."""
+    if charge.holder.startswith(_V1_PREFIX):
+        return lease_row_key(charge.holder[len(_V1_PREFIX) :].decode())
+    return charge.holder
+
+
 def _of_now(claim: Claim, state: StateView) -> LeaseRow:
     """The budget's row in the window of now; one of an earlier window keeps only who waits, and its timer."""
     found = state.get(lease_row_key(claim.key))
@@ -348,9 +374,9 @@ def _lacking(claim: Claim, row: LeaseRow) -> int:
 
 def _next_serial(state: StateView) -> int:
     """Numbers rise over all of a partition's requests, so none is ever used twice, whatever rows come and go."""
-    found = state.get(_SERIAL_KEY)
+    found = state.get(REQUEST_SERIAL_KEY)
     serial = 1 if found is None else int.from_bytes(found, "big") + 1
-    state.put(_SERIAL_KEY, serial.to_bytes(_SERIAL_BYTES, "big"))
+    state.put(REQUEST_SERIAL_KEY, serial.to_bytes(_SERIAL_BYTES, "big"))
     return serial
 
 

@@ -14,14 +14,8 @@ from streams.ports.processor import Output, StateView
 from streams.processors.audit import approval_event, audit_output
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.pending import progress_of, released_case
-from streams.processors.state import (
-    PendingKind,
-    PendingRow,
-    decode_intent,
-    decode_pending,
-    encode_row,
-    pending_row_key,
-)
+from streams.processors.rows import pending_row_key
+from streams.processors.state import PendingKind, PendingRow, decode_intent, decode_pending, encode_row
 
 DECISIONS_MAX = 256
 """Decisions that count for one intent."""

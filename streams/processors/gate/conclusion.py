@@ -19,6 +19,7 @@ from streams.processors.gate.counters import counted_row
 from streams.processors.gate.decision import Decision
 from streams.processors.gate.pending_rows import defer, row_for_decision
 from streams.processors.gate.verdicts import VerdictBuilder
+from streams.processors.rows import session_row_key, verdict_row_key
 from streams.processors.sessions import lifecycle, retention
 from streams.processors.sessions.audit import changed_record
 from streams.processors.sessions.completion_effects import store_effects
@@ -33,8 +34,6 @@ from streams.processors.state import (
     SessionStatus,
     VerdictRow,
     encode_row,
-    session_row_key,
-    verdict_row_key,
 )
 
 _OCCASIONS = {

@@ -20,6 +20,8 @@ from streams.model.types import Record
 from streams.ports import Received
 from streams.ports.processor import Broadcast, BroadcastEvent, DeletedInput, Output, Processor, StateView
 from streams.ports.wire import Encoder
+from streams.processors import layout
+from streams.processors.budgets.leases import move_from_layout_1
 from streams.processors.control.audit import event_outputs
 from streams.processors.control.state import ControlState
 from streams.processors.dead_letters import (
@@ -37,9 +39,10 @@ from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.gate.session_events import SessionEvents
 from streams.processors.gate.session_grants import SessionGrants
 from streams.processors.headers import SOURCE
+from streams.processors.rows import TimerKind, parse_timer
 from streams.processors.sessions import retention
 from streams.processors.settings import GateSettings
-from streams.processors.state import TimerKind, parse_timer, read_session
+from streams.processors.state import read_session
 
 
 class Gate(Processor):
@@ -56,6 +59,10 @@ class Gate(Processor):
         self._intents = Intents(settings, control, self._judge, self._ends)
         self._session_events = SessionEvents(settings, control, self._judge, self._ends)
         self._session_grants = SessionGrants(settings, encoder, self._judge, self._ends)
+
+    def prepare(self, state: StateView) -> None:
+        """Bring the partition's rows to the layout that this version knows."""
+        layout.bring_up(state, move_from_layout_1)
 
     def process(
         self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int

@@ -20,16 +20,10 @@ from streams.processors.gate.judge import Judge
 from streams.processors.gate.record_checks import check_names
 from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.headers import SOURCE, bounded_trace
+from streams.processors.rows import pending_row_key, verdict_row_key
 from streams.processors.sessions import grants
 from streams.processors.settings import GateSettings
-from streams.processors.state import (
-    SessionStatus,
-    VerdictRow,
-    decode_verdict_row,
-    pending_row_key,
-    read_session,
-    verdict_row_key,
-)
+from streams.processors.state import SessionStatus, VerdictRow, decode_verdict_row, read_session
 
 _UNVERIFIABLE_DIVISOR = 2
 """Intents whose proof can't be verified yet get this part of the room for pending intents."""

@@ -22,10 +22,11 @@ from streams.processors.gate.decision import REFUSALS, Decision, deny
 from streams.processors.gate.order import first_denial
 from streams.processors.gate.pending_rows import defer, row_for_budget
 from streams.processors.gate.rules import NO_PLANNED_EFFECTS, Ruling, evaluate_rules, facts_for, plan_effects
+from streams.processors.rows import session_row_key
 from streams.processors.sessions import retention
 from streams.processors.sessions.grants import kept_authority
 from streams.processors.settings import GateSettings
-from streams.processors.state import encode_row, session_row_key
+from streams.processors.state import encode_row
 
 _log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from streams.processors.gate.decision import deny
 from streams.processors.gate.isolation import isolated
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.pending_rows import defer, pending_of_session, release, row_for_session
+from streams.processors.rows import pending_row_key, session_row_key
 from streams.processors.sessions import retention
 from streams.processors.settings import GateSettings
 from streams.processors.state import (
@@ -23,9 +24,7 @@ from streams.processors.state import (
     decode_pending,
     encode_intent,
     encode_row,
-    pending_row_key,
     read_session,
-    session_row_key,
 )
 
 PENDING_BYTES_MAX = 524_288

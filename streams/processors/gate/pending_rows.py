@@ -10,23 +10,19 @@ from streams.model.verdict import Outcome
 from streams.ports.processor import StateView
 from streams.processors.gate.case import Asked, Case
 from streams.processors.gate.decision import Decision
-from streams.processors.settings import GateSettings
-from streams.processors.state import (
-    PendingKind,
-    PendingRow,
-    SessionRow,
+from streams.processors.rows import (
+    RowKind,
     TimerKind,
-    decode_pending,
+    all_rows,
     descendant_row_key,
-    encode_intent,
-    encode_row,
     pending_row_key,
     rows_of_session,
     timer_payload,
 )
+from streams.processors.settings import GateSettings
+from streams.processors.state import PendingKind, PendingRow, SessionRow, decode_pending, encode_intent, encode_row
 
 _log = logging.getLogger(__name__)
-_AFTER_DESCENDANTS = b"e"
 replace = msgspec.structs.replace
 
 
@@ -119,7 +115,7 @@ def release(
 def pending_of_session(session_key: bytes, state: StateView) -> list[PendingRow]:
     """Return all pending intents of a session in log order; a row that can't be decoded is logged and left out."""
     found = []
-    for key, value in state.scan(*rows_of_session(b"h", session_key)):
+    for key, value in state.scan(*rows_of_session(RowKind.PENDING, session_key)):
         try:
             found.append(decode_pending(value))
         except msgspec.DecodeError:
@@ -133,4 +129,4 @@ def has_pending_descendants(state: StateView) -> bool:
     A session whose ancestors became known while its intent was pending is not found. Its revocation takes effect when
     the intent is judged.
     """
-    return next(state.scan(descendant_row_key(b""), _AFTER_DESCENDANTS), None) is not None
+    return next(state.scan(*all_rows(RowKind.DESCENDANT)), None) is not None

@@ -4,8 +4,6 @@ Revocations reach every partition between two records. The gate then goes throug
 a bounded number at a time. How far it has come is part of the state, so that whoever takes over the partition goes on
 from there. Most revocations are of single sessions, which end every day: they cost a look at that session alone, as
 long as nothing is pending in any session that descends from another.
-
-    r                                      SweepRow
 """
 
 from __future__ import annotations
@@ -24,14 +22,13 @@ from streams.processors.gate.checks.revocations import call_of
 from streams.processors.gate.isolation import isolated
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.pending_rows import has_pending_descendants
-from streams.processors.state import decode_intent, decode_pending, encode_row, read_session, rows_of_session
+from streams.processors.rows import REVOCATION_SWEEP_KEY, RowKind, all_rows, rows_of_session
+from streams.processors.state import decode_intent, decode_pending, encode_row, read_session
 
 ROWS_PER_STEP_MAX = 100
 """Pending intents of a partition that are looked at in one step."""
 
-_ROW_KEY = b"r"
-_FIRST = b"h"
-_END = b"i"
+_FIRST, _END = all_rows(RowKind.PENDING)
 
 
 class SweepRow(msgspec.Struct, frozen=True, array_like=True):
@@ -57,7 +54,7 @@ def end_revoked(judge: Judge, revocations: RevocationSet, state: StateView, now_
     Returns:
         The outputs, and whether every revocation that was read has been applied.
     """
-    found = state.get(_ROW_KEY)
+    found = state.get(REVOCATION_SWEEP_KEY)
     sweep = SweepRow() if found is None else _decode(found)
     if sweep.done_offset == revocations.next_offset and not sweep.cursor:
         return [], True
@@ -77,7 +74,7 @@ def end_revoked(judge: Judge, revocations: RevocationSet, state: StateView, now_
         sweep = SweepRow(sweep.done_offset, sweep.target_offset, rows[-1][0] + b"\x00")
     else:
         sweep = SweepRow(sweep.target_offset, sweep.target_offset)
-    state.put(_ROW_KEY, encode_row(sweep))
+    state.put(REVOCATION_SWEEP_KEY, encode_row(sweep))
     return outputs, not sweep.cursor and sweep.done_offset == revocations.next_offset
 
 
@@ -98,7 +95,7 @@ def _revoked_sessions(revocations: RevocationSet, sweep: SweepRow, state: StateV
 def _pending_rows(session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
     if not read_session(state, session_key).waiting_count:
         return []
-    return list(state.scan(*rows_of_session(_FIRST, session_key)))
+    return list(state.scan(*rows_of_session(RowKind.PENDING, session_key)))
 
 
 def _end_if_revoked(

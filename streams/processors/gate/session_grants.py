@@ -9,9 +9,10 @@ from streams.ports.wire import Encoder
 from streams.processors.gate import pending
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.session_ends import SessionEnds
+from streams.processors.rows import session_row_key
 from streams.processors.sessions import grants, retention, revocation_cascade
 from streams.processors.settings import GateSettings
-from streams.processors.state import GrantStatus, SessionStatus, encode_row, read_session, session_row_key
+from streams.processors.state import GrantStatus, SessionStatus, encode_row, read_session
 
 
 class SessionGrants:

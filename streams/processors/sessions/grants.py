@@ -18,10 +18,11 @@ from streams.model.errors import RecordError
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
 from streams.ports.processor import Output, SetAsideError, StateView
+from streams.processors.rows import grant_row_key
 from streams.processors.sessions.events import after_hop
 from streams.processors.sessions.lifecycle import OVER, with_ancestors
 from streams.processors.settings import GateSettings
-from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, grant_row_key
+from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row
 
 AUTHORITIES_CACHED_MAX = 2_048
 """Grants that are kept ready (some 5 kilobytes each): those of the sessions that are at work."""

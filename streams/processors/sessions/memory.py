@@ -19,16 +19,8 @@ from streams.policy.language.bundle import Keep, Memory, Occasion
 from streams.policy.language.fact_types import Facts
 from streams.policy.runtime.memory_updates import MemoryUpdate, ToolPlan, label_index
 from streams.ports.processor import StateView
-from streams.processors.state import (
-    CellRow,
-    HeadRow,
-    MemoryUpdateRow,
-    cell_row_key,
-    decode_cell,
-    decode_head,
-    encode_row,
-    head_row_key,
-)
+from streams.processors.rows import cell_row_key, cells_of_memory, head_row_key
+from streams.processors.state import CellRow, HeadRow, MemoryUpdateRow, decode_cell, decode_head, encode_row
 
 BUCKETS_COUNT = 32
 KEYS_MAX = 1_000
@@ -216,5 +208,4 @@ def _forget(update: MemoryUpdateRow, session_key: bytes, state: StateView) -> No
 
 def _cells(update: MemoryUpdateRow, session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
     """All cells of a memory: at most `KEYS_MAX`, and the one without a key."""
-    start = cell_row_key(session_key, update.memory, b"")
-    return list(islice(state.scan(start, start[:-1] + b"\x01"), KEYS_MAX + 1))
+    return list(islice(state.scan(*cells_of_memory(session_key, update.memory)), KEYS_MAX + 1))

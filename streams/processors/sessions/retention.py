@@ -11,25 +11,23 @@ from itertools import islice
 import msgspec
 
 from streams.ports.processor import StateView
-from streams.processors.sessions.completion_effects import pop_effects
-from streams.processors.sessions.lifecycle import end_due_ms
-from streams.processors.settings import GateSettings
-from streams.processors.state import (
-    SessionRow,
-    SessionStatus,
+from streams.processors.rows import (
+    RowKind,
     TimerKind,
-    decode_verdict_row,
-    encode_row,
     grant_row_key,
-    read_session,
+    name_in,
     rows_of_session,
     session_row_key,
     timer_payload,
 )
+from streams.processors.sessions.completion_effects import pop_effects
+from streams.processors.sessions.lifecycle import end_due_ms
+from streams.processors.settings import GateSettings
+from streams.processors.state import SessionRow, SessionStatus, decode_verdict_row, encode_row, read_session
 
 ROWS_PER_VISIT_MAX = 2_000
 _VISITS_PER_RETENTION = 4
-_COUNTS = (b"m", b"k", b"b")
+_COUNTS = (RowKind.MEMORY_CELL, RowKind.MEMORY_HEAD, RowKind.SPEND)
 replace = msgspec.structs.replace
 
 
@@ -58,7 +56,7 @@ def arm_for_end(
 
 def keep_house(session_key: bytes, cursor: str, state: StateView, settings: GateSettings, now_ms: int) -> None:
     """The session's timer has come due; `cursor` is the intent id after which an unfinished visit goes on."""
-    start, end = rows_of_session(b"v", session_key)
+    start, end = rows_of_session(RowKind.VERDICT, session_key)
     if cursor:
         start += cursor.encode() + b"\x00"
     rows = list(islice(state.scan(start, end), ROWS_PER_VISIT_MAX))
@@ -71,11 +69,11 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
         if max(judged.judged_ms, judged.claimed_ms) <= horizon_ms:
             state.delete(key)
             # What its end would have brought is not waited for any longer.
-            row, _ = pop_effects(session_key, key.rpartition(b"\x00")[2].decode(), row, state)
+            row, _ = pop_effects(session_key, name_in(RowKind.VERDICT, session_key, key), row, state)
         else:
             kept += 1
     if len(rows) == ROWS_PER_VISIT_MAX:
-        last_intent_id = rows[-1][0].rpartition(b"\x00")[2].decode()
+        last_intent_id = name_in(RowKind.VERDICT, session_key, rows[-1][0])
         due_ms = now_ms + 1
         state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key, last_intent_id))
         state.put(session_row_key(session_key), encode_row(replace(row, housekeeping_ms=due_ms)))
@@ -94,8 +92,8 @@ def _drop_counts(session_key: bytes, row: SessionRow, state: StateView) -> bool:
     if not row.keeps_count:
         return True
     room = ROWS_PER_VISIT_MAX
-    for prefix in _COUNTS:
-        keys = [key for key, _ in islice(state.scan(*rows_of_session(prefix, session_key)), room)]
+    for kind in _COUNTS:
+        keys = [key for key, _ in islice(state.scan(*rows_of_session(kind, session_key)), room)]
         for key in keys:
             state.delete(key)
         room -= len(keys)

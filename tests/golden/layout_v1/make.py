@@ -24,10 +24,10 @@ from typing import Any
 import msgspec
 from player import PARTITIONS, Parts, Player
 from streams.app.wire import CodecWire
+from streams.engine.control_reader import ControlReader
 from streams.processors.catalogue import Catalogue
 from streams.processors.compiling import InlineCompiler
 from streams.processors.publications import Publications
-from streams.processors.settings import GateSettings
 from streams.testing.clock import ManualClock
 from streams.testing.records import (
     ISSUER,
@@ -46,7 +46,6 @@ from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.delegation.anchors import TrustAnchors
 from streams.embedded.log import EmbeddedLog
-from streams.engine.control_reader import ControlReader
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
 from streams.engine.worker import Ports, Worker
@@ -62,6 +61,7 @@ from streams.ports import TopicSpec
 from streams.processors.budgets import BudgetOwner, NothingToControl
 from streams.processors.control import ControlState
 from streams.processors.gate import Gate
+from streams.processors.settings import GateSettings
 from streams.stores.rocks import RocksStores
 from streams.topology import BUDGETS, GATE
 

@@ -413,7 +413,7 @@ class TestMemory:
         bench = GateBench(with_rules=False, partitions=3)
         bundle = made(7)
         publish(bench, bundle)
-        rows = [bench.driver.disk.rows(partition)[b"c*"] for partition in range(3)]
+        rows = [bench.driver.disk.rows(partition)[b"c+"] for partition in range(3)]
         assert rows == [msgspec.msgpack.encode((7, 7))] * 3
 
     def test_what_was_reported_is_not_reported_again(self) -> None:

@@ -1,0 +1,343 @@
+"""The registry of row kinds: which rows a partition's state holds, and the only place where their keys are made.
+
+The state of a partition is one ordered keyspace. A key begins with the prefix of its kind, one byte, and no two kinds
+share a prefix. Behind it stand names that strangers choose: anyone who can write an intent names a tenant, a session
+and an intent. So a key must have one reading only. The rules:
+
+- A name that another part of the key follows must not contain NUL, which separates parts. A record with such a name is
+  rejected. Session keys are checked before anything else, and rule files do not allow NUL in the names of memories.
+- The last name of a key may be any text.
+- A part of a fixed length (an instant, a digest) needs no separator.
+
+Rejected: escaping NUL (no such row exists, and each key would cost more), and putting the length before each name (the
+rows of layout 1 would all have to be written again).
+
+The engine keeps rows of its own in the same keyspace, under prefixes that `streams.ports.processor` names; the registry
+reserves them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+from streams.model.errors import RecordError
+from streams.model.reasons import DeadLetterReason
+from streams.ports.processor import BROADCAST_KEY_PREFIX, STREAM_TIME_KEY, TIMER_KEY_PREFIX
+
+_NUL = b"\x00"
+_AFTER_NUL = b"\x01"
+INSTANT_BYTES = 8
+"""Of an instant in a key: big-endian, so that keys are in the order of time."""
+
+
+class Kind(NamedTuple):
+    """What there is to know of one kind of row.
+
+    Attributes:
+        prefix: what its keys begin with.
+        key: what follows the prefix.
+        holds: what the row is for.
+        row: where its class is, as `module:Class`; empty if the row is not a record.
+        writer: the module that decides what is written.
+        bound: what keeps the number of rows, and their size, finite.
+    """
+
+    prefix: bytes
+    key: str
+    holds: str
+    row: str
+    writer: str
+    bound: str
+
+
+_STATE = "streams.processors.state"
+_PER_SESSION = "one of a session; removed with it, `dedup_retention_ms` after its end"
+
+
+class RowKind(Kind, Enum):
+    """Every kind of row, of the gate's partitions and of the budget allocator's."""
+
+    SESSION = Kind(
+        b"s",
+        "session key",
+        "a session: its life, what it has read, its counters",
+        f"{_STATE}:SessionRow",
+        "streams.processors.gate.session_events",
+        _PER_SESSION,
+    )
+    VERDICT = Kind(
+        b"v",
+        "session key, NUL, intent id",
+        "the verdict that an intent was given",
+        f"{_STATE}:VerdictRow",
+        "streams.processors.gate.conclusion",
+        "one of an intent, for `dedup_retention_ms`",
+    )
+    PENDING = Kind(
+        b"h",
+        "session key, NUL, intent id",
+        "an intent that waits",
+        f"{_STATE}:PendingRow",
+        "streams.processors.gate.pending_rows",
+        "`pending_per_session_max` of a session",
+    )
+    EFFECTS = Kind(
+        b"p",
+        "session key, NUL, intent id",
+        "what the end of an allowed call brings",
+        f"{_STATE}:EffectsRow",
+        "streams.processors.sessions.completion_effects",
+        "one of an allowed call, until its end or for `dedup_retention_ms`",
+    )
+    MEMORY_HEAD = Kind(
+        b"k",
+        "session key, NUL, memory",
+        "a session's memory as a whole",
+        f"{_STATE}:HeadRow",
+        "streams.processors.sessions.memory",
+        "one of each memory of the rules; removed with its session",
+    )
+    MEMORY_CELL = Kind(
+        b"m",
+        "session key, NUL, memory, NUL, digest of the value or nothing",
+        "what a memory holds of one value",
+        f"{_STATE}:CellRow",
+        "streams.processors.sessions.memory",
+        "`KEYS_MAX` and one of each memory of a session",
+    )
+    SPEND = Kind(
+        b"b",
+        "session key, NUL, budget",
+        "what a session has spent of a budget of its own",
+        f"{_STATE}:SpendRow",
+        "streams.processors.budgets.charges",
+        "one of each budget of the rules; removed with its session",
+    )
+    DESCENDANT = Kind(
+        b"d",
+        "session key",
+        "a mark: an intent waits in this session, which descends from another",
+        "",
+        "streams.processors.gate.pending_rows",
+        "one of a session in which an intent waits",
+    )
+    GRANT = Kind(
+        b"g",
+        "session key",
+        "what a session's grant lets through",
+        "streams.delegation.authority:AuthorityRow",
+        "streams.processors.sessions.grants",
+        _PER_SESSION,
+    )
+    LEASE = Kind(
+        b"l",
+        "budget key",
+        "what the partition holds of a budget that several partitions share",
+        "streams.processors.budgets.leases:LeaseRow",
+        "streams.processors.budgets.leases",
+        "one of a budget, until the end of its window",
+    )
+    REQUEST_SERIAL = Kind(
+        b"q",
+        "nothing",
+        "the number of the partition's last budget request",
+        "",
+        "streams.processors.budgets.leases",
+        "one of a partition",
+    )
+    REVOCATION_SWEEP = Kind(
+        b"r",
+        "nothing",
+        "how far the pending intents were checked against revocations",
+        "streams.processors.gate.revoked_pending:SweepRow",
+        "streams.processors.gate.revoked_pending",
+        "one of a partition",
+    )
+    ALLOCATION = Kind(
+        b"o",
+        "budget key, NUL, start of the window",
+        "one window of a shared budget, with the leases that are out (allocator)",
+        "streams.processors.budgets.allocator:AllocationRow",
+        "streams.processors.budgets.allocator",
+        "one of a window, until a minute after its end",
+    )
+    HORIZON = Kind(
+        b"z",
+        "nothing",
+        "the end of the newest window that was forgotten (allocator)",
+        "",
+        "streams.processors.budgets.allocator",
+        "one of a partition",
+    )
+    LAYOUT = Kind(
+        b"L",
+        "nothing",
+        "the version of the row layout",
+        "",
+        "streams.processors.layout",
+        "one of a partition",
+    )
+    STREAM_TIME = Kind(
+        STREAM_TIME_KEY,
+        "nothing",
+        "the instant up to which the partition was processed",
+        "",
+        "streams.engine.state",
+        "one of a partition",
+    )
+    TIMER = Kind(
+        TIMER_KEY_PREFIX,
+        "instant, payload",
+        "a timer",
+        "",
+        "streams.engine.state",
+        "at most two of a session, and one of an intent that waits, of a lease and of an allocation",
+    )
+    BROADCAST = Kind(
+        BROADCAST_KEY_PREFIX,
+        "topic; or `!`, topic; or `+`; or `*` in layout 1",
+        "which broadcast records were reported, and what the processor wants remembered",
+        "",
+        "streams.engine.broadcasts",
+        "two of each broadcast topic, and two of a partition",
+    )
+
+
+ENGINE_KINDS = (RowKind.STREAM_TIME, RowKind.TIMER, RowKind.BROADCAST)
+"""Whose keys the engine makes."""
+
+REQUEST_SERIAL_KEY = RowKind.REQUEST_SERIAL.prefix
+REVOCATION_SWEEP_KEY = RowKind.REVOCATION_SWEEP.prefix
+HORIZON_KEY = RowKind.HORIZON.prefix
+LAYOUT_KEY = RowKind.LAYOUT.prefix
+
+# Plain bytes: a member of an enum costs several lookups, and keys are made for every intent.
+_SESSION = RowKind.SESSION.prefix
+_VERDICT = RowKind.VERDICT.prefix
+_PENDING = RowKind.PENDING.prefix
+_EFFECTS = RowKind.EFFECTS.prefix
+_MEMORY_HEAD = RowKind.MEMORY_HEAD.prefix
+_MEMORY_CELL = RowKind.MEMORY_CELL.prefix
+_SPEND = RowKind.SPEND.prefix
+_DESCENDANT = RowKind.DESCENDANT.prefix
+_GRANT = RowKind.GRANT.prefix
+_LEASE = RowKind.LEASE.prefix
+_ALLOCATION = RowKind.ALLOCATION.prefix
+
+
+def session_row_key(session_key: bytes) -> bytes:
+    """Return the key of a session's row."""
+    return _SESSION + session_key
+
+
+def verdict_row_key(session_key: bytes, intent_id: str) -> bytes:
+    """Return the key of the verdict that an intent was given."""
+    return _VERDICT + _terminated(session_key) + intent_id.encode()
+
+
+def pending_row_key(session_key: bytes, intent_id: str) -> bytes:
+    """Return the key of an intent that waits."""
+    return _PENDING + _terminated(session_key) + intent_id.encode()
+
+
+def effects_row_key(session_key: bytes, intent_id: str) -> bytes:
+    """Return the key of what an allowed call's end brings."""
+    return _EFFECTS + _terminated(session_key) + intent_id.encode()
+
+
+def head_row_key(session_key: bytes, memory: str) -> bytes:
+    """Return the key of a memory as a whole."""
+    return _MEMORY_HEAD + _terminated(session_key) + memory.encode()
+
+
+def cell_row_key(session_key: bytes, memory: str, key: bytes) -> bytes:
+    """Return the key of a memory's cell; `key` is a digest of fixed length, or empty."""
+    return _MEMORY_CELL + _terminated(session_key) + _terminated(memory.encode()) + key
+
+
+def spend_row_key(session_key: bytes, budget: str) -> bytes:
+    """Return the key of what a session has spent of a budget."""
+    return _SPEND + _terminated(session_key) + budget.encode()
+
+
+def descendant_row_key(session_key: bytes) -> bytes:
+    """Return the key of the mark that an intent waits in a session which descends from another."""
+    return _DESCENDANT + session_key
+
+
+def grant_row_key(session_key: bytes) -> bytes:
+    """Return the key of what a session's grant lets through."""
+    return _GRANT + session_key
+
+
+def lease_row_key(budget_key: str) -> bytes:
+    """Return the key of what the partition holds of a shared budget."""
+    return _LEASE + budget_key.encode()
+
+
+def budget_of_lease(key: bytes) -> str:
+    """Return the budget key of a lease's row: the reverse of `lease_row_key`."""
+    return key[len(_LEASE) :].decode()
+
+
+def allocation_row_key(budget_key: str, start_ms: int) -> bytes:
+    """Return the key of a window of a shared budget at the allocator."""
+    return _ALLOCATION + _terminated(budget_key.encode()) + start_ms.to_bytes(INSTANT_BYTES, "big")
+
+
+def budget_of_allocation(key: bytes) -> str:
+    """Return the budget key of an allocation's row: the reverse of `allocation_row_key`."""
+    return key[len(_ALLOCATION) : -len(_NUL) - INSTANT_BYTES].decode()
+
+
+def rows_of_session(kind: RowKind, session_key: bytes) -> tuple[bytes, bytes]:
+    """Return the key range of a session's rows, of a kind whose keys have a name behind the session key."""
+    prefix = kind.prefix
+    return prefix + _terminated(session_key), prefix + session_key + _AFTER_NUL
+
+
+def cells_of_memory(session_key: bytes, memory: str) -> tuple[bytes, bytes]:
+    """Return the key range of a memory's cells."""
+    start = cell_row_key(session_key, memory, b"")
+    return start, start[: -len(_NUL)] + _AFTER_NUL
+
+
+def name_in(kind: RowKind, session_key: bytes, key: bytes) -> str:
+    """Return what stands behind the session key in a key of `rows_of_session`."""
+    return key[len(kind.prefix) + len(session_key) + len(_NUL) :].decode()
+
+
+def all_rows(kind: RowKind) -> tuple[bytes, bytes]:
+    """Return the key range of all rows of a kind."""
+    return kind.prefix, bytes((kind.prefix[0] + 1,))
+
+
+class TimerKind(IntEnum):
+    """Which of its timers has come due."""
+
+    PENDING = 1
+    HOUSEKEEPING = 2
+    LEASE = 3
+
+
+def timer_payload(kind: TimerKind, key: bytes, intent_id: str = "") -> bytes:
+    """Return what a timer brings back: its kind, a session key or a budget key, and an intent id."""
+    return bytes((kind,)) + _terminated(key) + intent_id.encode()
+
+
+def parse_timer(payload: bytes) -> tuple[TimerKind, bytes, str]:
+    """Return the kind, the key and the intent id of a timer: the reverse of `timer_payload`."""
+    key, _, intent_id = payload[1:].partition(_NUL)
+    return TimerKind(payload[0]), key, intent_id.decode()
+
+
+def _terminated(name: bytes) -> bytes:
+    """Return the name with the separator behind it.
+
+    Raises:
+        RecordError: it contains the separator, so that the key could be that of another row.
+    """
+    if _NUL in name:
+        raise RecordError(DeadLetterReason.RECORD_INVALID, f"`{name[:80]!r}` contains NUL")
+    return name + _NUL

@@ -1,0 +1,155 @@
+"""No two rows of any kind share a key, and a scan of one session's rows returns its own only, whatever names are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from streams.engine.broadcasts import _EVENT_KEY
+from streams.engine.state import _timer_key
+from streams.model.errors import RecordError
+from streams.model.keys import session_key_of
+from streams.ports.processor import BROADCAST_KEY_PREFIX, MEMORY_KEY, STREAM_TIME_KEY, V1_MEMORY_KEY
+from streams.processors import rows
+from streams.processors.rows import RowKind, TimerKind, timer_payload
+
+PIECES = ("", "\x00", "|", "[", '"', '["refunds","sum","user","acme","auth0', 'alice"]', "a", "aa", "ä", "\x01", "ÿ")
+TEXT = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=4).map("".join) | st.sampled_from(
+    ("a" * 400, "a" * 401, "\U0010ffff" * 50)
+)
+TENANT = TEXT.map(lambda text: text.replace("|", "").replace("\x00", ""))
+SESSION = st.builds(session_key_of, TENANT, TEXT)
+DIGEST = st.sampled_from((b"", bytes(16), b"\x00" * 15 + b"\x01", b"\xff" * 16)) | st.binary(min_size=16, max_size=16)
+INSTANT = st.integers(0, 2**64 - 1)
+TOPIC = st.sampled_from(("a", "aa", "a.b", "agent.catalog.v1", "x-agent.catalog.v1"))
+
+Named = tuple[RowKind, tuple[Any, ...]]
+BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any], ...]]] = {
+    RowKind.SESSION: (rows.session_row_key, (SESSION,)),
+    RowKind.VERDICT: (rows.verdict_row_key, (SESSION, TEXT)),
+    RowKind.PENDING: (rows.pending_row_key, (SESSION, TEXT)),
+    RowKind.EFFECTS: (rows.effects_row_key, (SESSION, TEXT)),
+    RowKind.MEMORY_HEAD: (rows.head_row_key, (SESSION, TEXT)),
+    RowKind.MEMORY_CELL: (rows.cell_row_key, (SESSION, TEXT, DIGEST)),
+    RowKind.SPEND: (rows.spend_row_key, (SESSION, TEXT)),
+    RowKind.DESCENDANT: (rows.descendant_row_key, (SESSION,)),
+    RowKind.GRANT: (rows.grant_row_key, (SESSION,)),
+    RowKind.LEASE: (rows.lease_row_key, (TEXT,)),
+    RowKind.REQUEST_SERIAL: (lambda: rows.REQUEST_SERIAL_KEY, ()),
+    RowKind.REVOCATION_SWEEP: (lambda: rows.REVOCATION_SWEEP_KEY, ()),
+    RowKind.ALLOCATION: (rows.allocation_row_key, (TEXT, INSTANT)),
+    RowKind.HORIZON: (lambda: rows.HORIZON_KEY, ()),
+    RowKind.LAYOUT: (lambda: rows.LAYOUT_KEY, ()),
+    RowKind.STREAM_TIME: (lambda: STREAM_TIME_KEY, ()),
+    RowKind.TIMER: (
+        lambda due_ms, kind, key, intent: _timer_key(due_ms, timer_payload(kind, key, intent)),
+        (INSTANT, st.sampled_from(TimerKind), SESSION, TEXT),
+    ),
+    RowKind.BROADCAST: (
+        lambda what, topic: {"*": V1_MEMORY_KEY, "+": MEMORY_KEY, "!": _EVENT_KEY + topic.encode()}.get(
+            what, BROADCAST_KEY_PREFIX + topic.encode()
+        ),
+        (st.sampled_from("*+!."), TOPIC),
+    ),
+}
+OF_A_SESSION = (
+    RowKind.VERDICT,
+    RowKind.PENDING,
+    RowKind.EFFECTS,
+    RowKind.MEMORY_HEAD,
+    RowKind.MEMORY_CELL,
+    RowKind.SPEND,
+)
+
+
+@st.composite
+def named_rows(draw: st.DrawFn, kinds: tuple[RowKind, ...] = tuple(RowKind)) -> Named:
+    """A kind of row, and the names in its key."""
+    kind = draw(st.sampled_from(kinds))
+    return kind, tuple(draw(part) for part in BUILDERS[kind][1])
+
+
+def key_of(named: Named) -> bytes:
+    """The key; a row that the registry does not accept is none."""
+    kind, names = named
+    try:
+        return BUILDERS[kind][0](*names)
+    except RecordError:
+        assume(False)
+        raise
+
+
+def same(first: Named, second: Named) -> bool:
+    """Whether both name the same row: two reports of what control state remembers are, whatever topic is named."""
+    if first[0] is RowKind.BROADCAST and second[0] is RowKind.BROADCAST and first[1][0] in "*+":
+        return first[1][0] == second[1][0]
+    return first == second
+
+
+def test_every_kind_is_covered() -> None:
+    assert set(BUILDERS) == set(RowKind)
+
+
+@given(first=named_rows(), second=named_rows())
+@example(
+    first=(RowKind.GRANT, (session_key_of('["refunds","sum","user","acme","auth0', 'alice"]'),)),
+    second=(RowKind.LEASE, ('["refunds","sum","user","acme","auth0|alice"]',)),
+)
+def test_no_two_rows_share_a_key(first: Named, second: Named) -> None:
+    assert (key_of(first) == key_of(second)) == same(first, second)
+
+
+@given(data=st.data(), kind=st.sampled_from(tuple(RowKind)))
+def test_nor_do_two_rows_of_one_kind(data: st.DataObject, kind: RowKind) -> None:
+    first, second = (data.draw(named_rows((kind,))) for _ in range(2))
+    assert (key_of(first) == key_of(second)) == same(first, second)
+
+
+@given(kind=st.sampled_from(OF_A_SESSION), own=st.data(), tenant=TENANT, session_id=TEXT, longer=TEXT)
+def test_a_scan_of_a_session_returns_its_rows_and_no_others(
+    kind: RowKind, own: st.DataObject, tenant: str, session_id: str, longer: str
+) -> None:
+    session_key = session_key_of(tenant, session_id)
+    others = st.sampled_from((session_key, session_key_of(tenant, session_id + longer), session_key[:-1])) | SESSION
+    try:
+        start, end = rows.rows_of_session(kind, session_key)
+    except RecordError:
+        assume(False)
+        raise
+    names = (own.draw(others), *(own.draw(part) for part in BUILDERS[kind][1][1:]))
+    other = own.draw(st.just((kind, names)) | named_rows())
+    is_own = other[0] is kind and other[1][0] == session_key
+    assert (start <= key_of(other) < end) == is_own
+
+
+@given(kind=st.sampled_from(tuple(RowKind)), other=named_rows())
+def test_a_scan_of_a_kind_returns_no_other_kind(kind: RowKind, other: Named) -> None:
+    start, end = rows.all_rows(kind)
+    assert (start <= key_of(other) < end) == (other[0] is kind)
+
+
+@given(session_key=SESSION, name=TEXT, memory=TEXT, budget=TEXT, start_ms=INSTANT)
+def test_names_come_back_as_they_were(session_key: bytes, name: str, memory: str, budget: str, start_ms: int) -> None:
+    key = key_of((RowKind.VERDICT, (session_key, name)))
+    assert rows.name_in(RowKind.VERDICT, session_key, key) == name
+    assert rows.parse_timer(timer_payload(TimerKind.PENDING, session_key, name)) == (
+        TimerKind.PENDING, session_key, name,
+    )  # fmt: skip
+    assert rows.budget_of_lease(rows.lease_row_key(budget)) == budget
+    assert rows.budget_of_allocation(key_of((RowKind.ALLOCATION, (budget, start_ms)))) == budget
+
+
+@given(session_key=SESSION, memory=TEXT, other=TEXT, digest=DIGEST)
+def test_a_scan_of_a_memory_returns_its_cells_and_no_others(
+    session_key: bytes, memory: str, other: str, digest: bytes
+) -> None:
+    key = key_of((RowKind.MEMORY_CELL, (session_key, other, digest)))
+    try:
+        start, end = rows.cells_of_memory(session_key, memory)
+    except RecordError:
+        assume(False)
+        raise
+    assert (start <= key < end) == (other == memory)
