@@ -19,6 +19,7 @@ MODULES = {
     "faust": "bench.against_faust",
     "latency": "bench.latency",
     "sessions": "bench.sessions",
+    "disk": "bench.disk",
     "rebalance": "bench.rebalance",
     "kill": "bench.kill",
     "identity": "bench.identity",

@@ -201,6 +201,24 @@ def _sessions(result: Result) -> str:
     )
 
 
+def _disk(result: Result) -> str:
+    verdict = "at most" if result["small"] else "MORE THAN"
+    cases = _table(
+        ("of a decided intent", "rows", "bytes in the store", "bytes in the changelog"),
+        [
+            (case["name"], f"{case['rows']:.2f}", _whole(case["store_bytes"]), _whole(case["changelog_bytes"]))
+            for case in result["cases"]
+        ],
+    )
+    return (
+        f"What {_whole(result['intents'])} decided intents leave behind, keys included; {result['later_ms'] // 60_000}"
+        f" minutes later it is {verdict} {result['small_bytes_max']} bytes each. The store is compacted and compressed;"
+        f" the changelog is what compaction keeps, before a broker compresses it.\n\n{cases}\n"
+        f"{_whole(result['forged'])} intents without a proof, all of one session, leave"
+        f" {_whole(result['forged_bytes'])} bytes in {result['forged_rows']} row.\n"
+    )
+
+
 def _rebalance(result: Result) -> str:
     return (
         f"The longest wait of an intent around the event, by partition, under {result['rate_per_s']} intents/s.\n\n"
@@ -330,6 +348,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "faust": _faust,
     "latency": _latency,
     "sessions": _sessions,
+    "disk": _disk,
     "rebalance": _rebalance,
     "kill": _kill,
     "identity": _identity,

@@ -378,6 +378,8 @@ def _gate_settings(rng: Random) -> GateSettings:
         intent_age_max_ms=20_000,
         skew_ms=2_000,
         dedup_retention_ms=40_000 if forgets else 86_400_000,
+        verdict_bytes_retention_ms=rng.choice((1_500, 300_000)),
+        verdict_bytes_per_partition_max=rng.choice((20_000, 10_000_000)),
         approval_ttl_ms=8_000,
         defer_ms=3_000,
         args_bytes_max=4_096,

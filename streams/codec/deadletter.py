@@ -28,6 +28,8 @@ _PROCESSING = frozenset(
         DeadLetterReason.SEQUENCE_REPLAYED,
         DeadLetterReason.WRITER_UNPROVEN,
         DeadLetterReason.INTENT_TOO_OLD,
+        DeadLetterReason.VERDICT_GIVEN_BEFORE,
+        DeadLetterReason.TOO_MANY_UNPROVEN,
         DeadLetterReason.CATALOG_INVALID,
         DeadLetterReason.BUNDLE_INVALID,
         DeadLetterReason.BUNDLE_ROLLED_BACK,

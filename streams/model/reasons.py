@@ -181,6 +181,8 @@ class DeadLetterReason(StrEnum):
     WRITER_UNPROVEN = "writer_unproven"
     GRANT_INVALID = "grant_invalid"
     INTENT_TOO_OLD = "intent_too_old"
+    VERDICT_GIVEN_BEFORE = "verdict_given_before"
+    TOO_MANY_UNPROVEN = "too_many_unproven"
     CATALOG_INVALID = "catalog_invalid"
     CATALOG_UNSIGNED = "catalog_unsigned"
     CATALOG_SIGNATURE_INVALID = "catalog_signature_invalid"
@@ -211,6 +213,8 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.WRITER_UNPROVEN: "the event needs the token service's proof, and has none",
     DeadLetterReason.GRANT_INVALID: "the grant was rejected; the text begins with the reason's code",
     DeadLetterReason.INTENT_TOO_OLD: "the intent is older than the verdicts that the gate remembers",
+    DeadLetterReason.VERDICT_GIVEN_BEFORE: "the intent was given its verdict before; the text says which, and when",
+    DeadLetterReason.TOO_MANY_UNPROVEN: "too many intents of its session were denied without a proof",
     DeadLetterReason.CATALOG_INVALID: "the catalog entry is not usable; the tool is blocked",
     DeadLetterReason.CATALOG_UNSIGNED: "the approval lacks signatures by configured reviewers; the tool is blocked",
     DeadLetterReason.CATALOG_SIGNATURE_INVALID: "the entry is not what its reviewer signed; the tool is blocked",

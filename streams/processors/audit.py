@@ -11,7 +11,6 @@ from functools import lru_cache
 
 from streams.model.approval import ApprovalDecision
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
-from streams.model.canonical import sha256
 from streams.model.control import RulesChange
 from streams.model.ids import audit_id_of
 from streams.model.intent import Intent
@@ -47,7 +46,7 @@ def audit_output(encoder: Encoder, key: bytes | None, event: AuditEvent, topic: 
 def verdict_event(
     intent: Intent,
     verdict: Verdict,
-    verdict_value: bytes,
+    verdict_digest: bytes,
     *,
     secret: bytes,
     inputs: tuple[str, ...],
@@ -58,7 +57,7 @@ def verdict_event(
     Args:
         intent: the intent that was decided.
         verdict: its verdict.
-        verdict_value: the bytes of the verdict on its topic.
+        verdict_digest: SHA-256 of the bytes of the verdict on its topic.
         secret: the key of the session. Arguments and prompts are recorded as HMACs under it, because plain digests of
             small values can be guessed.
         inputs: the ids of the events that the session has read.
@@ -82,7 +81,7 @@ def verdict_event(
         inputs=inputs,
         tool=verdict.tool,
         args_commit=make_hmac(secret, intent.args_digest),
-        verdict_digest=sha256(verdict_value),
+        verdict_digest=verdict_digest,
         label=verdict.label,
         ruleset_digest=verdict.ruleset_digest,
         reason=verdict.reason,

@@ -29,6 +29,7 @@ _NUL = b"\x00"
 _AFTER_NUL = b"\x01"
 INSTANT_BYTES = 8
 """Of an instant in a key: big-endian, so that keys are in the order of time."""
+_NUMBER_BYTES = 4
 
 
 class Kind(NamedTuple):
@@ -69,7 +70,7 @@ class RowKind(Kind, Enum):
     VERDICT = Kind(
         b"v",
         "session key, NUL, intent id",
-        "the verdict that an intent was given",
+        "which verdict an intent was given",
         f"{_STATE}:VerdictRow",
         "streams.processors.gate.conclusion",
         "one of an intent, for `dedup_retention_ms`",
@@ -113,6 +114,30 @@ class RowKind(Kind, Enum):
         f"{_STATE}:SpendRow",
         "streams.processors.budgets.charges",
         "one of each budget of the rules; removed with its session",
+    )
+    VERDICT_BYTES = Kind(
+        b"w",
+        "instant, number",
+        "a segment of the bytes of the newest verdicts",
+        "",
+        "streams.processors.dedup.segments",
+        "`verdict_bytes_per_partition_max` bytes, for `verdict_bytes_retention_ms`",
+    )
+    VERDICT_BYTES_HEAD = Kind(
+        b"x",
+        "nothing",
+        "which segment is the newest, and how much all of them hold",
+        "streams.processors.dedup.segments:SegmentsRow",
+        "streams.processors.dedup.segments",
+        "one of a partition",
+    )
+    UNPROVEN = Kind(
+        b"u",
+        "session key",
+        "the intents of a session that were denied without a proof",
+        "streams.processors.dedup.unproven:UnprovenRow",
+        "streams.processors.dedup.unproven",
+        "one of a session, with about `UNPROVEN_PER_SESSION_MAX` entries",
     )
     DESCENDANT = Kind(
         b"d",
@@ -211,6 +236,7 @@ REQUEST_SERIAL_KEY = RowKind.REQUEST_SERIAL.prefix
 REVOCATION_SWEEP_KEY = RowKind.REVOCATION_SWEEP.prefix
 HORIZON_KEY = RowKind.HORIZON.prefix
 LAYOUT_KEY = RowKind.LAYOUT.prefix
+VERDICT_BYTES_HEAD_KEY = RowKind.VERDICT_BYTES_HEAD.prefix
 
 # Plain bytes: a member of an enum costs several lookups, and keys are made for every intent.
 _SESSION = RowKind.SESSION.prefix
@@ -222,6 +248,8 @@ _MEMORY_CELL = RowKind.MEMORY_CELL.prefix
 _SPEND = RowKind.SPEND.prefix
 _DESCENDANT = RowKind.DESCENDANT.prefix
 _GRANT = RowKind.GRANT.prefix
+_SEGMENT = RowKind.VERDICT_BYTES.prefix
+_UNPROVEN = RowKind.UNPROVEN.prefix
 _LEASE = RowKind.LEASE.prefix
 _ALLOCATION = RowKind.ALLOCATION.prefix
 
@@ -269,6 +297,21 @@ def descendant_row_key(session_key: bytes) -> bytes:
 def grant_row_key(session_key: bytes) -> bytes:
     """Return the key of what a session's grant lets through."""
     return _GRANT + session_key
+
+
+def unproven_row_key(session_key: bytes) -> bytes:
+    """Return the key of what a session keeps of intents without a proof."""
+    return _UNPROVEN + session_key
+
+
+def segment_row_key(start_ms: int, number: int) -> bytes:
+    """Return the key of a segment of the bytes of verdicts."""
+    return _SEGMENT + start_ms.to_bytes(INSTANT_BYTES, "big") + number.to_bytes(_NUMBER_BYTES, "big")
+
+
+def segment_start_ms(key: bytes) -> int:
+    """Return when a segment began: what its key says."""
+    return int.from_bytes(key[len(_SEGMENT) : len(_SEGMENT) + INSTANT_BYTES], "big")
 
 
 def lease_row_key(budget_key: str) -> bytes:
@@ -319,6 +362,7 @@ class TimerKind(IntEnum):
     PENDING = 1
     HOUSEKEEPING = 2
     LEASE = 3
+    VERDICT_BYTES = 4
 
 
 def timer_payload(kind: TimerKind, key: bytes, intent_id: str = "") -> bytes:

@@ -19,6 +19,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         intent_age_max_ms: the age beyond which an intent is denied.
         skew_ms: how far a writer's clock may be ahead of the broker's.
         dedup_retention_ms: how long a verdict is remembered for a redelivered intent.
+        verdict_bytes_retention_ms: for how much of that time the verdict's bytes are kept, to be given again.
+        verdict_bytes_per_partition_max: bytes of verdicts that a partition keeps; the oldest are dropped first.
         approval_ttl_ms: how long a person has to decide, unless the rule states a time.
         defer_ms: the length of a cancel window, unless the rule states one.
         args_bytes_max: the size beyond which arguments are denied.
@@ -41,6 +43,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     intent_age_max_ms: int = 300_000
     skew_ms: int = 30_000
     dedup_retention_ms: int = 86_400_000
+    verdict_bytes_retention_ms: int = 300_000
+    verdict_bytes_per_partition_max: int = 268_435_456
     approval_ttl_ms: int = 900_000
     defer_ms: int = 60_000
     args_bytes_max: int = 262_144

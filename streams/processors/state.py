@@ -120,7 +120,27 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class VerdictRow(msgspec.Struct, frozen=True, array_like=True):
-    """The verdict given: a redelivered intent gets the same bytes again. `claimed_ms` is the intent's own time."""
+    """Which verdict an intent was given; its bytes are elsewhere, and not for long (`streams.processors.dedup`).
+
+    Attributes:
+        judged_ms: when.
+        outcome: its code; see `dedup.verdicts`.
+        reason: the verdict's reason code.
+        digest: SHA-256 of the verdict's bytes.
+        ahead_ms: how far the intent's own time was ahead of `judged_ms`; 0 if it was not.
+        place: where the bytes are: how long before `judged_ms` their segment began, its number, start and length.
+    """
+
+    judged_ms: int
+    outcome: int
+    reason: str
+    digest: bytes
+    ahead_ms: int
+    place: tuple[int, int, int, int]
+
+
+class VerdictRowV1(msgspec.Struct, frozen=True, array_like=True):
+    """A verdict as layout 1 kept it, with its bytes. `claimed_ms` is the intent's own time."""
 
     judged_ms: int
     final: bool
@@ -215,7 +235,8 @@ class SpendRow(msgspec.Struct, frozen=True, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_session = msgspec.msgpack.Decoder(SessionRow).decode
-_decode_judged = msgspec.msgpack.Decoder(VerdictRow).decode
+_decode_verdict = msgspec.msgpack.Decoder(VerdictRow).decode
+_decode_verdict_v1 = msgspec.msgpack.Decoder(VerdictRowV1).decode
 _decode_held = msgspec.msgpack.Decoder(PendingRow).decode
 _decode_intent = msgspec.msgpack.Decoder(Intent).decode
 
@@ -226,8 +247,15 @@ decode_spend = msgspec.msgpack.Decoder(SpendRow).decode
 
 encode_row = _encode
 decode_session = _decode_session
-decode_verdict_row = _decode_judged
 decode_pending = _decode_held
+
+
+def decode_verdict_row(row: bytes) -> VerdictRow | VerdictRowV1:
+    """Return the record of a verdict's row. One of layout 1 has a bool where the code of the outcome is now."""
+    try:
+        return _decode_verdict(row)
+    except msgspec.ValidationError:
+        return _decode_verdict_v1(row)
 
 
 def encode_intent(intent: Intent) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.model.canonical import sha256
 from streams.model.topics import VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.policy.language.bundle import Occasion
@@ -12,6 +13,9 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, verdict_event
 from streams.processors.control.state import ControlState
+from streams.processors.dedup import unproven, verdicts
+from streams.processors.dedup.unproven import Provability, provability
+from streams.processors.dedup.verdicts import Given
 from streams.processors.gate.alerts import FINDINGS, alert_output
 from streams.processors.gate.approval_requests import approval_request_output
 from streams.processors.gate.case import Case
@@ -19,7 +23,7 @@ from streams.processors.gate.counters import counted_row
 from streams.processors.gate.decision import Decision
 from streams.processors.gate.pending_rows import defer, row_for_decision
 from streams.processors.gate.verdicts import VerdictBuilder
-from streams.processors.rows import session_row_key, verdict_row_key
+from streams.processors.rows import session_row_key
 from streams.processors.sessions import lifecycle, retention
 from streams.processors.sessions.audit import changed_record
 from streams.processors.sessions.completion_effects import store_effects
@@ -32,7 +36,6 @@ from streams.processors.state import (
     PendingKind,
     SessionRow,
     SessionStatus,
-    VerdictRow,
     encode_row,
 )
 
@@ -71,12 +74,9 @@ class Concluder:
         """
         asked = case.asked
         session_key, intent_id = asked.session_key, asked.intent.intent_id
-        verdict, outputs = self.write(case, decision)
+        verdict, digest, outputs = self.write(case, decision)
         is_final = decision.outcome in FINAL_OUTCOMES
-        verdict_row = VerdictRow(
-            judged_ms=asked.now_ms, final=is_final, verdict=outputs[0].value, claimed_ms=asked.intent.header.time
-        )
-        state.put(verdict_row_key(session_key, intent_id), encode_row(verdict_row))
+        self._remember(case, verdict, outputs[0].value, digest, state)
         row = counted_row(case, decision, self._control.revocations.next_offset)
         row = _with_effects(case, decision, effects, row, state)
         if case.is_proven and row.opened_with is not None:
@@ -99,18 +99,38 @@ class Concluder:
                 request = approval_request_output(self._encoder, case, decision, verdict, pending_row.due_ms)
                 outputs.append(request)
         row = retention.arm(session_key, row, state, self._settings, asked.now_ms)
-        state.put(session_row_key(session_key), encode_row(row))
+        if row is not case.session:
+            state.put(session_row_key(session_key), encode_row(row))
         return outputs
 
-    def write(self, case: Case, decision: Decision) -> tuple[Verdict, list[Output]]:
-        """Return the verdict, and its outputs: the verdict, its audit record, and an alert if one is due."""
+    def _remember(self, case: Case, verdict: Verdict, value: bytes, digest: bytes, state: StateView) -> None:
+        """Keep which verdict the intent was given."""
+        asked, settings = case.asked, self._settings
+        proof = Provability.PROVEN if case.is_proven else provability(asked.intent, settings.root_key)
+        if proof is Provability.PROVEN:
+            given = Given(verdict.evaluated_at, digest, value, verdict.outcome, verdict.reason)
+            verdicts.remember(asked.session_key, asked.intent, given, state, settings)
+            return
+        unproven.remember(
+            asked.session_key,
+            asked.intent,
+            state,
+            settings,
+            received_ms=asked.received_ms,
+            now_ms=asked.now_ms,
+            may_be_proven=proof is Provability.PERHAPS,
+        )
+
+    def write(self, case: Case, decision: Decision) -> tuple[Verdict, bytes, list[Output]]:
+        """Return the verdict, the digest of its bytes, and the outputs: verdict, audit record, and an alert if due."""
         asked, rendered = case.asked, self._verdicts.rendered(decision.policy)
         verdict = self._verdicts.build(case, decision, rendered, self._control)
         value = self._encoder.encode(VERDICT.name, verdict)
+        digest = sha256(value)
         event = verdict_event(
             asked.intent,
             verdict,
-            value,
+            digest,
             secret=case.secret(self._settings.root_key),
             inputs=tuple(source.event_id for source in case.session.sources),
             tags=rendered.tags,
@@ -122,7 +142,7 @@ class Concluder:
         finding = FINDINGS.get(decision.reason)
         if finding is not None:
             outputs.append(alert_output(self._encoder, finding, case, decision, verdict, event.header.id))
-        return verdict, outputs
+        return verdict, digest, outputs
 
     def _with_changes(self, case: Case, row: SessionRow, outputs: list[Output]) -> SessionRow:
         """Return the row with everything of the intent's origin that differs from what the session was opened with."""

@@ -30,6 +30,7 @@ from streams.processors.dead_letters import (
     deleted_input_outputs,
     timer_failure_record,
 )
+from streams.processors.dedup import segments
 from streams.processors.gate import approvals, pending, revoked_pending
 from streams.processors.gate.intents import Intents
 from streams.processors.gate.isolation import isolated
@@ -103,6 +104,9 @@ class Gate(Processor):
             _, outputs = self._ends.current(session_key, read_session(state, session_key), state, now_ms)
             retention.keep_house(session_key, intent_id, state, self._settings, now_ms)
             return outputs
+        if kind is TimerKind.VERDICT_BYTES:
+            segments.delete_old(state, self._settings, now_ms)
+            return []
         if kind is TimerKind.LEASE:
             return self._judge.budget_charges.leases.on_due(session_key.decode(), state, now_ms)
         return pending.judge_due(self._judge, session_key, intent_id, state, now_ms)

@@ -8,8 +8,11 @@ from streams.model.proof import derived_uuid
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.topics import VERDICT
 from streams.model.types import Header, ProofAlg
+from streams.model.verdict import Outcome
 from streams.ports.processor import Output, StateView
 from streams.processors.control.state import ControlState
+from streams.processors.dedup import unproven, verdicts
+from streams.processors.dedup.verdicts import Given
 from streams.processors.gate import pending
 from streams.processors.gate.case import Asked, Case
 from streams.processors.gate.checks.arguments import check_arguments
@@ -20,10 +23,10 @@ from streams.processors.gate.judge import Judge
 from streams.processors.gate.record_checks import check_names
 from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.headers import SOURCE, bounded_trace
-from streams.processors.rows import pending_row_key, verdict_row_key
+from streams.processors.rows import pending_row_key
 from streams.processors.sessions import grants
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionStatus, VerdictRow, decode_verdict_row, read_session
+from streams.processors.state import SessionStatus, read_session
 
 _UNVERIFIABLE_DIVISOR = 2
 """Intents whose proof can't be verified yet get this part of the room for pending intents."""
@@ -44,26 +47,44 @@ class Intents:
         """Return the verdict of an intent, and what follows from it; nothing if the intent is pending.
 
         Raises:
-            RecordError: the intent is too old or too far in the future, or too large.
+            RecordError: the intent is too old or too far in the future, or too large; or it was given a verdict that
+                can't be repeated; or it has no proof, and too many of its session have none.
         """
-        judged = state.get(verdict_row_key(session_key, intent.intent_id))
-        if judged is not None:
-            return [_repeated_verdict(session_key, intent, decode_verdict_row(judged))]
+        given = verdicts.find(session_key, intent.intent_id, state)
+        if given is not None:
+            return [_repeated_verdict(session_key, intent, given)]
         self._check_memory(intent, now_ms)
         check_names(intent)
         session, ended = self._ends.current(session_key, read_session(state, session_key), state, now_ms)
-        if ended and state.get(verdict_row_key(session_key, intent.intent_id)) is not None:
+        denied = unproven.find(session_key, intent.intent_id, state)
+        if ended and (denied is not None or verdicts.is_given(session_key, intent.intent_id, state)):
             # The intent was pending until its session ended, and is read again: its verdict is among the outputs.
             return ended
+        if denied is not None:
+            raise verdicts.given_before(intent, Outcome.DENY, denied.judged_ms)
         case = Case(Asked(intent, session_key, received_ms, now_ms), session)
         can_be_judged = session.status is not SessionStatus.UNKNOWN and not grants.is_awaited(session)
         if can_be_judged and not session.waiting_count:
-            return ended + self._judge.decide(case, state)
+            return ended + self._decide(case, state)
         if state.get(pending_row_key(session_key, intent.intent_id)) is not None:
             return ended
         if can_be_judged:
-            return ended + self._judge.decide(case, state)
+            return ended + self._decide(case, state)
         return ended + self._defer_for_session(case, state)
+
+    def _decide(self, case: Case, state: StateView) -> list[Output]:
+        """Decide an intent that has just been read.
+
+        Raises:
+            RecordError: the intent has no proof now, may have one later, and there is no room to remember it.
+        """
+        asked = case.asked
+        must_be_remembered = unproven.is_signed(asked.intent)
+        has_room = not must_be_remembered or unproven.has_room(asked.session_key, state, asked.received_ms)
+        outputs = self._judge.decide(case, state)
+        if not has_room and not case.is_proven:
+            raise unproven.no_room(asked.intent)
+        return outputs
 
     def _defer_for_session(self, case: Case, state: StateView) -> list[Output]:
         """Let an intent wait for its session, or for its session's grant.
@@ -76,6 +97,8 @@ class Intents:
         case.authority = grants.kept_authority(case.asked.session_key, case.session, state)
         # Only the grant, which has not arrived, can tell whether a key of the agent's own is the right one.
         is_unverifiable = _has_unknown_key(case)
+        if is_unverifiable and not unproven.has_room(case.asked.session_key, state, case.asked.received_ms):
+            raise unproven.no_room(case.asked.intent)
         refused = check_arguments(case, control, settings)
         if refused is None and not is_unverifiable:
             refused = check_proof(case, control, settings)
@@ -109,14 +132,20 @@ def _has_unknown_key(case: Case) -> bool:
     return case.authority is None and proof is not None and proof.alg is ProofAlg.ED25519
 
 
-def _repeated_verdict(session_key: bytes, intent: Intent, judged: VerdictRow) -> Output:
-    """Return the verdict that was given before, byte for byte; only its envelope is new."""
+def _repeated_verdict(session_key: bytes, intent: Intent, given: Given) -> Output:
+    """Return the verdict that was given before, byte for byte; only its envelope is new.
+
+    Raises:
+        RecordError: its bytes are not kept any longer.
+    """
+    if given.value is None:
+        raise verdicts.given_before(intent, given.outcome, given.judged_ms, given)
     parent = intent.header.traceparent
     header = Header(
         id=derived_uuid("verdict again", intent.header.tenant_uid, intent.intent_id),
         source=SOURCE,
-        time=judged.judged_ms,
+        time=given.judged_ms,
         tenant_uid=intent.header.tenant_uid,
         traceparent=None if parent is None else bounded_trace(parent),
     )
-    return Output(VERDICT, session_key, judged.verdict, header)
+    return Output(VERDICT, session_key, given.value, header)

@@ -11,6 +11,7 @@ from itertools import islice
 import msgspec
 
 from streams.ports.processor import StateView
+from streams.processors.dedup import unproven, verdicts
 from streams.processors.rows import (
     RowKind,
     TimerKind,
@@ -32,7 +33,7 @@ replace = msgspec.structs.replace
 
 
 def arm(session_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
-    """Set the row's timer if it has none: for the next visit, or for the session's end where that comes first."""
+    """Set the row's timer if it has none: for the next visit, or for the session's end if that comes first."""
     if row.housekeeping_ms:
         return row
     due_ms = now_ms + settings.dedup_retention_ms // _VISITS_PER_RETENTION
@@ -64,14 +65,14 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
     row = replace(read_session(state, session_key), housekeeping_ms=0)
     kept = 0
     for key, value in rows:
-        judged = decode_verdict_row(value)
         # INVARIANT: what is forgotten is too old to be taken in again (`Gate._on_intent`), whatever time it claims.
-        if max(judged.judged_ms, judged.claimed_ms) <= horizon_ms:
+        if verdicts.retained_from_ms(decode_verdict_row(value)) <= horizon_ms:
             state.delete(key)
             # What its end would have brought is not waited for any longer.
             row, _ = pop_effects(session_key, name_in(RowKind.VERDICT, session_key, key), row, state)
         else:
             kept += 1
+    kept += unproven.forget(session_key, state, horizon_ms)
     if len(rows) == ROWS_PER_VISIT_MAX:
         last_intent_id = name_in(RowKind.VERDICT, session_key, rows[-1][0])
         due_ms = now_ms + 1

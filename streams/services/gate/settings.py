@@ -26,6 +26,8 @@ class GateSection(_Section):
     intent_age_max_ms: int = Field(300_000, ge=1_000)
     skew_ms: int = Field(30_000, ge=0, le=300_000)
     dedup_retention_ms: int = Field(86_400_000, ge=60_000)
+    verdict_bytes_retention_ms: int = Field(300_000, ge=1_000)
+    verdict_bytes_per_partition_max: int = Field(268_435_456, ge=1_048_576)
     approval_ttl_ms: int = Field(900_000, ge=1_000)
     defer_ms: int = Field(60_000, ge=1_000)
     args_bytes_max: int = Field(262_144, ge=1_024, le=900_000)

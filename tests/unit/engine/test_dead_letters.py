@@ -34,6 +34,7 @@ from streams.model.topics import (
 from streams.model.types import Actor, Proof, ProofAlg, Record, SubProfile
 from streams.ports import Headers, Outgoing
 from streams.ports.processor import Output
+from streams.processors.dedup.unproven import UNPROVEN_PER_SESSION_MAX
 from streams.processors.gate.gate import Gate
 from tests.kit import (
     BUNDLE,
@@ -44,6 +45,7 @@ from tests.kit import (
     GateBench,
     wire,
 )
+from tests.unit.delegation.family import MOTHERS_KEY
 
 replace = msgspec.structs.replace
 
@@ -292,6 +294,23 @@ def a_purpose_that_is_set_again_by_its_old_event() -> Letter:
 def an_intent_from_before_what_is_remembered() -> Letter:
     bench = GateBench()
     bench.propose(time_ms=bench.now_ms - 24 * HOUR_MS)
+    return Letter(bench, INTENT.name)
+
+
+@case(DeadLetterReason.VERDICT_GIVEN_BEFORE)
+def an_intent_that_comes_again_when_the_bytes_of_its_verdict_are_not_kept_any_longer() -> Letter:
+    bench = GateBench()
+    intent = bench.propose()
+    bench.wait(HOUR_MS // 2)
+    bench.send(intent)
+    return Letter(bench, INTENT.name)
+
+
+@case(DeadLetterReason.TOO_MANY_UNPROVEN)
+def an_intent_that_could_be_proven_later_and_is_one_too_many() -> Letter:
+    bench = GateBench()
+    for _ in range(UNPROVEN_PER_SESSION_MAX + 1):
+        bench.propose(key=MOTHERS_KEY)
     return Letter(bench, INTENT.name)
 
 

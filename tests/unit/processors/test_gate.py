@@ -760,13 +760,17 @@ class TestForgetting:
         bench = GateBench(with_session=False)
         bench.establish(bench.session, expires_ms=bench.now_ms + 3 * DAY_MS)
         intent = bench.propose()
-        bench.wait(DAY_MS - 1)
+        bench.wait(5 * MINUTE_MS - 1)
         bench.send(intent)
         first, again = bench.driver.read_raw(VERDICT.name)
         assert first.value == again.value
+        bench.wait(DAY_MS - 5 * MINUTE_MS)
+        bench.send(intent)
+        assert bench.dead_letters(INTENT.name) == [DeadLetterReason.VERDICT_GIVEN_BEFORE]
         bench.wait(DAY_MS)
         bench.send(intent)
         assert bench.dead_letters(INTENT.name) == [DeadLetterReason.INTENT_TOO_OLD]
+        assert bench.driver.read_raw(VERDICT.name) == []
 
     def test_an_intent_from_the_future_is_not_judged_again_when_its_time_has_come(self) -> None:
         bench = GateBench(with_session=False)
@@ -776,7 +780,11 @@ class TestForgetting:
         for _ in range(20):
             bench.wait(5 * HOUR_MS)
             bench.send(intent)
-        assert {verdict.reason for verdict in bench.verdicts()} == {Reason.INTENT_FROM_FUTURE.value}
+        assert bench.verdicts() == []
+        reasons = bench.dead_letters(INTENT.name)
+        assert reasons[:8] == [DeadLetterReason.VERDICT_GIVEN_BEFORE] * 8
+        assert set(reasons) == {DeadLetterReason.VERDICT_GIVEN_BEFORE, DeadLetterReason.INTENT_TOO_OLD}
+        assert len(reasons) == 20
 
     def test_nothing_is_left_of_a_session_in_the_end(self) -> None:
         bench = GateBench()

@@ -1,0 +1,158 @@
+"""The bytes of the newest verdicts of a partition, for intents that soon come again.
+
+Bytes are appended to segments: rows of up to 16 KB that hold the verdicts of a moment. A verdict's own row says in
+which segment its bytes are, and where. Whole segments are deleted `verdict_bytes_retention_ms` later, or sooner when a
+partition holds too many bytes. So the row of a decided intent is written once and never again, and to forget the bytes
+costs one deletion for several verdicts.
+
+Rejected: bytes in the verdict's own row, which is written again without them later (a second write and a second
+changelog record of each intent, and an index of what is due); a row of bytes of each verdict (one more changelog record
+of each intent, and a tombstone that stays in the changelog for a day).
+
+A segment that is open when its transaction ends is written again by the next one. `SEGMENT_SPAN_MS` keeps that rare: it
+is as long as a transaction at most is.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import msgspec
+
+from streams.ports.processor import StateView
+from streams.processors.rows import (
+    VERDICT_BYTES_HEAD_KEY,
+    TimerKind,
+    segment_row_key,
+    segment_start_ms,
+    timer_payload,
+)
+from streams.processors.settings import GateSettings
+
+SEGMENT_BYTES_MAX = 16_384
+"""A segment takes no further verdict beyond. One larger verdict has a segment of its own."""
+
+SEGMENT_SPAN_MS = 25
+SEGMENTS_PER_STEP_MAX = 64
+"""How many segments one step deletes."""
+
+_VISITS_PER_RETENTION = 10
+_PAYLOAD = timer_payload(TimerKind.VERDICT_BYTES, b"")
+replace = msgspec.structs.replace
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where the bytes of a verdict are: the segment's time and number, and the position in it."""
+
+    start_ms: int
+    number: int
+    at: int
+    size: int
+
+
+class SegmentsRow(msgspec.Struct, frozen=True, array_like=True):
+    """What a partition keeps of its segments.
+
+    Attributes:
+        start_ms: when the newest segment began.
+        number: which of those that began at that instant it is.
+        kept_bytes: of all segments together.
+        oldest_ms: no segment began before. It spares a scan the segments that are deleted.
+        due_ms: when segments are deleted next; 0 while there are none.
+    """
+
+    start_ms: int = 0
+    number: int = 0
+    kept_bytes: int = 0
+    oldest_ms: int = 0
+    due_ms: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(SegmentsRow).decode
+
+
+def append(value: bytes, state: StateView, settings: GateSettings, now_ms: int) -> Place:
+    """Keep the bytes of a verdict, and return where they are.
+
+    Raises:
+        RecordError: they don't fit into a row.
+    """
+    head = _head(state) or SegmentsRow(oldest_ms=now_ms)
+    key = segment_row_key(head.start_ms, head.number)
+    segment = state.get(key) if now_ms - head.start_ms <= SEGMENT_SPAN_MS else None
+    if segment is None or len(segment) + len(value) > SEGMENT_BYTES_MAX:
+        # INVARIANT: a number is used once at an instant: places in a segment that was deleted must not lead elsewhere.
+        number = head.number + 1 if head.start_ms == now_ms else 0
+        head, segment = replace(head, start_ms=now_ms, number=number), b""
+        key = segment_row_key(now_ms, number)
+    state.put(key, segment + value)
+    head = replace(head, kept_bytes=head.kept_bytes + len(value))
+    if head.kept_bytes > settings.verdict_bytes_per_partition_max:
+        head = _with_less(head, state, settings.verdict_bytes_per_partition_max)
+    if not head.due_ms:
+        head = _armed(head, state, now_ms + settings.verdict_bytes_retention_ms)
+    state.put(VERDICT_BYTES_HEAD_KEY, _encode(head))
+    return Place(head.start_ms, head.number, len(segment), len(value))
+
+
+def read(place: Place, state: StateView) -> bytes | None:
+    """Return the bytes of a verdict; None where they are gone."""
+    segment = state.get(segment_row_key(place.start_ms, place.number))
+    return None if segment is None else segment[place.at : place.at + place.size]
+
+
+def delete_old(state: StateView, settings: GateSettings, now_ms: int) -> None:
+    """Delete the segments that are old enough, up to `SEGMENTS_PER_STEP_MAX`; the rest follows at once."""
+    found = _head(state)
+    if found is None:
+        return
+    head = replace(found, due_ms=0)
+    horizon_ms = now_ms - settings.verdict_bytes_retention_ms
+    old = _oldest(head, state, segment_row_key(max(0, horizon_ms + 1), 0))
+    head = _without(head, old, state)
+    if not head.kept_bytes:
+        state.delete(VERDICT_BYTES_HEAD_KEY)
+        return
+    # Not once for each segment: a few times in a retention, as often as it takes.
+    pause_ms = 1 if len(old) == SEGMENTS_PER_STEP_MAX else settings.verdict_bytes_retention_ms // _VISITS_PER_RETENTION
+    state.put(VERDICT_BYTES_HEAD_KEY, _encode(_armed(head, state, now_ms + max(1, pause_ms))))
+
+
+def _with_less(head: SegmentsRow, state: StateView, bytes_max: int) -> SegmentsRow:
+    """Delete the oldest segments until what is left is allowed. The newest one stays."""
+    newest = segment_row_key(head.start_ms, head.number)
+    doomed, kept_bytes = [], head.kept_bytes
+    for key, segment in _oldest(head, state, newest):
+        if kept_bytes <= bytes_max:
+            break
+        kept_bytes -= len(segment)
+        doomed.append((key, segment))
+    return _without(head, doomed, state)
+
+
+def _oldest(head: SegmentsRow, state: StateView, end: bytes) -> list[tuple[bytes, bytes]]:
+    start = segment_row_key(head.oldest_ms, 0)
+    return list(islice(state.scan(start, end), SEGMENTS_PER_STEP_MAX))
+
+
+def _without(head: SegmentsRow, segments: list[tuple[bytes, bytes]], state: StateView) -> SegmentsRow:
+    for key, _ in segments:
+        state.delete(key)
+    if not segments:
+        return head
+    return replace(
+        head,
+        kept_bytes=max(0, head.kept_bytes - sum(len(segment) for _, segment in segments)),
+        oldest_ms=segment_start_ms(segments[-1][0]),
+    )
+
+
+def _armed(head: SegmentsRow, state: StateView, due_ms: int) -> SegmentsRow:
+    state.set_timer(due_ms, _PAYLOAD)
+    return replace(head, due_ms=due_ms)
+
+
+def _head(state: StateView) -> SegmentsRow | None:
+    found = state.get(VERDICT_BYTES_HEAD_KEY)
+    return None if found is None else _decode(found)
