@@ -25,7 +25,7 @@ from streams.model.proof import derived_uuid
 from streams.model.topics import INTENT
 from streams.ports import Outgoing
 from streams.processors.rows import TimerKind, session_row_key, timer_payload
-from streams.processors.state import SessionRow, SessionStatus, Source, encode_row
+from streams.processors.state import SessionRow, SessionStatus, Source, encode_row, evolve
 from streams.stores.rocks import RocksStores
 
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)
@@ -122,7 +122,8 @@ def _rows(number: int, key: bytes) -> Iterator[tuple[bytes, bytes]]:
     # Spread over what is left of their lives, and none of them due while it is measured.
     due_ms = opened_ms + SESSION_TTL_MS // 2 + number % (SESSION_TTL_MS // 2)
     sources = tuple(Source(derived_uuid("read", str(number), str(index)), _READ) for index in range(SOURCES))
-    row = SessionRow(
+    row = evolve(
+        SessionRow(),
         status=SessionStatus.LIVE,
         established_ms=opened_ms,
         expires_ms=opened_ms + SESSION_TTL_MS,

@@ -73,14 +73,14 @@ def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
             sequences[key] = max(sequences.get(key, 0), record.sequence)
     for key, sequence in sequences.items():
         row = _session(rows, key)
-        if row is None or row.sequence != sequence:
-            yield f"session {key.decode()!r} stands at event {row and row.sequence}, not at {sequence}"
+        if row is None or row.counters.sequence != sequence:
+            yield f"session {key.decode()!r} stands at event {row and row.counters.sequence}, not at {sequence}"
     for received, record in evidence.decoded.get(DELEGATION.name, []):
         if isinstance(record, Delegation) and place_of(received) not in evidence.letters:
             row = _session(rows, received.key or b"")
-            if row is not None and (row.status in OVER or row.grant_fault):
+            if row is not None and (row.life.status in OVER or row.grant.grant_fault):
                 continue
-            if record.op is DelegationOp.GRANT and (row is None or record.uid not in row.delegation_uids):
+            if record.op is DelegationOp.GRANT and (row is None or record.uid not in row.grant.delegation_uids):
                 yield f"grant at {place_of(received)} vanished"
 
 

@@ -41,7 +41,7 @@ def approval_request_output(encoder: Encoder, case: Case, decision: Decision, ve
         reason_text=decision.text,
         provenance=tuple(f"{i.event_id}: {i.origin.value.lower()}" for i in verdict.influences),
         reversible=case.tool is not None and case.tool.entry.reversible,
-        history=tuple(f"{tool}: {count} allowed" for tool, count in sorted(case.session.calls.items())),
+        history=tuple(f"{tool}: {count} allowed" for tool, count in sorted(case.session.counters.calls.items())),
         matched_rules=tuple(f"{hit.rule_id}: {hit.reason}" for hit in verdict.rules),
         eligible_approvers=() if approval is None else (approval.group,),
         quorum=1 if approval is None else approval.quorum,

@@ -46,7 +46,7 @@ def charge_budgets(
     due_ms = asked.progress.budget_due_ms
     if taken.waits and due_ms and asked.now_ms >= due_ms:
         taken = taken._replace(waits=False, refused=Reason.BUDGET_UNAVAILABLE)
-    if taken.waits and case.session.waiting_count >= settings.pending_per_session_max:
+    if taken.waits and case.session.counters.waiting_count >= settings.pending_per_session_max:
         taken = taken._replace(waits=False, refused=Reason.TOO_MANY_PENDING)
     if taken.refused is not None:
         decision = decision.refused(taken.refused, taken.text)

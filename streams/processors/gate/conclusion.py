@@ -30,21 +30,13 @@ from streams.processors.sessions.completion_effects import store_effects
 from streams.processors.sessions.memory import Happened, apply_updates, update_row
 from streams.processors.sessions.revocation_cascade import revocation_of_frozen
 from streams.processors.settings import GateSettings
-from streams.processors.state import (
-    ChargeRow,
-    EffectsRow,
-    PendingKind,
-    SessionRow,
-    SessionStatus,
-    encode_row,
-)
+from streams.processors.state import ChargeRow, EffectsRow, PendingKind, SessionRow, SessionStatus, encode_row, evolve
 
 _OCCASIONS = {
     Outcome.ALLOW: (Occasion.JUDGED, Occasion.ALLOWED),
     Outcome.DENY: (Occasion.JUDGED, Occasion.DENIED),
     Outcome.QUARANTINE: (Occasion.JUDGED, Occasion.DENIED),
 }
-replace = msgspec.structs.replace
 
 
 class Effects(msgspec.Struct, frozen=True):
@@ -79,9 +71,9 @@ class Concluder:
         self._remember(case, verdict, outputs[0].value, digest, state)
         row = counted_row(case, decision, self._control.revocations.next_offset)
         row = _with_effects(case, decision, effects, row, state)
-        if case.is_proven and row.opened_with is not None:
+        if case.is_proven and row.identity.opened_with is not None:
             row = self._with_changes(case, row, outputs)
-        if decision.outcome is Outcome.QUARANTINE and row.status is SessionStatus.FROZEN:
+        if decision.outcome is Outcome.QUARANTINE and row.life.status is SessionStatus.FROZEN:
             revocation = revocation_of_frozen(
                 self._encoder,
                 session_key,
@@ -93,7 +85,7 @@ class Concluder:
             )
             outputs.append(revocation)
         if not is_final:
-            pending_row = row_for_decision(case, decision, row.pending_serial, self._settings)
+            pending_row = row_for_decision(case, decision, row.counters.pending_serial, self._settings)
             row = defer(session_key, intent_id, pending_row, row, state)
             if pending_row.kind is PendingKind.APPROVAL:
                 request = approval_request_output(self._encoder, case, decision, verdict, pending_row.due_ms)
@@ -132,7 +124,7 @@ class Concluder:
             verdict,
             digest,
             secret=case.secret(self._settings.root_key),
-            inputs=tuple(source.event_id for source in case.session.sources),
+            inputs=tuple(source.event_id for source in case.session.trust.sources),
             tags=rendered.tags,
         )
         outputs = [
@@ -148,12 +140,12 @@ class Concluder:
         """Return the row with everything of the intent's origin that differs from what the session was opened with."""
         asked = case.asked
         changed = lifecycle.changes(row, asked.intent)
-        if changed == row.changed:
+        if changed == row.identity.changed:
             return row
         outputs.append(
             changed_record(self._encoder, asked.session_key, row, changed, asked.intent.intent_id, asked.now_ms)
         )
-        return replace(row, changed=changed)
+        return evolve(row, changed=changed)
 
 
 def _with_effects(case: Case, decision: Decision, effects: Effects, row: SessionRow, state: StateView) -> SessionRow:
@@ -171,8 +163,10 @@ def _with_effects(case: Case, decision: Decision, effects: Effects, row: Session
         occasions.add(Occasion.APPROVED)
     updates = tuple(update_row(update) for update in memory_updates)
     happened = Happened(frozenset(occasions), groups=approved_now or ())
-    if (apply_updates(updates, happened, asked.session_key, state, asked.now_ms) or charges) and not row.keeps_count:
-        row = replace(row, keeps_count=True)
+    if (
+        apply_updates(updates, happened, asked.session_key, state, asked.now_ms) or charges
+    ) and not row.counters.keeps_count:
+        row = evolve(row, keeps_count=True)
     if decision.outcome is Outcome.ALLOW:
         stored = EffectsRow(updates, charges, None if case.tool is None else case.tool.full_name)
         row = store_effects(stored, asked.session_key, asked.intent.intent_id, row, state)

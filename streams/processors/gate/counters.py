@@ -9,7 +9,7 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
 from streams.processors.sessions.events import after_allow
-from streams.processors.state import CALLED_TOOLS_MAX, SessionRow, SessionStatus
+from streams.processors.state import CALLED_TOOLS_MAX, SessionRow, SessionStatus, evolve
 
 _OTHER_TOOLS = "(other)"
 replace = msgspec.structs.replace
@@ -29,17 +29,23 @@ def counted_row(case: Case, decision: Decision, revocation_offset: int) -> Sessi
     asked = case.asked
     if outcome is Outcome.ALLOW and tool is not None:
         row = after_allow(row, asked.intent.intent_id, tool.output_label, tool.full_name)
-        return replace(
-            row,
-            active_ms=asked.now_ms,
-            intents_count=row.intents_count + 1,
-            allowed_count=row.allowed_count + 1,
-            spent_minor=row.spent_minor + case.known_arguments().amount,
-            calls=_with_call(row.calls, tool.entry),
+        counters = replace(
+            row.counters,
+            intents_count=row.counters.intents_count + 1,
+            allowed_count=row.counters.allowed_count + 1,
+            spent_minor=row.counters.spent_minor + case.known_arguments().amount,
+            calls=_with_call(row.counters.calls, tool.entry),
         )
-    row = replace(row, active_ms=asked.now_ms, intents_count=row.intents_count + 1, denied_count=row.denied_count + 1)
+        # Part by part, and not with `evolve`: every intent comes here.
+        return replace(row, life=replace(row.life, active_ms=asked.now_ms), counters=counters)
+    row = evolve(
+        row,
+        active_ms=asked.now_ms,
+        intents_count=row.counters.intents_count + 1,
+        denied_count=row.counters.denied_count + 1,
+    )
     if outcome is Outcome.QUARANTINE:
-        return replace(row, status=SessionStatus.FROZEN, frozen_offset=revocation_offset)
+        return evolve(row, status=SessionStatus.FROZEN, frozen_offset=revocation_offset)
     return row
 
 

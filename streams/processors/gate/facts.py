@@ -64,7 +64,7 @@ def _agent(case: Case, _control: ControlState, _progress: Progress) -> dict[str,
 
 def effective_scopes(case: Case) -> list[str]:
     """Return the scopes of the session that its grant, if it has one, conveys too."""
-    scopes = case.session.scopes
+    scopes = case.session.identity.scopes
     if case.authority is None:
         return list(scopes)
     conveyed = case.authority.row.scopes
@@ -107,23 +107,23 @@ def _model(case: Case, _control: ControlState, _progress: Progress) -> dict[str,
 def _session(case: Case, _control: ControlState, _progress: Progress) -> dict[str, Any]:
     row = case.session
     label = case.label()
-    changed = row.changed if row.opened_with is None else changes(row, case.asked.intent)
+    changed = row.identity.changed if row.identity.opened_with is None else changes(row, case.asked.intent)
     facts = {
         "fingerprint_changed": bool(changed),
         "changed": changed,
         "id": case.asked.intent.session_id,
-        "age_ms": case.asked.now_ms - row.established_ms,
-        "attended": row.attended,
-        "intents": row.intents_count,
-        "allowed": row.allowed_count,
-        "denied": row.denied_count,
-        "spent": row.spent_minor,
-        "calls": row.calls,
+        "age_ms": case.asked.now_ms - row.life.established_ms,
+        "attended": row.life.attended,
+        "intents": row.counters.intents_count,
+        "allowed": row.counters.allowed_count,
+        "denied": row.counters.denied_count,
+        "spent": row.counters.spent_minor,
+        "calls": row.counters.calls,
         "tainted": label.integrity is not Integrity.TRUSTED,
         "confidentiality": _CONFIDENTIALITY[label.confidentiality],
-        "risk": 0 if row.risk_level is None else risk_of(row.risk_level),
+        "risk": 0 if row.identity.risk_level is None else risk_of(row.identity.risk_level),
     }
-    return facts if row.opened_with is None else facts | _opened_with(row.opened_with)
+    return facts if row.identity.opened_with is None else facts | _opened_with(row.identity.opened_with)
 
 
 def _opened_with(opened_with: OpenedWith) -> dict[str, str]:
@@ -143,9 +143,10 @@ def _tool(case: Case, _control: ControlState, _progress: Progress) -> dict[str, 
 
 def _provenance(case: Case, _control: ControlState, _progress: Progress) -> list[dict[str, Any]]:
     row, trust = case.session, _TRUST
+    reads = row.trust
     return [
-        *[{"source": source.event_id, "trust": trust[source.label.integrity]} for source in row.sources],
-        *[{"source": pending.intent_id, "trust": trust[pending.label.integrity]} for pending in row.pending_reads],
+        *[{"source": source.event_id, "trust": trust[source.label.integrity]} for source in reads.sources],
+        *[{"source": pending.intent_id, "trust": trust[pending.label.integrity]} for pending in reads.pending_reads],
     ]
 
 

@@ -63,8 +63,8 @@ class Intents:
         if denied is not None:
             raise verdicts.given_before(intent, Outcome.DENY, denied.judged_ms)
         case = Case(Asked(intent, session_key, received_ms, now_ms), session)
-        can_be_judged = session.status is not SessionStatus.UNKNOWN and not grants.is_awaited(session)
-        if can_be_judged and not session.waiting_count:
+        can_be_judged = session.life.status is not SessionStatus.UNKNOWN and not grants.is_awaited(session)
+        if can_be_judged and not session.counters.waiting_count:
             return ended + self._decide(case, state)
         if state.get(pending_row_key(session_key, intent.intent_id)) is not None:
             return ended
@@ -106,7 +106,7 @@ class Intents:
         if refused is not None:
             case.is_proven = False
             return self._judge.concluder.conclude(case, refused, state)
-        if case.session.waiting_count >= (room // _UNVERIFIABLE_DIVISOR if is_unverifiable else room):
+        if case.session.counters.waiting_count >= (room // _UNVERIFIABLE_DIVISOR if is_unverifiable else room):
             return self._judge.concluder.conclude(case, deny(Reason.TOO_MANY_PENDING), state)
         pending.defer_for_session(case, state, settings)
         return []

@@ -108,7 +108,7 @@ class Judge:
 
     def _limited(self, case: Case, decision: Decision) -> Decision:
         """Deny an intent that would become pending if too many intents of its session are pending already."""
-        has_room = case.session.waiting_count < self.settings.pending_per_session_max
+        has_room = case.session.counters.waiting_count < self.settings.pending_per_session_max
         if has_room or decision.outcome in FINAL_OUTCOMES:
             return decision
         return decision.refused(Reason.TOO_MANY_PENDING)

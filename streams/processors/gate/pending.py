@@ -43,7 +43,7 @@ def defer_for_session(case: Case, state: StateView, settings: GateSettings) -> N
     if len(encoded) > PENDING_BYTES_MAX:
         text = f"intent `{intent_id}` of {len(encoded)} bytes cannot wait for its session: over {PENDING_BYTES_MAX}"
         raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
-    pending_row = row_for_session(asked, encoded, session.pending_serial, settings)
+    pending_row = row_for_session(asked, encoded, session.counters.pending_serial, settings)
     row = defer(asked.session_key, intent_id, pending_row, session, state)
     row = retention.arm(asked.session_key, row, state, settings, asked.now_ms)
     state.put(session_row_key(asked.session_key), encode_row(row))

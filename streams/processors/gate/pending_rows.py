@@ -20,10 +20,17 @@ from streams.processors.rows import (
     timer_payload,
 )
 from streams.processors.settings import GateSettings
-from streams.processors.state import PendingKind, PendingRow, SessionRow, decode_pending, encode_intent, encode_row
+from streams.processors.state import (
+    PendingKind,
+    PendingRow,
+    SessionRow,
+    decode_pending,
+    encode_intent,
+    encode_row,
+    evolve,
+)
 
 _log = logging.getLogger(__name__)
-replace = msgspec.structs.replace
 
 
 def row_for_session(asked: Asked, intent: bytes, order: int, settings: GateSettings) -> PendingRow:
@@ -51,8 +58,8 @@ def row_for_budget(case: Case, settings: GateSettings) -> PendingRow:
         kind=PendingKind.BUDGET,
         intent=encode_intent(asked.intent),
         received_ms=asked.received_ms,
-        due_ms=min(wait_until_ms, case.session.expires_ms),
-        order=case.session.pending_serial,
+        due_ms=min(wait_until_ms, case.session.life.expires_ms),
+        order=case.session.counters.pending_serial,
         since_ms=asked.now_ms,
         groups=progress.approved_now or (),
         granted_by=dict(progress.granted_by),
@@ -81,7 +88,7 @@ def row_for_decision(case: Case, decision: Decision, order: int, settings: GateS
         kind=kind,
         intent=encode_intent(asked.intent),
         received_ms=asked.received_ms,
-        due_ms=min(asked.now_ms + wait_ms, case.session.expires_ms),
+        due_ms=min(asked.now_ms + wait_ms, case.session.life.expires_ms),
         order=order,
         since_ms=asked.now_ms,
         groups=() if approval is None else (approval.group,),
@@ -96,9 +103,9 @@ def defer(session_key: bytes, intent_id: str, pending_row: PendingRow, row: Sess
     """Store an intent until its timer is due, and return the session's row with the intent counted."""
     state.put(pending_row_key(session_key, intent_id), encode_row(pending_row))
     state.set_timer(pending_row.due_ms, timer_payload(TimerKind.PENDING, session_key, intent_id))
-    if row.ancestor_session_ids:
+    if row.grant.ancestor_session_ids:
         state.put(descendant_row_key(session_key), b"")
-    return replace(row, waiting_count=row.waiting_count + 1, pending_serial=row.pending_serial + 1)
+    return evolve(row, waiting_count=row.counters.waiting_count + 1, pending_serial=row.counters.pending_serial + 1)
 
 
 def release(
@@ -107,9 +114,9 @@ def release(
     """Delete a pending intent and its timer, and return the session's row without it."""
     state.delete(pending_row_key(session_key, intent_id))
     state.cancel_timer(pending_row.due_ms, timer_payload(TimerKind.PENDING, session_key, intent_id))
-    if row.waiting_count == 1 and state.get(descendant_row_key(session_key)) is not None:
+    if row.counters.waiting_count == 1 and state.get(descendant_row_key(session_key)) is not None:
         state.delete(descendant_row_key(session_key))
-    return replace(row, waiting_count=row.waiting_count - 1)
+    return evolve(row, waiting_count=row.counters.waiting_count - 1)
 
 
 def pending_of_session(session_key: bytes, state: StateView) -> list[PendingRow]:

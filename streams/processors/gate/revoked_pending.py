@@ -93,7 +93,7 @@ def _revoked_sessions(revocations: RevocationSet, sweep: SweepRow, state: StateV
 
 
 def _pending_rows(session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
-    if not read_session(state, session_key).waiting_count:
+    if not read_session(state, session_key).counters.waiting_count:
         return []
     return list(state.scan(*rows_of_session(RowKind.PENDING, session_key)))
 

@@ -59,7 +59,7 @@ def facts_for(
     """Return the facts that the rules, memories and budgets of a tool read."""
     facts = build_facts(case, control, progress, plan.needs)
     if plan.recalls:
-        kept = state if case.session.keeps_count else None
+        kept = state if case.session.counters.keeps_count else None
         facts["history"] = recall(plan, facts, case.asked.session_key, kept, case.asked.now_ms)
     return facts
 

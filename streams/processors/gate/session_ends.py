@@ -46,9 +46,9 @@ class SessionEnds:
             after: the session's row after the record.
             event_id: the id of the record.
         """
-        if after.status not in lifecycle.OVER or before.status in lifecycle.OVER:
+        if after.life.status not in lifecycle.OVER or before.life.status in lifecycle.OVER:
             return []
-        if before.status is SessionStatus.UNKNOWN:
+        if before.life.status is SessionStatus.UNKNOWN:
             reason = lifecycle.reason_over(after)
             return revocation_cascade.revocations_of_ended(self._encoder, session_key, after, reason, state, now_ms)
         return self._end(session_key, after, state, now_ms, event_id)[1]
@@ -60,7 +60,7 @@ class SessionEnds:
         state.put(session_row_key(session_key), encode_row(row))
         outputs = [ended_record(self._encoder, session_key, row, reason, now_ms, event_id)]
         outputs += revocation_cascade.revocations_of_ended(self._encoder, session_key, row, reason, state, now_ms)
-        if row.waiting_count:
+        if row.counters.waiting_count:
             outputs += pending.end_pending(self._judge, session_key, reason, state, now_ms)
             row = read_session(state, session_key)
         return row, outputs

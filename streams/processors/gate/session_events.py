@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from streams.model.errors import RecordError
 from streams.model.proof import is_proven_event, session_writer_key
 from streams.model.reasons import DeadLetterReason
@@ -25,11 +23,10 @@ from streams.processors.sessions.events import (
     without_room,
 )
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow, SessionStatus, encode_row, read_session
+from streams.processors.state import SessionRow, SessionStatus, encode_row, evolve, read_session
 
 _COMPLETIONS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
 _SHOWN_CHARS_MAX = 80
-replace = msgspec.structs.replace
 
 
 class SessionEvents:
@@ -60,11 +57,11 @@ class SessionEvents:
             raise SetAsideError(DeadLetterReason.RECORD_INVALID, text, outputs)
         after = self._row_after(session_key, before, event, state, received_ms, now_ms)
         after, fault = _store(session_key, after, before if gives_authority(event) else after, state)
-        has_begun = before.status is SessionStatus.UNKNOWN and after.status is not before.status
+        has_begun = before.life.status is SessionStatus.UNKNOWN and after.life.status is not before.life.status
         if has_begun and fault is None and lifecycle.expiry_of(after, self._settings, now_ms) is not None:
             # The session ended before this gate read its start, so whatever has waited for it ends, too.
             outputs += self._ends.current(session_key, after, state, now_ms)[1]
-        elif before.waiting_count and has_begun and not grants.is_awaited(after):
+        elif before.counters.waiting_count and has_begun and not grants.is_awaited(after):
             outputs += pending.release_for_session(self._judge, session_key, state, now_ms)
         else:
             outputs += self._ends.follow_up(session_key, before, after, state, now_ms, event.header.id)
@@ -98,7 +95,7 @@ class SessionEvents:
         now_ms: int,
     ) -> SessionRow:
         after = after_event(before, event, self._control, now_ms)
-        if before.effects_count and event.type in _COMPLETIONS:
+        if before.counters.effects_count and event.type in _COMPLETIONS:
             after = self._row_after_completion(session_key, event, before, after, state, now_ms)
         after = lifecycle.active(after, event, now_ms)
         if event.type is SessionEventType.SESSION_ESTABLISHED:
@@ -107,7 +104,7 @@ class SessionEvents:
         is_claims_change = event.type is SessionEventType.TOKEN_CLAIMS_CHANGE
         if is_claims_change:
             after = revocation_cascade.row_after_narrowing(session_key, before, after, state)
-        if before.status is SessionStatus.UNKNOWN or is_claims_change:
+        if before.life.status is SessionStatus.UNKNOWN or is_claims_change:
             after = retention.arm_for_end(session_key, after, state, self._settings, now_ms)
         return after
 
@@ -132,7 +129,7 @@ class SessionEvents:
             return after
         label = result_label(before, event, self._control)
         if completion_effects.apply_completion_updates(effects, event.is_error, label, session_key, state, now_ms):
-            return replace(after, keeps_count=True)
+            return evolve(after, keeps_count=True)
         return after
 
 
@@ -147,7 +144,7 @@ def _store(
     try:
         state.put(session_row_key(session_key), encode_row(row))
     except RecordError as error:
-        slim = replace(without_room(otherwise), housekeeping_ms=row.housekeeping_ms)
+        slim = evolve(without_room(otherwise), housekeeping_ms=row.life.housekeeping_ms)
         state.put(session_row_key(session_key), encode_row(slim))
         return slim, error
     return row, None

@@ -42,7 +42,11 @@ class SessionGrants:
         # The session may never appear: the timer removes the row then.
         row = retention.arm(session_key, row, state, self._settings, now_ms)
         state.put(session_row_key(session_key), encode_row(row))
-        if row.waiting_count and before.grant_status is GrantStatus.AWAITED and row.status is SessionStatus.LIVE:
+        if (
+            row.counters.waiting_count
+            and before.grant.grant_status is GrantStatus.AWAITED
+            and row.life.status is SessionStatus.LIVE
+        ):
             outputs += pending.release_for_session(self._judge, session_key, state, now_ms)
         outputs += revocation_cascade.revocations_of_late_grant(self._encoder, session_key, before, grant, now_ms)
         return outputs + self._ends.follow_up(session_key, before, row, state, now_ms, grant.header.id)

@@ -88,9 +88,9 @@ class VerdictBuilder:
             obligations=rendered.obligations if decision.outcome is Outcome.ALLOW else (),
             sub=intent.sub,
             act=intent.act,
-            delegation_path=session.delegation_uids,
-            ancestor_session_ids=session.ancestor_session_ids,
-            ancestor_actors=session.ancestor_actors,
+            delegation_path=session.grant.delegation_uids,
+            ancestor_session_ids=session.grant.ancestor_session_ids,
+            ancestor_actors=session.grant.ancestor_actors,
             model=intent.model,
             tool=_judged_tool(case),
             # Of arguments that are not proven to be the session's, only the digest is kept.
@@ -100,7 +100,7 @@ class VerdictBuilder:
             influences=_influences(session),
             ruleset_digest=None if rules is None or rules.ruleset is None else rules.digest,
             ruleset_offset=-1 if rules is None else rules.offset,
-            session_sequence=session.sequence,
+            session_sequence=session.counters.sequence,
             revocation_offset=control.revocations.next_offset,
             approval_id=intent.approval_id,
             compensating_tool=None if tool is None else tool.entry.compensating_tool,
@@ -115,8 +115,8 @@ class VerdictBuilder:
         """Return when the verdict expires: never later than its session, its grant or the agent's deadline."""
         asked = case.asked
         expires_ms = asked.now_ms + self._verdict_ttl_ms
-        if case.session.expires_ms:
-            expires_ms = min(expires_ms, case.session.expires_ms)
+        if case.session.life.expires_ms:
+            expires_ms = min(expires_ms, case.session.life.expires_ms)
         if case.authority is not None:
             expires_ms = min(expires_ms, case.authority.row.exp_ms)
         if asked.intent.deadline is not None:
@@ -159,8 +159,8 @@ def _obligations(policy: PolicyResult) -> tuple[Obligation, ...]:
 
 def _influences(session: SessionRow) -> tuple[Influence, ...]:
     """Return everything that the session has read, or may have read, and that could have led to this call."""
-    read = [(source.event_id, source.label) for source in session.sources]
-    read += [(pending.intent_id, pending.label) for pending in session.pending_reads]
+    read = [(source.event_id, source.label) for source in session.trust.sources]
+    read += [(pending.intent_id, pending.label) for pending in session.trust.pending_reads]
     return tuple(
         Influence(
             event_id=event_id,

@@ -9,7 +9,7 @@ from streams.policy.language.bundle import Occasion
 from streams.ports.processor import StateView
 from streams.processors.rows import effects_row_key
 from streams.processors.sessions.memory import Happened, apply_updates
-from streams.processors.state import EffectsRow, SessionRow, ToolName, decode_effects, encode_row
+from streams.processors.state import EffectsRow, SessionRow, ToolName, decode_effects, encode_row, evolve
 
 _LATER = frozenset({Occasion.RAN.value, Occasion.FAILED.value})
 replace = msgspec.structs.replace
@@ -23,7 +23,7 @@ def store_effects(
     if not later and not effects.charges:
         return row
     state.put(effects_row_key(session_key, intent_id), encode_row(replace(effects, memory_updates=later)))
-    return replace(row, effects_count=row.effects_count + 1)
+    return evolve(row, effects_count=row.counters.effects_count + 1)
 
 
 def pop_reported_effects(
@@ -34,7 +34,7 @@ def pop_reported_effects(
     Args:
         tool: the tool that the report names.
     """
-    found = state.get(effects_row_key(session_key, intent_id)) if row.effects_count else None
+    found = state.get(effects_row_key(session_key, intent_id)) if row.counters.effects_count else None
     if found is None or decode_effects(found).tool not in (None, tool):
         return row, None
     return pop_effects(session_key, intent_id, row, state)
@@ -44,14 +44,14 @@ def pop_effects(
     session_key: bytes, intent_id: str, row: SessionRow, state: StateView
 ) -> tuple[SessionRow, EffectsRow | None]:
     """Return the session's row and the stored effects of a call, and delete them; None if there are none."""
-    if not row.effects_count:
+    if not row.counters.effects_count:
         return row, None
     key = effects_row_key(session_key, intent_id)
     found = state.get(key)
     if found is None:
         return row, None
     state.delete(key)
-    return replace(row, effects_count=row.effects_count - 1), decode_effects(found)
+    return evolve(row, effects_count=row.counters.effects_count - 1), decode_effects(found)
 
 
 def apply_completion_updates(

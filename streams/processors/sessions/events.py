@@ -20,12 +20,12 @@ from streams.processors.state import (
     SessionStatus,
     Source,
     ToolName,
+    evolve,
 )
 
+replace = msgspec.structs.replace
 _RISK_NOT_KNOWN = "UNSTATED"
 _SAID_BY_USER = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
-
-replace = msgspec.structs.replace
 
 
 def gives_authority(event: SessionEvent) -> bool:
@@ -47,7 +47,7 @@ def after_unknown(row: SessionRow, event: SessionEvent) -> SessionRow:
 def without_room(row: SessionRow) -> SessionRow:
     """The row when what an event brings does not fit into it: the least trust and authority, and what takes up room
     is left out."""
-    return replace(row, label=WORST, sources=(), scopes=(), purpose=None)
+    return evolve(row, label=WORST, sources=(), scopes=(), purpose=None)
 
 
 def after_event(row: SessionRow, event: SessionEvent, control: ControlState, now_ms: int) -> SessionRow:
@@ -57,7 +57,7 @@ def after_event(row: SessionRow, event: SessionEvent, control: ControlState, now
         RecordError: the event can't be taken in.
     """
     changed = _HANDLERS[event.type](row, event, control, now_ms)
-    return replace(changed, sequence=max(changed.sequence, event.sequence))
+    return evolve(changed, sequence=max(changed.counters.sequence, event.sequence))
 
 
 def after_hop(row: SessionRow, record_id: str) -> SessionRow:
@@ -67,7 +67,7 @@ def after_hop(row: SessionRow, record_id: str) -> SessionRow:
     Args:
         record_id: of what has told of it.
     """
-    if row.label_attested or row.label == WORST:
+    if row.trust.label_attested or row.trust.label == WORST:
         return row
     return _with_source(row, record_id, WORST)
 
@@ -78,22 +78,24 @@ def after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -
     The report of the result comes over another topic than the next intent, in no certain order; waiting for it
     would let an intent slip in between (ADR 0009).
     """
-    if len(row.pending_reads) >= PENDING_READS_MAX:
-        oldest = row.pending_reads[0]
-        row = replace(_with_source(row, oldest.intent_id, oldest.label), pending_reads=row.pending_reads[1:])
-    return replace(row, pending_reads=(*row.pending_reads, PendingRead(intent_id, bounded(label), tool)))
+    if len(row.trust.pending_reads) >= PENDING_READS_MAX:
+        oldest = row.trust.pending_reads[0]
+        row = evolve(_with_source(row, oldest.intent_id, oldest.label), pending_reads=row.trust.pending_reads[1:])
+    trust = row.trust
+    pending_reads = (*trust.pending_reads, PendingRead(intent_id, bounded(label), tool))
+    return replace(row, trust=replace(trust, pending_reads=pending_reads))
 
 
 def _established(row: SessionRow, event: SessionEvent, _control: ControlState, now_ms: int) -> SessionRow:
-    if row.status is not SessionStatus.UNKNOWN:
+    if row.life.status is not SessionStatus.UNKNOWN:
         text = f"session `{event.session_id}` was established before; a session id is used once"
         raise RecordError(DeadLetterReason.SEQUENCE_REPLAYED, text)
     if event.sub is None or event.act is None or event.expires is None:
         text = f"SESSION_ESTABLISHED of `{event.session_id}` needs `sub`, `act` and `expires`"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)
     if event.label is not None:
-        row = replace(_with_source(row, event.header.id, event.label), label_attested=True)
-    return replace(
+        row = evolve(_with_source(row, event.header.id, event.label), label_attested=True)
+    return evolve(
         row,
         status=SessionStatus.LIVE,
         established_ms=now_ms,
@@ -114,7 +116,7 @@ def _user_message(row: SessionRow, event: SessionEvent, _control: ControlState, 
 
 def result_label(row: SessionRow, event: SessionEvent, control: ControlState) -> Label:
     """How a reported result is labelled: as its call was when it was allowed, or worse."""
-    pending = next((read for read in row.pending_reads if _settles(event, read)), None)
+    pending = next((read for read in row.trust.pending_reads if _settles(event, read)), None)
     return _narrowed(_catalog_label(event, control) if pending is None else pending.label, event.label)
 
 
@@ -138,7 +140,7 @@ def _settles(event: SessionEvent, read: PendingRead) -> bool:
 
 
 def _settled(row: SessionRow, event: SessionEvent) -> SessionRow:
-    return replace(row, pending_reads=tuple(read for read in row.pending_reads if not _settles(event, read)))
+    return evolve(row, pending_reads=tuple(read for read in row.trust.pending_reads if not _settles(event, read)))
 
 
 def _read(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: int) -> SessionRow:
@@ -160,11 +162,11 @@ def _narrowed(label: Label, claimed: Label | None) -> Label:
 def _with_source(row: SessionRow, event_id: str, label: Label) -> SessionRow:
     """The label joined; the sources are kept up to a bound, untrusted ones before trusted ones."""
     label = bounded(label)
-    sources = (*row.sources, Source(event_id, label))
+    sources = (*row.trust.sources, Source(event_id, label))
     if len(sources) > SOURCES_MAX:
         spare = next((s for s in sources if s.label.integrity is Integrity.TRUSTED), sources[0])
         sources = tuple(source for source in sources if source is not spare)
-    return replace(row, label=join(row.label, label), sources=sources)
+    return evolve(row, label=join(row.trust.label, label), sources=sources)
 
 
 def _unchanged(row: SessionRow, _event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
@@ -173,16 +175,16 @@ def _unchanged(row: SessionRow, _event: SessionEvent, _control: ControlState, _n
 
 def _purpose_set(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
     """A purpose that was set before can't be set again by writing its event once more."""
-    if event.sequence <= row.purpose_sequence:
-        text = f"the purpose of session `{event.session_id}` was set by event {row.purpose_sequence}"
+    if event.sequence <= row.identity.purpose_sequence:
+        text = f"the purpose of session `{event.session_id}` was set by event {row.identity.purpose_sequence}"
         raise RecordError(DeadLetterReason.SEQUENCE_REPLAYED, f"{text}, it can't be set by event {event.sequence}")
-    return replace(row, purpose=event.purpose, purpose_sequence=event.sequence)
+    return evolve(row, purpose=event.purpose, purpose_sequence=event.sequence)
 
 
 def _risk_level(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
     """The level can only rise within a session: nothing proves who says that it has fallen. A provider that tells of
     every change says so rightly, and it changes nothing."""
-    return replace(row, risk_level=higher_risk(row.risk_level, event))
+    return evolve(row, risk_level=higher_risk(row.identity.risk_level, event))
 
 
 def higher_risk(known: str | None, event: SessionEvent) -> str | None:
@@ -198,8 +200,8 @@ def _level(event: SessionEvent) -> str:
 
 def _claims_changed(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
     """Claims can be narrowed within a session, never widened: a wider one is a new session."""
-    expires_ms = row.expires_ms if event.expires is None else min(row.expires_ms, event.expires)
-    return replace(row, scopes=tuple(s for s in row.scopes if s in event.scopes), expires_ms=expires_ms)
+    expires_ms = row.life.expires_ms if event.expires is None else min(row.life.expires_ms, event.expires)
+    return evolve(row, scopes=tuple(s for s in row.identity.scopes if s in event.scopes), expires_ms=expires_ms)
 
 
 def _revoked(row: SessionRow, _event: SessionEvent, _control: ControlState, now_ms: int) -> SessionRow:
@@ -207,12 +209,12 @@ def _revoked(row: SessionRow, _event: SessionEvent, _control: ControlState, now_
 
 
 def _ended(row: SessionRow, _event: SessionEvent, _control: ControlState, now_ms: int) -> SessionRow:
-    return row if row.status is SessionStatus.REVOKED else _over(row, SessionStatus.ENDED, now_ms)
+    return row if row.life.status is SessionStatus.REVOKED else _over(row, SessionStatus.ENDED, now_ms)
 
 
 def _over(row: SessionRow, status: SessionStatus, now_ms: int) -> SessionRow:
     """One that is over before it began is remembered from now on: it must not begin later."""
-    return replace(row, status=status, established_ms=row.established_ms or now_ms)
+    return evolve(row, status=status, established_ms=row.life.established_ms or now_ms)
 
 
 _GIVING = frozenset(

@@ -22,7 +22,7 @@ from streams.processors.rows import grant_row_key
 from streams.processors.sessions.events import after_hop
 from streams.processors.sessions.lifecycle import OVER, with_ancestors
 from streams.processors.settings import GateSettings
-from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row
+from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, evolve
 
 AUTHORITIES_CACHED_MAX = 2_048
 """Grants that are kept ready (some 5 kilobytes each): those of the sessions that are at work."""
@@ -33,7 +33,6 @@ TAKEN_BACK_MAX = 16
 CACHED_ROW_BYTES_MAX = 16_384
 """Larger grants are made ready anew for every call, so that a few of them do not take all memory."""
 
-replace = msgspec.structs.replace
 _decode = msgspec.msgpack.Decoder(AuthorityRow).decode
 
 
@@ -57,37 +56,37 @@ def after_grant(
     """
     if grant.op is not DelegationOp.GRANT:
         return _after_taking_back(row, grant.uid, now_ms)
-    if row.grant_status is GrantStatus.HELD and row.delegation_uid == grant.uid:
+    if row.grant.grant_status is GrantStatus.HELD and row.grant.delegation_uid == grant.uid:
         kept = _kept(session_key, state)
         if kept is not None and kept.row.digest == grant_digest(grant):
             return row  # it comes again
         text = f"grant `{shown(grant.uid)}`, which session `{shown(grant.session_id)}` holds, was another one"
         raise GrantError(Reason.DELEGATION_UID_REUSED, text)
-    if row.delegation_uid not in (None, grant.uid):
-        text = f"session `{shown(grant.session_id)}` stands on grant `{shown(row.delegation_uid)}`, not on this"
+    if row.grant.delegation_uid not in (None, grant.uid):
+        text = f"session `{shown(grant.session_id)}` stands on grant `{shown(row.grant.delegation_uid)}`, not on this"
         raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
     made = authority_row(verify(grant, grant.header.tenant_uid, grant.session_id or "", standard, now_ms))
-    if not set(row.taken_back).isdisjoint(made.lineage):
+    if not set(row.grant.taken_back).isdisjoint(made.lineage):
         raise GrantError(Reason.REVOKED_DELEGATION, f"grant `{shown(grant.uid)}` was taken back before it came")
-    if row.status in OVER:
+    if row.life.status in OVER:
         return row  # it comes too late to be of use
-    if row.status is not SessionStatus.UNKNOWN:
+    if row.life.status is not SessionStatus.UNKNOWN:
         _check_parties(made, row)
-        _check_parents(made, row.ancestor_session_ids)
+        _check_parents(made, row.grant.ancestor_session_ids)
         row = after_hop(row, grant.header.id) if made.depth else row
     state.put(grant_row_key(session_key), encode_row(made))
-    row = replace(row, delegation_uid=made.uid, delegation_uids=made.lineage, grant_status=GrantStatus.HELD)
-    return with_ancestors(replace(row, grant_fault=""), grant, now_ms)
+    row = evolve(row, delegation_uid=made.uid, delegation_uids=made.lineage, grant_status=GrantStatus.HELD)
+    return with_ancestors(evolve(row, grant_fault=""), grant, now_ms)
 
 
 def _after_taking_back(row: SessionRow, uid: str, now_ms: int) -> SessionRow:
     """A session whose grant was taken back has lost what it stood on; one that has not come yet must not come later.
     Taking back needs no proof."""
-    if row.status in OVER or uid in row.taken_back:
+    if row.life.status in OVER or uid in row.grant.taken_back:
         return row
-    if uid in row.delegation_uids or len(row.taken_back) >= TAKEN_BACK_MAX:
-        return replace(row, status=SessionStatus.REVOKED, established_ms=row.established_ms or now_ms)
-    return replace(row, taken_back=(*row.taken_back, uid))
+    if uid in row.grant.delegation_uids or len(row.grant.taken_back) >= TAKEN_BACK_MAX:
+        return evolve(row, status=SessionStatus.REVOKED, established_ms=row.life.established_ms or now_ms)
+    return evolve(row, taken_back=(*row.grant.taken_back, uid))
 
 
 def refused(
@@ -98,8 +97,8 @@ def refused(
     Args:
         outputs: what has come of its arrival before it was looked at.
     """
-    if row.grant_status is not GrantStatus.HELD and row.delegation_uid in (None, grant.uid):
-        row = replace(row, grant_fault=error.reason.value)
+    if row.grant.grant_status is not GrantStatus.HELD and row.grant.delegation_uid in (None, grant.uid):
+        row = evolve(row, grant_fault=error.reason.value)
     return row, SetAsideError(DeadLetterReason.GRANT_INVALID, f"{error.reason.value}: {error}", outputs)
 
 
@@ -111,20 +110,20 @@ def opened(session_key: bytes, row: SessionRow, event: SessionEvent, state: Stat
         RecordError: it was opened from another session, and nothing shows from whom else it descends.
     """
     parent = event.parent_session_id
-    if parent is not None and event.delegation_uid is None and row.grant_status is not GrantStatus.HELD:
+    if parent is not None and event.delegation_uid is None and row.grant.grant_status is not GrantStatus.HELD:
         text = f"session `{shown(event.session_id)}` was opened from `{shown(parent)}`, but stands on no grant of it"
         raise RecordError(DeadLetterReason.RECORD_INVALID, text)
     row = _standing(session_key, row, event, state)
-    kept = _kept(session_key, state) if row.grant_status is GrantStatus.HELD else None
+    kept = _kept(session_key, state) if row.grant.grant_status is GrantStatus.HELD else None
     is_hop = parent is not None or (kept is not None and kept.row.depth > 0)
     return after_hop(row, event.header.id) if is_hop else row
 
 
 def _standing(session_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
-    if event.delegation_uid is not None and event.delegation_uid != row.delegation_uid:
+    if event.delegation_uid is not None and event.delegation_uid != row.grant.delegation_uid:
         row = _without_grant(session_key, row, state)
-        return replace(row, delegation_uid=event.delegation_uid, delegation_uids=(event.delegation_uid,))
-    if row.grant_status is not GrantStatus.HELD:
+        return evolve(row, delegation_uid=event.delegation_uid, delegation_uids=(event.delegation_uid,))
+    if row.grant.grant_status is not GrantStatus.HELD:
         return row
     kept = _kept(session_key, state)
     try:
@@ -135,13 +134,13 @@ def _standing(session_key: bytes, row: SessionRow, event: SessionEvent, state: S
         fault = ""
     except GrantError as error:
         fault = error.reason.value
-    uid = row.delegation_uid
-    return replace(_without_grant(session_key, row, state), delegation_uid=uid, grant_fault=fault)
+    uid = row.grant.delegation_uid
+    return evolve(_without_grant(session_key, row, state), delegation_uid=uid, grant_fault=fault)
 
 
 def kept_authority(session_key: bytes, row: SessionRow, state: StateView) -> Authority | None:
     """Return what the grant of a session permits; None if the session holds no grant."""
-    return _kept(session_key, state) if row.grant_status is GrantStatus.HELD else None
+    return _kept(session_key, state) if row.grant.grant_status is GrantStatus.HELD else None
 
 
 def kept_row(session_key: bytes, row: SessionRow, state: StateView) -> AuthorityRow | None:
@@ -152,12 +151,16 @@ def kept_row(session_key: bytes, row: SessionRow, state: StateView) -> Authority
 
 def is_awaited(row: SessionRow) -> bool:
     """Whether the session lives, and its grant is still on its way."""
-    return row.grant_status is GrantStatus.AWAITED and not row.grant_fault and row.status is SessionStatus.LIVE
+    return (
+        row.grant.grant_status is GrantStatus.AWAITED
+        and not row.grant.grant_fault
+        and row.life.status is SessionStatus.LIVE
+    )
 
 
 def _without_grant(session_key: bytes, row: SessionRow, state: StateView) -> SessionRow:
     state.delete(grant_row_key(session_key))
-    return replace(
+    return evolve(
         row,
         delegation_uid=None,
         delegation_uids=(),
@@ -168,10 +171,10 @@ def _without_grant(session_key: bytes, row: SessionRow, state: StateView) -> Ses
 
 
 def _check_parties(made: AuthorityRow, row: SessionRow) -> None:
-    if made.sub != row.sub:
-        raise GrantError(Reason.DELEGATION_SUBJECT_CHANGED, f"the session is of `{shown(row.sub)}`")
-    if (made.act_iss, made.act_sub) != (row.act_iss, row.act_sub):
-        raise GrantError(Reason.DELEGATION_ACTOR_MISMATCH, f"the session is of agent `{shown(row.act_sub)}`")
+    if made.sub != row.identity.sub:
+        raise GrantError(Reason.DELEGATION_SUBJECT_CHANGED, f"the session is of `{shown(row.identity.sub)}`")
+    if (made.act_iss, made.act_sub) != (row.identity.act_iss, row.identity.act_sub):
+        raise GrantError(Reason.DELEGATION_ACTOR_MISMATCH, f"the session is of agent `{shown(row.identity.act_sub)}`")
 
 
 def _check_parents(made: AuthorityRow, session_ids: tuple[str, ...]) -> None:

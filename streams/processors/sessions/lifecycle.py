@@ -5,15 +5,13 @@ All by broker time. Nothing here gives a session anything: what is over stays ov
 
 from __future__ import annotations
 
-import msgspec
-
 from streams.model.delegation import Delegation
 from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Model
 from streams.processors.settings import GateSettings
-from streams.processors.state import OpenedWith, SessionRow, SessionStatus
+from streams.processors.state import OpenedWith, SessionRow, SessionStatus, evolve
 
 ANCESTORS_MAX = 64
 """Sessions that one descends from, over all the grants that it holds; one with more counts as ended."""
@@ -32,8 +30,6 @@ ACTIVITY = frozenset(
 )
 """Events that show that a session is at work; what others say of it does not keep it alive."""
 
-replace = msgspec.structs.replace
-
 
 def opened(row: SessionRow, event: SessionEvent, settings: GateSettings, received_ms: int) -> SessionRow:
     """The row of a session that has just been established: with its bounds, its parent, and what it was opened with.
@@ -43,42 +39,42 @@ def opened(row: SessionRow, event: SessionEvent, settings: GateSettings, receive
     """
     age_max_ms = settings.session_age_max_ms if event.attended else settings.unattended_age_max_ms
     too_old_ms = received_ms + age_max_ms
-    row = replace(
+    row = evolve(
         row,
-        expires_ms=min(row.expires_ms, too_old_ms),
+        expires_ms=min(row.life.expires_ms, too_old_ms),
         too_old_ms=too_old_ms,
-        credential_ms=row.expires_ms,
-        active_ms=row.established_ms,
+        credential_ms=row.life.expires_ms,
+        active_ms=row.life.established_ms,
         attended=event.attended,
         opened_with=_opened_with(event),
     )
     parent = event.parent_session_id
-    return row if parent is None else _descending(row, {parent}, row.established_ms)
+    return row if parent is None else _descending(row, {parent}, row.life.established_ms)
 
 
 def with_ancestors(row: SessionRow, grant: Delegation, now_ms: int) -> SessionRow:
     """The row once it is known from whose sessions, and from which agents, the grant has come."""
-    row = replace(row, ancestor_actors=tuple(sorted({ancestor.act.sub for ancestor in grant.chain})))
+    row = evolve(row, ancestor_actors=tuple(sorted({ancestor.act.sub for ancestor in grant.chain})))
     found = {ancestor.session_id for ancestor in grant.chain if ancestor.session_id not in (None, grant.session_id)}
     return _descending(row, {session_id for session_id in found if session_id is not None}, now_ms)
 
 
 def _descending(row: SessionRow, session_ids: set[str], now_ms: int) -> SessionRow:
-    if session_ids <= set(row.ancestor_session_ids):
+    if session_ids <= set(row.grant.ancestor_session_ids):
         return row
-    known = tuple(sorted(session_ids | set(row.ancestor_session_ids)))
+    known = tuple(sorted(session_ids | set(row.grant.ancestor_session_ids)))
     if len(known) > ANCESTORS_MAX:
         # Of one that isn't kept could not be told that it was stopped.
-        row = replace(row, ancestor_session_ids=known[:ANCESTORS_MAX], established_ms=row.established_ms or now_ms)
+        row = evolve(row, ancestor_session_ids=known[:ANCESTORS_MAX], established_ms=row.life.established_ms or now_ms)
         return ended(row, Reason.SESSION_PARENT_ENDED)
-    return replace(row, ancestor_session_ids=known)
+    return evolve(row, ancestor_session_ids=known)
 
 
 def active(row: SessionRow, event: SessionEvent, now_ms: int) -> SessionRow:
     """The row once the event has shown that the session is at work."""
-    if event.type not in ACTIVITY or row.status is not SessionStatus.LIVE:
+    if event.type not in ACTIVITY or row.life.status is not SessionStatus.LIVE:
         return row
-    return replace(row, active_ms=now_ms)
+    return evolve(row, active_ms=now_ms)
 
 
 def expiry_of(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | None:
@@ -86,39 +82,43 @@ def expiry_of(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | 
 
     A session is not idle while something of it waits for a person; nor is a frozen one, which can do nothing.
     """
-    if row.expires_ms <= now_ms and row.status in _LIVING:
+    if row.life.expires_ms <= now_ms and row.life.status in _LIVING:
         return reason_expired(row)
-    if now_ms - row.active_ms < settings.session_idle_ms or row.status is not SessionStatus.LIVE or row.waiting_count:
+    if (
+        now_ms - row.life.active_ms < settings.session_idle_ms
+        or row.life.status is not SessionStatus.LIVE
+        or row.counters.waiting_count
+    ):
         return None
     return Reason.SESSION_IDLE
 
 
 def ended(row: SessionRow, reason: Reason) -> SessionRow:
     """The row of a session that is over; one that was over before stays what it was."""
-    if row.status in OVER:
+    if row.life.status in OVER:
         return row
-    return replace(row, status=SessionStatus.ENDED, ended_by=reason.value)
+    return evolve(row, status=SessionStatus.ENDED, ended_by=reason.value)
 
 
 def end_due_ms(row: SessionRow, settings: GateSettings) -> int | None:
     """When the session's time will be over, if nothing more happens in it; None for one that doesn't live."""
-    if row.status not in _LIVING:
+    if row.life.status not in _LIVING:
         return None
-    if row.status is SessionStatus.FROZEN or row.waiting_count:
-        return row.expires_ms
-    return min(row.expires_ms, row.active_ms + settings.session_idle_ms)
+    if row.life.status is SessionStatus.FROZEN or row.counters.waiting_count:
+        return row.life.expires_ms
+    return min(row.life.expires_ms, row.life.active_ms + settings.session_idle_ms)
 
 
 def reason_over(row: SessionRow) -> Reason:
     """Why a session that is over is over."""
-    if row.status is SessionStatus.REVOKED:
+    if row.life.status is SessionStatus.REVOKED:
         return Reason.SESSION_REVOKED
-    return Reason(row.ended_by) if row.ended_by else Reason.SESSION_ENDED
+    return Reason(row.life.ended_by) if row.life.ended_by else Reason.SESSION_ENDED
 
 
 def reason_expired(row: SessionRow) -> Reason:
     """Which of its two bounds a session has reached that has lived to its end: its credential's, or that of its age."""
-    return Reason.SESSION_TOO_OLD if 0 < row.too_old_ms <= row.expires_ms else Reason.SESSION_EXPIRED
+    return Reason.SESSION_TOO_OLD if 0 < row.life.too_old_ms <= row.life.expires_ms else Reason.SESSION_EXPIRED
 
 
 def changes(row: SessionRow, intent: Intent) -> tuple[str, ...]:
@@ -126,17 +126,17 @@ def changes(row: SessionRow, intent: Intent) -> tuple[str, ...]:
 
     What the session was opened with must be stated by its intents, too: not to say it is no way past it.
     """
-    opened_with = row.opened_with
+    opened_with = row.identity.opened_with
     if opened_with is None:
-        return row.changed
-    found = set(row.changed)
+        return row.identity.changed
+    found = set(row.identity.changed)
     if opened_with.model is not None and opened_with.model != _named(intent.model):
         found.add("model")
     if opened_with.system_prompt_digest not in (None, intent.system_prompt_digest):
         found.add("system_prompt")
     if opened_with.toolset_digest not in (None, intent.toolset_digest):
         found.add("toolset")
-    return row.changed if len(found) == len(row.changed) else tuple(sorted(found))
+    return row.identity.changed if len(found) == len(row.identity.changed) else tuple(sorted(found))
 
 
 def _opened_with(event: SessionEvent) -> OpenedWith | None:

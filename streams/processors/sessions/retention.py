@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from itertools import islice
 
-import msgspec
-
 from streams.ports.processor import StateView
 from streams.processors.dedup import unproven, verdicts
 from streams.processors.rows import (
@@ -24,24 +22,23 @@ from streams.processors.rows import (
 from streams.processors.sessions.completion_effects import pop_effects
 from streams.processors.sessions.lifecycle import end_due_ms
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow, SessionStatus, decode_verdict_row, encode_row, read_session
+from streams.processors.state import SessionRow, SessionStatus, decode_verdict_row, encode_row, evolve, read_session
 
 ROWS_PER_VISIT_MAX = 2_000
 _VISITS_PER_RETENTION = 4
 _COUNTS = (RowKind.MEMORY_CELL, RowKind.MEMORY_HEAD, RowKind.SPEND)
-replace = msgspec.structs.replace
 
 
 def arm(session_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int) -> SessionRow:
     """Set the row's timer if it has none: for the next visit, or for the session's end if that comes first."""
-    if row.housekeeping_ms:
+    if row.life.housekeeping_ms:
         return row
     due_ms = now_ms + settings.dedup_retention_ms // _VISITS_PER_RETENTION
     end_ms = end_due_ms(row, settings)
     if end_ms is not None and now_ms < end_ms < due_ms:
         due_ms = end_ms
     state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key))
-    return replace(row, housekeeping_ms=due_ms)
+    return evolve(row, housekeeping_ms=due_ms)
 
 
 def arm_for_end(
@@ -49,9 +46,9 @@ def arm_for_end(
 ) -> SessionRow:
     """`arm` where the session's end has changed: a timer that would come too late for it is set anew."""
     end_ms = end_due_ms(row, settings)
-    if row.housekeeping_ms and end_ms is not None and end_ms < row.housekeeping_ms:
-        state.cancel_timer(row.housekeeping_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key))
-        row = replace(row, housekeeping_ms=0)
+    if row.life.housekeeping_ms and end_ms is not None and end_ms < row.life.housekeeping_ms:
+        state.cancel_timer(row.life.housekeeping_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key))
+        row = evolve(row, housekeeping_ms=0)
     return arm(session_key, row, state, settings, now_ms)
 
 
@@ -62,7 +59,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
         start += cursor.encode() + b"\x00"
     rows = list(islice(state.scan(start, end), ROWS_PER_VISIT_MAX))
     horizon_ms = now_ms - settings.dedup_retention_ms
-    row = replace(read_session(state, session_key), housekeeping_ms=0)
+    row = evolve(read_session(state, session_key), housekeeping_ms=0)
     kept = 0
     for key, value in rows:
         # INVARIANT: what is forgotten is too old to be taken in again (`Gate._on_intent`), whatever time it claims.
@@ -77,7 +74,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
         last_intent_id = name_in(RowKind.VERDICT, session_key, rows[-1][0])
         due_ms = now_ms + 1
         state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key, last_intent_id))
-        state.put(session_row_key(session_key), encode_row(replace(row, housekeeping_ms=due_ms)))
+        state.put(session_row_key(session_key), encode_row(evolve(row, housekeeping_ms=due_ms)))
     elif _is_over(row, horizon_ms) and not kept and not cursor:
         if _drop_counts(session_key, row, state):
             state.delete(session_row_key(session_key))
@@ -90,7 +87,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
 
 def _drop_counts(session_key: bytes, row: SessionRow, state: StateView) -> bool:
     """Remove what the session remembers and has spent, up to a bound; whether that was all."""
-    if not row.keeps_count:
+    if not row.counters.keeps_count:
         return True
     room = ROWS_PER_VISIT_MAX
     for kind in _COUNTS:
@@ -103,8 +100,8 @@ def _drop_counts(session_key: bytes, row: SessionRow, state: StateView) -> bool:
 
 def _is_over(row: SessionRow, horizon_ms: int) -> bool:
     """Whether nothing more can come of the session: its id must not live again while its events may be redelivered."""
-    if row.waiting_count:
+    if row.counters.waiting_count:
         return False
-    if row.status is SessionStatus.UNKNOWN:
+    if row.life.status is SessionStatus.UNKNOWN:
         return True
-    return max(row.established_ms, row.expires_ms, row.credential_ms) <= horizon_ms
+    return max(row.life.established_ms, row.life.expires_ms, row.life.credential_ms) <= horizon_ms

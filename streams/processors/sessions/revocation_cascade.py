@@ -7,8 +7,6 @@ person who revokes a session: every gate, executor and token service applies it 
 
 from __future__ import annotations
 
-import msgspec
-
 from streams.delegation.authority import AuthorityRow
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.keys import revocation_key
@@ -22,7 +20,7 @@ from streams.ports.wire import Encoder
 from streams.processors.headers import SOURCE, gate_header
 from streams.processors.sessions.grants import kept_row
 from streams.processors.sessions.lifecycle import OVER, reason_over
-from streams.processors.state import GrantStatus, SessionRow, SessionStatus
+from streams.processors.state import GrantStatus, SessionRow, SessionStatus, evolve
 
 
 def revocation_of_frozen(
@@ -53,7 +51,7 @@ def revocations_of_ended(
     grant = kept_row(session_key, row, state)
     if grant is None:
         # Its grant may not have arrived yet; whoever received it may have delegated parts of it all the same.
-        until_ms = 0 if row.delegation_uid is None else _end_ms(row, None)
+        until_ms = 0 if row.grant.delegation_uid is None else _end_ms(row, None)
     else:
         until_ms = 0 if grant.depth >= grant.max_depth else grant.exp_ms
     return [_revocation(encoder, session_key, reason, until_ms, now_ms, ("session over",))] if until_ms > now_ms else []
@@ -64,28 +62,28 @@ def row_after_narrowing(session_key: bytes, before: SessionRow, after: SessionRo
 
     What it has delegated, and what it can still sign, would have the wider claims.
     """
-    is_narrower = (after.scopes, after.expires_ms) != (before.scopes, before.expires_ms)
-    if after.delegation_uid is None or after.status in OVER or not is_narrower:
+    is_narrower = (after.identity.scopes, after.life.expires_ms) != (before.identity.scopes, before.life.expires_ms)
+    if after.grant.delegation_uid is None or after.life.status in OVER or not is_narrower:
         return after
     grant = kept_row(session_key, after, state)
     if grant is not None and grant.depth >= grant.max_depth:
         return after
-    return msgspec.structs.replace(after, status=SessionStatus.REVOKED)
+    return evolve(after, status=SessionStatus.REVOKED)
 
 
 def revocations_of_late_grant(
     encoder: Encoder, session_key: bytes, row: SessionRow, grant: Delegation, now_ms: int
 ) -> list[Output]:
     """Return the revocation of what may have been delegated of a valid grant that arrives after its session's end."""
-    is_new = grant.op is DelegationOp.GRANT and row.grant_status is not GrantStatus.HELD
-    if row.status not in OVER or not is_new or grant.depth >= grant.max_depth:
+    is_new = grant.op is DelegationOp.GRANT and row.grant.grant_status is not GrantStatus.HELD
+    if row.life.status not in OVER or not is_new or grant.depth >= grant.max_depth:
         return []
     return [_revocation(encoder, session_key, reason_over(row), grant.exp, now_ms, ("grant late", grant.uid))]
 
 
 def _end_ms(row: SessionRow, grant: AuthorityRow | None) -> int:
     """Return when the session, and everything that was derived from its grant, would expire by itself."""
-    return max(row.expires_ms, row.credential_ms, 0 if grant is None else grant.exp_ms)
+    return max(row.life.expires_ms, row.life.credential_ms, 0 if grant is None else grant.exp_ms)
 
 
 def _revocation(

@@ -125,7 +125,7 @@ class TestDuplicates:
             bench.send(intent)
         row = session_row(bench)
         assert row is not None
-        assert (row.intents_count, row.allowed_count) == (1, 1)
+        assert (row.counters.intents_count, row.counters.allowed_count) == (1, 1)
 
     def test_the_same_id_in_another_session_is_another_intent(self) -> None:
         bench = GateBench()
@@ -520,7 +520,7 @@ class TestLabels:
         assert bench.dead_letters(SESSION.name) == []
         row = session_row(bench)
         assert row is not None
-        assert row.label.readers == ()
+        assert row.trust.label.readers == ()
         assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
         happen(bench, SessionEventType.RETRIEVAL, label=replace(UNTRUSTED, readers=readers))
         assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
@@ -534,7 +534,7 @@ class TestLabels:
             )
         row = session_row(bench)
         assert row is not None
-        assert row.label.readers == readers
+        assert row.trust.label.readers == readers
 
 
 class TestUnusableEvents:
@@ -569,7 +569,7 @@ class TestUnusableEvents:
         happen(bench, SessionEventType.TOKEN_CLAIMS_CHANGE, self.AHEAD_MS, scopes=("read",))
         row = session_row(bench)
         assert row is not None
-        assert row.scopes == ("read",)
+        assert row.identity.scopes == ("read",)
 
     def test_what_gives_authority_is_not_taken_from_the_future(self) -> None:
         bench = GateBench()
@@ -613,7 +613,7 @@ class TestUnusableEvents:
         assert set(bench.dead_letters(SESSION.name)) == {DeadLetterReason.RECORD_TOO_LARGE}
         row = session_row(bench)
         assert row is not None
-        assert (row.label, row.scopes) == (WORST, ())
+        assert (row.trust.label, row.identity.scopes) == (WORST, ())
 
     def test_risk_only_rises(self) -> None:
         bench, seen = GateBench(), []
@@ -621,7 +621,7 @@ class TestUnusableEvents:
             happen(bench, SessionEventType.RISK_LEVEL_CHANGE, risk_level=level)
             row = session_row(bench)
             assert row is not None
-            seen.append(row.risk_level)
+            seen.append(row.identity.risk_level)
         assert bench.dead_letters(SESSION.name) == []
         assert seen == ["LOW", "HIGH", "HIGH", "HIGH", "HIGH", "UNSTATED", "CRITICAL", "CRITICAL", "UNSTATED"]
         assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
@@ -695,7 +695,7 @@ class TestWriters:
         assert bench.dead_letters(SESSION.name) == [DeadLetterReason.SEQUENCE_REPLAYED] * 2
         row = session_row(bench)
         assert row is not None
-        assert row.purpose == "b"
+        assert row.identity.purpose == "b"
 
 
 class TestHostileIntents:
@@ -752,7 +752,7 @@ class TestHostileIntents:
         bench.judge(MAIL_SEND, {"to": "attacker@evil.example", "amount": 50})
         row = session_row(bench)
         assert row is not None
-        assert (row.denied_count, row.spent_minor) == (1, 0)
+        assert (row.counters.denied_count, row.counters.spent_minor) == (1, 0)
 
 
 class TestForgetting:
@@ -857,8 +857,8 @@ class TestSessions:
         bench.driver.pipe(SESSION.name, bench.session.key, changed)
         row = session_row(bench)
         assert row is not None
-        assert row.scopes == ("read",)
-        assert row.expires_ms == bench.now_ms + HOUR_MS
+        assert row.identity.scopes == ("read",)
+        assert row.life.expires_ms == bench.now_ms + HOUR_MS
 
     def test_an_allow_may_not_be_used_beyond_its_session_or_deadline(self) -> None:
         bench = GateBench(with_session=False)

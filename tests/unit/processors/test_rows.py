@@ -13,6 +13,7 @@ from streams.audit.publishers import UNSIGNED
 from streams.engine import broadcasts
 from streams.engine import state as engine_state
 from streams.engine.state import PartitionState
+from streams.model.labels import CLEAN, WORST
 from streams.model.session import SessionEventType
 from streams.model.topics import GATE_CHANGELOG, SESSION
 from streams.ports import Outgoing
@@ -30,7 +31,18 @@ from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.layout import LAYOUT, LayoutError, bring_up, bring_up_allocator
 from streams.processors.rows import ENGINE_KINDS, LAYOUT_KEY, RowKind, all_rows, grant_row_key, lease_row_key
-from streams.processors.state import encode_row
+from streams.processors.state import (
+    GrantStatus,
+    OpenedWith,
+    PendingRead,
+    SessionRow,
+    SessionRowV1,
+    SessionStatus,
+    Source,
+    decode_session,
+    encode_row,
+    evolve,
+)
 from streams.stores.memory import MemoryStore
 from tests.keeping import REFUND, CountingBench
 from tests.kit import FILES_READ, HOUR_MS, MINUTE_MS, GateBench, compile_published
@@ -154,3 +166,49 @@ class TestLayout:
         before = state.savepoint()
         bring_up(state, move_from_layout_1)
         assert state.savepoint() == before
+
+
+class TestSessionRow:
+    """A session's row in parts, and as layout 1 had it."""
+
+    V1 = SessionRowV1(
+        **{
+            field.name: value
+            for field, value in zip(
+                msgspec.structs.fields(SessionRowV1),
+                [
+                    SessionStatus.FROZEN, 1, 2, "sub", "iss", "act", ("a", "b"), "purpose", ("d-1", "d-2"), WORST,
+                    (Source("e-1", CLEAN),), (PendingRead("i-1", WORST, ("mail", "send")),), 3, 4, 5, 6, 7,
+                    {"mail.send": 8}, "HIGH", 9, 10, 11, 12, 13, True, 14, 15, 16, 17, True, "session_idle", ("s-0",),
+                    OpenedWith(("p", "m", "1"), b"x" * 32, None), ("model",), "d-2", GrantStatus.HELD, "fault",
+                    ("mother",), True, ("d-3",),
+                ],
+                strict=True,
+            )
+        }
+    )  # fmt: skip
+
+    def test_a_row_of_layout_1_says_the_same_in_parts(self) -> None:
+        row = decode_session(encode_row(self.V1))
+        parts = [getattr(row, field.name) for field in msgspec.structs.fields(SessionRow)]
+        found = {name: value for part in parts for name, value in msgspec.structs.asdict(part).items()}
+        assert found == msgspec.structs.asdict(self.V1)
+        assert sum(len(msgspec.structs.fields(type(part))) for part in parts) == len(found), "a field is in two parts"
+        assert decode_session(encode_row(row)) == row
+
+    def test_so_does_a_row_that_was_written_before_some_of_its_fields_existed(self) -> None:
+        written = msgspec.msgpack.encode(msgspec.msgpack.decode(encode_row(self.V1))[:20])
+        row = decode_session(written)
+        assert (row.life.frozen_offset, row.counters.calls) == (9, {"mail.send": 8})
+        assert row.trust.label_attested is False
+
+    def test_what_is_changed_changes_its_parts_alone(self) -> None:
+        row = decode_session(encode_row(self.V1))
+        after = evolve(row, active_ms=99, spent_minor=98)
+        assert (after.life.active_ms, after.counters.spent_minor) == (99, 98)
+        assert evolve(after, active_ms=14 + 1, spent_minor=7) == row
+        assert after.identity is row.identity
+        assert after.grant is row.grant
+        assert after.trust is row.trust
+        with pytest.raises(KeyError):
+            evolve(row, no_field=1)

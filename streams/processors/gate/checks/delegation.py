@@ -23,9 +23,9 @@ def check_delegation(case: Case, _control: ControlState, _settings: GateSettings
     if fault is not None:
         return deny(fault.reason, fault.detail)
     calls_max = authority.row.calls_max
-    if calls_max is not None and case.session.allowed_count >= calls_max:
+    if calls_max is not None and case.session.counters.allowed_count >= calls_max:
         return deny(Reason.BUDGET_EXHAUSTED, f"the grant permits {calls_max} calls")
-    return _check_amount(authority, arguments, case.session.spent_minor)
+    return _check_amount(authority, arguments, case.session.counters.spent_minor)
 
 
 def _check_amount(authority: Authority, arguments: Arguments, spent_minor: int) -> Decision | None:

@@ -12,8 +12,8 @@ from streams.processors.settings import GateSettings
 def check_grant(case: Case, _control: ControlState, settings: GateSettings) -> Decision | None:
     """Deny an intent of a session whose grant is missing or was rejected."""
     session = case.session
-    if session.delegation_uid is None:
+    if session.grant.delegation_uid is None:
         return deny(Reason.DELEGATION_MISSING) if settings.require_delegation else None
     if case.authority is not None:
         return None
-    return deny(Reason(session.grant_fault) if session.grant_fault else Reason.DELEGATION_MISSING)
+    return deny(Reason(session.grant.grant_fault) if session.grant.grant_fault else Reason.DELEGATION_MISSING)

@@ -25,9 +25,9 @@ def call_of(intent: Intent, session: SessionRow) -> Call:
         session_id=intent.session_id,
         sub=intent.sub,
         act=intent.act,
-        delegation_uids=session.delegation_uids,
+        delegation_uids=session.grant.delegation_uids,
         tool=intent.tool,
         model=intent.model,
-        ancestor_session_ids=session.ancestor_session_ids,
-        ancestor_actors=session.ancestor_actors,
+        ancestor_session_ids=session.grant.ancestor_session_ids,
+        ancestor_actors=session.grant.ancestor_actors,
     )

@@ -16,12 +16,12 @@ from streams.processors.state import SessionStatus
 def check_session(case: Case, control: ControlState, _settings: GateSettings) -> Decision | None:
     """Deny an intent whose session is unknown, over, expired, or frozen and not released."""
     session = case.session
-    if session.status is SessionStatus.FROZEN:
+    if session.life.status is SessionStatus.FROZEN:
         if not _is_released(case, control):
             return deny(Reason.SESSION_FROZEN)
-    elif session.status is not SessionStatus.LIVE:
-        return deny(Reason.SESSION_UNKNOWN if session.status is SessionStatus.UNKNOWN else reason_over(session))
-    if session.expires_ms <= case.asked.now_ms:
+    elif session.life.status is not SessionStatus.LIVE:
+        return deny(Reason.SESSION_UNKNOWN if session.life.status is SessionStatus.UNKNOWN else reason_over(session))
+    if session.life.expires_ms <= case.asked.now_ms:
         return deny(reason_expired(session))
     return None
 
@@ -30,4 +30,4 @@ def _is_released(case: Case, control: ControlState) -> bool:
     """Tell whether a person has released the session since it was frozen: by the order of the log, not by a clock."""
     intent = case.asked.intent
     target = session_target(intent.header.tenant_uid, intent.session_id)
-    return control.revocations.released_since(RevocationKind.SESSION, target, case.session.frozen_offset)
+    return control.revocations.released_since(RevocationKind.SESSION, target, case.session.life.frozen_offset)
