@@ -22,9 +22,6 @@ NOT_YET = (
     "streams/http",
     "streams/identity",
     "streams/operations",
-    "streams/processors/budgets",
-    "streams/processors/sessions",
-    "streams/processors/state.py",
     "streams/services",
     "streams/wiring",
 )

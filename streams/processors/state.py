@@ -27,7 +27,7 @@ _replace = msgspec.structs.replace
 
 
 class SessionStatus(IntEnum):
-    """Where a session stands. A row may precede its session: grants can arrive first."""
+    """The state of a session's life. A row may precede its session, as grants can arrive first."""
 
     UNKNOWN = 0
     LIVE = 1
@@ -37,7 +37,7 @@ class SessionStatus(IntEnum):
 
 
 class GrantStatus(IntEnum):
-    """Whether a session has the grant that it stands on."""
+    """Whether the grant that a session stands on has arrived."""
 
     NONE = 0
     AWAITED = 1
@@ -45,14 +45,14 @@ class GrantStatus(IntEnum):
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True):
-    """Something that the session has read: the event, and how far its content can be trusted."""
+    """Something that the session has read: the event, and the label of its content."""
 
     event_id: str
     label: Label
 
 
 class PendingRead(msgspec.Struct, frozen=True, array_like=True):
-    """An allowed call whose result has not been reported: it counts as read from the moment it was allowed."""
+    """An allowed call whose result has not been reported; it counts as read from the moment it was allowed."""
 
     intent_id: str
     label: Label
@@ -306,7 +306,7 @@ class VerdictRowV1(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PendingKind(IntEnum):
-    """What a held intent waits for."""
+    """What a pending intent waits for."""
 
     SESSION = 1
     APPROVAL = 2
@@ -315,9 +315,23 @@ class PendingKind(IntEnum):
 
 
 class PendingRow(msgspec.Struct, frozen=True, array_like=True):
-    """An intent that waits. `approvals` names who has approved so far, `granted_by` counts those of
-    groups that were asked before, `waited_ms` is how long a cancel window had passed before, `asked_count` how often
-    persons were asked about it before, and `decision_ids` which of their decisions have counted."""
+    """A pending intent.
+
+    Attributes:
+        kind: what it waits for.
+        intent: the intent, encoded.
+        received_ms: the broker's append time of the intent.
+        due_ms: until when it waits.
+        order: its place among the pending intents of its session.
+        since_ms: since when it waits.
+        groups: the groups of whom one may decide.
+        quorum: how many approvals it needs.
+        approvals: who has approved so far.
+        granted_by: approvals by groups that were asked before.
+        waited_ms: how long it has waited in a cancel window before.
+        asked_count: how often persons were asked about it before.
+        decision_ids: the decisions of persons that have counted.
+    """
 
     kind: PendingKind
     intent: bytes
@@ -335,7 +349,7 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MemoryUpdateRow(msgspec.Struct, frozen=True, array_like=True):
-    """A `MemoryUpdate` with all that is needed to act on it, whatever rules are in force by then."""
+    """A `MemoryUpdate` with everything that applying it needs, whatever rules are in force by then."""
 
     memory: str
     on: str
@@ -349,7 +363,7 @@ class MemoryUpdateRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ChargeRow(msgspec.Struct, frozen=True, array_like=True):
-    """What a call took of a budget: `holder` is the row that it was taken from."""
+    """What a call took of a budget. `holder` is the key of the row that it was taken from."""
 
     holder: bytes
     start_ms: int
@@ -358,7 +372,7 @@ class ChargeRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EffectsRow(msgspec.Struct, frozen=True, array_like=True):
-    """What the end of an allowed call of `tool` will bring: things to remember, or charges to give back."""
+    """The effects of the end of an allowed call of `tool`: memory updates, or charges to return."""
 
     memory_updates: tuple[MemoryUpdateRow, ...] = ()
     charges: tuple[ChargeRow, ...] = ()
@@ -366,15 +380,21 @@ class EffectsRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CellRow(msgspec.Struct, frozen=True, array_like=True):
-    """A memory, of one key where it has one: amounts by the end of their bucket of time."""
+    """A memory, or one key of it: amounts by the end of their bucket of time."""
 
     last_ms: int = 0
     parts: tuple[tuple[int, int], ...] = ()
 
 
 class HeadRow(msgspec.Struct, frozen=True, array_like=True):
-    """What is known of a memory as a whole: until when events may be missing in it, of any key (`unclear_until_ms`) or
-    of keys without a cell (`full_until_ms`), and when it was last looked through for keys that are over."""
+    """A memory as a whole.
+
+    Attributes:
+        keys_count: keys that have a cell.
+        unclear_until_ms: until when events of any key may be missing.
+        full_until_ms: until when events of keys without a cell may be missing.
+        tidied_ms: when keys whose events have all left the window were last deleted.
+    """
 
     keys_count: int = 0
     unclear_until_ms: int = 0
@@ -383,7 +403,7 @@ class HeadRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SpendRow(msgspec.Struct, frozen=True, array_like=True):
-    """What a session has taken of a budget of its own in the window that began at `start_ms`."""
+    """What a session has taken of its own budget in the window that began at `start_ms`."""
 
     start_ms: int
     units: int = 0
@@ -424,17 +444,17 @@ def decode_verdict_row(row: bytes) -> VerdictRow | VerdictRowV1:
 
 
 def encode_intent(intent: Intent) -> bytes:
-    """An intent as it is kept in a `PendingRow`."""
+    """Encode an intent for a `PendingRow`."""
     return _encode(intent)
 
 
 def decode_intent(row: bytes) -> Intent:
-    """The reverse of `encode_intent`."""
+    """Decode an intent of a `PendingRow`."""
     return _decode_intent(row)
 
 
 def read_session(state: StateView, session_key: bytes) -> SessionRow:
-    """The session's row, or that of a session that nothing is known of."""
+    """Return the session's row, or the row of a session of which nothing is known."""
     row = state.get(session_row_key(session_key))
     return _NOTHING_KNOWN if row is None else decode_session(row)
 

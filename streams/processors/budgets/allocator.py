@@ -1,7 +1,7 @@
-"""The owner of budgets that several gate partitions share: it gives each window of each budget out in slices.
+"""Allocate budgets that several gate partitions share: lease each window of each budget in parts.
 
-What was given and not given back never exceeds the limit, so what is spent does not (ADR 0015). The owner of a budget
-is the partition that its key falls into; it runs on the same engine as the gate.
+The sum of what was leased and not returned never exceeds the limit, so what is spent does not (ADR 0015). A budget is
+allocated by the partition that its key falls into. The allocator runs on the same engine as the gate.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from streams.processors.state import encode_row
 
 SOURCE = "stoplog/budgets"
 GRACE_MS = 60_000
-"""How long after its end a window is still given from: gates may lag behind."""
+"""How long after its end a window can still be leased from, because gates may lag behind."""
 SHARE_DIVISOR = 2
-"""A slice is at most this part of an equal share of what is left, or what is needed: little lies idle at the end."""
+"""A lease is at most this part of an equal share of what is left, or what is needed: little is idle at the end."""
 RECALL_EVERY_MS = 1_000
-"""So often at most the holders of a budget are asked for what they do not use."""
+"""How often at most the allocator recalls what the holders of a budget do not use."""
 RECALL_WAIT_MS = 300
-"""So long the answers to a recall are waited for."""
+"""How long the allocator waits for answers to a recall."""
 KEY_BYTES_MAX = 512
 TARGETS_MAX = 1_000
 
@@ -47,7 +47,7 @@ replace = msgspec.structs.replace
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """What a partition was answered last, for the case that it asks the same again."""
+    """The last answer to a partition, in case the partition repeats its request."""
 
     serial: int
     answer: str
@@ -57,7 +57,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Pending(msgspec.Struct, frozen=True, array_like=True):
-    """An ASK that is answered once others have given back what they do not use."""
+    """An ASK that is answered once other partitions have returned what they do not use."""
 
     partition: int
     serial: int
@@ -97,7 +97,7 @@ _decode = msgspec.msgpack.Decoder(AllocationRow).decode
 
 
 class BudgetAllocator(Processor):
-    """Gives slices out; all memory is in the state views."""
+    """Leases parts of budgets. All memory is in the state views."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
@@ -110,7 +110,7 @@ class BudgetAllocator(Processor):
     def process(
         self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        """Take in one request; an ASK has one answer, a GIVE_BACK has none.
+        """Process one request; an ASK has one answer, a GIVE_BACK has none.
 
         Raises:
             RecordError: it is none of a gate; the state is as it was.
@@ -152,12 +152,12 @@ class BudgetAllocator(Processor):
         return [self._grant(request.budget_key, row, other, answer, now_ms) for other, answer in told]
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
-        """A recall is not answered by all, or a window is over and so is the time for late requests."""
+        """Refuse what waits for a recall that not all have answered, or forget a window that is over."""
         if payload.startswith(_RECALL_PREFIX):
             return self._on_silence(payload[len(_RECALL_PREFIX) :], state, now_ms)
         found = state.get(payload)
         if found is not None:
-            # That it was forgotten is remembered: it must not be given out anew.
+            # INVARIANT: a window that was forgotten is not leased again.
             end_ms = max(_horizon(state), _decode(found).end_ms)
             state.put(HORIZON_KEY, end_ms.to_bytes(INSTANT_BYTES, "big"))
             state.delete(payload)
@@ -176,7 +176,7 @@ class BudgetAllocator(Processor):
         return deleted_input_outputs(self._reporter, deleted, now_ms)
 
     def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
-        """Whoever has not answered may be dead: nobody waits for it any longer."""
+        """Stop waiting for partitions that have not answered a recall; their gate may be dead."""
         found = state.get(row_key)
         row = None if found is None else _decode(found)
         if row is None or not row.recalled or now_ms < row.recalled_ms + RECALL_WAIT_MS:
@@ -213,7 +213,8 @@ class BudgetAllocator(Processor):
 
 def _checked(key: bytes | None, record: Record) -> BudgetRequest:
     if not isinstance(record, BudgetRequest):
-        raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` is no input of budgets")
+        text = f"`{type(record).__name__}` is not an input of the budget allocator"
+        raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, text)
     if key is None:
         raise RecordError(DeadLetterReason.KEY_MISSING, "the record has no key")
     if key != record.budget_key.encode("utf-8", "surrogatepass") or len(key) > KEY_BYTES_MAX:
@@ -240,7 +241,7 @@ def _pending(request: BudgetRequest) -> Pending:
 
 
 def _answered(row: AllocationRow, asked: Iterable[Pending]) -> tuple[AllocationRow, dict[int, Answer]]:
-    """Grant whatever can be granted; the rest is pending."""
+    """Grant the requests that can be granted; the rest stays pending."""
     answers: dict[int, Answer] = {}
     rest: dict[int, Pending] = {}
     for each in asked:
@@ -255,7 +256,7 @@ def _answered(row: AllocationRow, asked: Iterable[Pending]) -> tuple[AllocationR
 def _recalled(
     row: AllocationRow, answers: dict[int, Answer], asked: Pending, now_ms: int
 ) -> tuple[AllocationRow, dict[int, Answer], tuple[int, ...]]:
-    """A new request can't be granted: others may hold what they do not use. Which of them are to be told."""
+    """Recall what others may hold without using it, for a request that can't be granted; return who is asked."""
     if row.recalled:
         return row, answers, ()
     holders = {partition for partition, held in row.held.items() if held}
@@ -268,7 +269,7 @@ def _recalled(
 
 
 def _refused(row: AllocationRow, answers: dict[int, Answer]) -> tuple[AllocationRow, dict[int, Answer]]:
-    """Nothing more will come back: say so to all that wait."""
+    """Refuse all pending requests: nothing more will be returned."""
     refused = {
         each.partition: Answer(each.serial, BudgetAnswer.REFUSED.value, left=_left(row, each)) for each in row.pending
     }
@@ -280,7 +281,7 @@ def _left(row: AllocationRow, asked: Pending) -> int:
 
 
 def _units_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow, Answer | None]:
-    """All that is wanted, down to a cautious share of what is left; less than what is needed is of no use."""
+    """Grant what is wanted, but at most a cautious share of what is left, and at least what is needed."""
     left, partition = _left(row, asked), asked.partition
     if asked.need > left:
         return row, None
@@ -294,7 +295,7 @@ def _units_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow, A
 
 
 def _targets_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow, Answer | None]:
-    """All of the values or none: a call needs all of its."""
+    """Grant all of the values or none: a call needs all of them."""
     new = [target for target in asked.targets if target not in row.targets]
     left = _left(row, asked)
     if len(new) > left:
@@ -307,7 +308,7 @@ def _targets_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow,
 
 
 def _given_back(row: AllocationRow, request: BudgetRequest) -> AllocationRow:
-    """At most what the partition was given; whoever gives back has answered a recall."""
+    """Subtract what a partition returns, at most what it was given. Returning something answers a recall."""
     partition = request.gate_partition
     held = dict(row.held)
     held[partition] = max(0, held.get(partition, 0) - request.amount)

@@ -30,7 +30,7 @@ replace = msgspec.structs.replace
 
 
 class Taken(NamedTuple):
-    """What came of taking charges.
+    """The result of taking charges.
 
     Attributes:
         refused: why nothing was taken; None if all was.
@@ -90,7 +90,7 @@ class BudgetCharges:
         return Taken(charges=tuple(rows), outputs=tuple(outputs))
 
     def give_back(self, charges: tuple[ChargeRow, ...], state: StateView, now_ms: int) -> None:
-        """A call that was charged did not run."""
+        """Return the charges of a call that did not run."""
         for charge in charges:
             if charge.holder.startswith(_OWN):
                 _give_back_own(charge, state)
@@ -147,7 +147,7 @@ def _sharer(per: Per, intent: Intent) -> tuple[str, ...]:
 
 
 def budget_key(budget: Budget, tenant_uid: str, sharer: tuple[str, ...]) -> str:
-    """The key of a shared budget: of whom, and of what, since amounts and values are not counted together."""
+    """Return the key of a shared budget: who shares it and what it measures, as amounts and values are separate."""
     head = [budget.name, budget.measure.value, budget.per.value]
     key = json.dumps([*head, tenant_uid, *sharer], separators=(",", ":"))
     if len(key) <= _KEY_BYTES_MAX:

@@ -1,7 +1,7 @@
-"""What a gate partition holds of budgets that several partitions share: a slice of each, granted by the owner.
+"""Spend what a gate partition has leased of budgets that several partitions share.
 
 Nothing is spent that was not granted, so the limit holds whatever happens to requests, grants and gates (ADR 0015).
-A slice is of one window of broker time and worth nothing in another.
+A lease belongs to one window of broker time and is worth nothing in another.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, encode_row
 
 RECHECK_MS = 1_000
-"""So long an owner that has nothing left is not asked again for as much."""
+"""How long an allocator that has nothing left is not asked for as much again."""
 RESEND_MS = 10_000
-"""After so long a request without an answer is sent again, under its own number."""
+"""After how long an unanswered request is sent again, under the same number."""
 WAITING_MAX = 256
 AHEAD_DIVISOR = 4
-"""A slice is asked for ahead of time once less than this part of the last one is left."""
+"""The next lease is requested once less than this part of the last one is left."""
 
 _V1_PREFIX = RowKind.GRANT.prefix
 """What keys of leases began with in layout 1. Charges of calls that have not ended may still name them so."""
@@ -48,7 +48,7 @@ replace = msgspec.structs.replace
 
 
 class Status(Enum):
-    """Whether a charge fits into what is held."""
+    """Whether a charge fits into what is leased."""
 
     ENOUGH = 1
     SHORT = 2
@@ -56,7 +56,7 @@ class Status(Enum):
 
 
 class Claim(NamedTuple):
-    """What a call takes of a shared budget in the window of now."""
+    """What a call takes of a shared budget in the current window."""
 
     key: str
     tenant_uid: str
@@ -68,7 +68,7 @@ class Claim(NamedTuple):
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):
-    """The request that no answer has come to yet."""
+    """A request that has not been answered yet."""
 
     serial: int
     asked_ms: int
@@ -78,16 +78,16 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeaseRow(msgspec.Struct, frozen=True, array_like=True):
-    """What is held of a budget.
+    """What is leased of a budget.
 
     Attributes:
         available: units that may be spent.
-        targets: values that are reserved, each with how many calls stand on it.
+        targets: values that are reserved, each with the number of calls that use it.
         want: what to ask for next.
-        grants_count: slices since the last one lay idle.
-        short_until_ms: until then the owner need not be asked for more than `left`.
+        grants_count: leases since the last one was idle.
+        short_until_ms: until when the allocator is not asked for more than `left`.
         waiting: intents that wait for a grant, as session key and intent id.
-        due_ms: when the row is looked at by itself; 0 for never.
+        due_ms: when the timer of the row is due; 0 if there is none.
         spent: units that calls here have taken.
     """
 
@@ -127,14 +127,14 @@ def move_from_layout_1(state: StateView) -> None:
 
 
 class BudgetLeases:
-    """Spends from slices, asks for more, and gives back what lies idle. All memory is in the state views."""
+    """Spends leases, requests more, and returns what is idle. All memory is in the state views."""
 
     def __init__(self, settings: GateSettings, encoder: Encoder) -> None:
         self._idle_ms = settings.budget_idle_ms
         self._encoder = encoder
 
     def status(self, claim: Claim, state: StateView, now_ms: int) -> Status:
-        """Whether the claim fits."""
+        """Return whether the claim fits."""
         row = _of_now(claim, state)
         lacking = _lacking(claim, row)
         if not lacking:
@@ -145,7 +145,7 @@ class BudgetLeases:
         return Status.EXHAUSTED if now_ms < row.short_until_ms and lacking > left else Status.SHORT
 
     def spend(self, claim: Claim, state: StateView, now_ms: int) -> list[Output]:
-        """Take a claim that fits; a request goes out where little is left."""
+        """Take a claim that fits, and request more if little is left."""
         row = _of_now(claim, state)
         targets = dict(row.targets)
         for target in claim.targets:
@@ -166,7 +166,7 @@ class BudgetLeases:
         return outputs
 
     def wait(self, claim: Claim, waiting: tuple[bytes, str], state: StateView, now_ms: int) -> list[Output] | None:
-        """Have an intent wait for more, which is asked for; None when too many wait already."""
+        """Let an intent wait for more, which is requested; return None if too many wait already."""
         row = _of_now(claim, state)
         if len(row.waiting) >= WAITING_MAX:
             row = replace(
@@ -180,7 +180,7 @@ class BudgetLeases:
         if row.asked is None:
             idle = _idle(claim, row)
             if idle:
-                # Values that no call stands on any more make room for those of this one.
+                # Values that no call uses any longer make room for those of this one.
                 serial = _next_serial(state)
                 outputs.append(
                     self._return(claim.key, replace(row, available=0), serial, idle, now_ms, state.partition)
@@ -196,7 +196,7 @@ class BudgetLeases:
         return outputs
 
     def give_back(self, charge: ChargeRow, state: StateView, now_ms: int) -> None:
-        """A call that was charged did not run."""
+        """Return what a call was charged that did not run."""
         key = _holder(charge)
         found = state.get(key)
         if found is None:
@@ -218,7 +218,7 @@ class BudgetLeases:
         self._put(budget_of_lease(key), row, state, now_ms)
 
     def on_recall(self, recall: BudgetGrant, state: StateView, now_ms: int) -> Output:
-        """Somebody needs what lies unused here: give it back, and answer also where there is nothing."""
+        """Return what is unused here, because another partition needs it. Answer even if there is nothing."""
         found = state.get(lease_row_key(recall.budget_key))
         row = None if found is None else _decode(found)
         if row is None or row.start_ms != recall.window_start:
@@ -230,7 +230,7 @@ class BudgetLeases:
         return output
 
     def on_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> tuple[tuple[bytes, str], ...]:
-        """Take an answer in; returns who has waited for it. One that is not awaited changes nothing."""
+        """Process an answer, and return who has waited for it. An answer to no open request changes nothing."""
         found = state.get(lease_row_key(grant.budget_key))
         row = None if found is None else _decode(found)
         if row is None or row.asked is None or row.asked.serial != grant.serial:
@@ -243,14 +243,14 @@ class BudgetLeases:
             row = replace(row, available=row.available + grant.amount, targets=targets)
         short = grant.answer is not BudgetAnswer.GRANTED or grant.amount + len(grant.targets) == 0
         row = replace(row, left=grant.left, short_until_ms=now_ms + RECHECK_MS if short else 0)
-        # Whoever uses slices up gets larger ones; the owner bounds them by what there is left.
+        # A partition that uses its leases up gets larger ones; the allocator bounds them by what is left.
         want = 0 if short else min((2 if row.grants_count else 1) * max(asked.want, 1), row.limit)
         row = replace(row, want=want, grants_count=0 if short else row.grants_count + 1)
         self._put(grant.budget_key, row, state, now_ms)
         return waiting
 
     def on_due(self, key: str, state: StateView, now_ms: int) -> list[Output]:
-        """Look at a slice: after its window it is dropped, and what lies idle is given back."""
+        """Delete a lease after its window, or return what of it is idle."""
         found = state.get(lease_row_key(key))
         if found is None:
             return []
@@ -267,10 +267,10 @@ class BudgetLeases:
         return outputs
 
     def _put(self, key: str, row: LeaseRow, state: StateView, now_ms: int) -> None:
-        """Keep a row, with a timer: at the end of its window, or sooner where something of it may lie idle."""
+        """Store a row with a timer: at the end of its window, or sooner if something of it may become idle."""
         due_ms = row.end_ms
         if row.available or not all(row.targets.values()):
-            # What is asked for may be on its way to somebody: nothing is idle before the answer.
+            # What was requested may be on its way for an intent that waits: nothing is idle before the answer.
             touched_ms = now_ms if row.asked is not None else row.touched_ms
             due_ms = min(row.end_ms, max(touched_ms + self._idle_ms, now_ms + 1))
         if not row.due_ms or due_ms < row.due_ms:
@@ -282,7 +282,7 @@ class BudgetLeases:
         state.put(lease_row_key(key), encode_row(row))
 
     def _given_back(self, key: str, row: LeaseRow, state: StateView, now_ms: int) -> tuple[LeaseRow, Output]:
-        """The row without what nothing stands on, and the record that gives it back."""
+        """Return the row without what no call uses, and the record that returns that."""
         idle = tuple(sorted(target for target, uses in row.targets.items() if not uses))
         output = self._return(key, row, _next_serial(state), idle, now_ms, state.partition)
         kept = {target: uses for target, uses in row.targets.items() if uses}
@@ -334,14 +334,14 @@ class BudgetLeases:
 
 
 def _holder(charge: ChargeRow) -> bytes:
-    """The key of the lease that a call was charged to."""
+    """Return the key of the lease that a call was charged to."""
     if charge.holder.startswith(_V1_PREFIX):
         return lease_row_key(charge.holder[len(_V1_PREFIX) :].decode())
     return charge.holder
 
 
 def _of_now(claim: Claim, state: StateView) -> LeaseRow:
-    """The budget's row in the window of now; one of an earlier window keeps only who waits, and its timer."""
+    """Return the row of the current window; of an earlier window only the waiting intents and the timer are kept."""
     found = state.get(lease_row_key(claim.key))
     fresh = LeaseRow(claim.tenant_uid, claim.start_ms, claim.end_ms, claim.limit)
     if found is None:
@@ -353,14 +353,14 @@ def _of_now(claim: Claim, state: StateView) -> LeaseRow:
 
 
 def _idle(claim: Claim, row: LeaseRow) -> tuple[bytes, ...]:
-    """Values that are held, that no call stands on, and that the claim has no use for either."""
+    """Return the reserved values that neither a call nor the claim uses."""
     if not claim.targets:
         return ()
     return tuple(sorted(target for target, uses in row.targets.items() if not uses and target not in claim.targets))
 
 
 def _together(claim: Claim, row: LeaseRow) -> int:
-    """What the claim comes to with all that calls here stand on: it counts wherever else some is spent, too."""
+    """Return the sum of the claim and what calls of this partition have taken, wherever else some is spent."""
     if not claim.targets:
         return row.spent + claim.amount
     return len({target for target, uses in row.targets.items() if uses}.union(claim.targets))
@@ -373,7 +373,7 @@ def _lacking(claim: Claim, row: LeaseRow) -> int:
 
 
 def _next_serial(state: StateView) -> int:
-    """Numbers rise over all of a partition's requests, so none is ever used twice, whatever rows come and go."""
+    """Return the next number: numbers rise over all requests of a partition, so that none is used twice."""
     found = state.get(REQUEST_SERIAL_KEY)
     serial = 1 if found is None else int.from_bytes(found, "big") + 1
     state.put(REQUEST_SERIAL_KEY, serial.to_bytes(_SERIAL_BYTES, "big"))

@@ -1,4 +1,4 @@
-"""How session events change a session's row."""
+"""Apply session events to a session's row."""
 
 from __future__ import annotations
 
@@ -29,43 +29,45 @@ _SAID_BY_USER = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiali
 
 
 def gives_authority(event: SessionEvent) -> bool:
-    """Whether a session could be allowed more by the event than it was before. All others are taken in whatever their
-    clock says: what takes authority or trust away must not be lost for it."""
+    """Return whether the event could allow a session more than before.
+
+    All other events are applied whatever their clock says, so that no loss of authority or trust is missed.
+    """
     return event.type in _GIVING
 
 
 def is_known(event: SessionEvent) -> bool:
-    """Whether the event's type has a meaning here; writers may be newer than this gate."""
+    """Return whether this gate knows the event's type; writers may be newer than the gate."""
     return event.type in _HANDLERS
 
 
 def after_unknown(row: SessionRow, event: SessionEvent) -> SessionRow:
-    """The row after an event that can't be understood: whatever it told of may have been read."""
+    """Return the row after an event of an unknown type: the session may have read anything."""
     return _with_source(row, event.header.id, WORST)
 
 
 def without_room(row: SessionRow) -> SessionRow:
-    """The row when what an event brings does not fit into it: the least trust and authority, and what takes up room
-    is left out."""
+    """Return the row if an event does not fit into it: with the least trust and authority, and without what is long."""
     return evolve(row, label=WORST, sources=(), scopes=(), purpose=None)
 
 
 def after_event(row: SessionRow, event: SessionEvent, control: ControlState, now_ms: int) -> SessionRow:
-    """The session's row after one of its events, at broker time `now_ms`.
+    """Return the session's row after one of its events, at broker time `now_ms`.
 
     Raises:
-        RecordError: the event can't be taken in.
+        RecordError: the event can't be applied.
     """
     changed = _HANDLERS[event.type](row, event, control, now_ms)
     return evolve(changed, sequence=max(changed.counters.sequence, event.sequence))
 
 
 def after_hop(row: SessionRow, record_id: str) -> SessionRow:
-    """The row once it is known that its session stands on what another one has handed on: what that one has read may
-    be in what this one is asked to do. Only the token service can say that it is not.
+    """Return the row once it is known that another session has delegated to this one.
+
+    What the other session has read may be in what this one is asked to do. Only the token service can rule that out.
 
     Args:
-        record_id: of what has told of it.
+        record_id: the id of the record that shows it.
     """
     if row.trust.label_attested or row.trust.label == WORST:
         return row
@@ -73,7 +75,7 @@ def after_hop(row: SessionRow, record_id: str) -> SessionRow:
 
 
 def after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -> SessionRow:
-    """The row once a call of `tool` was allowed: its result counts as read from now on.
+    """Return the row after a call of `tool` was allowed: its result counts as read from now on.
 
     The report of the result comes over another topic than the next intent, in no certain order; waiting for it
     would let an intent slip in between (ADR 0009).
@@ -115,7 +117,7 @@ def _user_message(row: SessionRow, event: SessionEvent, _control: ControlState, 
 
 
 def result_label(row: SessionRow, event: SessionEvent, control: ControlState) -> Label:
-    """How a reported result is labelled: as its call was when it was allowed, or worse."""
+    """Return the label of a reported result: that of its call when it was allowed, or a worse one."""
     pending = next((read for read in row.trust.pending_reads if _settles(event, read)), None)
     return _narrowed(_catalog_label(event, control) if pending is None else pending.label, event.label)
 
@@ -125,17 +127,17 @@ def _tool_result(row: SessionRow, event: SessionEvent, control: ControlState, _n
 
 
 def _tool_not_run(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    """The executor will never run the call: nothing was read of it."""
+    """Settle a call that the executor will never run: nothing was read of it."""
     return _settled(row, event)
 
 
 def tool_of(event: SessionEvent) -> ToolName | None:
-    """The tool that an event names."""
+    """Return the tool that an event names."""
     return None if event.tool is None else (event.tool.server_id, event.tool.name)
 
 
 def _settles(event: SessionEvent, read: PendingRead) -> bool:
-    """Whether the event reports on the call: it names the intent, and the tool that was allowed."""
+    """Return whether the event reports on the call: it names the intent, and the tool that was allowed."""
     return read.intent_id == event.intent_id and read.tool in (None, tool_of(event))
 
 
@@ -148,19 +150,19 @@ def _read(row: SessionRow, event: SessionEvent, control: ControlState, _now_ms: 
 
 
 def _catalog_label(event: SessionEvent, control: ControlState) -> Label:
-    """What the catalog says of the tool; what comes of none, or of one that is not there, is worth no trust."""
+    """Return the label that the catalog gives the tool's output, or the worst if there is no such tool."""
     name = tool_of(event)
     tool = None if name is None else control.tools.get(name)
     return WORST if tool is None else tool.output_label
 
 
 def _narrowed(label: Label, claimed: Label | None) -> Label:
-    """What a writer claims of something read can only lower the trust in it."""
+    """Return the label, made worse by what the writer claims. A claim can't make a label better."""
     return label if claimed is None else join(label, bounded(claimed))
 
 
 def _with_source(row: SessionRow, event_id: str, label: Label) -> SessionRow:
-    """The label joined; the sources are kept up to a bound, untrusted ones before trusted ones."""
+    """Join the label, and add the source. If there are too many sources, a trusted one is dropped first."""
     label = bounded(label)
     sources = (*row.trust.sources, Source(event_id, label))
     if len(sources) > SOURCES_MAX:
@@ -174,7 +176,7 @@ def _unchanged(row: SessionRow, _event: SessionEvent, _control: ControlState, _n
 
 
 def _purpose_set(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    """A purpose that was set before can't be set again by writing its event once more."""
+    """Set the purpose. An event that is written again must not bring an earlier purpose back."""
     if event.sequence <= row.identity.purpose_sequence:
         text = f"the purpose of session `{event.session_id}` was set by event {row.identity.purpose_sequence}"
         raise RecordError(DeadLetterReason.SEQUENCE_REPLAYED, f"{text}, it can't be set by event {event.sequence}")
@@ -182,13 +184,12 @@ def _purpose_set(row: SessionRow, event: SessionEvent, _control: ControlState, _
 
 
 def _risk_level(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    """The level can only rise within a session: nothing proves who says that it has fallen. A provider that tells of
-    every change says so rightly, and it changes nothing."""
+    """Raise the level of risk. It can't fall within a session: nothing proves who reports that it has fallen."""
     return evolve(row, risk_level=higher_risk(row.identity.risk_level, event))
 
 
 def higher_risk(known: str | None, event: SessionEvent) -> str | None:
-    """The level of risk once an event has told of one, if `known` was the level before."""
+    """Return the higher of the known level of risk and the level that the event reports."""
     level = _level(event)
     return known if risk_of(level) < risk_of(known) else level
 
@@ -199,7 +200,7 @@ def _level(event: SessionEvent) -> str:
 
 
 def _claims_changed(row: SessionRow, event: SessionEvent, _control: ControlState, _now_ms: int) -> SessionRow:
-    """Claims can be narrowed within a session, never widened: a wider one is a new session."""
+    """Narrow the claims. They can't be widened within a session; that needs a new session."""
     expires_ms = row.life.expires_ms if event.expires is None else min(row.life.expires_ms, event.expires)
     return evolve(row, scopes=tuple(s for s in row.identity.scopes if s in event.scopes), expires_ms=expires_ms)
 
@@ -213,12 +214,12 @@ def _ended(row: SessionRow, _event: SessionEvent, _control: ControlState, now_ms
 
 
 def _over(row: SessionRow, status: SessionStatus, now_ms: int) -> SessionRow:
-    """One that is over before it began is remembered from now on: it must not begin later."""
+    """End the session. If it has not begun yet, it is remembered from now on and can't begin later."""
     return evolve(row, status=status, established_ms=row.life.established_ms or now_ms)
 
 
 _GIVING = frozenset(
-    # A call that never ran takes back what it counted as having read.
+    # A call that never ran no longer counts as read.
     {SessionEventType.SESSION_ESTABLISHED, SessionEventType.PURPOSE_SET, SessionEventType.TOOL_NOT_RUN}
 )
 _Handler = Callable[[SessionRow, SessionEvent, ControlState, int], SessionRow]

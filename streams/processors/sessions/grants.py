@@ -1,4 +1,4 @@
-"""The grant that a session stands on: taken in once, kept beside the session's row, asked for every call.
+"""Verify the grant that a session stands on, store it beside the session's row, and look it up for every call.
 
 A session stands on one grant for its life: on the one that its first event names, or on the first that arrives for it.
 """
@@ -25,19 +25,19 @@ from streams.processors.settings import GateSettings
 from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, evolve
 
 AUTHORITIES_CACHED_MAX = 2_048
-"""Grants that are kept ready (some 5 kilobytes each): those of the sessions that are at work."""
+"""Decoded grants that are cached (about 5 kilobytes each): those of active sessions."""
 
 TAKEN_BACK_MAX = 16
-"""Grants that are remembered as taken back before they came; a session with more of them is over."""
+"""Revoked grants that are remembered before they arrive; a session with more of them ends."""
 
 CACHED_ROW_BYTES_MAX = 16_384
-"""Larger grants are made ready anew for every call, so that a few of them do not take all memory."""
+"""Larger grants are decoded for every call, so that a few of them do not fill the memory."""
 
 _decode = msgspec.msgpack.Decoder(AuthorityRow).decode
 
 
 def standard_of(settings: GateSettings) -> Standard:
-    """What grants are held against."""
+    """Return what grants are verified against."""
     return Standard(
         anchors=settings.trust_anchors,
         root_key=settings.root_key,
@@ -49,13 +49,13 @@ def standard_of(settings: GateSettings) -> Standard:
 def after_grant(
     session_key: bytes, grant: Delegation, row: SessionRow, state: StateView, standard: Standard, now_ms: int
 ) -> SessionRow:
-    """The session's row after a grant was given to it, or taken back from it; the grant is kept beside it.
+    """Return the session's row after a grant was given to it or revoked. A valid grant is stored beside the row.
 
     Raises:
         GrantError: it does not hold, or not for this session. Nothing was changed.
     """
     if grant.op is not DelegationOp.GRANT:
-        return _after_taking_back(row, grant.uid, now_ms)
+        return _after_revocation(row, grant.uid, now_ms)
     if row.grant.grant_status is GrantStatus.HELD and row.grant.delegation_uid == grant.uid:
         kept = _kept(session_key, state)
         if kept is not None and kept.row.digest == grant_digest(grant):
@@ -67,7 +67,7 @@ def after_grant(
         raise GrantError(Reason.DELEGATION_SESSION_MISMATCH, text)
     made = authority_row(verify(grant, grant.header.tenant_uid, grant.session_id or "", standard, now_ms))
     if not set(row.grant.taken_back).isdisjoint(made.lineage):
-        raise GrantError(Reason.REVOKED_DELEGATION, f"grant `{shown(grant.uid)}` was taken back before it came")
+        raise GrantError(Reason.REVOKED_DELEGATION, f"grant `{shown(grant.uid)}` was revoked before it arrived")
     if row.life.status in OVER:
         return row  # it comes too late to be of use
     if row.life.status is not SessionStatus.UNKNOWN:
@@ -79,9 +79,11 @@ def after_grant(
     return with_ancestors(evolve(row, grant_fault=""), grant, now_ms)
 
 
-def _after_taking_back(row: SessionRow, uid: str, now_ms: int) -> SessionRow:
-    """A session whose grant was taken back has lost what it stood on; one that has not come yet must not come later.
-    Taking back needs no proof."""
+def _after_revocation(row: SessionRow, uid: str, now_ms: int) -> SessionRow:
+    """Return the row after a grant was revoked: the session ends if it stands on it, or rejects the grant later.
+
+    A revocation needs no proof.
+    """
     if row.life.status in OVER or uid in row.grant.taken_back:
         return row
     if uid in row.grant.delegation_uids or len(row.grant.taken_back) >= TAKEN_BACK_MAX:
@@ -92,10 +94,10 @@ def _after_taking_back(row: SessionRow, uid: str, now_ms: int) -> SessionRow:
 def refused(
     row: SessionRow, grant: Delegation, error: GrantError, outputs: list[Output]
 ) -> tuple[SessionRow, SetAsideError]:
-    """The row once a grant was refused, so that its session's calls are told why, and the dead letter's cause.
+    """Return the row after a grant was rejected, which gives denials their reason, and the cause of the dead letter.
 
     Args:
-        outputs: what has come of its arrival before it was looked at.
+        outputs: the outputs of its arrival so far.
     """
     if row.grant.grant_status is not GrantStatus.HELD and row.grant.delegation_uid in (None, grant.uid):
         row = evolve(row, grant_fault=error.reason.value)
@@ -103,8 +105,9 @@ def refused(
 
 
 def opened(session_key: bytes, row: SessionRow, event: SessionEvent, state: StateView) -> SessionRow:
-    """The row of a session that has just been established: it stands on the grant that its event names, which may have
-    arrived already, or else on the one that has.
+    """Return the row of a session that has just been established.
+
+    It stands on the grant that its event names, which may have arrived already, or else on the one that has arrived.
 
     Raises:
         RecordError: it was opened from another session, and nothing shows from whom else it descends.
@@ -150,7 +153,7 @@ def kept_row(session_key: bytes, row: SessionRow, state: StateView) -> Authority
 
 
 def is_awaited(row: SessionRow) -> bool:
-    """Whether the session lives, and its grant is still on its way."""
+    """Return whether the session lives and its grant has not arrived yet."""
     return (
         row.grant.grant_status is GrantStatus.AWAITED
         and not row.grant.grant_fault
@@ -178,8 +181,7 @@ def _check_parties(made: AuthorityRow, row: SessionRow) -> None:
 
 
 def _check_parents(made: AuthorityRow, session_ids: tuple[str, ...]) -> None:
-    """The session that one was opened from must be among those of its grant's chain: they are the ones whose end is
-    its end, too."""
+    """Check that the session was opened from one in its grant's chain, as the end of those ends this session, too."""
     for session_id in session_ids:
         if session_id not in made.session_ids:
             text = f"the session was opened from `{shown(session_id)}`, which has no part in it"

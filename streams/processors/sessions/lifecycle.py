@@ -1,4 +1,4 @@
-"""How long a session lives, what ends it, and what it was opened with (docs/explanation/sessions.md).
+"""Decide how long a session lives, what ends it, and what it was opened with (docs/explanation/sessions.md).
 
 All by broker time. Nothing here gives a session anything: what is over stays over.
 """
@@ -14,7 +14,7 @@ from streams.processors.settings import GateSettings
 from streams.processors.state import OpenedWith, SessionRow, SessionStatus, evolve
 
 ANCESTORS_MAX = 64
-"""Sessions that one descends from, over all the grants that it holds; one with more counts as ended."""
+"""Sessions that one session can descend from; a session with more of them counts as ended."""
 
 OVER = frozenset({SessionStatus.ENDED, SessionStatus.REVOKED})
 
@@ -28,11 +28,11 @@ ACTIVITY = frozenset(
         SessionEventType.MEMORY_READ,
     }
 )
-"""Events that show that a session is at work; what others say of it does not keep it alive."""
+"""Events that show that a session is active. Other events do not keep it alive."""
 
 
 def opened(row: SessionRow, event: SessionEvent, settings: GateSettings, received_ms: int) -> SessionRow:
-    """The row of a session that has just been established: with its bounds, its parent, and what it was opened with.
+    """Return the row of a session that has just been established, with its bounds, its parent and its origin.
 
     Args:
         received_ms: when its event was appended. A gate may take it in later, which makes the session no younger.
@@ -53,7 +53,7 @@ def opened(row: SessionRow, event: SessionEvent, settings: GateSettings, receive
 
 
 def with_ancestors(row: SessionRow, grant: Delegation, now_ms: int) -> SessionRow:
-    """The row once it is known from whose sessions, and from which agents, the grant has come."""
+    """Return the row with the sessions and agents that the grant has come from."""
     row = evolve(row, ancestor_actors=tuple(sorted({ancestor.act.sub for ancestor in grant.chain})))
     found = {ancestor.session_id for ancestor in grant.chain if ancestor.session_id not in (None, grant.session_id)}
     return _descending(row, {session_id for session_id in found if session_id is not None}, now_ms)
@@ -64,23 +64,23 @@ def _descending(row: SessionRow, session_ids: set[str], now_ms: int) -> SessionR
         return row
     known = tuple(sorted(session_ids | set(row.grant.ancestor_session_ids)))
     if len(known) > ANCESTORS_MAX:
-        # Of one that isn't kept could not be told that it was stopped.
+        # A revocation of an ancestor that isn't stored would go unnoticed.
         row = evolve(row, ancestor_session_ids=known[:ANCESTORS_MAX], established_ms=row.life.established_ms or now_ms)
         return ended(row, Reason.SESSION_PARENT_ENDED)
     return evolve(row, ancestor_session_ids=known)
 
 
 def active(row: SessionRow, event: SessionEvent, now_ms: int) -> SessionRow:
-    """The row once the event has shown that the session is at work."""
+    """Return the row after an event that may show that the session is active."""
     if event.type not in ACTIVITY or row.life.status is not SessionStatus.LIVE:
         return row
     return evolve(row, active_ms=now_ms)
 
 
 def expiry_of(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | None:
-    """Why the session's time is over, or None; asked for every intent, so it compares two numbers.
+    """Return why the session's time is over, or None. This runs for every intent, so it compares two numbers.
 
-    A session is not idle while something of it waits for a person; nor is a frozen one, which can do nothing.
+    A session is not idle while an intent of it is pending, and a frozen session, which can do nothing, is never idle.
     """
     if row.life.expires_ms <= now_ms and row.life.status in _LIVING:
         return reason_expired(row)
@@ -94,14 +94,14 @@ def expiry_of(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | 
 
 
 def ended(row: SessionRow, reason: Reason) -> SessionRow:
-    """The row of a session that is over; one that was over before stays what it was."""
+    """Return the row of a session that ends now; a row of one that was over before is unchanged."""
     if row.life.status in OVER:
         return row
     return evolve(row, status=SessionStatus.ENDED, ended_by=reason.value)
 
 
 def end_due_ms(row: SessionRow, settings: GateSettings) -> int | None:
-    """When the session's time will be over, if nothing more happens in it; None for one that doesn't live."""
+    """Return when the session ends if nothing more happens in it; None if it does not live."""
     if row.life.status not in _LIVING:
         return None
     if row.life.status is SessionStatus.FROZEN or row.counters.waiting_count:
@@ -110,19 +110,19 @@ def end_due_ms(row: SessionRow, settings: GateSettings) -> int | None:
 
 
 def reason_over(row: SessionRow) -> Reason:
-    """Why a session that is over is over."""
+    """Return why a session is over."""
     if row.life.status is SessionStatus.REVOKED:
         return Reason.SESSION_REVOKED
     return Reason(row.life.ended_by) if row.life.ended_by else Reason.SESSION_ENDED
 
 
 def reason_expired(row: SessionRow) -> Reason:
-    """Which of its two bounds a session has reached that has lived to its end: its credential's, or that of its age."""
+    """Return which bound an expired session has reached: that of its credential, or that of its age."""
     return Reason.SESSION_TOO_OLD if 0 < row.life.too_old_ms <= row.life.expires_ms else Reason.SESSION_EXPIRED
 
 
 def changes(row: SessionRow, intent: Intent) -> tuple[str, ...]:
-    """What of the intent's origin is not what the session was opened with, by name; in this or in an earlier intent.
+    """Return what of the origin of this or an earlier intent differs from what the session was opened with, by name.
 
     What the session was opened with must be stated by its intents, too: not to say it is no way past it.
     """

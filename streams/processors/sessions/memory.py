@@ -1,8 +1,8 @@
-"""What a session remembers for its rules: bounded rows that are brought up to date event by event, never a scan.
+"""Keep what a session remembers for its rules, in bounded rows that are updated event by event, without scans.
 
 Time within a memory's window is kept in buckets of 1/32 of the window. An event counts from when it happened until
 its bucket has left the window, so for at most 1/32 of the window too long and never too short. What can't be kept,
-because there is no room or because it could not be told, makes the memory unclear: a rule that reads it has no value
+because there is no room or because it is unknown, makes the memory unclear: a rule that reads it has no value
 there, which fails closed.
 """
 
@@ -24,7 +24,7 @@ from streams.processors.state import CellRow, HeadRow, MemoryUpdateRow, decode_c
 
 BUCKETS_COUNT = 32
 KEYS_MAX = 1_000
-"""Values of `key` that one memory of one session is kept for."""
+"""Values of `key` for which one session keeps one memory."""
 
 _AMOUNT_MAX = 2**63 - 1
 _FOREVER_MS = 2**62
@@ -35,7 +35,7 @@ replace = msgspec.structs.replace
 
 
 class Happened(NamedTuple):
-    """What has happened to a call: all occasions at once, how its result is labelled, which groups approved."""
+    """What has happened to a call: all occasions at once, the label of its result, and the groups that approved."""
 
     occasions: frozenset[Occasion]
     label: Label | None = None
@@ -43,7 +43,7 @@ class Happened(NamedTuple):
 
 
 def recall(plan: ToolPlan, facts: Facts, session_key: bytes, state: StateView | None, now_ms: int) -> dict[str, Any]:
-    """The fact `history` for a call: what the memories that its tool's rules read hold now.
+    """Return the fact `history` for a call: the current values of the memories that its tool's rules read.
 
     Args:
         state: None for a session of which nothing is kept yet (`SessionRow.keeps_count`).
@@ -61,7 +61,7 @@ def recall(plan: ToolPlan, facts: Facts, session_key: bytes, state: StateView | 
 
 
 def _cell(memory: Memory, key: bytes, session_key: bytes, state: StateView | None, now_ms: int) -> CellRow | None:
-    """What is kept for the key; None where that is not clear."""
+    """Return what is stored for the key; None if that is unclear."""
     if state is None:
         return _NOTHING
     head, row = (
@@ -74,7 +74,7 @@ def _cell(memory: Memory, key: bytes, session_key: bytes, state: StateView | Non
 
 
 def _is_unclear(head: HeadRow, has_cell: bool, now_ms: int) -> bool:
-    """Whether events may be missing: of every key, or of those that there was no room for."""
+    """Return whether events may be missing: of every key, or of keys that there was no room for."""
     return now_ms < (head.unclear_until_ms if has_cell else max(head.unclear_until_ms, head.full_until_ms))
 
 
@@ -88,7 +88,7 @@ def _value(memory: Memory, cell: CellRow, now_ms: int) -> bool | int | None:
 
 
 def update_row(update: MemoryUpdate) -> MemoryUpdateRow:
-    """An update as it is kept until the call has ended."""
+    """Return an update in the form in which it is stored until the call has ended."""
     memory = update.memory
     return MemoryUpdateRow(
         memory=memory.name,
@@ -106,7 +106,7 @@ def update_row(update: MemoryUpdate) -> MemoryUpdateRow:
 def apply_updates(
     updates: Iterable[MemoryUpdateRow], happened: Happened, session_key: bytes, state: StateView, now_ms: int
 ) -> bool:
-    """Take what has happened into the memories; whether anything was changed. Forgetting comes last."""
+    """Apply what has happened to the memories, resets last, and return whether anything was changed."""
     due = [update for update in updates if _is_due(update, happened)]
     for update in due:
         if not update.forget:
@@ -163,7 +163,7 @@ def _head(update: MemoryUpdateRow, session_key: bytes, state: StateView) -> Head
 
 
 def _has_room(update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: int) -> bool:
-    """Count one more key of the memory in, if that many may be kept."""
+    """Count one more key of the memory, and return whether there is room for it."""
     head = _head(update, session_key, state)
     if head.keys_count >= KEYS_MAX:
         head = _tidied(head, update, session_key, state, now_ms)
@@ -177,7 +177,7 @@ def _has_room(update: MemoryUpdateRow, session_key: bytes, state: StateView, now
 
 
 def _tidied(head: HeadRow, update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: int) -> HeadRow:
-    """Drop keys whose events have all left the window; at most once in a bucket's time, since all are looked at."""
+    """Delete keys whose events have all left the window. It reads all keys, so at most once in a bucket's time."""
     if update.within_ms is None or now_ms < head.tidied_ms + update.within_ms // BUCKETS_COUNT:
         return head
     rows = [(key, decode_cell(row)) for key, row in _cells(update, session_key, state)]
@@ -188,7 +188,7 @@ def _tidied(head: HeadRow, update: MemoryUpdateRow, session_key: bytes, state: S
 
 
 def _counts_until(update: MemoryUpdateRow, now_ms: int) -> int:
-    """When an event of now has certainly left the memory."""
+    """Return when an event that happens now has certainly left the memory."""
     return _FOREVER_MS if update.within_ms is None else now_ms + update.within_ms + update.within_ms // BUCKETS_COUNT
 
 
@@ -207,5 +207,5 @@ def _forget(update: MemoryUpdateRow, session_key: bytes, state: StateView) -> No
 
 
 def _cells(update: MemoryUpdateRow, session_key: bytes, state: StateView) -> list[tuple[bytes, bytes]]:
-    """All cells of a memory: at most `KEYS_MAX`, and the one without a key."""
+    """Return all cells of a memory: at most `KEYS_MAX`, and the one without a key."""
     return list(islice(state.scan(*cells_of_memory(session_key, update.memory)), KEYS_MAX + 1))

@@ -1,7 +1,7 @@
-"""Forgetting: verdicts that need not be remembered any longer, and sessions that are over.
+"""Delete verdicts that need not be remembered any longer, and sessions that are over.
 
-Every session row has one timer. When it comes due, old verdicts go; when the session is over and no verdict is
-left, the row goes; otherwise the timer is set again. The work of one call is bounded.
+Every session row has one timer. When it is due, old verdicts are deleted. If the session is over and no verdict is
+left, its rows are deleted as well; otherwise the timer is set again. The work of one step is bounded.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def arm(session_key: bytes, row: SessionRow, state: StateView, settings: GateSet
 def arm_for_end(
     session_key: bytes, row: SessionRow, state: StateView, settings: GateSettings, now_ms: int
 ) -> SessionRow:
-    """`arm` where the session's end has changed: a timer that would come too late for it is set anew."""
+    """Set the timer of a session whose end has changed: earlier, if it would be due after that end."""
     end_ms = end_due_ms(row, settings)
     if row.life.housekeeping_ms and end_ms is not None and end_ms < row.life.housekeeping_ms:
         state.cancel_timer(row.life.housekeeping_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key))
@@ -53,7 +53,7 @@ def arm_for_end(
 
 
 def keep_house(session_key: bytes, cursor: str, state: StateView, settings: GateSettings, now_ms: int) -> None:
-    """The session's timer has come due; `cursor` is the intent id after which an unfinished visit goes on."""
+    """Delete what is old, when the session's timer is due. An unfinished visit goes on after the intent id `cursor`."""
     start, end = rows_of_session(RowKind.VERDICT, session_key)
     if cursor:
         start += cursor.encode() + b"\x00"
@@ -62,10 +62,10 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
     row = evolve(read_session(state, session_key), housekeeping_ms=0)
     kept = 0
     for key, value in rows:
-        # INVARIANT: what is forgotten is too old to be taken in again (`Gate._on_intent`), whatever time it claims.
+        # INVARIANT: an intent whose verdict is deleted is rejected as too old (`Intents`), whatever time it claims.
         if verdicts.retained_from_ms(decode_verdict_row(value)) <= horizon_ms:
             state.delete(key)
-            # What its end would have brought is not waited for any longer.
+            # The end of the call is not waited for any longer.
             row, _ = pop_effects(session_key, name_in(RowKind.VERDICT, session_key, key), row, state)
         else:
             kept += 1
@@ -86,7 +86,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
 
 
 def _drop_counts(session_key: bytes, row: SessionRow, state: StateView) -> bool:
-    """Remove what the session remembers and has spent, up to a bound; whether that was all."""
+    """Delete what the session remembers and has spent, up to a bound, and return whether that was all."""
     if not row.counters.keeps_count:
         return True
     room = ROWS_PER_VISIT_MAX
@@ -99,7 +99,7 @@ def _drop_counts(session_key: bytes, row: SessionRow, state: StateView) -> bool:
 
 
 def _is_over(row: SessionRow, horizon_ms: int) -> bool:
-    """Whether nothing more can come of the session: its id must not live again while its events may be redelivered."""
+    """Return whether the session can be deleted: its id must not be used again while its events may be redelivered."""
     if row.counters.waiting_count:
         return False
     if row.life.status is SessionStatus.UNKNOWN:

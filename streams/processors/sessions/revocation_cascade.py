@@ -50,7 +50,7 @@ def revocations_of_ended(
     """Return the revocation of a session that is over; none if the session can't have delegated anything."""
     grant = kept_row(session_key, row, state)
     if grant is None:
-        # Its grant may not have arrived yet; whoever received it may have delegated parts of it all the same.
+        # Its grant may not have arrived yet; whoever received it may have delegated parts of it anyway.
         until_ms = 0 if row.grant.delegation_uid is None else _end_ms(row, None)
     else:
         until_ms = 0 if grant.depth >= grant.max_depth else grant.exp_ms
