@@ -78,7 +78,7 @@ class Judge:
         updates = planned.memory_updates
         if decision.outcome in REFUSALS and ruling is not None:
             updates = _updates_if_denied(ruling, case, updates)
-        effects = Effects(updates, taken.charges)
+        effects = Effects(updates, taken.charges) if updates or taken.charges else NO_EFFECTS
         return [*self.concluder.conclude(case, decision, state, effects), *taken.outputs]
 
     def refuse(self, case: Case, reason: Reason, state: StateView) -> list[Output]:

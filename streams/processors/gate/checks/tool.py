@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.model.errors import InvariantError
 from streams.model.reasons import Reason
 from streams.processors.control.state import CALLABLE_STATES, ControlState
 from streams.processors.gate.case import Case
@@ -30,5 +31,8 @@ def check_tool(case: Case, control: ControlState, _settings: GateSettings) -> De
     if wanted.definition_digest != entry.definition_digest:
         return deny(Reason.TOOL_DEFINITION_CHANGED)
     case.tool = tool
-    fault = tool.schema.fault(case.known_arguments().values)
+    arguments = case.arguments
+    if arguments is None:
+        raise InvariantError("the tool is checked before the arguments")
+    fault = tool.schema.fault(arguments.values)
     return None if fault is None else deny(Reason.ARGS_INVALID, fault)
