@@ -133,8 +133,12 @@ def released_case(
 
 
 def _progress_with_approvals(pending_row: PendingRow) -> Progress:
+    # Groups of an intent that waits for a budget have approved it. Those of one that waits for approval are only asked.
+    has_approval = pending_row.kind is PendingKind.BUDGET and bool(pending_row.groups)
     return progress_of(pending_row)._replace(
-        granted_by=pending_row.granted_by, waited_ms=pending_row.waited_ms, approved_now=pending_row.groups or None
+        granted_by=pending_row.granted_by,
+        waited_ms=pending_row.waited_ms,
+        approved_now=pending_row.groups if has_approval else None,
     )
 
 

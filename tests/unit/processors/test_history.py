@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.records import SessionMaker
+from simulation.records import SessionMaker, revocation
 from streams.model.approval import ApprovalStatus
 from streams.model.labels import Confidentiality, Integrity, Label
-from streams.model.topics import INTENT
+from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.topics import INTENT, REVOCATION
 from streams.ports import Outgoing
 from streams.processors.sessions.memory import BUCKETS_COUNT, KEYS_MAX
 from tests.keeping import LOOKUP, PURGE, REFUND, SEND, CountingBench
@@ -193,6 +194,16 @@ def test_an_approval_counts_also_where_the_call_is_denied_after_it() -> None:
     bench.decide(asked, "fred", groups=("finance",))
     assert bench.verdict().reason == "rule_denied"
     assert refund(bench, "b") == "ALLOW"
+
+
+def test_a_pending_approval_that_a_revocation_ends_is_no_approval() -> None:
+    bench = CountingBench(APPROVED)
+    assert refund(bench, "a") == "approval_required"
+    for state in (RevocationState.REVOKED, RevocationState.RELEASED):
+        record = revocation(RevocationKind.TOOL, "pay/refund", time_ms=bench.now_ms, state=state)
+        bench.driver.pipe(REVOCATION.name, *record)
+    assert [verdict.reason for verdict in bench.verdicts()] == ["revoked_tool"]
+    assert refund(bench, "a") == "approval_required", "nobody has approved anything"
 
 
 def test_what_persons_refuse_or_let_expire_is_denied() -> None:
