@@ -15,7 +15,8 @@ from streams.model.verdict import Outcome, Verdict
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.executor import Executor, ToolOutcome
+from streams.sdk.executor import Executor
+from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.intents import CallContext
 from streams.sdk.toolset import Toolset
 from streams.sdk.transport import Transport

@@ -31,7 +31,8 @@ from streams.sdk.errors import (
     VerdictReadError,
     VerdictTimeoutError,
 )
-from streams.sdk.executor import Executor, ExecutorSettings, ToolOutcome
+from streams.sdk.executor import Executor
+from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
 from streams.sdk.intents import CallContext
 from streams.sdk.revocations import RevocationWatch, Stop
 from streams.sdk.single_use import Ending, SingleUseStore

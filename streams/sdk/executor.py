@@ -17,7 +17,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Self
 
 from streams.model.errors import RecordError
@@ -27,13 +26,13 @@ from streams.model.verdict import Verdict
 from streams.ports import LogError, Outgoing, Received
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError, PublishError, ReportError
+from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
 from streams.sdk.reports import ENDING_TEXTS, Reporter
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.running_calls import RunningCalls
 from streams.sdk.single_records import publish
 from streams.sdk.single_use import CallRef, Ending, SingleUseStore, Use, call_of
 from streams.sdk.tools import (
-    TOOL_TIMEOUT_MS,
     BoundedRunner,
     Cancellation,
     FunctionTool,
@@ -47,8 +46,6 @@ from streams.sdk.tools import (
 )
 from streams.sdk.transport import Transport
 from streams.sdk.verdict_checks import (
-    CLOCK_SKEW_MS_MAX,
-    ObligationHandler,
     Refused,
     Standard,
     check,
@@ -68,46 +65,6 @@ CANCELLED_TEXT = "it was ended early, because it was revoked while it ran; what 
 BEFORE_RECORDS_TEXT = "it may have been used before: it is older than this executor's record of uses"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ToolOutcome:
-    """The outcome of a verdict.
-
-    Attributes:
-        ending: how the call ended; None if it was refused.
-        refusal: why it was not run; None if it was run.
-        text: an explanation for people, or for the model.
-        content: what the tool returned; None without a result.
-    """
-
-    verdict_id: str
-    ending: Ending | None
-    refusal: Refusal | None
-    text: str
-    content: object = None
-
-    @property
-    def ran(self) -> bool:
-        """Return whether the tool ran to its end without an error."""
-        return self.ending is Ending.DONE
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExecutorSettings:
-    """Limits of an executor; durations in ms.
-
-    Attributes:
-        tool_timeout_ms: how long a call may run before it counts as timed out.
-        clock_skew_ms: how far ahead of this clock a verdict may have been made.
-        audiences: names besides the server ids that verdicts may be addressed to.
-        obligations: handlers by type; a verdict with an obligation of any other type is refused.
-    """
-
-    tool_timeout_ms: int = TOOL_TIMEOUT_MS
-    clock_skew_ms: int = CLOCK_SKEW_MS_MAX
-    audiences: Sequence[str] = ()
-    obligations: Mapping[str, ObligationHandler] = field(default_factory=dict)
 
 
 class Executor:

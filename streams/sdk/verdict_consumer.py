@@ -12,7 +12,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from streams.model.reasons import Refusal
@@ -31,10 +31,12 @@ from streams.ports import (
 )
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
-from streams.sdk.executor import Executor, ToolOutcome
+from streams.sdk.executor import Executor
+from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.single_use import Use
 from streams.sdk.transport import Transport
 from streams.sdk.verdict_checks import Refused
+from streams.sdk.verdict_jobs import Done, Job, Progress
 
 POLL_BUSY_MS = 10
 POLL_IDLE_MS = 250
@@ -66,43 +68,6 @@ class LoopSettings:
     finish_ms: int = 30_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """A call. Whoever acquires `begun` first handles it: a worker, or the loop if the call was revoked."""
-
-    place: TopicPartition
-    offset: int
-    generation: int
-    verdict: Verdict
-    key: bytes | None
-    begun: threading.Lock = field(default_factory=threading.Lock)
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    job: _Job
-    records: Sequence[Outgoing] = ()
-    use: Use | None = None
-    outcome: ToolOutcome | None = None
-    error: Exception | None = None
-    had_turn: bool = True
-
-
-@dataclass(slots=True)
-class _Progress:
-    """How far an assigned partition has been read and processed."""
-
-    generation: int
-    fresh: bool
-    committed: int | None
-    seen: int | None = None
-    open: set[int] = field(default_factory=set)
-
-    def done_up_to(self) -> int | None:
-        """Return the offset below which everything is done."""
-        return min(self.open) if self.open else self.seen
-
-
 class VerdictLoop:
     """Feeds an executor from the verdict topic. `run` blocks its thread; call nothing else meanwhile."""
 
@@ -131,15 +96,15 @@ class VerdictLoop:
         self._settings = settings or LoopSettings()
         self._on_outcome = on_outcome
         self._entropy = entropy
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
-        self._in_flight: dict[int, _Job] = {}
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._in_flight: dict[int, Job] = {}
         self._stopped_something = threading.Event()
         # By session key: calls that wait for the running call of their session.
-        self._chains: dict[bytes | None, deque[_Job]] = {}
+        self._chains: dict[bytes | None, deque[Job]] = {}
         self._generation = 0
-        self._progress: dict[TopicPartition, _Progress] = {}
-        self._to_report: list[_Done] = []
+        self._progress: dict[TopicPartition, Progress] = {}
+        self._to_report: list[Done] = []
         self._consumer: Consumer | None = None
         self._producer: Producer | None = None
         self._group: GroupMetadata | None = None
@@ -194,7 +159,7 @@ class VerdictLoop:
         self._paused = False
         committed = consumer.committed(list(partitions))
         self._progress = {
-            place: _Progress(self._generation, fresh=committed.get(place) is None, committed=committed.get(place))
+            place: Progress(self._generation, fresh=committed.get(place) is None, committed=committed.get(place))
             for place in partitions
         }
 
@@ -259,7 +224,7 @@ class VerdictLoop:
             # A new group begins with a history that was not meant for it.
             return
         progress.open.add(received.offset)
-        job = _Job(place, received.offset, progress.generation, verdict, received.key)
+        job = Job(place, received.offset, progress.generation, verdict, received.key)
         self._in_flight[id(job)] = job
         chain = self._chains.get(job.key)
         if chain is None:
@@ -305,9 +270,9 @@ class VerdictLoop:
                 chain.remove(job)
             try:
                 attempted = self._executor.stop_if_revoked(job.verdict)
-                done = _Done(job) if attempted is None else self._ended(job, attempted)
+                done = Done(job) if attempted is None else self._ended(job, attempted)
             except Exception as error:
-                done = _Done(job, error=error)
+                done = Done(job, error=error)
             self._done.put(replace(done, had_turn=had_turn))
 
     def _go_on(self, key: bytes | None) -> None:
@@ -357,7 +322,7 @@ class VerdictLoop:
                 due[place] = done
         return due
 
-    def _settle(self, reports: list[_Done], offsets: dict[TopicPartition, int]) -> None:
+    def _settle(self, reports: list[Done], offsets: dict[TopicPartition, int]) -> None:
         for place, offset in offsets.items():
             self._progress[place].committed = offset
         del self._to_report[: len(reports)]
@@ -384,27 +349,27 @@ class VerdictLoop:
             try:
                 done = self._attempt(job)
             except Exception as error:
-                done = _Done(job, error=error)
+                done = Done(job, error=error)
             self._done.put(done)
 
-    def _attempt(self, job: _Job) -> _Done:
+    def _attempt(self, job: Job) -> Done:
         progress = self._progress.get(job.place)
         if progress is None or progress.generation != job.generation:
             # Its partition has moved to another member, which reads it again.
-            return _Done(job)
+            return Done(job)
         return self._ended(job, self._executor.attempt(job.verdict, job.key))
 
-    def _ended(self, job: _Job, attempted: Refused | tuple[Use, ToolOutcome]) -> _Done:
+    def _ended(self, job: Job, attempted: Refused | tuple[Use, ToolOutcome]) -> Done:
         """Return what there is to report about a call that has ended."""
         if not isinstance(attempted, Refused):
             use, outcome = attempted
             ran = outcome if outcome.refusal is None else None
-            return _Done(job, self._records(lambda: self._executor.outcome_records(use)), use, ran)
+            return Done(job, self._records(lambda: self._executor.outcome_records(use)), use, ran)
         if attempted.refusal is Refusal.ALREADY_USED:
             # Verdicts are repeated for repeated intents, and read again after a crash.
             _log.debug("verdict `%s` was used before", job.verdict.verdict_id)
-            return _Done(job)
-        return _Done(job, self._records(lambda: self._executor.refusal_records(job.verdict, attempted)))
+            return Done(job)
+        return Done(job, self._records(lambda: self._executor.refusal_records(job.verdict, attempted)))
 
     def _records(self, make: Callable[[], list[Outgoing]]) -> list[Outgoing]:
         """Return the reports as records; the log may fail for a moment to return the topics' partition counts."""

@@ -1,0 +1,51 @@
+"""The calls that a loop over verdicts has under way, and how far each partition is done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from streams.model.verdict import Verdict
+from streams.ports import Outgoing, TopicPartition
+from streams.sdk.executor_types import ToolOutcome
+from streams.sdk.single_use import Use
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A call. Whoever acquires `begun` first handles it: a worker, or the loop if the call was revoked."""
+
+    place: TopicPartition
+    offset: int
+    generation: int
+    verdict: Verdict
+    key: bytes | None
+    begun: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a call: the records to be written about it, its use, and its outcome or the error that ended it."""
+
+    job: Job
+    records: Sequence[Outgoing] = ()
+    use: Use | None = None
+    outcome: ToolOutcome | None = None
+    error: Exception | None = None
+    had_turn: bool = True
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an assigned partition has been read and processed."""
+
+    generation: int
+    fresh: bool
+    committed: int | None
+    seen: int | None = None
+    open: set[int] = field(default_factory=set)
+
+    def done_up_to(self) -> int | None:
+        """Return the offset below which everything is done."""
+        return min(self.open) if self.open else self.seen
