@@ -26,7 +26,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a call: the records to be written about it, its use, and its outcome or the error that ended it."""
+    """The outcome of a call: the records to write about it, its use, and its result or the error that ended it."""
 
     job: Job
     records: Sequence[Outgoing] = ()
