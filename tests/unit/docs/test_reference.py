@@ -92,4 +92,4 @@ def test_there_is_nothing_to_rewrite_without_a_source_tree(
 ) -> None:
     monkeypatch.setattr(reference, "FOLDER", tmp_path / "none")
     assert reference.main() == 1
-    assert "made in a source tree" in capsys.readouterr().err
+    assert "generated in a source tree" in capsys.readouterr().err
