@@ -183,5 +183,5 @@ class TestTrustAnchors:
 
     def test_one_that_makes_no_sense_is_an_error(self, in_empty_folder: Path) -> None:
         write(in_empty_folder, '[gate.trust_anchors]\n"https://id.example" = "hmca"\n')
-        with pytest.raises(SettingsError, match=r"setting `gate\.trust_anchors`: .*`hmca` is no key"):
+        with pytest.raises(SettingsError, match=r"setting `gate\.trust_anchors`: .*`hmca` is not a key"):
             load_settings().gate_settings(bytes(32))
