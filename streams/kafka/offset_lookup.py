@@ -67,8 +67,9 @@ class OffsetLookup:
                 self._client = None
                 raise
 
-        topics = ", ".join(f"`{topic}`" for topic in sorted({partition.topic for partition in partitions}))
-        doing = f"look up the {which} offsets of {topics}"
+        names = sorted({self._names.on_log(partition.topic) for partition in partitions})
+        listed = ", ".join(f"`{name}`" for name in names)
+        doing = f"look up the {which} offsets of {listed}"
         return persist(ask, lambda error: call_error(error, doing), LOOKUP_S_MAX)
 
     def _attempt(
