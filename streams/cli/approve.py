@@ -1,4 +1,4 @@
-"""`stoplog approve` and `stoplog refuse`: decide about a held call."""
+"""`stoplog approve` and `stoplog refuse`: decide on a pending call."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ refuse_app = typer.Typer(add_completion=False)
 
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="The task's id, or the beginning of it.")]
 GroupOption = Annotated[
-    list[str] | None, typer.Option("--group", metavar="NAME", help="A group you are in. May be given again.")
+    list[str] | None, typer.Option("--group", metavar="NAME", help="A group that you are in. Can be repeated.")
 ]
-CommentOption = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="Goes on the record.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask again.")]
+CommentOption = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="A comment, which is recorded.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 
 
 @approve_app.command()
@@ -37,9 +37,9 @@ def approve(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Approve a held call. The gate judges it anew, on the state of now: an approval is no grant.
+    """Approve a pending call. The gate then decides it again: the current rules and state can still deny it.
 
-    `stoplog tail approvals` shows what is asked.
+    `stoplog tail approvals` shows which calls are pending.
     """
     with open_operator(connection.settings(), name) as operator:
         _decide(operator, task, group or [], comment, output.screen(), approve=True, asks=not yes)
@@ -57,7 +57,7 @@ def refuse(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Refuse a held call: it is denied at once. So is a call in its cancel window."""
+    """Deny a pending call, at once. A call in its cancel window can be denied, too."""
     with open_operator(connection.settings(), name) as operator:
         _decide(operator, task, group or [], comment, output.screen(), approve=False, asks=not yes)
 
@@ -73,10 +73,10 @@ def _decide(
     asks: bool,
 ) -> None:
     asked = find_request(operator, task)
-    verb = "approve" if approve else "refuse"
+    verb = "Approve" if approve else "Deny"
     _show(screen, asked)
-    if asks and not screen.as_json and not typer.confirm(f"{verb} it as {operator.name}?"):
-        screen.say("nothing was decided", WARN)
+    if asks and not screen.as_json and not typer.confirm(f"{verb} this call as {operator.name}?"):
+        screen.say("no decision was recorded", WARN)
         raise typer.Abort
     decision = write_decision(operator, asked, approve=approve, groups=groups, comment=comment)
     screen.record(
@@ -89,7 +89,7 @@ def _decide(
         }
     )
     screen.say(f"decided: {decision.status.value.lower()}", OK)
-    screen.say(f"the verdict follows: stoplog tail verdicts --session '{asked.key.decode('utf-8', 'replace')}'")
+    screen.say(f"to see the verdict: stoplog tail verdicts --session '{asked.key.decode('utf-8', 'replace')}'")
 
 
 def _show(screen: Screen, asked: Asked) -> None:
@@ -101,12 +101,12 @@ def _show(screen: Screen, asked: Asked) -> None:
             ("call", f"{request.tool.server_id}/{request.tool.name}"),
             ("arguments", request.args_json),
             ("for", f"{request.sub}, by agent {request.act.sub}, session {request.session_id}"),
-            ("why asked", request.reason_text),
+            ("reason", request.reason_text),
             ("rules", "; ".join(request.matched_rules) or "-"),
             ("has read", "; ".join(request.provenance) or "-"),
-            ("did before", "; ".join(request.history) or "-"),
+            ("has done", "; ".join(request.history) or "-"),
             ("can be undone", "yes" if request.reversible else "no"),
-            ("who may decide", ", ".join(request.eligible_approvers) or "any person but those two"),
+            ("who may decide", ", ".join(request.eligible_approvers) or "any person but these two"),
             ("approvals needed", str(request.quorum)),
             ("expires", format_instant(request.expires_at)),
         ],

@@ -1,4 +1,4 @@
-"""`stoplog catalog`: import what servers list, compare it, decide on it, and see what is in force."""
+"""`stoplog catalog`: import the tools that servers list, compare them, decide on them, and show what is in force."""
 
 from __future__ import annotations
 
@@ -62,17 +62,19 @@ _FINDING_STYLES = {
 }
 
 app = typer.Typer(
-    add_completion=False, help="Review what tools may be called: import, compare, approve.", rich_markup_mode="rich"
+    add_completion=False, help="Review which tools may be called: import, compare, approve.", rich_markup_mode="rich"
 )
 AtOption = Annotated[
     str | None,
-    typer.Option("--at", metavar="TIME", help="As it was then, by the broker's clock (`2026-11-25T09:00:00Z`)."),
+    typer.Option(
+        "--at", metavar="TIME", help="Show the catalog as of this time of the broker's clock (`2026-11-25T09:00:00Z`)."
+    ),
 ]
 
 
 @app.callback()
 def _catalog() -> None:
-    """Review what tools may be called: import, compare, approve."""
+    """Review which tools may be called: import, compare, approve."""
 
 
 for _decide in (
@@ -92,37 +94,48 @@ def import_(
     *,
     server_id: Annotated[str, typer.Argument(metavar="SERVER", help="Your name for the server.")],
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- COMMAND ...]", help="Start it by this, and ask it over stdio.")
+        list[str] | None,
+        typer.Argument(metavar="[-- COMMAND ...]", help="Start the server with this command, and ask it over stdio."),
     ] = None,
-    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Ask it there, over streamable HTTP.")] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="Ask the server at this URL, over streamable HTTP.")
+    ] = None,
     header: Annotated[
         list[str] | None,
-        typer.Option("--header", metavar="NAME=VARIABLE", help="A header, whose value is in that variable."),
+        typer.Option(
+            "--header",
+            metavar="NAME=VARIABLE",
+            help="A header to send, with the value of this environment variable. Can be repeated.",
+        ),
     ] = None,
     env: Annotated[
-        list[str] | None, typer.Option("--env", metavar="VARIABLE", help="Let the command have this variable.")
+        list[str] | None,
+        typer.Option(
+            "--env", metavar="VARIABLE", help="Pass this environment variable to the command. Can be repeated."
+        ),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="What `tools/list` returned, as JSON.")
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="Read what `tools/list` returned, as JSON, from a file."),
     ] = None,
     facts: Annotated[
-        Path | None, typer.Option("--facts", metavar="FILE", help="What you say of tools: JSON by tool name.")
+        Path | None, typer.Option("--facts", metavar="FILE", help="Your facts about the tools: JSON by tool name.")
     ] = None,
     upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="It is a release that is not in use yet: changes stop nothing.")
+        bool, typer.Option("--upgrade", help="The release is not in use yet: changed tools are not blocked.")
     ] = False,
     by: ByOption = None,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Propose the tools that a server lists. Nothing can be called by that.
+    """Propose the tools that a server lists. They can't be called until they are approved.
 
-    A tool whose definition is not the approved one is blocked at once, and the security team is told. The exit status
-    is 1 where that is so, or where a text speaks to the model.
+    A tool whose definition differs from the approved one is blocked at once, and an alert is sent. The exit status is 1
+    if a tool was blocked, or if a text of a tool contains instructions to the model.
     """
     screen = output.screen()
     if sum(source is not None and source != [] for source in (command, url, file)) != 1:
-        raise typer.BadParameter("name one source: `-- COMMAND ...`, `--url URL` or `--file FILE`")
+        raise typer.BadParameter("give exactly one source: `-- COMMAND ...`, `--url URL` or `--file FILE`")
     stated: dict[str, ToolFacts] = {}
     if command:
         tools = list_from_command(server_id, command, env or ())
@@ -148,12 +161,12 @@ def _show_imported(screen: Screen, imported: list[Imported]) -> None:
             | {"finding": each.finding.value, "alerts": [alert.analytic_uid for alert in each.alerts]}
             | {"findings": [finding_fields(found) for found in each.findings]}
         )
-        told = ", ".join(alert.analytic_uid for alert in each.alerts)
+        alerts = ", ".join(alert.analytic_uid for alert in each.alerts)
         reference = f"{fields['tool']}@{fields['id']}"
         finding = Text(each.finding.value.replace("_", " "), style=_FINDING_STYLES[each.finding])
         state = Text(each.entry.state.value.lower(), style=STYLES[each.entry.state])
-        rows.append((reference, state, finding, str(len(each.findings)), Text(told, style=FAIL)))
-    screen.table(("entry", "state", "", "to point out", "alerts"), rows)
+        rows.append((reference, state, finding, str(len(each.findings)), Text(alerts, style=FAIL)))
+    screen.table(("entry", "state", "change", "findings", "alerts"), rows)
     if any(each.entry.state in (EntryState.PROPOSED, EntryState.BLOCKED) for each in imported):
         screen.say("next: `stoplog catalog review`", FAINT)
 
@@ -163,18 +176,19 @@ def _show_imported(screen: Screen, imported: list[Imported]) -> None:
 def review(
     *,
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[SERVER/TOOL[@ID] ...]", help="By default all that is proposed.")
+        list[str] | None,
+        typer.Argument(metavar="[SERVER/TOOL[@ID] ...]", help="Which entries. By default all proposed ones."),
     ] = None,
     draft: Annotated[
-        Path | None, typer.Option("--draft", metavar="DRAFT", help="Review what is in a draft, before you sign it.")
+        Path | None, typer.Option("--draft", metavar="DRAFT", help="Review the entries of a draft before you sign it.")
     ] = None,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Compare what is proposed with what was approved, point out what hides in its texts, and what it would permit."""
+    """Compare proposed tools with the approved ones, report suspicious texts, and show what an approval permits."""
     screen = output.screen()
     if draft is not None and what:
-        raise typer.BadParameter("name entries or a draft, not both")
+        raise typer.BadParameter("give entries or `--draft`, not both")
     with open_operator(connection.settings()) as operator:
         history = read_catalog_history(operator)
         if draft is not None:
@@ -182,7 +196,7 @@ def review(
         else:
             chosen = _chosen(history, what or ())
         if not chosen:
-            screen.say("nothing awaits a review", OK)
+            screen.say("no tool waits for a review", OK)
             return
         reader = ReachReader(operator)
         for listed in chosen:
@@ -204,7 +218,7 @@ def _chosen(history: CatalogHistory, what: list[str] | tuple[str, ...]) -> list[
         name = tool_name(text)
         waiting = history.open_proposals(name) or history.of_tool(name)[-1:]
         if not waiting:
-            raise CatalogQueryError(f"there is no entry of `{text}`; see `stoplog catalog list`")
+            raise CatalogQueryError(f"tool `{text}` has no entry; see `stoplog catalog list`")
         chosen += waiting
     return chosen
 
@@ -232,22 +246,25 @@ def _review_one(screen: Screen, history: CatalogHistory, reader: ReachReader, li
     show_findings(screen, findings)
     show_reach(screen, reach)
     if is_serious(findings):
-        screen.say("to approve it, say that you have seen this: `--accept-findings`", WARN)
+        screen.say("to approve it in spite of these findings, use `--accept-findings`", WARN)
 
 
 @app.command("list")
 @takes_groups
 def list_(
     *,
-    proposed: Annotated[bool, typer.Option("--proposed", help="Only what awaits a decision.")] = False,
+    proposed: Annotated[bool, typer.Option("--proposed", help="Only entries that wait for a decision.")] = False,
     expiring: Annotated[
-        int | None, typer.Option("--expiring", metavar="DAYS", min=0, help="Only reviews that end within so many days.")
+        int | None,
+        typer.Option(
+            "--expiring", metavar="DAYS", min=0, help="Only entries whose review expires within this many days."
+        ),
     ] = None,
     at: AtOption = None,
     connection: Connection,
     output: Output,
 ) -> None:
-    """List the tools, each with what gates go by, and what awaits a decision."""
+    """List the tools: the entry that gates apply for each, and the entries that wait for a decision."""
     screen = output.screen()
     at_ms = _instant(at)
     with open_operator(connection.settings()) as operator:
@@ -268,7 +285,7 @@ def list_(
             standing = standing_of(history, listed, now_ms)
             screen.record(_listed_fields(history, listed, standing, now_ms))
             rows.append(_row(listed, standing))
-    screen.table(("entry", "version", "state", "", "review holds until", "owner", "signed by"), rows)
+    screen.table(("entry", "version", "state", "status", "review expires", "owner", "signed by"), rows)
 
 
 def _listed_fields(history: CatalogHistory, listed: Listed, standing: str, now_ms: int) -> dict[str, Any]:
@@ -302,12 +319,12 @@ def _row(listed: Listed, standing: str) -> tuple[str | Text, ...]:
 @takes_groups
 def show(
     *,
-    tool: Annotated[str, typer.Argument(metavar="SERVER/TOOL", help="Which one.")],
+    tool: Annotated[str, typer.Argument(metavar="SERVER/TOOL", help="Which tool.")],
     at: AtOption = None,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Show a tool: what is, or was, in force, what it permits, and every entry there is of it."""
+    """Show a tool: all its entries, the one in force now or at a given time, and what it permits."""
     screen = output.screen()
     at_ms = _instant(at)
     name = tool_name(tool)
@@ -316,14 +333,14 @@ def show(
         now_ms = operator.clock.now_ms() if at_ms is None else at_ms
         entries = history.of_tool(name)
         if not entries:
-            when = "" if at is None else f" of {at} or before"
-            raise CatalogQueryError(f"there is no entry of `{tool}`{when}; see `stoplog catalog list`")
+            when = "" if at is None else f" at {at}"
+            raise CatalogQueryError(f"tool `{tool}` has no entry{when}; see `stoplog catalog list`")
         in_force = history.in_force.get(name)
         for listed in entries:
             screen.record(_listed_fields(history, listed, standing_of(history, listed, now_ms), now_ms))
             show_entry(screen, listed, standing_of(history, listed, now_ms))
         if not history.is_callable(name, now_ms) or in_force is None:
-            screen.say("it can't be called", WARN)
+            screen.say("the tool can't be called", WARN)
             return
         show_facts(screen, in_force)
         reach = None if at_ms is not None else ReachReader(operator).of(in_force)
@@ -344,12 +361,12 @@ def publish(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Publish decisions of a draft, or entries of a file, that are decided on already.
+    """Publish the decisions of a draft, or the entries of a file.
 
     FILE is a draft of `approve --out`; or a history with catalog_entry lines; or JSON: {"server_id": "mail", "tools":
     [what tools/list returned], "facts": {"send": {"open_world": true}}, "reviewed_by": "ann", "proposed_by": "bea"}. In
-    a listing a tool with facts is approved, if reviewed_by is given; every other is only proposed. Gates that want
-    signatures want them here.
+    such JSON, a tool with facts is approved if reviewed_by is given; every other tool is only proposed. Gates that
+    require signatures require them for these entries, too.
     """
     screen = output.screen()
     with open_operator(connection.settings(), by) as operator:
@@ -371,8 +388,8 @@ def publish(
                 }
             )
             state = Text(entry.state.value.lower(), style=STYLES[entry.state])
-            rows.append((tool, str(entry.catalog_version), state, "published" if is_new else "is there already"))
-        screen.table(("tool", "version", "state", ""), rows)
+            rows.append((tool, str(entry.catalog_version), state, "published" if is_new else "unchanged"))
+        screen.table(("tool", "version", "state", "result"), rows)
 
 
 def _instant(text: str | None) -> int | None:
@@ -389,6 +406,6 @@ def _pairs(texts: list[str] | tuple[str, ...], option: str) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name or not value:
-            raise typer.BadParameter(f"`{text}` is no `NAME=VARIABLE` for `{option}`")
+            raise typer.BadParameter(f"`{text}` is not of the form NAME=VARIABLE, which `{option}` needs")
         pairs[name] = value
     return pairs

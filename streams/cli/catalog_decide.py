@@ -1,4 +1,4 @@
-"""The part of `stoplog catalog` that decides: what may be called, what not, and what is stopped."""
+"""The commands of `stoplog catalog` that decide which tools may be called."""
 
 from __future__ import annotations
 
@@ -59,14 +59,15 @@ from streams.wiring.settings import Settings
 _FACT_NAMES = tuple(field.name for field in fields(ToolFacts))
 
 ReferencesArgument = Annotated[
-    list[str], typer.Argument(metavar="SERVER/TOOL@ID ...", help="Which entries, as `catalog review` names them.")
+    list[str],
+    typer.Argument(metavar="SERVER/TOOL@ID ...", help="Which entries, with the ids that `catalog review` shows."),
 ]
 ToolsArgument = Annotated[list[str], typer.Argument(metavar="SERVER/TOOL ...", help="Which tools.")]
-WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the record.")]
-NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What you want on the record.")]
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
+NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note, which is recorded.")]
 VersionOption = Annotated[
     int | None,
-    typer.Option("--version", min=1, help="Instead of the next one: for a topic that has lost its records."),
+    typer.Option("--version", min=1, help="The version, if the topic has lost its records. By default the next one."),
 ]
 
 
@@ -76,13 +77,15 @@ def approve(
     references: ReferencesArgument,
     fact: Annotated[
         list[str] | None,
-        typer.Option("--fact", metavar="NAME=VALUE", help="What you say of the tool, such as `read_only=true`."),
+        typer.Option(
+            "--fact", metavar="NAME=VALUE", help="A fact about the tool, such as `read_only=true`. Can be repeated."
+        ),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="Until when it holds; `never` for ever.")
+        str | None, typer.Option("--expires", metavar="TIME", help="When the approval expires, or `never`.")
     ] = None,
     accept_findings: Annotated[
-        bool, typer.Option("--accept-findings", help="You have seen what speaks to the model in its texts.")
+        bool, typer.Option("--accept-findings", help="Approve even if a text contains instructions to the model.")
     ] = False,
     note: NoteOption = None,
     version: VersionOption = None,
@@ -91,10 +94,11 @@ def approve(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Let tools be called as they were reviewed: exactly these definitions, with these facts.
+    """Approve tools: they can then be called, with exactly the definitions that were reviewed.
 
-    The id is that of all that you have seen in the review; what was changed since has another one. Where two
-    signatures are wanted, one drafts (`--out DRAFT`), the other signs it (`catalog sign`), either publishes it.
+    The id covers everything that the review showed; an entry that has changed since has another id. Where two
+    signatures are required, one person writes a draft (`--out DRAFT`), another signs it (`catalog sign`), and either
+    publishes it.
     """
     facts = parse_facts(fact or ())
     with _deciding(connection.settings(), signing, by) as desk:
@@ -125,7 +129,7 @@ def reject(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Say no to what is proposed. What is in force stays so; a tool that was blocked stays blocked."""
+    """Reject proposed entries. Approved entries stay in force; a blocked tool stays blocked."""
     with _deciding(connection.settings(), signing, by) as desk:
         entries = [
             draft_decision(desk.operator, desk.history, desk.history.find(reference), EntryState.REJECTED, note=why)
@@ -144,12 +148,12 @@ def deprecate(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Mark tools as given up: they can still be called, and everybody can see that they will not be for long."""
+    """Mark tools as deprecated. They can still be called; the mark says that they will be removed."""
     with _deciding(connection.settings(), signing, by) as desk:
         now_ms = desk.operator.clock.now_ms()
         for tool in tools:
             if not desk.history.is_callable(tool_name(tool), now_ms):
-                raise ReviewError(f"`{tool}` can't be called, so there is nothing to deprecate")
+                raise ReviewError(f"tool `{tool}` can't be called, so it can't be deprecated")
         entries = [
             draft_decision(desk.operator, desk.history, _approved(desk.history, tool), EntryState.DEPRECATED, note=why)
             for tool in tools
@@ -167,7 +171,7 @@ def block(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Stop tools, until somebody approves them again. Needs no key; `stoplog kill` also stops calls under way."""
+    """Block tools until somebody approves them again. Needs no key. `stoplog kill` also stops calls in progress."""
     with _deciding(connection.settings(), signing, by) as desk:
         entries = [
             draft_decision(desk.operator, desk.history, _newest(desk.history, tool), EntryState.BLOCKED, note=why)
@@ -184,9 +188,9 @@ def watch(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Block tools whose definition has changed at an executor, and tell the security team, as executors report it.
+    """Block a tool and send an alert when an executor reports that the tool's definition has changed.
 
-    Run it with the rights of the catalog's review, beside the gates.
+    Run it beside the gates, as a principal that may write the catalog.
     """
     screen = output.screen()
     with open_operator(connection.settings(), by) as operator:
@@ -203,16 +207,16 @@ def watch(
 @takes_groups
 def sign(
     *,
-    draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="Made with `--out`.")],
+    draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="A draft that was written with `--out`.")],
     references: ReferencesArgument,
     key: OwnKeyOption,
     passphrase_file: PassphraseOption = None,
     output: Output,
 ) -> None:
-    """Add a signature to each decision of a draft, after making sure that it is what it says.
+    """Check a draft, and add your signature to each decision in it.
 
-    Review it first (`catalog review --draft DRAFT`), which shows how each entry is named: what you sign is the whole
-    definition, and all facts. A draft that was changed since then holds an entry of another name, and is not signed.
+    Review it first with `catalog review --draft DRAFT`, which shows the id of each entry. You sign the whole definition
+    and all facts. If the draft has changed since the review, an id differs and nothing is signed.
     """
     entries = read_entries(draft)
     check_named(draft, entries, references)
@@ -225,16 +229,18 @@ def sign(
 
 
 def parse_facts(texts: Sequence[str]) -> dict[str, Any]:
-    """`NAME=VALUE` pairs, values as JSON or plain text.
+    """Return facts from `NAME=VALUE` pairs, whose values are JSON or plain text.
 
     Raises:
-        typer.BadParameter: a fact is not known, or its value can't be.
+        typer.BadParameter: a fact is not known, or its value is invalid.
     """
     stated: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or name not in _FACT_NAMES:
-            raise typer.BadParameter(f"`{text}` is no fact; write NAME=VALUE, of {', '.join(_FACT_NAMES)}")
+            raise typer.BadParameter(
+                f"`{text}` is not a fact; write NAME=VALUE with one of the names {', '.join(_FACT_NAMES)}"
+            )
         try:
             stated[name] = json.loads(value)
         except ValueError:
@@ -242,12 +248,12 @@ def parse_facts(texts: Sequence[str]) -> dict[str, Any]:
     try:
         facts = msgspec.convert(stated, ToolFacts)
     except msgspec.ValidationError as error:
-        raise typer.BadParameter(f"a fact can't be so: {error}") from None
+        raise typer.BadParameter(f"a fact has an invalid value: {error}") from None
     return {name: getattr(facts, name) for name in FACT_FIELDS if name in stated}
 
 
 def tell(screen: Screen, entries: Sequence[ToolCatalogEntry], act: str) -> None:
-    """What was decided."""
+    """Write what was decided."""
     for entry in entries:
         shown = entry_fields(entry)
         screen.record(shown | {"signatures": len(entry.signatures), "act": act})
@@ -257,7 +263,7 @@ def tell(screen: Screen, entries: Sequence[ToolCatalogEntry], act: str) -> None:
 
 
 class _Desk(NamedTuple):
-    """What a person decides with."""
+    """Everything that a person needs to decide."""
 
     operator: Operator
     history: CatalogHistory
@@ -266,14 +272,14 @@ class _Desk(NamedTuple):
 
 @contextmanager
 def _deciding(settings: Settings, signing: Signature, by: str | None) -> Iterator[_Desk]:
-    """Who decides goes by the name that the settings know the key's owner by, unless another is given."""
+    """Open the catalog for a person, whose name is that of the key's owner in the settings unless another is given."""
     signing_key = signing.signing_key()
     with open_operator(settings, by or _name_of(settings, signing_key)) as operator:
         yield _Desk(operator, read_catalog_history(operator), signing_key)
 
 
 def _finish(screen: Screen, desk: _Desk, entries: list[ToolCatalogEntry], out: Path | None, act: str) -> None:
-    """Sign, and write a draft or publish."""
+    """Sign the entries, then write a draft or publish them."""
     if desk.key is not None:
         entries = [sign_entry(entry, desk.key) for entry in entries]
     if out is not None:
@@ -295,14 +301,14 @@ def _tell_lacking(screen: Screen, section: CatalogSection, entries: Sequence[Too
 
 
 def _name_of(settings: Settings, key: SigningKey | None) -> str | None:
-    """The name that the settings know the owner of a key by."""
+    """Return the name of a key's owner in the settings."""
     return None if key is None else settings.catalog.trusted().ring.name_of(key.public)
 
 
 def _approved(history: CatalogHistory, tool: str) -> Listed:
     approved = history.approved(tool_name(tool))
     if approved is None:
-        raise CatalogQueryError(f"`{tool}` was never approved; see `stoplog catalog list`")
+        raise CatalogQueryError(f"tool `{tool}` was never approved; see `stoplog catalog list`")
     return approved
 
 
@@ -310,7 +316,7 @@ def _newest(history: CatalogHistory, tool: str) -> Listed:
     name = tool_name(tool)
     newest = history.approved(name) or next(iter(history.of_tool(name)[-1:]), None)
     if newest is None:
-        raise CatalogQueryError(f"there is no entry of `{tool}`; see `stoplog catalog list`")
+        raise CatalogQueryError(f"tool `{tool}` has no entry; see `stoplog catalog list`")
     return newest
 
 

@@ -1,4 +1,4 @@
-"""How entries, differences, findings and reach are shown."""
+"""Shows entries, differences, findings and what an approval permits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HOLDERS_SHOWN_MAX = 20
 
 
 def entry_fields(entry: ToolCatalogEntry) -> dict[str, Any]:
-    """An entry as JSON, as far as a program wants it."""
+    """Return the parts of an entry that programs need, as JSON."""
     return {
         "tool": f"{entry.server_id}/{entry.name}",
         "id": entry_id(entry),
@@ -51,12 +51,12 @@ def entry_fields(entry: ToolCatalogEntry) -> dict[str, Any]:
 
 
 def instant(value_ms: int | None) -> str | None:
-    """An instant as text, if there is one."""
+    """Return an instant as text; None for None."""
     return None if value_ms is None else format_instant(value_ms)
 
 
 def standing_of(history: CatalogHistory, listed: Listed, now_ms: int) -> str:
-    """What gates make of an entry: `in force`, `expired`, `refused`, or nothing that it were worth to say."""
+    """Return how gates treat an entry: `in force`, `expired`, `refused`, `open`, or empty for an old entry."""
     if listed.fault:
         return "refused"
     in_force = history.in_force.get(listed.name)
@@ -68,7 +68,7 @@ def standing_of(history: CatalogHistory, listed: Listed, now_ms: int) -> str:
 
 
 def finding_fields(finding: TextFinding) -> dict[str, str]:
-    """A finding as JSON."""
+    """Return a finding as JSON."""
     return {
         "kind": finding.kind,
         "concern": finding.concern.value,
@@ -79,7 +79,7 @@ def finding_fields(finding: TextFinding) -> dict[str, str]:
 
 
 def change_fields(change: Change) -> dict[str, Any]:
-    """A difference as JSON."""
+    """Return a difference as JSON."""
     return {
         "kind": change.kind.value,
         "pointer": change.pointer,
@@ -90,7 +90,7 @@ def change_fields(change: Change) -> dict[str, Any]:
 
 
 def reach_fields(reach: Reach) -> dict[str, Any]:
-    """What an approval permits, as JSON."""
+    """Return what an approval permits, as JSON."""
     return {
         "can": list(reach.can),
         "permitted_by_rules": reach.is_permitted if not reach.rules_note else None,
@@ -106,31 +106,31 @@ def reach_fields(reach: Reach) -> dict[str, Any]:
 
 
 def show_entry(screen: Screen, listed: Listed, standing: str) -> None:
-    """An entry in some lines."""
+    """Write an entry, in a few lines."""
     entry = listed.entry
     by = f", signed by {', '.join(listed.signers)}" if listed.signers else ", not signed"
     screen.say(f"{listed.reference}  version {entry.catalog_version}  {entry.state.value.lower()}  {standing}", STRONG)
     screen.say(f"proposed by {entry.proposed_by or '-'}, reviewed by {entry.reviewed_by or '-'}{by}", FAINT)
     if entry.review_expires is not None:
-        screen.say(f"the review holds until {instant(entry.review_expires)}", FAINT)
+        screen.say(f"the review expires on {instant(entry.review_expires)}", FAINT)
     if entry.review_note:
         screen.say(f"note: {entry.review_note}")
     if listed.fault:
-        screen.say(f"gates refuse it: {listed.fault}", FAIL)
+        screen.say(f"gates reject this entry: {listed.fault}", FAIL)
 
 
 def show_diff(screen: Screen, before: ToolCatalogEntry | None, after: ToolCatalogEntry) -> None:
-    """What is different from what was approved."""
+    """Write how an entry differs from the approved one."""
     if before is None:
-        screen.say("nothing was approved before; all of it is new", WARN)
+        screen.say("no version was approved before; everything is new", WARN)
         return
     changes = diff_entries(before, after)
     if not changes:
-        screen.say(f"the same as version {before.catalog_version}, which was approved", OK)
+        screen.say(f"no changes since version {before.catalog_version}, which was approved", OK)
         return
-    screen.say(f"against version {before.catalog_version}, which was approved:")
+    screen.say(f"changes since version {before.catalog_version}, which was approved:")
     for change in changes:
-        looser = "  (rules let more pass)" if change.is_looser else ""
+        looser = "  (rules permit more)" if change.is_looser else ""
         screen.say(f"  {change.kind.value} {change.pointer}{looser}", WARN if change.is_looser else STRONG)
         if change.lines:
             for line in change.lines:
@@ -143,19 +143,21 @@ def show_diff(screen: Screen, before: ToolCatalogEntry | None, after: ToolCatalo
 
 
 def show_facts(screen: Screen, entry: ToolCatalogEntry) -> None:
-    """What the operator says of a tool, and where its server claims to be safer."""
+    """Write the facts about a tool, and where its server claims that it is safer."""
     claims = claims_of(entry)
     rows = []
     for name, value in facts_of(entry).items():
-        hint = "" if name not in claims else f"the server claims {str(claims[name]).lower()}; only you can say so"
+        hint = (
+            "" if name not in claims else f"the server claims {str(claims[name]).lower()}; check whether that is true"
+        )
         rows.append((name, short(str(value), _VALUE_CHARS), Text(hint, style=WARN)))
-    screen.table(("fact", "value", ""), rows)
+    screen.table(("fact", "value", "remark"), rows)
 
 
 def show_findings(screen: Screen, findings: Sequence[TextFinding]) -> None:
-    """What there is to point out in a tool's texts."""
+    """Write the findings in a tool's texts."""
     if not findings:
-        screen.say("nothing to point out in its texts; read them all the same", FAINT)
+        screen.say("no findings in its texts; read them anyway", FAINT)
         return
     rows = [
         (Text(each.concern.value, style=_CONCERNS[each.concern]), each.pointer, each.meaning, each.excerpt)
@@ -165,15 +167,15 @@ def show_findings(screen: Screen, findings: Sequence[TextFinding]) -> None:
 
 
 def show_reach(screen: Screen, reach: Reach) -> None:
-    """What an approval permits."""
-    screen.say("it can:", STRONG)
+    """Write what an approval permits."""
+    screen.say("according to its facts, the tool:", STRONG)
     for sentence in reach.can:
         screen.say(f"  {sentence}")
-    screen.say("rules in force that are for it:", STRONG)
+    screen.say("rules in force that apply to it:", STRONG)
     if reach.rules_note:
         screen.say(f"  {reach.rules_note}", WARN)
     elif not reach.is_permitted:
-        screen.say("  none permits it: nobody can call it until a rule does", WARN)
+        screen.say("  no rule permits it: nobody can call it until one does", WARN)
     for rule in reach.rules[:_RULES_SHOWN_MAX]:
         agents = ", ".join(rule.agents) or "all agents"
         tenants = ", ".join(rule.tenants) or "all tenants"
@@ -187,7 +189,7 @@ def show_reach(screen: Screen, reach: Reach) -> None:
         screen.say(f"  {reach.holders_note}", WARN)
     for holder in reach.holders[:_HOLDERS_SHOWN_MAX]:
         until = instant(holder.until_ms)
-        screen.say(f"  {holder.agent} for {holder.user} ({holder.tenant}), {holder.grants_count} grants, to {until}")
+        screen.say(f"  {holder.agent} for {holder.user} ({holder.tenant}), {holder.grants_count} grants, until {until}")
     if not reach.holders and not reach.holders_note:
         screen.say("  nobody", FAINT)
     if len(reach.holders) > _HOLDERS_SHOWN_MAX:
@@ -195,14 +197,14 @@ def show_reach(screen: Screen, reach: Reach) -> None:
 
 
 def show_signing(screen: Screen, shown: Sequence[Listed], draft: Path) -> None:
-    """The command line that signs what was shown of a draft, and nothing else."""
+    """Write the command that signs exactly the entries of the draft that were shown."""
     references = " ".join(quote(listed.reference) for listed in shown)
     screen.say(f"\n    stoplog catalog sign {quote(str(draft))} {references} --key FILE\n", STRONG)
 
 
 def show_next(screen: Screen, listed: Listed) -> None:
-    """The command lines that decide on what was shown."""
-    # The tool's name is its server's word, and these lines are for a shell.
+    """Write the commands that decide on the entry that was shown."""
+    # The server chose the tool's name, and these lines are pasted into a shell.
     reference = quote(listed.reference)
     screen.say(f"\n    stoplog catalog approve {reference} --key FILE", STRONG)
     screen.say(f"    stoplog catalog reject {reference} --key FILE --why TEXT\n", STRONG)

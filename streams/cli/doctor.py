@@ -1,4 +1,4 @@
-"""`stoplog doctor`: look at everything a gate needs."""
+"""`stoplog doctor`: check everything that a gate needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def doctor(
     instance: InstanceOption = None,
     output: Output,
 ) -> None:
-    """Check everything a gate needs, and say what to do. Writes nothing; exit status 1 if something fails."""
+    """Check everything that a gate needs, and say what to fix. Writes nothing; exit status 1 if a check fails."""
     screen = output.screen()
     worst = Status.OK
     for finding in examine_deployment(connection.overrides(instance=instance)):

@@ -1,4 +1,4 @@
-"""What is wrong or doubtful in rules, on a screen: where it is, what it is, and the line that it is in."""
+"""Shows findings about rules: the place, the message, and the line that it is in."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _GUTTER_CHARS = 6
 
 
 def tell_findings(screen: Screen, findings: Iterable[Finding], root: Path, files: Mapping[str, str]) -> None:
-    """Write findings, by place.
+    """Write findings, each with its place.
 
     Args:
-        root: the directory of the rules, from where the command was run.
-        files: the texts of its files, by path from there; what is not among them is not quoted.
+        root: the directory of the rules, relative to where the command was run.
+        files: the texts of its files, by their paths in that directory. Lines of other files are not quoted.
     """
     lines = {path: text.splitlines() for path, text in files.items()}
     for finding in findings:
@@ -34,7 +34,7 @@ def tell_findings(screen: Screen, findings: Iterable[Finding], root: Path, files
 
 @contextmanager
 def refusal_recorded(screen: Screen) -> Iterator[None]:
-    """Give a program the findings of a bundle that is refused within, as `tell_findings` does; the error goes on."""
+    """Write the findings of a bundle that is rejected within as JSON, and let the error propagate."""
     try:
         yield
     except BundleError as error:
@@ -44,7 +44,7 @@ def refusal_recorded(screen: Screen) -> Iterator[None]:
 
 
 def finding_fields(finding: Finding) -> dict[str, object]:
-    """A finding for a program."""
+    """Return a finding as JSON."""
     return {
         "severity": finding.severity.value,
         "code": finding.code,
@@ -59,13 +59,13 @@ def finding_fields(finding: Finding) -> dict[str, object]:
 
 
 def counted(findings: Iterable[Finding]) -> str:
-    """How many there are of each severity, in words."""
+    """Return how many findings there are of each severity, such as `1 error, 2 notes`."""
     counts = Counter(finding.severity for finding in findings)
     return ", ".join(many(counts[severity], severity.value) for severity in Severity if counts[severity])
 
 
 def many(count: int, noun: str) -> str:
-    """A number and what it is a number of."""
+    """Return a number and its noun, in the plural if needed."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
@@ -86,16 +86,16 @@ def _show(screen: Screen, finding: Finding, root: Path, lines: list[str]) -> Non
         example = ", ".join(f"{path} = {value}" for path, value in finding.example)
         screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = for example ", FAINT), example))
     if finding.hint:
-        screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = ", FAINT), finding.hint))
+        screen.rich(Text.assemble((" " * _GUTTER_CHARS + " = hint: ", FAINT), finding.hint))
 
 
 def _is_rules_own(finding: Finding, line: str) -> bool:
-    """Whether the line only says which rule it is, as the finding does."""
+    """Return whether the line only has the rule's id, which the finding shows already."""
     return finding.rule_id is not None and line[finding.location.column - 1 :].strip() == f"id: {finding.rule_id}"
 
 
 def _quote(screen: Screen, line: str, number: int, column: int, style: str) -> None:
-    """The line with a mark under the place; of a long one the part around it."""
+    """Write the line with a mark under the place; of a long line only the part around it."""
     start = max(0, min(column - 1 - _LINE_CHARS_MAX // 2, len(line) - _LINE_CHARS_MAX))
     shown = "".join(
         character if character.isprintable() else " " for character in line[start : start + _LINE_CHARS_MAX]

@@ -1,4 +1,4 @@
-"""`stoplog gate`: run a gate until it is told to stop."""
+"""`stoplog gate`: run a gate until a signal stops it."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def gate(
     instance: InstanceOption = None,
     output: Output,
 ) -> None:
-    """Run a gate: read intents, write verdicts, until SIGINT or SIGTERM.
+    """Run a gate, which reads intents and writes verdicts, until SIGINT or SIGTERM.
 
-    The first signal ends it in good order, a second one at once.
+    The first signal lets it finish its work; a second one ends it at once.
 
-    Rules and tools come over topics: see `stoplog rules publish` and `stoplog catalog publish`.
+    The gate reads rules and tools from topics: see `stoplog rules publish` and `stoplog catalog publish`.
     """
     screen = output.screen()
     settings = connection.settings(instance=instance)
@@ -56,7 +56,7 @@ def gate(
         with _stopped_by_signals(runner):
             runner.run()
     screen.record({"event": "stopped", "instance": settings.instance})
-    screen.say(f"gate `{settings.instance}` has stopped in good order", OK)
+    screen.say(f"gate `{settings.instance}` has stopped cleanly", OK)
 
 
 @contextmanager

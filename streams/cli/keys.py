@@ -1,4 +1,4 @@
-"""`stoplog keys`: the root key, which session keys are derived from, and the keys that people sign with."""
+"""`stoplog keys`: the root key, from which session keys are derived, and the keys that people sign with."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ from streams.cli.screen import OK, Screen
 from streams.operations.root_key import make_root_key
 from streams.operations.signing_keys import make_key_file, passphrase_from
 
-app = typer.Typer(add_completion=False, help="Make keys.", rich_markup_mode="rich")
+app = typer.Typer(add_completion=False, help="Create keys.", rich_markup_mode="rich")
 publisher_app = typer.Typer(
-    add_completion=False, help="Make the keys of those who publish rules.", rich_markup_mode="rich"
+    add_completion=False, help="Create keys of people who publish rules.", rich_markup_mode="rich"
 )
 reviewer_app = typer.Typer(
-    add_completion=False, help="Make the keys of those who review tools.", rich_markup_mode="rich"
+    add_completion=False, help="Create keys of people who review tools.", rich_markup_mode="rich"
 )
 app.add_typer(publisher_app, name="publisher")
 app.add_typer(reviewer_app, name="reviewer")
 
-OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the private key goes.")]
+OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file for the private key.")]
 PassphraseOption = Annotated[
     Path | None,
-    typer.Option("--passphrase-file", metavar="FILE", help="Encrypt it with what the first line says."),
+    typer.Option(
+        "--passphrase-file", metavar="FILE", help="Encrypt the key with the passphrase in the first line of this file."
+    ),
 ]
 
 
 @app.callback()
 def _keys() -> None:
-    """Make keys."""
+    """Create keys."""
 
 
 @publisher_app.callback()
 def _publisher() -> None:
-    """Make the keys of those who publish rules."""
+    """Create keys of people who publish rules."""
 
 
 @reviewer_app.callback()
 def _reviewer() -> None:
-    """Make the keys of those who review tools."""
+    """Create keys of people who review tools."""
 
 
 @app.command()
@@ -50,21 +52,24 @@ def _reviewer() -> None:
 def new(
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to, instead of where the settings say.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="The new file for the root key. By default where the settings expect it."
+        ),
     ] = None,
     state_dir: StateDirOption = None,
     output: Output,
 ) -> None:
-    """Make a new root key, readable by its owner alone. Never writes over one.
+    """Create a root key in a file that only its owner can read. An existing file is never overwritten.
 
-    Gates and the token service have the same one; nobody else has it.
+    All gates and the token service need the same root key. Nobody else may have it.
     """
     screen = output.screen()
     path = out or Connection(state_dir=state_dir).settings().key_path
     make_root_key(path)
     screen.record({"root_key": str(path)})
-    screen.say(f"root key made: {path}", OK)
-    screen.say("give the same file to every gate and to the token service, and to nobody else")
+    screen.say(f"root key created: {path}", OK)
+    screen.say("copy this file to every gate and to the token service, and nowhere else")
 
 
 @publisher_app.command("new")
@@ -75,9 +80,9 @@ def new_publisher(
     passphrase_file: PassphraseOption = None,
     output: Output,
 ) -> None:
-    """Make the key that a person signs rules with, readable by its owner alone. Never writes over one.
+    """Create the key with which one person signs rules. An existing file is never overwritten.
 
-    It belongs to one person, and on no machine that agents, executors or gates run on. Gates get the public key.
+    Keep the private key on no machine that runs agents, executors or gates. Gates need the public key only.
     """
     _make(output.screen(), out, passphrase_file, "rules.publishers")
 
@@ -90,9 +95,9 @@ def new_reviewer(
     passphrase_file: PassphraseOption = None,
     output: Output,
 ) -> None:
-    """Make the key that a person approves tools with, readable by its owner alone. Never writes over one.
+    """Create the key with which one person approves tools. An existing file is never overwritten.
 
-    It belongs to one person, and on no machine that agents, executors or gates run on. Gates get the public key.
+    Keep the private key on no machine that runs agents, executors or gates. Gates need the public key only.
     """
     _make(output.screen(), out, passphrase_file, "catalog.reviewers")
 
@@ -100,6 +105,6 @@ def new_reviewer(
 def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str) -> None:
     key = make_key_file(out, passphrase_from(passphrase_file))
     screen.record({"private_key": str(out), "public_key": str(key.public), "kid": key.public.kid})
-    screen.say(f"private key made: {out}", OK)
-    screen.say("keep it to yourself; in the settings of the gates, under your name:\n")
+    screen.say(f"private key created: {out}", OK)
+    screen.say("keep it secret, and add the public key to the settings of the gates, under your name:\n")
     screen.say(f'    [{section}]\n    NAME = "{key.public}"')

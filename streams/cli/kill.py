@@ -1,4 +1,4 @@
-"""`stoplog kill` and `stoplog release`: stop something everywhere, let it go on."""
+"""`stoplog kill` and `stoplog release`: stop something everywhere, and release it again."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from streams.wiring.operators import open_operator
 kill_app = typer.Typer(add_completion=False)
 release_app = typer.Typer(add_completion=False)
 
-_WHAT = "What"
-WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which goes on the record.")]
+_TARGET = "Target (give exactly one)"
+WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which is recorded.")]
 UntilOption = Annotated[
     str | None,
     typer.Option(
-        "--until", metavar="WHEN", help="When it goes on by itself: `2026-01-31T09:00:00Z`, or from now `30m`, `8h`."
+        "--until",
+        metavar="WHEN",
+        help="When the stop ends: `2026-01-31T09:00:00Z`, or a duration from now, such as `30m` or `8h`.",
     ),
 ]
 
@@ -32,27 +34,33 @@ _OPTIONS = {RevocationKind.ALL: "--all", RevocationKind.SUBJECT: "--user"}
 
 @dataclass(frozen=True, kw_only=True)
 class Target(OptionGroup):
-    """What is stopped or released: one of these."""
+    """What is stopped or released: exactly one of these."""
 
     session: Annotated[
         str | None,
         typer.Option(
             "--session",
             metavar="ID",
-            help="A session (`s-1` or `tenant|s-1`), and its sub-sessions.",
-            rich_help_panel=_WHAT,
+            help="A session (`s-1` or `tenant|s-1`) and its sub-sessions.",
+            rich_help_panel=_TARGET,
         ),
     ] = None
     agent: Annotated[
-        str | None, typer.Option("--agent", metavar="ID", help="An agent, in all its sessions.", rich_help_panel=_WHAT)
+        str | None, typer.Option("--agent", metavar="ID", help="An agent in all its sessions.", rich_help_panel=_TARGET)
     ] = None
     user: Annotated[
-        str | None, typer.Option("--user", metavar="ID", help="A user, whoever acts for them.", rich_help_panel=_WHAT)
+        str | None,
+        typer.Option(
+            "--user", metavar="ID", help="A user, with all agents that act for them.", rich_help_panel=_TARGET
+        ),
     ] = None
     tool: Annotated[
         str | None,
         typer.Option(
-            "--tool", metavar="SERVER/NAME", help="A tool; `server/*` for all of a server.", rich_help_panel=_WHAT
+            "--tool",
+            metavar="SERVER/NAME",
+            help="A tool; `server/*` for all tools of a server.",
+            rich_help_panel=_TARGET,
         ),
     ] = None
     model: Annotated[
@@ -60,24 +68,26 @@ class Target(OptionGroup):
         typer.Option(
             "--model",
             metavar="PROVIDER/NAME",
-            help="A model; calls that name no model are stopped with it.",
-            rich_help_panel=_WHAT,
+            help="A model. Calls that name no model are stopped, too.",
+            rich_help_panel=_TARGET,
         ),
     ] = None
     tenant: Annotated[
-        str | None, typer.Option("--tenant", metavar="ID", help="A whole tenant.", rich_help_panel=_WHAT)
+        str | None, typer.Option("--tenant", metavar="ID", help="A whole tenant.", rich_help_panel=_TARGET)
     ] = None
     delegation: Annotated[
         str | None,
-        typer.Option("--delegation", metavar="UID", help="A grant, and all that was given on.", rich_help_panel=_WHAT),
+        typer.Option(
+            "--delegation", metavar="UID", help="A grant and all that were delegated from it.", rich_help_panel=_TARGET
+        ),
     ] = None
-    everything: Annotated[bool, typer.Option("--all", help="Everything.", rich_help_panel=_WHAT)] = False
+    everything: Annotated[bool, typer.Option("--all", help="Everything.", rich_help_panel=_TARGET)] = False
 
     def chosen(self) -> tuple[RevocationKind, str]:
-        """Return the kind of the one that is given, and its name.
+        """Return the kind of the target that is given, and its name.
 
         Raises:
-            typer.BadParameter: none is given, or several are.
+            typer.BadParameter: no target is given, or several are.
         """
         options = {
             RevocationKind.SESSION: self.session,
@@ -92,7 +102,7 @@ class Target(OptionGroup):
         given = [(kind, stated) for kind, stated in options.items() if stated is not None]
         if len(given) != 1:
             named = ", ".join(_option(kind) for kind in options if kind is not RevocationKind.ALL)
-            raise typer.BadParameter(f"name one of {named}, or --all")
+            raise typer.BadParameter(f"give exactly one of {named} or --all")
         return given[0]
 
 
@@ -107,10 +117,10 @@ def kill(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Stop something, at once and everywhere.
+    """Stop a session, agent, user, tool, model, tenant, grant or everything, at once and everywhere.
 
-    From the record on gates deny, executors refuse verdicts already given, and what waits for a person or a cancel
-    window is denied for good. Sessions, agents and users without a tenant are of the tenant that the settings name.
+    Gates deny all calls concerned, executors reject verdicts that were already given, and pending calls are denied for
+    good. A session, agent or user without a tenant belongs to the tenant of the settings.
     """
     kind, stated = target.chosen()
     with open_operator(connection.settings(), name) as operator:
@@ -128,9 +138,9 @@ def release(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Let go on what was stopped under the same name; a session that a rule has frozen, too.
+    """Release what was stopped under the same name, or a session that a rule has frozen.
 
-    What was denied meanwhile stays denied, and what has ended stays ended.
+    Calls that were denied in the meantime stay denied, and sessions that have ended stay ended.
     """
     kind, stated = target.chosen()
     with open_operator(connection.settings(), name) as operator:
@@ -164,7 +174,7 @@ def _write(
     screen.record(fields if until_ms is None else {**fields, "until_ms": until_ms})
     what = "everything" if kind is RevocationKind.ALL else f"{_option(kind).removeprefix('--')} {target}"
     is_stop = state is RevocationState.REVOKED
-    screen.say(f"{what} is {'stopped' if is_stop else 'released'}: on the {operator.log.name}", OK)
+    screen.say(f"{what} is {'stopped' if is_stop else 'released'}: recorded on the {operator.log.name}", OK)
     if is_stop:
         option = "--all" if kind is RevocationKind.ALL else f"{_option(kind)} '{target}'"
-        screen.say(f"undo with: stoplog release {option} --why TEXT")
+        screen.say(f"to undo: stoplog release {option} --why TEXT")

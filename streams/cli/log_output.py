@@ -1,4 +1,4 @@
-"""What a running service logs, on standard error: lines for a person on a terminal, JSON lines otherwise."""
+"""The log of a running service on standard error: lines for a person on a terminal, JSON lines otherwise."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ TEXT_CHARS_MAX = 8_000
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a record as one JSON object on a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as a line."""
+        """Return the record as a line."""
         fields = {
             "time": _instant(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "text": record.getMessage()[:TEXT_CHARS_MAX],
         }
-        # What a program reads of it: `extra={"fields": {...}}`.
+        # Fields for programs: `extra={"fields": {...}}`.
         fields |= getattr(record, "fields", {})
         if record.exc_info is not None:
             fields["error"] = self.formatException(record.exc_info)[-TEXT_CHARS_MAX:]
@@ -31,10 +31,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """Time, level where it is not the usual, text."""
+    """Formats a record as its time, its level unless that is `info`, and its text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as a line, or several where there is a traceback."""
+        """Return the record as a line, or as several if there is a traceback."""
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         text = f"{_instant(record)[11:19]} {level}{printable(record.getMessage()[:TEXT_CHARS_MAX], lines=True)}"
         if record.exc_info is not None:
@@ -46,7 +46,7 @@ def configure_logging(as_json: bool | None = None) -> None:
     """Log to standard error from now on.
 
     Args:
-        as_json: None: JSON unless standard error is a terminal.
+        as_json: whether to write JSON. None: JSON unless standard error is a terminal.
     """
     if as_json is None:
         as_json = not sys.stderr.isatty()

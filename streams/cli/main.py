@@ -1,4 +1,4 @@
-"""The command `stoplog`: which commands there are, and how errors are told.
+"""The command `stoplog`: its commands, and how it reports errors.
 
 A command's module is loaded when the command is run, so that `stoplog --help` answers at once.
 """
@@ -22,10 +22,10 @@ from streams.model.errors import SettingsError, StoplogError
 from streams.ports import LogError, StoreError
 
 FAILED = 1
-"""Exit status: something is not as it should be, or could not be done."""
+"""Exit status: something is wrong, or could not be done."""
 
 MISUSED = 2
-"""Exit status: the command line or the settings can't be understood."""
+"""Exit status: the command line or the settings are invalid."""
 
 INTERRUPTED = 130
 
@@ -39,24 +39,24 @@ _RULES = "Rules and tools"
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (_RUN, "Watch a hijacked agent being stopped, on this machine and with real tools."),
-    "gate": (_RUN, "Run a gate: read intents, write verdicts, until it is told to stop."),
+    "gate": (_RUN, "Run a gate, which reads intents and writes verdicts."),
     "sts": (_RUN, "Run the token service, which opens sessions for agents."),
-    "try": (_RUN, "Run the whole engine over a history file, without any set-up."),
-    "ssf": (_RUN, "Take security events of identity providers, and tell others of stops here."),
-    "topics": (_SET_UP, "Show the topics that stoplog needs, check them, make them."),
-    "keys": (_SET_UP, "Make the root key, and the keys that rules and tools are signed with."),
-    "doctor": (_SET_UP, "Check everything a gate needs, and say what to do."),
-    "tail": (_WATCH, "Print verdicts, audit records, alerts and more as they come."),
-    "reach": (_WATCH, "Show what an agent can call for a user at most, and which grants let it."),
-    "session": (_WATCH, "Show a session, or list those that there are."),
+    "try": (_RUN, "Run the whole engine over a history file; needs no setup."),
+    "ssf": (_RUN, "Receive security events from identity providers, and send them events about what is stopped here."),
+    "topics": (_SET_UP, "Show, check and create the topics that stoplog needs."),
+    "keys": (_SET_UP, "Create the root key, and the keys that sign rules and tools."),
+    "doctor": (_SET_UP, "Check everything that a gate needs, and say what to fix."),
+    "tail": (_WATCH, "Print verdicts, audit records, alerts and other records as they arrive."),
+    "reach": (_WATCH, "Show the most that an agent can call for a user, and which grants permit it."),
+    "session": (_WATCH, "Show one session, or list all sessions."),
     "kill": (_ACT, "Stop a session, agent, user, tool, model or everything, at once and everywhere."),
-    "release": (_ACT, "Let go on what was stopped, or what a rule has frozen."),
-    "approve": (_ACT, "Approve a held call."),
-    "refuse": (_ACT, "Refuse a held call."),
+    "release": (_ACT, "Release what was stopped, or a session that a rule has frozen."),
+    "approve": (_ACT, "Approve a pending call."),
+    "refuse": (_ACT, "Deny a pending call."),
     "rules": (_RULES, "Check, test and publish rules."),
-    "catalog": (_RULES, "Review what tools may be called: import, compare, approve."),
+    "catalog": (_RULES, "Review which tools may be called: import, compare, approve."),
 }
-"""Commands by name: the panel of the help they are listed in, and what they do. `try` is in `cli/try_.py`."""
+"""Commands by name: the panel of the help that lists them, and what they do. `try` is in `cli/try_.py`."""
 
 _MODULES = {
     "demo": "stoplog_demo.command",
@@ -67,18 +67,18 @@ _MODULES = {
 
 
 EXTRAS = {"demo": "demo", "gate": "gate", "ssf": "sts", "sts": "sts"}
-"""Commands that need more than the extra `cli`: what installs it."""
+"""The extra to install for each command that needs more than the extra `cli`."""
 
 
 class ExtraMissingError(StoplogError):
-    """What a command needs is not installed."""
+    """A package that a command needs is not installed."""
 
 
 class LazyGroup(TyperGroup):
-    """A group whose commands are listed by their stubs, and loaded when they are run."""
+    """A group that lists its commands from stubs, and loads a command when it is run."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that the arguments name, loaded."""
+        """Load and return the command that the arguments name."""
         name, _stub, rest = super().resolve_command(ctx, args)
         if name is None:
             return name, None, rest
@@ -121,20 +121,21 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _top(
     settings: Annotated[
-        str | None, typer.Option("--settings", metavar="FILE", help="Settings file, instead of `stoplog.toml`.")
+        str | None,
+        typer.Option("--settings", metavar="FILE", help="Read the settings from this file, not from `stoplog.toml`."),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,  # noqa: ARG001 - `main` looks for it, also where an error comes before this is called
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - `run` looks for it, because an error can occur before this is called
     version: Annotated[  # noqa: ARG001 - the callback does it
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Decides, for every tool call an AI agent proposes, whether it runs."""
+    """Decide, for every tool call that an AI agent proposes, whether it runs."""
     if settings is not None:
         os.environ[SETTINGS_VARIABLE] = settings
 
 
 def _stub() -> None:
-    """Listed, never run."""
+    """Stand for a command in the list; never run."""
 
 
 for _name, (_panel, _help) in COMMANDS.items():
@@ -142,11 +143,11 @@ for _name, (_panel, _help) in COMMANDS.items():
 
 
 def run(args: Sequence[str]) -> int:
-    """Run a command line; returns its exit status. Whatever is a person's to mend is told on standard error."""
+    """Run a command line and return its exit status. Errors that a person can fix go to standard error."""
     try:
         status = typer.main.get_command(app)(list(args) or ["--help"], prog_name="stoplog", standalone_mode=False)
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Nothing more can be written, also not at exit.
+        # The reader of our output has closed it. Nothing more can be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (KeyboardInterrupt, typer.Abort):
@@ -154,7 +155,7 @@ def run(args: Sequence[str]) -> int:
     except Exception as error:
         if "--debug" in args:
             traceback.print_exc()
-        text, status = _told(error)
+        text, status = _message(error)
         if text is None:
             raise
         typer.echo(f"{typer.style('error:', fg='red', bold=True)} {text}", err=True)
@@ -162,12 +163,12 @@ def run(args: Sequence[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _told(error: Exception) -> tuple[str | None, int]:
-    """What a person is told of an error, and the exit status. None: it is a bug of ours, and not for them to mend."""
-    usage = getattr(error, "format_message", None)  # typer's errors have no base class that is public
+def _message(error: Exception) -> tuple[str | None, int]:
+    """Return the message for a person, and the exit status. No message: the error is a bug in stoplog."""
+    usage = getattr(error, "format_message", None)  # typer's errors have no public base class
     if usage is not None:
         context = getattr(error, "ctx", None)
-        hint = f"\nsee `{context.command_path} --help`" if context is not None else ""
+        hint = f"\nRun `{context.command_path} --help` for help." if context is not None else ""
         return printable(f"{usage()}{hint}", lines=True), MISUSED
     from streams.policy.errors import PolicyError  # noqa: PLC0415 - only when there is an error to look at
 
@@ -179,5 +180,5 @@ def _told(error: Exception) -> tuple[str | None, int]:
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the command line that the process was started with, and exit."""
     sys.exit(run(sys.argv[1:]))

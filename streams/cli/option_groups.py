@@ -1,11 +1,11 @@
-"""Groups of options: a command takes one parameter for each, and the command line shows the options in it.
+"""Groups of options: a command takes one parameter for each group, and the command line shows the options in it.
 
-**Idea.** A group is a frozen dataclass whose fields are options, with a default each. `takes_groups` replaces every
-parameter of a group by the options of its fields before typer looks at the command, and puts them together again when
-the command is run.
+**Idea.** A group is a frozen dataclass. Each field is an option with a default. `takes_groups` replaces every parameter
+that is a group with the options of its fields before typer inspects the command, and builds the groups again from the
+given options when the command is run.
 
-**Rejected.** A callback above all commands that keeps the options in typer's context: they would have to stand before
-the command's name. Lists of the same parameters in every command: thirty copies, which begin to differ.
+**Rejected.** A callback above all commands that keeps the options in typer's context: the options would have to precede
+the command's name. The same parameters written out in every command: thirty copies that drift apart.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any, get_type_hints
 
 
 class OptionGroup:
-    """A base of dataclasses whose fields are options. Every field has a default."""
+    """The base of dataclasses whose fields are options. Every field has a default."""
 
 
 def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command as typer is to see it: with the options of its groups, each in its group's place.
+    """Return the command in the form that typer needs: the options of each group replace the group.
 
     Args:
-        command: its parameters are all given by keyword; those of a group need no default.
+        command: takes keyword arguments only; parameters that are groups need no default.
     """
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
@@ -45,9 +45,17 @@ def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
         command(**given)
 
     del run.__wrapped__
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions have no such attribute of their own
+    run.__doc__ = _unwrapped(command.__doc__)
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions declare no such attribute
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _unwrapped(text: str | None) -> str | None:
+    """Return a docstring with each paragraph on one line: the help breaks lines where the terminal ends."""
+    if text is None:
+        return None
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
 
 
 def _options_of(kind: type[OptionGroup]) -> list[inspect.Parameter]:
@@ -59,5 +67,5 @@ def _options_of(kind: type[OptionGroup]) -> list[inspect.Parameter]:
             annotation=hints[field.name],
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
         )
-        for field in fields(kind)  # type: ignore[arg-type]  # the base is no dataclass, but every group is
+        for field in fields(kind)  # type: ignore[arg-type]  # the base isn't a dataclass, but every group is
     ]

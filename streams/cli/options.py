@@ -1,4 +1,4 @@
-"""The options that several commands share, each with one name and one help text."""
+"""The options that several commands share. Each has one name and one help text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIGNING_PANEL = "Signing"
 
 
 class LogKind(StrEnum):
-    """Which log."""
+    """The kinds of log."""
 
     KAFKA = "kafka"
     EMBEDDED = "embedded"
@@ -28,19 +28,29 @@ class LogKind(StrEnum):
 
 StateDirOption = Annotated[
     Path | None,
-    typer.Option("--state-dir", metavar="DIR", help="Local state and the embedded log.", rich_help_panel=_LOG_PANEL),
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="The folder of local state and of the embedded log.",
+        rich_help_panel=_LOG_PANEL,
+    ),
 ]
 ByOption = Annotated[
-    str | None, typer.Option("--as", metavar="NAME", help="Who does it; by default the user of this system.")
+    str | None,
+    typer.Option(
+        "--as", metavar="NAME", help="Your name, which is recorded. By default your user name on this machine."
+    ),
 ]
-FollowOption = Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for more, or end with what is there.")]
+FollowOption = Annotated[
+    bool, typer.Option("--follow/--no-follow", help="Wait for more records, or stop at the end of what is there.")
+]
 InstanceOption = Annotated[
     str | None,
-    typer.Option("--instance", metavar="NAME", help="The gate's stable name, different for each that runs."),
+    typer.Option("--instance", metavar="NAME", help="The gate's name: stable, and different for each running gate."),
 ]
 HistoryKeyOption = Annotated[
     Path | None,
-    typer.Option("--root-key", metavar="FILE", help="Of the deployment that the history is from."),
+    typer.Option("--root-key", metavar="FILE", help="The root key of the deployment that the history is from."),
 ]
 OwnKeyOption = Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key.")]
 PassphraseOption = Annotated[
@@ -48,7 +58,7 @@ PassphraseOption = Annotated[
     typer.Option(
         "--passphrase-file",
         metavar="FILE",
-        help="Whose first line the key is encrypted with; asked for, if there is none.",
+        help="The passphrase of the key, in the first line of a file. Without it you are asked.",
         rich_help_panel=_SIGNING_PANEL,
     ),
 ]
@@ -56,7 +66,7 @@ PassphraseOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Connection(OptionGroup):
-    """Where the log is. The settings count for what the options don't say."""
+    """Where the log is. The settings apply where an option is not given."""
 
     log: Annotated[
         LogKind | None,
@@ -69,16 +79,16 @@ class Connection(OptionGroup):
     state_dir: StateDirOption = None
 
     def overrides(self, **others: object) -> dict[str, object]:
-        """Return what the options say of the settings. Naming brokers means Kafka, unless another log is named."""
+        """Return the settings that the options state. Naming brokers implies Kafka, unless another log is named."""
         log = LogKind.KAFKA if self.bootstrap is not None and self.log is None else self.log
         stated = {"log": log and log.value, "bootstrap": self.bootstrap, "state_dir": self.state_dir, **others}
         return {name: value for name, value in stated.items() if value is not None}
 
     def settings(self, **others: object) -> Settings:
-        """Return the settings, with the options over them.
+        """Return the settings, overridden by the options.
 
         Args:
-            others: further settings of the command's own options; None for what was not given.
+            others: further settings that options of the command state; None where an option was not given.
 
         Raises:
             SettingsError: see `load_settings`.
@@ -88,56 +98,61 @@ class Connection(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class Output(OptionGroup):
-    """How a command writes."""
+    """How a command writes its output."""
 
     as_json: Annotated[
         bool | None,
         typer.Option(
             "--json/--no-json",
-            help="JSON lines, or tables for a person. By default tables on a terminal.",
+            help="Write JSON lines, or tables for a person. By default tables on a terminal, otherwise JSON.",
             show_default=False,
         ),
     ] = None
 
     def screen(self) -> Screen:
-        """Return what the command writes on."""
+        """Return the screen that the command writes to."""
         return Screen(self.as_json)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signature(OptionGroup):
-    """With which key something is signed, if it is."""
+    """The key to sign with, if any."""
 
     key: Annotated[
         Path | None,
-        typer.Option("--key", metavar="FILE", help="Sign it with this private key.", rich_help_panel=_SIGNING_PANEL),
+        typer.Option("--key", metavar="FILE", help="Sign with this private key.", rich_help_panel=_SIGNING_PANEL),
     ] = None
     passphrase_file: PassphraseOption = None
 
     def signing_key(self) -> SigningKey | None:
-        """Return the private key, or None without one; ask for the passphrase of an encrypted one.
+        """Return the private key, or None if no key is given. Ask for the passphrase of an encrypted key.
 
         Raises:
-            SigningKeyError: it can't be read or used.
+            SigningKeyError: the key can't be read or used.
         """
         return None if self.key is None else load_key(self.key, self.passphrase_file)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignedDraft(Signature):
-    """The same, for what may be drafted instead of published, so that others sign it, too."""
+    """The key to sign with, and the file of a draft if others are to sign before anything is published."""
 
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DRAFT", help="Publish nothing: write a draft.", rich_help_panel=_SIGNING_PANEL),
+        typer.Option(
+            "--out",
+            metavar="DRAFT",
+            help="Write a draft to this file and publish nothing.",
+            rich_help_panel=_SIGNING_PANEL,
+        ),
     ] = None
 
 
 def load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
-    """Return the private key in a file; ask for the passphrase of an encrypted one.
+    """Return the private key in a file. Ask for the passphrase of an encrypted key.
 
     Raises:
-        SigningKeyError: it can't be read or used.
+        SigningKeyError: the key can't be read or used.
     """
     passphrase = passphrase_from(passphrase_file)
     if passphrase is None and is_encrypted(path):

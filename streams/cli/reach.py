@@ -1,4 +1,4 @@
-"""`stoplog reach`: what an agent can call for a user at most."""
+"""`stoplog reach`: the most that an agent can call for a user."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _BOUND_CHARS_MAX = 60
 def reach(
     *,
     agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="The agent, as its grants name it.")],
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="On whose behalf.")],
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="The user for whom the agent acts.")],
     tenant: Annotated[
-        str | None, typer.Option("--tenant", metavar="ID", help="Their tenant; that of the settings by default.")
+        str | None, typer.Option("--tenant", metavar="ID", help="The tenant of both. By default that of the settings.")
     ] = None,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Show what an agent can call for a user at most: tools, bounds on their arguments, and the grants that let it.
+    """Show the most that an agent can call for a user: tools, limits on their arguments, and the grants.
 
-    At most: rules, budgets and approvals come on top. Grants are checked as a gate does it, with its settings and its
-    root key. Sessions without a grant are not part of it; the setting `gate.require_delegation` leaves none of those.
+    Rules, budgets and approvals restrict this further. Grants are checked as a gate checks them, with the gate's
+    settings and root key. Sessions without a grant are not shown; the setting `gate.require_delegation` rejects them.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -58,7 +58,7 @@ def reach(
     if not screen.as_json:
         _show(screen, found)
         if not settings.gate.require_delegation:
-            screen.say("sessions without a grant are not bound by any of this", FAINT)
+            screen.say("sessions without a grant are not limited by this", FAINT)
 
 
 def _fields(way: Way) -> dict[str, object]:
@@ -87,13 +87,13 @@ def _show(screen: Screen, found: Reach) -> None:
         for tool in found.tools
         for way in tool.ways
     ]
-    screen.table(("tool", "arguments", "grant, by way of", "session", "until"), rows)
+    screen.table(("tool", "arguments", "chain of grants", "session", "expires"), rows)
     dead = [
         (short(grant.uid, _BOUND_CHARS_MAX), short(grant.session_id, _BOUND_CHARS_MAX), short(grant.text, 200))
         for grant in found.dead
     ]
     if dead:
-        screen.table(("grant that lets nothing through", "session", "why"), dead)
+        screen.table(("grant without effect", "session", "why"), dead)
 
 
 def _bounds(way: Way) -> Text:

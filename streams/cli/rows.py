@@ -1,4 +1,4 @@
-"""One line for one record: when, what, whose, which call, and why."""
+"""Shows each record as one line: time, kind, session, call, and reason."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _STOPPING = frozenset({SessionEventType.SESSION_REVOKED, SessionEventType.SESSIO
 
 
 class Row(NamedTuple):
-    """What a line shows."""
+    """The parts of a line."""
 
     what: str
     style: str
@@ -56,20 +56,20 @@ class Row(NamedTuple):
 
 
 def row_of(record: Record) -> Row:
-    """The line of a record."""
+    """Return the row of a record."""
     describe = _DESCRIBE.get(type(record))
     return Row(type(record).__name__, FAINT, "", "", "") if describe is None else describe(record)
 
 
 def letter_row(letter: DeadLetter, key: bytes | None) -> Row:
-    """The line of a dead letter, whose key is that of the record it holds."""
+    """Return the row of a dead letter, whose key is that of the record in it."""
     text = (key or b"").decode("utf-8", "replace")
     why = f"{letter.topic}/{letter.partition}/{letter.offset}: {letter.text}"
     return Row("DEAD LETTER", FAIL, text.partition("|")[2] or text, letter.reason, why)
 
 
 def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
-    """The row as it is shown: a line, and where the reason is long some more below it."""
+    """Return the text of a row: one line, and further lines if the reason is long."""
     session_chars = _session_chars(width_chars)
     line = Text.assemble(
         (f"{format_instant(time_ms)[11 : 11 + _TIME_CHARS]:<{_TIME_CHARS}}  ", FAINT),
@@ -91,7 +91,7 @@ def line_of(row: Row, time_ms: int, width_chars: int) -> Text:
 
 
 def heading(width_chars: int) -> Text:
-    """The heading of such lines."""
+    """Return the heading of the lines."""
     columns = (
         ("time (UTC)", _TIME_CHARS + 1),
         ("what", _WHAT_CHARS),
@@ -103,7 +103,7 @@ def heading(width_chars: int) -> Text:
 
 
 def _session_chars(width_chars: int) -> int:
-    """A session's id is shown whole where there is room: it is what one goes on with."""
+    """Return the width of the session column. Where there is room, ids are shown whole, so that they can be copied."""
     return _SESSION_CHARS_WIDE if width_chars >= _WIDE_CHARS else _SESSION_CHARS
 
 
@@ -158,7 +158,7 @@ def _session_event(record: SessionEvent) -> Row:
 
 
 def _approval_request(record: ApprovalRequest) -> Row:
-    who = ", ".join(record.eligible_approvers) or "anybody"
+    who = ", ".join(record.eligible_approvers) or "any person"
     why = f"task {record.task_id}, {who} may decide: {record.reason_text}; {record.args_json}"
     return Row("ASKED", WARN, record.session_id, _call(record.tool), why)
 

@@ -1,4 +1,4 @@
-"""`stoplog rules`: make, check, test and publish a directory of rules."""
+"""`stoplog rules`: create, check, test and publish a directory of rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.cli.rules_explain import explain
 from streams.cli.rules_new import new
 from streams.cli.rules_publish import promote, publish, rollback, sign, status
 
-app = typer.Typer(add_completion=False, help="Make, test, explain and publish rules.", rich_markup_mode="markdown")
+app = typer.Typer(add_completion=False, help="Create, test, explain and publish rules.", rich_markup_mode="markdown")
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "new": new,

@@ -1,4 +1,4 @@
-"""The part of `stoplog rules` that looks at rules before anybody enforces them."""
+"""The commands of `stoplog rules` that check and test rules before they are published."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from streams.policy import (
 )
 from streams.wiring.operators import open_operator
 
-DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Where `bundle.yaml` is.")]
+DirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The directory with `bundle.yaml`.")]
 CatalogOption = Annotated[
     Path | None,
-    typer.Option("--catalog", metavar="FILE", help="Take the tools from there: a history, or JSON of listed tools."),
+    typer.Option(
+        "--catalog", metavar="FILE", help="Read the tools from this file: a history, or JSON of listed tools."
+    ),
 ]
 
-_NOT_PROVEN = (
-    "whether rules can never count, add nothing or stop nothing was looked at by the form of their conditions only"
-)
+_NOT_PROVEN = "rules without effect were searched for by the form of their conditions only"
 
 
 @takes_groups
@@ -50,19 +50,19 @@ def check(
     *,
     directory: DirArgument,
     catalog: CatalogOption = None,
-    live: Annotated[bool, typer.Option("--live", help="Take the tools from the catalog on the log.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Read the tools from the catalog on the log.")] = False,
     prove: Annotated[
-        bool, typer.Option("--prove/--no-prove", help="Ask z3 what holds for every intent there can be.")
+        bool, typer.Option("--prove/--no-prove", help="Use the solver z3 to find rules without effect.")
     ] = True,
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings, too.")] = False,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Say what is wrong and what is doubtful in rules; exit status 1 if a gate would refuse them.
+    """Report errors and doubtful places in rules; exit status 1 if a gate would reject them.
 
-    With a catalog, conditions are typed by the tools' input schemas, and patterns that match no tool are told. Rules
-    that can never count, add nothing or stop nothing are found by the solver z3 where it is installed: what it can't
-    tell is called unknown, and never safe.
+    With a catalog, arguments have the types of the tools' input schemas, and patterns that match no tool are reported.
+    Rules without effect are found with the solver z3, if it is installed. Where z3 finds no answer, the result is
+    reported as unknown.
     """
     screen = output.screen()
     tools = tools_of_file(catalog) if catalog is not None else None
@@ -88,15 +88,20 @@ def check(
         why = "" if solver_is_installed() else "z3 is not installed, so "
         advice = "" if solver_is_installed() else "; run `pip install 'stoplog[lint]'`"
         screen.say(f"{why}{_NOT_PROVEN}{advice}", WARN)
-    found = counted(report.findings)
-    verdict = "accepted" if report.ok else "refused: a gate keeps what it has"
-    screen.say(f"{verdict}{': ' if report.ok else '; '}{found or 'nothing to say'}", FAIL if failed else OK)
+    screen.say(_outcome(report.ok, counted(report.findings)), FAIL if failed else OK)
     if failed:
         raise typer.Exit(FAILED)
 
 
+def _outcome(is_accepted: bool, counts: str) -> str:
+    """Return the last line: whether gates accept the rules, and how many findings there are."""
+    if is_accepted:
+        return f"accepted: {counts}" if counts else "accepted, no findings"
+    return f"rejected: {counts}; gates keep the rules that they have"
+
+
 def _examples(directory: Path, tools: Mapping[str, ToolTypes] | None) -> tuple[Facts, ...]:
-    """What the cases show need not be proven."""
+    """Return the facts of the test cases: examples that z3 need not look for."""
     try:
         return case_facts(directory, tools)
     except BundleError:
@@ -108,18 +113,17 @@ def run_tests(
     *,
     directory: DirArgument,
     mutate: Annotated[
-        bool, typer.Option("--mutate", help="Also change every rule in each place, and see whether a case notices.")
+        bool,
+        typer.Option("--mutate", help="Also change each part of every rule, and report changes that no case detects."),
     ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show every rule, also those that lack nothing.")
-    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all rules, not only those with gaps.")] = False,
     output: Output,
 ) -> None:
-    """Run the cases of every `*.tests.yaml`; exit status 1 if one fails, or if a rule lacks cases.
+    """Run the cases of every `*.tests.yaml`; exit status 1 if a case fails, or if a rule lacks cases.
 
     Every rule needs a case in which it fires, one in which it does not, and one in which a field that it reads is
-    missing. Comparisons and tests that are never true, or never false, are told. With --mutate, a change that no case
-    notices fails, too.
+    missing. Conditions that are never true, or never false, in any case are reported. With --mutate, a change that no
+    case detects is a failure, too.
     """
     screen = output.screen()
     source = load_bundle(directory)
@@ -128,7 +132,7 @@ def run_tests(
     except BundleError as error:
         tell_findings(screen, error.findings, directory, source.files)
         screen.record(_summary(CaseReport((), error.findings), None))
-        screen.say(f"nothing was run: the rules are refused; {counted(error.findings)}", FAIL)
+        screen.say(f"no case was run: the rules are invalid ({counted(error.findings)})", FAIL)
         raise typer.Exit(FAILED) from None
     for result in report.results:
         screen.record({"kind": "case", **_case_fields(result)})
@@ -139,7 +143,7 @@ def run_tests(
         screen.record({"kind": "rule", **_rule_fields(counts)})
     lacking = [counts for counts in report.rules if verbose or _lacks(counts)] if report.is_complete else []
     if lacking:
-        columns = ("rule", "fires", "does not", "misses a field", "conditions seen")
+        columns = ("rule", "fires", "does not fire", "misses a field", "outcomes seen")
         screen.table(columns, map(_rule_row, lacking))
     changes = mutate_cases(directory) if mutate and report.passed else None
     if changes is not None:
@@ -147,7 +151,7 @@ def run_tests(
     screen.record(_summary(report, changes))
     screen.say(_said(report), OK if report.passed else FAIL)
     if mutate and changes is None:
-        screen.say("nothing was changed: the cases must pass and cover first", WARN)
+        screen.say("no rule was changed: first, all cases must pass and every rule must be covered", WARN)
     if not _is_sound(report, changes):
         raise typer.Exit(FAILED)
 
@@ -157,7 +161,7 @@ def _is_sound(report: CaseReport, changes: MutationReport | None) -> bool:
 
 
 def _outcomes(report: CaseReport) -> tuple[int, int]:
-    """How many outcomes of conditions were seen, and of how many."""
+    """Return how many outcomes of conditions were seen, and how many there are."""
     return sum(counts.seen for counts in report.rules), 2 * sum(counts.tests for counts in report.rules)
 
 
@@ -177,19 +181,19 @@ def _summary(report: CaseReport, changes: MutationReport | None) -> dict[str, ob
 
 
 def _said(report: CaseReport) -> str:
-    """In a line what became of the cases."""
+    """Return the results of the cases in one line."""
     cases, failed = many(len(report.results), "case"), len(report.failures)
     seen, outcomes = _outcomes(report)
-    became = f"{cases}, {failed:,} failed" if failed else f"{cases} passed"
+    ran = f"{cases}, {failed:,} failed" if failed else f"{cases} passed"
     if not report.is_complete:
-        became = f"{became}, {'and' if failed else 'but'}" if report.results else "nothing was run:"
-        return f"{became} the case files are wrong; {counted(report.findings)}"
+        ran = f"{ran}, {'and' if failed else 'but'}" if report.results else "no case was run:"
+        return f"{ran} the case files have errors ({counted(report.findings)})"
     if failed:
-        return became
+        return ran
     if not report.passed:
-        return f"{became}, but not every rule is covered"
+        return f"{ran}, but not every rule is covered"
     covered = f"{many(len(report.rules), 'rule')}, {seen:,} of {outcomes:,} outcomes of their conditions seen"
-    return f"{became}, and every rule is covered ({covered})"
+    return f"{ran}, and every rule is covered ({covered})"
 
 
 def _tell_case(screen: Screen, result: CaseResult, root: Path) -> None:
@@ -254,11 +258,11 @@ def _tell_changes(screen: Screen, changes: MutationReport, root: Path) -> None:
         screen.rich(
             Text.assemble(
                 (where, STRONG),
-                ("unnoticed: ", FAIL),
-                printable(f"rule `{mutant.rule_id}`: `{mutant.before}` may as well be `{mutant.after}`"),
+                ("undetected: ", FAIL),
+                printable(f"rule `{mutant.rule_id}`: no case fails if `{mutant.before}` becomes `{mutant.after}`"),
             )
         )
     if changes.survivors:
-        screen.say(f"{many(changes.tried, 'change')} tried, {len(changes.survivors):,} noticed by no case", FAIL)
+        screen.say(f"{many(changes.tried, 'change')} tried, {len(changes.survivors):,} not detected by any case", FAIL)
     else:
-        screen.say(f"{many(changes.tried, 'change')} tried, each noticed by a case", OK)
+        screen.say(f"{many(changes.tried, 'change')} tried, each detected by a case", OK)

@@ -1,4 +1,4 @@
-"""The part of `stoplog rules` that takes one decision apart."""
+"""The command of `stoplog rules` that explains one decision."""
 
 from __future__ import annotations
 
@@ -41,36 +41,39 @@ def explain(
     *,
     directory: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Rules to ask; by default the ones of the history, or of the log."),
+        typer.Argument(metavar="[DIR]", help="The rules. By default those of the history, or of the log."),
     ] = None,
     intent: Annotated[
         str | None,
-        typer.Option("--intent", metavar="ID", help="The intent's id, a beginning of it, or its name in the history."),
+        typer.Option(
+            "--intent", metavar="ID", help="The intent's id, the beginning of it, or its name in the history."
+        ),
     ] = None,
     line: Annotated[
-        int | None, typer.Option("--line", metavar="N", help="The line of the history that the intent stands in.")
+        int | None, typer.Option("--line", metavar="N", help="The line of the history that has the intent.")
     ] = None,
     history: Annotated[
-        Path | None, typer.Option("--history", metavar="FILE", help="A history that the intent is of, not the log.")
+        Path | None,
+        typer.Option("--history", metavar="FILE", help="Read the intent from this history, not from the log."),
     ] = None,
     catalog: CatalogOption = None,
     root_key: HistoryKeyOption = None,
     rule: Annotated[
-        list[str] | None, typer.Option("--rule", metavar="ID", help="Show this rule only; may be given several times.")
+        list[str] | None, typer.Option("--rule", metavar="ID", help="Show only this rule. Can be repeated.")
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show every part of a condition, not only what decides.")
+        bool, typer.Option("--verbose", "-v", help="Show every part of a condition, not only those that decide.")
     ] = False,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Show also what the schema calls sensitive, such as arguments.")
+        bool, typer.Option("--reveal", help="Also show values that the schema marks as sensitive, such as arguments.")
     ] = False,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Say what every rule says of one intent, and why: the parts of its condition, with their values.
+    """Show how every rule evaluates one intent, and why: the parts of its condition, with their values.
 
-    What came before the intent is run through the engine, so that the facts are those that a gate has. From a history
-    that takes nothing else; from the log it takes the root key, because proofs are checked.
+    The records before the intent are run through the engine, so that the rules see the same facts as in a gate. A
+    history needs nothing else. The log needs the root key, because proofs are checked.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -80,7 +83,7 @@ def explain(
             plan = plan_trial(settings, history, key, catalog=catalog, rules=directory)
             explained = explain_from_history(plan, intent=intent, line_no=line, reveal=reveal)
         elif intent is None:
-            raise typer.BadParameter("name the intent, or a history with `--history`", param_hint="--intent")
+            raise typer.BadParameter("give an intent, or a history with `--history`", param_hint="--intent")
         else:
             key = load_root_key(root_key or settings.key_path)
             plan = plan_trial(settings, THE_LOG, key, rules=directory)
@@ -120,7 +123,7 @@ def _tell_intent(screen: Screen, explained: Explained) -> None:
     screen.rich(Text(printable(f"intent {intent.intent_id}"), FAINT))
     if not explained.judged:
         screen.say()
-        screen.say("the rules were not asked: something before them decided", WARN)
+        screen.say("the rules were not evaluated: an earlier check decided", WARN)
 
 
 def _tell_judged(screen: Screen, judged: Judged, only: frozenset[str], *, whole: bool, is_one_of_many: bool) -> None:
@@ -195,7 +198,7 @@ def _tree(rule: RuleExplanation, whole: bool) -> Tree:
 
 
 def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
-    """Add a part and its own: all of them, or those that it is as it is for."""
+    """Add a part and the parts in it: all of them, or only those that decide its value."""
     inner = part.parts if whole else part.decisive_parts()
     if part.connective is Connective.NOT and inner[0].connective is Connective.OTHER:
         # `!session.attended` reads better in one piece.
@@ -213,7 +216,7 @@ def _grow(tree: Tree, part: ExplainedPart, whole: bool) -> None:
 
 
 def _grow_inner(branch: Tree, part: ExplainedPart, within: Connective, whole: bool) -> None:
-    """`a && b && c` is one conjunction to whoever wrote it."""
+    """Add a part; show `a && b && c` as one conjunction, as its author wrote it."""
     if part.connective is within and within in _CHAINS:
         for inner in part.parts if whole else part.decisive_parts():
             _grow_inner(branch, inner, within, whole)

@@ -1,4 +1,4 @@
-"""`stoplog rules new`: a pack to begin with."""
+"""`stoplog rules new`: write a pack to start from."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from streams.operations.rules.scaffold import make_pack
 def new(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The pack's name: lower-case letters, digits and `_`.")],
-    directory: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where `bundle.yaml` is, or will be.")] = Path(
-        "rules"
-    ),
+    directory: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="The directory with `bundle.yaml`; created if needed.")
+    ] = Path("rules"),
     tool: Annotated[
-        str | None, typer.Option("--tool", metavar="SERVER.TOOL", help="The first tool it is for; NAME.use by default.")
+        str | None,
+        typer.Option("--tool", metavar="SERVER.TOOL", help="The tool that its rules apply to. By default NAME.use."),
     ] = None,
     output: Output,
 ) -> None:
-    """Write a pack of two rules, with a fixture and with cases that pass; `rules test` runs them.
+    """Write a pack of two rules, with a fixture and with passing test cases, which `rules test` runs.
 
-    Where there is no bundle yet, one is made. Nothing that is there is overwritten.
+    If there is no bundle yet, one is created. Existing files are not overwritten.
     """
     screen = output.screen()
     made = make_pack(directory, name, tool or f"{name}.use")

@@ -1,4 +1,4 @@
-"""The part of `stoplog rules` that changes, or shows, which rules are in force."""
+"""The commands of `stoplog rules` that change, or show, which rules are in force."""
 
 from __future__ import annotations
 
@@ -37,20 +37,22 @@ _BP_PER_PERCENT = 100
 
 NameOption = Annotated[
     str | None,
-    typer.Option("--name", metavar="BUNDLE", help="The bundle's name; by default the one that gates enforce."),
+    typer.Option("--name", metavar="BUNDLE", help="The bundle's name. By default the bundle that gates enforce."),
 ]
 
 
 @takes_groups
 def publish(
     *,
-    what: Annotated[Path, typer.Argument(metavar="DIR|DRAFT", help="Where `bundle.yaml` is, or a signed draft.")],
+    what: Annotated[
+        Path, typer.Argument(metavar="DIR|DRAFT", help="The directory with `bundle.yaml`, or a signed draft.")
+    ],
     canary: Annotated[
-        str | None, typer.Option("--canary", metavar="SHARE", help="For so many sessions only, such as 10%.")
+        str | None, typer.Option("--canary", metavar="SHARE", help="Only for this share of sessions, such as 10%.")
     ] = None,
     serial: Annotated[
         int | None,
-        typer.Option("--serial", min=1, help="Instead of the next one: for a topic that has lost its records."),
+        typer.Option("--serial", min=1, help="The serial, if the topic has lost its records. By default the next one."),
     ] = None,
     signing: SignedDraft,
     name: NameOption = None,
@@ -58,11 +60,11 @@ def publish(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Publish rules to the gates, which take them up at once. Refused rules are not published.
+    """Publish rules to the gates, which apply them at once. Invalid rules are not published.
 
-    Gates want the signatures that their settings name. Where one person's is enough: `--key`. Where two are wanted, one
-    makes a draft (`--key FILE --out DRAFT`), the other signs it (`rules sign DRAFT --key FILE`), and then it is
-    published (`rules publish DRAFT`).
+    The settings of the gates say how many signatures are required. If one is enough, use `--key`. If two are required,
+    one person writes a draft (`--key FILE --out DRAFT`), another signs it (`rules sign DRAFT --key FILE`), and either
+    publishes it (`rules publish DRAFT`).
     """
     screen = output.screen()
     share_bp = _share(canary)
@@ -71,7 +73,9 @@ def publish(
             chosen = name or operator.deployment.bundle_name
             bundle = draft_directory(operator, what, chosen, canary_bp=share_bp, serial=serial)
         elif canary is not None or serial is not None or name is not None:
-            raise typer.BadParameter("a draft says already what it is for; make a new one")
+            raise typer.BadParameter(
+                "a draft already states its name, serial and share; write a new draft to change them"
+            )
         else:
             bundle = read_draft(what)
             check_draft(bundle)
@@ -87,7 +91,7 @@ def promote(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Give all sessions the rules that a share of them has."""
+    """Apply the rules of the canary, which a share of sessions has, to all sessions."""
     screen = output.screen()
     with open_operator(connection.settings(), by) as operator:
         bundle = draft_promotion(operator, name or operator.deployment.bundle_name)
@@ -98,7 +102,8 @@ def promote(
 def rollback(
     *,
     to: Annotated[
-        int | None, typer.Option("--to", metavar="SERIAL", min=1, help="Which rules; `rules status` lists them.")
+        int | None,
+        typer.Option("--to", metavar="SERIAL", min=1, help="The serial of the rules; `rules status` lists them."),
     ] = None,
     signing: SignedDraft,
     name: NameOption = None,
@@ -106,10 +111,10 @@ def rollback(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Go back to earlier rules, at once.
+    """Return to earlier rules, at once.
 
-    Without `--to`: where a share of sessions has other rules, all have those of the rest again; otherwise the last
-    rules before those of now.
+    Without `--to`: a canary ends, so that all sessions have the same rules again; if there is no canary, the rules
+    before the current ones are restored.
     """
     screen = output.screen()
     with open_operator(connection.settings(), by) as operator:
@@ -120,26 +125,26 @@ def rollback(
 @takes_groups
 def sign(
     *,
-    draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="Made with `--out`.")],
+    draft: Annotated[Path, typer.Argument(metavar="DRAFT", help="A draft that was written with `--out`.")],
     key: OwnKeyOption,
     passphrase_file: PassphraseOption = None,
     directory: Annotated[
         Path | None,
-        typer.Option("--dir", metavar="DIR", help="Sign only if its rules are those of this directory."),
+        typer.Option("--dir", metavar="DIR", help="Sign only if the draft has the same rules as this directory."),
     ] = None,
     output: Output,
 ) -> None:
-    """Add a signature to a draft, after making sure that it is what it says.
+    """Check a draft, and add your signature to it.
 
-    What you sign is the name, serial, digest and share that are shown. `--dir` compares the rules with your own copy of
-    them, which is better than to read them in the draft.
+    You sign the name, serial, digest and share that are shown. `--dir` compares the rules with your own copy of them,
+    which is safer than reading them in the draft.
     """
     screen = output.screen()
     bundle = read_draft(draft)
     with refusal_recorded(screen):
         source = check_draft(bundle)
     if directory is not None and load_bundle(directory).digest != source.digest:
-        raise PublicationError(f"the rules of the draft are not those of `{directory}`; nothing was signed")
+        raise PublicationError(f"the rules of the draft differ from those in `{directory}`; the draft was not signed")
     signed = sign_bundle(bundle, load_key(key, passphrase_file))
     write_draft(signed, draft)
     _tell(screen, Connection().settings().deployment, signed, "signed", f"signed: {draft}")
@@ -148,14 +153,12 @@ def sign(
 @takes_groups
 def status(
     *,
-    counts: Annotated[
-        bool, typer.Option("--counts", help="Count how the newest verdicts came out under each of them.")
-    ] = False,
+    counts: Annotated[bool, typer.Option("--counts", help="Count the newest verdicts of each by outcome.")] = False,
     name: NameOption = None,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Show which rules are in force, since when, by whom, and which ones there are to go back to."""
+    """Show which rules are in force, since when and by whom, and the earlier rules that you can return to."""
     screen = output.screen()
     with open_operator(connection.settings()) as operator:
         chosen = name or operator.deployment.bundle_name
@@ -174,18 +177,18 @@ def status(
         screen.table((*columns, "verdicts") if counts else columns, [row if counts else row[:-1] for row in rows])
     if history.unsigned_count:
         screen.say(
-            f"{history.unsigned_count} more lack the signatures that these settings want: gates refuse them", WARN
+            f"{history.unsigned_count} more lack required signatures: gates with these settings reject them", WARN
         )
 
 
 def _share(text: str | None) -> int:
-    """`10%` in hundredths of a percent."""
+    """Return a share such as `10%` in hundredths of a percent; 0 for None."""
     if text is None:
         return 0
     match = _SHARE.match(text)
     share_bp = round(float(match[1]) * _BP_PER_PERCENT) if match else 0
     if share_bp <= 0:
-        raise typer.BadParameter(f"`{text}` is no share; write 10%, or 0.5%, and below 100%")
+        raise typer.BadParameter(f"`{text}` is not a share; write a percentage below 100%, such as 10% or 0.5%")
     return share_bp
 
 
@@ -195,7 +198,7 @@ def _finish(
     bundle: RulesetBundle,
     signing: SignedDraft,
 ) -> None:
-    """Sign, and write a draft or publish."""
+    """Sign the bundle, then write a draft or publish it."""
     key = signing.signing_key()
     if key is not None:
         bundle = sign_bundle(bundle, key)
@@ -209,7 +212,7 @@ def _finish(
         operator.deployment,
         bundle,
         "published",
-        "published" if is_new else "these rules are in force already: nothing published",
+        "published" if is_new else "not published: these rules are in force already",
         done=is_new,
     )
 
@@ -242,7 +245,7 @@ def _tell(
     if lacking is not None:
         screen.say(lacking, WARN)
     if bundle.name != deployment.bundle_name:
-        screen.say(f"gates with these settings enforce `{deployment.bundle_name}`, not this one", WARN)
+        screen.say(f"gates with these settings enforce bundle `{deployment.bundle_name}`, not this one", WARN)
 
 
 def _fields(standing: Standing, role: str, judged: Judged | None) -> dict[str, Any]:

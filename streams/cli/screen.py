@@ -1,4 +1,4 @@
-"""Where commands write: tables and colours for a person, JSON lines for a program."""
+"""The output of commands: tables and colours for a person, JSON lines for a program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.tree import Tree
 from streams.cli.text import printable
 
 PLAIN_WIDTH_CHARS = 160
-"""Width of tables that are not written to a terminal, which has none."""
+"""The width of tables where standard output is not a terminal and has no width."""
 
 NAMING_COLUMNS = 2
 NAME_WIDTH_MAX = 64
@@ -27,7 +27,7 @@ OK, WARN, FAIL, FAINT, STRONG = "green", "yellow", "bold red", "dim", "bold"
 
 
 def ascii_json(line: str) -> str:
-    """The same JSON in printable ASCII: what an attacker wrote must not move the cursor of who reads it."""
+    """Return the same JSON in printable ASCII: text of an attacker must not move the reader's cursor."""
     return _NOT_PRINTABLE_ASCII.sub(_escaped, line)
 
 
@@ -37,15 +37,15 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class Screen:
-    """Standard output of one command.
+    """The standard output of one command.
 
     Attributes:
-        as_json: whether it is for a program: then only `record` and `line` write, else only the others.
+        as_json: whether a program reads it: then only `record` and `line` write; otherwise only the other methods.
     """
 
     def __init__(self, as_json: bool | None = None) -> None:
         """Args:
-        as_json: what the options say; None: JSON unless standard output is a terminal.
+        as_json: what the options say. None: JSON unless standard output is a terminal.
         """
         self.as_json = not sys.stdout.isatty() if as_json is None else as_json
         self.console = Console(
@@ -54,40 +54,40 @@ class Screen:
 
     @property
     def width_chars(self) -> int:
-        """How many characters fit in a line."""
+        """Return how many characters fit in a line."""
         return self.console.width
 
     def record(self, fields: Mapping[str, Any]) -> None:
-        """A JSON line."""
+        """Write a JSON line."""
         if self.as_json:
             self.line(json.dumps(fields, ensure_ascii=False, separators=(", ", ": ")))
 
     def line(self, text: str) -> None:
-        """A line that is JSON already."""
+        """Write a line that is JSON already."""
         if self.as_json:
             if sys.stdout.isatty():
                 text = ascii_json(text)
-            # What is not in the terminal's character set, or half a character, must not end the command.
+            # A lone surrogate must not end the command.
             sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
             sys.stdout.buffer.flush()
 
     def say(self, text: str = "", style: str = "") -> None:
-        """A line for a person; line ends in it are kept."""
+        """Write a line for a person; line ends in it are kept."""
         if not self.as_json:
             self.console.print(Text(printable(text, lines=True), style=style), soft_wrap=True)
 
     def rich(self, text: Text) -> None:
-        """A styled line for a person, never wrapped."""
+        """Write a styled line for a person, never wrapped."""
         if not self.as_json:
             self.console.print(text, soft_wrap=True)
 
     def tree(self, tree: Tree) -> None:
-        """A tree for a person."""
+        """Write a tree for a person."""
         if not self.as_json:
             self.console.print(tree)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str | Text]], title: str | None = None) -> None:
-        """A table for a person."""
+        """Write a table for a person."""
         if self.as_json:
             return
         table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style=STRONG)

@@ -1,4 +1,4 @@
-"""`stoplog session`: what is known of a session, and which there are."""
+"""`stoplog session`: show one session, or list all sessions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
 from streams.wiring.logs import open_log
 
-app = typer.Typer(add_completion=False, help="What is known of a session, and which there are.")
+app = typer.Typer(add_completion=False, help="Show one session, or list all sessions.")
 
 _STYLES = {
     LifeState.ESTABLISHED: OK,
@@ -37,14 +37,15 @@ def show(
     *,
     session: Annotated[str, typer.Argument(metavar="ID", help="A session (`s-1` or `tenant|s-1`).")],
     lines_max: Annotated[
-        int, typer.Option("--max", metavar="N", min=1, max=10_000, help="Show the last N of what it read and did.")
+        int,
+        typer.Option("--max", metavar="N", min=1, max=10_000, help="Show the last N calls and inputs of the session."),
     ] = 20,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Show all that is on the log of a session: who, by which grants, with what authority, what it read and did.
+    """Show what the log says about a session: its agent and user, its grants, what it read and what it did.
 
-    Its state is what the gates have put on record; what is stopped counts at once.
+    The state is the last one that gates have recorded. A stop shows at once.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -67,12 +68,12 @@ def list_(
     user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Only on behalf of this user.")] = None,
     state: Annotated[State | None, typer.Option("--state", help="Only in this state.")] = None,
     count_max: Annotated[
-        int, typer.Option("--max", metavar="N", min=1, max=100_000, help="At most so many, the newest first.")
+        int, typer.Option("--max", metavar="N", min=1, max=100_000, help="Show at most N sessions, the newest first.")
     ] = 100,
     connection: Connection,
     output: Output,
 ) -> None:
-    """List the sessions on the log, those that were opened last first."""
+    """List the sessions on the log, the newest first."""
     screen = output.screen()
     settings = connection.settings()
     wanted = Filter(agent, user, None if state is None else LifeState(state.value))
@@ -97,7 +98,7 @@ def list_(
         ],
     )
     if not found:
-        screen.say("no session is so", WARN)
+        screen.say("no session matches", WARN)
 
 
 def _head(view: SessionView, standing: Standing) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def _show(screen: Screen, view: SessionView, standing: Standing, lines_max: int)
         ("purpose", "" if view.opened is None else view.opened.purpose or ""),
         ("opened", _instant(view.opened_ms)),
         ("expires", _instant(view.expires_ms)),
-        ("last at work", _instant(view.active_ms)),
+        ("last active", _instant(view.active_ms)),
         ("opened from", ", ".join(view.ancestor_session_ids)),
         ("scopes", ", ".join(view.scopes)),
         ("risk", view.risk_level or ""),
@@ -174,7 +175,7 @@ def _show(screen: Screen, view: SessionView, standing: Standing, lines_max: int)
     hops = [hop for grant in view.grants.values() for hop in _grant(grant)["hops"]]
     if hops:
         screen.table(
-            ("grant", "from", "to", "depth", "scopes", "tools", "until"),
+            ("grant", "from", "to", "depth", "scopes", "tools", "expires"),
             [
                 (
                     hop["uid"],
@@ -187,7 +188,7 @@ def _show(screen: Screen, view: SessionView, standing: Standing, lines_max: int)
                 )
                 for hop in hops
             ],
-            title="by which grants",
+            title="grants",
         )
     if view.calls:
         screen.table(

@@ -1,4 +1,4 @@
-"""`stoplog ssf`: take security events of identity providers, and tell others of what is stopped here."""
+"""`stoplog ssf`: receive security events from identity providers, and send them events about what is stopped here."""
 
 from __future__ import annotations
 
@@ -27,16 +27,20 @@ def ssf(
     *,
     connection: Connection,
     host: Annotated[
-        str | None, typer.Option("--host", metavar="HOST", help="Where to listen, instead of `ssf.host`.")
+        str | None,
+        typer.Option("--host", metavar="HOST", help="The address to listen on. By default `ssf.host` of the settings."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="PORT", help="And at which port; 0 for any that is free.")
+        int | None,
+        typer.Option(
+            "--port", metavar="PORT", help="The port to listen on; 0 for any free port. By default `ssf.port`."
+        ),
     ] = None,
     output: Output,
 ) -> None:
     """Run the receiver and transmitter of security events (OpenID SSF, CAEP), until SIGINT or SIGTERM.
 
-    Whose events count, and who is told of stops here, is in `[ssf]` of the settings.
+    The section `ssf` of the settings names the senders whose events are accepted, and the receivers of our events.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -54,8 +58,8 @@ def ssf(
 
             def tell(address: str, number: int) -> None:
                 screen.record({"event": "serving", "issuer": section.issuer, "host": address, "port": number})
-                screen.say(f"security events are taken at {address}:{number}, on the {opened.name}", OK)
+                screen.say(f"receiving security events at {address}:{number}, on the {opened.name}", OK)
 
             serve_http(running.application, section, tell)
     screen.record({"event": "stopped"})
-    screen.say("the service of security events has stopped in good order", OK)
+    screen.say("the security event service has stopped cleanly", OK)

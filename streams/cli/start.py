@@ -1,6 +1,6 @@
 """The entry point `stoplog`: starts the command line, or says how to install it.
 
-`pip install stoplog` installs the SDK alone, without the packages that the command line is made of.
+`pip install stoplog` installs the SDK alone, without the packages that the command line needs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PACKAGE = __package__.partition(".")[0]
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, or say how to install it."""
     try:
         from streams.cli.main import main as run_command  # noqa: PLC0415 - may not be installed
     except ModuleNotFoundError as error:

@@ -29,23 +29,25 @@ def serve(
     context: typer.Context,
     connection: Connection,
     host: Annotated[
-        str | None, typer.Option("--host", metavar="HOST", help="Where to listen, instead of `sts.host`.")
+        str | None,
+        typer.Option("--host", metavar="HOST", help="The address to listen on. By default `sts.host` of the settings."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="PORT", help="And at which port, instead of `sts.port`.")
+        int | None,
+        typer.Option("--port", metavar="PORT", help="The port to listen on. By default `sts.port` of the settings."),
     ] = None,
     dev_issuer: Annotated[
         bool,
         typer.Option(
-            "--dev-issuer", help="Give tokens of anybody to anybody who asks, at `/dev/token`. On loopback alone."
+            "--dev-issuer", help="For development: issue any token to anybody, at `/dev/token`. Only on loopback."
         ),
     ] = False,
     output: Output,
 ) -> None:
-    """Run the token service: OAuth token exchange that opens sessions, until SIGINT or SIGTERM.
+    """Run the token service, which opens sessions by OAuth token exchange, until SIGINT or SIGTERM.
 
-    Whose tokens count, and what agents may have, is in the section `sts` of the settings. To try it without any:
-    `stoplog sts --dev-issuer`.
+    The section `sts` of the settings names the trusted issuers, and what agents may be granted. To try the service
+    without such settings, run `stoplog sts --dev-issuer`.
     """
     if context.invoked_subcommand is not None:
         return
@@ -73,11 +75,14 @@ def serve(
                 screen.record({"event": "serving", "issuer": section.issuer, "host": address, "port": number})
                 screen.say(f"token service `{section.issuer}` serves at {address}:{number}, on the {opened.name}", OK)
                 if dev_issuer:
-                    screen.say(f"anybody on this machine gets tokens of anybody: {section.issuer}/dev/token", WARN)
+                    screen.say(
+                        f"development only: {section.issuer}/dev/token issues any token to anybody on this machine",
+                        WARN,
+                    )
 
             serve_http(running.application, section, tell)
     screen.record({"event": "stopped"})
-    screen.say("the token service has stopped in good order", OK)
+    screen.say("the token service has stopped cleanly", OK)
 
 
 @app.command()
@@ -87,17 +92,18 @@ def rotate(
     state_dir: StateDirOption = None,
     now: Annotated[
         bool,
-        typer.Option("--now", help="Don't wait until clients have the next key."),
+        typer.Option("--now", help="Don't wait until clients have fetched the next key."),
     ] = False,
     compromised: Annotated[
         bool,
         typer.Option(
-            "--compromised", help="Drop all keys, at once: they have become known. No token from before counts."
+            "--compromised",
+            help="The keys have leaked: replace all of them at once. All earlier tokens become invalid.",
         ),
     ] = False,
     output: Output,
 ) -> None:
-    """Sign with the next key from now on, and publish another one after it. The service may run meanwhile."""
+    """Start signing with the next key, and publish another one to follow it. The service can keep running."""
     screen = output.screen()
     settings = Connection(state_dir=state_dir).settings()
     keys = keys_in(settings.state_dir / "sts")
@@ -106,6 +112,6 @@ def rotate(
     else:
         current = keys.rotate(wait_ms=settings.sts.rotation_wait_ms, keep_ms=RETIRED_KEPT_MS, force=now)
     screen.record({"current": current.kid, "keys": [{"kid": key.kid, "state": key.state.value} for key in keys.keys]})
-    screen.say(f"key `{current.kid}` signs from now on", OK)
+    screen.say(f"the service now signs with key `{current.kid}`", OK)
     for key in keys.keys:
         screen.say(f"{key.kid}  {key.state.value}")

@@ -1,4 +1,4 @@
-"""`stoplog tail`: print records as they come."""
+"""`stoplog tail`: print records as they arrive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streams.wiring.logs import open_log
 
 app = typer.Typer(add_completion=False)
 
-# Made of the one list of subjects there is.
+# Made from the one list of subjects.
 Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # type: ignore[misc]  # mypy wants it written out
 
 
@@ -26,24 +26,22 @@ Subject = StrEnum("Subject", [(name.upper(), name) for name in SUBJECTS])  # typ
 @takes_groups
 def tail(
     *,
-    subject: Annotated[Subject, typer.Argument(help="What to look at.", show_choices=True)],
+    subject: Annotated[Subject, typer.Argument(help="Which records to print.", show_choices=True)],
     follow: FollowOption = True,
     from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Begin with what is there already. Implied by --no-follow.")
+        bool, typer.Option("--from-beginning", help="Begin with the oldest records. Implied by --no-follow.")
     ] = False,
     session: Annotated[
         str | None, typer.Option("--session", metavar="ID", help="Only this session (`s-1` or `tenant|s-1`).")
     ] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant.")] = None,
-    count_max: Annotated[
-        int | None, typer.Option("--max", metavar="N", min=1, help="End after so many records.")
-    ] = None,
+    count_max: Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="Stop after N records.")] = None,
     connection: Connection,
     output: Output,
 ) -> None:
-    """Print records as they come: verdicts, audit records, alerts and more.
+    """Print records as they arrive: verdicts, audit records, alerts and others.
 
-    A line each on a terminal; otherwise JSON lines in the form of history files, which `stoplog try` takes.
+    On a terminal, a record is one line. Otherwise, records are JSON lines of a history file, which `stoplog try` reads.
     """
     screen = output.screen()
     settings = connection.settings()

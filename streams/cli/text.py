@@ -1,4 +1,4 @@
-"""Making text safe for a terminal: what an attacker wrote must not move the cursor of who reads it."""
+"""Make text safe for a terminal: text of an attacker must not move the reader's cursor."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """The text with control, direction and other invisible characters escaped.
+    """Return the text with control, direction and other invisible characters escaped.
 
     Args:
-        lines: whether line ends stay.
+        lines: whether to keep line ends.
     """
     if text.isprintable():
         return text
@@ -19,7 +19,7 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def short(text: str, chars_max: int) -> str:
-    """`printable`, cut to a length."""
+    """Return the text as `printable` does, cut to a length."""
     shown = printable(text[: chars_max + 1])
     return shown if len(shown) <= chars_max else f"{shown[: chars_max - 1]}…"
 

@@ -1,4 +1,4 @@
-"""`stoplog topics`: show the declaration, say what differs on the log, mend it."""
+"""`stoplog topics`: show the declared topics, compare the log with them, create and repair what differs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from streams.wiring.logs import open_log
 _DAY_MS = 86_400_000
 
 app = typer.Typer(
-    add_completion=False, help="Show the topics that stoplog needs, check them, make them.", rich_markup_mode="rich"
+    add_completion=False, help="Show, check and create the topics that stoplog needs.", rich_markup_mode="rich"
 )
 
 
 @app.command()
 @takes_groups
 def show(*, output: Output) -> None:
-    """Show every topic as declared: its key, how it is spread, who writes and reads it."""
+    """Show every topic as declared: its key, its partitions, its retention, its writers and readers."""
     screen = output.screen()
     for topic in TOPICS:
         screen.record(
@@ -41,7 +41,7 @@ def show(*, output: Output) -> None:
             }
         )
     screen.table(
-        ("topic", "key", "spread", "keeps", "written by", "read by"),
+        ("topic", "key", "partitions", "keeps", "written by", "read by"),
         [
             (
                 topic.name,
@@ -63,7 +63,7 @@ def check(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Say what differs between the log and the declaration; exit status 1 if anything does."""
+    """Report how the topics on the log differ from the declaration; exit status 1 if they do."""
     screen = output.screen()
     settings = connection.settings()
     with open_log(settings, create=False) as opened, closing(opened.admin()) as admin:
@@ -73,7 +73,7 @@ def check(
             screen.say(f"to do: {step}", WARN)
         _tell_troubles(screen, plan)
         if plan.steps:
-            screen.say("`stoplog topics apply` does what is to do")
+            screen.say("run `stoplog topics apply` to do this")
         if plan.is_clean:
             screen.say(f"all {len(TOPICS)} topics of the {opened.name} are as declared", OK)
     if not plan.is_clean:
@@ -87,10 +87,10 @@ def apply(
     connection: Connection,
     output: Output,
 ) -> None:
-    """Create topics that are missing, mend configurations that differ, add access entries. Deletes nothing.
+    """Create missing topics, correct their configurations, and add access entries. Deletes nothing.
 
-    Access entries are made for the principals of the setting `topics.principals`. Exit status 1 if something differs
-    that can't be mended.
+    Access entries are added for the principals of the setting `topics.principals`. Exit status 1 if a difference can't
+    be corrected.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -118,7 +118,7 @@ def _tell_troubles(screen: Screen, plan: Plan) -> None:
 
 def _kept(topic: Topic) -> str:
     if topic.compacted:
-        return "the newest of each key"
+        return "the newest record of each key"
     if topic.retention_ms is None:
         return "everything"
     return f"{topic.retention_ms // _DAY_MS} days"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.findings import refusal_recorded
+from streams.cli.findings import many, refusal_recorded
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import HistoryKeyOption, Output
@@ -32,26 +32,33 @@ _REPEATED = frozenset({AuditEventType.VERDICT, AuditEventType.DEAD_LETTER})
 @takes_groups
 def try_history(
     *,
-    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Records as JSON lines, each with its time.")],
+    history: Annotated[
+        Path, typer.Argument(metavar="HISTORY", help="A file of records as JSON lines, each with its time.")
+    ],
     catalog: Annotated[
-        Path | None, typer.Option("--catalog", metavar="FILE", help="Catalog entries, published before the history.")
+        Path | None,
+        typer.Option("--catalog", metavar="FILE", help="Catalog entries to publish before the first record."),
     ] = None,
     rules: Annotated[
         Path | None,
-        typer.Option("--rules", metavar="DIR", help="Rules; by default the history's own, or the starter rules."),
+        typer.Option(
+            "--rules", metavar="DIR", help="The rules. By default those of the history, or the starter rules."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write what comes out there.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the output records to this file.")
+    ] = None,
     root_key: HistoryKeyOption = None,
     output: Output,
 ) -> None:
-    """Run the whole engine over a history, in the history's own time, and print what comes out.
+    """Run the whole engine over a history, in the history's own time, and print the records that it writes.
 
-    Nothing else is needed: no broker, no settings, no waiting; the same history gives the same output every time. After
-    the last record an hour passes, so that what waits comes to its end. A bad line is told with its number, the rest is
-    run, and the exit status is 1.
+    It needs no broker and no settings, and does not wait. The same history always gives the same output. After the last
+    record an hour of its time passes, so that pending calls are decided. Bad lines are reported with their numbers and
+    skipped; the exit status is then 1.
 
-    Intents without a proof are proven with a key that is the same for all histories and known to everybody, and pinned
-    to the catalog's definition of their tool.
+    An intent without a proof gets one, made with a fixed development key that everybody knows. It also gets the
+    definition digest of its tool from the catalog.
     """
     screen = output.screen()
     report = TryReport()
@@ -59,7 +66,7 @@ def try_history(
     plan = plan_trial(load_settings(), history, key, catalog=catalog, rules=rules)
     counts: Counter[str] = Counter()
     with ExitStack() as closing:
-        # Also where it ends early: what is wrong with a line may be why there is nothing to run.
+        # Also if it ends early: a bad line can be the reason why there is nothing to run.
         closing.callback(_tell_faults, report)
         closing.enter_context(refusal_recorded(screen))
         file = None if out is None else closing.enter_context(out.open("w", encoding="utf-8", newline="\n"))
@@ -70,7 +77,7 @@ def try_history(
                 file.write(f"{line}\n")
             elif line is not None:
                 screen.line(line)
-            if not _says_the_same(tried):
+            if not _repeats(tried):
                 screen.rich(line_of(_row(tried), tried.received.timestamp_ms, screen.width_chars))
             if isinstance(tried.record, Verdict):
                 counts[tried.record.outcome.value] += tried.record.outcome in FINAL_OUTCOMES
@@ -84,8 +91,8 @@ def _tell_faults(report: TryReport) -> None:
         typer.echo(f"{typer.style('error:', fg='red', bold=True)} {printable(str(fault))}", err=True)
 
 
-def _says_the_same(tried: Tried) -> bool:
-    """Whether a person has just read it: verdicts and dead letters are followed by their audit records."""
+def _repeats(tried: Tried) -> bool:
+    """Return whether the record repeats the one before: an audit record follows every verdict and dead letter."""
     record = tried.record
     return isinstance(record, AuditEvent) and record.event_type in _REPEATED
 
@@ -99,8 +106,8 @@ def _row(tried: Tried) -> Row:
 def _summarise(screen: Screen, report: TryReport, counts: Counter[str]) -> None:
     screen.say()
     verdicts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if count) or "none"
-    screen.say(f"{report.inputs_count} records put in, rules: {report.rules}; final verdicts: {verdicts}", OK)
+    screen.say(f"{report.inputs_count} records processed; rules: {report.rules}; final verdicts: {verdicts}", OK)
     if report.outputs_left_out_count:
-        screen.say(f"records left out because an engine writes them: {report.outputs_left_out_count}", FAINT)
+        screen.say(f"skipped {report.outputs_left_out_count} records of kinds that the engine itself writes", FAINT)
     if report.faults:
-        screen.say(f"bad lines left out: {len(report.faults)}", FAIL)
+        screen.say(f"skipped {many(len(report.faults), 'bad line')}", FAIL)

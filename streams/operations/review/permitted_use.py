@@ -157,25 +157,26 @@ def _covers(grant: Delegation, server_id: str, name: str) -> bool:
 
 
 def what_it_can(entry: ToolCatalogEntry) -> tuple[str, ...]:
-    """What the facts say that the tool can do, in plain sentences; the worst where they say nothing."""
+    """Return what the tool can do according to its facts, in plain sentences. Missing facts count as the worst."""
     can: list[str] = []
     if entry.read_only:
-        can.append("reads, and changes nothing")
+        can.append("reads data and changes nothing")
     else:
-        what = "changes and destroys" if entry.destructive else "changes or adds"
+        what = "changes or destroys" if entry.destructive else "changes or adds"
         back = "can be undone" if entry.reversible else "can't be undone"
         undo = f" by `{entry.compensating_tool}`" if entry.reversible and entry.compensating_tool else ""
-        can.append(f"{what} things; that {back}{undo}")
-        can.append("repeating a call " + ("makes no difference" if entry.idempotent else "does it again"))
+        can.append(f"{what} data; its effect {back}{undo}")
+        again = "no further effect" if entry.idempotent else "its effect again"
+        can.append(f"has {again} if a call is repeated")
     can.append("reaches beyond this deployment" if entry.open_world else "stays within this deployment")
     if entry.sink_args:
-        can.append(f"sends to, or acts on, what {', '.join(entry.sink_args)} say")
+        can.append(f"sends data to, or acts on, the targets in its arguments: {', '.join(entry.sink_args)}")
     label = entry.output_label or WORST
-    brings = "what anybody may have written" if label.integrity is Integrity.UNTRUSTED else "trusted data"
+    brings = "data that anybody may have written" if label.integrity is Integrity.UNTRUSTED else "trusted data"
     close = {
-        Confidentiality.PUBLIC: "public",
-        Confidentiality.PRIVATE: "private",
-        Confidentiality.USER_IDENTITY: "about the user's identity",
+        Confidentiality.PUBLIC: "is public",
+        Confidentiality.PRIVATE: "is private",
+        Confidentiality.USER_IDENTITY: "is about the user's identity",
     }[label.confidentiality]
-    can.append(f"brings {brings} into a session, {close}")
+    can.append(f"brings {brings} into a session; the data {close}")
     return tuple(can)

@@ -56,7 +56,7 @@ class TestKill:
     def test_one_thing_is_named(self, deployed: Stoplog, options: tuple[str, ...]) -> None:
         result = deployed("kill", *options, "--why", "x")
         assert result.status == 2
-        assert "name one of --session" in result.err
+        assert "give exactly one of --session" in result.err
 
     @pytest.mark.parametrize(
         ("option", "value"), [("--tool", "send"), ("--tool", "/send"), ("--session", " "), ("--model", "m")]
@@ -99,7 +99,10 @@ class TestRules:
         result = deployed("rules", "publish", str(home))
         assert result.status == 1
         assert "bundle rejected" in result.err
-        assert "enforce `default`, not this one" in deployed("rules", "publish", RULES, "--name", "o", "--no-json").out
+        assert (
+            "enforce bundle `default`, not this one"
+            in deployed("rules", "publish", RULES, "--name", "o", "--no-json").out
+        )
 
 
 class TestKeys:

@@ -54,14 +54,14 @@ def test_the_version_is_the_distributions(stoplog: Stoplog) -> None:
 def test_a_misspelt_command_is_told_with_a_suggestion(stoplog: Stoplog) -> None:
     result = stoplog("topcs")
     assert result.status == 2
-    assert result.err == "error: No such command 'topcs'. Did you mean 'topics'?\nsee `stoplog --help`\n"
+    assert result.err == "error: No such command 'topcs'. Did you mean 'topics'?\nRun `stoplog --help` for help.\n"
     assert result.out == ""
 
 
 def test_a_missing_option_is_told_with_where_to_read_on(stoplog: Stoplog) -> None:
     result = stoplog("kill", "--session", "s-1")
     assert result.status == 2
-    assert result.err == "error: Missing option '--why'.\nsee `stoplog kill --help`\n"
+    assert result.err == "error: Missing option '--why'.\nRun `stoplog kill --help` for help.\n"
 
 
 def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Stoplog) -> None:

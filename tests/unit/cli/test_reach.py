@@ -108,7 +108,7 @@ def test_it_tells_tools_bounds_and_grants(deployment: Deployment) -> None:
     table = deployment.run("reach", "--agent", "writer", "--user", "alice", "--no-json").stdout
     assert "/to wildcard" in table
     assert "g-1 > g-2" in table
-    assert "sessions without a grant are not bound by any of this" in table
+    assert "sessions without a grant are not limited by this" in table
     assert not deployment.reach("--tenant", "other")
     deployment.write(REVOCATION, revocation(RevocationKind.DELEGATION, "g-1", time_ms=deployment.now_ms))
     assert {str(record["reason"]) for record in deployment.reach()} == {"revoked_delegation", "delegation_expired"}

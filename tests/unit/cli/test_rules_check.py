@@ -59,7 +59,7 @@ class TestCheck:
         assert summary == {
             "kind": "summary", "accepted": True, "errors": 0, "warnings": 0, "notes": 0, "tools": None, "proven": True
         }  # fmt: skip
-        assert stoplog("rules", "check", ".", "--no-json").out == "accepted: nothing to say\n"
+        assert stoplog("rules", "check", ".", "--no-json").out == "accepted, no findings\n"
 
     def test_an_error_refuses_and_has_its_place(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, PERMIT.replace("risk < 3", "rsk < 3"))
@@ -73,7 +73,7 @@ class TestCheck:
         assert shown[0].startswith(f"p/p.rules.yaml:4:{finding['column']}: error: rule `P-1`: unknown field `rsk`")
         assert shown[1].endswith(PERMIT.rstrip().replace("risk", "rsk"))
         assert shown[2].index("^") - shown[1].index("- {id") + 3 == finding["column"]
-        assert shown[-1] == "refused: a gate keeps what it has; 1 error"
+        assert shown[-1] == "rejected: 1 error; gates keep the rules that they have"
 
     def test_warnings_fail_where_that_is_asked_for(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, PERMIT + PERMIT.replace("P-1", "P-2"), None)
@@ -102,7 +102,7 @@ class TestCheck:
         monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None)
         assert of_kind(stoplog("rules", "check", "."), "summary")[0]["proven"] is False
         out = stoplog("rules", "check", ".", "--no-json").out
-        assert out.startswith("z3 is not installed, so whether rules can never count, add nothing or stop nothing was")
+        assert out.startswith("z3 is not installed, so rules without effect were searched for by the form of")
         assert "run `pip install 'stoplog[lint]'`" in out
 
     def test_a_catalog_types_arguments_and_knows_the_tools(self, stoplog: Stoplog, home: Path) -> None:
@@ -162,7 +162,7 @@ class TestTest:
         assert (result.status, result.out.splitlines()) == (
             0,
             [
-                "2 changes tried, each noticed by a case",
+                "2 changes tried, each detected by a case",
                 "3 cases passed, and every rule is covered (1 rule, 2 of 2 outcomes of their conditions seen)",
             ],
         )
@@ -178,7 +178,10 @@ class TestTest:
         assert failed[0]["problems"] == ["verdict is allow (calm), expected defer"]
         shown = stoplog("rules", "test", ".", "--mutate", "--no-json").out.splitlines()
         assert shown[0] == "p/p.tests.yaml:5:5: failed: case `calm`"
-        assert shown[-2:] == ["3 cases, 1 failed", "nothing was changed: the cases must pass and cover first"]
+        assert shown[-2:] == [
+            "3 cases, 1 failed",
+            "no rule was changed: first, all cases must pass and every rule must be covered",
+        ]
 
     def test_what_is_not_covered(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, cases="".join(line for line in CASES.splitlines(keepends=True) if "blank" not in line))
@@ -199,8 +202,8 @@ class TestTest:
         assert changes == [("session.risk < 3", "session.risk <= 3", 4), ("session.risk < 3", "session.risk < 4", 4)]
         assert of_kind(result, "summary")[0]["changes_unnoticed"] == 2
         shown = stoplog("rules", "test", ".", "--mutate", "--no-json").out
-        assert "unnoticed: rule `P-1`: `session.risk < 3` may as well be `session.risk <= 3`" in shown
-        assert "2 changes tried, 2 noticed by no case" in shown
+        assert "undetected: rule `P-1`: no case fails if `session.risk < 3` becomes `session.risk <= 3`" in shown
+        assert "2 changes tried, 2 not detected by any case" in shown
 
     def test_refused_rules_are_not_run(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, PERMIT.replace("risk", "rsk"))
@@ -210,7 +213,7 @@ class TestTest:
             "kind": "summary", "passed": False, "cases": 0, "failed": 0, "rules": 0, "condition_outcomes": 0,
             "condition_outcomes_seen": 0, "changes": None, "changes_unnoticed": None,
         }  # fmt: skip
-        assert "nothing was run: the rules are refused" in stoplog("rules", "test", ".", "--no-json").out
+        assert "no case was run: the rules are invalid (1 error)" in stoplog("rules", "test", ".", "--no-json").out
 
     def test_a_fixture_that_is_not_there_is_told_once(self, stoplog: Stoplog, home: Path) -> None:
         lay(home)
@@ -220,8 +223,8 @@ class TestTest:
             1,
             [
                 "p/p.tests.yaml:3:1: error: fixture `../fixtures/base.json` does not exist [bad_fixture]",
-                "       = expected at `fixtures/base.json` in the directory of the rules",
-                "nothing was run: the case files are wrong; 1 error",
+                "       = hint: expected at `fixtures/base.json` in the directory of the rules",
+                "no case was run: the case files have errors (1 error)",
             ],
         )
         assert of_kind(stoplog("rules", "test", "."), "summary")[0]["passed"] is False
@@ -234,7 +237,7 @@ class TestTest:
             ("bad_fixture", 6, 19)
         ]
         shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
-        assert shown[-1] == "1 case passed, but the case files are wrong; 1 error"
+        assert shown[-1] == "1 case passed, but the case files have errors (1 error)"
 
     def test_without_cases_every_rule_lacks_them(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, cases=None)

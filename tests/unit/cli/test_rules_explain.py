@@ -103,7 +103,7 @@ class TestHistory:
     def test_an_intent_that_the_rules_never_saw(self, stoplog: Stoplog) -> None:
         result = stoplog("rules", "explain", RULES, *HISTORY, "--line", "6", "--no-json")
         assert result.status == 0
-        assert "the rules were not asked: something before them decided" in result.out
+        assert "the rules were not evaluated: an earlier check decided" in result.out
         assert "verdict: DENY tool_not_approved" in result.out
 
     def test_an_intent_that_is_judged_twice(self, stoplog: Stoplog, home: Path) -> None:
@@ -214,4 +214,4 @@ class TestLog:
         assert "holds no intent `nobody`" in deployed("rules", "explain", "--intent", "nobody").err
         result = deployed("rules", "explain")
         assert result.status == 2
-        assert "name the intent, or a history" in result.err
+        assert "give an intent, or a history" in result.err

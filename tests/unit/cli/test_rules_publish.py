@@ -140,7 +140,7 @@ class TestPublish:
         stoplog("rules", "publish", rules(1), "--key", people["ann"], "--out", "draft.json")
         result = stoplog("rules", "sign", "draft.json", "--key", people["bob"], "--dir", rules(2))
         assert result.status == 1
-        assert "nothing was signed" in result.err
+        assert "the draft was not signed" in result.err
         draft = json.loads((home / "draft.json").read_text())
         draft["publication"]["files"][1]["content"] += "# more\n"
         (home / "draft.json").write_text(json.dumps(draft))
@@ -260,7 +260,7 @@ class TestCanary:
     def test_a_share_that_is_none(self, stoplog: Stoplog, running: tuple[str, str], rules: Write, share: str) -> None:
         result = stoplog("rules", "publish", rules(3), *running, f"--canary={share}")
         assert result.status == 2
-        assert "is no share" in result.err
+        assert "is not a share" in result.err
 
     def test_a_first_bundle_is_for_all(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
         result = stoplog("rules", "publish", rules(1), "--key", people["ann"], "--canary", "10%")
@@ -300,7 +300,7 @@ class TestRollback:
         assert stoplog("rules", "rollback", *key).status == 1
         # What one person had signed before does not count for two any more, here as at the gates.
         shown = stoplog("rules", "status", "--no-json").out
-        assert "3 more lack the signatures" in shown
+        assert "3 more lack required signatures" in shown
 
     def test_without_anything_before(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
         assert stoplog("rules", "rollback", "--key", people["ann"]).status == 1
@@ -361,13 +361,13 @@ class TestStatus:
             )
             operator.write(RULESET, [(b"default@9", forged, forged.header)])
         assert in_force(stoplog) == {"all": 1}
-        assert "1 more lack the signatures" in stoplog("rules", "status", "--no-json").out
+        assert "1 more lack required signatures" in stoplog("rules", "status", "--no-json").out
         # Nor does it use up a serial.
         assert stoplog("rules", "publish", rules(2), "--key", people["ann"]).records[0]["serial"] == 2
 
     def test_another_bundle(self, stoplog: Stoplog, people: dict[str, str], rules: Write) -> None:
         result: Result = stoplog("rules", "publish", rules(1), "--name", "x", "--key", people["ann"], "--no-json")
-        assert "enforce `default`, not this one" in result.out
+        assert "enforce bundle `default`, not this one" in result.out
         assert stoplog("rules", "status").records == []
         assert stoplog("rules", "status", "--name", "x").records[0]["serial"] == 1
 

@@ -254,4 +254,4 @@ class TestList:
 
     def test_none(self, deployed: Stoplog) -> None:
         assert deployed("session", "list").records == []
-        assert "no session is so" in deployed("session", "list", "--no-json").out
+        assert "no session matches" in deployed("session", "list", "--no-json").out
