@@ -17,11 +17,13 @@ from streams.kafka.errors import call_error
 from streams.kafka.partitions import from_client, to_client
 from streams.kafka.retry import persist
 from streams.kafka.settings import Settings, client_settings, connection_settings
-from streams.ports import TopicPartition
+from streams.ports import LogError, RetriableLogError, TopicPartition
 from streams.ports.open_log import TopicNames
 
 LOOKUP_S_MAX = 5.0
 ATTEMPT_S_MAX = 2.0
+
+_NOT_KNOWN_YET = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 READER_GROUP = "stoplog-reader"
 """The group of clients that join none: librdkafka requires one, and looks up its coordinator anyway."""
@@ -70,7 +72,7 @@ class OffsetLookup:
         names = sorted({self._names.on_log(partition.topic) for partition in partitions})
         listed = ", ".join(f"`{name}`" for name in names)
         doing = f"look up the {which} offsets of {listed}"
-        return persist(ask, lambda error: call_error(error, doing), LOOKUP_S_MAX)
+        return persist(ask, lambda error: _classified(error, doing), LOOKUP_S_MAX)
 
     def _attempt(
         self, partitions: Sequence[TopicPartition], position: int, timeout_s: float
@@ -90,3 +92,9 @@ class OffsetLookup:
         if min(found.values()) < 0:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "some brokers did not answer"))
         return found
+
+
+def _classified(error: KafkaError, doing: str) -> LogError:
+    """Return what an error means to the caller. A broker that has just started does not know its topics yet."""
+    classified = call_error(error, doing)
+    return RetriableLogError(str(classified)) if error.code() in _NOT_KNOWN_YET else classified
