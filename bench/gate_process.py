@@ -58,7 +58,8 @@ class ServedGate:
             text=True,
         )
         self._events: SimpleQueue[dict[str, Any]] = SimpleQueue()
-        threading.Thread(target=self._read_events, daemon=True).start()
+        self._reading = threading.Thread(target=self._read_events, daemon=True)
+        self._reading.start()
 
     @property
     def pid(self) -> int:
@@ -107,6 +108,9 @@ class ServedGate:
             self._process.kill()
             self._process.wait()
         self._log.close()
+        self._reading.join(STOP_S_MAX)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def _read_events(self) -> None:
         for line in self._process.stdout or ():

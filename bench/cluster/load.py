@@ -105,6 +105,9 @@ def loading(world: World, *, sessions: int, rate: int) -> Iterator[Load]:
     finally:
         process.kill()
         process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 if __name__ == "__main__":

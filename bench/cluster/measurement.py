@@ -19,7 +19,7 @@ RATE = 60
 SESSIONS = 300
 STEADY_S = 10.0
 AFTER_S = 8.0
-DRAIN_S_MAX = 90.0
+DRAIN_S_MAX = 180.0
 
 
 def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
@@ -57,7 +57,8 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         "intents": proposed,
         "drained_s": drained_s,
         "findings": [
-            {"fault": each.fault, "count": len(each.found), "some": each.found[:NAMED_MAX]} for each in findings
+            {"fault": each.fault, "count": len(each.found), "some": [str(name) for name in each.found[:NAMED_MAX]]}
+            for each in findings
         ],
         "cases": [_case(window, observer, intents_seen, made_ms) for window in windows],
     }
