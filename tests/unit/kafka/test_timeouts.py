@@ -34,6 +34,10 @@ def test_a_step_of_a_transaction_may_take_until_the_brokers_have_decided() -> No
     assert transaction_s < consumer.COMMITTED_S_MAX
 
 
+def test_a_lost_coordinator_is_looked_for_again_before_the_step_is_given_up() -> None:
+    assert int(producer.DEFAULTS["connections.max.idle.ms"]) / 1_000 < producer.OFFSETS_S_MAX / 2
+
+
 def test_operators_may_choose_other_times() -> None:
     settings = client_settings(
         "b:9092", fixed={}, defaults=consumer.DEFAULTS, extra={"session.timeout.ms": 7_000, "socket.timeout.ms": 6_000}
