@@ -193,10 +193,10 @@ class SessionLife(RuleBasedStateMachine):
         row = decode_session(found)
         if self.seen:
             last = self.seen[-1]
-            assert row.life.expires_ms <= last.expires_ms
-            assert set(row.identity.scopes) <= set(last.scopes)
-            assert set(last.ancestor_session_ids) <= set(row.grant.ancestor_session_ids)
-            assert ORDER[_STATES[row.life.status.name]] >= ORDER[_STATES[last.status.name]]
+            assert row.life.expires_ms <= last.life.expires_ms
+            assert set(row.identity.scopes) <= set(last.identity.scopes)
+            assert set(last.grant.ancestor_session_ids) <= set(row.grant.ancestor_session_ids)
+            assert ORDER[_STATES[row.life.status.name]] >= ORDER[_STATES[last.life.status.name]]
         self.seen.append(row)
 
     def teardown(self) -> None:
