@@ -19,6 +19,7 @@ reserves them.
 from __future__ import annotations
 
 from enum import Enum, IntEnum
+from struct import Struct
 from typing import NamedTuple
 
 from streams.model.errors import RecordError
@@ -29,7 +30,7 @@ _NUL = b"\x00"
 _AFTER_NUL = b"\x01"
 INSTANT_BYTES = 8
 """Of an instant in a key: big-endian, so that keys are in the order of time."""
-_NUMBER_BYTES = 4
+_pack_segment = Struct(">QI").pack
 
 
 class Kind(NamedTuple):
@@ -306,7 +307,7 @@ def unproven_row_key(session_key: bytes) -> bytes:
 
 def segment_row_key(start_ms: int, number: int) -> bytes:
     """Return the key of a segment of the bytes of verdicts."""
-    return _SEGMENT + start_ms.to_bytes(INSTANT_BYTES, "big") + number.to_bytes(_NUMBER_BYTES, "big")
+    return _SEGMENT + _pack_segment(start_ms, number)
 
 
 def segment_start_ms(key: bytes) -> int:

@@ -456,7 +456,12 @@ def decode_intent(row: bytes) -> Intent:
 def read_session(state: StateView, session_key: bytes) -> SessionRow:
     """Return the session's row, or the row of a session of which nothing is known."""
     row = state.get(session_row_key(session_key))
-    return _NOTHING_KNOWN if row is None else decode_session(row)
+    if row is None:
+        return _NOTHING_KNOWN
+    try:
+        return _decode_session(row)
+    except msgspec.ValidationError:
+        return decode_session(row)
 
 
 _NOTHING_KNOWN = SessionRow()

@@ -56,7 +56,7 @@ class SegmentsRow(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         start_ms: when the newest segment began.
         number: which of those that began at that instant it is.
-        kept_bytes: of all segments together.
+        kept_bytes: of all segments but the newest.
         oldest_ms: no segment began before. It spares a scan the segments that are deleted.
         due_ms: when segments are deleted next; 0 while there are none.
     """
@@ -64,10 +64,11 @@ class SegmentsRow(msgspec.Struct, frozen=True, array_like=True):
     start_ms: int = 0
     number: int = 0
     kept_bytes: int = 0
-    oldest_ms: int = 0
+    oldest_ms: int = -1
     due_ms: int = 0
 
 
+_NO_SEGMENTS = SegmentsRow()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SegmentsRow).decode
 
@@ -78,21 +79,14 @@ def append(value: bytes, state: StateView, settings: GateSettings, now_ms: int) 
     Raises:
         RecordError: they don't fit into a row.
     """
-    head = _head(state) or SegmentsRow(oldest_ms=now_ms)
+    found = state.get(VERDICT_BYTES_HEAD_KEY)
+    head = _NO_SEGMENTS if found is None else _decode(found)
     key = segment_row_key(head.start_ms, head.number)
     segment = state.get(key) if now_ms - head.start_ms <= SEGMENT_SPAN_MS else None
     if segment is None or len(segment) + len(value) > SEGMENT_BYTES_MAX:
-        # INVARIANT: a number is used once at an instant: places in a segment that was deleted must not lead elsewhere.
-        number = head.number + 1 if head.start_ms == now_ms else 0
-        head, segment = replace(head, start_ms=now_ms, number=number), b""
-        key = segment_row_key(now_ms, number)
+        head = _with_new_segment(head, len(value), state, settings, now_ms)
+        key, segment = segment_row_key(head.start_ms, head.number), b""
     state.put(key, segment + value)
-    head = replace(head, kept_bytes=head.kept_bytes + len(value))
-    if head.kept_bytes > settings.verdict_bytes_per_partition_max:
-        head = _with_less(head, state, settings.verdict_bytes_per_partition_max)
-    if not head.due_ms:
-        head = _armed(head, state, now_ms + settings.verdict_bytes_retention_ms)
-    state.put(VERDICT_BYTES_HEAD_KEY, _encode(head))
     return Place(head.start_ms, head.number, len(segment), len(value))
 
 
@@ -104,26 +98,50 @@ def read(place: Place, state: StateView) -> bytes | None:
 
 def delete_old(state: StateView, settings: GateSettings, now_ms: int) -> None:
     """Delete the segments that are old enough, up to `SEGMENTS_PER_STEP_MAX`; the rest follows at once."""
-    found = _head(state)
+    found = state.get(VERDICT_BYTES_HEAD_KEY)
     if found is None:
         return
-    head = replace(found, due_ms=0)
+    head = _decode(found)
     horizon_ms = now_ms - settings.verdict_bytes_retention_ms
     old = _oldest(head, state, segment_row_key(max(0, horizon_ms + 1), 0))
-    head = _without(head, old, state)
-    if not head.kept_bytes:
+    newest = segment_row_key(head.start_ms, head.number)
+    if old and old[-1][0] == newest:
+        _delete(old, state)
         state.delete(VERDICT_BYTES_HEAD_KEY)
         return
+    head = _without(head, old, state)
     # Not once for each segment: a few times in a retention, as often as it takes.
     pause_ms = 1 if len(old) == SEGMENTS_PER_STEP_MAX else settings.verdict_bytes_retention_ms // _VISITS_PER_RETENTION
     state.put(VERDICT_BYTES_HEAD_KEY, _encode(_armed(head, state, now_ms + max(1, pause_ms))))
 
 
+def _with_new_segment(
+    head: SegmentsRow, size: int, state: StateView, settings: GateSettings, now_ms: int
+) -> SegmentsRow:
+    """Close the newest segment and begin another, for a verdict of `size` bytes; the oldest make room for it."""
+    closed = state.get(segment_row_key(head.start_ms, head.number))
+    # INVARIANT: a number is used once at an instant: places in a segment that was deleted must not lead elsewhere.
+    number = head.number + 1 if head.start_ms == now_ms else 0
+    head = replace(
+        head,
+        start_ms=now_ms,
+        number=number,
+        kept_bytes=head.kept_bytes + (0 if closed is None else len(closed)),
+        oldest_ms=now_ms if head.oldest_ms < 0 else head.oldest_ms,
+    )
+    bytes_max = max(0, settings.verdict_bytes_per_partition_max - max(size, SEGMENT_BYTES_MAX))
+    if head.kept_bytes > bytes_max:
+        head = _with_less(head, state, bytes_max)
+    if not head.due_ms:
+        head = _armed(head, state, now_ms + settings.verdict_bytes_retention_ms)
+    state.put(VERDICT_BYTES_HEAD_KEY, _encode(head))
+    return head
+
+
 def _with_less(head: SegmentsRow, state: StateView, bytes_max: int) -> SegmentsRow:
-    """Delete the oldest segments until what is left is allowed. The newest one stays."""
-    newest = segment_row_key(head.start_ms, head.number)
+    """Delete the oldest closed segments until the others are within `bytes_max`."""
     doomed, kept_bytes = [], head.kept_bytes
-    for key, segment in _oldest(head, state, newest):
+    for key, segment in _oldest(head, state, segment_row_key(head.start_ms, head.number)):
         if kept_bytes <= bytes_max:
             break
         kept_bytes -= len(segment)
@@ -136,23 +154,19 @@ def _oldest(head: SegmentsRow, state: StateView, end: bytes) -> list[tuple[bytes
     return list(islice(state.scan(start, end), SEGMENTS_PER_STEP_MAX))
 
 
-def _without(head: SegmentsRow, segments: list[tuple[bytes, bytes]], state: StateView) -> SegmentsRow:
+def _without(head: SegmentsRow, closed: list[tuple[bytes, bytes]], state: StateView) -> SegmentsRow:
+    if not closed:
+        return head
+    _delete(closed, state)
+    kept_bytes = max(0, head.kept_bytes - sum(len(segment) for _, segment in closed))
+    return replace(head, kept_bytes=kept_bytes, oldest_ms=segment_start_ms(closed[-1][0]))
+
+
+def _delete(segments: list[tuple[bytes, bytes]], state: StateView) -> None:
     for key, _ in segments:
         state.delete(key)
-    if not segments:
-        return head
-    return replace(
-        head,
-        kept_bytes=max(0, head.kept_bytes - sum(len(segment) for _, segment in segments)),
-        oldest_ms=segment_start_ms(segments[-1][0]),
-    )
 
 
 def _armed(head: SegmentsRow, state: StateView, due_ms: int) -> SegmentsRow:
     state.set_timer(due_ms, _PAYLOAD)
     return replace(head, due_ms=due_ms)
-
-
-def _head(state: StateView) -> SegmentsRow | None:
-    found = state.get(VERDICT_BYTES_HEAD_KEY)
-    return None if found is None else _decode(found)

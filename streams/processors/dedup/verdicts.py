@@ -15,11 +15,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.model.canonical import sha256
-from streams.model.errors import InvariantError, RecordError
+from streams.model.errors import RecordError
 from streams.model.ids import verdict_id_of
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason
-from streams.model.verdict import Outcome
+from streams.model.verdict import Outcome, Verdict
 from streams.ports.processor import StateView
 from streams.processors.dedup import segments
 from streams.processors.dedup.segments import Place
@@ -96,32 +96,39 @@ def given_before(intent: Intent, outcome: Outcome | None, judged_ms: int, given:
     return RecordError(DeadLetterReason.VERDICT_GIVEN_BEFORE, text)
 
 
-def remember(session_key: bytes, intent: Intent, given: Given, state: StateView, settings: GateSettings) -> None:
+def remember(
+    session_key: bytes,
+    verdict: Verdict,
+    verdict_bytes: tuple[bytes, bytes],
+    claimed_ms: int,
+    state: StateView,
+    settings: GateSettings,
+) -> None:
     """Keep a verdict that is given now.
 
     Args:
         session_key: of the intent's session.
-        intent: the intent. The gate accepts it again as long as its own time is not too old.
-        given: the verdict, with its bytes and its outcome.
+        verdict: the verdict.
+        verdict_bytes: its bytes, and their SHA-256.
+        claimed_ms: the intent's own time. The gate accepts it again as long as this is not too old.
         state: the partition's.
         settings: how long the bytes are kept.
 
     Raises:
         RecordError: the bytes don't fit into a row.
     """
-    if given.value is None or given.outcome is None:
-        raise InvariantError(f"the verdict of intent `{intent.intent_id}` has no bytes")
-    judged_ms = given.judged_ms
-    place = segments.append(given.value, state, settings, judged_ms)
+    value, digest = verdict_bytes
+    judged_ms = verdict.evaluated_at
+    place = segments.append(value, state, settings, judged_ms)
     row = VerdictRow(
-        judged_ms=judged_ms,
-        outcome=_CODES[given.outcome],
-        reason=given.reason,
-        digest=given.digest,
-        ahead_ms=max(0, intent.header.time - judged_ms),
-        place=(judged_ms - place.start_ms, place.number, place.at, place.size),
+        judged_ms,
+        _CODES[verdict.outcome],
+        verdict.reason,
+        digest,
+        claimed_ms - judged_ms if claimed_ms > judged_ms else 0,
+        (judged_ms - place.start_ms, place.number, place.at, place.size),
     )
-    state.put(verdict_row_key(session_key, intent.intent_id), encode_row(row))
+    state.put(verdict_row_key(session_key, verdict.intent_id), encode_row(row))
 
 
 def retained_from_ms(row: VerdictRow | VerdictRowV1) -> int:

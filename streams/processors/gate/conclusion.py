@@ -15,7 +15,6 @@ from streams.processors.audit import audit_output, verdict_event
 from streams.processors.control.state import ControlState
 from streams.processors.dedup import unproven, verdicts
 from streams.processors.dedup.unproven import Provability, provability
-from streams.processors.dedup.verdicts import Given
 from streams.processors.gate.alerts import FINDINGS, alert_output
 from streams.processors.gate.approval_requests import approval_request_output
 from streams.processors.gate.case import Case
@@ -100,8 +99,8 @@ class Concluder:
         asked, settings = case.asked, self._settings
         proof = Provability.PROVEN if case.is_proven else provability(asked.intent, settings.root_key)
         if proof is Provability.PROVEN:
-            given = Given(verdict.evaluated_at, digest, value, verdict.outcome, verdict.reason)
-            verdicts.remember(asked.session_key, asked.intent, given, state, settings)
+            claimed_ms = asked.intent.header.time
+            verdicts.remember(asked.session_key, verdict, (value, digest), claimed_ms, state, settings)
             return
         unproven.remember(
             asked.session_key,

@@ -79,8 +79,9 @@ class Intents:
             RecordError: the intent has no proof now, may have one later, and there is no room to remember it.
         """
         asked = case.asked
-        must_be_remembered = unproven.is_signed(asked.intent)
-        has_room = not must_be_remembered or unproven.has_room(asked.session_key, state, asked.received_ms)
+        if not unproven.is_signed(asked.intent):
+            return self._judge.decide(case, state)
+        has_room = unproven.has_room(asked.session_key, state, asked.received_ms)
         outputs = self._judge.decide(case, state)
         if not has_room and not case.is_proven:
             raise unproven.no_room(asked.intent)
