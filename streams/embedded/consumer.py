@@ -187,6 +187,10 @@ class EmbeddedConsumer:
         """
         self._fetcher.seek(partition, offset)
 
+    def has_reached_end(self, partition: TopicPartition) -> bool:
+        """Return whether everything was returned that the partition held when the last poll looked."""
+        return self._fetcher.has_reached_end(partition)
+
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the group's committed offsets; None for partitions without one."""
         part_ids = self._topic_table.resolve(partitions)

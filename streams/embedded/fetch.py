@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streams.embedded.append import decode_headers
-from streams.embedded.file import PARTITION_SHIFT, LogConnection, LogFile
+from streams.embedded.file import LogConnection, LogFile
 from streams.embedded.topics import base_id
 from streams.ports import LogError, Received, TopicPartition
 
@@ -56,6 +56,11 @@ class Fetcher:
         """Return the offset below which everything was returned or no longer exists."""
         return self._cursor(partition).position
 
+    def has_reached_end(self, partition: TopicPartition) -> bool:
+        """Return whether everything was returned that the partition held at the last `fetch`."""
+        cursor = self._cursors.get(partition)
+        return cursor is not None and self._seen_version is not None and cursor.position >= cursor.end
+
     def pause(self, partitions: Iterable[TopicPartition], paused: bool) -> None:
         """Exclude partitions from `fetch`, or include them again."""
         for partition in partitions:
@@ -101,7 +106,9 @@ class Fetcher:
         already = len(found)
         rows = self._connection.stream(
             "SELECT id, timestamp_ms, key, headers, value FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
-            (base + cursor.position, base + (1 << PARTITION_SHIFT), records_max),
+            # INVARIANT: no record from after the ends were seen. Whoever has read to the end of another partition then
+            # knows that all it lacks there is later than any record from here.
+            (base + cursor.position, base + cursor.end, records_max),
         )
         for row_id, timestamp_ms, key, headers, value in rows:
             offset = row_id - base

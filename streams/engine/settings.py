@@ -15,6 +15,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         idle_poll_ms: how long a poll waits while no transaction is open. It bounds how late broadcast records are seen.
         punctuate_ms: how often stream time follows the wall clock while input is idle.
         idle_margin_ms: how far stream time stays behind the wall clock then.
+        input_wait_max_ms: how long a topic whose end isn't known holds back the other inputs of its partition; 0: as
+            long as it takes.
+        input_buffer_records_max: how many records of one topic and partition wait before it is paused.
+        input_buffer_bytes_max: how many bytes of keys and values, likewise.
         control_stale_ms: for how long what was broadcast counts as current without being confirmed.
         control_check_ms: how often the reader asks whether it has read all that was broadcast.
         aborts_in_a_row_max: after how many aborted transactions in a row the worker gives up.
@@ -27,6 +31,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_poll_ms: int = 50
     punctuate_ms: int = 100
     idle_margin_ms: int = 500
+    input_wait_max_ms: int = 0
+    input_buffer_records_max: int = 1_000
+    input_buffer_bytes_max: int = 4 * 1024 * 1024
     control_stale_ms: int = 10_000
     control_check_ms: int = 1_000
     aborts_in_a_row_max: int = 20

@@ -1,9 +1,10 @@
 """Runs a processor over one partition: its input in the order of broker time, its timers, its dead letters.
 
-**Idea.** Partition n of all co-partitioned topics is one task. It processes records by broker time across topics, fires
-the timers that are due before each of them, and keeps or drops what the processor wrote to the state, so that a
-record leads to everything or to nothing. It sends what is to be written to whoever runs it and knows no transactions:
-it is told when one was committed or aborted. `streams.engine.worker` has one transaction over all of its tasks.
+**Idea.** Partition n of all co-partitioned topics is one task. It processes records by broker time across topics
+(`streams.engine.input_buffer` says when a record's turn has come), fires the timers that are due before each of them,
+and keeps or drops what the processor wrote to the state, so that a record leads to everything or to nothing. It sends
+what is to be written to whoever runs it and knows no transactions: it is told when one was committed or aborted.
+`streams.engine.worker` has one transaction over all of its tasks.
 
 **Rejected.** A task that commits by itself: a transaction per partition would cost as many round trips to the brokers
 as there are partitions.
@@ -12,11 +13,11 @@ as there are partitions.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import merge
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 
+from streams.engine.ordered_input import HasReachedEnd, OrderedInput
 from streams.engine.placement import InputPlacement, OutputPlacement
+from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState, stream_time_of
 from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
@@ -32,7 +33,6 @@ TEXT_CHARS_MAX = 500
 """Of the text that says why a record became a dead letter."""
 
 Emit = Callable[[Outgoing], None]
-_Input = tuple[Received, Record | Exception]
 
 
 class PartitionTask:
@@ -56,6 +56,8 @@ class PartitionTask:
         emit: Emit,
         partition_counts: Mapping[str, int],
         committed: Mapping[str, int],
+        has_reached_end: HasReachedEnd,
+        settings: EngineSettings,
         deleted: Sequence[DeletedInput] = (),
     ) -> None:
         """Create the task of a partition whose state is restored.
@@ -69,6 +71,8 @@ class PartitionTask:
             emit: called with each record that is to be written in the open transaction.
             partition_counts: how many partitions each topic has, by its name.
             committed: where to read each input topic from: the group's committed offset, or the first that is there.
+            has_reached_end: whether an input partition was read to its end.
+            settings: how much input is buffered, and how long one topic holds back the others.
             deleted: the input that the committed offsets say was not processed, and that is not there any more.
         """
         self.partition = partition
@@ -78,7 +82,8 @@ class PartitionTask:
         self._committed = dict(committed)
         self._deleted = tuple(deleted)
         self._has_reported_deleted = False
-        self._ranks = {topic.name: rank for rank, topic in enumerate(spec.inputs)}
+        topics = [topic.name for topic in spec.inputs]
+        self._input = OrderedInput(partition, topics, committed, has_reached_end, settings)
         self._with_dead_letters = {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters}
         self._state = state
         self._processor = processor
@@ -101,20 +106,42 @@ class PartitionTask:
 
     # Input and timers
 
-    def process(self, records: list[Received]) -> None:
-        """Process a batch of this partition: by broker time across topics, in offset order within each."""
+    def add(self, records: Sequence[Received]) -> None:
+        """Take in what was polled of this partition: in offset order within each topic."""
         # All are decoded before the first is processed: in a row, each costs half of what it does between two others.
-        for record, decoded in self._in_order([(record, self._decoded(record)) for record in records]):
-            position = self.positions.get(record.topic, 0)
-            if record.offset < position:
-                continue  # read again after a rewind of another topic; it is done already
+        for record in records:
+            self._input.buffer.add(record, self._decoded(record))
+
+    def process(self, begin: Callable[[], None], now_ms: int) -> int:
+        """Process the records whose turn has come: by broker time across topics, in offset order within each.
+
+        Args:
+            begin: called before the first of them.
+            now_ms: of a clock that never goes back.
+
+        Returns:
+            How many records were processed.
+        """
+        count = 0
+        self._input.buffer.look()
+        while (found := self._input.next(now_ms)) is not None:
+            if count == 0:
+                begin()
+            count += 1
+            record, decoded = found
             self.stream_time_ms = max(self.stream_time_ms, record.timestamp_ms)
             self.fire_timers()
             self._process_one(record, decoded)
             self.positions[record.topic] = record.offset + 1
+        return count
+
+    @property
+    def input(self) -> OrderedInput:
+        """What was polled and not processed yet."""
+        return self._input
 
     def advance(self, now_ms: int) -> bool:
-        """Let stream time follow the wall clock, as input is idle.
+        """Let stream time follow the wall clock, as input is idle and none is missing.
 
         Returns:
             Whether a timer was due.
@@ -299,6 +326,7 @@ class PartitionTask:
         self._is_prepared = False
         self._followed_mark = None
         self.positions = dict(self._committed)
+        self._input.buffer.clear(self._committed)
         self.stream_time_ms = self._committed_time_ms
         return {TopicPartition(topic, self.partition): offset for topic, offset in self._committed.items()}
 
@@ -317,15 +345,6 @@ class PartitionTask:
             return self._wire.decode(record.topic, record.value, record.headers)
         except Exception as error:
             return error
-
-    def _in_order(self, inputs: list[_Input]) -> Iterable[_Input]:
-        if all(a.topic == b.topic for (a, _), (b, _) in pairwise(inputs)):
-            return inputs
-        by_topic: dict[str, list[_Input]] = {}
-        for one in inputs:
-            by_topic.setdefault(one[0].topic, []).append(one)
-        ranks = self._ranks
-        return merge(*by_topic.values(), key=lambda one: (one[0].timestamp_ms, ranks[one[0].topic]))
 
     def _process_one(self, record: Received, decoded: Record | Exception) -> None:
         try:

@@ -9,6 +9,7 @@ What keeps two workers from deciding the same record is the group: partitions ar
 generation of that assignment goes into each commit, so that the commit of a former owner is refused.
 
     assigned    pause the partitions' input, restore their state, then read on from the committed offsets
+    polled      buffer the records; a task processes those that are known to be the next in the order of broker time
     revoked     commit what was done, then forget the partitions (revocation is eager: all of them go)
     lost        abort before the callback returns, as somebody else owns them already
     aborted     roll the tasks back, read their input again from the committed offsets
@@ -50,6 +51,8 @@ from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
 
 _log = logging.getLogger(__name__)
+HELD_POLL_MS = 5
+"""How long a poll waits while input is held back: what lets it go on need not be a record, but the end of a topic."""
 
 
 class WorkerGaveUpError(StoplogError):
@@ -113,6 +116,7 @@ class Worker:
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
         self._last_input_ms: dict[int, int] = {}
+        self._with_input: dict[int, PartitionTask] = {}
         self._failed = False
         self._is_following = False
 
@@ -131,7 +135,7 @@ class Worker:
         """Poll once, process what came, and commit if it is time.
 
         Returns:
-            How many input records were polled; 0 when idle.
+            How many input records were polled, or, if none, how many that had waited were processed; 0 when idle.
 
         Raises:
             FatalLogError: the worker can't be used any more; build a new one.
@@ -142,7 +146,7 @@ class Worker:
                 self._broadcasts.poll()
             records = self._poll()
             self._take_over()
-            self._work(records)
+            count = self._work(records)
         except AbortableTransactionError as error:
             self._abort(error)
             return 0
@@ -153,7 +157,7 @@ class Worker:
             # The transaction may hold half a record's work by now: `stop` must not commit it.
             self._failed = True
             raise
-        return len(records)
+        return len(records) or count
 
     def stop(self) -> None:
         """Commit what is open (or abort it, if a step has failed), leave the group, release everything."""
@@ -180,6 +184,11 @@ class Worker:
     def following(self) -> bool:
         """Whether partitions have not yet followed all that was broadcast."""
         return self._is_following
+
+    @property
+    def abandoned_count(self) -> int:
+        """How often a partition has gone on without an input topic, as far as it is still processed here."""
+        return sum(task.input.abandoned_count for task in self._tasks.values())
 
     @property
     def next_due_ms(self) -> int | None:
@@ -218,26 +227,32 @@ class Worker:
     def _poll(self) -> list[Received]:
         is_busy = self._broadcasts is not None and self._broadcasts.is_busy
         waiting = self._transaction.is_open or self.restoring or is_busy or self._is_following
-        return self._ports.consumer.poll(self._settings.poll_records_max, 0 if waiting else self._settings.idle_poll_ms)
+        timeout_ms = 0 if waiting else self._settings.idle_poll_ms
+        if self._with_input:
+            timeout_ms = min(timeout_ms, HELD_POLL_MS)
+        return self._ports.consumer.poll(self._settings.poll_records_max, timeout_ms)
 
     def _take_over(self) -> None:
         for partition, taken in self._takeover.step(self._settings.idle_poll_ms).items():
             self._open_task(partition, taken)
 
-    def _work(self, records: list[Received]) -> None:
+    def _work(self, records: list[Received]) -> int:
+        """Do what is to be done in the transaction. Return how many input records were processed."""
         try:
             self._prepare()
             if self._broadcasts is not None:
                 self._broadcasts.write(self._tasks, self._transaction)
                 self._follow_broadcast()
             self._report_deleted_input()
-            self._process(records)
+            self._add(records)
+            count = self._process()
             self._punctuate(idle=not records)
             if self._transaction.is_due(self._settings, idle=not records):
                 self._commit()
         except RetriableLogError as error:
             # The call could be made again, but where it was made is lost by now: the input is read again instead.
             raise AbortableTransactionError(str(error)) from error
+        return count
 
     def _prepare(self) -> None:
         """Let the processor prepare partitions that were taken over, before anything else is written to their state."""
@@ -259,7 +274,7 @@ class Worker:
                 self._transaction.ensure_open()
                 self._is_following |= task.follow_broadcast()
 
-    def _process(self, records: list[Received]) -> None:
+    def _add(self, records: list[Received]) -> None:
         if not records:
             return
         by_partition: dict[int, list[Received]] = {}
@@ -269,14 +284,36 @@ class Worker:
         for partition, batch in by_partition.items():
             task = self._tasks.get(partition)
             if task is not None:  # else revoked meanwhile; its new owner reads them again
-                self._transaction.ensure_open()
-                task.process(batch)
-        self._transaction.count_inputs(len(records))
+                task.add(batch)
+                self._with_input[partition] = task
+
+    def _process(self) -> int:
+        """Process the input that is in order. Return how many records that were."""
+        if not self._with_input:
+            return 0
+        count, now_ms = 0, self._ports.clock.monotonic_ms()
+        for partition, task in list(self._with_input.items()):
+            count += task.process(self._transaction.ensure_open, now_ms)
+            if task.input.buffer.may_pause:
+                self._pause_or_resume(partition, task)
+            elif not task.input.buffer:
+                del self._with_input[partition]
+        self._transaction.count_inputs(count)
+        return count
+
+    def _pause_or_resume(self, partition: int, task: PartitionTask) -> None:
+        """Poll no more of topics whose buffers are full, and go on with those that have room again."""
+        buffer, consumer = task.input.buffer, self._ports.consumer
+        consumer.resume([TopicPartition(topic, partition) for topic in buffer.to_resume()])
+        consumer.pause([TopicPartition(topic, partition) for topic in buffer.to_pause()])
 
     def _punctuate(self, *, idle: bool) -> None:
         """Let stream time of idle partitions follow the wall clock, so that their timers fire.
 
         A partition is idle if all are (`idle`: the poll found nothing), or if it had no record for `idle_margin_ms`.
+
+        INVARIANT: the wall clock does not overtake input: nothing waits in the partition's buffers, and all of its
+        topics were read to their ends.
         """
         clock, margin_ms = self._ports.clock, self._settings.idle_margin_ms
         monotonic_ms = clock.monotonic_ms()
@@ -286,7 +323,7 @@ class Worker:
         now_ms = clock.now_ms() - margin_ms
         for partition, task in self._tasks.items():
             is_idle = idle or monotonic_ms - self._last_input_ms.get(partition, 0) >= margin_ms
-            if is_idle and task.state.has_due(now_ms):
+            if is_idle and task.state.has_due(now_ms) and task.input.is_complete:
                 self._transaction.ensure_open()
                 task.advance(now_ms)
 
@@ -368,6 +405,8 @@ class Worker:
             emit=self._transaction.emit,
             partition_counts=self._partition_counts,
             committed=taken.committed,
+            has_reached_end=self._ports.consumer.has_reached_end,
+            settings=self._settings,
             deleted=taken.deleted,
         )
         if self._broadcasts is not None:
@@ -392,3 +431,4 @@ class Worker:
         for task in self._tasks.values():
             task.close()
         self._tasks.clear()
+        self._with_input.clear()

@@ -45,6 +45,11 @@ class _Positions:
         self._require(partition)
         return self._positions[partition]
 
+    def has_reached_end(self, partition: TopicPartition) -> bool:
+        """Return whether nothing is left to be read of a partition at this moment."""
+        position = self._positions.get(partition)
+        return position is not None and position >= self._broker.partition(partition).last_stable_offset
+
     def pause(self, partitions: Iterable[TopicPartition], *, paused: bool) -> None:
         """Leave partitions out of `fetch`, or include them again."""
         for partition in partitions:
@@ -189,6 +194,10 @@ class MemoryConsumer(_Client):
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Continue to read a partition at `offset`."""
         self._reading.seek(partition, offset)
+
+    def has_reached_end(self, partition: TopicPartition) -> bool:
+        """Return whether `poll` has returned everything that the partition holds at this moment."""
+        return self._reading.has_reached_end(partition)
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the group's committed offsets.

@@ -119,6 +119,10 @@ class MemoryPartition:
         new = self._entries[first:]
         return [(entry.serial, self._received(entry)) for entry in new if entry.offset < end and _is_visible(entry)]
 
+    def all_entries(self) -> tuple[Entry, ...]:
+        """Return all entries: also markers, and what no reader can see."""
+        return tuple(self._entries)
+
     def committed_entries(self) -> list[Entry]:
         """Return the entries of all records that a `read_committed` reader can see now, with their transactions."""
         end = self.last_stable_offset

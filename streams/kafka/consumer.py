@@ -89,7 +89,8 @@ class KafkaConsumer:
             "enable.auto.offset.store": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "error" if positioned else "earliest",
-            "enable.partition.eof": False,
+            # Tells when a partition was read to its end. The cached watermark can't: it counts open transactions.
+            "enable.partition.eof": True,
         }
         if instance is not None:
             fixed["group.instance.id"] = instance
@@ -104,6 +105,7 @@ class KafkaConsumer:
         self._metadata: GroupMetadata | None = None
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._paused: set[TopicPartition] = set()
+        self._ended: set[tuple[str, int]] = set()
         self._closed = False
 
     def subscribe(self, topics: Sequence[str], listener: AssignmentListener) -> None:
@@ -124,23 +126,30 @@ class KafkaConsumer:
         Raises:
             FatalLogError: the client can't continue.
         """
-        try:
-            # The library's batch call waits for a full batch, its single call for one record. So both are used.
-            messages = self._client.consume(max_records, 0)
-            if not messages and timeout_ms > 0:
-                first = self._client.poll(timeout_ms / 1000)
-                if first is None:
-                    return []
-                messages = [first]
-                if max_records > 1:
-                    messages += self._client.consume(max_records - 1, 0)
-        except _RevokedError:
-            self._refuse_fatal()
-            return []
-        except KafkaException as exception:
-            self._faults.take(error_of(exception))
-            return []
-        return self._records(messages)
+        deadline_s = time.monotonic() + timeout_ms / 1000
+        left_s = timeout_ms / 1000
+        while True:
+            try:
+                # The library's batch call waits for a full batch, its single call for one record. So both are used.
+                messages = self._client.consume(max_records, 0)
+                if not messages and left_s > 0:
+                    first = self._client.poll(left_s)
+                    if first is None:
+                        return []
+                    messages = [first]
+                    if max_records > 1:
+                        messages += self._client.consume(max_records - 1, 0)
+            except _RevokedError:
+                self._refuse_fatal()
+                return []
+            except KafkaException as exception:
+                self._faults.take(error_of(exception))
+                return []
+            records = self._records(messages)
+            # Only ends of partitions may have been reported.
+            left_s = deadline_s - time.monotonic() if messages and not records else 0.0
+            if left_s <= 0:
+                return records
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """Stop fetching partitions; records that were already fetched are not returned before `resume`.
@@ -150,6 +159,8 @@ class KafkaConsumer:
         named = list(partitions)
         self._call(self._client.pause, named, "pause")
         self._paused.update(named)
+        # Nothing is fetched of them: what is known of their ends gets old.
+        self._ended.difference_update(named)
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Undo `pause`."""
@@ -178,6 +189,7 @@ class KafkaConsumer:
         while True:
             try:
                 self._client.seek(to_client(self._names, partition, offset))
+                self._ended.discard(partition)
                 return
             except KafkaException as exception:
                 error = error_of(exception)
@@ -188,6 +200,13 @@ class KafkaConsumer:
                         f"can't seek {name} to {offset}: it was not ready within {SEEK_S_MAX} s"
                     ) from exception
             time.sleep(SEEK_PAUSE_S)
+
+    def has_reached_end(self, partition: TopicPartition) -> bool:
+        """Return whether everything was returned that the partition held when it was fetched last.
+
+        That was up to `fetch.wait.max.ms` ago. A paused partition isn't fetched: the answer is no.
+        """
+        return partition in self._ended
 
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the group's committed offsets, after waiting for any transaction that is still writing them.
@@ -265,11 +284,18 @@ class KafkaConsumer:
                 raise self._error(exception, "leave the group") from exception
 
     def _records(self, messages: list[Message]) -> list[Received]:
-        records = []
+        records: list[Received] = []
+        ended = self._ended
         for message in messages:
             error = message.error()
             if error is None:
-                records.append(self._received(message))
+                record = self._received(message)
+                records.append(record)
+                ended.discard(record[:2])
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # The client reports it once for each end that is reached, again after a seek or a pause.
+                ended.add((self._names.own(message.topic() or ""), message.partition() or 0))
+                self._faults.clear()
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 name = f"`{message.topic()}` partition {message.partition()}"
                 raise FatalLogError(
@@ -307,6 +333,7 @@ class KafkaConsumer:
         client.assign(partitions)
         ours = all_from_client(self._names, partitions)
         self._assigned = frozenset(ours)
+        self._ended.clear()
         if self._positioned:
             self.pause(ours)
         # INVARIANT: an assignment's transactions are fenced by the generation that made it, never by a later one.
@@ -331,6 +358,7 @@ class KafkaConsumer:
                 tell(all_from_client(self._names, partitions))
         finally:
             self._assigned = frozenset()
+            self._ended.clear()
             self._unpause(client)
             client.unassign()
         if not self._closed:

@@ -113,6 +113,17 @@ class Consumer(Protocol):
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Continue to read an assigned partition at `offset`."""
 
+    def has_reached_end(self, partition: TopicPartition) -> bool:
+        """Return whether `poll` has returned everything that an assigned partition holds.
+
+        The end is the last stable offset: what an open transaction has written is not there yet, nor is what comes
+        after it. Cheap: nothing is asked for. The answer is as old as the partition's last fetch.
+
+        Returns:
+            False if there is more, and also if the end is not known, as before the first fetch after an assignment or
+            a seek.
+        """
+
     def committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         """Return the group's committed offsets. Waits for transactions that are still writing them.
 

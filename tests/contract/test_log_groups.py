@@ -30,6 +30,7 @@ from tests.contract.helpers import (
     record,
     until,
     values_of,
+    write,
 )
 
 
@@ -317,6 +318,91 @@ def test_rebalance_keeps_equal_partition_numbers_together_and_fences_the_old_gen
         "the first member has everything again",
     )
     pair.first.close()
+
+
+def reaches_end(consumer: Consumer, at: TopicPartition) -> list[bytes | None]:
+    """Poll until the partition was read to its end; return what came."""
+    found: list[bytes | None] = []
+
+    def has_reached() -> bool:
+        found.extend(values_of(consumer.poll(10, POLL_MS)))
+        return consumer.has_reached_end(at)
+
+    until(has_reached, f"the end of {at}")
+    return found
+
+
+def test_the_end_is_known_once_everything_was_read(log: LogUnderTest) -> None:
+    topic = make_topic(log, "end", 2)
+    full, empty = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    publish(log, full, [b"0", b"1", b"2"])
+    consumer = log.consumer(log.unique("group"), "a")
+    assert not consumer.has_reached_end(full)
+    consumer.subscribe([topic], Recorder())
+    assert not consumer.has_reached_end(full)
+    found: list[bytes | None] = []
+
+    def one_more() -> bool:
+        found.extend(values_of(consumer.poll(1, POLL_MS)))
+        return len(found) == 2
+
+    until(one_more, "two of three records")
+    assert not consumer.has_reached_end(full)
+    assert found + reaches_end(consumer, full) == [b"0", b"1", b"2"]
+    assert reaches_end(consumer, empty) == []
+
+    publish(log, full, [b"3"])
+    until(lambda: consumer.poll(10, POLL_MS) != [], "the new record")
+    assert reaches_end(consumer, full) == []
+    consumer.seek(full, 1)
+    assert not consumer.has_reached_end(full)
+    assert reaches_end(consumer, full) == [b"1", b"2", b"3"]
+    consumer.seek(full, 4)
+    assert reaches_end(consumer, full) == []
+    consumer.close()
+
+
+def test_the_end_is_not_that_of_open_transactions(log: LogUnderTest) -> None:
+    topic = make_topic(log, "stable-end", 1)
+    at = TopicPartition(topic, 0)
+    consumer = log.consumer(log.unique("group"), "a")
+    join_group(consumer, [topic], Recorder())
+    producer = ready_producer(log, log.unique("writer"))
+    write(producer, at, [b"committed"])
+    assert poll_values(consumer, 1) == [b"committed"]
+    assert reaches_end(consumer, at) == []  # behind the marker
+
+    producer.begin()
+    producer.send(record(at, b"aborted"))
+    consumer.poll(10, 5 * POLL_MS)
+    assert consumer.has_reached_end(at)
+    producer.abort()
+    consumer.poll(10, 5 * POLL_MS)
+    assert reaches_end(consumer, at) == []
+    write(producer, at, [b"last"])
+    assert poll_values(consumer, 1) == [b"last"]
+    assert reaches_end(consumer, at) == []
+    producer.close()
+    consumer.close()
+
+
+def test_the_end_is_known_again_after_a_pause(log: LogUnderTest) -> None:
+    topic = make_topic(log, "end-paused", 1)
+    at = TopicPartition(topic, 0)
+    consumer = log.consumer(log.unique("group"), "a")
+    join_group(consumer, [topic], Recorder())
+    assert reaches_end(consumer, at) == []
+    consumer.pause([at])
+    publish(log, at, [b"0"])
+    # Else the answer on a file is from before: it is as old as the last poll.
+    assert consumer.poll(10, POLL_MS) == []
+    assert not consumer.has_reached_end(at)
+    consumer.resume([at])
+    assert reaches_end(consumer, at) == [b"0"]
+    consumer.pause([at])
+    consumer.resume([at])
+    assert reaches_end(consumer, at) == []
+    consumer.close()
 
 
 def test_groups_do_not_disturb_each_other(log: LogUnderTest) -> None:
