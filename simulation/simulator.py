@@ -11,6 +11,7 @@ from typing import NamedTuple
 from simulation import auditor
 from simulation.auditor_authority import check_ages, check_allowed, check_writers
 from simulation.auditor_grants import check_grants
+from simulation.auditor_order import check_order
 from simulation.auditor_seals import check_seals, read_seals
 from simulation.auditor_stops import check_stops
 from simulation.auditor_stores import ChangelogTape, check_sessions, check_stores, held_count
@@ -276,6 +277,7 @@ class Simulation:
             ),
             *check_grants(evidence, ROOT_KEY),
             *check_stops(evidence),
+            *check_order(evidence, log),
             *check_seals(log, wire),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(

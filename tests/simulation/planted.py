@@ -13,6 +13,7 @@ from streams.delegation.authority import Authority
 from streams.delegation.digest import lineage_of
 from streams.delegation.tools import GrantedTool
 from streams.engine.broadcasts import Broadcasts
+from streams.engine.input_buffer import InputBuffer
 from streams.engine.placement import InputPlacement
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
@@ -269,6 +270,12 @@ def seals_remember_in_the_process(patch: pytest.MonkeyPatch, healthy: Ingredient
     return healthy._replace(make_hook=_Remembering)
 
 
+def topics_are_joined_within_one_poll(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A topic of which the last poll has brought nothing holds back no other."""
+    patch.setattr(InputBuffer, "_holds_back", lambda _self, _topic, _has_ended: False)
+    return healthy
+
+
 class _Remembering(BatchSeals):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder)
@@ -307,4 +314,5 @@ PLANTS: tuple[Plant, ...] = (
     grants_hold_for_ever,
     ends_alone,
     freezes_alone,
+    topics_are_joined_within_one_poll,
 )
