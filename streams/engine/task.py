@@ -107,7 +107,7 @@ class PartitionTask:
     # Input and timers
 
     def add(self, records: Sequence[Received]) -> None:
-        """Take in what was polled of this partition: in offset order within each topic."""
+        """Buffer what was polled of this partition, in offset order within each topic."""
         # All are decoded before the first is processed: in a row, each costs half of what it does between two others.
         for record in records:
             self._input.buffer.add(record, self._decoded(record))
