@@ -25,11 +25,8 @@ HasEnded = Callable[[str], bool]
 """Whether a topic was read to its end."""
 
 
-class Buffered(NamedTuple):
-    """A record that waits for its turn, and its decoded form or the error that decoding it raised."""
-
-    record: Received
-    decoded: Record | Exception
+Buffered = tuple[Received, Record | Exception, int]
+"""A record that waits for its turn, its decoded form or the error that decoding it raised, and its bytes."""
 
 
 class BufferBounds(NamedTuple):
@@ -70,6 +67,8 @@ class InputBuffer:
         self._bytes = 0
         self._paused_count = 0
         self._ended: dict[str, bool] = {}
+        # The only topic with records, if the others are known to hold back nothing: `next` need not look at them again.
+        self._only: _Lane | None = None
         self._abandoned: set[str] = set()
         self.missing: str | None = None
         """The topic that holds the others back, as `next` found it last."""
@@ -84,16 +83,19 @@ class InputBuffer:
         if record.offset < lane.next_offset:
             return
         lane.next_offset = record.offset + 1
-        lane.records.append(Buffered(record, decoded))
-        size = _size(record)
+        size = len(record.value or b"") + len(record.key or b"")
+        lane.records.append((record, decoded, size))
         lane.bytes += size
         self._bytes += size
         self._count += 1
-        self._abandoned.discard(record.topic)
+        self._only = None
+        if self._abandoned:
+            self._abandoned.discard(record.topic)
 
     def look(self) -> None:
         """Forget what is known of the topics' ends: `next` asks again. Call it after each poll."""
         self._ended.clear()
+        self._only = None
 
     def next(self, has_ended: HasEnded) -> Buffered | None:
         """Remove and return the record that goes first.
@@ -104,24 +106,14 @@ class InputBuffer:
         Returns:
             None if there is no record, or none that is known to be the first.
         """
-        self.missing = None
-        if not self._count:
+        lane = self._only or self._first(has_ended)
+        if lane is None:
             return None
-        first: _Lane | None = None
-        first_ms = 0
-        for lane in self._lanes:
-            if lane.records:
-                time_ms = lane.records[0].record.timestamp_ms
-                if first is None or time_ms < first_ms:
-                    first, first_ms = lane, time_ms
-            elif self._holds_back(lane.topic, has_ended):
-                self.missing = lane.topic
-                return None
-        if first is None:
-            return None
-        found = first.records.popleft()
-        size = _size(found.record)
-        first.bytes -= size
+        found = lane.records.popleft()
+        if not lane.records:
+            self._only = None
+        size = found[2]
+        lane.bytes -= size
         self._bytes -= size
         self._count -= 1
         return found
@@ -174,8 +166,29 @@ class InputBuffer:
             lane.next_offset = positions.get(lane.topic, 0)
         self._count = self._bytes = 0
         self._ended.clear()
+        self._only = None
         self._abandoned.clear()
         self.missing = None
+
+    def _first(self, has_ended: HasEnded) -> _Lane | None:
+        """Return the topic whose record goes first, and note in `missing` what keeps it from being known."""
+        self.missing = None
+        if not self._count:
+            return None
+        first: _Lane | None = None
+        first_ms, filled = 0, 0
+        for lane in self._lanes:
+            if lane.records:
+                filled += 1
+                time_ms = lane.records[0][0].timestamp_ms
+                if first is None or time_ms < first_ms:
+                    first, first_ms = lane, time_ms
+            elif self._holds_back(lane.topic, has_ended):
+                self.missing = lane.topic
+                return None
+        if filled == 1:
+            self._only = first
+        return first
 
     def _holds_back(self, topic: str, has_ended: HasEnded) -> bool:
         ended = self._ended.get(topic)
@@ -184,7 +197,3 @@ class InputBuffer:
             if ended:
                 self._abandoned.discard(topic)
         return not ended and topic not in self._abandoned
-
-
-def _size(record: Received) -> int:
-    return len(record.value or b"") + len(record.key or b"")

@@ -128,7 +128,7 @@ class PartitionTask:
             if count == 0:
                 begin()
             count += 1
-            record, decoded = found
+            record, decoded, _ = found
             self.stream_time_ms = max(self.stream_time_ms, record.timestamp_ms)
             self.fire_timers()
             self._process_one(record, decoded)

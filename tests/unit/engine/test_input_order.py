@@ -40,7 +40,7 @@ def taken(made: InputBuffer, *ended: str) -> list[tuple[str, int]]:
     made.look()
     found = []
     while (one := made.next(lambda topic: topic in ended)) is not None:
-        found.append((one.record.topic, one.record.offset))
+        found.append((one[0].topic, one[0].offset))
     return found
 
 
