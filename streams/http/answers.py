@@ -1,4 +1,4 @@
-"""Answers that several services give: keys, health, and when to come again."""
+"""Responses that several services give: keys, health, and when to retry."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ JWKS_MAX_AGE_S = 300
 _MS_PER_S = 1_000
 
 NO_STORE: Mapping[str, str] = MappingProxyType({"cache-control": "no-store"})
-"""The headers of what no cache may keep."""
+"""The headers of responses that no cache may store."""
 
 
 def retry_after(wait_ms: int) -> dict[str, str]:
-    """Return the header that tells a client when to come again, rounded up to whole seconds."""
+    """Return the header that asks a client to retry after a time, rounded up to whole seconds."""
     return {"retry-after": str(-(-wait_ms // _MS_PER_S))}
 
 
@@ -28,5 +28,5 @@ def key_set(published: Mapping[str, Any]) -> JSONResponse:
 
 
 async def health(_request: Request) -> JSONResponse:
-    """Answer that the service takes requests."""
+    """Respond that the service accepts requests."""
     return JSONResponse({"status": "ok"}, headers=NO_STORE)

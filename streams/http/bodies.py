@@ -1,4 +1,4 @@
-"""Reading the body of a request: of one media type, up to a bound, and within a time."""
+"""Reads the body of a request, of one media type, with limits on size and time."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ BODY_TIMEOUT_S = 10.0
 
 
 class BodyError(StoplogError):
-    """The body can't be taken; the message says why, and is for the client."""
+    """The body is not accepted; the message tells the client why."""
 
 
 async def read_body(request: Request, media_type: str, bytes_max: int) -> bytes:
-    """Return the body of a request. Waits for it for up to `BODY_TIMEOUT_S`.
+    """Return the body of a request. Waits for up to `BODY_TIMEOUT_S`.
 
     Args:
-        request: the request, of which nothing has been read yet.
-        media_type: what its header `content-type` must say, parameters left aside.
-        bytes_max: the size that is taken at most.
+        request: the request, whose body has not been read yet.
+        media_type: the required `content-type`, without parameters.
+        bytes_max: the largest size that is accepted.
 
     Raises:
-        BodyError: it is of another type, too large, or did not come in time.
-        ClientDisconnect: the client has gone.
+        BodyError: the body has another type, is too large, or did not arrive in time.
+        ClientDisconnect: the client has disconnected.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != media_type:
@@ -38,5 +38,5 @@ async def read_body(request: Request, media_type: str, bytes_max: int) -> bytes:
                 if len(body) > bytes_max:
                     raise BodyError(f"the body has more than {bytes_max} bytes")
     except TimeoutError:
-        raise BodyError("the body did not come in time") from None
+        raise BodyError("the body did not arrive in time") from None
     return bytes(body)

@@ -1,4 +1,4 @@
-"""Where requests come from, for limits: an address, or of IPv6 the site, for one has as many addresses as one likes."""
+"""The origin of requests, for limits: an IPv4 address, or an IPv6 site, of which a client can use any address."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-"""Hosts that nobody on another machine reaches."""
+"""Hosts that can't be reached from other machines."""
 
 _IPV6_SITE_BITS = 64
 
 
 def place(host: str) -> str:
-    """The place of an address. One of IPv4 is the same, whether it is written as such or within IPv6."""
+    """Return the place of an address. An IPv4 address within IPv6 has the same place as the plain one."""
     address = address_of(host)
     if isinstance(address, IPv6Address):
         return str(int(address) >> (128 - _IPV6_SITE_BITS))
@@ -24,7 +24,7 @@ def place(host: str) -> str:
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that is written there; None if it is none."""
+    """Return the address that a text states; None if the text is not an address."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -33,5 +33,5 @@ def address_of(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def place_of(request: Request) -> str:
-    """Return the place that a request comes from; empty where its address is not known."""
+    """Return the place that a request comes from; empty if its address is not known."""
     return place(request.client.host if request.client is not None else "")

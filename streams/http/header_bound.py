@@ -1,4 +1,4 @@
-"""A bound on the size of a request's head."""
+"""A limit on the size of a request's head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TOO_LARGE = 431
 def bounded(application: ASGIApp) -> ASGIApp:
     """Return the application behind a check that rejects requests whose headers are too large.
 
-    The server's own bound is on what it waits for, which is less strict.
+    The server's own limit applies only to an incomplete head, which is less strict.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

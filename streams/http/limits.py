@@ -1,4 +1,4 @@
-"""Rate limits: a token bucket for each key, in a table of bounded size, on a clock that nobody sets."""
+"""Rate limits: a token bucket for each key, in a table of bounded size, on a monotonic clock."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 KEYS_MAX = 20_000
-"""Keys that are kept; the one that was longest without a request is forgotten first, which gives it a full bucket."""
+"""How many keys are kept. The key with the oldest request is dropped first; it then has a full bucket again."""
 
 _MS_PER_MINUTE = 60_000
 
 
 class RateLimit:
-    """So many requests a minute for each key, in bursts of as many. Thread-safe."""
+    """Limits requests per minute for each key, with bursts of the same size. Thread-safe."""
 
     def __init__(self, per_minute: int, monotonic_ms: Callable[[], int], *, keys_max: int = KEYS_MAX) -> None:
         self._per_ms = per_minute / _MS_PER_MINUTE
@@ -24,7 +24,7 @@ class RateLimit:
         self._levels: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def take(self, key: str) -> int:
-        """Count a request; 0 if it may be answered, else the ms after which the next one may."""
+        """Count a request. Return 0 if it is allowed, else after how many ms the next one is allowed."""
         now_ms = self._monotonic_ms()
         with self._lock:
             level, at_ms = self._levels.pop(key, (self._room, now_ms))

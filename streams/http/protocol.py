@@ -1,7 +1,6 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on the time that a request's head may take, and on who has how many
-connections.
+"""HTTP/1.1 of uvicorn, with limits on the time for a request's head, and on the connections of one client.
 
-Uvicorn waits for a head without end: a few hundred connections on which nothing comes would take all there are.
+Uvicorn waits for a head without a limit: a few hundred silent connections would use up all connections.
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ from streams.http.client_address import address_of, place
 
 HEAD_TIMEOUT_S = 5.0
 CONNECTIONS_PER_PLACE_MAX = 64
-"""Open at once from one place. This machine is none: a proxy on it is everybody."""
+"""How many connections from one place can be open. This machine has no limit: a proxy on it serves everybody."""
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection."""
+    """A connection with limits."""
 
     per_place_max: int | None = CONNECTIONS_PER_PLACE_MAX
     _place: str | None = None
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """The first request's head must come in time."""
+        """Accept the connection, unless its place has too many, and start the timer for the first head."""
         super().connection_made(transport)
         self._place = _counted_place(self.client)
         if self._place is not None and self.per_place_max is not None:
@@ -36,12 +35,12 @@ class BoundedProtocol(H11Protocol):
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
-        """So must that of every other, once it has begun."""
+        """Process data, and start the timer for the head of the next request once it has begun."""
         super().data_received(data)
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+        """Stop the timer."""
         self._unwatch()
         super().connection_lost(exc)
 
@@ -63,7 +62,7 @@ class BoundedProtocol(H11Protocol):
 
 
 class ProxiedProtocol(BoundedProtocol):
-    """One connection of a proxy, through which everybody comes."""
+    """A connection from a proxy, which serves all clients."""
 
     per_place_max = None
 

@@ -1,4 +1,4 @@
-"""Serving an application over HTTP until a signal comes, with every part of it bounded."""
+"""Serves an application over HTTP until a signal arrives, with limits on every resource."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ SHUTDOWN_S = 20
 
 
 class ListenError(StoplogError):
-    """The address can't be listened on."""
+    """The service can't listen on the address."""
 
 
 class Listening(Protocol):
-    """Where a service listens, and with what."""
+    """Where a service listens, and with which certificate."""
 
     @property
     def host(self) -> str:
-        """The address."""
+        """Return the address."""
 
     @property
     def port(self) -> int:
-        """The port; 0 for any that is free."""
+        """Return the port; 0 for any free port."""
 
     @property
     def tls_certificate(self) -> Path | None:
-        """A PEM file."""
+        """Return the PEM file of the certificate."""
 
     @property
     def tls_key(self) -> Path | None:
-        """A PEM file."""
+        """Return the PEM file of the private key."""
 
     @property
     def behind_tls_proxy(self) -> bool:
-        """Whether all requests come through a proxy."""
+        """Return whether all requests come through a proxy."""
 
 
 def serve(application: ASGIApp, section: Listening, on_serving: Callable[[str, int], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then answer open requests for at most `SHUTDOWN_S`. Blocks.
+    """Serve until SIGINT or SIGTERM, then finish open requests for at most `SHUTDOWN_S`. Blocks.
 
     Args:
-        application: on ASGI.
+        application: an ASGI application.
         section: where to listen.
-        on_serving: called with address and port once requests are taken.
+        on_serving: called with address and port once requests are accepted.
 
     Raises:
-        ListenError: the address can't be used.
+        ListenError: the service can't listen on the address.
     """
     server = Server(uvicorn_config(application, section), on_serving)
     listening = listen(section)
@@ -71,7 +71,7 @@ def serve(application: ASGIApp, section: Listening, on_serving: Callable[[str, i
 
 
 def uvicorn_config(application: ASGIApp, section: Listening) -> uvicorn.Config:
-    """Return how requests are taken."""
+    """Return the configuration of the server."""
     tls = {}
     if section.tls_key is not None:
         tls = {"ssl_keyfile": str(section.tls_key), "ssl_certfile": str(section.tls_certificate)}
@@ -89,7 +89,7 @@ def uvicorn_config(application: ASGIApp, section: Listening) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
-        **tls,  # type: ignore[arg-type]  # the two names are not told apart in a dictionary of texts
+        **tls,  # type: ignore[arg-type]  # mypy does not know the types by name in a dictionary of texts
     )
 
 
@@ -97,22 +97,22 @@ def listen(section: Listening) -> socket.socket:
     """Return a socket that is bound to the address.
 
     Raises:
-        ListenError: the address can't be used.
+        ListenError: the service can't listen on the address.
     """
     try:
         found = socket.getaddrinfo(section.host, section.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _name, address = found[0]
-        # With its protocol named: asyncio sends small answers at once (TCP_NODELAY) only where it knows that it is TCP.
+        # With its protocol named: asyncio sends small responses at once (TCP_NODELAY) only if it knows that it is TCP.
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
-        raise ListenError(f"can't listen at {section.host}:{section.port}: {error.strerror or error}") from None
+        raise ListenError(f"can't listen on {section.host}:{section.port}: {error.strerror or error}") from None
     return listening
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server, which reports when it has begun."""
+    """Uvicorn's server, which reports when it has started."""
 
     def __init__(self, config: uvicorn.Config, on_serving: Callable[[str, int], None]) -> None:
         super().__init__(config)
@@ -120,10 +120,10 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """End in good order on the first signal.
+        """Stop gracefully on the first signal.
 
-        Uvicorn would raise the signal again afterwards, and so end the process before its caller has released what it
-        holds.
+        Uvicorn would raise the signal again afterwards, which would end the process before the caller has released its
+        resources.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -136,7 +136,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to take requests."""
+        """Start accepting requests."""
         await super().startup(sockets)
         if self.started and sockets:
             host, port = sockets[0].getsockname()[:2]

@@ -1,4 +1,4 @@
-"""A person's decision about a held call."""
+"""Finds the request of a pending call, and records a person's decision on it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from streams.operations.operator import SOURCE, Operator
 
 
 class ApprovalError(StoplogError):
-    """A decision that would not count."""
+    """A decision can't be made, or gates would reject it."""
 
 
 class Asked(NamedTuple):
-    """A request, and the key of its session."""
+    """A request for approval, and the key of its session."""
 
     key: bytes
     request: ApprovalRequest
 
 
 def find_request(operator: Operator, task: str) -> Asked:
-    """The request of a task.
+    """Find the request of a task.
 
     Args:
         task: the task's id, or the beginning of it.
 
     Raises:
-        ApprovalError: there is none, or more than one.
+        ApprovalError: no task begins with the text, or several do.
         TopicReadError, LogError: the topic can't be read.
     """
     found: dict[str, Asked] = {}
@@ -38,36 +38,36 @@ def find_request(operator: Operator, task: str) -> Asked:
         if isinstance(record, ApprovalRequest) and record.task_id.startswith(task) and received.key is not None:
             found[record.task_id] = Asked(received.key, record)
     if not found:
-        raise ApprovalError(f"no task `{task}` was asked for; see `stoplog tail approvals --no-follow`")
+        raise ApprovalError(f"no request for approval has task `{task}`; see `stoplog tail approvals --no-follow`")
     if len(found) > 1:
-        raise ApprovalError(f"{len(found)} tasks begin with `{task}`: {', '.join(sorted(found))}")
+        raise ApprovalError(f"{len(found)} tasks begin with `{task}`; give more of the id: {', '.join(sorted(found))}")
     (asked,) = found.values()
     return asked
 
 
 def check_decision(request: ApprovalRequest, approver: str, groups: Sequence[str], now_ms: int) -> None:
-    """Refuse what the gate would not count, as far as it can be told here.
+    """Check what can be checked here of the conditions that gates apply to a decision.
 
     Raises:
-        ApprovalError: says why.
+        ApprovalError: the gate would reject the decision; says why.
     """
     if request.expires_at <= now_ms:
         raise ApprovalError(f"task `{request.task_id}` has expired: its call was denied")
     if approver in (request.sub, request.act.sub):
-        raise ApprovalError(f"`{approver}` may not decide about their own call")
+        raise ApprovalError(f"`{approver}` may not decide on their own call")
     if request.eligible_approvers and not set(groups) & set(request.eligible_approvers):
         wanted = ", ".join(request.eligible_approvers)
-        raise ApprovalError(f"only members of {wanted} may decide: say which you are in with `--group`")
+        raise ApprovalError(f"only members of {wanted} may decide; name your group with `--group`")
 
 
 def write_decision(
     operator: Operator, asked: Asked, *, approve: bool, groups: Sequence[str], comment: str | None
 ) -> ApprovalDecision:
-    """Decide, in the operator's name; on the log when this returns. The gate judges the call anew.
+    """Decide in the operator's name; the decision is on the log when this returns. The gate then decides again.
 
     Raises:
-        ApprovalError: it would not count.
-        PublishError, LogError: it is not known to be stored.
+        ApprovalError: the gate would reject the decision.
+        PublishError, LogError: it is not known whether the decision is stored.
     """
     request = asked.request
     header = operator.header(request.header.tenant_uid)

@@ -1,4 +1,4 @@
-"""A person at work on a log: looks records up, and writes single ones."""
+"""The access of a person to a log: finds records, and writes single ones."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SOURCE = "stoplog-cli"
 
 
 class NamelessError(StoplogError):
-    """It can't be told who acts."""
+    """The name of the person is not known."""
 
 
 class Found(NamedTuple):
-    """A record as it stands on the log."""
+    """A record on the log."""
 
     received: Received
     record: Record
 
 
 class Operator:
-    """Looks up and writes records for one person's act; a context manager. For one thread."""
+    """Finds and writes records in the name of one person; a context manager. For one thread."""
 
     def __init__(
         self, log: Log, codec: RecordCodec, clock: Clock, deployment: Deployment, name: str | None = None
@@ -44,11 +44,11 @@ class Operator:
         """Take over an open log.
 
         Args:
-            log: is closed with the operator.
-            codec: how records become bytes.
-            clock: gives new records their time, and bounds reads.
-            deployment: what is known of the deployment.
-            name: who acts; by default the user of the operating system.
+            log: closed with the operator.
+            codec: encodes and decodes records.
+            clock: gives new records their time, and bounds the time of reads.
+            deployment: the settings of the deployment that operations need.
+            name: the person's name; by default the name of the operating system's user.
         """
         self.deployment = deployment
         self._name = name
@@ -59,27 +59,29 @@ class Operator:
 
     @property
     def name(self) -> str:
-        """Who acts.
+        """Return the person's name.
 
         Raises:
-            NamelessError: nobody was named, and the operating system has no name for its user.
+            NamelessError: no name was given, and the operating system has none for its user.
         """
         if self._name is None:
             try:
                 self._name = getpass.getuser()
             except (KeyError, OSError):
-                raise NamelessError("this system has no name for its user; say who acts with `--as`") from None
+                raise NamelessError(
+                    "the operating system has no name for the current user; give your name with `--as`"
+                ) from None
         return self._name
 
     def header(self, tenant_uid: str | None = None) -> Header:
-        """A header for a new record, made now."""
+        """Return a header for a new record, with the current time."""
         now_ms = self.clock.now_ms()
         return Header(
             id=SYSTEM.uuid(now_ms), source=SOURCE, time=now_ms, tenant_uid=tenant_uid or self.deployment.tenant_uid
         )
 
     def find(self, topic: Topic) -> Iterator[Found]:
-        """Every readable record of a topic, up to its end of now. Unreadable ones are left out.
+        """Yield every readable record of a topic, up to its current end. Unreadable records are skipped.
 
         Raises:
             TopicReadError, LogError: see `read_to_end`.
@@ -94,16 +96,16 @@ class Operator:
             yield Found(received, record)
 
     def write(self, topic: Topic, records: Sequence[tuple[bytes, Record, Header]]) -> None:
-        """Store records, each with its key; blocks until they are.
+        """Store records, each with its key; block until they are stored.
 
         Raises:
-            PublishError: they are not known to be stored.
+            PublishError: it is not known whether they are stored.
             LogError: the topic does not exist.
         """
         publish(self._transport, [outgoing(self._transport, topic, key, record, head) for key, record, head in records])
 
     def alert(self, alerts: Sequence[Alert]) -> None:
-        """Tell the security team; blocks until it is stored.
+        """Send alerts; block until they are stored.
 
         Raises:
             PublishError, LogError: see `write`.
@@ -111,7 +113,7 @@ class Operator:
         send_alerts(self._transport, alerts)
 
     def delete(self, topic: Topic, keys: Sequence[bytes]) -> None:
-        """Have a compacted topic forget keys; blocks until that is stored.
+        """Delete keys from a compacted topic; block until that is stored.
 
         Raises:
             PublishError, LogError: see `write`.
@@ -125,11 +127,11 @@ class Operator:
         self.log.close()
 
     def __enter__(self) -> Self:
-        """The operator, whose log is open already."""
+        """Return the operator, whose log is open already."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the operator."""
         self.close()

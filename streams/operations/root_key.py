@@ -1,4 +1,4 @@
-"""The root key of a deployment, which session keys are derived from: making its file, and reading it."""
+"""Creates and reads the file of a deployment's root key, from which session keys are derived."""
 
 from __future__ import annotations
 
@@ -23,36 +23,38 @@ def load_root_key(path: Path) -> bytes:
     """Return the root key in a file.
 
     Raises:
-        RootKeyError: it can't be used; says what to do.
+        RootKeyError: the file is missing or can't be used; says what to do.
     """
     try:
         mode = path.stat().st_mode
         key = path.read_bytes()
     except FileNotFoundError:
         raise RootKeyError(
-            f"no root key at `{path}`; make one with `stoplog keys new`, the same for all gates"
+            f"there is no root key at `{path}`; create it with `stoplog keys new`, or copy that of the other gates"
         ) from None
     except OSError as error:
         raise RootKeyError(f"root key `{path}` can't be read: {error.strerror}") from None
     if mode & _OTHERS:
-        raise RootKeyError(f"root key `{path}` is open to others; run `chmod 600 {path}`")
+        raise RootKeyError(f"root key `{path}` can be read by others; run `chmod 600 {path}`")
     if len(key) < ROOT_KEY_BYTES_MIN:
-        raise RootKeyError(f"root key `{path}` has {len(key)} bytes, at least {ROOT_KEY_BYTES_MIN} are needed")
+        raise RootKeyError(f"root key `{path}` has {len(key)} bytes; at least {ROOT_KEY_BYTES_MIN} are required")
     return key
 
 
 def make_root_key(path: Path) -> bytes:
-    """Make a new root key, readable by its owner alone, and return it.
+    """Create a root key in a file that only its owner can read, and return the key.
 
     Raises:
-        RootKeyError: there is one already.
+        RootKeyError: the file exists already.
     """
     make_private(path.parent)
     key = secrets.token_bytes(_ROOT_KEY_BYTES)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise RootKeyError(f"`{path}` exists already; every open session hangs on it") from None
+        raise RootKeyError(
+            f"`{path}` exists already and is not replaced, because all open sessions depend on it"
+        ) from None
     with os.fdopen(handle, "wb") as file:
         file.write(key)
     return key

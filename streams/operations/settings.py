@@ -1,4 +1,4 @@
-"""Sections of the settings that operations go by: topics, and whose signatures count on rules and tools."""
+"""Sections of the settings that operations need: topics, and the trusted signers of rules and tools."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class _Section(BaseModel):
 
 
 class TopicsSection(_Section):
-    """`[topics]`: how `stoplog topics apply` makes them, and for which principals (by role: `gate = ["User:gate"]`).
+    """`[topics]`: how `stoplog topics apply` creates topics, and for which principals.
 
-    `prefix`: goes before the name of every topic, for a deployment of its own beside others on one cluster.
-    `executor_group_prefix`: what the consumer groups of executors are called, where there are access entries.
+    `principals`: Kafka principals by role (`gate = ["User:gate"]`).
+    `prefix`: precedes the name of every topic, so that several deployments can share a cluster.
+    `executor_group_prefix`: how the names of executors' consumer groups begin; used for access entries.
     """
 
     prefix: str = Field("", pattern="^[A-Za-z0-9._-]{0,100}$")
@@ -30,10 +31,10 @@ class TopicsSection(_Section):
 
 
 class RulesSection(_Section):
-    """`[rules]`: whose signatures a gate wants under the rules that it enforces.
+    """`[rules]`: whose signatures a gate requires on the rules that it enforces.
 
     `publishers`: public keys by the names of their owners (`ann = "ed25519:..."`).
-    `required_signatures`: of how many different ones every publication needs a signature.
+    `required_signatures`: how many publishers must sign every publication.
     `allow_unsigned`: for development, without publishers: whoever may write the topic decides what the rules are.
     """
 
@@ -42,10 +43,10 @@ class RulesSection(_Section):
     allow_unsigned: bool = False
 
     def trusted(self) -> Publishers:
-        """Return whose signatures count on rules.
+        """Return the trusted publishers of rules.
 
         Raises:
-            SettingsError: the publishers make no sense.
+            SettingsError: the publishers are invalid.
         """
         try:
             return Publishers.of(self.publishers, required=self.required_signatures, allow_unsigned=self.allow_unsigned)
@@ -54,12 +55,12 @@ class RulesSection(_Section):
 
 
 class CatalogSection(_Section):
-    """`[catalog]`: whose signatures a gate wants before a tool may be called.
+    """`[catalog]`: whose signatures a gate requires before a tool may be called.
 
     `reviewers`: public keys by the names of their owners (`ann = "ed25519:..."`).
-    `required_signatures`: of how many different ones every approval needs a signature.
-    `separation_of_duties`: whether who has proposed a tool can't be the only one to approve it.
-    `review_days`: how long an approval holds where the reviewer says nothing else; 0: for ever.
+    `required_signatures`: how many reviewers must sign every approval.
+    `separation_of_duties`: whether somebody other than the proposer must approve a tool.
+    `review_days`: after how many days an approval expires unless the reviewer says otherwise; 0: never.
     `allow_unsigned`: for development, without reviewers: whoever may write the topic decides which tools there are.
     """
 
@@ -70,10 +71,10 @@ class CatalogSection(_Section):
     allow_unsigned: bool = False
 
     def trusted(self) -> Reviewers:
-        """Return whose signatures count on catalog entries.
+        """Return the trusted reviewers of tools.
 
         Raises:
-            SettingsError: the reviewers make no sense.
+            SettingsError: the reviewers are invalid.
         """
         try:
             return Reviewers.of(
@@ -88,13 +89,13 @@ class CatalogSection(_Section):
 
 @dataclass(frozen=True)
 class Deployment:
-    """What operations know of the deployment that they work on.
+    """The settings of the deployment that operations need.
 
     Attributes:
-        tenant_uid: the tenant of what names none.
-        bundle_name: the rules that its gates enforce.
-        rules: whose signatures count on rules.
-        catalog: whose signatures count on catalog entries.
+        tenant_uid: the tenant where none is named.
+        bundle_name: the bundle of rules that the gates enforce.
+        rules: the trusted publishers of rules.
+        catalog: the trusted reviewers of tools.
     """
 
     tenant_uid: str

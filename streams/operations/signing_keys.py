@@ -1,4 +1,4 @@
-"""Files of private keys, and of their passphrases: never from the command line, where others would see them."""
+"""Reads and creates files of private keys and passphrases. Neither is taken from the command line, which others see."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def make_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
         passphrase: encrypts the file; None leaves it unencrypted.
 
     Raises:
-        SigningKeyError: the file exists, or can't be written.
+        SigningKeyError: the file exists already, or can't be written.
     """
     private = Ed25519PrivateKey.generate()
     encryption: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
@@ -39,9 +39,9 @@ def make_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise SigningKeyError(f"`{path}` exists already; name a new file") from None
+        raise SigningKeyError(f"`{path}` exists already; give the name of a new file") from None
     except OSError as error:
-        raise SigningKeyError(f"`{path}` can't be made: {error.strerror}") from None
+        raise SigningKeyError(f"`{path}` can't be created: {error.strerror}") from None
     with os.fdopen(handle, "wb") as file:
         file.write(pem)
     return SigningKey(private)
@@ -54,7 +54,7 @@ def load_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
         passphrase: the passphrase of an encrypted file.
 
     Raises:
-        SigningKeyError: the file can't be read, is open to others, needs another passphrase, or has no Ed25519 key.
+        SigningKeyError: the file can't be read, others can read it, the passphrase is wrong, or it has no Ed25519 key.
     """
     pem = _read_private(path)
     try:
@@ -62,10 +62,10 @@ def load_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
     except TypeError:
         raise SigningKeyError(f"`{path}` is encrypted; give its passphrase (`--passphrase-file FILE`)") from None
     except ValueError:
-        why = "the passphrase is wrong, or it is damaged" if needs_passphrase(pem) else "it has no private key"
-        raise SigningKeyError(f"`{path}` can't be used: {why}") from None
+        why = "the passphrase is wrong, or the file is damaged" if needs_passphrase(pem) else "it has no private key"
+        raise SigningKeyError(f"key file `{path}` can't be used: {why}") from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise SigningKeyError(f"`{path}` has a key of another kind; make one with `stoplog keys publisher new`")
+        raise SigningKeyError(f"`{path}` has no Ed25519 key; create one with `stoplog keys publisher new`")
     return SigningKey(private)
 
 
@@ -73,7 +73,7 @@ def is_encrypted(path: Path) -> bool:
     """Return whether a key file needs a passphrase. Blocking.
 
     Raises:
-        SigningKeyError: the file can't be read, or is open to others.
+        SigningKeyError: the file can't be read, or others can read it.
     """
     return needs_passphrase(_read_private(path))
 
@@ -109,5 +109,5 @@ def _read_private(path: Path) -> bytes:
     except OSError as error:
         raise SigningKeyError(f"key `{path}` can't be read: {error.strerror}") from None
     if mode & _OTHERS:
-        raise SigningKeyError(f"key `{path}` is open to others; run `chmod 600 {path}`")
+        raise SigningKeyError(f"key `{path}` can be read by others; run `chmod 600 {path}`")
     return pem

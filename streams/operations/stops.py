@@ -1,4 +1,4 @@
-"""Taking back and giving back: records of `agent.revocation.v1`."""
+"""Stops and releases: writes the records of `agent.revocation.v1`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class RevocationTargetError(StoplogError):
-    """What is to be taken back has no such name."""
+    """The name of the target is invalid, or ambiguous."""
 
 
 class UntilError(StoplogError):
-    """It can't be told until when something is to be stopped."""
+    """The end of a stop is invalid."""
 
 
 def until_instant(text: str, now_ms: int) -> int:
-    """The instant that a person has typed: RFC 3339, or a duration from now such as `30m`.
+    """Return the instant that a person has typed: RFC 3339, or a duration from now such as `30m`.
 
     Raises:
-        UntilError: it is neither, or does not lie ahead.
+        UntilError: the text is neither, or the instant is not in the future.
     """
     duration = _DURATION.fullmatch(text.strip())
     if duration is not None:
@@ -45,32 +45,32 @@ def until_instant(text: str, now_ms: int) -> int:
             text = f"`{text[:40]}` is neither an instant such as `2026-01-31T09:00:00Z` nor a duration such as `30m`"
             raise UntilError(text) from None
     if until_ms <= now_ms:
-        raise UntilError(f"`{text[:40]}` does not lie ahead: nothing would be stopped")
+        raise UntilError(f"`{text[:40]}` is not in the future, so nothing would be stopped")
     return until_ms
 
 
 def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str:
-    """The `id` of a revocation, from what a person typed.
+    """Return the `id` of a revocation, from what a person typed.
 
     Args:
         stated: a session, agent or subject, with or without the tenant (`acme|s-1`); a tool as `server/name`, or
             `server/*`; a model as `provider/name`; a tenant; a grant; anything for all.
-        tenant_uid: the tenant of what is stated without one.
+        tenant_uid: the tenant where none is stated.
 
     Raises:
-        RevocationTargetError: it is empty, neither a tool nor a model, or may be of another tenant.
+        RevocationTargetError: the name is empty, has the wrong form, or could belong to another tenant.
     """
     if kind is RevocationKind.ALL:
         return EVERYTHING
     if not stated.strip():
-        raise RevocationTargetError(f"the {kind.value.lower()} to stop has no name")
+        raise RevocationTargetError(f"the name of the {kind.value.lower()} is empty")
     if kind in _SCOPED:
         tenant, separator, _ = stated.partition(_TENANT_SEPARATOR)
         if separator and tenant != tenant_uid:
-            # Names may hold the separator, too: what is meant must not be guessed where something is to be stopped.
+            # Names may contain the separator, too. A stop must not guess what is meant.
             raise RevocationTargetError(
-                f"`{stated}` has a `|`: write `{tenant_uid}|{stated}` if that is its name; to stop something of tenant "
-                f"`{tenant}`, set STOPLOG_TENANT={tenant}"
+                f"`{stated}` is ambiguous because of its `|`: if that is the name, write `{tenant_uid}|{stated}`; "
+                f"to stop something of tenant `{tenant}`, set STOPLOG_TENANT={tenant}"
             )
         return stated if separator else f"{tenant_uid}{_TENANT_SEPARATOR}{stated}"
     if kind is RevocationKind.MODEL and not all(stated.partition("/")):
@@ -83,10 +83,10 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
 def write_revocation(
     operator: Operator, kind: RevocationKind, target: str, state: RevocationState, why: str, until_ms: int | None = None
 ) -> Revocation:
-    """Take something back, or give it back; on the log when this returns.
+    """Stop or release something; the record is on the log when this returns.
 
     Raises:
-        PublishError, LogError: it is not known to be stored.
+        PublishError, LogError: it is not known whether the record is stored.
     """
     header = operator.header()
     revocation = Revocation(

@@ -1,4 +1,4 @@
-"""The whole engine over a history file, in the history's own time: no broker, no waiting, the same result each time."""
+"""Runs the whole engine over a history, in the history's own time: no broker, no waiting, the same result each time."""
 
 from __future__ import annotations
 
@@ -36,17 +36,19 @@ from streams.processors.settings import GateSettings
 from streams.topology import GATE
 
 DEVELOPMENT_ROOT_KEY = b"stoplog development root key, public: for histories and demonstrations only"
-"""What sessions of a history have their keys from, unless another is named. Anybody knows it."""
+"""The root key of a history's sessions, unless another is named. Everybody knows it."""
 
 AFTERWARDS_MS = 3_600_000
-"""So much time passes after the last record: what waits for a session, a person or a cancel window comes to its end."""
+"""The time that passes after the last record, so that intents that wait for a session, a person or a cancel window are
+decided."""
 
 SOURCE = "stoplog-try"
 
-# A history may hold nothing for hours; its broadcast topics are read whole all the same.
+# A history can have gaps of hours; its broadcast topics are read completely in any case.
 _ENGINE = msgspec.structs.replace(DRIVER_SETTINGS, control_stale_ms=1 << 62)
 INPUTS = frozenset(topic.name for topic in (*GATE.inputs, *GATE.broadcast) if topic is not BUDGET_GRANT)
-"""What is put in. The driven owner of budgets answers itself; recorded answers are outputs like verdicts."""
+"""The topics whose records are processed. The budget allocator of the run gives its own answers; recorded answers are
+outputs, as verdicts are."""
 
 
 class Numbered(NamedTuple):
@@ -57,14 +59,14 @@ class Numbered(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """What the engine wrote: a record of a history's kinds, or a dead letter."""
+    """A record that the engine wrote: of a kind that histories have, or a dead letter."""
 
     received: Received
     record: Record | None
     letter: DeadLetter | None
 
     def history_line(self) -> str | None:
-        """The record as a line of a history; None for a dead letter, which is none."""
+        """Return the record as a line of a history; None for a dead letter."""
         if self.record is None:
             return None
         return format_line(self.received.topic, self.received.key or b"", self.received.timestamp_ms, self.record)
@@ -72,16 +74,16 @@ class Tried(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TryPlan:
-    """What is to be tried.
+    """The inputs of a run.
 
     Attributes:
         history: the file.
-        codec: over the committed schemas: a history needs nothing of a deployment.
-        gate: the gate's bounds and lives, and the root key that the sessions' keys are derived from: the gate's and,
-            where intents lack a proof, the agents'.
-        starter_rules: the directory of the rules that count where neither `rules` nor the history names any.
-        catalog: a file of catalog entries that are published before the first record; see `read_catalog`.
-        rules: a directory of rules. By default the history's own, or the starter rules where it has none.
+        codec: uses the committed schemas, because a run needs no deployment.
+        gate: the gate's limits, and the root key. The session keys that are derived from it check proofs, and make the
+            proofs of intents that have none.
+        starter_rules: the directory of the rules to use if neither `rules` nor the history has any.
+        catalog: a file of catalog entries to publish before the first record; see `read_catalog`.
+        rules: a directory of rules. By default those of the history, or the starter rules if it has none.
     """
 
     history: Path
@@ -94,32 +96,32 @@ class TryPlan:
 
 @dataclass
 class TryReport:
-    """What there is to say of a run besides its outputs.
+    """The results of a run besides its outputs.
 
     Attributes:
-        faults: lines that are no record, or that can't be put on a topic.
-        inputs_count: records that were taken in.
-        outputs_left_out_count: records of the file that an engine writes, which are not put in.
+        faults: lines that are not a record, or that can't be put on a topic.
+        inputs_count: the number of records that were processed.
+        outputs_left_out_count: the number of skipped records, of kinds that the engine itself writes.
         rules: which rules were in force at the start.
     """
 
     faults: list[HistoryError] = field(default_factory=list)
     inputs_count: int = 0
     outputs_left_out_count: int = 0
-    rules: str = "the history's own"
+    rules: str = "those of the history"
 
 
 def run_history(plan: TryPlan, report: TryReport) -> Iterator[Tried]:
-    """Run a history; gives what the engine writes, in log order. Blocking.
+    """Run a history and yield the records that the engine writes, in log order. Blocking.
 
     Args:
-        plan: what is to be tried.
-        report: is filled in on the way, and complete at the end.
+        plan: the inputs.
+        report: filled in during the run, and complete at the end.
 
     Raises:
-        HistoryError: the file can't be read, or holds no record.
+        HistoryError: the file can't be read, or has no record.
         CatalogFileError: the catalog's file can't be read.
-        BundleError, BundleReadError: the rules are refused, or can't be read.
+        BundleError, BundleReadError: the rules are invalid, or can't be read.
     """
     return run_lines(read_lines(plan, report), plan, report)
 
@@ -130,17 +132,17 @@ def run_lines(
     report: TryReport,
     compile_bundle: CompileBundle = compile_bundle,
 ) -> Iterator[Tried]:
-    """The same with the inputs of a history that are read already.
+    """Run the lines of a history that has been read already; see `run_history`.
 
     Args:
-        compile_bundle: how rules are made of a bundle.
+        compile_bundle: compiles a bundle to rules.
 
     Raises:
-        HistoryError: there are none.
+        HistoryError: there are no lines.
         CatalogFileError, BundleError, BundleReadError: see `run_history`.
     """
     if not lines:
-        raise HistoryError(str(plan.history), 0, "holds no record that can be put in")
+        raise HistoryError(str(plan.history), 0, "has no record that can be processed")
     start_ms = lines[0].line.time_ms
     own = [line.record.name for _, line in lines if isinstance(line.record, RulesetBundle)]
     bundle = None
@@ -159,7 +161,7 @@ def run_lines(
     with closing(driver):
         if bundle is not None:
             driver.pipe(RULESET.name, publication_key(bundle), bundle)
-            driver.read_raw()  # that these rules are in force is no news of the history
+            driver.read_raw()  # the outputs of this publication are not part of the history's
         for entry in _catalog(plan, start_ms):
             driver.pipe(CATALOG.name, entry_key(entry), entry)
         yield from _written(driver, plan.codec)
@@ -169,8 +171,11 @@ def run_lines(
 
 
 def _gate_settings(plan: TryPlan, bundle_name: str, lines: Sequence[Numbered]) -> GateSettings:
-    """The gate's settings for a history. Where they name no trust anchors, those who issue its root grants are trusted
-    as far as these are signed with the run's root key, as they are where the history leaves their proofs out."""
+    """Return the gate's settings for a history.
+
+    If they name no trust anchors, the issuers of the history's root grants are trusted for grants that are signed with
+    the run's root key. Grants without a proof in the history are signed with it.
+    """
     made = plan.gate
     if made.trust_anchors.is_empty:
         grants = (line.record for _, line in lines if isinstance(line.record, Delegation))
@@ -184,7 +189,7 @@ def _feed(driver: Driver, lines: Sequence[Numbered], plan: TryPlan, report: TryR
         try:
             driver.pipe(line.topic, line.key, line.record, line.time_ms)
         except RecordError as error:
-            report.faults.append(HistoryError(str(plan.history), line_no, f"can't be put in: {error}"))
+            report.faults.append(HistoryError(str(plan.history), line_no, f"can't be processed: {error}"))
             continue
         report.inputs_count += 1
         yield from _written(driver, plan.codec)
@@ -199,9 +204,9 @@ def _written(driver: Driver, codec: Codec) -> Iterator[Tried]:
 
 
 def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
-    """The inputs of the history; its intents are pinned to the catalog's definitions, where they state none.
+    """Return the inputs of the history. Intents without a definition digest get that of the catalog.
 
-    The file is read a second time without a key, because only so can be told which proofs stand in it.
+    The file is read a second time without a key, to find out which intents have a proof of their own.
     """
     pinned: dict[bytes, ToolCatalogEntry] = {
         tool_key(entry.server_id, entry.name): entry for entry in _catalog(plan, 0)
@@ -223,7 +228,7 @@ def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
 
 
 def _pin(intent: Intent, pinned: dict[bytes, ToolCatalogEntry], root_key: bytes) -> Intent:
-    """The intent as an agent would have made it that was shown the cataloged tool."""
+    """Return the intent that an agent would have made that has read the catalog's definition of the tool."""
     entry = pinned.get(tool_key(intent.tool.server_id, intent.tool.name))
     if entry is None or intent.tool.definition_digest is not None or intent.proof is None:
         return intent

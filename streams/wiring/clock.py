@@ -1,4 +1,4 @@
-"""The machine's clock, the only place that reads it for the engine."""
+"""The machine's clock. No other module reads it for the engine."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ _MS_PER_S = 1_000
 
 
 class SystemClock:
-    """`streams.ports.Clock` of the machine."""
+    """Implements `streams.ports.Clock` with the machine's clocks."""
 
     def now_ms(self) -> int:
-        """Wall clock."""
+        """Return the wall-clock time."""
         return time.time_ns() // _NS_PER_MS
 
     def monotonic_ms(self) -> int:
-        """For intervals."""
+        """Return the time of a clock that never goes back, for intervals."""
         return time.monotonic_ns() // _NS_PER_MS
 
     def sleep_ms(self, duration_ms: int) -> None:
-        """Wait."""
+        """Block for a while."""
         time.sleep(duration_ms / _MS_PER_S)

@@ -1,4 +1,4 @@
-"""The codec that the settings name."""
+"""Builds the codec that the settings name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from streams.wiring.settings import Settings
 
 
 def build_codec(settings: Settings) -> Codec:
-    """Return the codec over the schema registry of the settings, or over the committed ids."""
+    """Return the codec that uses the schema registry of the settings, or the committed ids without one."""
     return Codec(_schema_source(settings))
 
 
 def build_offline_codec() -> Codec:
-    """Return the codec over the committed ids, for what needs no deployment."""
+    """Return the codec that uses the committed ids, for work that needs no deployment."""
     return Codec(CommittedSchemas.load())
 
 

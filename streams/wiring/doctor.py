@@ -1,4 +1,4 @@
-"""The doctor on the deployment of the settings."""
+"""Runs the doctor's checks on the deployment of the settings."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _NO_REGISTRATION = {"auto.register.schemas": "false"}
 
 
 def examine_deployment(overrides: Mapping[str, object]) -> Iterator[Finding]:
-    """Look at everything that a gate needs. Changes nothing; blocking, up to a minute where brokers hang.
+    """Check everything that a gate needs. Changes nothing; blocking, up to a minute if brokers hang.
 
     Args:
-        overrides: settings of the command line.
+        overrides: settings from the command line.
     """
     try:
         settings = load_settings(overrides)
     except SettingsError as error:
-        yield failed("settings", str(error), "nothing else can be looked at before they are right")
+        yield failed("settings", str(error), "correct the settings first; nothing else can be checked")
         return
     yield from examine(_installation(settings))
 
 
 def _installation(settings: Settings) -> Installation:
-    # To look must not be to register.
+    # A check must not register schemas.
     looking = settings.model_copy(update={"schema_registry": {**settings.schema_registry, **_NO_REGISTRATION}})
     return Installation(
         sources=settings_sources(),

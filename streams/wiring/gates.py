@@ -1,4 +1,4 @@
-"""Gates and budget allocators: adapters, codec, core and engine put together."""
+"""Builds gates and budget allocators from adapters, codec, core and engine."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from streams.wiring.settings import Settings
 def build_gate(
     settings: Settings, log: Log, codec: Codec, root_key: bytes, stores: StoreProvider | None = None
 ) -> Worker:
-    """A gate, not started. Opens connections.
+    """Build a gate without starting it. Opens connections.
 
     Args:
-        stores: where local state is kept; by default RocksDB below the settings' state folder.
+        stores: the stores of local state; by default RocksDB in the state folder of the settings.
 
     Raises:
-        StartRefusedError: the topics are not as they must be.
+        StartRefusedError: the topics are not as declared.
         LogError: the log can't be reached.
     """
     admin = log.admin()
@@ -63,13 +63,13 @@ def build_gate(
 
 
 def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvider | None = None) -> Worker:
-    """The owner of budgets that gate partitions share, not started: it runs beside a gate. Opens connections.
+    """Build the budget allocator without starting it. It runs beside a gate. Opens connections.
 
     Args:
-        stores: where local state is kept; by default RocksDB below the settings' state folder.
+        stores: the stores of local state; by default RocksDB in the state folder of the settings.
 
     Raises:
-        StartRefusedError: the topics are not as they must be.
+        StartRefusedError: the topics are not as declared.
         LogError: the log can't be reached.
     """
     admin = log.admin()
@@ -97,10 +97,10 @@ def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
 
 
 def _rocks_stores(settings: Settings, kind: str) -> RocksStores:
-    """Local state in a folder of the instance's own, closed to others.
+    """Return stores in a private folder of the instance.
 
     Raises:
-        StoreError: the folder can't be made, or holds something else.
+        StoreError: the folder can't be created or used.
     """
     folder = settings.state_dir / kind / settings.instance
     try:

@@ -1,4 +1,4 @@
-"""The log that the settings name."""
+"""Opens the log that the settings name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def open_log(settings: Settings, *, create: bool = True) -> Log:
     """Open the log of the settings.
 
     Args:
-        create: whether to make an embedded log where there is none. A Kafka cluster is never made.
+        create: whether to create an embedded log if there is none.
 
     Returns:
-        The log; its caller closes it.
+        The log; the caller closes it.
 
     Raises:
-        LogMissingError: there is no embedded log, and none is to be made.
+        LogMissingError: there is no embedded log, and `create` is False.
         LogError: the embedded log's file can't be opened.
     """
     prefix = settings.topics.prefix
@@ -29,8 +29,8 @@ def open_log(settings: Settings, *, create: bool = True) -> Log:
     path = settings.embedded_path
     if not create and not path.is_file():
         raise LogMissingError(
-            f"there is no embedded log at `{path}`; make it with `stoplog topics apply`, or name another state folder "
-            "(`--state-dir`) or a cluster (`--bootstrap`)"
+            f"there is no embedded log at `{path}`; create it with `stoplog topics apply`, or give another state "
+            "folder (`--state-dir`) or a cluster (`--bootstrap`)"
         )
     make_private(path.parent)
     return EmbeddedLog(path, clock=SystemClock(), topic_prefix=prefix)

@@ -1,4 +1,4 @@
-"""A person at work on the log of the settings."""
+"""Opens the log of the settings for a person."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from streams.wiring.settings import Settings
 
 
 def open_operator(settings: Settings, name: str | None = None) -> Operator:
-    """Open the log for one person's act. The operator is a context manager, and closes the log.
+    """Open the log in the name of one person. The operator is a context manager, and closes the log.
 
     Args:
-        name: who acts; by default the user of the operating system.
+        name: the person's name; by default the name of the operating system's user.
 
     Raises:
         LogMissingError: there is no log.
-        LogError: it can't be opened.
+        LogError: the log can't be opened.
         SchemaError: the schema registry of the settings can't be used.
     """
     codec = build_codec(settings)

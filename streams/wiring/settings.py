@@ -1,4 +1,4 @@
-"""The settings: one TOML file, overridden by the environment. What is not known is an error.
+"""The settings: one TOML file, overridden by the environment. An unknown setting is an error.
 
 Environment names are `STOPLOG_` and the path of the setting in capitals, with `__` between sections:
 `STOPLOG_BOOTSTRAP`, `STOPLOG_GATE__VERDICT_TTL_MS`. Values of the environment win over the file.
@@ -33,9 +33,9 @@ SETTINGS_FILE = "stoplog.toml"
 SETTINGS_FILE_VARIABLE = "STOPLOG_SETTINGS"
 
 _SECRETIVE = frozenset({"kafka", "schema_registry"})
-"""Sections whose values are never shown: passwords are among them, under names that only librdkafka knows."""
+"""Sections whose values are never shown: they can have passwords, under names that only librdkafka knows."""
 
-# Read by the tests and the broker they start, never by the product.
+# Read by the tests and the broker that they start, never by the product.
 _NOT_SETTINGS = frozenset({SETTINGS_FILE_VARIABLE, "STOPLOG_TEST_BOOTSTRAP", "STOPLOG_KAFKA_HOME"})
 
 
@@ -43,13 +43,14 @@ class Settings(BaseSettings):
     """All settings, read-only.
 
     Attributes:
-        log: which log: a Kafka cluster, or the embedded one in a file.
+        log: the kind of log: a Kafka cluster, or the embedded log in a file.
         bootstrap: the cluster's brokers, `host:port`, comma-separated.
         kafka: further librdkafka settings (`security.protocol`, `sasl.mechanism`, ...), for every client.
-        schema_registry_url: ids come from there instead of from the lock file.
-        state_dir: local state, the embedded log, single-use records.
-        root_key_file: what session keys are derived from; shared by gates and the token service, by nobody else.
-        instance: this gate's stable name; its transactional id and its group membership hang on it.
+        schema_registry_url: the registry of schema ids, which replaces the lock file.
+        state_dir: the folder of local state, the embedded log and single-use records.
+        root_key_file: the file of the root key, from which session keys are derived. Only gates and the token service
+            may have it.
+        instance: this gate's stable name; its transactional id and its group membership depend on it.
     """
 
     model_config = SettingsConfigDict(
@@ -84,28 +85,28 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library calls by name; no dotenv is read
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise; secrets come in files named here
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line over environment over file."""
+        """Return the sources by precedence: the command line, the environment, the file."""
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _settings_file()))
 
     def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
-        """What `repr` and `str` show: of the sections that can hold passwords, names alone."""
+        """Yield what `repr` and `str` show: only the names of settings in sections that can have passwords."""
         for name, value in super().__repr_args__():
             hidden = name in _SECRETIVE and isinstance(value, dict)
             yield name, dict.fromkeys(value, "...") if hidden else value
 
     @property
     def embedded_path(self) -> Path:
-        """The file of the embedded log."""
+        """Return the file of the embedded log."""
         return self.state_dir / "log.sqlite"
 
     @property
     def key_path(self) -> Path:
-        """The file of the root key."""
+        """Return the file of the root key."""
         return self.root_key_file or self.state_dir / "root.key"
 
     @property
     def deployment(self) -> Deployment:
-        """What operations know of the deployment."""
+        """Return the settings of the deployment that operations need."""
         return Deployment(
             tenant_uid=self.tenant, bundle_name=self.gate.bundle_name, rules=self.rules, catalog=self.catalog
         )
@@ -114,15 +115,15 @@ class Settings(BaseSettings):
         """Return the settings of the gate's core.
 
         Raises:
-            SettingsError: the trust anchors make no sense.
+            SettingsError: the trust anchors are invalid.
         """
         return self.gate.for_gate(root_key)
 
     def ssf_at(self, host: str | None, port: int | None) -> SsfSection:
-        """The settings of the service of security events, with another address.
+        """Return the settings of the security event service, with another address.
 
         Raises:
-            SettingsError: it may not listen there so.
+            SettingsError: the service may not listen on that address with these settings.
         """
         changed = {"host": host or self.ssf.host, "port": self.ssf.port if port is None else port}
         try:
@@ -131,10 +132,10 @@ class Settings(BaseSettings):
             raise SettingsError(f"section `[ssf]` of the settings: {error.errors()[0]['msg']}") from None
 
     def sts_at(self, host: str | None, port: int | None) -> StsSection:
-        """The token service's settings, with another address. Where they name no issuer, that follows it.
+        """Return the settings of the token service, with another address, from which a missing issuer is derived.
 
         Raises:
-            SettingsError: it may not listen there so.
+            SettingsError: the service may not listen on that address with these settings.
         """
         changed = {"host": host or self.sts.host, "port": self.sts.port if port is None else port}
         if "issuer" not in self.sts.model_fields_set:
@@ -151,15 +152,17 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
     """Read the settings.
 
     Args:
-        overrides: values that win over everything (the command line).
+        overrides: values with the highest precedence (the command line).
 
     Raises:
-        SettingsError: a setting is unknown or its value can't be used; names each one and where it came from.
+        SettingsError: a setting is unknown or has an invalid value; names each one and its source.
     """
     faults = list(_unknown_variables(os.environ))
     file = _settings_file()
     if SETTINGS_FILE_VARIABLE in os.environ and not file.is_file():
-        faults.append(f"`{SETTINGS_FILE_VARIABLE}` names `{file}`, which is no file")
+        faults.append(
+            f"the settings file `{file}` does not exist (named by `--settings` or `{SETTINGS_FILE_VARIABLE}`)"
+        )
     if faults:
         raise SettingsError("; ".join(faults))
     try:
@@ -171,12 +174,12 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
 
 
 def setting_names() -> tuple[str, ...]:
-    """Every setting's path, dotted."""
+    """Return the dotted paths of all settings."""
     return tuple(_paths(Settings))
 
 
 def settings_sources() -> tuple[str, ...]:
-    """Where settings come from now: the file, if there is one, and the environment variables."""
+    """Return where the settings come from: the file, if there is one, and the environment variables."""
     file = _settings_file()
     named = tuple(name for name in sorted(os.environ) if name.upper().startswith(ENV_PREFIX))
     variables = tuple(f"`{name}`" for name in named if name.upper() not in _NOT_SETTINGS)
@@ -197,7 +200,7 @@ def _settings_file() -> Path:
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    """Variables with our prefix that set nothing: most likely misspelt, so a protection believed in is not there."""
+    """Yield variables with our prefix that set nothing: most likely a misspelling, so the setting has no effect."""
     known = {ENV_PREFIX + path.upper().replace(".", "__") for path in setting_names()}
     known |= {ENV_PREFIX + name.upper() for name in Settings.model_fields}
     for name in sorted(environment):
@@ -206,7 +209,7 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
             continue
         if any(upper.startswith(f"{ENV_PREFIX}{section}__") for section in ("KAFKA", "SCHEMA_REGISTRY")):
             continue
-        yield f"environment variable `{name}` sets nothing{_suggestion(upper, known)}"
+        yield f"environment variable `{name}` is not a setting{_suggestion(upper, known)}"
 
 
 def _faults(error: ValidationError, file: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a history is run with: the settings' gate, the committed schemas, and the rules that ship."""
+"""Plans runs of histories: with the gate of the settings, the committed schemas, and the shipped rules."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def plan_trial(
 
     Args:
         history: the file.
-        root_key: what the sessions' keys are derived from.
-        catalog: a file of catalog entries that are published before the first record.
-        rules: a directory of rules; by default the history's own, or the starter rules.
+        root_key: the key from which session keys are derived.
+        catalog: a file of catalog entries to publish before the first record.
+        rules: a directory of rules; by default those of the history, or the starter rules.
 
     Raises:
-        SettingsError: the trust anchors make no sense.
+        SettingsError: the trust anchors are invalid.
     """
     return TryPlan(
         history=history,

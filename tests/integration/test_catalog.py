@@ -200,23 +200,23 @@ def test_two_people_sign_a_draft(office: Office) -> None:
     assert office.run("catalog", "publish", "draft.json").status == 1
     drafted = office.run("catalog", "review", "--draft", "draft.json").record
     assert (drafted["state"], drafted["definition"]["description"]) == ("APPROVED", SEND["description"])
-    assert f"holds no entry `{ref}`" in office.sign("draft.json", ref).err
+    assert f"has no entry `{ref}`" in office.sign("draft.json", ref).err
     assert office.sign("draft.json", drafted["reference"]).status == 0
     assert office.run("catalog", "publish", "draft.json").status == 0
     assert office.listed()["mail/send_mail"]["signed_by"] == ["ann", "bob"]
-    assert "something was decided since" in office.run("catalog", "publish", "draft.json").err
+    assert "which has been decided since" in office.run("catalog", "publish", "draft.json").err
 
     draft = json.loads((office.folder / "draft.json").read_text())
     unseen = {**draft, "entries": [{**draft["entries"][0], "definition_json": None}]}
     (office.folder / "unseen.json").write_text(json.dumps(unseen))
     for ran in (office.run("catalog", "review", "--draft", "unseen.json"), office.sign("unseen.json", ref)):
-        assert "has no definition that could be looked at" in ran.err
+        assert "has no definition, so it can't be reviewed" in ran.err
     draft["entries"][0] |= {"destructive": False, "catalog_version": 2}
     (office.folder / "draft.json").write_text(json.dumps(draft))
     assert "is not what `ann` has signed" in office.run("catalog", "publish", "draft.json").err
     draft["entries"][0]["description"] = "Something harmless."
     (office.folder / "draft.json").write_text(json.dumps(draft))
-    assert "contradicts itself" in office.sign("draft.json", drafted["reference"]).err
+    assert "is inconsistent" in office.sign("draft.json", drafted["reference"]).err
 
 
 def test_a_draft_that_holds_more_than_was_looked_at_is_not_signed(office: Office) -> None:
@@ -227,7 +227,7 @@ def test_a_draft_that_holds_more_than_was_looked_at_is_not_signed(office: Office
     drafted = [each["reference"] for each in office.run("catalog", "review", "--draft", "draft.json").records]
     shown = office.run("catalog", "review", "--draft", "draft.json", "--no-json", json_lines=False).out
     assert f"stoplog catalog sign draft.json {' '.join(drafted)} --key FILE" in shown
-    assert f"also holds `{drafted[1]}`" in office.sign("draft.json", drafted[0]).err
+    assert f"also has `{drafted[1]}`" in office.sign("draft.json", drafted[0]).err
     assert office.sign("draft.json", *reversed(drafted)).status == 0
     assert office.run("catalog", "publish", "draft.json").status == 0
 
@@ -335,7 +335,7 @@ def test_what_was_in_force_when(office: Office) -> None:
     assert facts_at(office.now_ms()) == []
     early = office.run("catalog", "show", "mail/send_mail", "--at", format_instant(before_ms))
     assert early.status == 1
-    assert "there is no entry" in early.err
+    assert "has no entry" in early.err
     assert office.run("catalog", "show", "mail/send_mail", "--at", "yesterday").status == 2
     # A block needs no key, and nothing but an approval under a higher version ends it.
     states = [each["state"] for each in office.run("catalog", "show", "mail/send_mail").records]
@@ -402,21 +402,21 @@ def wait_for(holds: Callable[[], bool]) -> None:
 @pytest.mark.parametrize(
     ("args", "status", "told"),
     [
-        (("import", "mail"), 2, "name one source"),
-        (("import", "a/b", "--file", "tools.json", "--as", "x"), 1, "without `/`"),
+        (("import", "mail"), 2, "give exactly one source"),
+        (("import", "a/b", "--file", "tools.json", "--as", "x"), 1, "or contain `/`"),
         (("import", "mail", "--file", "none.json"), 1, "can't be read"),
-        (("import", "mail", "--file", "bad.json"), 1, "is no JSON"),
+        (("import", "mail", "--file", "bad.json"), 1, "is not JSON"),
         (("import", "mail", "--url", "https://x.example", "--header", "a"), 2, "NAME=VARIABLE"),
         (("import", "mail", "--url", "https://x.example", "--header", "a=NOT_SET_HERE"), 1, "is not set"),
-        (("approve", "mail/send_mail"), 1, "names no entry"),
-        (("approve", "mail/send_mail@123456"), 1, "names no entry"),
+        (("approve", "mail/send_mail"), 1, "is not the name of an entry"),
+        (("approve", "mail/send_mail@123456"), 1, "is not the name of an entry"),
         (("approve", f"mail/send_mail@{0:040}"), 1, "there is no entry"),
-        (("approve", "mail/x@123456", "--fact", "colour=red"), 2, "is no fact"),
-        (("approve", "mail/x@123456", "--fact", "read_only=maybe"), 2, "can't be so"),
-        (("show", "mail"), 1, "names no tool"),
-        (("review", "mail/none"), 1, "there is no entry"),
-        (("block", "mail/none", "--why", "x"), 1, "there is no entry"),
-        (("sign", "tools.json", f"mail/send_mail@{0:040}", "--key", "ann.pem"), 1, "no draft"),
+        (("approve", "mail/x@123456", "--fact", "colour=red"), 2, "is not a fact"),
+        (("approve", "mail/x@123456", "--fact", "read_only=maybe"), 2, "invalid value"),
+        (("show", "mail"), 1, "is not the name of a tool"),
+        (("review", "mail/none"), 1, "has no entry"),
+        (("block", "mail/none", "--why", "x"), 1, "has no entry"),
+        (("sign", "tools.json", f"mail/send_mail@{0:040}", "--key", "ann.pem"), 1, "is not a draft"),
     ],
 )
 def test_what_makes_no_sense_is_told(empty_office: Office, args: tuple[str, ...], status: int, told: str) -> None:

@@ -210,7 +210,7 @@ def test_an_operators_day(stoplog: CommandLine, world: World) -> None:
         assert (event["event"], event["instance"], event["partitions"]) == ("serving", "gate-1", [0, 1, 2])
         findings = {finding["check"]: finding for finding in stoplog.run("doctor")}
         assert {finding["status"] for finding in findings.values()} == {"ok"}
-        assert "a gate runs here as `gate-1`" in findings["running gate"]["text"]
+        assert findings["running gate"]["text"].startswith("gate `gate-1` runs on this machine")
 
         alice = world.session("alice")
         assert world.propose(alice, "git/git_show", {"revision": "HEAD"}) == ("ALLOW", "permitted")

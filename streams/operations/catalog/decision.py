@@ -1,4 +1,4 @@
-"""Deciding on tools, and putting the decisions on the topic."""
+"""Makes, signs and publishes decisions on tools."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from streams.processors.control.catalog import definition_fault
 DRAFT_FORM = "stoplog catalog entries v1"
 DRAFT_BYTES_MAX = 64_000_000
 KEPT_MAX = 20
-"""Entries of a tool that stay on the topic besides those that gates go by."""
+"""How many entries of a tool stay on the topic besides those that gates apply."""
 
 _DAY_MS = 86_400_000
 _PARTS_SHOWN_MAX = 6
@@ -48,31 +48,31 @@ def draft_approval(
     version: int | None = None,
     accepts_findings: bool = False,
 ) -> ToolCatalogEntry:
-    """An approval of an entry, without signatures.
+    """Return an unsigned approval of an entry.
 
     Args:
-        facts: what the reviewer says of the tool instead of what was proposed.
-        expires_ms: until when it holds; by default as long as the settings say.
-        never_expires: that it holds for ever.
-        version: instead of the next one that the topic shows; for a topic that has lost its records.
-        accepts_findings: that the reviewer has seen what speaks to the model in its texts.
+        facts: the reviewer's facts about the tool, which replace those that were proposed.
+        expires_ms: when the approval expires; by default after the time in the settings.
+        never_expires: whether the approval never expires.
+        version: the version, if the topic has lost its records; by default the next one.
+        accepts_findings: whether the reviewer accepts the findings in the tool's texts.
 
     Raises:
-        ReviewError: it can't be approved as it is.
+        ReviewError: the entry can't be approved as it is.
     """
     entry = listed.entry
     if entry.definition_json is None:
-        raise ReviewError(f"`{listed.reference}` does not hold its definition; import the tool with `catalog import`")
+        raise ReviewError(f"`{listed.reference}` has no definition; import the tool with `stoplog catalog import`")
     fault = definition_fault(entry)
     if fault is not None:
-        raise ReviewError(f"`{listed.reference}` contradicts itself: {fault}; import the tool anew")
+        raise ReviewError(f"`{listed.reference}` is inconsistent: {fault}; import the tool again")
     others = {"/".join(name) for name in history.tools() if name != listed.name}
     found = scan_tool(definition_of(entry), others)
     if is_serious(found) and not accepts_findings:
         what = "; ".join(f"{each.pointer} {each.meaning}" for each in found[:_PARTS_SHOWN_MAX])
         raise ReviewError(
-            f"`{listed.reference}` has texts that need a look: {what}; see `stoplog catalog review`, and if they are "
-            "fine approve it with `--accept-findings`"
+            f"`{listed.reference}` has suspicious texts: {what}; see `stoplog catalog review`, and if the texts are "
+            "harmless, approve with `--accept-findings`"
         )
     days = operator.deployment.catalog.review_days
     now_ms = operator.clock.now_ms()
@@ -93,13 +93,13 @@ def draft_decision(
     note: str | None,
     version: int | None = None,
 ) -> ToolCatalogEntry:
-    """A rejection, deprecation or block, without signatures.
+    """Return an unsigned rejection, deprecation or block.
 
     Raises:
-        ReviewError: only what is approved can be deprecated.
+        ReviewError: the entry is to be deprecated, but is not approved.
     """
     if state is EntryState.DEPRECATED and (listed.entry.state not in GRANTING_STATES or listed.fault):
-        raise ReviewError(f"`{listed.reference}` is not approved, so there is nothing to deprecate")
+        raise ReviewError(f"`{listed.reference}` is not approved, so it can't be deprecated")
     return _decided(operator, history, listed, state, note, version)
 
 
@@ -124,16 +124,16 @@ def _decided(
 
 
 def sign_entry(entry: ToolCatalogEntry, key: SigningKey) -> ToolCatalogEntry:
-    """The entry with one more signature; a former one by the same key is replaced."""
+    """Return the entry with one more signature, which replaces an earlier one by the same key."""
     return replace(entry, signatures=with_signature(entry.signatures, entry_message(entry), key))
 
 
 def publish_decisions(operator: Operator, entries: Sequence[ToolCatalogEntry]) -> list[ToolCatalogEntry]:
-    """Put decisions on the topic, and take off what is older than `KEPT_MAX` others. Blocks until it is stored.
+    """Publish decisions, and delete entries that are older than `KEPT_MAX` others. Block until that is stored.
 
     Raises:
-        ReviewError: one lacks signatures, contradicts itself, or was overtaken by another.
-        TopicReadError, PublishError, LogError: the topic can't be read, or they are not known to be stored.
+        ReviewError: a decision lacks signatures, is inconsistent, or has been superseded.
+        TopicReadError, PublishError, LogError: the topic can't be read, or it is not known whether they are stored.
     """
     history = read_catalog_history(operator)
     for entry in entries:
@@ -146,10 +146,10 @@ def publish_decisions(operator: Operator, entries: Sequence[ToolCatalogEntry]) -
 
 
 def check_decision(history: CatalogHistory, entry: ToolCatalogEntry) -> None:
-    """That gates would take a decision.
+    """Check that gates would accept a decision.
 
     Raises:
-        ReviewError: they would not.
+        ReviewError: they would reject it; says why.
     """
     what = f"version {entry.catalog_version} of `{entry.server_id}/{entry.name}`"
     try:
@@ -159,20 +159,20 @@ def check_decision(history: CatalogHistory, entry: ToolCatalogEntry) -> None:
     except RecordError as error:
         raise ReviewError(str(error)) from None
     if not signers and history.reviewers.are_asked and entry.state is not EntryState.BLOCKED:
-        raise ReviewError(f"{what} has no signature of a configured reviewer; give your key (`--key FILE`)")
+        raise ReviewError(f"{what} has no signature of a configured reviewer; sign with your key (`--key FILE`)")
     fault = definition_fault(entry)
     if fault is not None:
-        raise ReviewError(f"{what} contradicts itself: {fault}")
+        raise ReviewError(f"{what} is inconsistent: {fault}")
     next_version = history.next_version((entry.server_id, entry.name))
     if entry.catalog_version < next_version:
-        raise ReviewError(f"{what} is not above {next_version - 1}: something was decided since; decide anew")
+        raise ReviewError(f"{what} is not above {next_version - 1}, which has been decided since; decide again")
 
 
 def write_entries(entries: Sequence[ToolCatalogEntry], path: Path) -> None:
     """Write decisions to a file, for others to sign. Blocking.
 
     Raises:
-        ReviewError: it can't be written.
+        ReviewError: the file can't be written.
     """
     made = {"form": DRAFT_FORM, "entries": [to_json(entry) for entry in entries]}
     data = msgspec.json.format(msgspec.json.encode(made), indent=1)
@@ -185,26 +185,26 @@ def write_entries(entries: Sequence[ToolCatalogEntry], path: Path) -> None:
 
 
 def check_named(path: Path, entries: Sequence[ToolCatalogEntry], references: Sequence[str]) -> None:
-    """That a draft holds what somebody has seen, and nothing else: a file may be another one by the time it is signed.
+    """Check that a draft has exactly the entries that the signer has reviewed: the file may have changed since.
 
     Raises:
-        ReviewError: it holds something else.
+        ReviewError: the draft has other entries.
     """
     held, look = {reference_of(entry) for entry in entries}, f"`stoplog catalog review --draft {path}`"
     for reference in references:
         if reference not in held:
-            raise ReviewError(f"`{path}` holds no entry `{reference}`; look at what it holds now: {look}")
+            raise ReviewError(f"`{path}` has no entry `{reference}`; review what it has now: {look}")
     unseen = sorted(held - set(references))
     if unseen:
         named = "`, `".join(unseen)
-        raise ReviewError(f"`{path}` also holds `{named}`; look at it ({look}), and name each entry that you sign")
+        raise ReviewError(f"`{path}` also has `{named}`; review the draft ({look}), and name every entry that you sign")
 
 
 def read_entries(path: Path) -> list[ToolCatalogEntry]:
-    """Read decisions from a file, and check that each is what it says. Blocking.
+    """Read decisions from a file, and check that each is consistent. Blocking.
 
     Raises:
-        ReviewError: it can't be read, is no draft, or contradicts itself.
+        ReviewError: the file can't be read, is not a draft, or has an inconsistent decision.
     """
     try:
         with path.open("rb") as file:
@@ -217,22 +217,24 @@ def read_entries(path: Path) -> list[ToolCatalogEntry]:
         draft = msgspec.json.decode(data)
         listed = draft.get("entries") if isinstance(draft, dict) and draft.get("form") == DRAFT_FORM else None
         if not isinstance(listed, list) or not listed:
-            raise ReviewError(f"`{path}` is no draft of this version; make one with `stoplog catalog approve --out`")
+            raise ReviewError(
+                f"`{path}` is not a draft of this version; write one with `stoplog catalog approve --out`"
+            )
         entries = [from_json(ToolCatalogEntry, each, "entry") for each in listed]
     except (msgspec.DecodeError, JsonFormError) as error:
-        raise ReviewError(f"`{path}` is no draft: {error}") from None
+        raise ReviewError(f"`{path}` is not a draft: {error}") from None
     for entry in entries:
         fault = definition_fault(entry)
         if fault is not None:
-            raise ReviewError(f"`{path}`: `{entry.server_id}/{entry.name}` contradicts itself: {fault}")
+            raise ReviewError(f"`{path}`: `{entry.server_id}/{entry.name}` is inconsistent: {fault}")
         if entry.state in GRANTING_STATES and entry.definition_json is None:
-            # A digest alone: what is signed with it nobody has seen.
-            raise ReviewError(f"`{path}`: `{entry.server_id}/{entry.name}` has no definition that could be looked at")
+            # With a digest alone, the signer has not seen what is signed.
+            raise ReviewError(f"`{path}`: `{entry.server_id}/{entry.name}` has no definition, so it can't be reviewed")
     return entries
 
 
 def is_draft(path: Path) -> bool:
-    """Whether a file is a draft of decisions; it may be damaged all the same. Blocking."""
+    """Return whether a file is a draft of decisions, which can still be damaged. Blocking."""
     try:
         with path.open("rb") as file:
             return DRAFT_FORM.encode() in file.read(200)

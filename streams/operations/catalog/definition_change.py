@@ -1,4 +1,4 @@
-"""Making a block and an alert of what executors report: that a server lists another definition than was approved."""
+"""Blocks a tool and sends an alert when an executor reports that its definition is not the approved one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from streams.ports import Received
 
 
 class Blocked(NamedTuple):
-    """A tool that was stopped, and what was told of it."""
+    """A tool that was blocked, and the alert about it."""
 
     entry: ToolCatalogEntry
     alert: Alert
@@ -33,13 +33,13 @@ class Blocked(NamedTuple):
 def watch_reports(
     operator: Operator, *, follows: bool, is_over: Callable[[], bool] = lambda: False
 ) -> Iterator[Blocked]:
-    """Block what was reported to have changed, as it is reported. Blocking.
+    """Block tools that are reported to have changed, as the reports arrive. Blocking.
 
-    Only a tool that can be called is blocked, where the definition that is listed is not the approved one, and nobody
-    has approved it since: so what executors report can stop tools and do nothing else.
+    A tool is blocked only if it can be called, if the reported definition is not the approved one, and if nobody has
+    approved the tool since the report. So reports of executors can block tools, and can do nothing else.
 
     Args:
-        follows: whether to wait for more at the end, until `is_over`. What is there already is looked at in any case.
+        follows: whether to wait for more reports at the end, until `is_over`. Existing reports are read in any case.
 
     Raises:
         TopicReadError, PublishError, LogError: the topics can't be read or written.
@@ -57,7 +57,7 @@ def watch_reports(
 
 
 def _reported(operator: Operator, received: Received) -> tuple[ToolRef, str] | None:
-    """The tool of a report, as it is listed now, and who reports it."""
+    """Return the tool of a report, as the server lists it, and the reporter."""
     if received.value is None:
         return None
     try:
@@ -66,7 +66,7 @@ def _reported(operator: Operator, received: Received) -> tuple[ToolRef, str] | N
         return None
     if not isinstance(event, AuditEvent) or event.event_type is not AuditEventType.REFUSAL or event.tool is None:
         return None
-    # The refusal of a call names the definition that was approved; a report names the one that is listed, and no call.
+    # The refusal of a call has the approved definition. A report has the listed definition, and no call.
     if event.reason != Refusal.DEFINITION_CHANGED.value or event.verdict_id is not None:
         return None
     return event.tool, event.header.source
@@ -83,7 +83,7 @@ def _block(operator: Operator, tool: ToolRef, by: str, reported_ms: int) -> Iter
         return
     approved = history.approved(name)
     if approved is None or approved.time_ms >= reported_ms:
-        return  # a reviewer has decided since
+        return  # a reviewer has decided since the report
     entry = msgspec.structs.replace(
         in_force,
         header=operator.header(in_force.header.tenant_uid),
@@ -97,7 +97,7 @@ def _block(operator: Operator, tool: ToolRef, by: str, reported_ms: int) -> Iter
         review_note=f"an executor's server lists another definition than version {in_force.catalog_version}",
         signatures=(),
     )
-    what = "an executor reports it; import the tool to see what differs"
+    what = "reported by an executor; import the tool to see what differs"
     digests = listed, in_force.definition_digest
     alert = catalog_alerts.definition_changed(operator.header(), "/".join(name), *digests, what, by)
     operator.write(CATALOG, [(entry_key(entry), entry, entry.header)])

@@ -1,4 +1,4 @@
-"""Catalog entries in files: lines of a history, or what MCP servers list with what the operator says of it."""
+"""Reads catalog entries from files: lines of a history, or tools that MCP servers list with the operator's facts."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _FACTS = tuple(field.name for field in dataclasses.fields(ToolFacts))
 
 
 class CatalogFileError(StoplogError):
-    """A file holds no catalog entries that can be used."""
+    """A file has no usable catalog entries."""
 
 
 def read_catalog(path: Path, now_ms: int, source: str, tenant_uid: str) -> list[ToolCatalogEntry]:
-    """The entries of a file.
+    """Return the entries of a file.
 
-    The file is either a history, whose `catalog_entry` lines count; or JSON, an object or a list of them:
+    The file is either a history, of which the `catalog_entry` lines are read, or JSON: an object or a list of objects:
 
         {"server_id": "mail", "tools": [...], "facts": {"send": {"open_world": true, ...}}, "reviewed_by": "ann",
          "proposed_by": "bea"}
 
-    where `tools` is what the server's `tools/list` returned. A tool with facts is approved, if `reviewed_by` is given;
-    every other is only proposed.
+    where `tools` is what the server's `tools/list` returned. A tool with facts is approved if `reviewed_by` is given;
+    every other tool is only proposed.
 
     Args:
-        now_ms: when entries from listings are made.
-        source: who makes them.
-        tenant_uid: of entries from listings.
+        now_ms: the time of entries from JSON.
+        source: the source in their headers.
+        tenant_uid: the tenant in their headers.
 
     Raises:
-        CatalogFileError: the file can't be read, or something in it is not of its form.
-        HistoryError: a line of a history is no record.
+        CatalogFileError: the file can't be read, or is malformed.
+        HistoryError: a line of a history is not a record.
     """
     listings = _load_listings(path)
     if listings is None:
@@ -55,12 +55,12 @@ def read_catalog(path: Path, now_ms: int, source: str, tenant_uid: str) -> list[
     else:
         entries = [entry for each in listings for entry in _from_listing(path, each, now_ms, source, tenant_uid)]
     if not entries:
-        raise CatalogFileError(f"`{path}` holds no catalog entry")
+        raise CatalogFileError(f"`{path}` has no catalog entry")
     return entries
 
 
 def _load_listings(path: Path) -> list[object] | None:
-    """The listings of a JSON file; None where it is a history."""
+    """Return the listings of a JSON file; None for a history."""
     try:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
@@ -73,7 +73,7 @@ def _load_listings(path: Path) -> list[object] | None:
     except RecursionError:
         raise CatalogFileError(f"`{path}` is nested too deep") from None
     except ValueError:
-        return None  # more than one line, so a history: its reader tells what is wrong, with the line
+        return None  # more than one line, so a history: its reader reports errors with their lines
     if isinstance(loaded, dict) and "record" in loaded:
         return None
     return loaded if isinstance(loaded, list) else [loaded]
@@ -81,13 +81,13 @@ def _load_listings(path: Path) -> list[object] | None:
 
 def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_uid: str) -> Iterator[ToolCatalogEntry]:
     if not isinstance(listing, dict):
-        _refuse(path, "a listing is an object with `server_id` and `tools`")
+        _refuse(path, "a listing must be an object with `server_id` and `tools`")
     for name in listing:
         if name not in _LISTING_MEMBERS:
             _refuse(path, _unknown(name, "a member of a listing", _LISTING_MEMBERS))
     server_id, tools, facts, reviewed_by, proposed_by = (listing.get(name) for name in _LISTING_MEMBERS)
     if not isinstance(server_id, str) or not server_id or "/" in server_id:
-        _refuse(path, "`server_id` must be the operator's name of the server, without `/`")
+        _refuse(path, "`server_id` must be your name for the server, without `/`")
     if isinstance(tools, dict):  # the whole result of `tools/list`
         tools = tools.get("tools")
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
@@ -114,32 +114,32 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
 
 
 def read_listing(path: Path, server_id: str) -> tuple[list[dict[str, Any]], dict[str, ToolFacts]]:
-    """What one server lists, from a file, and what the operator says of it there. Blocking.
+    """Return the tools that a server lists, and the operator's facts about them, from a file. Blocking.
 
-    The file holds the list of tools, the result of `tools/list`, or a listing as with `read_catalog`.
+    The file has the list of tools, the result of `tools/list`, or a listing as for `read_catalog`.
 
     Raises:
-        CatalogFileError: it can't be read, or is of another server or another form.
+        CatalogFileError: the file can't be read, is malformed, or is about another server.
     """
     loaded = _load_json(path)
     facts: object = None
     if isinstance(loaded, dict):
         if loaded.get("server_id", server_id) != server_id:
-            _refuse(path, f"it is what `{loaded['server_id']}` lists, not `{server_id}`")
+            _refuse(path, f"the file has the tools of server `{loaded['server_id']}`, not of `{server_id}`")
         facts = loaded.get("facts")
         loaded = loaded.get("tools")
         if isinstance(loaded, dict):
             loaded = loaded.get("tools")
     if not isinstance(loaded, list) or not all(isinstance(tool, dict) for tool in loaded):
-        _refuse(path, "it must hold the list that `tools/list` returned")
+        _refuse(path, "the file must have the list that `tools/list` returned")
     return loaded, facts_from(path, server_id, facts or {}, loaded)
 
 
 def read_facts(path: Path, server_id: str, tools: Sequence[Mapping[str, object]]) -> dict[str, ToolFacts]:
-    """What the operator says of tools, from a file: an object by tool name. Blocking.
+    """Return the operator's facts about tools, from a file with an object by tool name. Blocking.
 
     Raises:
-        CatalogFileError: it can't be read, or speaks of what is not listed.
+        CatalogFileError: the file can't be read, or names a tool that is not listed.
     """
     return facts_from(path, server_id, _load_json(path), tools)
 
@@ -155,19 +155,19 @@ def _load_json(path: Path) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise CatalogFileError(f"`{path}` is no JSON: {error}") from None
+        raise CatalogFileError(f"`{path}` is not JSON: {error}") from None
 
 
 def facts_from(
     path: Path | str, server_id: str, facts: object, tools: Sequence[Mapping[str, object]]
 ) -> dict[str, ToolFacts]:
-    """Facts by tool name, checked.
+    """Check facts, and return them by tool name.
 
     Args:
-        path: where they come from, for messages.
+        path: the source of the facts, for messages.
 
     Raises:
-        CatalogFileError: one is not known, is of no listed tool, or has a value that can't be.
+        CatalogFileError: a fact is not known, is about a tool that is not listed, or has an invalid value.
     """
     if not isinstance(facts, dict):
         _refuse(path, f"`facts` of `{server_id}` must be an object by tool name")
@@ -190,7 +190,7 @@ def facts_from(
 
 
 def _steady_ids(server_id: str, now_ms: int) -> Entropy:
-    """Ids that follow from server and instant, so that a history that is tried twice gives the same twice."""
+    """Return a source of ids that depend only on server and time, so that two runs of a history give the same."""
     count = iter(range(1 << 30))
 
     def octets(size: int) -> bytes:

@@ -22,17 +22,17 @@ ToolName = tuple[str, str]
 
 
 class CatalogQueryError(StoplogError):
-    """What is asked for is not in the catalog; says what is."""
+    """The entry or tool is not in the catalog."""
 
 
 class Listed(NamedTuple):
-    """An entry as it stands on the topic.
+    """An entry on the topic.
 
     Attributes:
-        own_id: what people call it (`streams.model.catalog_signature.entry_id`).
-        time_ms: the broker's.
-        signers: the reviewers whose signatures hold.
-        fault: why gates refuse it; empty where they take it.
+        own_id: the id of the entry that people use (`streams.model.catalog_signature.entry_id`).
+        time_ms: the broker's append time.
+        signers: the reviewers with valid signatures.
+        fault: why gates reject it; empty if they accept it.
     """
 
     entry: ToolCatalogEntry
@@ -45,29 +45,29 @@ class Listed(NamedTuple):
 
     @property
     def name(self) -> ToolName:
-        """Server and tool."""
+        """Return the server and the tool."""
         return self.entry.server_id, self.entry.name
 
     @property
     def reference(self) -> str:
-        """How it is named at the command line: `server/tool@id`."""
+        """Return its name on the command line: `server/tool@id`."""
         return reference_of(self.entry)
 
 
 def reference_of(entry: ToolCatalogEntry) -> str:
-    """How an entry is named at the command line: `server/tool@id`."""
+    """Return the name of an entry on the command line: `server/tool@id`."""
     return f"{entry.server_id}/{entry.name}@{entry_id(entry)}"
 
 
 @dataclass(frozen=True)
 class CatalogHistory:
-    """What the topic held, up to an instant.
+    """The entries of the topic, up to an instant.
 
     Attributes:
         listed: its entries, by offset.
-        in_force: what a gate that had read as far would go by, by tool: the entry that lets it be called, or one that
-            stops or only proposes it. A tool that was stopped by something unusable is not in it.
-        reviewers: whose signatures count.
+        in_force: the entry that a gate would apply at that instant, by tool: one that approves, blocks or only proposes
+            the tool. A tool that an unusable record has blocked has none.
+        reviewers: the trusted reviewers.
     """
 
     listed: tuple[Listed, ...]
@@ -75,31 +75,31 @@ class CatalogHistory:
     reviewers: Reviewers
 
     def of_tool(self, name: ToolName) -> tuple[Listed, ...]:
-        """The entries of a tool."""
+        """Return the entries of a tool."""
         return tuple(each for each in self.listed if each.name == name)
 
     def tools(self) -> list[ToolName]:
-        """All tools that there are entries of."""
+        """Return all tools that have entries."""
         return sorted({each.name for each in self.listed})
 
     def approved(self, name: ToolName) -> Listed | None:
-        """The last entry that has let the tool be called, also where it was stopped since."""
+        """Return the last entry that approved the tool, even if the tool was blocked since."""
         granted = [each for each in self.of_tool(name) if each.entry.state in GRANTING_STATES and not each.fault]
         return max(granted, key=lambda each: (each.entry.catalog_version, each.offset)) if granted else None
 
     def is_callable(self, name: ToolName, now_ms: int) -> bool:
-        """Whether a gate lets the tool be called."""
+        """Return whether gates let the tool be called."""
         entry = self.in_force.get(name)
         if entry is None or entry.state not in GRANTING_STATES:
             return False
         return entry.review_expires is None or now_ms < entry.review_expires
 
     def as_listed(self, entry: ToolCatalogEntry) -> Listed:
-        """An entry that is not on the topic yet, such as one of a draft."""
+        """Return an entry that is not on the topic yet, such as one of a draft, in the form of one that is."""
         return Listed(entry, entry_key(entry), entry_id(entry), -1, 0, _signers(self.reviewers, entry), "")
 
     def open_proposals(self, name: ToolName) -> tuple[Listed, ...]:
-        """What awaits a decision: proposals, and definitions that were blocked unseen, after the last decision."""
+        """Return entries that wait for a decision: proposals, and definitions that were blocked without a review."""
         entries = self.of_tool(name)
         decided = max((each.offset for each in entries if self._is_decision(each)), default=-1)
         rejected = {each.entry.definition_digest: each.offset for each in entries if self._is_rejection(each)}
@@ -107,7 +107,7 @@ class CatalogHistory:
         return tuple(each for each in waiting if each.offset > rejected.get(each.entry.definition_digest, -1))
 
     def next_version(self, name: ToolName) -> int:
-        """What the next decision is to have."""
+        """Return the version of the next decision."""
         counted = [
             each.entry.catalog_version
             for each in self.of_tool(name)
@@ -116,15 +116,16 @@ class CatalogHistory:
         return max(counted, default=0) + 1
 
     def find(self, reference: str) -> Listed:
-        """The entry that `server/tool@id` names. The id is the whole one: many entries begin alike, if somebody wants.
+        """Return the entry that `server/tool@id` names. The id must be complete: an attacker can match a beginning.
 
         Raises:
-            CatalogQueryError: there is none.
+            CatalogQueryError: there is no such entry.
         """
         tool, at, wanted = reference.rpartition("@")
         if not at or len(wanted) != ENTRY_ID_CHARS or "/" not in tool:
             raise CatalogQueryError(
-                f"`{reference}` names no entry; write `SERVER/TOOL@ID`, as `stoplog catalog list --proposed` shows it"
+                f"`{reference}` is not the name of an entry; write `SERVER/TOOL@ID`, as shown by "
+                "`stoplog catalog list --proposed`"
             )
         for each in self.of_tool(tool_name(tool)):
             if each.own_id == wanted:
@@ -132,7 +133,7 @@ class CatalogHistory:
         raise CatalogQueryError(f"there is no entry `{reference}`; see `stoplog catalog list --proposed`")
 
     def outdated(self, name: ToolName, kept: int) -> list[bytes]:
-        """The keys of a tool's entries that can be taken off: all but the newest `kept`, and what gates go by."""
+        """Return the keys of a tool's entries to delete: all but the newest `kept` and those that gates apply."""
         entries = self.of_tool(name)
         needed = {entry_id(self.in_force[name])} if name in self.in_force else set()
         approved = self.approved(name)
@@ -164,14 +165,14 @@ class CatalogHistory:
 
 
 def tool_name(text: str) -> ToolName:
-    """`server/tool`.
+    """Split `server/tool`.
 
     Raises:
-        CatalogQueryError: it is not that.
+        CatalogQueryError: the text is not of that form.
     """
     server_id, _, name = text.partition("/")
     if not server_id or not name:
-        raise CatalogQueryError(f"`{text}` names no tool; write `SERVER/TOOL`")
+        raise CatalogQueryError(f"`{text}` is not the name of a tool; write `SERVER/TOOL`")
     return server_id, name
 
 
@@ -221,7 +222,7 @@ def _signers(reviewers: Reviewers, entry: ToolCatalogEntry) -> tuple[str, ...]:
 
 
 def entries_in_force(operator: Operator, at_ms: int | None = None) -> Iterator[ToolCatalogEntry]:
-    """What gates go by; see `CatalogHistory.in_force`.
+    """Yield the entries that gates apply; see `CatalogHistory.in_force`.
 
     Raises:
         SettingsError, TopicReadError, LogError: see `read_catalog_history`.

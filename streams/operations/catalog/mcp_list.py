@@ -1,4 +1,4 @@
-"""Asking a live MCP server what tools it has."""
+"""Asks a live MCP server which tools it has."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from streams.sdk.mcp_tools import McpServerProcess, McpServerUrl
 
 
 class ListingError(StoplogError):
-    """A server can't be asked as it is named; says what to do."""
+    """A server can't be asked; says what to do."""
 
 
 def list_from_command(server_id: str, command: Sequence[str], env_names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Start a server, ask it, and end it. Blocking.
+    """Start a server, ask it for its tools, and stop it. Blocking.
 
-    It runs with the rights of this process, and with little of its environment: what a server that nobody has reviewed
-    yet may see is for its operator to say.
+    The server runs with the rights of this process, but with little of its environment: nobody has reviewed it yet, so
+    the operator names the variables that it may see.
 
     Args:
         command: program and arguments.
-        env_names: variables of this process that it gets besides PATH, HOME and the like.
+        env_names: variables of this process to pass on besides PATH, HOME and a few others.
 
     Raises:
         ListingError: a variable is not set.
-        McpServerError: it can't be started, or does not answer.
+        McpServerError: the server can't be started, or does not answer.
     """
     env = {name: _variable(name) for name in env_names}
     with tempfile.TemporaryDirectory(prefix="stoplog-import-") as folder:
@@ -38,14 +38,14 @@ def list_from_command(server_id: str, command: Sequence[str], env_names: Sequenc
 
 
 def list_from_url(server_id: str, url: str, header_variables: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """Ask a server over streamable HTTP. Blocking.
+    """Ask a server for its tools over streamable HTTP. Blocking.
 
     Args:
-        header_variables: variables of this process by the header that carries their value.
+        header_variables: for each header, the variable of this process that has its value.
 
     Raises:
         ListingError: a variable is not set.
-        McpServerError: it can't be reached, or does not answer.
+        McpServerError: the server can't be reached, or does not answer.
     """
     headers = {header: _variable(name) for header, name in (header_variables or {}).items()}
     with McpServerUrl(server_id, url, headers=headers) as server:

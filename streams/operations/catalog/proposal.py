@@ -1,4 +1,4 @@
-"""Proposing what servers list, and blocking what is not as it was approved."""
+"""Proposes the tools that servers list, and blocks tools that differ from their approved definition."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ replace = msgspec.structs.replace
 
 
 class Finding(StrEnum):
-    """What the import of a tool has come to."""
+    """The result of importing a tool."""
 
     NEW = "new"
     SAME = "same"
@@ -39,11 +39,12 @@ class Finding(StrEnum):
 
 
 class Imported(NamedTuple):
-    """A tool that was listed, or was before.
+    """A tool that the server lists, or has listed before.
 
     Attributes:
-        entry: as proposed, or blocked where its definition changed unasked; what stands on the topic where it is SAME.
-        alerts: what was told the security team.
+        entry: the proposed entry; or a blocked one, if the definition changed unannounced; or, for SAME, that on the
+            topic.
+        alerts: the alerts that were sent.
     """
 
     finding: Finding
@@ -60,22 +61,22 @@ def import_tools(
     *,
     is_upgrade: bool = False,
 ) -> list[Imported]:
-    """Propose what a server lists. Nothing of it can be called by that.
+    """Propose the tools that a server lists. They can't be called until they are approved.
 
-    A definition that is not the approved one blocks its tool at once, and raises an alert: the server has changed what
-    people agreed to.
+    If a definition differs from the approved one, the tool is blocked at once and an alert is sent, because the server
+    has changed what people agreed to.
 
     Args:
-        facts: what the operator says of tools already; of others the worst is assumed.
-        is_upgrade: the listing is of a release that is not in use yet: what has changed is proposed, and stops nothing.
+        facts: the operator's facts about tools; for others, the worst is assumed.
+        is_upgrade: whether the listing is of a release that is not in use yet: changed tools are proposed, not blocked.
 
     Raises:
-        ReviewError: the server can't be called so.
+        ReviewError: the server's name is invalid.
         McpServerError: a tool can't be cataloged.
         TopicReadError, PublishError, LogError: the topics can't be read or written.
     """
     if not server_id or "/" in server_id:
-        raise ReviewError(f"`{server_id}` is no name for a server: it must not be empty, and be without `/`")
+        raise ReviewError(f"`{server_id}` is not a valid name for a server: it must not be empty or contain `/`")
     history = read_catalog_history(operator)
     listed = catalog_entries(
         server_id,
@@ -132,7 +133,7 @@ def _import(
 
 
 def _standing_like(history: CatalogHistory, entry: ToolCatalogEntry) -> ToolCatalogEntry | None:
-    """What awaits a decision already, and says the same; a block must still be one."""
+    """Return an equal entry that waits for a decision already. An equal block counts only while it is in force."""
     name = (entry.server_id, entry.name)
     in_force = history.in_force.get(name)
     if entry.state is EntryState.BLOCKED and in_force is not None and in_force.state in GRANTING_STATES:
@@ -145,7 +146,7 @@ def _standing_like(history: CatalogHistory, entry: ToolCatalogEntry) -> ToolCata
 
 
 def _with_facts_of(entry: ToolCatalogEntry, approved: Listed | None) -> ToolCatalogEntry:
-    """What was agreed on before, else the worst; an argument that is new may say where data goes."""
+    """Return the entry with the approved facts, or else with the worst. New arguments count as possible sinks."""
     sinks = _possible_sinks(entry)
     if approved is None:
         return replace(entry, sink_args=sinks)
@@ -156,7 +157,7 @@ def _with_facts_of(entry: ToolCatalogEntry, approved: Listed | None) -> ToolCata
 
 
 def _possible_sinks(entry: ToolCatalogEntry) -> tuple[str, ...]:
-    """Every argument that can carry text: which of them say where data goes is for a reviewer to say."""
+    """Return all arguments that can carry text. A reviewer decides which of them are sinks."""
     schema = definition_of(entry).get("inputSchema")
     properties = schema.get("properties") if isinstance(schema, Mapping) else None
     if not isinstance(properties, Mapping):

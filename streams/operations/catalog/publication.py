@@ -1,4 +1,4 @@
-"""Publishing catalog entries that are decided on already: of files, for development and tests."""
+"""Publishes catalog entries of files that are decided on already, for development and tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PASSING = ("header", "catalog_version", "reviewed_at", "signatures")
 
 
 class PublishedEntry(NamedTuple):
-    """An entry as it stands on the log now; `is_new` is False where it stood there already."""
+    """An entry on the log; `is_new` is False if it was there already."""
 
     entry: ToolCatalogEntry
     is_new: bool
@@ -29,15 +29,15 @@ class PublishedEntry(NamedTuple):
 def publish_entries(
     operator: Operator, entries: Sequence[ToolCatalogEntry], key: SigningKey | None = None
 ) -> list[PublishedEntry]:
-    """Publish entries whose content is not that in force, each as its tool's next version.
+    """Publish entries whose content differs from that in force, each as its tool's next version.
 
     Args:
-        key: what they are signed with.
+        key: the key to sign them with.
 
     Raises:
-        ReviewError: gates would not take one.
+        ReviewError: gates would reject an entry.
         TopicReadError, LogError: the topic can't be read.
-        PublishError: they are not known to be stored.
+        PublishError: it is not known whether they are stored.
     """
     history = read_catalog_history(operator)
     published: list[PublishedEntry] = []

@@ -1,4 +1,4 @@
-"""Everything a gate needs, looked at one by one: what is well, what is not, what to do about it. Changes nothing."""
+"""Checks everything that a gate needs, and says what to fix. Changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEMA_FINDINGS_SHOWN_MAX = 5
 
 
 def examine(installation: Installation) -> Iterator[Finding]:
-    """Look at everything, in the order in which checks need each other. Blocking, up to a minute if brokers hang."""
+    """Make all checks, each after those that it needs. Blocking, up to a minute if brokers hang."""
     yield fine("settings", f"from {', '.join(installation.sources) or 'the defaults'}")
     yield _root_key(installation.root_key_path)
     yield _schemas()
@@ -45,18 +45,18 @@ def _root_key(path: Path) -> Finding:
         key = load_root_key(path)
     except RootKeyError as error:
         return failed("root key", str(error))
-    return fine("root key", f"`{path}`, {len(key)} bytes, closed to others")
+    return fine("root key", f"`{path}`, {len(key)} bytes, readable by its owner only")
 
 
 def _schemas() -> Finding:
     try:
         findings = check_schemas(schema_directory())
     except SchemaError as error:
-        return failed("schemas", str(error), "install stoplog anew")
+        return failed("schemas", str(error), "install stoplog again")
     if findings:
         shown = "; ".join(map(str, findings[:SCHEMA_FINDINGS_SHOWN_MAX]))
         return failed("schemas", f"{len(findings)} findings: {shown}", "see `python -m streams.codec.lock`")
-    return fine("schemas", "match the records, and every version reads every other")
+    return fine("schemas", "match the records; all versions are compatible")
 
 
 def _codec(installation: Installation) -> tuple[RecordCodec | None, Finding]:
@@ -64,11 +64,11 @@ def _codec(installation: Installation) -> tuple[RecordCodec | None, Finding]:
     try:
         codec = installation.build_codec()
     except SchemaError as error:
-        advice = "a gate registers missing schemas at its start, unless `auto.register.schemas` is false"
+        advice = "a gate registers missing schemas when it starts, unless `auto.register.schemas` is false"
         return None, failed("schema ids", str(error), advice)
     if url is None:
-        return codec, fine("schema ids", "of the lock file; no registry is set (`schema_registry_url`)")
-    return codec, fine("schema ids", f"of the registry `{url}`, which has every schema")
+        return codec, fine("schema ids", "from the lock file; no registry is set (`schema_registry_url`)")
+    return codec, fine("schema ids", f"from the registry `{url}`, which has all schemas")
 
 
 def _state_folder(folder: Path) -> Iterator[Finding]:
@@ -80,33 +80,35 @@ def _state_folder(folder: Path) -> Iterator[Finding]:
         yield failed(
             "state folder",
             f"`{folder}` can't be written: {error.strerror}",
-            "set `state_dir` to a folder of the gate's own",
+            "set `state_dir` to a folder that the gate can write",
         )
         return
     free = shutil.disk_usage(there).free
     text = f"`{folder}`, {free >> 20} MiB free"
     if free < FREE_BYTES_MIN:
-        yield failed("state folder", text, "make room: state can't be written any more soon")
+        yield failed("state folder", text, "free disk space: the gate will soon be unable to write its state")
     elif free < FREE_BYTES_LOW:
-        yield warned("state folder", text, "make room")
+        yield warned("state folder", text, "free disk space")
     elif folder.exists() and is_open_to_others(folder):
         yield warned(
-            "state folder", f"{text}, open to others", f"run `chmod 700 {folder}`: arguments of calls are in it"
+            "state folder", f"{text}, readable by others", f"run `chmod 700 {folder}`: it contains arguments of calls"
         )
     else:
         yield fine("state folder", text)
 
 
 def _running_gate(installation: Installation) -> Finding:
-    """Whether a gate of this name has its stores open on this machine.
+    """Find out whether a gate of this name has its stores open on this machine.
 
-    RocksDB holds a POSIX lock on a file in each store. To be called from a process that has none of them open itself:
-    closing the file would give its own locks up.
+    RocksDB locks a file in each store (POSIX). Don't call this in a process that has a store open: closing the file
+    would release the process's own lock.
     """
     stores = installation.state_dir / "gate" / installation.instance
     if any(_is_locked(path) for path in stores.glob("*/LOCK")):
-        return fine("running gate", f"a gate runs here as `{installation.instance}`; another needs a name of its own")
-    return fine("running gate", f"none runs here as `{installation.instance}`")
+        return fine(
+            "running gate", f"gate `{installation.instance}` runs on this machine; another gate needs a name of its own"
+        )
+    return fine("running gate", f"no gate `{installation.instance}` runs on this machine")
 
 
 def _is_locked(path: Path) -> bool:

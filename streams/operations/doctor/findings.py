@@ -1,4 +1,4 @@
-"""What an examination finds: one thing a line, with what to do about it."""
+"""The findings of a doctor's checks, each with advice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How it is."""
+    """The result of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -19,9 +19,9 @@ class Finding:
     """One finding.
 
     Attributes:
-        check: what was looked at.
-        text: how it is.
-        advice: what to do; empty when all is well, or nothing can be done.
+        check: what was checked.
+        text: what was found.
+        advice: what to do; empty if all is well, or nothing can be done.
     """
 
     check: str
@@ -31,15 +31,15 @@ class Finding:
 
 
 def fine(check: str, text: str) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(check, Status.OK, text)
 
 
 def warned(check: str, text: str, advice: str = "") -> Finding:
-    """A gate runs all the same, but somebody should look."""
+    """Return a finding that needs attention, although a gate can run."""
     return Finding(check, Status.WARN, text, advice)
 
 
 def failed(check: str, text: str, advice: str = "") -> Finding:
-    """A gate does not start, or denies everything."""
+    """Return a finding because of which a gate does not start, or denies everything."""
     return Finding(check, Status.FAIL, text, advice)

@@ -1,4 +1,4 @@
-"""What a doctor looks at: a deployment as its settings describe it, and the ways to reach its parts."""
+"""The input of a doctor's checks: a deployment as its settings describe it, and the ways to reach its parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.sdk.transport import RecordCodec
 
 
 class AccessRights(Protocol):
-    """Tells what this client may do on a log that has access control."""
+    """Reports what this client may do on a log that has access control."""
 
     def on_topics(self, topics: Sequence[str]) -> dict[str, frozenset[str] | None]:
         """Return the allowed operations (`READ`, `WRITE`) by topic; None where the log does not say.
@@ -37,20 +37,20 @@ class AccessRights(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """The deployment of some settings, as far as it is examined.
+    """The parts of a deployment that are checked.
 
     Attributes:
         sources: where the settings come from; empty for the defaults alone.
-        deployment: whose signatures count, and which rules are enforced.
+        deployment: the trusted signers, and which rules are enforced.
         topics: how the topics are declared.
         group: the consumer group of the gates.
         instance: the name of the gate.
         root_key_path: the file of the root key.
         state_dir: the folder of local state.
         schema_registry_url: where schema ids come from; None for the lock file.
-        on_embedded_log: whether the log is the one in a file of this machine.
+        on_embedded_log: whether the log is a file on this machine.
         clock: this machine's.
-        build_codec: makes the codec without registering anything; raises `SchemaError`.
+        build_codec: makes the codec without registering schemas; raises `SchemaError`.
         open_log: opens the log; raises `LogMissingError` or `LogError`.
         open_rights: connects to ask for rights; None where the log has no access control.
         services: the checks of further services.

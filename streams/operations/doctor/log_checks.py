@@ -1,4 +1,4 @@
-"""The part of an examination that needs the log: topics, clock, rights, and what has been published. Writes nothing."""
+"""The checks that need the log: topics, clock, rights, and what has been published. They write nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from streams.sdk.transport import RecordCodec
 from streams.topology import GATE, PROCESSORS
 
 SKEW_MS_MAX = 1_000
-"""A difference of clocks beyond this makes intents look older, or younger, than they are."""
+"""With a larger difference of clocks, intents look older or younger than they are."""
 
 CLOCK_RECORDS_BACK = 16
 CLOCK_READ_MS_MAX = 3_000
@@ -38,21 +38,21 @@ _MS_PER_S = 1_000
 _CLOCK_TOPICS = ("stoplog.gate.changelog", "agent.audit.v1", "agent.session.v1", "agent.intent.v1", "agent.ruleset.v1")
 
 _WATCHED = tuple(dict.fromkeys(topic for spec in PROCESSORS for topic in spec.topics()))
-"""The topics without which no gate starts: its own, and those of the budget allocator beside it."""
+"""The topics that a gate needs to start: its own, and those of the budget allocator beside it."""
 
 _ANY_CALL = Call(tenant_uid="", session_id="", sub="", act=Actor(iss="", sub=""), tool=ToolRef(server_id="", name=""))
 
 
 def examine_log(installation: Installation, log: Log, codec: RecordCodec | None) -> Iterator[Finding]:
-    """Look at an open log. Later checks are left out where an earlier one shows that they can't be made."""
+    """Check an open log. If a check shows that later ones can't be made, those are skipped."""
     try:
         with closing(log.admin()) as admin:
             states = admin.describe([topic.name for topic in TOPICS], CHECKED_CONFIG)
-            yield fine("log", f"{log.name} answers; {len(states)} of {len(TOPICS)} topics are there")
+            yield fine("log", f"{log.name} answers; {len(states)} of {len(TOPICS)} topics exist")
             faults = topic_faults(_WATCHED, states)
             yield from _topics(installation, admin, faults)
     except LogError as error:
-        advice = "see that the brokers run and can be reached, and that `kafka` in the settings has what they want"
+        advice = "check that the brokers run and can be reached, and that section `kafka` of the settings fits them"
         yield failed("log", str(error), "" if installation.on_embedded_log else advice)
         return
     if faults:
@@ -77,13 +77,17 @@ def _topics(installation: Installation, admin: Admin, faults: Sequence[str]) -> 
         yield fine("topics", "all as declared")
         return
     differs = [*map(str, plan.steps), *(trouble.text for trouble in plan.troubles)]
-    yield warned("topics", f"a gate starts, but: {_listed(differs)}", "run `stoplog topics check`")
+    yield warned(
+        "topics",
+        f"a gate can start, but topics differ from the declaration: {_listed(differs)}",
+        "run `stoplog topics check`",
+    )
 
 
 def _clock(installation: Installation, log: Log) -> Finding:
-    """What the newest append times say of the broker's clock: the only sign of it that can be had without writing."""
+    """Compare this machine's clock with the newest append times: the only sign of the broker's without writing."""
     if installation.on_embedded_log:
-        return fine("clock", "the embedded log goes by this machine's own")
+        return fine("clock", "the embedded log uses this machine's clock")
     clock = installation.clock
     try:
         newest_ms = _newest_append_ms(log, clock)
@@ -96,18 +100,18 @@ def _clock(installation: Installation, log: Log) -> Finding:
     if ahead_ms > SKEW_MS_MAX:
         return failed(
             "clock",
-            f"this machine's is at least {ahead_ms} ms behind the broker's",
-            "let both follow NTP: idle timers fire late, and intents made here look too old",
+            f"this machine's clock is at least {ahead_ms} ms behind the broker's",
+            "synchronize both with NTP: idle timers fire late, and intents made here look too old",
         )
     return fine(
         "clock",
-        f"not behind the broker's, by a record of {-ahead_ms // _MS_PER_S} s ago; whether it is further ahead can't "
-        "be told without writing",
+        f"not behind the broker's, compared with a record of {-ahead_ms // _MS_PER_S} s ago; whether it is ahead can't "
+        "be found out without writing",
     )
 
 
 def _newest_append_ms(log: Log, clock: Clock) -> int | None:
-    """The newest append time of the last records of some topics."""
+    """Return the newest append time of the last records of some topics."""
     partitions = partitions_of(log, _CLOCK_TOPICS)
     newest: int | None = None
     with closing(log.reader()) as reader:
@@ -135,7 +139,7 @@ def _rights(installation: Installation, open_rights: Callable[[], AccessRights])
             on_topics = rights.on_topics(list(wanted))
             on_group = rights.on_group(installation.group)
     except LogError as error:
-        yield warned("rights", f"can't be told: {error}")
+        yield warned("rights", f"can't be found out: {error}")
         return
     lacking = [
         f"{operation.lower()} `{name}`"
@@ -145,12 +149,14 @@ def _rights(installation: Installation, open_rights: Callable[[], AccessRights])
     if "READ" not in _all_if_unsaid(on_group):
         lacking.append(f"read group `{installation.group}`")
     if lacking:
-        advice = "name this principal as `gate` in `topics.principals`, and have `stoplog topics apply` run by an admin"
+        advice = "name this principal as `gate` in `topics.principals`, and ask an admin to run `stoplog topics apply`"
         yield failed("rights", f"this client may not {_listed(lacking)}", advice)
     elif None in (*on_topics.values(), on_group):
-        yield fine("rights", "the broker does not say")
+        yield fine("rights", "the broker does not report them")
     else:
-        yield fine("rights", "may read and write what a gate does; transactional ids can't be asked about")
+        yield fine(
+            "rights", "sufficient to read and write as a gate does; rights on transactional ids can't be checked"
+        )
 
 
 def _all_if_unsaid(operations: frozenset[str] | None) -> frozenset[str]:
@@ -158,7 +164,7 @@ def _all_if_unsaid(operations: frozenset[str] | None) -> frozenset[str]:
 
 
 def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Clock) -> Iterator[Finding]:
-    """What a gate would make of the broadcast topics."""
+    """Check what a gate would read from the broadcast topics."""
     rules = Publications(deployment.bundle_name, deployment.rules.trusted(), InlineCompiler(compile_bundle))
     control = ControlState(rules, Catalog(deployment.catalog.trusted()))
     refused: list[str] = []
@@ -180,7 +186,7 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
     ]
     if refused:
         yield warned(
-            "published", f"{len(refused)} records a gate refuses: {_listed(refused[::-1])}", "publish them anew"
+            "published", f"gates reject {len(refused)} records: {_listed(refused[::-1])}", "publish them again"
         )
     yield from _rules(deployment, control)
     yield _reviewers(deployment.catalog)
@@ -190,11 +196,11 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
 
 def _rules(deployment: Deployment, control: ControlState) -> Iterator[Finding]:
     if deployment.rules.allow_unsigned:
-        advice = "name publishers in `rules.publishers`, and take `rules.allow_unsigned` out"
-        yield warned("publishers", "whoever may write the topic of rules decides what they are", advice)
+        advice = "name publishers in `rules.publishers`, and remove `rules.allow_unsigned`"
+        yield warned("publishers", "not checked: anybody who may write the topic can publish rules", advice)
     elif not deployment.rules.publishers:
-        advice = "make a key with `stoplog keys publisher new`, and name it in `rules.publishers`"
-        yield failed("publishers", "none are configured: every rule bundle is refused", advice)
+        advice = "create a key with `stoplog keys publisher new`, and add it to `rules.publishers`"
+        yield failed("publishers", "no publisher is configured, so every rule bundle is rejected", advice)
     else:
         names, wanted = ", ".join(sorted(deployment.rules.publishers)), deployment.rules.required_signatures
         yield fine("publishers", f"{names}; {wanted} of them must sign")
@@ -213,11 +219,11 @@ def _rules(deployment: Deployment, control: ControlState) -> Iterator[Finding]:
 
 def _reviewers(section: CatalogSection) -> Finding:
     if section.allow_unsigned:
-        advice = "name reviewers in `catalog.reviewers`, and take `catalog.allow_unsigned` out"
-        return warned("reviewers", "whoever may write the topic of the catalog decides which tools there are", advice)
+        advice = "name reviewers in `catalog.reviewers`, and remove `catalog.allow_unsigned`"
+        return warned("reviewers", "not checked: anybody who may write the topic can approve tools", advice)
     if not section.reviewers:
-        advice = "make a key with `stoplog keys reviewer new`, and name it in `catalog.reviewers`"
-        return failed("reviewers", "none are configured: no tool can be called", advice)
+        advice = "create a key with `stoplog keys reviewer new`, and add it to `catalog.reviewers`"
+        return failed("reviewers", "no reviewer is configured, so no tool can be called", advice)
     names, wanted = ", ".join(sorted(section.reviewers)), section.required_signatures
     return fine("reviewers", f"{names}; {wanted} of them must sign")
 
@@ -238,8 +244,8 @@ def _kill_switch(control: ControlState, now_ms: int) -> Finding:
     count = len(control.revocations)
     text = f"{count} in force" if count else "none in force"
     if control.revocations.reason_against(_ANY_CALL, now_ms) is Reason.REVOKED_ALL:
-        advice = "when it is over: `stoplog release --all --why TEXT`"
-        return warned("revocations", f"{text}, among them everything: every intent is denied", advice)
+        advice = "to end this, run `stoplog release --all --why TEXT`"
+        return warned("revocations", f"{text}; one of them stops everything, so every intent is denied", advice)
     return fine("revocations", text)
 
 

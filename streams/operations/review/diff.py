@@ -1,4 +1,4 @@
-"""What is different between the definition and facts that were approved and those that are proposed."""
+"""Compares the approved definition and facts of a tool with the proposed ones."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ FACT_FIELDS = (
     "sink_args",
     "owner",
 )
-"""What the operator sets; the server has no say in it."""
+"""The facts, which the operator sets and the server can't."""
 
 _SAFE_VALUES = {"read_only": True, "destructive": False, "idempotent": True, "open_world": False, "reversible": True}
-"""The values by which rules let more pass."""
+"""The values with which rules permit more."""
 
 _HINTS = {
     "readOnlyHint": "read_only",
@@ -43,7 +43,7 @@ _HINTS = {
 
 
 class ChangeKind(StrEnum):
-    """What has happened to a part."""
+    """The kinds of change."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -55,9 +55,9 @@ class Change(NamedTuple):
 
     Attributes:
         pointer: where: a JSON pointer into the definition, or `facts/NAME`.
-        before: the value as JSON; empty where there was none.
-        after: the value as JSON; empty where there is none.
-        is_looser: whether rules would let more pass than before.
+        before: the old value as JSON; empty if the part was added.
+        after: the new value as JSON; empty if the part was removed.
+        is_looser: whether rules would permit more than before.
         lines: of a changed text, its lines or words with `-` and `+` before those that went and came.
     """
 
@@ -70,7 +70,7 @@ class Change(NamedTuple):
 
 
 def diff_entries(before: ToolCatalogEntry, after: ToolCatalogEntry) -> tuple[Change, ...]:
-    """The differences of two entries of a tool: of the definitions, whole, then of the facts.
+    """Return the differences between two entries of a tool: of the whole definitions, then of the facts.
 
     At most `CHANGES_MAX`; that there are more is one of them.
     """
@@ -84,7 +84,7 @@ def diff_entries(before: ToolCatalogEntry, after: ToolCatalogEntry) -> tuple[Cha
 
 
 def definition_of(entry: ToolCatalogEntry) -> dict[str, Any]:
-    """The tool as its server lists it; made of the entry's parts where it holds no more."""
+    """Return the tool as its server lists it; built from the parts of the entry if the entry has no definition."""
     if entry.definition_json is not None:
         loaded = _loaded(entry.definition_json)
         return loaded if isinstance(loaded, dict) else {"definition": loaded}
@@ -101,13 +101,13 @@ def definition_of(entry: ToolCatalogEntry) -> dict[str, Any]:
 
 
 def facts_of(entry: ToolCatalogEntry) -> dict[str, Any]:
-    """What the operator says of the tool, as JSON values."""
+    """Return the operator's facts about the tool, as JSON values."""
     facts: dict[str, Any] = {name: msgspec.to_builtins(getattr(entry, name)) for name in FACT_FIELDS}
     return facts
 
 
 def claims_of(entry: ToolCatalogEntry) -> dict[str, bool]:
-    """Where the server's own hints make the tool look safer than the facts say: the hints, by the fact's name."""
+    """Return the server's hints that claim more safety than the facts, by the name of the fact."""
     annotations = definition_of(entry).get("annotations")
     if not isinstance(annotations, Mapping):
         return {}
@@ -166,9 +166,9 @@ def _diff(before: Any, after: Any, pointer: str, depth: int) -> Iterator[Change]
 
 
 def _diff_lists(before: list[Any], after: list[Any], pointer: str, depth: int) -> Iterator[Change]:
-    """Lists of plain values (`required`, `enum`) by what went and came; others place by place."""
+    """Compare lists of plain values (`required`, `enum`) by removed and added values; other lists place by place."""
     if all(not isinstance(each, dict | list) for each in (*before, *after)):
-        # With their types: to Python, 1 is the same as true.
+        # With their types, because in Python 1 equals true.
         was, now = ([(type(each), each) for each in values] for values in (before, after))
         gone = [each for kind, each in was if (kind, each) not in now]
         new = [each for kind, each in now if (kind, each) not in was]
@@ -190,7 +190,7 @@ def _diff_lists(before: list[Any], after: list[Any], pointer: str, depth: int) -
 
 
 def _text_lines(before: str, after: str) -> tuple[str, ...]:
-    """A text's differences by sentence or line, so that what was slipped into a long one stands out."""
+    """Return the differences of a text by sentence or line, so that an insertion into a long one stands out."""
     was, now = _pieces(before[:VALUE_CHARS_MAX]), _pieces(after[:VALUE_CHARS_MAX])
     lines: list[str] = []
     for step in difflib.SequenceMatcher(None, was, now, autojunk=False).get_opcodes():

@@ -1,4 +1,4 @@
-"""Characters that a reader does not see, and names that look like others: what hides in a tool's texts."""
+"""Finds invisible characters in a tool's texts, and names that look like others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ZERO_WIDTH = frozenset(
 )
 _JOINERS = frozenset("\u200c\u200d")
 _MISTAKEN = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
-"""Scripts whose letters are taken for each other's. Others are mixed in honest words, as in Japanese."""
+"""Scripts whose letters can be mistaken for each other. Other scripts are mixed in honest words, as in Japanese."""
 
 _MIXED_CHARS_MIN = 4
 """Shorter words are units and symbols, such as kΩ and µs."""
@@ -28,7 +28,7 @@ _PUNCTUATION = frozenset("_-./: ")
 
 
 class Hidden(NamedTuple):
-    """Characters of one kind in a text: what they are, how many, and what they spell, if anything."""
+    """Invisible characters of one kind in a text: the kind, how many, and what they spell, if anything."""
 
     kind: str
     chars_count: int
@@ -36,7 +36,7 @@ class Hidden(NamedTuple):
 
 
 def hidden_in(text: str) -> list[Hidden]:
-    """What of a text can't be seen. Emoji may have their joiner and variant."""
+    """Return the invisible characters of a text. The joiners and variants of emoji don't count."""
     if text.isascii() and not any(_is_control(char) for char in text):
         return []
     found: dict[str, list[str]] = {}
@@ -49,24 +49,24 @@ def hidden_in(text: str) -> list[Hidden]:
 
 
 def seen(text: str) -> str:
-    """The text as it is read: composed, without what can't be seen, and what looks like ASCII as ASCII."""
+    """Return the text as it is read: composed, without invisible characters, and with ASCII for its lookalikes."""
     shown = "".join(char for char in text if _kind_of(char) is None or char in _PLAIN_CONTROLS)
     return as_ascii(unicodedata.normalize("NFKC", shown))
 
 
 def spelled_by_tags(text: str) -> str:
-    """What the tag characters of a text spell: a model reads it, a person does not."""
+    """Return what the tag characters of a text spell, which a model reads and a person does not see."""
     return "".join(chr(ord(char) - _TAG_FIRST) for char in text if _TAG_FIRST < ord(char) <= _TAG_LAST)
 
 
 def scripts_of(word: str) -> frozenset[str]:
-    """The scripts of its letters, such as LATIN and CYRILLIC."""
+    """Return the scripts of a word's letters, such as LATIN and CYRILLIC."""
     found = {categories.alias(char) for char in word if char.isalpha()}
     return frozenset(found - {"COMMON", "INHERITED", "UNKNOWN"})
 
 
 def is_mixed(word: str) -> bool:
-    """Whether a word mixes scripts so that a letter of one is taken for one of another."""
+    """Return whether a word mixes scripts whose letters can be mistaken for each other."""
     if word.isascii() or len(word) < _MIXED_CHARS_MIN:
         return False
     strangers = (char for char in word if not char.isascii())
@@ -74,14 +74,14 @@ def is_mixed(word: str) -> bool:
 
 
 def mixed_words(text: str) -> list[str]:
-    """The words of a text that do."""
+    """Return the words of a text that mix scripts; see `is_mixed`."""
     if text.isascii():
         return []
     return [word for word in _words(text) if is_mixed(word)]
 
 
 def looks_like(name: str) -> str | None:
-    """What a name looks like, for comparison; None for one that is too long to look at."""
+    """Return the appearance of a name, for comparison; None if the name is too long."""
     bare = "".join(char for char in name if char not in _PUNCTUATION)
     try:
         return skeleton_of(bare)
@@ -116,7 +116,7 @@ def _is_control(char: str) -> bool:
 
 
 def _is_in_place(char: str, before: str) -> bool:
-    """Whether what can't be seen belongs to what it follows: to an emoji, or to a script that needs it."""
+    """Return whether an invisible character belongs to the one before: to an emoji, or to a script that needs it."""
     if char in (_EMOJI_JOINER, _EMOJI_VARIANT) and _is_symbol(before):
         return True
     return char in _JOINERS and before.isalpha() and not scripts_of(before) & _MISTAKEN

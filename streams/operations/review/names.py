@@ -1,4 +1,4 @@
-"""Tools that can be taken for each other: of one name on two servers, or of names that look alike."""
+"""Finds tools that can be mistaken for each other: with one name on two servers, or with names that look alike."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ToolName = tuple[str, str]
 
 
 class Likeness(StrEnum):
-    """How a tool can be taken for another."""
+    """Why a tool can be mistaken for another."""
 
     SAME_NAME = "same_name"
     LOOKS_ALIKE = "looks_alike"
 
 
 class Shadow(NamedTuple):
-    """A tool that can be taken for one that was there before."""
+    """A tool that can be mistaken for an existing one."""
 
     likeness: Likeness
     tool: ToolName
@@ -27,7 +27,7 @@ class Shadow(NamedTuple):
 
 
 def shadows_of(tool: ToolName, others: Collection[ToolName]) -> list[Shadow]:
-    """Which of the others a tool can be taken for.
+    """Return which of the others a tool can be mistaken for.
 
     Within one server names that only look alike count, too: a model picks by name.
     """

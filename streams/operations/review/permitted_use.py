@@ -47,9 +47,9 @@ class Reach(NamedTuple):
     """What an approval permits.
 
     Attributes:
-        can: what the tool can do, sentence by sentence.
-        rules: the rules that judge its calls; empty with a note where they are not known.
-        holders: who has grants for it; empty with a note where that is not known.
+        can: what the tool can do, one sentence each.
+        rules: the rules that apply to its calls; empty, with a note, if they are not known.
+        holders: who has grants for the tool; empty, with a note, if that is not known.
     """
 
     can: tuple[str, ...]
@@ -60,12 +60,12 @@ class Reach(NamedTuple):
 
     @property
     def is_permitted(self) -> bool:
-        """Whether any rule in force permits a call of it at all."""
+        """Return whether any rule in force can permit a call of the tool."""
         return any(rule.effect == "permit" for rule in self.rules)
 
 
 class ReachReader:
-    """Finds out for one tool after the other; rules and grants are read once."""
+    """Finds out what approvals of tools permit. Reads rules and grants once for all tools."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -77,7 +77,7 @@ class ReachReader:
         self._read_grants()
 
     def of(self, entry: ToolCatalogEntry) -> Reach:
-        """What approving this entry permits."""
+        """Return what an approval of this entry permits."""
         return Reach(what_it_can(entry), self._rules(entry), self._rules_note, self._holders(entry), self._grants_note)
 
     def _rules(self, entry: ToolCatalogEntry) -> tuple[RuleReach, ...]:
@@ -96,7 +96,7 @@ class ReachReader:
             )
             for checked in found
         )
-        # What lets a call pass is what an approval opens: that first.
+        # Rules that permit calls come first: an approval makes them effective.
         return tuple(sorted(reached, key=lambda rule: (rule.effect != "permit", rule.rule_id)))
 
     def _holders(self, entry: ToolCatalogEntry) -> tuple[Holder, ...]:
@@ -112,7 +112,7 @@ class ReachReader:
         try:
             stable = read_history(self._operator, name).stable
             if stable is None:
-                self._rules_note = f"no rules of bundle `{name}` are in force: nothing is permitted"
+                self._rules_note = f"no rules of bundle `{name}` are in force, so no call is permitted"
                 return
             self._ruleset = compile_bundle(bundle_from_files(files_of(stable.bundle)))
         except (SettingsError, TopicReadError, LogError, BundleError, ValueError) as error:
@@ -121,25 +121,25 @@ class ReachReader:
     def _read_grants(self) -> None:
         now_ms = self._operator.clock.now_ms()
         newest: dict[str, Delegation] = {}
-        taken_back: set[str] = set()
+        revoked: set[str] = set()
         try:
             for count, received in enumerate(
                 read_to_end(self._operator.log, (DELEGATION.name,), self._operator.clock), start=1
             ):
                 if count > GRANTS_READ_MAX:
-                    self._grants_note = f"of more than {GRANTS_READ_MAX} grants only the first are counted"
+                    self._grants_note = f"only the first {GRANTS_READ_MAX} grants are counted"
                     break
                 grant = self._decoded(received.value, received.headers)
                 if grant is None:
                     continue
                 if grant.op is not DelegationOp.GRANT:
-                    taken_back.add(grant.uid)
+                    revoked.add(grant.uid)
                 elif grant.exp > now_ms:
                     newest[grant.uid] = grant
         except (TopicReadError, LogError) as error:
             self._grants_note = f"grants can't be read: {error}"
             return
-        self._grants = [grant for uid, grant in newest.items() if uid not in taken_back]
+        self._grants = [grant for uid, grant in newest.items() if uid not in revoked]
 
     def _decoded(self, value: bytes | None, headers: tuple[tuple[str, bytes], ...]) -> Delegation | None:
         if value is None:

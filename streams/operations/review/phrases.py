@@ -1,4 +1,4 @@
-"""Phrases by which a tool's text speaks to the model instead of describing the tool.
+"""Phrases with which a tool's text gives the model instructions instead of describing the tool.
 
 They are written for English, in lower case, after what hides in a text was taken out (`streams.operations.review.hidden_characters`).
 Gaps are bounded, so that no text takes long.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Concern(StrEnum):
-    """How much a finding weighs. What is HIGH has no place in an honest description."""
+    """The severity of a finding. A HIGH one has no place in an honest description."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -66,7 +66,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "overrides_instructions",
         _HIGH,
-        "tells the model to set aside what it was told",
+        "tells the model to ignore its instructions",
         rf"\b(?:ignor\w*|disregard\w*|forget\w*|override\w*|bypass\w*|set aside|do(?: no|n')t (?:follow|obey|apply))\b.{{0,40}}"
         rf"\b(?:previous|prior|above|earlier|all|any|other|system|your|these|those|existing|every)\b.{{0,30}}\b{_RULES}\b",
         rf"\b(?:new|updated|real|actual|true|following) {_RULES} (?:are|is|take|replace|supersede|override)",
@@ -80,7 +80,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "demands_secrecy",
         _HIGH,
-        "wants something kept from people",
+        "tells the model to hide something from people",
         rf"\b(?:do(?: no|n')t|never|without|must not|should not|mustn't|shouldn't|avoid|refrain from)\b.{{0,30}}"
         rf"\b(?:tell|telling|mention|inform|reveal|show|notif|disclos|alert|expos|explain|let|warn|report)\w*\b.{{0,40}}\b{_WHO}\b",
         r"\b(?:do(?: no|n')t|never|without|must not|should not|avoid) (?:ever )?(?:mention|reveal|disclos|display|acknowledg)\w*\b.{0,40}"
@@ -99,7 +99,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "poses_as_system",
         _HIGH,
-        "poses as somebody the model obeys",
+        "pretends to be the system or developer, whom the model obeys",
         r"</?\s{0,10}(?:important|system|instructions?|secret|hidden|admin|assistant|user|critical|priority|rules?)\b[^<>]{0,80}>",
         r"\[/?(?:system|inst|important|instructions?|admin|hidden)\b[^\[\]]{0,60}\]",
         r"<\|[a-z_]{2,30}\|>",
@@ -113,7 +113,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "reads_secrets",
         _HIGH,
-        "wants files or talk that have no business in a call",
+        "asks for files or conversations that don't belong in a call",
         rf"\b{_TAKE}\b.{{0,80}}{_FILES}",
         rf"\b{_TAKE}\b.{{0,60}}\b{_TALK}",
         rf"\b{_TALK}\b.{{0,60}}\b(?:must|should|needs? to|has to) be\b.{{0,20}}\b(?:included|passed|sent|provided|attached|added)",
@@ -122,7 +122,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "sends_away",
         _HIGH,
-        "wants data sent to an address of its own",
+        "asks the model to send data to an address in the text",
         r"\b(?:send|sending|post|posting|upload|forward|transmit|append|include|attach|leak|exfiltrat\w*|copy|bcc|cc|report|deliver|"
         rf"redirect|submit|change|replace|set|addressed|ping|beacon)\b.{{0,80}}\b(?:to|at|with|as|for|of)\b.{{0,20}}{_PLACE}",
         rf"\b(?:bcc|cc)\b.{{0,20}}{_PLACE}",
@@ -133,7 +133,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "steers_choice",
         _HIGH,
-        "wants to be called instead of others, or others not called",
+        "asks the model to call this tool instead of others, or to avoid others",
         r"\b(?:instead of|rather than|in place of|over)\b.{0,10}\b(?:any|all|every|the) other\b.{0,20}\b(?:tools?|functions?|servers?)\b",
         r"\b(?:never|do(?: no|n')t|stop|avoid|refrain from)\b.{0,10}\b(?:use|using|call|calling|invoke|trust|choose)\b.{0,15}"
         r"\b(?:any |all )?other (?:tools?|functions?|servers?|sources?)\b",
@@ -149,7 +149,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "skips_consent",
         _HIGH,
-        "speaks for the user, or wants nobody asked",
+        "claims the user's consent, or tells the model not to ask for it",
         rf"\b{_WHO} (?:has|have|already)\b.{{0,20}}\b(?:already )?(?:approved|authori[sz]ed|consented|agreed|confirmed|granted|"
         r"given (?:permission|consent))\b",
         r"\bpre-?(?:authori[sz]ed|approved|confirmed|consented)\b",
@@ -162,7 +162,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "commands",
         _HIGH,
-        "holds a command that fetches or destroys",
+        "contains a command that downloads or destroys something",
         r"\b(?:curl|wget|invoke-webrequest|iwr)\b.{0,120}(?:https?://|\|\s*(?:ba|z)?sh\b)",
         r"\brm\s+-[a-z]{0,4}[rf]",
         r"\b(?:bash|sh|powershell|python3?|node|perl)\s+-(?:c|e|enc\w*)\b",
@@ -172,7 +172,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "speaks_to_model",
         _MEDIUM,
-        "speaks to the model",
+        "gives the model instructions",
         rf"\b(?:as|you are|you're|dear|hey|attention) (?:an? |the )?(?:helpful )?{_MODEL}\b",
         rf"\b{_MODEL} (?:must|should|needs? to|has to|have to|shall|will|is required|are required|may not|can(?:no|')t)\b",
         r"\b(?:you (?:must|should|have to|need to|are required to|will)|make sure (?:to|that you)|be sure to)\b.{0,15}"
@@ -183,7 +183,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "wants_secrets",
         _MEDIUM,
-        "wants a secret, or what is private, as an argument",
+        "asks for a secret, or private data, as an argument",
         rf"\b(?:pass(?:es|ed|ing)?|provid(?:e|ing)|supply|enter|giv(?:e|ing)|wants?|expects?|asks? for)\b.{{0,40}}\b{_SECRETS}\b",
         rf"\b{_TAKE}\b.{{0,60}}\b(?:private|personal|confidential|payroll|medical|unpublished|internal) (?:\w+ )?(?:notes?|files?|data|mails?|messages?|details|records?|documents?|information)\b",
         r"\b(?:as|in) the (?:first|second|third|last|next|extra|additional) (?:argument|parameter)\b",
@@ -191,7 +191,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "moves_data",
         _MEDIUM,
-        "has data copied into an argument",
+        "asks the model to copy data into an argument",
         r"\b(?:was|were|is|are|be|been|get|gets) (?:copied|pasted|written|put|placed|quoted|repeated|dumped)\b.{0,30}\b(?:in|into|to)\b.{0,20}"
         r"\b(?:arguments?|parameters?|fields?|remarks?|notes?|body|comments?|call|query|request)\b",
         r"\bcall (?:this tool|it) again\b",
@@ -199,19 +199,19 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "holds_address",
         _MEDIUM,
-        "holds a mail address",
+        "contains a mail address",
         r"[\w.+-]{1,64}@(?!example\.(?:com|org|net)\b)[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.[a-z]{2,24}\b",
     ),
     _phrase(
         "disguises",
         _MEDIUM,
-        "has text read in another way than it is written",
+        "asks the model to decode a text, or to read it backwards",
         r"\b(?:rot-?13|backwards?|in reverse|unscramble|decipher)\b",
     ),
     _phrase(
         "sets_conditions",
         _MEDIUM,
-        "says what is to be done around a call",
+        "says what the model must do before or after a call",
         r"\bbefore (?:you )?(?:answer|respond|reply|answering|responding|replying)\b",
         r"\b(?:failing|failure) to\b.{0,80}\b(?:corrupt|break|lose|delet|crash|terminat|destroy)\w*",
         r"\b(?:critical|mandatory)\s{0,2}[:!]",
@@ -223,7 +223,7 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "wants_thoughts",
         _MEDIUM,
-        "wants what the model thinks, or whom it works for, as an argument",
+        "asks for the model's reasoning, or for whom it works, as an argument",
         r"\b(?:your|the model'?s?|the assistant'?s?) (?:reasoning|thoughts?|thinking|plan|intent|full context|scratchpad)\b",
         r"\b(?:summary|transcript|copy|record) of (?:the|this|your|our) (?:\w+ )?(?:conversation|chat|session|dialog(?:ue)?)\b",
         r"\b(?:raw|current|original|entire|exact) prompt\b|\bprompt that you\b",
@@ -232,10 +232,10 @@ PHRASES: tuple[Phrase, ...] = (
     _phrase(
         "names_secrets",
         _LOW,
-        "speaks of secrets",
+        "mentions secrets",
         rf"\b{_SECRETS}\b",
         _FILES,
     ),
-    _phrase("links", _LOW, "holds a link", r"\bhttps?://", r"\bdata:[a-z]+/[a-z0-9.+-]+[;,]"),
+    _phrase("links", _LOW, "contains a link", r"\bhttps?://", r"\bdata:[a-z]+/[a-z0-9.+-]+[;,]"),
 )
-"""What is looked for, and how much it weighs."""
+"""The phrases to look for, and the severity of each kind."""

@@ -1,8 +1,8 @@
-"""Reading a tool's texts for what speaks to the model, hides, or looks like something else.
+"""Searches a tool's texts for instructions to the model, hidden text, and lookalikes.
 
-Everything that a server says of a tool is read, at every depth: names, descriptions, the keys, defaults, enums and
-examples of schemas, annotations, `_meta`. What is found is pointed out to a reviewer, with its place. Nothing that is
-found proves an attack, and nothing found proves that there is none.
+It reads everything that a server says about a tool, at every depth: names, descriptions, the keys, defaults, enums and
+examples of schemas, annotations, `_meta`. Findings are reported to a reviewer, with their places. A finding does not
+prove an attack, and the absence of findings does not prove that there is none.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FINDINGS_MAX = 200
 STRINGS_MAX = 20_000
 DEPTH_MAX = 64
 TEXT_CHARS_MAX = 20_000
-"""Of one string; longer ones are pointed out, and read to here."""
+"""How much of one string is read. A longer one is a finding."""
 
 EXCERPT_CHARS = 90
 _LONG_CHARS = 4_000
@@ -52,13 +52,13 @@ _WEIGHT = {_HIGH: 0, _MEDIUM: 1, _LOW: 2}
 
 
 class TextFinding(NamedTuple):
-    """Something in a tool's texts.
+    """A finding in a tool's texts.
 
     Attributes:
         kind: a stable code.
         pointer: where, as a JSON pointer into the tool as its server listed it.
-        excerpt: what stands there, shortened, with nothing in it that can't be seen.
-        meaning: what it does, for people.
+        excerpt: the text there, shortened, without invisible characters.
+        meaning: what the text does, for people.
     """
 
     kind: str
@@ -75,17 +75,17 @@ class _Text(NamedTuple):
 
 
 def scan_tool(tool: Mapping[str, object], other_tools: Collection[str] = ()) -> tuple[TextFinding, ...]:
-    """What there is to point out in a tool, the weightiest first.
+    """Return the findings in a tool's texts, the most severe first.
 
     Args:
         tool: the wire object of `tools/list`.
-        other_tools: `server/name` of the other tools that are known; a text that speaks of one of them is pointed out.
+        other_tools: `server/name` of the other known tools; a text that mentions one of them is a finding.
     """
     found: dict[tuple[str, str], TextFinding] = {}
     names = _names_to_look_for(other_tools, str(tool.get("name", "")))
     for count, text in enumerate(_texts(tool, "", 0)):
         if count >= STRINGS_MAX or len(found) >= FINDINGS_MAX:
-            finding = TextFinding("too_much", _HIGH, "", "", "the definition has more text than is read")
+            finding = TextFinding("too_much", _HIGH, "", "", "the definition is too large to be read completely")
             found.setdefault((finding.kind, ""), finding)
             break
         for each in _scan_text(text, names):
@@ -94,7 +94,7 @@ def scan_tool(tool: Mapping[str, object], other_tools: Collection[str] = ()) -> 
 
 
 def is_serious(findings: Collection[TextFinding]) -> bool:
-    """Whether an approval must say that it has seen them."""
+    """Return whether an approval must accept the findings explicitly."""
     return any(each.concern is _HIGH for each in findings)
 
 
@@ -121,11 +121,11 @@ def _scan_text(text: _Text, names: Mapping[str, str]) -> Iterator[TextFinding]:
     yield from _hidden(text, raw)
     yield from _names(text, raw)
     for match in _COMMENT.finditer(raw):
-        yield _finding("comment", _HIGH, text, match.group(), "holds a comment, which is not shown")
+        yield _finding("comment", _HIGH, text, match.group(), "contains a comment, which is not displayed")
     if _OUT_OF_SIGHT.search(raw.strip()) is not None:
-        yield _finding("out_of_sight", _HIGH, text, raw.strip()[-EXCERPT_CHARS:], "goes on far out of sight")
+        yield _finding("out_of_sight", _HIGH, text, raw.strip()[-EXCERPT_CHARS:], "continues far out of sight")
     if _is_foreign(raw):
-        yield _finding("not_read", _LOW, text, raw, "is in a script whose phrases are not known here")
+        yield _finding("not_read", _LOW, text, raw, "is in a script for which no phrases are known")
     plain = seen(raw)
     yield from _phrases(text, plain)
     if not plain.isascii() or plain != raw:
@@ -152,7 +152,7 @@ def _phrases(text: _Text, plain: str) -> Iterator[TextFinding]:
 
 
 def _is_foreign(raw: str) -> bool:
-    """Whether most letters are of a script that no phrase is written in."""
+    """Return whether most letters are of a script in which no phrase is written."""
     if raw.isascii():
         return False
     letters = [char for char in raw if char.isalpha()]
@@ -160,7 +160,7 @@ def _is_foreign(raw: str) -> bool:
 
 
 def _undisguised(plain: str) -> Iterator[str]:
-    """The text without what makes words hard to find: digits for letters, and letters set apart."""
+    """Return the text without tricks that hide words: digits for letters, and letters that are set apart."""
     if any(char in _DIGITS_FOR_LETTERS for char in plain):
         yield plain.translate(_LETTERS)
     if _SET_APART.search(plain) is not None:
@@ -168,14 +168,14 @@ def _undisguised(plain: str) -> Iterator[str]:
 
 
 def _joined(spaced: str) -> str:
-    """`i g n o r e  a l l` as `ignore all`: words are further apart than letters."""
+    """Return `i g n o r e  a l l` as `ignore all`: words are further apart than letters."""
     return " ".join(re.sub(r"[ .\-_]", "", word) for word in re.split(r" {2,}", spaced))
 
 
 def _hidden(text: _Text, raw: str) -> Iterator[TextFinding]:
     for hidden in hidden_in(raw):
         spelled = f": they spell `{hidden.spelled}`" if hidden.spelled.strip() else ""
-        yield _finding("hidden", _HIGH, text, raw, f"holds {hidden.chars_count} {hidden.kind}{spelled}")
+        yield _finding("hidden", _HIGH, text, raw, f"contains {hidden.chars_count} {hidden.kind}{spelled}")
     spelled_out = spelled_by_tags(raw)
     if spelled_out:
         yield from _phrases(text, spelled_out)
@@ -194,17 +194,17 @@ def _names(text: _Text, raw: str) -> Iterator[TextFinding]:
 
 def _encoded(text: _Text, raw: str) -> Iterator[TextFinding]:
     if _ESCAPED.search(raw) is not None:
-        yield _finding("encoded", _HIGH, text, raw, "holds text that is written in escapes")
+        yield _finding("encoded", _HIGH, text, raw, "contains text that is written in escapes")
     for match in _ENCODED.finditer(raw):
         decoded = _decoded(match.group())
         if decoded is None:
             continue
-        yield _finding("encoded", _HIGH, text, decoded, "holds text in base64")
+        yield _finding("encoded", _HIGH, text, decoded, "contains text in base64")
         yield from _phrases(text, decoded)
 
 
 def _decoded(encoded: str) -> str | None:
-    """What base64 stands for, if that is text."""
+    """Return the text that base64 encodes, if it is text."""
     standard = encoded.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         decoded = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True).decode("utf-8")
@@ -214,7 +214,7 @@ def _decoded(encoded: str) -> str | None:
 
 
 def _names_to_look_for(other_tools: Collection[str], own_name: str) -> dict[str, str]:
-    """What a text would call each of the other tools. A plain word is not looked for: texts use words."""
+    """Return the names to search for. A name that is a plain word is left out, because any text can have it."""
     names: dict[str, str] = {}
     for full_name in other_tools:
         name = full_name.partition("/")[2]
@@ -236,7 +236,7 @@ def _others(text: _Text, plain: str, names: Mapping[str, str]) -> Iterator[TextF
         if at < 0 or _is_within_word(lowered, at, len(name)):
             continue
         around = lowered[max(at - EXCERPT_CHARS // 2, 0) : at + len(name) + EXCERPT_CHARS // 2]
-        yield _finding("speaks_of_other_tool", _MEDIUM, text, around, f"speaks of `{full_name}`")
+        yield _finding("speaks_of_other_tool", _MEDIUM, text, around, f"mentions the tool `{full_name}`")
         return
 
 

@@ -1,4 +1,4 @@
-"""One intent of a history, or of the log, before every rule, on facts that the engine made of what came before."""
+"""Explains how every rule evaluates one intent of a history or of the log, with the facts that the engine had."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from streams.ports import Clock, Received
 from streams.ports.open_log import Log
 
 RECORDS_MAX = 200_000
-"""Records of a session, and broadcast ones, that an explanation from the log takes in."""
+"""The most records, of a session and of broadcast topics, that an explanation from the log reads."""
 
 INTENTS_LISTED_MAX = 20
 
@@ -42,11 +42,11 @@ THE_LOG = Path("the log")
 
 
 class ExplainError(StoplogError):
-    """The intent can't be explained: it is not there, or which one is meant can't be told."""
+    """The intent can't be explained: it is missing, or it is ambiguous which one is meant."""
 
 
 class Judged(NamedTuple):
-    """One time that the rules were asked about the intent: its log time, and what each of them said."""
+    """One evaluation of the intent by the rules: its log time, and the result of each rule."""
 
     time_ms: int
     explanation: IntentExplanation
@@ -54,13 +54,13 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:
-    """An intent, and all that was decided on it.
+    """An intent, and all decisions on it.
 
     Attributes:
-        place: line of the history it stands in, or the time of the record on the log.
-        judged: each time that the rules were asked; never, where something before them refused it.
-        verdicts: what the engine came to in this run.
-        recorded: the verdicts on the log, where it was read from there.
+        place: the line of the history, or the name of the log.
+        judged: each evaluation by the rules; empty if an earlier check decided.
+        verdicts: the engine's verdicts in this run.
+        recorded: the verdicts on the log, if the intent was read from there.
     """
 
     intent: Intent
@@ -77,14 +77,14 @@ class _Asked(NamedTuple):
 
 
 class _Recorder:
-    """Makes rulesets that keep what they are asked about one intent."""
+    """Makes rulesets that record their evaluations of one intent."""
 
     def __init__(self, intent_id: str) -> None:
         self.asked: list[_Asked] = []
         recorder = self
 
         class Recording(CompiledRuleset):
-            """A ruleset that is given every fact, and keeps them."""
+            """A ruleset that requests all facts, and records them."""
 
             def plan(self, tool: Tool) -> ToolPlan:
                 return self.memories.plan(*tool_version_of(tool), self.memories.names).needing(FACT_NAMES)
@@ -98,11 +98,11 @@ class _Recorder:
         self._kind = Recording
 
     def compile(self, source: BundleSource) -> CompiledRuleset:
-        """As `compile_bundle`."""
+        """Compile a bundle, as `compile_bundle` does."""
         return compile_bundle(source, kind=self._kind)
 
     def judged(self, *, reveal: bool) -> Iterator[Judged]:
-        """Explain what was asked."""
+        """Explain the recorded evaluations."""
         for ruleset, facts in tuple(self.asked):
             yield Judged(facts["now"]["ms"], explain_intent(ruleset, facts, reveal=reveal))
 
@@ -113,12 +113,12 @@ def explain_from_history(
     """Run a history and explain one of its intents. Blocking.
 
     Args:
-        intent: its id, a beginning of it that no other has, or its name in the history.
-        line_no: the line it stands in, instead. With neither, the only intent of the history is meant.
-        reveal: show also what the schema calls sensitive.
+        intent: its id, an unambiguous beginning of it, or its name in the history.
+        line_no: the number of its line, instead. Without both, the history must have exactly one intent.
+        reveal: whether to show values that the schema marks as sensitive.
 
     Raises:
-        ExplainError: it can't be told which is meant.
+        ExplainError: the intent is missing, or ambiguous.
         HistoryError, CatalogFileError, BundleError, BundleReadError: see `run_history`.
     """
     lines = read_lines(plan, TryReport())
@@ -135,15 +135,15 @@ def explain_from_log(
     intent: str,
     reveal: bool = False,
 ) -> Explained:
-    """Run what the log holds of an intent's session, and explain the intent. Blocking.
+    """Run the records of an intent's session from the log, and explain the intent. Blocking.
 
     Args:
-        plan: by which settings and rules; its history is the log (`THE_LOG`), and its root key the deployment's.
-        intent: its id, or a beginning of it that no other has.
-        reveal: show also what the schema calls sensitive.
+        plan: the settings and rules; its history is the log (`THE_LOG`), and its root key the deployment's.
+        intent: its id, or an unambiguous beginning of it.
+        reveal: whether to show values that the schema marks as sensitive.
 
     Raises:
-        ExplainError: it is not there, or its session is too long.
+        ExplainError: the intent is missing or ambiguous, or its session has too many records.
         TopicReadError, LogError: the log can't be read.
         HistoryError, BundleError, BundleReadError: see `run_history`.
     """
@@ -157,7 +157,7 @@ def explain_from_log(
 def _explained(lines: Sequence[Numbered], found: Numbered, place: str, plan: TryPlan, *, reveal: bool) -> Explained:
     intent = found.line.record
     if not isinstance(intent, Intent):
-        raise ExplainError(f"{place} holds no intent")
+        raise ExplainError(f"{place} has no intent")
     recorder = _Recorder(intent.intent_id)
     written = [tried.record for tried in run_lines(lines, plan, TryReport(), recorder.compile)]
     return Explained(
@@ -170,7 +170,7 @@ def _explained(lines: Sequence[Numbered], found: Numbered, place: str, plan: Try
 
 
 def _verdicts_on(intent: Intent, records: Sequence[Record | None]) -> tuple[Verdict, ...]:
-    """The verdicts on an intent; a redelivered one gets the same again, which says nothing new."""
+    """Return the different verdicts on an intent: one that is redelivered gets the same verdict again."""
     found: list[Verdict] = []
     for record in records:
         if isinstance(record, Verdict) and record.intent_id == intent.intent_id and record not in found:
@@ -179,7 +179,7 @@ def _verdicts_on(intent: Intent, records: Sequence[Record | None]) -> tuple[Verd
 
 
 def _lines(log: Log, codec: Codec, clock: Clock, topics: tuple[str, ...], key: bytes | None) -> Iterator[Numbered]:
-    """The readable records of topics, in order of time: of one key, and those that go to every gate."""
+    """Yield the readable records of topics, in order of time: those of one key, and those for every gate."""
     count = 0
     for received in read_in_order(log, topics, clock):
         is_broadcast = BY_NAME[received.topic].spread is Spread.BROADCAST
@@ -190,7 +190,9 @@ def _lines(log: Log, codec: Codec, clock: Clock, topics: tuple[str, ...], key: b
             continue
         count += 1
         if key is not None and count > RECORDS_MAX:
-            raise ExplainError(f"the session has more than {RECORDS_MAX} records; take them from `stoplog tail`")
+            raise ExplainError(
+                f"the session has more than {RECORDS_MAX} records; save them with `stoplog tail`, and use `--history`"
+            )
         yield Numbered(count, HistoryLine("", received.topic, received.key or b"", received.timestamp_ms, record))
 
 
@@ -202,7 +204,7 @@ def _decoded(codec: Codec, received: Received) -> Record | None:
 
 
 def _chosen(lines: Iterable[Numbered], intent: str | None, line_no: int | None, where: str) -> Numbered:
-    """The first record of the intent that is meant; a redelivered one has others."""
+    """Return the first record of the intent that is meant; a redelivered intent has several."""
     found: dict[str, Numbered] = {}
     for each in lines:
         record = each.line.record
@@ -216,9 +218,9 @@ def _chosen(lines: Iterable[Numbered], intent: str | None, line_no: int | None, 
         return next(iter(found.values()))
     asked = f"`{intent}`" if intent is not None else f"in line {line_no}" if line_no is not None else ""
     if not found:
-        raise ExplainError(" ".join(f"{where} holds no intent {asked}".split()))
+        raise ExplainError(" ".join(f"{where} has no intent {asked}".split()))
     listed = "\n".join(_listed(each) for each in list(found.values())[:INTENTS_LISTED_MAX])
-    raise ExplainError(f"{where} holds {len(found)} intents; say which one by `--intent`:\n{listed}")
+    raise ExplainError(f"{where} has {len(found)} such intents; choose one with `--intent`:\n{listed}")
 
 
 def _listed(each: Numbered) -> str:

@@ -1,4 +1,4 @@
-"""What has been published of a bundle, as it stands on the topic, and what is in force by that."""
+"""Reads the publications of a bundle from the topic, and finds out which of them are in force."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLL_MS = 200
 
 
 class Standing(NamedTuple):
-    """A publication with the signatures that it needs, as it stands on the topic; `time_ms` is the broker's."""
+    """A publication on the topic with the required signatures; `time_ms` is the broker's append time."""
 
     bundle: RulesetBundle
     key: bytes
@@ -36,9 +36,9 @@ class RuleHistory:
     """The publications of one bundle, by serial.
 
     Attributes:
-        standing: those with the signatures that they need.
-        unsigned_count: those without.
-        highest_serial: of all, whatever their signatures.
+        standing: those with the required signatures.
+        unsigned_count: how many lack signatures.
+        highest_serial: the highest serial of those with the required signatures.
     """
 
     standing: tuple[Standing, ...]
@@ -47,18 +47,18 @@ class RuleHistory:
 
     @property
     def next_serial(self) -> int:
-        """What the next publication is to have."""
+        """Return the serial of the next publication."""
         return self.highest_serial + 1
 
     @property
     def stable(self) -> Standing | None:
-        """What all sessions have, but those of a share."""
+        """Return the publication for all sessions that have no canary."""
         whole = [each for each in self.standing if not each.bundle.canary_bp]
         return whole[-1] if whole else None
 
     @property
     def canary(self) -> Standing | None:
-        """What a share of sessions has."""
+        """Return the publication for a share of sessions."""
         stable = self.stable
         newest = self.standing[-1] if self.standing else None
         if newest is None or not newest.bundle.canary_bp:
@@ -67,7 +67,7 @@ class RuleHistory:
 
     @property
     def former(self) -> Standing | None:
-        """The last other rules that all sessions had before those of now."""
+        """Return the last publication of other rules for all sessions before the current one."""
         stable = self.stable
         if stable is None:
             return None
@@ -82,11 +82,11 @@ class RuleHistory:
         return other[-1] if other else None
 
     def of_serial(self, serial: int) -> Standing | None:
-        """The publication of a serial."""
+        """Return the publication of a serial."""
         return next((each for each in self.standing if each.bundle.serial == serial), None)
 
     def outdated(self, kept: int) -> list[bytes]:
-        """The keys of publications that can be taken off: all but the newest `kept`, and what is in force."""
+        """Return the keys of publications to delete: all but the newest `kept` and those in force."""
         in_force = {each.key for each in (self.stable, self.canary) if each is not None}
         return [each.key for each in self.standing[: max(len(self.standing) - kept, 0)] if each.key not in in_force]
 
@@ -95,7 +95,7 @@ def read_history(operator: Operator, name: str) -> RuleHistory:
     """Read what has been published of a bundle.
 
     Raises:
-        SettingsError: the publishers of the settings make no sense.
+        SettingsError: the publishers of the settings are invalid.
         TopicReadError, LogError: the topic can't be read.
     """
     publishers = operator.deployment.rules.trusted()
@@ -118,14 +118,14 @@ def read_history(operator: Operator, name: str) -> RuleHistory:
 
 
 class Judged(NamedTuple):
-    """How the newest verdicts under some rules came out: counts by outcome."""
+    """The number of the newest verdicts under some rules, by outcome."""
 
     digest: bytes
     outcomes: Counter[str]
 
 
 def count_verdicts(operator: Operator) -> list[Judged]:
-    """How the last `COUNT_RECORDS_BACK` verdicts of each partition came out, by the rules that they were made under.
+    """Count the last `COUNT_RECORDS_BACK` verdicts of each partition, by rules and outcome.
 
     Raises:
         TopicReadError, LogError: the topic can't be read.

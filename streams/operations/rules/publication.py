@@ -1,4 +1,4 @@
-"""Making publications of rules, signing them, and putting them on the topic."""
+"""Makes, signs and publishes bundles of rules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from streams.policy.language.bundle import BundleSource
 DRAFT_FORM = "stoplog rules publication v1"
 DRAFT_BYTES_MAX = 64_000_000
 KEPT_MAX = 20
-"""Publications that stay on the topic besides those in force; older ones are taken off, and can't be gone back to."""
+"""How many publications stay on the topic besides those in force. Older ones are deleted, so a rollback can't use
+them."""
 
 replace = msgspec.structs.replace
 
@@ -35,7 +36,7 @@ class PublicationError(StoplogError):
 
 
 class Published(NamedTuple):
-    """What was published; `is_new` is False where the same rules are in force already."""
+    """A publication; `is_new` is False if the same rules were in force already."""
 
     bundle: RulesetBundle
     is_new: bool
@@ -52,7 +53,7 @@ def make_bundle(
     action: BundleAction = BundleAction.PUBLISH,
     canary_bp: int = 0,
 ) -> RulesetBundle:
-    """A publication of files, without signatures. See `RulesetBundle`."""
+    """Return an unsigned publication of files. See `RulesetBundle`."""
     form = files_form(source.files)
     return RulesetBundle(
         header=header,
@@ -71,17 +72,17 @@ def make_bundle(
 def draft_directory(
     operator: Operator, directory: Path, name: str, *, canary_bp: int = 0, serial: int | None = None
 ) -> RulesetBundle:
-    """A publication of the bundle in a directory, under a serial above every earlier one of its name.
+    """Return an unsigned publication of a directory, with a higher serial than all earlier ones of its name.
 
     Args:
-        name: what gates enforce it under (setting `gate.bundle_name`).
-        canary_bp: for which share of sessions, in hundredths of a percent; 0 for all.
-        serial: instead of the next one that the topic shows; for a topic that has lost its records.
+        name: the bundle's name, which gates enforce (setting `gate.bundle_name`).
+        canary_bp: the share of sessions, in hundredths of a percent; 0 for all.
+        serial: the serial, if the topic has lost its records; by default the next one.
 
     Raises:
         BundleReadError: its files can't be read.
-        BundleError: it is refused; every gate would refuse it, too.
-        PublicationError: a share is asked for where no rules are in force that the other sessions could have.
+        BundleError: the rules are invalid; every gate would reject them.
+        PublicationError: a share is given, but no rules are in force for the other sessions.
         TopicReadError, LogError: the topic can't be read.
     """
     source = load_bundle(directory)
@@ -89,7 +90,7 @@ def draft_directory(
     history = read_history(operator, name)
     if canary_bp and history.stable is None:
         raise PublicationError(
-            f"no rules of bundle `{name}` are in force for the other sessions; publish without a share"
+            f"no rules of bundle `{name}` are in force for the other sessions; publish without a share first"
         )
     return make_bundle(
         source,
@@ -103,27 +104,27 @@ def draft_directory(
 
 
 def draft_promotion(operator: Operator, name: str) -> RulesetBundle:
-    """A publication for all sessions of the rules that a share of them has.
+    """Return an unsigned publication, for all sessions, of the rules that a share of them has.
 
     Raises:
-        PublicationError: there are none.
+        PublicationError: no rules are in force for a share of sessions.
         TopicReadError, LogError: the topic can't be read.
     """
     history = read_history(operator, name)
     if history.canary is None:
         raise PublicationError(f"no rules of bundle `{name}` are in force for a share of sessions; see `rules status`")
-    return _anew(operator, history, history.canary.bundle, BundleAction.PROMOTE)
+    return _again(operator, history, history.canary.bundle, BundleAction.PROMOTE)
 
 
 def draft_rollback(operator: Operator, name: str, to: int | None = None) -> RulesetBundle:
-    """A publication of rules that were in force before, under a new serial.
+    """Return an unsigned publication of earlier rules, with a new serial.
 
     Args:
-        to: the serial that they had. By default: where a share of sessions has other rules, those of the rest;
-            otherwise the last that were in force for all before those of now.
+        to: the serial of the earlier rules. By default, if a share of sessions has other rules, those of the other
+            sessions; otherwise the rules that were in force for all before the current ones.
 
     Raises:
-        PublicationError: there are none.
+        PublicationError: there are no such rules.
         TopicReadError, LogError: the topic can't be read.
     """
     history = read_history(operator, name)
@@ -131,19 +132,19 @@ def draft_rollback(operator: Operator, name: str, to: int | None = None) -> Rule
         wanted = history.of_serial(to)
         if wanted is None:
             kept = ", ".join(str(each.bundle.serial) for each in history.standing) or "none"
-            raise PublicationError(f"serial {to} of bundle `{name}` is not on the topic any more; there are: {kept}")
+            raise PublicationError(f"serial {to} of bundle `{name}` is not on the topic; the topic has: {kept}")
     else:
         wanted = history.stable if history.canary is not None else history.former
         if wanted is None:
-            raise PublicationError(f"bundle `{name}` has no earlier rules on the topic to go back to")
+            raise PublicationError(f"the topic has no earlier rules of bundle `{name}`")
     if wanted.bundle.action is BundleAction.WITHDRAW:
         raise PublicationError(
-            f"serial {wanted.bundle.serial} of bundle `{name}` withdrew the rules; name another (`--to`)"
+            f"serial {wanted.bundle.serial} of bundle `{name}` withdrew the rules; give another one with `--to`"
         )
-    return _anew(operator, history, wanted.bundle, BundleAction.ROLLBACK)
+    return _again(operator, history, wanted.bundle, BundleAction.ROLLBACK)
 
 
-def _anew(operator: Operator, history: RuleHistory, bundle: RulesetBundle, action: BundleAction) -> RulesetBundle:
+def _again(operator: Operator, history: RuleHistory, bundle: RulesetBundle, action: BundleAction) -> RulesetBundle:
     return replace(
         bundle,
         header=operator.header(),
@@ -156,35 +157,36 @@ def _anew(operator: Operator, history: RuleHistory, bundle: RulesetBundle, actio
 
 
 def sign(bundle: RulesetBundle, key: SigningKey) -> RulesetBundle:
-    """The publication with one more signature; a former one by the same key is replaced."""
+    """Return the publication with one more signature, which replaces an earlier one by the same key."""
     return replace(bundle, signatures=with_signature(bundle.signatures, publication_message(bundle), key))
 
 
 def check_draft(bundle: RulesetBundle) -> BundleSource:
-    """That a publication is what it says, and that gates would take its rules.
+    """Check that a publication is consistent, and that gates would accept its rules.
 
     Raises:
-        PublicationError: its files are not those of its digest, or it contradicts itself.
-        BundleError: gates would refuse its rules.
+        PublicationError: its files don't match its digest, or its rules don't match its version.
+        BundleError: the rules are invalid.
     """
     try:
         source = bundle_from_files(files_of(bundle))
     except ValueError as error:
         raise PublicationError(f"the draft's files can't be read: {error}") from None
     if source.digest != bundle.digest:
-        raise PublicationError("the draft's files are not those that its digest was made of; make a new one")
+        raise PublicationError("the draft's files don't match its digest; write a new draft")
     compiled = compile_bundle(source)
     if compiled.version != bundle.version:
-        raise PublicationError(f"the draft says version `{bundle.version}`, its rules say `{compiled.version}`")
+        raise PublicationError(f"the draft states version `{bundle.version}`, but its rules state `{compiled.version}`")
     return source
 
 
 def publish(operator: Operator, bundle: RulesetBundle) -> Published:
-    """Put a publication on the topic, and take off what is older than `KEPT_MAX` others. Blocks until it is stored.
+    """Publish a bundle, and delete publications that are older than `KEPT_MAX` others. Block until it is stored.
 
     Raises:
-        PublicationError: it lacks signatures, or was overtaken by another.
-        TopicReadError, PublishError, LogError: the topic can't be read, or it is not known to be stored.
+        PublicationError: signatures are missing, or another publication has a higher serial.
+        TopicReadError, LogError: the topic can't be read.
+        PublishError: it is not known whether the bundle is stored.
     """
     try:
         operator.deployment.rules.trusted().signers(bundle)
@@ -196,8 +198,8 @@ def publish(operator: Operator, bundle: RulesetBundle) -> Published:
         return Published(same, is_new=False)
     if bundle.serial < history.next_serial:
         raise PublicationError(
-            f"serial {bundle.serial} of bundle `{bundle.name}` is not above {history.next_serial - 1}, which is on the "
-            "topic: something was published since; make a new draft"
+            f"serial {bundle.serial} of bundle `{bundle.name}` is not above {history.next_serial - 1}, which has been "
+            "published since; write a new draft"
         )
     operator.write(RULESET, [(publication_key(bundle), bundle, bundle.header)])
     operator.delete(RULESET, history.outdated(KEPT_MAX - 1))
@@ -205,7 +207,7 @@ def publish(operator: Operator, bundle: RulesetBundle) -> Published:
 
 
 def _in_force(bundle: RulesetBundle, history: RuleHistory) -> RulesetBundle | None:
-    """The publication by which all sessions have these rules already."""
+    """Return the publication with the same rules if it is in force for all sessions."""
     stable = history.stable
     if stable is None or history.canary is not None or bundle.canary_bp or bundle.action is not BundleAction.PUBLISH:
         return None
@@ -217,7 +219,7 @@ def write_draft(bundle: RulesetBundle, path: Path) -> None:
     """Write a publication to a file, for others to sign. Blocking.
 
     Raises:
-        PublicationError: it can't be written.
+        PublicationError: the file can't be written.
     """
     data = msgspec.json.format(msgspec.json.encode({"form": DRAFT_FORM, "publication": to_json(bundle)}), indent=1)
     beside = path.with_name(f"{path.name}.{os.getpid()}.new")
@@ -229,10 +231,10 @@ def write_draft(bundle: RulesetBundle, path: Path) -> None:
 
 
 def read_draft(path: Path) -> RulesetBundle:
-    """Read a publication from a file; nothing of it is checked but its form. Blocking.
+    """Read a publication from a file; check only its form. Blocking.
 
     Raises:
-        PublicationError: it can't be read, or is no draft.
+        PublicationError: the file can't be read, or is not a draft.
     """
     try:
         with path.open("rb") as file:
@@ -244,7 +246,9 @@ def read_draft(path: Path) -> RulesetBundle:
     try:
         draft = msgspec.json.decode(data)
         if not isinstance(draft, dict) or draft.get("form") != DRAFT_FORM:
-            raise PublicationError(f"`{path}` is no draft of this version; make one with `stoplog rules publish --out`")
+            raise PublicationError(
+                f"`{path}` is not a draft of this version; write one with `stoplog rules publish --out`"
+            )
         return from_json(RulesetBundle, draft.get("publication"), "publication")
     except (msgspec.DecodeError, JsonFormError) as error:
-        raise PublicationError(f"`{path}` is no draft: {error}") from None
+        raise PublicationError(f"`{path}` is not a draft: {error}") from None

@@ -1,4 +1,4 @@
-"""A new pack of rules: one that permits, one that denies, and cases that pass, for its author to go on from."""
+"""Writes a new pack: a rule that permits, a rule that denies, and test cases that pass, for its author to extend."""
 
 from __future__ import annotations
 
@@ -23,34 +23,36 @@ _DIGEST = "ab" * 32
 
 
 class ScaffoldError(StoplogError):
-    """The pack can't be made."""
+    """The pack can't be written."""
 
 
 class Scaffold(NamedTuple):
-    """The files that were written, and whether `bundle.yaml` must still be told of the pack."""
+    """The files that were written, and whether the pack must still be added to `bundle.yaml`."""
 
     written: tuple[Path, ...]
     must_be_listed: bool
 
 
 def make_pack(directory: Path, name: str, tool: str) -> Scaffold:
-    """Write a new pack; nothing that is there is overwritten. Blocking.
+    """Write a new pack; existing files are not overwritten. Blocking.
 
     Args:
-        directory: of the bundle; made, with a `bundle.yaml`, where there is none.
-        name: the pack's.
-        tool: `SERVER.TOOL`, the first that it is for.
+        directory: the bundle's directory; created, with a `bundle.yaml`, if there is none.
+        name: the pack's name.
+        tool: `SERVER.TOOL`, which its rules apply to.
 
     Raises:
-        ScaffoldError: a name is not one, or the pack is there already.
+        ScaffoldError: a name is invalid, or the pack exists already.
     """
     if not _NAME.match(name):
-        raise ScaffoldError(f"a pack's name is lower-case letters, digits and `_`, found `{name}`")
+        raise ScaffoldError(
+            f"a pack's name is a letter, followed by letters, digits and `_`, all lower-case; found `{name}`"
+        )
     if not _TOOL.match(tool):
-        raise ScaffoldError(f"a tool is called `SERVER.TOOL`, such as `mail.send`, found `{tool}`")
+        raise ScaffoldError(f"a tool is written `SERVER.TOOL`, such as `mail.send`; found `{tool}`")
     folder = directory / name
     if folder.exists():
-        raise ScaffoldError(f"`{folder}` is there already: choose another name")
+        raise ScaffoldError(f"`{folder}` exists already; choose another name")
     files = {
         folder / f"{name}{RULES_SUFFIX}": _rules(name, tool),
         folder / f"{name}{TESTS_SUFFIX}": _cases(name),
@@ -73,7 +75,7 @@ def make_pack(directory: Path, name: str, tool: str) -> Scaffold:
 
 
 def _list_pack(bundle: Path, name: str) -> bool:
-    """Add a pack to the list of packs, where there is one on a line of its own; False where somebody has to."""
+    """Add a pack to the list of packs. False if the list is not on one line, so that a person must add it."""
     text = bundle.read_text("utf-8")
     if not re.search(r"^packs:", text, re.MULTILINE):
         return True
@@ -143,7 +145,7 @@ cases:
 
 
 def _fixture(tool: str) -> str:
-    """Facts of an ordinary call: every field that the schema has, but for what may be missing."""
+    """Return the facts of an ordinary call: all fields of the schema except optional ones."""
     server, _, short = tool.partition(".")
     facts = {field.name: _value(field.type) for field in FACTS if field.name not in ("history", "label")}
     facts["args"] = {}

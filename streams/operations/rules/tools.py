@@ -1,4 +1,4 @@
-"""The catalog as the rules' author sees it: which tools there are, and the types of their arguments."""
+"""The catalog as authors of rules need it: the tools, and the types of their arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_MATTER = "stoplog-rules"
 
 
 def tools_of_file(path: Path) -> dict[str, ToolTypes]:
-    """The argument types of the tools in a catalog file, by `server_id/name`. Blocking.
+    """Return the argument types of the tools in a catalog file, by `server_id/name`. Blocking.
 
     Raises:
         CatalogFileError, HistoryError: see `read_catalog`.
@@ -25,16 +25,16 @@ def tools_of_file(path: Path) -> dict[str, ToolTypes]:
 
 
 def tools_of_log(operator: Operator) -> dict[str, ToolTypes]:
-    """Return the same of the catalog on the log. Blocking.
+    """Return the argument types of the tools in the catalog on the log, by `server_id/name`. Blocking.
 
     Raises:
-        TopicReadError, LogError: it can't be read.
+        TopicReadError, LogError: the catalog can't be read.
     """
     return _types_of(entries_in_force(operator))
 
 
 def _types_of(entries: Iterable[ToolCatalogEntry]) -> dict[str, ToolTypes]:
-    """A blocked tool is no tool: a rule for it can't fire."""
+    """Return the types of all tools that are not blocked: a rule for a blocked tool can't fire."""
     return {
         f"{entry.server_id}/{entry.name}": _types(entry) for entry in entries if entry.state is not EntryState.BLOCKED
     }

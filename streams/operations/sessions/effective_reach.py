@@ -1,4 +1,4 @@
-"""Reading what `delegation.reach` asks for from the log: grants, what was taken back, and the catalog."""
+"""Reads the inputs of `delegation.effective_reach` from the log: grants, revocations and the catalog."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _log = logging.getLogger(__name__)
 def read_reach(
     log: Log, codec: RecordCodec, clock: Clock, question: Question, gate: GateSettings, reviewers: Reviewers
 ) -> Reach:
-    """Return what the agent can reach for the user, by what stands on the log now. Blocking.
+    """Return what the agent can reach for the user, according to the log as it is now. Blocking.
 
     Args:
-        question: of which agent, for which user.
-        gate: by which grants are checked, as a gate does it.
-        reviewers: whose signatures count on catalog entries.
+        question: the agent and the user.
+        gate: the settings by which a gate checks grants.
+        reviewers: the trusted reviewers of tools.
 
     Raises:
         TopicReadError: a topic does not exist, or its end can't be reached.
@@ -50,7 +50,7 @@ def read_reach(
 
 
 def _apply(control: ControlState, codec: RecordCodec, received: Received) -> None:
-    """As a gate takes it in: what can't be read stops what its key names."""
+    """Apply a record as a gate does: an unreadable record stops what its key names."""
     try:
         record = None if received.value is None else codec.decode(received.topic, received.value, received.headers)
         control.apply(received.topic, received.key, record, received.offset + 1)

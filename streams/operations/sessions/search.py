@@ -1,6 +1,6 @@
-"""Reading sessions from the log: one with all that is known of it, or many in a line each.
+"""Reads sessions from the log: one session in full, or many in brief.
 
-A session's records lie in one partition of each topic, so that one session costs reading its partitions alone.
+All records of a session are in one partition of each topic, so reading one session costs reading those partitions only.
 """
 
 from __future__ import annotations
@@ -26,33 +26,30 @@ from streams.ports import Clock, Received, TopicPartition
 from streams.ports.open_log import Log
 
 SESSIONS_MAX = 100_000
-"""Sessions that are looked at together; of more, those that were opened last."""
+"""How many sessions are listed at most: those that were opened last."""
 
 REFUSED_MAX = 1_000_000
-"""Records that gates have refused, of which it is kept that they have."""
+"""How many places of rejected records are remembered."""
 
-TOLD_MAX = 8
-"""Records of gates on one session that are kept until it is clear that there is one."""
-
-TOLD_MAX = 8
-"""Records of gates on one session that are kept until it is clear that there is one."""
+REPORTS_MAX = 8
+"""How many records of gates about one session are kept until its opening is read."""
 
 _OF_SESSIONS = (f"{SESSION.name}/", f"{DELEGATION.name}/")
 
 
 class SessionMissingError(StoplogError):
-    """There is no such session on the log."""
+    """The session is not on the log."""
 
 
 class Filter(NamedTuple):
-    """Which sessions are asked for; None: all."""
+    """Which sessions to list; None: all."""
 
     agent: str | None = None
     user: str | None = None
     state: LifeState | None = None
 
     def takes(self, view: SessionView, standing: Standing) -> bool:
-        """Whether the session is asked for."""
+        """Return whether the session matches."""
         if self.agent is not None and self.agent != view.act.sub:
             return False
         if self.user is not None and self.user != view.sub:
@@ -63,10 +60,10 @@ class Filter(NamedTuple):
 def show_session(
     log: Log, codec: Codec, tenant_uid: str, session_id: str, clock: Clock
 ) -> tuple[SessionView, RevocationSet]:
-    """All that is on the log of one session, and what is stopped now. Blocking.
+    """Return one session as the log shows it, and the revocations in force. Blocking.
 
     Raises:
-        SessionMissingError: nothing is.
+        SessionMissingError: the log has no record of the session.
         TopicReadError: a topic is missing, or its end can't be reached.
         LogError: the log did not answer, or refused.
     """
@@ -85,19 +82,21 @@ def show_session(
             if not _is_refused(received, record, refused):
                 view.take(record, received.timestamp_ms)
     if not found:
-        raise SessionMissingError(f"there is nothing on the {log.name} of session `{tenant_uid}|{session_id}`")
+        raise SessionMissingError(
+            f"session `{tenant_uid}|{session_id}` is not on the {log.name}; see `stoplog session list`"
+        )
     revocations = _revocations(log, codec, clock, {session_target(tenant_uid, session_id): view})
     return view, revocations
 
 
 def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock) -> Iterator[tuple[SessionView, Standing]]:
-    """The sessions that are asked for, those that were opened last first; of at most `SESSIONS_MAX`. Blocking.
+    """Yield the sessions that match, the newest first, from the last `SESSIONS_MAX`. Blocking.
 
     Raises:
         TopicReadError, LogError: see `show_session`.
     """
     views: OrderedDict[bytes, SessionView] = OrderedDict()
-    told: OrderedDict[bytes, list[AuditEvent]] = OrderedDict()
+    reports: OrderedDict[bytes, list[AuditEvent]] = OrderedDict()
     refused: set[str] = set()
     places = partitions_of(log, [SESSION.name, DELEGATION.name, VERDICT.name, AUDIT.name])
     for received in _records(log, places, clock):
@@ -107,14 +106,14 @@ def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock) -> Itera
         if _is_refused(received, record, refused):
             continue
         if isinstance(record, AuditEvent):
-            _keep(told, received.key, record)
+            _keep(reports, received.key, record)
             continue
         view = views.get(received.key)
         if view is None:
             if not isinstance(record, SessionEvent | Delegation):
                 continue
             view = views[received.key] = SessionView(_header(record).tenant_uid, record.session_id or "")
-            for audit in told.pop(received.key, ()):
+            for audit in reports.pop(received.key, ()):
                 view.take(audit, received.timestamp_ms)
             if len(views) > SESSIONS_MAX:
                 views.popitem(last=False)
@@ -131,8 +130,8 @@ def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock) -> Itera
 
 
 def _records(log: Log, places: list[TopicPartition], clock: Clock) -> Iterable[Received]:
-    """In order of time, and of several topics what gates have put on record first, then what a session is, and last
-    what it does."""
+    """Yield the records of some partitions: first what gates recorded, then what opens and describes sessions, then
+    verdicts; within each topic in order of time."""
     with closing(log.reader()) as reader:
         ends = {place: end for place, end in reader.end_offsets(places).items() if end > 0}
     order = (AUDIT.name, SESSION.name, DELEGATION.name, VERDICT.name)
@@ -142,21 +141,21 @@ def _records(log: Log, places: list[TopicPartition], clock: Clock) -> Iterable[R
             yield from read_places(log, own, clock)
 
 
-def _keep(told: OrderedDict[bytes, list[AuditEvent]], key: bytes, record: AuditEvent) -> None:
-    """Keep what a gate tells of a session that is yet to come."""
+def _keep(reports: OrderedDict[bytes, list[AuditEvent]], key: bytes, record: AuditEvent) -> None:
+    """Keep a gate's record about a session whose opening has not been read yet."""
     if not is_of_a_gate(record):
         return
-    told.setdefault(key, []).append(record)
-    del told[key][:-TOLD_MAX]
-    if len(told) > SESSIONS_MAX:
-        told.popitem(last=False)
+    reports.setdefault(key, []).append(record)
+    del reports[key][:-REPORTS_MAX]
+    if len(reports) > SESSIONS_MAX:
+        reports.popitem(last=False)
 
 
 def _is_refused(received: Received, record: Record, refused: set[str]) -> bool:
-    """Whether gates have not taken the record in: anybody who may write the topic can write that a session has ended.
+    """Return whether gates have rejected the record: whoever may write the topic can claim that a session has ended.
 
     Args:
-        refused: the places of such records so far; what an audit record tells of them is added.
+        refused: the places of rejected records so far; those that an audit record reports are added.
     """
     if isinstance(record, AuditEvent) and record.event_type is AuditEventType.DEAD_LETTER:
         places = (place for place in record.inputs if place.startswith(_OF_SESSIONS))
@@ -168,7 +167,7 @@ def _is_refused(received: Received, record: Record, refused: set[str]) -> bool:
 
 
 def _revocations(log: Log, codec: Codec, clock: Clock, views: Mapping[str, SessionView]) -> RevocationSet:
-    """What is stopped now; sessions that were released since they were frozen are told so."""
+    """Return the revocations in force, and note in `views` when a session was released."""
     found = RevocationSet()
     for received in read_places(log, _ends(log), clock):
         record = _read(codec, received)

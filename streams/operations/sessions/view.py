@@ -1,4 +1,4 @@
-"""What is known of one session, made of its records one after another."""
+"""The view of one session, built from its records one by one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.processors.sessions.events import higher_risk
 
 LINES_MAX = 10_000
-"""Of what a session has read, and of what it has done, that are kept to be shown; of more, the last ones."""
+"""How many lines about a session's inputs, and about its calls, are kept: the last ones."""
 
 _BY_TOKEN_SERVICES = frozenset({TokenReason.TOKEN_ISSUED.value, TokenReason.TOKEN_REVOKED.value})
 _NO_TOOL = ToolRef(server_id="", name="")
@@ -28,7 +28,7 @@ _SAID = frozenset({SessionEventType.USER_MESSAGE, *_READS})
 
 
 class LifeState(StrEnum):
-    """Where a session stands (docs/explanation/sessions.md)."""
+    """The states of a session (docs/explanation/sessions.md)."""
 
     UNKNOWN = "unknown"
     ESTABLISHED = "established"
@@ -41,14 +41,14 @@ class LifeState(StrEnum):
 
 
 class Standing(NamedTuple):
-    """A state, and why it is that."""
+    """A state, and the reason for it."""
 
     state: LifeState
     why: str
 
 
 class Line(NamedTuple):
-    """Something that was read or done: when, what, and what there is to say of it."""
+    """An input or a call of the session: its time, its kind, the tool, and details."""
 
     time_ms: int
     what: str
@@ -59,7 +59,7 @@ class Line(NamedTuple):
 
 @dataclass
 class SessionView:
-    """All that is known of a session; `scopes` are the effective ones, after what has narrowed them since."""
+    """A session as the log shows it. `scopes` are the effective ones, after all events that narrowed them."""
 
     tenant_uid: str
     session_id: str
@@ -81,18 +81,18 @@ class SessionView:
 
     @property
     def sub(self) -> str:
-        """On whose behalf."""
+        """Return the user for whom the agent acts."""
         return "" if self.opened is None else self.opened.sub or ""
 
     @property
     def act(self) -> Actor:
-        """Who acts."""
+        """Return the agent."""
         act = None if self.opened is None else self.opened.act
         return Actor(iss="", sub="") if act is None else act
 
     @property
     def ancestor_session_ids(self) -> tuple[str, ...]:
-        """The sessions that this one descends from."""
+        """Return the sessions that this one descends from."""
         found = [ancestor.session_id for grant in self.grants.values() for ancestor in grant.chain]
         if self.opened is not None:
             found.append(self.opened.parent_session_id)
@@ -100,16 +100,16 @@ class SessionView:
 
     @property
     def ancestor_actors(self) -> tuple[str, ...]:
-        """The agents that gave on what it stands on."""
+        """Return the agents that delegated the grants of this session."""
         return tuple(sorted({ancestor.act.sub for grant in self.grants.values() for ancestor in grant.chain}))
 
     @property
     def delegation_uids(self) -> tuple[str, ...]:
-        """The grants that it stands on, with their ancestors."""
+        """Return the grants of this session, with their ancestors."""
         return tuple(sorted({uid for grant in self.grants.values() for uid in (*_chain_uids(grant), grant.uid)}))
 
     def take(self, record: Record, time_ms: int) -> None:
-        """Take in one of its records, in the order of the log."""
+        """Apply one of its records. Call this in the order of the log."""
         if isinstance(record, SessionEvent):
             self._take_event(record, time_ms)
         elif isinstance(record, Delegation):
@@ -126,9 +126,9 @@ class SessionView:
                 self.ended = record
 
     def standing(self, revocations: RevocationSet, now_ms: int) -> Standing:
-        """Where it stands now, by what the gates have put on record, and by what is stopped."""
+        """Return its state, according to the records of gates and the revocations in force."""
         if self.opened is None and self.over is None:
-            return Standing(LifeState.UNKNOWN, "no event has opened it")
+            return Standing(LifeState.UNKNOWN, "no event has opened the session")
         if self.over is SessionEventType.SESSION_REVOKED:
             return Standing(LifeState.REVOKED, REASON_TEXTS[Reason.SESSION_REVOKED])
         if self.ended is not None:
@@ -139,13 +139,13 @@ class SessionView:
         if self.expires_ms <= now_ms:
             return Standing(LifeState.ENDED, REASON_TEXTS[Reason.SESSION_EXPIRED])
         if self.frozen_ms is not None and (self.released_ms is None or self.released_ms < self.frozen_ms):
-            # It is stopped, too, for executors and for those that descend from it.
+            # It is also revoked, for executors and for sessions that descend from it.
             return Standing(LifeState.FROZEN, REASON_TEXTS[Reason.SESSION_FROZEN])
         reason = revocations.reason_against(self._call(), now_ms)
         if reason is not None:
             return Standing(LifeState.STOPPED, REASON_TEXTS[reason])
         if not self.calls:
-            return Standing(LifeState.ESTABLISHED, "nothing has been proposed in it yet")
+            return Standing(LifeState.ESTABLISHED, "the agent has not proposed a call yet")
         return Standing(LifeState.LIVE, "")
 
     def _call(self) -> Call:
@@ -196,7 +196,7 @@ class SessionView:
 
 
 def is_of_a_gate(record: AuditEvent) -> bool:
-    """Whether a gate reports on a session.
+    """Return whether the record is a gate's report about a session.
 
     In earlier versions token services wrote to the gates' topic, too: that they had opened or revoked a session.
     """

@@ -1,4 +1,4 @@
-"""Reading how the topics of a log stand, and carrying a plan out."""
+"""Reads the state of a log's topics, and carries out a plan."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from streams.ports import Admin
 
 
 def principals_of(section: TopicsSection, gate_group: str) -> Principals:
-    """Return who plays which role.
+    """Return the principals of each role.
 
     Args:
         section: `[topics]` of the settings.
         gate_group: the consumer group of the gates.
 
     Raises:
-        PrincipalsError: a role or a principal is none, or executors would be given the gates' group.
+        PrincipalsError: a role or a principal is invalid, or executors would get access to the gates' group.
     """
     prefix = section.executor_group_prefix
     if gate_group.startswith(prefix):
         raise PrincipalsError(
             f"the gates' group `{gate_group}` begins with `{prefix}`, the setting `topics.executor_group_prefix`: "
-            "executors could take the gates' place; choose another prefix"
+            "executors could join the gates' group; choose another prefix"
         )
     return Principals(by_role=read_principals(section.principals), gate_group=gate_group, executor_prefix=prefix)
 
@@ -65,7 +65,7 @@ def carry_out(plan: Plan, admin: Admin, replication: int, on_done: Callable[[Ste
     """Do the steps, one by one; safe to repeat. Never deletes anything. Blocking.
 
     Args:
-        on_done: told of each step once it is done.
+        on_done: called with each step after it is done.
 
     Raises:
         LogError: a step failed; those before it are done.

@@ -1,4 +1,4 @@
-"""What is missing from a log, and what differs from the declaration: declared and existing in, steps out. Pure."""
+"""Compares the topics of a log with the declaration, and plans the steps that remove the differences. Pure."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MIN_INSYNC_REPLICAS = 2
 everything."""
 
 REPLICATION_FOR_TWO = 3
-"""From so many replicas on, two are demanded. Of two, neither could be missed then."""
+"""From this many replicas on, two must have a record. With two replicas, losing one would stop everything."""
 
 CONFIG_NAMES = tuple(
     sorted([*Topic(name="", record=None, key="", spread=Spread.OWN, writers=(), readers=()).config(), MIN_INSYNC])
 )
-"""The configuration that a declaration sets, and so what must be read of the topics that exist."""
+"""The configuration that a declaration sets, and that must therefore be read of existing topics."""
 
 READER_GROUP = "stoplog-reader"
-"""The group id of readers that join none (`streams.kafka.reader`): librdkafka looks its coordinator up all the same."""
+"""The group id of readers that join no group (`streams.kafka.reader`): librdkafka finds its coordinator anyway."""
 
 TOKEN_SERVICE_PREFIX = "stoplog-sts-"  # noqa: S105 - a prefix of names
 """What the transactional ids of token services begin with."""
@@ -35,7 +35,7 @@ TOKEN_SERVICE_PREFIX = "stoplog-sts-"  # noqa: S105 - a prefix of names
 _EVERYBODY = "User:*"
 _ANY_NAME = "*"
 _ALL_OPERATIONS = "ALL"
-# Kafka's own rule: who may read or write a thing may also know of it.
+# Kafka's rule: whoever may read or write a resource may also describe it.
 _IMPLIED_BY: Mapping[str, tuple[str, ...]] = {"DESCRIBE": ("READ", "WRITE", "DELETE", "ALTER")}
 
 
@@ -90,7 +90,7 @@ Step = CreateTopic | AlterConfig | GrantAccess
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A difference that no step mends: what it is, and what a person can do."""
+    """A difference that no step removes: what it is, and what a person can do."""
 
     text: str
     advice: str
@@ -101,7 +101,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in the order in which they are to be done, and what they can't mend."""
+    """Steps in the order in which to do them, and the differences that they don't remove."""
 
     steps: tuple[Step, ...]
     troubles: tuple[Trouble, ...]
@@ -117,7 +117,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Principals:
-    """Who plays which role, and the names of groups and transactional ids that come with it.
+    """The principals of each role, and the names of their groups and transactional ids.
 
     Attributes:
         by_role: Kafka principals (`User:gate`).
@@ -131,7 +131,7 @@ class Principals:
 
 
 def read_principals(stated: Mapping[str, Sequence[str]]) -> dict[Role, tuple[str, ...]]:
-    """The principals of the settings (`topics.principals`), by role.
+    """Return the principals of the settings (`topics.principals`), by role.
 
     Raises:
         PrincipalsError: a role is unknown, or a principal has no type.
@@ -142,27 +142,27 @@ def read_principals(stated: Mapping[str, Sequence[str]]) -> dict[Role, tuple[str
         role = roles.get(name.replace("_", "-").lower())
         if role is None:
             near = difflib.get_close_matches(name, roles, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(roles)}"
+            hint = f"did you mean `{near[0]}`?" if near else f"the roles are {', '.join(roles)}"
             raise PrincipalsError(f"setting `topics.principals` names the unknown role `{name}`; {hint}")
         for principal in principals:
             if not principal.partition(":")[2]:
-                text = f"setting `topics.principals.{name}` names `{principal}`; a principal is written `User:name`"
+                text = f"setting `topics.principals.{name}` names `{principal}`; write a principal as `User:name`"
                 raise PrincipalsError(text)
         read[role] = tuple(principals)
     return read
 
 
 def plan_topics(topics: Sequence[Topic], states: Mapping[str, TopicState], partitions: int, replication: int) -> Plan:
-    """What is to be created and changed.
+    """Plan which topics to create and which configurations to change.
 
     Args:
-        topics: as declared.
-        states: those that exist, with the configuration of `CONFIG_NAMES`.
-        partitions: how many a new topic gets, where the declaration leaves it open.
-        replication: how many replicas every topic is to have.
+        topics: the declared topics.
+        states: the existing topics, with the configuration of `CONFIG_NAMES`.
+        partitions: the number of partitions of a new topic for which the declaration states none.
+        replication: the number of replicas of every topic.
     """
     counts = _co_partition_counts(topics, states)
-    # A new topic joins those that exist: with another count, no gate would start.
+    # A new topic gets the partition count of the existing ones: with another count, no gate would start.
     common = counts.most_common(1)[0][0] if counts else partitions
     steps: list[Step] = []
     troubles = list(_count_troubles(topics, states, counts, partitions))
@@ -185,9 +185,8 @@ def _insync_config(replication: int) -> dict[str, str]:
 
 
 def _missing_insync(state: TopicState) -> dict[str, str]:
-    """What is to be set on a topic that exists. Replicas that are there count, for those of the settings may not be.
-
-    An operator may demand more than we do.
+    """Return the configuration to set on an existing topic. It depends on the replicas that the topic has, because the
+    settings may state others. A stricter setting of an operator is kept.
     """
     actual = state.config.get(MIN_INSYNC, "")
     if actual.isdecimal() and int(actual) >= MIN_INSYNC_REPLICAS:
@@ -220,15 +219,15 @@ def _count_troubles(
         listed = "; ".join(f"{count}: {', '.join(names)}" for count, names in by_count.items())
         yield Trouble(
             f"co-partitioned topics have unequal partition counts ({listed})",
-            "partitions can't be taken away, and adding some moves sessions to others: stop agents and gates, delete "
-            "the topics of the wrong count (their records are lost), and run `stoplog topics apply` again",
+            "partitions can't be removed, and adding partitions moves sessions: stop agents and gates, delete the "
+            "topics with the wrong count (their records are lost), and run `stoplog topics apply` again",
         )
     elif counts and partitions not in counts:
         (count,) = counts
         yield Trouble(
-            f"co-partitioned topics have {count} partitions, the setting `topics.partitions` is {partitions}",
-            f"set it to {count}; to have {partitions}, sessions would move to other partitions, so that takes new "
-            "topics: stop agents and gates, delete the co-partitioned topics (their records are lost), and apply again",
+            f"co-partitioned topics have {count} partitions, but the setting `topics.partitions` is {partitions}",
+            f"set it to {count}; or, because {partitions} partitions need new topics, stop agents and gates, delete "
+            "the co-partitioned topics (their records are lost), and run `stoplog topics apply` again",
         )
 
 
@@ -236,30 +235,30 @@ def _state_troubles(topic: Topic, state: TopicState, replication: int) -> Iterat
     if topic.spread is Spread.BROADCAST and state.partitions != 1:
         yield Trouble(
             f"broadcast topic `{topic.name}` has {state.partitions} partitions instead of 1",
-            "partitions can't be taken away: export its records, delete it, run `stoplog topics apply`, and publish "
-            "them again",
+            "partitions can't be removed: export the topic's records, delete it, run `stoplog topics apply`, and "
+            "publish the records again",
         )
     if state.replication < replication:
         yield Trouble(
             f"topic `{topic.name}` has {state.replication} replicas, the setting `topics.replication` is {replication}",
-            "give its partitions more replicas with kafka-reassign-partitions",
+            "add replicas to its partitions with kafka-reassign-partitions",
         )
 
 
 def plan_access(topics: Sequence[Topic], existing: Iterable[AclSpec] | None, principals: Principals) -> Plan:
-    """Return the access entries that are missing, and report those that let somebody write too much.
+    """Plan the access entries to add, and report existing ones that permit too much.
 
     Args:
-        topics: as declared.
-        existing: the allow entries that there are; None where the log has no authorizer.
-        principals: who plays which role; roles without a principal get nothing.
+        topics: the declared topics.
+        existing: the existing allow entries; None if the log has no authorizer.
+        principals: the principals of each role; a role without principals gets no entries.
     """
     wanted = declared_access(topics, principals)
     if not wanted:
         return Plan((), ())
     if existing is None:
         trouble = Trouble(
-            "the log has no authorizer, so whoever reaches it may read and write everything",
+            "the log has no authorizer, so anybody who can connect may read and write everything",
             "set `authorizer.class.name` on the brokers, or leave the setting `topics.principals` empty",
         )
         return Plan((), (trouble,))
@@ -288,7 +287,7 @@ def _write_troubles(topics: Sequence[Topic], existing: set[AclSpec], principals:
 
 
 def declared_access(topics: Sequence[Topic], principals: Principals) -> tuple[AclSpec, ...]:
-    """Every access entry that the declaration makes of these principals, without repetition, in a stable order."""
+    """Return all access entries that these principals need, each once, in a stable order."""
     acls: dict[AclSpec, None] = {}
     for topic in topics:
         for role, operation in _roles(topic):
@@ -305,7 +304,7 @@ def _roles(topic: Topic) -> Iterator[tuple[Role, str]]:
     yield from ((role, "WRITE") for role in topic.writers)
     yield from ((role, "READ") for role in topic.readers)
     if Role.GATE in (*topic.writers, *topic.readers):
-        # It refuses to start on a topic whose configuration it can't check.
+        # A gate does not start if it can't check the configuration of a topic.
         yield Role.GATE, "DESCRIBE_CONFIGS"
 
 
@@ -324,7 +323,7 @@ def _group_access(role: Role, principal: str, principals: Principals, *, reads: 
 
 
 def _is_covered(acl: AclSpec, existing: set[AclSpec]) -> bool:
-    """Whether an entry, or a wider one, is there already."""
+    """Return whether an entry, or a wider one, exists already."""
     if acl in existing:
         return True
     operations = (acl.operation, _ALL_OPERATIONS, *_IMPLIED_BY.get(acl.operation, ()))

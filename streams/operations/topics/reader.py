@@ -1,4 +1,4 @@
-"""Reading topics without a group: to their end, or on and on."""
+"""Reads topics without a consumer group: up to their end, or continuously."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from streams.ports.open_log import Log
 BATCH_RECORDS_MAX = 1_000
 POLL_MS = 200
 READERS_MAX = 32
-"""Partitions that are read side by side to put their records in order."""
+"""How many partitions are read side by side, to merge their records in order of time."""
 
 SILENCE_MS_MAX = 15_000
-"""A read that is not at the end and gets nothing for so long fails."""
+"""After how long without a record a read fails that is not at the end."""
 
 
 class TopicReadError(StoplogError):
-    """A topic is not there, or can't be read to its end."""
+    """A topic does not exist, or can't be read to its end."""
 
 
 def partitions_of(log: Log, topics: Sequence[str]) -> list[TopicPartition]:
-    """All partitions of the topics.
+    """Return all partitions of the topics.
 
     Raises:
         TopicReadError: a topic does not exist.
@@ -40,7 +40,7 @@ def partitions_of(log: Log, topics: Sequence[str]) -> list[TopicPartition]:
 
 
 def read_to_end(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
-    """Every record that stood on the topics when this began, in offset order of each partition. Blocking.
+    """Yield all records that are on the topics when this begins, in offset order of each partition. Blocking.
 
     Raises:
         TopicReadError: a topic does not exist, or its end can't be reached.
@@ -53,7 +53,7 @@ def read_to_end(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Recei
 
 
 def read_places(log: Log, ends: Mapping[TopicPartition, int], clock: Clock) -> Iterator[Received]:
-    """Every record of some partitions below their ends, in offset order of each. Blocking.
+    """Yield all records of some partitions below their ends, in offset order of each. Blocking.
 
     Raises:
         TopicReadError: an end can't be reached.
@@ -64,10 +64,10 @@ def read_places(log: Log, ends: Mapping[TopicPartition, int], clock: Clock) -> I
 
 
 def read_in_order(log: Log, topics: Sequence[str], clock: Clock) -> Iterator[Received]:
-    """As `read_to_end`, in order of time; of more than `READERS_MAX` partitions only roughly so.
+    """Yield all records as `read_to_end` does, but in order of time: only roughly for over `READERS_MAX` partitions.
 
     Raises:
-        TopicReadError, LogError: see there.
+        TopicReadError, LogError: see `read_to_end`.
     """
     partitions = partitions_of(log, topics)
     with ExitStack() as stack:
@@ -92,7 +92,7 @@ def _read(log: Log, reader: Reader, ends: Mapping[TopicPartition, int], clock: C
         elif clock.monotonic_ms() - heard_ms > SILENCE_MS_MAX:
             topics = ", ".join(sorted({f"`{place.topic}`" for place in ends}))
             raise TopicReadError(
-                f"the {log.name} has given nothing for {SILENCE_MS_MAX} ms, and the end of {topics} is not reached; "
+                f"the {log.name} sent no record for {SILENCE_MS_MAX} ms before the end of {topics} was reached; "
                 "run `stoplog doctor`"
             )
         yield from (record for record in records if record.offset < ends[_place(record)])
@@ -101,13 +101,13 @@ def _read(log: Log, reader: Reader, ends: Mapping[TopicPartition, int], clock: C
 def follow(
     log: Log, topics: Sequence[str], *, from_beginning: bool, is_over: Callable[[], bool] = lambda: False
 ) -> Iterator[list[Received]]:
-    """What comes on the topics, in batches that are each in order of time, until `is_over`. Blocking.
+    """Yield new records of the topics in batches, each in order of time, until `is_over`. Blocking.
 
-    An empty batch comes when nothing has come for `POLL_MS`.
+    A batch is empty if no record has arrived for `POLL_MS`.
 
     Args:
-        from_beginning: whether to begin with what is there already.
-        is_over: asked between batches.
+        from_beginning: whether to begin with the oldest records.
+        is_over: called between batches.
 
     Raises:
         TopicReadError: a topic does not exist.

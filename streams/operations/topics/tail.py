@@ -1,4 +1,4 @@
-"""Looking at topics as their records come: which ones, which records of them, and what is in a dead letter."""
+"""Follows topics by subject, selects records, and reads dead letters."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "checkpoints": (AUDIT_CHECKPOINT.name,),
     "deadletters": tuple(topic.dlq for topic in DECLARED if topic.dead_letters),
 }
-"""What can be looked at, and the topics that it is on."""
+"""The subjects, each with its topics."""
 
 _SEPARATOR = "|"
 
 
 class DeadLetter(NamedTuple):
-    """What could not be read: where it was, why, and its bytes."""
+    """A record that could not be read: its place, the reason, and its bytes."""
 
     topic: str
     partition: str
@@ -56,7 +56,7 @@ class DeadLetter(NamedTuple):
 
     @classmethod
     def read(cls, received: Received) -> DeadLetter:
-        """The letter in a record of a dead-letter topic; what its headers don't say is empty."""
+        """Return the letter in a record of a dead-letter topic; missing headers become empty fields."""
         headers = dict(received.headers)
 
         def header(name: str) -> str:
@@ -73,7 +73,7 @@ class DeadLetter(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A record that was asked for. `record` is None where it can't be read: then `fault` says why."""
+    """A record that was read. `record` is None if it can't be decoded: then `fault` says why."""
 
     received: Received
     record: Record | None
@@ -81,7 +81,7 @@ class Seen(NamedTuple):
     fault: str
 
     def fields(self) -> dict[str, object]:
-        """What is not a record of a history, as JSON: a dead letter, or what can't be read."""
+        """Return a dead letter, or an unreadable record, as JSON: histories don't have these."""
         received = self.received
         place = {"key": (received.key or b"").decode("utf-8", "replace"), "time_ms": received.timestamp_ms}
         if self.letter is not None:
@@ -92,20 +92,20 @@ class Seen(NamedTuple):
         return {"record": "unreadable", **place, "value": {"place": where, "fault": self.fault}}
 
     def history_line(self) -> str | None:
-        """The record as a line of a history; None where it is none."""
+        """Return the record as a line of a history; None for a dead letter or an unreadable record."""
         if self.record is None:
             return None
         return format_line(self.received.topic, self.received.key or b"", self.received.timestamp_ms, self.record)
 
 
 class Filter(NamedTuple):
-    """Which records are asked for; None: all. A session may be given with its tenant (`acme|s-1`)."""
+    """Which records to select; None: all. A session can be given with its tenant (`acme|s-1`)."""
 
     session: str | None = None
     tenant: str | None = None
 
     def takes(self, seen: Seen) -> bool:
-        """Whether the record is asked for."""
+        """Return whether the record matches."""
         if self.session is None and self.tenant is None:
             return True
         tenant, session = _owner(seen)
@@ -125,12 +125,12 @@ def look(
     from_beginning: bool,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator[Seen]:
-    """The records of a subject; in order of time, while it follows only roughly so. Blocking.
+    """Yield the records of a subject in order of time; only roughly in order while it follows. Blocking.
 
     Args:
         subject: one of `SUBJECTS`.
-        follows: whether to wait for more at the end, until `is_over`. Otherwise all that is there is given.
-        from_beginning: whether to begin with what is there already, where it follows.
+        follows: whether to wait for more records at the end, until `is_over`. Otherwise all existing ones are read.
+        from_beginning: whether to begin with the oldest records when it follows.
 
     Raises:
         TopicReadError: a topic is missing, or its end can't be reached.
@@ -155,7 +155,7 @@ def _see(codec: Codec, received: Received) -> Seen:
 
 
 def _owner(seen: Seen) -> tuple[str, str]:
-    """Tenant and session: of the record where it says so, else of its key."""
+    """Return tenant and session: of the record if it has them, else of its key."""
     header, session = getattr(seen.record, "header", None), getattr(seen.record, "session_id", None)
     if isinstance(header, Header) and isinstance(session, str):
         return header.tenant_uid, session

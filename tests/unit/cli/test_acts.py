@@ -123,7 +123,7 @@ class TestGate:
     def test_without_a_key_it_says_what_to_do(self, deployed: Stoplog) -> None:
         result = deployed("gate")
         assert result.status == 1
-        assert result.err.endswith("make one with `stoplog keys new`, the same for all gates\n")
+        assert result.err.endswith("create it with `stoplog keys new`, or copy that of the other gates\n")
 
     def test_without_a_log_it_says_what_to_do(self, stoplog: Stoplog) -> None:
         stoplog("keys", "new")
@@ -164,7 +164,7 @@ class TestApprove:
         for command in ("approve", "refuse"):
             result = deployed(command, "abc", "--yes")
             assert result.status == 1
-            assert "no task `abc` was asked for" in result.err
+            assert "no request for approval has task `abc`" in result.err
 
 
 class TestSsf:
@@ -172,7 +172,7 @@ class TestSsf:
         deployed("keys", "new")
         result = deployed("ssf", "--port", "0")
         assert result.status == 1
-        assert "`[ssf.transmitters]`" in result.err
+        assert "`[ssf.transmitters.NAME]`" in result.err
 
     @pytest.mark.parametrize(
         ("name", "value", "text"),

@@ -67,7 +67,7 @@ def test_a_missing_option_is_told_with_where_to_read_on(stoplog: Stoplog) -> Non
 def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Stoplog) -> None:
     result = stoplog("topics", "check")
     assert result.status == 1
-    assert result.err.startswith("error: there is no embedded log at `.stoplog/log.sqlite`; make it with")
+    assert result.err.startswith("error: there is no embedded log at `.stoplog/log.sqlite`; create it with")
     assert "Traceback" not in result.err
     result = stoplog("--debug", "topics", "check")
     assert result.status == 1

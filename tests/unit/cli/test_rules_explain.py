@@ -95,10 +95,10 @@ class TestHistory:
     def test_it_must_be_told_which(self, stoplog: Stoplog) -> None:
         result = stoplog("rules", "explain", RULES, *HISTORY)
         assert result.status == 1
-        assert "holds 9 intents; say which one by `--intent`" in result.err
+        assert "has 9 such intents; choose one with `--intent`" in result.err
         assert "mail/forward_all at 2025-11-25T09:00:04.000Z" in result.err
-        assert "holds no intent `nobody`" in stoplog("rules", "explain", *HISTORY, "--intent", "nobody").err
-        assert "holds no intent in line 4" in stoplog("rules", "explain", *HISTORY, "--line", "4").err
+        assert "has no intent `nobody`" in stoplog("rules", "explain", *HISTORY, "--intent", "nobody").err
+        assert "has no intent in line 4" in stoplog("rules", "explain", *HISTORY, "--line", "4").err
 
     def test_an_intent_that_the_rules_never_saw(self, stoplog: Stoplog) -> None:
         result = stoplog("rules", "explain", RULES, *HISTORY, "--line", "6", "--no-json")
@@ -211,7 +211,7 @@ class TestLog:
             assert "bundle rejected" in result.err
 
     def test_what_is_missing(self, deployed: Stoplog) -> None:
-        assert "holds no intent `nobody`" in deployed("rules", "explain", "--intent", "nobody").err
+        assert "has no intent `nobody`" in deployed("rules", "explain", "--intent", "nobody").err
         result = deployed("rules", "explain")
         assert result.status == 2
         assert "give an intent, or a history" in result.err

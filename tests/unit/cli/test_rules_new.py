@@ -56,19 +56,19 @@ def test_nothing_is_overwritten(stoplog: Stoplog, home: Path) -> None:
     rules.write_text("mine")
     again = stoplog("rules", "new", "one")
     assert again.status != 0
-    assert "is there already" in again.err
+    assert "exists already" in again.err
     assert rules.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("One",), "a pack's name is lower-case letters"),
-        (("../x",), "a pack's name is lower-case letters"),
-        (("x" * 41,), "a pack's name is lower-case letters"),
-        (("one", "--tool", "read"), "a tool is called `SERVER.TOOL`"),
-        (("one", "--tool", "a.b\n  - id: X"), "a tool is called `SERVER.TOOL`"),
-        (("one", "--tool", 'a".b'), "a tool is called `SERVER.TOOL`"),
+        (("One",), "a pack's name is a letter, followed by letters, digits and `_`"),
+        (("../x",), "a pack's name is a letter, followed by letters, digits and `_`"),
+        (("x" * 41,), "a pack's name is a letter, followed by letters, digits and `_`"),
+        (("one", "--tool", "read"), "a tool is written `SERVER.TOOL`"),
+        (("one", "--tool", "a.b\n  - id: X"), "a tool is written `SERVER.TOOL`"),
+        (("one", "--tool", 'a".b'), "a tool is written `SERVER.TOOL`"),
     ],
 )
 def test_names_that_are_none(stoplog: Stoplog, home: Path, arguments: tuple[str, ...], told: str) -> None:

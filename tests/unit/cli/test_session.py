@@ -122,7 +122,7 @@ class TestShow:
         writer.open("s-1")
         result = deployed("session", "show", "s-2")
         assert result.status == 1
-        assert "nothing on the embedded log" in result.err
+        assert "`default|s-2` is not on the embedded log" in result.err
         assert deployed("session", "show", "other|s-1").status == 1
 
 

@@ -62,7 +62,7 @@ def test_outputs_go_to_a_file_instead(stoplog: Stoplog, home: Path) -> None:
     # What came out can be put in: it is left out, since an engine writes it.
     again = stoplog("try", "out.jsonl", *CATALOG, *RULES)
     assert again.status == 1
-    assert "holds no record that can be put in" in again.err
+    assert "has no record that can be processed" in again.err
 
 
 def test_a_person_sees_a_line_for_each_and_a_summary(stoplog: Stoplog) -> None:
@@ -86,7 +86,7 @@ def test_a_record_that_no_topic_takes_is_a_bad_line(stoplog: Stoplog, home: Path
     huge = intent(args={"repo_path": "x" * 1_100_000, "revision": "HEAD"})
     result = stoplog("try", write(home / "h.jsonl", opened(), huge, intent(START_MS + 2_000)), *CATALOG, *RULES)
     assert result.status == 1
-    assert result.err.startswith(f"error: {home}/h.jsonl:2: can't be put in: record of 1100")
+    assert result.err.startswith(f"error: {home}/h.jsonl:2: can't be processed: record of 1100")
     kinds = [(record["record"], record["value"].get("event_type")) for record in result.records]
     # The history is over before its session, which ends by itself.
     assert kinds == [("verdict", None), ("audit_event", "VERDICT"), ("audit_event", "SESSION")]
@@ -97,14 +97,14 @@ def test_a_history_without_records(stoplog: Stoplog, home: Path, content: str) -
     (home / "h.jsonl").write_text(content)
     result = stoplog("try", "h.jsonl")
     assert result.status == 1
-    assert "h.jsonl: holds no record that can be put in" in result.err
+    assert "h.jsonl: has no record that can be processed" in result.err
 
 
 def test_a_truncated_line_is_told_also_where_it_is_the_only_one(stoplog: Stoplog, home: Path) -> None:
     (home / "h.jsonl").write_text('# cut off\n{"record": "intent", "key"')
     result = stoplog("try", "h.jsonl")
     assert result.status == 1
-    assert result.err.index("h.jsonl:2: ") < result.err.index("h.jsonl: holds no record that can be put in")
+    assert result.err.index("h.jsonl:2: ") < result.err.index("h.jsonl: has no record that can be processed")
 
 
 def test_a_history_that_is_not_there(stoplog: Stoplog) -> None:

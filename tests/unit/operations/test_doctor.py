@@ -115,7 +115,7 @@ def test_what_a_gate_refuses_is_told(deployment: Settings) -> None:
         publisher.close()
     found = findings()
     assert found["published"].status is Status.WARN
-    assert "2 records a gate refuses" in found["published"].text
+    assert "gates reject 2 records" in found["published"].text
     assert "`agent.catalog.v1` offset 0" in found["published"].text
     assert "serial 1" in found["rules"].text  # what was in force stays so
 
@@ -123,7 +123,7 @@ def test_what_a_gate_refuses_is_told(deployment: Settings) -> None:
 class TestTools:
     def test_without_reviewers_nothing_can_be_called(self, deployment: Settings) -> None:
         found = findings()["reviewers"]
-        assert (found.status, found.advice[:38]) == (Status.FAIL, "make a key with `stoplog keys reviewer")
+        assert (found.status, found.advice[:40]) == (Status.FAIL, "create a key with `stoplog keys reviewer")
         assert findings(catalog={"allow_unsigned": True})["reviewers"].status is Status.WARN
 
     def test_what_is_signed_can_be_called_until_its_review_ends(self, deployment: Settings, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ class TestTools:
         other = {"reviewers": {"bob": str(make_key_file(tmp_path / "bob.pem").public)}}
         found = findings(catalog=other)
         assert found["catalog"].status is Status.FAIL
-        assert "2 records a gate refuses" in found["published"].text
+        assert "gates reject 2 records" in found["published"].text
 
 
 def test_topics_that_keep_a_gate_from_starting_fail(deployment: Settings) -> None:
@@ -201,7 +201,7 @@ def test_a_state_folder_that_others_can_look_into_warns(settings: Settings) -> N
     settings.state_dir.chmod(0o750)
     found = findings()["state folder"]
     assert found.status is Status.WARN
-    assert "open to others" in found.text
+    assert "readable by others" in found.text
     assert f"`chmod 700 {settings.state_dir}`" in str(found.advice)
 
 
@@ -215,7 +215,7 @@ def test_a_running_gate_is_seen_by_its_lock(settings: Settings, tmp_path: Path) 
     store = settings.state_dir / "gate" / settings.instance / "0"
     store.mkdir(parents=True)
     (store / "LOCK").write_text("")
-    assert "none runs here" in findings()["running gate"].text
+    assert findings()["running gate"].text == "no gate `gate-1` runs on this machine"
     code = (
         "import fcntl, sys; file = open(sys.argv[1], 'r+b'); fcntl.lockf(file, fcntl.LOCK_EX); "
         "print(flush=True); sys.stdin.read()"
@@ -226,8 +226,8 @@ def test_a_running_gate_is_seen_by_its_lock(settings: Settings, tmp_path: Path) 
     try:
         assert holder.stdout is not None
         holder.stdout.readline()
-        assert "a gate runs here as `gate-1`" in findings()["running gate"].text
-        assert "none runs here" in findings(instance="gate-2")["running gate"].text
+        assert findings()["running gate"].text.startswith("gate `gate-1` runs on this machine")
+        assert findings(instance="gate-2")["running gate"].text == "no gate `gate-2` runs on this machine"
     finally:
         holder.communicate()
 

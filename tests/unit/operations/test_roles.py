@@ -102,5 +102,5 @@ def test_a_prefix_that_takes_the_gates_in_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PrincipalsError, match="take the gates' place"):
+    with pytest.raises(PrincipalsError, match="join the gates' group"):
         principals_of(TopicsSection(executor_group_prefix=prefix), load_settings().group)

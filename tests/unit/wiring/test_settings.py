@@ -78,7 +78,7 @@ def test_an_unknown_variable_is_an_error_with_a_suggestion(
 ) -> None:
     monkeypatch.setenv(name, "1")
     told = fault()
-    assert f"environment variable `{name}` sets nothing" in told
+    assert f"environment variable `{name}` is not a setting" in told
     assert f"did you mean `{meant}`?" in told
 
 
@@ -97,7 +97,7 @@ def test_librdkafka_settings_pass_through_by_name(in_empty_folder: Path) -> None
 
 def test_a_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOPLOG_SETTINGS", "elsewhere.toml")
-    assert "`elsewhere.toml`, which is no file" in fault()
+    assert "the settings file `elsewhere.toml` does not exist" in fault()
 
 
 def test_a_file_that_is_named_is_read(in_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
