@@ -1,4 +1,4 @@
-"""What can be wrong with tokens, key sets and signing keys. Services translate it into the codes of their protocols."""
+"""Errors of tokens, key sets and signing keys. Services translate them into the codes of their protocols."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from streams.model.errors import StoplogError
 
 
 class TokenFault(StrEnum):
-    """Why a signed token does not count, as far as it can be told without knowing what it is for."""
+    """Why a signed token is invalid, whatever its purpose."""
 
     MALFORMED = "malformed"
     HEADER_NOT_ALLOWED = "header_not_allowed"
@@ -25,11 +25,11 @@ class IdentityError(StoplogError):
 
 
 class TokenError(IdentityError):
-    """A token does not count.
+    """A token is invalid, or can't be checked now.
 
     Attributes:
-        fault: why, by code.
-        retry_after_ms: when another try makes sense; None where none does.
+        fault: the code.
+        retry_after_ms: after which time a retry makes sense; None if it never does.
     """
 
     def __init__(self, fault: TokenFault, text: str, *, retry_after_ms: int | None = None) -> None:
@@ -39,7 +39,7 @@ class TokenError(IdentityError):
 
 
 class KeySetError(IdentityError):
-    """What should be an issuer's key set is none, or can't be had."""
+    """The key set of an issuer is invalid, or can't be fetched."""
 
 
 class KeyRingError(IdentityError):

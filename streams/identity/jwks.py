@@ -1,5 +1,5 @@
-"""Public keys of issuers: from a URL or a file, kept for a while, asked for anew when a token names one that is not
-there, and never more often than once in an interval."""
+"""Public keys of issuers, from a URL or a file. They are cached, and fetched again when they are old or when a token
+names an unknown key, but not more often than once in an interval."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ JWKS_BYTES_MAX = 262_144
 KEYS_MAX = 64
 RSA_BITS_MIN = 2_048
 FETCH_S_MAX = 5.0
-"""Of a whole answer: one that drips in is none."""
+"""The time for a whole response: one that arrives slowly counts as a failure."""
 
 WAIT_S = 2.0
 WAITING_MAX = 4
-"""Threads that wait for keys of one issuer."""
+"""How many threads can wait for the keys of one issuer."""
 
 RETRY_AFTER_MS = 1_000
 
@@ -39,8 +39,8 @@ Load = Callable[[], bytes]
 
 
 class KeyTimes(NamedTuple):
-    """How long keys are used without asking, the least time between two requests, and how long they are used when
-    they can't be had anew; ms."""
+    """For how long cached keys are used, the least time between two requests, and for how long cached keys are still
+    used if they can't be fetched again; ms."""
 
     cache_ms: int
     retry_ms: int
@@ -48,15 +48,15 @@ class KeyTimes(NamedTuple):
 
 
 class IssuerKeys:
-    """The keys of one issuer. Thread-safe. They are asked for in a thread of their own, one request at a time: whoever
-    needs them waits a while for the answer, and those who have what they need do not wait at all."""
+    """The keys of one issuer. Thread-safe. Keys are fetched in a separate thread, one request at a time. Callers wait
+    for the response for a while, but only if the cached keys are not sufficient."""
 
     def __init__(self, name: str, load: Load, times: KeyTimes, monotonic_ms: Callable[[], int]) -> None:
-        """Nothing is asked for yet.
+        """Prepare, without fetching anything.
 
         Args:
             name: the issuer, for messages.
-            load: gets the key set as JSON; raises OSError or `httpx2.HTTPError` where it can't be had.
+            load: fetches the key set as JSON; raises OSError or `httpx2.HTTPError` if it can't.
         """
         self._name = name
         self._load = load
@@ -70,22 +70,22 @@ class IssuerKeys:
         self._asked_ms: int | None = None
 
     def find(self, kid: str) -> PublicKey | None:
-        """The key of an id; None if the issuer has none. May block for `WAIT_S`.
+        """Return the key of an id; None if the issuer has no such key. May block for `WAIT_S`.
 
         Raises:
-            TokenError: the keys can't be had, and those that are there are too old.
+            TokenError: the keys can't be fetched, and the cached ones are too old.
         """
         age_ms = self._age_ms()
         if age_ms is None or age_ms > self._times.cache_ms or kid not in self._keys:
             self._refresh()
         age_ms = self._age_ms()
         if age_ms is None or age_ms > self._times.cache_ms + self._times.stale_ms:
-            text = f"the keys of issuer {self._name} can't be had"
+            text = f"the keys of issuer {self._name} can't be fetched"
             raise TokenError(TokenFault.KEYS_UNAVAILABLE, text, retry_after_ms=RETRY_AFTER_MS)
         return self._keys.get(kid)
 
     def ask(self) -> threading.Event | None:
-        """Have the keys asked for, unless they were just now. Set once they are there, or can't be had."""
+        """Start fetching the keys, unless that was done just now. The event is set when it has succeeded or failed."""
         with self._lock:
             now_ms = self._monotonic_ms()
             if self._asking is None and (self._asked_ms is None or now_ms - self._asked_ms >= self._times.retry_ms):
@@ -94,7 +94,7 @@ class IssuerKeys:
                 name = f"stoplog-keys-{self._name}"
                 threading.Thread(target=self._ask, args=(now_ms, self._asking), name=name, daemon=True).start()
                 return self._asking
-            # Whoever has no keys at all waits for those that somebody else has asked for.
+            # Without any keys, callers wait for a request that another thread has started.
             return self._asking if self._loaded_ms is None else None
 
     def _age_ms(self) -> int | None:
@@ -102,7 +102,7 @@ class IssuerKeys:
 
     def _refresh(self) -> None:
         answered = self.ask()
-        # Threads that wait for one issuer are missing for the others.
+        # Threads that wait for one issuer can't serve the others.
         if answered is not None and self._waiting.acquire(blocking=False):
             try:
                 answered.wait(WAIT_S)
@@ -115,9 +115,9 @@ class IssuerKeys:
             with self._lock:
                 self._keys, self._loaded_ms = keys, now_ms
         except (OSError, httpx2.HTTPError, KeySetError) as error:
-            _log.warning("keys of issuer `%s` can't be had: %s", self._name, error)
+            _log.warning("keys of issuer `%s` can't be fetched: %s", self._name, error)
         except Exception:
-            _log.exception("keys of issuer `%s` can't be had", self._name)
+            _log.exception("keys of issuer `%s` can't be fetched", self._name)
         finally:
             with self._lock:
                 self._asking = None
@@ -125,25 +125,25 @@ class IssuerKeys:
 
 
 def usable_keys(raw: bytes) -> dict[str, PublicKey]:
-    """The keys of a set that signatures may be checked with: public, asymmetric, strong enough, and with an id.
+    """Return the keys of a set that can check signatures: public, asymmetric, strong enough, and with an id.
 
     Raises:
-        KeySetError: it is no key set.
+        KeySetError: the data is not a key set.
     """
     if len(raw) > JWKS_BYTES_MAX:
         raise KeySetError(f"the key set has more than {JWKS_BYTES_MAX} bytes")
     try:
         listed = json.loads(raw)["keys"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise KeySetError("what was got is no key set (RFC 7517)") from None
+        raise KeySetError("the data is not a key set (RFC 7517)") from None
     if not isinstance(listed, list) or len(listed) > KEYS_MAX:
-        raise KeySetError(f"the key set has no list of at most {KEYS_MAX} keys")
+        raise KeySetError(f"`keys` of the key set is not a list of at most {KEYS_MAX} keys")
     keys: dict[str, PublicKey] = {}
     for key in _imported(listed):
         kid = key.get("kid")
         if isinstance(kid, str) and 0 < len(kid) <= NAME_CHARS_MAX:
             if kid in keys:
-                raise KeySetError(f"the key set has two keys `{kid[:80]}`")
+                raise KeySetError(f"the key set has two keys with the id `{kid[:80]}`")
             keys[kid] = key
     return keys
 
@@ -152,13 +152,13 @@ def _imported(listed: list[Any]) -> Iterable[PublicKey]:
     for item in listed:
         if not isinstance(item, dict) or not _is_for_signatures(item):
             continue
-        # SPIFFE's own `use` is not known to the library.
+        # The library does not know the value of `use` that SPIFFE has.
         plain = {name: value for name, value in item.items() if name not in ("use", "key_ops")}
         try:
             key = import_key(plain)
         except Exception as error:
-            # One that the library stumbles over, in whatever way, is no reason to go without the others.
-            _log.debug("a key is left out: %r", error)
+            # A key that the library can't read must not make the others unusable.
+            _log.debug("skipped a key: %r", error)
             continue
         if isinstance(key, RSAKey | ECKey) or (isinstance(key, OKPKey) and not _is_of_nobody(key)):
             yield key
@@ -169,18 +169,18 @@ def _is_of_nobody(key: OKPKey) -> bool:
 
 
 def _is_for_signatures(item: dict[str, Any]) -> bool:
-    """Whether it is a public, asymmetric key that signatures are checked with, and not a weak one."""
+    """Return whether it is a public, asymmetric key for checking signatures, and not a weak one."""
     kind, operations, modulus = item.get("kty"), item.get("key_ops", ["verify"]), item.get("n", "")
     if kind not in ("RSA", "EC", "OKP") or "d" in item or item.get("use") not in (None, *_USES):
         return False
     if not isinstance(operations, list) or "verify" not in operations:
         return False
-    # Six bits a character; the library takes weak keys, too.
+    # A character has six bits. The library accepts weak keys, too.
     return kind != "RSA" or (isinstance(modulus, str) and len(modulus) * 6 >= RSA_BITS_MIN)
 
 
 def load_file(path: Path) -> Load:
-    """Key sets from a file."""
+    """Return a function that reads a key set from a file."""
 
     def load() -> bytes:
         with path.open("rb") as file:
@@ -190,13 +190,13 @@ def load_file(path: Path) -> Load:
 
 
 def load_url(url: str) -> Load:
-    """Key sets from a URL. Redirects are not followed: keys come from where the settings say."""
+    """Return a function that fetches a key set from a URL. It follows no redirects: the settings name the source."""
     return lambda: asyncio.run(_got(url))
 
 
 async def _got(url: str) -> bytes:
-    """What is there, and all of it in time: looking up the name, connecting, headers and body."""
-    # What is packed can become anything.
+    """Fetch a key set; the time limit covers the name lookup, the connection, the headers and the body."""
+    # A compressed body could expand to any size.
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     async with (
         asyncio.timeout(FETCH_S_MAX),
@@ -204,10 +204,10 @@ async def _got(url: str) -> bytes:
         client.stream("GET", url, headers=headers) as response,
     ):
         if response.status_code != httpx2.codes.OK or "content-encoding" in response.headers:
-            raise KeySetError(f"`{url}` answered {response.status_code}, or what is not as it was asked for")
+            raise KeySetError(f"`{url}` answered with status {response.status_code}, or with a compressed body")
         got = bytearray()
         async for part in response.aiter_raw():
             got += part
             if len(got) > JWKS_BYTES_MAX:
-                raise KeySetError(f"`{url}` answers with too much")
+                raise KeySetError(f"`{url}` answered with more than {JWKS_BYTES_MAX} bytes")
         return bytes(got)

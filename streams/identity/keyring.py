@@ -1,8 +1,8 @@
-"""The service's own signing keys: several at once, so that they can be changed while it runs.
+"""The signing keys of a service: several at once, so that they can be rotated while it runs.
 
-A folder holds `keys.json`: each key with its state. The current one signs; the next one is published already, so that
-clients know it before it is used; retired ones are published until nothing that they have signed can be valid.
-`rotate` moves them on. A service that runs notices within `LOOK_AGAIN_MS`.
+A folder has a file `keys.json` with all keys and their states. The current key signs. The next key is published
+already, so that clients know it before it is used. Retired keys are published until nothing that they have signed can
+be valid. `rotate` moves each key to its next state. A running service notices this within `LOOK_AGAIN_MS`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class KeyState(StrEnum):
-    """What a key is for."""
+    """The states of a key."""
 
     NEXT = "next"
     CURRENT = "current"
@@ -46,7 +46,7 @@ class KeyState(StrEnum):
 
 
 class SigningKey(msgspec.Struct, frozen=True):
-    """A key of the ring: `since_ms` is when it came into its state."""
+    """A key of the ring; `since_ms` is the time since when it has its state."""
 
     kid: str
     state: KeyState
@@ -66,10 +66,10 @@ class KeyRing:
     """The keys in a folder. Thread-safe, also between processes."""
 
     def __init__(self, folder: Path, now_ms: Callable[[], int], monotonic_ms: Callable[[], int]) -> None:
-        """Open the folder; the first time, make a current and a next key.
+        """Open the folder. The first time, create a current and a next key.
 
         Raises:
-            KeyRingError: the folder can't be used, or is open to others.
+            KeyRingError: the folder can't be used, or others can read it.
         """
         self._folder = folder
         self._now_ms = now_ms
@@ -78,7 +78,7 @@ class KeyRing:
         try:
             make_private(folder)
             if is_open_to_others(folder):
-                raise KeyRingError(f"`{folder}` is open to others; run `chmod 700 {folder}`")
+                raise KeyRingError(f"`{folder}` can be read by others; run `chmod 700 {folder}`")
             with self._locked():
                 if not (folder / _FILE).exists():
                     now = now_ms()
@@ -90,13 +90,13 @@ class KeyRing:
 
     @property
     def keys(self) -> tuple[SigningKey, ...]:
-        """All keys, as they stand in the folder."""
+        """Return all keys, as they are in the folder."""
         with self._lock:
             self._look()
             return self._keys
 
     def sign(self, claims: dict[str, Any], typ: str) -> str:
-        """A signed token in compact form."""
+        """Return a signed token in compact form."""
         with self._lock:
             self._look()
             kid, key = self._current
@@ -104,13 +104,13 @@ class KeyRing:
         return serialize_compact(header, compact_json(claims), key, algorithms=[ALGORITHM])
 
     def find(self, kid: str) -> PublicKey | None:
-        """The public key of an id."""
+        """Return the public key of an id; None if there is no such key."""
         with self._lock:
             self._look()
             return self._public.get(kid)
 
     def published(self) -> dict[str, object]:
-        """The key set (RFC 7517) for everybody."""
+        """Return the public key set (RFC 7517)."""
         with self._lock:
             self._look()
             keys = self._public.items()
@@ -119,12 +119,12 @@ class KeyRing:
         }
 
     def rotate(self, *, wait_ms: int, keep_ms: int, force: bool = False) -> SigningKey:
-        """The next key becomes the current one, and a new one the next. Returns the current one.
+        """Make the next key the current one, create a new next key, and return the current one.
 
         Args:
-            wait_ms: how long the next key must have been published.
-            keep_ms: how long a retired key is still published: longer than what it has signed lives.
-            force: don't wait. Clients that keep keys refuse new tokens for a while.
+            wait_ms: for how long the next key must have been published.
+            keep_ms: for how long a retired key is still published: longer than its signatures are valid.
+            force: whether not to wait. Clients that cache keys then reject new tokens for a while.
 
         Raises:
             KeyRingError: the next key is too new, or the folder can't be written.
@@ -137,15 +137,17 @@ class KeyRing:
                 left_ms = coming.since_ms + wait_ms - now
                 if left_ms > 0 and not force:
                     raise KeyRingError(
-                        f"key `{coming.kid}` must be published for {left_ms} ms more, so that every client has it "
-                        "before it is used; wait, or rotate at once (`--now`); where keys have become known, drop "
-                        "them all (`--compromised`)"
+                        f"key `{coming.kid}` must be published for another {left_ms} ms, so that all clients have it "
+                        "before it is used; wait, or rotate now with `--now`; if keys have leaked, replace all of them "
+                        "with `--compromised`"
                     )
                 moved = [key for key in keys if key.state is KeyState.RETIRED and now - key.since_ms < keep_ms]
                 moved += [_moved(key, KeyState.RETIRED, now) for key in keys if key.state is KeyState.CURRENT]
                 current = _moved(coming, KeyState.CURRENT, now)
                 if len(moved) + 2 > KEYS_MAX:
-                    raise KeyRingError(f"{len(moved)} retired keys are still in use, at most {KEYS_MAX - 2} are kept")
+                    raise KeyRingError(
+                        f"{len(moved)} retired keys are still in use; at most {KEYS_MAX - 2} can be kept"
+                    )
                 self._write((*moved, current, _new_key(KeyState.NEXT, now)))
         except OSError as error:
             raise KeyRingError(f"signing keys in `{self._folder}` can't be changed: {error}") from None
@@ -154,8 +156,8 @@ class KeyRing:
         return current
 
     def replace_all(self) -> SigningKey:
-        """Drop every key, and make new ones: whoever has read the file has all of them. Nothing that was signed before
-        counts from then on. Returns the current one.
+        """Replace all keys, because whoever has read the file has all of them. Everything that was signed before
+        becomes invalid. Return the current key.
 
         Raises:
             KeyRingError: the folder can't be written.
@@ -178,15 +180,15 @@ class KeyRing:
             try:
                 self._take(self._read())
             except KeyRingError as error:
-                # Tokens go on being signed and checked with what is known: only `rotate` changes keys.
-                _log.warning("the signing keys could not be looked at again: %s", error)
+                # The known keys remain in use: only `rotate` changes keys.
+                _log.warning("the signing keys could not be read again: %s", error)
 
     def _take(self, keys: tuple[SigningKey, ...]) -> None:
         try:
             private = {key.kid: ECKey.import_key({**key.jwk}) for key in keys}
             current = next(key.kid for key in keys if key.state is KeyState.CURRENT)
         except (JoseError, ValueError, StopIteration):
-            raise KeyRingError(f"`{self._folder / _FILE}` holds no usable current key") from None
+            raise KeyRingError(f"`{self._folder / _FILE}` has no usable current key") from None
         public = {kid: ECKey.import_key(key.as_dict(private=False)) for kid, key in private.items()}
         self._keys, self._current, self._public = keys, (current, private[current]), public
 
@@ -194,13 +196,13 @@ class KeyRing:
         path = self._folder / _FILE
         try:
             if is_open_to_others(path):
-                raise KeyRingError(f"`{path}` is open to others; run `chmod 600 {path}`, and rotate its keys")
+                raise KeyRingError(f"`{path}` can be read by others; run `chmod 600 {path}`, and rotate its keys")
             return msgspec.json.decode(path.read_bytes(), type=_Ring).keys
         except (OSError, msgspec.DecodeError) as error:
             raise KeyRingError(f"`{path}` can't be read: {error}") from None
 
     def _write(self, keys: tuple[SigningKey, ...]) -> None:
-        """Whole or not at all."""
+        """Write the file completely or not at all."""
         scratch = self._folder / f"{_FILE}.{secrets.token_hex(8)}"
         text = json.dumps(msgspec.to_builtins(_Ring(keys)), indent=1)
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -211,7 +213,7 @@ class KeyRing:
                 os.fsync(file.fileno())
             scratch.replace(self._folder / _FILE)
         except BaseException:
-            # There are secrets in it.
+            # The file has secrets.
             scratch.unlink(missing_ok=True)
             raise
         folder = os.open(self._folder, os.O_RDONLY)
@@ -231,10 +233,10 @@ class KeyRing:
 
 
 def keys_in(folder: Path, entropy: Entropy = SYSTEM) -> KeyRing:
-    """Open the signing keys of the service that keeps its files in `folder`; the first time, make them.
+    """Open the signing keys of the service with this folder. The first time, create them.
 
     Raises:
-        KeyRingError: they can't be used.
+        KeyRingError: the keys can't be used.
     """
     return KeyRing(folder / "keys", entropy.now_ms, entropy.monotonic_ms)
 

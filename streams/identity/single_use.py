@@ -1,4 +1,4 @@
-"""What a token or a proof that counts once is remembered by."""
+"""How a token or proof that can be used once is remembered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Once(NamedTuple):
-    """Tells a token that counts once from all others: a digest, and until when (ms) it must be remembered."""
+    """Identifies a token or proof that can be used once: a digest, and until when (ms) it must be remembered."""
 
     name: bytes
     exp_ms: int

@@ -1,4 +1,4 @@
-"""Figures of a running service for Prometheus, where the settings ask for them."""
+"""Serves metrics of a running service for Prometheus, if the settings say so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiling bundles in a process of their own, so that no partition waits for it and no bundle can harm the gate."""
+"""Compiles bundles in a separate process, so that no partition waits for it and no bundle can harm the gate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from streams.services.gate.compiler_child import ACCEPTED, OUTPUT_BYTES_MAX, REF
 
 COMPILE_MS_MAX = 120_000
 SLICE_MS = 5
-"""So long the gate's thread works on new rules at a time."""
+"""For how long the gate's thread works on new rules at a time."""
 ERROR_BYTES_MAX = 2_000
 _MS_PER_S = 1_000
 
@@ -32,7 +32,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[int, Any]).decode
 _decode_findings = msgspec.msgpack.Decoder(list[tuple[str, str, str, int, int, str, str | None, str | None]]).decode
 _MODULE = "streams.services.gate.compiler_child"
-# Of the environment, which holds passwords, the compiling process gets only what an interpreter needs.
+# The environment can have passwords, so the process gets only the variables that an interpreter needs.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TZ", "VIRTUAL_ENV")
 
 
@@ -43,16 +43,16 @@ class ChildCompiler:
         self, clock: Clock, *, timeout_ms: int = COMPILE_MS_MAX, command: tuple[str, ...] | None = None
     ) -> None:
         """Args:
-        clock: for bounds.
-        timeout_ms: after so long a process is ended.
-        command: what is run instead of this interpreter; tests run what goes wrong.
+        clock: for time limits.
+        timeout_ms: after how long a process is ended.
+        command: the command to run instead of this interpreter; tests run commands that fail.
         """
         self._clock = clock
         self._timeout_ms = timeout_ms
         self._command = command or (sys.executable, "-s", "-m", _MODULE)
 
     def start(self, source: BundleSource, tools: tuple[Tool, ...]) -> Compilation:
-        """See the port."""
+        """Start compiling; see the port."""
         return _ChildCompilation(self._clock, self._timeout_ms, self._command, source, tools)
 
 
@@ -82,7 +82,7 @@ class _ChildCompilation:
             if status is None:
                 if self._clock.monotonic_ms() >= self._deadline_ms:
                     self.cancel()
-                    raise CompilerFailedError(f"it was not done after {self._timeout_ms} ms")
+                    raise CompilerFailedError(f"the compilation has not finished after {self._timeout_ms} ms")
                 return None
             self._steps = _ready(self._child.output(status), self._tools)
             return None
@@ -90,7 +90,7 @@ class _ChildCompilation:
 
     def result(self) -> CompiledRuleset:
         self._child.wait(max(self._deadline_ms - self._clock.monotonic_ms(), 0))
-        self._tools = ()  # nobody waits yet: they are made ready as they are called
+        self._tools = ()  # no partition waits yet: tools are prepared when they are first called
         while True:
             ruleset = self.advance()
             if ruleset is not None:
@@ -112,22 +112,22 @@ class _ChildCompilation:
 
 
 def _ready(answer: bytes, tools: tuple[Tool, ...]) -> Generator[None, None, CompiledRuleset]:
-    """Read what the process said, and make tools ready, step by step.
+    """Read the output of the process, and prepare tools, step by step.
 
     Raises:
-        BundleError: the bundle is refused.
-        CompilerFailedError: the answer makes no sense.
+        BundleError: the bundle is invalid.
+        CompilerFailedError: the output is malformed.
     """
     try:
         verdict, content = _decode(answer)
         if verdict == REFUSED:
             raise BundleError(map(_finding, _decode_findings(_encode(content))))
         if verdict != ACCEPTED or not isinstance(content, bytes):
-            raise CompilerFailedError("its answer makes no sense")
+            raise CompilerFailedError("its output is malformed")
         ruleset: PortableRuleset = yield from load_steps(content)
         yield from ruleset.warm_steps(tools)
     except (msgspec.DecodeError, PortableError, ValueError) as error:
-        raise CompilerFailedError(f"its answer can't be read: {error}") from None
+        raise CompilerFailedError(f"its output can't be read: {error}") from None
     return ruleset
 
 
@@ -137,7 +137,7 @@ def _finding(row: tuple[str, str, str, int, int, str, str | None, str | None]) -
 
 
 class _Child:
-    """A process that reads one file and writes another: nothing of it ever blocks the one who waits."""
+    """A process that reads one file and writes another, so that it never blocks this one."""
 
     def __init__(self, command: tuple[str, ...], request: bytes) -> None:
         self._output = _scratch()
@@ -155,21 +155,21 @@ class _Child:
                 raise CompilerFailedError(f"`{command[0]}` can't be run: {error.strerror}") from None
 
     def status(self) -> int | None:
-        """Its exit status; None while it runs."""
+        """Return its exit status; None while it runs."""
         return self._process.poll()
 
     def wait(self, timeout_ms: int) -> None:
-        """Until it ends, or for so long."""
+        """Wait until it ends, for at most `timeout_ms`."""
         try:
             self._process.wait(timeout_ms / _MS_PER_S)
         except subprocess.TimeoutExpired:
             return
 
     def output(self, status: int) -> bytes:
-        """What it has written, once it has ended.
+        """Return its output, after it has ended.
 
         Raises:
-            CompilerFailedError: it did not end well.
+            CompilerFailedError: its exit status is not 0.
         """
         try:
             if status != 0:
@@ -180,7 +180,7 @@ class _Child:
             self.close()
 
     def close(self) -> None:
-        """End it, if it runs still."""
+        """End the process if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -191,7 +191,7 @@ class _Child:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(size - ERROR_BYTES_MAX, 0))
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "it wrote no error"
 
 
 def _scratch() -> IO[bytes]:

@@ -1,7 +1,7 @@
-"""The process that compiles a bundle: files on standard input, rules as data on standard output.
+"""The process that compiles a bundle: it reads files from standard input, and writes rules as data to standard output.
 
-It opens nothing, knows no secret, and is bounded in memory, time and what it may write. What it reads was signed by a
-publisher, but goes through a large library in another language; whatever comes of that, it stays in here.
+It opens no files, has no secrets, and its memory, time and output are limited. Its input was signed by a publisher, but
+a large library in another language processes it; this process confines all faults of that library.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def main() -> int:
-    """Compile. Returns the exit status: 0 where standard output says what became of it."""
+    """Compile a bundle. Return the exit status: 0 if standard output has the result."""
     _bound()
     files = _decode(sys.stdin.buffer.read())
     sys.stdout.buffer.write(_encode(_compiled(files)))
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _compiled(files: dict[str, str]) -> tuple[int, Any]:
-    """ACCEPTED and the portable rules, or REFUSED and every error."""
+    """Return ACCEPTED and the portable rules, or REFUSED and all errors."""
     from streams.policy import BundleError, bundle_from_files  # noqa: PLC0415 - the bounds must hold for the library, too
     from streams.policy.runtime.portable import compile_portable  # noqa: PLC0415 - likewise
 
@@ -56,9 +56,9 @@ def _bound() -> None:
     ):
         _, hard = resource.getrlimit(name)
         bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        with contextlib.suppress(ValueError):  # macOS knows no bound on memory; the gate's own bounds hold there, too
+        with contextlib.suppress(ValueError):  # macOS has no limit on memory; the limits of the gate still apply
             resource.setrlimit(name, (bound, bound))
-    # The gate goes on judging meanwhile, perhaps on the same core.
+    # Meanwhile the gate continues to decide, perhaps on the same core.
     os.nice(NICENESS)
 
 

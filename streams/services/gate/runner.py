@@ -1,4 +1,4 @@
-"""Running a gate: its steps, its restarts after a fatal error of the log, and its end in good order."""
+"""Runs a gate: its steps, its restarts after fatal errors of the log, and its graceful stop."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from streams.ports import Clock, FencedError, LogError, RetriableLogError, Unans
 _log = logging.getLogger(__name__)
 
 RESTARTS_MAX = 5
-"""So often a gate is built anew without having worked for `HEALTHY_MS` in between; then it gives up.
+"""How often a gate is restarted without having worked for `HEALTHY_MS` in between. Then it gives up.
 
-Once a gate has joined its group, a log that does not answer is waited for without a bound: it comes back, and a gate
-that has ended by then would not.
+After a gate has joined its group, it waits for a log that does not answer without a limit: the log will come back, but
+a gate that has ended would not.
 """
 
 HEALTHY_MS = 60_000
@@ -33,18 +33,18 @@ OnServing = Callable[[list[int]], None]
 
 
 class GateFailedError(StoplogError):
-    """A gate could not be kept running, or did not come up in time."""
+    """A gate could not be kept running, or did not start in time."""
 
 
 def _settle_memory() -> None:
-    """What is there once a gate has started stays there: a full collection that went through it again and again would
-    hold all partitions up, by some 50 ms each time."""
+    """Exclude the objects of a started gate from garbage collection: each full collection of these long-lived objects
+    would delay all partitions by some 50 ms."""
     gc.collect()
     gc.freeze()
 
 
 def _is_unanswered(error: BaseException) -> bool:
-    """Whether an error comes from a log that did not answer: it, or one that it was raised from, says so."""
+    """Return whether an error, or one that caused it, says that the log did not answer."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, RetriableLogError | UnansweredError):
@@ -54,10 +54,10 @@ def _is_unanswered(error: BaseException) -> bool:
 
 
 class GateRunner:
-    """Keeps one gate running. Either `run` in a thread of the caller's, or `start` and `stop` with one of its own.
+    """Keeps one gate running. Call `run` in a thread of the caller, or `start` and `stop`, which use a new thread.
 
-    A worker that meets a fatal error of the log is of no more use: it is closed and a new one is built, after a
-    growing pause, up to `RESTARTS_MAX` times. Failures for want of an answer of the log don't count.
+    After a fatal error of the log, a worker is no longer usable: it is closed and a new one is built, after a growing
+    pause, up to `RESTARTS_MAX` times. Failures because the log did not answer don't count.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class GateRunner:
         name: str = "gate",
     ) -> None:
         """Args:
-        build: makes a worker that is not started; called again for each restart, in the thread that runs.
+        build: builds a worker without starting it; called again for each restart, in the running thread.
         clock: for the time between restarts.
-        on_serving: told of the partitions, in the thread that runs, whenever they have changed and are ready.
-        beside: makes the worker of the owner of budgets; it is kept running in a thread of its own, for as long.
-        name: what errors and the log call it.
+        on_serving: called with the partitions, in the running thread, whenever they have changed and are ready.
+        beside: builds the worker of the budget allocator, which runs in a separate thread for as long as the gate.
+        name: its name in errors and log lines.
         """
         self._build = build
         self._clock = clock
         self._on_serving = on_serving
         self._name = name
-        self._beside = None if beside is None else GateRunner(beside, clock, name="owner of budgets")
+        self._beside = None if beside is None else GateRunner(beside, clock, name="budget allocator")
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._serving: list[int] = []
@@ -90,20 +90,20 @@ class GateRunner:
 
     @property
     def serving(self) -> list[int]:
-        """The partitions that are being processed; empty while there are none. Thread-safe."""
+        """Return the partitions that are being processed; empty while there are none. Thread-safe."""
         with self._changed:
             return list(self._serving)
 
     def start(self) -> None:
-        """Run in a thread of its own."""
+        """Run in a new thread."""
         self._thread = threading.Thread(target=self._run_quietly, name=f"stoplog {self._name}", daemon=True)
         self._thread.start()
 
     def wait_ready(self, timeout_ms: int) -> list[int]:
-        """Block until partitions are served; returns them.
+        """Block until partitions are served, and return them.
 
         Raises:
-            GateFailedError: there are none after `timeout_ms`.
+            GateFailedError: no partition is served after `timeout_ms`.
             StoplogError, LogError: the gate has ended with this error.
         """
         with self._changed:
@@ -115,15 +115,15 @@ class GateRunner:
             return list(self._serving)
 
     def request_stop(self) -> None:
-        """Have `run` end in good order; returns at once. May be called in a signal handler."""
+        """Ask `run` to stop gracefully; return at once. May be called in a signal handler."""
         self._stopping.set()
 
     def stop(self) -> None:
-        """End in good order: commit, leave the group, release everything. Blocks.
+        """Stop gracefully: commit, leave the group, release all resources. Blocks.
 
         Raises:
-            GateFailedError: it has not ended after `STOP_TIMEOUT_MS`.
-            StoplogError, LogError: the gate had ended with this error, or ends with it.
+            GateFailedError: it has not stopped after `STOP_TIMEOUT_MS`.
+            StoplogError, LogError: the gate has failed with this error.
         """
         self.request_stop()
         if self._thread is not None:
@@ -137,8 +137,8 @@ class GateRunner:
         """Run until `request_stop`. Blocks.
 
         Raises:
-            GateFailedError: it failed again and again.
-            StoplogError: the start was refused, or a bug of ours was found.
+            GateFailedError: it failed too often.
+            StoplogError: the gate can't start, or a bug in stoplog was found.
         """
         load_libraries()
         if self._beside is not None:
@@ -183,7 +183,7 @@ class GateRunner:
                 self._changed.notify_all()
 
     def _run_worker(self) -> None:
-        """One worker's life."""
+        """Build a worker, and run it until it is stopped or fails."""
         worker = self._build()
         try:
             worker.start()
@@ -201,14 +201,14 @@ class GateRunner:
         worker.stop()
 
     def _close_failed(self, worker: Worker) -> None:
-        """What a failed worker can't do any more in good order must not hide why it failed."""
+        """Close a failed worker. Errors are only logged, so that they don't hide the first one."""
         try:
             worker.stop()
         except Exception as error:
             _log.warning("closing the failed %s: %s", self._name, error)
 
     def _check_beside(self) -> None:
-        """Without an owner no shared budget could be asked: the gate ends with it, so that somebody sees to it."""
+        """Fail with the budget allocator: without it, no shared budget can be leased, and somebody must take care."""
         if self._beside is not None and self._beside._error is not None:
             raise self._beside._error
 

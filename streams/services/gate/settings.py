@@ -1,4 +1,4 @@
-"""`[gate]` and `[engine]` of the settings: the bounds and lives that a gate goes by."""
+"""`[gate]` and `[engine]` of the settings: the limits and durations of a gate."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class GateSection(_Section):
         """Return the settings of the gate's core.
 
         Raises:
-            SettingsError: the trust anchors make no sense.
+            SettingsError: the trust anchors are invalid.
         """
         values = self.model_dump()
         try:
