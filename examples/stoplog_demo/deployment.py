@@ -90,7 +90,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
             plan = make_plan(settings.topics, settings.group, admin)
             carry_out(plan, admin, settings.topics.replication, lambda _: None)
         made = sum(isinstance(step, CreateTopic) for step in plan.steps)
-        view.note(f"{log.name}: {f'{made} topics made' if made else 'its topics are there'}")
+        view.note(f"{log.name}: {f'{made} topics created' if made else 'all topics exist'}")
         runner = GateRunner(
             lambda: build_gate(settings, log, codec, DEVELOPMENT_ROOT_KEY),
             clock,
