@@ -25,7 +25,8 @@ from streams.model.proof import derived_uuid
 from streams.model.topics import INTENT
 from streams.ports import Outgoing
 from streams.processors.rows import TimerKind, session_row_key, timer_payload
-from streams.processors.state import SessionRow, SessionStatus, Source, encode_row, evolve
+from streams.processors.session_row import SessionRow, SessionStatus, Source, evolve
+from streams.processors.state import encode_row
 from streams.stores.rocks import RocksStores
 
 COUNTS = (1_000, 10_000, 100_000, 1_000_000)

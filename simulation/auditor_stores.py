@@ -12,8 +12,8 @@ from streams.model.session import SessionEvent
 from streams.model.topics import DELEGATION, SESSION
 from streams.ports import TopicPartition
 from streams.processors.rows import RowKind, session_row_key
+from streams.processors.session_row import SessionRow, decode_session
 from streams.processors.sessions.lifecycle import OVER
-from streams.processors.state import SessionRow, decode_session
 
 Rows = dict[bytes, bytes]
 

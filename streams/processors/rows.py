@@ -64,7 +64,7 @@ class RowKind(Kind, Enum):
         b"s",
         "session key",
         "a session: its life, what it has read, its counters",
-        f"{_STATE}:SessionRow",
+        "streams.processors.session_row:SessionRow",
         "streams.processors.gate.session_events",
         _PER_SESSION,
     )

@@ -18,8 +18,8 @@ from streams.model.session import SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION
 from streams.model.verdict import Outcome
 from streams.processors.rows import session_row_key
+from streams.processors.session_row import SessionRow, decode_session
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow, decode_session
 from tests.kit import FILES_READ, MAIL_SEND, GateBench
 
 replace = msgspec.structs.replace

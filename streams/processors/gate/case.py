@@ -21,7 +21,7 @@ from streams.model.intent import Intent
 from streams.model.labels import Label
 from streams.model.proof import session_secret
 from streams.processors.control.state import CatalogTool
-from streams.processors.state import SessionRow
+from streams.processors.session_row import SessionRow
 
 
 class Progress(NamedTuple):

@@ -23,13 +23,14 @@ from streams.processors.gate.decision import Decision
 from streams.processors.gate.pending_rows import defer, row_for_decision
 from streams.processors.gate.verdicts import VerdictBuilder
 from streams.processors.rows import session_row_key
+from streams.processors.session_row import SessionRow, SessionStatus, evolve
 from streams.processors.sessions import lifecycle, retention
 from streams.processors.sessions.audit import changed_record
 from streams.processors.sessions.completion_effects import store_effects
 from streams.processors.sessions.memory import Happened, apply_updates, update_row
 from streams.processors.sessions.revocation_cascade import revocation_of_frozen
 from streams.processors.settings import GateSettings
-from streams.processors.state import ChargeRow, EffectsRow, PendingKind, SessionRow, SessionStatus, encode_row, evolve
+from streams.processors.state import ChargeRow, EffectsRow, PendingKind, encode_row
 
 _OCCASIONS = {
     Outcome.ALLOW: (Occasion.JUDGED, Occasion.ALLOWED),

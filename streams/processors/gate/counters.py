@@ -8,8 +8,8 @@ from streams.model.catalog import ToolCatalogEntry
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
+from streams.processors.session_row import CALLED_TOOLS_MAX, SessionRow, SessionStatus, evolve
 from streams.processors.sessions.events import after_allow
-from streams.processors.state import CALLED_TOOLS_MAX, SessionRow, SessionStatus, evolve
 
 _OTHER_TOOLS = "(other)"
 replace = msgspec.structs.replace

@@ -12,9 +12,9 @@ from typing import Any
 from streams.model.labels import Confidentiality, Integrity
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import FIRST_TIME, Case, Progress
+from streams.processors.session_row import OpenedWith
 from streams.processors.sessions.lifecycle import changes
 from streams.processors.sessions.risk import risk_of
-from streams.processors.state import OpenedWith
 
 NEEDS_CACHED_MAX = 1_024
 """Sets of needed facts whose makers are cached. Many tools need the same set."""

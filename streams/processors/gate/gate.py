@@ -41,9 +41,9 @@ from streams.processors.gate.session_events import SessionEvents
 from streams.processors.gate.session_grants import SessionGrants
 from streams.processors.headers import SOURCE
 from streams.processors.rows import TimerKind, parse_timer
+from streams.processors.session_row import read_session
 from streams.processors.sessions import retention
 from streams.processors.settings import GateSettings
-from streams.processors.state import read_session
 
 
 class Gate(Processor):

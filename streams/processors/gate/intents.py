@@ -24,9 +24,9 @@ from streams.processors.gate.record_checks import check_names
 from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.headers import SOURCE, bounded_trace
 from streams.processors.rows import pending_row_key
+from streams.processors.session_row import SessionStatus, read_session
 from streams.processors.sessions import grants
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionStatus, read_session
 
 _UNVERIFIABLE_DIVISOR = 2
 """Intents whose proof can't be verified yet get this part of the room for pending intents."""

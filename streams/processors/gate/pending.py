@@ -15,17 +15,10 @@ from streams.processors.gate.isolation import isolated
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.pending_rows import defer, pending_of_session, release, row_for_session
 from streams.processors.rows import pending_row_key, session_row_key
+from streams.processors.session_row import read_session
 from streams.processors.sessions import retention
 from streams.processors.settings import GateSettings
-from streams.processors.state import (
-    PendingKind,
-    PendingRow,
-    decode_intent,
-    decode_pending,
-    encode_intent,
-    encode_row,
-    read_session,
-)
+from streams.processors.state import PendingKind, PendingRow, decode_intent, decode_pending, encode_intent, encode_row
 
 PENDING_BYTES_MAX = 524_288
 """Largest intent that can wait for its session. Its verdict is about as large, and must fit into a record in any case:

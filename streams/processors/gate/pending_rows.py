@@ -19,16 +19,9 @@ from streams.processors.rows import (
     rows_of_session,
     timer_payload,
 )
+from streams.processors.session_row import SessionRow, evolve
 from streams.processors.settings import GateSettings
-from streams.processors.state import (
-    PendingKind,
-    PendingRow,
-    SessionRow,
-    decode_pending,
-    encode_intent,
-    encode_row,
-    evolve,
-)
+from streams.processors.state import PendingKind, PendingRow, decode_pending, encode_intent, encode_row
 
 _log = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ from streams.ports.wire import Encoder
 from streams.processors.gate import pending
 from streams.processors.gate.judge import Judge
 from streams.processors.rows import session_row_key
+from streams.processors.session_row import SessionRow, SessionStatus, read_session
 from streams.processors.sessions import lifecycle, revocation_cascade
 from streams.processors.sessions.audit import ended_record
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow, SessionStatus, encode_row, read_session
+from streams.processors.state import encode_row
 
 
 class SessionEnds:

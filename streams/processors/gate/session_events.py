@@ -12,6 +12,7 @@ from streams.processors.gate import pending
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.rows import session_row_key
+from streams.processors.session_row import SessionRow, SessionStatus, evolve, read_session
 from streams.processors.sessions import completion_effects, grants, lifecycle, retention, revocation_cascade
 from streams.processors.sessions.events import (
     after_event,
@@ -23,7 +24,7 @@ from streams.processors.sessions.events import (
     without_room,
 )
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow, SessionStatus, encode_row, evolve, read_session
+from streams.processors.state import encode_row
 
 _COMPLETIONS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
 _SHOWN_CHARS_MAX = 80

@@ -10,9 +10,10 @@ from streams.processors.gate import pending
 from streams.processors.gate.judge import Judge
 from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.rows import session_row_key
+from streams.processors.session_row import GrantStatus, SessionStatus, read_session
 from streams.processors.sessions import grants, retention, revocation_cascade
 from streams.processors.settings import GateSettings
-from streams.processors.state import GrantStatus, SessionStatus, encode_row, read_session
+from streams.processors.state import encode_row
 
 
 class SessionGrants:

@@ -25,8 +25,8 @@ from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
 from streams.processors.headers import reply_header
+from streams.processors.session_row import SessionRow
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow
 
 RENDERED_RESULTS_MAX = 1_024
 """Results of rules that are cached in the form that verdicts have them in."""

@@ -8,7 +8,7 @@ from streams.model.types import Actor
 from streams.ports.processor import Output
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, session_event
-from streams.processors.state import SessionRow
+from streams.processors.session_row import SessionRow
 
 
 def ended_record(

@@ -8,8 +8,9 @@ from streams.model.labels import Label
 from streams.policy.language.bundle import Occasion
 from streams.ports.processor import StateView
 from streams.processors.rows import effects_row_key
+from streams.processors.session_row import SessionRow, ToolName, evolve
 from streams.processors.sessions.memory import Happened, apply_updates
-from streams.processors.state import EffectsRow, SessionRow, ToolName, decode_effects, encode_row, evolve
+from streams.processors.state import EffectsRow, decode_effects, encode_row
 
 _LATER = frozenset({Occasion.RAN.value, Occasion.FAILED.value})
 replace = msgspec.structs.replace

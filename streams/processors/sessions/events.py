@@ -11,8 +11,7 @@ from streams.model.labels import WORST, Confidentiality, Integrity, Label, bound
 from streams.model.reasons import DeadLetterReason
 from streams.model.session import SessionEvent, SessionEventType
 from streams.processors.control.state import ControlState
-from streams.processors.sessions.risk import RISK_LEVELS, risk_of
-from streams.processors.state import (
+from streams.processors.session_row import (
     PENDING_READS_MAX,
     SOURCES_MAX,
     PendingRead,
@@ -22,6 +21,7 @@ from streams.processors.state import (
     ToolName,
     evolve,
 )
+from streams.processors.sessions.risk import RISK_LEVELS, risk_of
 
 replace = msgspec.structs.replace
 _RISK_NOT_KNOWN = "UNSTATED"

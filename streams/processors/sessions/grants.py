@@ -19,10 +19,11 @@ from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.session import SessionEvent
 from streams.ports.processor import Output, SetAsideError, StateView
 from streams.processors.rows import grant_row_key
+from streams.processors.session_row import GrantStatus, SessionRow, SessionStatus, evolve
 from streams.processors.sessions.events import after_hop
 from streams.processors.sessions.lifecycle import OVER, with_ancestors
 from streams.processors.settings import GateSettings
-from streams.processors.state import GrantStatus, SessionRow, SessionStatus, encode_row, evolve
+from streams.processors.state import encode_row
 
 AUTHORITIES_CACHED_MAX = 2_048
 """Decoded grants that are cached (about 5 kilobytes each): those of active sessions."""

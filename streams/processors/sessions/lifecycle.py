@@ -10,8 +10,8 @@ from streams.model.intent import Intent
 from streams.model.reasons import Reason
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.types import Model
+from streams.processors.session_row import OpenedWith, SessionRow, SessionStatus, evolve
 from streams.processors.settings import GateSettings
-from streams.processors.state import OpenedWith, SessionRow, SessionStatus, evolve
 
 ANCESTORS_MAX = 64
 """Sessions that one session can descend from; a session with more of them counts as ended."""

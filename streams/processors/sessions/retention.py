@@ -19,10 +19,11 @@ from streams.processors.rows import (
     session_row_key,
     timer_payload,
 )
+from streams.processors.session_row import SessionRow, SessionStatus, evolve, read_session
 from streams.processors.sessions.completion_effects import pop_effects
 from streams.processors.sessions.lifecycle import end_due_ms
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow, SessionStatus, decode_verdict_row, encode_row, evolve, read_session
+from streams.processors.state import decode_verdict_row, encode_row
 
 ROWS_PER_VISIT_MAX = 2_000
 _VISITS_PER_RETENTION = 4

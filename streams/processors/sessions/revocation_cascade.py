@@ -18,9 +18,9 @@ from streams.model.topics import REVOCATION
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
 from streams.processors.headers import SOURCE, gate_header
+from streams.processors.session_row import GrantStatus, SessionRow, SessionStatus, evolve
 from streams.processors.sessions.grants import kept_row
 from streams.processors.sessions.lifecycle import OVER, reason_over
-from streams.processors.state import GrantStatus, SessionRow, SessionStatus, evolve
 
 
 def revocation_of_frozen(

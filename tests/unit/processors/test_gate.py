@@ -37,9 +37,9 @@ from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Arguments, Asked, Case
 from streams.processors.gate.checks.arguments import check_arguments
 from streams.processors.rows import session_row_key
+from streams.processors.session_row import SessionRow, decode_session
 from streams.processors.sessions import retention
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow, decode_session
 from tests.kit import (
     FILES_READ,
     GATE_SETTINGS,

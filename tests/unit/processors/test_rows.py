@@ -31,7 +31,7 @@ from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.layout import LAYOUT, LayoutError, bring_up, bring_up_allocator
 from streams.processors.rows import ENGINE_KINDS, LAYOUT_KEY, RowKind, all_rows, grant_row_key, lease_row_key
-from streams.processors.state import (
+from streams.processors.session_row import (
     GrantStatus,
     OpenedWith,
     PendingRead,
@@ -40,9 +40,9 @@ from streams.processors.state import (
     SessionStatus,
     Source,
     decode_session,
-    encode_row,
     evolve,
 )
+from streams.processors.state import encode_row
 from streams.stores.memory import MemoryStore
 from tests.keeping import REFUND, CountingBench
 from tests.kit import FILES_READ, HOUR_MS, MINUTE_MS, GateBench, compile_published

@@ -7,8 +7,8 @@ from streams.model.revocation_set import Call
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision, deny
+from streams.processors.session_row import SessionRow
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionRow
 
 
 def check_revocations(case: Case, control: ControlState, _settings: GateSettings) -> Decision | None:

@@ -8,9 +8,9 @@ from streams.model.revocation_set import session_target
 from streams.processors.control.state import ControlState
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision, deny
+from streams.processors.session_row import SessionStatus
 from streams.processors.sessions.lifecycle import reason_expired, reason_over
 from streams.processors.settings import GateSettings
-from streams.processors.state import SessionStatus
 
 
 def check_session(case: Case, control: ControlState, _settings: GateSettings) -> Decision | None:
