@@ -12,6 +12,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         poll_records_max: how many records one poll returns at most.
         commit_interval_ms: how long a transaction may stay open; it is committed at once when no input waits.
         commit_records_max: after how many input records a transaction is committed.
+        transaction_age_max_ms: after which time a transaction is committed although polled records are left. Readers
+            wait for it, and brokers abort it when it times out.
+        transaction_bytes_max: after how many bytes of input and output, likewise.
+        record_aborts_max: how often a record is tried alone after aborts before it becomes a dead letter.
         idle_poll_ms: how long a poll waits while no transaction is open. It bounds how late broadcast records are seen.
         punctuate_ms: how often stream time follows the wall clock while input is idle.
         idle_margin_ms: how far stream time stays behind the wall clock then.
@@ -28,6 +32,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     poll_records_max: int = 1_000
     commit_interval_ms: int = 25
     commit_records_max: int = 2_000
+    transaction_age_max_ms: int = 500
+    transaction_bytes_max: int = 8 * 1024 * 1024
+    record_aborts_max: int = 3
     idle_poll_ms: int = 50
     punctuate_ms: int = 100
     idle_margin_ms: int = 500

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from streams.engine.ordered_input import HasReachedEnd, OrderedInput
 from streams.engine.placement import InputPlacement, OutputPlacement
@@ -33,6 +34,18 @@ TEXT_CHARS_MAX = 500
 """Of the text that says why a record became a dead letter."""
 
 Emit = Callable[[Outgoing], None]
+
+
+class Turn(NamedTuple):
+    """What a task asks about each record that it processes.
+
+    Attributes:
+        begin: makes a record part of the transaction; returns an error if it is to become a dead letter.
+        is_over: whether no further record may go into the transaction.
+    """
+
+    begin: Callable[[Received], RecordError | None]
+    is_over: Callable[[], bool]
 
 
 class PartitionTask:
@@ -112,11 +125,11 @@ class PartitionTask:
         for record in records:
             self._input.buffer.add(record, self._decoded(record))
 
-    def process(self, begin: Callable[[], None], now_ms: int) -> int:
+    def process(self, turn: Turn, now_ms: int) -> int:
         """Process the records whose turn has come: by broker time across topics, in offset order within each.
 
         Args:
-            begin: called before the first of them.
+            turn: what the transaction has to do with it.
             now_ms: of a clock that never goes back.
 
         Returns:
@@ -125,14 +138,15 @@ class PartitionTask:
         count = 0
         self._input.buffer.look()
         while (found := self._input.next(now_ms)) is not None:
-            if count == 0:
-                begin()
-            count += 1
             record, decoded, _ = found
+            count += 1
+            fault = turn.begin(record)
             self.stream_time_ms = max(self.stream_time_ms, record.timestamp_ms)
             self.fire_timers()
-            self._process_one(record, decoded)
+            self._process_one(record, fault or decoded)
             self.positions[record.topic] = record.offset + 1
+            if turn.is_over():
+                break
         return count
 
     @property

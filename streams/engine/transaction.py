@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from streams.engine.settings import EngineSettings
 from streams.engine.task import PartitionTask
 from streams.model.errors import InvariantError
-from streams.ports import Clock, GroupMetadata, Outgoing, Producer, TopicPartition
+from streams.ports import Clock, GroupMetadata, Outgoing, Producer, Received, TopicPartition
 
 
 class Transaction:
@@ -31,18 +31,31 @@ class Transaction:
         self._changelog = changelog
         self._opened_ms: int | None = None
         self._inputs_count = 0
+        self._bytes = 0
+        self._last_input: Received | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether there is something to commit."""
         return self._opened_ms is not None
 
+    @property
+    def inputs_count(self) -> int:
+        """How many input records are in it."""
+        return self._inputs_count
+
+    @property
+    def last_input(self) -> Received | None:
+        """The latest of them; None if there is none."""
+        return self._last_input
+
     def ensure_open(self) -> None:
         """Begin a transaction if none is open."""
         if self._opened_ms is None:
             self._producer.begin()
             self._opened_ms = self._clock.monotonic_ms()
-            self._inputs_count = 0
+            self._inputs_count = self._bytes = 0
+            self._last_input = None
 
     def emit(self, outgoing: Outgoing) -> None:
         """Send a record in the transaction.
@@ -52,11 +65,27 @@ class Transaction:
         """
         if self._opened_ms is None:
             raise InvariantError(f"a record for `{outgoing.topic}` was emitted outside a transaction")
+        if outgoing.value is not None:
+            self._bytes += len(outgoing.value)
         self._producer.send(outgoing)
 
-    def count_inputs(self, count: int) -> None:
-        """Add `count` to the input records of the transaction."""
-        self._inputs_count += count
+    def add_input(self, record: Received) -> None:
+        """Make an input record part of the transaction, which is opened if it is not open. Call it before all else."""
+        self.ensure_open()
+        self._inputs_count += 1
+        self._last_input = record
+        if record.value is not None:
+            self._bytes += len(record.value)
+
+    def is_full(self, settings: EngineSettings, records_max: int | None) -> bool:
+        """Return whether no further record may go into it: it is old or large, or has `records_max` records."""
+        if self._opened_ms is None:
+            return False
+        return (
+            (records_max is not None and self._inputs_count >= records_max)
+            or self._bytes >= settings.transaction_bytes_max
+            or self._clock.monotonic_ms() - self._opened_ms >= settings.transaction_age_max_ms
+        )
 
     def is_due(self, settings: EngineSettings, *, idle: bool) -> bool:
         """Return whether to commit now: when no input waits (`idle`), when it is old, or when it is large."""

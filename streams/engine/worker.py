@@ -25,14 +25,16 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from streams.engine.batch import Batch
 from streams.engine.broadcast_reader import BroadcastReader
 from streams.engine.broadcasts import Broadcasts
 from streams.engine.recovery import Restorer, TakenOver, Takeover
 from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState
-from streams.engine.task import PartitionTask
+from streams.engine.task import PartitionTask, Turn
 from streams.engine.transaction import Transaction
-from streams.model.errors import InvariantError, StoplogError
+from streams.model.errors import InvariantError, RecordError, StoplogError
+from streams.model.reasons import DeadLetterReason
 from streams.ports import (
     AbortableTransactionError,
     Clock,
@@ -117,6 +119,10 @@ class Worker:
         self._punctuated_ms = 0
         self._last_input_ms: dict[int, int] = {}
         self._with_input: dict[int, PartitionTask] = {}
+        self._batch = Batch(settings)
+        self._turn = Turn(self._begin, self._is_full)
+        self._left_count = 0
+        self._last_abort = ""
         self._failed = False
         self._is_following = False
 
@@ -141,6 +147,7 @@ class Worker:
             FatalLogError: the worker can't be used any more; build a new one.
             WorkerGaveUpError: transactions are aborted again and again.
         """
+        records: list[Received] = []
         try:
             if self._broadcasts is not None:
                 self._broadcasts.poll()
@@ -149,7 +156,7 @@ class Worker:
             count = self._work(records)
         except AbortableTransactionError as error:
             self._abort(error)
-            return 0
+            return len(records)
         except DamagedStoreError as error:
             self._rebuild(error)
             return 0
@@ -226,11 +233,12 @@ class Worker:
 
     def _poll(self) -> list[Received]:
         is_busy = self._broadcasts is not None and self._broadcasts.is_busy
-        waiting = self._transaction.is_open or self.restoring or is_busy or self._is_following
+        waiting = self._transaction.is_open or self.restoring or is_busy or self._is_following or self._left_count
         timeout_ms = 0 if waiting else self._settings.idle_poll_ms
         if self._with_input:
             timeout_ms = min(timeout_ms, HELD_POLL_MS)
-        return self._ports.consumer.poll(self._settings.poll_records_max, timeout_ms)
+        # What is left of the last poll comes first; the group wants to be polled nevertheless.
+        return self._ports.consumer.poll(max(1, self._settings.poll_records_max - self._left_count), timeout_ms)
 
     def _take_over(self) -> None:
         for partition, taken in self._takeover.step(self._settings.idle_poll_ms).items():
@@ -245,9 +253,11 @@ class Worker:
                 self._follow_broadcast()
             self._report_deleted_input()
             self._add(records)
+            if self._batch.needs_probe:
+                self._probe()
             count = self._process()
             self._punctuate(idle=not records)
-            if self._transaction.is_due(self._settings, idle=not records):
+            if self._is_full() or self._transaction.is_due(self._settings, idle=not records):
                 self._commit()
         except RetriableLogError as error:
             # The call could be made again, but where it was made is lost by now: the input is read again instead.
@@ -288,18 +298,32 @@ class Worker:
                 self._with_input[partition] = task
 
     def _process(self) -> int:
-        """Process the input that is in order. Return how many records that were."""
-        if not self._with_input:
-            return 0
+        """Process the input that is in order, as far as it fits into the transaction; return how many records."""
+        self._left_count = 0
         count, now_ms = 0, self._ports.clock.monotonic_ms()
         for partition, task in list(self._with_input.items()):
-            count += task.process(self._transaction.ensure_open, now_ms)
+            count += task.process(self._turn, now_ms)
+            # The others come first the next time, so that no partition keeps them waiting.
+            del self._with_input[partition]
             if task.input.buffer.may_pause:
                 self._pause_or_resume(partition, task)
-            elif not task.input.buffer:
-                del self._with_input[partition]
-        self._transaction.count_inputs(count)
+                self._with_input[partition] = task
+            elif task.input.buffer:
+                self._with_input[partition] = task
+            if count and self._is_full():
+                self._left_count = sum(len(left.input.buffer) for left in self._with_input.values())
+                break
         return count
+
+    def _begin(self, record: Received) -> RecordError | None:
+        self._transaction.add_input(record)
+        if self._batch.is_rejected(record):
+            text = f"{self._settings.record_aborts_max} transactions with this record alone were aborted"
+            return RecordError(DeadLetterReason.PROCESSING_FAILED, f"{text}, the last one: {self._last_abort}")
+        return None
+
+    def _is_full(self) -> bool:
+        return self._transaction.is_full(self._settings, self._batch.records_max)
 
     def _pause_or_resume(self, partition: int, task: PartitionTask) -> None:
         """Poll no more of topics whose buffers are full, and go on with those that have room again."""
@@ -337,16 +361,30 @@ class Worker:
                 task.before_commit()
         self._transaction.commit(self._tasks, self._group)
         self._aborts_in_a_row = 0
+        self._batch.committed(self._transaction.inputs_count, self._transaction.last_input)
         if self._broadcasts is not None:
             self._broadcasts.committed()
 
     # After failures
 
+    def _probe(self) -> None:
+        """Commit a transaction without input, to find out whether the log takes any."""
+        aborts_in_a_row = self._aborts_in_a_row
+        self._transaction.ensure_open()
+        self._commit()
+        # INVARIANT: a probe is no progress: a record that can't even become a dead letter ends the worker.
+        self._aborts_in_a_row = aborts_in_a_row
+        self._batch.probed()
+
     def _abort(self, error: AbortableTransactionError) -> None:
         """Roll back, and read the input of the transaction again."""
         self._aborts_in_a_row += 1
         _log.warning("transaction aborted (%d in a row), reading its input again: %s", self._aborts_in_a_row, error)
+        self._last_abort = str(error)
+        if self._transaction.is_open:
+            self._batch.aborted(self._transaction.inputs_count, self._transaction.last_input)
         self._transaction.abort()
+        self._left_count = 0
         if self._broadcasts is not None:
             self._broadcasts.rolled_back()
         for task in self._tasks.values():
@@ -432,3 +470,5 @@ class Worker:
             task.close()
         self._tasks.clear()
         self._with_input.clear()
+        self._left_count = 0
+        self._batch.forget()
