@@ -33,10 +33,13 @@ def demo(
     *,
     kafka: Annotated[
         str | None,
-        typer.Option("--kafka", metavar="HOST:PORT", help="On a cluster, with topics of its own, instead of a file."),
+        typer.Option(
+            "--kafka", metavar="HOST:PORT", help="Run on this cluster, with topics of its own, not on an embedded log."
+        ),
     ] = None,
     keep: Annotated[
-        Path | None, typer.Option("--keep", metavar="DIR", help="Keep repository, mails and log there.")
+        Path | None,
+        typer.Option("--keep", metavar="DIR", help="Keep the repository, the mails and the log in this folder."),
     ] = None,
     output: Output,
 ) -> None:
@@ -75,13 +78,13 @@ def _commands(kafka: str | None, keep: Path | None, state_dir: Path) -> list[tup
         where = f"stoplog tail {{}} --state-dir {shlex.quote(str(state_dir))} --no-follow"
     else:
         where = ""
-        commands.append(("stoplog demo --keep DIR", "again, and keep the log, the mails and the repository to look at"))
+        commands.append(("stoplog demo --keep DIR", "run it again, and keep the log, the mails and the repository"))
     if where:
         commands.append((where.format("verdicts"), "every verdict, with its reason"))
         commands.append((where.format("audit"), "everything that was decided and done"))
         commands.append((where.format("alerts"), "the alerts for a security team"))
     if kafka is None:
-        commands.append(("stoplog demo --kafka HOST:PORT", "the same on a cluster"))
-    commands.append(("stoplog try HISTORY", "judge a history file of yours, without a log"))
-    commands.append(("stoplog --help", "everything else"))
+        commands.append(("stoplog demo --kafka HOST:PORT", "run the same on a cluster"))
+    commands.append(("stoplog try HISTORY", "run the engine over your own history file, without a log"))
+    commands.append(("stoplog --help", "see all commands"))
     return commands

@@ -85,7 +85,7 @@ class Scenario:
                 detail=", ".join(work.verdict.reason_text for work in attacks),
             ),
             Check(
-                name="session 2: nothing for the attacker is in the mail folder, nor is the secret",
+                name="session 2: no mail in the folder is for the attacker or has the secret",
                 ok=not leaked,
                 detail=", ".join(leaked) or str(self._mail_folder),
             ),

@@ -95,7 +95,7 @@ def _checks(team: Team, works: list[Work], outside: str) -> list[Check]:
         Check(
             name="session 4: no agent can delegate more than it has",
             ok=bool(team.wider),
-            detail=team.wider or "it could",
+            detail=team.wider or "it was possible",
         ),
         Check(
             name="session 4: two hops away, the delegated call was allowed",
@@ -103,17 +103,17 @@ def _checks(team: Team, works: list[Work], outside: str) -> list[Check]:
             detail="" if sent is None else " > ".join(sent.verdict.delegation_path),
         ),
         Check(
-            name=f"session 4: a mail to {outside} was not within the grant",
+            name=f"session 4: a mail to {outside} was denied, because the grant does not allow it",
             ok=_is_denied(strayed, Reason.DELEGATION_ARGUMENTS_NOT_GRANTED),
             detail="" if strayed is None else strayed.verdict.reason_text,
         ),
         Check(
-            name="session 4: stopping the first session stopped a verdict of the last one",
+            name="session 4: after the first session was stopped, the executor rejected a verdict of the last one",
             ok=refusal is Refusal.REVOKED,
             detail="" if cut_off is None or cut_off.outcome is None else cut_off.outcome.text,
         ),
         Check(
-            name="session 4: and the next call of the last one",
+            name="session 4: the next call of the last session was denied, too",
             ok=_is_denied(after, Reason.SESSION_PARENT_ENDED),
             detail="" if after is None else after.verdict.reason_text,
         ),
