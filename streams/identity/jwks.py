@@ -204,7 +204,9 @@ async def _got(url: str) -> bytes:
         client.stream("GET", url, headers=headers) as response,
     ):
         if response.status_code != httpx2.codes.OK or "content-encoding" in response.headers:
-            raise KeySetError(f"`{url}` answered with status {response.status_code}, or with a compressed body")
+            is_ok = response.status_code == httpx2.codes.OK
+            what = "a compressed body" if is_ok else f"status {response.status_code}"
+            raise KeySetError(f"`{url}` answered with {what}")
         got = bytearray()
         async for part in response.aiter_raw():
             got += part

@@ -1,7 +1,7 @@
-"""What a provider's events mean here: which session or user is stopped, and which session's risk has risen.
+"""The effects of a provider's events: which session or user is stopped, and which session's risk has risen.
 
-The provider's own session ids count where the subject names a session; all that it can name otherwise is a user. What
-can only give something (a risk that fell, a credential that was made) changes nothing: an event never gives.
+A subject names a session, with the provider's own id, or a user. Events that could only permit more (a lower risk, a
+new credential) have no effect: an event never permits anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SESSION_REVOKED = f"{CAEP}session-revoked"
 CREDENTIAL_CHANGE = f"{CAEP}credential-change"
 RISK_LEVEL_CHANGE = f"{CAEP}risk-level-change"
 EVENT_TYPES = (SESSION_REVOKED, CREDENTIAL_CHANGE, RISK_LEVEL_CHANGE)
-"""What has a meaning here. Others, and `verification` of SSF, are taken and change nothing."""
+"""The events with an effect. Others, and `verification` of SSF, are accepted without one."""
 
 NAME_CHARS_MAX = 1_024
 REASON_CHARS_MAX = 500
@@ -30,7 +30,7 @@ _USER_FORMATS = {"iss_sub": "sub", "opaque": "id", "email": "email", "account": 
 
 
 class Stop(NamedTuple):
-    """Something is to be stopped; a user for a while, a session for good."""
+    """A stop: of a user for a while, or of a session for good."""
 
     kind: RevocationKind
     target: str
@@ -39,7 +39,7 @@ class Stop(NamedTuple):
 
 
 class Risk(NamedTuple):
-    """A session's risk has changed."""
+    """A change of a session's risk."""
 
     tenant_uid: str
     session_id: str
@@ -48,10 +48,10 @@ class Risk(NamedTuple):
 
 
 def acts_of(read: SecurityEvents, default_tenant: str) -> Iterator[Stop | Risk]:
-    """What is to be done about a token's events.
+    """Yield the effects of a token's events.
 
     Raises:
-        RefusedSetError: an event that has a meaning here names nobody who could be known here.
+        RefusedSetError: the subject of an event with an effect is missing, or of an unknown form.
     """
     for event_type, event in read.events.items():
         if event_type not in EVENT_TYPES:
@@ -66,17 +66,17 @@ def acts_of(read: SecurityEvents, default_tenant: str) -> Iterator[Stop | Risk]:
 def _risks(named: _Subject, event: Mapping[str, Any]) -> Iterator[Stop | Risk]:
     level = event.get("current_level")
     if level not in _LEVELS:
-        # What is not understood counts as the worst.
+        # An unknown level counts as the worst.
         level = "CRITICAL"
     if named.session_id is not None:
         yield Risk(named.tenant_uid, named.session_id, level, RISK_LEVEL_CHANGE)
-    # Which sessions are the user's is known to gates alone: a high risk stops them all.
+    # Only gates know the sessions of a user, so a high risk stops the user.
     if named.sub is not None and level in ("HIGH", "CRITICAL"):
         yield named.stop_of_user(f"risk {level}")
 
 
 class _Subject(NamedTuple):
-    """Whom an event is about, under the names that they have here."""
+    """The subject of an event, with the names that are used here."""
 
     tenant_uid: str
     session_id: str | None
@@ -84,7 +84,7 @@ class _Subject(NamedTuple):
 
     @classmethod
     def of(cls, subject: object, read: SecurityEvents, default_tenant: str) -> _Subject:
-        """From a subject identifier of RFC 9493, or a complex one of SSF."""
+        """Read a subject identifier of RFC 9493, or a complex one of SSF."""
         section = read.transmitter.section
         tenant = section.tenant or default_tenant
         if not isinstance(subject, dict):
@@ -97,8 +97,8 @@ class _Subject(NamedTuple):
         return cls(tenant, session_id, None if user is None else f"{section.subject_prefix}{user}")
 
     def stops(self, reason: str) -> Iterator[Stop]:
-        """Stop the session that is named, and all that is done for the user who is: a provider's name of a session is
-        hardly ever the name that the user's sessions have here."""
+        """Yield stops of the named session and of the named user. Both, because the provider's id of a session is
+        hardly ever the id of the user's sessions here."""
         if self.session_id is not None:
             target = session_target(self.tenant_uid, self.session_id)
             yield Stop(RevocationKind.SESSION, target, self.tenant_uid, reason)
@@ -106,7 +106,7 @@ class _Subject(NamedTuple):
             yield self.stop_of_user(reason)
 
     def stop_of_user(self, reason: str) -> Stop:
-        """Stop all that is done for the user."""
+        """Return a stop of the user."""
         target = principal_target(self.tenant_uid, self.sub or "")
         return Stop(RevocationKind.SUBJECT, target, self.tenant_uid, reason)
 
@@ -120,20 +120,20 @@ def _is_complex(subject: Mapping[str, Any]) -> bool:
 
 
 def _identifier(subject: object, issuer: str | None = None, *, known: bool = True) -> str | None:
-    """The name in a simple subject identifier; None where there is none.
+    """Return the name in a simple subject identifier; None if there is none.
 
     Args:
-        issuer: whose users count: one of somebody else is not known here.
-        known: whether it must be of a format that is known here.
+        issuer: the issuer whose users are accepted.
+        known: whether the identifier must have a known format.
     """
     if not isinstance(subject, dict) or (not known and str(subject.get("format")) not in _USER_FORMATS):
         return None
     field = _USER_FORMATS.get(str(subject.get("format")))
     name = None if field is None else subject.get(field)
     if not isinstance(name, str) or not name or len(name) > NAME_CHARS_MAX or any(ord(char) < 32 for char in name):
-        raise RefusedSetError(SetError.INVALID_REQUEST, "an event's subject is of no format that is known here")
+        raise RefusedSetError(SetError.INVALID_REQUEST, "the subject of an event has an unknown format")
     if issuer is not None and subject.get("format") == "iss_sub" and subject.get("iss") != issuer:
-        raise RefusedSetError(SetError.INVALID_REQUEST, "an event is about a user of somebody else")
+        raise RefusedSetError(SetError.INVALID_REQUEST, "an event is about a user of another issuer")
     return name
 
 

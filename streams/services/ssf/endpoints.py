@@ -1,4 +1,4 @@
-"""The service on HTTP: events are pushed to `/events` (RFC 8935), and it says who it is."""
+"""The HTTP endpoints: events are pushed to `/events` (RFC 8935); other routes describe the service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from streams.services.ssf.receiver import Receiver
 from streams.services.ssf.settings import SsfSection
 
 WAITING_MAX = 64
-"""Events that wait for their turn; more are told to come again."""
+"""How many events can wait to be processed; senders of more are asked to retry."""
 
 RETRY_AFTER_S = 1
 _MS_PER_S = 1_000
@@ -42,7 +42,7 @@ class Endpoints:
         self._waiting = 0
 
     def application(self) -> Starlette:
-        """The application."""
+        """Return the application."""
         return Starlette(
             routes=[
                 Route("/events", self._events, methods=["POST"]),
@@ -53,7 +53,7 @@ class Endpoints:
         )
 
     def close(self) -> None:
-        """Wait for what is being worked on."""
+        """Wait for events that are being processed."""
         self._threads.shutdown(wait=True)
 
     async def _events(self, request: Request) -> Response:
@@ -72,17 +72,17 @@ class Endpoints:
             finally:
                 self._waiting -= 1
         except RefusedSetError as error:
-            _log.warning("an event is refused (%s): %s", error.code.value, error)
+            _log.warning("an event was rejected (%s): %s", error.code.value, error)
             body = {"err": error.code.value, "description": str(error)}
             return JSONResponse(body, 400, headers={**NO_STORE, "content-language": "en"})
         except UnavailableError as error:
-            _log.warning("an event could not be taken: %s", error)
+            _log.warning("an event could not be processed: %s", error)
             return _later(503, RETRY_AFTER_S * _MS_PER_S)
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception:
-            # It was not acted on for certain, so it must come again.
-            _log.exception("an event could not be taken")
+            # It is not certain that it was processed, so the sender must retry.
+            _log.exception("an event could not be processed")
             return _later(503, RETRY_AFTER_S * _MS_PER_S)
         return Response(status_code=202, headers=NO_STORE)
 
@@ -90,7 +90,7 @@ class Endpoints:
         return key_set(self._keys.published())
 
     async def _configuration(self, _request: Request) -> Response:
-        """SSF 1.0, 7.1: who transmits here, and how."""
+        """Return the transmitter's metadata (SSF 1.0, 7.1)."""
         issuer = self._section.issuer
         return JSONResponse(
             {
@@ -109,7 +109,7 @@ async def _token(request: Request) -> str:
     except BodyError as error:
         raise RefusedSetError(SetError.INVALID_REQUEST, str(error)) from None
     except UnicodeDecodeError:
-        raise RefusedSetError(SetError.INVALID_REQUEST, "the body is no token") from None
+        raise RefusedSetError(SetError.INVALID_REQUEST, "the body is not a token") from None
 
 
 def _later(status: int, wait_ms: int) -> Response:

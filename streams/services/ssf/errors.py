@@ -1,4 +1,4 @@
-"""Why a security event was not taken, in the words of RFC 8935 2.4."""
+"""Why a security event was not accepted, with the codes of RFC 8935 2.4."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streams.model.errors import StoplogError
 
 
 class SsfError(StoplogError):
-    """The service can't run, or can't go on, so."""
+    """The service can't start, or can't continue."""
 
 
 class SetError(StrEnum):
@@ -23,10 +23,10 @@ class SetError(StrEnum):
 
 
 class RefusedSetError(StoplogError):
-    """An event was not taken; sending it again as it is won't help.
+    """An event was rejected; it would be rejected again.
 
     Attributes:
-        code: for the transmitter's program.
+        code: the code for the transmitter.
     """
 
     def __init__(self, code: SetError, text: str) -> None:
@@ -35,14 +35,14 @@ class RefusedSetError(StoplogError):
 
 
 class UnavailableError(StoplogError):
-    """An event could not be taken now; it is to be sent again."""
+    """An event could not be processed now; the transmitter must retry."""
 
 
 _KEYS = frozenset({TokenFault.KEY_UNKNOWN, TokenFault.SIGNATURE_INVALID, TokenFault.ALGORITHM_NOT_ALLOWED})
 
 
 def as_set_error(error: TokenError) -> StoplogError:
-    """What the reader of tokens has found, as it is told to a transmitter."""
+    """Return the error for a transmitter that corresponds to an error of a token."""
     if error.fault is TokenFault.KEYS_UNAVAILABLE:
         return UnavailableError(str(error))
     return RefusedSetError(SetError.INVALID_KEY if error.fault in _KEYS else SetError.INVALID_REQUEST, str(error))

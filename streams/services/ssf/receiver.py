@@ -1,4 +1,4 @@
-"""Taking events: each is acted on once, and remembered once what it asks for is on the log."""
+"""Processes events: each once. An event is remembered as soon as its effect is on the log."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _log = logging.getLogger(__name__)
 
 
 class Lives(NamedTuple):
-    """How long a user stays stopped, and how long is remembered which events have come; ms."""
+    """How long a user stays stopped, and how long processed events are remembered; ms."""
 
     user_stop_ms: int
     set_age_max_ms: int
 
 
 class Receiver:
-    """Acts on events. Thread-safe: one at a time."""
+    """Processes events. Thread-safe: one at a time."""
 
     def __init__(
         self,
@@ -52,8 +52,8 @@ class Receiver:
         entropy: Entropy,
     ) -> None:
         """Args:
-        revocations: what is stopped already; it follows the topic.
-        tenant_uid: of transmitters that have no tenant of their own.
+        revocations: the revocations in force; it follows the topic.
+        tenant_uid: the tenant of transmitters for which the settings state none.
         """
         self._reader = reader
         self._store = store
@@ -66,11 +66,11 @@ class Receiver:
         self._lock = threading.Lock()
 
     def take(self, token: str, authorization: str | None) -> bool:
-        """Act on a token's events; what they ask for is on the log when this returns. Whether it was new. Blocks.
+        """Process a token's events; their effects are on the log when this returns. Return whether it was new. Blocks.
 
         Raises:
-            RefusedSetError: it does not count.
-            UnavailableError: it could not be acted on, or not for certain.
+            RefusedSetError: the token is invalid.
+            UnavailableError: it is not certain that the token was processed.
         """
         read = self._reader.read(token, authorization)
         issuer = read.transmitter.section.issuer
@@ -82,29 +82,30 @@ class Receiver:
             try:
                 publish(self._transport, [record for act in acts if (record := self._record(act, read))])
             except (LogError, PublishError) as error:
-                raise UnavailableError(f"the event could not be acted on: {error}") from None
+                raise UnavailableError(f"the event could not be processed: {error}") from None
             horizon_ms = self._transport.now_ms() - self._lives.set_age_max_ms
             self._store.note_seen(issuer, read.jti, read.made_ms, horizon_ms=horizon_ms)
         for act in acts:
-            _log.info("event of `%s` acted on: %s", read.transmitter.name, act)
+            _log.info("processed an event of `%s`: %s", read.transmitter.name, act)
         return True
 
     def _catch_up(self, acts: list[Stop | Risk]) -> None:
-        """What is for a while must not end what is for longer, so all that is stopped must be known."""
+        """Wait until all revocations are known: a temporary stop must not replace a longer one."""
         has_stops = any(isinstance(act, Stop) for act in acts)
         if has_stops and not self._revocations.confirm(CONFIRM_MS_MAX):
-            raise UnavailableError(f"what is stopped already could not be read in {CONFIRM_MS_MAX} ms")
+            raise UnavailableError(f"the revocations in force could not be read within {CONFIRM_MS_MAX} ms")
 
     def _record(self, act: Stop | Risk, read: SecurityEvents) -> Outgoing | None:
         return self._stop(act, read) if isinstance(act, Stop) else self._risk(act, read)
 
     def _stop(self, act: Stop, read: SecurityEvents) -> Outgoing | None:
         now_ms = self._transport.now_ms()
-        # A session is over for good; a user signs in again, to new sessions.
+        # A session is stopped for good; a user can sign in again and open new sessions.
         until_ms = None if act.kind is RevocationKind.SESSION else now_ms + self._lives.user_stop_ms
         known_ms = self._revocations.stopped_until(act.kind, act.target)
         if known_ms is not None and known_ms >= (FOR_GOOD if until_ms is None else until_ms):
-            # INVARIANT: an event never gives: the newest record of a key counts, and must not end a longer stop.
+            # INVARIANT: an event never permits anything. The newest record of a key applies, so it must not end a
+            # longer stop.
             return None
         header = self._header(act.tenant_uid, f"{act.kind.value} {act.target}", read, now_ms)
         record = Revocation(

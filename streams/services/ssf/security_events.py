@@ -1,4 +1,4 @@
-"""Security event tokens (RFC 8417) as they come in: whose they are, and whether they count."""
+"""Reads incoming security event tokens (RFC 8417), and checks that they are valid and from a known transmitter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BEARER = "bearer "
 
 
 class Transmitter(NamedTuple):
-    """Somebody whose events count: `bearer` is what they must send along, None for nothing."""
+    """A sender whose events are accepted; `bearer` is the token that it must send, None if it need not send one."""
 
     name: str
     section: TransmitterSection
@@ -29,10 +29,10 @@ class Transmitter(NamedTuple):
 
 
 class SecurityEvents(NamedTuple):
-    """A token that counts: what it says has happened, by the events' URIs.
+    """A valid token, with its events by their URIs.
 
     Attributes:
-        subject: of the token (`sub_id`), for events that name none themselves.
+        subject: the subject of the token (`sub_id`), for events that have none.
     """
 
     transmitter: Transmitter
@@ -43,26 +43,28 @@ class SecurityEvents(NamedTuple):
 
 
 class SetReader:
-    """Holds tokens against the configured transmitters. Thread-safe."""
+    """Checks tokens against the configured transmitters. Thread-safe."""
 
     def __init__(
         self, transmitters: Mapping[str, Transmitter], *, age_max_ms: int, skew_ms: int, now_ms: Callable[[], int]
     ) -> None:
-        """`transmitters` by their `iss`."""
+        """Args:
+        transmitters: by their `iss`.
+        """
         self._transmitters = transmitters
         self._age_max_ms = age_max_ms
         self._skew_ms = skew_ms
         self._now_ms = now_ms
 
     def read(self, token: str, authorization: str | None) -> SecurityEvents:
-        """What the token says; may wait for its issuer's keys.
+        """Check a token, and return its events; may wait for its issuer's keys.
 
         Args:
-            authorization: the header of the request that brought it.
+            authorization: the `authorization` header of the request.
 
         Raises:
-            RefusedSetError: it does not count.
-            UnavailableError: its issuer's keys can't be had now.
+            RefusedSetError: the token is invalid.
+            UnavailableError: its issuer's keys can't be fetched now.
         """
         try:
             return self._read(token, authorization)
@@ -91,19 +93,21 @@ class SetReader:
         issuer = unverified.claims.get("iss")
         transmitter = self._transmitters.get(issuer) if isinstance(issuer, str) else None
         if transmitter is None:
-            raise RefusedSetError(SetError.INVALID_ISSUER, "the event token is of nobody whose events count here")
+            raise RefusedSetError(
+                SetError.INVALID_ISSUER, "the issuer of the event token is not a configured transmitter"
+            )
         return transmitter
 
     def _made_ms(self, claims: dict[str, Any]) -> int:
         made_ms = instant_claim(claims, "iat", WHAT)
         if made_ms is None:
-            raise RefusedSetError(SetError.INVALID_REQUEST, "the event token does not say when it was made (iat)")
+            raise RefusedSetError(SetError.INVALID_REQUEST, "the event token has no time of issue (iat)")
         now_ms = self._now_ms()
         if made_ms > now_ms + self._skew_ms:
-            raise RefusedSetError(SetError.INVALID_REQUEST, "the event token was made in the future")
+            raise RefusedSetError(SetError.INVALID_REQUEST, "the event token was issued in the future")
         if made_ms <= now_ms - self._age_max_ms:
-            # What is older than the memory of tokens could have come before.
-            raise RefusedSetError(SetError.INVALID_REQUEST, "the event token was made too long ago")
+            # An older token could have been processed before: tokens are only remembered for this time.
+            raise RefusedSetError(SetError.INVALID_REQUEST, "the event token was issued too long ago")
         return made_ms
 
 
@@ -113,16 +117,18 @@ def _check_bearer(transmitter: Transmitter, authorization: str | None) -> None:
     stated = authorization or ""
     is_bearer = stated[: len(_BEARER)].lower() == _BEARER
     if not is_bearer or not hmac.compare_digest(stated[len(_BEARER) :].encode(), transmitter.bearer.encode()):
-        raise RefusedSetError(SetError.AUTHENTICATION_FAILED, "the request lacks its transmitter's bearer token")
+        raise RefusedSetError(
+            SetError.AUTHENTICATION_FAILED, "the request does not have the bearer token of its transmitter"
+        )
 
 
 def _check_audience(claims: dict[str, Any], transmitter: Transmitter) -> None:
     stated = claims.get("aud")
     audiences = [stated] if isinstance(stated, str) else stated
     if not isinstance(audiences, list) or len(audiences) > _AUDIENCES_MAX:
-        raise RefusedSetError(SetError.INVALID_AUDIENCE, "the event token does not say whom it is for (aud)")
+        raise RefusedSetError(SetError.INVALID_AUDIENCE, "the event token has no audience (aud)")
     if not any(audience in transmitter.section.audience for audience in audiences):
-        raise RefusedSetError(SetError.INVALID_AUDIENCE, "the event token is for somebody else")
+        raise RefusedSetError(SetError.INVALID_AUDIENCE, "the event token is for another audience")
 
 
 def _subject(claims: dict[str, Any]) -> Mapping[str, Any] | None:
@@ -133,7 +139,7 @@ def _subject(claims: dict[str, Any]) -> Mapping[str, Any] | None:
 def _events(claims: dict[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     events = claims.get("events")
     if not isinstance(events, dict) or not 0 < len(events) <= EVENTS_MAX:
-        raise RefusedSetError(SetError.INVALID_REQUEST, f"the event token has not 1 to {EVENTS_MAX} events")
+        raise RefusedSetError(SetError.INVALID_REQUEST, f"the event token must have 1 to {EVENTS_MAX} events")
     if not all(isinstance(event, dict) for event in events.values()):
-        raise RefusedSetError(SetError.INVALID_REQUEST, "an event of the token is no JSON object")
+        raise RefusedSetError(SetError.INVALID_REQUEST, "an event of the token is not a JSON object")
     return events

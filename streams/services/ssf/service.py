@@ -1,4 +1,4 @@
-"""Putting the service together."""
+"""Builds the security event service from its parts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ BEARER_CHARS_MAX = 4_096
 
 
 class RunningSsf:
-    """The service with everything that it is made of; a context manager.
+    """The service with all its parts; a context manager.
 
     Attributes:
-        application: on ASGI.
-        revocations: what is stopped, as it is known here.
+        application: an ASGI application.
+        revocations: the revocations in force, as far as this service knows them.
     """
 
     def __init__(
@@ -45,19 +45,19 @@ class RunningSsf:
         folder: Path,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Open everything, and begin to tell receivers. Blocks until what was stopped is known.
+        """Open all parts, and start pushing events to receivers. Blocks until the revocations in force are known.
 
         Args:
             section: `[ssf]` of the settings.
-            transport: the log; it stays its opener's to close.
-            folder: where signing keys are, and the memory of events.
+            transport: the log; the caller closes it.
+            folder: the folder of signing keys and of the memory of events.
 
         Raises:
-            SsfError, IdentityError: it can't run so.
-            ExecutorError: what was stopped could not be read.
+            SsfError, IdentityError: the settings or files can't be used.
+            ExecutorError: the revocations in force could not be read.
         """
         if not section.transmitters and not section.receivers:
-            raise SsfError("nobody is listened to and nobody is told: see `[ssf.transmitters]` and `[ssf.receivers]`")
+            raise SsfError("no transmitter or receiver is set: add `[ssf.transmitters.NAME]` or `[ssf.receivers.NAME]`")
         with ExitStack() as opened:
             keys = keys_in(folder, entropy)
             store = SsfStore(folder / "memory.sqlite")
@@ -101,7 +101,7 @@ class RunningSsf:
             self._opened = opened.pop_all()
 
     def close(self) -> None:
-        """Answer what is being worked on, and release everything."""
+        """Finish open requests, and release all resources."""
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -130,10 +130,10 @@ def _bearer(path: Path | None) -> str | None:
         return None
     try:
         if is_open_to_others(path):
-            raise SsfError(f"`{path}` is open to others; run `chmod 600 {path}`")
+            raise SsfError(f"`{path}` can be read by others; run `chmod 600 {path}`")
         text = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SsfError(f"bearer token `{path}` can't be read: {error}") from None
     if not 0 < len(text) <= BEARER_CHARS_MAX or not text.isprintable() or " " in text:
-        raise SsfError(f"`{path}` does not hold one bearer token")
+        raise SsfError(f"`{path}` does not have exactly one bearer token")
     return text

@@ -1,4 +1,4 @@
-"""`[ssf]` of the settings: whose security events count here, and who is told of what is stopped here."""
+"""`[ssf]` of the settings: whose security events are accepted, and who receives events about revocations here."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class _Section(BaseModel):
 
 
 class TransmitterSection(_Section):
-    """`[ssf.transmitters.NAME]`: somebody whose events count.
+    """`[ssf.transmitters.NAME]`: a sender whose events are accepted.
 
     Attributes:
-        issuer: their `iss`.
-        jwks: where their public keys are: an `https` URL (`http` on loopback), or a file.
+        issuer: its `iss`.
+        jwks: where its public keys are: an `https` URL (`http` on loopback), or a file.
         audience: an event must be for one of these.
-        algorithms: the signatures that count.
-        subject_prefix: goes before the names of their users, as `subject_prefix` of the token service's source does.
-        tenant: whose users they tell of; that of the settings by default.
-        bearer_file: holds what they must send as a bearer token, where they must.
+        algorithms: the accepted signature algorithms.
+        subject_prefix: precedes the names of its users, as `subject_prefix` of the token service's source does.
+        tenant: the tenant of its users; by default that of the settings.
+        bearer_file: the file of the bearer token that it must send, if any.
     """
 
     issuer: Name
@@ -48,14 +48,14 @@ class TransmitterSection(_Section):
 
 
 class ReceiverSection(_Section):
-    """`[ssf.receivers.NAME]`: somebody who is told of stops and releases here.
+    """`[ssf.receivers.NAME]`: a receiver of events about stops and releases here.
 
     Attributes:
-        url: where events are pushed to: `https` (`http` on loopback).
-        audience: who they are, in the events.
-        tenants: whose sessions, agents, users and own ends they are told of, besides what names no tenant, such as a
-            tool or a grant; by default everybody's.
-        bearer_file: holds the bearer token that they want.
+        url: the URL to push events to: `https` (`http` on loopback).
+        audience: the audience of the events.
+        tenants: the tenants whose stops the receiver gets; by default all. Stops without a tenant, such as those of
+            tools and grants, are always sent.
+        bearer_file: the file of the bearer token that the receiver requires, if any.
     """
 
     url: Name
@@ -73,16 +73,16 @@ class SsfSection(_Section):
     """`[ssf]`.
 
     Attributes:
-        issuer: who the service is: its URL as others see it.
+        issuer: the service's own `iss`: its URL, as others see it.
         host, port: where it listens.
         tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS (`behind_tls_proxy`).
-        set_age_max_ms: events that were made longer ago are refused; for so long is remembered which have come.
+        set_age_max_ms: events that were issued longer ago are rejected; processed events are remembered for as long.
         skew_ms: how far the clocks of transmitters may be ahead.
-        user_stop_ms: how long all that a user's agents do is stopped when a provider has ended the user's sessions or
-            credentials. It should be no shorter than the longest life of a session (`gate.session_age_max_ms`): what
-            was opened before is over then, and what is opened afterwards has been signed in to again.
-        per_address_per_minute: requests; bursts of as many.
-        retry_first_ms, retry_max_ms: the pause before an event is pushed again, doubled up to the longest.
+        user_stop_ms: how long a user is stopped after a provider has ended the user's sessions or credentials. It
+            should not be shorter than the longest life of a session (`gate.session_age_max_ms`): sessions from before
+            have then expired, and the user has signed in again for later ones.
+        per_address_per_minute: requests; bursts of the same size are allowed.
+        retry_first_ms, retry_max_ms: the first and the longest pause before an event is pushed again; it doubles.
         jwks_cache_ms, jwks_retry_ms, jwks_stale_ms: as in `[sts]`.
     """
 
@@ -123,6 +123,6 @@ class SsfSection(_Section):
 def _check_url(name: str, stated: str, *, file: bool) -> None:
     place = urlsplit(stated)
     if place.scheme == "http" and place.hostname not in LOOPBACK:
-        raise ValueError(f"`{name}` is `{stated}`: over plain HTTP it is anybody's; use https")
+        raise ValueError(f"`{name}` is `{stated}`: plain HTTP is not protected against tampering; use https")
     if not file and place.scheme not in ("http", "https"):
         raise ValueError(f"`{name}` is `{stated}`: it must be a URL")

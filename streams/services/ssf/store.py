@@ -1,6 +1,7 @@
-"""What the service must remember: which events have come, and how far each receiver has been told.
+"""The memory of the service: which events have been processed, and which record each receiver gets next.
 
-One SQLite file, each change on disk before it is answered for. What is older than any event that is taken is forgotten.
+It is one SQLite file; each change is on disk before the caller continues. Entries that are older than any event that
+would be accepted are deleted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from streams.services.ssf.errors import SsfError, UnavailableError
 from streams.stores.private_folder import make_private
 
 SEEN_MAX = 1_000_000
-"""Events of which is remembered that they have come; with more, none is taken until some can be forgotten."""
+"""How many processed events are remembered. Beyond that, no event is accepted until old ones can be deleted."""
 
 _LOCK_TIMEOUT_S = 10.0
 _FORGET_EVERY = 256
@@ -29,10 +30,10 @@ class SsfStore:
     """The file. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or make it.
+        """Open the file, or create it.
 
         Raises:
-            SsfError: it can't be used.
+            SsfError: the file can't be used.
         """
         self._lock = threading.Lock()
         self._until_forget = 0
@@ -48,26 +49,26 @@ class SsfStore:
             raise SsfError(f"`{path}` can't be used: {error}") from None
 
     def has_seen(self, issuer: str, jti: str) -> bool:
-        """Whether an event has come before.
+        """Return whether an event has been processed before.
 
         Raises:
-            UnavailableError: it can't be told.
+            UnavailableError: the file can't be read.
         """
         with self._lock:
             try:
                 found = self._connection.execute("SELECT 1 FROM seen WHERE name = ?", (_name(issuer, jti),))
                 return found.fetchone() is not None
             except sqlite3.Error as error:
-                raise UnavailableError(f"it can't be told which events have come: {error}") from None
+                raise UnavailableError(f"the memory of processed events can't be read: {error}") from None
 
     def note_seen(self, issuer: str, jti: str, made_ms: int, *, horizon_ms: int) -> None:
-        """An event has come, and what it asks for is done.
+        """Remember that an event has been processed.
 
         Args:
-            horizon_ms: what was made before would not be taken again, and can be forgotten.
+            horizon_ms: events that were issued before would not be accepted again, and are deleted.
 
         Raises:
-            UnavailableError: it could not be recorded, or too many were.
+            UnavailableError: the file can't be written, or too many events are remembered.
         """
         with self._lock:
             try:
@@ -77,33 +78,33 @@ class SsfStore:
                     (count,) = self._connection.execute("SELECT count(*) FROM seen").fetchone()
                     if count >= SEEN_MAX:
                         self._until_forget = 0
-                        raise UnavailableError(f"{count} events are remembered, no more can be")
+                        raise UnavailableError(f"{count} events are remembered, which is the maximum")
                 self._until_forget -= 1
                 self._connection.execute(
                     "INSERT OR IGNORE INTO seen (name, made_ms) VALUES (?, ?)", (_name(issuer, jti), made_ms)
                 )
             except sqlite3.Error as error:
-                raise UnavailableError(f"it can't be recorded that an event has come: {error}") from None
+                raise UnavailableError(f"the memory of processed events can't be written: {error}") from None
 
     def told(self, receiver: str) -> int | None:
-        """The offset of the first record that a receiver was not told of; None for a new one.
+        """Return the offset of the first record that a receiver has not got; None for a new receiver.
 
         Raises:
-            SsfError: it can't be read.
+            SsfError: the file can't be read.
         """
         with self._lock:
             try:
                 found = self._connection.execute("SELECT next_offset FROM told WHERE receiver = ?", (receiver,))
                 row = found.fetchone()
             except sqlite3.Error as error:
-                raise SsfError(f"it can't be told how far `{receiver}` was told: {error}") from None
+                raise SsfError(f"the position of receiver `{receiver}` can't be read: {error}") from None
         return None if row is None else int(row[0])
 
     def note_told(self, receiver: str, next_offset: int) -> None:
-        """A receiver was told of all that stands below an offset.
+        """Remember that a receiver has got all records below an offset.
 
         Raises:
-            SsfError: it could not be recorded.
+            SsfError: the file can't be written.
         """
         with self._lock:
             try:
@@ -113,7 +114,7 @@ class SsfStore:
                     (receiver, next_offset),
                 )
             except sqlite3.Error as error:
-                raise SsfError(f"it can't be recorded how far `{receiver}` was told: {error}") from None
+                raise SsfError(f"the position of receiver `{receiver}` can't be written: {error}") from None
 
     def close(self) -> None:
         """Release the file."""
@@ -122,5 +123,5 @@ class SsfStore:
 
 
 def _name(issuer: str, jti: str) -> bytes:
-    """A `jti` is unique for its issuer alone."""
+    """Return the key of an event. A `jti` is unique only for its issuer."""
     return hashlib.sha256(f"{len(issuer)}:{issuer}{jti}".encode()).digest()

@@ -1,7 +1,7 @@
-"""Telling others of what is stopped here: signed events, pushed (RFC 8935), at least once, in the log's order.
+"""Pushes signed events about revocations to receivers (RFC 8935), at least once and in the order of the log.
 
-The log itself is the queue: each receiver has a place in the revocation topic, which moves on once it has taken an
-event, and is on disk. A receiver that is down costs nothing but its place, and holds up no other.
+The log itself is the queue: each receiver has a position in the revocation topic, which is on disk and advances when
+the receiver has accepted an event. A receiver that is down costs nothing, and does not delay the others.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class Backoff:
-    """The pause before a push is tried again."""
+    """The pause before a push is retried."""
 
     def __init__(self, first_ms: int, longest_ms: int) -> None:
         self._first_ms = first_ms
@@ -49,17 +49,17 @@ class Backoff:
         self._next_ms = first_ms
 
     def take_ms(self) -> int:
-        """The next pause: doubled each time, up to the longest."""
+        """Return the next pause, which doubles each time, up to the longest."""
         pause_ms, self._next_ms = self._next_ms, min(self._next_ms * 2, self._longest_ms)
         return pause_ms
 
     def reset(self) -> None:
-        """It went well."""
+        """Start again with the first pause, after a success."""
         self._next_ms = self._first_ms
 
 
 class Push:
-    """Tells one receiver, in a thread of its own."""
+    """Pushes events to one receiver, in a thread of its own."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Push:
         transport: Transport,
         backoff: Backoff,
     ) -> None:
-        """Nothing is begun yet."""
+        """Prepare, without starting the thread."""
         self._name = name
         self._section = section
         self._issuer = issuer
@@ -86,10 +86,10 @@ class Push:
         self._thread = threading.Thread(target=self._run, name=f"stoplog-ssf-{name}", daemon=True)
 
     def start(self) -> None:
-        """Begin: with what it was not told yet; a new receiver with what comes from now on.
+        """Start the thread at the receiver's position; a new receiver starts at the end of the topic.
 
         Raises:
-            SsfError, LogError: its place can't be told.
+            SsfError, LogError: the position can't be found out.
         """
         if self._store.told(self._name) is None:
             with closing(self._transport.reader()) as reader:
@@ -97,7 +97,7 @@ class Push:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what it was not told is told after the next start."""
+        """Stop the thread; the next start continues at the receiver's position."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(STOP_S_MAX)
@@ -109,10 +109,10 @@ class Push:
                     with closing(self._transport.reader()) as reader:
                         self._follow(reader, client)
                 except (LogError, SsfError) as error:
-                    _log.warning("telling `%s` is held up: %s", self._name, error)
+                    _log.warning("pushing events to `%s` is delayed: %s", self._name, error)
                     self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
                 except Exception:
-                    _log.exception("telling `%s` is held up", self._name)
+                    _log.exception("pushing events to `%s` is delayed", self._name)
                     self._stop.wait(self._backoff.take_ms() / _MS_PER_S)
 
     def _follow(self, reader: Reader, client: httpx2.Client) -> None:
@@ -125,24 +125,24 @@ class Push:
                 self._store.note_told(self._name, received.offset + 1)
 
     def _push(self, token: str, offset: int, client: httpx2.Client) -> bool:
-        """Push until it was taken, or will never be; False if there is no more time."""
+        """Push until the event is accepted, or rejected for good. Return False if the thread is stopped before."""
         while not self._stop.is_set():
             fault = self._attempt(token, client)
             if fault is None:
                 self._backoff.reset()
                 return True
             if fault == _NEVER:
-                _log.error("`%s` does not take the event of revocation %d: it is left out", self._name, offset)
+                _log.error("`%s` rejects the event of revocation %d: it is skipped", self._name, offset)
                 return True
             pause_ms = self._backoff.take_ms()
             _log.warning(
-                "`%s` could not be told of revocation %d, again in %d ms: %s", self._name, offset, pause_ms, fault
+                "revocation %d could not be pushed to `%s`, retrying in %d ms: %s", offset, self._name, pause_ms, fault
             )
             self._stop.wait(pause_ms / _MS_PER_S)
         return False
 
     def _attempt(self, token: str, client: httpx2.Client) -> str | None:
-        """What speaks against its having been taken, if anything."""
+        """Push once. Return why the event was not accepted; None if it was."""
         headers = {"content-type": "application/secevent+jwt", "accept": "application/json"}
         if self._bearer is not None:
             headers["authorization"] = f"Bearer {self._bearer}"
@@ -154,21 +154,21 @@ class Push:
         except httpx2.HTTPError as error:
             return str(error) or type(error).__name__
         if response.status_code == httpx2.codes.BAD_REQUEST and b'"invalid_request"' in answer:
-            # RFC 8935 2.4: it can't be read there, and never will be.
+            # RFC 8935 2.4: the receiver can't read the event, and never will.
             return _NEVER
         return f"it answered {response.status_code}: {answer[:200].decode('utf-8', 'replace')}"
 
     def _token(self, received: Received) -> str | None:
-        """The signed event of a record; None for what is not to be told."""
+        """Return the signed event of a record; None if the receiver does not get it."""
         try:
             if received.value is None:
                 return None
             record = self._transport.codec.decode(REVOCATION.name, received.value, received.headers)
         except RecordError as error:
-            _log.warning("revocation %d can't be read, so nobody is told of it: %s", received.offset, error)
+            _log.warning("revocation %d can't be read, so no event is sent: %s", received.offset, error)
             return None
         if not isinstance(record, Revocation) or record.set_jti is not None:
-            # What came in as an event is known outside already; to tell of it might go round in circles.
+            # A revocation that came from an event is known outside already; sending it could cause a loop.
             return None
         if not concerns(record, self._section.tenants):
             return None
@@ -178,22 +178,25 @@ class Push:
         return self._keys.sign(claims, "secevent+jwt")
 
 
-_NEVER = "it is not taken, and never will be"
+_NEVER = "it is rejected for good"
+
+# The ids of events are derived from this text, and receivers remember them: it must not change.
+_JTI_NAMESPACE = "told\x20of"
 _OF_A_TENANT = frozenset({RevocationKind.TENANT, RevocationKind.SESSION, RevocationKind.AGENT, RevocationKind.SUBJECT})
 
 
 def concerns(record: Revocation, tenants: Collection[str] | None) -> bool:
-    """Whether who is told of some tenants' stops (None: of everybody's) is told of this one.
+    """Return whether a receiver for some tenants (None: for all) gets this record.
 
-    What names no tenant may be theirs: a tool, a grant, whatever this version does not know.
+    Records without a tenant are sent to all receivers: tools, grants, and kinds that this version does not know.
     """
     return tenants is None or record.kind not in _OF_A_TENANT or record.id.partition("|")[0] in tenants
 
 
 def event_claims(record: Revocation, *, issuer: str, audience: str, now_ms: int) -> dict[str, Any]:
-    """The claims of a record's event (RFC 8417): those of CAEP where it has a word for it, and our own besides.
+    """Return the claims of a record's event (RFC 8417): our own event, and that of CAEP if there is one.
 
-    The same record has the same `jti` for the same audience, however often it is told.
+    The same record always has the same `jti` for the same audience.
     """
     event: dict[str, Any] = {
         "event_timestamp": now_ms // _MS_PER_S,
@@ -211,7 +214,7 @@ def event_claims(record: Revocation, *, issuer: str, audience: str, now_ms: int)
         "iss": issuer,
         "aud": audience,
         "iat": now_ms // _MS_PER_S,
-        "jti": derived_uuid("told of", record.header.id, audience),
+        "jti": derived_uuid(_JTI_NAMESPACE, record.header.id, audience),
         "sub_id": _subject(record),
         "events": events,
     }

@@ -1,6 +1,6 @@
-"""From what a source conveys and an agent may have to the grant of a session: never wider than either.
+"""Computes the terms of a session's grant: never wider than what the source conveys and what the agent may have.
 
-What is asked for beyond is refused and not cut down. What is not asked for is what both allow.
+A request for more is rejected, not reduced. Where the request states nothing, the session gets what both allow.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _REASONS: dict[Reason, TokenReason] = {
 
 
 class Share(NamedTuple):
-    """What a source conveys. None where it does not speak of something."""
+    """What a source conveys. None for everything that it does not limit."""
 
     scopes: tuple[str, ...] | None
     audience: tuple[str, ...] | None
@@ -49,7 +49,7 @@ class Share(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What a session gets."""
+    """The terms of a session's grant."""
 
     scopes: tuple[str, ...]
     audience: tuple[str, ...]
@@ -59,23 +59,23 @@ class Terms(NamedTuple):
     may_act: tuple[str, ...]
 
 
-def told(error: GrantError) -> RefusedError:
-    """A fault of a grant as a refusal."""
+def as_refusal(error: GrantError) -> RefusedError:
+    """Return the refusal that corresponds to an error of a grant."""
     return refuse(_REASONS.get(error.reason, TokenReason.GRANT_INVALID), str(error))
 
 
 def terms_of(
     asked: ExchangeRequest, share: Share, profile: AgentSection, *, depth: int, depth_max: int, now_ms: int
 ) -> Terms:
-    """What the session gets.
+    """Compute the terms of the session.
 
     Args:
         share: what the source conveys.
         profile: what the agent may have.
-        depth, depth_max: the grant's own depth, and the greatest that what it conveys may be handed on to.
+        depth, depth_max: the grant's depth, and the greatest depth to which it may be delegated.
 
     Raises:
-        RefusedError: more is asked for, or what both allow can't be told.
+        RefusedError: the request asks for more, or it is ambiguous what both allow.
     """
     details = _details(asked.details, share, profile)
     max_depth, may_act = _limits(asked.max_depth, share.may_act, profile, depth, depth_max)
@@ -90,10 +90,10 @@ def terms_of(
 
 
 def check_profile(body: GrantBody, profile: AgentSection, share: Share) -> None:
-    """Hold a finished grant against what its agent may have and its source conveys, by the gate's own measure.
+    """Check that a finished grant is within what its agent may have and its source conveys, as gates check it.
 
     Raises:
-        RefusedError: it is wider.
+        RefusedError: the grant is wider.
     """
     wide = _bounds(body, tuple(profile.scopes), _servers(profile), configured_details(profile.tools))
     _check(wide, body)
@@ -102,19 +102,19 @@ def check_profile(body: GrantBody, profile: AgentSection, share: Share) -> None:
     details = body.authorization_details if share.details is None else share.details
     _check(_bounds(body, scopes, audience, details), body)
     if body.exp > share.exp_ms:
-        raise refuse(TokenReason.LIFE_TOO_LONG, "the session would outlive what it is made of")
+        raise refuse(TokenReason.LIFE_TOO_LONG, "the session would outlive its source")
 
 
 def check_child(parent: GrantBody, child: GrantBody) -> None:
-    """Hold a hop against its parent.
+    """Check a hop with its parent.
 
     Raises:
-        RefusedError: it is none, or wider.
+        RefusedError: it is not a hop of this parent, or is wider.
     """
     try:
         check_hop(parent, child)
     except GrantError as error:
-        raise told(error) from None
+        raise as_refusal(error) from None
 
 
 def _bounds(
@@ -127,7 +127,7 @@ def _check(wide: GrantBody, body: GrantBody) -> None:
     try:
         check_narrower(wide, parts_of(wide), body, parts_of(body))
     except GrantError as error:
-        raise told(error) from None
+        raise as_refusal(error) from None
 
 
 def _scopes(asked: tuple[str, ...] | None, source: tuple[str, ...] | None, allowed: Sequence[str]) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ def _scopes(asked: tuple[str, ...] | None, source: tuple[str, ...] | None, allow
         return both
     beyond = [name for name in asked if name not in both]
     if beyond:
-        raise refuse(TokenReason.SCOPE_TOO_WIDE, f"scope {beyond[0][:80]} is not to be had here")
+        raise refuse(TokenReason.SCOPE_TOO_WIDE, f"scope {beyond[0][:80]} is not available to this agent and subject")
     return asked
 
 
@@ -157,7 +157,7 @@ def _audience(
         return tuple(sorted(named)) if ANYTHING in both else tuple(name for name in both if name in named)
     beyond = [name for name in asked if name not in both and (ANYTHING not in both)]
     if beyond:
-        raise refuse(TokenReason.TARGET_TOO_WIDE, f"server {beyond[0][:80]} is not to be had here")
+        raise refuse(TokenReason.TARGET_TOO_WIDE, f"server {beyond[0][:80]} is not available to this agent and subject")
     return asked
 
 
@@ -170,7 +170,7 @@ def _common(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 def _details(
     asked: tuple[AuthorizationDetail, ...] | None, share: Share, profile: AgentSection
 ) -> tuple[AuthorizationDetail, ...]:
-    """Those that are asked for: `check_profile` holds them against both. Else the narrower of both, if one is."""
+    """Return the details of the request, which `check_profile` checks; else the narrower of both, if one is."""
     allowed = configured_details(profile.tools)
     if asked is not None:
         try:
@@ -185,7 +185,7 @@ def _details(
             return narrower
     raise refuse(
         TokenReason.TOOLS_TOO_WIDE,
-        "the tools of the source and those of the agent differ: say which in authorization_details",
+        "the tools of the source and those of the agent differ: state the tools in authorization_details",
     )
 
 
@@ -206,7 +206,7 @@ _BLANK = GrantBody(
 
 
 def _life(asked_s: int | None, source_ms: int, ttl_ms: int, now_ms: int) -> int:
-    """In whole seconds, as tokens have it."""
+    """Return the end of the session, in whole seconds as in tokens."""
     longest_ms = min(source_ms, now_ms + ttl_ms) // _MS_PER_S * _MS_PER_S
     if asked_s is None:
         end_ms = longest_ms
@@ -214,24 +214,24 @@ def _life(asked_s: int | None, source_ms: int, ttl_ms: int, now_ms: int) -> int:
         end_ms = (now_ms // _MS_PER_S + asked_s) * _MS_PER_S
         if end_ms > longest_ms:
             left_s = max(0, longest_ms - now_ms) // _MS_PER_S
-            raise refuse(TokenReason.LIFE_TOO_LONG, f"a session can live {left_s} s at most here")
+            raise refuse(TokenReason.LIFE_TOO_LONG, f"a session can live for at most {left_s} s")
     if end_ms <= now_ms:
-        raise refuse(TokenReason.LIFE_TOO_LONG, "nothing is left of the life of the source")
+        raise refuse(TokenReason.LIFE_TOO_LONG, "the source has expired, or is about to")
     return end_ms
 
 
 def _limits(
     asked: int | None, given: tuple[str, ...], profile: AgentSection, depth: int, depth_max: int
 ) -> tuple[int, tuple[str, ...]]:
-    """`max_depth` counts from the root. `given` is to whom the source can be handed on, to anybody if it is empty."""
+    """Return `max_depth`, which counts from the root, and `may_act`. An empty `given` permits delegation to anybody."""
     own = tuple(profile.may_act)
     may_act = tuple(name for name in given if name in own) if given and own else given or own
     reach = min(depth_max, depth + profile.max_depth)
     if given and own and not may_act:
-        # Nobody may have it from both: it ends here.
+        # No agent is allowed by both, so the grant can't be delegated.
         may_act, reach = given, depth
     if asked is not None and asked > reach:
-        raise refuse(TokenReason.DEPTH_TOO_GREAT, f"what is given may reach depth {reach} at most, not {asked}")
+        raise refuse(TokenReason.DEPTH_TOO_GREAT, f"the grant may be delegated to depth {reach} at most, not {asked}")
     if asked is not None and asked < depth:
         raise refuse(TokenReason.DEPTH_TOO_GREAT, f"the session itself is at depth {depth}")
     return reach if asked is None else asked, may_act

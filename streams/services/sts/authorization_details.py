@@ -1,4 +1,4 @@
-"""`authorization_details` (RFC 9396): tools and bounds on their arguments, as JSON and as they stand in grants.
+"""`authorization_details` (RFC 9396): tools and limits on their arguments, as JSON and as in grants.
 
 [{"type": "stoplog_tools", "tools": [{"server_id": "mail", "name": "send",
   "constraints": [{"argument": "/to", "type": "ONE_OF", "value": ["bob@example.com"]}]}]}]
@@ -45,10 +45,10 @@ class _Detail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_details(given: object) -> tuple[AuthorizationDetail, ...]:
-    """From JSON text, or a value that was JSON.
+    """Read details from JSON text, or from a value that was JSON.
 
     Raises:
-        RefusedError: it is none of ours: what isn't understood can't be held to.
+        RefusedError: the details are malformed, or have members that are unknown and could not be enforced.
     """
     try:
         value = parse_strict(given) if isinstance(given, str) else given
@@ -61,10 +61,10 @@ def parse_details(given: object) -> tuple[AuthorizationDetail, ...]:
 
 
 def check_names(details: Sequence[AuthorizationDetail]) -> None:
-    """Hold all names against what names have in them. Values that arguments are held against may have anything.
+    """Check the characters of all names. The values of constraints may have any characters.
 
     Raises:
-        RefusedError: one has something else.
+        RefusedError: a name has a character that is not allowed.
     """
     for detail in details:
         said = [detail.type, *detail.locations, *detail.actions, *detail.datatypes, *detail.privileges]
@@ -72,16 +72,18 @@ def check_names(details: Sequence[AuthorizationDetail]) -> None:
         for tool in detail.tools:
             said += [tool.server_id, tool.name, *[bound.argument for bound in tool.constraints]]
         if not all(is_plain(text) for text in said):
-            raise refuse(TokenReason.TOOLS_TOO_WIDE, "authorization_details: a name has characters that no name has")
+            raise refuse(
+                TokenReason.TOOLS_TOO_WIDE, "authorization_details: a name has characters that are not allowed"
+            )
 
 
 def details_json(details: Sequence[AuthorizationDetail]) -> list[dict[str, Any]]:
-    """As in tokens and answers."""
+    """Return details as JSON, as in tokens and responses."""
     return [_json(detail) for detail in details]
 
 
 def configured_details(tools: Sequence[ToolSection]) -> tuple[AuthorizationDetail, ...]:
-    """The tools of the settings."""
+    """Return the tools of the settings as details."""
     if not tools:
         return ()
     grants = tuple(
@@ -104,7 +106,7 @@ def configured_details(tools: Sequence[ToolSection]) -> tuple[AuthorizationDetai
 
 def _detail(detail: _Detail) -> AuthorizationDetail:
     if detail.type != DETAIL_TYPE:
-        raise refuse(TokenReason.TOOLS_TOO_WIDE, f"authorization_details of a type other than {DETAIL_TYPE}")
+        raise refuse(TokenReason.TOOLS_TOO_WIDE, f"authorization_details must have the type {DETAIL_TYPE}")
     return AuthorizationDetail(
         type=detail.type,
         locations=detail.locations,

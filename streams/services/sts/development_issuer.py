@@ -1,4 +1,4 @@
-"""An issuer for development: gives a token of anybody to anybody who asks. On loopback alone; its keys end with it."""
+"""An issuer for development: it issues any token to anybody. Only on loopback; its keys are lost when it stops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _USERS, _AGENTS = "users", "agents"
 
 
 class DevIssuer:
-    """Two issuers in one, of users and of agents, below the service's own URL."""
+    """Two issuers in one, for users and for agents, under the service's own URL."""
 
     def __init__(self, issuer: str, entropy: Entropy) -> None:
         self._issuer = issuer.rstrip("/")
@@ -35,16 +35,16 @@ class DevIssuer:
         self._key = ECKey.generate_key("P-256", private=True)
 
     def issuer(self, kind: str) -> str:
-        """The `iss` of `users` or `agents`."""
+        """Return the `iss` of `users` or `agents`."""
         return f"{self._issuer}/dev/{kind}"
 
     def key_set(self) -> bytes:
-        """Its public key."""
+        """Return its public key set."""
         key = {**self._key.as_dict(private=False), "kid": _KID, "alg": ALGORITHM, "use": "sig"}
         return compact_json({"keys": [key]})
 
     def token(self, kind: str, sub: str, **more: Any) -> str:
-        """A token of a user or an agent."""
+        """Return a token of a user or an agent."""
         now_ms = self._entropy.now_ms()
         now_s = now_ms // _MS_PER_S
         claims = {
@@ -60,7 +60,7 @@ class DevIssuer:
         return serialize_compact(header, compact_json(claims), self._key, algorithms=[ALGORITHM])
 
     def sources(self) -> Mapping[str, SourceSection]:
-        """Itself, as settings would have it."""
+        """Return its two sources, in the form of the settings."""
         return {
             "dev-users": SourceSection(
                 issuer=self.issuer(_USERS), jwks=f"{self._issuer}/dev/jwks", gives=["user"], audience=[self._issuer]
@@ -71,12 +71,12 @@ class DevIssuer:
         }
 
     def agents(self) -> Mapping[str, AgentSection]:
-        """Every agent of its may have every tool, and hand it on."""
+        """Return settings for its agents: each may be granted all tools, and may delegate them."""
         everything = ToolSection(server="*", name="*")
         return {"dev-agents": AgentSection(issuer=self.issuer(_AGENTS), sub="*", tools=[everything], max_depth=2)}
 
     def routes(self) -> list[BaseRoute]:
-        """On HTTP."""
+        """Return its HTTP routes."""
         found = [
             Route(f"/{kind}/.well-known/openid-configuration", self._metadata_of(kind)) for kind in (_USERS, _AGENTS)
         ]
@@ -100,7 +100,7 @@ class DevIssuer:
         return Response(self.key_set(), media_type="application/jwk-set+json")
 
     async def _token(self, request: Request) -> Response:
-        """`GET /dev/token?kind=users&sub=alice`; only from this machine, and from no page of a browser."""
+        """Handle `GET /dev/token?kind=users&sub=alice`; only from this machine, and not from a page in a browser."""
         kind, sub = request.query_params.get("kind", ""), request.query_params.get("sub", "")
         if kind not in (_USERS, _AGENTS) or not 0 < len(sub) <= NAME_CHARS_MAX:
             return JSONResponse({"error": "invalid_request"}, 400)
@@ -108,7 +108,7 @@ class DevIssuer:
 
 
 def from_here_alone(application: ASGIApp) -> ASGIApp:
-    """The application, for programs on this machine.
+    """Return the application, restricted to programs on this machine.
 
     A page could have its own name stand for this machine, and so read what it asks for; or ask without being told.
     """
@@ -126,6 +126,6 @@ def from_here_alone(application: ASGIApp) -> ASGIApp:
 
 
 def with_dev_issuer(section: StsSection, issuer: DevIssuer) -> StsSection:
-    """The settings, and the issuer for development among the sources; its agents only where no others are named."""
+    """Return the settings with the issuer for development as a source; with its agents only if there are no others."""
     agents = section.agents or issuer.agents()
     return section.model_copy(update={"sources": {**section.sources, **issuer.sources()}, "agents": dict(agents)})

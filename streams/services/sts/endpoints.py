@@ -1,4 +1,4 @@
-"""The service on HTTP: token, revocation, introspection, keys, metadata. Bodies are bounded, errors are JSON."""
+"""The HTTP endpoints: token, revocation, introspection, keys, metadata. Bodies are bounded, errors are JSON."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from streams.services.sts.settings import StsSection
 
 THREADS = 16
 WAITING_MAX = 64
-"""Requests that are worked on or wait for a thread; more are told to come again."""
+"""How many requests can be in progress or wait for a thread; clients with more are asked to retry."""
 
 _FORM = "application/x-www-form-urlencoded"
 _NO_STORE = {**NO_STORE, "pragma": "no-cache"}
 _TRACEPARENT = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-"""W3C Trace Context, as of version 00."""
+"""The form of W3C Trace Context, version 00."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Endpoints:
         self._recording = 0
 
     def application(self, more: list[BaseRoute]) -> ASGIApp:
-        """The application; `more` are routes beside its own."""
+        """Return the application; `more` are additional routes."""
         routes: list[BaseRoute] = [
             Route("/token", self._answering(self._exchange), methods=["POST"]),
             Route("/revoke", self._answering(self._revoke), methods=["POST"]),
@@ -70,7 +70,7 @@ class Endpoints:
         return bounded(Starlette(routes=[*routes, *more]))
 
     def close(self) -> None:
-        """Wait for what is being worked on."""
+        """Wait for requests that are in progress."""
         self._threads.shutdown(wait=True)
 
     def _exchange(self, form: Form, request: Request) -> Mapping[str, Any]:
@@ -92,13 +92,13 @@ class Endpoints:
         return show(self._service, form, dpop=_only(request, "dpop"), url=f"{self._issuer}/introspect")
 
     def _answering(self, handle: Handle) -> Callable[[Request], Awaitable[Response]]:
-        """An endpoint around what answers a form; that runs in a thread, for it blocks."""
+        """Return an endpoint that handles forms with a function. The function blocks, so it runs in a thread."""
 
         async def answer(request: Request) -> Response:
             wait_ms = self._per_address.take(place_of(request))
             if wait_ms:
-                # Not on record: anybody could fill it.
-                text = "too many requests from there"
+                # It is not recorded, because anybody could fill the log with such records.
+                text = "too many requests from this address"
                 return _refused(RefusedError(TokenReason.TOO_MANY_REQUESTS, text, retry_after_ms=wait_ms))
             try:
                 members = await self._answered(handle, request)
@@ -115,7 +115,7 @@ class Endpoints:
     async def _answered(self, handle: Handle, request: Request) -> Mapping[str, Any]:
         form = await _form(request)
         if self._waiting >= WAITING_MAX:
-            raise RefusedError(TokenReason.TOO_MANY_REQUESTS, "too much to do; come again", retry_after_ms=1_000)
+            raise RefusedError(TokenReason.TOO_MANY_REQUESTS, "the service is busy; retry later", retry_after_ms=1_000)
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
@@ -124,9 +124,9 @@ class Endpoints:
             self._waiting -= 1
 
     def _record(self, error: RefusedError) -> None:
-        """Put a refusal on record; nobody waits for it."""
+        """Record a refusal, without waiting for it."""
         if self._recording >= WAITING_MAX:
-            _log.warning("a refusal (%s) is not on record: too many are to be written", error.reason.value)
+            _log.warning("a refusal (%s) was not recorded: too many are waiting to be written", error.reason.value)
             return
         self._recording += 1
         written = asyncio.get_running_loop().run_in_executor(self._threads, self._service.refused, error)
@@ -135,7 +135,7 @@ class Endpoints:
     def _recorded(self, written: asyncio.Future[None]) -> None:
         self._recording -= 1
         if not written.cancelled() and written.exception() is not None:
-            _log.warning("a refusal is not on record: %s", written.exception())
+            _log.warning("a refusal was not recorded: %s", written.exception())
 
     def _handled(self, handle: Handle, form: Form, request: Request) -> Mapping[str, Any]:
         try:
@@ -157,7 +157,7 @@ class Endpoints:
         return key_set(self._keys.published())
 
     async def _metadata(self, _request: Request) -> Response:
-        """RFC 8414."""
+        """Return the metadata of RFC 8414."""
         issuer = self._section.issuer
         return JSONResponse(
             {
@@ -187,7 +187,7 @@ def _refused(error: RefusedError) -> Response:
 
 
 async def _form(request: Request) -> Form:
-    """Read the body, up to a bound and for so long."""
+    """Read the body as a form, with limits on size and time."""
     try:
         return Form(await read_body(request, _FORM, BODY_BYTES_MAX))
     except BodyError as error:
@@ -195,8 +195,8 @@ async def _form(request: Request) -> Form:
 
 
 def _only(request: Request, name: str) -> str | None:
-    """A header that may be there once."""
+    """Return the value of a header that must not be repeated; None if it is missing."""
     values = request.headers.getlist(name)
     if len(values) > 1:
-        raise refuse(TokenReason.PROOF_INVALID, f"the header {name} is there twice")
+        raise refuse(TokenReason.PROOF_INVALID, f"the header {name} is repeated")
     return values[0] if values else None

@@ -1,4 +1,4 @@
-"""What the token service refuses, by stable codes: those of OAuth for clients, its own for people and records."""
+"""The refusals of the token service, with stable codes: those of OAuth for clients, its own for people and records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.model.token_reasons import TokenReason
 
 
 class StsError(StoplogError):
-    """The token service can't start, or can't go on."""
+    """The token service can't start, or can't continue."""
 
 
 _CODES: dict[TokenReason, str] = {
@@ -47,9 +47,9 @@ class RefusedError(StoplogError):
     """A request is refused.
 
     Attributes:
-        reason: why, by code.
-        retry_after_ms: when another try makes sense, if one does.
-        is_on_record: whether there is an audit record of it.
+        reason: the code.
+        retry_after_ms: after which time a retry makes sense; None if it never does.
+        is_on_record: whether an audit record of it was written.
     """
 
     def __init__(self, reason: TokenReason, text: str, *, retry_after_ms: int | None = None) -> None:
@@ -60,34 +60,34 @@ class RefusedError(StoplogError):
 
     @property
     def code(self) -> str:
-        """OAuth's: RFC 6749 5.2, RFC 8693 2.2.2 (whatever is wrong with a token is `invalid_request`), RFC 9396."""
+        """Return the code of OAuth: RFC 6749 5.2, RFC 8693 2.2.2 (`invalid_request` for all token errors), RFC 9396."""
         return _CODES.get(self.reason, "invalid_request")
 
     @property
     def status(self) -> int:
-        """Of HTTP."""
+        """Return the HTTP status."""
         return _STATUS.get(self.reason, 400)
 
     @property
     def description(self) -> str:
-        """For people, in the characters that RFC 6749 allows."""
+        """Return the text for people, in the characters that RFC 6749 allows."""
         return plain(str(self)[:_TEXT_CHARS_MAX])
 
 
 def plain(text: str) -> str:
-    """In the characters of RFC 6749: what somebody else has written may be among it."""
+    """Return a text, which can have parts from others, in the characters that RFC 6749 allows."""
     text = text.replace('"', "'").replace("\\", "/")
     return "".join(char if " " <= char <= "~" else "?" for char in text)
 
 
 def refuse(reason: TokenReason, text: str) -> RefusedError:
-    """A refusal, to be raised."""
+    """Return a refusal to raise."""
     return RefusedError(reason, text)
 
 
 @contextmanager
 def token_errors_refused() -> Iterator[None]:
-    """Refuse the request where a token of it does not count. Also a decorator of methods that read tokens.
+    """Refuse a request that has an invalid token. Also a decorator of methods that read tokens.
 
     Raises:
         RefusedError: instead of a `TokenError`, with the same text.

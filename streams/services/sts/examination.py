@@ -1,4 +1,4 @@
-"""What `stoplog doctor` says of the token service."""
+"""The checks of `stoplog doctor` on the token service."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _NAME = "token service"
 
 
 def examine_sts(section: StsSection, trust_anchors: Mapping[str, str | list[str]], folder: Path) -> Iterator[Finding]:
-    """Look at the settings and files of the token service. Asks nobody on the network.
+    """Check the settings and files of the token service, without using the network.
 
     Args:
         section: `[sts]` of the settings.
-        trust_anchors: of the gates that are to take its grants.
-        folder: where its signing keys are.
+        trust_anchors: the trust anchors of the gates that must accept its grants.
+        folder: the folder of its signing keys.
 
     Returns:
-        What was found; nothing, where it has no sources.
+        The findings; none if the service has no sources.
     """
     if not section.sources:
         return
@@ -37,26 +37,28 @@ def _troubles(section: StsSection, trust_anchors: Mapping[str, str | list[str]],
     if HMAC not in _listed(trust_anchors.get(section.issuer, ())):
         yield warned(
             _NAME,
-            f"the gates of these settings take no grant of `{section.issuer}`",
+            f"gates with these settings reject all grants of `{section.issuer}`",
             f'set `"{section.issuer}" = "{HMAC}"` in `[gate.trust_anchors]`',
         )
     if not section.agents:
-        yield failed(_NAME, "no agent may have tokens", "list them in `[sts.agents]`")
+        yield failed(_NAME, "no agent is configured, so none can get a token", "add agents in `[sts.agents]`")
     agent_issuers = {source.issuer for source in section.sources.values() if "agent" in source.gives}
     for name, agent in section.agents.items():
         if agent.issuer not in agent_issuers:
             yield failed(
                 _NAME,
-                f"agent `{name}` is of `{agent.issuer}`, which no source names as an issuer of agents",
-                'name it in `[sts.sources]`, with `gives = ["agent"]`',
+                f"agent `{name}` has the issuer `{agent.issuer}`, but no source has this issuer and gives agents",
+                'add the issuer in `[sts.sources]`, with `gives = ["agent"]`',
             )
     for name, source in section.sources.items():
         path = Path(source.jwks)
         if urlsplit(source.jwks).scheme not in ("http", "https") and not path.is_file():
-            yield failed(_NAME, f"the keys of source `{name}` are in no file `{path}`", "put its key set (JWKS) there")
+            yield failed(
+                _NAME, f"the key file `{path}` of source `{name}` does not exist", "save its key set (JWKS) there"
+            )
     keys = folder / "keys"
     if keys.exists() and is_open_to_others(keys):
-        yield failed(_NAME, f"`{keys}` is open to others", f"run `chmod 700 {keys}`, and rotate the keys in it")
+        yield failed(_NAME, f"`{keys}` can be read by others", f"run `chmod 700 {keys}`, and rotate the keys in it")
 
 
 def _listed(named: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:

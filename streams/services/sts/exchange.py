@@ -1,7 +1,7 @@
-"""The exchange: a token of somebody's and one of an agent's in, a session with a narrower grant out.
+"""The token exchange: from a subject token and an agent's token to a session with a narrower grant.
 
-Order: what can be told without keys, then signatures, then what the tokens allow, then what may be used once, and last
-the log. Nothing is written for a request that is refused, but the record of it.
+The order of checks: first what needs no keys, then signatures, then what the tokens allow, then single use, and last
+the log. For a refused request, only the record of the refusal is written.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _LIFE_MAX_MS = 86_400_000
 replace = msgspec.structs.replace
 _NO_TOOL = ToolRef(server_id="", name="")
 _NO_MODEL = Model(ai_provider="", name="")
-"""What is taken back of tools and models is for gates to hold against calls."""
+"""Gates check revocations of tools and models for each call."""
 
 
 class Answer(NamedTuple):
-    """What the client gets, as JSON."""
+    """The response to the client, as JSON."""
 
     members: dict[str, Any]
 
@@ -76,11 +76,11 @@ class TokenService:
         """Open a session.
 
         Args:
-            dpop: the proof of the agent's own key, if it came with one.
-            url: where the request came to, as clients see it.
+            dpop: the proof of the agent's own key, if the request has one.
+            url: the URL of the request, as clients see it.
 
         Raises:
-            RefusedError: it is not opened; the refusal is on record.
+            RefusedError: the session is not opened; the refusal has been recorded.
         """
         known = _Known(self._parts.tenant_uid)
         try:
@@ -92,7 +92,7 @@ class TokenService:
             raise
 
     def refused(self, error: RefusedError) -> None:
-        """Put on record what was refused before it could be read."""
+        """Record the refusal of a request that could not be read."""
         self._parts.ledger.refused(Refusal(error.reason, error.description, self._parts.tenant_uid))
         error.is_on_record = True
 
@@ -105,18 +105,18 @@ class TokenService:
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, f"one token can't be both {SUBJECT} and {ACTOR}")
         agent = parts.sources.agent(asked.actor_token, asked.actor_type)
         known.act = agent.actor
-        # Whoever has come by one that counts no more must not use up what its agent may ask for.
+        # A used token, which somebody else may have, must not use up the agent's rate limit.
         self._check_unused(agent.once)
         _take(self._per_agent, f"{agent.actor.iss} {agent.actor.sub}", "this agent")
         profile = self._profile(agent.actor)
         shown = self._shown(dpop, url)
         if shown is None and profile.bound:
-            raise refuse(TokenReason.PROOF_MISSING, "this agent must show a key of its own (DPoP)")
+            raise refuse(TokenReason.PROOF_MISSING, "this agent must prove possession of a key of its own (DPoP)")
         jkt = None if shown is None else shown.jkt
         origin = self._origin(asked, agent, jkt)
         known.tenant_uid, known.sub = origin.tenant_uid, origin.sub
         self._check_unused(origin.once)
-        # Nor may one agent use up what others may ask for.
+        # One agent must not use up the rate limit of others.
         by, of = agent.actor, f"{origin.tenant_uid} {origin.sub}"
         _take(self._per_subject, f"{by.iss} {by.sub} {of}", "this agent for this subject")
         if asked.attended:
@@ -141,7 +141,7 @@ class TokenService:
         if found is None and actor.sub not in self._names:
             found = self._profiles.get((actor.iss, ANY_AGENT))
         if found is None:
-            raise refuse(TokenReason.AGENT_UNKNOWN, "no agent of this name may have tokens here")
+            raise refuse(TokenReason.AGENT_UNKNOWN, "no agent with this issuer and name is configured")
         return found
 
     @token_errors_refused()
@@ -150,7 +150,9 @@ class TokenService:
         if asked.subject_type is TokenType.ACCESS_TOKEN and unverified.claims.get("iss") == self._parts.section.issuer:
             return self._own(asked, jkt)
         if asked.grant is not None or asked.proof is not None:
-            raise refuse(TokenReason.REQUEST_MALFORMED, "grant and subject_proof belong to tokens of this service")
+            raise refuse(
+                TokenReason.REQUEST_MALFORMED, "grant and subject_proof can only be used with tokens of this service"
+            )
         subject = self._parts.sources.subject(asked.subject_token, asked.subject_type)
         _check_actor(subject, agent.actor)
         return Origin(
@@ -171,14 +173,14 @@ class TokenService:
 
     @property
     def issuer(self) -> str:
-        """Who the service is."""
+        """Return the service's own `iss`."""
         return self._parts.section.issuer
 
     def client(self, token: str, kind: TokenType, *, dpop: str | None, url: str) -> Actor:
-        """Whose token it is, which shows who asks, with the key that they have shown; what counts once is used up.
+        """Return the agent that a client assertion identifies, with its proven key. Use up single-use tokens.
 
         Raises:
-            RefusedError: it is nobody's who may ask.
+            RefusedError: the assertion is invalid, or the agent is not configured.
         """
         agent = self._parts.sources.agent(token, kind)
         self._check_unused(agent.once)
@@ -203,16 +205,16 @@ class TokenService:
         """End a session, on the log.
 
         Raises:
-            RefusedError: it is not known to be ended.
+            RefusedError: it is not known whether the end is on the log.
         """
         self._parts.ledger.end_session(issued.grant, self._parts.now_ms())
         self._parts.store.revoke(issued.token_id)
 
     def is_revoked(self, issued: Issued) -> bool:
-        """Whether the session, or what it stands on, has been revoked, as far as can be told.
+        """Return whether the session, or a grant of its chain, has been revoked.
 
         Raises:
-            RefusedError: it can't be told.
+            RefusedError: the revocations in force are not known.
         """
         try:
             self._check_revoked(issued.lineage)
@@ -224,10 +226,10 @@ class TokenService:
 
     @token_errors_refused()
     def own_token(self, token: str, what: str) -> Issued:
-        """The session of a token of this service.
+        """Return the session of a token of this service.
 
         Raises:
-            RefusedError: it is none, or its session is over.
+            RefusedError: it is not a valid token of this service, or its session is over.
         """
         parts = self._parts
         now_ms = parts.now_ms()
@@ -235,7 +237,7 @@ class TokenService:
         check_typ(unverified, frozenset({"at+jwt"}), what)
         claims = verified(unverified, parts.keys.find, (ALGORITHM,), what)
         if claims.get("iss") != parts.section.issuer:
-            raise refuse(TokenReason.ISSUER_UNKNOWN, f"{what} is not of this service")
+            raise refuse(TokenReason.ISSUER_UNKNOWN, f"{what} was not issued by this service")
         check_audience(claims, [parts.section.issuer], what)
         check_times(claims, now_ms, parts.section.skew_ms, _LIFE_MAX_MS, what)
         issued = parts.store.find(text_claim(claims, "jti", what))
@@ -244,13 +246,13 @@ class TokenService:
         return issued
 
     def _own(self, asked: ExchangeRequest, jkt: str | None) -> Origin:
-        """A session of ours hands on what it has. Whoever does must hold its key: they have signed the next hop with
-        it (the grant, which is checked as a whole later on), or shown it."""
+        """Return the origin for a session that delegates its grant. The delegating agent must have the session's key:
+        it has signed the next hop with it (`grant`, which is checked later), or sends a proof."""
         parts = self._parts
         issued = self.own_token(asked.subject_token, SUBJECT)
         parent = issued.grant
         for body in issued.lineage:
-            # Whoever may have no tokens any more has nothing to hand on, and nothing that was handed on by them is.
+            # An agent that has been removed from the settings can't delegate, nor can those that it delegated to.
             self._profile(body.act)
         once = None if asked.grant is not None else self._check_proof(asked, parent, jkt)
         return Origin(
@@ -271,19 +273,20 @@ class TokenService:
 
     def _check_proof(self, asked: ExchangeRequest, parent: GrantBody, jkt: str | None) -> Once:
         if parent.cnf_jkt is not None:
-            text = "the session has a key of its own: its holder signs the next hop, and sends it as grant"
+            text = "the session has a key of its own, so its holder must sign the next hop and send it as grant"
             raise refuse(TokenReason.PROOF_MISSING, text)
         if asked.proof is None:
             raise refuse(
-                TokenReason.PROOF_MISSING, "whoever hands a session on shows its key, in subject_proof or grant"
+                TokenReason.PROOF_MISSING,
+                "to delegate a session, prove possession of its key with subject_proof or grant",
             )
         secret = session_secret(self._parts.root_key, parent.tenant_uid, parent.session_id or "")
         if not hmac.compare_digest(exchange_proof(secret, asked.said, jkt), asked.proof):
-            raise refuse(TokenReason.PROOF_INVALID, "subject_proof is not made with the key of the session")
+            raise refuse(TokenReason.PROOF_INVALID, "subject_proof was not made with the key of the session")
         return Once(sha256(b"proof " + asked.proof), parent.exp)
 
     def _check_attended(self, origin: Origin, now_ms: int) -> None:
-        """An agent can't say by itself that somebody looks on."""
+        """Check that the user has signed in recently: the agent's word that a person is present is not enough."""
         within_ms = self._parts.section.attended_within_ms
         skew_ms = self._parts.section.skew_ms
         if origin.seen_ms is None or not -skew_ms <= now_ms - origin.seen_ms <= within_ms:
@@ -294,7 +297,7 @@ class TokenService:
         watch, grant = self._parts.revocations, lineage[-1]
         if watch.is_stale():
             raise RefusedError(
-                TokenReason.LOG_UNAVAILABLE, "it can't be told what has been revoked", retry_after_ms=1_000
+                TokenReason.LOG_UNAVAILABLE, "the revocations in force are not known", retry_after_ms=1_000
             )
         now_ms = self._parts.now_ms()
         for body in lineage:
@@ -309,11 +312,11 @@ class TokenService:
             )
             reason = watch.reason_against(call, now_ms)
             if reason is not None:
-                raise refuse(TokenReason.REVOKED, f"what it would be made of has been revoked ({reason.value})")
+                raise refuse(TokenReason.REVOKED, f"the source of the session has been revoked ({reason.value})")
 
     def _use_up(self, agent: Agent, origin: Origin, shown: ShownKey | None, grant: GrantBody) -> None:
-        # Ids are used once, also by who makes them up: what is given to one session must not reach another.
-        # A grant that has expired can be made again from its parent: they stay used for as long as that holds.
+        # Ids are used once, even if the client chose them: what one session gets must not reach another.
+        # An expired grant could be made again from its parent, so its ids stay used for as long as the parent is valid.
         until_ms = grant.exp if origin.parent is None else origin.parent.exp_ms
         ids = [f"grant {grant.uid}", f"session {grant.tenant_uid} {grant.session_id}"]
         made = [Once(sha256(name.encode()), until_ms) for name in ids]
@@ -331,7 +334,7 @@ class TokenService:
             raise _used_before()
 
     def _issue(self, lineage: tuple[GrantBody, ...], origin: Origin) -> tuple[Issued, str]:
-        """What is remembered of the session, and its token, which nobody has yet."""
+        """Return the session to remember, and its token, which nobody has yet."""
         parts, grant = self._parts, lineage[-1]
         act: dict[str, object] = {"iss": grant.act.iss, "sub": grant.act.sub}
         if origin.act is not None:
@@ -339,15 +342,13 @@ class TokenService:
         token_id = f"t-{parts.entropy.uuid(parts.now_ms())}"
         token = parts.keys.sign(token_claims(grant, act, token_id, parts.section.issuer), "at+jwt")
         if len(token) > TOKEN_CHARS_MAX:
-            text = (
-                f"the token would have {len(token)} characters, at most {TOKEN_CHARS_MAX} are taken back: ask for less"
-            )
+            text = f"the token would have {len(token)} characters, more than {TOKEN_CHARS_MAX}: ask for less"
             raise refuse(TokenReason.TOOLS_TOO_WIDE, text)
         return Issued(token_id, grant.session_id or "", grant.tenant_uid, grant.exp, lineage, act), token
 
 
 class _Known:
-    """What is known of a request so far, for the record of its refusal."""
+    """The parts of a request that are known so far, for the record of its refusal."""
 
     def __init__(self, tenant_uid: str) -> None:
         self.tenant_uid = tenant_uid
@@ -357,7 +358,7 @@ class _Known:
 
 def _check_bound(what: str, bound_to: str | None, shown: str | None) -> None:
     if bound_to not in (None, shown):
-        raise refuse(TokenReason.PROOF_MISSING, f"{what} is bound to a key that was not shown (DPoP)")
+        raise refuse(TokenReason.PROOF_MISSING, f"{what} is bound to a key whose possession was not proven (DPoP)")
 
 
 def _signed(token: str) -> str:
@@ -365,7 +366,7 @@ def _signed(token: str) -> str:
 
 
 def _used_before() -> RefusedError:
-    return refuse(TokenReason.TOKEN_REPLAYED, "a token or proof that counts once was used before")
+    return refuse(TokenReason.TOKEN_REPLAYED, "a single-use token or proof was used before")
 
 
 def _take(limit: RateLimit, key: str, who: str) -> None:
@@ -375,10 +376,10 @@ def _take(limit: RateLimit, key: str, who: str) -> None:
 
 
 def _check_actor(subject: Subject, actor: Actor) -> None:
-    """Whom the token of the subject lets act."""
+    """Check that the subject token lets the agent act."""
     if subject.may_act is not None:
         name, issuer = subject.may_act
         if name != actor.sub or issuer not in (None, actor.iss):
-            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, f"{SUBJECT} says in may_act that another may act")
+            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, f"{SUBJECT} permits only another actor (may_act)")
     if subject.client_id is not None and subject.client_id != actor.sub:
-        raise refuse(TokenReason.CLIENT_MISMATCH, f"{SUBJECT} was made for another client")
+        raise refuse(TokenReason.CLIENT_MISMATCH, f"{SUBJECT} was issued to another client")

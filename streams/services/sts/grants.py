@@ -1,4 +1,4 @@
-"""Making grants: the root of a session, or the hop from one to the next, never wider than what it is made of."""
+"""Makes grants: the root of a session, or the hop from one session to the next, never wider than the source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streams.model.proof import derived_uuid, session_secret
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, Header
 from streams.sdk.entropy import Entropy
-from streams.services.sts.attenuation import Share, Terms, check_child, check_profile, terms_of, told
+from streams.services.sts.attenuation import Share, Terms, as_refusal, check_child, check_profile, terms_of
 from streams.services.sts.errors import refuse
 from streams.services.sts.request import ExchangeRequest
 from streams.services.sts.settings import AgentSection, StsSection
@@ -32,15 +32,15 @@ replace = msgspec.structs.replace
 
 
 class Origin(NamedTuple):
-    """What a session is made of, whatever kind of token it comes from.
+    """The source of a session, for all kinds of tokens.
 
     Attributes:
-        source: whose user it is for, by the name in the settings; None where it is no longer there.
-        parent: the session that the grant is handed on from, if it is.
-        token: what the record calls it.
-        seen_ms: when its user was there last, where it says.
-        jkt: the key that its presenter must show, where it is bound to one.
-        act: who acted before.
+        source: the name of the user's source in the settings; None if it has been removed.
+        parent: the session that delegates the grant, if one does.
+        token: the name of the token in the audit record.
+        seen_ms: when the user signed in, if the token says so.
+        jkt: the key whose possession the presenter must prove, if the token is bound to one.
+        act: the earlier actors.
     """
 
     tenant_uid: str
@@ -59,7 +59,7 @@ class Origin(NamedTuple):
 
 
 class GrantMaker:
-    """Makes grants, and signs them. Thread-safe."""
+    """Makes and signs grants. Thread-safe."""
 
     def __init__(self, section: StsSection, root_key: bytes, entropy: Entropy) -> None:
         self._section = section
@@ -75,21 +75,23 @@ class GrantMaker:
     def make(
         self, asked: ExchangeRequest, origin: Origin, actor: Actor, profile: AgentSection, now_ms: int
     ) -> tuple[GrantBody, ...]:
-        """The signed grant of the session, after all its ancestors, and held against everything that bounds it.
+        """Return the signed grant of the session, after all its ancestors, checked against all limits.
 
         Args:
-            actor: who gets it, with the thumbprint of the key that they have shown, if they have.
-            profile: what they may have.
+            actor: the agent that gets it, with the thumbprint of its proven key, if there is one.
+            profile: what the agent may have.
 
         Raises:
-            RefusedError: it would be wider, or is not to be had at all.
+            RefusedError: the grant would be wider, or is not allowed at all.
         """
         section = self._section
         ancestors = () if origin.parent is None else origin.parent.lineage
         depth = len(ancestors)
         reach = min(section.depth_max, ancestors[-1].max_depth if ancestors else section.depth_max)
         if depth > reach:
-            raise refuse(TokenReason.DEPTH_TOO_GREAT, f"what the subject token conveys ends at depth {reach}")
+            raise refuse(
+                TokenReason.DEPTH_TOO_GREAT, f"the grant of the subject token can't be delegated beyond depth {reach}"
+            )
         terms = terms_of(asked, origin.share, profile, depth=depth, depth_max=reach, now_ms=now_ms)
         if origin.parent is None:
             body = self._root(asked, origin, actor, terms, now_ms)
@@ -150,47 +152,49 @@ class GrantMaker:
         return sign_hop(body, parent.grant, hop_grant_key(secret))
 
     def _signed_by_holder(self, grant: GrantBody, parent: Issued, actor: Actor, terms: Terms) -> GrantBody:
-        """A hop that came signed: it must be for who asks, and within what the settings allow them."""
+        """Check a hop that the holder has signed: it must be for the requesting agent, and within its settings."""
         check_child(parent.grant, grant)
         is_for = replace(grant.act, jkt=None) == replace(actor, jkt=None) and grant.act.jkt in (None, actor.jkt)
         if not is_for or grant.cnf_jkt != actor.jkt:
-            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "grant is for another agent, or another key, than asks")
+            raise refuse(TokenReason.ACTOR_NOT_ALLOWED, "grant is for another agent or key than those of the request")
         if grant.max_depth > terms.max_depth:
-            raise refuse(TokenReason.DEPTH_TOO_GREAT, f"grant may reach depth {terms.max_depth} at most")
+            raise refuse(TokenReason.DEPTH_TOO_GREAT, f"grant may be delegated to depth {terms.max_depth} at most")
         if grant.exp // _MS_PER_S * _MS_PER_S > terms.exp_ms:
             raise refuse(TokenReason.LIFE_TOO_LONG, "grant lives longer than this agent's sessions may")
         if grant.max_depth > grant.depth and not _is_among(grant.may_act, terms.may_act):
-            raise refuse(TokenReason.LIMITS_TOO_WIDE, "grant may be handed on to others than this agent's sessions may")
-        # Nor is it to be left out: rules may let more through where there is none.
+            raise refuse(
+                TokenReason.LIMITS_TOO_WIDE, "grant may be delegated to agents that this agent may not delegate to"
+            )
+        # The purpose must not be omitted either: rules may permit more without one.
         if _purpose(grant.purpose, parent.grant.purpose) != grant.purpose:
-            raise refuse(TokenReason.LIMITS_TOO_WIDE, "grant leaves out the purpose of the session")
+            raise refuse(TokenReason.LIMITS_TOO_WIDE, "grant omits the purpose of the session")
         if not _ID.fullmatch(grant.uid):
             raise refuse(TokenReason.GRANT_INVALID, "the id of grant must have 8 to 128 letters, digits, or . _ ~ -")
         if grant.session_id != sub_session_id(parent.tenant_uid, parent.session_id, grant.uid):
-            text = "grant names another session than the one that follows from its own and its parent's (session_id)"
+            text = "session_id of grant is not the one that follows from its uid and its parent's session"
             raise refuse(TokenReason.GRANT_INVALID, text)
         return grant
 
     def _check_as_gates_do(self, lineage: tuple[GrantBody, ...], now_ms: int) -> None:
-        """What a gate would not take must not be written."""
+        """Check the grant as gates do: a grant that they would reject must not be written."""
         grant = lineage[-1]
         header = Header(id=derived_uuid("grant", grant.uid), source="", time=now_ms, tenant_uid=grant.tenant_uid)
         try:
             verify(travelling(lineage, header), grant.tenant_uid, grant.session_id or "", self._standard, now_ms)
         except GrantError as error:
-            raise told(error) from None
+            raise as_refusal(error) from None
 
     def _uid(self, kind: str, now_ms: int) -> str:
         return f"{kind}-{self._entropy.uuid(now_ms)}"
 
 
 def _purpose(asked: str | None, stated: str | None) -> str | None:
-    """What a source or a session says of its purpose is not for the agent to change."""
+    """Return the purpose. The agent can't change one that the source or session states."""
     if asked and stated and asked != stated:
-        raise refuse(TokenReason.LIMITS_TOO_WIDE, "the subject token has a purpose already, and not the one asked for")
+        raise refuse(TokenReason.LIMITS_TOO_WIDE, "the subject token has another purpose than the requested one")
     return stated or asked
 
 
 def _is_among(given: tuple[str, ...], allowed: tuple[str, ...]) -> bool:
-    """Whether what is given on can reach nobody else; without names it can reach anybody."""
+    """Return whether delegation is limited to allowed agents; without names it is not limited."""
     return not allowed or (bool(given) and set(given) <= set(allowed))

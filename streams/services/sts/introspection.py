@@ -1,4 +1,4 @@
-"""What an agent may ask of its own tokens: that one counts no more (RFC 7009), and what one says (RFC 7662)."""
+"""Lets agents revoke (RFC 7009) and introspect (RFC 7662) their own tokens."""
 
 from __future__ import annotations
 
@@ -15,41 +15,40 @@ from streams.services.sts.store import Issued
 from streams.services.sts.token_response import token_claims
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-TOKEN = "token"  # noqa: S105 - what errors call it
+TOKEN = "token"  # noqa: S105 - its name in errors
 _TRANSIENT = frozenset({TokenReason.LOG_UNAVAILABLE, TokenReason.KEYS_UNAVAILABLE, TokenReason.TOO_MANY_REQUESTS})
 
 
 def revoke(service: TokenService, form: Form, *, dpop: str | None, url: str) -> None:
-    """End the session of a token, on the log, and have it handed on no more. A token that counts for nothing is none
-    to revoke, and no error.
+    """End the session of a token on the log, so that it can't be delegated any more. An invalid token is not an error.
 
     Args:
-        dpop: the proof of the agent's own key, which it must show where the session is bound to it.
-        url: where the request came to, as clients see it.
+        dpop: the proof of the agent's own key, which is needed if the session is bound to it.
+        url: the URL of the request, as clients see it.
 
     Raises:
-        RefusedError: who asks is not the agent that the token was given to.
+        RefusedError: the token was issued to another agent.
     """
     actor = _client(service, form, dpop, url)
     issued = _issued(service, form)
     if issued is None:
         return
     if not _is_of(issued, actor):
-        raise refuse(TokenReason.CLIENT_MISMATCH, "the token was given to another agent")
+        raise refuse(TokenReason.CLIENT_MISMATCH, "the token was issued to another agent")
     if issued.grant.cnf_jkt not in (None, actor.jkt):
-        raise refuse(TokenReason.PROOF_MISSING, f"{TOKEN} is bound to a key that was not shown (DPoP)")
+        raise refuse(TokenReason.PROOF_MISSING, f"{TOKEN} is bound to a key whose possession was not proven (DPoP)")
     service.end(issued)
 
 
 def show(service: TokenService, form: Form, *, dpop: str | None, url: str) -> Mapping[str, Any]:
-    """What a token says, to the agent that it was given to; to all others it says nothing.
+    """Return the claims of a token to the agent that it was issued to. For others, the token counts as inactive.
 
     Args:
-        dpop: the proof of the agent's own key, where its token is bound to it.
-        url: where the request came to, as clients see it.
+        dpop: the proof of the agent's own key, if its token is bound to one.
+        url: the URL of the request, as clients see it.
 
     Raises:
-        RefusedError: who asks is no agent.
+        RefusedError: the client is not a configured agent.
     """
     actor = _client(service, form, dpop, url)
     issued = _issued(service, form)
@@ -60,7 +59,7 @@ def show(service: TokenService, form: Form, *, dpop: str | None, url: str) -> Ma
 
 
 def _client(service: TokenService, form: Form, dpop: str | None, url: str) -> Actor:
-    """Who asks (RFC 7523 2.2)."""
+    """Return the client (RFC 7523 2.2)."""
     if form.one("client_assertion_type") != ASSERTION_TYPE:
         raise refuse(TokenReason.REQUEST_MALFORMED, f"client_assertion_type must be {ASSERTION_TYPE}")
     return service.client(form.needed("client_assertion"), TokenType.JWT, dpop=dpop, url=url)

@@ -1,4 +1,4 @@
-"""A request for a token, read from its form (RFC 8693 2.1): each parameter once, and each of a bounded length."""
+"""Reads a token request from its form (RFC 8693 2.1): each parameter once, and each of a bounded length."""
 
 from __future__ import annotations
 
@@ -32,40 +32,40 @@ _REPEATABLE = frozenset({"audience", "resource"})
 
 
 class Form:
-    """The parameters of a request. An empty value counts as none (RFC 6749 3.2)."""
+    """The parameters of a request. An empty value counts as missing (RFC 6749 3.2)."""
 
     def __init__(self, body: bytes) -> None:
         """Raises:
-        RefusedError: it is no form, or a parameter is there twice.
+        RefusedError: the body is not a form, or a parameter is repeated.
         """
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
         except (UnicodeDecodeError, ValueError):
-            raise refuse(TokenReason.REQUEST_MALFORMED, "the body is no form") from None
+            raise refuse(TokenReason.REQUEST_MALFORMED, "the body is not a form") from None
         values: dict[str, list[str]] = {}
         for name, value in pairs:
             if value:
                 values.setdefault(name, []).append(value)
         for name, held in values.items():
             if len(held) > 1 and name not in _REPEATABLE:
-                raise refuse(TokenReason.REQUEST_MALFORMED, "a parameter is there twice")
+                raise refuse(TokenReason.REQUEST_MALFORMED, "a parameter is repeated")
         self._values: Mapping[str, Sequence[str]] = values
         self.pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in pairs if value)
 
     def one(self, name: str) -> str | None:
-        """A parameter that is there once, or None."""
+        """Return a parameter that can't be repeated, or None."""
         held = self._values.get(name)
         return None if held is None else held[0]
 
     def all(self, name: str) -> tuple[str, ...]:
-        """A parameter that may be there several times."""
+        """Return all values of a parameter that can be repeated."""
         return tuple(self._values.get(name, ()))
 
     def needed(self, name: str) -> str:
-        """A parameter that must be there.
+        """Return a required parameter.
 
         Raises:
-            RefusedError: it is not.
+            RefusedError: it is missing.
         """
         value = self.one(name)
         if value is None:
@@ -73,34 +73,34 @@ class Form:
         return value
 
     def number(self, name: str) -> int | None:
-        """A parameter that is a whole number, or None.
+        """Return a parameter that is a whole number, or None.
 
         Raises:
-            RefusedError: it is none.
+            RefusedError: it is not a whole number.
         """
         value = self.one(name)
         if value is None:
             return None
         if not _NUMBER.fullmatch(value):
-            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} is no number")
+            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} is not a number")
         return int(value)
 
     def token_type(self, name: str) -> TokenType:
-        """A parameter that names the type of a token.
+        """Return a parameter that names the type of a token.
 
         Raises:
-            RefusedError: it is missing, or of no type that is known here.
+            RefusedError: it is missing, or not a supported type.
         """
         try:
             return TokenType(self.needed(name))
         except ValueError:
-            raise refuse(TokenReason.TOKEN_TYPE_WRONG, f"{name} is of no type that counts here") from None
+            raise refuse(TokenReason.TOKEN_TYPE_WRONG, f"{name} is not a supported type") from None
 
     def base64url(self, name: str) -> bytes | None:
-        """A parameter that is bytes in base64url, or None.
+        """Return a parameter that is bytes in base64url, or None.
 
         Raises:
-            RefusedError: it is none.
+            RefusedError: it is not base64url.
         """
         value = self.one(name)
         if value is None:
@@ -112,13 +112,13 @@ class Form:
 
 
 class ExchangeRequest(NamedTuple):
-    """What is asked for. None asks for all that may be had.
+    """A request for a session. None requests everything that is allowed.
 
     Attributes:
-        proof: of whoever holds the session of the subject token, where that is one of ours and there is no `grant`.
-        grant: the next hop, signed by whoever holds the session of the subject token; it says all that is asked for.
-        life_s: how long the session should live at most.
-        said: all of the form's parameters, as they came.
+        proof: the proof of the holder of the subject token's session, for tokens of this service without `grant`.
+        grant: the next hop, signed by the holder of the subject token's session; it states the whole request.
+        life_s: the longest life of the session.
+        said: all parameters of the form, unchanged.
     """
 
     subject_token: str
@@ -142,18 +142,18 @@ class ExchangeRequest(NamedTuple):
 
 
 def read_request(form: Form) -> ExchangeRequest:
-    """The request that a form makes.
+    """Read the request of a form.
 
     Raises:
-        RefusedError: it makes none.
+        RefusedError: the form is not a valid request.
     """
     if form.one("grant_type") != GRANT_TYPE:
         raise refuse(TokenReason.GRANT_TYPE_UNSUPPORTED, f"grant_type must be {GRANT_TYPE}")
     wanted = form.one("requested_token_type")
     if wanted not in (None, TokenType.ACCESS_TOKEN):
-        raise refuse(TokenReason.TOKEN_TYPE_WRONG, "only access tokens are given")
+        raise refuse(TokenReason.TOKEN_TYPE_WRONG, "only access tokens are issued")
     if form.all("resource"):
-        raise refuse(TokenReason.TARGET_TOO_WIDE, "resources have no meaning here: name servers in audience")
+        raise refuse(TokenReason.TARGET_TOO_WIDE, "the parameter resource is not supported: name servers in audience")
     audience = form.all("audience")
     if len(audience) > AUDIENCES_MAX:
         raise refuse(TokenReason.REQUEST_MALFORMED, f"more than {AUDIENCES_MAX} audiences")
@@ -162,11 +162,13 @@ def read_request(form: Form) -> ExchangeRequest:
         raise refuse(TokenReason.REQUEST_MALFORMED, f"the purpose has more than {PURPOSE_CHARS_MAX} characters")
     for name, said in (("purpose", (purpose or "",)), ("audience", audience)):
         if not all(is_plain(text) for text in said):
-            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} has characters that no name has")
+            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} has characters that are not allowed")
     details = form.one("authorization_details")
     grant = _grant(form)
     if grant is not None and any(form.all(name) for name in _SAID_BY_GRANT):
-        raise refuse(TokenReason.REQUEST_MALFORMED, "grant says all that is asked for: nothing may be said beside it")
+        raise refuse(
+            TokenReason.REQUEST_MALFORMED, "grant states the whole request: it can't be combined with other parameters"
+        )
     return ExchangeRequest(
         subject_token=form.needed("subject_token"),
         subject_type=form.token_type("subject_token_type"),
@@ -191,7 +193,7 @@ def _scopes(form: Form) -> tuple[str, ...] | None:
         return None
     names = text.split(" ")
     if not all(_SCOPE.fullmatch(name) for name in names):
-        raise refuse(TokenReason.SCOPE_TOO_WIDE, "scope is no list of names, separated by single spaces")
+        raise refuse(TokenReason.SCOPE_TOO_WIDE, "scope is not a list of names, separated by single spaces")
     return tuple(dict.fromkeys(names))
 
 
@@ -202,9 +204,9 @@ def _grant(form: Form) -> GrantBody | None:
     try:
         grant = msgspec.json.decode(raw, type=GrantBody)
     except (msgspec.DecodeError, RecursionError):
-        raise refuse(TokenReason.GRANT_INVALID, "grant is none") from None
+        raise refuse(TokenReason.GRANT_INVALID, "grant is not a grant in JSON") from None
     said = (grant.purpose or "", *grant.audience, *grant.scopes, *grant.may_act)
     if not all(is_plain(text) for text in said):
-        raise refuse(TokenReason.REQUEST_MALFORMED, "grant has characters that no name has")
+        raise refuse(TokenReason.REQUEST_MALFORMED, "grant has a name with characters that are not allowed")
     check_names(grant.authorization_details)
     return grant

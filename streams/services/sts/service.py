@@ -1,4 +1,4 @@
-"""Putting the token service together."""
+"""Builds the token service from its parts."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from streams.services.sts.sources import Sources
 from streams.services.sts.store import StsStore
 
 RETIRED_KEPT_MS = 2 * 86_400_000
-"""How long a key that signs no more is still published: longer than any session lives."""
+"""How long a retired key is still published: longer than any session lives."""
 
 
 class RunningSts:
-    """A token service with everything that it is made of; a context manager.
+    """A token service with all its parts; a context manager.
 
     Attributes:
-        application: on ASGI.
+        application: an ASGI application.
         keys: its signing keys.
-        parts: all that it works with.
+        parts: the parts that handle requests.
         dev: the issuer for development, if there is one.
     """
 
@@ -55,26 +55,26 @@ class RunningSts:
         dev_issuer: bool = False,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Open everything; blocks until what was revoked is known.
+        """Open all parts. Blocks until the revocations in force are known.
 
         Args:
             section: `[sts]` of the settings.
-            transport: the log; it stays its opener's to close.
-            folder: where signing keys and the memory of tokens are.
-            instance: its stable name, different for each that runs.
-            dev_issuer: whether to give tokens of anybody to anybody.
+            transport: the log; the caller closes it.
+            folder: the folder of signing keys and of the memory of tokens.
+            instance: the service's name: stable, and different for each running service.
+            dev_issuer: whether to issue any token to anybody.
 
         Raises:
-            StsError, IdentityError: it can't run so.
-            ExecutorError: what was revoked could not be read.
+            StsError, IdentityError: the settings or files can't be used.
+            ExecutorError: the revocations in force could not be read.
             LogError: a topic that it writes does not exist.
         """
         self.dev = _dev_issuer(section, entropy) if dev_issuer else None
         section = section if self.dev is None else with_dev_issuer(section, self.dev)
         if not section.sources or not section.agents:
             raise StsError(
-                "no tokens would count: name issuers in `[sts.sources]` and agents in `[sts.agents]`, or try it with "
-                "`--dev-issuer`"
+                "no source or no agent is set: add `[sts.sources.NAME]` and `[sts.agents.NAME]`, or try the service "
+                "with `--dev-issuer`"
             )
         with ExitStack() as opened:
             self.keys = keys_in(folder, entropy)
@@ -111,7 +111,7 @@ class RunningSts:
             self._opened = opened.pop_all()
 
     def close(self) -> None:
-        """Answer what is being worked on, and release everything."""
+        """Finish open requests, and release all resources."""
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -122,7 +122,7 @@ class RunningSts:
 
 
 def is_file(source: SourceSection) -> bool:
-    """Whether a source's keys are in a file."""
+    """Return whether a source's keys are in a file."""
     return urlsplit(source.jwks).scheme not in ("http", "https")
 
 

@@ -1,7 +1,7 @@
-"""What the service writes: a session and its grant in one transaction, with the record of it; and what it refused.
+"""Writes sessions: the session, its grant and the audit record in one transaction; and records of refusals.
 
-A crash in between leaves both or neither. Where it is not known whether a transaction was committed, the client gets no
-token, so nobody can use what may have been opened.
+After a crash either all of them are on the log or none. If it is not known whether a transaction was committed, the
+client gets no token, so nobody can use the session.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ ATTEMPTS_MAX = 3
 TRANSACTION_SESSIONS_MAX = 64
 ALONE_FAILED_MAX = 2
 REFUSALS_PER_MINUTE = 600
-"""Refusals on record of whoever has not shown who they are; the next record says how many were left out."""
+"""How many refusals of unknown clients are recorded; the next record says how many were not."""
 
 NOBODY = Actor(iss="", sub="(unknown)")
 _log = logging.getLogger(__name__)
 
 
 class Opening(NamedTuple):
-    """A session that is to be opened: `lineage` is its grant after all its ancestors."""
+    """A session to open; `lineage` is its grant after all its ancestors."""
 
     lineage: tuple[GrantBody, ...]
     attended: bool
@@ -50,7 +50,7 @@ class Opening(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A request that was refused: as far as it is known, of whom."""
+    """A request that was refused, with its client and subject as far as they are known."""
 
     reason: TokenReason
     text: str
@@ -60,7 +60,7 @@ class Refusal(NamedTuple):
 
 
 class _Work:
-    """Records that a thread waits for. Done, and with what fault, under the ledger's lock."""
+    """Records that a thread waits for. `done` and `fault` are set under the ledger's lock."""
 
     __slots__ = ("done", "fault", "records")
 
@@ -71,14 +71,14 @@ class _Work:
 
 
 class Ledger:
-    """The service's hand on the log. Thread-safe: one transaction at a time, which sessions share."""
+    """Writes the service's records. Thread-safe: one transaction at a time, which several requests share."""
 
     def __init__(self, transport: Transport, root_key: bytes, *, issuer: str, name: str, entropy: Entropy) -> None:
-        """Nothing is opened yet.
+        """Prepare, without opening a producer.
 
         Args:
-            issuer: who writes.
-            name: the transactional id: two services with the same one fence each other.
+            issuer: the source of the records.
+            name: the transactional id. Two services with the same one fence each other.
         """
         self._transport = transport
         self._writer_key = session_writer_key(root_key)
@@ -103,15 +103,15 @@ class Ledger:
             self._transport.partitions(topic.name)
 
     def open_session(self, opening: Opening) -> None:
-        """Write the session, its grant, and the record of both; all are on the log when this returns, or none is.
+        """Write the session, its grant, and the audit record; all are on the log when this returns.
 
         Raises:
-            RefusedError: they are not known to be there.
+            RefusedError: it is not known whether they are on the log.
         """
         self._commit(self._opened(opening))
 
     def refused(self, refusal: Refusal) -> None:
-        """Put a refusal on record. What can't be written is logged: a refusal needs no record to hold."""
+        """Record a refusal. If that fails, it is only logged: the request stays refused without a record."""
         note = ""
         if refusal.act is None:
             with self._queue_lock:
@@ -119,7 +119,7 @@ class Ledger:
                     self._left_out += 1
                     return
                 if self._left_out:
-                    note = f" ({self._left_out} more before it are not on record)"
+                    note = f" ({self._left_out} earlier refusals were not recorded)"
                     self._left_out = 0
         header = self._header(refusal.tenant_uid, None)
         event = AuditEvent(
@@ -134,17 +134,17 @@ class Ledger:
             retention_class=RetentionClass.STANDARD,
         )
         try:
-            # Nobody waits for it: whoever asks in vain must not be able to hold others up.
+            # Nobody waits for this record: refused clients must not be able to delay others.
             key = session_key_of(refusal.tenant_uid, "")
             self._transport.publisher().publish(outgoing(self._transport, AUDIT_REPORTED, key, event, header))
         except LogError as error:
-            _log.warning("a refusal (%s) is not on record: %s", refusal.reason.value, error)
+            _log.warning("a refusal (%s) was not recorded: %s", refusal.reason.value, error)
 
     def end_session(self, grant: GrantBody, sequence: int) -> None:
-        """Write that a session was revoked, for gates and executors, and the record of it.
+        """Write the revocation of a session, for gates and executors, and the audit record.
 
         Raises:
-            RefusedError: it is not known to be there.
+            RefusedError: it is not known whether they are on the log.
         """
         key = session_key_of(grant.tenant_uid, grant.session_id or "")
         event = SessionEvent(
@@ -155,7 +155,7 @@ class Ledger:
             sub=grant.sub,
             act=grant.act,
         )
-        audit = self._audit(grant, (grant.uid,), TokenReason.TOKEN_REVOKED, "its agent gave it back")
+        audit = self._audit(grant, (grant.uid,), TokenReason.TOKEN_REVOKED, "revoked by its agent")
         event = proven_event(self._writer_key, event)
         target = session_target(grant.tenant_uid, event.session_id)
         header = self._header(grant.tenant_uid, None)
@@ -166,7 +166,7 @@ class Ledger:
             state=RevocationState.REVOKED,
             effective_at=header.time,
             until=grant.exp,
-            reason="its agent gave it back",
+            reason="revoked by its agent",
             initiating_entity=self._issuer,
         )
         revoked = revocation_key(RevocationKind.SESSION, target)
@@ -181,7 +181,7 @@ class Ledger:
         self._commit(records)
 
     def close(self) -> None:
-        """Release what was opened."""
+        """Release the producer."""
         with self._lock:
             self._drop()
 
@@ -231,11 +231,11 @@ class Ledger:
         )
 
     def _commit(self, records: Sequence[Outgoing]) -> None:
-        """Commit records together. Whoever comes while a transaction is under way shares the next one: on a cluster one
-        takes some ms, whatever is in it.
+        """Commit records together. Requests that arrive during a transaction share the next one, because a transaction
+        on a cluster takes some ms, whatever its size.
 
         Raises:
-            RefusedError: they are not known to be committed.
+            RefusedError: it is not known whether they are committed.
         """
         own = _Work(records)
         with self._queue_lock:
@@ -250,8 +250,8 @@ class Ledger:
             raise _unavailable(own.fault)
 
     def _finish(self, batch: Sequence[_Work]) -> None:
-        """Commit what several wait for. Afterwards each of them is done, whatever has happened."""
-        fault: LogError | None = LogError("it has failed for a reason that the service has logged")
+        """Commit the records of several requests. Afterwards each request is done, with or without a fault."""
+        fault: LogError | None = LogError("the transaction has failed; the service has logged the reason")
         try:
             fault = self._committed(batch)
         except Exception:
@@ -264,8 +264,8 @@ class Ledger:
             self._finish_each(batch)
 
     def _finish_each(self, batch: Sequence[_Work]) -> None:
-        """One record that can't be written must not fail the requests that it came together with. Where two fail it is
-        the log that does, and the others need not wait for it."""
+        """Commit each request separately, so that one bad record does not fail the others. After two failures, the log
+        itself is taken to have failed, and the others are not tried."""
         failed = 0
         for work in batch:
             if failed < ALONE_FAILED_MAX:
@@ -273,7 +273,7 @@ class Ledger:
                 failed += work.fault is not None
 
     def _committed(self, batch: Sequence[_Work]) -> LogError | None:
-        """One transaction; tried again only where nothing of it can have been kept. None: it is committed."""
+        """Commit one transaction; return None if it is committed. Retry only if nothing of it can be on the log."""
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 self._transact([record for work in batch for record in work.records])
@@ -303,7 +303,7 @@ class Ledger:
         self._producer.commit()
 
     def _aborted(self) -> bool:
-        """Whether the open transaction is gone for certain."""
+        """Abort the open transaction, and return whether it is certainly aborted."""
         try:
             if self._producer is not None:
                 self._producer.abort()
@@ -320,7 +320,7 @@ class Ledger:
         try:
             producer.close()
         except Exception as error:
-            # It is of no more use, whatever it says: the next one takes its place.
+            # It is no longer usable in any case: the next producer replaces it.
             _log.warning("closing the producer: %s", error)
 
     def _header(self, tenant_uid: str, traceparent: str | None) -> Header:
@@ -336,5 +336,5 @@ class Ledger:
 
 def _unavailable(error: LogError) -> RefusedError:
     _log.warning("a session could not be opened: %s", error)
-    text = "the session is not known to be on the log; ask again with a new token"
+    text = "it is not known whether the session is on the log; retry with a new token"
     return RefusedError(TokenReason.LOG_UNAVAILABLE, text, retry_after_ms=1_000)

@@ -1,4 +1,4 @@
-"""`[sts]` of the settings: whose tokens the token service takes, and what it gives agents for them at most."""
+"""`[sts]` of the settings: whose tokens the token service accepts, and the most that it grants agents for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Section(BaseModel):
 
 
 class ArgumentSection(_Section):
-    """A bound on one argument of a tool: a JSON pointer, a type, and the type's parameter."""
+    """A constraint on one argument of a tool: a JSON pointer, a type, and the type's parameter."""
 
     argument: str = Field(max_length=512)
     type: ConstraintName
@@ -34,7 +34,7 @@ class ArgumentSection(_Section):
 
 
 class ToolSection(_Section):
-    """A tool that an agent may be given; `*` as its name stands for all tools of the server."""
+    """A tool that an agent may be granted; the name `*` stands for all tools of the server."""
 
     server: Name
     name: Name
@@ -42,21 +42,22 @@ class ToolSection(_Section):
 
 
 class SourceSection(_Section):
-    """`[sts.sources.NAME]`: an issuer whose tokens count, and for what.
+    """`[sts.sources.NAME]`: an issuer whose tokens are accepted, and for what.
 
     Attributes:
-        issuer: its `iss`; of a SPIFFE trust domain `spiffe://` and its name.
+        issuer: its `iss`; for a SPIFFE trust domain `spiffe://` and its name.
         jwks: where its public keys are: an `https` URL (`http` on loopback), or a file.
-        gives: what its tokens are: of users, of agents, transaction tokens, identity assertions (ID-JAG).
+        gives: the kinds of its tokens: of users, of agents, transaction tokens, identity assertions (ID-JAG).
         audience: a token must be for one of these.
-        authorized_parties: for whom else an ID token may have been made (`azp`), where it says so or has several
-            audiences: clients that hand the tokens of their users on to agents.
-        algorithms: the signatures that count.
-        subject_prefix: goes before the names of its users, so that those of two issuers can't be the same. Where there
-            are several sources of users each must say it; those that name the same people alike say the same.
-        tenant: whose sessions its users open; that of the settings by default.
-        life_max_ms: a token that was made to live longer is refused.
-        one_time: whether a token counts once; by default those of agents with a `jti`, and identity assertions, do.
+        authorized_parties: further clients to which an ID token may have been issued (`azp`), if it states one or has
+            several audiences: clients that pass the tokens of their users to agents.
+        algorithms: the accepted signature algorithms.
+        subject_prefix: precedes the names of its users, so that users of two issuers can't have the same name. It is
+            required if there are several sources of users; sources with the same names for the same people share one.
+        tenant: the tenant of its users' sessions; by default that of the settings.
+        life_max_ms: tokens with a longer life are rejected.
+        one_time: whether a token can be used once only; by default true for agents' tokens with a `jti`, and for
+            identity assertions.
     """
 
     issuer: Name
@@ -72,32 +73,34 @@ class SourceSection(_Section):
 
     @property
     def is_spiffe(self) -> bool:
-        """Whether its tokens are JWT-SVIDs."""
+        """Return whether its tokens are JWT-SVIDs."""
         return self.issuer.startswith(SPIFFE)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         place = urlsplit(self.jwks)
         if place.scheme == "http" and place.hostname not in LOOPBACK:
-            raise ValueError(f"`jwks` is `{self.jwks}`: keys that come over plain HTTP are anybody's; use https")
+            raise ValueError(f"`jwks` is `{self.jwks}`: plain HTTP is not protected against tampering; use https")
         if self.is_spiffe and (self.gives != ["agent"] or "/" in self.issuer.removeprefix(SPIFFE)):
-            raise ValueError(f"`{self.issuer}`: a SPIFFE trust domain gives agents alone, and its name has no path")
+            raise ValueError(
+                f'`{self.issuer}`: a SPIFFE trust domain must have `gives = ["agent"]`, and a name without a path'
+            )
         return self
 
 
 class AgentSection(_Section):
-    """`[sts.agents.NAME]`: the most that an agent is given, whatever its user could give it.
+    """`[sts.agents.NAME]`: the most that an agent is granted, whatever its user could grant.
 
     Attributes:
-        issuer: who says who it is: the `iss` of its own token, or its trust domain.
-        sub: its name there; `*` is every agent of the issuer.
-        sources: whose users it may act for, by the names of the sources; all by default.
-        scopes, tools: what it may be given.
-        servers: the servers that its tokens are for; those of `tools` by default.
+        issuer: its issuer: the `iss` of its own token, or its trust domain.
+        sub: its name at the issuer; `*` is every agent of the issuer.
+        sources: the names of the sources for whose users it may act; by default all.
+        scopes, tools: what it may be granted.
+        servers: the audience of its tokens; by default the servers of `tools`.
         ttl_ms: the longest life of a session.
-        max_depth: how often what it was given may be handed on.
-        may_act: the agents that it may be handed on to, by `sub`; all that are listed here by default.
-        bound: whether it must show a key of its own (DPoP, Ed25519) and gets no secret.
+        max_depth: how often its grant may be delegated further.
+        may_act: the agents to which it may delegate, by `sub`; by default all agents in the settings.
+        bound: whether it must prove possession of its own key (DPoP, Ed25519) and gets no secret.
     """
 
     issuer: Name
@@ -116,18 +119,18 @@ class StsSection(_Section):
     """`[sts]`.
 
     Attributes:
-        issuer: who the service is: its URL as clients see it.
+        issuer: the service's own `iss`: its URL, as clients see it.
         host, port: where it listens.
         tls_certificate, tls_key: PEM files; needed off loopback, unless a proxy ends TLS (`behind_tls_proxy`).
-        depth_max: of the last hop of any chain; not above that of the gates.
+        depth_max: the depth of the last hop of any chain; not above that of the gates.
         skew_ms: how far the clocks of issuers may be off.
-        jwks_cache_ms: how long keys of issuers are used without asking again.
+        jwks_cache_ms: how long the keys of issuers are used without fetching them again.
         jwks_retry_ms: the least time between two requests for an issuer's keys.
-        jwks_stale_ms: how long keys are used when they can't be had anew.
-        attended_within_ms: how long ago a user may have signed in, for a session that they are said to attend.
-        rotation_wait_ms: how long a new key is published before it is used: longer than clients keep keys.
-        per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of as many. Those for a
-            subject are counted for each agent by itself.
+        jwks_stale_ms: how long cached keys are still used if they can't be fetched again.
+        attended_within_ms: for an attended session, the longest time since the user has signed in.
+        rotation_wait_ms: how long a new key is published before it is used: longer than clients cache keys.
+        per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of the same size are
+            allowed. Requests for a subject are counted separately for each agent.
     """
 
     issuer: str = Field("http://127.0.0.1:8420", max_length=512)
@@ -151,7 +154,7 @@ class StsSection(_Section):
 
     @property
     def on_loopback(self) -> bool:
-        """Whether nobody on another machine can reach it."""
+        """Return whether the service can't be reached from other machines."""
         return self.host in LOOPBACK
 
     @model_validator(mode="after")
@@ -178,16 +181,16 @@ def _check_names(section: StsSection) -> None:
     of_users = [source for source in section.sources.values() if source.gives != ["agent"]]
     if len(of_users) > 1 and any("subject_prefix" not in source.model_fields_set for source in of_users):
         raise ValueError(
-            "a user of one source could be taken for one of another: give each its `subject_prefix`, and the same only "
-            "to those that name the same people alike"
+            "users of different sources could have the same name: set `subject_prefix` in each source, and the same "
+            "prefix only for sources with the same names for the same people"
         )
     agents = [agent.sub for agent in section.agents.values()]
     for name, agent in section.agents.items():
         if agents.count(agent.sub) > 1:
             raise ValueError(
-                f"agent `{agent.sub}` is listed twice: revocations and grants tell agents by their names, so they must "
-                "differ, also between issuers"
+                f"agent `{agent.sub}` is listed twice: revocations and grants identify agents by name, so names must "
+                "be unique, also among different issuers"
             )
         unknown = sorted(set(agent.sources) - set(section.sources))
         if unknown:
-            raise ValueError(f"agent `{name}` names the source `{unknown[0]}`, which is not there")
+            raise ValueError(f"agent `{name}` names the source `{unknown[0]}`, which does not exist")

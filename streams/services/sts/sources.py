@@ -1,7 +1,7 @@
-"""Tokens that come in: whose they are, what they convey, and whether they count.
+"""Reads incoming tokens: their issuer, what they convey, and whether they are valid.
 
-Every token is held against the one issuer that the settings know under its `iss`; what is left out of a token is
-nothing that it conveys, and what is wrong with it ends the request.
+Every token is checked with the one issuer of the settings that has its `iss`. A missing claim conveys nothing; an
+invalid claim ends the request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ACT_BYTES_MAX = 2_048
 
 
 class TokenType(StrEnum):
-    """RFC 8693 3, and the drafts of transaction tokens and identity assertions."""
+    """Token types of RFC 8693 3, and of the drafts of transaction tokens and identity assertions."""
 
     ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type's name
     ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 - likewise
@@ -57,17 +57,17 @@ _GIVES: Mapping[TokenType, str] = {
 
 
 class Subject(NamedTuple):
-    """What a token of somebody else's conveys. `scopes` and `details` are None where it does not speak of them.
+    """What a subject token of another issuer conveys. `scopes` and `details` are None if it has no such claim.
 
     Attributes:
         source: the name of its issuer in the settings.
-        user: on whose behalf, as the issuer names them; `sub` is their name here.
-        may_act: who may act, where it says: `sub`, and `iss` where it says that, too.
-        client_id: of whom it was made for, where it says (ID-JAG).
-        token: what it is called in the record.
-        seen_ms: when the user was there last, where it says.
-        jkt: the key that its presenter must show, where it is bound to one.
-        act: who acted before, where it was exchanged already (RFC 8693 4.1).
+        user: the user, as the issuer names them; `sub` is their name here.
+        may_act: who may act, if it says so: `sub`, and `iss` if it has one.
+        client_id: the client that it was issued to, if it says so (ID-JAG).
+        token: its name in the audit record.
+        seen_ms: when the user signed in, if it says so.
+        jkt: the key whose possession the presenter must prove, if it is bound to one.
+        act: the earlier actors, if it was exchanged before (RFC 8693 4.1).
     """
 
     source: str
@@ -89,7 +89,7 @@ class Subject(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """Who asks, as their own token says. `jkt`: of the key that they must show, where it is bound to one."""
+    """The agent of an actor token. `jkt` is the key whose possession it must prove, if the token is bound to one."""
 
     actor: Actor
     once: Once | None
@@ -114,8 +114,8 @@ class Sources:
         now_ms: Callable[[], int],
     ) -> None:
         """Args:
-        sections: by name.
-        tenant_uid: of sources that have none.
+        sections: the sources by name.
+        tenant_uid: the tenant of sources that have none.
         """
         self._by_issuer = {s.issuer: _Source(name, s, keys) for name, (s, keys) in sections.items()}
         self._tenant_uid = tenant_uid
@@ -123,7 +123,7 @@ class Sources:
         self._now_ms = now_ms
 
     def load(self, timeout_s: float) -> None:
-        """Ask all issuers for their keys, at once, and wait for them for so long."""
+        """Fetch the keys of all issuers at once, and wait for at most `timeout_s`."""
         asked = [source.keys.ask() for source in self._by_issuer.values()]
         ends_ms = system_monotonic_ms() + timeout_s * _MS_PER_S
         for answered in asked:
@@ -131,16 +131,16 @@ class Sources:
                 answered.wait(max(0.0, (ends_ms - system_monotonic_ms()) / _MS_PER_S))
 
     def named(self, issuer: str) -> str | None:
-        """The name of a source in the settings, by its issuer; None if there is none of it any more."""
+        """Return the name of a source in the settings, by its issuer; None if it has been removed."""
         found = self._by_issuer.get(issuer)
         return None if found is None else found.name
 
     @token_errors_refused()
     def subject(self, token: str, kind: TokenType) -> Subject:
-        """What a subject token conveys. May block while keys are asked for.
+        """Check a subject token, and return what it conveys. May block while keys are fetched.
 
         Raises:
-            RefusedError: it does not count.
+            RefusedError: the token is invalid.
         """
         parts = take_apart(token, SUBJECT)
         check_typ(parts, _TYPS[kind], SUBJECT)
@@ -175,10 +175,10 @@ class Sources:
 
     @token_errors_refused()
     def agent(self, token: str, kind: TokenType) -> Agent:
-        """Who an actor token is of. May block while keys are asked for.
+        """Check an actor token, and return its agent. May block while keys are fetched.
 
         Raises:
-            RefusedError: it does not count.
+            RefusedError: the token is invalid.
         """
         if kind is not TokenType.JWT:
             raise refuse(TokenReason.TOKEN_TYPE_WRONG, f"{ACTOR} must be of type {TokenType.JWT.value}")
@@ -189,7 +189,9 @@ class Sources:
         claims = self._checked(parts, source, ACTOR)
         sub = text_claim(claims, "sub", ACTOR)
         if section.is_spiffe and trust_domain(sub) != section.issuer:
-            raise refuse(TokenReason.ISSUER_UNKNOWN, f"{ACTOR} is signed in another trust domain than it is of")
+            raise refuse(
+                TokenReason.ISSUER_UNKNOWN, f"{ACTOR} is signed by another trust domain than that of its subject"
+            )
         once = "jti" in claims if section.one_time is None else section.one_time
         exp_ms = instant_claim(claims, "exp", ACTOR) or 0
         profile = SubProfile.WORKLOAD if section.is_spiffe else SubProfile.AI_AGENT
@@ -200,46 +202,47 @@ class Sources:
         )
 
     def _source(self, parts: Unverified, gives: str, what: str) -> _Source:
-        """The issuer that the token says it is of. That it is, its signature must show."""
+        """Return the issuer that the token claims. The signature is checked later."""
         issuer = parts.claims.get("iss")
         found = self._by_issuer.get(issuer) if isinstance(issuer, str) else None
         if found is None and gives == "agent":
             found = self._by_issuer.get(trust_domain(parts.claims.get("sub")) or "")
             found = found if found is not None and found.section.is_spiffe else None
         if found is None or gives not in found.section.gives:
-            raise refuse(TokenReason.ISSUER_UNKNOWN, f"{what} is of an issuer that gives nothing of the kind here")
+            raise refuse(TokenReason.ISSUER_UNKNOWN, f"the issuer of {what} is not configured for this kind of token")
         return found
 
     def _checked(self, parts: Unverified, source: _Source, what: str) -> dict[str, Any]:
         section = source.section
         claims = verified(parts, source.keys.find, section.algorithms, what)
         if "events" in claims:
-            # RFC 8417, and logout tokens, which can look like ID tokens for the rest.
-            raise refuse(TokenReason.TOKEN_TYPE_WRONG, f"{what} tells of events: it is nobody's to act with")
+            # Security event tokens (RFC 8417) and logout tokens, which otherwise can look like ID tokens.
+            raise refuse(TokenReason.TOKEN_TYPE_WRONG, f"{what} is a security event or logout token (events)")
         check_audience(claims, section.audience, what)
         check_times(claims, self._now_ms(), self._skew_ms, section.life_max_ms, what)
         return claims
 
     def _once(self, parts: Unverified, claims: Mapping[str, Any], exp_ms: int) -> Once:
-        """By what its issuer calls it, or by what was signed: never by its signature, of which there can be several."""
+        """Identify a token by its `jti`, or by its signed part. Not by its signature: a token can have several."""
         jti = claims.get("jti")
         signed = parts.token.rpartition(".")[0]
         name = f"jti {claims.get('iss', '')} {jti}" if isinstance(jti, str) else f"token {signed}"
         return Once(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest(), exp_ms + 2 * self._skew_ms)
 
     def _check_prefix(self, section: SourceSection, user: str) -> None:
-        """A user of one issuer must not have the name of one of another."""
+        """Check that the user's name can't be that of another issuer's user."""
         own = section.subject_prefix
         for other in self._by_issuer.values():
             prefix = other.section.subject_prefix
             if len(prefix) > len(own) and f"{own}{user}".startswith(prefix):
                 raise refuse(
-                    TokenReason.CLAIM_MISSING, f"{SUBJECT} is of a user whose name begins like another source's"
+                    TokenReason.CLAIM_MISSING,
+                    f"the user of {SUBJECT} has a name that begins with the prefix of another source",
                 )
 
 
 def trust_domain(sub: object) -> str | None:
-    """`spiffe://` and the trust domain of a SPIFFE id; None if it is none."""
+    """Return `spiffe://` and the trust domain of a SPIFFE id; None if the text is not a SPIFFE id."""
     if not isinstance(sub, str) or not sub.startswith(SPIFFE):
         return None
     name, slash, path = sub.removeprefix(SPIFFE).partition("/")
@@ -247,10 +250,10 @@ def trust_domain(sub: object) -> str | None:
 
 
 def check_typ(parts: Unverified, allowed: frozenset[str | None], what: str) -> None:
-    """Hold the header's `typ` against what it must be: a token of one kind is none of another.
+    """Check the `typ` of the header, so that a token of one kind can't be used as another.
 
     Raises:
-        RefusedError: it is something else.
+        RefusedError: the `typ` is not allowed.
     """
     typ = parts.header.get("typ")
     stated = typ.lower().removeprefix("application/") if isinstance(typ, str) else typ
@@ -260,29 +263,31 @@ def check_typ(parts: Unverified, allowed: frozenset[str | None], what: str) -> N
 
 
 def check_audience(claims: Mapping[str, Any], allowed: list[str], what: str) -> None:
-    """Raises:
-    RefusedError: the token is for somebody else.
+    """Check the audience.
+
+    Raises:
+        RefusedError: the token is for another audience.
     """
     audience = claims.get("aud")
     listed = [audience] if isinstance(audience, str) else audience
     if not isinstance(listed, list) or not any(name in allowed for name in listed if isinstance(name, str)):
-        raise refuse(TokenReason.AUDIENCE_WRONG, f"{what} is for somebody else")
+        raise refuse(TokenReason.AUDIENCE_WRONG, f"{what} is for another audience (aud)")
 
 
 def _check_party(claims: Mapping[str, Any], section: SourceSection) -> None:
-    """For which of its audiences an ID token was made (OpenID Connect Core 3.1.3.7)."""
+    """Check to which client an ID token was issued (OpenID Connect Core 3.1.3.7)."""
     audience, party = claims.get("aud"), claims.get("azp")
     if party is None and not (isinstance(audience, list) and len(audience) > 1):
         return
     if party not in (*section.audience, *section.authorized_parties):
-        raise refuse(TokenReason.CLIENT_MISMATCH, f"{SUBJECT} was made for a client that is not named (azp)")
+        raise refuse(TokenReason.CLIENT_MISMATCH, f"{SUBJECT} was issued to a client that is not configured (azp)")
 
 
 def check_times(claims: Mapping[str, Any], now_ms: int, skew_ms: int, life_max_ms: int, what: str) -> None:
-    """Hold `exp`, `iat` and `nbf` against the clock.
+    """Check `exp`, `iat` and `nbf` against the clock.
 
     Raises:
-        RefusedError: there is no `exp`, or the token does not hold now.
+        RefusedError: `exp` is missing, or the token is not valid now.
     """
     exp_ms = instant_claim(dict(claims), "exp", what)
     iat_ms = instant_claim(dict(claims), "iat", what)
@@ -292,15 +297,15 @@ def check_times(claims: Mapping[str, Any], now_ms: int, skew_ms: int, life_max_m
     if exp_ms <= now_ms:
         raise refuse(TokenReason.TOKEN_EXPIRED, f"{what} expired {now_ms - exp_ms} ms ago")
     if iat_ms is not None and iat_ms > now_ms + skew_ms:
-        raise refuse(TokenReason.TOKEN_FROM_FUTURE, f"{what} was issued {iat_ms - now_ms} ms from now")
+        raise refuse(TokenReason.TOKEN_FROM_FUTURE, f"{what} was issued {iat_ms - now_ms} ms in the future")
     if nbf_ms is not None and nbf_ms > now_ms + skew_ms:
-        raise refuse(TokenReason.TOKEN_NOT_YET_VALID, f"{what} is valid in {nbf_ms - now_ms} ms")
+        raise refuse(TokenReason.TOKEN_NOT_YET_VALID, f"{what} becomes valid in {nbf_ms - now_ms} ms")
     if exp_ms - (now_ms if iat_ms is None else iat_ms) > life_max_ms:
         raise refuse(TokenReason.TOKEN_LIVES_TOO_LONG, f"{what} lives longer than {life_max_ms} ms")
 
 
 def _scopes(claims: Mapping[str, Any], otherwise: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """RFC 8693 4.2; some issuers write `scp`, and some an array. Of two that differ: what both have."""
+    """Return the scopes (RFC 8693 4.2). Some issuers write `scp`, and some an array. Only scopes in both count."""
     stated = [_names(claims[name]) for name in ("scope", "scp") if claims.get(name) is not None]
     if not stated:
         return otherwise
@@ -310,17 +315,19 @@ def _scopes(claims: Mapping[str, Any], otherwise: tuple[str, ...] | None) -> tup
 def _names(value: object) -> tuple[str, ...]:
     names = value.split(" ") if isinstance(value, str) else value
     if not isinstance(names, list) or len(names) > _SCOPES_MAX or not all(isinstance(name, str) for name in names):
-        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim scope that is none")
+        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has an invalid claim scope")
     return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _bound_to(claims: Mapping[str, Any], what: str) -> str | None:
-    """The key of `cnf` (RFC 7800, RFC 9449): a token that is bound to one is worth nothing without it."""
+    """Return the key of `cnf` (RFC 7800, RFC 9449): a token that is bound to a key is invalid without it."""
     bound = claims.get("cnf")
     if bound is None:
         return None
     if not isinstance(bound, dict) or bound.keys() != {"jkt"} or not isinstance(bound["jkt"], str):
-        raise refuse(TokenReason.PROOF_MISSING, f"{what} is bound to its presenter in a way that can't be shown here")
+        raise refuse(
+            TokenReason.PROOF_MISSING, f"{what} is bound to its presenter in a way that is not supported (cnf)"
+        )
     return str(bound["jkt"])
 
 
@@ -329,24 +336,24 @@ def _acted(claims: Mapping[str, Any]) -> dict[str, object] | None:
     if chain is None:
         return None
     if not isinstance(chain, dict) or len(compact_json(chain)) > _ACT_BYTES_MAX:
-        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim act that is none, or is too large")
+        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim act that is invalid or too large")
     return chain
 
 
 def _seen(claims: Mapping[str, Any]) -> int | None:
-    """When the user signed in; the making of the token may come long after it, so it counts only without that."""
+    """Return when the user signed in. The time of issue can be much later, so it is used only without `auth_time`."""
     signed_in_ms = instant_claim(dict(claims), "auth_time", SUBJECT)
     return instant_claim(dict(claims), "iat", SUBJECT) if signed_in_ms is None else signed_in_ms
 
 
 def _may_act(claims: Mapping[str, Any]) -> tuple[str, str | None] | None:
-    """RFC 8693 4.4."""
+    """Return the claim `may_act` (RFC 8693 4.4)."""
     value = claims.get("may_act")
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim may_act that is none")
+        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has an invalid claim may_act")
     issuer = value.get("iss")
     if issuer is not None and not isinstance(issuer, str):
-        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has a claim may_act that is none")
+        raise refuse(TokenReason.CLAIM_MISSING, f"{SUBJECT} has an invalid claim may_act")
     return text_claim(value, "sub", f"may_act of {SUBJECT}"), issuer

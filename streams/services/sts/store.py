@@ -1,6 +1,6 @@
-"""What the service must remember: grants that it has given, to narrow them further, and tokens that count once.
+"""The memory of the service: issued grants, which can be delegated further, and used single-use tokens.
 
-One SQLite file, each change on disk before its request is answered. What has expired is forgotten.
+It is one SQLite file; each change is on disk before its request is answered. Expired entries are deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from streams.stores.private_folder import make_private
 SESSIONS_MAX = 1_000_000
 USED_MAX = 4_000_000
 FORGET_EVERY = 256
-"""Changes after which what has expired is looked for."""
+"""After how many changes expired entries are deleted."""
 
 _log = logging.getLogger(__name__)
 _LOCK_TIMEOUT_S = 10.0
@@ -47,7 +47,7 @@ class Issued(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def grant(self) -> GrantBody:
-        """The session's own."""
+        """Return the session's own grant."""
         return self.lineage[-1]
 
 
@@ -60,10 +60,10 @@ class StsStore:
     """The file. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or make it.
+        """Open the file, or create it.
 
         Raises:
-            StsError: it can't be used.
+            StsError: the file can't be used.
         """
         self._path = path
         self._lock = threading.Lock()
@@ -80,14 +80,14 @@ class StsStore:
             raise StsError(f"`{path}` can't be used: {error}") from None
 
     def use_once(self, names: tuple[bytes, ...], exp_ms: int, now_ms: int) -> bool:
-        """Use tokens up; all of them, or none if one was used before.
+        """Mark tokens as used: all of them, or none if one was used before.
 
         Args:
-            names: what each is told by.
+            names: the digests of the tokens.
             exp_ms: until when they must be remembered.
 
         Raises:
-            RefusedError: there is no room, or the file can't be written.
+            RefusedError: the file can't be written.
         """
         with self._lock:
             self._forget(now_ms)
@@ -105,7 +105,7 @@ class StsStore:
             return True
 
     def is_used(self, name: bytes) -> bool:
-        """Whether a token was used up.
+        """Return whether a token was used before.
 
         Raises:
             RefusedError: the file can't be read.
@@ -117,10 +117,10 @@ class StsStore:
                 raise self._failed(error) from None
 
     def check_room(self, now_ms: int) -> None:
-        """See that another session can be remembered; counted every `FORGET_EVERY` changes.
+        """Check that another session can be remembered. Entries are counted every `FORGET_EVERY` changes.
 
         Raises:
-            RefusedError: there are too many, or the file can't be read.
+            RefusedError: there are too many entries, or the file can't be read.
         """
         with self._lock:
             if self._full:
@@ -151,7 +151,7 @@ class StsStore:
                 raise self._failed(error) from None
 
     def find(self, token_id: str) -> Issued | None:
-        """The session of a token.
+        """Return the session of a token; None if it is not known.
 
         Raises:
             RefusedError: the file can't be read.
@@ -166,7 +166,7 @@ class StsStore:
         return Issued(row[0], row[1], row[2], row[3], _decode_lineage(row[4]), _decode_act(row[5]), bool(row[6]))
 
     def revoke(self, token_id: str) -> None:
-        """Have a token count no more.
+        """Mark a token as revoked.
 
         Raises:
             RefusedError: the file can't be written.
@@ -195,7 +195,7 @@ class StsStore:
         self._changes += 1
 
     def _roll_back(self) -> None:
-        """Where a statement fails, SQLite may leave its transaction open, and nothing could be written any more."""
+        """Roll back: after a failed statement SQLite can leave the transaction open, which would block all writes."""
         try:
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
@@ -203,4 +203,4 @@ class StsStore:
             _log.warning("`%s`: a transaction could not be rolled back: %s", self._path, error)
 
     def _failed(self, error: sqlite3.Error) -> RefusedError:
-        return RefusedError(TokenReason.LOG_UNAVAILABLE, f"the service can't remember what it does: {error}")
+        return RefusedError(TokenReason.LOG_UNAVAILABLE, f"the memory of the service can't be used: {error}")

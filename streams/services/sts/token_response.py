@@ -1,4 +1,4 @@
-"""What a client gets: the token's claims, and the answer that it comes in."""
+"""The claims of a token, and the response that it is sent in."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def token_claims(grant: GrantBody, act: Mapping[str, object], token_id: str, issuer: str) -> dict[str, Any]:
-    """RFC 9068, with `act` (RFC 8693), `cnf` (RFC 7800, RFC 9449) and `authorization_details` (RFC 9396).
+    """Return the claims (RFC 9068), with `act` (RFC 8693), `cnf` (RFC 7800, RFC 9449) and `authorization_details`
+    (RFC 9396).
 
-    `cnf` names the key that the session is bound to: by thumbprint one that its agent has shown, else by the session's
-    id the one that is derived for it.
+    `cnf` names the key of the session: by its thumbprint if the agent has proven possession of it, else by the
+    session's id, for the key that is derived from it.
     """
     claims = {
         "iss": issuer,
@@ -44,12 +45,12 @@ def token_claims(grant: GrantBody, act: Mapping[str, object], token_id: str, iss
 
 
 def answer_members(lineage: tuple[GrantBody, ...], token: str, secret: bytes | None, now_ms: int) -> dict[str, Any]:
-    """RFC 8693 2.2.1, and what an agent needs besides: its session, its grant, and where it has shown no key of its
-    own, the session's.
+    """Return the response of RFC 8693 2.2.1, with what an agent needs besides: its session, its grant, and the
+    session's key if the agent has none of its own.
 
     Args:
         lineage: the session's grant after all its ancestors.
-        secret: the session's key; None where the agent has its own.
+        secret: the session's key; None if the agent has its own.
     """
     grant = lineage[-1]
     members: dict[str, Any] = {

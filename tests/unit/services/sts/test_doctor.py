@@ -41,11 +41,15 @@ def test_all_is_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("anchors", "sts", "text"),
     [
-        ({}, {}, "take no grant"),
-        ({ISSUER: []}, {}, "take no grant"),
-        (None, {"agents": {}}, "no agent may have tokens"),
-        (None, {"agents": {"a": AGENT | {"issuer": "https://b"}}}, "which no source names"),
-        (None, {"sources": {"a": SOURCE | {"jwks": "nothing.json"}}}, "in no file `nothing.json`"),
+        ({}, {}, "reject all grants"),
+        ({ISSUER: []}, {}, "reject all grants"),
+        (None, {"agents": {}}, "no agent is configured, so none can get a token"),
+        (None, {"agents": {"a": AGENT | {"issuer": "https://b"}}}, "no source has this issuer"),
+        (
+            None,
+            {"sources": {"a": SOURCE | {"jwks": "nothing.json"}}},
+            "key file `nothing.json` of source `a` does not exist",
+        ),
     ],
 )
 def test_what_does_not_fit(tmp_path: Path, anchors: Any, sts: dict[str, Any], text: str) -> None:
@@ -58,4 +62,4 @@ def test_keys_that_others_can_read(tmp_path: Path) -> None:
     keys_in(tmp_path / "sts")
     (tmp_path / "sts" / "keys").chmod(0o755)
     [finding] = found(tmp_path)
-    assert "open to others" in finding.text
+    assert "can be read by others" in finding.text

@@ -349,7 +349,7 @@ class TestSettings:
                 },
                 "named twice",
             ),
-            ({"agents": {"a": {"issuer": "i", "sub": "s", "sources": ["b"]}}}, "not there"),
+            ({"agents": {"a": {"issuer": "i", "sub": "s", "sources": ["b"]}}}, "does not exist"),
             ({"agents": {n: {"issuer": n, "sub": "s"} for n in "ab"}}, "listed twice"),
             (
                 {
@@ -394,7 +394,7 @@ class TestSettings:
             assert house.refused(subject_token=house.users.token("far:alice")) == ("invalid_request", "claim_missing")
 
     def test_a_service_that_would_take_nothing(self, tmp_path: Path, house: House) -> None:
-        with pytest.raises(StsError, match="no tokens would count"):
+        with pytest.raises(StsError, match="no source or no agent is set"):
             RunningSts(StsSection(), house.transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path)
 
     def test_an_issuer_for_development_is_for_this_machine(self, tmp_path: Path, house: House) -> None:
@@ -534,7 +534,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch
         with socket.create_connection(("127.0.0.1", house.port), timeout=10) as connection:
             connection.sendall(head)
             answer = b"".join(iter(lambda: connection.recv(4_096), b""))
-            assert b"the body did not come in time" in answer
+            assert b"the body did not arrive in time" in answer
         with socket.create_connection(("127.0.0.1", house.port), timeout=10) as connection:
             connection.sendall(head)  # and its sender goes away
         house.granted()
