@@ -180,10 +180,10 @@ def read_catalog_history(operator: Operator, at_ms: int | None = None) -> Catalo
     """Read the topic.
 
     Args:
-        at_ms: leave out what came after this instant of the broker.
+        at_ms: leave out entries that were appended after this instant.
 
     Raises:
-        SettingsError: the reviewers of the settings make no sense.
+        SettingsError: the reviewers of the settings are invalid.
         TopicReadError, LogError: the topic can't be read.
     """
     reviewers = operator.deployment.catalog.trusted()

@@ -429,7 +429,7 @@ def _checked_source(bundle: RulesetBundle) -> BundleSource:
     """Return the files of a publication.
 
     Raises:
-        RecordError: the publication contradicts itself.
+        RecordError: the publication is inconsistent.
     """
     what = f"bundle `{bundle.name}` serial {bundle.serial} is rejected"
     try:
