@@ -372,7 +372,7 @@ class Worker:
         aborts_in_a_row = self._aborts_in_a_row
         self._transaction.ensure_open()
         self._commit()
-        # INVARIANT: a probe is no progress: a record that can't even become a dead letter ends the worker.
+        # INVARIANT: a probe does not count as progress: a record that can't even become a dead letter ends the worker.
         self._aborts_in_a_row = aborts_in_a_row
         self._batch.probed()
 
