@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 
-from streams.codec.decoder import compile_decoder
+from streams.codec.decoder import compile_decoder, compile_field_reader
 from streams.codec.encoder import compile_encoder
 from streams.codec.schema_types import SchemaError
 from streams.codec.schemas import SchemaSource, SchemaVersion, record_class
@@ -37,6 +37,7 @@ DECODERS_MAX = 1_024
 _PREFIX = struct.Struct(">BI")
 _GUID_MAGIC = 1
 _GUID_HEADER_BYTES = 17
+_UNREADABLE = (TruncatedError, MalformedError, IndexError, KeyError, UnicodeError, struct.error)
 
 
 class Codec:
@@ -47,6 +48,8 @@ class Codec:
         self._encoders: dict[str, tuple[Compiled, type[Record]]] = {}
         # By topic, and the five bytes of the prefix or the value of the header.
         self._decoders: dict[tuple[str, bytes], Compiled] = {}
+        # The same, by what is read of the record.
+        self._field_readers: dict[tuple[str, tuple[str, ...], bytes], Compiled] = {}
 
     def decode(self, topic: str, value: bytes | None, headers: Headers = ()) -> Record:
         """Return the record in a value of `topic`.
@@ -55,22 +58,37 @@ class Codec:
             RecordError: the value is not a record of the topic; `reason` is a `DeadLetterReason`.
             InvariantError: the topic isn't declared, or its values aren't records.
         """
-        if not value:
-            raise RecordError(DeadLetterReason.VALUE_MISSING, f"record of topic `{topic}` has no value")
-        if len(value) > VALUE_BYTES_MAX:
-            text = f"value of {len(value)} bytes in topic `{topic}` is above the limit of {VALUE_BYTES_MAX}"
-            raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
-        framing, at = value[:5], 5
-        for name, content in headers:
-            if name == SCHEMA_ID_HEADER:
-                framing, at = content or b"", 0
-                break
+        value, framing, at = _framed(topic, value, headers)
         compiled = self._decoders.get((topic, framing)) or self._compile_decoder(topic, framing, at)
         try:
             record: Record = compiled.function(value, at)
-        except (TruncatedError, MalformedError, IndexError, KeyError, UnicodeError, struct.error) as error:
+        except _UNREADABLE as error:
             raise _unreadable(topic, value, compiled, error) from None
         return record
+
+    def read_fields(
+        self, topic: str, value: bytes | None, headers: Headers, paths: tuple[str, ...]
+    ) -> tuple[object, ...]:
+        """Return single fields of a record. Reads up to the last of them and does not look at what follows.
+
+        Args:
+            paths: the fields, as `outcome` or `tool.server_id`, in the order of the topic's schema.
+
+        Returns:
+            Their values, in the same order.
+
+        Raises:
+            RecordError: the value does not begin as a record of the topic does, or its schema does not have the fields.
+        """
+        value, framing, at = _framed(topic, value, headers)
+        compiled = self._field_readers.get((topic, paths, framing)) or self._compile_field_reader(
+            topic, framing, at, paths
+        )
+        try:
+            fields: tuple[object, ...] = compiled.function(value, at)
+        except _UNREADABLE as error:
+            raise _unreadable(topic, value, compiled, error) from None
+        return fields
 
     def encode(self, topic: str, record: Record) -> bytes:
         """Return the value of a record for `topic`, with the schema id before it.
@@ -102,17 +120,29 @@ class Codec:
         return made
 
     def _compile_decoder(self, topic: str, framing: bytes, at: int) -> Compiled:
-        record = record_class(topic)
-        writer = self._by_prefix(topic, framing) if at else self._by_header(topic, framing)
+        record, writer = record_class(topic), self._writer(topic, framing, at)
         try:
             compiled = compile_decoder(self._source.current(topic).shape, writer.shape, record)
         except SchemaError as error:
-            text = f"schema id {writer.id} of topic `{topic}`: {error}"
-            raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, text) from None
+            raise _mismatch(topic, writer, error) from None
         if len(self._decoders) >= DECODERS_MAX:
             self._decoders.clear()
         self._decoders[topic, framing] = compiled
         return compiled
+
+    def _compile_field_reader(self, topic: str, framing: bytes, at: int, paths: tuple[str, ...]) -> Compiled:
+        record, writer = record_class(topic), self._writer(topic, framing, at)
+        try:
+            compiled = compile_field_reader(self._source.current(topic).shape, writer.shape, record, paths)
+        except SchemaError as error:
+            raise _mismatch(topic, writer, error) from None
+        if len(self._field_readers) >= DECODERS_MAX:
+            self._field_readers.clear()
+        self._field_readers[topic, paths, framing] = compiled
+        return compiled
+
+    def _writer(self, topic: str, framing: bytes, at: int) -> SchemaVersion:
+        return self._by_prefix(topic, framing) if at else self._by_header(topic, framing)
 
     def _by_prefix(self, topic: str, framing: bytes) -> SchemaVersion:
         if len(framing) < _PREFIX.size or framing[0] != 0:
@@ -127,6 +157,26 @@ class Codec:
             text = f"header `{SCHEMA_ID_HEADER}` of {len(framing)} bytes in topic `{topic}` is not a schema id"
             raise RecordError(DeadLetterReason.FRAMING_INVALID, text)
         return self._source.by_guid(topic, framing[1:])
+
+
+def _framed(topic: str, value: bytes | None, headers: Headers) -> tuple[bytes, bytes, int]:
+    """Return a value, what names its schema, and where its Avro form begins."""
+    if not value:
+        raise RecordError(DeadLetterReason.VALUE_MISSING, f"record of topic `{topic}` has no value")
+    if len(value) > VALUE_BYTES_MAX:
+        text = f"value of {len(value)} bytes in topic `{topic}` is above the limit of {VALUE_BYTES_MAX}"
+        raise RecordError(DeadLetterReason.RECORD_TOO_LARGE, text)
+    framing, at = value[:5], 5
+    for name, content in headers:
+        if name == SCHEMA_ID_HEADER:
+            framing, at = content or b"", 0
+            break
+    return value, framing, at
+
+
+def _mismatch(topic: str, writer: SchemaVersion, error: SchemaError) -> RecordError:
+    text = f"schema id {writer.id} of topic `{topic}`: {error}"
+    return RecordError(DeadLetterReason.SCHEMA_MISMATCH, text)
 
 
 def _unreadable(topic: str, value: bytes, compiled: Compiled, error: Exception) -> RecordError:

@@ -48,6 +48,38 @@ def compile_decoder(reader: RecordShape, writer: RecordShape, record: type[Recor
     Raises:
         SchemaError: `reader` cannot read what `writer` writes.
     """
+    source = _source(reader, writer)
+    made = _Decoder(source).value(writer, reader, inspect.type_info(record))
+    with source.block("if p != len(b):"):
+        source.line("raise TruncatedError('bytes are missing, or left over')")
+    source.line(f"return {made}")
+    return source.compile()
+
+
+def compile_field_reader(
+    reader: RecordShape, writer: RecordShape, record: type[Record], paths: tuple[str, ...]
+) -> Compiled:
+    """Return a function `(data, at) -> fields` that reads single fields, and nothing behind the last of them.
+
+    It raises what the function of `compile_decoder` raises. What lies between the fields is skipped with the same care.
+
+    Args:
+        paths: the fields, as `outcome` or `tool.server_id`, in the order of the writer's schema.
+
+    Raises:
+        SchemaError: `reader` cannot read what `writer` writes, or a field is not there, or not in this order.
+    """
+    source = _source(reader, writer)
+    made = _Decoder(source).fields(writer, reader, inspect.type_info(record), paths)
+    if len(made) != len(paths):
+        raise SchemaError(f"the fields {', '.join(paths)} are not written, or not in this order")
+    source.line("if p > len(b): raise TruncatedError('bytes are missing')")
+    source.line(f"return ({', '.join(made)},)")
+    return source.compile()
+
+
+def _source(reader: RecordShape, writer: RecordShape) -> Source:
+    """Return the beginning of a function that reads what `writer` writes."""
     findings = unreadable(reader, writer)
     if findings:
         raise SchemaError(f"records of this schema cannot be read with today's: {findings[0]}")
@@ -57,11 +89,7 @@ def compile_decoder(reader: RecordShape, writer: RecordShape, record: type[Recor
     source.bind("booleans", {0: False, 1: True})
     source.bind("unpack_double", struct.Struct("<d").unpack_from)
     source.bind("unpack_float", struct.Struct("<f").unpack_from)
-    made = _Decoder(source).value(writer, reader, inspect.type_info(record))
-    with source.block("if p != len(b):"):
-        source.line("raise TruncatedError('bytes are missing, or left over')")
-    source.line(f"return {made}")
-    return source.compile()
+    return source
 
 
 class _Decoder:
@@ -204,6 +232,36 @@ class _Decoder:
                     self._skip(field.shape)
         construct = self._source.bind(f"make_{kind.cls.__name__}", kind.cls)
         return self._assign(f"{construct}({', '.join(arguments)})")
+
+    def fields(
+        self, writer: Shape, reader: Shape, kind: inspect.Type, paths: tuple[str, ...], *, to_end: bool = False
+    ) -> list[str]:
+        """Write lines that read the fields at `paths`; return their variables, of those that were found in order.
+
+        Args:
+            to_end: go on to the end of the record, because more is read behind it.
+        """
+        if not (
+            isinstance(writer, RecordShape) and isinstance(reader, RecordShape) and isinstance(kind, inspect.StructType)
+        ):
+            raise SchemaError(f"{self._source.path}: is not a record")
+        shapes = {field.name: field.shape for field in reader.fields}
+        types = {field.name: field.type for field in kind.fields}
+        made: list[str] = []
+        for field in writer.fields:
+            left = paths[len(made) :]
+            if not left and not to_end:
+                break
+            within = [rest for name, _, rest in (path.partition(".") for path in left) if name == field.name]
+            with self._source.at(field.name):
+                if not within or field.name not in shapes or left[0].partition(".")[0] != field.name:
+                    self._skip(field.shape)
+                elif within[0]:
+                    more = to_end or len(within) < len(left)
+                    made += self.fields(field.shape, shapes[field.name], types[field.name], tuple(within), to_end=more)
+                else:
+                    made.append(self.value(field.shape, shapes[field.name], types[field.name]))
+        return made
 
     def _skip(self, writer: Shape) -> str:
         """Write lines that skip a value, with the same care; return an expression, for where one is needed."""
