@@ -22,47 +22,30 @@ from typing import Self
 from streams.model.errors import RecordError
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
-from streams.model.verdict import Verdict
+from streams.model.verdict import Outcome, Verdict
 from streams.ports import LogError, Outgoing, Received
+from streams.sdk.attempts import Attempts, Ended
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError, PublishError, ReportError
 from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
-from streams.sdk.reports import ENDING_TEXTS, Reporter
+from streams.sdk.reports import Reporter
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.running_calls import RunningCalls
 from streams.sdk.single_records import publish
-from streams.sdk.single_use import CallRef, Ending, SingleUseStore, Use, call_of
-from streams.sdk.tools import (
-    BoundedRunner,
-    Cancellation,
-    FunctionTool,
-    HangingToolsError,
-    ToolCancelledError,
-    ToolNotBegunError,
-    ToolResult,
-    ToolRunner,
-    ToolTimeoutError,
-    content_digest,
-)
-from streams.sdk.transport import Transport
+from streams.sdk.single_use import Ending, SingleUseStore, Use, call_of
+from streams.sdk.tools import FunctionTool, ToolRunner
+from streams.sdk.transport import FieldReader, Transport
 from streams.sdk.verdict_checks import (
     Refused,
     Standard,
-    check,
     is_for,
     refused_if_revoked,
 )
 
+_FIELDS_TO_PASS_OVER = ("outcome", "tool.server_id")
+
 ABANDONED_AFTER_MS = 60_000
 """Added to the tool's timeout: after this time, another executor's call that never ended counts as abandoned."""
-
-ERROR_TEXT_CHARS_MAX = 2_000
-
-_FOR_GOOD = frozenset({Refusal.VERDICT_EXPIRED, Refusal.REVOKED})
-"""Refusals after which no executor may run the call any more."""
-
-CANCELLED_TEXT = "it was ended early, because it was revoked while it ran; what it had done by then is not undone"
-BEFORE_RECORDS_TEXT = "it may have been used before: it is older than this executor's record of uses"
 
 _log = logging.getLogger(__name__)
 
@@ -99,6 +82,7 @@ class Executor:
             SingleUseError: the store can't be written.
         """
         self._transport = transport
+        self._fields = transport.codec if isinstance(transport.codec, FieldReader) else None
         self._store = single_use
         self._settings = settings or ExecutorSettings()
         self._entropy = entropy
@@ -118,7 +102,7 @@ class Executor:
                     f"tool `{name}` does not belong to any of the servers {', '.join(sorted(server_ids))}"
                 )
         self._reporter = Reporter(transport, source or f"executor/{single_use.owner}")
-        self._runner = BoundedRunner()
+        self._attempts = Attempts(transport, self._standard, single_use, self._settings.tool_timeout_ms)
         single_use.begin(transport.now_ms())
         self._running = RunningCalls()
         self._revocations.listen(self._stop_running)
@@ -217,6 +201,25 @@ class Executor:
 
     # -- the steps, as `streams.sdk.verdict_consumer` takes them, too ------------------------------------------------
 
+    def may_concern(self, received: Received) -> bool:
+        """Return False if the record is certainly of no concern here; reads only as much of it as that takes.
+
+        Most records of the verdict topic are the verdicts of other servers, so this decides how fast they are passed
+        over. True promises nothing: `read` and `is_for_me` decide.
+        """
+        if received.value is None:
+            return False
+        if self._fields is None:
+            return True
+        try:
+            outcome, server_id = self._fields.read_fields(
+                VERDICT.name, received.value, received.headers, _FIELDS_TO_PASS_OVER
+            )
+        except RecordError:
+            # `read` finds out what is wrong with it.
+            return True
+        return outcome is Outcome.ALLOW and server_id in self._standard.server_ids
+
     def read(self, received: Received) -> Verdict | None:
         """Decode the verdict in a record; return None if the record does not hold a readable verdict."""
         if received.value is None:
@@ -242,8 +245,37 @@ class Executor:
             SingleUseError: its use could not be recorded.
             ExecutorError: too many calls hang.
         """
+        return self._finished(self.run_claimed(verdict, key))
+
+    def run_claimed(self, verdict: Verdict, key: bytes | None) -> Refused | Ended:
+        """Do what `attempt` does, except for recording the end: the caller does that with `finish`.
+
+        Raises:
+            SingleUseError, ExecutorError: see `attempt`.
+        """
         with self._running.begun(verdict) as cancellation:
-            return self._attempt(verdict, key, cancellation)
+            return self._attempts.run(verdict, key, cancellation)
+
+    def finish(self, ended: Sequence[Ended]) -> list[Use]:
+        """Record how claimed calls ended; all of them are on disk when this returns.
+
+        Raises:
+            SingleUseError: it could not be recorded.
+        """
+        return self._attempts.finish(ended)
+
+    def give_up_expired(
+        self, verdicts: Sequence[tuple[Verdict, bytes | None]]
+    ) -> list[Refused | tuple[Use, ToolOutcome]]:
+        """Use up verdicts that have expired, as `attempt` does with one, but all in one change of the store.
+
+        Args:
+            verdicts: each with the key of its record.
+
+        Raises:
+            SingleUseError: it could not be recorded.
+        """
+        return self._attempts.give_up_expired(verdicts)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """See `RevocationWatch.listen`."""
@@ -253,21 +285,17 @@ class Executor:
         """See `RevocationWatch.unlisten`."""
         self._revocations.unlisten(listener)
 
-    def is_revoked(self, verdict: Verdict) -> bool:
-        """Return whether the verdict's call is revoked, as far as is known here."""
-        return refused_if_revoked(verdict, self._revocations, self._transport.now_ms()) is not None
+    def refused_if_revoked(self, verdict: Verdict) -> Refused | None:
+        """Return the refusal of the verdict if its call is revoked, as far as is known here."""
+        return refused_if_revoked(verdict, self._revocations, self._transport.now_ms())
 
-    def stop_if_revoked(self, verdict: Verdict) -> Refused | tuple[Use, ToolOutcome] | None:
-        """Use up a revoked verdict at once, without waiting for its turn; return None if it is not revoked.
+    def give_up(self, refused: Sequence[tuple[Verdict, Refused]]) -> list[Refused | tuple[Use, ToolOutcome]]:
+        """Use up verdicts that are refused, at once, without waiting for their turn; all in one change of the store.
 
         Raises:
-            SingleUseError: its use could not be recorded.
+            SingleUseError: it could not be recorded.
         """
-        now_ms = self._transport.now_ms()
-        refused = refused_if_revoked(verdict, self._revocations, now_ms)
-        if refused is None or not self._store.remembers(verdict.evaluated_at):
-            return refused
-        return self._give_up(verdict, refused, now_ms)
+        return self._attempts.give_up_all(refused, self._transport.now_ms())
 
     def _check_reports(self) -> None:
         try:
@@ -279,60 +307,10 @@ class Executor:
         """Ask the calls that a revocation has stopped to end, where their tools support that."""
         self._running.stop(self._revocations, self._transport.now_ms())
 
-    def _attempt(
-        self, verdict: Verdict, key: bytes | None, cancellation: Cancellation
-    ) -> Refused | tuple[Use, ToolOutcome]:
-        now_ms = self._transport.now_ms()
-        cleared = check(verdict, key, self._standard, now_ms)
-        if not self._store.remembers(verdict.evaluated_at):
-            # It is not used up either: nobody knows whether its call has run, and whether its charge was spent.
-            return cleared if isinstance(cleared, Refused) else Refused(Refusal.ALREADY_USED, BEFORE_RECORDS_TEXT)
-        if isinstance(cleared, Refused):
-            return self._give_up(verdict, cleared, now_ms)
-        try:
-            self._runner.refuse_if_hanging()
-        except HangingToolsError as error:
-            raise ExecutorError(str(error)) from error
-        call = call_of(verdict)
-        if not self._store.claim(call, now_ms=now_ms, expires_ms=verdict.expires_at):
-            return Refused(Refusal.ALREADY_USED, REFUSAL_TEXTS[Refusal.ALREADY_USED])
-        # INVARIANT: from here on the verdict is used up, whatever happens.
-        try:
-            ending, result = self._run(cleared.tool, cleared.args, cancellation)
-        except ToolNotBegunError:
-            return self._not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
-        use = self._store.finish(
-            call,
-            ending,
-            now_ms=self._transport.now_ms(),
-            content_digest=None if result is None else content_digest(result.content),
-        )
-        text = ENDING_TEXTS[ending]
-        if ending is Ending.TOOL_ERROR and result is not None and isinstance(result.content, str):
-            text = result.content[:ERROR_TEXT_CHARS_MAX]
-        return use, ToolOutcome(
-            verdict_id=verdict.verdict_id,
-            ending=ending,
-            refusal=None,
-            text=text,
-            content=None if result is None else result.content,
-        )
-
-    def _give_up(self, verdict: Verdict, refused: Refused, now_ms: int) -> Refused | tuple[Use, ToolOutcome]:
-        """Use up a verdict that is refused permanently; one that was used before stays as it is."""
-        call = call_of(verdict)
-        if refused.refusal not in _FOR_GOOD or not self._store.claim(
-            call, now_ms=now_ms, expires_ms=verdict.expires_at
-        ):
-            return refused
-        return self._not_run(call, refused, now_ms)
-
-    def _not_run(self, call: CallRef, refused: Refused, now_ms: int) -> tuple[Use, ToolOutcome]:
-        """Record that a claimed verdict will never run."""
-        use = self._store.finish(
-            call, Ending.NOT_RUN, now_ms=now_ms, refusal=refused.refusal, text=refused.text[:ERROR_TEXT_CHARS_MAX]
-        )
-        return use, ToolOutcome(verdict_id=call.verdict_id, ending=None, refusal=refused.refusal, text=refused.text)
+    def _finished(self, attempted: Refused | Ended) -> Refused | tuple[Use, ToolOutcome]:
+        if isinstance(attempted, Refused):
+            return attempted
+        return self._attempts.finish([attempted])[0], attempted.outcome
 
     def outcome_records(self, use: Use) -> list[Outgoing]:
         """Return the records that report a call that has ended.
@@ -370,22 +348,6 @@ class Executor:
         for call in begun:
             _log.warning("call of verdict `%s` was cut off by a crash; its outcome is unknown", call.verdict_id)
         return uses + [self._store.finish(call, Ending.OUTCOME_UNKNOWN, now_ms=now_ms) for call in begun]
-
-    def _run(
-        self, tool: ToolRunner, args: Mapping[str, object], cancellation: Cancellation
-    ) -> tuple[Ending, ToolResult | None]:
-        try:
-            result = self._runner.run(tool, args, self._settings.tool_timeout_ms, cancellation)
-        except (ToolTimeoutError, TimeoutError):
-            return Ending.TOOL_TIMED_OUT, None
-        except ToolNotBegunError:
-            raise
-        except ToolCancelledError:
-            return Ending.TOOL_ERROR, ToolResult(content=CANCELLED_TEXT, is_error=True)
-        except Exception as error:
-            _log.info("a tool failed: %s", error)
-            return Ending.TOOL_ERROR, ToolResult(content=f"{type(error).__name__}: {error}", is_error=True)
-        return (Ending.TOOL_ERROR if result.is_error else Ending.DONE), result
 
     def _report(self, uses: Sequence[Use]) -> None:
         try:

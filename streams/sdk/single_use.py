@@ -19,7 +19,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -101,6 +102,24 @@ class Use(Record, frozen=True, kw_only=True):
     ended_ms: int
     sequence: int
     content_digest: Sha256 | None = None
+    refusal: Refusal | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a call ended, before it is recorded.
+
+    Attributes:
+        now_ms: when it ended.
+        refusal: why the call will not run, for NOT_RUN.
+        text: the same for people.
+    """
+
+    call: CallRef
+    ending: Ending
+    now_ms: int
+    content_digest: bytes | None = None
     refusal: Refusal | None = None
     text: str = ""
 
@@ -190,30 +209,7 @@ class SingleUseStore:
             SingleUseError: it could not be recorded, so the call must not run.
         """
 
-        def change(connection: sqlite3.Connection) -> bool:
-            if self._claims_until_prune <= 0:
-                self._claims_until_prune = PRUNE_EVERY
-                _prune(connection, now_ms)
-            self._claims_until_prune -= 1
-            cursor = connection.execute(
-                """INSERT OR IGNORE INTO uses (verdict_id, intent, owner, call, claimed_ms, expires_ms)
-                VALUES (?, ?, ?, ?, ?, ?)""",
-                (
-                    call.verdict_id,
-                    f"{call.tenant_uid}|{call.session_id}|{call.intent_id}",
-                    self.owner,
-                    msgspec.msgpack.encode(call),
-                    now_ms,
-                    expires_ms,
-                ),
-            )
-            claimed = cursor.rowcount == 1
-            if claimed:
-                with self._lock:
-                    self._live.add(call.verdict_id)
-            return claimed
-
-        return self._file.write(change)
+        return self._file.write(lambda connection: self._claim(connection, call, now_ms, expires_ms))
 
     def finish(
         self,
@@ -238,32 +234,39 @@ class SingleUseStore:
             SingleUseError: it could not be recorded, or the call was never claimed.
         """
 
-        def change(connection: sqlite3.Connection) -> Use:
-            row = connection.execute("SELECT use FROM uses WHERE verdict_id = ?", (call.verdict_id,)).fetchone()
-            if row is None:
-                raise SingleUseError(f"verdict `{call.verdict_id}` was never claimed in `{self._path}`")
-            if row[0] is not None:
-                return _decode_use(row[0])
-            session_key = f"{call.tenant_uid}|{call.session_id}"
-            (following,) = connection.execute(
-                """INSERT INTO sequences (session_key, next, used_ms) VALUES (?, 1, ?)
-                ON CONFLICT (session_key) DO UPDATE SET next = next + 1, used_ms = excluded.used_ms
-                RETURNING next""",
-                (session_key, now_ms),
-            ).fetchone()
-            use = Use(
-                call=call,
-                ending=ending,
-                ended_ms=now_ms,
-                sequence=following - 1,
-                content_digest=content_digest,
-                refusal=refusal,
-                text=text,
-            )
-            connection.execute(
-                "UPDATE uses SET use = ? WHERE verdict_id = ?", (msgspec.msgpack.encode(use), call.verdict_id)
-            )
-            return use
+        end = End(call=call, ending=ending, now_ms=now_ms, content_digest=content_digest, refusal=refusal, text=text)
+        return self.finish_all([end])[0]
+
+    def finish_all(self, ends: Sequence[End]) -> list[Use]:
+        """Record how claimed calls ended, in one change of the file: all are on disk when this returns, or none.
+
+        Returns:
+            Their uses, in the same order.
+
+        Raises:
+            SingleUseError: see `finish`.
+        """
+        return self._file.write(lambda connection: [self._finish(connection, end) for end in ends])
+
+    def give_up_all(self, ends: Sequence[End], expires_ms: Sequence[int]) -> list[Use | None]:
+        """Claim calls that will never run and record that, in one change of the file.
+
+        Args:
+            ends: the endings, all NOT_RUN.
+            expires_ms: when each one's verdict expires.
+
+        Returns:
+            Their uses, in the same order; None for a verdict that was claimed before, which stays as it is.
+
+        Raises:
+            SingleUseError: it could not be recorded.
+        """
+
+        def change(connection: sqlite3.Connection) -> list[Use | None]:
+            return [
+                self._finish(connection, end) if self._claim(connection, end.call, end.now_ms, expires) else None
+                for end, expires in zip(ends, expires_ms, strict=True)
+            ]
 
         return self._file.write(change)
 
@@ -319,6 +322,57 @@ class SingleUseStore:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _claim(self, connection: sqlite3.Connection, call: CallRef, now_ms: int, expires_ms: int) -> bool:
+        if self._claims_until_prune <= 0:
+            self._claims_until_prune = PRUNE_EVERY
+            _prune(connection, now_ms)
+        self._claims_until_prune -= 1
+        cursor = connection.execute(
+            """INSERT OR IGNORE INTO uses (verdict_id, intent, owner, call, claimed_ms, expires_ms)
+            VALUES (?, ?, ?, ?, ?, ?)""",
+            (
+                call.verdict_id,
+                f"{call.tenant_uid}|{call.session_id}|{call.intent_id}",
+                self.owner,
+                msgspec.msgpack.encode(call),
+                now_ms,
+                expires_ms,
+            ),
+        )
+        claimed = cursor.rowcount == 1
+        if claimed:
+            with self._lock:
+                self._live.add(call.verdict_id)
+        return claimed
+
+    def _finish(self, connection: sqlite3.Connection, end: End) -> Use:
+        call = end.call
+        row = connection.execute("SELECT use FROM uses WHERE verdict_id = ?", (call.verdict_id,)).fetchone()
+        if row is None:
+            raise SingleUseError(f"verdict `{call.verdict_id}` was never claimed in `{self._path}`")
+        if row[0] is not None:
+            return _decode_use(row[0])
+        session_key = f"{call.tenant_uid}|{call.session_id}"
+        (following,) = connection.execute(
+            """INSERT INTO sequences (session_key, next, used_ms) VALUES (?, 1, ?)
+            ON CONFLICT (session_key) DO UPDATE SET next = next + 1, used_ms = excluded.used_ms
+            RETURNING next""",
+            (session_key, end.now_ms),
+        ).fetchone()
+        use = Use(
+            call=call,
+            ending=end.ending,
+            ended_ms=end.now_ms,
+            sequence=following - 1,
+            content_digest=end.content_digest,
+            refusal=end.refusal,
+            text=end.text,
+        )
+        connection.execute(
+            "UPDATE uses SET use = ? WHERE verdict_id = ?", (msgspec.msgpack.encode(use), call.verdict_id)
+        )
+        return use
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from streams.model.types import Record
 from streams.ports import Consumer, Headers, LogError, Producer, Publisher, Reader
@@ -22,6 +22,20 @@ class RecordCodec(Protocol):
 
         Raises:
             RecordError: it cannot be read; its `reason` says why.
+        """
+
+
+@runtime_checkable
+class FieldReader(Protocol):
+    """A codec that can read single fields of a record, for less than what the whole record costs."""
+
+    def read_fields(
+        self, topic: str, value: bytes | None, headers: Headers, paths: tuple[str, ...]
+    ) -> tuple[object, ...]:
+        """Return the fields at `paths` (`tool.server_id`), in their order in the schema.
+
+        Raises:
+            RecordError: the value does not begin as a record of the topic does.
         """
 
 

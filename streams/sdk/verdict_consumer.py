@@ -1,45 +1,47 @@
 """An executor that reads the verdict topic itself, as a member of its server's consumer group.
 
-Reports and offsets are committed in one transaction, after the calls have run. So a report is on the log once, and a
+The topic holds the verdicts of all servers. The loop reads thousands of records at once, passes over those of others
+after a look at two fields, and keeps its own in a bounded queue (`own_calls`). Reports and offsets are committed in
+transactions of their own thread (`report_commits`), after the calls have run. So a report is on the log once, and a
 verdict that was not reported is read again and found to be used. Calls of one session run one after the other, in the
 order of the log; calls of different sessions run in parallel.
+
+Rejected: a hint of the audience in the headers of the record. A wrong hint would keep an allowed call from running, and
+two fields of the record cost hardly more than its headers (docs/adr/0029-executors-that-follow.md).
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
-from streams.model.reasons import Refusal
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
-from streams.ports import (
-    AbortableTransactionError,
-    Consumer,
-    GroupMetadata,
-    LogError,
-    Outgoing,
-    Producer,
-    Received,
-    RetriableLogError,
-    TopicPartition,
-)
+from streams.ports import Consumer, GroupMetadata, Received, TopicPartition
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor import Executor
 from streams.sdk.executor_types import ToolOutcome
-from streams.sdk.single_use import Use
+from streams.sdk.own_calls import OwnCalls
+from streams.sdk.report_commits import Batch, Committed, ReportCommits, too_often
 from streams.sdk.transport import Transport
-from streams.sdk.verdict_checks import Refused
 from streams.sdk.verdict_jobs import Done, Job, Progress
 
-POLL_BUSY_MS = 10
+POLL_RECORDS_MAX = 4_000
+"""How many records a poll returns. Both logs also bound their bytes."""
+
+POLL_BUSY_MS = 5
 POLL_IDLE_MS = 250
+POLL_FULL_MS = 500
+"""How long the loop does not poll while more calls are read than may be in flight. Then it pauses its partitions: the
+client drops what it has fetched for that, which is not worth it for a moment."""
+
+IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
+EXPIRED_AT_ONCE_MAX = 256
 TRANSACTION_ATTEMPTS_MAX = 10
 RETRY_PAUSE_MS = 200
 
@@ -53,17 +55,20 @@ OutcomeListener = Callable[[Verdict, ToolOutcome], None]
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """Limits of the loop.
+    """Limits of the loop. They count this executor's own calls alone.
 
     Attributes:
         concurrency: calls that run at once.
-        in_flight_max: verdicts that are read before the first of them is done.
+        in_flight_max: calls that are decoded before the first of them is done; at most `IN_FLIGHT_BYTES_MAX` bytes of
+            them, but at least one.
+        report_every_ms: how often reports are committed, if there are any.
         offsets_every_ms: how often offsets are committed when there is nothing to report.
         finish_ms: how long to wait for running calls when partitions are revoked or the executor stops.
     """
 
     concurrency: int = 8
-    in_flight_max: int = 64
+    in_flight_max: int = 1_000
+    report_every_ms: int = 25
     offsets_every_ms: int = 1_000
     finish_ms: int = 30_000
 
@@ -96,21 +101,25 @@ class VerdictLoop:
         self._settings = settings or LoopSettings()
         self._on_outcome = on_outcome
         self._entropy = entropy
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
-        self._in_flight: dict[int, Job] = {}
+        self._calls = OwnCalls(executor, self._settings.concurrency, self._is_current)
+        self._commits = ReportCommits(
+            lambda: transport.producer(f"{group}-{instance}"),
+            executor.mark_reported,
+        )
+        # Own calls, as far as can be seen, that wait until there is room. At most one poll's.
+        self._backlog: deque[Received] = deque()
         self._stopped_something = threading.Event()
-        # By session key: calls that wait for the running call of their session.
-        self._chains: dict[bytes | None, deque[Job]] = {}
         self._generation = 0
         self._progress: dict[TopicPartition, Progress] = {}
+        self._leaving: frozenset[TopicPartition] = frozenset()
         self._to_report: list[Done] = []
         self._consumer: Consumer | None = None
-        self._producer: Producer | None = None
         self._group: GroupMetadata | None = None
         self._paused = False
         self._failed_count = 0
         self._started_ms = 0
+        self._polled_ms = 0
+        self._report_due_ms = 0
         self._offsets_due_ms = 0
 
     def run(self, stop: threading.Event) -> None:
@@ -123,31 +132,28 @@ class VerdictLoop:
         self._executor.start()
         self._executor.listen(self._stopped_something.set)
         self._started_ms = self._transport.now_ms()
-        self._producer = self._transport.producer(f"{self._group_name}-{self._instance}")
-        self._consumer = self._transport.consumer(self._group_name, self._instance)
-        workers = [
-            threading.Thread(target=self._work, name=f"stoplog-executor-{number}", daemon=True)
-            for number in range(self._settings.concurrency)
-        ]
         try:
-            self._producer.init_transactions()
+            self._commits.start()
+            self._consumer = self._transport.consumer(self._group_name, self._instance)
             self._consumer.subscribe([VERDICT.name], self)
-            for worker in workers:
-                worker.start()
+            self._calls.start()
             while not stop.is_set():
                 self._turn(self._consumer)
         finally:
             self._executor.unlisten(self._stopped_something.set)
             try:
-                self._consumer.close()
+                if self._consumer is not None:
+                    self._consumer.close()
             finally:
-                for _ in workers:
-                    self._jobs.put(None)
-                self._producer.close()
+                self._calls.close()
+                self._commits.close()
 
     def waiting(self) -> list[Verdict]:
-        """Return how many verdicts were read and have not had their turn. May be called in any thread."""
-        return [job.verdict for job in list(self._in_flight.values()) if not job.begun.locked()]
+        """Return the verdicts that were read and have not had their turn. May be called in any thread.
+
+        What waits for room among the calls in flight is not decoded, and is not returned.
+        """
+        return self._calls.waiting()
 
     # -- AssignmentListener ---------------------------------------------------------------------------------------
 
@@ -157,6 +163,7 @@ class VerdictLoop:
         self._generation += 1
         self._group = consumer.group_metadata()
         self._paused = False
+        self._backlog.clear()
         committed = consumer.committed(list(partitions))
         self._progress = {
             place: Progress(self._generation, fresh=committed.get(place) is None, committed=committed.get(place))
@@ -165,15 +172,16 @@ class VerdictLoop:
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """See `streams.ports.AssignmentListener`: waits for running calls, and commits their offsets."""
-        going = set(partitions)
+        # What has not begun is left to the next member.
+        self._leaving = frozenset(partitions)
         deadline_ms = self._entropy.monotonic_ms() + self._settings.finish_ms
-        while self._in_flight and self._is_open(going) and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0:
+        while len(self._calls) and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0:
             self._collect(wait_ms=left_ms)
         for _ in range(TRANSACTION_ATTEMPTS_MAX):
-            if self._commit():
+            if self._commit_all():
                 break
             self._pause()
-        self._drop(going)
+        self._drop(set(partitions))
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """See `streams.ports.AssignmentListener`: offsets can no longer be committed, but reports can."""
@@ -182,136 +190,158 @@ class VerdictLoop:
     def _drop(self, going: set[TopicPartition]) -> None:
         # A new dictionary, never a changed one: the workers look into it.
         self._progress = {place: progress for place, progress in self._progress.items() if place not in going}
+        self._leaving = frozenset()
 
-    def _is_open(self, places: set[TopicPartition]) -> bool:
-        return any(progress.open for place, progress in self._progress.items() if place in places)
+    def _is_current(self, job: Job) -> bool:
+        """Return whether a call may begin here. Called in the workers' threads."""
+        progress = self._progress.get(job.place)
+        return progress is not None and progress.generation == job.generation and job.place not in self._leaving
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
     def _turn(self, consumer: Consumer) -> None:
-        self._regulate(consumer)
-        room = max(1, self._settings.in_flight_max - len(self._in_flight))
-        busy = bool(self._in_flight) or bool(self._to_report)
-        for received in consumer.poll(room, POLL_BUSY_MS if busy else POLL_IDLE_MS):
-            self._take(received)
+        self._read(consumer)
+        self._admit()
         if self._stopped_something.is_set():
-            self._stop_waiting()
+            self._stopped_something.clear()
+            self._calls.stop_revoked()
         self._collect(wait_ms=0)
-        if self._to_report or self._entropy.monotonic_ms() >= self._offsets_due_ms:
-            if not self._commit():
-                self._pause()
-            self._offsets_due_ms = self._entropy.monotonic_ms() + self._settings.offsets_every_ms
+        self._commit_due()
 
-    def _regulate(self, consumer: Consumer) -> None:
-        """Fetch no more while too many calls are in flight. Polling continues, or the group would drop this member."""
-        full = len(self._in_flight) >= self._settings.in_flight_max
-        if full and not self._paused:
-            consumer.pause(list(self._progress))
-        elif self._paused and not full:
+    def _read(self, consumer: Consumer) -> None:
+        """Read on, unless more calls wait than there is room for.
+
+        Even then the consumer is polled from time to time, or the group would drop this member.
+        """
+        if self._backlog:
+            if self._entropy.monotonic_ms() - self._polled_ms < POLL_FULL_MS:
+                self._collect(wait_ms=POLL_BUSY_MS)
+                return
+            if not self._paused:
+                consumer.pause(list(self._progress))
+                self._paused = True
+        elif self._paused:
             consumer.resume(list(self._progress))
-        self._paused = full
+            self._paused = False
+        busy = len(self._calls) > 0 or bool(self._to_report) or self._commits.is_busy
+        records = consumer.poll(POLL_RECORDS_MAX, POLL_BUSY_MS if busy else POLL_IDLE_MS)
+        self._polled_ms = self._entropy.monotonic_ms()
+        for received in records:
+            progress = self._progress.get(TopicPartition(received.topic, received.partition))
+            if progress is None:
+                continue
+            progress.seen = received.offset + 1
+            if self._executor.may_concern(received):
+                progress.open.add(received.offset)
+                self._backlog.append(received)
 
-    def _take(self, received: Received) -> None:
+    def _admit(self) -> None:
+        """Give calls to the workers while there is room for them."""
+        calls, now_ms = self._calls, self._transport.now_ms()
+        expired: list[Job] = []
+        while self._backlog and (
+            len(calls) + len(expired) < self._settings.in_flight_max and calls.bytes_count < IN_FLIGHT_BYTES_MAX
+        ):
+            job = self._job(self._backlog.popleft())
+            if job is None:
+                continue
+            if job.verdict.expires_at > now_ms:
+                calls.put(job)
+                continue
+            expired.append(job)
+            if len(expired) >= EXPIRED_AT_ONCE_MAX:
+                calls.put_expired(expired)
+                expired = []
+        if expired:
+            calls.put_expired(expired)
+
+    def _job(self, received: Received) -> Job | None:
+        """Return the call in a record; None if it is of no concern here."""
         place = TopicPartition(received.topic, received.partition)
         progress = self._progress.get(place)
         if progress is None:
-            return
-        progress.seen = received.offset + 1
+            return None
         verdict = self._executor.read(received)
-        if verdict is None or not self._executor.is_for_me(verdict):
-            return
-        if progress.fresh and verdict.expires_at <= self._started_ms:
-            # A new group begins with a history that was not meant for it.
-            return
-        progress.open.add(received.offset)
-        job = Job(place, received.offset, progress.generation, verdict, received.key)
-        self._in_flight[id(job)] = job
-        chain = self._chains.get(job.key)
-        if chain is None:
-            self._chains[job.key] = deque()
-            self._jobs.put(job)
-        else:
-            chain.append(job)
+        # A new group begins with a history that was not meant for it.
+        if (
+            verdict is None
+            or not self._executor.is_for_me(verdict)
+            or (progress.fresh and verdict.expires_at <= self._started_ms)
+        ):
+            progress.open.discard(received.offset)
+            return None
+        size_bytes = len(received.value or b"")
+        return Job(place, received.offset, progress.generation, verdict, received.key, size_bytes)
 
     def _collect(self, wait_ms: int) -> None:
-        """Process what the workers have finished; wait up to `wait_ms` for the first.
+        """Take in which calls are done; wait up to `wait_ms` for the first.
 
         Raises:
             ExecutorError: a worker can't continue.
         """
-        timeout_s = wait_ms / 1000
-        while True:
-            try:
-                done = self._done.get(timeout=timeout_s) if timeout_s > 0 else self._done.get_nowait()
-            except queue.Empty:
-                return
-            timeout_s = 0.0
-            self._in_flight.pop(id(done.job), None)
-            if done.had_turn:
-                self._go_on(done.job.key)
-            if done.error is not None:
-                # Its offset is not committed, so it is read again; what it has used up stays used.
-                raise ExecutorError(f"the executor can't continue: {done.error}") from done.error
+        for done in self._calls.collect(wait_ms):
             progress = self._progress.get(done.job.place)
-            if progress is not None and progress.generation == done.job.generation:
+            if progress is not None and progress.generation == done.job.generation and not done.left:
                 progress.open.discard(done.job.offset)
             if done.records:
                 self._to_report.append(done)
 
-    def _stop_waiting(self) -> None:
-        """End waiting calls that a revocation stops, without waiting for their turn."""
-        self._stopped_something.clear()
-        for job in list(self._in_flight.values()):
-            if not self._executor.is_revoked(job.verdict) or not job.begun.acquire(blocking=False):
-                continue
-            chain = self._chains.get(job.key, deque())
-            had_turn = job not in chain
-            if not had_turn:
-                chain.remove(job)
-            try:
-                attempted = self._executor.stop_if_revoked(job.verdict)
-                done = Done(job) if attempted is None else self._ended(job, attempted)
-            except Exception as error:
-                done = Done(job, error=error)
-            self._done.put(replace(done, had_turn=had_turn))
+    # -- commits --------------------------------------------------------------------------------------------------
 
-    def _go_on(self, key: bytes | None) -> None:
-        """Start the next call of the session, if one waits."""
-        chain = self._chains[key]
-        if chain:
-            self._jobs.put(chain.popleft())
-        else:
-            del self._chains[key]
-
-    def _commit(self) -> bool:
-        """Commit reports and offsets in one transaction; return False if that failed and is to be tried again.
+    def _commit_due(self) -> None:
+        """Take in the last commit, and start the next one if it is due.
 
         Raises:
             ExecutorError: it has failed too often.
             LogError: the producer can't be used any more.
         """
-        offsets = self._due_offsets()
-        reports = list(self._to_report)
-        if not reports and not offsets:
+        self._take_committed(self._commits.take(wait=False))
+        now_ms = self._entropy.monotonic_ms()
+        due_ms = self._report_due_ms if self._to_report else self._offsets_due_ms
+        if not self._commits.is_busy and now_ms >= due_ms:
+            self._submit()
+            self._report_due_ms = now_ms + self._settings.report_every_ms
+            self._offsets_due_ms = now_ms + self._settings.offsets_every_ms
+
+    def _commit_all(self) -> bool:
+        """Commit everything that is done, and wait for it; return False if that failed and is to be tried again.
+
+        Raises:
+            ExecutorError, LogError: see `_commit_due`.
+        """
+        self._take_committed(self._commits.take(wait=True))
+        if not self._submit():
             return True
-        producer = self._required(self._producer)
-        try:
-            producer.begin()
-            for done in reports:
-                for record in done.records:
-                    producer.send(record)
-            if offsets and self._group is not None:
-                producer.send_offsets(offsets, self._group)
-            producer.commit()
-        except (RetriableLogError, AbortableTransactionError) as error:
-            producer.abort()
+        return self._take_committed(self._commits.take(wait=True))
+
+    def _submit(self) -> bool:
+        """Start a commit; return False if there is nothing to commit."""
+        offsets = self._due_offsets()
+        if not self._to_report and not offsets:
+            return False
+        self._commits.submit(Batch(list(self._to_report), offsets, self._group))
+        return True
+
+    def _take_committed(self, committed: Committed | None) -> bool:
+        """Take in what became of a batch; return False if it must be committed again."""
+        if committed is None:
+            return True
+        batch = committed.batch
+        if committed.failure is not None:
             self._failed_count += 1
             if self._failed_count >= TRANSACTION_ATTEMPTS_MAX:
-                raise ExecutorError(f"{len(reports)} reports could not be stored: {error}") from error
-            _log.warning("reporting failed, trying again: %s", error)
+                raise too_often(batch, committed.failure) from committed.failure
+            _log.warning("reporting failed, trying again: %s", committed.failure)
+            self._report_due_ms = self._offsets_due_ms = self._entropy.monotonic_ms() + RETRY_PAUSE_MS
             return False
         self._failed_count = 0
-        self._settle(reports, offsets)
+        for place, offset in batch.offsets.items():
+            if place in self._progress and batch.group is self._group:
+                self._progress[place].committed = offset
+        del self._to_report[: len(batch.done)]
+        for done in batch.done:
+            if self._on_outcome is not None and done.outcome is not None:
+                self._on_outcome(done.job.verdict, done.outcome)
         return True
 
     def _due_offsets(self) -> dict[TopicPartition, int]:
@@ -322,15 +352,6 @@ class VerdictLoop:
                 due[place] = done
         return due
 
-    def _settle(self, reports: list[Done], offsets: dict[TopicPartition, int]) -> None:
-        for place, offset in offsets.items():
-            self._progress[place].committed = offset
-        del self._to_report[: len(reports)]
-        self._executor.mark_reported([done.use for done in reports if done.use is not None])
-        for done in reports:
-            if self._on_outcome is not None and done.outcome is not None:
-                self._on_outcome(done.job.verdict, done.outcome)
-
     def _pause(self) -> None:
         threading.Event().wait(RETRY_PAUSE_MS / 1000)
 
@@ -339,46 +360,3 @@ class VerdictLoop:
             msg = "the loop is not running: call `run`"
             raise ExecutorError(msg)
         return part
-
-    # -- the workers ----------------------------------------------------------------------------------------------
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            if not job.begun.acquire(blocking=False):
-                continue
-            try:
-                done = self._attempt(job)
-            except Exception as error:
-                done = Done(job, error=error)
-            self._done.put(done)
-
-    def _attempt(self, job: Job) -> Done:
-        progress = self._progress.get(job.place)
-        if progress is None or progress.generation != job.generation:
-            # Its partition has moved to another member, which reads it again.
-            return Done(job)
-        return self._ended(job, self._executor.attempt(job.verdict, job.key))
-
-    def _ended(self, job: Job, attempted: Refused | tuple[Use, ToolOutcome]) -> Done:
-        """Return what there is to report about a call that has ended."""
-        if not isinstance(attempted, Refused):
-            use, outcome = attempted
-            ran = outcome if outcome.refusal is None else None
-            return Done(job, self._records(lambda: self._executor.outcome_records(use)), use, ran)
-        if attempted.refusal is Refusal.ALREADY_USED:
-            # Verdicts are repeated for repeated intents, and read again after a crash.
-            _log.debug("verdict `%s` was used before", job.verdict.verdict_id)
-            return Done(job)
-        return Done(job, self._records(lambda: self._executor.refusal_records(job.verdict, attempted)))
-
-    def _records(self, make: Callable[[], list[Outgoing]]) -> list[Outgoing]:
-        """Return the reports as records; the log may fail for a moment to return the topics' partition counts."""
-        attempt = 1
-        while True:
-            try:
-                return make()
-            except LogError:
-                if attempt == TRANSACTION_ATTEMPTS_MAX:
-                    raise
-                attempt += 1
-                self._pause()

@@ -21,12 +21,18 @@ class Job:
     generation: int
     verdict: Verdict
     key: bytes | None
+    size_bytes: int
     begun: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The outcome of a call: the records to write about it, its use, and its result or the error that ended it."""
+    """The outcome of a call: the records to write about it, its use, and its result or the error that ended it.
+
+    Attributes:
+        had_turn: whether the next call of its session waits for it.
+        left: whether it was left to the next member that reads its partition. Its offset must not be committed.
+    """
 
     job: Job
     records: Sequence[Outgoing] = ()
@@ -34,11 +40,12 @@ class Done:
     outcome: ToolOutcome | None = None
     error: Exception | None = None
     had_turn: bool = True
+    left: bool = False
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far an assigned partition has been read and processed."""
+    """How far an assigned partition has been read and processed; `open` has the offsets of own calls not yet done."""
 
     generation: int
     fresh: bool

@@ -27,7 +27,7 @@ from streams.model.reasons import Refusal
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import session_target
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import TOPICS, Spread
+from streams.model.topics import TOPICS, VERDICT, Spread
 from streams.model.types import Header, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Admin, LogError, TopicSpec
@@ -44,6 +44,7 @@ from streams.sdk import (
     VerdictLoop,
     connect,
 )
+from streams.sdk.single_records import outgoing, publish
 from tests.contract.helpers import WallClock
 from tests.unit.sdk.hands import (
     ACTOR,
@@ -51,6 +52,7 @@ from tests.unit.sdk.hands import (
     ROOT_KEY,
     GateHand,
     begun_store,
+    key_of,
     make_verdict,
     until,
     verdict_on,
@@ -242,7 +244,7 @@ def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
     assert {event.sequence for event in results} == {0, 1}
 
 
-CHILD = """
+CHILD_HEAD = """
 import sys, threading, time
 from pathlib import Path
 from streams.wiring.clock import SystemClock
@@ -258,7 +260,11 @@ if kind == "kafka":
 else:
     log = EmbeddedLog(Path(where), clock=SystemClock())
     transport = Transport(log, Codec(CommittedSchemas.load()), SystemClock())
+"""
 
+CHILD = (
+    CHILD_HEAD
+    + """
 def send(args):
     with (Path(folder) / "runs").open("a") as file:
         file.write(str(args["n"]) + "\\n")
@@ -270,17 +276,35 @@ executor = Executor(transport, [server], {server + "/send": send}, SingleUseStor
 settings = LoopSettings(concurrency=1, offsets_every_ms=20)
 VerdictLoop(executor, transport, group=group, instance="e-1", settings=settings).run(threading.Event())
 """
+)
+
+BUSY_CHILD = (
+    CHILD_HEAD
+    + """
+import os
+runs = os.open(Path(folder) / "runs", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+def send(args):
+    os.write(runs, f"{args['n']}\\n".encode())
+
+executor = Executor(transport, [server], {server + "/send": send}, SingleUseStore(Path(folder) / "used", "e-1"))
+VerdictLoop(executor, transport, group=group, instance="e-1").run(threading.Event())
+"""
+)
+
+
+def place_of(request: pytest.FixtureRequest, transport: Transport) -> tuple[str, str]:
+    """What a child process needs to open the same log."""
+    if isinstance(transport._log, EmbeddedLog):
+        return "embedded", str(transport._log.path)
+    return "kafka", f"{request.getfixturevalue('kafka_bootstrap')} {PREFIX}"
 
 
 def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
     request: pytest.FixtureRequest, transport: Transport, tenant: str, tmp_path: Path
 ) -> None:
     group = unique("executor")
-    kind, where = (
-        ("embedded", str(transport._log.path))
-        if isinstance(transport._log, EmbeddedLog)
-        else ("kafka", f"{request.getfixturevalue('kafka_bootstrap')} {PREFIX}")
-    )
+    kind, where = place_of(request, transport)
     verdicts = []
     begun_store(tmp_path).close()
     for number in range(3):
@@ -325,3 +349,86 @@ def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
     assert calls == [{"n": 1}, {"n": 2}]
     outcomes = {event.verdict_id: event.reason for event in written(transport, AuditEvent, tenant)}
     assert [outcomes[verdict.verdict_id] for verdict in verdicts] == ["outcome_unknown", "done", "done"]
+
+
+BUSY_CALLS = 600
+BUSY_SESSIONS = 40
+KILLED_AT = (40, 170, 330)
+CONCURRENCY = 8
+
+
+def test_kill_9_in_the_middle_of_batches_neither_loses_nor_doubles_a_call(
+    request: pytest.FixtureRequest, transport: Transport, tenant: str, tmp_path: Path
+) -> None:
+    """Calls of many sessions, among verdicts of another server, in an executor that is killed again and again."""
+    group = unique("executor")
+    kind, where = place_of(request, transport)
+    begun_store(tmp_path).close()
+    verdicts, records = [], []
+    for number in range(BUSY_CALLS):
+        for server_id in (tenant, "another"):
+            args_json = f'{{"n":{number}}}'
+            fresh = a_verdict(tenant, f"s-{number % BUSY_SESSIONS}")
+            verdict = msgspec.structs.replace(
+                fresh,
+                tool=ToolRef(server_id=server_id, name="send"),
+                audience=server_id,
+                args_json=args_json,
+                args_digest=sha256(args_json.encode()),
+                expires_at=fresh.evaluated_at + 300_000,
+            )
+            verdicts += [verdict] if server_id == tenant else []
+            records.append(outgoing(transport, VERDICT, key_of(verdict), verdict, verdict.header))
+    publish(transport, records)
+    runs = tmp_path / "runs"
+
+    def ran() -> list[int]:
+        return [int(line) for line in runs.read_text().splitlines()] if runs.exists() else []
+
+    for count in KILLED_AT:
+        child = subprocess.Popen(
+            [sys.executable, "-c", BUSY_CHILD, kind, where, str(tmp_path), tenant, group], cwd=ROOT
+        )
+        until(lambda: len(ran()) >= count, f"{count} have run", WAIT_S)  # noqa: B023 - called in this turn only
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(10)
+
+    lock = threading.Lock()
+    last_runs: list[int] = []
+
+    def send(args: Mapping[str, object]) -> None:
+        assert isinstance(args["n"], int)
+        with lock:
+            last_runs.append(args["n"])
+
+    def reasons() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for event in written(transport, AuditEvent, tenant):
+            found.setdefault(str(event.verdict_id), set()).add(event.reason)
+        return found
+
+    stop = threading.Event()
+    with (
+        SingleUseStore(tmp_path / "used", "e-1") as store,
+        Executor(transport, [tenant], {f"{tenant}/send": send}, store) as executor,
+    ):
+        loop = VerdictLoop(executor, transport, group=group, instance="e-1")
+        thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
+        thread.start()
+        until(lambda: len(reasons()) == BUSY_CALLS, "all are reported", WAIT_S)
+        stop.set()
+        thread.join(WAIT_S)
+        assert store.left_over(now_ms=0, abandoned_after_ms=0) == ([], [])
+    all_runs = [*ran(), *last_runs]
+    assert len(set(all_runs)) == len(all_runs), "no call has run twice"
+    outcomes = reasons()
+    unknown = {n for n, verdict in enumerate(verdicts) if outcomes[verdict.verdict_id] == {"outcome_unknown"}}
+    done = {n for n, verdict in enumerate(verdicts) if outcomes[verdict.verdict_id] == {"done"}}
+    assert unknown | done == set(range(BUSY_CALLS)), "each has one outcome"
+    assert done <= set(all_runs)
+    # What was claimed in the moment of a kill is never run again.
+    assert len(set(range(BUSY_CALLS)) - set(all_runs)) <= CONCURRENCY * len(KILLED_AT)
+    by_session = {
+        number % BUSY_SESSIONS: [n for n in all_runs if n % BUSY_SESSIONS == number] for number in range(BUSY_SESSIONS)
+    }
+    assert all(order == sorted(order) for order in by_session.values()), "a session's calls keep their order"

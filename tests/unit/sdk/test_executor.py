@@ -39,7 +39,7 @@ from streams.sdk import (
     ToolOutcome,
     ToolResult,
 )
-from streams.sdk.executor import BEFORE_RECORDS_TEXT
+from streams.sdk.attempts import BEFORE_RECORDS_TEXT
 from streams.sdk.tools import HANGING_MAX
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock

@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.model.reasons import Refusal
 from streams.sdk import Ending, SingleUseError, SingleUseStore
-from streams.sdk.single_use import KEEP_MS, PRUNE_EVERY, CallRef, call_of
+from streams.sdk.single_use import KEEP_MS, PRUNE_EVERY, CallRef, End, call_of
 from tests.unit.sdk.hands import make_verdict
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -225,3 +226,40 @@ def test_a_closed_store_claims_nothing(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(SingleUseError):
         claim(store, new_call())
+
+
+class TestManyAtOnce:
+    def test_ends_get_their_numbers_in_order(self, tmp_path: Path) -> None:
+        calls = [new_call(session_id=name) for name in ("s-1", "s-2", "s-1", "s-1")]
+        with SingleUseStore(tmp_path / "used", "a") as store:
+            assert all(claim(store, call) for call in calls)
+            uses = store.finish_all([End(call=call, ending=Ending.DONE, now_ms=2_000) for call in calls])
+            again = store.finish_all([End(call=calls[0], ending=Ending.TOOL_ERROR, now_ms=3_000)])
+        assert [use.sequence for use in uses] == [0, 0, 1, 2]
+        assert again == uses[:1]
+
+    def test_one_that_was_never_claimed_takes_all_ends_back(self, tmp_path: Path) -> None:
+        claimed = new_call()
+        with SingleUseStore(tmp_path / "used", "a") as store:
+            assert claim(store, claimed)
+            with pytest.raises(SingleUseError, match="never claimed"):
+                store.finish_all([End(call=each, ending=Ending.DONE, now_ms=2_000) for each in (claimed, new_call())])
+            store.release([claimed.verdict_id])
+            assert left(store) == ([claimed.verdict_id], [])
+
+    def test_what_is_given_up_is_claimed_and_ended_but_not_what_was_used(self, tmp_path: Path) -> None:
+        used, fresh, repeated = new_call(), new_call(), new_call()
+        calls = [used, fresh, repeated, repeated]
+        ends = [
+            End(call=call, ending=Ending.NOT_RUN, now_ms=2_000, refusal=Refusal.VERDICT_EXPIRED, text="late")
+            for call in calls
+        ]
+        with SingleUseStore(tmp_path / "used", "a") as store:
+            assert claim(store, used)
+            uses = store.give_up_all(ends, [1_500] * 4)
+            assert [use is None for use in uses] == [True, False, False, True]
+            assert not claim(store, fresh)
+            store.release(call.verdict_id for call in calls)
+            begun, given_up = left(store)
+        assert begun == [used.verdict_id]
+        assert sorted(given_up) == sorted([fresh.verdict_id, repeated.verdict_id])

@@ -12,8 +12,9 @@ import pytest
 
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.canonical import sha256
-from streams.model.session import SessionEvent
+from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
+from streams.model.types import ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import AbortableTransactionError, Outgoing, Producer
 from streams.sdk import (
@@ -27,7 +28,9 @@ from streams.sdk import (
     ToolOutcome,
     VerdictLoop,
 )
-from streams.sdk.single_records import publish
+from streams.sdk.durable_file import DurableFile
+from streams.sdk.single_records import outgoing, publish
+from streams.sdk.single_use import call_of
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import begun_store, key_of, make_verdict, until, write, written
 
@@ -356,3 +359,154 @@ def test_a_store_that_fails_ends_the_loop_before_anything_runs(
     assert isinstance(running.error, ExecutorError)
     assert isinstance(running.error.__cause__, SingleUseError)
     assert len(calls) == 1
+
+
+class CountingProducer:
+    """A producer that takes a while to commit, as on a cluster, and counts that."""
+
+    def __init__(self, producer: Producer, transport: CountingTransport) -> None:
+        self._producer = producer
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._producer, name)
+
+    def commit(self) -> None:
+        time.sleep(self._transport.commit_s)
+        self._producer.commit()
+        self._transport.commits_count += 1
+
+
+class CountingTransport(Transport):
+    commit_s = 0.0
+    commits_count = 0
+
+    def producer(self, transactional_id: str) -> Producer:
+        return CountingProducer(super().producer(transactional_id), self)
+
+
+def counting(transport: Transport, commit_s: float) -> CountingTransport:
+    made = CountingTransport(transport._log, transport.codec, transport._clock)
+    made.commit_s = commit_s
+    return made
+
+
+def put_many(transport: Transport, verdicts: list[Verdict]) -> None:
+    publish(transport, [outgoing(transport, VERDICT, key_of(each), each, each.header) for each in verdicts])
+
+
+def others(count: int) -> list[Verdict]:
+    return [make_verdict(session_id=f"s-{n % 40}", tool=ToolRef(server_id="git", name="log")) for n in range(count)]
+
+
+def test_a_log_that_commits_slowly_does_not_slow_reading(
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    """A call behind thousands of verdicts, own and others', runs after a few commits: not one for some dozens."""
+    calls: list[Mapping[str, object]] = []
+    slow = counting(transport, commit_s=0.1)
+    mixed: list[Verdict] = []
+    for number, other in enumerate(others(6_000)):
+        mixed += [make_verdict(session_id=f"s-{number}"), other] if number % 20 == 0 else [other]
+    put_many(transport, mixed)
+    with begun_store(tmp_path) as store, Running(slow, store, revocations, calls.append) as running:
+        until(lambda: len(calls) == 300, "all have run")
+        commits_count = slow.commits_count
+        until(lambda: len(running.outcomes) == 300, "all are reported")
+    assert commits_count < 40
+    assert running.error is None
+    slow.close()
+
+
+def test_the_bounds_count_own_calls_alone(transport: Transport, revocations: RevocationWatch, tmp_path: Path) -> None:
+    """While as many own calls run as may be in flight, others' verdicts are read, and one call that ends makes room."""
+    free, begun = threading.Event(), threading.Semaphore(0)
+    ran: list[object] = []
+
+    def call(args: Mapping[str, object]) -> object:
+        begun.release()
+        if args["n"] == 0:
+            free.wait(20)
+        ran.append(args["n"])
+        return "ok"
+
+    def numbered(number: int) -> Verdict:
+        args_json = f'{{"n":{number}}}'
+        return make_verdict(session_id=f"s-{number}", args_json=args_json, args_digest=sha256(args_json.encode()))
+
+    put_many(transport, [numbered(0), numbered(1), *others(5_000), numbered(2)])
+    settings = LoopSettings(concurrency=2, in_flight_max=2)
+    with (
+        begun_store(tmp_path) as store,
+        Running(transport, store, revocations, call, settings=settings) as running,
+    ):
+        until(lambda: sorted(map(str, ran)) == ["1", "2"], "the others have run while the first one still does")
+        free.set()
+        until(lambda: len(running.outcomes) == 3, "all are reported")
+    assert running.error is None
+
+
+def test_many_expired_calls_are_used_up_together_and_reported_each(
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    with begun_store(tmp_path) as store:
+        with Running(transport, store, revocations, calls.append) as running:
+            for number in range(4):
+                put(transport, make_verdict(session_id=f"s-{number}"))
+            until(lambda: len(running.outcomes) == 4, "the group is known on both partitions")
+        late = [expired(session_id=f"s-{number % 30}") for number in range(600)]
+        used = late[0]
+        store.claim(call_of(used), now_ms=used.evaluated_at, expires_ms=used.expires_at)
+        put_many(transport, [*late, late[1], make_verdict()])
+        changes_count = 0
+        write = DurableFile.write
+
+        def counted(file: DurableFile, change: Callable[..., object]) -> object:
+            nonlocal changes_count
+            changes_count += 1
+            return write(file, change)
+
+        monkeypatch.setattr(DurableFile, "write", counted)
+        with Running(transport, store, revocations, calls.append) as again:
+            until(lambda: len(again.outcomes) == 1, "the live one has run")
+            until(lambda: len(written(transport, AuditEvent)) >= 606, "all are on record")
+        assert again.error is None
+    refused = [event for event in written(transport, AuditEvent) if event.event_type is AuditEventType.REFUSAL]
+    ended = [event for event in written(transport, SessionEvent) if event.type is SessionEventType.TOOL_NOT_RUN]
+    # The one that was claimed before, and the one that came twice, are refused as expired, but not used up again.
+    assert sorted(str(event.verdict_id) for event in ended) == ids(*late[1:])
+    assert {event.reason for event in refused} == {"verdict_expired"}
+    assert len(calls) == 5
+    # One change for each few hundred, and one for each commit of their reports.
+    assert changes_count < 100
+
+
+def test_a_stop_leaves_what_has_not_begun_to_the_next_start(
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    free, begun = threading.Event(), threading.Event()
+    calls: list[Mapping[str, object]] = []
+
+    def call(args: Mapping[str, object]) -> object:
+        calls.append(args)
+        begun.set()
+        free.wait(20)
+        return "ok"
+
+    verdicts = [make_verdict(session_id=f"s-{number % 3}") for number in range(30)]
+    put_many(transport, verdicts)
+    settings = LoopSettings(concurrency=1, in_flight_max=10)
+    with begun_store(tmp_path) as store:
+        running = Running(transport, store, revocations, call, settings=settings)
+        assert begun.wait(20)
+        threading.Timer(0.3, free.set).start()
+        running.stop()
+        assert running.error is None
+        assert len(calls) == 1
+        assert len(reported(transport)) == 1
+        with Running(transport, store, revocations, call, settings=settings) as again:
+            until(lambda: len(again.outcomes) == 29, "the rest has run")
+        assert again.error is None
+    assert len(calls) == 30
+    assert reported(transport) == ids(*verdicts)

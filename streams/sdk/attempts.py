@@ -1,0 +1,201 @@
+"""Run the call of a verdict: check it, claim it, run its tool. `Executor` reports what comes of it.
+
+An attempt has two halves. The first one claims the verdict and runs the call; the second one records how it ended. An
+executor that follows the verdict topic records many ends in one change of the store, because each change waits for the
+disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from streams.model.reasons import REFUSAL_TEXTS, Refusal
+from streams.model.verdict import Verdict
+from streams.sdk.errors import ExecutorError
+from streams.sdk.executor_types import ToolOutcome
+from streams.sdk.reports import ENDING_TEXTS
+from streams.sdk.single_use import CallRef, End, Ending, SingleUseStore, Use, call_of
+from streams.sdk.tools import (
+    BoundedRunner,
+    Cancellation,
+    HangingToolsError,
+    ToolCancelledError,
+    ToolNotBegunError,
+    ToolResult,
+    ToolRunner,
+    ToolTimeoutError,
+    content_digest,
+)
+from streams.sdk.transport import WallClock
+from streams.sdk.verdict_checks import Refused, Standard, check
+
+ERROR_TEXT_CHARS_MAX = 2_000
+
+_FOR_GOOD = frozenset({Refusal.VERDICT_EXPIRED, Refusal.REVOKED})
+"""Refusals after which no executor may run the call any more."""
+
+CANCELLED_TEXT = "it was ended early, because it was revoked while it ran; what it had done by then is not undone"
+BEFORE_RECORDS_TEXT = "it may have been used before: it is older than this executor's record of uses"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A claimed call that has ended, and whose end is not on disk yet."""
+
+    end: End
+    outcome: ToolOutcome
+
+
+class Attempts:
+    """Runs calls, each at most once. Thread-safe."""
+
+    def __init__(self, clock: WallClock, standard: Standard, store: SingleUseStore, tool_timeout_ms: int) -> None:
+        self._clock = clock
+        self._standard = standard
+        self._store = store
+        self._tool_timeout_ms = tool_timeout_ms
+        self._runner = BoundedRunner()
+
+    def run(self, verdict: Verdict, key: bytes | None, cancellation: Cancellation) -> Refused | Ended:
+        """Check the verdict, claim it and run its call. The caller records the end with `finish`.
+
+        Raises:
+            SingleUseError: its use could not be recorded, so the call was not run.
+            ExecutorError: too many calls hang.
+        """
+        now_ms = self._clock.now_ms()
+        cleared = check(verdict, key, self._standard, now_ms)
+        if not self._store.remembers(verdict.evaluated_at):
+            # It is not used up either: nobody knows whether its call has run, and whether its charge was spent.
+            return cleared if isinstance(cleared, Refused) else Refused(Refusal.ALREADY_USED, BEFORE_RECORDS_TEXT)
+        if isinstance(cleared, Refused):
+            return self.give_up(verdict, cleared, now_ms)
+        try:
+            self._runner.refuse_if_hanging()
+        except HangingToolsError as error:
+            raise ExecutorError(str(error)) from error
+        call = call_of(verdict)
+        if not self._store.claim(call, now_ms=now_ms, expires_ms=verdict.expires_at):
+            return Refused(Refusal.ALREADY_USED, REFUSAL_TEXTS[Refusal.ALREADY_USED])
+        # INVARIANT: from here on the verdict is used up, whatever happens.
+        try:
+            ending, result = self._run_tool(cleared.tool, cleared.args, cancellation)
+        except ToolNotBegunError:
+            return _not_run(call, Refused(Refusal.REVOKED, REFUSAL_TEXTS[Refusal.REVOKED]), now_ms)
+        return self._ended(call, ending, result)
+
+    def finish(self, ended: Sequence[Ended]) -> list[Use]:
+        """Record the ends of calls on disk.
+
+        Raises:
+            SingleUseError: they could not be recorded.
+        """
+        return self._store.finish_all([each.end for each in ended])
+
+    def give_up(self, verdict: Verdict, refused: Refused, now_ms: int) -> Refused | Ended:
+        """Claim a verdict that is refused permanently; one that was used before stays as it is.
+
+        Raises:
+            SingleUseError: its use could not be recorded.
+        """
+        call = call_of(verdict)
+        if refused.refusal not in _FOR_GOOD or not self._store.claim(
+            call, now_ms=now_ms, expires_ms=verdict.expires_at
+        ):
+            return refused
+        return _not_run(call, refused, now_ms)
+
+    def give_up_all(
+        self, refused: Sequence[tuple[Verdict, Refused]], now_ms: int
+    ) -> list[Refused | tuple[Use, ToolOutcome]]:
+        """Use up verdicts that are refused, in one change of the store; those that are not for good stay as they are.
+
+        Returns:
+            What became of each, in the same order.
+
+        Raises:
+            SingleUseError: it could not be recorded.
+        """
+        ended = {
+            number: _not_run(call_of(verdict), each, now_ms)
+            for number, (verdict, each) in enumerate(refused)
+            if each.refusal in _FOR_GOOD and self._store.remembers(verdict.evaluated_at)
+        }
+        found: list[Refused | tuple[Use, ToolOutcome]] = [each for _, each in refused]
+        if not ended:
+            return found
+        expires_ms = [refused[number][0].expires_at for number in ended]
+        uses = self._store.give_up_all([each.end for each in ended.values()], expires_ms)
+        for number, use in zip(ended, uses, strict=True):
+            if use is not None:
+                found[number] = use, ended[number].outcome
+        return found
+
+    def give_up_expired(
+        self, verdicts: Sequence[tuple[Verdict, bytes | None]]
+    ) -> list[Refused | tuple[Use, ToolOutcome]]:
+        """Use up verdicts that have expired, in one change of the store.
+
+        Args:
+            verdicts: each with the key of its record.
+
+        Returns, raises: see `give_up_all`.
+        """
+        now_ms = self._clock.now_ms()
+        return self.give_up_all(
+            [(verdict, self._why_expired(verdict, key, now_ms)) for verdict, key in verdicts], now_ms
+        )
+
+    def _why_expired(self, verdict: Verdict, key: bytes | None, now_ms: int) -> Refused:
+        refused = check(verdict, key, self._standard, now_ms)
+        if isinstance(refused, Refused):
+            return refused
+        # The clock was set back since the caller compared. The verdict was late all the same.
+        return Refused(Refusal.VERDICT_EXPIRED, REFUSAL_TEXTS[Refusal.VERDICT_EXPIRED])
+
+    def _ended(self, call: CallRef, ending: Ending, result: ToolResult | None) -> Ended:
+        content = None if result is None else result.content
+        text = ENDING_TEXTS[ending]
+        if ending is Ending.TOOL_ERROR and isinstance(content, str):
+            text = content[:ERROR_TEXT_CHARS_MAX]
+        return Ended(
+            End(
+                call=call,
+                ending=ending,
+                now_ms=self._clock.now_ms(),
+                content_digest=None if result is None else content_digest(content),
+            ),
+            ToolOutcome(verdict_id=call.verdict_id, ending=ending, refusal=None, text=text, content=content),
+        )
+
+    def _run_tool(
+        self, tool: ToolRunner, args: Mapping[str, object], cancellation: Cancellation
+    ) -> tuple[Ending, ToolResult | None]:
+        try:
+            result = self._runner.run(tool, args, self._tool_timeout_ms, cancellation)
+        except (ToolTimeoutError, TimeoutError):
+            return Ending.TOOL_TIMED_OUT, None
+        except ToolNotBegunError:
+            raise
+        except ToolCancelledError:
+            return Ending.TOOL_ERROR, ToolResult(content=CANCELLED_TEXT, is_error=True)
+        except Exception as error:
+            _log.info("a tool failed: %s", error)
+            return Ending.TOOL_ERROR, ToolResult(content=f"{type(error).__name__}: {error}", is_error=True)
+        return (Ending.TOOL_ERROR if result.is_error else Ending.DONE), result
+
+
+def _not_run(call: CallRef, refused: Refused, now_ms: int) -> Ended:
+    """Return the end of a claimed call that will never run."""
+    end = End(
+        call=call,
+        ending=Ending.NOT_RUN,
+        now_ms=now_ms,
+        refusal=refused.refusal,
+        text=refused.text[:ERROR_TEXT_CHARS_MAX],
+    )
+    return Ended(end, ToolOutcome(verdict_id=call.verdict_id, ending=None, refusal=refused.refusal, text=refused.text))
