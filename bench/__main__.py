@@ -22,6 +22,7 @@ MODULES = {
     "disk": "bench.disk",
     "rebalance": "bench.rebalance",
     "kill": "bench.kill",
+    "executor": "bench.executor",
     "identity": "bench.identity",
 }
 # Short commands of their own, whose output is the result.

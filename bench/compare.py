@@ -91,7 +91,7 @@ class Arena:
 
 def compare(revision: str, kind: str, turns: int) -> dict[str, Any]:
     """Measure both versions in turns, with each set of rules; the first turn of each is not counted."""
-    with _worktree(revision) as earlier:
+    with worktree(revision) as earlier:
         cases = [_case(earlier, kind, rules, turns) for rules in RULES]
     return {"revision": _full(revision), "log": kind, "turns": turns, "intents_per_turn": COUNTED, "cases": cases}
 
@@ -120,7 +120,8 @@ def _case(earlier: Path, kind: str, rules: str, turns: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _worktree(revision: str) -> Iterator[Path]:
+def worktree(revision: str) -> Iterator[Path]:
+    """A checkout of an earlier commit, in a temporary git worktree."""
     with tempfile.TemporaryDirectory(prefix="stoplog-compare-") as folder:
         checkout = Path(folder) / "earlier"
         _git("worktree", "add", "--detach", str(checkout), revision)

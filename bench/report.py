@@ -263,6 +263,77 @@ def _kill(result: Result) -> str:
     )
 
 
+def _executor(result: Result) -> str:
+    sizes = result["sizes"]
+    rows = []
+    for case in result["cases"]:
+        passed, own, backlog, rate = (case[part] for part in ("passed", "own", "backlog", "rate"))
+        rows += [
+            (case["log"], "others' verdicts passed over a second", _whole(passed["per_s"])),
+            ("", "CPU us each", _tenths(passed["cpu_us"])),
+            ("", "own calls a second", _whole(own["per_s"])),
+            ("", "CPU us each", _whole(own["cpu_us"])),
+            ("", "own calls a second of one core", _whole(1e6 / own["cpu_us"])),
+            ("", "backlog: own calls that ran", f"{_whole(backlog['ran'])} of {_whole(backlog['own'])}"),
+            ("", "backlog: seconds", _tenths(backlog["seconds"])),
+            ("", "backlog: expired, though more speed could have prevented it", backlog["expired_preventable"]),
+            ("", "at a steady rate: p50 ms from append to run", _tenths(rate["p50_ms"])),
+            ("", "p99 ms", _tenths(rate["p99_ms"])),
+            ("", "longest ms", _tenths(rate["max_ms"])),
+            *(
+                ("", f"memory MB after a quarter, and at the end: {text}", _memory(part))
+                for text, part in (
+                    ("passed over", passed),
+                    ("own calls", own),
+                    ("backlog", backlog),
+                    ("steady rate", rate),
+                )
+            ),
+        ]
+    return (
+        "An executor that reads the verdict topic, in a process of its own; its calls do nothing. The verdicts that it"
+        " passes over are allowed calls of another server. CPU is that of all threads."
+        f" Passed over: {_whole(sizes['passed'])} verdicts. Own calls: {_whole(sizes['own'])}, which are on the log"
+        f" before it starts. Backlog: {_whole(sizes['backlog'])} verdicts that expire {_whole(result['life_ms'])} ms"
+        f" after they were made, one in {result['own_every_in_backlog']} an own call. Steady rate:"
+        f" {_whole(result['rate_per_s'])} verdicts/s, one in {result['own_every_at_rate']} an own call. How long a gate"
+        " takes before that is in the table of `latency`.\n\n"
+    ) + _table(("log", "", ""), rows)
+
+
+def _memory(part: Result) -> str:
+    return f"{_whole(part['rss_mb_at_quarter'])}, {_whole(part['rss_mb_at_end'])}"
+
+
+def _executor_compare(result: Result) -> str:
+    figures = {
+        "passed": ("per_s", "cpu_us"),
+        "own": ("per_s", "cpu_us"),
+        "rate": ("p50_ms", "p99_ms"),
+    }
+    texts = {
+        ("passed", "per_s"): "others' verdicts passed over a second",
+        ("passed", "cpu_us"): "CPU us each",
+        ("own", "per_s"): "own calls a second",
+        ("own", "cpu_us"): "CPU us each",
+        ("rate", "p50_ms"): "at a steady rate of 1,000 verdicts/s, 200 of them own: p50 ms from append to run",
+        ("rate", "p99_ms"): "p99 ms",
+    }
+    rows = []
+    for case in result["cases"]:
+        earlier, now = case["figures"]["earlier"], case["figures"]["now"]
+        for part, names in figures.items():
+            for name in names:
+                before, after = earlier[part][name], now[part][name]
+                text = texts[part, name]
+                rows.append((case["log"], text, _tenths(before), _tenths(after), f"{after / before:.2f}"))
+    first = result["cases"][0]
+    return (
+        f"The executor compared with that of commit {first['revision'][:10]}, in {first['turns']} turns, one version"
+        " after the other. Medians.\n\n"
+    ) + _table(("log", "", "before", "now", "ratio"), rows)
+
+
 def cluster_table(result: Result) -> str:
     """What the faults on a cluster did, in words and a table."""
     broker = ", ".join(f"`{name}={value}`" for name, value in result["broker_settings"].items()) or "Kafka's defaults"
@@ -351,6 +422,8 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "disk": _disk,
     "rebalance": _rebalance,
     "kill": _kill,
+    "executor": _executor,
+    "executor_compare": _executor_compare,
     "identity": _identity,
     "cluster": cluster_table,
     "codec": _printed,

@@ -1,0 +1,373 @@
+"""Measures an executor: verdicts of other servers that it passes over, own calls, a backlog, and the time to a call.
+
+`python -m bench.executor REVISION` compares it with that of an earlier commit, in turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import IO, Any
+
+from bench.compare import worktree
+from bench.latency import quantile, read_to_end
+from bench.machine import describe_machine
+from bench.report import RESULTS, save
+from bench.workload import ACT, TENANT, TRACEPARENT, now_ms
+from bench.world import KINDS, PARTITIONS, Kind, World, open_world
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.canonical import canonical, sha256
+from streams.model.keys import partition_for, session_key_of
+from streams.model.labels import Confidentiality, Integrity, Label
+from streams.model.proof import derived_uuid
+from streams.model.topics import AUDIT_REPORTED, VERDICT
+from streams.model.types import Header, ToolRef
+from streams.model.verdict import Outcome, RuleEffect, RuleHit, RuleMode, Verdict, VerdictMode
+from streams.ports import Outgoing, TopicPartition
+from streams.sdk import SingleUseStore
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CHILD = Path(__file__).with_name("executor_child.py")
+OWN, OTHER = "mail", "crm"
+TOOL = "send"
+GROUP = "stoplog-executor-bench"
+SESSIONS = 500
+# What a gate gives an ALLOW by default, and the longest that it can be set to.
+LIFE_MS, LONG_LIFE_MS = 30_000, 3_600_000
+RATE = 1_000
+OWN_EVERY_AT_RATE, OWN_EVERY_IN_BACKLOG = 5, 10
+# The first part of a measurement is not counted.
+WARM_UP_SHARE = 0.1
+CASE_S_MAX = 300.0
+PUBLISH_MS_AHEAD = 2
+TURNS = 3
+_BODY = "Dear Bob, the refund for order 2025-11-25-000017 is on its way and will be there by Friday."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much is measured."""
+
+    passed: int
+    own: int
+    backlog: int
+    rate_s: int
+
+
+FULL = Sizes(passed=100_000, own=20_000, backlog=100_000, rate_s=15)
+QUICK = Sizes(passed=5_000, own=1_000, backlog=5_000, rate_s=3)
+PER_TURN = Sizes(passed=20_000, own=3_000, backlog=0, rate_s=5)
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Measure each log."""
+    sizes = QUICK if quick else FULL
+    return {
+        "sizes": vars(sizes),
+        "rate_per_s": RATE,
+        "life_ms": LIFE_MS,
+        "own_every_in_backlog": OWN_EVERY_IN_BACKLOG,
+        "own_every_at_rate": OWN_EVERY_AT_RATE,
+        "cases": [
+            {
+                "log": kind,
+                "passed": passed_over(kind, sizes.passed),
+                "own": own_calls(kind, sizes.own),
+                "backlog": backlog(kind, sizes.backlog),
+                "rate": at_rate(kind, sizes.rate_s),
+            }
+            for kind in KINDS
+        ],
+    }
+
+
+def passed_over(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, float]:
+    """Measure verdicts of another server: from an own call in front of them to own calls behind them."""
+    with open_world(kind, "empty") as world:
+        front = _one_per_partition(world, 0)
+        behind = _one_per_partition(world, PARTITIONS)
+        world.publish(iter(front))
+        world.publish(_verdict(world, number, OTHER, LONG_LIFE_MS) for number in range(count))
+        world.publish(iter(behind))
+        with _executor(world, calls=2 * PARTITIONS, checkout=checkout) as child:
+            child.wait_complete()
+            report = child.end()
+    began_ns, cpu_s = report["began_ns"], report["cpu_s"]
+    wall_s = (max(began_ns[PARTITIONS:]) - min(began_ns[:PARTITIONS])) / 1e9
+    used_s = max(cpu_s[PARTITIONS:]) - min(cpu_s[:PARTITIONS])
+    return {"per_s": count / wall_s, "cpu_us": used_s / count * 1e6, **_memory(report)}
+
+
+def own_calls(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, float]:
+    """Measure own calls that do nothing, which are all on the log before the executor starts."""
+    with open_world(kind, "empty") as world:
+        world.publish(_verdict(world, number, OWN, LONG_LIFE_MS) for number in range(count))
+        with _executor(world, calls=count, checkout=checkout) as child:
+            child.wait_complete()
+            report = child.end()
+    ordered = sorted(zip(report["began_ns"], report["cpu_s"], strict=True))
+    counted = ordered[int(count * WARM_UP_SHARE) :]
+    (first_ns, first_s), (last_ns, last_s) = counted[0], counted[-1]
+    return {
+        "per_s": (len(counted) - 1) / (last_ns - first_ns) * 1e9,
+        "cpu_us": (last_s - first_s) / (len(counted) - 1) * 1e6,
+        "ran_twice": report["ran_twice"],
+        **_memory(report),
+    }
+
+
+def backlog(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, float]:
+    """Measure how a backlog of verdicts with a usual life is worked off, one in `OWN_EVERY_IN_BACKLOG` an own call.
+
+    What had not expired when the executor began, and expires before it is run, could have run in a faster executor.
+    """
+    own = count // OWN_EVERY_IN_BACKLOG
+    with open_world(kind, "empty") as world:
+        made = world.publish(_mixed(world, count, OWN_EVERY_IN_BACKLOG))
+        with _executor(world, calls=own, checkout=checkout) as child:
+            ready_ms = now_ms()
+            child.wait_complete(LIFE_MS / 1000)
+            report = child.end()
+        began = {TopicPartition(AUDIT_REPORTED.name, number): 0 for number in range(PARTITIONS)}
+        reports = [
+            world.codec.decode(AUDIT_REPORTED.name, each.value, each.headers)
+            for each in read_to_end(world, AUDIT_REPORTED, began)
+        ]
+        refused = {
+            each.verdict_id
+            for each in reports
+            if isinstance(each, AuditEvent) and each.event_type is AuditEventType.REFUSAL
+        }
+        begin = {TopicPartition(VERDICT.name, number): 0 for number in range(PARTITIONS)}
+        verdicts = [
+            world.codec.decode(VERDICT.name, each.value, each.headers) for each in read_to_end(world, VERDICT, begin)
+        ]
+    ran = [each for each in report["began_ns"] if each]
+    expired = [each.expires_at for each in verdicts if isinstance(each, Verdict) and each.verdict_id in refused]
+    return {
+        "verdicts": made,
+        "own": own,
+        "ran": len(ran),
+        "ran_twice": report["ran_twice"],
+        "expired": len(expired),
+        "expired_preventable": sum(each > ready_ms for each in expired),
+        "seconds": max(ran, default=0) / 1e9 - ready_ms / 1e3,
+        **_memory(report),
+    }
+
+
+def at_rate(kind: Kind, duration_s: int, checkout: Path = REPOSITORY) -> dict[str, float]:
+    """Measure the time from a verdict's append until its call begins, at a steady rate."""
+    count = RATE * duration_s
+    own = count // OWN_EVERY_AT_RATE
+    with open_world(kind, "empty") as world:
+        first = _one_per_partition(world, own)
+        with _executor(world, calls=own + PARTITIONS, checkout=checkout) as child:
+            world.publish(iter(first))
+            time.sleep(duration_s / 2)
+            world.publish(_paced(_mixed(world, count, OWN_EVERY_AT_RATE), RATE))
+            child.wait_complete(LIFE_MS / 1000)
+            report = child.end()
+        begin = {TopicPartition(VERDICT.name, number): 0 for number in range(PARTITIONS)}
+        waits = []
+        for record in read_to_end(world, VERDICT, begin):
+            verdict = world.codec.decode(VERDICT.name, record.value, record.headers)
+            if isinstance(verdict, Verdict) and verdict.tool.server_id == OWN:
+                number = json.loads(verdict.args_json)["number"]
+                if own * WARM_UP_SHARE < number < own and report["began_ns"][number]:
+                    waits.append(report["began_ns"][number] / 1e6 - record.timestamp_ms)
+    waits.sort()
+    return {
+        "own_per_s": RATE / OWN_EVERY_AT_RATE,
+        "samples": len(waits),
+        "p50_ms": quantile(waits, 0.5),
+        "p99_ms": quantile(waits, 0.99),
+        "max_ms": waits[-1],
+        **_memory(report),
+    }
+
+
+def _memory(report: dict[str, Any]) -> dict[str, float]:
+    """The memory after a quarter of the time, and at the end: a flat one does not grow between them."""
+    samples = report["rss_kb"]
+    return {"rss_mb_at_quarter": samples[len(samples) // 4] / 1024, "rss_mb_at_end": samples[-1] / 1024}
+
+
+def _mixed(world: World, count: int, own_every: int) -> Iterator[Outgoing]:
+    """Verdicts of which one in `own_every` is an own one; made as they are asked for."""
+    for number in range(count):
+        turn, rest = divmod(number, own_every)
+        yield _verdict(world, turn, OWN, LIFE_MS) if rest == 0 else _verdict(world, number, OTHER, LIFE_MS)
+
+
+def _paced(records: Iterator[Outgoing], rate: int) -> Iterator[Outgoing]:
+    began_s = time.monotonic()
+    for number, record in enumerate(records):
+        while (left_s := began_s + number / rate - time.monotonic()) > 0:
+            time.sleep(min(left_s, PUBLISH_MS_AHEAD / 1000))
+        yield record
+
+
+def _one_per_partition(world: World, first: int) -> list[Outgoing]:
+    """An own call on each partition."""
+    found: dict[int, Outgoing] = {}
+    candidate = 0
+    while len(found) < PARTITIONS:
+        session_id = f"s-mark-{candidate}"
+        partition = partition_for(session_key_of(TENANT, session_id), PARTITIONS)
+        if partition not in found:
+            found[partition] = _verdict(world, first + len(found), OWN, LONG_LIFE_MS, session_id)
+        candidate += 1
+    return list(found.values())
+
+
+def _verdict(world: World, number: int, server_id: str, life_ms: int, session_id: str | None = None) -> Outgoing:
+    """An ALLOW as a gate makes it."""
+    at_ms = now_ms()
+    session_id = session_id or f"s-{number % SESSIONS}"
+    args = canonical({"number": number, "to": ["bob@example.com"], "subject": "Your refund", "body": _BODY})
+    verdict_id = derived_uuid("bench verdict", server_id, session_id, str(number))
+    verdict = Verdict(
+        header=Header(id=verdict_id, source="gate/bench", time=at_ms, tenant_uid=TENANT, traceparent=TRACEPARENT),
+        verdict_id=verdict_id,
+        intent_id=derived_uuid("bench intent", server_id, session_id, str(number)),
+        session_id=session_id,
+        outcome=Outcome.ALLOW,
+        reason="permitted",
+        reason_text="a rule permits it",
+        rules=(
+            RuleHit(
+                rule_id="ALL-001",
+                rule_version="1",
+                effect=RuleEffect.PERMIT,
+                mode=RuleMode.ENFORCE,
+                reason="everything",
+            ),
+        ),
+        sub="alice",
+        act=ACT,
+        tool=ToolRef(server_id=server_id, name=TOOL, catalog_version=1),
+        args_json=args.decode(),
+        args_digest=sha256(args),
+        label=Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE),
+        ruleset_digest=sha256(b"rules"),
+        ruleset_offset=0,
+        session_sequence=number,
+        revocation_offset=0,
+        evaluated_at=at_ms,
+        expires_at=at_ms + life_ms,
+        audience=server_id,
+        mode=VerdictMode.ENFORCE,
+    )
+    return world.outgoing(VERDICT, session_key_of(TENANT, session_id), verdict, verdict.header)
+
+
+class _Child:
+    """A running `bench.executor_child`."""
+
+    def __init__(self, world: World, calls: int, checkout: Path) -> None:
+        order: dict[str, Any] = {
+            "settings": world.settings,
+            "single_use": str(world.folder / "used"),
+            "group": GROUP,
+            "instance": "e-1",
+            "servers": [OWN],
+            "tools": [f"{OWN}/{TOOL}"],
+            "calls": calls,
+        }
+        # Verdicts from before the executor's first start could have been used before, as far as it knows.
+        with SingleUseStore(Path(order["single_use"]), "e-1") as store:
+            store.begin(0)
+        self._process = subprocess.Popen(
+            [sys.executable, str(CHILD), json.dumps(order)],
+            cwd=checkout,
+            env={**os.environ, "PYTHONPATH": str(checkout)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if self._out().readline() != '"ready"\n':
+            raise RuntimeError("the executor did not come up")
+
+    def wait_complete(self, seconds: float = CASE_S_MAX) -> None:
+        """Wait until all calls have begun, for at most `seconds`."""
+        select.select([self._out()], [], [], seconds)
+
+    def end(self) -> dict[str, Any]:
+        """End it; returns its report."""
+        out, _ = self._process.communicate("end\n", timeout=CASE_S_MAX)
+        report: dict[str, Any] = json.loads(out.splitlines()[-1])
+        if not report["ended"]:
+            raise RuntimeError("the executor did not end")
+        return report
+
+    def kill(self) -> None:
+        """A no-op when it has ended."""
+        self._process.kill()
+        self._process.wait()
+
+    def _out(self) -> IO[str]:
+        if self._process.stdout is None:
+            raise RuntimeError("the executor has no standard output")
+        return self._process.stdout
+
+
+@contextlib.contextmanager
+def _executor(world: World, *, calls: int, checkout: Path) -> Iterator[_Child]:
+    child = _Child(world, calls, checkout)
+    try:
+        yield child
+    finally:
+        child.kill()
+
+
+def compare(revision: str, kind: Kind, turns: int) -> dict[str, Any]:
+    """Measure the executor of an earlier commit and this one in turns."""
+    found: dict[str, list[dict[str, Any]]] = {"earlier": [], "now": []}
+    with worktree(revision) as earlier:
+        checkouts = {"earlier": earlier, "now": REPOSITORY}
+        for turn in range(turns):
+            for name in list(checkouts)[:: 1 if turn % 2 else -1]:
+                checkout = checkouts[name]
+                found[name].append(
+                    {
+                        "passed": passed_over(kind, PER_TURN.passed, checkout),
+                        "own": own_calls(kind, PER_TURN.own, checkout),
+                        "rate": at_rate(kind, PER_TURN.rate_s, checkout),
+                    }
+                )
+                print(name, json.dumps(found[name][-1]), flush=True)
+    return {
+        "revision": revision,
+        "log": kind,
+        "turns": turns,
+        "figures": {
+            name: {
+                part: {figure: median(run[part][figure] for run in runs) for figure in runs[0][part]}
+                for part in runs[0]
+            }
+            for name, runs in found.items()
+        },
+    }
+
+
+def main() -> int:
+    """Compare with an earlier commit and write the result."""
+    revision, kinds = sys.argv[1], sys.argv[2:] or list(KINDS)
+    machine = describe_machine()
+    result = {"cases": [compare(revision, kind, TURNS) for kind in KINDS if kind in kinds]}
+    save("executor_compare", result, machine, quick=False, folder=RESULTS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
