@@ -1,4 +1,4 @@
-"""Measures an executor: verdicts of other servers that it passes over, own calls, a backlog, and the time to a call.
+"""Measures an executor: other servers' verdicts that it skips, own calls, a backlog, and the time to a call.
 
 `python -m bench.executor REVISION` compares it with that of an earlier commit, in turns.
 """
@@ -57,15 +57,15 @@ _BODY = "Dear Bob, the refund for order 2025-11-25-000017 is on its way and will
 class Sizes:
     """How much is measured."""
 
-    passed: int
+    skipped: int
     own: int
     backlog: int
     rate_s: int
 
 
-FULL = Sizes(passed=100_000, own=20_000, backlog=100_000, rate_s=15)
-QUICK = Sizes(passed=5_000, own=1_000, backlog=5_000, rate_s=3)
-PER_TURN = Sizes(passed=20_000, own=3_000, backlog=0, rate_s=5)
+FULL = Sizes(skipped=100_000, own=20_000, backlog=100_000, rate_s=15)
+QUICK = Sizes(skipped=5_000, own=1_000, backlog=5_000, rate_s=3)
+PER_TURN = Sizes(skipped=20_000, own=3_000, backlog=0, rate_s=5)
 
 
 def run(*, quick: bool) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def run(*, quick: bool) -> dict[str, Any]:
         "cases": [
             {
                 "log": kind,
-                "passed": passed_over(kind, sizes.passed),
+                "skipped": skipped(kind, sizes.skipped),
                 "own": own_calls(kind, sizes.own),
                 "backlog": backlog(kind, sizes.backlog),
                 "rate": at_rate(kind, sizes.rate_s),
@@ -90,7 +90,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     }
 
 
-def passed_over(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, float]:
+def skipped(kind: Kind, count: int, checkout: Path = REPOSITORY) -> dict[str, float]:
     """Measure verdicts of another server: from an own call in front of them to own calls behind them."""
     with open_world(kind, "empty") as world:
         front = _one_per_partition(world, 0)
@@ -340,7 +340,7 @@ def compare(revision: str, kind: Kind, turns: int) -> dict[str, Any]:
                 checkout = checkouts[name]
                 found[name].append(
                     {
-                        "passed": passed_over(kind, PER_TURN.passed, checkout),
+                        "skipped": skipped(kind, PER_TURN.skipped, checkout),
                         "own": own_calls(kind, PER_TURN.own, checkout),
                         "rate": at_rate(kind, PER_TURN.rate_s, checkout),
                     }

@@ -1,4 +1,4 @@
-"""Run the call of a verdict: check it, claim it, run its tool. `Executor` reports what comes of it.
+"""Run the call of a verdict: check it, claim it, run its tool. `Executor` reports the outcome.
 
 An attempt has two halves. The first one claims the verdict and runs the call; the second one records how it ended. An
 executor that follows the verdict topic records many ends in one change of the store, because each change waits for the
@@ -115,7 +115,7 @@ class Attempts:
         """Use up verdicts that are refused, in one change of the store; those that are not for good stay as they are.
 
         Returns:
-            What became of each, in the same order.
+            The outcome of each, in the same order.
 
         Raises:
             SingleUseError: it could not be recorded.
@@ -154,7 +154,7 @@ class Attempts:
         refused = check(verdict, key, self._standard, now_ms)
         if isinstance(refused, Refused):
             return refused
-        # The clock was set back since the caller compared. The verdict was late all the same.
+        # The clock was set back since the caller compared. The verdict was late anyway.
         return Refused(Refusal.VERDICT_EXPIRED, REFUSAL_TEXTS[Refusal.VERDICT_EXPIRED])
 
     def _ended(self, call: CallRef, ending: Ending, result: ToolResult | None) -> Ended:

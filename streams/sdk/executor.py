@@ -42,7 +42,7 @@ from streams.sdk.verdict_checks import (
     refused_if_revoked,
 )
 
-_FIELDS_TO_PASS_OVER = ("outcome", "tool.server_id")
+_FIELDS_TO_SKIP_BY = ("outcome", "tool.server_id")
 
 ABANDONED_AFTER_MS = 60_000
 """Added to the tool's timeout: after this time, another executor's call that never ended counts as abandoned."""
@@ -204,8 +204,8 @@ class Executor:
     def may_concern(self, received: Received) -> bool:
         """Return False if the record is certainly of no concern here; reads only as much of it as that takes.
 
-        Most records of the verdict topic are the verdicts of other servers, so this decides how fast they are passed
-        over. True promises nothing: `read` and `is_for_me` decide.
+        Most records of the verdict topic are the verdicts of other servers, so this decides how fast they are
+        skipped. True promises nothing: `read` and `is_for_me` decide.
         """
         if received.value is None:
             return False
@@ -213,7 +213,7 @@ class Executor:
             return True
         try:
             outcome, server_id = self._fields.read_fields(
-                VERDICT.name, received.value, received.headers, _FIELDS_TO_PASS_OVER
+                VERDICT.name, received.value, received.headers, _FIELDS_TO_SKIP_BY
             )
         except RecordError:
             # `read` finds out what is wrong with it.

@@ -53,6 +53,7 @@ class OwnCalls:
         self._in_flight: dict[int, Job] = {}
         # By session key: calls that wait for the running call of their session.
         self._chains: dict[bytes | None, deque[Job]] = {}
+        self._error: Exception | None = None
         self.bytes_count = 0
         self._workers = [
             threading.Thread(target=self._work, name=f"stoplog-executor-{number}", daemon=True)
@@ -100,6 +101,10 @@ class OwnCalls:
         Raises:
             ExecutorError: a worker can't continue.
         """
+        error, self._error = self._error, None
+        if error is not None:
+            # Its offset is not committed, so it is read again; what it has used up stays used.
+            raise ExecutorError(f"the executor can't continue: {error}") from error
         found: list[Done] = []
         timeout_s = wait_ms / 1000
         while True:
@@ -112,10 +117,12 @@ class OwnCalls:
                 self.bytes_count -= done.job.size_bytes
             if done.had_turn:
                 self._go_on(done.job.key)
-            if done.error is not None:
-                # Its offset is not committed, so it is read again; what it has used up stays used.
-                raise ExecutorError(f"the executor can't continue: {done.error}") from done.error
-            found.append(done)
+            if done.error is None:
+                found.append(done)
+                continue
+            # What was done before it is reported first.
+            self._error = done.error
+            return found if found else self.collect(0)
 
     def stop_revoked(self) -> None:
         """End waiting calls that a revocation stops, without waiting for their turn."""
@@ -131,7 +138,7 @@ class OwnCalls:
             found = self._executor.give_up([(job.verdict, refused) for job, refused in stopped])
             done = [self._reported(job, attempted) for (job, _), attempted in zip(stopped, found, strict=True)]
         except Exception as error:
-            done = [Done(job, error=error) for job, _ in stopped]
+            done = _failed([job for job, _ in stopped], error)
         for each, had in zip(done, had_turn, strict=True):
             self._done.put(replace(each, had_turn=had))
 
@@ -185,7 +192,7 @@ class OwnCalls:
             found = self._executor.give_up_expired([(job.verdict, job.key) for job in current])
             done = [self._reported(job, attempted) for job, attempted in zip(current, found, strict=True)]
         except Exception as error:
-            done = [Done(jobs[0], error=error)]
+            done = _failed(jobs, error)
         else:
             moved = set(map(id, jobs)) - set(map(id, current))
             done += [Done(job, left=True) for job in jobs if id(job) in moved]
@@ -210,10 +217,11 @@ class OwnCalls:
             return
         try:
             uses = self._executor.finish([ended for _, ended in batch])
-            for (job, ended), use in zip(batch, uses, strict=True):
-                self._done.put(self._reported(job, (use, ended.outcome)))
+            found = [self._reported(job, (use, ended.outcome)) for (job, ended), use in zip(batch, uses, strict=True)]
         except Exception as error:
-            self._done.put(Done(batch[0][0], error=error))
+            found = _failed([job for job, _ in batch], error)
+        for done in found:
+            self._done.put(done)
 
     def _reported(self, job: Job, attempted: Refused | tuple[Use, ToolOutcome]) -> Done:
         """Return what there is to report about a call that has ended."""
@@ -238,3 +246,8 @@ class OwnCalls:
                     raise
                 attempt += 1
                 threading.Event().wait(RETRY_PAUSE_MS / 1000)
+
+
+def _failed(jobs: list[Job], error: Exception) -> list[Done]:
+    """Return the outcome of calls that an error concerns: it is raised once, and none of their offsets is committed."""
+    return [Done(jobs[0], error=error), *(Done(job, left=True) for job in jobs[1:])]

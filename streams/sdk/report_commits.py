@@ -43,7 +43,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What became of a batch.
+    """The outcome of a batch.
 
     Attributes:
         failure: why nothing of it is on the log; it can be submitted again.
@@ -85,12 +85,12 @@ class ReportCommits:
             raise error
 
     def submit(self, batch: Batch) -> None:
-        """Commit a batch; `take` returns what became of it."""
+        """Commit a batch; `take` returns the outcome."""
         self.is_busy = True
         self._batches.put(batch)
 
     def take(self, wait: bool) -> Committed | None:
-        """Return what became of the submitted batch; None if it is not known yet.
+        """Return the outcome of the submitted batch; None if it is not known yet.
 
         Args:
             wait: block until it is known. The bounds are the producer's.

@@ -1,13 +1,13 @@
 """An executor that reads the verdict topic itself, as a member of its server's consumer group.
 
-The topic holds the verdicts of all servers. The loop reads thousands of records at once, passes over those of others
+The topic holds the verdicts of all servers. The loop reads thousands of records at once, skips those of others
 after a look at two fields, and keeps its own in a bounded queue (`own_calls`). Reports and offsets are committed in
 transactions of their own thread (`report_commits`), after the calls have run. So a report is on the log once, and a
 verdict that was not reported is read again and found to be used. Calls of one session run one after the other, in the
 order of the log; calls of different sessions run in parallel.
 
 Rejected: a hint of the audience in the headers of the record. A wrong hint would keep an allowed call from running, and
-two fields of the record cost hardly more than its headers (docs/adr/0029-executors-that-follow.md).
+two fields of the record cost hardly more than its headers (docs/adr/0031-executors-that-follow.md).
 """
 
 from __future__ import annotations
@@ -274,7 +274,7 @@ class VerdictLoop:
         return Job(place, received.offset, progress.generation, verdict, received.key, size_bytes)
 
     def _collect(self, wait_ms: int) -> None:
-        """Take in which calls are done; wait up to `wait_ms` for the first.
+        """Process the calls that are done; wait up to `wait_ms` for the first.
 
         Raises:
             ExecutorError: a worker can't continue.
@@ -289,7 +289,7 @@ class VerdictLoop:
     # -- commits --------------------------------------------------------------------------------------------------
 
     def _commit_due(self) -> None:
-        """Take in the last commit, and start the next one if it is due.
+        """Process the last commit, and start the next one if it is due.
 
         Raises:
             ExecutorError: it has failed too often.
@@ -323,7 +323,7 @@ class VerdictLoop:
         return True
 
     def _take_committed(self, committed: Committed | None) -> bool:
-        """Take in what became of a batch; return False if it must be committed again."""
+        """Process the outcome of a batch; return False if it must be committed again."""
         if committed is None:
             return True
         batch = committed.batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,7 +30,7 @@ from streams.sdk import (
 )
 from streams.sdk.durable_file import DurableFile
 from streams.sdk.single_records import outgoing, publish
-from streams.sdk.single_use import call_of
+from streams.sdk.single_use import End, Use, call_of
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import begun_store, key_of, make_verdict, until, write, written
 
@@ -510,3 +510,34 @@ def test_a_stop_leaves_what_has_not_begun_to_the_next_start(
         assert again.error is None
     assert len(calls) == 30
     assert reported(transport) == ids(*verdicts)
+
+
+def test_when_the_store_fails_what_was_done_before_is_reported_and_the_rest_runs_at_the_next_start(
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Mapping[str, object]] = []
+    verdicts = [make_verdict(session_id=f"s-{number % 10}") for number in range(60)]
+    put_many(transport, verdicts)
+    finish_all = SingleUseStore.finish_all
+
+    def failing(store: SingleUseStore, ends: Sequence[End]) -> list[Use]:
+        if len(calls) > 20:
+            raise SingleUseError("the disk is full")
+        return finish_all(store, ends)
+
+    with begun_store(tmp_path) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(SingleUseStore, "finish_all", failing)
+            began_s = time.monotonic()
+            running = Running(transport, store, revocations, calls.append)
+            until(lambda: running.ended, "it has ended")
+        # It does not wait for calls that can't be recorded.
+        assert time.monotonic() - began_s < 15
+        assert isinstance(running.error, ExecutorError)
+        assert len(reported(transport)) >= 10
+    with begun_store(tmp_path) as store, Running(transport, store, revocations, calls.append):
+        until(lambda: reported(transport) == ids(*verdicts), "all are reported")
+    results = written(transport, SessionEvent)
+    assert len({event.verdict_id for event in results}) == 60
+    # A call whose end was not recorded has run, and never runs again.
+    assert len(calls) == 60
