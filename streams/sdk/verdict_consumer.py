@@ -171,17 +171,28 @@ class VerdictLoop:
         }
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """See `streams.ports.AssignmentListener`: waits for running calls, and commits their offsets."""
+        """See `streams.ports.AssignmentListener`: waits for running calls, and commits their offsets.
+
+        Raises:
+            ExecutorError: a worker can't continue. What was done before is committed.
+        """
         # What has not begun is left to the next member.
         self._leaving = frozenset(partitions)
         deadline_ms = self._entropy.monotonic_ms() + self._settings.finish_ms
+        failure: ExecutorError | None = None
         while len(self._calls) and (left_ms := deadline_ms - self._entropy.monotonic_ms()) > 0:
-            self._collect(wait_ms=left_ms)
+            try:
+                self._collect(wait_ms=left_ms)
+            except ExecutorError as error:
+                # What was done is reported first.
+                failure = error
         for _ in range(TRANSACTION_ATTEMPTS_MAX):
             if self._commit_all():
                 break
             self._pause()
         self._drop(set(partitions))
+        if failure is not None:
+            raise failure
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """See `streams.ports.AssignmentListener`: offsets can no longer be committed, but reports can."""
