@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from streams.model.intent import Intent
 from streams.model.session import SessionEventType
-from streams.model.topics import SESSION
+from streams.model.topics import INTENT, SESSION
 from tests.keeping import REFUND, SEND, CountingBench
-from tests.kit import MINUTE_MS
+from tests.kit import GATE_SETTINGS, MINUTE_MS
 
 WINDOW_MS = 10 * MINUTE_MS
 SUM_LIMIT, TARGETS_LIMIT, CALLS_LIMIT = 20, 3, 8
@@ -105,8 +105,16 @@ class Run:
                 self.ended.add(intent.intent_id)
                 self.model.take(window, args, -1)
         elif what == "again" and self.allowed:
-            bench.send(self.allowed[value % len(self.allowed)][0])
-            assert bench.verdict().reason == "permitted"
+            self.redelivered(self.allowed[value % len(self.allowed)][0])
+
+    def redelivered(self, intent: Intent) -> None:
+        """Nothing is judged or taken again: the verdict's bytes come again, or later on a dead letter that names it."""
+        self.bench.send(intent)
+        given = [verdict.reason for verdict in self.bench.verdicts()]
+        letters = self.bench.dead_letters(INTENT.name)
+        assert (given, letters) in ((["permitted"], []), ([], ["verdict_given_before"]))
+        age_ms = self.bench.now_ms - intent.header.time
+        assert given or age_ms >= GATE_SETTINGS.verdict_bytes_retention_ms
 
     def judged(self, intent: Intent, args: dict[str, Any], reason: str) -> None:
         fits = self.model.fits(self.window, args)

@@ -170,7 +170,8 @@ class Fleet:
 
     def _repeat(self, received: Received) -> None:
         """Whoever carries requests and grants may do so more than once, and late."""
-        if self._duplicates < 200 and self._rng.random() < 0.3:
+        # A repetition is a fault like the others: where it went on, a seed might never come to rest.
+        if self._faults.active and self._duplicates < 200 and self._rng.random() < 0.3:
             self._duplicates += 1
             again = Outgoing(received.topic, received.partition, received.key, received.value, received.headers)
             self._world.plan(self._world.now_ms + self._rng.randint(0, 30_000), lambda: self._log.append(again))
