@@ -65,7 +65,8 @@ def load_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
         why = "the passphrase is wrong, or the file is damaged" if needs_passphrase(pem) else "it has no private key"
         raise SigningKeyError(f"key file `{path}` can't be used: {why}") from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise SigningKeyError(f"`{path}` has no Ed25519 key; create one with `stoplog keys publisher new`")
+        text = f"`{path}` has a key of another kind than Ed25519"
+        raise SigningKeyError(f"{text}; create one with `stoplog keys publisher new`")
     return SigningKey(private)
 
 

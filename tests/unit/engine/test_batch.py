@@ -41,7 +41,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[WorkerBench], None]:
     def slow_down(bench: WorkerBench) -> None:
         def process(self: PartitionTask, record: Received, decoded: object) -> None:
             bench.clock.advance(RECORD_MS)
-            process_one(self, record, decoded)  # type: ignore[arg-type]
+            process_one(self, record, decoded)
 
         monkeypatch.setattr(PartitionTask, "_process_one", process)
 
@@ -55,7 +55,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     commit = Transaction.commit
 
     def noting(self: Transaction, *args: object) -> None:
-        commit(self, *args)  # type: ignore[arg-type]
+        commit(self, *args)
         counts.append(self.inputs_count)
 
     monkeypatch.setattr(Transaction, "commit", noting)
