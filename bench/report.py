@@ -323,15 +323,16 @@ def _executor_compare(result: Result) -> str:
     rows = []
     for case in result["cases"]:
         earlier, now = case["figures"]["earlier"], case["figures"]["now"]
+        log = f"{case['log']}, {case['turns']} turns"
         for part, names in figures.items():
             for name in names:
                 before, after = earlier[part][name], now[part][name]
                 text = texts[part, name]
-                rows.append((case["log"], text, _tenths(before), _tenths(after), f"{after / before:.2f}"))
+                rows.append((log, text, _tenths(before), _tenths(after), f"{after / before:.2f}"))
     first = result["cases"][0]
     return (
-        f"The executor compared with that of commit {first['revision'][:10]}, in {first['turns']} turns, one version"
-        " after the other. Medians.\n\n"
+        f"The executor compared with that of commit {first['revision'][:10]}, in turns, one version after the other."
+        " Medians of the turns.\n\n"
     ) + _table(("log", "", "before", "now", "ratio"), rows)
 
 
