@@ -26,24 +26,20 @@ def counted_row(case: Case, decision: Decision, revocation_offset: int) -> Sessi
     row, outcome, tool = case.session, decision.outcome, case.tool
     if not case.is_proven or outcome not in FINAL_OUTCOMES:
         return row
-    asked = case.asked
+    # Part by part, and not with `evolve`: every intent comes here.
+    life, counters = replace(row.life, active_ms=case.asked.now_ms), row.counters
     if outcome is Outcome.ALLOW and tool is not None:
-        row = after_allow(row, asked.intent.intent_id, tool.output_label, tool.full_name)
+        row = after_allow(row, case.asked.intent.intent_id, tool.output_label, tool.full_name)
         counters = replace(
-            row.counters,
-            intents_count=row.counters.intents_count + 1,
-            allowed_count=row.counters.allowed_count + 1,
-            spent_minor=row.counters.spent_minor + case.known_arguments().amount,
-            calls=_with_call(row.counters.calls, tool.entry),
+            counters,
+            intents_count=counters.intents_count + 1,
+            allowed_count=counters.allowed_count + 1,
+            spent_minor=counters.spent_minor + case.known_arguments().amount,
+            calls=_with_call(counters.calls, tool.entry),
         )
-        # Part by part, and not with `evolve`: every intent comes here.
-        return replace(row, life=replace(row.life, active_ms=asked.now_ms), counters=counters)
-    row = evolve(
-        row,
-        active_ms=asked.now_ms,
-        intents_count=row.counters.intents_count + 1,
-        denied_count=row.counters.denied_count + 1,
-    )
+        return replace(row, life=life, counters=counters)
+    counters = replace(counters, intents_count=counters.intents_count + 1, denied_count=counters.denied_count + 1)
+    row = replace(row, life=life, counters=counters)
     if outcome is Outcome.QUARANTINE:
         return evolve(row, status=SessionStatus.FROZEN, frozen_offset=revocation_offset)
     return row
