@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
 from streams.engine.startup import check_topics
@@ -9,6 +12,7 @@ from streams.engine.worker import Ports, Worker
 from streams.operations.topics.plan import budgets_group
 from streams.ports import StoreError, StoreProvider
 from streams.ports.open_log import Log
+from streams.ports.processor import Processor
 from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.publications import Publications
@@ -17,7 +21,7 @@ from streams.processors.gate.gate import Gate
 from streams.services.gate.compiler import ChildCompiler
 from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
-from streams.topology import BUDGETS, GATE
+from streams.topology import BUDGETS, GATE, ProcessorSpec
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings
 
@@ -34,32 +38,14 @@ def build_gate(
         StartRefusedError: the topics are not as declared.
         LogError: the log can't be reached.
     """
-    admin = log.admin()
-    try:
-        partition_counts = check_topics(GATE, admin)
-    finally:
-        admin.close()
-    clock = SystemClock()
-    wire = CodecWire(codec)
-    engine_settings = settings.engine.for_engine()
     gate_settings = settings.gate_settings(root_key)
-    rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
-    control_state = ControlState(rules, Catalog(settings.catalog.trusted()))
-    ports = Ports(
-        consumer=log.consumer(settings.group, settings.instance, positioned=True),
-        producer=log.producer(f"{settings.group}-{settings.instance}"),
-        open_reader=log.reader,
-        stores=stores or _rocks_stores(settings, "gate"),
-        clock=clock,
-    )
-    return Worker(
-        spec=GATE,
-        processor=Gate(gate_settings, wire, control_state),
-        wire=wire,
-        ports=ports,
-        settings=engine_settings,
-        partition_counts=partition_counts,
-    )
+    wire, clock = CodecWire(codec), SystemClock()
+
+    def processor() -> Processor:
+        rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
+        return Gate(gate_settings, wire, ControlState(rules, Catalog(settings.catalog.trusted())))
+
+    return _build(settings, log, wire, clock, _Part(GATE, processor, settings.group, "", "gate"), stores)
 
 
 def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvider | None = None) -> Worker:
@@ -72,26 +58,42 @@ def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvi
         StartRefusedError: the topics are not as declared.
         LogError: the log can't be reached.
     """
+    wire = CodecWire(codec)
+    part = _Part(BUDGETS, lambda: BudgetAllocator(wire), budgets_group(settings.group), "-budgets", "budgets")
+    return _build(settings, log, wire, SystemClock(), part, stores)
+
+
+class _Part(NamedTuple):
+    """What differs between the workers: topics, processor, group, end of the transactional id, folder of the stores."""
+
+    spec: ProcessorSpec
+    processor: Callable[[], Processor]
+    group: str
+    id_suffix: str
+    kind: str
+
+
+def _build(
+    settings: Settings, log: Log, wire: CodecWire, clock: SystemClock, part: _Part, stores: StoreProvider | None
+) -> Worker:
+    """Check the topics, open the connections and the stores, and build the worker."""
     admin = log.admin()
     try:
-        partition_counts = check_topics(BUDGETS, admin)
+        partition_counts = check_topics(part.spec, admin)
     finally:
         admin.close()
-    clock = SystemClock()
-    wire = CodecWire(codec)
-    engine_settings = settings.engine.for_engine()
     return Worker(
-        spec=BUDGETS,
-        processor=BudgetAllocator(wire),
+        spec=part.spec,
+        processor=part.processor(),
         wire=wire,
         ports=Ports(
-            consumer=log.consumer(budgets_group(settings.group), settings.instance, positioned=True),
-            producer=log.producer(f"{settings.group}-{settings.instance}-budgets"),
+            consumer=log.consumer(part.group, settings.instance, positioned=True),
+            producer=log.producer(f"{settings.group}-{settings.instance}{part.id_suffix}"),
             open_reader=log.reader,
-            stores=stores or _rocks_stores(settings, "budgets"),
+            stores=stores or _rocks_stores(settings, part.kind),
             clock=clock,
         ),
-        settings=engine_settings,
+        settings=settings.engine.for_engine(),
         partition_counts=partition_counts,
     )
 
