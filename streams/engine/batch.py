@@ -36,13 +36,18 @@ class Batch:
         return self._size
 
     @property
+    def has_suspects(self) -> bool:
+        """Whether `is_rejected` may be true of any record."""
+        return bool(self._suspects)
+
+    @property
     def needs_probe(self) -> bool:
         """Whether the next transaction must hold no input."""
         return self._probed is not None
 
     def is_rejected(self, record: Received) -> bool:
         """Return whether the record was aborted alone too often."""
-        return bool(self._suspects) and self._suspects.get(_place(record), 0) >= self._aborts_max
+        return self._suspects.get(_place(record), 0) >= self._aborts_max
 
     def aborted(self, count: int, last: Received | None) -> None:
         """Note an abort.

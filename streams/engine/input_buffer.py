@@ -15,7 +15,7 @@ short when a broker is slow.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from streams.model.types import Record
@@ -77,20 +77,25 @@ class InputBuffer:
         """Return how many records wait."""
         return self._count
 
-    def add(self, record: Received, decoded: Record | Exception) -> None:
-        """Append a record to its topic's. One that was added or processed before is left out."""
-        lane = self._by_topic[record.topic]
-        if record.offset < lane.next_offset:
-            return
-        lane.next_offset = record.offset + 1
-        size = len(record.value or b"") + len(record.key or b"")
-        lane.records.append((record, decoded, size))
-        lane.bytes += size
-        self._bytes += size
-        self._count += 1
+    def add(self, records: Iterable[tuple[Received, Record | Exception]]) -> None:
+        """Append records to their topics', each with its decoded form or the error that decoding it raised.
+
+        Records that were added or processed before are left out.
+        """
+        by_topic = self._by_topic
+        for record, decoded in records:
+            lane = by_topic[record.topic]
+            if record.offset < lane.next_offset:
+                continue
+            lane.next_offset = record.offset + 1
+            size = len(record.value or b"") + len(record.key or b"")
+            lane.records.append((record, decoded, size))
+            lane.bytes += size
+            self._bytes += size
+            self._count += 1
+            if self._abandoned:
+                self._abandoned.discard(record.topic)
         self._only = None
-        if self._abandoned:
-            self._abandoned.discard(record.topic)
 
     def look(self) -> None:
         """Forget what is known of the topics' ends: `next` asks again. Call it after each poll."""

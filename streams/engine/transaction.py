@@ -71,7 +71,8 @@ class Transaction:
 
     def add_input(self, record: Received) -> None:
         """Make an input record part of the transaction, which is opened if it is not open. Call it before all else."""
-        self.ensure_open()
+        if self._opened_ms is None:
+            self.ensure_open()
         self._inputs_count += 1
         self._last_input = record
         if record.value is not None:

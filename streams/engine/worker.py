@@ -24,6 +24,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from streams.engine.batch import Batch
 from streams.engine.broadcast_reader import BroadcastReader
@@ -120,7 +121,6 @@ class Worker:
         self._last_input_ms: dict[int, int] = {}
         self._with_input: dict[int, PartitionTask] = {}
         self._batch = Batch(settings)
-        self._turn = Turn(self._begin, self._is_full)
         self._left_count = 0
         self._last_abort = ""
         self._failed = False
@@ -300,9 +300,9 @@ class Worker:
     def _process(self) -> int:
         """Process the input that is in order, as far as it fits into the transaction; return how many records."""
         self._left_count = 0
-        count, now_ms = 0, self._ports.clock.monotonic_ms()
+        count, now_ms, turn = 0, self._ports.clock.monotonic_ms(), self._next_turn()
         for partition, task in list(self._with_input.items()):
-            count += task.process(self._turn, now_ms)
+            count += task.process(turn, now_ms)
             # The others come first the next time, so that no partition keeps them waiting.
             del self._with_input[partition]
             if task.input.buffer.may_pause:
@@ -314,6 +314,11 @@ class Worker:
                 self._left_count = sum(len(left.input.buffer) for left in self._with_input.values())
                 break
         return count
+
+    def _next_turn(self) -> Turn:
+        """Return what the tasks ask about each record, with as few calls as possible: they ask it for every record."""
+        begin = self._begin if self._batch.has_suspects else self._transaction.add_input
+        return Turn(begin, partial(self._transaction.is_full, self._settings, self._batch.records_max))
 
     def _begin(self, record: Received) -> RecordError | None:
         self._transaction.add_input(record)

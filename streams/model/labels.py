@@ -71,9 +71,12 @@ def join(left: Label, right: Label) -> Label:
 
 def join_all(labels: Iterable[Label]) -> Label:
     """Return the `join` of all labels, starting from `CLEAN`."""
-    result = CLEAN
+    result = previous = CLEAN
     for label in labels:
-        result = join(result, label)
+        # Most labels of a session are alike, and to join one twice changes nothing.
+        if label.readers is not None or label != previous:
+            result = join(result, label)
+            previous = label
     return result
 
 

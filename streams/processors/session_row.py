@@ -173,6 +173,7 @@ class Counters(msgspec.Struct, frozen=True, array_like=True):
         pending_serial: how many intents have been pending so far; it orders them.
         effects_count: allowed calls whose end has effects.
         keeps_count: whether there are rows of memories or budgets.
+        has_no_unproven: whether it is known that no intents without a proof are remembered: spares a lookup.
     """
 
     sequence: int = 0
@@ -185,6 +186,7 @@ class Counters(msgspec.Struct, frozen=True, array_like=True):
     pending_serial: int = 0
     effects_count: int = 0
     keeps_count: bool = False
+    has_no_unproven: bool = False
 
 
 class SessionRow(msgspec.Struct, frozen=True, array_like=True):
@@ -205,7 +207,8 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
         trust = self.trust
         if not trust.pending_reads:
             return trust.label
-        return join_all((trust.label, *(read.label for read in trust.pending_reads)))
+        # From a list, which takes half as long as from a generator.
+        return join_all([trust.label, *[read.label for read in trust.pending_reads]])
 
 
 _PARTS: dict[str, type[msgspec.Struct]] = {

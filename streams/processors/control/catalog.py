@@ -29,6 +29,7 @@ from streams.model.keys import tool_key
 from streams.model.labels import WORST, Label
 from streams.model.reasons import ControlReason, DeadLetterReason
 from streams.model.topics import CATALOG
+from streams.model.types import ToolRef
 from streams.policy.cel.values import DistinctTexts
 from streams.processors.control.schemas import ArgsSchema
 
@@ -54,6 +55,17 @@ class CatalogTool:
     def full_name(self) -> ToolName:
         """The server's id and the tool's name."""
         return self.entry.server_id, self.entry.name
+
+    @cached_property
+    def ref(self) -> ToolRef:
+        """The reference of verdicts to the tool, by which an executor recognises the definition that was judged."""
+        entry = self.entry
+        return ToolRef(
+            server_id=entry.server_id,
+            name=entry.name,
+            definition_digest=entry.definition_digest,
+            catalog_version=entry.catalog_version,
+        )
 
     @cached_property
     def facts(self) -> dict[str, Any]:

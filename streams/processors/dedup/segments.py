@@ -15,6 +15,7 @@ is as long as a transaction at most is.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 
 import msgspec
@@ -35,6 +36,9 @@ SEGMENT_BYTES_MAX = 16_384
 SEGMENT_SPAN_MS = 25
 SEGMENTS_PER_STEP_MAX = 64
 """How many segments one step deletes."""
+
+_HEADS_CACHED_MAX = 256
+"""Decoded heads: that of each partition is read for every verdict, and is another one only every few milliseconds."""
 
 _VISITS_PER_RETENTION = 10
 _PAYLOAD = timer_payload(TimerKind.VERDICT_BYTES, b"")
@@ -71,6 +75,7 @@ class SegmentsRow(msgspec.Struct, frozen=True, array_like=True):
 _NO_SEGMENTS = SegmentsRow()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SegmentsRow).decode
+_decode_recent = lru_cache(maxsize=_HEADS_CACHED_MAX)(_decode)
 
 
 def append(value: bytes, state: StateView, settings: GateSettings, now_ms: int) -> Place:
@@ -80,7 +85,7 @@ def append(value: bytes, state: StateView, settings: GateSettings, now_ms: int) 
         RecordError: they don't fit into a row.
     """
     found = state.get(VERDICT_BYTES_HEAD_KEY)
-    head = _NO_SEGMENTS if found is None else _decode(found)
+    head = _NO_SEGMENTS if found is None else _decode_recent(found)
     key = segment_row_key(head.start_ms, head.number)
     segment = state.get(key) if now_ms - head.start_ms <= SEGMENT_SPAN_MS else None
     if segment is None or len(segment) + len(value) > SEGMENT_BYTES_MAX:

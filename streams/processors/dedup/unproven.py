@@ -107,6 +107,11 @@ def find(session_key: bytes, intent_id: str, state: StateView) -> Entry | None:
     return next((entry for entry in _decode(found).entries if entry.digest == digest), None)
 
 
+def has_any(session_key: bytes, state: StateView) -> bool:
+    """Return whether anything is kept of intents of this session that were denied without a proof."""
+    return state.get(unproven_row_key(session_key)) is not None
+
+
 def remember(
     session_key: bytes,
     intent: Intent,

@@ -70,6 +70,8 @@ class Concluder:
         is_final = decision.outcome in FINAL_OUTCOMES
         self._remember(case, verdict, outputs[0].value, digest, state)
         row = counted_row(case, decision, self._control.revocations.next_offset)
+        if row.counters.has_no_unproven is not case.is_proven:
+            row = _with_unproven_known(session_key, row, state)
         row = _with_effects(case, decision, effects, row, state)
         if case.is_proven and row.identity.opened_with is not None:
             row = self._with_changes(case, row, outputs)
@@ -146,6 +148,15 @@ class Concluder:
             changed_record(self._encoder, asked.session_key, row, changed, asked.intent.intent_id, asked.now_ms)
         )
         return evolve(row, changed=changed)
+
+
+def _with_unproven_known(session_key: bytes, row: SessionRow, state: StateView) -> SessionRow:
+    """Return the row with what is known of the session's intents without a proof.
+
+    INVARIANT: the row never says that there are none while there are some: their lookup would be left out.
+    """
+    has_none = row.life.status is not SessionStatus.UNKNOWN and not unproven.has_any(session_key, state)
+    return row if has_none is row.counters.has_no_unproven else evolve(row, has_no_unproven=has_none)
 
 
 def _with_effects(case: Case, decision: Decision, effects: Effects, row: SessionRow, state: StateView) -> SessionRow:

@@ -9,7 +9,7 @@ from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.processors.gate.case import Case
 from streams.processors.gate.decision import Decision
 from streams.processors.session_row import CALLED_TOOLS_MAX, SessionRow, SessionStatus, evolve
-from streams.processors.sessions.events import after_allow
+from streams.processors.sessions.events import trust_after_allow
 
 _OTHER_TOOLS = "(other)"
 replace = msgspec.structs.replace
@@ -29,7 +29,7 @@ def counted_row(case: Case, decision: Decision, revocation_offset: int) -> Sessi
     # Part by part, and not with `evolve`: every intent comes here.
     life, counters = replace(row.life, active_ms=case.asked.now_ms), row.counters
     if outcome is Outcome.ALLOW and tool is not None:
-        row = after_allow(row, case.asked.intent.intent_id, tool.output_label, tool.full_name)
+        trust = trust_after_allow(row, case.asked.intent.intent_id, tool.output_label, tool.full_name)
         counters = replace(
             counters,
             intents_count=counters.intents_count + 1,
@@ -37,7 +37,7 @@ def counted_row(case: Case, decision: Decision, revocation_offset: int) -> Sessi
             spent_minor=counters.spent_minor + case.known_arguments().amount,
             calls=_with_call(counters.calls, tool.entry),
         )
-        return replace(row, life=life, counters=counters)
+        return replace(row, life=life, trust=trust, counters=counters)
     counters = replace(counters, intents_count=counters.intents_count + 1, denied_count=counters.denied_count + 1)
     row = replace(row, life=life, counters=counters)
     if outcome is Outcome.QUARANTINE:

@@ -56,7 +56,8 @@ class Intents:
         self._check_memory(intent, now_ms)
         check_names(intent)
         session, ended = self._ends.current(session_key, read_session(state, session_key), state, now_ms)
-        denied = unproven.find(session_key, intent.intent_id, state)
+        known = session.counters.has_no_unproven
+        denied = None if known else unproven.find(session_key, intent.intent_id, state)
         if ended and (denied is not None or verdicts.is_given(session_key, intent.intent_id, state)):
             # The intent was pending until its session ended, and is read again: its verdict is among the outputs.
             return ended

@@ -19,6 +19,7 @@ from streams.processors.session_row import (
     SessionStatus,
     Source,
     ToolName,
+    Trust,
     evolve,
 )
 from streams.processors.sessions.risk import RISK_LEVELS, risk_of
@@ -74,8 +75,8 @@ def after_hop(row: SessionRow, record_id: str) -> SessionRow:
     return _with_source(row, record_id, WORST)
 
 
-def after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -> SessionRow:
-    """Return the row after a call of `tool` was allowed: its result counts as read from now on.
+def trust_after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -> Trust:
+    """Return the row's `trust` after a call of `tool` was allowed: its result counts as read from now on.
 
     The report of the result comes over another topic than the next intent, in no certain order; waiting for it
     would let an intent slip in between (ADR 0009).
@@ -85,7 +86,7 @@ def after_allow(row: SessionRow, intent_id: str, label: Label, tool: ToolName) -
         row = evolve(_with_source(row, oldest.intent_id, oldest.label), pending_reads=row.trust.pending_reads[1:])
     trust = row.trust
     pending_reads = (*trust.pending_reads, PendingRead(intent_id, bounded(label), tool))
-    return replace(row, trust=replace(trust, pending_reads=pending_reads))
+    return replace(trust, pending_reads=pending_reads)
 
 
 def _established(row: SessionRow, event: SessionEvent, _control: ControlState, now_ms: int) -> SessionRow:

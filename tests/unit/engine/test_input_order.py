@@ -32,7 +32,7 @@ def received(topic: str, offset: int, time_ms: int, size: int = 0) -> Received:
 def buffer(*records: Received, records_max: int = 100, bytes_max: int = 1_000) -> InputBuffer:
     made = InputBuffer(TOPICS, {}, BufferBounds(records_max, bytes_max))
     for record in records:
-        made.add(record, FAILED)
+        made.add([(record, FAILED)])
     return made
 
 
@@ -67,18 +67,18 @@ class TestBuffer:
     def test_a_record_is_taken_once(self) -> None:
         made = InputBuffer(TOPICS, {"second": 1}, BufferBounds(10, 10))
         for offset in (0, 1, 1, 2, 1):
-            made.add(received("second", offset, 10), FAILED)
+            made.add([(received("second", offset, 10), FAILED)])
         assert taken(made, *TOPICS) == [("second", 1), ("second", 2)]
-        made.add(received("second", 2, 10), FAILED)
+        made.add([(received("second", 2, 10), FAILED)])
         assert len(made) == 0
 
     def test_an_abandoned_topic_holds_back_again_once_it_is_heard_of(self) -> None:
         made = buffer(received("second", 0, 10))
         made.abandon("first")
         assert taken(made) == [("second", 0)]
-        made.add(received("first", 0, 11), FAILED)
+        made.add([(received("first", 0, 11), FAILED)])
         assert taken(made, "second") == [("first", 0)]
-        made.add(received("second", 1, 12), FAILED)
+        made.add([(received("second", 1, 12), FAILED)])
         assert taken(made) == []
 
     @pytest.mark.parametrize(("count", "size"), [(4, 0), (2, 500)])
@@ -98,7 +98,7 @@ class TestBuffer:
         made.clear({"second": 1})
         assert (len(made), made.missing) == (0, None)
         for offset in range(2):
-            made.add(received("second", offset, 10), FAILED)
+            made.add([(received("second", offset, 10), FAILED)])
         assert taken(made, *TOPICS) == [("second", 1)]
 
 

@@ -144,6 +144,23 @@ class TestUnproven:
         assert reason == GIVEN_BEFORE
         assert verdict.verdict_id in text
 
+    @pytest.mark.parametrize("before", [0, 1, 3])
+    @pytest.mark.parametrize("between", [0, 1, 3])
+    def test_nor_is_one_among_proven_intents(self, before: int, between: int) -> None:
+        bench = GateBench()
+        for _ in range(before):
+            bench.propose()
+        intents = []
+        for _ in range(2):
+            intents.append(self.forged(bench))
+            for _ in range(between):
+                bench.propose()
+        bench.verdicts()
+        for intent in intents:
+            bench.send(intent)
+        assert bench.verdicts() == []
+        assert [reason for reason, _ in letters(bench)] == [GIVEN_BEFORE] * 2
+
     def test_one_that_was_pushed_out_is_denied_again_under_the_same_id(self) -> None:
         bench = GateBench()
         intent = self.forged(bench)
