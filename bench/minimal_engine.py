@@ -7,8 +7,9 @@ import msgspec
 from bench.minimal_work import advance, answer
 from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
+from streams.engine.ports import Ports
 from streams.engine.startup import check_topics
-from streams.engine.worker import Ports, Worker
+from streams.engine.worker import Worker
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.topics import VERDICT

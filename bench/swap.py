@@ -23,9 +23,10 @@ from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset, tool_
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.codec.wire import CodecWire
+from streams.engine.ports import Ports
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
-from streams.engine.worker import Ports, Worker
+from streams.engine.worker import Worker
 from streams.model.bundle_signature import publication_key
 from streams.model.control import RulesetBundle
 from streams.model.keys import partition_for

@@ -26,11 +26,16 @@ from collections.abc import Mapping
 import msgspec
 
 from streams.engine.broadcast_reader import BroadcastReader, BroadcastReport
+from streams.engine.ports import Ports
+from streams.engine.settings import EngineSettings
 from streams.engine.task import PartitionTask
 from streams.engine.transaction import Transaction
 from streams.model.canonical import sha256
+from streams.model.errors import InvariantError
 from streams.ports import Received
-from streams.ports.processor import BROADCAST_KEY_PREFIX, FENCE, MEMORY_KEY, V1_MEMORY_KEY, Broadcast
+from streams.ports.processor import BROADCAST_KEY_PREFIX, FENCE, MEMORY_KEY, V1_MEMORY_KEY, Broadcast, Processor
+from streams.ports.wire import Wire
+from streams.topology import ProcessorSpec
 
 REPORTED_KEPT_MAX = 256
 """Reports of one topic that are remembered; records before the earliest of them count as reported."""
@@ -126,9 +131,9 @@ class Broadcasts:
         transaction.ensure_open()
         task.state.keep_record()
         if record is not None and error is not None:
-            task.report_dead_letter(record, error)
+            task.steps.report_dead_letter(record, error)
         if event is not None:
-            task.emit_outputs(self._follower.on_broadcast_event(event, place, time_ms))
+            task.steps.emit_outputs(self._follower.on_broadcast_event(event, place, time_ms))
 
     def _is_new(self, record: Received | None, task: PartitionTask) -> bool:
         """Return whether a record was not reported yet; from now on it was."""
@@ -151,3 +156,27 @@ class Broadcasts:
             return None
         task.state.put(key, digest)
         return f"remembered/{digest.hex()}"
+
+
+def open_broadcasts(
+    spec: ProcessorSpec, processor: Processor, wire: Wire, ports: Ports, settings: EngineSettings
+) -> Broadcasts | None:
+    """Return the broadcast topics of the processor; None if it has none.
+
+    Raises:
+        InvariantError: the spec has broadcast topics, and the processor has no sink for them.
+    """
+    topics, broadcast = spec.broadcast, processor.broadcast
+    if broadcast is None:
+        if topics:
+            raise InvariantError(f"processor `{spec.name}` reads broadcast topics, but has no sink for them")
+        return None
+    reader = BroadcastReader(
+        reader=ports.open_reader(),
+        topics=[topic.name for topic in topics],
+        sink=broadcast.sink,
+        wire=wire,
+        clock=ports.clock,
+        settings=settings,
+    )
+    return Broadcasts(broadcast, reader)

@@ -1,9 +1,9 @@
 """Runs a processor over one partition: its input in the order of broker time, its timers, its dead letters.
 
 **Idea.** Partition n of all co-partitioned topics is one task. It processes records by broker time across topics
-(`streams.engine.input_buffer` says when a record's turn has come), fires the timers that are due before each of them,
-and keeps or drops what the processor wrote to the state, so that a record leads to everything or to nothing. It sends
-what is to be written to whoever runs it and knows no transactions: it is told when one was committed or aborted.
+(`streams.engine.input_buffer` says when a record's turn has come) and fires the timers that are due before each of
+them; `streams.engine.record_steps` sees to it that each leads to everything or to nothing. A task sends what is to be
+written to whoever runs it and knows no transactions: it is told when one was committed or aborted.
 `streams.engine.worker` has one transaction over all of its tasks.
 
 **Rejected.** A task that commits by itself: a transaction per partition would cost as many round trips to the brokers
@@ -17,23 +17,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from streams.engine.ordered_input import HasReachedEnd, OrderedInput
-from streams.engine.placement import InputPlacement, OutputPlacement
+from streams.engine.record_steps import Emit, RecordSteps
 from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState, stream_time_of
 from streams.model.errors import InvariantError, RecordError
-from streams.model.reasons import DeadLetterReason
-from streams.model.types import Record
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Received, StoreError, TopicPartition
-from streams.ports.processor import DeletedInput, Output, Processor, SetAsideError
+from streams.ports.processor import DeletedInput, Processor
 from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
 
 _log = logging.getLogger(__name__)
 TIMERS_PER_STEP_MAX = 500
-TEXT_CHARS_MAX = 500
-"""Of the text that says why a record became a dead letter."""
-
-Emit = Callable[[Outgoing], None]
 
 
 class Turn(NamedTuple):
@@ -56,6 +50,7 @@ class PartitionTask:
         positions: the next offset to be processed, per input topic; what a checkpoint commits.
         stream_time_ms: the highest broker time seen, or later while input is idle. It never goes back, whoever owns
             the partition: what was decided at one instant must not be followed by something decided at an earlier one.
+        steps: runs the processor on single records and timers, and writes what they lead to.
     """
 
     def __init__(
@@ -97,7 +92,6 @@ class PartitionTask:
         self._has_reported_deleted = False
         topics = [topic.name for topic in spec.inputs]
         self._input = OrderedInput(partition, topics, committed, has_reached_end, settings)
-        self._with_dead_letters = {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters}
         self._state = state
         self._processor = processor
         self._follower = None if processor.broadcast is None else processor.broadcast.follower
@@ -105,12 +99,18 @@ class PartitionTask:
         self._is_prepared = False
         self._hook = processor.commit_hook
         self._written: list[Outgoing] = []
-        self._wire = wire
         self._send = emit
         # A task without a hook emits directly: the hook must cost nothing where there is none.
         self._emit = emit if self._hook is None else self._emit_for_hook(self._hook.topics)
-        self._placement = OutputPlacement(partition, wire, partition_counts)
-        self._input_placement = InputPlacement(spec.inputs, partition_counts)
+        self.steps = RecordSteps(
+            partition=partition,
+            spec=spec,
+            state=state,
+            processor=processor,
+            wire=wire,
+            emit=self._emit,
+            partition_counts=partition_counts,
+        )
 
     @property
     def state(self) -> PartitionState:
@@ -122,7 +122,7 @@ class PartitionTask:
     def add(self, records: Sequence[Received]) -> None:
         """Buffer what was polled of this partition, in offset order within each topic."""
         # All are decoded before the first is processed: in a row, each costs half of what it does between two others.
-        decoded = self._decoded
+        decoded = self.steps.decoded
         self._input.buffer.add([(record, decoded(record)) for record in records])
 
     def process(self, turn: Turn, now_ms: int) -> int:
@@ -143,7 +143,7 @@ class PartitionTask:
             fault = turn.begin(record)
             self.stream_time_ms = max(self.stream_time_ms, record.timestamp_ms)
             self.fire_timers()
-            self._process_one(record, fault or decoded)
+            self.steps.process(record, fault or decoded, self.stream_time_ms)
             self.positions[record.topic] = record.offset + 1
             if turn.is_over():
                 break
@@ -173,7 +173,7 @@ class PartitionTask:
             return False
         timers = self._state.due_timers(self.stream_time_ms, TIMERS_PER_STEP_MAX)
         for due_ms, payload in timers:
-            self._fire(due_ms, payload)
+            self.steps.fire(due_ms, payload, self.stream_time_ms)
         return bool(timers)
 
     # The rows' layout
@@ -213,7 +213,7 @@ class PartitionTask:
         mark = follower.broadcast_mark
         try:
             outputs, is_done = follower.follow_broadcast(self._state, self.stream_time_ms)
-            outgoing = self._placement.outgoing(outputs)
+            outgoing = self.steps.placement.outgoing(outputs)
         except (InvariantError, LogError, StoreError):
             raise
         except Exception:
@@ -222,23 +222,11 @@ class PartitionTask:
             self._state.drop_record()
             outgoing, is_done = [], True
         self._state.keep_record()
-        self._emit_all(outgoing)
+        self.steps.emit_all(outgoing)
         self._followed_mark = mark if is_done else None
         return not is_done
 
     # What no input of this partition has led to
-
-    def report_dead_letter(self, record: Received, error: RecordError) -> None:
-        """Write a record's dead letter, if its topic has any, and what the processor reports about it.
-
-        Args:
-            record: an input record of this partition, or a broadcast record.
-            error: why it can't be processed.
-        """
-        reported = self._placement.outgoing(self._processor.on_dead_letter(record, error))
-        if record.topic in self._with_dead_letters:
-            self._emit(self._wire.dead_letter(record, str(error.reason), str(error)[:TEXT_CHARS_MAX]))
-        self._emit_all(reported)
 
     @property
     def has_deleted_input(self) -> bool:
@@ -254,16 +242,8 @@ class PartitionTask:
             now_ms: the wall clock.
         """
         for deleted in self._deleted:
-            self._emit_all(self._placement.outgoing(self._processor.on_input_deleted(deleted, now_ms)))
+            self.steps.emit_outputs(self._processor.on_input_deleted(deleted, now_ms))
         self._has_reported_deleted = True
-
-    def emit_outputs(self, outputs: list[Output]) -> None:
-        """Write outputs.
-
-        Raises:
-            RecordError: one is larger than a topic takes.
-        """
-        self._emit_all(self._placement.outgoing(outputs))
 
     # Checkpoints
 
@@ -277,7 +257,7 @@ class PartitionTask:
             return
         try:
             outputs = self._hook.before_commit(tuple(self._written), self._state, self.stream_time_ms)
-            outgoing = self._placement.outgoing(outputs)
+            outgoing = self.steps.placement.outgoing(outputs)
         except (InvariantError, LogError, StoreError):
             raise
         except Exception as error:
@@ -348,71 +328,6 @@ class PartitionTask:
         """Release the store."""
         self._state.close()
 
-    # Single records
-
-    def _decoded(self, record: Received) -> Record | Exception:
-        """Return the record, or the error that reading it raised."""
-        try:
-            self._input_placement.check(record)
-            if record.value is None:
-                raise RecordError(DeadLetterReason.VALUE_MISSING, f"a record of `{record.topic}` has no value")
-            return self._wire.decode(record.topic, record.value, record.headers)
-        except Exception as error:
-            return error
-
-    def _process_one(self, record: Received, decoded: Record | Exception) -> None:
-        try:
-            if isinstance(decoded, Exception):
-                raise decoded
-            outputs = self._processor.process(
-                record.key, decoded, self._state, record.timestamp_ms, self.stream_time_ms
-            )
-            outgoing = self._placement.outgoing(outputs)
-        except SetAsideError as error:
-            self._set_aside(record, error)
-        except RecordError as error:
-            self._state.drop_record()
-            self.report_dead_letter(record, error)
-        except (InvariantError, LogError, StoreError):
-            raise
-        except Exception as error:
-            # One record must never stop a partition: it is set aside with its cause, and the next one is taken.
-            _log.exception("processing %s/%d/%d failed", record.topic, record.partition, record.offset)
-            self._state.drop_record()
-            failure = RecordError(DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__}: {error}")
-            self.report_dead_letter(record, failure)
-        else:
-            self._state.keep_record()
-            self._emit_all(outgoing)
-
-    def _set_aside(self, record: Received, error: SetAsideError) -> None:
-        """Keep what a record has changed, and write its outputs, although it becomes a dead letter."""
-        try:
-            outgoing = self._placement.outgoing(error.outputs)
-        except RecordError as failure:
-            self._state.drop_record()
-            self.report_dead_letter(record, failure)
-            return
-        self._state.keep_record()
-        self._emit_all(outgoing)
-        self.report_dead_letter(record, error)
-
-    def _fire(self, due_ms: int, payload: bytes) -> None:
-        try:
-            self._state.cancel_timer(due_ms, payload)
-            outgoing = self._placement.outgoing(self._processor.on_timer(payload, self._state, self.stream_time_ms))
-        except (InvariantError, LogError, StoreError):
-            raise
-        except Exception as error:
-            # The timer is cancelled anyway: one that always fails would hold up every later one.
-            _log.exception("timer %r of partition %d failed", payload, self.partition)
-            self._state.drop_record()
-            self._state.cancel_timer(due_ms, payload)
-            failed = self._processor.on_timer_failed(self.partition, due_ms, payload, error)
-            outgoing = self._placement.outgoing(failed)
-        self._state.keep_record()
-        self._emit_all(outgoing)
-
     def _has_part(self) -> bool:
         """Return whether the partition has processed input, or written anything, in the open transaction."""
         is_moved = self.positions != self._committed or self._has_reported_deleted
@@ -428,7 +343,3 @@ class PartitionTask:
                 note(outgoing)
 
         return emit
-
-    def _emit_all(self, outgoing: list[Outgoing]) -> None:
-        for one in outgoing:
-            self._emit(one)

@@ -22,31 +22,24 @@ in the background (a rebalance would have to wait for them anyway, and outputs c
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+from streams.engine.assignment import Assignment
 from streams.engine.batch import Batch
-from streams.engine.broadcast_reader import BroadcastReader
-from streams.engine.broadcasts import Broadcasts
-from streams.engine.recovery import Restorer, TakenOver, Takeover
+from streams.engine.broadcasts import open_broadcasts
+from streams.engine.ports import Ports
 from streams.engine.settings import EngineSettings
-from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask, Turn
 from streams.engine.transaction import Transaction
-from streams.model.errors import InvariantError, RecordError, StoplogError
+from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
 from streams.ports import (
     AbortableTransactionError,
-    Clock,
-    Consumer,
     DamagedStoreError,
     GroupMetadata,
-    Producer,
-    Reader,
     Received,
     RetriableLogError,
-    StoreProvider,
     TopicPartition,
 )
 from streams.ports.processor import Processor
@@ -60,17 +53,6 @@ HELD_POLL_MS = 5
 
 class WorkerGaveUpError(StoplogError):
     """Too many transactions were aborted in a row."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ports:
-    """What a worker runs on. The worker closes the consumer, the producer and the readers that it opens."""
-
-    consumer: Consumer
-    producer: Producer
-    open_reader: Callable[[], Reader]
-    stores: StoreProvider
-    clock: Clock
 
 
 class Worker:
@@ -101,20 +83,21 @@ class Worker:
         """
         self._spec = spec
         self._processor = processor
-        self._wire = wire
         self._ports = ports
         self._settings = settings
-        self._partition_counts = partition_counts
         self._transaction = Transaction(ports.producer, ports.clock, spec.changelog.name)
-        self._takeover = Takeover(
-            spec.inputs,
-            ports.consumer,
-            ports.clock,
-            Restorer(spec.changelog.name, ports.open_reader, ports.stores),
+        self._broadcasts = open_broadcasts(spec, processor, wire, ports, settings)
+        self._assignment = Assignment(
+            spec=spec,
+            processor=processor,
+            wire=wire,
+            ports=ports,
+            settings=settings,
+            partition_counts=partition_counts,
+            emit=self._transaction.emit,
+            broadcasts=self._broadcasts,
         )
-        self._broadcasts = self._open_broadcasts()
-        self._tasks: dict[int, PartitionTask] = {}
-        self._assigned: list[int] = []
+        self._tasks = self._assignment.tasks
         self._group: GroupMetadata | None = None
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
@@ -152,7 +135,7 @@ class Worker:
             if self._broadcasts is not None:
                 self._broadcasts.poll()
             records = self._poll()
-            self._take_over()
+            self._assignment.take_over(self._settings.idle_poll_ms)
             count = self._work(records)
         except AbortableTransactionError as error:
             self._abort(error)
@@ -171,7 +154,6 @@ class Worker:
         try:
             self._ports.consumer.close()  # calls on_revoked, which commits
         finally:
-            self._takeover.cancel()
             self._drop_tasks()
             if self._broadcasts is not None:
                 self._broadcasts.close()
@@ -185,7 +167,7 @@ class Worker:
     @property
     def restoring(self) -> bool:
         """Whether partitions wait for their state."""
-        return self._takeover.is_active
+        return self._assignment.is_restoring
 
     @property
     def following(self) -> bool:
@@ -209,8 +191,7 @@ class Worker:
         """Begin to restore the state of these partitions in the next steps; their input waits meanwhile."""
         self._group = self._ports.consumer.group_metadata()
         self._ports.consumer.pause(partitions)
-        self._assigned = sorted({partition.partition for partition in partitions})
-        self._takeover.begin(self._assigned)
+        self._assignment.begin(sorted({partition.partition for partition in partitions}))
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Commit what was done, then forget all partitions: revocation is eager."""
@@ -239,10 +220,6 @@ class Worker:
             timeout_ms = min(timeout_ms, HELD_POLL_MS)
         # What is left of the last poll comes first; the group wants to be polled nevertheless.
         return self._ports.consumer.poll(max(1, self._settings.poll_records_max - self._left_count), timeout_ms)
-
-    def _take_over(self) -> None:
-        for partition, taken in self._takeover.step(self._settings.idle_poll_ms).items():
-            self._open_task(partition, taken)
 
     def _work(self, records: list[Received]) -> int:
         """Do what is to be done in the transaction. Return how many input records were processed."""
@@ -400,14 +377,10 @@ class Worker:
     def _rebuild(self, error: DamagedStoreError) -> None:
         """Delete all local state, which can't be trusted any more, and rebuild it from the changelog."""
         self._aborts_in_a_row += 1
-        _log.error("rebuilding the local state of %d partitions: %s", len(self._assigned), error)
+        _log.error("rebuilding the local state of %d partitions: %s", len(self._assignment.partitions), error)
         self._transaction.abort()
-        self._takeover.cancel()
         self._drop_tasks()
-        for partition in self._assigned:
-            self._ports.stores.wipe(partition)
-        self._ports.consumer.pause(self._inputs_of(self._assigned))
-        self._takeover.begin(self._assigned)
+        self._assignment.rebuild()
         self._give_up_or_wait(error)
 
     def _give_up_or_wait(self, error: Exception) -> None:
@@ -420,60 +393,15 @@ class Worker:
 
     # Tasks
 
-    def _open_broadcasts(self) -> Broadcasts | None:
-        """Return the broadcast topics of the processor; None if it has none."""
-        topics, broadcast = self._spec.broadcast, self._processor.broadcast
-        if broadcast is None:
-            if topics:
-                raise InvariantError(f"processor `{self._spec.name}` reads broadcast topics, but has no sink for them")
-            return None
-        reader = BroadcastReader(
-            reader=self._ports.open_reader(),
-            topics=[topic.name for topic in topics],
-            sink=broadcast.sink,
-            wire=self._wire,
-            clock=self._ports.clock,
-            settings=self._settings,
-        )
-        return Broadcasts(broadcast, reader)
-
-    def _open_task(self, partition: int, taken: TakenOver) -> None:
-        """Start to process a partition whose state is restored."""
-        task = self._tasks[partition] = PartitionTask(
-            partition=partition,
-            spec=self._spec,
-            state=PartitionState(taken.store, partition),
-            processor=self._processor,
-            wire=self._wire,
-            emit=self._transaction.emit,
-            partition_counts=self._partition_counts,
-            committed=taken.committed,
-            has_reached_end=self._ports.consumer.has_reached_end,
-            settings=self._settings,
-            deleted=taken.deleted,
-        )
-        if self._broadcasts is not None:
-            self._broadcasts.recall(task)
-        inputs = self._inputs_of([partition])
-        for input_partition in inputs:
-            self._ports.consumer.seek(input_partition, taken.committed[input_partition.topic])
-        self._ports.consumer.resume(inputs)
-
-    def _inputs_of(self, partitions: Iterable[int]) -> list[TopicPartition]:
-        return [TopicPartition(topic.name, number) for number in partitions for topic in self._spec.inputs]
-
     def _forget_assignment(self) -> None:
         self._group = None
-        self._assigned = []
-        self._takeover.cancel()
         self._drop_tasks()
+        self._assignment.forget()
 
     def _drop_tasks(self) -> None:
         if self._broadcasts is not None:
             self._broadcasts.rolled_back()
-        for task in self._tasks.values():
-            task.close()
-        self._tasks.clear()
+        self._assignment.close_tasks()
         self._with_input.clear()
         self._left_count = 0
         self._batch.forget()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from streams.engine.ports import Ports
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
-from streams.engine.worker import Ports, Worker
+from streams.engine.worker import Worker
 from streams.inmemory.log import MemoryLog
 from streams.model.topics import Spread
 from streams.ports import Clock, StoreProvider, TopicSpec

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
+from streams.engine.ports import Ports
 from streams.engine.startup import check_topics
-from streams.engine.worker import Ports, Worker
+from streams.engine.worker import Worker
 from streams.operations.topics.plan import budgets_group
 from streams.ports import StoreError, StoreProvider
 from streams.ports.open_log import Log

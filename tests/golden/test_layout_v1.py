@@ -19,9 +19,10 @@ from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.delegation.anchors import TrustAnchors
 from streams.embedded.log import EmbeddedLog
+from streams.engine.ports import Ports
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
-from streams.engine.worker import Ports, Worker
+from streams.engine.worker import Worker
 from streams.history.driver import make_gate
 from streams.inmemory.clock import ManualClock
 from streams.model.keys import partition_for

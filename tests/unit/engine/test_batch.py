@@ -9,12 +9,13 @@ import pytest
 
 from simulation.records import SessionMaker
 from streams.engine.batch import Batch
-from streams.engine.task import PartitionTask
+from streams.engine.record_steps import RecordSteps
 from streams.engine.transaction import Transaction
 from streams.engine.worker import Worker, WorkerGaveUpError
 from streams.inmemory.faults import Call
 from streams.inmemory.producer import MemoryProducer
 from streams.model.topics import INTENT, VERDICT
+from streams.model.types import Record
 from streams.ports import AbortableTransactionError, Outgoing, Received
 from tests.unit.engine.bench import SETTINGS, WorkerBench
 
@@ -36,14 +37,14 @@ def bench_with(*, partitions: int = 1, **settings: int) -> tuple[WorkerBench, Wo
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[WorkerBench], None]:
     """Makes each record take RECORD_MS of a bench's clock."""
-    process_one = PartitionTask._process_one
+    process_one = RecordSteps.process
 
     def slow_down(bench: WorkerBench) -> None:
-        def process(self: PartitionTask, record: Received, decoded: object) -> None:
+        def process(self: RecordSteps, record: Received, decoded: Record | Exception, stream_time_ms: int) -> None:
             bench.clock.advance(RECORD_MS)
-            process_one(self, record, decoded)
+            process_one(self, record, decoded, stream_time_ms)
 
-        monkeypatch.setattr(PartitionTask, "_process_one", process)
+        monkeypatch.setattr(RecordSteps, "process", process)
 
     return slow_down
 

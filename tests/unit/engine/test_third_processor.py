@@ -12,9 +12,10 @@ import pytest
 
 from simulation.records import header
 from streams.embedded import EmbeddedLog
+from streams.engine.ports import Ports
 from streams.engine.settings import EngineSettings
 from streams.engine.startup import check_topics
-from streams.engine.worker import Ports, Worker
+from streams.engine.worker import Worker
 from streams.inmemory.clock import ManualClock
 from streams.inmemory.disk import Disk
 from streams.inmemory.faults import Call, NoFaults

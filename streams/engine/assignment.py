@@ -1,0 +1,139 @@
+"""Keeps the partitions that the group has assigned to a worker: takes them over, makes their tasks, gives them up.
+
+**Idea.** An assignment begins with all of its partitions waiting for their state. Each becomes a task as soon as its
+store is up to date (`streams.engine.recovery`); its input, which the worker has paused, then goes on from the committed
+offsets. Revocation is eager, so an assignment ends as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from streams.engine.broadcasts import Broadcasts
+from streams.engine.ports import Ports
+from streams.engine.record_steps import Emit
+from streams.engine.recovery import Restorer, TakenOver, Takeover
+from streams.engine.settings import EngineSettings
+from streams.engine.state import PartitionState
+from streams.engine.task import PartitionTask
+from streams.ports import TopicPartition
+from streams.ports.processor import Processor
+from streams.ports.wire import Wire
+from streams.topology import ProcessorSpec
+
+
+class Assignment:
+    """The partitions of one worker.
+
+    Attributes:
+        tasks: the partitions that are being processed, by number. The dictionary stays the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: ProcessorSpec,
+        processor: Processor,
+        wire: Wire,
+        ports: Ports,
+        settings: EngineSettings,
+        partition_counts: Mapping[str, int],
+        emit: Emit,
+        broadcasts: Broadcasts | None,
+    ) -> None:
+        """Create it without partitions.
+
+        Args:
+            spec: the processor's topics.
+            processor: what decides.
+            wire: translates between records and bytes.
+            ports: what the worker runs on.
+            settings: how it runs.
+            partition_counts: how many partitions each topic has, by its name.
+            emit: called with each record that a task writes in the open transaction.
+            broadcasts: what partitions remember of broadcast topics; None if the processor has none.
+        """
+        self.tasks: dict[int, PartitionTask] = {}
+        self._spec = spec
+        self._processor = processor
+        self._wire = wire
+        self._consumer = ports.consumer
+        self._stores = ports.stores
+        self._settings = settings
+        self._partition_counts = partition_counts
+        self._emit = emit
+        self._broadcasts = broadcasts
+        self._takeover = Takeover(
+            spec.inputs,
+            ports.consumer,
+            ports.clock,
+            Restorer(spec.changelog.name, ports.open_reader, ports.stores),
+        )
+        self._assigned: list[int] = []
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """All that are assigned, those that wait for their state included."""
+        return self._assigned
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether partitions wait for their state."""
+        return self._takeover.is_active
+
+    def begin(self, partitions: list[int]) -> None:
+        """Begin to restore the state of these partitions in the next steps. Their input must be paused."""
+        self._assigned = partitions
+        self._takeover.begin(partitions)
+
+    def take_over(self, timeout_ms: int) -> None:
+        """Do a bounded part of the restore, waiting up to `timeout_ms`, and make tasks of what is ready.
+
+        Raises:
+            StoreError: a store can't be opened or written.
+        """
+        for partition, taken in self._takeover.step(timeout_ms).items():
+            self._open_task(partition, taken)
+
+    def rebuild(self) -> None:
+        """Delete the local state of all partitions, and begin to restore it. The tasks must be closed."""
+        for partition in self._assigned:
+            self._stores.wipe(partition)
+        self._consumer.pause(self._inputs_of(self._assigned))
+        self._takeover.begin(self._assigned)
+
+    def close_tasks(self) -> None:
+        """Give up what is being restored, and close all tasks."""
+        self._takeover.cancel()
+        for task in self.tasks.values():
+            task.close()
+        self.tasks.clear()
+
+    def forget(self) -> None:
+        """Note that the partitions are somebody else's. The tasks must be closed."""
+        self._assigned = []
+
+    def _open_task(self, partition: int, taken: TakenOver) -> None:
+        """Start to process a partition whose state is restored."""
+        task = self.tasks[partition] = PartitionTask(
+            partition=partition,
+            spec=self._spec,
+            state=PartitionState(taken.store, partition),
+            processor=self._processor,
+            wire=self._wire,
+            emit=self._emit,
+            partition_counts=self._partition_counts,
+            committed=taken.committed,
+            has_reached_end=self._consumer.has_reached_end,
+            settings=self._settings,
+            deleted=taken.deleted,
+        )
+        if self._broadcasts is not None:
+            self._broadcasts.recall(task)
+        inputs = self._inputs_of([partition])
+        for input_partition in inputs:
+            self._consumer.seek(input_partition, taken.committed[input_partition.topic])
+        self._consumer.resume(inputs)
+
+    def _inputs_of(self, partitions: Iterable[int]) -> list[TopicPartition]:
+        return [TopicPartition(topic.name, number) for number in partitions for topic in self._spec.inputs]

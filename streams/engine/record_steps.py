@@ -1,0 +1,154 @@
+"""Runs a processor on one record or one timer at a time: all that it leads to is kept, or nothing of it.
+
+**Idea.** A record that can't be read, can't be processed, or leads to something that no topic takes becomes a dead
+letter, with a report of the processor, and the next record goes on. A timer that fails is cancelled and reported. Only
+errors of the log, of the store and of the program itself go on to the caller.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from streams.engine.placement import InputPlacement, OutputPlacement
+from streams.engine.state import PartitionState
+from streams.model.errors import InvariantError, RecordError
+from streams.model.reasons import DeadLetterReason
+from streams.model.types import Record
+from streams.ports import LogError, Outgoing, Received, StoreError
+from streams.ports.processor import Output, Processor, SetAsideError
+from streams.ports.wire import Wire
+from streams.topology import ProcessorSpec
+
+_log = logging.getLogger(__name__)
+TEXT_CHARS_MAX = 500
+"""Of the text that says why a record became a dead letter."""
+
+Emit = Callable[[Outgoing], None]
+
+
+class RecordSteps:
+    """The records and timers of one partition, one at a time.
+
+    Attributes:
+        placement: says where outputs go.
+    """
+
+    def __init__(
+        self,
+        *,
+        partition: int,
+        spec: ProcessorSpec,
+        state: PartitionState,
+        processor: Processor,
+        wire: Wire,
+        emit: Emit,
+        partition_counts: Mapping[str, int],
+    ) -> None:
+        """Create them for one partition.
+
+        Args:
+            partition: its number.
+            spec: the processor's topics.
+            state: the partition's state.
+            processor: what decides.
+            wire: decodes input and makes envelopes and dead letters.
+            emit: called with each record that is to be written in the open transaction.
+            partition_counts: how many partitions each topic has, by its name.
+        """
+        self.placement = OutputPlacement(partition, wire, partition_counts)
+        self._partition = partition
+        self._state = state
+        self._processor = processor
+        self._wire = wire
+        self._emit = emit
+        self._with_dead_letters = {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters}
+        self._input_placement = InputPlacement(spec.inputs, partition_counts)
+
+    def decoded(self, record: Received) -> Record | Exception:
+        """Return the record, or the error that reading it raised."""
+        try:
+            self._input_placement.check(record)
+            if record.value is None:
+                raise RecordError(DeadLetterReason.VALUE_MISSING, f"a record of `{record.topic}` has no value")
+            return self._wire.decode(record.topic, record.value, record.headers)
+        except Exception as error:
+            return error
+
+    def process(self, record: Received, decoded: Record | Exception, stream_time_ms: int) -> None:
+        """Process a record, or make it a dead letter."""
+        try:
+            if isinstance(decoded, Exception):
+                raise decoded
+            outputs = self._processor.process(record.key, decoded, self._state, record.timestamp_ms, stream_time_ms)
+            outgoing = self.placement.outgoing(outputs)
+        except SetAsideError as error:
+            self._set_aside(record, error)
+        except RecordError as error:
+            self._state.drop_record()
+            self.report_dead_letter(record, error)
+        except (InvariantError, LogError, StoreError):
+            raise
+        except Exception as error:
+            # One record must never stop a partition: it is set aside with its cause, and the next one is taken.
+            _log.exception("processing %s/%d/%d failed", record.topic, record.partition, record.offset)
+            self._state.drop_record()
+            failure = RecordError(DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__}: {error}")
+            self.report_dead_letter(record, failure)
+        else:
+            self._state.keep_record()
+            self.emit_all(outgoing)
+
+    def fire(self, due_ms: int, payload: bytes, stream_time_ms: int) -> None:
+        """Cancel a timer that is due, and process it."""
+        try:
+            self._state.cancel_timer(due_ms, payload)
+            outgoing = self.placement.outgoing(self._processor.on_timer(payload, self._state, stream_time_ms))
+        except (InvariantError, LogError, StoreError):
+            raise
+        except Exception as error:
+            # The timer is cancelled anyway: one that always fails would hold up every later one.
+            _log.exception("timer %r of partition %d failed", payload, self._partition)
+            self._state.drop_record()
+            self._state.cancel_timer(due_ms, payload)
+            failed = self._processor.on_timer_failed(self._partition, due_ms, payload, error)
+            outgoing = self.placement.outgoing(failed)
+        self._state.keep_record()
+        self.emit_all(outgoing)
+
+    def report_dead_letter(self, record: Received, error: RecordError) -> None:
+        """Write a record's dead letter, if its topic has any, and what the processor reports about it.
+
+        Args:
+            record: an input record of this partition, or a broadcast record.
+            error: why it can't be processed.
+        """
+        reported = self.placement.outgoing(self._processor.on_dead_letter(record, error))
+        if record.topic in self._with_dead_letters:
+            self._emit(self._wire.dead_letter(record, str(error.reason), str(error)[:TEXT_CHARS_MAX]))
+        self.emit_all(reported)
+
+    def emit_outputs(self, outputs: list[Output]) -> None:
+        """Write outputs.
+
+        Raises:
+            RecordError: one is larger than a topic takes.
+        """
+        self.emit_all(self.placement.outgoing(outputs))
+
+    def emit_all(self, outgoing: list[Outgoing]) -> None:
+        """Write records that were placed already."""
+        for one in outgoing:
+            self._emit(one)
+
+    def _set_aside(self, record: Received, error: SetAsideError) -> None:
+        """Keep what a record has changed, and write its outputs, although it becomes a dead letter."""
+        try:
+            outgoing = self.placement.outgoing(error.outputs)
+        except RecordError as failure:
+            self._state.drop_record()
+            self.report_dead_letter(record, failure)
+            return
+        self._state.keep_record()
+        self.emit_all(outgoing)
+        self.report_dead_letter(record, error)
