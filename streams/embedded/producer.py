@@ -87,7 +87,8 @@ class EmbeddedProducer:
         Raises:
             AbortableTransactionError: the transaction has grown over its bounds, or has failed before.
         """
-        self._require_open()
+        if not self._open or self._failure is not None:
+            self._require_open()
         self._bytes += (len(record.value) if record.value else 0) + RECORD_OVERHEAD_BYTES
         if len(self._records) >= TRANSACTION_RECORDS_MAX or self._bytes > TRANSACTION_BYTES_MAX:
             raise self._failed(

@@ -142,7 +142,8 @@ class PartitionTask:
             count += 1
             fault = turn.begin(record)
             self.stream_time_ms = max(self.stream_time_ms, record.timestamp_ms)
-            self.fire_timers()
+            if self._state.has_due(self.stream_time_ms):
+                self.fire_timers()
             self.steps.process(record, fault or decoded, self.stream_time_ms)
             self.positions[record.topic] = record.offset + 1
             if turn.is_over():

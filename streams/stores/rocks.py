@@ -101,8 +101,9 @@ class RocksStore:
         Raises:
             DamagedStoreError: a checksum does not match.
         """
+        db = self._db if self._db is not None else self._open_db()
         try:
-            value: bytes | None = self._open_db().get(_ROW + key)
+            value: bytes | None = db.get(_ROW + key)
         except StoreError:
             raise
         except Exception as error:

@@ -183,11 +183,14 @@ class Publications:
 
     def in_force(self, session_key: bytes) -> InForce | None:
         """Return the rules of a session; None if there are none, or if they are not the latest."""
-        if self.is_behind:
+        stable = self.stable
+        # What `is_behind` asks first, asked here once more: every intent comes here twice.
+        is_ahead = stable is not None and stable.serial >= self._stable_before
+        if not (is_ahead and self._highest >= self._highest_before) and self.is_behind:
             return None
         if self.canary is not None and self.canary.takes(session_key):
             return self.canary
-        return self.stable
+        return stable
 
     def offer(self, bundle: RulesetBundle, offset: int) -> bool:
         """Apply a publication, and tell whether it is of this bundle; an event reports its effect later."""

@@ -81,7 +81,7 @@ class VerdictBuilder:
             intent_id=intent.intent_id,
             session_id=intent.session_id,
             outcome=decision.outcome,
-            reason=decision.reason.value,
+            reason=str(decision.reason),
             reason_text=decision.text,
             rules=rendered.hits,
             errors=() if policy is None or not policy.errors else _rule_faults(policy),
