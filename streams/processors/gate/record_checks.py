@@ -52,7 +52,7 @@ def check_names(intent: Intent) -> None:
     if reply_to is not None:
         names.append(reply_to.topic)
     given = [name for name in names if name]
-    # Together they are seldom so long, and that is known in half of the time.
+    # All of them together are seldom longer, and that is known in half of the time.
     if len("".join(given)) <= NAME_CHARS_MAX:
         return
     longest = max(map(len, given))
