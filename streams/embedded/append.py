@@ -49,7 +49,8 @@ def append(connection: LogConnection, topic_table: TopicTable, records: Sequence
     heads: dict[tuple[str, int], _Head] = {}
     rows: list[tuple[Any, ...]] = []
     for record in records:
-        topic, partition, key, value, headers = record
+        topic, partition = record.topic, record.partition
+        key, value, headers = record.key, record.value, record.headers
         head = heads.get((topic, partition))
         if head is None:
             head = heads[topic, partition] = _head(connection, topic_table, TopicPartition(topic, partition), now_ms)

@@ -9,7 +9,7 @@ accepts that risk for the sake of answers sets `input_wait_max_ms`. See ADR 0030
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from streams.engine.input_buffer import BufferBounds, Buffered, InputBuffer
 from streams.engine.settings import EngineSettings
@@ -58,20 +58,26 @@ class OrderedInput:
         self._since_ms = 0
         self._told_ms = 0
 
-    def next(self, now_ms: int) -> Buffered | None:
-        """Remove and return the record that goes first; None if there is none, or none is known to be the first.
+    def ready(self, now_ms: int) -> Iterator[Buffered]:
+        """Remove and yield the records whose turn has come, until there are none or the first is not known.
 
         Args:
             now_ms: of a clock that never goes back.
         """
-        found = self.buffer.next(self._has_ended)
-        if found is None and self.buffer.missing is not None:
-            if self._has_waited(self.buffer.missing, now_ms):
-                self._abandon(self.buffer.missing, now_ms)
-                return self.next(now_ms)
-        elif self._waiting_for is not None:
-            self._waiting_for = None
-        return found
+        while True:
+            records = self.buffer.ready(self._has_ended)
+            first = next(records, None)
+            if first is not None:
+                self._waiting_for = None
+                yield first
+                yield from records
+            missing = self.buffer.missing
+            if missing is None:
+                self._waiting_for = None
+                return
+            if not self._has_waited(missing, now_ms):
+                return
+            self._abandon(missing, now_ms)
 
     @property
     def is_complete(self) -> bool:

@@ -82,10 +82,11 @@ class OutputPlacement:
             RecordError: one is larger than a topic takes, or names a partition that does not exist.
         """
         made = []
-        for topic, key, value, header, named in outputs:
+        for output in outputs:
+            topic, key, value, named = output.topic, output.key, output.value, output.partition
             is_own = named is None and topic.spread is Spread.CO_PARTITIONED and not topic.placed_by_key
             partition = self._partition if is_own else self._partition_of(topic, key, named)
-            headers = self._wire.headers(topic, header)
+            headers = self._wire.headers(topic, output.header)
             if len(value) > _SURELY_FITS_BYTES or len(headers) > _SURELY_FITS_HEADERS:
                 _check_size(topic, key, value, headers)
             made.append(Outgoing(topic.name, partition, key, value, headers))

@@ -137,8 +137,7 @@ class PartitionTask:
         """
         count = 0
         self._input.buffer.look()
-        while (found := self._input.next(now_ms)) is not None:
-            record, decoded, _ = found
+        for record, decoded, _ in self._input.ready(now_ms):
             count += 1
             fault = turn.begin(record)
             self.stream_time_ms = max(self.stream_time_ms, record.timestamp_ms)

@@ -114,7 +114,8 @@ class MemoryBroker:
         Raises:
             LogError: the partition does not exist, or the topic does not accept the record.
         """
-        topic, number, key, value, headers = record
+        topic, number = record.topic, record.partition
+        key, value, headers = record.key, record.value, record.headers
         partition = self.partition(TopicPartition(topic, number))
         self._check_record(record)
         now_ms = self.clock.now_ms() if timestamp_ms is None else timestamp_ms

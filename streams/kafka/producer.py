@@ -115,7 +115,8 @@ class KafkaProducer:
             FatalLogError: the producer can no longer be used.
             LogError: the record is too large.
         """
-        topic, partition, key, value, headers = record
+        topic, partition = record.topic, record.partition
+        key, value, headers = record.key, record.value, record.headers
         delivered = None if on_stored is None else self._remember(on_stored)
         try:
             self._client.produce(self._names.on_log(topic), value, key, partition, delivered, headers=list(headers))
@@ -207,7 +208,8 @@ class KafkaProducer:
         return delivered
 
     def _send_when_room(self, record: Outgoing, delivered: Callable[[KafkaError | None, Message], None] | None) -> None:
-        topic, partition, key, value, headers = record
+        topic, partition = record.topic, record.partition
+        key, value, headers = record.key, record.value, record.headers
         topic = self._names.on_log(topic)
         deadline_s = time.monotonic() + SEND_S_MAX
         while time.monotonic() < deadline_s:

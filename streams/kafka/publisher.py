@@ -60,7 +60,8 @@ class KafkaPublisher:
             FatalLogError: the publisher can no longer be used.
             LogError: the record can't be written, for example because it is too large.
         """
-        topic, partition, key, value, headers = record
+        topic, partition = record.topic, record.partition
+        key, value, headers = record.key, record.value, record.headers
         topic = self._names.on_log(topic)
         for name, _ in headers:
             # The client library crashes on names that have no UTF-8 form.

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, NewType, Protocol
 
+import msgspec
+
 Offset = NewType("Offset", int)
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -37,8 +39,11 @@ class Received(NamedTuple):
     headers: Headers = ()
 
 
-class Outgoing(NamedTuple):
-    """A record to be written. It always names its partition: we place records, not the client library."""
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """A record to be written. It always names its partition: we place records, not the client library.
+
+    A struct, because several are made for each intent: a named tuple takes five times as long. It has no cycles.
+    """
 
     topic: str
     partition: int

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from streams.model.errors import RecordError
 from streams.model.topics import Topic
 from streams.model.types import Header, Record
@@ -77,7 +79,7 @@ Savepoint = dict[bytes, bytes | None]
 """Opaque to processors."""
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """A record to be written, already in wire form.
 
     Attributes:

@@ -82,11 +82,12 @@ def expiry_of(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | 
 
     A session is not idle while an intent of it is pending, and a frozen session, which can do nothing, is never idle.
     """
-    if row.life.expires_ms <= now_ms and row.life.status in _LIVING:
+    life = row.life
+    if life.expires_ms <= now_ms and life.status in _LIVING:
         return reason_expired(row)
     if (
-        now_ms - row.life.active_ms < settings.session_idle_ms
-        or row.life.status is not SessionStatus.LIVE
+        now_ms - life.active_ms < settings.session_idle_ms
+        or life.status is not SessionStatus.LIVE
         or row.counters.waiting_count
     ):
         return None

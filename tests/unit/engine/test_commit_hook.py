@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from simulation.auditor_seals import check_seals, read_seals
@@ -52,7 +53,7 @@ class WatchedSeals(BatchSeals):
             state.put(b"!large", bytes(size))
         if self.output_bytes:
             size, self.output_bytes = self.output_bytes, 0
-            outputs.append(outputs[0]._replace(value=bytes(size)))
+            outputs.append(msgspec.structs.replace(outputs[0], value=bytes(size)))
         return outputs
 
 

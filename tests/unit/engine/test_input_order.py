@@ -38,10 +38,7 @@ def buffer(*records: Received, records_max: int = 100, bytes_max: int = 1_000) -
 
 def taken(made: InputBuffer, *ended: str) -> list[tuple[str, int]]:
     made.look()
-    found = []
-    while (one := made.next(lambda topic: topic in ended)) is not None:
-        found.append((one[0].topic, one[0].offset))
-    return found
+    return [(one[0].topic, one[0].offset) for one in made.ready(lambda topic: topic in ended)]
 
 
 class TestBuffer:
@@ -89,7 +86,7 @@ class TestBuffer:
         assert (made.to_pause(), made.to_pause(), made.to_resume()) == (["second"], [], [])
         for _ in range(count // 2):
             assert made.to_resume() == []
-            made.next(lambda topic: True)
+            next(made.ready(lambda topic: True))
         assert (made.to_resume(), made.to_resume(), made.may_pause) == (["second"], [], False)
 
     def test_what_is_cleared_is_read_again_from_the_given_positions(self) -> None:

@@ -13,6 +13,8 @@ from streams.processors.settings import GateSettings
 
 def check_revocations(case: Case, control: ControlState, _settings: GateSettings) -> Decision | None:
     """Deny an intent of which anything has been revoked, as far as this gate has read the revocations."""
+    if not len(control.revocations):
+        return None
     asked = case.asked
     reason = control.revocations.reason_against(call_of(asked.intent, case.session), asked.now_ms)
     return None if reason is None else deny(reason)
