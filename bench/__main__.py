@@ -26,7 +26,13 @@ MODULES = {
     "identity": "bench.identity",
 }
 # Short commands of their own, whose output is the result.
-PRINTED = {"codec": "bench.codec", "rules": "bench.rules", "budgets": "bench.budgets", "swap": "bench.swap"}
+PRINTED = {
+    "codec": "bench.codec",
+    "rules": "bench.rules",
+    "budgets": "bench.budgets",
+    "leases": "bench.leases",
+    "swap": "bench.swap",
+}
 
 
 def main() -> int:

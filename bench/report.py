@@ -431,5 +431,6 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "codec": _printed,
     "rules": _printed,
     "budgets": _printed,
+    "leases": _printed,
     "swap": _printed,
 }

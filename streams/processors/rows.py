@@ -160,7 +160,7 @@ class RowKind(Kind, Enum):
         b"l",
         "budget key",
         "what the partition holds of a budget that several partitions share",
-        "streams.processors.budgets.leases:LeaseRow",
+        "streams.processors.budgets.lease_row:LeaseRow",
         "streams.processors.budgets.leases",
         "one of a budget, until the end of its window",
     )
@@ -170,6 +170,14 @@ class RowKind(Kind, Enum):
         "the number of the partition's last budget request",
         "",
         "streams.processors.budgets.leases",
+        "one of a partition",
+    )
+    ROUND_TRIP = Kind(
+        b"y",
+        "nothing",
+        "how long answers of the budget allocator take (gate), or answers to its recalls (allocator)",
+        "",
+        "streams.processors.budgets.round_trips",
         "one of a partition",
     )
     REVOCATION_SWEEP = Kind(
@@ -234,6 +242,7 @@ ENGINE_KINDS = (RowKind.STREAM_TIME, RowKind.TIMER, RowKind.BROADCAST)
 """Whose keys the engine makes."""
 
 REQUEST_SERIAL_KEY = RowKind.REQUEST_SERIAL.prefix
+ROUND_TRIP_KEY = RowKind.ROUND_TRIP.prefix
 REVOCATION_SWEEP_KEY = RowKind.REVOCATION_SWEEP.prefix
 HORIZON_KEY = RowKind.HORIZON.prefix
 LAYOUT_KEY = RowKind.LAYOUT.prefix

@@ -28,7 +28,9 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
         session_age_max_ms: how long a session lives at most, whatever its credential states.
         unattended_age_max_ms: the same for a session without a person present.
         session_idle_ms: how long a session lives in which nothing happens.
-        budget_wait_ms: how long an intent waits for a lease of a budget that several partitions share.
+        budget_wait_ms: how long an intent waits at least for a lease of a budget that several partitions share. It
+            waits longer where leases take longer to arrive, as measured.
+        budget_wait_max_ms: how long it waits at most, unless `budget_wait_ms` is longer.
         budget_idle_ms: how long a lease is kept that is not used.
         trust_anchors: who may issue root grants.
         require_delegation: whether every session needs a grant; false for the development token service, which opens
@@ -53,6 +55,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     unattended_age_max_ms: int = 28_800_000
     session_idle_ms: int = 3_600_000
     budget_wait_ms: int = 500
+    budget_wait_max_ms: int = 10_000
     budget_idle_ms: int = 5_000
     trust_anchors: TrustAnchors = TrustAnchors()
     require_delegation: bool = False

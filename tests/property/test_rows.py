@@ -42,6 +42,7 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.GRANT: (rows.grant_row_key, (SESSION,)),
     RowKind.LEASE: (rows.lease_row_key, (TEXT,)),
     RowKind.REQUEST_SERIAL: (lambda: rows.REQUEST_SERIAL_KEY, ()),
+    RowKind.ROUND_TRIP: (lambda: rows.ROUND_TRIP_KEY, ()),
     RowKind.REVOCATION_SWEEP: (lambda: rows.REVOCATION_SWEEP_KEY, ()),
     RowKind.ALLOCATION: (rows.allocation_row_key, (TEXT, INSTANT)),
     RowKind.HORIZON: (lambda: rows.HORIZON_KEY, ()),

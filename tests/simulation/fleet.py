@@ -77,6 +77,8 @@ class Fleet:
         self._clock = ManualClock(START_MS)
         self._log = MemoryLog(self._clock)
         plan = plan or _eased(FaultPlan.draw(rng), rng.choice((0.02, 0.1, 0.3, 1.0)))
+        # Every other seed waits by what it measures.
+        self._wait_ms = 4_000 if seed % 2 else 100
         self._partitions = rng.randint(2, 4)
         create_topics(self._log, GATE, self._partitions)
         create_topics(self._log, BUDGETS, self._partitions)
@@ -301,7 +303,9 @@ class Fleet:
     def _build(self, name: str, disk: Disk) -> Worker:
         self._starts += 1
         control = ControlState(Publications("default", UNSIGNED, InlineCompiler(compile_published)), Catalog(ANYBODY))
-        settings = GateSettings(root_key=ROOT_KEY, budget_wait_ms=4_000, budget_idle_ms=2_000)
+        settings = GateSettings(
+            root_key=ROOT_KEY, budget_wait_ms=self._wait_ms, budget_wait_max_ms=4_000, budget_idle_ms=2_000
+        )
         is_gate = self._groups[name] == GATE.name
         processor: Processor = Gate(settings, wire(), control) if is_gate else BudgetAllocator(wire())
         return build_worker(

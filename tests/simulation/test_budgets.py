@@ -114,7 +114,29 @@ def gives_back_what_ran_in_another_window(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BudgetLeases, "give_back", given)
 
 
+def keeps_what_a_recall_took(patch: pytest.MonkeyPatch) -> None:
+    """What is returned after a recall is spent here nevertheless."""
+    given_back = BudgetLeases._given_back
+
+    def kept(self: BudgetLeases, key: str, row: LeaseRow, state: StateView, now_ms: int) -> tuple[LeaseRow, object]:
+        return row, given_back(self, key, row, state, now_ms)[1]
+
+    patch.setattr(BudgetLeases, "_given_back", kept)
+
+
+def grants_what_is_held_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    """The owner counts what a holder was asked to return as returned."""
+    left = allocator._left
+
+    def more(row: allocator.AllocationRow, asked: allocator.Pending) -> int:
+        return left(row, asked) + sum(row.held.get(partition, 0) for partition in row.recalled)
+
+    patch.setattr(allocator, "_left", more)
+
+
 PLANTS = (
+    keeps_what_a_recall_took,
+    grants_what_is_held_elsewhere,
     takes_any_grant,
     takes_what_is_given_back_twice,
     keeps_slices_for_the_next_window,

@@ -20,6 +20,7 @@ from streams.ports import Received
 from streams.ports.processor import DeletedInput, Output, Processor, StateView
 from streams.ports.wire import Encoder
 from streams.processors import layout
+from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
 from streams.processors.dead_letters import (
     Reporter,
     dead_letter_record,
@@ -33,11 +34,14 @@ SOURCE = "stoplog/budgets"
 GRACE_MS = 60_000
 """How long after its end a window can still be leased from, because gates may lag behind."""
 SHARE_DIVISOR = 2
-"""A lease is at most this part of an equal share of what is left, or what is needed: little is idle at the end."""
-RECALL_EVERY_MS = 1_000
-"""How often at most the allocator recalls what the holders of a budget do not use."""
-RECALL_WAIT_MS = 300
-"""How long the allocator waits for answers to a recall."""
+"""A lease ahead of need is at most this part of an equal share of what is left: little is idle at the end."""
+CLEAN_MS = 1_000
+"""How long a holder that has returned what it does not use, and was given nothing since, is not asked again."""
+RECALL_WAIT_MS_MIN = 300
+RECALL_WAIT_MS_MAX = 10_000
+"""How long the allocator waits for answers to a recall at least and at most; this long if nothing was measured yet."""
+RECALL_WAIT_ROUND_TRIPS = 3
+"""How long it waits between these bounds, in round trips as measured. A holder may have just begun a commit."""
 KEY_BYTES_MAX = 512
 TARGETS_MAX = 1_000
 
@@ -79,6 +83,9 @@ class AllocationRow(msgspec.Struct, frozen=True, array_like=True):
         pending: requests that wait for what was recalled, the oldest first; at most one of a partition.
         recalled: partitions that have not answered a recall.
         recalled_ms: when was recalled last.
+        recall_due_ms: until when answers to that recall are waited for.
+        clean: partitions that have returned what they did not use, and were given nothing since.
+        clean_until_ms: until when they count as such; afterwards calls that did not run may have given something back.
     """
 
     start_ms: int
@@ -91,6 +98,9 @@ class AllocationRow(msgspec.Struct, frozen=True, array_like=True):
     pending: tuple[Pending, ...] = ()
     recalled: tuple[int, ...] = ()
     recalled_ms: int = 0
+    recall_due_ms: int = 0
+    clean: tuple[int, ...] = ()
+    clean_until_ms: int = 0
 
 
 _decode = msgspec.msgpack.Decoder(AllocationRow).decode
@@ -133,23 +143,12 @@ class BudgetAllocator(Processor):
             return [self._grant(request.budget_key, row, partition, last, now_ms)] if repeated and last else []
         row = replace(row, serials={**row.serials, partition: request.serial})
         asked: tuple[Pending, ...] = ()
-        recalls: tuple[int, ...] = ()
         if request.op is BudgetOp.GIVE_BACK:
-            row = _given_back(row, request)
+            row = self._given_back(row, request, state, now_ms)
         else:
             asked = (_pending(request),)
         row, answers = _answered(row, (*row.pending, *asked))
-        if asked and row.pending[-1:] == asked:
-            row, answers, recalls = _recalled(row, answers, asked[0], now_ms)
-            if recalls:
-                state.set_timer(now_ms + RECALL_WAIT_MS, _RECALL_PREFIX + row_key)
-        elif not row.recalled:
-            row, answers = _refused(row, answers)
-        row = replace(row, answers={**row.answers, **answers})
-        state.put(row_key, encode_row(row))
-        recall = Answer(0, BudgetAnswer.RECALL.value)
-        told = [*((other, recall) for other in recalls), *answers.items()]
-        return [self._grant(request.budget_key, row, other, answer, now_ms) for other, answer in told]
+        return self._settled(row_key, row, answers, state, now_ms)
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Refuse what waits for a recall that not all have answered, or forget a window that is over."""
@@ -179,12 +178,42 @@ class BudgetAllocator(Processor):
         """Stop waiting for partitions that have not answered a recall; their gate may be dead."""
         found = state.get(row_key)
         row = None if found is None else _decode(found)
-        if row is None or not row.recalled or now_ms < row.recalled_ms + RECALL_WAIT_MS:
+        if row is None or not row.recalled or now_ms < row.recall_due_ms:
             return []
-        row, answers = _refused(replace(row, recalled=()), {})
-        state.put(row_key, encode_row(replace(row, answers={**row.answers, **answers})))
-        key = budget_of_allocation(row_key)
-        return [self._grant(key, row, other, answer, now_ms) for other, answer in answers.items()]
+        # They are not asked again for a while: everything that waits would wait for them once more.
+        clean = tuple(sorted({*row.clean, *row.recalled}))
+        row = replace(row, recalled=(), clean=clean, clean_until_ms=now_ms + CLEAN_MS)
+        return self._settled(row_key, row, {}, state, now_ms)
+
+    def _given_back(self, row: AllocationRow, request: BudgetRequest, state: StateView, now_ms: int) -> AllocationRow:
+        row = _given_back(row, request)
+        partition = request.gate_partition
+        if partition not in row.recalled:
+            return row
+        note_round_trip(state, now_ms - row.recalled_ms)
+        recalled = tuple(other for other in row.recalled if other != partition)
+        clean = tuple(sorted({*row.clean, partition}))
+        return replace(row, recalled=recalled, clean=clean, clean_until_ms=now_ms + CLEAN_MS)
+
+    def _settled(
+        self, row_key: bytes, row: AllocationRow, answers: dict[int, Answer], state: StateView, now_ms: int
+    ) -> list[Output]:
+        """Refuse the pending requests that nothing more will come for, or recall for them; store the row."""
+        recalls: tuple[int, ...] = ()
+        if row.pending and not row.recalled:
+            row, answers, recalls = _refused(row, answers, now_ms)
+        if recalls:
+            measured_ms = round_trip_ms(state)
+            wait_ms = RECALL_WAIT_MS_MAX
+            if measured_ms is not None:
+                wait_ms = min(max(RECALL_WAIT_MS_MIN, RECALL_WAIT_ROUND_TRIPS * measured_ms), RECALL_WAIT_MS_MAX)
+            row = replace(row, recalled=recalls, recalled_ms=now_ms, recall_due_ms=now_ms + wait_ms)
+            state.set_timer(row.recall_due_ms, _RECALL_PREFIX + row_key)
+        row = replace(row, answers={**row.answers, **answers})
+        state.put(row_key, encode_row(row))
+        key, recall = budget_of_allocation(row_key), Answer(0, BudgetAnswer.RECALL.value)
+        told = [*((other, recall) for other in recalls), *answers.items()]
+        return [self._grant(key, row, other, answer, now_ms) for other, answer in told]
 
     def _too_late(self, request: BudgetRequest, now_ms: int) -> Output:
         row = AllocationRow(request.window_start, request.window_end, request.header.tenant_uid)
@@ -241,39 +270,47 @@ def _pending(request: BudgetRequest) -> Pending:
 
 
 def _answered(row: AllocationRow, asked: Iterable[Pending]) -> tuple[AllocationRow, dict[int, Answer]]:
-    """Grant the requests that can be granted; the rest stays pending."""
+    """Grant the requests that can be granted, and refuse those ahead of need that can't; the rest stays pending."""
     answers: dict[int, Answer] = {}
     rest: dict[int, Pending] = {}
     for each in asked:
         row, answer = _targets_granted(row, each) if each.targets else _units_granted(row, each)
         if answer is None:
             rest[each.partition] = each
-        else:
-            answers[each.partition] = answer
+            continue
+        answers[each.partition] = answer
+        if answer.answer == BudgetAnswer.GRANTED.value:
+            row = replace(row, clean=tuple(other for other in row.clean if other != each.partition))
     return replace(row, pending=tuple(rest.values())), answers
 
 
-def _recalled(
-    row: AllocationRow, answers: dict[int, Answer], asked: Pending, now_ms: int
+def _refused(
+    row: AllocationRow, answers: dict[int, Answer], now_ms: int
 ) -> tuple[AllocationRow, dict[int, Answer], tuple[int, ...]]:
-    """Recall what others may hold without using it, for a request that can't be granted; return who is asked."""
-    if row.recalled:
-        return row, answers, ()
+    """Refuse the pending requests for which nothing can be recalled; return who is asked to return what for the first
+    of the others.
+
+    INVARIANT: before a request that intents wait for is refused, every other holder has returned what it doesn't use
+    since it was last given something, or has not answered in time.
+    """
     holders = {partition for partition, held in row.held.items() if held}
     holders.update(partition for partitions in row.targets.values() for partition in partitions)
-    others = tuple(sorted(holders - {asked.partition}))
-    if (asked.need == 0 and not asked.targets) or not others or now_ms < row.recalled_ms + RECALL_EVERY_MS:
-        row, answers = _refused(row, answers)
-        return row, answers, ()
-    return replace(row, recalled=others, recalled_ms=now_ms), answers, others
+    if now_ms < row.clean_until_ms:
+        holders.difference_update(row.clean)
+    rest: list[Pending] = []
+    recalls: set[int] = set()
+    for each in row.pending:
+        others = holders - {each.partition}
+        if others or rest:
+            recalls = recalls or others
+            rest.append(each)
+        else:
+            answers = {**answers, each.partition: _refusal(row, each)}
+    return replace(row, pending=tuple(rest)), answers, tuple(sorted(recalls))
 
 
-def _refused(row: AllocationRow, answers: dict[int, Answer]) -> tuple[AllocationRow, dict[int, Answer]]:
-    """Refuse all pending requests: nothing more will be returned."""
-    refused = {
-        each.partition: Answer(each.serial, BudgetAnswer.REFUSED.value, left=_left(row, each)) for each in row.pending
-    }
-    return replace(row, pending=()), {**answers, **refused}
+def _refusal(row: AllocationRow, asked: Pending) -> Answer:
+    return Answer(asked.serial, BudgetAnswer.REFUSED.value, left=_left(row, asked))
 
 
 def _left(row: AllocationRow, asked: Pending) -> int:
@@ -281,14 +318,17 @@ def _left(row: AllocationRow, asked: Pending) -> int:
 
 
 def _units_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow, Answer | None]:
-    """Grant what is wanted, but at most a cautious share of what is left, and at least what is needed."""
+    """Grant what is wanted as far as it is there if intents wait for it; ahead of need only a cautious share."""
     left, partition = _left(row, asked), asked.partition
     if asked.need > left:
         return row, None
-    askers = len(row.held.keys() | {partition})
-    amount = max(asked.need, min(asked.want, left // (SHARE_DIVISOR * askers)))
-    if not amount:
-        return row, None
+    amount = min(asked.want, left)
+    if not asked.need:
+        askers = len(row.held.keys() | {partition})
+        amount = min(amount, left // (SHARE_DIVISOR * askers))
+        if not amount:
+            return row, _refusal(row, asked)
+    amount = max(asked.need, amount)
     # INVARIANT: the sum of `held` is at most the limit, unless the limit itself was lowered since.
     row = replace(row, held={**row.held, partition: row.held.get(partition, 0) + amount})
     return row, Answer(asked.serial, BudgetAnswer.GRANTED.value, amount, left - amount)
@@ -308,7 +348,7 @@ def _targets_granted(row: AllocationRow, asked: Pending) -> tuple[AllocationRow,
 
 
 def _given_back(row: AllocationRow, request: BudgetRequest) -> AllocationRow:
-    """Subtract what a partition returns, at most what it was given. Returning something answers a recall."""
+    """Subtract what a partition returns, at most what it was given."""
     partition = request.gate_partition
     held = dict(row.held)
     held[partition] = max(0, held.get(partition, 0) - request.amount)
@@ -319,8 +359,7 @@ def _given_back(row: AllocationRow, request: BudgetRequest) -> AllocationRow:
         others = tuple(other for other in targets.pop(target, ()) if other != partition)
         if others:
             targets[target] = others
-    recalled = tuple(other for other in row.recalled if other != partition)
-    return replace(row, held=held, targets=targets, recalled=recalled)
+    return replace(row, held=held, targets=targets)
 
 
 def _horizon(state: StateView) -> int:

@@ -17,6 +17,8 @@ from streams.model.topics import BUDGET_REQUEST
 from streams.model.types import Header
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder
+from streams.processors.budgets.lease_row import Asked, LeaseRow, decode_lease, spent_row
+from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
 from streams.processors.headers import gate_header
 from streams.processors.rows import (
     REQUEST_SERIAL_KEY,
@@ -34,9 +36,18 @@ RECHECK_MS = 1_000
 """How long an allocator that has nothing left is not asked for as much again."""
 RESEND_MS = 10_000
 """After how long an unanswered request is sent again, under the same number."""
-WAITING_MAX = 256
-AHEAD_DIVISOR = 4
-"""The next lease is requested once less than this part of the last one is left."""
+WAITING_MAX = 1_024
+"""How many intents of a partition wait for one budget at most."""
+FIRST_SHARE_DIVISOR = 32
+"""The first request is for at least this part of the limit: how much will be needed is not known yet."""
+LEFT_DIVISOR = 8
+"""Intents that wait get at most this part of what the allocator has left beyond their needs."""
+AHEAD_ROUND_TRIPS = 2
+"""How many round trips' use is requested ahead of need. Half a round trip's use is left when it arrives."""
+WAIT_ROUND_TRIPS = 8
+"""How long intents wait, in round trips. Near the end of a budget, a request that comes right after another waits for
+its answer (up to two round trips, with a recall), then for its own (four, if a recall is under way and another must
+follow), and then for the last units that others have returned meanwhile."""
 
 _V1_PREFIX = RowKind.GRANT.prefix
 """What keys of leases began with in layout 1. Charges of calls that have not ended may still name them so."""
@@ -67,48 +78,7 @@ class Claim(NamedTuple):
     targets: tuple[bytes, ...]
 
 
-class Asked(msgspec.Struct, frozen=True, array_like=True):
-    """A request that has not been answered yet."""
-
-    serial: int
-    asked_ms: int
-    need: int
-    want: int
-    targets: tuple[bytes, ...]
-
-
-class LeaseRow(msgspec.Struct, frozen=True, array_like=True):
-    """What is leased of a budget.
-
-    Attributes:
-        available: units that may be spent.
-        targets: values that are reserved, each with the number of calls that use it.
-        want: what to ask for next.
-        grants_count: leases since the last one was idle.
-        short_until_ms: until when the allocator is not asked for more than `left`.
-        waiting: intents that wait for a grant, as session key and intent id.
-        due_ms: when the timer of the row is due; 0 if there is none.
-        spent: units that calls here have taken.
-    """
-
-    tenant_uid: str
-    start_ms: int
-    end_ms: int
-    limit: int
-    available: int = 0
-    targets: dict[bytes, int] = {}
-    asked: Asked | None = None
-    want: int = 0
-    grants_count: int = 0
-    short_until_ms: int = 0
-    left: int = 0
-    waiting: tuple[tuple[bytes, str], ...] = ()
-    touched_ms: int = 0
-    due_ms: int = 0
-    spent: int = 0
-
-
-_decode = msgspec.msgpack.Decoder(LeaseRow).decode
+_decode = decode_lease
 
 
 def move_from_layout_1(state: StateView) -> None:
@@ -147,20 +117,24 @@ class BudgetLeases:
     def spend(self, claim: Claim, state: StateView, now_ms: int) -> list[Output]:
         """Take a claim that fits, and request more if little is left."""
         row = _of_now(claim, state)
-        targets = dict(row.targets)
-        for target in claim.targets:
-            targets[target] = targets[target] + 1
-        row = replace(
-            row,
-            available=row.available - claim.amount,
-            spent=row.spent + claim.amount,
-            targets=targets,
-            touched_ms=now_ms,
-        )
+        targets = row.targets
+        if claim.targets:
+            targets = dict(targets)
+            for target in claim.targets:
+                targets[target] = targets[target] + 1
+        row = spent_row(row, claim.amount, targets, now_ms)
         outputs: list[Output] = []
-        is_used_up_again = row.grants_count > 1 and row.available < row.want // AHEAD_DIVISOR
-        if is_used_up_again and row.asked is None and now_ms >= row.short_until_ms:
-            row, output = self._ask(claim, row, 0, (), state, now_ms)
+        expected = row.expected()
+        is_running_out = row.available < expected + expected // 2
+        if (
+            is_running_out
+            and row.asked is None
+            and not row.behind
+            and now_ms >= max(row.short_until_ms, row.ahead_from_ms)
+        ):
+            want = min(AHEAD_ROUND_TRIPS * expected, row.limit)
+            asked = Asked(_next_serial(state), now_ms, 0, want, (), now_ms)
+            row, output = self._ask(claim.key, row, asked, state.partition)
             outputs.append(output)
         self._put(claim.key, row, state, now_ms)
         return outputs
@@ -175,7 +149,7 @@ class BudgetLeases:
             if len(row.waiting) >= WAITING_MAX:
                 return None
         if waiting not in row.waiting:
-            row = replace(row, waiting=(*row.waiting, waiting))
+            row = replace(row, waiting=(*row.waiting, waiting), demand=row.demand + claim.amount)
         outputs: list[Output] = []
         if row.asked is None:
             idle = _idle(claim, row)
@@ -187,7 +161,10 @@ class BudgetLeases:
                 )
                 row = replace(row, targets={target: uses for target, uses in row.targets.items() if target not in idle})
             missing = tuple(target for target in claim.targets if target not in row.targets)
-            row, output = self._ask(claim, row, _lacking(claim, row), missing, state, now_ms)
+            need = _lacking(claim, row)
+            want = min(max(need, _wanted(claim, row, state)), row.limit)
+            asked = Asked(_next_serial(state), now_ms, need, want, missing, now_ms)
+            row, output = self._ask(claim.key, row, asked, state.partition)
             outputs.append(output)
         elif now_ms - row.asked.asked_ms >= RESEND_MS:
             outputs.append(self._request(claim.key, row, row.asked, now_ms, state.partition))
@@ -236,16 +213,23 @@ class BudgetLeases:
         if row is None or row.asked is None or row.asked.serial != grant.serial:
             return ()
         asked, waiting = row.asked, row.waiting
-        row = replace(row, asked=None, waiting=(), touched_ms=now_ms)
-        granted = grant.answer is BudgetAnswer.GRANTED and grant.window_start == row.start_ms
-        if granted:
+        round_trip = note_round_trip(state, now_ms - (asked.since_ms or asked.asked_ms))
+        row = replace(row, asked=None, waiting=(), touched_ms=now_ms, left=grant.left, round_trip_ms=round_trip)
+        if grant.answer is BudgetAnswer.GRANTED and grant.window_start == row.start_ms:
             targets = {**dict.fromkeys(grant.targets, 0), **row.targets}
             row = replace(row, available=row.available + grant.amount, targets=targets)
-        short = grant.answer is not BudgetAnswer.GRANTED or grant.amount + len(grant.targets) == 0
-        row = replace(row, left=grant.left, short_until_ms=now_ms + RECHECK_MS if short else 0)
-        # A partition that uses its leases up gets larger ones; the allocator bounds them by what is left.
-        want = 0 if short else min((2 if row.grants_count else 1) * max(asked.want, 1), row.limit)
-        row = replace(row, want=want, grants_count=0 if short else row.grants_count + 1)
+        is_granted = grant.answer is BudgetAnswer.GRANTED and grant.amount + len(grant.targets) > 0
+        if is_granted:
+            row = replace(row, short_until_ms=0, ahead_from_ms=0)
+        elif asked.need or asked.targets:
+            row = replace(row, short_until_ms=now_ms + RECHECK_MS)
+        else:
+            # INVARIANT: only a request that intents wait for tells that a budget is exhausted. Before the allocator
+            # refuses one, it recalls what is unused elsewhere; ahead of need it doesn't.
+            row = replace(row, ahead_from_ms=now_ms + RECHECK_MS)
+        # What came to wait within a round trip is what a round trip uses.
+        used = max(row.used, row.demand) if is_granted else row.used
+        row = replace(row, demand=0, behind=max(0, row.demand - row.available) if is_granted else 0, used=used)
         self._put(grant.budget_key, row, state, now_ms)
         return waiting
 
@@ -286,14 +270,10 @@ class BudgetLeases:
         idle = tuple(sorted(target for target, uses in row.targets.items() if not uses))
         output = self._return(key, row, _next_serial(state), idle, now_ms, state.partition)
         kept = {target: uses for target, uses in row.targets.items() if uses}
-        return replace(row, available=0, targets=kept, want=0, grants_count=0), output
+        return replace(row, available=0, targets=kept), output
 
-    def _ask(
-        self, claim: Claim, row: LeaseRow, need: int, targets: tuple[bytes, ...], state: StateView, now_ms: int
-    ) -> tuple[LeaseRow, Output]:
-        asked = Asked(_next_serial(state), now_ms, need, max(need, row.want), targets)
-        row = replace(row, asked=asked)
-        return row, self._request(claim.key, row, asked, now_ms, state.partition)
+    def _ask(self, key: str, row: LeaseRow, asked: Asked, partition: int) -> tuple[LeaseRow, Output]:
+        return replace(row, asked=asked, behind=0), self._request(key, row, asked, asked.asked_ms, partition)
 
     def _request(self, key: str, row: LeaseRow, asked: Asked, now_ms: int, partition: int) -> Output:
         request = BudgetRequest(
@@ -370,6 +350,27 @@ def _lacking(claim: Claim, row: LeaseRow) -> int:
     if claim.targets:
         return sum(target not in row.targets for target in claim.targets)
     return max(0, claim.amount - row.available)
+
+
+def _wanted(claim: Claim, row: LeaseRow, state: StateView) -> int:
+    """Return what to request for intents that wait: what they need, and what more is needed until the answer comes.
+
+    The second part shrinks with what the allocator has left, so that near the end nobody is given what others wait for.
+    """
+    if claim.targets:
+        return 0
+    if round_trip_ms(state) is None or not row.span_start_ms:
+        return max(row.demand, row.limit // FIRST_SHARE_DIVISOR)
+    return max(row.demand - row.available, row.behind) + min(row.expected(), row.left // LEFT_DIVISOR)
+
+
+def budget_wait_ms(state: StateView, settings: GateSettings) -> int:
+    """Return how long an intent may wait for a lease: by the measured round trip, within the bounds of the settings."""
+    measured_ms = round_trip_ms(state)
+    wait_ms = settings.budget_wait_max_ms
+    if measured_ms is not None:
+        wait_ms = min(wait_ms, WAIT_ROUND_TRIPS * measured_ms)
+    return max(settings.budget_wait_ms, wait_ms)
 
 
 def _next_serial(state: StateView) -> int:

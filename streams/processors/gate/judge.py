@@ -116,7 +116,7 @@ class Judge:
     def _wait_for_budget(self, case: Case, state: StateView) -> None:
         """Make the intent pending until its lease arrives. It has no verdict in the meantime."""
         asked = case.asked
-        pending_row = row_for_budget(case, self.settings)
+        pending_row = row_for_budget(case, state, self.settings)
         row = defer(asked.session_key, asked.intent.intent_id, pending_row, case.session, state)
         row = retention.arm(asked.session_key, row, state, self.settings, asked.now_ms)
         state.put(session_row_key(asked.session_key), encode_row(row))

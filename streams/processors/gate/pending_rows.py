@@ -8,6 +8,7 @@ import msgspec
 
 from streams.model.verdict import Outcome
 from streams.ports.processor import StateView
+from streams.processors.budgets.leases import budget_wait_ms
 from streams.processors.gate.case import Asked, Case
 from streams.processors.gate.decision import Decision
 from streams.processors.rows import (
@@ -43,10 +44,10 @@ def row_for_session(asked: Asked, intent: bytes, order: int, settings: GateSetti
     )
 
 
-def row_for_budget(case: Case, settings: GateSettings) -> PendingRow:
+def row_for_budget(case: Case, state: StateView, settings: GateSettings) -> PendingRow:
     """Return the row of an intent that waits for a budget: until its lease arrives, or its time to wait is over."""
     asked, progress = case.asked, case.asked.progress
-    wait_until_ms = progress.budget_due_ms or asked.now_ms + settings.budget_wait_ms
+    wait_until_ms = progress.budget_due_ms or asked.now_ms + budget_wait_ms(state, settings)
     return PendingRow(
         kind=PendingKind.BUDGET,
         intent=encode_intent(asked.intent),

@@ -36,6 +36,7 @@ class GateSection(_Section):
     unattended_age_max_ms: int = Field(28_800_000, ge=1_000)
     session_idle_ms: int = Field(3_600_000, ge=1_000)
     budget_wait_ms: int = Field(500, ge=10, le=30_000)
+    budget_wait_max_ms: int = Field(10_000, ge=10, le=60_000)
     budget_idle_ms: int = Field(5_000, ge=100, le=3_600_000)
     trust_anchors: dict[str, str | list[str]] = {}
     require_delegation: bool = False

@@ -27,6 +27,7 @@ from tests.kit import (
     BUNDLE,
     BUNDLE_FILES,
     FILES_READ,
+    GATE_SETTINGS,
     HOUR_MS,
     MAIL_SEND,
     MINUTE_MS,
@@ -455,7 +456,7 @@ def the_owner_of_a_shared_budget_does_not_answer() -> Verdict:
     bench = with_budget("user")
     bench.driver.log.faults = Absent()
     bench.propose()
-    bench.wait(500)
+    bench.wait(GATE_SETTINGS.budget_wait_max_ms)
     return bench.verdict()
 
 
