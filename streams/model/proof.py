@@ -59,8 +59,8 @@ def proof_message(intent: Intent) -> bytes:
     """Return the bytes that a proof covers: every field of the intent that a decision can depend on.
 
     They are a msgpack array (shortest forms, as every library writes them): values carry their lengths, so no two
-    different intents share a message. `args_digest` stands for the arguments; the gate computes it again before it
-    checks the proof.
+    different intents share a message. `args_digest` stands for the arguments; the gate computes it again after it has
+    checked the proof.
     """
     header, act, tool, model, reply = intent.header, intent.act, intent.tool, intent.model, intent.reply_to
     return _encode(
@@ -92,6 +92,18 @@ def proof_message(intent: Intent) -> bytes:
             intent.claimed_sources,
         )
     )
+
+
+def has_session_proof(root_key: bytes, intent: Intent) -> bool:
+    """Return whether an intent carries an HMAC under its session's key.
+
+    The proof covers the digest of the arguments that the intent states. So it is checked without a look at them.
+    """
+    proof = intent.proof
+    if proof is None or proof.alg is not ProofAlg.HMAC_SHA256:
+        return False
+    secret = session_secret(root_key, intent.header.tenant_uid, intent.session_id)
+    return verify_hmac(secret, proof_message(intent), proof.value)
 
 
 def session_writer_key(root_key: bytes) -> bytes:

@@ -214,7 +214,7 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.GRANT_INVALID: "the grant was rejected; the text begins with the reason's code",
     DeadLetterReason.INTENT_TOO_OLD: "the intent is older than the verdicts that the gate remembers",
     DeadLetterReason.VERDICT_GIVEN_BEFORE: "the intent was given its verdict before; the text says which, and when",
-    DeadLetterReason.TOO_MANY_UNPROVEN: "too many intents of its session were denied without a proof",
+    DeadLetterReason.TOO_MANY_UNPROVEN: "it has no proof, or none yet, and too many such intents came before it",
     DeadLetterReason.CATALOG_INVALID: "the catalog entry is not usable; the tool is blocked",
     DeadLetterReason.CATALOG_UNSIGNED: "the approval lacks signatures by configured reviewers; the tool is blocked",
     DeadLetterReason.CATALOG_SIGNATURE_INVALID: "the entry is not what its reviewer signed; the tool is blocked",

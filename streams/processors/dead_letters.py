@@ -6,8 +6,10 @@ import json
 from typing import NamedTuple
 
 from streams.model.alert import (
+    ACTION_DENIED,
     ACTION_OBSERVED,
     CONFIDENCE_HIGH,
+    DISPOSITION_BLOCKED,
     DISPOSITION_LOGGED,
     SEVERITY_HIGH,
     STATUS_NEW,
@@ -19,7 +21,7 @@ from streams.model.reasons import DeadLetterReason, InputLoss
 from streams.model.topics import ALERT, Topic
 from streams.model.types import Header
 from streams.ports import Received
-from streams.ports.processor import DeletedInput, Output
+from streams.ports.processor import DeletedInput, Output, SetAsideError
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, dead_letter_event
 
@@ -27,6 +29,10 @@ _TEXT_CHARS_MAX = 500
 _KEY_CHARS_MAX = 512
 _KEY_BYTES_MAX = 16_384
 """Longest key of an audit record: the first bytes of the key of its input. The dead letter keeps as much."""
+
+
+class LeftOutError(SetAsideError):
+    """Sends a record to the dead-letter topic without an audit record of its own: many such records have one."""
 
 
 class Reporter(NamedTuple):
@@ -110,6 +116,56 @@ def deleted_input_outputs(reporter: Reporter, deleted: DeletedInput, now_ms: int
     )
     encoded = reporter.encoder.encode(ALERT.name, alert)
     return [audit, Output(ALERT, alert.dedup_key.encode(), encoded, alert.header)]
+
+
+def unproven_flood_alert(reporter: Reporter, partition: int, text: str, now_ms: int) -> Output:
+    """Return the alert that so many intents without a proof come that the partition no longer judges each of them.
+
+    Args:
+        reporter: who reports it.
+        partition: where they come.
+        text: the dead letter of the first that is not judged.
+        now_ms: stream time.
+    """
+    reason = DeadLetterReason.TOO_MANY_UNPROVEN.value
+    alert_id = derived_uuid("alert", reason, str(partition), str(now_ms))
+    alert = Alert(
+        header=Header(id=alert_id, source=reporter.source, time=now_ms, tenant_uid=""),
+        finding_uid=alert_id,
+        severity_id=SEVERITY_HIGH,
+        confidence_id=CONFIDENCE_HIGH,
+        status_id=STATUS_NEW,
+        title=f"Many intents without a proof on partition {partition}",
+        desc=text,
+        analytic_uid=reason,
+        analytic_version="1",
+        types=("ASI03",),
+        action_id=ACTION_DENIED,
+        disposition_id=DISPOSITION_BLOCKED,
+        first_seen_time=now_ms,
+        last_seen_time=now_ms,
+        dedup_key=json.dumps([reason, partition]),
+        suggested_response=("stoplog tail alerts", "stoplog topics apply"),
+    )
+    return Output(ALERT, alert.dedup_key.encode(), reporter.encoder.encode(ALERT.name, alert), alert.header)
+
+
+def left_out_record(reporter: Reporter, partition: int, start_ms: int, end_ms: int, count: int) -> Output:
+    """Return the common audit record of the dead letters that have none of their own.
+
+    Args:
+        reporter: who reports it.
+        partition: where they came.
+        start_ms: when their window began.
+        end_ms: when it ended.
+        count: how many there were.
+    """
+    text = (
+        f"{count} intents without a valid proof came on partition {partition} from {start_ms} to {end_ms} and were not "
+        "judged; each is a dead letter with this reason"
+    )
+    fault = (DeadLetterReason.TOO_MANY_UNPROVEN.value, text)
+    return _audit(reporter, None, f"unproven/{partition}/{start_ms}", end_ms, fault)
 
 
 def _audit(reporter: Reporter, key: bytes | None, place: str, time_ms: int, fault: tuple[str, str]) -> Output:

@@ -140,6 +140,14 @@ class RowKind(Kind, Enum):
         "streams.processors.dedup.unproven",
         "one of a session, with about `UNPROVEN_PER_SESSION_MAX` entries",
     )
+    UNPROVEN_FLOOD = Kind(
+        b"f",
+        "nothing",
+        "how many intents without a proof came in the current window",
+        "streams.processors.dedup.flood:FloodRow",
+        "streams.processors.dedup.flood",
+        "one of a partition",
+    )
     DESCENDANT = Kind(
         b"d",
         "session key",
@@ -226,7 +234,7 @@ class RowKind(Kind, Enum):
         "a timer",
         "",
         "streams.engine.state",
-        "at most two of a session, and one of an intent that waits, of a lease and of an allocation",
+        "at most two of a session and of a partition, and one of an intent that waits, of a lease and of an allocation",
     )
     BROADCAST = Kind(
         BROADCAST_KEY_PREFIX,
@@ -246,6 +254,7 @@ ROUND_TRIP_KEY = RowKind.ROUND_TRIP.prefix
 REVOCATION_SWEEP_KEY = RowKind.REVOCATION_SWEEP.prefix
 HORIZON_KEY = RowKind.HORIZON.prefix
 LAYOUT_KEY = RowKind.LAYOUT.prefix
+UNPROVEN_FLOOD_KEY = RowKind.UNPROVEN_FLOOD.prefix
 VERDICT_BYTES_HEAD_KEY = RowKind.VERDICT_BYTES_HEAD.prefix
 
 # Plain bytes: a member of an enum costs several lookups, and keys are made for every intent.
@@ -376,6 +385,7 @@ class TimerKind(IntEnum):
     HOUSEKEEPING = 2
     LEASE = 3
     VERDICT_BYTES = 4
+    UNPROVEN_FLOOD = 5
 
 
 def timer_payload(kind: TimerKind, key: bytes, intent_id: str = "") -> bytes:

@@ -32,6 +32,9 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
             waits longer where leases take longer to arrive, as measured.
         budget_wait_max_ms: how long it waits at most, unless `budget_wait_ms` is longer.
         budget_idle_ms: how long a lease is kept that is not used.
+        unproven_per_window_max: how many intents without a proof a partition judges in a window; each further one
+            becomes a dead letter.
+        unproven_window_ms: the length of that window.
         trust_anchors: who may issue root grants.
         require_delegation: whether every session needs a grant; false for the development token service, which opens
             sessions without grants.
@@ -57,6 +60,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     budget_wait_ms: int = 500
     budget_wait_max_ms: int = 10_000
     budget_idle_ms: int = 5_000
+    unproven_per_window_max: int = 500
+    unproven_window_ms: int = 10_000
     trust_anchors: TrustAnchors = TrustAnchors()
     require_delegation: bool = False
     delegation_depth_max: int = DEPTH_MAX

@@ -38,6 +38,7 @@ BUILDERS: dict[RowKind, tuple[Callable[..., bytes], tuple[st.SearchStrategy[Any]
     RowKind.DESCENDANT: (rows.descendant_row_key, (SESSION,)),
     RowKind.VERDICT_BYTES: (rows.segment_row_key, (INSTANT, st.integers(0, 2**32 - 1))),
     RowKind.VERDICT_BYTES_HEAD: (lambda: rows.VERDICT_BYTES_HEAD_KEY, ()),
+    RowKind.UNPROVEN_FLOOD: (lambda: rows.UNPROVEN_FLOOD_KEY, ()),
     RowKind.UNPROVEN: (rows.unproven_row_key, (SESSION,)),
     RowKind.GRANT: (rows.grant_row_key, (SESSION,)),
     RowKind.LEASE: (rows.lease_row_key, (TEXT,)),

@@ -22,7 +22,6 @@ kind out, send it again, and have it judged a second time.
 
 from __future__ import annotations
 
-import logging
 from enum import Enum
 from hashlib import blake2b
 
@@ -30,14 +29,12 @@ import msgspec
 
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
-from streams.model.proof import proof_message, session_secret, verify_hmac
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import ProofAlg
 from streams.ports.processor import StateView
 from streams.processors.rows import unproven_row_key
 from streams.processors.settings import GateSettings
 
-_log = logging.getLogger(__name__)
 UNPROVEN_PER_SESSION_MAX = 32
 _DIGEST_BYTES = 16
 
@@ -77,25 +74,6 @@ _decode = msgspec.msgpack.Decoder(UnprovenRow).decode
 def is_signed(intent: Intent) -> bool:
     """Return whether only a grant can tell if the intent is proven."""
     return intent.proof is not None and intent.proof.alg is ProofAlg.ED25519
-
-
-def provability(intent: Intent, root_key: bytes) -> Provability:
-    """Return whether an intent that was denied before its proof was asked for has one, or could have one later."""
-    proof = intent.proof
-    if proof is None:
-        return Provability.NEVER
-    if is_signed(intent):
-        return Provability.PERHAPS
-    if proof.alg is not ProofAlg.HMAC_SHA256:
-        return Provability.NEVER
-    try:
-        secret = session_secret(root_key, intent.header.tenant_uid, intent.session_id)
-        is_proven = verify_hmac(secret, proof_message(intent), proof.value)
-    except Exception:
-        # It is denied whatever this comes to, and must not be left without a verdict.
-        _log.exception("the proof of intent `%s` can't be checked", intent.intent_id)
-        return Provability.PERHAPS
-    return Provability.PROVEN if is_proven else Provability.NEVER
 
 
 def find(session_key: bytes, intent_id: str, state: StateView) -> Entry | None:

@@ -43,30 +43,38 @@ class Given(NamedTuple):
     Attributes:
         judged_ms: when.
         digest: SHA-256 of its bytes.
-        value: its bytes; None where they are not kept any longer.
+        size: how many there are.
+        place: where they are; they themselves for a verdict of row layout 1.
         outcome: None for a verdict of row layout 1, of which the bytes are kept.
         reason: its code; empty where `outcome` is None.
     """
 
     judged_ms: int
     digest: bytes
-    value: bytes | None
+    size: int
+    place: Place | bytes
     outcome: Outcome | None
     reason: str
 
 
 def find(session_key: bytes, intent_id: str, state: StateView) -> Given | None:
-    """Return the verdict that an intent was given, or None."""
+    """Return which verdict an intent was given, or None. Its bytes are looked up by `value_of`."""
     found = state.get(verdict_row_key(session_key, intent_id))
     if found is None:
         return None
     row = decode_verdict_row(found)
     if isinstance(row, VerdictRowV1):
-        return Given(row.judged_ms, sha256(row.verdict), row.verdict, None, "")
-    value = segments.read(_place(row), state)
-    if value is not None and sha256(value) != row.digest:
-        value = None
-    return Given(row.judged_ms, row.digest, value, _OUTCOMES[row.outcome], row.reason)
+        return Given(row.judged_ms, sha256(row.verdict), len(row.verdict), row.verdict, None, "")
+    place = _place(row)
+    return Given(row.judged_ms, row.digest, place.size, place, _OUTCOMES[row.outcome], row.reason)
+
+
+def value_of(given: Given, state: StateView) -> bytes | None:
+    """Return the bytes of a verdict that was given; None where they are not kept any longer."""
+    if isinstance(given.place, bytes):
+        return given.place
+    value = segments.read(given.place, state)
+    return value if value is not None and sha256(value) == given.digest else None
 
 
 def is_given(session_key: bytes, intent_id: str, state: StateView) -> bool:

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.delegation.authority import Authority
+from streams.delegation.keys import verified_jkt
 from streams.model.errors import InvariantError
 from streams.model.intent import Intent
 from streams.model.labels import Label
-from streams.model.proof import session_secret
+from streams.model.proof import has_session_proof, proof_message, session_secret
 from streams.processors.control.state import CatalogTool
 from streams.processors.session_row import SessionRow
 
@@ -93,8 +94,10 @@ class Case(msgspec.Struct):
         session: the row of the intent's session.
         authority: what the session's grant permits; None if the session holds no grant.
         arguments: set by the check of the arguments.
-        is_proven: whether the proof of possession holds. Only then does the intent count for its session.
+        is_proven: whether the proof of possession holds, and the arguments are those that it covers. Only then does the
+            intent count for its session.
         tool: the catalog entry of the tool; set by the check of the tool.
+        session_proof: whether the intent carries an HMAC under its session's key; None if that was not checked yet.
     """
 
     asked: Asked
@@ -103,8 +106,10 @@ class Case(msgspec.Struct):
     arguments: Arguments | None = None
     is_proven: bool = False
     tool: CatalogTool | None = None
+    session_proof: bool | None = None
     _label: Label | None = None
     _secret: bytes | None = None
+    _signer: str | None = None
 
     def known_arguments(self) -> Arguments:
         """Return the arguments.
@@ -121,6 +126,20 @@ class Case(msgspec.Struct):
         if self._label is None:
             self._label = self.session.effective_label()
         return self._label
+
+    def has_session_proof(self, root_key: bytes) -> bool:
+        """Return whether the intent carries an HMAC under its session's key, which is computed once per case."""
+        if self.session_proof is None:
+            self.session_proof = has_session_proof(root_key, self.asked.intent)
+        return self.session_proof
+
+    def is_signed_by(self, jkt: str) -> bool:
+        """Return whether the intent is signed with the key of this thumbprint, which is verified once per case."""
+        if self._signer is None:
+            proof = self.asked.intent.proof
+            found = None if proof is None else verified_jkt(proof, proof_message(self.asked.intent))
+            self._signer = found or ""
+        return self._signer == jkt
 
     def secret(self, root_key: bytes) -> bytes:
         """Return the key of the session, which is derived from the root key once per case."""

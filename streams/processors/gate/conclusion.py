@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
 from streams.model.canonical import sha256
@@ -14,7 +16,7 @@ from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, verdict_event
 from streams.processors.control.state import ControlState
 from streams.processors.dedup import unproven, verdicts
-from streams.processors.dedup.unproven import Provability, provability
+from streams.processors.dedup.unproven import Provability
 from streams.processors.gate.alerts import FINDINGS, alert_output
 from streams.processors.gate.approval_requests import approval_request_output
 from streams.processors.gate.case import Case
@@ -32,6 +34,7 @@ from streams.processors.sessions.revocation_cascade import revocation_of_frozen
 from streams.processors.settings import GateSettings
 from streams.processors.state import ChargeRow, EffectsRow, PendingKind, encode_row
 
+_log = logging.getLogger(__name__)
 _OCCASIONS = {
     Outcome.ALLOW: (Occasion.JUDGED, Occasion.ALLOWED),
     Outcome.DENY: (Occasion.JUDGED, Occasion.DENIED),
@@ -100,7 +103,7 @@ class Concluder:
     def _remember(self, case: Case, verdict: Verdict, value: bytes, digest: bytes, state: StateView) -> None:
         """Keep which verdict the intent was given."""
         asked, settings = case.asked, self._settings
-        proof = Provability.PROVEN if case.is_proven else provability(asked.intent, settings.root_key)
+        proof = Provability.PROVEN if case.is_proven else self._provability(case)
         if proof is Provability.PROVEN:
             claimed_ms = asked.intent.header.time
             verdicts.remember(asked.session_key, verdict, (value, digest), claimed_ms, state, settings)
@@ -114,6 +117,18 @@ class Concluder:
             now_ms=asked.now_ms,
             may_be_proven=proof is Provability.PERHAPS,
         )
+
+    def _provability(self, case: Case) -> Provability:
+        """Return whether an intent that was denied before its proof was asked for has one, or could have one later."""
+        try:
+            has_session_proof = case.has_session_proof(self._settings.root_key)
+        except Exception:
+            # It is denied whatever this comes to, and must not be left without a verdict.
+            _log.exception("the proof of intent `%s` can't be checked", case.asked.intent.intent_id)
+            return Provability.PERHAPS
+        if has_session_proof:
+            return Provability.PROVEN
+        return Provability.PERHAPS if unproven.is_signed(case.asked.intent) else Provability.NEVER
 
     def write(self, case: Case, decision: Decision) -> tuple[Verdict, bytes, list[Output]]:
         """Return the verdict, the digest of its bytes, and the outputs: verdict, audit record, and an alert if due."""

@@ -25,12 +25,14 @@ from streams.processors.budgets.leases import move_from_layout_1
 from streams.processors.control.audit import event_outputs
 from streams.processors.control.state import ControlState
 from streams.processors.dead_letters import (
+    LeftOutError,
     Reporter,
     dead_letter_record,
     deleted_input_outputs,
+    left_out_record,
     timer_failure_record,
 )
-from streams.processors.dedup import segments
+from streams.processors.dedup import flood, segments
 from streams.processors.gate import approvals, pending, revoked_pending
 from streams.processors.gate.intents import Intents
 from streams.processors.gate.isolation import isolated
@@ -57,7 +59,7 @@ class Gate(Processor):
         self._broadcast = Broadcast(control, self)
         self._judge = Judge(settings, encoder, control)
         self._ends = SessionEnds(settings, encoder, self._judge)
-        self._intents = Intents(settings, control, self._judge, self._ends)
+        self._intents = Intents(settings, control, self._judge, self._ends, self._reporter)
         self._session_events = SessionEvents(settings, control, self._judge, self._ends)
         self._session_grants = SessionGrants(settings, encoder, self._judge, self._ends)
 
@@ -107,9 +109,18 @@ class Gate(Processor):
         if kind is TimerKind.VERDICT_BYTES:
             segments.delete_old(state, self._settings, now_ms)
             return []
+        if kind is TimerKind.UNPROVEN_FLOOD:
+            return self._end_flood(state)
         if kind is TimerKind.LEASE:
             return self._judge.budget_charges.leases.on_due(session_key.decode(), state, now_ms)
         return pending.judge_due(self._judge, session_key, intent_id, state, now_ms)
+
+    def _end_flood(self, state: StateView) -> list[Output]:
+        window = flood.end_window(state)
+        if window is None or not window.left_out:
+            return []
+        end_ms = window.start_ms + self._settings.unproven_window_ms
+        return [left_out_record(self._reporter, state.partition, window.start_ms, end_ms, window.left_out)]
 
     @property
     def broadcast(self) -> Broadcast:
@@ -131,7 +142,9 @@ class Gate(Processor):
         return event_outputs(self._encoder, event, place, time_ms)
 
     def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:
-        """Return the audit record of a record that can't be processed."""
+        """Return the audit record of a record that can't be processed; nothing where many have a common one."""
+        if isinstance(error, LeftOutError):
+            return []
         return [dead_letter_record(self._reporter, record, error)]
 
     def on_timer_failed(self, partition: int, due_ms: int, payload: bytes, error: Exception) -> list[Output]:

@@ -83,7 +83,6 @@ class Judge:
 
     def refuse(self, case: Case, reason: Reason, state: StateView) -> list[Output]:
         """Deny a pending intent that the rules have judged before: it counts as a proven intent of its session."""
-        case.is_proven = True
         effects = NO_EFFECTS
         try:
             effects = self._effects_of_refusal(case, state)
@@ -92,6 +91,7 @@ class Judge:
         except Exception:
             # Deny it anyway: without a verdict it would stay pending.
             _log.exception("the memories do not store intent `%s` of session `%s`", *_ids(case))
+        case.is_proven = True
         return self.concluder.conclude(case, deny(reason), state, effects)
 
     def _effects_of_refusal(self, case: Case, state: StateView) -> Effects:

@@ -43,14 +43,15 @@ class Step(NamedTuple):
 
 
 STEPS: tuple[Step, ...] = (
+    Step("Too many without a proof?", module="intents"),
     Step("Seen before?", module="intents"),
     Step("Time", (check_time,)),
     Step("Session", (check_session,)),
     Step("Control state", (check_control,)),
     Step("Revocations", (check_revocations,)),
     Step("Parties", (check_parties, check_grant)),
-    Step("Arguments", (check_arguments,)),
     Step("Proof of possession", (check_proof,)),
+    Step("Arguments", (check_arguments,)),
     Step("Grant", (check_delegation,)),
     Step("Catalog", (check_tool,)),
     Step("Rules", module="rules"),

@@ -15,8 +15,16 @@ _DETAIL_CHARS_MAX = 200
 def check_arguments(case: Case, _control: ControlState, settings: GateSettings) -> Decision | None:
     """Deny arguments that are too large, have no canonical form, or do not have the digest that the intent states.
 
-    Sets `case.arguments`.
+    Sets `case.arguments`. The proof covers no other arguments than those of the stated digest: an intent with others is
+    not proven, whoever made it.
     """
+    denial = _fault(case, settings)
+    if denial is not None:
+        case.is_proven = False
+    return denial
+
+
+def _fault(case: Case, settings: GateSettings) -> Decision | None:
     intent = case.asked.intent
     text = intent.args_json
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
