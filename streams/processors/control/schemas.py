@@ -2,14 +2,21 @@
 
 A schema comes from a tool's server and arguments come from an agent, and a validator can't be interrupted. So anything
 that would take disproportionate time is rejected first: a schema whose references multiply when it is compiled, and
-arguments that are nested too deeply for a schema that refers to itself.
+arguments that are nested too deeply for a schema that refers to itself, or that have more values than the schema's
+alternatives allow.
+
+**How the time is bounded.** A validator's work is the number of pairs of a value in the arguments and a part of the
+schema that is tried on it. How many parts can meet at one value is worked out when the schema is compiled (its weight):
+`properties` adds only its heaviest member, because a value has one name; `anyOf`, `enum` and the like add all of
+theirs. Weight times values is the work. Nearly every schema is so light that the size of the arguments alone settles
+it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import jsonschema_rs
 
@@ -22,6 +29,9 @@ SUBSCHEMAS_MAX = 20_000
 STEPS_MAX = 1_000_000
 """In how many ways a schema that refers to itself may be tried on nested arguments."""
 
+WORK_MAX = 5_000_000
+"""How many pairs of a value and a part of the schema may have to be tried: some 50 ms."""
+
 PATTERN_BYTES_MAX = 100_000
 """Largest compiled pattern. The time of a match is proportional to it and to the length of the text."""
 
@@ -29,9 +39,43 @@ PATTERNS_MAX = 100
 """Most patterns of a schema. All of them may be tried on one text, and each is kept compiled."""
 
 _DETAIL_CHARS_MAX = 200
+ARGS_UNMEASURED = 2**62
+"""The size of arguments whose text is not at hand: they are counted."""
+
+_COMPARED_WEIGHT = 12
+"""To compare an object or array with another takes so much longer than any other step."""
+
 _IN_PLACE = ("anyOf", "oneOf", "allOf", "not", "if", "then", "else", "dependentSchemas")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_LISTS_BESIDE = ("anyOf", "oneOf", "allOf")
+_MAPS_BESIDE = ("dependentSchemas", "dependencies")
+_BESIDE = ("not", "if", "then", "else")
+_LISTS_PLACED = ("prefixItems", "items")
+_MAPS_PLACED = ("properties",)
+_MAPS_BELOW = ("patternProperties",)
+_BELOW = (
+    "items",
+    "additionalItems",
+    "contains",
+    "additionalProperties",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+)
 _LOCAL = "#/"
 _Path = tuple[str, ...]
+
+
+class _Weight(NamedTuple):
+    """How many parts of a schema are tried: on the value in question, and at most on any one value below it."""
+
+    here: int
+    below: int
+
+    @property
+    def most(self) -> int:
+        """The larger of the two."""
+        return max(self.here, self.below)
 
 
 class ArgsSchema:
@@ -51,25 +95,44 @@ class ArgsSchema:
             raise ValueError("the input schema of a tool must be an object")
         expanded = _ExpandedSchema(schema)
         self._depth_max = expanded.depth_max()
+        self._weight = expanded.weight()
+        self._fan_out = 1 if self._depth_max is None else expanded.fan_out
         self._names_fault = not expanded.branches
         self._validator = jsonschema_rs.validator_for(
             schema, retriever=_refuse_to_fetch, pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX)
         )
 
-    def fault(self, args: Mapping[str, Any]) -> str | None:
-        """Explain how the arguments violate the schema; None if they fit it."""
+    def fault(self, args: Mapping[str, Any], size: int = ARGS_UNMEASURED) -> str | None:
+        """Explain how the arguments violate the schema; None if they fit it.
+
+        Args:
+            args: the arguments.
+            size: the length of their JSON text, if it is known. It spares most arguments being counted.
+        """
         if self._depth_max is not None and _deeper_than(args, self._depth_max):
             return f"they are nested deeper than {self._depth_max} levels, and the schema refers to itself"
+        if self._takes_long(args, size):
+            return f"they have too many values for the schema's alternatives: over {WORK_MAX} steps to check them"
         if self._validator.is_valid(args):
             return None
         if not self._names_fault:
             # An explanation tries every branch to its end, which `is_valid` does not.
             return "they fit no branch of the schema"
-        error = next(self._validator.iter_errors(args), None)
-        if error is None:
-            return "they do not fit"
-        pointer = "/" + "/".join(str(step) for step in error.instance_path)
-        return f"at `{pointer}`: {error.message}"[:_DETAIL_CHARS_MAX]
+        try:
+            # Stops at the first fault. `iter_errors` words all of them before it yields one, which takes minutes.
+            self._validator.validate(args)
+        except jsonschema_rs.ValidationError as error:
+            pointer = "/" + "/".join(str(step) for step in error.instance_path)
+            return f"at `{pointer}`: {error.message}"[:_DETAIL_CHARS_MAX]
+        return "they do not fit"
+
+    def _takes_long(self, args: Mapping[str, Any], size: int) -> bool:
+        if self._depth_max is not None and _tries(args, self._fan_out, WORK_MAX + 1) > WORK_MAX:
+            return True
+        # Every value but the first takes two characters at least.
+        if self._weight * size <= 2 * WORK_MAX:
+            return False
+        return self._weight * _tries(args, 1, WORK_MAX // self._weight + 1) > WORK_MAX
 
 
 class _ExpandedSchema:
@@ -77,6 +140,7 @@ class _ExpandedSchema:
 
     Attributes:
         branches: whether the schema has alternatives or references.
+        fan_out: in how many ways a schema that refers to itself leads from a value to one below it.
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
@@ -85,15 +149,17 @@ class _ExpandedSchema:
         self._open: set[str] = set()
         self._refers_to_itself = False
         self.branches = False
-        self._fan_out = 1
+        self.fan_out = 1
+        self._weights: dict[str, _Weight] = {}
         self._patterns: set[str] = set()
         self._size(schema)
+        self._whole = self._weight_of(schema)
 
     def depth_max(self) -> int | None:
         """Return how deep arguments may be nested; None if the depth makes no difference."""
-        if not self._refers_to_itself or self._fan_out < 2:
+        if not self._refers_to_itself or self.fan_out < 2:
             return None
-        return int(math.log(STEPS_MAX) / math.log(self._fan_out))
+        return int(math.log(STEPS_MAX) / math.log(self.fan_out))
 
     def _size(self, node: object) -> int:
         """Return the number of subschemas at and below `node`.
@@ -109,12 +175,44 @@ class _ExpandedSchema:
         self._collect_patterns(node)
         in_place = sum(len(value) if isinstance(value, (list, dict)) else 1 for value in _in_place(node))
         self.branches = self.branches or in_place > 0
-        self._fan_out = max(self._fan_out, in_place)
-        for name in ("$ref", "$dynamicRef", "$recursiveRef"):
+        self.fan_out = max(self.fan_out, in_place)
+        for name in _REFERENCES:
             if isinstance(node.get(name), str):
                 self.branches = True
                 size += self._referred(node[name])
         return self._checked(size)
+
+    def weight(self) -> int:
+        """Return how many parts of the schema can meet at one value, of arguments of any form; at least 1."""
+        return max(1, self._whole.most)
+
+    def _weight_of(self, node: object) -> _Weight:
+        """Return how many parts a subschema brings to the value that it is tried on, and to a value below that."""
+        if not isinstance(node, dict):
+            return _Weight(1, 0)
+        beside = [self._weight_of(member) for member in _members(node, _LISTS_BESIDE, _MAPS_BESIDE, _BESIDE)]
+        beside += [self._weight_referred(node[name]) for name in _REFERENCES if isinstance(node.get(name), str)]
+        # A value has one name or one position, so the heaviest of these counts.
+        placed = (self._weight_of(member).most for member in _members(node, _LISTS_PLACED, _MAPS_PLACED))
+        below = max(placed, default=0) + sum(
+            self._weight_of(member).most for member in _members(node, (), _MAPS_BELOW, _BELOW)
+        )
+        return _Weight(
+            here=1 + _compared(node) + sum(weight.here for weight in beside),
+            below=below + sum(weight.below for weight in beside),
+        )
+
+    def _weight_referred(self, reference: str) -> _Weight:
+        if reference in self._open:
+            return _Weight(1, 0)
+        if reference not in self._weights:
+            target = self._resolve(reference)
+            if target is self._root:
+                return _Weight(1, 0)
+            self._open.add(reference)
+            self._weights[reference] = self._weight_of(target)
+            self._open.discard(reference)
+        return self._weights[reference]
 
     def _collect_patterns(self, node: dict[str, Any]) -> None:
         found = [node.get("pattern"), *(named if isinstance(named := node.get("patternProperties"), dict) else ())]
@@ -161,6 +259,43 @@ class _ExpandedSchema:
 
 def _in_place(node: dict[str, Any]) -> Iterator[object]:
     return (node[name] for name in _IN_PLACE if name in node)
+
+
+def _members(
+    node: dict[str, Any], lists: tuple[str, ...], maps: tuple[str, ...], single: tuple[str, ...] = ()
+) -> Iterator[object]:
+    """Yield the subschemas under these keywords of a schema."""
+    for name in lists:
+        yield from node[name] if isinstance(node.get(name), list) else ()
+    for name in maps:
+        yield from node[name].values() if isinstance(node.get(name), dict) else ()
+    yield from (node[name] for name in single if isinstance(node.get(name), dict))
+
+
+def _compared(node: dict[str, Any]) -> int:
+    """Return what comparing a value with those that a schema lists weighs. Texts and numbers are looked up."""
+    listed = node.get("enum")
+    found = [*(listed if isinstance(listed, list) else ()), node.get("const")]
+    return _COMPARED_WEIGHT * sum(isinstance(value, (dict, list)) for value in found)
+
+
+def _tries(value: object, fan_out: int, enough: int) -> int:
+    """Return how often a part of the schema is tried on all values together; each level multiplies it by `fan_out`.
+
+    Args:
+        value: the arguments.
+        fan_out: in how many ways a schema that refers to itself leads to each value below; 1 for all others.
+        enough: no larger number makes a difference.
+    """
+    tries, waiting = 0, [(value, 1)]
+    while waiting and tries < enough:
+        node, times = waiting.pop()
+        tries += times
+        if isinstance(node, (dict, list)):
+            children = node.values() if isinstance(node, dict) else node
+            tries += times * len(node) if isinstance(node, dict) else 0
+            waiting += [(child, times * fan_out) for child in children]
+    return tries
 
 
 def _deeper_than(value: object, levels: int) -> bool:

@@ -106,3 +106,72 @@ def test_patterns_that_cost_too_much_are_refused(pattern: str) -> None:
 def test_what_is_no_schema(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         ArgsSchema(text)
+
+
+ROWS = 50_000
+
+
+def awkward(**schema_of_items: object) -> ArgsSchema:
+    return schema({"type": "object", "properties": {"rows": {"type": "array", "items": schema_of_items}}})
+
+
+@pytest.mark.parametrize(
+    ("awkward_schema", "row"),
+    [
+        (awkward(enum=[{"row": number} for number in range(10_000)]), {"row": 9_999}),
+        (awkward(enum=[[number] for number in range(10_000)]), [9_999]),
+        (awkward(allOf=[{"not": {"const": number}} for number in range(5_000)]), ""),
+        (awkward(anyOf=[{"type": "array", "contains": {"const": number}} for number in range(5_000)]), ""),
+        (schema({**NODE, "properties": {"rows": {"type": "array", "items": {"$ref": "#/$defs/Node"}}}}), nested(7)),
+    ],
+)
+def test_arguments_that_would_take_long_to_check_are_refused_unread(awkward_schema: ArgsSchema, row: object) -> None:
+    validated: list[object] = []
+
+    class Counted:
+        def is_valid(self, args: object) -> bool:
+            validated.append(args)
+            return True
+
+    awkward_schema._validator = Counted()
+    rows = {"rows": [row] * ROWS}
+    assert "too many values" in (awkward_schema.fault(rows, len(json.dumps(rows))) or "")
+    assert "too many values" in (awkward_schema.fault(rows) or "")
+    assert validated == []
+    few = {"rows": [row] * 5}
+    assert awkward_schema.fault(few, len(json.dumps(few))) is None
+    assert validated == [few]
+
+
+def test_one_fault_is_worded_and_no_more() -> None:
+    worded: list[object] = []
+    plain = awkward(type="string", enum=[str(number) for number in range(100)])
+    validator = plain._validator
+
+    class Watched:
+        def is_valid(self, args: object) -> bool:
+            return bool(validator.is_valid(args))
+
+        def validate(self, args: object) -> None:
+            worded.append(args)
+            validator.validate(args)
+
+        def iter_errors(self, args: object) -> object:
+            raise AssertionError("it words every fault before it yields the first")
+
+    plain._validator = Watched()
+    assert plain.fault({"rows": [7.5] * 1_000}) == 'at `/rows/0`: 7.5 is not of type "string"'
+    assert len(worded) == 1
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        awkward(type="string", enum=[str(number) for number in range(10_000)]),
+        awkward(type="object", properties={f"p{number}": {"type": "string"} for number in range(2_000)}),
+        awkward(anyOf=[{"type": "string"}, {"type": "integer"}, {"type": "null"}]),
+    ],
+)
+def test_arguments_of_any_size_are_checked_against_a_schema_without_many_alternatives(plain: ArgsSchema) -> None:
+    assert plain.fault({"rows": [7.5] * ROWS}) not in (None, "")
+    assert "too many" not in (plain.fault({"rows": [7.5] * ROWS}) or "")

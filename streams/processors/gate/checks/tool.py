@@ -34,5 +34,5 @@ def check_tool(case: Case, control: ControlState, _settings: GateSettings) -> De
     arguments = case.arguments
     if arguments is None:
         raise InvariantError("the tool is checked before the arguments")
-    fault = tool.schema.fault(arguments.values)
+    fault = tool.schema.fault(arguments.values, len(arguments.canonical_json))
     return None if fault is None else deny(Reason.ARGS_INVALID, fault)
