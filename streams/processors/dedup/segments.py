@@ -16,7 +16,6 @@ is as long as a transaction at most is.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import islice
 
 import msgspec
 
@@ -36,6 +35,9 @@ SEGMENT_BYTES_MAX = 16_384
 SEGMENT_SPAN_MS = 25
 SEGMENTS_PER_STEP_MAX = 64
 """How many segments one step deletes."""
+
+BYTES_PER_STEP_MAX = 1_048_576
+"""Of the segments that one step deletes: a segment of its own holds a verdict of up to a quarter of a megabyte."""
 
 _HEADS_CACHED_MAX = 256
 """Decoded heads: that of each partition is read for every verdict, and is another one only every few milliseconds."""
@@ -108,7 +110,7 @@ def delete_old(state: StateView, settings: GateSettings, now_ms: int) -> None:
         return
     head = _decode(found)
     horizon_ms = now_ms - settings.verdict_bytes_retention_ms
-    old = _oldest(head, state, segment_row_key(max(0, horizon_ms + 1), 0))
+    old, has_more = _oldest(head, state, segment_row_key(max(0, horizon_ms + 1), 0))
     newest = segment_row_key(head.start_ms, head.number)
     if old and old[-1][0] == newest:
         _delete(old, state)
@@ -116,7 +118,7 @@ def delete_old(state: StateView, settings: GateSettings, now_ms: int) -> None:
         return
     head = _without(head, old, state)
     # Not once for each segment: a few times in a retention, as often as it takes.
-    pause_ms = 1 if len(old) == SEGMENTS_PER_STEP_MAX else settings.verdict_bytes_retention_ms // _VISITS_PER_RETENTION
+    pause_ms = 1 if has_more else settings.verdict_bytes_retention_ms // _VISITS_PER_RETENTION
     state.put(VERDICT_BYTES_HEAD_KEY, _encode(_armed(head, state, now_ms + max(1, pause_ms))))
 
 
@@ -146,7 +148,7 @@ def _with_new_segment(
 def _with_less(head: SegmentsRow, state: StateView, bytes_max: int) -> SegmentsRow:
     """Delete the oldest closed segments until the others are within `bytes_max`."""
     doomed, kept_bytes = [], head.kept_bytes
-    for key, segment in _oldest(head, state, segment_row_key(head.start_ms, head.number)):
+    for key, segment in _oldest(head, state, segment_row_key(head.start_ms, head.number))[0]:
         if kept_bytes <= bytes_max:
             break
         kept_bytes -= len(segment)
@@ -154,9 +156,16 @@ def _with_less(head: SegmentsRow, state: StateView, bytes_max: int) -> SegmentsR
     return _without(head, doomed, state)
 
 
-def _oldest(head: SegmentsRow, state: StateView, end: bytes) -> list[tuple[bytes, bytes]]:
-    start = segment_row_key(head.oldest_ms, 0)
-    return list(islice(state.scan(start, end), SEGMENTS_PER_STEP_MAX))
+def _oldest(head: SegmentsRow, state: StateView, end: bytes) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """Return as many of the oldest segments as one step deletes, and whether there may be more."""
+    found: list[tuple[bytes, bytes]] = []
+    read_bytes = 0
+    for key, segment in state.scan(segment_row_key(head.oldest_ms, 0), end):
+        found.append((key, segment))
+        read_bytes += len(segment)
+        if read_bytes >= BYTES_PER_STEP_MAX or len(found) >= SEGMENTS_PER_STEP_MAX:
+            return found, True
+    return found, False
 
 
 def _without(head: SegmentsRow, closed: list[tuple[bytes, bytes]], state: StateView) -> SegmentsRow:

@@ -6,6 +6,7 @@ left, its rows are deleted as well; otherwise the timer is set again. The work o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 from streams.ports.processor import StateView
@@ -26,6 +27,9 @@ from streams.processors.settings import GateSettings
 from streams.processors.state import decode_verdict_row, encode_row
 
 ROWS_PER_VISIT_MAX = 2_000
+BYTES_PER_VISIT_MAX = 1_048_576
+"""Of the rows that one visit reads. Rows of layout 1 hold whole verdicts, of up to a quarter of a megabyte each."""
+
 _VISITS_PER_RETENTION = 4
 _COUNTS = (RowKind.MEMORY_CELL, RowKind.MEMORY_HEAD, RowKind.SPEND)
 
@@ -58,7 +62,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
     start, end = rows_of_session(RowKind.VERDICT, session_key)
     if cursor:
         start += cursor.encode() + b"\x00"
-    rows = list(islice(state.scan(start, end), ROWS_PER_VISIT_MAX))
+    rows, has_more = _some(state.scan(start, end))
     horizon_ms = now_ms - settings.dedup_retention_ms
     row = evolve(read_session(state, session_key), housekeeping_ms=0)
     kept = 0
@@ -71,7 +75,7 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
         else:
             kept += 1
     kept += unproven.forget(session_key, state, horizon_ms)
-    if len(rows) == ROWS_PER_VISIT_MAX:
+    if has_more:
         last_intent_id = name_in(RowKind.VERDICT, session_key, rows[-1][0])
         due_ms = now_ms + 1
         state.set_timer(due_ms, timer_payload(TimerKind.HOUSEKEEPING, session_key, last_intent_id))
@@ -84,6 +88,18 @@ def keep_house(session_key: bytes, cursor: str, state: StateView, settings: Gate
             state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
     else:
         state.put(session_row_key(session_key), encode_row(arm(session_key, row, state, settings, now_ms)))
+
+
+def _some(rows: Iterator[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """Return as many rows as one visit reads, at least one if there is any, and whether there may be more."""
+    found: list[tuple[bytes, bytes]] = []
+    read_bytes = 0
+    for row in rows:
+        found.append(row)
+        read_bytes += len(row[0]) + len(row[1])
+        if read_bytes >= BYTES_PER_VISIT_MAX or len(found) >= ROWS_PER_VISIT_MAX:
+            return found, True
+    return found, False
 
 
 def _drop_counts(session_key: bytes, row: SessionRow, state: StateView) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -26,6 +28,8 @@ from streams.processors.rows import (
     unproven_row_key,
     verdict_row_key,
 )
+from streams.processors.sessions import retention
+from streams.processors.state import VerdictRowV1, encode_row
 from streams.stores.memory import MemoryStore
 from tests.kit import GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, GateBench
 from tests.unit.delegation.family import MOTHERS_KEY
@@ -33,6 +37,7 @@ from tests.unit.delegation.family import MOTHERS_KEY
 replace = msgspec.structs.replace
 GIVEN_BEFORE = DeadLetterReason.VERDICT_GIVEN_BEFORE
 KEY = MOTHERS_KEY
+LARGE_BYTES = 260_000
 SMALL_BYTES = 150
 """What a decided intent leaves behind is at most so large, its key included."""
 
@@ -304,6 +309,38 @@ def test_a_step_deletes_a_bounded_number_of_segments() -> None:
         counts.append(len(list(state.scan(*all_rows(RowKind.VERDICT_BYTES)))))
         later_ms += 1
     assert counts == [2 * SEGMENTS_PER_STEP_MAX, SEGMENTS_PER_STEP_MAX, 0, 0][: len(counts)]
+
+
+def test_a_step_deletes_a_bounded_number_of_bytes() -> None:
+    state = PartitionState(MemoryStore())
+    for number in range(40):
+        segments.append(b"x" * LARGE_BYTES, state, GATE_SETTINGS, 100 * number)
+    later_ms, left = 10**9, [40]
+    while state.get(RowKind.VERDICT_BYTES_HEAD.prefix) is not None:
+        segments.delete_old(state, GATE_SETTINGS, later_ms)
+        left.append(len(list(state.scan(*all_rows(RowKind.VERDICT_BYTES)))))
+        later_ms += 1
+    assert left[-1] == 0
+    a_step = segments.BYTES_PER_STEP_MAX // LARGE_BYTES + 1
+    assert all(before - after <= a_step for before, after in pairwise(left))
+
+
+def test_housekeeping_reads_a_bounded_number_of_bytes_at_a_time() -> None:
+    """Rows of layout 1 hold whole verdicts: thousands of them in one visit were half a gigabyte."""
+    state = PartitionState(MemoryStore())
+    whole = encode_row(VerdictRowV1(0, True, b"x" * LARGE_BYTES))
+    for number in range(40):
+        state.put(verdict_row_key(b"acme|s-1", f"i-{number:02}"), whole)
+    now_ms, left = 2 * GATE_SETTINGS.dedup_retention_ms, [40]
+    retention.keep_house(b"acme|s-1", "", state, GATE_SETTINGS, now_ms)
+    while left[-1]:
+        left.append(len(list(state.scan(*all_rows(RowKind.VERDICT)))))
+        for due_ms, payload in state.due_timers(now_ms + 1, 10):
+            state.cancel_timer(due_ms, payload)
+            now_ms = due_ms
+            retention.keep_house(b"acme|s-1", parse_timer(payload)[2], state, GATE_SETTINGS, now_ms)
+    a_visit = retention.BYTES_PER_VISIT_MAX // LARGE_BYTES + 1
+    assert all(0 < before - after <= a_visit for before, after in pairwise(left))
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
