@@ -17,12 +17,16 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
+from streams.model.reasons import DeadLetterReason
 from streams.model.topics import APPROVAL_DECISION, AUDIT, BY_NAME, INTENT, RULESET, VERDICT, Topic
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Received, TopicPartition
 from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
+
+COMMON_PREFIX = "unproven/"
+"""Of the place that an audit record names which stands for many dead letters."""
 
 INTERIM = frozenset({Outcome.REQUIRE_APPROVAL, Outcome.DEFER})
 IntentName = tuple[bytes, str]
@@ -45,6 +49,9 @@ class Evidence:
     verdicts: dict[IntentName, list[Judged]] = field(default_factory=dict)
     audits: list[AuditEvent] = field(default_factory=list)
     letters: Counter[str] = field(default_factory=Counter)
+    unproven: set[str] = field(default_factory=set)
+    """The dead letters that many have one common audit record for."""
+
     decoded: dict[str, list[tuple[Received, Record]]] = field(default_factory=dict)
     unreadable: list[Received] = field(default_factory=list)
 
@@ -58,7 +65,10 @@ def gather(log: MemoryLog, wire: Wire, spec: ProcessorSpec) -> Evidence:
             if isinstance(record, Intent):
                 evidence.intents.setdefault((received.key or b"", record.intent_id), []).append((received, record))
         if topic.dead_letters:
-            evidence.letters.update(_origins(log, topic.dlq))
+            for place, reason in _origins(log, topic.dlq):
+                evidence.letters[place] += 1
+                if reason == DeadLetterReason.TOO_MANY_UNPROVEN:
+                    evidence.unproven.add(place)
     for received, record in _read(log, wire, VERDICT, []):
         if isinstance(record, Verdict):
             name = (received.key or b"", record.intent_id)
@@ -113,14 +123,39 @@ def check_dead_letters(evidence: Evidence) -> Iterator[str]:
         for audit in evidence.audits
         if audit.event_type is AuditEventType.DEAD_LETTER
         for place in audit.inputs
-        if not place.startswith("timer/")
+        if not place.startswith(("timer/", COMMON_PREFIX))
     )
     for received in evidence.unreadable:
         if not evidence.letters[place_of(received)]:
             yield f"unreadable record at {place_of(received)} vanished"
-    for place in sorted(evidence.letters.keys() | told.keys()):
+    left_out = {place for place in evidence.unproven if evidence.letters[place] == 1 and not told[place]}
+    yield from _check_common_records(evidence, left_out)
+    for place in sorted((evidence.letters.keys() | told.keys()) - left_out):
         if (evidence.letters[place], told[place]) != (1, 1):
             yield f"{place}: {evidence.letters[place]} dead letters, {told[place]} audit records of them"
+
+
+def _check_common_records(evidence: Evidence, left_out: set[str]) -> Iterator[str]:
+    """Check that as many dead letters have no audit record of their own as the common records say, by partition."""
+    counted: Counter[str] = Counter()
+    for audit in evidence.audits:
+        for place in audit.inputs:
+            if place.startswith(COMMON_PREFIX):
+                counted[place.split("/")[1]] += int((audit.reason_text or "").split(" ", 1)[0])
+    found = Counter(place.split("/")[1] for place in left_out)
+    for partition in sorted(found.keys() | counted.keys()):
+        if found[partition] != counted[partition]:
+            text = f"{found[partition]} dead letters have no audit record, and common records speak of"
+            yield f"partition {partition}: {text} {counted[partition]}"
+
+
+def check_intent_ages(evidence: Evidence, age_max_ms: int) -> Iterator[str]:
+    """Check that no intent was allowed that was too old when it came."""
+    for name, deliveries in evidence.intents.items():
+        age_ms = min(received.timestamp_ms - intent.header.time for received, intent in deliveries)
+        allowed = any(one.verdict.outcome is Outcome.ALLOW for one in evidence.verdicts.get(name, ()))
+        if allowed and age_ms > age_max_ms:
+            yield f"intent {name[1]} of {name[0].decode()!r} was allowed, {age_ms} ms old"
 
 
 def check_decisions(evidence: Evidence) -> Iterator[str]:
@@ -190,10 +225,10 @@ def _is_in_place(record: Record, received: Received, partitions: int) -> bool:
     return received.key == key and received.partition == partition_for(key, partitions)
 
 
-def _origins(log: MemoryLog, dlq: str) -> Iterator[str]:
-    """Yield the origin of each dead letter of a topic."""
+def _origins(log: MemoryLog, dlq: str) -> Iterator[tuple[str, str]]:
+    """Yield the origin of each dead letter of a topic, and its reason."""
     for number in range(log.partition_count(BY_NAME[dlq].name)):
         for received in log.committed_records(TopicPartition(dlq, number)):
             headers = dict(received.headers)
             part = [headers[f"__connect.errors.{name}"].decode() for name in ("topic", "partition", "offset")]
-            yield "/".join(part)
+            yield "/".join(part), (headers["stoplog.reason"] or b"").decode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from simulation.auditor import Evidence, place_of
 from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
@@ -11,7 +13,8 @@ from streams.model.delegation import Delegation, DelegationOp
 from streams.model.session import SessionEvent
 from streams.model.topics import DELEGATION, SESSION
 from streams.ports import TopicPartition
-from streams.processors.rows import RowKind, session_row_key
+from streams.processors.dedup.flood import FloodRow
+from streams.processors.rows import UNPROVEN_FLOOD_KEY, RowKind, session_row_key
 from streams.processors.session_row import SessionRow, decode_session
 from streams.processors.sessions.lifecycle import OVER
 
@@ -87,6 +90,12 @@ def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
 def held_count(rows: Rows) -> int:
     """Return how many intents are pending."""
     return sum(1 for key in rows if key.startswith(RowKind.PENDING.prefix))
+
+
+def left_out_count(rows: Rows) -> int:
+    """Return how many dead letters the partition has not written a common audit record of yet."""
+    row = rows.get(UNPROVEN_FLOOD_KEY)
+    return 0 if row is None else msgspec.msgpack.decode(row, type=FloodRow).left_out
 
 
 def _session(rows: Rows, key: bytes) -> SessionRow | None:

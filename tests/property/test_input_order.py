@@ -14,6 +14,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import AUDIT, INTENT, SESSION, VERDICT
 from streams.ports import Outgoing, Received, TopicPartition
 from streams.topology import GATE
+from tests.kit import GATE_SETTINGS
 from tests.unit.engine.bench import SETTINGS, WorkerBench
 
 PARTITIONS = 2
@@ -22,7 +23,9 @@ STEP_MS = 150
 """More than `punctuate_ms`: the wall clock tries to move stream time in every step."""
 CUT_STEPS_MAX = 60
 
+
 replace = msgspec.structs.replace
+FEW_UNPROVEN = replace(GATE_SETTINGS, unproven_per_window_max=2, unproven_window_ms=GRACE_MS)
 
 
 class Cuts(NoFaults):
@@ -64,6 +67,8 @@ class Story:
             case "end":
                 event = maker.event(SessionEventType.SESSION_ENDED, bench.clock.now_ms())
                 bench.write(SESSION.name, maker.key, event)
+            case "forge":
+                bench.propose(maker, unproven={"turn": 77})
             case _:
                 bench.propose(maker)
 
@@ -84,7 +89,7 @@ def written(story: Story, cuts: Sequence[Sequence[int]], **bounds: int) -> list[
         cuts: which partitions each poll gets an answer for.
         bounds: settings of the engine.
     """
-    bench = WorkerBench(partitions=PARTITIONS, settings=replace(SETTINGS, **bounds))
+    bench = WorkerBench(partitions=PARTITIONS, settings=replace(SETTINGS, **bounds), gate_settings=FEW_UNPROVEN)
     for record in story.records:
         outgoing = Outgoing(record.topic, record.partition, record.key, record.value)
         bench.log.append(outgoing, timestamp_ms=record.timestamp_ms)
@@ -99,13 +104,13 @@ def written(story: Story, cuts: Sequence[Sequence[int]], **bounds: int) -> list[
     bench.settle(worker)
     return [
         [record._replace(timestamp_ms=0, offset=0) for record in bench.raw(topic) if record.partition == place]
-        for topic in (VERDICT.name, AUDIT.name)
+        for topic in (VERDICT.name, AUDIT.name, INTENT.dlq)
         for place in range(PARTITIONS)
     ]
 
 
 ACTS = st.tuples(
-    st.sampled_from(["begin", "end", "intent", "intent"]),
+    st.sampled_from(["begin", "end", "intent", "intent", "forge", "forge"]),
     st.integers(0, 2),
     st.sampled_from([0, 1, 50, GRACE_MS - 1, GRACE_MS + 1]),
 )

@@ -27,7 +27,9 @@ from streams.ports import GroupMetadata, Outgoing, Received, TopicPartition
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder, Wire
 from streams.processors.control.state import ControlState
-from streams.processors.gate import session_events
+from streams.processors.dedup import flood
+from streams.processors.gate import order, session_events
+from streams.processors.gate.checks.time import check_time
 from streams.processors.gate.conclusion import Concluder
 from streams.processors.gate.gate import Gate
 from streams.processors.gate.intents import Intents
@@ -173,6 +175,18 @@ def partitions_are_not_checked(patch: pytest.MonkeyPatch, healthy: Ingredients) 
     return healthy
 
 
+def intents_of_any_age(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """An intent is judged whenever it was made."""
+    patch.setattr(order, "CHECKS", tuple(check for check in order.CHECKS if check is not check_time))
+    return healthy
+
+
+def left_out_letters_are_not_recorded(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The end of a flood is not reported."""
+    patch.setattr(Gate, "_end_flood", lambda _self, state: flood.end_window(state) and [])
+    return healthy
+
+
 def ends_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A session that is over takes nothing with it."""
     patch.setattr(revocation_cascade, "revocations_of_ended", lambda *_args: [])
@@ -299,6 +313,8 @@ PLANTS: tuple[Plant, ...] = (
     seals_remember_in_the_process,
     publications_are_reported_again,
     partitions_are_not_checked,
+    intents_of_any_age,
+    left_out_letters_are_not_recorded,
     state_before_commit,
     no_abort_on_loss,
     offset_off_by_one,

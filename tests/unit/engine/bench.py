@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from simulation.records import SessionMaker, entry_key, ruleset
 from simulation.seals import SEALED_GATE, SealedProcessor
@@ -27,6 +28,7 @@ from streams.processors.control.compilation import InlineCompiler
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
+from streams.processors.settings import GateSettings
 from streams.topology import GATE
 from tests.kit import BUNDLE_FILES, CATALOG_ENTRIES, FILES_READ, GATE_SETTINGS, START_MS, compile_published, wire
 
@@ -61,7 +63,12 @@ class WorkerBench:
     """A log with catalog and rules, and as many workers as are started on it."""
 
     def __init__(
-        self, *, partitions: int = 1, settings: EngineSettings = SETTINGS, hook: CommitHook | None = None
+        self,
+        *,
+        partitions: int = 1,
+        settings: EngineSettings = SETTINGS,
+        hook: CommitHook | None = None,
+        gate_settings: GateSettings = GATE_SETTINGS,
     ) -> None:
         self.clock = ManualClock(START_MS)
         self.faults = Failing()
@@ -70,6 +77,7 @@ class WorkerBench:
         self.partitions = partitions
         self.disks: dict[str, Disk] = {}
         self.hook = hook
+        self.gate_settings = gate_settings
         self.spec = GATE if hook is None else SEALED_GATE
         create_topics(self.log, self.spec, partitions)
         for entry in CATALOG_ENTRIES:
@@ -80,9 +88,9 @@ class WorkerBench:
         """A new worker of that name, on the name's disk; its former process is gone."""
         disk = self.disks.setdefault(name, Disk())
         disk.lose_process()
-        rules = Publications(GATE_SETTINGS.bundle_name, UNSIGNED, InlineCompiler(compile_published))
+        rules = Publications(self.gate_settings.bundle_name, UNSIGNED, InlineCompiler(compile_published))
         control = ControlState(rules, Catalog(ANYBODY))
-        gate = Gate(GATE_SETTINGS, wire(), control)
+        gate = Gate(self.gate_settings, wire(), control)
         worker = build_worker(
             self.log,
             spec=self.spec,
@@ -125,9 +133,9 @@ class WorkerBench:
     def establish(self, maker: SessionMaker) -> None:
         self.write(SESSION.name, maker.key, maker.established(self.clock.now_ms()))
 
-    def propose(self, maker: SessionMaker, *, received_ms: int | None = None) -> str:
+    def propose(self, maker: SessionMaker, *, received_ms: int | None = None, **changes: Any) -> str:
         """Write an intent, with another broker time than now where one is given; returns its id."""
-        intent = maker.intent(FILES_READ, {"path": "a.txt"}, self.clock.now_ms())
+        intent = maker.intent(FILES_READ, {"path": "a.txt"}, self.clock.now_ms(), **changes)
         value = wire().encode(INTENT.name, intent)
         number = partition_for(maker.key, self.partitions)
         self.log.append(Outgoing(INTENT.name, number, maker.key, value), timestamp_ms=received_ms)
