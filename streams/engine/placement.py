@@ -20,7 +20,7 @@ OUTPUT_BYTES_MAX = 1_032_192
 _SURELY_FITS_BYTES = OUTPUT_BYTES_MAX // 2
 _SURELY_FITS_HEADERS = 8
 
-KEYS_CACHED_MAX = 16_384
+KEYS_CACHED_MAX = 8_192
 """Of input keys, the partitions that are remembered: Murmur2 takes about 3 us in Python, and sessions recur."""
 
 

@@ -30,7 +30,7 @@ _BLOCK_BYTES = 64
 _INNER_PAD = bytes(value ^ 0x36 for value in range(256))
 _OUTER_PAD = bytes(value ^ 0x5C for value in range(256))
 
-SECRETS_CACHED_MAX = 16_384
+SECRETS_CACHED_MAX = 8_192
 """How many session keys are cached (about 200 bytes each): those of the active sessions."""
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -22,7 +22,7 @@ from streams.ports.processor import Output
 from streams.ports.wire import Encoder
 from streams.processors.headers import gate_header, reply_header
 
-COMMITS_CACHED_MAX = 16_384
+COMMITS_CACHED_MAX = 8_192
 """Commitments to prompts that are cached: the prompts of a session are the same over many of its intents."""
 
 CONTROL_TEXT_CHARS_MAX = 20_000

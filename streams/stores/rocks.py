@@ -36,6 +36,7 @@ OPEN_FILES_PER_STORE_MAX = 64
 LOG_BYTES_MAX = 1024 * 1024
 FRESH_FILES_MAX = 8
 SCAN_ROWS_AHEAD = 256
+SCAN_BYTES_AHEAD = 256 * 1024
 
 MARKER_NAME = "STOPLOG-STORES"
 MARKER = "stoplog stores 1\n"
@@ -50,13 +51,16 @@ _OFFSET_BYTES = 8
 class RocksStore:
     """The port `Store` on one RocksDB folder. For one thread at a time."""
 
-    def __init__(self, folder: Path, options: Options, closed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, folder: Path, options: Options, closed: Callable[[], None] = lambda: None, cold: tuple[bytes, ...] = ()
+    ) -> None:
         """Open the folder; a new one is created if it does not exist.
 
         Args:
             folder: a folder for this partition only.
             options: in raw mode, without a comparator or merge operator of its own.
             closed: called at the end of `close`.
+            cold: the prefixes of rows that are scanned only to be deleted. Their blocks are kept out of the cache.
 
         Raises:
             DamagedStoreError: files are missing or broken, or the folder belongs to another program.
@@ -64,6 +68,7 @@ class RocksStore:
         """
         self._folder = folder
         self._closed = closed
+        self._cold = cold
         self._walks: weakref.WeakSet[_Walk] = weakref.WeakSet()
         try:
             # Set for the column family, too: rocksdict opens that of an existing folder with the options stored there,
@@ -120,7 +125,7 @@ class RocksStore:
         db = self._open_db()
         if end <= start:
             return iter(())
-        walk = _Walk(self, db, _ROW + start, _ROW + end)
+        walk = _Walk(self, db, _ROW + start, _ROW + end, is_cold=start.startswith(self._cold))
         if walk.unfinished():
             self._walks.add(walk)
         return walk
@@ -179,12 +184,14 @@ class RocksStore:
 class _Walk:
     """Rows of a range, fetched in portions."""
 
-    def __init__(self, store: RocksStore, db: Rdict, start: bytes, end: bytes) -> None:
+    def __init__(self, store: RocksStore, db: Rdict, start: bytes, end: bytes, *, is_cold: bool) -> None:
         self._store = store
         # INVARIANT: the options live as long as the cursor: it points to the upper bound inside them, and without
         # them could end anywhere.
         self._options = ReadOptions()
         self._options.set_iterate_upper_bound(end)
+        if is_cold:
+            self._options.fill_cache(False)  # type: ignore[call-arg]  # against its stub
         self._cursor: RdictIter | None = db.iter(self._options)
         self._cursor.seek(start)
         self._released = False
@@ -208,8 +215,11 @@ class _Walk:
             return
         ahead: list[tuple[bytes, bytes]] = []
         try:
-            while cursor.valid() and len(ahead) < SCAN_ROWS_AHEAD:
-                ahead.append((cursor.key()[1:], cursor.value()))
+            room_bytes = SCAN_BYTES_AHEAD
+            while cursor.valid() and len(ahead) < SCAN_ROWS_AHEAD and room_bytes > 0:
+                value = cursor.value()
+                ahead.append((cursor.key()[1:], value))
+                room_bytes -= len(value)
                 cursor.next()
             if not cursor.valid():
                 # A cursor that met a broken block looks like one at its end (and rocksdict's `items` ends silently).
@@ -233,7 +243,12 @@ class RocksStores:
     """The port `StoreProvider` on a directory; its stores share one block cache and one limit on unflushed rows."""
 
     def __init__(
-        self, directory: Path, *, cache_bytes: int = CACHE_BYTES, memtables_bytes: int = MEMTABLES_BYTES
+        self,
+        directory: Path,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        memtables_bytes: int = MEMTABLES_BYTES,
+        cold: tuple[bytes, ...] = (),
     ) -> None:
         """Open the directory; a new one is created if it does not exist, readable only by its owner.
 
@@ -241,11 +256,13 @@ class RocksStores:
             directory: a directory for these stores only.
             cache_bytes: for all stores together: blocks, indexes, filters, and unflushed rows.
             memtables_bytes: unflushed rows of all stores together; after a crash at most these are replayed.
+            cold: the prefixes of rows that are scanned only to be deleted. Their blocks are kept out of the cache.
 
         Raises:
             StoreError: the directory holds something else, or stores of a newer version.
         """
         self._directory = directory
+        self._cold = cold
         self._cache = Cache(cache_bytes)
         self._memtables = WriteBufferManager.new_write_buffer_manager_with_cache(memtables_bytes, False, self._cache)
         self._open: set[int] = set()
@@ -253,6 +270,11 @@ class RocksStores:
             self._take_directory()
         except OSError as error:
             raise StoreError(f"can't use `{directory}` for stores: {error}") from error
+
+    @property
+    def cached_bytes(self) -> int:
+        """How much the block cache of all stores holds, unflushed rows included."""
+        return int(self._cache.get_usage())
 
     def _take_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -277,7 +299,7 @@ class RocksStores:
             StoreError: it is open already, here or in another process, or the disk reports an error.
         """
         self._require_closed(partition)
-        store = RocksStore(self._folder(partition), self._options(), lambda: self._open.discard(partition))
+        store = RocksStore(self._folder(partition), self._options(), lambda: self._open.discard(partition), self._cold)
         self._open.add(partition)
         return store
 

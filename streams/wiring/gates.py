@@ -19,6 +19,7 @@ from streams.processors.control.catalog import Catalog
 from streams.processors.control.publications import Publications
 from streams.processors.control.state import ControlState
 from streams.processors.gate.gate import Gate
+from streams.processors.rows import COLD_ROWS
 from streams.services.gate.compiler import ChildCompiler
 from streams.stores.private_folder import make_private
 from streams.stores.rocks import RocksStores
@@ -110,4 +111,4 @@ def _rocks_stores(settings: Settings, kind: str) -> RocksStores:
         make_private(folder)
     except OSError as error:
         raise StoreError(f"can't use `{folder}` for stores: {error}") from error
-    return RocksStores(folder)
+    return RocksStores(folder, cold=COLD_ROWS)

@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from streams.ports import DamagedStoreError, StoreError
-from streams.stores.rocks import RocksStores
+from streams.stores.rocks import SCAN_BYTES_AHEAD, RocksStores
 
 ROWS_PER_BATCH = 20
 BLOCK_BYTES = 4096
@@ -237,4 +238,36 @@ def test_nothing_is_written_to_a_write_ahead_log(tmp_path: Path) -> None:
     store = RocksStores(tmp_path / "stores").open(0)
     store.apply({b"a": b"v" * 10_000}, 1)
     assert sum(path.stat().st_size for path in (tmp_path / "stores" / "0").glob("*.log")) == 0
+    store.close()
+
+
+def test_a_scan_of_rows_to_be_deleted_does_not_fill_the_cache(tmp_path: Path) -> None:
+    """Verdicts of five minutes ago took all of the 64 MB, and a gate's memory grew by 10 MB a minute until then."""
+    used = {}
+    for cold in (False, True):
+        stores = RocksStores(tmp_path / str(cold), cold=(b"w",) if cold else ())
+        store = stores.open(0)
+        for batch in range(20):
+            store.apply({b"w%06d" % (batch * 50 + row): os.urandom(16_000) for row in range(50)}, batch + 1)
+        store.close()
+        store = stores.open(0)
+        before = stores.cached_bytes
+        assert sum(1 for _ in store.scan(b"w", b"x")) == 1_000
+        used[cold] = stores.cached_bytes - before
+        assert len(store.get(b"w000001") or b"") == 16_000
+        store.close()
+    assert used[False] > 10_000_000
+    assert used[True] < 1_000_000
+
+
+def test_a_scan_looks_ahead_a_bounded_number_of_bytes(tmp_path: Path) -> None:
+    store = RocksStores(tmp_path / "stores").open(0)
+    store.apply({b"%06d" % row: bytes(16_000) for row in range(200)}, 1)
+    tracemalloc.start()
+    walk = store.scan(b"0", b"1")
+    next(walk)
+    ahead_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ahead_bytes < 2 * SCAN_BYTES_AHEAD
+    assert sum(1 for _ in walk) == 199
     store.close()
