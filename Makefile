@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 2000
 KAFKA_PORT ?= 9092
+MINUTES ?= 30
 # How many processes run tests. One more than there are cores, since many tests wait for the processes they start.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 # The checks of `lint` run side by side where make can keep their output apart (GNU make 4 or newer).
 SIDE_BY_SIDE := $(if $(filter output-sync,$(.FEATURES)),--jobs=2 --output-sync=target)
 CHECKS := check-types check-style check-format check-imports check-schemas check-wording
 
-.PHONY: run test lint $(CHECKS) bench kafka cluster brokers sim fuzz docs lock clean help
+.PHONY: run test lint $(CHECKS) bench kafka cluster soak brokers sim fuzz docs lock clean help
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +54,9 @@ sim: $(VENV)/.dev  ## Simulation over SEEDS seeds (make sim SEEDS=10000).
 fuzz: $(VENV)/.dev  ## The long differential runs: of the rule evaluator, and of shell() against bash.
 	$(BIN)/python -m simulation.fuzz.cel
 	$(BIN)/python -m simulation.fuzz.shell
+
+soak: $(VENV)/.dev  ## A gate and an executor under load for MINUTES minutes: does their memory grow? Writes bench/results/.
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 cluster: $(VENV)/.dev  ## Kill brokers and gates on a cluster of three, and verify what comes of it; writes bench/results/.
 	$(BIN)/python -m bench.cluster

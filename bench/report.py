@@ -374,6 +374,27 @@ def cluster_table(result: Result) -> str:
     )
 
 
+def soak_table(result: Result) -> str:
+    """Return how the memory of a gate and an executor went, in words and a table."""
+    names = list(result["own_mb"])
+    slopes = ", ".join(f"{name} {result['slopes_mb_per_minute'][name]:.2f}" for name in names)
+    columns = [result[kind][name] for kind in ("own_mb", "rss_mb") for name in names]
+    return (
+        f"A gate and an executor, each in a process of its own, on the {result['log']} log, for"
+        f" {result['minutes']:g} minutes under {_whole(result['rate_per_s'])} intents/s:"
+        f" {_whole(result['intents'])} intents in {_whole(result['sessions'])} sessions of"
+        f" {result['calls_per_session']} calls, {result['sessions_live']} of them live at a time;"
+        f" {_whole(result['calls'])} calls of the executor's own server."
+        f" Growth over the second half (least squares), MB a minute: {slopes}. It should be at most"
+        f" {result['slope_mb_per_minute_max']}, which is {'met' if result['flat'] else 'NOT met'}.\n\n"
+        "Memory in MB, mean of the minute. Own memory is without pages of files, which the kernel drops and reads again"
+        " as it likes.\n\n"
+    ) + _table(
+        ("minute", *(f"{name}, {kind}" for kind in ("own", "resident") for name in names)),
+        [(minute, *(_tenths(value) for value in row)) for minute, row in enumerate(zip(*columns, strict=True), 1)],
+    )
+
+
 def _printed(result: Result) -> str:
     return f"```\n{result['text'].rstrip()}\n```\n"
 
@@ -428,6 +449,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "executor_compare": _executor_compare,
     "identity": _identity,
     "cluster": cluster_table,
+    "soak": soak_table,
     "codec": _printed,
     "rules": _printed,
     "budgets": _printed,

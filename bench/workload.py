@@ -159,11 +159,22 @@ def credential(root_key: bytes, number: int) -> SessionCredential:
 
 def established(root_key: bytes, session: SessionCredential) -> SessionEvent:
     """The event that opens the session."""
+    return _session_event(root_key, session, "open", SessionEventType.SESSION_ESTABLISHED, 0)
+
+
+def ended(root_key: bytes, session: SessionCredential) -> SessionEvent:
+    """The event that ends the session."""
+    return _session_event(root_key, session, "end", SessionEventType.SESSION_ENDED, 1)
+
+
+def _session_event(
+    root_key: bytes, session: SessionCredential, name: str, kind: SessionEventType, sequence: int
+) -> SessionEvent:
     event = SessionEvent(
-        header=_header(f"open {session.session_id}", now_ms()),
+        header=_header(f"{name} {session.session_id}", now_ms()),
         session_id=session.session_id,
-        sequence=0,
-        type=SessionEventType.SESSION_ESTABLISHED,
+        sequence=sequence,
+        type=kind,
         sub=session.sub,
         act=session.act,
         scopes=session.scopes,
