@@ -16,6 +16,10 @@ encode_headers = msgspec.msgpack.Encoder().encode
 decode_headers = msgspec.msgpack.Decoder(Headers).decode
 
 
+AHEAD_MS_MAX = 60_000
+"""A partition's last timestamp that is further ahead of now was wrong."""
+
+
 class _Head:
     """Where a partition's next record goes, and what its topic accepts."""
 
@@ -37,7 +41,7 @@ def append(connection: LogConnection, topic_table: TopicTable, records: Sequence
         connection: holds the transaction.
         topic_table: refreshed within this transaction.
         records: in the order they were sent.
-        now_ms: the records' timestamp, unless the partition already has a later one.
+        now_ms: the records' timestamp, unless the partition has one that is a little later.
 
     Returns:
         Their offsets.
@@ -74,8 +78,10 @@ def _head(connection: LogConnection, topic_table: TopicTable, partition: TopicPa
     next_offset, last_timestamp_ms = connection.rows(
         "SELECT next_offset, last_timestamp_ms FROM partitions WHERE part_id = ?", (part_id,)
     )[0]
-    # INVARIANT: a partition's timestamps never go back, whatever the machine's clock does.
-    return _Head(topic_table.topics()[partition.topic], part_id, next_offset, max(now_ms, last_timestamp_ms))
+    # INVARIANT: a partition's timestamps go back only from a time that was far ahead: to keep to that one would stamp
+    # all later records wrongly, for as long as the clock was wrong. Readers set aside what is far ahead.
+    time_ms = now_ms if last_timestamp_ms - now_ms > AHEAD_MS_MAX else max(now_ms, last_timestamp_ms)
+    return _Head(topic_table.topics()[partition.topic], part_id, next_offset, time_ms)
 
 
 def _refusal(record: Outgoing, size: int, head: _Head) -> RefusedRecordError:

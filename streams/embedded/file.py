@@ -24,6 +24,7 @@ from typing import Any
 
 from streams.embedded.commit_notifier import CommitNotifier, Watcher
 from streams.embedded.errors import FileVersionError, ForeignFileError, LockedLogError, from_sqlite
+from streams.embedded.steady_time import SteadyTime
 from streams.ports import Clock, FatalLogError, LogError, RetriableLogError
 
 APPLICATION_ID = 0x53544C47
@@ -77,6 +78,7 @@ class LogFile:
         """
         self.path = path
         self.clock = clock
+        self._time = SteadyTime(clock)
         self.lock_timeout_ms = lock_timeout_ms
         self.notifier = CommitNotifier()
         self.write_lock = threading.Lock()
@@ -92,6 +94,10 @@ class LogFile:
             self._initialise(connection)
         finally:
             connection.close()
+
+    def now_ms(self) -> int:
+        """Return the time that records get, in ms since the epoch."""
+        return self._time.now_ms()
 
     def _look(self) -> int:
         if self._watching is None:

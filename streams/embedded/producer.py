@@ -140,10 +140,10 @@ class EmbeddedProducer:
         if row is None or row[0] != self._epoch:
             raise FencedError(f"producer `{self._id}`: another one has taken over this transactional id")
         self._topic_table.refresh()
-        now_ms = self._file.clock.now_ms()
+        now_ms = self._file.now_ms()
         stored = append(self._connection, self._topic_table, self._records, now_ms) if self._records else []
         for group, offsets in self._offsets.items():
-            group_id = groups.authorise(self._connection, group, now_ms)
+            group_id = groups.authorise(self._connection, group, self._file.clock.now_ms())
             self._connection.write_many(
                 "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
                 [(group_id, self._topic_table.part_id(partition), offset) for partition, offset in offsets.items()],

@@ -123,7 +123,7 @@ class EmbeddedPublisher:
                 self._topic_table.ensure([record.topic for record in batch])
                 with self._connection.writing():
                     self._topic_table.refresh()
-                    append(self._connection, self._topic_table, batch, self._file.clock.now_ms())
+                    append(self._connection, self._topic_table, batch, self._file.now_ms())
                 self._housekeeper.appended(len(batch))
                 return
             except UnknownTopicError:

@@ -63,7 +63,7 @@ class Cleaner:
             The number of deleted records.
         """
         dropped = 0
-        now_ms = self._connection.file.clock.now_ms()
+        now_ms = self._connection.file.now_ms()
         for topic in TopicTable(self._connection, PLAIN_NAMES, None).topics().values():
             for part_id in range(topic.first_part, topic.first_part + topic.partitions):
                 if self._stopped():
