@@ -1,17 +1,27 @@
-"""Differential fuzzing of `shell()`: bash itself runs every text that is accepted, and must run nothing unseen.
+"""Differential fuzzing of `shell()`: shells run every text that is accepted, and must do nothing unseen.
 
     python -m simulation.fuzz.shell --texts 100000 --seed 7
 
+Bash, dash and the shell of BusyBox run the texts, as far as they are installed; the output names those that are not.
+They must neither look for a command that was not listed, nor write a file that was not.
+
 Bash is started without a program in reach, so that each command ends in its `command_not_found_handle`, which notes
-what was looked for. Builtins do run, in an empty folder.
+what was looked for. The other shells have no such function. They find small programs under the names of which texts
+are made, which note their name, and their error messages name the other commands. Builtins do run, each text in a
+folder of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import posixpath
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random  # noqa: TID251 - a fuzzer is made of chance; its seed is an argument
 from typing import NamedTuple
@@ -19,7 +29,11 @@ from typing import NamedTuple
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.shell import to_shell
 
-BASH = "/bin/bash"
+SHELLS: Mapping[str, tuple[str, ...]] = {
+    "bash": ("bash", "--norc", "--noprofile"),
+    "dash": ("dash",),
+    "busybox": ("busybox", "sh"),
+}
 RUN_S_MAX = 900
 DEPTH_MAX = 2
 PIECES_MAX = 7
@@ -36,44 +50,104 @@ _TOKENS = (
     "; done", "@(", "!(", "{aa,bb}", "..", ",", "%", "^", "-", "\t", "\u00e9", "export ", "local ", "test ",
     "builtin ", "trap ", "coproc ", "env ", "nohup ", "1", "0", "x", "`aa`", "'aa'", "\"$(aa)\"", "\\\"", "\\'",
     "\\`", "\\$", "$@", "$*", "$#", "${#x}", "${x/", "${x^", "${!x}", "printf ", "read ", "unset ", "until ", "-c ",
-    "set ", "declare ", "~", "+(",
+    "set ", "declare ", "~", "+(", "\u00c1", "\u0106\u0187", " > f", " > f", "cd d", "cd .. ", "$'a\\'", "\\'; bb #'",
+    "[[ aa ", " > g ]]", " || bb ]]", "x+=1", "A+=aa ", "x+=(", "\"${x:-'", "'}\"", "chdir d", "&>> f ", "|& ",
+    "-k ", "$[", "<<'E'\n", "<<\\E\n", "12> f", "pushd d", "popd ",
 )
 _FORMS = (
     "{0} | {1}", "{0} && {1}", "{0} \"$({1})\"", "{0} `{1}`", "{0} '{1}'", "{0} \"{1}\"", "eval '{0}'",
     "{0} ${{x:-{1}}}", "if {0}; then {1}; fi", "{{ {0}; {1}; }}", "({0}; {1})", "{0} <<< \"{1}\"", "{0} # {1}",
     "case {0} in {1}) aa;; esac", "{0} > {1}", "A={0} {1}", "command {0}", "trap '{0}' EXIT", "[ {0} = {1} ] && bb",
     "cat <<'E'\n{0}\nE\n{1}", "cat <<E\n{0}\nE\n{1}", "time {0}", "{0} \\\n {1}", "{0} <({1})",
-    "for i in {0}; do {1}; done", "{0} \"a`{1}`\"",
+    "for i in {0}; do {1}; done", "{0} \"a`{1}`\"", "cd d; {0} > f; {1}", "{{ cd d; {0}; }} > f",
+    "(cd ..; {0} > f); {1} > g", "{0} $'a{1}'",
+    "[[ {0} ]] {1}", "\"${{x:-{0}}}\" {1}", "\"${{x:-'{0}'}}\"; {1}", "[[ aa && {0} ]]", "[[ {0} > f ]]",
+    "{0} >> f; {1}", "[ {0} > f ]", "aa \"${{x:-'{0}'}}\"", "aa \"${{x:-`{0}`}}\"",
+    "while aa; do {0}; cd d; {1} > f; done",
+    "until cd d; do {0} > f; done; {1}", "for i in 1 2; do cd ..; {0} > f; done", "aa ${{x:-'{0}'}}", "aa ${{x#'{0}'}}",
 )
 # fmt: on
-_HARNESS = r"""
+_BASH_HARNESS = r"""
 command_not_found_handle() { printf '%s:%s\0' "$number" "$1" >> "$folder/ran"; return $((RANDOM % 2)); }
 number=0
 while IFS= read -r -d '' text <&9; do
-  ( x='y[$(hidden)]'; cd "$folder/work" || exit; ulimit -t 1; eval "$text" ) < /dev/null > /dev/null 2>&1 9<&-
+  ( x='y[$(hidden)]'; cd "$folder/work/$number/a/b/c" || exit; ulimit -t 1; eval "$text" ) \
+    < /dev/null > /dev/null 2>&1 9<&-
   number=$((number + 1))
 done 9< "$folder/texts"
 """
+_PLAIN_HARNESS = r"""
+number=0
+while [ "$number" -lt "$count" ]; do
+  ( x='y[$(hidden)]'; export number; cd "$folder/work/$number/a/b/c" || exit; ulimit -t 1; . "$folder/text/$number" ) \
+    < /dev/null > /dev/null 2> "$folder/errors/$number"
+  number=$((number + 1))
+done
+"""
+_NOTE = "#!/bin/sh\nprintf '%s:%s\\0' \"$number\" \"${{0##*/}}\" >> '{folder}/ran'\nexit $(($$ % 2))\n"
+_NOTED = (
+    "aa",
+    "bb",
+    "cc",
+    "hidden",
+    "0",
+    "1",
+    "x",
+    "E",
+    "i",
+    "aaaa",
+    "bbbb",
+    "aabb",
+    "bbaa",
+    "1aa",
+    "aa1",
+    "-",
+    "^",
+    "%",
+)
+_NOT_FOUND = re.compile(rb": (?:line )?[0-9]+: (?:\S*/text/[0-9]+: )?(?:(?:exec|eval): )*(.*): not found\n")
 
 
 class Unseen(NamedTuple):
-    """A command that bash looked for, and the names that had been listed."""
+    """What a shell did that was not listed: the command that it looked for, or the file that it wrote."""
 
+    shell: str
     text: str
-    ran: str
+    did: str
     seen: tuple[str, ...]
 
 
 class Result(NamedTuple):
-    """How many texts were accepted, in how many of these a command was looked for, and what had not been listed."""
+    """The result of a run.
+
+    Attributes:
+        accepted: how many texts were accepted.
+        ran: in how many of these a command was looked for, by shell.
+        wrote: how many files were written, by shell.
+        absent: the shells that are not installed.
+        unseen: what had not been listed.
+    """
 
     accepted: int
-    ran: int
+    ran: Mapping[str, int]
+    wrote: Mapping[str, int]
+    absent: tuple[str, ...]
     unseen: tuple[Unseen, ...]
 
 
+class _Accepted(NamedTuple):
+    text: str
+    names: tuple[str, ...]
+    writes: tuple[str, ...] | None
+
+
+def absent_shells() -> tuple[str, ...]:
+    """Return the names of the shells that are not installed."""
+    return tuple(name for name, command in SHELLS.items() if shutil.which(command[0]) is None)
+
+
 def run_shell_fuzz(seed: int, texts: int, folder: Path) -> Result:
-    """Make texts, and let bash run those that are accepted. Blocking, about a minute for 100,000.
+    """Make texts, and let every installed shell run those that are accepted. Blocking, minutes for 100,000.
 
     Args:
         seed: of the texts.
@@ -81,31 +155,72 @@ def run_shell_fuzz(seed: int, texts: int, folder: Path) -> Result:
         folder: an empty one.
     """
     pick = Random(seed)  # noqa: S311 - not for secrets
-    accepted: list[tuple[str, tuple[str, ...]]] = []
+    accepted: list[_Accepted] = []
     for _ in range(texts):
         text = _text(pick, 0)
         try:
-            accepted.append((text, tuple(command["name"] for command in to_shell(text)["commands"])))
+            found = to_shell(text)
         except EvaluationError:
             continue
-    (folder / "work").mkdir()
-    (folder / "texts").write_bytes(b"".join(text.encode() + b"\0" for text, _ in accepted))
+        names = tuple(command["name"] for command in found["commands"])
+        writes = found.get("writes")
+        accepted.append(_Accepted(text, names, writes and tuple(map(posixpath.normpath, writes))))
+    absent = absent_shells()
+    ran, wrote, unseen = {}, {}, []
+    for shell in SHELLS:
+        if shell not in absent:
+            inner = folder / shell
+            entries = _run(shell, accepted, inner)
+            files = list(_written(inner, len(accepted)))
+            ran[shell], wrote[shell] = len({number for number, _ in entries}), len(files)
+            unseen += [
+                Unseen(shell, accepted[number].text, name, accepted[number].names)
+                for number, name in entries
+                if name not in accepted[number].names
+            ]
+            unseen += [
+                Unseen(shell, accepted[number].text, f"> {path}", writes)
+                for number, path in files
+                if (writes := accepted[number].writes) is not None and path not in writes
+            ]
+    return Result(len(accepted), ran, wrote, absent, tuple(unseen))
+
+
+def _run(shell: str, accepted: list[_Accepted], folder: Path) -> list[tuple[int, str]]:
+    """Let a shell run the texts, and return the commands that it looked for, with the number of the text."""
+    for name in ("text", "errors", "bin"):
+        (folder / name).mkdir(parents=True)
+    for number, each in enumerate(accepted):
+        (folder / "work" / str(number) / "a" / "b" / "c" / "d").mkdir(parents=True)
+        (folder / "text" / str(number)).write_bytes(each.text.encode())
+    (folder / "texts").write_bytes(b"".join(each.text.encode() + b"\0" for each in accepted))
     (folder / "ran").touch()
+    for name in _NOTED if shell != "bash" else ():
+        path = folder / "bin" / name
+        path.write_text(_NOTE.format(folder=folder))
+        path.chmod(0o700)
+    program, *options = SHELLS[shell]
     subprocess.run(  # noqa: S603 - texts are run on purpose, with nothing in reach
-        [BASH, "--norc", "--noprofile", "-c", _HARNESS],
-        env={"PATH": "/nowhere", "folder": str(folder), "HOME": str(folder)},
+        [str(shutil.which(program)), *options, "-c", _BASH_HARNESS if shell == "bash" else _PLAIN_HARNESS],
+        env={"PATH": str(folder / "bin"), "folder": str(folder), "HOME": str(folder), "count": str(len(accepted))},
         timeout=RUN_S_MAX,
         check=False,
     )
-    entries = [
-        entry.decode(errors="replace").partition(":") for entry in (folder / "ran").read_bytes().split(b"\0") if entry
-    ]
-    unseen = tuple(
-        Unseen(accepted[int(number)][0], name, accepted[int(number)][1])
-        for number, _, name in entries
-        if name not in accepted[int(number)][1]
-    )
-    return Result(len(accepted), len({number for number, _, _ in entries}), unseen)
+    found = [entry.decode(errors="replace").partition(":") for entry in (folder / "ran").read_bytes().split(b"\0")]
+    entries = [(int(number), name) for number, _, name in found if number]
+    for number in range(len(accepted)) if shell != "bash" else ():
+        errors = (folder / "errors" / str(number)).read_bytes() if (folder / "errors" / str(number)).exists() else b""
+        entries += [(number, name.decode(errors="replace")) for name in _NOT_FOUND.findall(errors)]
+    return entries
+
+
+def _written(folder: Path, count: int) -> Iterator[tuple[int, str]]:
+    """Yield the files that texts have written, relative to the folder in which the text started."""
+    for number in range(count):
+        start = folder / "work" / str(number) / "a" / "b" / "c"
+        for parent, _, names in os.walk(folder / "work" / str(number)):
+            for name in names:
+                yield number, os.path.relpath(Path(parent) / name, start)
 
 
 def _text(pick: Random, depth: int) -> str:
@@ -117,7 +232,7 @@ def _text(pick: Random, depth: int) -> str:
 
 
 def main() -> int:
-    """Run from the command line; the exit status is 1 when bash ran what was not seen."""
+    """Run from the command line; the exit status is 1 when a shell did what was not seen."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -125,10 +240,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         result = run_shell_fuzz(options.seed, options.texts, Path(folder))
     for unseen in result.unseen:
-        sys.stdout.write(f"{unseen.text!r} ran {unseen.ran!r}, seen {unseen.seen}\n")
+        sys.stdout.write(f"{unseen.shell}: {unseen.text!r} did {unseen.did!r}, seen {unseen.seen}\n")
+    for shell in result.absent:
+        sys.stdout.write(f"{shell} is not installed: it ran nothing\n")
+    done = ", ".join(f"{shell} ran {result.ran[shell]} and wrote {result.wrote[shell]} files" for shell in result.ran)
     sys.stdout.write(
-        f"{options.texts} texts, {result.accepted} accepted, commands run in {result.ran}, "
-        f"{len(result.unseen)} not seen, seed {options.seed}\n"
+        f"{options.texts} texts, {result.accepted} accepted, {done}, {len(result.unseen)} not seen, "
+        f"seed {options.seed}\n"
     )
     return 1 if result.unseen else 0
 

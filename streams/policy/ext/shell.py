@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,9 @@ from streams.policy.cel.ops import no_overload
 from streams.policy.cel.values import LISTS
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.memoize import memoized
+from streams.policy.ext.shell_files import FOLDER_CHANGERS, Folders, named_files
 from streams.policy.ext.shell_parser import TEXT_BYTES_MAX
-from streams.policy.ext.shell_script import CommandContext, Script, SimpleCommand, read_script
+from streams.policy.ext.shell_script import CommandContext, Redirect, Script, SimpleCommand, read_script
 from streams.policy.ext.shell_words import Word, literal_texts
 from streams.policy.ext.shell_wrappers import InnerCommand, inspect_command
 
@@ -55,8 +57,11 @@ class _Collector:
 
     def __init__(self) -> None:
         self._commands: list[dict[str, Any]] = []
-        self._reads: list[Word] = []
-        self._writes: list[Word] = []
+        # Paths by key; None if one of them is not known.
+        self._redirects: dict[str, list[str] | None] = {"reads": [], "writes": []}
+        self._variables: dict[str, None] = {}
+        self._folders = Folders()
+        self._moves_back_and_forth = False
 
     def add_text(self, text: str, context: CommandContext, env: tuple[str, ...], *, elevated: bool, depth: int) -> None:
         """Add the commands that a text runs.
@@ -67,14 +72,27 @@ class _Collector:
         if depth > NESTING_MAX:
             raise EvaluationError("shell text nests commands too deeply")
         script: Script = read_script(text)
-        self._reads += script.reads
-        self._writes += script.writes
-        for found in script.commands:
-            here = CommandContext(
-                found.context.piped or context.piped, found.context.substituted or context.substituted
+        self._variables.update(dict.fromkeys(script.variables))
+        redirects = deque(
+            sorted(
+                [("reads", read) for read in script.reads] + [("writes", write) for write in script.writes], key=_place
             )
-            inner = replace(found, context=here, env=(*env, *found.env))
+        )
+        for index, found in enumerate(script.commands):
+            while redirects and redirects[0][1].commands_before <= index:
+                self._redirect(*redirects.popleft())
+            inner = replace(found, context=found.context.within(context), env=(*env, *found.env))
             self.add_command(inner, elevated=elevated, depth=depth)
+        while redirects:
+            self._redirect(*redirects.popleft())
+
+    def _redirect(self, key: str, redirect: Redirect) -> None:
+        kept, target = self._redirects[key], redirect.target
+        paths = self._folders.resolve((target.text,)) if target.literal else None
+        if kept is not None:
+            self._redirects[key] = None if paths is None else kept + [
+                path for path in paths if path not in _HARMLESS_TARGETS
+            ]  # fmt: skip
 
     def add_command(self, found: SimpleCommand, *, elevated: bool, depth: int) -> None:
         """Add a command and the commands that it runs.
@@ -103,26 +121,48 @@ class _Collector:
             "elevated": elevated or contents.elevated,
             "opaque": contents.opaque,
         }
-        self._commands.append(command if args is None else {**command, "args": args})
+        if args is not None:
+            command["args"] = args
+        named = named_files(name, found.words[1:])
+        files = None if named is None else self._folders.resolve(named)
+        if files is not None:
+            command["files"] = files
+        self._commands.append(command)
+        if name in FOLDER_CHANGERS:
+            self._folders.change(found.words[1:])
+            self._moves_back_and_forth = self._moves_back_and_forth or found.context.looped
+        elif name in (".", "source"):
+            self._folders.forget()
         for inner in contents.inner:
             self._add_inner(inner, found, elevated=elevated or contents.elevated, depth=depth + 1)
 
     def _add_inner(self, inner: InnerCommand, outer: SimpleCommand, *, elevated: bool, depth: int) -> None:
         env = (*outer.env, *inner.env)
         if inner.code is not None:
-            self.add_text(inner.code, outer.context, env, elevated=elevated, depth=depth)
+            context = replace(outer.context, looped=True) if inner.later else outer.context
+            self.add_text(inner.code, context, env, elevated=elevated, depth=depth)
             return
         line = " ".join(word.text for word in inner.words)
         self.add_command(SimpleCommand(inner.words, env, line, outer.context), elevated=elevated, depth=depth)
 
     def record(self) -> dict[str, Any]:
         """Return the result of `shell()`."""
-        found: dict[str, Any] = {"commands": tuple(self._commands)}
-        for key, words in (("reads", self._reads), ("writes", self._writes)):
-            texts = literal_texts(words)
-            if texts is not None:
-                found[key] = tuple(text for text in texts if text not in _HARMLESS_TARGETS)
+        if self._moves_back_and_forth:
+            # The loop may have run before, so the folder in which it starts is not known either.
+            for command in self._commands:
+                if any(not file.startswith("/") for file in command.get("files", ())):
+                    del command["files"]
+        found: dict[str, Any] = {"commands": tuple(self._commands), "variables": tuple(self._variables)}
+        for key, paths in self._redirects.items():
+            if paths is not None and not (
+                self._moves_back_and_forth and any(not path.startswith("/") for path in paths)
+            ):
+                found[key] = tuple(paths)
         return found
+
+
+def _place(item: tuple[str, Redirect]) -> int:
+    return item[1].commands_before
 
 
 def to_shell(value: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.shell_parser import TREE_DEPTH_MAX, parse_shell
-from streams.policy.ext.shell_words import Word, read_word, source_of
+from streams.policy.ext.shell_words import PLAIN_VARIABLE, Word, read_word, source_of
 
 _PLAIN_PATTERN = re.compile(r"[A-Za-z0-9_.*?-]+\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -26,25 +26,29 @@ _TOKENS = frozenset(
 _PLAIN_STATEMENTS = frozenset(
     (
         *("program", "list", "subshell", "compound_statement", "negated_command", "do_group"),
-        *("if_statement", "elif_clause", "else_clause", "while_statement"),
+        *("if_statement", "elif_clause", "else_clause"),
     )
 )
 _TEST_PARTS = frozenset(("unary_expression", "binary_expression", "negation", "parenthesized_expression"))
-_TEST_TOKENS = frozenset(("(", ")", "!", "=", "==", "!=", "<", ">", "&&", "||"))
+_TEST_TOKENS = frozenset(("!", "=", "==", "!="))
+"""Without `&&`, `||`, `<`, `>` and parentheses: dash, and every shell in `[ ]`, reads them as operators of its own."""
+
 _WORDS = frozenset(
     (
         *("word", "number", "string", "raw_string", "ansi_c_string", "concatenation", "simple_expansion", "expansion"),
         *("command_substitution", "process_substitution", "arithmetic_expansion", "brace_expression"),
     )
 )
-_EVALUATING_VARIABLES = frozenset(
+EVALUATING_VARIABLES = frozenset(
     (
         *("RANDOM", "SRANDOM", "SECONDS", "LINENO", "OPTIND", "HISTCMD", "BASHPID", "PPID", "UID", "EUID"),
         *("BASH_SUBSHELL", "EPOCHSECONDS", "BASH_ARGV0", "COLUMNS", "LINES", "HISTSIZE", "IFS", "BASH_ENV", "ENV"),
-        *("PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS"),
+        *("PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "SHELLOPTS", "BASHOPTS", "CDPATH", "GLOBIGNORE", "OLDPWD"),
     )
 )
-"""Variables of bash that evaluate their values, or that change how the following text is read."""
+"""Variables of bash that evaluate their values, or that change how the following text or its paths are read."""
+
+_DELIMITER = re.compile(r"""(?:[A-Za-z0-9_.-]+|'[A-Za-z0-9_.-]+'|"[A-Za-z0-9_.-]+"|\\[A-Za-z0-9_.-]+)\Z""")
 
 _INPUT_REDIRECTS = frozenset(("<",))
 _OUTPUT_REDIRECTS = frozenset((">", ">>", ">|", "&>", "&>>", "<>"))
@@ -52,10 +56,25 @@ _OUTPUT_REDIRECTS = frozenset((">", ">>", ">|", "&>", "&>>", "<>"))
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """The context of a command: in a pipeline, after another command, or inside a substitution."""
+    """The context of a command: in a pipeline after another command, inside a substitution, or in a loop."""
 
     piped: bool = False
     substituted: bool = False
+    looped: bool = False
+
+    def within(self, outer: CommandContext) -> CommandContext:
+        """Return this context, inside another one."""
+        return CommandContext(
+            self.piped or outer.piped, self.substituted or outer.substituted, self.looped or outer.looped
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """The target of a redirection, and how many commands of the text come before it."""
+
+    target: Word
+    commands_before: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +96,12 @@ class SimpleCommand:
 
 @dataclass(slots=True)
 class Script:
-    """The commands that a text can run, and the targets of its redirections."""
+    """The commands that a text can run, the targets of its redirections, and the variables that it reads."""
 
     commands: list[SimpleCommand] = field(default_factory=list)
-    reads: list[Word] = field(default_factory=list)
-    writes: list[Word] = field(default_factory=list)
+    reads: list[Redirect] = field(default_factory=list)
+    writes: list[Redirect] = field(default_factory=list)
+    variables: list[str] = field(default_factory=list)
 
 
 def read_script(text: str) -> Script:
@@ -104,6 +124,7 @@ class _Reader:
             "pipeline": self._pipeline,
             "redirected_statement": self._redirected,
             "for_statement": self._for,
+            "while_statement": self._while,
             "case_statement": self._case,
             "variable_assignment": self._lone_assignment,
             "variable_assignments": self._assignments,
@@ -130,6 +151,7 @@ class _Reader:
         if node.type not in _WORDS:
             raise EvaluationError(f"shell text has an unsupported construct: {node.type}")
         reading = read_word(node)
+        self._script.variables += reading.variables
         for substitution in reading.substitutions:
             self._substitution(substitution, context, depth)
         return reading.word
@@ -180,9 +202,10 @@ class _Reader:
                         self._word(item, context, depth)
             elif child.is_named:
                 self._word(child, context, depth)
-            elif child.type not in ("=", "+="):
+            elif child.type != "=":
+                # To dash, `x+=1` is the name of a command.
                 raise EvaluationError("shell text has an unsupported assignment")
-        if name in _EVALUATING_VARIABLES:
+        if name in EVALUATING_VARIABLES:
             raise EvaluationError("shell text assigns to a variable whose value is evaluated")
         if not name:
             # The index of an array element is arithmetic, which can run commands.
@@ -245,9 +268,9 @@ class _Reader:
         if len(targets) != 1 or targets[0].splits:
             raise EvaluationError("shell text has an unsupported redirection")
         if sign in _INPUT_REDIRECTS:
-            self._script.reads.append(targets[0])
+            self._script.reads.append(Redirect(targets[0], len(self._script.commands)))
         elif sign in _OUTPUT_REDIRECTS:
-            self._script.writes.append(targets[0])
+            self._script.writes.append(Redirect(targets[0], len(self._script.commands)))
         else:
             raise EvaluationError("shell text has an unsupported redirection")
 
@@ -257,7 +280,8 @@ class _Reader:
             if not child.is_named:
                 sign = child.type
             elif child.type == "file_descriptor":
-                if not source_of(child).isdigit():
+                # To dash, `12> f` is the word 12 and a redirection.
+                if not (source_of(child).isdigit() and len(source_of(child)) == 1):
                     raise EvaluationError("shell text has an unsupported redirection")
             else:
                 targets.append(self._word(child, context, depth))
@@ -268,18 +292,33 @@ class _Reader:
         for child in node.children:
             if child.type not in ("<<", "<<-", "heredoc_start", "heredoc_body", "heredoc_end", "file_descriptor"):
                 raise EvaluationError("shell text has an unsupported here-document")
+            if child.type == "heredoc_start" and not _DELIMITER.match(source_of(child)):
+                raise EvaluationError("shell text has an unsupported here-document")
             quoted = any(child.type == "heredoc_start" and source_of(child)[:1] in "'\"\\" for child in node.children)
             if child.type == "heredoc_body" and not quoted and any(mark in source_of(child) for mark in "$`\\"):
                 raise EvaluationError("shell text has a here-document with expansions")
 
+    def _while(self, node: Any, context: CommandContext, depth: int) -> None:
+        for child in node.children:
+            self.statement(child, replace(context, looped=True), depth + 1)
+
     def _for(self, node: Any, context: CommandContext, depth: int) -> None:
         for child in node.children:
             if child.type in ("do_group", "compound_statement"):
-                self.statement(child, context, depth + 1)
-            elif child.is_named and child.type != "variable_name":
+                self.statement(child, replace(context, looped=True), depth + 1)
+            elif child.type == "variable_name":
+                self._loop_variable(source_of(child), source_of(node), context)
+            elif child.is_named:
                 self._word(child, context, depth)
             elif not child.is_named and child.type not in _TOKENS:
                 raise EvaluationError("shell text has an unsupported loop")
+
+    def _loop_variable(self, name: str, line: str, context: CommandContext) -> None:
+        """Read the variable of a loop, which is an assignment: `for PATH in /tmp` changes what later names mean."""
+        if name in EVALUATING_VARIABLES:
+            raise EvaluationError("shell text assigns to a variable whose value is evaluated")
+        if not PLAIN_VARIABLE.match(name):
+            self._script.commands.append(SimpleCommand((Word("="),), (name,), line, context))
 
     def _case(self, node: Any, context: CommandContext, depth: int) -> None:
         for child in node.children:

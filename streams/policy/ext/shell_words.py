@@ -15,6 +15,7 @@ _BRACES = re.compile(r"\{.*(,|\.\.).*\}", re.DOTALL)
 _STILL_EXPANDED = re.compile(r"(?<!\\)(?:\\\\)*(`|\$[A-Za-z0-9_({?!#@*$-])")
 _ESCAPED_IN_QUOTES = re.compile(r"\\([$`\"\\]|\n)")
 _NUMBERS_IN_BRACES = re.compile(r"\{-?[0-9]+\.\.-?[0-9]+\}\Z")
+_NESTED_QUOTE = re.compile(r"['\"\\]")
 _NUMBER_OR_SIGN = frozenset(("number", "(", ")", "+", "-", "*", "/", "%", "$((", "))"))
 
 
@@ -26,19 +27,27 @@ class Word:
         text: the value of the word if `literal` is true; otherwise its source.
         literal: the value is known.
         splits: the word can become several words or none.
+        glob: the text with its wildcards, if `*` and `?` are all that is not known.
     """
 
     text: str
     literal: bool = True
     splits: bool = False
+    glob: str | None = None
+
+    @property
+    def path(self) -> str | None:
+        """Return the text that the word has as a path, in which a wildcard stands for itself; None if not known."""
+        return self.text if self.literal else self.glob
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A word, and the substitutions inside it, which run commands."""
+    """A word, the substitutions inside it, which run commands, and the variables whose values it contains."""
 
     word: Word
     substitutions: tuple[Any, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 def source_of(node: Any) -> str:
@@ -55,10 +64,12 @@ def read_word(node: Any) -> Reading:
     source = source_of(node)
     parts: list[Word] = []
     substitutions: list[Any] = []
+    variables: list[str] = []
     for piece in node.children if node.type == "concatenation" else (node,):
         reading = _read_piece(piece)
         parts.append(reading.word)
         substitutions += reading.substitutions
+        variables += reading.variables
     literal = all(part.literal for part in parts)
     splits = any(part.splits for part in parts)
     if _BRACES.search(source) and "{" in "".join(part.text for part in parts):
@@ -67,7 +78,22 @@ def read_word(node: Any) -> Reading:
     if source.startswith("~"):
         literal = False
     text = "".join(part.text for part in parts) if literal else source
-    return Reading(Word(text, literal, splits), tuple(substitutions))
+    return Reading(
+        Word(text, literal, splits, None if literal else _glob(parts, source)), tuple(substitutions), tuple(variables)
+    )
+
+
+def _glob(parts: list[Word], source: str) -> str | None:
+    """Return a word whose only unknown parts are the wildcards `*` and `?`, or None.
+
+    A wildcard at the beginning of a name matches no name that begins with a dot. `.*` matches `..` in some shells.
+    """
+    texts = [part.path for part in parts]
+    if source.startswith("~") or None in texts or _BRACES.search(source):
+        return None
+    text = "".join(str(part) for part in texts)
+    wild = (segment for segment in text.split("/") if _GLOB_MARKS & set(segment))
+    return None if any(segment.startswith(".") or "[" in segment for segment in wild) else text
 
 
 def _read_piece(node: Any) -> Reading:
@@ -81,9 +107,10 @@ def _read_piece(node: Any) -> Reading:
     if kind == "raw_string":
         return Reading(Word(source_of(node)[1:-1]))
     if kind == "ansi_c_string":
-        return Reading(Word(source_of(node), literal=False))
+        return Reading(_read_ansi_c(source_of(node)))
     if kind in ("simple_expansion", "expansion", "command_substitution", "process_substitution"):
-        return Reading(Word(source_of(node), literal=False, splits=True), _expansion(node))
+        substitutions, variables = _expansion(node)
+        return Reading(Word(source_of(node), literal=False, splits=True), substitutions, variables)
     if kind == "arithmetic_expansion":
         _require_constants(node)
         return Reading(Word(source_of(node), literal=False))
@@ -112,18 +139,37 @@ def _read_bare(source: str) -> Word:
         wild = wild or character in _GLOB_MARKS
         out.append(character)
         at += 1
-    return Word("".join(out), literal=not wild, splits=wild)
+    text = "".join(out)
+    return Word(text, literal=not wild, splits=wild, glob=text if wild else None)
+
+
+def _read_ansi_c(source: str) -> Word:
+    """Read `$'...'`, whose value differs between shells: dash reads a dollar sign and a text in single quotes.
+
+    To dash, the text ends at the first quote. To bash, a quote after a backslash does not end it, so the shells would
+    disagree about what follows.
+    """
+    if "'" in source[2:-1]:
+        raise EvaluationError("shell text has a quote in $'...', which shells read differently")
+    return Word(source, literal=False)
 
 
 def _read_quoted(node: Any) -> Reading:
     """Read a text in double quotes."""
     substitutions: list[Any] = []
+    variables: list[str] = []
     expansions = [child for child in node.children if child.is_named and child.type != "string_content"]
     for child in expansions:
         if child.type == "arithmetic_expansion":
             _require_constants(child)
         elif child.type in ("simple_expansion", "expansion", "command_substitution"):
-            substitutions += _expansion(child)
+            if child.type == "expansion" and _NESTED_QUOTE.search(source_of(child)):
+                raise EvaluationError(
+                    "shell text has a quote within an expansion in quotes: shells read it differently"
+                )
+            inner, names = _expansion(child)
+            substitutions += inner
+            variables += names
         else:
             raise _unsupported(child.type)
     source = source_of(node)
@@ -136,40 +182,49 @@ def _read_quoted(node: Any) -> Reading:
     if _STILL_EXPANDED.search(between):
         raise EvaluationError("shell text has an unsupported expansion")
     if expansions:
-        return Reading(Word(source, literal=False), tuple(substitutions))
+        return Reading(Word(source, literal=False), tuple(substitutions), tuple(variables))
     return Reading(Word(_ESCAPED_IN_QUOTES.sub(lambda found: found[1].strip("\n"), between)))
 
 
 _VARIABLES = ("variable_name", "special_variable_name")
 _SAFE_OPERATORS = frozenset((":-", "-", ":=", "=", ":?", "?", ":+", "+", "#", "##", "%", "%%"))
+_ASSIGNING_OPERATORS = frozenset((":=", "="))
+PLAIN_VARIABLE = re.compile(r"[a-z_][a-z0-9_]*\Z")
+"""Names of variables that no shell and no common program gives a meaning to."""
 
 
-def _expansion(node: Any) -> tuple[Any, ...]:
-    """Return the substitutions inside an expansion. Kinds of expansion that evaluate text are rejected."""
+def _expansion(node: Any) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+    """Return the substitutions inside an expansion, and its variables.
+
+    Kinds of expansion that evaluate text are rejected.
+    """
     if node.type in ("command_substitution", "process_substitution"):
-        return (node,)
+        return (node,), ()
     inner = [child for child in node.children if child.type not in ("${", "}", "$")]
     if node.type == "simple_expansion":
         if len(inner) != 1 or inner[0].type not in _VARIABLES:
             raise _unsupported("expansion")
-        return ()
+        return (), (source_of(inner[0]),)
     found: list[Any] = []
-    operators = 0
+    variables = [source_of(child) for child in inner if child.type in _VARIABLES]
+    operators = [child.type for child in inner if not child.is_named]
+    if len(operators) > 1 or not _SAFE_OPERATORS.issuperset(operators):
+        raise _unsupported("expansion")
+    if _ASSIGNING_OPERATORS.intersection(operators) and not all(map(PLAIN_VARIABLE.match, variables)):
+        raise EvaluationError("shell text has an expansion that can assign to a variable with a meaning")
     for child in inner:
-        if child.type in _VARIABLES:
+        if child.type in _VARIABLES or not child.is_named:
             continue
-        if not child.is_named:
-            operators += 1
-            if child.type not in _SAFE_OPERATORS or operators > 1:
-                raise _unsupported("expansion")
-        elif child.type == "regex":
+        if child.type == "regex":
             if any(mark in source_of(child) for mark in "$`"):
                 raise _unsupported("expansion")
         elif child.type in ("command_substitution", "process_substitution"):
             found.append(child)
         else:
-            found += read_word(child).substitutions
-    return tuple(found)
+            reading = read_word(child)
+            found += reading.substitutions
+            variables += reading.variables
+    return tuple(found), tuple(variables)
 
 
 def _require_constants(node: Any) -> None:

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from streams.policy.errors import EvaluationError
+from streams.policy.ext.shell_script import EVALUATING_VARIABLES
 from streams.policy.ext.shell_words import Word
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\+?=")
-_CODE_CLUSTER = re.compile(r"-[abefhklmnprtuvxilBCEHPT]*c[abefhklmnprtuvxilBCEHPT]*\Z")
-_FLAG_CLUSTER = re.compile(r"[-+][abefhklmnprtuvxisBCEHPT]+\Z")
+# Without `k`, which makes assignments of arguments.
+_CODE_CLUSTER = re.compile(r"-[abefhlmnprtuvxilBCEHPT]*c[abefhlmnprtuvxilBCEHPT]*\Z")
+_FLAG_CLUSTER = re.compile(r"[-+][abefhlmnprtuvxisBCEHPT]+\Z")
+_SET_CLUSTER = re.compile(r"[-+][abefhmnuvxCEo]+\Z")
+_SET_NAMES = frozenset(
+    ("allexport", "errexit", "errtrace", "noclobber", "noglob", "nounset", "pipefail", "verbose", "xtrace")
+)
 
 SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "rbash"))
 _SHELL_FLAGS = frozenset(("--login", "--noprofile", "--norc", "--posix", "--restricted", "--verbose", "--noediting"))
@@ -30,7 +36,7 @@ _OPAQUE = re.compile(
 """Programs that run code, here or on another machine, from their arguments, their input or a file."""
 
 _REDEFINING_COMMANDS = frozenset(
-    ("alias", "bind", "compgen", "complete", "coproc", "enable", "fc", "function", "hash", "let", "select")
+    ("alias", "bind", "compgen", "complete", "coproc", "enable", "fc", "function", "hash", "let", "select", "shopt")
 )
 _VARIABLE_BUILTINS = frozenset(
     (
@@ -53,6 +59,7 @@ class InnerCommand(NamedTuple):
     code: str | None = None
     env: tuple[str, ...] = ()
     elevated: bool = False
+    later: bool = False  # it runs at another time than where it stands
 
 
 class WrapperContents(NamedTuple):
@@ -65,7 +72,10 @@ class WrapperContents(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Wrapper:
-    """The options of a wrapper, with and without a value, and the number of words before the inner command."""
+    """The options of a wrapper, with and without a value, and the number of words before the inner command.
+
+    Options that change the folder are left out on purpose: relative paths of the inner command would start there.
+    """
 
     valued: str = ""
     flags: str = ""
@@ -84,9 +94,9 @@ def _names(text: str) -> frozenset[str]:
 
 _WRAPPERS: Mapping[str, _Wrapper] = {
     "sudo": _Wrapper(
-        "ugpCTrthRDU",
+        "ugpCTrthU",
         "AbBEHknPSNv",
-        _names("user group prompt close-from command-timeout role type host chroot chdir other-user"),
+        _names("user group prompt close-from command-timeout role type host other-user"),
         _names("askpass background bell preserve-env set-home reset-timestamp non-interactive preserve-groups stdin"),
         assignments=True,
         elevated=True,
@@ -95,9 +105,9 @@ _WRAPPERS: Mapping[str, _Wrapper] = {
     "doas": _Wrapper("u", "n", elevated=True, stops="sCL"),
     "pkexec": _Wrapper(long_valued=_names("user"), long_flags=_names("disable-internal-agent"), elevated=True),
     "env": _Wrapper(
-        "uC",
+        "u",
         "i0v",
-        _names("unset chdir"),
+        _names("unset"),
         _names("ignore-environment null debug"),
         assignments=True,
     ),
@@ -172,6 +182,18 @@ def _refuse_evaluation(name: str, args: tuple[Word, ...]) -> None:
             raise refused
     elif name in ("test", "["):
         _refuse_odd_test([arg for arg in args if arg.text != "]"], refused)
+    elif name == "set":
+        _refuse_odd_options(args)
+
+
+def _refuse_odd_options(args: tuple[Word, ...]) -> None:
+    """Reject options of `set` that change what later text means: with `-k`, `ls PATH=/x` sets a variable."""
+    for arg in args:
+        text = _known(arg)
+        if text == "--":
+            return
+        if not (_SET_CLUSTER.match(text) or text in _SET_NAMES):
+            raise EvaluationError("shell text changes what later commands mean")
 
 
 def _refuse_odd_test(args: list[Word], refused: EvaluationError) -> None:
@@ -202,6 +224,8 @@ def _wrapped(wrapper: _Wrapper, args: tuple[Word, ...]) -> WrapperContents:
         return WrapperContents(opaque=wrapper.elevated, elevated=wrapper.elevated)
     env: list[str] = []
     while wrapper.assignments and rest and (found := _ASSIGNMENT.match(_name_part(rest[0]))):
+        if found[1] in EVALUATING_VARIABLES:
+            raise EvaluationError("shell text assigns to a variable whose value is evaluated")
         env.append(found[1])
         rest = rest[1:]
     for word in rest[: wrapper.positionals]:
@@ -298,7 +322,7 @@ def _eval(args: tuple[Word, ...]) -> WrapperContents:
 def _trap(args: tuple[Word, ...]) -> WrapperContents:
     texts = [text for text in map(_known, args) if text not in ("-p", "-l", "--")]
     return (
-        WrapperContents((InnerCommand(code=texts[0]),))
+        WrapperContents((InnerCommand(code=texts[0], later=True),))
         if len(texts) > 1 and texts[0] not in ("-", "")
         else WrapperContents()
     )
@@ -340,7 +364,7 @@ def _xargs(args: tuple[Word, ...]) -> WrapperContents:
 
 def _unknown_where(mark: str, word: Word) -> Word:
     """Return a word whose value is unknown if it contains the placeholder `mark`."""
-    return Word(word.text, literal=False) if mark in word.text else word
+    return Word(word.text, literal=False) if mark in (word.path or word.text) else word
 
 
 _INPUT = Word("", literal=False, splits=True)

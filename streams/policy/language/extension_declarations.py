@@ -43,6 +43,11 @@ COMMAND = Struct(
         Field("name", Kind.STRING, "the name of the command, without a system folder: `rm` for `/bin/rm`. An "
               "assignment is a command named `=`; a redirection without a command is one named `>`"),
         _texts("args", "the words after the name; missing if one of them is known only at run time", optional=True),
+        _texts("files", "the files and folders that the arguments name, for `cat`, `head`, `tail`, `wc`, `grep`, "
+               "`ls`, `stat`, `du`, `df`, `diff`, `cmp`, `cut`, `realpath`, `cd`, `rm`, `mkdir`, `rmdir` and `touch`; "
+               "empty for programs that read no file, such as `echo`. A wildcard stands for itself. Missing for "
+               "other programs, "
+               "with an unknown option, and if a file is known only at run time", optional=True),
         Field("line", Kind.STRING, "the source of the command, at most 500 characters"),
         _texts("env", "the names of the variables that are set for the command"),
         Field("piped", Kind.BOOL, "the command reads the output of another one"),
@@ -59,6 +64,7 @@ SHELL = Struct(
     "Shell",
     (
         Field("commands", ListOf(COMMAND), "every simple command that the text can run"),
+        _texts("variables", "the names of the variables whose values the text reads"),
         _texts("reads", "files that are redirected to input; missing if one is known only at run time", optional=True),
         _texts(
             "writes",
@@ -228,12 +234,16 @@ _VERSIONS = Group(
 
 _SHELL = Group(
     "Shell text",
-    "The text is parsed with the grammar of bash, completely or not at all. Commands inside `sudo`, `env`, `xargs`, "
+    "The text is parsed with the grammar of bash, completely or not at all. It is also an error if dash or the shell "
+    "of BusyBox, which often are `sh`, would run another command or write another file than bash: a quote in `$'...'`, "
+    "`&&` or `>` within `[[ ]]`, `+=`. Commands inside `sudo`, `env`, `xargs`, "
     "`find -exec`, `bash -c`, `eval` and similar commands are found, up to five levels deep. Functions, aliases, "
     "arithmetic on variables, commands whose name is known only at run time, and everything else whose meaning is "
     "not certain are errors. So `shell(args.command).commands.all(c, c.name in lists.safe)` is true only if no other "
     "command runs, except for what the listed programs start themselves: a name in such a list covers all options of "
-    "the program. The result does not apply to other shells (zsh, fish, PowerShell).",
+    "the program. After `cd`, a relative path can start at several folders; every path that it can have is listed, "
+    "relative to the folder in which the text starts. The result does not apply to other shells (zsh, fish, "
+    "PowerShell).",
     (
         ("shell", (
             Overload("shell_string", "", ("string",), "Shell", "the commands of a text that is given to a shell"),

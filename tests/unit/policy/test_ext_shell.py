@@ -201,6 +201,28 @@ def test_commands_that_run_others(text: str, expected: str) -> None:
         "ls \ud800",
         "echo `\\$(rm x)`",
         "!(a)",
+        "echo $'\\'; rm x #'",
+        "[[ a || rm ]]",
+        "[[ a && rm ]]",
+        "[[ a > b ]]",
+        "[ a > b ]",
+        "echo \"${x:-'$(rm x)'}\"",
+        'echo "${x:-"a"}"',
+        "x+=1 rm",
+        "12> f",
+        "cat <<$'E'\n$(rm)\nE\n",
+        "set -k; ls PATH=/x",
+        "set -o keyword",
+        "set $x",
+        "bash -kc 'ls PATH=/x'",
+        "shopt -s cdable_vars",
+        "env BASH_ENV=x bash -c ls",
+        "env -C /x ls",
+        "sudo -D /x ls",
+        "CDPATH=/; cd etc",
+        "echo ${CDPATH:=/}",
+        "echo ${PATH=/x}",
+        "for CDPATH in /; do ls; done",
     ],
 )
 def test_what_is_not_certain_is_an_error(text: str) -> None:
@@ -243,6 +265,106 @@ def test_files_that_are_redirected() -> None:
     assert error("shell(args.c).writes.all(w, true)", c='a > "$x"') == "no such key: writes"
     assert error("shell(args.c).writes.all(w, true)", c="a > ~/x") == "no such key: writes"
     assert error("shell(args.c).reads.all(w, true)", c='a < "$x"') == "no such key: reads"
+
+
+def files(text: str) -> tuple[str, ...] | None:
+    """The files of the last command, or None if they are not known."""
+    return commands(text)[-1].get("files")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cat a b/c /d", ("a", "b/c", "/d")),
+        ("cat -n -- -x", ("-x",)),
+        ("cat - a", ("a",)),
+        ("cat", ()),
+        ("ls", (".",)),
+        ("ls -la src", ("src",)),
+        ("ls *.py d/?x", ("*.py", "d/?x")),
+        ("grep -rn x", (".",)),
+        ("grep x", ()),
+        ("grep -n x a b", ("a", "b")),
+        ("grep -e x a", ("a",)),
+        ("grep -ex a", ("a",)),
+        ("grep -f p a", ("p", "a")),
+        ("grep -rnfp a", ("p", "a")),
+        ("grep -A 3 --include=*.py x a", ("a",)),
+        ("head -5 a", ("a",)),
+        ("head -n 5 a", ("a",)),
+        ("cut -d, -f 2 a", ("a",)),
+        ("rm -rf a *", ("a", "*")),
+        ("echo $x ~ {a,b}", ()),
+        ("[ -f /x ]", ()),
+        ("cd /x", ("/x",)),
+        ("/bin/cat a", ("a",)),
+        ("sudo cat a", ("a",)),
+        ("cat 'a*'", ("a*",)),
+    ],
+)
+def test_files_that_arguments_name(text: str, expected: tuple[str, ...]) -> None:
+    assert files(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["cat $x", "cat ~/a", "cat .*", "cat a/.b*", "cat [ab]", "cat {a,b}", "cat --zzz a", "cat -Z a",
+     "wc --files0-from=a", "grep --file=a b", "grep $x a", "sort a", "python3 a", "ls | xargs cat",
+     "find . -exec cat {} +",
+     "cd $x", "cd", "cd -", "cd a b", "cd a*", "head -n $x a", "du -X a"],
+)  # fmt: skip
+def test_files_that_are_not_known(text: str) -> None:
+    assert files(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cd a; cat b", ("b", "a/b")),
+        ("cd /a && cat b /c", ("b", "/a/b", "/c")),
+        ("cd a; cd ..; cat b", ("b", "a/b", "../b", "a/../b")),
+        ("(cd a); cat b", ("b", "a/b")),
+        ("cd -P -- a; cat b", ("b", "a/b")),
+        ("pushd a; popd; cat b", ("b", "a/b")),
+        ("chdir a; cat b", ("b", "a/b")),
+        ("eval 'cd a'; cat b", ("b", "a/b")),
+        ("bash -c 'cd a; cat b'", ("b", "a/b")),
+        ("for x in 1; do cd /a; cat /b; done", ("/b",)),
+        ("cd; cat /b", ("/b",)),
+    ],
+)
+def test_relative_files_start_at_every_folder_that_the_text_may_be_in(text: str, expected: tuple[str, ...]) -> None:
+    assert files(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["cd; cat b", "cd -; cat b", "cd $x; cat b", "cd ~/x; cat b", "while a; do cd ..; done; cat b", ". ./x; cat b",
+     "trap 'cd ..' DEBUG; cat b", "cd a;cd b;cd c;cd d; cat e", "for x in 1 2; do cat b; cd ..; done; cat b"],
+)  # fmt: skip
+def test_relative_files_after_unknown_changes_are_not_known(text: str) -> None:
+    assert files(text) is None
+    assert "writes" not in value("shell(args.c)", c=f"{text} > w")
+
+
+def test_redirections_start_at_every_folder_too() -> None:
+    shell = value("shell(args.c)", c="echo > a; cd b; echo > c < d; cd /e > f")
+    # The tree has the command before its redirection, so the last folder is one too many, which is on the safe side.
+    assert shell["writes"] == ("a", "c", "b/c", "f", "b/f", "/e/f")
+    assert shell["reads"] == ("d", "b/d")
+    assert value("shell(args.c).writes", c="while cd ..; do echo > /a; done") == ("/a",)
+    assert error("shell(args.c).reads.all(r, true)", c="while cat < b; do cd ..; done") == "no such key: reads"
+
+
+def test_variables_that_are_read() -> None:
+    text = 'echo $a "${b:-$c}" ${#d} $1 $(ls $e); cat < "$f"; for x in $g; do ls; done; bash -c \'ls $h\'; i=$j'
+    assert set(value("shell(args.c).variables", c=text)) == {"a", "b", "c", "d", "1", "e", "f", "g", "h", "j"}
+    assert value("shell(args.c).variables", c="echo '$a' \\$b") == ()
+
+
+def test_a_variable_of_a_loop_is_assigned() -> None:
+    assert names("for PATH in /x; do ls; done") == "= ls"
+    assert commands("for PATH in /x; do ls; done")[0]["env"] == ("PATH",)
 
 
 def test_a_command_as_a_list_of_words() -> None:
