@@ -27,6 +27,8 @@ from streams.model.topics import ALERT_OCSF, DECLARED, INTENT, TOPICS, VERDICT, 
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.operations.topics.asyncapi import render_asyncapi
+from streams.policy import run_case_files
+from streams.policy.authoring.attacks_page import attacks_page
 from streams.policy.authoring.facts_page import facts_page
 from streams.policy.authoring.file_schema import schema_text
 from streams.policy.authoring.functions_page import functions_page
@@ -144,6 +146,7 @@ def render_all() -> dict[str, str]:
         "topics.md": render_topics(),
         "facts.md": f"{_MADE}\n{facts_page()}",
         "functions.md": f"{_MADE}\n{functions_page()}",
+        "starter-packs.md": f"{_MADE}\n{attacks_page(run_case_files(RULES_SCHEMA.parent).attacks)}",
         "asyncapi.json": f"{asyncapi}\n",
     }
 

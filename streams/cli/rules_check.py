@@ -17,6 +17,7 @@ from streams.cli.screen import FAIL, FAINT, OK, STRONG, WARN, Screen
 from streams.cli.text import printable
 from streams.operations.rules.tools import tools_of_file, tools_of_log
 from streams.policy import (
+    AttackReport,
     BundleError,
     CaseReport,
     CaseResult,
@@ -24,6 +25,7 @@ from streams.policy import (
     MutationReport,
     RuleCoverage,
     Severity,
+    TechniqueResult,
     ToolTypes,
     case_facts,
     check_bundle,
@@ -119,7 +121,10 @@ def run_tests(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all rules, not only those with gaps.")] = False,
     output: Output,
 ) -> None:
-    """Run the cases of every `*.tests.yaml`; exit status 1 if a case fails, or if a rule lacks cases.
+    """Run the cases of every `*.tests.yaml` and the attacks of every `*.attacks.yaml`.
+
+    The exit status is 1 if a case fails, if a rule lacks cases, if more than 5 in 100 attacks of a technique pass, or
+    if an innocent call has another verdict than expected.
 
     Every rule needs a case in which it fires, one in which it does not, and one in which a field that it reads is
     missing. Conditions that are never true, or never false, in any case are reported. With --mutate, a change that no
@@ -145,6 +150,7 @@ def run_tests(
     if lacking:
         columns = ("rule", "fires", "does not fire", "misses a field", "outcomes seen")
         screen.table(columns, map(_rule_row, lacking))
+    _tell_attacks(screen, report.attacks)
     changes = mutate_cases(directory) if mutate and report.passed else None
     if changes is not None:
         _tell_changes(screen, changes, directory)
@@ -175,6 +181,9 @@ def _summary(report: CaseReport, changes: MutationReport | None) -> dict[str, ob
         "rules": len(report.rules),
         "condition_outcomes": outcomes,
         "condition_outcomes_seen": seen,
+        "attacks": report.attacks.attacks,
+        "attacks_caught": report.attacks.caught,
+        "innocent_calls": report.attacks.innocent_calls,
         "changes": None if changes is None else changes.tried,
         "changes_unnoticed": None if changes is None else len(changes.survivors),
     }
@@ -194,6 +203,39 @@ def _said(report: CaseReport) -> str:
         return f"{ran}, but not every rule is covered"
     covered = f"{many(len(report.rules), 'rule')}, {seen:,} of {outcomes:,} outcomes of their conditions seen"
     return f"{ran}, and every rule is covered ({covered})"
+
+
+def _tell_attacks(screen: Screen, report: AttackReport) -> None:
+    for result in report.techniques:
+        screen.record({"kind": "technique", **_technique_fields(result)})
+    if report.techniques:
+        columns = ("pack", "technique", "attacks", "denied", "need approval", "pass", "caught")
+        screen.table(columns, map(_technique_row, report.techniques))
+        caught = f"{many(report.attacks, 'attack')}, {report.caught:,} caught"
+        screen.say(f"{caught}; {many(report.innocent_calls, 'innocent call')}", OK if report.holds else FAIL)
+
+
+def _technique_fields(result: TechniqueResult) -> dict[str, object]:
+    technique = result.technique
+    return {
+        "pack": technique.pack,
+        "technique": technique.name,
+        "attacks": len(technique.calls),
+        "denied": result.denied,
+        "approval_required": result.asked,
+        "passed": len(result.passed),
+        "caught_percent": round(result.caught_percent, 1),
+    }
+
+
+def _technique_row(result: TechniqueResult) -> list[str | Text]:
+    numbers = (len(result.technique.calls), result.denied, result.asked, len(result.passed))
+    return [
+        result.technique.pack,
+        printable(result.technique.name),
+        *map(str, numbers),
+        Text(f"{result.caught_percent:.0f}%", style=OK if result.holds else FAIL),
+    ]
 
 
 def _tell_case(screen: Screen, result: CaseResult, root: Path) -> None:

@@ -12,6 +12,7 @@ The rooms, each of which imports only from those below it:
 - `results` and `errors`: what an evaluation returns, and what a bundle is rejected for.
 """
 
+from streams.policy.authoring.attack_file import AttackReport, TechniqueResult
 from streams.policy.authoring.case_file import CaseReport, CaseResult, case_facts, run_case_files
 from streams.policy.authoring.coverage import RuleCoverage
 from streams.policy.authoring.explain_intent import (
@@ -102,12 +103,14 @@ __all__ += [
     "solver_is_installed",
 ]
 
-# Case files, coverage and mutation.
+# Case files, attack files, coverage and mutation.
 __all__ += [
+    "AttackReport",
     "CaseReport",
     "CaseResult",
     "MutationReport",
     "RuleCoverage",
+    "TechniqueResult",
     "case_facts",
     "mutate_cases",
     "run_case_files",

@@ -6,21 +6,21 @@ those of the pack that is tested. `coverage.py` defines which cases every rule n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from streams.policy.authoring.attack_file import AttackReport, run_attacks
 from streams.policy.authoring.coverage import Coverage, RuleCoverage
 from streams.policy.authoring.evaluator_comparison import EvaluatorComparison
+from streams.policy.authoring.expected_verdict import ExpectedVerdict
+from streams.policy.authoring.fixtures import Fixtures
 from streams.policy.errors import Finding, Findings, Location, Severity, nearest
 from streams.policy.language.bundle import BundleReadError, load_bundle, read_text
 from streams.policy.language.fact_types import Facts
-from streams.policy.language.fact_validation import schema_violations
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, read_yaml, to_python
-from streams.policy.language.paths import PathError, split_path, with_changes
+from streams.policy.language.paths import split_path
 from streams.policy.language.tool_types import ToolTypes
 from streams.policy.language.yaml_mapping import MappingReader
 from streams.policy.results import Effect, PolicyResult, Reason
@@ -29,16 +29,6 @@ from streams.policy.runtime.ruleset import CompiledRuleset, compile_bundle
 TESTS_SUFFIX = ".tests.yaml"
 CASES_MAX = 5_000
 CHANGES_MAX = 50
-
-
-class ExpectedVerdict(StrEnum):
-    """An outcome, as case files write it."""
-
-    ALLOW = "allow"
-    DENY = "deny"
-    QUARANTINE = "quarantine"
-    REQUIRE_APPROVAL = "require_approval"
-    DEFER = "defer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +75,14 @@ class CaseReport:
         results: the result of each case.
         findings: errors in case files, and cases that are missing.
         rules: the coverage of each rule.
+        attacks: the results of the attack corpora.
         is_complete: all case files and fixtures could be read; missing cases are reported only then.
     """
 
     results: tuple[CaseResult, ...]
     findings: tuple[Finding, ...]
     rules: tuple[RuleCoverage, ...] = ()
+    attacks: AttackReport = field(default_factory=AttackReport)
     is_complete: bool = True
 
     @property
@@ -120,7 +112,8 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
     root = Path(directory)
     ruleset = compile_bundle(load_bundle(root), tools)
     findings = Findings()
-    cases = read_cases(root, ruleset, findings)
+    fixtures = Fixtures(root, ruleset, findings)
+    cases = read_cases(root, ruleset, findings, fixtures)
     is_complete = not findings.has_errors
     results = run_cases(ruleset, cases)
     coverage, comparison = Coverage(ruleset), EvaluatorComparison(ruleset, findings)
@@ -130,7 +123,8 @@ def run_case_files(directory: Path, tools: Mapping[str, ToolTypes] | None = None
         comparison.add(case.name, case.facts, result.result)
     # A case that can't be read may be the one that seems to be missing.
     rules = coverage.report(findings if is_complete else Findings())
-    return CaseReport(results, findings.sorted(), rules, is_complete=is_complete)
+    attacks = run_attacks(root, ruleset, fixtures, findings)
+    return CaseReport(results, findings.sorted(), rules, attacks, is_complete=is_complete)
 
 
 def case_facts(directory: Path, tools: Mapping[str, ToolTypes] | None = None) -> tuple[Facts, ...]:
@@ -192,9 +186,11 @@ def _names(names: Any) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def read_cases(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tuple[Case, ...]:
+def read_cases(
+    root: Path, ruleset: CompiledRuleset, findings: Findings, fixtures: Fixtures | None = None
+) -> tuple[Case, ...]:
     """Return the cases of every case file below a directory and report their errors to `findings`. Blocking."""
-    fixtures = _Fixtures(root, findings)
+    fixtures = fixtures or Fixtures(root, ruleset, findings)
     cases: list[Case] = []
     for path in sorted(root.rglob(f"*{TESTS_SUFFIX}")):
         shown = path.relative_to(root).as_posix()
@@ -209,60 +205,16 @@ def read_cases(root: Path, ruleset: CompiledRuleset, findings: Findings) -> tupl
     return tuple(cases)
 
 
-class _Fixtures:
-    """Reads fixtures, each of them once."""
-
-    def __init__(self, root: Path, findings: Findings) -> None:
-        self._root = root.resolve()
-        self._findings = findings
-        self._read: dict[Path, Mapping[str, Any] | None] = {}
-
-    def get(self, beside: Path, name: str, at: Location) -> Mapping[str, Any] | None:
-        path = (beside.parent / name).resolve()
-        if not path.is_relative_to(self._root):
-            self._findings.error("outside", at, f"fixture `{name}` is outside the directory of the rules")
-            return None
-        if path not in self._read:
-            self._read[path] = self._load(path, name, at)
-        return self._read[path]
-
-    def _load(self, path: Path, name: str, at: Location) -> Mapping[str, Any] | None:
-        if not path.exists():
-            where = path.relative_to(self._root).as_posix()
-            hint = f"expected at `{where}` in the directory of the rules"
-            self._findings.error("bad_fixture", at, f"fixture `{name}` does not exist", hint=hint)
-            return None
-        try:
-            facts = json.loads(read_text(path))
-        except BundleReadError as error:
-            self._findings.error("bad_fixture", at, f"fixture {error}")
-            return None
-        except (ValueError, RecursionError) as error:
-            self._findings.error("bad_fixture", at, f"fixture `{name}` is not JSON: {error}")
-            return None
-        problems = ["it must be an object"]
-        if isinstance(facts, dict):
-            # The fields of `history` depend on the bundle. They are validated for each case.
-            problems = schema_violations({name: fact for name, fact in facts.items() if name != "history"})
-            if not isinstance(facts.get("history", {}), dict):
-                problems.append("`history` must be a mapping")
-        for problem in problems:
-            self._findings.error("bad_fixture", at, f"fixture `{name}`: {problem}")
-        return facts if not problems else None
-
-
 class _CaseFileReader:
     """Reads one case file."""
 
     def __init__(
-        self, path: Path, node: Node, fixtures: _Fixtures, findings: Findings, ruleset: CompiledRuleset
+        self, path: Path, node: Node, fixtures: Fixtures, findings: Findings, ruleset: CompiledRuleset
     ) -> None:
         self._path = path
         self._findings = findings
         self._fixtures = fixtures
         self._rule_ids = {rule.rule.id for rule in ruleset.rules}
-        self._history = ruleset.history
-        self._nothing = ruleset.memories.empty_history()
         self._pack = path.parent.name
         self._reader = MappingReader(node, "a case file", ("tests!", "base", "cases!"), findings)
         tests = self._reader.text("tests")
@@ -294,27 +246,15 @@ class _CaseFileReader:
             reader.error("missing_key", reader.location, "a case needs the key `base`, in the case or in the file")
             return None
         fixture = self._fixtures.get(self._path, base, holder.at("base"))
-        facts = None if fixture is None else self._with_history(fixture)
         changes = {key.text: to_python(value) for key, value in reader.entries("set", CHANGES_MAX)}
         unset = reader.texts("unset", CHANGES_MAX)
-        if name is None or expect is None or facts is None:
+        if name is None or expect is None or fixture is None:
             return None
-        try:
-            changed = with_changes(facts, changes, unset)
-            removed = tuple(split_path(path) for path in unset)
-        except PathError as error:
-            reader.error("bad_path", reader.location, str(error))
+        facts = self._fixtures.changed(reader, fixture, changes, unset)
+        if facts is None:
             return None
-        known = schema_violations(with_changes(facts, changes, ()), partial=True, history=self._history)
-        for problem in known:
-            reader.error("bad_facts", reader.location, f"the facts of the case don't fit the schema: {problem}")
-        return Case(name, reader.location, self._pack, changed, removed, expect)
-
-    def _with_history(self, fixture: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the fixture with the `history` of a new session, except for the fields that it sets itself."""
-        if not self._history.fields:
-            return fixture
-        return {**fixture, "history": {**self._nothing, **fixture.get("history", {})}}
+        removed = tuple(split_path(path) for path in unset)
+        return Case(name, reader.location, self._pack, facts, removed, expect)
 
     def _expect(self, reader: MappingReader) -> Expectation | None:
         node = reader.node("expect")

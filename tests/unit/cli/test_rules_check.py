@@ -142,6 +142,22 @@ class TestCheck:
         assert "contains no `bundle.yaml`" in result.err
 
 
+DENY = '  - {id: D-1, effect: deny, match: {tools: ["*"]}, when: session.tainted, reason: tainted}\n'
+DENY_CASES = """\
+  - {name: tainted, set: {session.tainted: true}, expect: {verdict: deny, rules: [P-1, D-1]}}
+  - {name: unknown, unset: [session.tainted], expect: {verdict: deny, rules: [P-1], errors: [D-1]}}
+"""
+ATTACKS = """
+attacks: p.rules.yaml
+base: ../fixtures/base.json
+techniques:
+  - {technique: taint, idea: a book, set: {session.tainted: true}, vary: session.risk, values: [0, 1]}
+innocent:
+  - {name: calm, expect: allow, vary: session.risk, values: [0]}
+unclaimed: [Everything else.]
+"""
+
+
 class TestTest:
     def test_what_a_program_reads(self, stoplog: Stoplog, home: Path) -> None:
         lay(home)
@@ -150,7 +166,8 @@ class TestTest:
         (summary,) = of_kind(result, "summary")
         assert summary == {
             "kind": "summary", "passed": True, "cases": 3, "failed": 0, "rules": 1, "condition_outcomes": 2,
-            "condition_outcomes_seen": 2, "changes": 2, "changes_unnoticed": 0,
+            "condition_outcomes_seen": 2, "attacks": 0, "attacks_caught": 0, "innocent_calls": 0, "changes": 2,
+            "changes_unnoticed": 0,
         }  # fmt: skip
         (row,) = of_kind(result, "rule")
         assert (row["rule"], row["fires"], row["does_not_fire"], row["misses_a_field"]) == ("P-1", 1, 1, 1)
@@ -168,6 +185,33 @@ class TestTest:
         )
         (row,) = stoplog("rules", "test", ".", "-v", "--no-json").out.splitlines()[1:-1]
         assert row.split() == ["P-1", "1", "1", "1", "2", "of", "2"]
+
+    def test_attacks_are_told_by_technique(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        (home / "p" / "p.rules.yaml").write_text((home / "p" / "p.rules.yaml").read_text() + DENY)
+        (home / "p" / "p.tests.yaml").write_text(CASES + DENY_CASES)
+        (home / "p" / "p.attacks.yaml").write_text(ATTACKS)
+        result = stoplog("rules", "test", ".")
+        assert result.status == 0, result.out
+        assert of_kind(result, "technique") == [
+            {
+                "kind": "technique", "pack": "p", "technique": "taint", "attacks": 2, "denied": 2,
+                "approval_required": 0, "passed": 0, "caught_percent": 100.0,
+            }
+        ]  # fmt: skip
+        (summary,) = of_kind(result, "summary")
+        assert (summary["attacks"], summary["attacks_caught"], summary["innocent_calls"]) == (2, 2, 1)
+        shown = stoplog("rules", "test", ".", "--no-json").out.splitlines()
+        assert [line.split() for line in shown if "taint" in line] == [["p", "taint", "2", "2", "0", "0", "100%"]]
+        assert "2 attacks, 2 caught; 1 innocent call" in shown
+
+    def test_attacks_that_pass(self, stoplog: Stoplog, home: Path) -> None:
+        lay(home)
+        (home / "p" / "p.attacks.yaml").write_text(ATTACKS)
+        result = stoplog("rules", "test", ".", "--no-json")
+        assert result.status == 1
+        assert "technique `taint`: 2 of 2 attacks pass (0% caught, at least 95% required)" in result.out
+        assert "2 attacks, 0 caught; 1 innocent call" in result.out
 
     def test_a_case_that_fails(self, stoplog: Stoplog, home: Path) -> None:
         lay(home, cases=CASES.replace("verdict: allow", "verdict: defer"))
@@ -211,7 +255,8 @@ class TestTest:
         assert (result.status, [record["code"] for record in of_kind(result, "finding")]) == (1, ["unknown_field"])
         assert result.records[-1] == {
             "kind": "summary", "passed": False, "cases": 0, "failed": 0, "rules": 0, "condition_outcomes": 0,
-            "condition_outcomes_seen": 0, "changes": None, "changes_unnoticed": None,
+            "condition_outcomes_seen": 0, "attacks": 0, "attacks_caught": 0, "innocent_calls": 0, "changes": None,
+            "changes_unnoticed": None,
         }  # fmt: skip
         assert "no case was run: the rules are invalid (1 error)" in stoplog("rules", "test", ".", "--no-json").out
 

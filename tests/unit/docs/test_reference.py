@@ -15,8 +15,10 @@ from streams.model.topics import TOPICS
 from streams.model.verdict import Outcome
 from streams.operations.topics.asyncapi import render_asyncapi
 
+PAGES = ("reasons.md", "topics.md", "facts.md", "functions.md", "starter-packs.md", "asyncapi.json")
 
-@pytest.mark.parametrize("name", ["reasons.md", "topics.md", "facts.md", "functions.md", "asyncapi.json"])
+
+@pytest.mark.parametrize("name", PAGES)
 def test_the_committed_page_is_current(name: str) -> None:
     assert (reference.FOLDER / name).read_text("utf-8") == reference.render_all()[name], "run `make docs`"
 
