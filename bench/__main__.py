@@ -21,6 +21,7 @@ MODULES = {
     "sessions": "bench.sessions",
     "disk": "bench.disk",
     "rebalance": "bench.rebalance",
+    "takeover": "bench.takeover",
     "kill": "bench.kill",
     "executor": "bench.executor",
     "identity": "bench.identity",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -72,13 +73,25 @@ class ServedGate:
         Raises:
             RuntimeError: it has ended, or serves none in time.
         """
+        return self._wait("serving", SERVING_S_MAX)
+
+    def wait_standing_by(self, partitions: list[int], timeout_s: float) -> None:
+        """Block until it has warm standbys of these partitions.
+
+        Raises:
+            RuntimeError: it has ended, or has none in time.
+        """
+        while self._wait("standing by", timeout_s) != partitions:
+            continue
+
+    def _wait(self, name: str, timeout_s: float) -> list[int]:
         try:
-            while (event := self._events.get(timeout=SERVING_S_MAX))["event"] != "serving":
+            while (event := self._events.get(timeout=timeout_s))["event"] != name:
                 if event["event"] == "ended":
                     log = (self._folder / f"{self.instance}.log").read_text()[-LOG_CHARS_MAX:]
                     raise RuntimeError(f"gate `{self.instance}` has ended: {log}")
         except Empty:
-            raise RuntimeError(f"gate `{self.instance}` serves nothing after {SERVING_S_MAX} s") from None
+            raise RuntimeError(f"gate `{self.instance}` is not {name} after {timeout_s} s") from None
         partitions: list[int] = event["partitions"]
         return partitions
 
@@ -95,6 +108,14 @@ class ServedGate:
         """Stop the process gracefully."""
         self.signal_stop()
         self._end()
+
+    def freeze(self) -> None:
+        """Let it stand still, with its connections open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Undo `freeze`."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once."""

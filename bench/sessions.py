@@ -99,7 +99,7 @@ def _fill(folder: Path, sessions: int) -> None:
         key = session_key_of(TENANT, f"s-20251125-{number:07d}")
         partition = partition_for(key, PARTITIONS)
         batch = batches[partition]
-        batch.update(_rows(number, key))
+        batch.update(session_rows(number, key))
         if len(batch) >= ROWS_PER_BATCH:
             stores[partition].apply(batch, 0)
             batches[partition] = {}
@@ -118,7 +118,8 @@ def _settle(folder: Path) -> None:
         database.close()
 
 
-def _rows(number: int, key: bytes) -> Iterator[tuple[bytes, bytes]]:
+def session_rows(number: int, key: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The rows that a session leaves in the state of its partition."""
     opened_ms = now_ms()
     # Spread over what is left of their lives, and none of them due while it is measured.
     due_ms = opened_ms + SESSION_TTL_MS // 2 + number % (SESSION_TTL_MS // 2)

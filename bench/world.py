@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -71,8 +71,9 @@ class World:
 
 
 @contextlib.contextmanager
-def open_world(kind: Kind, rules: str) -> Iterator[World]:
-    """A fresh log with topics, tools and a bundle of `rules` (see `workload.RULE_SETS`) on it."""
+def open_world(kind: Kind, rules: str, properties: Mapping[str, str] | None = None) -> Iterator[World]:
+    """A fresh log with topics, tools and a bundle of `rules` (see `workload.RULE_SETS`) on it; a broker has these
+    properties."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoplog-bench-")))
         settings: dict[str, Any] = {
@@ -84,7 +85,7 @@ def open_world(kind: Kind, rules: str) -> Iterator[World]:
         }
         broker = None
         if kind == "kafka":
-            broker = stack.enter_context(KafkaBroker.start(folder / "kafka", quick=False))
+            broker = stack.enter_context(KafkaBroker.start(folder / "kafka", quick=False, properties=properties))
             settings["bootstrap"] = broker.bootstrap
         parsed = Settings(**settings)
         log = open_log(parsed)

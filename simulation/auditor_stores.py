@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -38,6 +38,10 @@ class ChangelogTape:
             tape = self._records.setdefault(number, [])
             tape.extend((record.offset, record.key or b"", record.value) for record in found)
 
+    def end(self, partition: int) -> int:
+        """Return the offset up to which the changelog was copied."""
+        return self._read_to.get(partition, 0)
+
     def rows(self, partition: int, end: int | None = None) -> Rows:
         """Return the state that the records below `end` result in."""
         rows: Rows = {}
@@ -65,6 +69,21 @@ def check_stores(tape: ChangelogTape, disks: Mapping[str, Disk], owners: Mapping
         difference = _difference(disks[instance].rows(partition), tape.rows(partition))
         if difference:
             yield f"store {partition} of its owner {instance}: {difference}"
+
+
+def check_taken_over(tape: ChangelogTape, instance: str, disk: Disk, partitions: Sequence[int]) -> Iterator[str]:
+    """Check that stores of partitions that were taken over hold what is committed, up to their offset.
+
+    A store whose end isn't stable yet (its last transaction is committed and not marked everywhere) is left out: what
+    the tape has ends before it.
+    """
+    for partition in partitions:
+        offset = disk.changelog_offset(partition)
+        if offset is None or offset > tape.end(partition):
+            continue
+        difference = _difference(disk.rows(partition), tape.rows(partition, offset))
+        if difference:
+            yield f"store {partition}, taken over by {instance}, at changelog offset {offset}: {difference}"
 
 
 def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 
 from simulation.faults import FaultPlan, ProcessKilled
+from streams.engine.recovery import Restored
 from streams.engine.worker import Worker, WorkerGaveUpError
 from streams.inmemory.clock import ManualClock
 from streams.inmemory.disk import Disk
@@ -70,6 +71,7 @@ class Machine:
         self._trace = trace
         self._worker: Worker | None = None
         self._silent_since_ms: int | None = None
+        self._restored: dict[int, Restored] = {}
 
     @property
     def is_running(self) -> bool:
@@ -80,6 +82,13 @@ class Machine:
     def is_serving(self) -> bool:
         """Whether there is a process that has restored all of its partitions."""
         return self._worker is not None and not self._worker.restoring
+
+    def new_restores(self) -> dict[int, Restored]:
+        """How partitions were restored that the process has taken over since the last call."""
+        restored = {} if self._worker is None else dict(self._worker.restored)
+        new = {number: how for number, how in restored.items() if how is not self._restored.get(number)}
+        self._restored = restored
+        return new
 
     @property
     def partitions(self) -> list[int]:

@@ -14,7 +14,14 @@ from simulation.auditor_grants import check_grants
 from simulation.auditor_order import check_order
 from simulation.auditor_seals import check_seals, read_seals
 from simulation.auditor_stops import check_stops
-from simulation.auditor_stores import ChangelogTape, check_sessions, check_stores, held_count, left_out_count
+from simulation.auditor_stores import (
+    ChangelogTape,
+    check_sessions,
+    check_stores,
+    check_taken_over,
+    held_count,
+    left_out_count,
+)
 from simulation.faults import FaultPlan, SimulatedFaults
 from simulation.machine import SESSION_TIMEOUT_MS, Machine, go_on_meanwhile
 from simulation.records import ISSUER, ROOT_KEY
@@ -61,7 +68,8 @@ class SimulationFailedError(StoplogError):
 
 
 class Report(NamedTuple):
-    """The report of a simulation that kept all promises. `digest` covers everything that was written."""
+    """The report of a simulation that kept all promises. `digest` covers everything that was written,
+    `promotions` counts the standbys that became a partition's state."""
 
     seed: int
     digest: str
@@ -71,6 +79,7 @@ class Report(NamedTuple):
     restarts: int
     ticks: int
     seals: int
+    promotions: int
 
 
 class Ingredients(NamedTuple):
@@ -123,9 +132,10 @@ class Simulation:
         self._trace_lines: deque[str] = deque(maxlen=TRACE_LINES_MAX)
         self._plan = FaultPlan.draw(rng)
         self._gate_settings = _gate_settings(rng)
-        self._engine_settings = _engine_settings(rng)
+        self._engine_settings = _engine_settings(rng, standbys=seed % 3)
         self._ticks = 0
         self._starts = 0
+        self._promotions = 0
         self._nested = False
         partitions = rng.randint(1, 4)
         create_topics(self._log, SEALED_GATE, partitions)
@@ -166,8 +176,20 @@ class Simulation:
         rng = self._rng
         self._clock.advance(rng.choice((0, 0, 1, 5, 20, 60)))
         self._go_on_outside()
-        rng.choice(self._machines).go_on()
+        self._go_on(rng.choice(self._machines))
         self._disturb()
+
+    def _go_on(self, machine: Machine) -> None:
+        """Let a machine go on, and check the state of partitions that it takes over meanwhile."""
+        machine.go_on()
+        new = machine.new_restores()
+        if not new:
+            return
+        self._tape.copy()
+        self._promotions += sum(restored.from_standby for restored in new.values())
+        violations = list(check_taken_over(self._tape, machine.name, machine.disk, list(new)))
+        if violations:
+            raise self.failed(violations)
 
     def _go_on_outside(self) -> None:
         self._world.go_on()
@@ -223,7 +245,7 @@ class Simulation:
         for _ in range(HEALING_ROUNDS_MAX):
             for machine in self._machines:
                 machine.wake()
-                machine.go_on()
+                self._go_on(machine)
             self._log.write_markers()
             self._world.go_on()
             self._tape.copy()
@@ -305,6 +327,7 @@ class Simulation:
             restarts=self._starts - len(self._machines),
             ticks=self._ticks,
             seals=sum(len(read_seals(log, wire, number)) for number in partitions),
+            promotions=self._promotions,
         )
 
     def _remembers_all(self) -> bool:
@@ -401,10 +424,11 @@ def _gate_settings(rng: Random) -> GateSettings:
     )
 
 
-def _engine_settings(rng: Random) -> EngineSettings:
+def _engine_settings(rng: Random, standbys: int) -> EngineSettings:
     return EngineSettings(
         poll_records_max=rng.choice((1, 3, 20, 1_000)),
         commit_records_max=rng.choice((1, 5, 2_000)),
         idle_poll_ms=0,
         abort_backoff_ms=5,
+        standbys=standbys,
     )

@@ -51,6 +51,7 @@ def gate(
             lambda: build_gate(settings, opened, codec, root_key),
             SystemClock(),
             on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
+            on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),
             beside=lambda: build_budgets(settings, opened, codec),
         )
         with _stopped_by_signals(runner):
@@ -78,3 +79,9 @@ def _tell(screen: Screen, settings: Settings, log: Log, partitions: list[int]) -
     screen.record({"event": "serving", "instance": settings.instance, "log": log.name, "partitions": partitions})
     listed = ", ".join(map(str, partitions))
     screen.say(f"gate `{settings.instance}` serves partitions {listed} of the {log.name}", OK)
+
+
+def _tell_standing_by(screen: Screen, settings: Settings, partitions: list[int]) -> None:
+    screen.record({"event": "standing by", "instance": settings.instance, "partitions": partitions})
+    listed = ", ".join(map(str, partitions)) or "none"
+    screen.say(f"gate `{settings.instance}` has warm standbys of partitions: {listed}", OK)

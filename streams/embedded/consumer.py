@@ -15,6 +15,7 @@ from streams.ports import (
     FencedError,
     GroupMetadata,
     LogError,
+    Membership,
     Received,
     RetriableLogError,
     TopicPartition,
@@ -202,6 +203,13 @@ class EmbeddedConsumer:
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset that retention has left, per partition (compaction does not move it)."""
         return start_offsets(self._connection, self._topic_table.resolve(partitions))
+
+    def membership(self) -> Membership | None:
+        """Return the members of this consumer's assignment; None during a rebalance."""
+        instances = groups.instances(self._connection, self._group, self._generation)
+        if instances is None or self._instance not in instances:
+            return None
+        return Membership(instances, instances.index(self._instance))
 
     def group_metadata(self) -> GroupMetadata:
         """Return member and generation of the last assignment.

@@ -73,6 +73,17 @@ def look(connection: LogConnection, member_id: int) -> MemberView | None:
     return MemberView(generation, bool(preparing), bool(joined), lease_ms, lease_until_ms, assignment)
 
 
+def instances(connection: LogConnection, group: str, generation: int) -> tuple[str, ...] | None:
+    """Return the instance names of the group's members, in the order in which partitions are assigned; None if the
+    generation is not (or no longer) theirs."""
+    rows = connection.rows(
+        "SELECT instance FROM members JOIN groups USING (group_id)"
+        " WHERE name = ? AND generation = ? AND NOT preparing ORDER BY instance",
+        (group, generation),
+    )
+    return tuple(instance for (instance,) in rows) or None
+
+
 def group_id_of(connection: LogConnection, group: str) -> int | None:
     """Return the group's row id, or None for a group that nobody has joined or committed for."""
     row = connection.row("SELECT group_id FROM groups WHERE name = ?", (group,))

@@ -49,6 +49,10 @@ class EmbeddedReader:
         """
         return self._fetcher.position(partition)
 
+    def lag(self, partition: TopicPartition) -> int | None:
+        """Return how far the end of the partition is ahead of `position`."""
+        return self.end_offsets([partition])[partition] - self.position(partition)
+
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset that the next record of each partition will get."""
         return end_offsets(self._connection, self._topic_table.resolve(partitions))

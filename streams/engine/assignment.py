@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from streams.engine.broadcasts import Broadcasts
+from streams.engine.peers import Peers
 from streams.engine.ports import Ports
 from streams.engine.record_steps import Emit
-from streams.engine.recovery import Restorer, TakenOver, Takeover
+from streams.engine.recovery import Restored, Restorer, TakenOver, Takeover
 from streams.engine.settings import EngineSettings
+from streams.engine.standby_places import standby_partitions
+from streams.engine.standbys import Standbys
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
-from streams.ports import TopicPartition
+from streams.ports import Membership, TopicPartition
 from streams.ports.processor import Processor
 from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
@@ -27,6 +30,7 @@ class Assignment:
 
     Attributes:
         tasks: the partitions that are being processed, by number. The dictionary stays the same.
+        restored: how the state of each partition was restored that was ever processed here, the last time.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Assignment:
             broadcasts: what partitions remember of broadcast topics; None if the processor has none.
         """
         self.tasks: dict[int, PartitionTask] = {}
+        self.restored: dict[int, Restored] = {}
         self._spec = spec
         self._processor = processor
         self._wire = wire
@@ -63,11 +68,17 @@ class Assignment:
         self._partition_counts = partition_counts
         self._emit = emit
         self._broadcasts = broadcasts
+        changelog = spec.changelog.name
+        self._partition_count = partition_counts[changelog]
+        self._peers = Peers(ports.consumer, self._partition_count, ports.clock, ports.end_transactions)
+        self._standbys = Standbys(changelog, ports.open_reader, ports.stores, ports.clock)
+        self._placed_among: Membership | None = None
         self._takeover = Takeover(
             spec.inputs,
             ports.consumer,
             ports.clock,
-            Restorer(spec.changelog.name, ports.open_reader, ports.stores),
+            self._peers,
+            Restorer(changelog, ports.open_reader, ports.stores, ports.clock, self._standbys),
         )
         self._assigned: list[int] = []
 
@@ -77,6 +88,16 @@ class Assignment:
         return self._assigned
 
     @property
+    def standby_lags(self) -> dict[int, int | None]:
+        """How many offsets each standby is behind, by partition; None while it isn't known."""
+        return self._standbys.lags
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether `stand_by` has more to do at once."""
+        return self._standbys.is_busy
+
+    @property
     def is_restoring(self) -> bool:
         """Whether partitions wait for their state."""
         return self._takeover.is_active
@@ -84,6 +105,7 @@ class Assignment:
     def begin(self, partitions: list[int]) -> None:
         """Begin to restore the state of these partitions in the next steps. Their input must be paused."""
         self._assigned = partitions
+        self._peers.assigned(partitions)
         self._takeover.begin(partitions)
 
     def take_over(self, timeout_ms: int) -> None:
@@ -93,7 +115,18 @@ class Assignment:
             StoreError: a store can't be opened or written.
         """
         for partition, taken in self._takeover.step(timeout_ms).items():
+            self.restored[partition] = taken.restored
             self._open_task(partition, taken)
+
+    def stand_by(self) -> None:
+        """Do a bounded part of the work for standbys, unless partitions wait for their state: these go first."""
+        if self.is_restoring:
+            return
+        self._peers.look()
+        membership = self._peers.membership
+        if membership is not None and membership is not self._placed_among:
+            self._place(membership)
+        self._standbys.step()
 
     def rebuild(self) -> None:
         """Delete the local state of all partitions, and begin to restore it. The tasks must be closed."""
@@ -112,6 +145,18 @@ class Assignment:
     def forget(self) -> None:
         """Note that the partitions are somebody else's. The tasks must be closed."""
         self._assigned = []
+
+    def close(self) -> None:
+        """Close the standbys. The tasks must be closed."""
+        self._standbys.close()
+
+    def _place(self, membership: Membership) -> None:
+        """Stand by for what this instance will get if others of these members are gone."""
+        self._placed_among = membership
+        wanted = standby_partitions(
+            membership.own, len(membership.instances), self._partition_count, self._settings.standbys
+        )
+        self._standbys.place(wanted.difference(self._assigned))
 
     def _open_task(self, partition: int, taken: TakenOver) -> None:
         """Start to process a partition whose state is restored."""

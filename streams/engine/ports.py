@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from streams.engine.peers import EndTransactions
 from streams.ports import Clock, Consumer, Producer, Reader, StoreProvider
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """What a worker runs on. The worker closes the consumer, the producer and the readers that it opens."""
+    """What a worker runs on. The worker closes the consumer, the producer and the readers that it opens.
+
+    Attributes:
+        end_transactions: ends what another instance has left open (`streams.engine.peers`); None leaves it to timeouts.
+    """
 
     consumer: Consumer
     producer: Producer
     open_reader: Callable[[], Reader]
     stores: StoreProvider
     clock: Clock
+    end_transactions: EndTransactions | None = None

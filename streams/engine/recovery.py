@@ -19,12 +19,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from streams.engine.state import stream_time_of
+from streams.engine.changelog import open_store, rows_by_partition
+from streams.engine.peers import Peers
+from streams.engine.standbys import Standbys
 from streams.model.topics import Topic
 from streams.ports import (
     Clock,
     Consumer,
-    DamagedStoreError,
     Reader,
     RetriableLogError,
     Store,
@@ -35,9 +36,22 @@ from streams.ports.processor import DeletedInput
 
 _log = logging.getLogger(__name__)
 RESTORE_BATCH_RECORDS = 2_000
-STORE_AGE_MS_MAX = 43_200_000
-"""A store that was written longer ago is rebuilt: compaction keeps the changelog's tombstones for a day
-(`delete.retention.ms`), and without them rows would come back that have been deleted since."""
+
+
+class Restored(NamedTuple):
+    """How a partition's state was restored.
+
+    Attributes:
+        from_standby: whether a standby was there.
+        offset: where in the changelog the restore began.
+        records: how many records of the changelog it has applied.
+        duration_ms: how long it took.
+    """
+
+    from_standby: bool
+    offset: int
+    records: int
+    duration_ms: int
 
 
 class TakenOver(NamedTuple):
@@ -45,11 +59,13 @@ class TakenOver(NamedTuple):
 
     Attributes:
         store: its state, up to date.
+        restored: how its state was restored.
         committed: the next offset to be read of each input topic.
         deleted: the input that was not processed, and is not on the log any more.
     """
 
     store: Store
+    restored: Restored
     committed: dict[str, int]
     deleted: list[DeletedInput]
 
@@ -57,15 +73,19 @@ class TakenOver(NamedTuple):
 class Takeover:
     """Takes over the partitions of one assignment at a time. Their input must be paused meanwhile."""
 
-    def __init__(self, inputs: Sequence[Topic], consumer: Consumer, clock: Clock, restorer: Restorer) -> None:
+    def __init__(
+        self, inputs: Sequence[Topic], consumer: Consumer, clock: Clock, peers: Peers, restorer: Restorer
+    ) -> None:
         """Create it idle.
 
         Args:
             inputs: the input topics.
             consumer: knows the group's committed offsets.
             clock: tells how old a store is.
+            peers: knows who had the partitions before.
             restorer: restores the state.
         """
+        self._peers = peers
         # Behind the last record of a transaction is its marker: retention may delete it long after all was processed.
         self._offsets_without_record = {topic.name: int(topic.is_written_in_transactions) for topic in inputs}
         self._consumer = consumer
@@ -99,7 +119,11 @@ class Takeover:
             StoreError: a store can't be opened or written.
         """
         if self._waiting is not None:
+            self._peers.look()
+            if not self._peers.may_take_over:
+                return {}
             try:
+                self._peers.end_transactions()
                 self._start(self._waiting)
             except RetriableLogError as error:
                 _log.warning("the log does not answer, restoring partitions later: %s", error)
@@ -107,9 +131,9 @@ class Takeover:
             self._waiting = None
         if not self._restorer.active:
             return {}
-        stores = self._restorer.step(timeout_ms)
         return {
-            number: TakenOver(store, self._committed[number], self._deleted[number]) for number, store in stores.items()
+            number: TakenOver(store, restored, self._committed[number], self._deleted[number])
+            for number, (store, restored) in self._restorer.step(timeout_ms).items()
         }
 
     def _start(self, partitions: list[int]) -> None:
@@ -127,38 +151,44 @@ class Takeover:
                 _log.error("%d records of %s/%d were deleted before they were processed", begin - offset, *partition)
                 deleted = DeletedInput(partition.topic, partition.partition, offset, begin)
                 self._deleted[partition.partition].append(deleted)
-        self._restorer.start(partitions, self._clock.now_ms())
+        self._restorer.start(partitions)
 
 
 @dataclass
 class _Restoring:
     store: Store
     target: int
+    from_standby: bool
+    offset: int
+    records: int = 0
 
 
 class Restorer:
     """Brings stores up to the end of their changelog partitions, a batch at a time."""
 
-    def __init__(self, changelog: str, open_reader: Callable[[], Reader], stores: StoreProvider) -> None:
+    def __init__(
+        self, changelog: str, open_reader: Callable[[], Reader], stores: StoreProvider, clock: Clock, standbys: Standbys
+    ) -> None:
         """Create it idle.
 
         Args:
             changelog: the topic that the state is rebuilt from.
             open_reader: opens a reader for one restore.
             stores: opens and wipes the stores.
+            clock: tells how old a store is.
+            standbys: have stores that need little more.
         """
+        self._clock = clock
+        self._standbys = standbys
+        self._began_ms = 0
         self._changelog = changelog
         self._open_reader = open_reader
         self._stores = stores
         self._reader: Reader | None = None
         self._restoring: dict[int, _Restoring] = {}
 
-    def start(self, partitions: list[int], now_ms: int) -> None:
+    def start(self, partitions: list[int]) -> None:
         """Open the partitions' stores and begin to restore them. What they had must be committed already.
-
-        Args:
-            partitions: their numbers.
-            now_ms: the wall clock.
 
         Raises:
             RetriableLogError: the log does not answer.
@@ -167,18 +197,18 @@ class Restorer:
         self.stop()
         if not partitions:
             return
+        self._began_ms = self._clock.monotonic_ms()
         reader = self._reader = self._open_reader()
         ends = reader.end_offsets([self._changelog_partition(partition) for partition in partitions])
         positions: dict[TopicPartition, int] = {}
         for partition in partitions:
             changelog_partition = self._changelog_partition(partition)
             target = ends[changelog_partition]
-            store = self._open_store(partition, target, now_ms)
-            positions[changelog_partition] = store.changelog_offset() or 0
-            self._restoring[partition] = _Restoring(store, target)
+            restoring = self._restoring[partition] = self._open(partition, target)
+            positions[changelog_partition] = restoring.offset
         reader.assign(positions)
 
-    def step(self, timeout_ms: int) -> dict[int, Store]:
+    def step(self, timeout_ms: int) -> dict[int, tuple[Store, Restored]]:
         """Restore one batch.
 
         Returns:
@@ -188,13 +218,7 @@ class Restorer:
             return {}
         if any(not self._is_done(partition) for partition in self._restoring):
             self._apply_batch(self._reader, timeout_ms)
-        done = {
-            partition: self._restoring[partition].store
-            for partition in list(self._restoring)
-            if self._is_done(partition)
-        }
-        for partition in done:
-            del self._restoring[partition]
+        done = {partition: self._finish(partition) for partition in list(self._restoring) if self._is_done(partition)}
         if not self._restoring:
             self._close_reader()
         return done
@@ -212,12 +236,11 @@ class Restorer:
         self._close_reader()
 
     def _apply_batch(self, reader: Reader, timeout_ms: int) -> None:
-        rows: dict[int, dict[bytes, bytes | None]] = {}
-        for record in reader.poll(RESTORE_BATCH_RECORDS, timeout_ms):
-            if record.key is not None and record.partition in self._restoring:
-                rows.setdefault(record.partition, {})[record.key] = record.value
+        rows = rows_by_partition(reader.poll(RESTORE_BATCH_RECORDS, timeout_ms))
         for partition, restoring in self._restoring.items():
             position = reader.position(self._changelog_partition(partition))
+            if partition in rows:
+                restoring.records += len(rows[partition])
             if partition in rows or position != (restoring.store.changelog_offset() or 0):
                 restoring.store.apply(rows.get(partition, {}), position)
 
@@ -225,34 +248,31 @@ class Restorer:
         restoring = self._restoring[partition]
         return (restoring.store.changelog_offset() or 0) >= restoring.target
 
-    def _open_store(self, partition: int, end: int, now_ms: int) -> Store:
-        """Open the store, and empty it if it can't be an earlier state of this changelog."""
-        try:
-            store = self._stores.open(partition)
-        except DamagedStoreError as error:
-            _log.warning("rebuilding the state of partition %d from `%s`: %s", partition, self._changelog, error)
-            return self._open_empty(partition)
-        offset = store.changelog_offset()
-        if offset is None:
-            return store
-        age_ms = now_ms - stream_time_of(store)
-        if offset <= end and age_ms <= STORE_AGE_MS_MAX:
-            return store
-        _log.warning(
-            "rebuilding the state of partition %d: the store is %d ms old and was written up to offset %d of `%s`, "
-            "which ends at %d",
+    def _finish(self, partition: int) -> tuple[Store, Restored]:
+        restoring = self._restoring.pop(partition)
+        duration_ms = self._clock.monotonic_ms() - self._began_ms
+        restored = Restored(restoring.from_standby, restoring.offset, restoring.records, duration_ms)
+        _log.info(
+            "partition %d is restored%s: %d records of `%s` from offset %d on, in %d ms",
             partition,
-            age_ms,
-            offset,
+            " from a standby" if restored.from_standby else "",
+            restored.records,
             self._changelog,
-            end,
+            restored.offset,
+            duration_ms,
         )
-        store.close()
-        return self._open_empty(partition)
+        return restoring.store, restored
 
-    def _open_empty(self, partition: int) -> Store:
-        self._stores.wipe(partition)
-        return self._stores.open(partition)
+    def _open(self, partition: int, end: int) -> _Restoring:
+        """Take the partition's standby, or open its store."""
+        warm = self._standbys.take(partition)
+        if warm is not None and (warm.changelog_offset() or 0) <= end:
+            return _Restoring(warm, end, True, warm.changelog_offset() or 0)
+        if warm is not None:
+            # The topic was made anew.
+            warm.close()
+        store = open_store(self._stores, self._changelog, partition, end, self._clock.now_ms())
+        return _Restoring(store, end, False, store.changelog_offset() or 0)
 
     def _changelog_partition(self, partition: int) -> TopicPartition:
         return TopicPartition(self._changelog, partition)

@@ -25,6 +25,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         input_buffer_bytes_max: how many bytes of keys and values, likewise.
         control_stale_ms: for how long what was broadcast counts as current without being confirmed.
         control_check_ms: how often the reader asks whether it has read all that was broadcast.
+        standbys: how many standbys each partition has on other instances: how many instances may die at once before
+            a takeover has to restore state from the beginning of the changelog.
         aborts_in_a_row_max: after how many aborted transactions in a row the worker gives up.
         abort_backoff_ms: how long the worker waits after an aborted transaction.
     """
@@ -43,5 +45,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     input_buffer_bytes_max: int = 4 * 1024 * 1024
     control_stale_ms: int = 10_000
     control_check_ms: int = 1_000
+    standbys: int = 1
     aborts_in_a_row_max: int = 20
     abort_backoff_ms: int = 50

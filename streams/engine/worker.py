@@ -29,6 +29,7 @@ from streams.engine.assignment import Assignment
 from streams.engine.batch import Batch
 from streams.engine.broadcasts import open_broadcasts
 from streams.engine.ports import Ports
+from streams.engine.recovery import Restored
 from streams.engine.settings import EngineSettings
 from streams.engine.task import PartitionTask, Turn
 from streams.engine.transaction import Transaction
@@ -137,6 +138,7 @@ class Worker:
             records = self._poll()
             self._assignment.take_over(self._settings.idle_poll_ms)
             count = self._work(records)
+            self._assignment.stand_by()
         except AbortableTransactionError as error:
             self._abort(error)
             return len(records)
@@ -155,6 +157,7 @@ class Worker:
             self._ports.consumer.close()  # calls on_revoked, which commits
         finally:
             self._drop_tasks()
+            self._assignment.close()
             if self._broadcasts is not None:
                 self._broadcasts.close()
             self._ports.producer.close()
@@ -168,6 +171,16 @@ class Worker:
     def restoring(self) -> bool:
         """Whether partitions wait for their state."""
         return self._assignment.is_restoring
+
+    @property
+    def restored(self) -> Mapping[int, Restored]:
+        """How the state of each partition was restored that was ever processed here, the last time."""
+        return self._assignment.restored
+
+    @property
+    def standby_lags(self) -> dict[int, int | None]:
+        """How many offsets each standby of this instance is behind, by partition; None while it isn't known."""
+        return self._assignment.standby_lags
 
     @property
     def following(self) -> bool:
@@ -215,7 +228,7 @@ class Worker:
     def _poll(self) -> list[Received]:
         is_busy = self._broadcasts is not None and self._broadcasts.is_busy
         waiting = self._transaction.is_open or self.restoring or is_busy or self._is_following or self._left_count
-        timeout_ms = 0 if waiting else self._settings.idle_poll_ms
+        timeout_ms = 0 if waiting or self._assignment.is_busy else self._settings.idle_poll_ms
         if self._with_input:
             timeout_ms = min(timeout_ms, HELD_POLL_MS)
         # What is left of the last poll comes first; the group wants to be polled nevertheless.

@@ -44,6 +44,7 @@ def build_worker(
             open_reader=lambda: log.reader(instance),
             stores=stores,
             clock=clock,
+            end_transactions=lambda gone: log.producer(gone).init_transactions(),
         ),
         settings=settings,
         partition_counts=check_topics(spec, log.admin()),

@@ -13,6 +13,7 @@ from streams.ports import (
     FencedError,
     GroupMetadata,
     LogError,
+    Membership,
     Received,
     RetriableLogError,
     TopicPartition,
@@ -133,6 +134,10 @@ class MemoryReader(_Client):
         """Return the next offset to be read: everything below was returned, or holds no data."""
         return self._reading.position(partition) or 0
 
+    def lag(self, partition: TopicPartition) -> int | None:
+        """Return how far the high watermark is ahead of `position`."""
+        return self._broker.partition(partition).high_watermark - self.position(partition)
+
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the high watermarks, open transactions included."""
         self._broker.faults.before(self._client, Call.END_OFFSETS)
@@ -215,6 +220,14 @@ class MemoryConsumer(_Client):
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset of each partition that retention has left."""
         return {partition: self._broker.partition(partition).start_offset for partition in partitions}
+
+    def membership(self) -> Membership | None:
+        """Return the members of this consumer's assignment; None during a rebalance."""
+        member, group = self._member, self._group
+        if member is None or group.preparing or not self._is_current(member):
+            return None
+        instances = group.instances()
+        return Membership(instances, instances.index(self._client))
 
     def group_metadata(self) -> GroupMetadata:
         """Return the member and generation of the last assignment.

@@ -83,6 +83,10 @@ class MemoryGroup:
         """Return the member of that instance name; None if there is none."""
         return next((member for member in self._members.values() if member.instance == instance), None)
 
+    def instances(self) -> tuple[str, ...]:
+        """Return the instance names of the members, in the order in which partitions are assigned."""
+        return tuple(sorted(member.instance for member in self._members.values()))
+
     def check(self, metadata: MemoryGroupMetadata) -> None:
         """Check that a transaction of this member and generation may commit offsets.
 

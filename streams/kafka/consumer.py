@@ -11,6 +11,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.bounded_close import close_in_time
 from streams.kafka.errors import call_error, error_of, is_gone
+from streams.kafka.group_members import GroupMembers
 from streams.kafka.offset_lookup import OffsetLookup
 from streams.kafka.partitions import all_from_client, from_client, on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
@@ -23,6 +24,7 @@ from streams.ports import (
     FatalLogError,
     GroupMetadata,
     LogError,
+    Membership,
     Received,
     RetriableLogError,
     TopicPartition,
@@ -100,6 +102,7 @@ class KafkaConsumer:
         self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
         self._lookup = OffsetLookup(bootstrap, names, extra)
+        self._members = None if instance is None else GroupMembers(bootstrap, group, instance, extra)
         self._faults = FaultCounter(f"group `{group}`", static=instance is not None)
         self._listener: AssignmentListener | None = None
         self._metadata: GroupMetadata | None = None
@@ -242,6 +245,14 @@ class KafkaConsumer:
         """
         return self._lookup.beginnings(partitions)
 
+    def membership(self) -> Membership | None:
+        """Return the static members of the group; None until the coordinator has answered, and for other members.
+
+        Raises:
+            LogError: the coordinator refuses to tell.
+        """
+        return None if self._members is None or self._metadata is None else self._members.look()
+
     def group_metadata(self) -> GroupMetadata:
         """Return member and generation of the latest assignment, as they were when it was made.
 
@@ -278,6 +289,8 @@ class KafkaConsumer:
                 self._listener.on_revoked(sorted(assigned))
         finally:
             self._lookup.close()
+            if self._members is not None:
+                self._members.close()
             try:
                 close_in_time(self._client.close, f"a member of group `{self._group}`")
             except KafkaException as exception:
@@ -338,6 +351,8 @@ class KafkaConsumer:
             self.pause(ours)
         # INVARIANT: an assignment's transactions are fenced by the generation that made it, never by a later one.
         self._metadata = client.consumer_group_metadata()
+        if self._members is not None:
+            self._members.forget()
         if self._listener is not None:
             self._listener.on_assigned(ours)
 

@@ -115,6 +115,19 @@ class KafkaReader:
         except KeyError:
             raise LogError(f"{on_log(self._names, partition)} is not assigned to the reader") from None
 
+    def lag(self, partition: TopicPartition) -> int | None:
+        """Return how far the high watermark that was fetched last is ahead of `position`; None before the first fetch.
+
+        Raises:
+            LogError: the partition is not assigned.
+        """
+        position = self.position(partition)
+        try:
+            known = self._client.get_watermark_offsets(to_client(self._names, partition), cached=True)
+        except KafkaException:
+            return None
+        return None if known is None or known[1] < 0 else max(0, known[1] - position)
+
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the high watermark of each partition, open transactions included. Asks the broker.
 

@@ -80,6 +80,18 @@ class GroupMetadata(Protocol):
     """The member and generation of a consumer group that the broker fences by. Opaque to the engine."""
 
 
+class Membership(NamedTuple):
+    """The members of a consumer group.
+
+    Attributes:
+        instances: the instance names of all members, in the order in which ranges of partitions are assigned to them.
+        own: the place of the member that was asked, from 0.
+    """
+
+    instances: tuple[str, ...]
+    own: int
+
+
 class AssignmentListener(Protocol):
     """Is told which partitions a member of a group has, from within `Consumer.poll` and `Consumer.close`."""
 
@@ -141,6 +153,16 @@ class Consumer(Protocol):
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset of each partition that retention has left."""
+
+    def membership(self) -> Membership | None:
+        """Return the members of the group among which the partitions are assigned. Never waits: ask again later.
+
+        Returns:
+            None if that is not known yet: the answer of the log has not come, or a rebalance is under way.
+
+        Raises:
+            LogError: the log refuses to tell.
+        """
 
     def group_metadata(self) -> GroupMetadata:
         """Return what fences commits. Call it in `on_assigned`, and give it to the transactions of that assignment."""
@@ -209,6 +231,13 @@ class Reader(Protocol):
         """Return the next offset to be read.
 
         Everything below it was returned by `poll`, or holds no data (control markers, aborted records).
+        """
+
+    def lag(self, partition: TopicPartition) -> int | None:
+        """Return how far the high watermark that was fetched last is ahead of `position`. Asks nobody.
+
+        Returns:
+            How many offsets are between them, those without data included; None before the first answer.
         """
 
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

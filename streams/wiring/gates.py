@@ -84,16 +84,28 @@ def _build(
         partition_counts = check_topics(part.spec, admin)
     finally:
         admin.close()
+
+    def transactional_id(instance: str) -> str:
+        return f"{settings.group}-{instance}{part.id_suffix}"
+
+    def end_transactions(instance: str) -> None:
+        producer = log.producer(transactional_id(instance))
+        try:
+            producer.init_transactions()
+        finally:
+            producer.close()
+
     return Worker(
         spec=part.spec,
         processor=part.processor(),
         wire=wire,
         ports=Ports(
             consumer=log.consumer(part.group, settings.instance, positioned=True),
-            producer=log.producer(f"{settings.group}-{settings.instance}{part.id_suffix}"),
+            producer=log.producer(transactional_id(settings.instance)),
             open_reader=log.reader,
             stores=stores or _rocks_stores(settings, part.kind),
             clock=clock,
+            end_transactions=end_transactions,
         ),
         settings=settings.engine.for_engine(),
         partition_counts=partition_counts,

@@ -13,6 +13,7 @@ from streams.ports import (
     FencedError,
     GroupMetadata,
     LogError,
+    Membership,
     Producer,
     TopicPartition,
 )
@@ -430,3 +431,34 @@ def test_nothing_is_assigned_nothing_can_be_sought(log: LogUnderTest) -> None:
     with pytest.raises(LogError):
         consumer.seek(TopicPartition(topic, 0), 0)
     consumer.close()
+
+
+def test_members_are_known_in_the_order_in_which_partitions_are_assigned(log: LogUnderTest) -> None:
+    topic = make_topic(log, "members", 3)
+    group = log.unique("group")
+    listeners = {name: Recorder() for name in ("gate-2", "gate-10", "Gate-3")}
+    consumers = {name: log.consumer(group, name) for name in listeners}
+    for name, consumer in consumers.items():
+        consumer.subscribe([topic], listeners[name])
+    found: dict[str, Membership] = {}
+
+    def all_have_one_partition() -> bool:
+        for consumer in consumers.values():
+            consumer.poll(1, POLL_MS)
+        return all(len(listener.assigned) == 1 for listener in listeners.values())
+
+    def all_know_the_members() -> bool:
+        for name, consumer in consumers.items():
+            consumer.poll(1, POLL_MS)
+            membership = consumer.membership()
+            if membership is not None:
+                found[name] = membership
+        return len(found) == len(consumers)
+
+    until(all_have_one_partition, "an assignment among three")
+    until(all_know_the_members, "the members")
+    by_partition = sorted(listeners, key=lambda name: listeners[name].assigned)
+    assert by_partition == ["Gate-3", "gate-10", "gate-2"]
+    assert found == {name: Membership(tuple(by_partition), by_partition.index(name)) for name in listeners}
+    for consumer in consumers.values():
+        consumer.close()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from streams.ports import LogError, Outgoing, TopicPartition
+from streams.ports import LogError, Outgoing, Received, TopicPartition
 from tests.contract.helpers import (
     POLL_MS,
     LogUnderTest,
@@ -48,6 +48,21 @@ def test_reads_from_the_given_offset_and_follows_new_records(log: LogUnderTest, 
     publish(log, at, [b"3"])
     assert poll_values(reader, 1) == [b"3"]
     assert reader.end_offsets([at]) == {at: 4}
+    reader.close()
+
+
+def test_lag_is_known_without_asking(log: LogUnderTest, partitions: Partitions) -> None:
+    at = partitions.fresh()
+    publish(log, at, [b"0", b"1", b"2"])
+    reader = log.reader()
+    reader.assign({at: 0})
+    assert reader.lag(at) in (None, 3)
+    found: list[Received] = []
+    while not found:
+        found += reader.poll(1, POLL_MS)
+    assert reader.lag(at) == 2
+    assert poll_values(reader, 2) == [b"1", b"2"]
+    assert reader.lag(at) == 0
     reader.close()
 
 

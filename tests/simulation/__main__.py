@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)  # faults are what is wanted here
     made, failures, began_s = ingredients(), 0, time.perf_counter()
-    totals = {"intents": 0, "verdicts": 0, "dead_letters": 0, "restarts": 0, "ticks": 0, "seals": 0}
+    totals = {"intents": 0, "verdicts": 0, "dead_letters": 0, "restarts": 0, "ticks": 0, "seals": 0, "promotions": 0}
     for number, seed in enumerate(range(options.first, options.first + options.seeds), start=1):
         try:
             report = simulate(seed, made)

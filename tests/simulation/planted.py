@@ -15,6 +15,7 @@ from streams.delegation.tools import GrantedTool
 from streams.engine.broadcasts import Broadcasts
 from streams.engine.input_buffer import InputBuffer
 from streams.engine.placement import InputPlacement
+from streams.engine.standbys import Standbys
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
 from streams.engine.transaction import Transaction
@@ -23,7 +24,7 @@ from streams.inmemory.broker import MemoryBroker
 from streams.inmemory.clients import MemoryReader
 from streams.model.intent import Intent
 from streams.model.topics import REVOCATION
-from streams.ports import GroupMetadata, Outgoing, Received, TopicPartition
+from streams.ports import GroupMetadata, Outgoing, Reader, Received, Store, TopicPartition
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder, Wire
 from streams.processors.control.state import ControlState
@@ -290,6 +291,38 @@ def topics_are_joined_within_one_poll(patch: pytest.MonkeyPatch, healthy: Ingred
     return healthy
 
 
+def standby_ahead_of_commit(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A standby applies what is on the changelog, committed or not."""
+
+    def apply_all(self: Standbys, reader: Reader) -> None:
+        assert isinstance(reader, MemoryReader)
+        for number, standby in self._standbys.items():
+            partition = reader._broker.partition(TopicPartition(self._changelog, number))
+            entries = [entry for entry in partition.all_entries() if entry.offset >= standby.position]
+            rows = {entry.key: entry.value for entry in entries if entry.key is not None}
+            standby.position = partition.high_watermark
+            if rows:
+                standby.store.apply(rows, standby.position)
+
+    patch.setattr(Standbys, "_apply_batch", apply_all)
+    return healthy
+
+
+def standby_claims_to_be_complete(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A standby that becomes a partition's state claims to have everything, although something is still to be read."""
+    take = Standbys.take
+
+    def take_as_complete(self: Standbys, partition: int) -> Store | None:
+        standby = self._standbys.get(partition)
+        if standby is not None and self._reader is not None and partition in self._followed:
+            end = self._reader.position(TopicPartition(self._changelog, partition)) + (self._lag(partition) or 0)
+            standby.store.apply({}, end)
+        return take(self, partition)
+
+    patch.setattr(Standbys, "take", take_as_complete)
+    return healthy
+
+
 class _Remembering(BatchSeals):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder)
@@ -331,4 +364,6 @@ PLANTS: tuple[Plant, ...] = (
     ends_alone,
     freezes_alone,
     topics_are_joined_within_one_poll,
+    standby_ahead_of_commit,
+    standby_claims_to_be_complete,
 )

@@ -26,10 +26,17 @@ BACKOFF_FIRST_MS = 500
 BACKOFF_MAX_MS = 5_000
 DOUBLINGS_MAX = 10
 STOP_TIMEOUT_MS = 30_000
+STANDBYS_NOTED_MS = 1_000
+"""How often it is looked how far the standbys are."""
+
+WARM_LAG_MAX = 10_000
+"""A standby that is behind by this many offsets at most is warm: the rest is restored within a second."""
+
 _MS_PER_S = 1_000
 
 BuildWorker = Callable[[], Worker]
 OnServing = Callable[[list[int]], None]
+OnStandingBy = Callable[[list[int]], None]
 
 
 class GateFailedError(StoplogError):
@@ -66,6 +73,7 @@ class GateRunner:
         clock: Clock,
         *,
         on_serving: OnServing | None = None,
+        on_standing_by: OnStandingBy | None = None,
         beside: BuildWorker | None = None,
         name: str = "gate",
     ) -> None:
@@ -73,17 +81,23 @@ class GateRunner:
         build: builds a worker without starting it; called again for each restart, in the running thread.
         clock: for the time between restarts.
         on_serving: called with the partitions, in the running thread, whenever they have changed and are ready.
+        on_standing_by: called with the partitions, in the running thread, whenever those have changed of which a warm
+            standby is kept.
         beside: builds the worker of the budget allocator, which runs in a separate thread for as long as the gate.
         name: its name in errors and log lines.
         """
         self._build = build
         self._clock = clock
         self._on_serving = on_serving
+        self._on_standing_by = on_standing_by
         self._name = name
         self._beside = None if beside is None else GateRunner(beside, clock, name="budget allocator")
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._serving: list[int] = []
+        self._standby_lags: dict[int, int | None] = {}
+        self._standbys_noted_ms = 0
+        self._warm: list[int] = []
         self._has_joined = False
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
@@ -93,6 +107,12 @@ class GateRunner:
         """Return the partitions that are being processed; empty while there are none. Thread-safe."""
         with self._changed:
             return list(self._serving)
+
+    @property
+    def standby_lags(self) -> dict[int, int | None]:
+        """Return how many offsets each standby was behind when that was looked at last, by partition; None where it
+        isn't known. Thread-safe."""
+        return self._standby_lags
 
     def start(self) -> None:
         """Run in a new thread."""
@@ -193,11 +213,13 @@ class GateRunner:
                 worker.step()
                 self._check_beside()
                 self._note_serving([] if worker.restoring else worker.partitions)
+                self._note_standbys(worker)
         except BaseException:
             self._close_failed(worker)
             raise
         finally:
             self._note_serving([])
+            self._standby_lags, self._warm = {}, []
         worker.stop()
 
     def _close_failed(self, worker: Worker) -> None:
@@ -226,3 +248,16 @@ class GateRunner:
             self._changed.notify_all()
         if partitions and self._on_serving is not None:
             self._on_serving(list(partitions))
+
+    def _note_standbys(self, worker: Worker) -> None:
+        now_ms = self._clock.monotonic_ms()
+        if now_ms - self._standbys_noted_ms < STANDBYS_NOTED_MS:
+            return
+        self._standbys_noted_ms = now_ms
+        lags = worker.standby_lags
+        self._standby_lags = lags
+        warm = sorted(partition for partition, lag in lags.items() if lag is not None and lag <= WARM_LAG_MAX)
+        if warm != self._warm:
+            self._warm = warm
+            if self._on_standing_by is not None:
+                self._on_standing_by(list(warm))

@@ -73,6 +73,7 @@ class EngineSection(_Section):
     input_buffer_bytes_max: int = Field(4 * 1024 * 1024, ge=1, le=1_073_741_824)
     control_stale_ms: int = Field(10_000, ge=1_000)
     control_check_ms: int = Field(1_000, ge=100)
+    standbys: int = Field(1, ge=0, le=10)
 
     def for_engine(self) -> EngineSettings:
         """Return the engine's settings."""

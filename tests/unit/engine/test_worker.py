@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from simulation.records import SessionMaker
-from streams.engine.recovery import STORE_AGE_MS_MAX
+from streams.engine.changelog import STORE_AGE_MS_MAX
 from streams.engine.worker import WorkerGaveUpError
 from streams.inmemory.faults import Call
 from streams.model.topics import (

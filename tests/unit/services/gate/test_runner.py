@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import pytest
 
@@ -131,6 +131,7 @@ class FailingWorker:
     """Serves one partition for a number of steps, and then fails."""
 
     restoring = False
+    standby_lags: ClassVar[dict[int, int | None]] = {}
 
     def __init__(self, error: Exception, clock: Clock, life_ms: int, closed: list[int]) -> None:
         self._error = error
@@ -263,6 +264,7 @@ class TestRestarts:
 
 class _Idle:
     restoring = False
+    standby_lags: ClassVar[dict[int, int | None]] = {}
     partitions: tuple[int, ...] = ()
 
     def start(self) -> None: ...

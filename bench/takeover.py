@@ -1,0 +1,205 @@
+"""Measures for how long the partitions of a gate are silent that is killed, or stands still, with many live sessions.
+
+The sessions' rows and timers are written to the changelog, as a gate does, and both gates restore them from there. A
+broker with Kafka's defaults looks for transactions that timed out every 10 s. The load is steady; what counts is the
+longest wait of an intent that was made before or after the event, by partition. After a zombie has come back, each
+intent must still have one verdict.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from bench.gate_process import ServedGate
+from bench.latency import POLL_MS, POLL_RECORDS, read_to_end
+from bench.load_generator import loading
+from bench.sessions import session_rows
+from bench.workload import TENANT, now_ms
+from bench.world import PARTITIONS, World, open_world
+from streams.model.intent import Intent
+from streams.model.keys import partition_for, session_key_of
+from streams.model.topics import INTENT, VERDICT
+from streams.model.verdict import Verdict
+from streams.ports import Outgoing, Received
+from streams.ports.processor import STREAM_TIME_KEY
+from streams.topology import GATE
+
+SESSIONS = 1_000_000
+SESSIONS_QUICK = 20_000
+SESSIONS_THAT_CALL = 10_000
+RATE = 200
+STEADY_S = 4
+AFTER_EVENT_S = {6_000: 16, 12_000: 22}
+AFTER_EVENT_COLD_S = 40
+DRAIN_S_MAX = 120.0
+RESTORED_S_MAX = 300.0
+SILENCE_S_MAX = 8.0
+MB = 1_000_000
+# Intents that may still wait when the event comes.
+MARGIN_MS = 1_500
+# Those of a broker that nobody has tuned; the brokers of tests are quicker.
+BROKER = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000"}
+
+
+class Case(NamedTuple):
+    """What happens to the second of two gates."""
+
+    event: str
+    standbys: int
+    session_timeout_ms: int
+
+
+CASES = (
+    Case("kill", 1, 6_000),
+    Case("zombie", 1, 6_000),
+    Case("kill", 1, 12_000),
+    Case("kill", 0, 6_000),
+    Case("zombie", 0, 6_000),
+)
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Measure each case on the same log."""
+    sessions = SESSIONS_QUICK if quick else SESSIONS
+    with open_world("kafka", "empty", BROKER) as world:
+        written = _Written()
+        world.publish(written.count(_changelog(sessions)))
+        restore = _restore(world, written)
+        cases = [_case(world, number, case) for number, case in enumerate(CASES[:1] if quick else CASES)]
+    warm = [case for case in cases if case["standbys"] and case["session_timeout_ms"] == min(AFTER_EVENT_S)]
+    return {
+        "sessions": sessions,
+        "rate_per_s": RATE,
+        "partitions": PARTITIONS,
+        "restore": restore,
+        "silence_s_max": SILENCE_S_MAX,
+        "within": all(case["silence_s"] <= SILENCE_S_MAX for case in warm),
+        "cases": cases,
+    }
+
+
+class _Written:
+    """Counts what is written to the changelog."""
+
+    def __init__(self) -> None:
+        self.records = self.bytes = 0
+
+    def count(self, records: Iterator[Outgoing]) -> Iterator[Outgoing]:
+        """The same records."""
+        for record in records:
+            self.records += 1
+            self.bytes += len(record.key or b"") + len(record.value or b"")
+            yield record
+
+
+def _changelog(sessions: int) -> Iterator[Outgoing]:
+    """What gates would have written about the sessions."""
+    topic = GATE.changelog.name
+    for number in range(sessions):
+        key = session_key_of(TENANT, f"s-20251125-{number:07d}")
+        partition = partition_for(key, PARTITIONS)
+        for row_key, row in session_rows(number, key):
+            yield Outgoing(topic, partition, row_key, row)
+    # Without it, a store is outdated and is built again each time.
+    for partition in range(PARTITIONS):
+        yield Outgoing(topic, partition, STREAM_TIME_KEY, now_ms().to_bytes(8, "big"))
+
+
+def _restore(world: World, written: _Written) -> dict[str, Any]:
+    """One gate restores all partitions from nothing."""
+    began_s = time.monotonic()
+    gate = ServedGate(world, "gate-1", {})
+    gate.wait_serving()
+    duration_s = time.monotonic() - began_s
+    gate.stop()
+    return {
+        "records": written.records,
+        "bytes": written.bytes,
+        "duration_s": duration_s,
+        "mb_per_s": written.bytes / MB / duration_s,
+        "records_per_s": written.records / duration_s,
+    }
+
+
+def _case(world: World, number: int, case: Case) -> dict[str, Any]:
+    world.settings["kafka"] = {"session.timeout.ms": case.session_timeout_ms}
+    first = ServedGate(world, "gate-1", {"standbys": case.standbys})
+    first.wait_serving()
+    second = ServedGate(world, "gate-2", {"standbys": case.standbys})
+    theirs = second.wait_serving()
+    while len(first.wait_serving()) == PARTITIONS:
+        continue
+    if case.standbys:
+        first.wait_standing_by(theirs, RESTORED_S_MAX)
+    else:
+        for partition in theirs:
+            shutil.rmtree(world.folder / "state-gate-1" / "gate" / "gate-1" / str(partition))
+    try:
+        measured = _measure(world, number, case, second)
+    finally:
+        second.thaw()
+        second.kill()
+        first.stop()
+    return {**case._asdict(), "partitions_moved": theirs, **measured}
+
+
+def _measure(world: World, number: int, case: Case, second: ServedGate) -> dict[str, Any]:
+    after_s = AFTER_EVENT_S[case.session_timeout_ms] if case.standbys else AFTER_EVENT_COLD_S
+    count = RATE * (STEADY_S + after_s)
+    begins = world.ends(INTENT)
+    reader = world.log.reader()
+    reader.assign(world.ends(VERDICT))
+    seen: list[tuple[int, Received]] = []
+    happened_ms = 0
+    began_s = time.monotonic()
+    load = {"sessions": SESSIONS_THAT_CALL, "first": number * 100_000, "count": count, "rate": RATE}
+    with loading(world, **load):
+        while len(seen) < count and time.monotonic() - began_s < STEADY_S + after_s + DRAIN_S_MAX:
+            seen.extend((time.time_ns(), record) for record in reader.poll(POLL_RECORDS, POLL_MS))
+            if not happened_ms and time.monotonic() - began_s >= STEADY_S:
+                happened_ms = now_ms()
+                second.kill() if case.event == "kill" else second.freeze()
+    if case.event == "zombie":
+        # It comes back, and what it had decided must count for nothing.
+        second.thaw()
+        second.wait_serving()
+    reader.close()
+    return _result(world, seen, read_to_end(world, INTENT, begins), happened_ms)
+
+
+def _result(
+    world: World, seen: list[tuple[int, Received]], intents: list[Received], happened_ms: int
+) -> dict[str, Any]:
+    readable_ns: dict[str, int] = {}
+    verdicts: Counter[str] = Counter()
+    for now_ns, record in seen:
+        verdict = world.codec.decode(VERDICT.name, record.value, record.headers)
+        if isinstance(verdict, Verdict):
+            readable_ns.setdefault(verdict.intent_id, now_ns)
+            verdicts[verdict.intent_id] += 1
+    waits: dict[int, float] = dict.fromkeys(range(PARTITIONS), 0.0)
+    before, unanswered = 0.0, 0
+    for record in intents:
+        made = world.codec.decode(INTENT.name, record.value, record.headers)
+        if not isinstance(made, Intent):
+            continue
+        if made.intent_id not in readable_ns:
+            unanswered += 1
+            continue
+        wait_s = readable_ns[made.intent_id] / 1e9 - record.timestamp_ms / 1e3
+        if record.timestamp_ms < happened_ms - MARGIN_MS:
+            before = max(before, wait_s)
+        else:
+            waits[record.partition] = max(waits[record.partition], wait_s)
+    return {
+        "longest_wait_before_s": before,
+        "silence_by_partition_s": {str(partition): wait_s for partition, wait_s in waits.items()},
+        "silence_s": max(waits.values()),
+        "intents": len(intents),
+        "unanswered": unanswered,
+        "answered_twice": sum(count > 1 for count in verdicts.values()),
+    }
