@@ -16,6 +16,7 @@ from streams.cli.screen import OK, Screen
 from streams.operations.root_key import load_root_key
 from streams.ports.open_log import Log
 from streams.services.gate.heap import settle_heap
+from streams.services.gate.metrics import StandbyLag
 from streams.services.gate.runner import GateRunner
 from streams.services.metrics import serving_metrics
 from streams.wiring.clock import SystemClock
@@ -46,7 +47,7 @@ def gate(
     configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     codec = build_codec(settings)
-    with serving_metrics(settings.metrics), open_log(settings, create=False) as opened:
+    with open_log(settings, create=False) as opened:
         runner = GateRunner(
             lambda: build_gate(settings, opened, codec, root_key),
             SystemClock(),
@@ -54,7 +55,8 @@ def gate(
             on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),
             beside=lambda: build_budgets(settings, opened, codec),
         )
-        with _stopped_by_signals(runner):
+        lag = StandbyLag(lambda: runner.standby_lags)
+        with serving_metrics(settings.metrics, lag), _stopped_by_signals(runner):
             runner.run()
     screen.record({"event": "stopped", "instance": settings.instance})
     screen.say(f"gate `{settings.instance}` has stopped cleanly", OK)

@@ -143,7 +143,11 @@ class Assignment:
         self.tasks.clear()
 
     def forget(self) -> None:
-        """Note that the partitions are somebody else's. The tasks must be closed."""
+        """End all tasks, as the partitions are somebody else's. Their stores stay open until it is known whose."""
+        for partition, task in self.tasks.items():
+            self._standbys.keep(partition, task.state.hand_over())
+        self.tasks.clear()
+        self._takeover.cancel()
         self._assigned = []
 
     def close(self) -> None:

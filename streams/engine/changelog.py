@@ -46,7 +46,9 @@ def open_store(stores: StoreProvider, changelog: str, partition: int, end: int, 
     offset = store.changelog_offset()
     if offset is None:
         return store
-    age_ms = now_ms - stream_time_of(store)
+    written_ms = stream_time_of(store)
+    # A partition that never had input has no stream time, and no row that was ever deleted.
+    age_ms = now_ms - written_ms if written_ms else 0
     if offset <= end and age_ms <= STORE_AGE_MS_MAX:
         return store
     _log.warning(

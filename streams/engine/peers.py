@@ -6,7 +6,7 @@ not wait for that. It initialises the transactional id of the member that is gon
 once and fences the former producer, should it still live (a process that stood still).
 
 INVARIANT: only members that the group has put out are fenced. Their commits are refused anyway, as their generation is
-an old one. An instance that comes back at this very moment may be fenced once too often; it starts again.
+an old one. An instance that comes back at that moment may be fenced once too often; it starts again.
 
 **Rejected.** A shorter transaction timeout: it must be longer than the death of a broker takes (ADR 0028).
 """
@@ -21,7 +21,7 @@ from streams.ports import Clock, Consumer, LogError, Membership, RetriableLogErr
 
 _log = logging.getLogger(__name__)
 WAIT_MS_MAX = 1_000
-"""How long a takeover waits to be told who is gone. Without that, it waits until the transactions time out."""
+"""How long a takeover waits until it is known who is gone. Without that, it waits until the transactions time out."""
 
 EndTransactions = Callable[[str], None]
 """Ends the transaction that the instance of this name has left open, and fences it.

@@ -198,7 +198,8 @@ class Restorer:
         if not partitions:
             return
         self._began_ms = self._clock.monotonic_ms()
-        reader = self._reader = self._open_reader()
+        # That of the standbys is connected: a new one takes up to a second until its first record.
+        reader = self._reader = self._standbys.lend_reader() or self._open_reader()
         ends = reader.end_offsets([self._changelog_partition(partition) for partition in partitions])
         positions: dict[TopicPartition, int] = {}
         for partition in partitions:
@@ -264,12 +265,13 @@ class Restorer:
         return restoring.store, restored
 
     def _open(self, partition: int, end: int) -> _Restoring:
-        """Take the partition's standby, or open its store."""
+        """Take the partition's standby, or the store that was kept of it, or open it."""
+        from_standby = partition in self._standbys.partitions
         warm = self._standbys.take(partition)
         if warm is not None and (warm.changelog_offset() or 0) <= end:
-            return _Restoring(warm, end, True, warm.changelog_offset() or 0)
+            return _Restoring(warm, end, from_standby, warm.changelog_offset() or 0)
         if warm is not None:
-            # The topic was made anew.
+            # The topic was created again.
             warm.close()
         store = open_store(self._stores, self._changelog, partition, end, self._clock.now_ms())
         return _Restoring(store, end, False, store.changelog_offset() or 0)

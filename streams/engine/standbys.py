@@ -73,6 +73,11 @@ class Standbys:
         self._is_busy = False
 
     @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions to stand by for."""
+        return self._wanted
+
+    @property
     def is_busy(self) -> bool:
         """Whether there is more to be applied at once."""
         return self._is_busy
@@ -85,13 +90,34 @@ class Standbys:
     def place(self, partitions: Collection[int]) -> None:
         """Stand by for these partitions from now on, and for no others. Their stores must not be in use."""
         wanted = frozenset(partitions)
-        if wanted == self._wanted:
-            return
-        _log.info("standing by for partitions %s", ", ".join(map(str, sorted(wanted))) or "none")
+        if wanted != self._wanted:
+            _log.info("standing by for partitions %s", ", ".join(map(str, sorted(wanted))) or "none")
         self._wanted = wanted
         for partition in [number for number in self._standbys if number not in wanted]:
             _close(self._standbys.pop(partition).store)
         self._is_placed = False
+
+    def keep(self, partition: int, store: Store) -> None:
+        """Keep the store of a partition that this instance doesn't own any more, or not for the moment.
+
+        A rebalance takes all partitions away and brings most of them back: to close and open their stores costs a tenth
+        of a second for each, more on a slow disk. `place` closes those that are not wanted.
+        """
+        self._standbys[partition] = _Standby(store, store.changelog_offset() or 0, self._clock.now_ms())
+        self._is_placed = False
+
+    def lend_reader(self) -> Reader | None:
+        """Hand over the reader, which is connected already; None if there is none. The caller closes it.
+
+        The standbys open another one when they go on.
+        """
+        now_ms = self._clock.now_ms()
+        for partition, standby in self._standbys.items():
+            if self._lag(partition) == 0:
+                standby.current_ms = now_ms
+        reader, self._reader = self._reader, None
+        self._stop_following()
+        return reader
 
     def take(self, partition: int) -> Store | None:
         """Hand over the store of a partition that this instance owns from now on; None if there is no usable one.
@@ -99,12 +125,11 @@ class Standbys:
         The caller closes it.
         """
         self._wanted -= {partition}
-        has_all = self._lag(partition) == 0
         standby = self._standbys.pop(partition, None)
         self._is_placed = False
         if standby is None:
             return None
-        if not has_all and self._clock.now_ms() - standby.current_ms > STORE_AGE_MS_MAX:
+        if self._clock.now_ms() - standby.current_ms > STORE_AGE_MS_MAX:
             _close(standby.store)
             return None
         return standby.store
@@ -141,7 +166,9 @@ class Standbys:
             self._reader = self._open_reader()
         now_ms = self._clock.now_ms()
         missing = [partition for partition in sorted(self._wanted) if partition not in self._standbys]
-        ends = self._reader.end_offsets([self._changelog_partition(partition) for partition in missing])
+        ends = (
+            self._reader.end_offsets([self._changelog_partition(partition) for partition in missing]) if missing else {}
+        )
         for partition in missing:
             end = ends[self._changelog_partition(partition)]
             store = open_store(self._stores, self._changelog, partition, end, now_ms)
@@ -179,6 +206,9 @@ class Standbys:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+        self._stop_following()
+
+    def _stop_following(self) -> None:
         self._followed = frozenset()
         self._is_placed = self._is_busy = False
 

@@ -157,6 +157,10 @@ class PartitionState:
         """Release the store. Forgets what is not committed."""
         self._store.close()
 
+    def hand_over(self) -> Store:
+        """Return the store, which holds what is committed. This state must not be used any more."""
+        return self._store
+
     def _forget_transaction(self) -> None:
         self._transaction = {}
         self._keys = None

@@ -408,8 +408,8 @@ class Worker:
 
     def _forget_assignment(self) -> None:
         self._group = None
-        self._drop_tasks()
         self._assignment.forget()
+        self._drop_tasks()
 
     def _drop_tasks(self) -> None:
         if self._broadcasts is not None:

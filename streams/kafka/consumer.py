@@ -42,7 +42,7 @@ NUDGE_S = 0.002
 DEFAULTS: Settings = {
     "session.timeout.ms": SESSION_TIMEOUT_MS,
     # Partitions of a member that left wait until the others' next heartbeat.
-    "heartbeat.interval.ms": 500,
+    "heartbeat.interval.ms": 250,
     # A seek or resume waits for the current fetch, which waits for records up to this long.
     "fetch.wait.max.ms": 100,
     # With a full prefetch queue the next fetch waits this long (a second by default).

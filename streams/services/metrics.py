@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from streams.model.errors import SettingsError
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 
 class MetricsSection(BaseModel):
@@ -18,9 +22,20 @@ class MetricsSection(BaseModel):
     listen: str | None = Field(None, pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")
 
 
+class Collects(Protocol):
+    """A collector of Prometheus' client library, which is an extra."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics as they are now."""
+
+
 @contextmanager
-def serving_metrics(section: MetricsSection) -> Iterator[None]:
+def serving_metrics(section: MetricsSection, *collectors: Collects) -> Iterator[None]:
     """Serve `/metrics` while entered, if the setting `metrics.listen` says where.
+
+    Args:
+        section: the settings.
+        collectors: what the service exports besides the metrics of every service.
 
     Raises:
         SettingsError: the address can't be listened on, or the extra is missing.
@@ -42,7 +57,7 @@ def serving_metrics(section: MetricsSection) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise SettingsError(f"setting `metrics.listen` needs `pip install 'stoplog[metrics]'`: {error}") from None
     registry = CollectorRegistry()
-    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *collectors):
         registry.register(collector)
     host, _, port = listen.rpartition(":")
     with StopMetrics(registry):

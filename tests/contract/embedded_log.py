@@ -24,6 +24,9 @@ class EmbeddedUnderTest:
     def consumer(self, group: str, instance: str) -> Consumer:
         return self._log.consumer(group, instance)
 
+    def named_consumer(self, group: str, instance: str) -> Consumer:
+        return self._log.consumer(group, instance)
+
     def producer(self, transactional_id: str) -> Producer:
         return self._log.producer(transactional_id)
 

@@ -37,6 +37,9 @@ class LogUnderTest(Protocol):
 
     def consumer(self, group: str, instance: str) -> Consumer: ...
 
+    def named_consumer(self, group: str, instance: str) -> Consumer:
+        """A member that the group knows by its name, and keeps for a while after it has left."""
+
     def producer(self, transactional_id: str) -> Producer: ...
 
     def publisher(self) -> Publisher: ...

@@ -43,6 +43,10 @@ class KafkaLog:
         """A new member of the group. The members are dynamic: `instance` names them for the test only."""
         return self._kept(KafkaConsumer(self._bootstrap, group, extra={"client.id": instance}))
 
+    def named_consumer(self, group: str, instance: str) -> KafkaConsumer:
+        """A new static member of the group."""
+        return self._kept(KafkaConsumer(self._bootstrap, group, instance=instance))
+
     def producer(self, transactional_id: str) -> KafkaProducer:
         """A new transactional producer, not initialised."""
         return self._kept(KafkaProducer(self._bootstrap, transactional_id))

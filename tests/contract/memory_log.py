@@ -22,6 +22,9 @@ class MemoryUnderTest(Names):
     def consumer(self, group: str, instance: str) -> Consumer:
         return self._log.consumer(group, instance)
 
+    def named_consumer(self, group: str, instance: str) -> Consumer:
+        return self._log.consumer(group, instance)
+
     def producer(self, transactional_id: str) -> Producer:
         return self._log.producer(transactional_id)
 

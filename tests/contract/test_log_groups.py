@@ -437,7 +437,7 @@ def test_members_are_known_in_the_order_in_which_partitions_are_assigned(log: Lo
     topic = make_topic(log, "members", 3)
     group = log.unique("group")
     listeners = {name: Recorder() for name in ("gate-2", "gate-10", "Gate-3")}
-    consumers = {name: log.consumer(group, name) for name in listeners}
+    consumers = {name: log.named_consumer(group, name) for name in listeners}
     for name, consumer in consumers.items():
         consumer.subscribe([topic], listeners[name])
     found: dict[str, Membership] = {}

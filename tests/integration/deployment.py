@@ -231,6 +231,20 @@ class GateProcess:
             assert self.process.poll() is None, f"gate {self.instance} has ended: {self.log_text()}"
         raise AssertionError(f"gate {self.instance} does not serve: {self.log_text()}")
 
+    def wait_standing_by(self, partitions: list[int]) -> None:
+        """Block until it has warm standbys of these partitions."""
+        deadline_s = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline_s:
+            with contextlib.suppress(queue.Empty):
+                if self._events.get(timeout=1) == {
+                    "event": "standing by",
+                    "instance": self.instance,
+                    "partitions": partitions,
+                }:
+                    return
+            assert self.process.poll() is None, f"gate {self.instance} has ended: {self.log_text()}"
+        raise AssertionError(f"gate {self.instance} has no standbys of {partitions}: {self.log_text()}")
+
     def stop(self) -> int:
         """SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)

@@ -24,7 +24,7 @@ from streams.inmemory.broker import MemoryBroker
 from streams.inmemory.clients import MemoryReader
 from streams.model.intent import Intent
 from streams.model.topics import REVOCATION
-from streams.ports import GroupMetadata, Outgoing, Reader, Received, Store, TopicPartition
+from streams.ports import GroupMetadata, Outgoing, Reader, Received, TopicPartition
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder, Wire
 from streams.processors.control.state import ControlState
@@ -310,16 +310,15 @@ def standby_ahead_of_commit(patch: pytest.MonkeyPatch, healthy: Ingredients) -> 
 
 def standby_claims_to_be_complete(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A standby that becomes a partition's state claims to have everything, although something is still to be read."""
-    take = Standbys.take
+    lend_reader = Standbys.lend_reader
 
-    def take_as_complete(self: Standbys, partition: int) -> Store | None:
-        standby = self._standbys.get(partition)
-        if standby is not None and self._reader is not None and partition in self._followed:
-            end = self._reader.position(TopicPartition(self._changelog, partition)) + (self._lag(partition) or 0)
-            standby.store.apply({}, end)
-        return take(self, partition)
+    def lend_as_complete(self: Standbys) -> Reader | None:
+        for partition in self._followed & self._standbys.keys():
+            standby = self._standbys[partition]
+            standby.store.apply({}, standby.position + (self._lag(partition) or 0))
+        return lend_reader(self)
 
-    patch.setattr(Standbys, "take", take_as_complete)
+    patch.setattr(Standbys, "lend_reader", lend_as_complete)
     return healthy
 
 

@@ -88,17 +88,15 @@ class TestFollowing:
         assert len(known) >= 3
         assert all(before - after <= BATCH_RECORDS for before, after in pairwise(known))
 
-    @pytest.mark.parametrize("error", [RetriableLogError("away"), FatalLogError("gone"), LogError("no right")])
+    @pytest.mark.parametrize("error", [FatalLogError("gone"), LogError("no right")])
     def test_an_error_of_the_log_stops_only_the_standbys_and_not_for_ever(self, error: LogError) -> None:
         bench = WorkerBench(partitions=2)
         first, second, maker = two_gates(bench)
-        bench.log.put_out(GATE.name, "b")  # comes back, and everything is placed anew
-        bench.faults.fail("a", Call.END_OFFSETS, error, skip=1)
-        bench.settle(first, second)
-        bench.settle(first, second)
+        bench.faults.fail("a", Call.READ, error, skip=1)  # the first read of a step is that of broadcast topics
         bench.propose(maker)
         bench.settle(first, second)
         assert bench.verdicts() == ["permitted"]
+        assert first.standby_lags == {1: None}
         bench.clock.advance(RETRY_MS)
         bench.settle(first, second)
         assert bench.disks["a"].rows(1) == bench.disks["b"].rows(1)
@@ -120,6 +118,40 @@ class TestFollowing:
         bench.clock.advance(RETRY_MS)
         bench.settle(first, second)
         assert bench.disks["a"].rows(1) == bench.disks["b"].rows(1)
+
+
+class TestRebalance:
+    def test_partitions_that_come_back_keep_their_stores_open(self) -> None:
+        bench = WorkerBench(partitions=3)
+        first = bench.start("a")
+        bench.serving(first)
+        bench.settle(first)
+        stores = dict(bench.disks["a"]._open)
+        second = bench.start("b")
+        bench.serving(first, second)
+        bench.settle(first, second)
+        # Two stay, and the third has become a standby.
+        assert (first.partitions, second.partitions) == ([0, 1], [2])
+        assert bench.disks["a"]._open == stores
+        assert [first.restored[number].from_standby for number in (0, 1)] == [False, False]
+
+    def test_what_is_neither_owned_nor_stood_by_for_is_closed(self) -> None:
+        settings = msgspec.structs.replace(SETTINGS, standbys=0)
+        bench = WorkerBench(partitions=3, settings=settings)
+        first = bench.start("a")
+        bench.serving(first)
+        second = bench.start("b")
+        bench.serving(first, second)
+        bench.settle(first, second)
+        assert sorted(bench.disks["a"]._open) == [0, 1]
+
+    def test_a_worker_that_stops_closes_everything(self) -> None:
+        bench = WorkerBench(partitions=2)
+        first, second, _ = two_gates(bench)
+        first.stop()
+        assert bench.disks["a"]._open == {}
+        second.stop()
+        assert bench.disks["b"]._open == {}
 
 
 class TestTakeover:

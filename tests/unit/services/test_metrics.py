@@ -14,6 +14,7 @@ from streams.model.errors import SettingsError
 from streams.model.revocation import RevocationKind
 from streams.model.topics import REVOCATION
 from streams.sdk.metrics import SOURCES, STOP_SECONDS, StopMetrics
+from streams.services.gate.metrics import StandbyLag
 from streams.services.metrics import serving_metrics
 from streams.wiring.settings import load_settings
 from tests.kit import GateBench
@@ -61,6 +62,18 @@ def test_a_gate_counts_the_stops_that_it_reads() -> None:
         key, record = revocation(RevocationKind.ALL, "*", time_ms=bench.now_ms)
         bench.driver.pipe(REVOCATION.name, key, record)
         assert registry.get_sample_value(f"{STOP_SECONDS}_count") == 1
+
+
+def test_the_lag_of_each_standby_is_exported_as_far_as_it_is_known() -> None:
+    port = free_port()
+    lags: dict[int, int | None] = {3: 17, 4: None}
+    with serving_metrics(load_settings({"metrics": {"listen": f"127.0.0.1:{port}"}}).metrics, StandbyLag(lambda: lags)):
+        first = scraped(port)
+        lags = {5: 0}
+        second = scraped(port)
+    name = "stoplog_standby_lag_offsets"
+    assert {key: value for key, value in first.items() if key.startswith(name)} == {f'{name}{{partition="3"}}': 17}
+    assert {key: value for key, value in second.items() if key.startswith(name)} == {f'{name}{{partition="5"}}': 0}
 
 
 def test_nothing_is_served_where_nobody_asks_for_it() -> None:

@@ -85,6 +85,30 @@ class TestOnTheEmbeddedLog:
         assert runner.wait_ready(READY_MS) == [0, 1, 2]
         runner.stop()
 
+    def test_two_gates_tell_of_which_partitions_they_keep_standbys(self, settings: Settings, log: Log) -> None:
+        make_topics(settings, log)
+        told: dict[str, list[list[int]]] = {"a": [], "b": []}
+        codec = build_codec(settings)
+
+        def runner(name: str) -> GateRunner:
+            own = settings.model_copy(update={"instance": name})
+            return GateRunner(
+                lambda: build_gate(own, log, codec, ROOT_KEY, MemoryStores()),
+                SystemClock(),
+                on_standing_by=told[name].append,
+            )
+
+        first, second = runner("a"), runner("b")
+        first.start()
+        first.wait_ready(READY_MS)
+        second.start()
+        _wait_for(lambda: told["a"][-1:] == [[2]] and told["b"][-1:] == [[0, 1]])
+        assert first.standby_lags == {2: 0}
+        assert second.standby_lags == {0: 0, 1: 0}
+        second.stop()
+        first.stop()
+        assert first.standby_lags == {}
+
     def test_a_refused_start_is_not_tried_again(self, settings: Settings, log: Log) -> None:
         runner = gate_runner(settings, log)
         runner.start()
