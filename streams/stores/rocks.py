@@ -191,7 +191,7 @@ class _Walk:
         self._options = ReadOptions()
         self._options.set_iterate_upper_bound(end)
         if is_cold:
-            self._options.fill_cache(False)  # type: ignore[call-arg]  # against its stub
+            self._options.fill_cache(False)  # type: ignore[call-arg]  # takes a value, against its stub
         self._cursor: RdictIter | None = db.iter(self._options)
         self._cursor.seek(start)
         self._released = False

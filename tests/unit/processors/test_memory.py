@@ -59,10 +59,7 @@ def test_the_caches_by_session_together_stay_small_when_they_are_full() -> None:
         ),
         audit._cached_hmac: lambda number: audit._cached_hmac(b"%032d" % number, b"%032d" % number),
     }
-    total = sum(
-        entry_bytes(fill, cache) * cache.cache_parameters()["maxsize"]  # type: ignore[operator] - has a bound, see above
-        for cache, fill in filled.items()
-    )
+    total = sum(entry_bytes(fill, cache) * (cache.cache_parameters()["maxsize"] or 0) for cache, fill in filled.items())
     assert total < KEY_CACHES_BYTES_MAX
 
 
