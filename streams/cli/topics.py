@@ -11,7 +11,7 @@ from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.model.topics import TOPICS, Role, Topic
-from streams.operations.topics.application import carry_out, make_plan
+from streams.operations.topics.application import carry_out, make_plan, quotas_to_set
 from streams.operations.topics.plan import Plan, Step
 from streams.wiring.logs import open_log
 
@@ -89,8 +89,9 @@ def apply(
 ) -> None:
     """Create missing topics, correct their configurations, and add access entries. Deletes nothing.
 
-    Access entries are added for the principals of the setting `topics.principals`. Exit status 1 if a difference can't
-    be corrected.
+    Access entries are added for the principals of the setting `topics.principals`. On Kafka, the commands are printed
+    that limit how much they may write (`topics.quotas`), because this client can't run them. Exit status 1 if a
+    difference can't be corrected.
     """
     screen = output.screen()
     settings = connection.settings()
@@ -103,10 +104,20 @@ def apply(
         plan = make_plan(settings.topics, settings.group, admin)
         carry_out(plan, admin, settings.topics.replication, tell)
         _tell_troubles(screen, plan)
+        if settings.log == "kafka":
+            _tell_quotas(screen, quotas_to_set(settings.topics, settings.bootstrap))
         if plan.is_clean:
             screen.say(f"nothing to do: all {len(TOPICS)} topics of the {opened.name} are as declared", OK)
     if plan.troubles:
         raise typer.Exit(FAILED)
+
+
+def _tell_quotas(screen: Screen, commands: tuple[str, ...]) -> None:
+    if commands:
+        screen.say("for an administrator to run once, so that no writer floods the others:")
+    for command in commands:
+        screen.record({"to_run": command})
+        screen.say(f"  {command}")
 
 
 def _tell_troubles(screen: Screen, plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +22,8 @@ class TopicsSection(_Section):
     `principals`: Kafka principals by role (`gate = ["User:gate"]`).
     `prefix`: precedes the name of every topic, so that several deployments can share a cluster.
     `executor_group_prefix`: how the names of executors' consumer groups begin; used for access entries.
+    `quotas`: bytes per second and broker that a principal of a role may write; 0 or no entry: no limit. `stoplog topics
+    apply` prints the commands that set them.
     """
 
     prefix: str = Field("", pattern="^[A-Za-z0-9._-]{0,100}$")
@@ -28,6 +31,7 @@ class TopicsSection(_Section):
     replication: int = Field(1, ge=1, le=32_767)
     principals: dict[str, list[str]] = {}
     executor_group_prefix: str = "stoplog-executor"
+    quotas: dict[str, Annotated[int, Field(ge=0)]] = {"agent": 1_048_576, "executor": 4_194_304}
 
 
 class RulesSection(_Section):

@@ -18,7 +18,9 @@ from streams.operations.topics.plan import (
     plan_access,
     plan_topics,
     read_principals,
+    read_role,
 )
+from streams.operations.topics.quotas import quota_commands
 from streams.ports import Admin
 
 
@@ -39,6 +41,20 @@ def principals_of(section: TopicsSection, gate_group: str) -> Principals:
             "executors could join the gates' group; choose another prefix"
         )
     return Principals(by_role=read_principals(section.principals), gate_group=gate_group, executor_prefix=prefix)
+
+
+def quotas_to_set(section: TopicsSection, bootstrap: str) -> tuple[str, ...]:
+    """Return the commands that limit what principals write, for an administrator: this client can't run them.
+
+    Args:
+        section: `[topics]` of the settings.
+        bootstrap: the brokers.
+
+    Raises:
+        PrincipalsError: a role is unknown, or a principal is invalid.
+    """
+    quotas = {read_role(name, "topics.quotas"): bytes_per_s for name, bytes_per_s in section.quotas.items()}
+    return quota_commands(quotas, read_principals(section.principals), bootstrap)
 
 
 def make_plan(section: TopicsSection, gate_group: str, admin: Admin) -> Plan:

@@ -136,20 +136,34 @@ def read_principals(stated: Mapping[str, Sequence[str]]) -> dict[Role, tuple[str
     Raises:
         PrincipalsError: a role is unknown, or a principal has no type.
     """
-    roles = {role.value: role for role in Role}
     read: dict[Role, tuple[str, ...]] = {}
     for name, principals in stated.items():
-        role = roles.get(name.replace("_", "-").lower())
-        if role is None:
-            near = difflib.get_close_matches(name, roles, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"the roles are {', '.join(roles)}"
-            raise PrincipalsError(f"setting `topics.principals` names the unknown role `{name}`; {hint}")
+        role = read_role(name, "topics.principals")
         for principal in principals:
             if not principal.partition(":")[2]:
                 text = f"setting `topics.principals.{name}` names `{principal}`; write a principal as `User:name`"
                 raise PrincipalsError(text)
         read[role] = tuple(principals)
     return read
+
+
+def read_role(name: str, setting: str) -> Role:
+    """Return the role of that name.
+
+    Args:
+        name: as somebody has written it.
+        setting: where.
+
+    Raises:
+        PrincipalsError: there is none.
+    """
+    roles = {role.value: role for role in Role}
+    role = roles.get(name.replace("_", "-").lower())
+    if role is None:
+        near = difflib.get_close_matches(name, roles, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"the roles are {', '.join(roles)}"
+        raise PrincipalsError(f"setting `{setting}` names the unknown role `{name}`; {hint}")
+    return role
 
 
 def plan_topics(topics: Sequence[Topic], states: Mapping[str, TopicState], partitions: int, replication: int) -> Plan:
