@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streams.embedded import groups
 from streams.embedded.fetch import Fetcher, poll_until_found, start_offsets
@@ -199,6 +199,20 @@ class EmbeddedConsumer:
         rows = self._connection.rows("SELECT part_id, next_offset FROM offsets WHERE group_id = ?", (group_id,))
         by_part: dict[int, int] = dict(rows)
         return {partition: by_part.get(part_id) for partition, part_id in part_ids.items()}
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Store the group's offsets outside of transactions.
+
+        Raises:
+            RetriableLogError: nothing was stored: the partitions are assigned again, or the file is locked.
+        """
+        part_ids = self._topic_table.resolve(list(offsets))
+        rows = [(part_ids[partition], offset) for partition, offset in offsets.items()]
+        try:
+            with self._connection.writing():
+                groups.commit(self._connection, self.group_metadata(), rows, self._file.clock.now_ms())
+        except FencedError as error:
+            raise RetriableLogError(str(error)) from error
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset that retention has left, per partition (compaction does not move it)."""

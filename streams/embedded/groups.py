@@ -191,6 +191,19 @@ def authorise(connection: LogConnection, group: GroupMetadata, now_ms: int) -> i
     return group_id
 
 
+def commit(connection: LogConnection, group: GroupMetadata, offsets: Sequence[tuple[int, int]], now_ms: int) -> None:
+    """Store offsets of the group, each with the row id of its partition.
+
+    Raises:
+        FencedError, LogError: see `authorise`.
+    """
+    group_id = authorise(connection, group, now_ms)
+    connection.write_many(
+        "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
+        [(group_id, part_id, offset) for part_id, offset in offsets],
+    )
+
+
 def _settle_of(connection: LogConnection, member_id: int, now_ms: int) -> None:
     row = connection.row("SELECT group_id FROM members WHERE member_id = ?", (member_id,))
     if row is not None:

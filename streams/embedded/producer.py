@@ -143,11 +143,8 @@ class EmbeddedProducer:
         now_ms = self._file.now_ms()
         stored = append(self._connection, self._topic_table, self._records, now_ms) if self._records else []
         for group, offsets in self._offsets.items():
-            group_id = groups.authorise(self._connection, group, self._file.clock.now_ms())
-            self._connection.write_many(
-                "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset",
-                [(group_id, self._topic_table.part_id(partition), offset) for partition, offset in offsets.items()],
-            )
+            rows = [(self._topic_table.part_id(partition), offset) for partition, offset in offsets.items()]
+            groups.commit(self._connection, group, rows, self._file.clock.now_ms())
         return stored
 
     def _require_open(self) -> None:

@@ -217,6 +217,18 @@ class MemoryConsumer(_Client):
         self._broker.faults.after(self._client, Call.COMMITTED)
         return offsets
 
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Store the group's offsets outside of transactions.
+
+        Raises:
+            RetriableLogError: nothing was stored: the partitions are assigned again.
+        """
+        self._broker.faults.before(self._client, Call.SEND_OFFSETS)
+        if self._member is None or not self._is_current(self._member):
+            raise RetriableLogError(f"the partitions of `{self._client}` in `{self._group_name}` are assigned again")
+        self._group.offsets.update(offsets)
+        self._broker.faults.after(self._client, Call.SEND_OFFSETS)
+
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset of each partition that retention has left."""
         return {partition: self._broker.partition(partition).start_offset for partition in partitions}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from streams.kafka.bounded_close import close_in_time
-from streams.kafka.errors import call_error, error_of, is_gone
+from streams.kafka.errors import FENCED_CODES, STALE_GROUP_CODES, call_error, error_of, is_gone
 from streams.kafka.group_members import GroupMembers
 from streams.kafka.offset_lookup import OffsetLookup
 from streams.kafka.partitions import all_from_client, from_client, on_log, to_client
@@ -236,6 +236,30 @@ class KafkaConsumer:
         for partition in found:
             offsets[from_client(self._names, partition)] = partition.offset if partition.offset >= 0 else None
         return offsets
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Store the group's offsets outside of transactions. Blocks until the coordinator has answered.
+
+        INVARIANT: the client commits with the generation in which the partitions were assigned. It takes on a newer one
+        only once the listener has given them up, within `poll`.
+
+        Raises:
+            RetriableLogError: nothing was stored, or it is not known.
+            LogError: see `streams.ports.Consumer.commit`.
+        """
+        if not offsets:
+            return
+        doing = f"commit offsets of group `{self._group}`"
+        named = [to_client(self._names, partition, offset) for partition, offset in offsets.items()]
+        try:
+            for partition in self._client.commit(offsets=named, asynchronous=False) or ():
+                if partition.error is not None:
+                    raise KafkaException(partition.error)
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.code() in STALE_GROUP_CODES and error.code() not in FENCED_CODES:
+                raise RetriableLogError(f"can't {doing}: {error.str()}; they are assigned again") from exception
+            raise call_error(error, doing) from exception
 
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset that still exists, per partition.

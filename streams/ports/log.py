@@ -151,6 +151,17 @@ class Consumer(Protocol):
             RetriableLogError: the broker did not answer in time.
         """
 
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Store the group's offsets (the next ones to be read) outside of transactions. Blocks until it is done.
+
+        The caller must own the partitions, as its listener was told. A member that was put out of the group can't.
+
+        Raises:
+            RetriableLogError: nothing was stored, or it is not known; the next poll tells whether the partitions are
+                still assigned.
+            LogError: the member can't be used any more, or may not do that.
+        """
+
     def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the first offset of each partition that retention has left."""
 

@@ -69,6 +69,27 @@ def test_group_starts_at_the_beginning_and_resumes_where_it_committed(log: LogUn
     restarted.close()
 
 
+def test_offsets_are_committed_without_a_transaction_by_whoever_has_the_partition(log: LogUnderTest) -> None:
+    topic = make_topic(log, "plain", 1)
+    at = TopicPartition(topic, 0)
+    group = log.unique("group")
+    publish(log, at, [b"0", b"1", b"2"])
+    consumer = log.consumer(group, "a")
+    consumer.subscribe([topic], Recorder())
+    assert poll_values(consumer, 3) == [b"0", b"1", b"2"]
+    consumer.commit({})
+    assert consumer.committed([at]) == {at: None}
+    consumer.commit({at: 1})
+    consumer.commit({at: 2})
+    assert consumer.committed([at]) == {at: 2}
+    consumer.close()
+
+    restarted = log.consumer(group, "a")
+    restarted.subscribe([topic], Recorder())
+    assert poll_values(restarted, 1) == [b"2"]
+    restarted.close()
+
+
 def test_aborted_input_is_read_again_after_seeking_back(log: LogUnderTest) -> None:
     topic = make_topic(log, "again", 1)
     at = TopicPartition(topic, 0)

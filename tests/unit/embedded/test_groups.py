@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.embedded import EmbeddedLog
 from streams.embedded.assignor import assign_ranges
-from streams.ports import Consumer, FatalLogError, FencedError, LogError, TopicPartition
+from streams.ports import Consumer, FatalLogError, FencedError, LogError, RetriableLogError, TopicPartition
 from tests.contract.helpers import Recorder
 from tests.unit.embedded.helpers import LEASE_MS, ManualClock, create, put, read_all, write
 
@@ -56,6 +56,9 @@ def test_member_that_stops_polling_loses_its_partitions(log: EmbeddedLog, clock:
     with pytest.raises(FencedError, match="was removed"):
         producer.commit()
     producer.abort()
+    with pytest.raises(RetriableLogError, match="was removed"):
+        first.commit({at: 1})
+    assert second.committed([at]) == {at: None}
     assert read_all(log, at) == []
     for consumer in (first, second, first, second):
         consumer.poll(1, 0)
