@@ -119,7 +119,7 @@ def _driver() -> Driver:
         settings=GateSettings(root_key=ROOT_KEY),
         start_ms=now_ms(),
     )
-    for entry in catalog_records():
+    for entry in catalog_records(ROOT_KEY):
         driver.pipe(CATALOG.name, entry_key(entry), entry)
     driver.pipe(RULESET.name, b"default", bundle_record("starter"))
     return driver

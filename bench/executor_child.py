@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from streams.sdk import Executor, FunctionTool, RevocationWatch, SingleUseStore, VerdictLoop
+from bench.world import ROOT_KEY
+from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -61,12 +62,14 @@ def main() -> None:
     transport = Transport(open_log(settings), build_codec(settings), SystemClock())
     calls = Calls(order["calls"])
     tools = {name: FunctionTool(calls.call) for name in order["tools"]}
+    servers = order["servers"]
+    keys = {server_id: ReportKey.derived(ROOT_KEY, server_id) for server_id in servers}
     stop = threading.Event()
     rss_kb: list[int] = []
     with (
         SingleUseStore(Path(order["single_use"]), order["instance"]) as store,
         RevocationWatch(transport) as watch,
-        Executor(transport, order["servers"], tools, store, revocations=watch) as executor,
+        Executor(transport, servers, tools, store, report_keys=keys, revocations=watch) as executor,
     ):
         loop = VerdictLoop(executor, transport, group=order["group"], instance=order["instance"])
         working = threading.Thread(target=loop.run, args=(stop,), daemon=True)

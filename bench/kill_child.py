@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.workload import catalog_records
-from streams.sdk import Executor, FunctionTool, LoopSettings, RevocationWatch, SingleUseStore, VerdictLoop
+from bench.world import ROOT_KEY
+from streams.model.report_keys import REPORT_KEYS_NAME
+from streams.sdk import (
+    Executor,
+    FunctionTool,
+    LoopSettings,
+    ReportKey,
+    RevocationWatch,
+    SingleUseStore,
+    VerdictLoop,
+)
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -37,14 +47,15 @@ def main() -> None:
         began_ns.append(time.time_ns())
         return "done"
 
-    entries = list(catalog_records())
+    entries = [entry for entry in catalog_records(ROOT_KEY) if entry.name != REPORT_KEYS_NAME]
     tools = {f"{entry.server_id}/{entry.name}": FunctionTool(call, entry.definition_digest) for entry in entries}
     servers = sorted({entry.server_id for entry in entries})
+    keys = {server_id: ReportKey.derived(ROOT_KEY, server_id) for server_id in servers}
     stop = threading.Event()
     with (
         SingleUseStore(Path(order["single_use"]), order["instance"]) as store,
         RevocationWatch(transport) as watch,
-        Executor(transport, servers, tools, store, revocations=watch) as executor,
+        Executor(transport, servers, tools, store, report_keys=keys, revocations=watch) as executor,
     ):
 
         def note() -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from streams.audit.report_keys import ReportKey
 from streams.model.canonical import canonical, sha256
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.control import BundleFile, RulesetBundle
@@ -18,6 +19,7 @@ from streams.model.types import Actor, Header, Model, SubProfile, ToolRef
 from streams.policy import bundle_from_files, load_bundle
 from streams.sdk.credential import SessionCredential
 from streams.sdk.intents import CallContext, build_intent
+from streams.sdk.mcp_catalog import report_keys_entry
 
 TENANT = "bench"
 ACT = Actor(
@@ -91,9 +93,14 @@ def _header(name: str, time_ms: int) -> Header:
     return Header(id=derived_uuid("bench", name), source="bench", time=time_ms, tenant_uid=TENANT)
 
 
-def catalog_records() -> Iterator[ToolCatalogEntry]:
-    """The tools, approved."""
+def catalog_records(root_key: bytes) -> Iterator[ToolCatalogEntry]:
+    """The tools, and the keys that their servers report with, approved."""
     made_ms = now_ms()
+    for server_id in sorted({server_id for server_id, _ in _TOOLS}):
+        key = str(ReportKey.derived(root_key, server_id).public)
+        yield report_keys_entry(
+            server_id, [key], header=_header(f"report keys {server_id}", made_ms), reviewed_by="bench"
+        )
     for (server_id, name), (schema, read_only, open_world, reversible) in _TOOLS.items():
         yield ToolCatalogEntry(
             header=_header(f"{server_id}/{name}", made_ms),

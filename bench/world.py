@@ -103,7 +103,7 @@ def _prepare(world: World, rules: str) -> None:
     ]
     admin.create(specs, 1)
     admin.close()
-    control = [world.outgoing(CATALOG, entry_key(entry), entry, entry.header) for entry in catalog_records()]
+    control = [world.outgoing(CATALOG, entry_key(entry), entry, entry.header) for entry in catalog_records(ROOT_KEY)]
     bundle = bundle_record(rules)
     if bundle is not None:
         control.append(world.outgoing(RULESET, bundle.name.encode(), bundle, bundle.header))

@@ -14,7 +14,7 @@ from streams.model.intent import Intent
 from streams.model.proof import session_event_message
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import APPROVAL_DECISION, REVOCATION, SESSION
+from streams.model.topics import APPROVAL_DECISION, REPORT, REVOCATION, SESSION
 from streams.model.types import SubProfile
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import Received
@@ -72,9 +72,10 @@ def check_allowed(
 
 
 def _sessions(evidence: Evidence) -> dict[bytes, list[tuple[Received, SessionEvent]]]:
-    """Return the accepted events of each session, in log order."""
+    """Return the accepted events of each session, in the order in which the topics are joined."""
     found: dict[bytes, list[tuple[Received, SessionEvent]]] = {}
-    for received, record in evidence.decoded.get(SESSION.name, []):
+    both = [*evidence.decoded.get(SESSION.name, []), *evidence.decoded.get(REPORT.name, [])]
+    for received, record in sorted(both, key=lambda each: each[0].timestamp_ms):
         if isinstance(record, SessionEvent) and place_of(received) not in evidence.letters:
             found.setdefault(received.key or b"", []).append((received, record))
     return found

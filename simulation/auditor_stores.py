@@ -11,7 +11,7 @@ from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.session import SessionEvent
-from streams.model.topics import DELEGATION, SESSION
+from streams.model.topics import DELEGATION, REPORT, SESSION
 from streams.ports import TopicPartition
 from streams.processors.dedup.flood import FloodRow
 from streams.processors.rows import UNPROVEN_FLOOD_KEY, RowKind, session_row_key
@@ -89,7 +89,7 @@ def check_taken_over(tape: ChangelogTape, instance: str, disk: Disk, partitions:
 def check_sessions(evidence: Evidence, rows: Rows) -> Iterator[str]:
     """Check that every accepted session event and grant has changed the state."""
     sequences: dict[bytes, int] = {}
-    for received, record in evidence.decoded.get(SESSION.name, []):
+    for received, record in (*evidence.decoded.get(SESSION.name, []), *evidence.decoded.get(REPORT.name, [])):
         if isinstance(record, SessionEvent) and place_of(received) not in evidence.letters:
             key = received.key or b""
             sequences[key] = max(sequences.get(key, 0), record.sequence)

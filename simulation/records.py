@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from streams.audit.keyring import with_signature
+from streams.audit.report_keys import ReportKey
 from streams.audit.signatures import SigningKey
 from streams.delegation.digest import grant_message, lineage_of, travelling
 from streams.delegation.issuance import narrow
@@ -24,7 +25,7 @@ from streams.model.canonical import canonical, sha256
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.control import BundleAction, BundleFile, RulesetBundle
 from streams.model.delegation import AuthorizationDetail, Delegation, DelegationOp, GrantBody, ToolGrant
-from streams.model.ids import approval_task_id
+from streams.model.ids import approval_task_id, verdict_id_of
 from streams.model.intent import Intent
 from streams.model.keys import revocation_key, session_key_of
 from streams.model.labels import Confidentiality, Integrity, Label
@@ -33,13 +34,16 @@ from streams.model.proof import (
     make_hmac,
     proof_message,
     proven_event,
+    session_report,
     session_secret,
     session_writer_key,
 )
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
+from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent, SessionEventType
 from streams.model.types import Actor, Header, Proof, ProofAlg, SubProfile, ToolRef
+from streams.model.verdict import Outcome
 from streams.policy.language.bundle import bundle_from_files
+from streams.sdk.mcp_catalog import report_keys_entry
 
 ROOT_KEY = b"a root key for tests, 32 bytes.."
 TRUSTED = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PUBLIC)
@@ -84,6 +88,17 @@ def tool_entry(
         output_label=TRUSTED,
     )
     return replace(entry, **changes)
+
+
+def report_keys(server_id: str, *keys: str, **changes: Any) -> ToolCatalogEntry:
+    """Return the approved entry of a server's report keys: by default the one that `SessionMaker` reports with."""
+    made = report_keys_entry(
+        server_id,
+        keys or (str(ReportKey.derived(ROOT_KEY, server_id).public),),
+        header=header(f"report keys {server_id}", 0, tenant=""),
+        reviewed_by="test",
+    )
+    return replace(made, reviewed_at=0, **changes)
 
 
 def reviewed(entry: ToolCatalogEntry, *keys: SigningKey) -> ToolCatalogEntry:
@@ -189,8 +204,18 @@ class SessionMaker:
         return replace(self.proven(event), **(unproven or {}))
 
     def proven(self, event: SessionEvent) -> SessionEvent:
-        """Return the event with the token service's proof, if its kind has one."""
-        return proven_event(self._writer_key, event) if event.type in PROVEN_EVENTS else event
+        """Return the event with the proof that its kind needs: the token service's, its server's, or the session's."""
+        if event.type in PROVEN_EVENTS:
+            return proven_event(self._writer_key, event)
+        if event.type not in COMPLETIONS:
+            return session_report(self.secret, event, "") if event.type in REPORTS else event
+        tool = event.tool
+        if tool is None or event.intent_id is None:
+            return event
+        if event.verdict_id is None:
+            verdict_id = verdict_id_of(self.tenant, self.session_id, event.intent_id, Outcome.ALLOW)
+            event = replace(event, verdict_id=verdict_id)
+        return ReportKey.derived(self._root_key, tool.server_id).proven(event)
 
     def established(
         self, time_ms: int, *, expires_ms: int | None = None, scopes: tuple[str, ...] = (), **fields: Any

@@ -12,6 +12,7 @@ from simulation import auditor
 from simulation.auditor_authority import check_ages, check_allowed, check_writers
 from simulation.auditor_grants import check_grants
 from simulation.auditor_order import check_order
+from simulation.auditor_reports import check_reports
 from simulation.auditor_seals import check_seals, read_seals
 from simulation.auditor_stops import check_stops
 from simulation.auditor_stores import (
@@ -27,9 +28,10 @@ from simulation.machine import SESSION_TIMEOUT_MS, Machine, go_on_meanwhile
 from simulation.records import ISSUER, ROOT_KEY
 from simulation.seals import SEALED_GATE, BatchSeals, SealedProcessor
 from simulation.workload import Workload
-from simulation.workload_session import WorkloadSize
+from simulation.workload_session import TOOLS, WorkloadSize
 from simulation.world import World
 from streams.audit.publishers import UNSIGNED
+from streams.audit.report_keys import ReportKey
 from streams.audit.reviewers import ANYBODY
 from streams.delegation.anchors import TrustAnchors
 from streams.engine.settings import EngineSettings
@@ -52,6 +54,7 @@ from streams.processors.gate.gate import Gate
 from streams.processors.settings import GateSettings
 from streams.topology import GATE
 
+REPORT_KEYS = {entry.server_id: ReportKey.derived(ROOT_KEY, entry.server_id).public.raw for entry in TOOLS}
 START_MS = 1_764_061_200_000
 TRACE_LINES_MAX = 60
 VIOLATIONS_TOLD_MAX = 12
@@ -304,6 +307,7 @@ class Simulation:
             *check_grants(evidence, ROOT_KEY),
             *check_stops(evidence),
             *check_order(evidence, log),
+            *check_reports(evidence, REPORT_KEYS),
             *check_seals(log, wire),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from simulation.records import SessionMaker, entry_key, revocation, ruleset
-from simulation.workload_session import INPUT_TOPICS, TOOLS, SessionLife, WorkloadSize
+from simulation.workload_session import INPUT_TOPICS, REPORT_KEYS, TOOLS, SessionLife, WorkloadSize
 from simulation.world import World, pick
 from streams.model.approval import ApprovalRequest
 from streams.model.bundle_signature import publication_key
 from streams.model.catalog import EntryState
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.topics import APPROVAL_REQUEST, BY_NAME, CATALOG, REVOCATION, RULESET, SESSION, VERDICT
+from streams.model.topics import APPROVAL_REQUEST, BY_NAME, CATALOG, REPORT, REVOCATION, RULESET, SESSION, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Received
@@ -27,7 +27,8 @@ GARBAGE = (
     ("alien", 2),
 )  # fmt: skip
 CONTROL = (
-    ("revoke", 6), ("release", 3), ("tombstone", 1), ("tool", 3), ("bundle", 2), ("old bundle", 1), ("garbage", 2),
+    ("revoke", 6), ("release", 3), ("tombstone", 1), ("tool", 3), ("keys", 1), ("bundle", 2), ("old bundle", 1),
+    ("garbage", 2),
 )  # fmt: skip
 
 ASTRAY_SHARE = 0.1
@@ -55,9 +56,11 @@ class Workload:
         """Plan everything in the world's schedule."""
         world, start_ms = self._world, self._world.now_ms
         for topic in INPUT_TOPICS:
-            if topic != SESSION.name:  # the sequence of its events is that in which they become readable
+            # The sequence of session events is that in which they become readable, and nobody may write reports in
+            # transactions.
+            if topic not in (SESSION.name, REPORT.name):
                 world.write_in_transactions(topic)
-        for entry in TOOLS:
+        for entry in (*TOOLS, *REPORT_KEYS):
             self._soon(start_ms, 200, partial(self.write, CATALOG.name, entry_key(entry), entry))
         self._soon(start_ms, 200, self._publish_bundle)
         for number in range(self._size.sessions):
@@ -155,6 +158,8 @@ class Workload:
                 self._world.write_raw(REVOCATION.name, f"{kind.value}:{target}".encode(), None)
             case "tool":
                 self._change_tool()
+            case "keys":
+                self._block_keys()
             case "bundle":
                 self._publish_bundle()
             case "old bundle":
@@ -176,6 +181,14 @@ class Workload:
         changed = replace(entry, catalog_version=entry.catalog_version + 1, **changes)
         self.write(CATALOG.name, entry_key(entry), changed)
         back_ms = self._world.now_ms + rng.randint(200, 4_000)
+        self._world.plan(back_ms, partial(self.write, CATALOG.name, entry_key(entry), entry))
+
+    def _block_keys(self) -> None:
+        """Block the report keys of a server for a while."""
+        entry = self._rng.choice(REPORT_KEYS)
+        changed = replace(entry, catalog_version=entry.catalog_version + 1, state=EntryState.BLOCKED)
+        self.write(CATALOG.name, entry_key(entry), changed)
+        back_ms = self._world.now_ms + self._rng.randint(200, 4_000)
         self._world.plan(back_ms, partial(self.write, CATALOG.name, entry_key(entry), entry))
 
     def _on_verdict(self, received: Received) -> None:

@@ -10,17 +10,19 @@ from typing import Any, Protocol
 
 import msgspec
 
-from simulation.records import TRUSTED, UNTRUSTED, SessionMaker, agent, revocation, tool_entry
+from simulation.records import ROOT_KEY, TRUSTED, UNTRUSTED, SessionMaker, agent, report_keys, revocation, tool_entry
 from simulation.workload_grants import made_for, uid_of
 from simulation.world import World, pick
+from streams.audit.report_keys import ReportKey
 from streams.model.approval import ApprovalRequest, ApprovalStatus
 from streams.model.canonical import sha256
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import DelegationOp
 from streams.model.intent import Intent
+from streams.model.proof import session_report
 from streams.model.revocation import RevocationKind
-from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
-from streams.model.topics import APPROVAL_DECISION, DELEGATION, INTENT, REVOCATION, SESSION
+from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent, SessionEventType
+from streams.model.topics import APPROVAL_DECISION, DELEGATION, INTENT, REPORT, REVOCATION, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Verdict
 
@@ -35,7 +37,7 @@ STEPS = (
 )  # fmt: skip
 ENDS = (("none", 4), ("ended", 3), ("revoked", 2), ("kill switch", 2))
 
-INPUT_TOPICS = (SESSION.name, DELEGATION.name, APPROVAL_DECISION.name, INTENT.name)
+INPUT_TOPICS = (SESSION.name, REPORT.name, DELEGATION.name, APPROVAL_DECISION.name, INTENT.name)
 
 TOOLS = (
     tool_entry("files", "read", schema={"type": "object", "properties": {"path": {"type": "string"}}}, read_only=True),
@@ -43,6 +45,7 @@ TOOLS = (
     tool_entry("mail", "send"),
 )
 UNLISTED = tool_entry("nobody", "knows")
+REPORT_KEYS = tuple(report_keys(entry.server_id) for entry in TOOLS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,15 +112,21 @@ class SessionLife:
             world.plan(due_ms + rng.randint(-2_000, 3_000), partial(self._end, end))
 
     def run(self, verdict: Verdict) -> None:
-        """Let an executor run the call once and report its result; sometimes it never does."""
+        """Let an executor run the call once and report its result; sometimes it never does, and others do it."""
         if verdict.intent_id in self._run_ids:
             return
         self._run_ids.add(verdict.intent_id)
+        if self._rng.random() < 0.3:
+            due_ms = self._world.now_ms + int(self._rng.random() ** 2 * 4_000)
+            self._world.plan(due_ms, partial(self._forge_report, verdict))
         if self._rng.random() < 0.85:
             due_ms = self._world.now_ms + int(self._rng.random() ** 2 * 3_000)
             label = self._rng.choice((None, None, TRUSTED, UNTRUSTED))
             report = partial(self._event, SessionEventType.TOOL_RESULT, intent_id=verdict.intent_id)
             self._world.plan(due_ms, partial(report, tool=verdict.tool, label=label))
+            if self._rng.random() < 0.2:  # an executor with another account of it
+                again = partial(self._event, SessionEventType.TOOL_NOT_RUN, intent_id=verdict.intent_id)
+                self._world.plan(due_ms + self._rng.randint(0, 2_000), partial(again, tool=verdict.tool))
 
     def answer(self, request: ApprovalRequest) -> None:
         """Let people decide: enough of them, too few, the wrong ones, twice, or too late."""
@@ -171,8 +180,9 @@ class SessionLife:
     def _write_event(self, event: SessionEvent) -> None:
         self._sequence += 1
         proven = self.maker.proven(replace(event, sequence=self._sequence))
-        value = self._diary.write(SESSION.name, self.maker.key, proven)
-        self._diary.repeat(SESSION.name, self.maker.key, value)
+        topic = REPORT.name if event.type in REPORTS else SESSION.name
+        value = self._diary.write(topic, self.maker.key, proven)
+        self._diary.repeat(topic, self.maker.key, value)
 
     def _end(self, end: str) -> None:
         if end == "kill switch":
@@ -222,6 +232,31 @@ class SessionLife:
         stolen = other.event(made.type, self._world.now_ms).proof
         for proof in rng.sample([None, Proof(alg=ProofAlg.HMAC_SHA256, value=bytes(32)), stolen, made.proof], 2):
             self._diary.write(SESSION.name, self.maker.key, replace(made, proof=proof))
+
+    def _forge_report(self, verdict: Verdict) -> None:
+        """Report the end of a call as somebody who may write the topic, but does not have the key of its server."""
+        rng, other = self._rng, self._diary.other_session(self.maker)
+        self._sequence += 1
+        made = self.maker.event(
+            rng.choice(sorted(COMPLETIONS)),
+            self._world.now_ms,
+            intent_id=verdict.intent_id,
+            verdict_id=verdict.verdict_id,
+            tool=verdict.tool,
+        )
+        forged = replace(made, sequence=self._sequence)
+        how = rng.choice(("no proof", "another report's", "another server", "another session", "the session's key"))
+        key = self.maker.key
+        match how:
+            case "no proof":
+                forged = replace(forged, proof=None)
+            case "another server":
+                forged = ReportKey.derived(ROOT_KEY, "nobody").proven(forged)
+            case "another session":
+                forged, key = replace(made, session_id=other.session_id), other.key
+            case "the session's key":
+                forged = session_report(self.maker.secret, forged, "")
+        self._diary.write(REPORT.name, key, forged)
 
     def _grant(self, *, back: bool) -> None:
         now_ms, uid = self._world.now_ms, uid_of(self.maker)

@@ -35,7 +35,14 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
 GATE = ProcessorSpec(
     name="gate",
     # What a session is and may do comes before what it asks for.
-    inputs=(topics.SESSION, topics.DELEGATION, topics.APPROVAL_DECISION, topics.BUDGET_GRANT, topics.INTENT),
+    inputs=(
+        topics.SESSION,
+        topics.REPORT,
+        topics.DELEGATION,
+        topics.APPROVAL_DECISION,
+        topics.BUDGET_GRANT,
+        topics.INTENT,
+    ),
     broadcast=(topics.REVOCATION, topics.CATALOG, topics.RULESET, topics.BASELINE),
     changelog=topics.GATE_CHANGELOG,
     # REVOCATION, because the end of a session revokes all sessions that descend from it, on whatever partition.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from simulation.records import SessionMaker, ruleset, tool_entry
+from simulation.records import SessionMaker, report_keys, ruleset, tool_entry
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.intent import Intent
 from streams.model.labels import Confidentiality, Integrity, Label
@@ -43,7 +43,7 @@ class CountingBench(GateBench):
     def __init__(self, rules: str, *, settings: GateSettings = GATE_SETTINGS) -> None:
         super().__init__(settings=settings, with_rules=False, with_session=False)
         self.establish(self.session, expires_ms=self.now_ms + SESSION_LIFE_MS)
-        for entry in (REFUND, LOOKUP, PURGE, SEND):
+        for entry in (REFUND, LOOKUP, PURGE, SEND, *(report_keys(server) for server in ("pay", "data", "post"))):
             self.publish(entry)
         self._serial = 0
         self.put_in_force(rules)

@@ -8,7 +8,17 @@ from typing import Any
 
 import msgspec
 
-from simulation.records import ISSUER, ROOT_KEY, UNTRUSTED, SessionMaker, entry_key, reviewed, ruleset, tool_entry
+from simulation.records import (
+    ISSUER,
+    ROOT_KEY,
+    UNTRUSTED,
+    SessionMaker,
+    entry_key,
+    report_keys,
+    reviewed,
+    ruleset,
+    tool_entry,
+)
 from streams.audit.publishers import UNSIGNED, Publishers
 from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.audit.signatures import SigningKey
@@ -48,6 +58,7 @@ WEB_FETCH = tool_entry("web", "fetch", output_label=UNTRUSTED)
 MAIL_SEND = tool_entry("mail", "send")
 ADMIN_WIPE = tool_entry("admin", "wipe")
 CATALOG_ENTRIES = (FILES_READ, WEB_FETCH, MAIL_SEND, ADMIN_WIPE)
+REPORT_KEYS = tuple(report_keys(entry.server_id) for entry in CATALOG_ENTRIES)
 
 RULES = """
 apiVersion: rules/v1
@@ -151,7 +162,7 @@ class GateBench:
             before=[(RULESET.name, key, bundle) for key, bundle in before],
         )
         self._parts = (wire(), compiler, settings, publishers, reviewers)
-        for entry in CATALOG_ENTRIES:
+        for entry in (*CATALOG_ENTRIES, *REPORT_KEYS):
             if signed_by is not None and reviewers.are_asked:
                 self.publish(reviewed(msgspec.structs.replace(entry, proposed_by="the kit"), signed_by))
             else:

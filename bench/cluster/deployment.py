@@ -173,6 +173,7 @@ def _open_world(cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable
             "partitions": PARTITIONS,
             "replication": REPLICATION,
             "principals": {"agent": [f"User:{AGENTS}"], "gate": [f"User:{GATES}"]},
+            "instances": {f"User:{GATES}": list(GATE_NAMES)},
         },
     }
     parsed = Settings(**settings)
@@ -182,7 +183,7 @@ def _open_world(cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable
     admin = log.admin()
     carry_out(make_plan(parsed.topics, parsed.group, admin), admin, REPLICATION, lambda _step: None)
     admin.close()
-    control = [world.outgoing(CATALOG, entry_key(entry), entry, entry.header) for entry in catalog_records()]
+    control = [world.outgoing(CATALOG, entry_key(entry), entry, entry.header) for entry in catalog_records(ROOT_KEY)]
     bundle = bundle_record("permit-all")
     if bundle is not None:
         control.append(world.outgoing(RULESET, bundle.name.encode(), bundle, bundle.header))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
+from streams.audit.report_keys import ReportKey
 from streams.audit.signatures import SigningKey
 from streams.model.bundle_signature import publication_key
 from streams.model.catalog import EntryState
@@ -17,7 +20,7 @@ from streams.operations.rules.publication import make_bundle
 from streams.policy import compile_bundle, load_bundle
 from streams.ports import Outgoing
 from streams.sdk.entropy import SYSTEM
-from streams.sdk.mcp_tools import ToolFacts, catalog_entries
+from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, report_keys_entry
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.transport import Transport
 
@@ -33,11 +36,13 @@ def publish_catalog(
     facts: Mapping[str, Mapping[str, ToolFacts]],
     *,
     tenant_uid: str,
+    report_keys: Mapping[str, ReportKey],
     key: SigningKey | None = None,
 ) -> int:
     """Publish the tools that the servers list, approved if the operator has stated facts; return the number of entries.
 
     Args:
+        report_keys: the key with which the executor of each server signs its reports; approved, too.
         key: what the operator signs approvals with.
 
     Raises:
@@ -56,6 +61,15 @@ def publish_catalog(
             tenant_uid=tenant_uid,
             proposed_by=IMPORTER,
             reviewed_by=OPERATOR,
+        )
+        entries.append(
+            report_keys_entry(
+                server_id,
+                [str(report_keys[server_id].public)],
+                header=msgspec.structs.replace(entries[0].header, id=SYSTEM.uuid()),
+                proposed_by=IMPORTER,
+                reviewed_by=OPERATOR,
+            )
         )
         if key is not None:
             entries = [sign_entry(entry, key) if entry.state is EntryState.APPROVED else entry for entry in entries]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from stoplog_demo.publication import publish_catalog, publish_rules
 from stoplog_demo.repository import make_repository
 from stoplog_demo.scenario import Scenario
 from stoplog_demo.view import Check, View, open_view
+from streams.audit.report_keys import ReportKey
 from streams.audit.signatures import SigningKey
 from streams.model.errors import StoplogError
 from streams.model.reasons import Reason
@@ -126,11 +127,15 @@ class _Demo:
             f"{sum(map(len, listings.values()))} tools listed by {len(servers)} MCP servers; the operator's facts make "
             f"{sum(map(len, FACTS.values()))} of them callable"
         )
+        # A real deployment makes these with `stoplog keys server new`. Here every run must have the same ones, because
+        # those of an earlier run stand in the catalog.
+        report_keys = {server_id: ReportKey.derived(environment.root_key, server_id) for server_id in listings}
         publish_catalog(
             environment.transport,
             listings,
             FACTS,
             tenant_uid=environment.tenant_uid,
+            report_keys=report_keys,
             key=environment.reviewer_key,
         )
         publish_rules(
@@ -146,7 +151,7 @@ class _Demo:
         self._await_gate(tokens, toolset)
         revocations = RevocationWatch(environment.transport)
         self._closing.callback(revocations.close)
-        executor = self._executor(servers, revocations)
+        executor = self._executor(servers, report_keys, revocations)
         host = AgentHost(environment.transport, tokens, toolset, executor, self._repository, self._view)
         checks = Scenario(host, tokens, revocations, self._mail_folder, self._view).run()
         self._view.summary(checks, commands)
@@ -183,7 +188,12 @@ class _Demo:
         self._closing.callback(mail.close)
         return [git, mail]
 
-    def _executor(self, servers: Sequence[McpServerProcess], revocations: RevocationWatch) -> Executor:
+    def _executor(
+        self,
+        servers: Sequence[McpServerProcess],
+        report_keys: Mapping[str, ReportKey],
+        revocations: RevocationWatch,
+    ) -> Executor:
         store = SingleUseStore(self._environment.workdir / "single-use.sqlite", owner="demo")
         self._closing.callback(store.close)
         executor = Executor(
@@ -191,6 +201,7 @@ class _Demo:
             [server.server_id for server in servers],
             {name: tool for server in servers for name, tool in server.tools().items()},
             store,
+            report_keys=report_keys,
             revocations=revocations,
         )
         self._closing.callback(executor.close)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from streams.cli import catalog_decide
+from streams.cli import catalog_decide, catalog_keys
 from streams.cli.catalog_view import (
     STYLES,
     change_fields,
@@ -30,6 +30,7 @@ from streams.cli.screen import FAIL, FAINT, OK, WARN, Screen
 from streams.codec.instants import parse_instant
 from streams.codec.varints import MalformedError
 from streams.model.catalog import EntryState
+from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.operations.catalog.decision import is_draft, publish_decisions, read_entries
 from streams.operations.catalog.files import read_catalog, read_facts, read_listing
 from streams.operations.catalog.history import (
@@ -84,6 +85,7 @@ for _decide in (
     catalog_decide.block,
     catalog_decide.sign,
     catalog_decide.watch,
+    catalog_keys.report_keys,
 ):
     app.command()(_decide)
 
@@ -242,9 +244,13 @@ def _review_one(screen: Screen, history: CatalogHistory, reader: ReachReader, li
         show_diff(screen, before, entry)
     if before is None:
         screen.say(entry.description or "(no description)")
-    show_facts(screen, entry)
-    show_findings(screen, findings)
-    show_reach(screen, reach)
+    if entry.name == REPORT_KEYS_NAME:
+        screen.say("whoever has one of these private keys can report the outcome of the server's calls", WARN)
+        show_findings(screen, findings)
+    else:
+        show_facts(screen, entry)
+        show_findings(screen, findings)
+        show_reach(screen, reach)
     if is_serious(findings):
         screen.say("to approve it in spite of these findings, use `--accept-findings`", WARN)
 

@@ -1,8 +1,9 @@
-"""`stoplog keys`: the root key, from which session keys are derived, and the keys that people sign with."""
+"""`stoplog keys`: the root key, from which session keys are derived, and the keys of people and of servers."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -20,8 +21,12 @@ publisher_app = typer.Typer(
 reviewer_app = typer.Typer(
     add_completion=False, help="Create keys of people who review tools.", rich_markup_mode="rich"
 )
+server_app = typer.Typer(
+    add_completion=False, help="Create keys of servers, for their executors.", rich_markup_mode="rich"
+)
 app.add_typer(publisher_app, name="publisher")
 app.add_typer(reviewer_app, name="reviewer")
+app.add_typer(server_app, name="server")
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file for the private key.")]
 PassphraseOption = Annotated[
@@ -45,6 +50,11 @@ def _publisher() -> None:
 @reviewer_app.callback()
 def _reviewer() -> None:
     """Create keys of people who review tools."""
+
+
+@server_app.callback()
+def _server() -> None:
+    """Create keys of servers, for their executors."""
 
 
 @app.command()
@@ -100,6 +110,29 @@ def new_reviewer(
     Keep the private key on no machine that runs agents, executors or gates. Gates need the public key only.
     """
     _make(output.screen(), out, passphrase_file, "catalog.reviewers")
+
+
+@server_app.command("new")
+@takes_groups
+def new_server(
+    *,
+    server_id: Annotated[str, typer.Argument(metavar="SERVER", help="Your name for the server.")],
+    out: OutOption,
+    passphrase_file: PassphraseOption = None,
+    output: Output,
+) -> None:
+    """Create the key with which the executor of a server signs its reports. An existing file is never overwritten.
+
+    Give the file to this server's executors alone. Gates count their reports once the catalog has the public key.
+    """
+    screen = output.screen()
+    if not server_id or "/" in server_id:
+        raise typer.BadParameter("the name of a server must not be empty or contain `/`")
+    key = make_key_file(out, passphrase_from(passphrase_file))
+    screen.record({"private_key": str(out), "public_key": str(key.public), "kid": key.public.kid})
+    screen.say(f"private key created: {out}", OK)
+    screen.say("give it to the executors of this server alone, and have the public key approved:\n")
+    screen.say(f"    stoplog catalog report-keys {quote(server_id)} --add {key.public}")
 
 
 def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str) -> None:

@@ -15,7 +15,7 @@ from streams.codec.jsonform import JsonFormError, from_json, instant, is_utf8, t
 from streams.model.delegation import Delegation
 from streams.model.errors import StoplogError
 from streams.model.intent import Intent
-from streams.model.session import PROVEN_EVENTS, SessionEvent
+from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
 from streams.model.topics import (
     ALERT,
     APPROVAL_DECISION,
@@ -29,6 +29,7 @@ from streams.model.topics import (
     CATALOG,
     DELEGATION,
     INTENT,
+    REPORT,
     REVOCATION,
     RULESET,
     SESSION,
@@ -43,6 +44,7 @@ LINE_BYTES_MAX = 8_388_608
 KINDS: dict[str, Topic] = {
     "intent": INTENT,
     "session_event": SESSION,
+    "report": REPORT,
     "delegation": DELEGATION,
     "revocation": REVOCATION,
     "catalog_entry": CATALOG,
@@ -61,6 +63,7 @@ KINDS: dict[str, Topic] = {
 """The values of `record`, and the topic that each stands for."""
 
 _KIND_OF_TOPIC = {topic.name: kind for kind, topic in KINDS.items()}
+_PROVEN = PROVEN_EVENTS | REPORTS
 _MEMBERS = ("record", "key", "key_hex", "time_ms", "value")
 _BOM = b"\xef\xbb\xbf"
 
@@ -91,18 +94,21 @@ class HistoryLine(NamedTuple):
     record: Record
 
 
-def parse_line(text: str, line_no: int, filename: str, root_key: bytes | None = None) -> HistoryLine:
+def parse_line(
+    text: str, line_no: int, filename: str, root_key: bytes | None = None, deployment: str = ""
+) -> HistoryLine:
     """Read one line.
 
     Fields that a person may leave out are filled in as the SDK would, always the same for the same line: the header
     (its id from line number and text, `source` "history", the tenant of the key, `time_ms`), the session of the key,
-    digests, and an intent's proof.
+    digests, and the proofs of intents, session events and reports.
 
     Args:
         text: the line.
         line_no: counts from 1.
         filename: for errors.
-        root_key: the key that session keys are derived from, for intents without a proof; None leaves them unproven.
+        root_key: the key that other keys are derived from, for records without a proof; None leaves them unproven.
+        deployment: the name of the deployment that reports are proven for.
 
     Raises:
         HistoryError: the line is not a record.
@@ -110,7 +116,7 @@ def parse_line(text: str, line_no: int, filename: str, root_key: bytes | None = 
     try:
         if not is_utf8(text):
             raise JsonFormError("has half of a surrogate pair, which is not valid in a text")
-        return _parse(text.strip(), line_no, root_key)
+        return _parse(text.strip(), line_no, root_key, deployment)
     except JsonFormError as error:
         raise HistoryError(filename, line_no, str(error)) from None
     except RecursionError:
@@ -130,7 +136,7 @@ def format_line(topic: str, key: bytes, time_ms: int, record: Record) -> str:
         line["key_hex"] = key.hex()
     value = to_json(record)
     # If it were left out, `parse_line` would make one.
-    if isinstance(record, Intent) or (isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS):
+    if isinstance(record, Intent) or (isinstance(record, SessionEvent) and record.type in _PROVEN):
         value.setdefault("proof", None)
     elif isinstance(record, Delegation):
         state_grant(value)
@@ -155,19 +161,27 @@ def iter_history(
 
 
 def iter_numbered(
-    path: Path, root_key: bytes | None = None, on_error: Callable[[HistoryError], None] | None = None
+    path: Path,
+    root_key: bytes | None = None,
+    on_error: Callable[[HistoryError], None] | None = None,
+    deployment: str = "",
 ) -> Iterator[tuple[int, HistoryLine]]:
     """Yield the same as `iter_history`, each record with the number of its line, which counts from 1."""
     name = str(path)
     try:
         with path.open("rb") as stream:
-            yield from _iter_lines(iter(lambda: stream.readline(LINE_BYTES_MAX + 1), b""), name, root_key, on_error)
+            lines = iter(lambda: stream.readline(LINE_BYTES_MAX + 1), b"")
+            yield from _iter_lines(lines, name, root_key, on_error, deployment)
     except OSError as error:
         raise HistoryError(name, 0, f"cannot be read: {error.strerror}") from None
 
 
 def _iter_lines(
-    lines: Iterable[bytes], name: str, root_key: bytes | None, on_error: Callable[[HistoryError], None] | None
+    lines: Iterable[bytes],
+    name: str,
+    root_key: bytes | None,
+    on_error: Callable[[HistoryError], None] | None,
+    deployment: str,
 ) -> Iterator[tuple[int, HistoryLine]]:
     line_no, continued = 1, False
     for raw in lines:
@@ -176,7 +190,7 @@ def _iter_lines(
             if not continued:
                 text = _text(raw.removeprefix(_BOM) if line_no == 1 else raw, line_no, name)
                 if text and not text.startswith("#"):
-                    yield line_no, parse_line(text, line_no, name, root_key)
+                    yield line_no, parse_line(text, line_no, name, root_key, deployment)
         except HistoryError as error:
             if on_error is None:
                 raise
@@ -195,7 +209,7 @@ def _text(raw: bytes, line_no: int, name: str) -> str:
         raise HistoryError(name, line_no, f"is not UTF-8 (byte {error.start + 1} of the line)") from None
 
 
-def _parse(text: str, line_no: int, root_key: bytes | None) -> HistoryLine:
+def _parse(text: str, line_no: int, root_key: bytes | None, deployment: str) -> HistoryLine:
     line = _load(text)
     if not isinstance(line, dict):
         raise JsonFormError("a line is an object with `record`, `key`, `time_ms` and `value`")
@@ -212,7 +226,7 @@ def _parse(text: str, line_no: int, root_key: bytes | None) -> HistoryLine:
     topic = KINDS[kind]
     if topic.record is None:
         raise JsonFormError(f"record: `{kind}` has no fields")
-    context = Line(topic, line_no, text, instant(line["time_ms"], "time_ms"), _key(line), root_key)
+    context = Line(topic, line_no, text, instant(line["time_ms"], "time_ms"), _key(line), root_key, deployment)
     record = from_json(topic.record, fill(value, context))
     key = key_of(record) if context.key is None else context.key
     return HistoryLine(kind, topic.name, key, context.time_ms, complete(record, value, context))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.audit.report_keys import ReportKey
 from streams.codec.history_grant_defaults import fill_grant, prove_grant
 from streams.codec.jsonform import JsonFormError, is_utf8, named_uuid
 from streams.model.alert import Alert
@@ -18,7 +19,7 @@ from streams.model.catalog_signature import entry_key
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.definition import definition_digests
 from streams.model.delegation import Delegation, DelegationOp
-from streams.model.ids import approval_task_id
+from streams.model.ids import approval_task_id, verdict_id_of
 from streams.model.intent import Intent
 from streams.model.keys import revocation_key, session_key_of
 from streams.model.proof import (
@@ -26,13 +27,15 @@ from streams.model.proof import (
     make_hmac,
     proof_message,
     proven_event,
+    session_report,
     session_secret,
     session_writer_key,
 )
 from streams.model.revocation import Revocation
-from streams.model.session import PROVEN_EVENTS, SessionEvent
+from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent
 from streams.model.topics import Spread, Topic
 from streams.model.types import Header, Proof, ProofAlg, Record
+from streams.model.verdict import Outcome
 
 SOURCE = "history"
 
@@ -55,6 +58,7 @@ class Line(NamedTuple):
     time_ms: int
     key: bytes | None
     root_key: bytes | None
+    deployment: str = ""
 
 
 def fill(given: dict[str, object], line: Line) -> dict[str, object]:
@@ -92,8 +96,9 @@ def fill(given: dict[str, object], line: Line) -> dict[str, object]:
 def complete(record: Record, given: dict[str, object], line: Line) -> Record:
     """Return the record with its proof, if the line does not mention one.
 
-    An intent is proven with its session's key, an event that says what a session may do with its writer's key, and a
-    grant with the key of its issuer or of its parent's session.
+    An intent is proven with its session's key, an event that says what a session may do with its writer's key, a report
+    with a derived key of its server (`ReportKey.derived`) or with its session's key, and a grant with the key of its
+    issuer or of its parent's session.
     """
     if isinstance(record, Delegation) and record.op is DelegationOp.GRANT and line.root_key is not None:
         return prove_grant(record, given, line.root_key)
@@ -101,11 +106,26 @@ def complete(record: Record, given: dict[str, object], line: Line) -> Record:
         return record
     if isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS:
         return proven_event(session_writer_key(line.root_key), record)
+    if isinstance(record, SessionEvent) and record.type in REPORTS:
+        return _proven_report(record, line.root_key, line.deployment)
     if not isinstance(record, Intent):
         return record
     secret = session_secret(line.root_key, record.header.tenant_uid, record.session_id)
     proof = Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(secret, proof_message(record)))
     return msgspec.structs.replace(record, proof=proof)
+
+
+def _proven_report(event: SessionEvent, root_key: bytes, deployment: str) -> SessionEvent:
+    tenant_uid, intent_id = event.header.tenant_uid, event.intent_id
+    if event.type not in COMPLETIONS:
+        return session_report(session_secret(root_key, tenant_uid, event.session_id), event, deployment)
+    tool = event.tool
+    if tool is None:
+        return event
+    if event.verdict_id is None and intent_id is not None:
+        verdict_id = verdict_id_of(tenant_uid, event.session_id, intent_id, Outcome.ALLOW)
+        event = msgspec.structs.replace(event, verdict_id=verdict_id)
+    return ReportKey.derived(root_key, tool.server_id, deployment).proven(event)
 
 
 def key_of(record: Record) -> bytes:

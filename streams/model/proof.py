@@ -22,6 +22,9 @@ _KEY_INFO = b"stoplog session key v1"
 _WRITER_INFO = b"stoplog session-writer key v1"
 _PROOF_DOMAIN = "stoplog intent proof v1"
 _WRITER_DOMAIN = "stoplog session event proof v1"
+_REPORT_DOMAIN = "stoplog report proof v1"
+_REPORT_KEY_INFO = b"stoplog report key for development v1"
+REPORT_DIGEST_BYTES = 16
 _NOT_PROVEN = frozenset({"proof", "traceparent", "tracestate"})
 """Fields that a session event's proof does not cover: the proof itself, and headers that may change in transit."""
 
@@ -134,6 +137,42 @@ def is_proven_event(writer_key: bytes, event: SessionEvent) -> bool:
     if proof is None or proof.alg is not ProofAlg.HMAC_SHA256:
         return False
     return verify_hmac(writer_key, session_event_message(event), proof.value)
+
+
+def report_message(event: SessionEvent, deployment: str) -> bytes:
+    """Return the bytes that the proof of a report covers: all of its content, and the deployment that it is made in.
+
+    So a report counts for its tenant, session, verdict and server alone, and for no other deployment in which the
+    server has the same key. The form is that of `session_event_message`.
+    """
+    return _encode((_REPORT_DOMAIN, deployment, _said(event)))
+
+
+def report_digest(event: SessionEvent) -> bytes:
+    """Return `REPORT_DIGEST_BYTES` bytes that are equal for reports which say the same, whatever their headers."""
+    held = ((name, getattr(event, name), default) for name, default in _fields_of(SessionEvent))
+    content = [(name, _said(item)) for name, item, default in held if item != default and name != "header"]
+    return hashlib.sha256(_encode(content)).digest()[:REPORT_DIGEST_BYTES]
+
+
+def session_report(secret: bytes, event: SessionEvent, deployment: str) -> SessionEvent:
+    """Return the report with the proof of the session's agent, which replaces any other.
+
+    Args:
+        secret: the session's key (`session_secret`).
+        event: one of `REPORTS` that is not a completion.
+        deployment: the name of the deployment; see `report_message`.
+    """
+    value = make_hmac(secret, report_message(event, deployment))
+    return msgspec.structs.replace(event, proof=Proof(alg=ProofAlg.HMAC_SHA256, value=value))
+
+
+def report_key_seed(root_key: bytes, server_id: str) -> bytes:
+    """Return the private key with which a server reports where nobody issues keys: in development, and in histories.
+
+    It is HKDF-SHA-256 of the root key (32 bytes), so only whoever has the root key can make it.
+    """
+    return hmac.digest(_extracted(root_key), _joined((_REPORT_KEY_INFO, server_id.encode())) + b"\x01", "sha256")
 
 
 def make_hmac(secret: bytes, message: bytes) -> bytes:

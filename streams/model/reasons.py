@@ -179,6 +179,9 @@ class DeadLetterReason(StrEnum):
     EVENT_FROM_FUTURE = "event_from_future"
     SEQUENCE_REPLAYED = "sequence_replayed"
     WRITER_UNPROVEN = "writer_unproven"
+    REPORT_UNPROVEN = "report_unproven"
+    REPORT_OF_NO_CALL = "report_of_no_call"
+    REPORT_CONTRADICTS = "report_contradicts"
     GRANT_INVALID = "grant_invalid"
     INTENT_TOO_OLD = "intent_too_old"
     VERDICT_GIVEN_BEFORE = "verdict_given_before"
@@ -211,6 +214,9 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.EVENT_FROM_FUTURE: "the event's time is ahead of the broker's by more than the accepted skew",
     DeadLetterReason.SEQUENCE_REPLAYED: "the event, or a later one of its kind, was processed before",
     DeadLetterReason.WRITER_UNPROVEN: "the event needs the token service's proof, and has none",
+    DeadLetterReason.REPORT_UNPROVEN: "the report lacks a proof by the call's server, or by the session's agent",
+    DeadLetterReason.REPORT_OF_NO_CALL: "the report is not about a call that was allowed in its session",
+    DeadLetterReason.REPORT_CONTRADICTS: "another report of the same verdict came first; the first one counts",
     DeadLetterReason.GRANT_INVALID: "the grant was rejected; the text begins with the reason's code",
     DeadLetterReason.INTENT_TOO_OLD: "the intent is older than the verdicts that the gate remembers",
     DeadLetterReason.VERDICT_GIVEN_BEFORE: "the intent was given its verdict before; the text says which, and when",
@@ -248,6 +254,7 @@ class ControlReason(StrEnum):
     TOOL_DEPRECATED = "tool_deprecated"
     TOOL_BLOCKED = "tool_blocked"
     TOOL_REMOVED = "tool_removed"
+    REPORT_KEYS_APPROVED = "report_keys_approved"
     CATALOG_TOPIC_BEHIND = "catalog_topic_behind"
 
 
@@ -264,6 +271,7 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.TOOL_DEPRECATED: "the tool may still be called, but is deprecated",
     ControlReason.TOOL_BLOCKED: "the tool can't be called until a higher version is approved",
     ControlReason.TOOL_REMOVED: "the entry in force was removed from the topic; the tool can't be called",
+    ControlReason.REPORT_KEYS_APPROVED: "reports of the server's calls count if one of these keys has signed them",
     ControlReason.CATALOG_TOPIC_BEHIND: "the newest entry of the tool on the topic is older than the one that was in "
     "force; the tool can't be called",
 }

@@ -39,6 +39,19 @@ PROVEN_EVENTS = frozenset(
 )
 """Events that decide whether a session lives and what it may do: only the token service writes them, with its proof."""
 
+COMPLETIONS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
+"""Reports of the outcome of an allowed call, proven with a key of the server whose call it is."""
+
+REPORTS = COMPLETIONS | {
+    SessionEventType.USER_MESSAGE,
+    SessionEventType.MODEL_OUTPUT,
+    SessionEventType.RETRIEVAL,
+    SessionEventType.MEMORY_READ,
+    SessionEventType.TOOLS_CHANGED,
+}
+"""Events that say what happened in a session. They are proven as well; all but `COMPLETIONS` may be proven by the
+session's agent (`streams.model.proof.report_message`)."""
+
 
 class Atom(Record, frozen=True, kw_only=True):
     """A value of interest in some content, as a keyed digest under the session key."""
@@ -53,7 +66,8 @@ class Atom(Record, frozen=True, kw_only=True):
 class SessionEvent(Record, frozen=True, kw_only=True):
     """One event of a session; `sequence` counts the writer's events of the session from 0.
 
-    `proof` is the token service's, over an event of `PROVEN_EVENTS` (`streams.model.proof`). `delegation_uid` is the
+    `proof` is the token service's over an event of `PROVEN_EVENTS`, and the server's or the agent's over one of
+    `REPORTS` (`streams.model.proof`). `delegation_uid` is the
     session's grant, `parent_session_id` the session that delegated it; `attended` says that a person is present.
     `label` of an opening says how far the content that the session was opened with can be trusted. Without it, a
     session that was opened by another session is trusted with nothing.

@@ -41,8 +41,8 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
-TRANSACTIONAL = frozenset({Role.GATE, Role.TOKEN_SERVICE, Role.EXECUTOR})
-"""The roles that write in transactions."""
+TRANSACTIONAL = frozenset({Role.GATE, Role.TOKEN_SERVICE})
+"""The roles that write in transactions. No other role may have a transactional id."""
 
 
 class Spread(StrEnum):
@@ -115,11 +115,24 @@ SESSION = Topic(
     record=SessionEvent,
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
-    writers=(Role.TOKEN_SERVICE, Role.EXECUTOR),
+    writers=(Role.TOKEN_SERVICE,),
     readers=(Role.GATE, Role.AUDITOR),
     dead_letters=True,
     keyed_input=True,
-    note="session life, user messages, tool results with labels",
+    note="session life: when it begins and ends, and what it may do",
+)
+# INVARIANT: nobody who may write it may have a transactional id. An open transaction would stall the gate, which reads
+# all its inputs read_committed (docs/adr/0032-reports-prove-their-server.md).
+REPORT = Topic(
+    name="agent.report.v1",
+    record=SessionEvent,
+    key="tenant|session_id",
+    spread=Spread.CO_PARTITIONED,
+    writers=(Role.EXECUTOR, Role.AGENT),
+    readers=(Role.GATE, Role.AUDITOR),
+    dead_letters=True,
+    keyed_input=True,
+    note="the outcome of allowed calls, and what sessions have read: proven, and never in a transaction",
 )
 DELEGATION = Topic(
     name="agent.delegation.v1",
@@ -311,6 +324,7 @@ GATE_CHANGELOG = Topic(
 DECLARED: tuple[Topic, ...] = (
     INTENT,
     SESSION,
+    REPORT,
     DELEGATION,
     APPROVAL_DECISION,
     REVOCATION,
@@ -354,4 +368,4 @@ TOPICS: tuple[Topic, ...] = DECLARED + tuple(_dead_letter_topic(topic) for topic
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 
 BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in reversed(DECLARED) if topic.record is not None}
-"""The topic of each record. Audit events have two; this is the gates'."""
+"""The topic of each record. Of the two topics of audit events, the gates'; of session events, the token service's."""

@@ -19,9 +19,12 @@ class _Section(BaseModel):
 class TopicsSection(_Section):
     """`[topics]`: how `stoplog topics apply` creates topics, and for which principals.
 
-    `principals`: Kafka principals by role (`gate = ["User:gate"]`).
+    `principals`: Kafka principals by role (`gate = ["User:gate-1"]`).
+    `instances`: the instances that a gate's or a token service's principal runs as, by principal
+    (`"User:gate-1" = ["gate-1"]`). No two principals share one: whoever has another's transactional id can stop it.
+    `executor_groups`: the consumer groups that an executor's principal may join, by principal
+    (`"User:mail" = ["stoplog-executor-mail"]`). No two principals share one.
     `prefix`: precedes the name of every topic, so that several deployments can share a cluster.
-    `executor_group_prefix`: how the names of executors' consumer groups begin; used for access entries.
     `quotas`: bytes per second and broker that a principal of a role may write; 0 or no entry: no limit. `stoplog topics
     apply` prints the commands that set them.
     """
@@ -30,8 +33,9 @@ class TopicsSection(_Section):
     partitions: int = Field(6, ge=1, le=10_000)
     replication: int = Field(1, ge=1, le=32_767)
     principals: dict[str, list[str]] = {}
-    executor_group_prefix: str = "stoplog-executor"
     quotas: dict[str, Annotated[int, Field(ge=0)]] = {"agent": 1_048_576, "executor": 4_194_304}
+    instances: dict[str, list[str]] = {}
+    executor_groups: dict[str, list[str]] = {}
 
 
 class RulesSection(_Section):

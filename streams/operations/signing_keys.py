@@ -1,9 +1,8 @@
-"""Reads and creates files of private keys and passphrases. Neither is taken from the command line, which others see."""
+"""Creates files of private keys, and reads passphrases. Neither is taken from the command line, which others see."""
 
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,14 +12,14 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
 
 from streams.audit.signatures import SigningKey, SigningKeyError
+from streams.sdk.key_files import load_key_file, needs_passphrase, read_private
 
-KEY_FILE_BYTES_MAX = 16_384
 PASSPHRASE_BYTES_MAX = 1_024
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+__all__ = ["is_encrypted", "load_key_file", "make_key_file", "needs_passphrase", "passphrase_from"]
 
 
 def make_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
@@ -47,36 +46,13 @@ def make_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
     return SigningKey(private)
 
 
-def load_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
-    """Read a private key. Blocking.
-
-    Args:
-        passphrase: the passphrase of an encrypted file.
-
-    Raises:
-        SigningKeyError: the file can't be read, others can read it, the passphrase is wrong, or it has no Ed25519 key.
-    """
-    pem = _read_private(path)
-    try:
-        private = load_pem_private_key(pem, passphrase if needs_passphrase(pem) else None)
-    except TypeError:
-        raise SigningKeyError(f"`{path}` is encrypted; give its passphrase (`--passphrase-file FILE`)") from None
-    except ValueError:
-        why = "the passphrase is wrong, or the file is damaged" if needs_passphrase(pem) else "it has no private key"
-        raise SigningKeyError(f"key file `{path}` can't be used: {why}") from None
-    if not isinstance(private, Ed25519PrivateKey):
-        text = f"`{path}` has a key of another kind than Ed25519"
-        raise SigningKeyError(f"{text}; create one with `stoplog keys publisher new`")
-    return SigningKey(private)
-
-
 def is_encrypted(path: Path) -> bool:
     """Return whether a key file needs a passphrase. Blocking.
 
     Raises:
         SigningKeyError: the file can't be read, or others can read it.
     """
-    return needs_passphrase(_read_private(path))
+    return needs_passphrase(read_private(path))
 
 
 def passphrase_from(path: Path | None) -> bytes | None:
@@ -95,20 +71,3 @@ def passphrase_from(path: Path | None) -> bytes | None:
     if not line or len(line) > PASSPHRASE_BYTES_MAX:
         raise SigningKeyError(f"the first line of `{path}` must hold 1 to {PASSPHRASE_BYTES_MAX} bytes")
     return line
-
-
-def needs_passphrase(pem: bytes) -> bool:
-    """Return whether a private key is encrypted."""
-    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem
-
-
-def _read_private(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            pem = file.read(KEY_FILE_BYTES_MAX)
-    except OSError as error:
-        raise SigningKeyError(f"key `{path}` can't be read: {error.strerror}") from None
-    if mode & _OTHERS:
-        raise SigningKeyError(f"key `{path}` can be read by others; run `chmod 600 {path}`")
-    return pem

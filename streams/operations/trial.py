@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from streams.audit.report_keys import ReportKey
 from streams.codec.avro import Codec
 from streams.codec.history import HistoryError, HistoryLine, format_line, iter_numbered
 from streams.codec.wire import CodecWire
@@ -24,6 +25,8 @@ from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import tool_key
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret
+from streams.model.report_keys import REPORT_KEYS_NAME
+from streams.model.session import COMPLETIONS, SessionEvent
 from streams.model.topics import BUDGET_GRANT, BY_NAME, CATALOG, RULESET
 from streams.model.types import Header, Proof, ProofAlg, Record
 from streams.operations.catalog.files import read_catalog
@@ -33,6 +36,7 @@ from streams.policy import compile_bundle, load_bundle
 from streams.ports import Received
 from streams.processors.control.compilation import CompileBundle
 from streams.processors.settings import GateSettings
+from streams.sdk.mcp_catalog import report_keys_entry
 from streams.topology import GATE
 
 DEVELOPMENT_ROOT_KEY = b"stoplog development root key, public: for histories and demonstrations only"
@@ -162,7 +166,7 @@ def run_lines(
         if bundle is not None:
             driver.pipe(RULESET.name, publication_key(bundle), bundle)
             driver.read_raw()  # the outputs of this publication are not part of the history's
-        for entry in _catalog(plan, start_ms):
+        for entry in (*_catalog(plan, start_ms), *_report_keys(plan, lines, start_ms)):
             driver.pipe(CATALOG.name, entry_key(entry), entry)
         yield from _written(driver, plan.codec)
         yield from _feed(driver, lines, plan, report)
@@ -212,7 +216,7 @@ def read_lines(plan: TryPlan, report: TryReport) -> list[Numbered]:
         tool_key(entry.server_id, entry.name): entry for entry in _catalog(plan, 0)
     }
     lines: list[Numbered] = []
-    proven = iter_numbered(plan.history, plan.gate.root_key, report.faults.append)
+    proven = iter_numbered(plan.history, plan.gate.root_key, report.faults.append, plan.gate.deployment)
     bare = iter_numbered(plan.history, None, lambda _: None)
     for (line_no, line), (_, unproven) in zip(proven, bare, strict=True):
         if line.topic not in INPUTS:
@@ -237,6 +241,19 @@ def _pin(intent: Intent, pinned: dict[bytes, ToolCatalogEntry], root_key: bytes)
     secret = session_secret(root_key, intent.header.tenant_uid, intent.session_id)
     proof = Proof(alg=ProofAlg.HMAC_SHA256, value=make_hmac(secret, proof_message(intent)))
     return msgspec.structs.replace(intent, proof=proof)
+
+
+def _report_keys(plan: TryPlan, lines: Sequence[Numbered], start_ms: int) -> Iterator[ToolCatalogEntry]:
+    """Yield entries of the derived keys that sign the reports of a history, for servers of which it has no entry."""
+    entries = [*_catalog(plan, start_ms), *(line.record for _, line in lines)]
+    stated = {e.server_id for e in entries if isinstance(e, ToolCatalogEntry) and e.name == REPORT_KEYS_NAME}
+    reports = (line.record for _, line in lines if isinstance(line.record, SessionEvent))
+    servers = {report.tool.server_id for report in reports if report.type in COMPLETIONS and report.tool is not None}
+    for server_id in sorted(servers - stated):
+        key = ReportKey.derived(plan.gate.root_key, server_id)
+        made_id = derived_uuid("tried report keys", server_id)
+        header = Header(id=made_id, source=SOURCE, time=start_ms, tenant_uid="")
+        yield report_keys_entry(server_id, [str(key.public)], header=header, reviewed_by=SOURCE)
 
 
 def _catalog(plan: TryPlan, start_ms: int) -> list[ToolCatalogEntry]:

@@ -13,6 +13,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         root_key: the key from which session keys are derived, at least 32 bytes.
+        deployment: the name of the deployment that executors and agents sign their reports for.
         bundle_name: the rule bundle that is enforced.
         join_grace_ms: how long an intent waits for its session to appear.
         verdict_ttl_ms: how long an ALLOW can be used.
@@ -42,6 +43,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     root_key: bytes
+    deployment: str = ""
     bundle_name: str = "default"
     join_grace_ms: int = 2_000
     verdict_ttl_ms: int = 30_000

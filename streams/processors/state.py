@@ -23,6 +23,8 @@ class VerdictRow(msgspec.Struct, frozen=True, array_like=True):
         digest: SHA-256 of the verdict's bytes.
         ahead_ms: how far the intent's own time was ahead of `judged_ms`; 0 if it was not.
         place: where the bytes are: how long before `judged_ms` their segment began, its number, start and length.
+        tool: which tool an ALLOW lets be called; None for other outcomes, and in rows of earlier versions.
+        report: the digest of the first proven report of the outcome of the call; empty before there is one.
     """
 
     judged_ms: int
@@ -31,15 +33,18 @@ class VerdictRow(msgspec.Struct, frozen=True, array_like=True):
     digest: bytes
     ahead_ms: int
     place: tuple[int, int, int, int]
+    tool: ToolName | None = None
+    report: bytes = b""
 
 
 class VerdictRowV1(msgspec.Struct, frozen=True, array_like=True):
-    """A verdict as layout 1 kept it, with its bytes. `claimed_ms` is the intent's own time."""
+    """A verdict as layout 1 kept it, with its bytes. `claimed_ms` is the intent's own time, `report` as above."""
 
     judged_ms: int
     final: bool
     verdict: bytes
     claimed_ms: int = 0
+    report: bytes = b""
 
 
 class PendingKind(IntEnum):

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from streams.audit.report_keys import ReportKey
+from streams.audit.signatures import SigningKeyError
 from streams.sdk.agent import Agent
 from streams.sdk.aio import AsyncAgent
 from streams.sdk.credential import SessionCredential
@@ -34,6 +36,7 @@ from streams.sdk.errors import (
 from streams.sdk.executor import Executor
 from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
 from streams.sdk.intents import CallContext
+from streams.sdk.key_files import load_report_key
 from streams.sdk.revocations import RevocationWatch, Stop
 from streams.sdk.single_use import Ending, SingleUseStore
 from streams.sdk.token_exchange import SessionToken, StsClient, TokenRefusedError
@@ -68,10 +71,12 @@ __all__ = [
     "PublishError",
     "RecordCodec",
     "ReportError",
+    "ReportKey",
     "RevocationWatch",
     "SdkError",
     "SessionCredential",
     "SessionToken",
+    "SigningKeyError",
     "SingleUseError",
     "SingleUseStore",
     "Stop",
@@ -88,6 +93,7 @@ __all__ = [
     "VerdictReadError",
     "VerdictTimeoutError",
     "connect",
+    "load_report_key",
     "load_root_key",
 ]
 

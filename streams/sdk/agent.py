@@ -10,7 +10,10 @@ from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
-from streams.model.topics import INTENT, VERDICT
+from streams.model.labels import Label
+from streams.model.proof import session_report
+from streams.model.session import COMPLETIONS, REPORTS, SessionEvent, SessionEventType
+from streams.model.topics import INTENT, REPORT, VERDICT
 from streams.model.types import Actor, Header, Model, ToolRef
 from streams.model.verdict import Verdict
 from streams.ports import LogError
@@ -191,6 +194,52 @@ class Agent:
                 tenant_uid=self.credential.tenant_uid,
             ),
         )
+
+    def report(
+        self,
+        kind: SessionEventType,
+        *,
+        content_digest: bytes | None = None,
+        label: Label | None = None,
+        tool: ToolRef | None = None,
+        deployment: str = "",
+    ) -> SessionEvent:
+        """Report what has happened in the session beside its calls: a message, or what was read from elsewhere.
+
+        It is proven with the session's key. It can only lower the trust in the session, never raise it.
+
+        Args:
+            kind: USER_MESSAGE, MODEL_OUTPUT, RETRIEVAL, MEMORY_READ or TOOLS_CHANGED.
+            content_digest: SHA-256 of the content.
+            label: how far the content can be trusted; for RETRIEVAL and MEMORY_READ, without a label or a tool, not at
+                all.
+            tool: the cataloged tool that it was read with.
+            deployment: must be the gates' setting `gate.deployment`.
+
+        Raises:
+            ProposalError: executors report events of this kind, or the token service says them.
+            PublishError: it is not known to be stored.
+        """
+        if kind not in REPORTS or kind in COMPLETIONS:
+            raise ProposalError(f"an agent can't report {kind.value}")
+        own, now_ms = self.credential, self._transport.now_ms()
+        header = Header(id=self._entropy.uuid(now_ms), source=self._source, time=now_ms, tenant_uid=own.tenant_uid)
+        event = SessionEvent(
+            header=header,
+            session_id=own.session_id,
+            sequence=0,
+            type=kind,
+            tool=tool,
+            label=label,
+            content_digest=content_digest,
+        )
+        proven = session_report(own.secret, event, deployment)
+        try:
+            record = outgoing(self._transport, REPORT, self.key, proven, header)
+        except LogError as error:
+            raise PublishError(f"{kind.value} of session `{own.session_id}` was not sent: {error}") from error
+        publish(self._transport, [record])
+        return proven
 
     def expect(self, intent: Intent, *, wait_final: bool) -> Expected:
         """Start to wait for the intent's verdict; `forget` undoes this. A step of `resend`.

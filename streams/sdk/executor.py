@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
+from streams.audit.report_keys import ReportKey
 from streams.model.errors import RecordError
 from streams.model.reasons import REFUSAL_TEXTS, Refusal
 from streams.model.topics import VERDICT
@@ -63,6 +64,7 @@ class Executor:
         tools: Mapping[str, ToolRunner | Callable[[Mapping[str, object]], object]],
         single_use: SingleUseStore,
         *,
+        report_keys: ReportKey | Mapping[str, ReportKey],
         revocations: RevocationWatch | None = None,
         source: str | None = None,
         settings: ExecutorSettings | None = None,
@@ -74,11 +76,13 @@ class Executor:
             server_ids: the operator's names of the servers whose calls run here.
             tools: `server/name` to a ToolRunner, or to a function of the arguments.
             single_use: the durable record of used verdicts; the caller closes it, after the executor.
+            report_keys: the key that reports are signed with, or one key for each server. Gates count a report only if
+                the catalog has the key for its server.
             revocations: a watch that is shared with other executors; by default the executor has its own.
             source: the name of this executor in its reports, as a URI reference.
 
         Raises:
-            ExecutorError: a tool does not belong to any of the servers.
+            ExecutorError: a tool does not belong to any of the servers, or a server has no report key.
             SingleUseError: the store can't be written.
         """
         self._transport = transport
@@ -101,7 +105,14 @@ class Executor:
                 raise ExecutorError(
                     f"tool `{name}` does not belong to any of the servers {', '.join(sorted(server_ids))}"
                 )
-        self._reporter = Reporter(transport, source or f"executor/{single_use.owner}")
+        keys = dict.fromkeys(server_ids, report_keys) if isinstance(report_keys, ReportKey) else dict(report_keys)
+        missing = sorted(self._standard.server_ids - keys.keys())
+        if missing:
+            raise ExecutorError(
+                f"there is no report key of {', '.join(missing)}: make one with `stoplog keys server new`, and give it "
+                "in `report_keys`"
+            )
+        self._reporter = Reporter(transport, source or f"executor/{single_use.owner}", keys)
         self._attempts = Attempts(transport, self._standard, single_use, self._settings.tool_timeout_ms)
         single_use.begin(transport.now_ms())
         self._running = RunningCalls()

@@ -11,6 +11,7 @@ from streams.model.canonical import CanonicalError, canonical
 from streams.model.catalog import EntryState, OutputLabel, ToolCatalogEntry
 from streams.model.definition import definition_digests
 from streams.model.labels import Label
+from streams.model.report_keys import REPORT_KEYS_NAME, report_keys_definition
 from streams.model.types import Header
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import McpServerError
@@ -54,54 +55,106 @@ def catalog_entries(
         proposed_by: the person who had the tools listed.
 
     Raises:
-        McpServerError: a tool has no name, no input schema, or no canonical form.
+        McpServerError: a tool has no name, no input schema, or no canonical form; or it has the name of report keys.
     """
     entries: list[ToolCatalogEntry] = []
     for tool in tools:
         name = tool.get("name")
-        try:
-            digests = definition_digests(tool)
-            schema_json = json.dumps(tool["inputSchema"], sort_keys=True)
-        except (CanonicalError, KeyError, TypeError) as error:
-            raise McpServerError(f"tool `{server_id}/{name}` can't be cataloged: {error}") from error
-        if not isinstance(name, str) or not name:
-            raise McpServerError(f"MCP server `{server_id}` lists a tool without a name")
-        known = facts.get(name)
-        approved = known is not None and reviewed_by is not None
-        about = known or ToolFacts()
+        if name == REPORT_KEYS_NAME:
+            raise McpServerError(f"MCP server `{server_id}` lists a tool `{name}`: the name stands for its report keys")
+        known = facts.get(name) if isinstance(name, str) else None
         entries.append(
-            ToolCatalogEntry(
+            _entry(
+                server_id,
+                tool,
+                known,
                 header=Header(id=entropy.uuid(now_ms), source=source, time=now_ms, tenant_uid=tenant_uid),
-                server_id=server_id,
-                name=name,
                 catalog_version=catalog_version,
-                state=EntryState.APPROVED if approved else EntryState.PROPOSED,
-                title=_text(tool.get("title")),
-                description=_text(tool.get("description")),
-                input_schema_json=schema_json,
-                output_schema_json=_json(tool.get("outputSchema")),
-                annotations_json=_json(tool.get("annotations")),
-                meta_json=_json(tool.get("_meta")),
-                definition_json=canonical({key: part for key, part in tool.items() if part is not None}).decode(),
-                definition_digest=digests.definition,
-                description_digest=digests.description,
-                input_schema_digest=digests.input_schema,
-                read_only=about.read_only,
-                destructive=about.destructive,
-                idempotent=about.idempotent,
-                open_world=about.open_world,
-                reversible=about.reversible,
-                compensating_tool=about.compensating_tool,
-                output_label=about.output_label,
-                output_labels=about.output_labels,
-                sink_args=about.sink_args,
-                owner=about.owner,
                 proposed_by=proposed_by,
-                reviewed_by=reviewed_by if approved else None,
-                reviewed_at=now_ms if approved else None,
+                reviewed_by=None if known is None else reviewed_by,
             )
         )
     return entries
+
+
+def report_keys_entry(
+    server_id: str,
+    keys: Sequence[str],
+    *,
+    header: Header,
+    catalog_version: int = 1,
+    proposed_by: str | None = None,
+    reviewed_by: str | None = None,
+) -> ToolCatalogEntry:
+    """Return the entry with the keys that sign a server's reports (`streams.model.report_keys`).
+
+    Args:
+        server_id: the operator's name for the server.
+        keys: all keys that are to count, as text (`ed25519:...`).
+        header: of the entry.
+        catalog_version: its version.
+        proposed_by: the person who proposes it.
+        reviewed_by: the person who approves it; None only proposes it.
+    """
+    return _entry(
+        server_id,
+        report_keys_definition(server_id, keys),
+        None,
+        header=header,
+        catalog_version=catalog_version,
+        proposed_by=proposed_by,
+        reviewed_by=reviewed_by,
+    )
+
+
+def _entry(
+    server_id: str,
+    tool: Mapping[str, Any],
+    facts: ToolFacts | None,
+    *,
+    header: Header,
+    catalog_version: int,
+    proposed_by: str | None,
+    reviewed_by: str | None,
+) -> ToolCatalogEntry:
+    name, about = tool.get("name"), facts or ToolFacts()
+    try:
+        digests = definition_digests(tool)
+        schema_json = json.dumps(tool["inputSchema"], sort_keys=True)
+    except (CanonicalError, KeyError, TypeError) as error:
+        raise McpServerError(f"tool `{server_id}/{name}` can't be cataloged: {error}") from error
+    if not isinstance(name, str) or not name:
+        raise McpServerError(f"MCP server `{server_id}` lists a tool without a name")
+    return ToolCatalogEntry(
+        header=header,
+        server_id=server_id,
+        name=name,
+        catalog_version=catalog_version,
+        state=EntryState.PROPOSED if reviewed_by is None else EntryState.APPROVED,
+        title=_text(tool.get("title")),
+        description=_text(tool.get("description")),
+        input_schema_json=schema_json,
+        output_schema_json=_json(tool.get("outputSchema")),
+        annotations_json=_json(tool.get("annotations")),
+        meta_json=_json(tool.get("_meta")),
+        definition_json=canonical({key: part for key, part in tool.items() if part is not None}).decode(),
+        definition_digest=digests.definition,
+        description_digest=digests.description,
+        input_schema_digest=digests.input_schema,
+        read_only=about.read_only,
+        destructive=about.destructive,
+        idempotent=about.idempotent,
+        open_world=about.open_world,
+        reversible=about.reversible,
+        compensating_tool=about.compensating_tool,
+        output_label=about.output_label,
+        output_labels=about.output_labels,
+        sink_args=about.sink_args,
+        owner=about.owner,
+        proposed_by=proposed_by,
+        reviewed_by=reviewed_by,
+        reviewed_at=None if reviewed_by is None else header.time,
+    )
 
 
 def _text(value: object) -> str | None:

@@ -1,15 +1,22 @@
-"""The reports that an executor writes to the log: results as session events, outcomes and refusals as audit records."""
+"""The reports that an executor writes to the log: results as session events, outcomes and refusals as audit records.
+
+A session event is signed with the key of the call's server: without that, no gate counts it (ADR 0032).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from streams.audit.report_keys import ReportKey
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase, RetentionClass
 from streams.model.keys import session_key_of
 from streams.model.proof import derived_uuid
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import AUDIT_REPORTED, SESSION
+from streams.model.topics import AUDIT_REPORTED, REPORT
 from streams.model.types import Header
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Outgoing
+from streams.sdk.errors import ExecutorError
 from streams.sdk.single_records import outgoing
 from streams.sdk.single_use import CallRef, Ending, Use
 from streams.sdk.transport import Transport
@@ -27,9 +34,17 @@ ENDING_TEXTS: dict[Ending, str] = {
 class Reporter:
     """Makes an executor's reports. Their ids derive from the verdict's, so a repeated report can be recognised."""
 
-    def __init__(self, transport: Transport, source: str) -> None:
+    def __init__(self, transport: Transport, source: str, keys: Mapping[str, ReportKey]) -> None:
+        """Make no reports yet.
+
+        Args:
+            transport: where they are written.
+            source: the name of the executor.
+            keys: the report key of each server whose calls it runs.
+        """
         self._transport = transport
         self._source = source
+        self._keys = keys
 
     def check_topics(self) -> None:
         """Check that the topics of the reports exist, so that no call runs that could not be reported.
@@ -37,17 +52,18 @@ class Reporter:
         Raises:
             LogError: one does not exist, or the log did not answer.
         """
-        for topic in (SESSION, AUDIT_REPORTED):
+        for topic in (REPORT, AUDIT_REPORTED):
             self._transport.partitions(topic.name)
 
     def outcome(self, use: Use) -> list[Outgoing]:
         """Return the records that report a call whose verdict was used up.
 
-        They are a session event (what the session has read, or that the call will never run) and an audit record. The
-        gate sets the label of the result from the catalog.
+        They are a signed session event (what the session has read, or that the call will never run) and an audit
+        record. The gate sets the label of the result from the catalog.
 
         Raises:
             LogError: the topics' partitions aren't known.
+            ExecutorError: an earlier run has left a call of a server of which there is no key now.
         """
         call, runs = use.call, use.ending is not Ending.NOT_RUN
         event = SessionEvent(
@@ -82,7 +98,7 @@ class Reporter:
         )
         key = session_key_of(call.tenant_uid, call.session_id)
         return [
-            outgoing(self._transport, SESSION, key, event, event.header),
+            outgoing(self._transport, REPORT, key, self._signed(event, call.tool.server_id), event.header),
             outgoing(self._transport, AUDIT_REPORTED, key, audit, audit.header),
         ]
 
@@ -111,6 +127,13 @@ class Reporter:
         )
         key = session_key_of(call.tenant_uid, call.session_id)
         return [outgoing(self._transport, AUDIT_REPORTED, key, audit, audit.header)]
+
+    def _signed(self, event: SessionEvent, server_id: str) -> SessionEvent:
+        key = self._keys.get(server_id)
+        if key is None:
+            text = f"a call of server `{server_id}` must be reported, but there is no report key of it: give it in"
+            raise ExecutorError(f"{text} `report_keys`")
+        return key.proven(event)
 
     def _header(self, call: CallRef, record_id: str, time_ms: int) -> Header:
         return Header(

@@ -79,6 +79,10 @@ class Transport:
         """Make a member of a consumer group; `instance` is its stable name in the group."""
         return self._log.consumer(group, instance)
 
+    def open_publisher(self) -> Publisher:
+        """Make a writer of single records for the caller alone. A flush of it concerns nobody else's records."""
+        return self._log.publisher()
+
     def producer(self, transactional_id: str) -> Producer:
         """Make a transactional producer; it fences the former holders of its id."""
         return self._log.producer(transactional_id)

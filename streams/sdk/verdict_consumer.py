@@ -1,13 +1,15 @@
 """An executor that reads the verdict topic itself, as a member of its server's consumer group.
 
 The topic holds the verdicts of all servers. The loop reads thousands of records at once, skips those of others
-after a look at two fields, and keeps its own in a bounded queue (`own_calls`). Reports and offsets are committed in
-transactions of their own thread (`report_commits`), after the calls have run. So a report is on the log once, and a
-verdict that was not reported is read again and found to be used. Calls of one session run one after the other, in the
-order of the log; calls of different sessions run in parallel.
+after a look at two fields, and keeps its own in a bounded queue (`own_calls`). Reports are published in a thread of
+their own (`report_publisher`) after the calls have run, and an offset is committed only once every own call below it
+was reported. So no report is missing, and a verdict whose offset was not committed is read again and found to be used.
+Calls of one session run one after the other, in the order of the log; calls of different sessions run in parallel.
 
-Rejected: a hint of the audience in the headers of the record. A wrong hint would keep an allowed call from running, and
-two fields of the record cost hardly more than its headers (docs/adr/0031-executors-that-follow.md).
+Rejected: reports and offsets in one transaction (an open one stalls the gates that read the reports, so no executor may
+have transactions; docs/adr/0032-reports-prove-their-server.md), and a hint of the audience in the headers of the
+record. A wrong hint would keep an allowed call from running, and two fields of the record cost hardly more than its
+headers (docs/adr/0031-executors-that-follow.md).
 """
 
 from __future__ import annotations
@@ -15,19 +17,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from streams.model.topics import VERDICT
 from streams.model.verdict import Verdict
-from streams.ports import Consumer, GroupMetadata, Received, TopicPartition
+from streams.ports import Consumer, Received, RetriableLogError, TopicPartition
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor import Executor
 from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.own_calls import OwnCalls
-from streams.sdk.report_commits import Batch, Committed, ReportCommits, too_often
+from streams.sdk.report_publisher import Batch, Published, ReportPublisher, too_often
 from streams.sdk.transport import Transport
 from streams.sdk.verdict_jobs import Done, Job, Progress
 
@@ -42,7 +44,7 @@ client drops what it has fetched for that, which is not worth it for a moment.""
 
 IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 EXPIRED_AT_ONCE_MAX = 256
-TRANSACTION_ATTEMPTS_MAX = 10
+REPORT_ATTEMPTS_MAX = 10
 RETRY_PAUSE_MS = 200
 
 _log = logging.getLogger(__name__)
@@ -61,8 +63,8 @@ class LoopSettings:
         concurrency: calls that run at once.
         in_flight_max: calls that are decoded before the first of them is done; at most `IN_FLIGHT_BYTES_MAX` bytes of
             them, but at least one.
-        report_every_ms: how often reports are committed, if there are any.
-        offsets_every_ms: how often offsets are committed when there is nothing to report.
+        report_every_ms: how often reports are published, if there are any.
+        offsets_every_ms: how often offsets are committed.
         finish_ms: how long to wait for running calls when partitions are revoked or the executor stops.
     """
 
@@ -102,10 +104,7 @@ class VerdictLoop:
         self._on_outcome = on_outcome
         self._entropy = entropy
         self._calls = OwnCalls(executor, self._settings.concurrency, self._is_current)
-        self._commits = ReportCommits(
-            lambda: transport.producer(f"{group}-{instance}"),
-            executor.mark_reported,
-        )
+        self._reports = ReportPublisher(transport.open_publisher, executor.mark_reported)
         # Own calls, as far as can be seen, that wait until there is room. At most one poll's.
         self._backlog: deque[Received] = deque()
         self._stopped_something = threading.Event()
@@ -114,7 +113,6 @@ class VerdictLoop:
         self._leaving: frozenset[TopicPartition] = frozenset()
         self._to_report: list[Done] = []
         self._consumer: Consumer | None = None
-        self._group: GroupMetadata | None = None
         self._paused = False
         self._failed_count = 0
         self._started_ms = 0
@@ -133,7 +131,7 @@ class VerdictLoop:
         self._executor.listen(self._stopped_something.set)
         self._started_ms = self._transport.now_ms()
         try:
-            self._commits.start()
+            self._reports.start()
             self._consumer = self._transport.consumer(self._group_name, self._instance)
             self._consumer.subscribe([VERDICT.name], self)
             self._calls.start()
@@ -146,7 +144,7 @@ class VerdictLoop:
                     self._consumer.close()
             finally:
                 self._calls.close()
-                self._commits.close()
+                self._reports.close()
 
     def waiting(self) -> list[Verdict]:
         """Return the verdicts that were read and have not had their turn. May be called in any thread.
@@ -161,7 +159,6 @@ class VerdictLoop:
         """See `streams.ports.AssignmentListener`."""
         consumer = self._required(self._consumer)
         self._generation += 1
-        self._group = consumer.group_metadata()
         self._paused = False
         self._backlog.clear()
         committed = consumer.committed(list(partitions))
@@ -186,8 +183,9 @@ class VerdictLoop:
             except ExecutorError as error:
                 # What was done is reported first.
                 failure = error
-        for _ in range(TRANSACTION_ATTEMPTS_MAX):
-            if self._commit_all():
+        for _ in range(REPORT_ATTEMPTS_MAX):
+            if self._report_all():
+                self._commit_offsets()
                 break
             self._pause()
         self._drop(set(partitions))
@@ -234,7 +232,7 @@ class VerdictLoop:
         elif self._paused:
             consumer.resume(list(self._progress))
             self._paused = False
-        busy = len(self._calls) > 0 or bool(self._to_report) or self._commits.is_busy
+        busy = len(self._calls) > 0 or bool(self._to_report) or self._reports.is_busy
         records = consumer.poll(POLL_RECORDS_MAX, POLL_BUSY_MS if busy else POLL_IDLE_MS)
         self._polled_ms = self._entropy.monotonic_ms()
         for received in records:
@@ -297,71 +295,91 @@ class VerdictLoop:
             if done.records:
                 self._to_report.append(done)
 
-    # -- commits --------------------------------------------------------------------------------------------------
+    # -- reports and offsets --------------------------------------------------------------------------------------
 
     def _commit_due(self) -> None:
-        """Process the last commit, and start the next one if it is due.
+        """Process the last batch of reports, start the next one if it is due, and commit offsets if they are due.
 
         Raises:
-            ExecutorError: it has failed too often.
-            LogError: the producer can't be used any more.
+            ExecutorError: reporting has failed too often.
+            LogError: the log can't be used any more.
         """
-        self._take_committed(self._commits.take(wait=False))
+        self._take_published(self._reports.take(wait=False))
         now_ms = self._entropy.monotonic_ms()
-        due_ms = self._report_due_ms if self._to_report else self._offsets_due_ms
-        if not self._commits.is_busy and now_ms >= due_ms:
+        if self._to_report and not self._reports.is_busy and now_ms >= self._report_due_ms:
             self._submit()
             self._report_due_ms = now_ms + self._settings.report_every_ms
+        if now_ms >= self._offsets_due_ms:
+            self._commit_offsets()
             self._offsets_due_ms = now_ms + self._settings.offsets_every_ms
 
-    def _commit_all(self) -> bool:
-        """Commit everything that is done, and wait for it; return False if that failed and is to be tried again.
+    def _report_all(self) -> bool:
+        """Publish everything that is done, and wait for it; return False if that failed and is to be tried again.
 
         Raises:
             ExecutorError, LogError: see `_commit_due`.
         """
-        self._take_committed(self._commits.take(wait=True))
-        if not self._submit():
+        self._take_published(self._reports.take(wait=True))
+        if not self._to_report:
             return True
-        return self._take_committed(self._commits.take(wait=True))
+        self._submit()
+        return self._take_published(self._reports.take(wait=True))
 
-    def _submit(self) -> bool:
-        """Start a commit; return False if there is nothing to commit."""
-        offsets = self._due_offsets()
-        if not self._to_report and not offsets:
-            return False
-        self._commits.submit(Batch(list(self._to_report), offsets, self._group))
-        return True
+    def _submit(self) -> None:
+        self._reports.submit(Batch(list(self._to_report), self._done_offsets(), self._generation))
 
-    def _take_committed(self, committed: Committed | None) -> bool:
-        """Process the outcome of a batch; return False if it must be committed again."""
-        if committed is None:
+    def _take_published(self, published: Published | None) -> bool:
+        """Process the outcome of a batch; return False if it must be published again."""
+        if published is None:
             return True
-        batch = committed.batch
-        if committed.failure is not None:
+        batch = published.batch
+        if published.failure is not None:
             self._failed_count += 1
-            if self._failed_count >= TRANSACTION_ATTEMPTS_MAX:
-                raise too_often(batch, committed.failure) from committed.failure
-            _log.warning("reporting failed, trying again: %s", committed.failure)
-            self._report_due_ms = self._offsets_due_ms = self._entropy.monotonic_ms() + RETRY_PAUSE_MS
+            if self._failed_count >= REPORT_ATTEMPTS_MAX:
+                raise too_often(batch, published.failure) from published.failure
+            _log.warning("reporting failed, trying again: %s", published.failure)
+            self._report_due_ms = self._entropy.monotonic_ms() + RETRY_PAUSE_MS
             return False
         self._failed_count = 0
-        for place, offset in batch.offsets.items():
-            if place in self._progress and batch.group is self._group:
-                self._progress[place].committed = offset
+        self._note_reported(batch.offsets, batch.generation)
         del self._to_report[: len(batch.done)]
         for done in batch.done:
             if self._on_outcome is not None and done.outcome is not None:
                 self._on_outcome(done.job.verdict, done.outcome)
         return True
 
-    def _due_offsets(self) -> dict[TopicPartition, int]:
-        due: dict[TopicPartition, int] = {}
-        for place, progress in self._progress.items():
-            done = progress.done_up_to()
-            if done is not None and done != progress.committed:
-                due[place] = done
-        return due
+    def _note_reported(self, offsets: Mapping[TopicPartition, int], generation: int) -> None:
+        for place, offset in offsets.items():
+            progress = self._progress.get(place)
+            if progress is not None and progress.generation == generation:
+                progress.reported = offset
+
+    def _commit_offsets(self) -> None:
+        """Commit how far everything is reported; what is not committed is read again, and found to be used.
+
+        Raises:
+            LogError: the member can't be used any more.
+        """
+        if not self._to_report and not self._reports.is_busy:
+            self._note_reported(self._done_offsets(), self._generation)
+        due = {
+            place: progress.reported
+            for place, progress in self._progress.items()
+            if progress.reported is not None and progress.reported != progress.committed
+        }
+        if not due:
+            return
+        try:
+            self._required(self._consumer).commit(due)
+        except RetriableLogError as error:
+            _log.warning("offsets could not be committed, trying again: %s", error)
+            return
+        for place, offset in due.items():
+            self._progress[place].committed = offset
+
+    def _done_offsets(self) -> dict[TopicPartition, int]:
+        done = {place: progress.done_up_to() for place, progress in self._progress.items()}
+        return {place: offset for place, offset in done.items() if offset is not None}
 
     def _pause(self) -> None:
         threading.Event().wait(RETRY_PAUSE_MS / 1000)

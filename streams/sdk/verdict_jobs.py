@@ -45,12 +45,17 @@ class Done:
 
 @dataclass(slots=True)
 class Progress:
-    """How far an assigned partition has been read and processed; `open` has the offsets of own calls not yet done."""
+    """How far an assigned partition has been read and processed; `open` has the offsets of own calls not yet done.
+
+    Attributes:
+        reported: the offset below which every own call has been reported, or needs no report.
+    """
 
     generation: int
     fresh: bool
     committed: int | None
     seen: int | None = None
+    reported: int | None = None
     open: set[int] = field(default_factory=set)
 
     def done_up_to(self) -> int | None:

@@ -49,6 +49,7 @@ from tests.contract.helpers import WallClock
 from tests.unit.sdk.hands import (
     ACTOR,
     ISSUER,
+    REPORT_KEY,
     ROOT_KEY,
     GateHand,
     begun_store,
@@ -139,7 +140,7 @@ def test_a_call_goes_from_proposal_to_report(
     with (
         GateHand(transport, lambda intent: [verdict_on(intent)], tenant),
         SingleUseStore(tmp_path / "used", "e-1") as store,
-        Executor(transport, ["mail"], {"mail/send": calls.append}, store) as executor,
+        Executor(transport, ["mail"], {"mail/send": calls.append}, store, report_keys=REPORT_KEY) as executor,
         Agent(transport, credential) as agent,
     ):
         for turn in range(3):
@@ -178,7 +179,14 @@ def test_a_session_that_is_taken_back_stops_an_older_verdict_within_a_second(
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
         RevocationWatch(transport) as revocations,
-        Executor(transport, ["mail"], {"mail/send": lambda args: "ran"}, store, revocations=revocations) as executor,
+        Executor(
+            transport,
+            ["mail"],
+            {"mail/send": lambda args: "ran"},
+            store,
+            report_keys=REPORT_KEY,
+            revocations=revocations,
+        ) as executor,
     ):
         verdict = a_verdict(tenant)
         tokens.revoke(RevocationKind.SESSION, session_target(tenant, "s-1"), "stolen")
@@ -202,7 +210,7 @@ def test_an_executor_that_reads_the_topic_runs_each_call_once_across_restarts(
         stop = threading.Event()
         errors: list[Exception] = []
         with begun_store(tmp_path) as store:
-            executor = Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store)
+            executor = Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store, report_keys=REPORT_KEY)
             loop = VerdictLoop(
                 executor,
                 transport,
@@ -252,7 +260,7 @@ from streams.sdk.transport import Transport
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
-from streams.sdk import Executor, LoopSettings, SingleUseStore, VerdictLoop, connect
+from streams.sdk import Executor, LoopSettings, ReportKey, SingleUseStore, VerdictLoop, connect
 kind, where, folder, server, group = sys.argv[1:]
 if kind == "kafka":
     bootstrap, _, prefix = where.partition(" ")
@@ -272,7 +280,9 @@ def send(args):
     sys.stdout.flush()
     time.sleep(60)
 
-executor = Executor(transport, [server], {server + "/send": send}, SingleUseStore(Path(folder) / "used", "e-1"))
+store = SingleUseStore(Path(folder) / "used", "e-1")
+key = ReportKey.derived(bytes(range(32)), "mail")
+executor = Executor(transport, [server], {server + "/send": send}, store, report_keys=key)
 settings = LoopSettings(concurrency=1, offsets_every_ms=20)
 VerdictLoop(executor, transport, group=group, instance="e-1", settings=settings).run(threading.Event())
 """
@@ -287,7 +297,9 @@ runs = os.open(Path(folder) / "runs", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o
 def send(args):
     os.write(runs, f"{args['n']}\\n".encode())
 
-executor = Executor(transport, [server], {server + "/send": send}, SingleUseStore(Path(folder) / "used", "e-1"))
+store = SingleUseStore(Path(folder) / "used", "e-1")
+key = ReportKey.derived(bytes(range(32)), "mail")
+executor = Executor(transport, [server], {server + "/send": send}, store, report_keys=key)
 VerdictLoop(executor, transport, group=group, instance="e-1").run(threading.Event())
 """
 )
@@ -338,7 +350,7 @@ def test_after_kill_9_what_ran_does_not_run_again_and_what_waited_still_runs(
     stop = threading.Event()
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
-        Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store) as executor,
+        Executor(transport, [tenant], {f"{tenant}/send": calls.append}, store, report_keys=REPORT_KEY) as executor,
     ):
         loop = VerdictLoop(executor, transport, group=group, instance="e-1")
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
@@ -410,7 +422,7 @@ def test_kill_9_in_the_middle_of_batches_neither_loses_nor_doubles_a_call(
     stop = threading.Event()
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
-        Executor(transport, [tenant], {f"{tenant}/send": send}, store) as executor,
+        Executor(transport, [tenant], {f"{tenant}/send": send}, store, report_keys=REPORT_KEY) as executor,
     ):
         loop = VerdictLoop(executor, transport, group=group, instance="e-1")
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)

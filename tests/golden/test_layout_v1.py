@@ -1,7 +1,7 @@
 """State and log of a gate with row layout 1 are opened, and the gate goes on as that one did.
 
 `layout_v1/make.py` made the fixture with the last version that had the layout, and recorded what that version answered
-to the records that come next.
+to the records that come next. Reports had no proofs then; they get those that they need today.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from simulation.records import ISSUER, ROOT_KEY
+from simulation.records import ISSUER, ROOT_KEY, SessionMaker, entry_key, report_keys
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
 from streams.delegation.anchors import TrustAnchors
@@ -25,9 +25,11 @@ from streams.engine.startup import check_topics
 from streams.engine.worker import Worker
 from streams.history.driver import make_gate
 from streams.inmemory.clock import ManualClock
+from streams.model.errors import RecordError
 from streams.model.keys import partition_for
-from streams.model.topics import Spread
-from streams.ports import TopicSpec
+from streams.model.session import REPORTS, SessionEvent
+from streams.model.topics import CATALOG, SESSION, Spread
+from streams.ports import Outgoing, TopicSpec
 from streams.ports.processor import Processor
 from streams.processors.budgets.allocator import BudgetAllocator
 from streams.processors.settings import GateSettings
@@ -64,6 +66,12 @@ class House:
                     count = 1 if topic.spread is Spread.BROADCAST else PARTITIONS
                     admin.create([TopicSpec(topic.name, count, topic.config())], 1)
         admin.close()
+        publisher = self.log.publisher()
+        for server_id in ("pay", "post"):
+            entry = report_keys(server_id)
+            value = wire().encode(CATALOG.name, entry)
+            publisher.publish(Outgoing(CATALOG.name, 0, entry_key(entry), value, ()))
+        publisher.close()
 
     def player(self, *processors: str) -> Player:
         parts = Parts(wire(), self.clock, self.log, self._worker, partition_for, self._outputs)
@@ -102,10 +110,24 @@ def perform(player: Player, step: dict[str, Any]) -> list[dict[str, Any]]:
         player.start(step["start"])
     elif "put" in step:
         topic, partition, key, value = step["put"]
-        player.put(topic, partition, base64.b64decode(key), base64.b64decode(value))
+        player.put(topic, partition, base64.b64decode(key), proven(topic, base64.b64decode(value)))
     else:
         player.advance(step["advance_ms"])
     return player.answers()
+
+
+def proven(topic: str, value: bytes) -> bytes:
+    """A record as it was, but reports with a proof."""
+    if topic != SESSION.name:
+        return value
+    try:
+        event = wire().decode(topic, value, ())
+    except RecordError:
+        return value
+    if not isinstance(event, SessionEvent) or event.type not in REPORTS:
+        return value
+    maker = SessionMaker(event.session_id, tenant=event.header.tenant_uid)
+    return wire().encode(topic, maker.proven(event))
 
 
 BUDGET_RECORDS = ("budget_request", "budget_grant")

@@ -11,8 +11,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from simulation.records import ROOT_KEY
 from streams.ports import LogError
-from streams.sdk import Executor, ExecutorError, ReportError, RevocationWatch, SingleUseStore, VerdictLoop
+from streams.sdk import Executor, ExecutorError, ReportError, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -39,12 +40,18 @@ def main() -> None:
         os.write(runs, f"{args['number']}\n".encode())
         return "paid"
 
+    key = ReportKey.derived(ROOT_KEY, "bank")
     for _ in range(RESTARTS_MAX):
         # All anew, as a supervisor would: an executor reports what its former life has left.
         with SingleUseStore(Path(order["single_use"]), order["instance"]) as single_use:
             watch = RevocationWatch(transport, stale_after_ms=STALE_AFTER_MS)
             try:
-                with watch, Executor(transport, ["bank"], {"bank/pay": pay}, single_use, revocations=watch) as executor:
+                with (
+                    watch,
+                    Executor(
+                        transport, ["bank"], {"bank/pay": pay}, single_use, report_keys=key, revocations=watch
+                    ) as executor,
+                ):
                     VerdictLoop(executor, transport, group=order["group"], instance=order["instance"]).run(stop)
                 return
             except (ExecutorError, ReportError, LogError) as error:

@@ -18,12 +18,13 @@ import pytest
 from confluent_kafka import KafkaError, Message, Producer
 
 from simulation.broker.kafka import KafkaBroker
-from simulation.records import ROOT_KEY, SessionMaker, agent, tool_entry
+from simulation.records import ROOT_KEY, SessionMaker, agent, report_keys, tool_entry
 from streams.audit.signatures import SigningKey
 from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.session import SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.topics import (
     APPROVAL_DECISION,
@@ -34,6 +35,7 @@ from streams.model.topics import (
     CATALOG,
     DELEGATION,
     INTENT,
+    REPORT,
     REVOCATION,
     RULESET,
     SESSION,
@@ -51,11 +53,11 @@ from streams.operations.rules.publication import draft_directory, publish, sign
 from streams.operations.signing_keys import make_key_file
 from streams.operations.stops import write_revocation
 from streams.operations.topics.application import carry_out, make_plan
-from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
+from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX, transactional_ids
 from streams.operations.topics.reader import read_to_end
 from streams.ports import LogError, TopicPartition
 from streams.ports.open_log import Log
-from streams.sdk import Agent, DevTokenService, Executor, SingleUseStore, VerdictLoop
+from streams.sdk import Agent, DevTokenService, Executor, ReportKey, SingleUseStore, VerdictLoop
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
@@ -86,6 +88,10 @@ USERS = {
     Role.AUDITOR: "auditor",
     Role.OPERATOR: "operator",
 }
+OTHER_RUNNER, OTHER_GATE = "other-runner", "other-gate"
+"""Second principals of the same roles."""
+
+GROUP = "stoplog-executor-files"
 DECIDING = (REVOCATION, CATALOG, RULESET, BASELINE, APPROVAL_DECISION, DELEGATION, VERDICT)
 ATTEMPT_MS = 6_000
 REFUSED = r"(?i)authoriz"
@@ -109,35 +115,42 @@ class Cluster:
             carry_out(make_plan(admin_settings.topics, admin_settings.group, admin), admin, 1, lambda step: None)
             assert make_plan(admin_settings.topics, admin_settings.group, admin).is_clean
 
-    def settings(self, role: Role | None) -> Settings:
-        """As the role connects; None is the administrator."""
+    def settings(self, role: Role | None, user: str | None = None) -> Settings:
+        """As the role connects, or one of several users with that role; None is the administrator."""
         where: dict[str, Any] = {"bootstrap": self.broker.bootstrap}
         if role is not None:
+            user = user or USERS[role]
             where = {
                 "bootstrap": self.broker.bootstrap_for_users,
                 "kafka": {
                     "security.protocol": "SASL_PLAINTEXT",
                     "sasl.mechanism": "PLAIN",
-                    "sasl.username": USERS[role],
-                    "sasl.password": f"{USERS[role]}-secret",
+                    "sasl.username": user,
+                    "sasl.password": f"{user}-secret",
                 },
             }
         return Settings(
             log="kafka",
             state_dir=self.folder / str(role),
-            topics={"partitions": 2, "principals": {each.value: [f"User:{name}"] for each, name in USERS.items()}},
+            topics={
+                "partitions": 2,
+                "principals": {each.value: [f"User:{name}"] for each, name in USERS.items()}
+                | {"executor": ["User:runner", f"User:{OTHER_RUNNER}"], "gate": ["User:gate", f"User:{OTHER_GATE}"]},
+                "instances": {"User:gate": ["gate-1"], f"User:{OTHER_GATE}": ["gate-2"], "User:tokens": ["1"]},
+                "executor_groups": {"User:runner": [GROUP], f"User:{OTHER_RUNNER}": ["stoplog-executor-other"]},
+            },
             rules={"publishers": {"ann": str(self.publisher_key.public)}},
             catalog={"reviewers": {"rita": str(self.reviewer_key.public)}},
             **where,
         )
 
-    def log(self, role: Role) -> Log:
-        return open_log(self.settings(role))
+    def log(self, role: Role, user: str | None = None) -> Log:
+        return open_log(self.settings(role, user))
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    users = {name: f"{name}-secret" for name in USERS.values()}
+    users = {name: f"{name}-secret" for name in (*USERS.values(), OTHER_RUNNER, OTHER_GATE)}
     with KafkaBroker.start(tmp_path_factory.mktemp("kafka"), acls=True, users=users) as broker:
         yield Cluster(broker, tmp_path_factory.mktemp("roles"))
 
@@ -199,6 +212,34 @@ def test_nobody_takes_the_gates_place(cluster: Cluster, role: Role) -> None:
         assert heard == []
 
 
+def test_no_executor_takes_the_place_of_another_or_opens_a_transaction(cluster: Cluster) -> None:
+    heard: list[object] = []
+    with cluster.log(Role.EXECUTOR, OTHER_RUNNER) as log, closing(log.consumer(GROUP, "e-1")) as consumer:
+        consumer.subscribe([VERDICT.name], _Listener(heard))
+        with pytest.raises(LogError, match=REFUSED):
+            consumer.poll(1, ATTEMPT_MS)
+    assert heard == []
+    for user in (USERS[Role.EXECUTOR], OTHER_RUNNER):
+        for name in (f"{GROUP}-e-1", "anything"):
+            with (
+                cluster.log(Role.EXECUTOR, user) as log,
+                closing(log.producer(name)) as producer,
+                pytest.raises(LogError, match=REFUSED),
+            ):
+                producer.init_transactions()
+
+
+def test_no_gate_fences_another(cluster: Cluster) -> None:
+    for user, other in ((USERS[Role.GATE], "gate-2"), (OTHER_GATE, "gate-1")):
+        for name in transactional_ids("stoplog-gate", other):
+            with (
+                cluster.log(Role.GATE, user) as log,
+                closing(log.producer(name)) as producer,
+                pytest.raises(LogError, match=REFUSED),
+            ):
+                producer.init_transactions()
+
+
 def test_the_token_service_opens_sessions_in_transactions_that_nobody_else_can_fence(cluster: Cluster) -> None:
     name = f"{TOKEN_SERVICE_PREFIX}1"
     for role in (Role.AGENT, Role.EXECUTOR, Role.GATE):
@@ -234,7 +275,8 @@ def test_everybody_can_do_their_own_work(cluster: Cluster, tmp_path: Path) -> No
         drafted = draft_directory(operator, rules, "default", serial=read_history(operator, "default").next_serial)
         assert publish(operator, sign(drafted, cluster.publisher_key)).bundle.version == "1"
     with open_operator(cluster.settings(Role.CATALOG_REVIEW), "rita") as operator:
-        publish_entries(operator, [replace(FILES_READ, proposed_by="somebody")], cluster.reviewer_key)
+        entries = [replace(entry, proposed_by="somebody") for entry in (FILES_READ, report_keys("files"))]
+        publish_entries(operator, entries, cluster.reviewer_key)
     settings = cluster.settings(Role.GATE)
     codec = build_codec(settings)
     with cluster.log(Role.GATE) as log:
@@ -264,11 +306,17 @@ def _one_call(cluster: Cluster, folder: Path) -> None:
         Transport(agent_log, codec, clock) as agent_transport,
         Transport(executor_log, codec, clock) as executor_transport,
         SingleUseStore(folder / "used", "e-1") as store,
-        Executor(executor_transport, ["files"], {"files/read": ran.append}, store) as executor,
+        Executor(
+            executor_transport,
+            ["files"],
+            {"files/read": ran.append},
+            store,
+            report_keys=ReportKey.derived(ROOT_KEY, "files"),
+        ) as executor,
     ):
         tokens = DevTokenService(tokens_transport, ROOT_KEY, issuer="https://issuer.example", tenant_uid="acme")
         credential = tokens.open_session("alice", agent("assistant"), ())
-        loop = VerdictLoop(executor, executor_transport, group="stoplog-executor-files", instance="e-1")
+        loop = VerdictLoop(executor, executor_transport, group=GROUP, instance="e-1")
         thread = threading.Thread(target=loop.run, args=(stop,), daemon=True)
         thread.start()
         tool = ToolRef(server_id="files", name="read", definition_digest=FILES_READ.definition_digest)
@@ -276,6 +324,7 @@ def _one_call(cluster: Cluster, folder: Path) -> None:
             assert asking.propose(tool, {"path": "a"}).outcome is Outcome.ALLOW
             until(lambda: ran == [{"path": "a"}])
             until(lambda: _is_reported(cluster, credential.session_id))
+            assert asking.report(SessionEventType.USER_MESSAGE).session_id == credential.session_id
             with open_operator(cluster.settings(Role.SOC), "sam") as soc:
                 target = f"acme|{credential.session_id}"
                 write_revocation(soc, RevocationKind.SESSION, target, RevocationState.REVOKED, why="it is over")
@@ -283,6 +332,9 @@ def _one_call(cluster: Cluster, folder: Path) -> None:
         stop.set()
         thread.join(WAIT_S)
     assert not thread.is_alive()
+    with open_log(cluster.settings(None)) as log:
+        assert len(list(read_to_end(log, (REPORT.name,), SystemClock()))) == 2
+        assert list(read_to_end(log, (REPORT.dlq,), SystemClock())) == []
 
 
 def _is_reported(cluster: Cluster, session_id: str) -> bool:

@@ -30,7 +30,12 @@ def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def settings(bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)
-    topics = {"partitions": 2, "principals": PRINCIPALS}
+    topics = {
+        "partitions": 2,
+        "principals": PRINCIPALS,
+        "instances": {"User:gate": ["gate-1"]},
+        "executor_groups": {"User:runner": ["stoplog-executor-mail"]},
+    }
     return load_settings({"log": "kafka", "bootstrap": bootstrap, "group": "gates", "topics": topics})
 
 
@@ -43,8 +48,10 @@ def test_entries_are_made_once_and_for_whom_they_are_meant(settings: Settings) -
         assert acls is not None
         assert AclSpec("User:a", "TOPIC", "agent.intent.v1", "WRITE") in acls
         assert AclSpec("User:b", "TOPIC", "agent.intent.v1", "WRITE") in acls
-        assert AclSpec("User:gate", "TRANSACTIONAL_ID", "gates-", "WRITE", prefixed=True) in acls
-        assert AclSpec("User:runner", "GROUP", "stoplog-executor", "READ", prefixed=True) in acls
+        assert AclSpec("User:gate", "TRANSACTIONAL_ID", "gates-gate-1", "WRITE") in acls
+        assert AclSpec("User:gate", "TRANSACTIONAL_ID", "gates-gate-1-budgets", "WRITE") in acls
+        assert AclSpec("User:runner", "GROUP", "stoplog-executor-mail", "READ") in acls
+        assert not any(acl.prefixed for acl in acls)
         assert not any(
             acl.principal == "User:a" and acl.name == "agent.verdict.v1" and acl.operation == "WRITE" for acl in acls
         )

@@ -11,7 +11,7 @@ import msgspec
 
 from simulation.faults import FaultPlan, SimulatedFaults
 from simulation.machine import Machine, go_on_meanwhile
-from simulation.records import ROOT_KEY, SessionMaker, entry_key, ruleset
+from simulation.records import ROOT_KEY, SessionMaker, entry_key, report_keys, ruleset
 from simulation.world import World
 from streams.audit.publishers import UNSIGNED
 from streams.audit.reviewers import ANYBODY
@@ -23,7 +23,7 @@ from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
 from streams.model.intent import Intent
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOG, INTENT, RULESET, SESSION, VERDICT
+from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST, CATALOG, INTENT, REPORT, RULESET, SESSION, VERDICT
 from streams.model.verdict import FINAL_OUTCOMES, Outcome, Verdict
 from streams.ports import Outgoing, Received
 from streams.ports.processor import Processor
@@ -121,7 +121,7 @@ class Fleet:
         return self._audit()
 
     def _lay_ground(self) -> None:
-        for entry in (REFUND, SEND):
+        for entry in (REFUND, SEND, report_keys(REFUND.server_id), report_keys(SEND.server_id)):
             self._world.write(CATALOG.name, entry_key(entry), entry)
         self._world.write(RULESET.name, b"default", ruleset(bundle_files(RULES)))
         for maker in self._sessions:
@@ -168,7 +168,10 @@ class Fleet:
             SessionEventType.TOOL_NOT_RUN, self._world.now_ms, intent_id=verdict.intent_id, tool=verdict.tool
         )
         for _ in range(self._rng.randint(1, 2)):
-            self._world.write(SESSION.name, maker.key, event)
+            self._world.write(REPORT.name, maker.key, event)
+        if self._rng.random() < 0.3:
+            # Somebody who may write reports, but has not the key of the server.
+            self._world.write(REPORT.name, maker.key, msgspec.structs.replace(event, is_error=True, proof=None))
 
     def _repeat(self, received: Received) -> None:
         """Whoever carries requests and grants may do so more than once, and late."""
@@ -236,12 +239,12 @@ class Fleet:
         uses: dict[tuple[object, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         seen: set[str] = set()
         back: set[str] = set()
-        for _, received in self._log.written_since((VERDICT.name, SESSION.name), -1):
+        for _, received in self._log.written_since((VERDICT.name, REPORT.name), -1):
             record = self._world.decode(received)
             if isinstance(record, Verdict) and record.outcome is Outcome.ALLOW and record.intent_id not in seen:
                 seen.add(record.intent_id)
                 violations += self._count(record.intent_id, 1, spent, uses)
-            elif isinstance(record, SessionEvent) and record.type is SessionEventType.TOOL_NOT_RUN:
+            elif isinstance(record, SessionEvent) and record.proof is not None:
                 intent_id = str(record.intent_id)
                 if intent_id not in back:
                     back.add(intent_id)

@@ -9,6 +9,7 @@ import pytest
 
 from simulation.seals import SEAL_KEY, BatchSeals
 from simulation.simulator import Ingredients
+from streams.audit.report_keys import ServerKeys
 from streams.delegation.authority import Authority
 from streams.delegation.digest import lineage_of
 from streams.delegation.tools import GrantedTool
@@ -29,7 +30,7 @@ from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder, Wire
 from streams.processors.control.state import ControlState
 from streams.processors.dedup import flood
-from streams.processors.gate import order, session_events
+from streams.processors.gate import order, reports, session_events
 from streams.processors.gate.checks.time import check_time
 from streams.processors.gate.conclusion import Concluder
 from streams.processors.gate.gate import Gate
@@ -138,6 +139,18 @@ def revocations_are_ignored(patch: pytest.MonkeyPatch, healthy: Ingredients) -> 
 def writers_are_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """Whoever may write the topic of sessions opens and ends them."""
     patch.setattr(session_events, "is_proven_event", lambda key, event: True)
+    return healthy
+
+
+def reports_are_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """A report counts without a proof."""
+    patch.setattr(ServerKeys, "fault", lambda self, event, deployment: None)
+    return healthy
+
+
+def the_last_report_counts(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """What a verdict's first report was is forgotten, so each later one counts, too."""
+    patch.setattr(reports, "set_reported", lambda *_: None)
     return healthy
 
 
@@ -357,6 +370,8 @@ PLANTS: tuple[Plant, ...] = (
     stream_time_starts_anew,
     revocations_are_ignored,
     writers_are_believed,
+    reports_are_believed,
+    the_last_report_counts,
     grants_are_believed,
     bounds_are_not_asked,
     grants_hold_for_ever,

@@ -12,6 +12,7 @@ from streams.model.budget import BudgetGrant, BudgetRequest
 from streams.ports.processor import StateView
 from streams.processors.budgets import allocator, leases
 from streams.processors.budgets.leases import BudgetLeases, Claim, LeaseRow
+from streams.processors.gate import reports
 from streams.processors.rows import effects_row_key, lease_row_key
 from streams.processors.sessions import completion_effects
 from streams.processors.state import ChargeRow, decode_effects, encode_row
@@ -93,13 +94,14 @@ def spends_what_is_not_there(patch: pytest.MonkeyPatch) -> None:
 
 
 def gives_back_again_and_again(patch: pytest.MonkeyPatch) -> None:
-    """Each report that a call did not run gives its charge back."""
+    """Each report that a call did not run gives its charge back, and the gate forgets that there was one."""
 
     def kept(session_key: bytes, intent_id: str, row: object, state: StateView) -> tuple[object, object]:
         found = state.get(effects_row_key(session_key, intent_id))
         return row, None if found is None else decode_effects(found)
 
     patch.setattr(completion_effects, "pop_effects", kept)
+    patch.setattr(reports, "set_reported", lambda *_: None)
 
 
 def gives_back_what_ran_in_another_window(patch: pytest.MonkeyPatch) -> None:

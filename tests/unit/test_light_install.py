@@ -29,8 +29,18 @@ from streams.embedded import EmbeddedLog
 from streams.model.topics import TOPICS, Spread
 from streams.model.types import Actor
 from streams.ports import TopicSpec
+from streams.audit.signatures import SigningKey
 from streams.sdk import (
-    Agent, DevTokenService, Executor, LoopSettings, RevocationWatch, SingleUseStore, Transport, VerdictLoop, connect
+    Agent,
+    DevTokenService,
+    Executor,
+    LoopSettings,
+    ReportKey,
+    RevocationWatch,
+    SingleUseStore,
+    Transport,
+    VerdictLoop,
+    connect,
 )
 from streams.sdk.entropy import SYSTEM
 
@@ -50,7 +60,8 @@ with EmbeddedLog(Path("log.sqlite"), clock=Clock()) as log:
             intent = agent.prepare("mail/send", {"to": "bob"})
         assert intent.proof is not None
         store = SingleUseStore(Path("used"), "e-1")
-        executor = Executor(transport, ["mail"], {"mail/send": lambda args: None}, store)
+        key = ReportKey(SigningKey.made())
+        executor = Executor(transport, ["mail"], {"mail/send": lambda args: None}, store, report_keys=key)
         VerdictLoop(executor, transport, group="stoplog-executor", instance="e-1", settings=LoopSettings())
         store.close()
 print(intent.tool.name)

@@ -11,17 +11,20 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from streams.audit.report_keys import ServerKeys
+from streams.audit.signatures import SigningKeyError
 from streams.codec.history import iter_history
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.errors import StoplogError
 from streams.model.proof import derived_uuid
+from streams.model.types import Header
 from streams.sdk.entropy import Entropy
 from streams.sdk.errors import McpServerError
-from streams.sdk.mcp_tools import ToolFacts, catalog_entries
+from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, report_keys_entry
 
 FILE_BYTES_MAX = 32_000_000
 
-_LISTING_MEMBERS = ("server_id", "tools", "facts", "reviewed_by", "proposed_by")
+_LISTING_MEMBERS = ("server_id", "tools", "facts", "reviewed_by", "proposed_by", "report_keys")
 _FACTS = tuple(field.name for field in dataclasses.fields(ToolFacts))
 
 
@@ -35,10 +38,10 @@ def read_catalog(path: Path, now_ms: int, source: str, tenant_uid: str) -> list[
     The file is either a history, of which the `catalog_entry` lines are read, or JSON: an object or a list of objects:
 
         {"server_id": "mail", "tools": [...], "facts": {"send": {"open_world": true, ...}}, "reviewed_by": "ann",
-         "proposed_by": "bea"}
+         "proposed_by": "bea", "report_keys": ["ed25519:..."]}
 
-    where `tools` is what the server's `tools/list` returned. A tool with facts is approved if `reviewed_by` is given;
-    every other tool is only proposed.
+    where `tools` is what the server's `tools/list` returned, and `report_keys` are the keys that sign the server's
+    reports. Keys, and a tool with facts, are approved if `reviewed_by` is given; every other tool is only proposed.
 
     Args:
         now_ms: the time of entries from JSON.
@@ -85,7 +88,7 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
     for name in listing:
         if name not in _LISTING_MEMBERS:
             _refuse(path, _unknown(name, "a member of a listing", _LISTING_MEMBERS))
-    server_id, tools, facts, reviewed_by, proposed_by = (listing.get(name) for name in _LISTING_MEMBERS)
+    server_id, tools, facts, reviewed_by, proposed_by, keys = (listing.get(name) for name in _LISTING_MEMBERS)
     if not isinstance(server_id, str) or not server_id or "/" in server_id:
         _refuse(path, "`server_id` must be your name for the server, without `/`")
     if isinstance(tools, dict):  # the whole result of `tools/list`
@@ -97,6 +100,7 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
     if not isinstance(proposed_by, str | None):
         _refuse(path, "`proposed_by` must be text")
     known = facts_from(path, server_id, facts or {}, tools)
+    ids = _steady_ids(server_id, now_ms)
     try:
         entries = catalog_entries(
             server_id,
@@ -106,11 +110,29 @@ def _from_listing(path: Path, listing: object, now_ms: int, source: str, tenant_
             source=source,
             tenant_uid=tenant_uid,
             reviewed_by=reviewed_by,
-            entropy=_steady_ids(server_id, now_ms),
+            entropy=ids,
         )
         yield from (msgspec.structs.replace(entry, proposed_by=proposed_by) for entry in entries)
+        if keys is not None:
+            yield report_keys_entry(
+                server_id,
+                _checked_keys(path, server_id, keys),
+                header=Header(id=ids.uuid(now_ms), source=source, time=now_ms, tenant_uid=tenant_uid),
+                proposed_by=proposed_by,
+                reviewed_by=reviewed_by,
+            )
     except McpServerError as error:
         _refuse(path, str(error))
+
+
+def _checked_keys(path: Path, server_id: str, keys: object) -> list[str]:
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
+        _refuse(path, f"`report_keys` of `{server_id}` must be a list of public keys")
+    try:
+        ServerKeys.of(keys)
+    except SigningKeyError as error:
+        _refuse(path, f"`report_keys` of `{server_id}`: {error}")
+    return keys
 
 
 def read_listing(path: Path, server_id: str) -> tuple[list[dict[str, Any]], dict[str, ToolFacts]]:

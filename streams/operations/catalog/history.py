@@ -210,7 +210,7 @@ def read_catalog_history(operator: Operator, at_ms: int | None = None) -> Catalo
         listed[received.key] = Listed(
             entry, received.key, entry_id(entry), received.offset, received.timestamp_ms, signers, fault
         )
-    in_force = {name: tool.entry for name, tool in catalog.tools.items()}
+    in_force = {name: tool.entry for name, tool in (catalog.tools | catalog.servers).items()}
     return CatalogHistory(tuple(listed.values()), in_force, reviewers)
 
 

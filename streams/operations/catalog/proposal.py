@@ -12,6 +12,7 @@ from streams.model import catalog_alerts
 from streams.model.alert import Alert
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_key
+from streams.model.report_keys import REPORT_KEYS_NAME
 from streams.model.topics import CATALOG
 from streams.operations.catalog.decision import ReviewError
 from streams.operations.catalog.history import CatalogHistory, Listed, ToolName, read_catalog_history
@@ -88,12 +89,13 @@ def import_tools(
         proposed_by=operator.name,
     )
     names = {entry.name for entry in listed}
+    expected = {*names, REPORT_KEYS_NAME}
     known = {*history.tools(), *((server_id, name) for name in names)}
     imported = [_import(operator, history, entry, known, facts, is_upgrade) for entry in listed]
     imported += [
         Imported(Finding.GONE, each.entry, (), ())
         for name in history.tools()
-        if name[0] == server_id and name[1] not in names and (each := history.approved(name)) is not None
+        if name[0] == server_id and name[1] not in expected and (each := history.approved(name)) is not None
     ]
     changed = [each for each in imported if each.finding not in (Finding.SAME, Finding.ALREADY_PROPOSED, Finding.GONE)]
     operator.write(CATALOG, [(entry_key(each.entry), each.entry, each.entry.header) for each in changed])

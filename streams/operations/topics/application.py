@@ -13,10 +13,10 @@ from streams.operations.topics.plan import (
     GrantAccess,
     Plan,
     Principals,
-    PrincipalsError,
     Step,
     plan_access,
     plan_topics,
+    read_owners,
     read_principals,
     read_role,
 )
@@ -25,22 +25,22 @@ from streams.ports import Admin
 
 
 def principals_of(section: TopicsSection, gate_group: str) -> Principals:
-    """Return the principals of each role.
+    """Return the principals of each role, and what is theirs alone.
 
     Args:
         section: `[topics]` of the settings.
         gate_group: the consumer group of the gates.
 
     Raises:
-        PrincipalsError: a role or a principal is invalid, or executors would get access to the gates' group.
+        PrincipalsError: a role or a principal is invalid, two principals would share a transactional id or a group, or
+            a gate or token service has no instance.
     """
-    prefix = section.executor_group_prefix
-    if gate_group.startswith(prefix):
-        raise PrincipalsError(
-            f"the gates' group `{gate_group}` begins with `{prefix}`, the setting `topics.executor_group_prefix`: "
-            "executors could join the gates' group; choose another prefix"
-        )
-    return Principals(by_role=read_principals(section.principals), gate_group=gate_group, executor_prefix=prefix)
+    return Principals(
+        by_role=read_principals(section.principals),
+        gate_group=gate_group,
+        instances=read_owners("instances", section.instances),
+        executor_groups=read_owners("executor_groups", section.executor_groups),
+    )
 
 
 def quotas_to_set(section: TopicsSection, bootstrap: str) -> tuple[str, ...]:

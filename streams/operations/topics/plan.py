@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.model.errors import StoplogError
-from streams.model.topics import Role, Spread, Topic
+from streams.model.topics import REPORT, Role, Spread, Topic
 from streams.ports import AclSpec, TopicSpec, TopicState
 
 MIN_INSYNC = "min.insync.replicas"
@@ -30,17 +30,24 @@ READER_GROUP = "stoplog-reader"
 """The group id of readers that join no group (`streams.kafka.reader`): librdkafka finds its coordinator anyway."""
 
 TOKEN_SERVICE_PREFIX = "stoplog-sts-"  # noqa: S105 - a prefix of names
-"""What the transactional ids of token services begin with."""
+"""What the transactional ids of token services begin with; their instance follows."""
 
 _EVERYBODY = "User:*"
 _ANY_NAME = "*"
 _ALL_OPERATIONS = "ALL"
+_USES: Mapping[str, str] = {"GROUP": "READ", "TRANSACTIONAL_ID": "WRITE"}
+_REMOVE = "restart its clients with this version, then remove the entry with `kafka-acls --remove`"
 # Kafka's rule: whoever may read or write a resource may also describe it.
 _IMPLIED_BY: Mapping[str, tuple[str, ...]] = {"DESCRIBE": ("READ", "WRITE", "DELETE", "ALTER")}
 
 
 class PrincipalsError(StoplogError):
     """The settings name a role that doesn't exist, or a principal that isn't one."""
+
+
+def transactional_ids(gate_group: str, instance: str) -> tuple[str, str]:
+    """Return the transactional ids of a gate, and of the budget allocator that runs beside it."""
+    return f"{gate_group}-{instance}", f"{gate_group}-{instance}-budgets"
 
 
 def budgets_group(gate_group: str) -> str:
@@ -120,14 +127,76 @@ class Principals:
     """The principals of each role, and the names of their groups and transactional ids.
 
     Attributes:
-        by_role: Kafka principals (`User:gate`).
+        by_role: Kafka principals (`User:gate-1`).
         gate_group: the gates' consumer group; their transactional ids are `<group>-<instance>`.
-        executor_prefix: what the names of executors' consumer groups begin with, and so their transactional ids.
+        instances: the names of the gates and token services that a principal runs.
+        executor_groups: the consumer groups of an executor's principal.
+
+    Raises:
+        PrincipalsError: two principals would share something, or one lacks what it needs.
     """
 
     by_role: Mapping[Role, tuple[str, ...]]
     gate_group: str
-    executor_prefix: str
+    instances: Mapping[str, tuple[str, ...]]
+    executor_groups: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        """Check that what must be one principal's alone is not shared."""
+        for role in (Role.GATE, Role.TOKEN_SERVICE):
+            principals = self.by_role.get(role, ())
+            for principal in principals:
+                if not self.instances.get(principal):
+                    raise PrincipalsError(
+                        f"setting `topics.instances` names no instance of `{principal}` ({role.value}), so it could "
+                        f'not write: add `"{principal}" = ["NAME"]`, with the setting `instance` of its host'
+                    )
+            _refuse_shared("instances", {each: self.instances[each] for each in principals})
+            for other in REPORT.writers:
+                for principal in set(principals) & set(self.by_role.get(other, ())):
+                    raise PrincipalsError(
+                        f"setting `topics.principals` makes `{principal}` both {role.value} and {other.value}: whoever "
+                        "writes reports must not have transactions, which could stall the gates; give each its own"
+                    )
+        executors = self.by_role.get(Role.EXECUTOR, ())
+        groups = {each: self.executor_groups[each] for each in executors if each in self.executor_groups}
+        _refuse_shared("executor_groups", groups)
+        for principal, names in groups.items():
+            for name in set(names) & {self.gate_group, budgets_group(self.gate_group)}:
+                raise PrincipalsError(
+                    f"setting `topics.executor_groups` lets `{principal}` join `{name}`, which is the gates' group"
+                )
+
+
+def read_owners(setting: str, stated: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return what is a principal's alone, by principal.
+
+    Args:
+        setting: the name of the setting in `[topics]`.
+        stated: its value.
+
+    Raises:
+        PrincipalsError: a principal has no type, or a name is empty.
+    """
+    for principal, names in stated.items():
+        if not principal.partition(":")[2]:
+            text = f"setting `topics.{setting}` names `{principal}`; write a principal as `User:name`"
+            raise PrincipalsError(text)
+        if not names or not all(names):
+            raise PrincipalsError(f"setting `topics.{setting}` has an empty name for `{principal}`")
+    return {principal: tuple(names) for principal, names in stated.items()}
+
+
+def _refuse_shared(setting: str, owned: Mapping[str, tuple[str, ...]]) -> None:
+    owners: dict[str, str] = {}
+    for principal, names in owned.items():
+        for name in names:
+            other = owners.setdefault(name, principal)
+            if other != principal:
+                raise PrincipalsError(
+                    f"setting `topics.{setting}` gives `{name}` to `{other}` and to `{principal}`: each could take the "
+                    "other's place; give each its own"
+                )
 
 
 def read_principals(stated: Mapping[str, Sequence[str]]) -> dict[Role, tuple[str, ...]]:
@@ -278,7 +347,8 @@ def plan_access(topics: Sequence[Topic], existing: Iterable[AclSpec] | None, pri
         return Plan((), (trouble,))
     there = set(existing)
     steps = tuple(GrantAccess(acl) for acl in wanted if not _is_covered(acl, there))
-    return Plan(steps, tuple(_write_troubles(topics, there, principals)))
+    troubles = [*_write_troubles(topics, there, principals), *_sharing_troubles(there, set(wanted), principals)]
+    return Plan(steps, tuple(troubles))
 
 
 def _write_troubles(topics: Sequence[Topic], existing: set[AclSpec], principals: Principals) -> Iterator[Trouble]:
@@ -296,8 +366,35 @@ def _write_troubles(topics: Sequence[Topic], existing: set[AclSpec], principals:
         if writes and acl.principal in declared and acl.principal not in writers.get(acl.name, {acl.principal}):
             yield Trouble(
                 f"`{acl.principal}` may write topic `{acl.name}`, although none of its roles does",
-                "restart its clients with this version, then remove the entry with `kafka-acls --remove`",
+                _REMOVE,
             )
+
+
+def _sharing_troubles(existing: set[AclSpec], wanted: set[AclSpec], principals: Principals) -> Iterator[Trouble]:
+    """Report groups and transactional ids that a declared principal may use, although they are another's.
+
+    Whoever has another's can take its place in a group, or end its transactions. And whoever may write reports must
+    have no transactional id at all: its open transaction would stall the gates.
+    """
+    declared = {principal for each in principals.by_role.values() for principal in each}
+    reporting = {principal for role in REPORT.writers for principal in principals.by_role.get(role, ())}
+    for acl in sorted(existing - wanted, key=lambda acl: (acl.principal, acl.resource, acl.name)):
+        uses = acl.resource in _USES and acl.operation in (_USES[acl.resource], _ALL_OPERATIONS)
+        if acl.principal not in declared or not uses:
+            continue
+        others = sorted(
+            {own.name for own in wanted if own.resource == acl.resource and own.operation != "DESCRIBE"}
+            - {own.name for own in wanted if own.resource == acl.resource and own.principal == acl.principal}
+        )
+        taken = [name for name in others if name == acl.name or (acl.prefixed and name.startswith(acl.name))]
+        if acl.name == _ANY_NAME:
+            taken = others
+        kind, name = acl.resource.lower().replace("_", " "), f"{acl.name}*" if acl.prefixed else acl.name
+        text = f"`{acl.principal}` may use the {kind} `{name}`"
+        if acl.resource == "TRANSACTIONAL_ID" and acl.principal in reporting:
+            yield Trouble(f"{text}, although it writes reports: its open transaction would stall the gates", _REMOVE)
+        elif taken:
+            yield Trouble(f"{text}, although `{taken[0]}` is another's: it could take the other's place", _REMOVE)
 
 
 def declared_access(topics: Sequence[Topic], principals: Principals) -> tuple[AclSpec, ...]:
@@ -328,12 +425,15 @@ def _group_access(role: Role, principal: str, principals: Principals, *, reads: 
     if role is Role.GATE:
         yield AclSpec(principal, "GROUP", principals.gate_group, "READ")
         yield AclSpec(principal, "GROUP", budgets_group(principals.gate_group), "READ")
-        yield AclSpec(principal, "TRANSACTIONAL_ID", f"{principals.gate_group}-", "WRITE", prefixed=True)
+        for instance in principals.instances[principal]:
+            for name in transactional_ids(principals.gate_group, instance):
+                yield AclSpec(principal, "TRANSACTIONAL_ID", name, "WRITE")
     if role is Role.TOKEN_SERVICE:
-        yield AclSpec(principal, "TRANSACTIONAL_ID", TOKEN_SERVICE_PREFIX, "WRITE", prefixed=True)
+        for instance in principals.instances[principal]:
+            yield AclSpec(principal, "TRANSACTIONAL_ID", f"{TOKEN_SERVICE_PREFIX}{instance}", "WRITE")
     if role is Role.EXECUTOR:
-        yield AclSpec(principal, "GROUP", principals.executor_prefix, "READ", prefixed=True)
-        yield AclSpec(principal, "TRANSACTIONAL_ID", principals.executor_prefix, "WRITE", prefixed=True)
+        for group in principals.executor_groups.get(principal, ()):
+            yield AclSpec(principal, "GROUP", group, "READ")
 
 
 def _is_covered(acl: AclSpec, existing: set[AclSpec]) -> bool:

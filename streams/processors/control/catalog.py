@@ -6,6 +6,9 @@ before it. An entry that blocks a tool is always valid**: it needs no signature.
 not valid blocks its tool, too, because it may have been meant as a withdrawal or a narrower review. Only a higher
 signed version ends a block. So whoever can write the topic can block tools, but never approve one.
 
+The entry of a server's report keys (`streams.model.report_keys`) is treated as a tool's, but it is never among the
+tools, so it can't be called.
+
 What must not come back is remembered outside of the topic: every partition stores the highest signed version of each
 tool, and whether the tool was blocked after that. If records are removed from the topic, or old ones are written again,
 calls of the tool are denied.
@@ -19,7 +22,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from streams.audit.report_keys import ServerKeys
 from streams.audit.reviewers import Reviewers
+from streams.audit.signatures import SigningKeyError
 from streams.model.canonical import CanonicalError, canonical, parse_strict, sha256
 from streams.model.catalog import EntryState, ToolCatalogEntry
 from streams.model.catalog_signature import GRANTING_STATES, entry_id, entry_key, parse_entry_key
@@ -28,6 +33,7 @@ from streams.model.errors import RecordError
 from streams.model.keys import tool_key
 from streams.model.labels import WORST, Label
 from streams.model.reasons import ControlReason, DeadLetterReason
+from streams.model.report_keys import REPORT_KEYS_NAME, report_keys_in
 from streams.model.topics import CATALOG
 from streams.model.types import ToolRef
 from streams.policy.cel.values import DistinctTexts
@@ -46,10 +52,15 @@ ToolName = tuple[str, str]
 
 @dataclass(frozen=True)
 class CatalogTool:
-    """Holds a catalog entry with the compiled schema of its arguments."""
+    """Holds a catalog entry with the compiled schema of its arguments.
+
+    Attributes:
+        keys: the keys of a server, if the entry is that of its report keys and is in force.
+    """
 
     entry: ToolCatalogEntry
     schema: ArgsSchema
+    keys: ServerKeys | None = None
 
     @property
     def full_name(self) -> ToolName:
@@ -146,10 +157,12 @@ class Catalog:
     Attributes:
         reviewers: whose signatures count. If no signatures are required, the last entry of a tool decides.
         tools: the entry of each tool by server id and name, including tools that can't be called.
+        servers: the entry of each server's report keys, by server id and `REPORT_KEYS_NAME`.
     """
 
     reviewers: Reviewers
     tools: dict[ToolName, CatalogTool] = field(default_factory=dict)
+    servers: dict[ToolName, CatalogTool] = field(default_factory=dict)
     _floors: dict[bytes, _Floor] = field(default_factory=dict)
     _recalled: set[bytes] = field(default_factory=set)
     _behind_since_ms: int | None = None
@@ -166,6 +179,14 @@ class Catalog:
             found = {each.definition_digest.hex() for each in entries if each.state in CALLABLE_STATES}
             self._facts = {"reviewed_digests": DistinctTexts(sorted(found))}
         return self._facts
+
+    def keys_of(self, server_id: str, now_ms: int) -> ServerKeys | None:
+        """Return the keys with which a server's reports are signed; None if none are in force."""
+        found = self.servers.get((server_id, REPORT_KEYS_NAME))
+        if found is None or found.keys is None:
+            return None
+        expires_ms = found.entry.review_expires
+        return found.keys if expires_ms is None or now_ms < expires_ms else None
 
     def offer(self, key: bytes, entry: ToolCatalogEntry, offset: int) -> bool:
         """Apply an entry, and tell whether an event reports its effect.
@@ -194,9 +215,10 @@ class Catalog:
         """
         parsed = parse_entry_key(key)
         named = ("", "") if parsed is None else (parsed.server_id, parsed.name)
-        if named not in self.tools or entry_key(self.tools[named].entry) != key:
+        entries = self._entries(named)
+        if named not in entries or entry_key(entries[named].entry) != key:
             return False
-        was = self.tools[named].entry
+        was = entries[named].entry
         self._block_tool(named)
         if not self.reviewers.are_asked or was.state not in CALLABLE_STATES:
             return False
@@ -245,7 +267,7 @@ class Catalog:
     def recall(self, memory: bytes) -> None:
         """Merge what a partition that was taken over has remembered."""
         self._facts = None
-        tools = {_mark(name): name for name in self.tools}
+        tools = {_mark(name): name for name in (*self.tools, *self.servers)}
         for mark, floor in _decode_floors(memory):
             own = self._floors.get(mark)
             if own is not None and own.version > floor.version:
@@ -255,15 +277,16 @@ class Catalog:
             # If two entries were signed under one version, the remembered one is that which was in force.
             self._set_floor(mark, floor)
             name = tools.get(mark)
-            if name is not None and self.tools[name].entry.state in CALLABLE_STATES:
-                del self.tools[name]
+            if name is not None and self._entries(name)[name].entry.state in CALLABLE_STATES:
+                del self._entries(name)[name]
             if not floor.is_blocked:
                 self._recalled.add(mark)
 
     # Which entries count
 
     def _apply(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
-        if len(self.tools) >= TOOLS_MAX and name not in self.tools:
+        entries = self._entries(name)
+        if len(entries) >= TOOLS_MAX and name not in entries:
             text = f"there are {TOOLS_MAX} tools already; `{entry.server_id[:80]}/{entry.name[:80]}` can't be called"
             raise RecordError(DeadLetterReason.CATALOG_INVALID, text)
         if "/" in entry.server_id:
@@ -278,9 +301,9 @@ class Catalog:
 
     def _propose(self, name: ToolName, entry: ToolCatalogEntry) -> None:
         """Apply a proposal or its rejection: neither changes what is in force."""
-        standing = self.tools.get(name)
+        standing = self._entries(name).get(name)
         if standing is None or standing.entry.state in _UNDECIDED:
-            self.tools[name] = CatalogTool(entry, ArgsSchema("{}"))
+            self._entries(name)[name] = CatalogTool(entry, ArgsSchema("{}"))
 
     def _approve(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
         try:
@@ -292,15 +315,16 @@ class Catalog:
             return
         mark = _mark(name)
         try:
-            tool = CatalogTool(entry, _usable_schema(entry))
+            tool = CatalogTool(entry, _usable_schema(entry), _usable_keys(entry))
         except RecordError:
             self._set_signed(mark, entry)
             self._block_tool(name)
             raise
         self._set_signed(mark, entry)
-        self.tools[name] = tool
+        self._entries(name)[name] = tool
         if self.reviewers.are_asked:
-            self._events.append(CatalogEvent(entry, offset, signers, _APPROVAL_REASONS[entry.state], None))
+            reason = _APPROVAL_REASONS[entry.state] if tool.keys is None else ControlReason.REPORT_KEYS_APPROVED
+            self._events.append(CatalogEvent(entry, offset, signers, reason, None))
 
     def _block(self, name: ToolName, entry: ToolCatalogEntry, offset: int) -> None:
         try:
@@ -313,7 +337,7 @@ class Catalog:
                 return
             self._set_signed(_mark(name), entry)
         self._block_tool(name)
-        self.tools[name] = CatalogTool(entry, ArgsSchema("{}"))
+        self._entries(name)[name] = CatalogTool(entry, ArgsSchema("{}"))
         if self.reviewers.are_asked:
             self._events.append(CatalogEvent(entry, offset, signers, ControlReason.TOOL_BLOCKED, None))
 
@@ -335,7 +359,7 @@ class Catalog:
         if floor is None or entry.catalog_version > floor.version:
             return True
         if (entry.catalog_version, _own_id(entry)) == floor[:2]:
-            standing = self.tools.get(name)
+            standing = self._entries(name).get(name)
             # Read again: at a start, this is what confirms a remembered entry. A tool that was blocked stays blocked.
             return not floor.is_blocked and (standing is None or standing.entry != entry)
         text = (
@@ -351,12 +375,15 @@ class Catalog:
 
     def _block_tool(self, name: ToolName) -> None:
         self._facts = None
-        self.tools.pop(name, None)
+        self._entries(name).pop(name, None)
         mark = _mark(name)
         floor = self._floors.get(mark)
         if floor is not None and not floor.is_blocked:
             self._set_floor(mark, floor._replace(is_blocked=True))
             self._recalled.discard(mark)
+
+    def _entries(self, name: ToolName) -> dict[ToolName, CatalogTool]:
+        return self.servers if name[1] == REPORT_KEYS_NAME else self.tools
 
     def _set_floor(self, mark: bytes, floor: _Floor) -> None:
         self._floors[mark] = floor
@@ -387,6 +414,21 @@ def _usable_schema(entry: ToolCatalogEntry) -> ArgsSchema:
     if fault is not None:
         raise RecordError(DeadLetterReason.CATALOG_INVALID, f"the entry of {what}: {fault}")
     return schema
+
+
+def _usable_keys(entry: ToolCatalogEntry) -> ServerKeys | None:
+    """Return the keys of a server; None if the entry is a tool's.
+
+    Raises:
+        RecordError: the keys can't be used.
+    """
+    if entry.name != REPORT_KEYS_NAME:
+        return None
+    try:
+        return ServerKeys.of(report_keys_in(entry))
+    except (ValueError, SigningKeyError) as error:
+        text = f"the report keys of `{entry.server_id[:80]}` are not usable; none count: {error}"
+        raise RecordError(DeadLetterReason.CATALOG_INVALID, text) from None
 
 
 def definition_fault(entry: ToolCatalogEntry) -> str | None:

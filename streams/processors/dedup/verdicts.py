@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from streams.model.canonical import sha256
 from streams.model.errors import RecordError
 from streams.model.ids import verdict_id_of
@@ -24,6 +26,7 @@ from streams.ports.processor import StateView
 from streams.processors.dedup import segments
 from streams.processors.dedup.segments import Place
 from streams.processors.rows import verdict_row_key
+from streams.processors.session_row import ToolName
 from streams.processors.settings import GateSettings
 from streams.processors.state import VerdictRow, VerdictRowV1, decode_verdict_row, encode_row
 
@@ -135,8 +138,40 @@ def remember(
         digest,
         claimed_ms - judged_ms if claimed_ms > judged_ms else 0,
         (judged_ms - place.start_ms, place.number, place.at, place.size),
+        (verdict.tool.server_id, verdict.tool.name) if verdict.outcome is Outcome.ALLOW else None,
     )
     state.put(verdict_row_key(session_key, verdict.intent_id), encode_row(row))
+
+
+class AllowedCall(NamedTuple):
+    """What is kept of a call that was allowed.
+
+    Attributes:
+        tool: the tool that may be called; None where an earlier version did not keep it.
+        report: the digest of the first report of the outcome of it; empty before there is one.
+        row: what else is kept.
+    """
+
+    tool: ToolName | None
+    report: bytes
+    row: VerdictRow | VerdictRowV1
+
+
+def allowed_call(session_key: bytes, intent_id: str, state: StateView) -> AllowedCall | None:
+    """Return the call that an intent's verdict allows; None if there is no verdict that allows one."""
+    found = state.get(verdict_row_key(session_key, intent_id))
+    if found is None:
+        return None
+    row = decode_verdict_row(found)
+    if isinstance(row, VerdictRowV1):
+        return AllowedCall(None, row.report, row) if row.final else None
+    return AllowedCall(row.tool, row.report, row) if row.outcome == _CODES[Outcome.ALLOW] else None
+
+
+def set_reported(session_key: bytes, intent_id: str, call: AllowedCall, report: bytes, state: StateView) -> None:
+    """Remember the first report of the outcome of a call, by its digest."""
+    row = msgspec.structs.replace(call.row, report=report)
+    state.put(verdict_row_key(session_key, intent_id), encode_row(row))
 
 
 def retained_from_ms(row: VerdictRow | VerdictRowV1) -> int:

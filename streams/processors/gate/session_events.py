@@ -5,11 +5,12 @@ from __future__ import annotations
 from streams.model.errors import RecordError
 from streams.model.proof import is_proven_event, session_writer_key
 from streams.model.reasons import DeadLetterReason
-from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
+from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent, SessionEventType
 from streams.ports.processor import Output, SetAsideError, StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate import pending
 from streams.processors.gate.judge import Judge
+from streams.processors.gate.reports import CallReport, ReportChecks
 from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.rows import session_row_key
 from streams.processors.session_row import SessionRow, SessionStatus, evolve, read_session
@@ -26,7 +27,6 @@ from streams.processors.sessions.events import (
 from streams.processors.settings import GateSettings
 from streams.processors.state import encode_row
 
-_COMPLETIONS = frozenset({SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN})
 _SHOWN_CHARS_MAX = 80
 
 
@@ -39,6 +39,7 @@ class SessionEvents:
         self._judge = judge
         self._ends = ends
         self._writer_key = session_writer_key(settings.root_key)
+        self._reports = ReportChecks(settings, control)
 
     def process(
         self, session_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
@@ -50,6 +51,9 @@ class SessionEvents:
             SetAsideError: the event is rejected, but what follows from its arrival is kept.
         """
         self._check(event, received_ms)
+        report = self._checked_report(session_key, event, state, now_ms)
+        if report is not None and report.is_repeated:
+            return []
         before, outputs = self._ends.current(session_key, read_session(state, session_key), state, now_ms)
         if not is_known(event):
             after = retention.arm(session_key, after_unknown(before, event), state, self._settings, now_ms)
@@ -58,6 +62,8 @@ class SessionEvents:
             raise SetAsideError(DeadLetterReason.RECORD_INVALID, text, outputs)
         after = self._row_after(session_key, before, event, state, received_ms, now_ms)
         after, fault = _store(session_key, after, before if gives_authority(event) else after, state)
+        if report is not None:
+            report.remember(session_key, state)
         has_begun = before.life.status is SessionStatus.UNKNOWN and after.life.status is not before.life.status
         if has_begun and fault is None and lifecycle.expiry_of(after, self._settings, now_ms) is not None:
             # The session ended before this gate read its start, so whatever has waited for it ends, too.
@@ -77,7 +83,7 @@ class SessionEvents:
             RecordError: the event lacks a proof that it needs, or gives authority and lies in the future.
         """
         if event.type in PROVEN_EVENTS and not is_proven_event(self._writer_key, event):
-            # Executors may write this topic, too: they must neither open sessions nor end those of others.
+            # A topic's access list alone does not prove a writer.
             shown = event.session_id[:_SHOWN_CHARS_MAX]
             text = f"{event.type.value} of session `{shown}` has no proof that the token service wrote it"
             raise RecordError(DeadLetterReason.WRITER_UNPROVEN, text)
@@ -85,6 +91,20 @@ class SessionEvents:
         if ahead_ms > self._settings.skew_ms and gives_authority(event):
             text = f"event `{event.header.id}` of session `{event.session_id}` is {ahead_ms} ms ahead"
             raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
+
+    def _checked_report(
+        self, session_key: bytes, event: SessionEvent, state: StateView, now_ms: int
+    ) -> CallReport | None:
+        """Check a report; return it if it is about an allowed call.
+
+        Raises:
+            RecordError: see `ReportChecks`.
+        """
+        if event.type in COMPLETIONS:
+            return self._reports.check_call(session_key, event, state, now_ms)
+        if event.type in REPORTS:
+            self._reports.check_other(event, now_ms)
+        return None
 
     def _row_after(
         self,
@@ -96,7 +116,7 @@ class SessionEvents:
         now_ms: int,
     ) -> SessionRow:
         after = after_event(before, event, self._control, now_ms)
-        if before.counters.effects_count and event.type in _COMPLETIONS:
+        if before.counters.effects_count and event.type in COMPLETIONS:
             after = self._row_after_completion(session_key, event, before, after, state, now_ms)
         after = lifecycle.active(after, event, now_ms)
         if event.type is SessionEventType.SESSION_ESTABLISHED:

@@ -17,9 +17,12 @@ class _Section(BaseModel):
 class GateSection(_Section):
     """`[gate]`: see `streams.processors.settings.GateSettings`; durations in ms of broker time.
 
+    `deployment`: the name that executors sign their reports for. It is needed only if a server has one key in several
+    deployments.
     `trust_anchors`: by issuer of root grants, `hmac` or public keys (`"https://sts.example" = "ed25519:..."`).
     """
 
+    deployment: str = Field("", max_length=100)
     bundle_name: str = "default"
     join_grace_ms: int = Field(2_000, ge=0, le=60_000)
     verdict_ttl_ms: int = Field(30_000, ge=100, le=3_600_000)

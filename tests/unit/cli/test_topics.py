@@ -72,7 +72,9 @@ def test_an_unknown_role_in_the_settings_is_told(stoplog: Stoplog, home: Path) -
 
 
 def test_principals_on_a_log_without_access_control_are_told(stoplog: Stoplog, home: Path) -> None:
-    (home / "stoplog.toml").write_text('[topics.principals]\ngate = ["User:g"]')
+    (home / "stoplog.toml").write_text(
+        '[topics.principals]\ngate = ["User:g"]\n[topics.instances]\n"User:g" = ["gate-1"]\n'
+    )
     result = stoplog("topics", "apply")
     assert result.status == 1
     assert "no authorizer" in result.records[-1]["trouble"]

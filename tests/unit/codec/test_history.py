@@ -9,16 +9,33 @@ from pathlib import Path
 
 import pytest
 
+from streams.audit.report_keys import ReportKey
 from streams.codec.avro import Codec
-from streams.codec.history import LINE_BYTES_MAX, HistoryError, HistoryLine, format_line, iter_history, parse_line
+from streams.codec.history import (
+    KINDS,
+    LINE_BYTES_MAX,
+    HistoryError,
+    HistoryLine,
+    format_line,
+    iter_history,
+    parse_line,
+)
 from streams.codec.schemas import CommittedSchemas
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.catalog_signature import entry_key
 from streams.model.definition import definition_digests
-from streams.model.ids import approval_task_id
+from streams.model.ids import approval_task_id, verdict_id_of
 from streams.model.intent import Intent
-from streams.model.proof import is_proven_event, proof_message, session_secret, session_writer_key, verify_hmac
+from streams.model.proof import (
+    is_proven_event,
+    proof_message,
+    session_report,
+    session_secret,
+    session_writer_key,
+    verify_hmac,
+)
 from streams.model.session import SessionEvent
+from streams.model.verdict import Outcome
 from tests.records import DIGEST, HEADER, INTENT, UUID
 
 ROOT_KEY = b"r" * 32
@@ -169,13 +186,31 @@ class TestOtherRecords:
             ({}, ROOT_KEY),
             ({"proof": None}, ROOT_KEY),
             ({}, None),
-            ({"type": "RETRIEVAL"}, ROOT_KEY),
         ):
             event = parse(with_value(given, line=line), root_key=root_key).record
             assert isinstance(event, SessionEvent)
             assert event.proof is None or is_proven_event(session_writer_key(ROOT_KEY), event)
             proofs.append(event.proof is not None)
-        assert proofs == [True, False, False, False]
+        assert proofs == [True, False, False]
+
+    @pytest.mark.parametrize("kind", ["session_event", "report"])
+    def test_what_happened_in_a_session_is_reported_by_its_agent_or_server(self, kind: str) -> None:
+        line = INTENT_LINE | {"record": kind, "value": {"type": "RETRIEVAL"}}
+        event = parse(line, root_key=ROOT_KEY).record
+        assert isinstance(event, SessionEvent)
+        assert event == session_report(session_secret(ROOT_KEY, "acme", "s-1"), event, "")
+        intent_id = "01899c9e-0000-7000-8000-000000000001"
+        result = {"type": "TOOL_NOT_RUN", "intent_id": intent_id, "tool": {"server_id": "mail", "name": "send"}}
+        event = parse(line | {"value": result}, root_key=ROOT_KEY).record
+        assert isinstance(event, SessionEvent)
+        assert event == ReportKey.derived(ROOT_KEY, "mail").proven(event)
+        assert event.verdict_id == verdict_id_of("acme", "s-1", intent_id, Outcome.ALLOW)
+        for given, key in (({"proof": None}, ROOT_KEY), ({}, None)):
+            event = parse(line | {"value": result | given}, root_key=key).record
+            assert isinstance(event, SessionEvent)
+            assert event.proof is None
+            line_again = format_line(KINDS[kind].name, b"acme|s-1", 1, event)
+            assert parse_line(line_again, 2, "h.jsonl", ROOT_KEY).record == event
 
     def test_a_catalog_entry_gets_its_digests(self) -> None:
         schema = {"type": "object", "properties": {"to": {"type": "string"}}}

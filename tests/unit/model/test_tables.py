@@ -19,7 +19,7 @@ from streams.model.reasons import (
     Reason,
     Refusal,
 )
-from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_NAME, BY_RECORD, DECLARED, TOPICS, Spread
+from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_NAME, BY_RECORD, DECLARED, REPORT, TOPICS, Spread
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,9 @@ def test_every_code_has_a_text(codes: type[StrEnum], texts: dict[StrEnum, str]) 
 def test_topics_are_declared_once() -> None:
     assert len(BY_NAME) == len(TOPICS)
     assert set(BY_RECORD) == {topic.record for topic in DECLARED if topic.record is not None}
-    # Only audit events have two topics.
-    assert {topic for topic in DECLARED if topic.record is not None} - set(BY_RECORD.values()) == {AUDIT_REPORTED}
+    # Only audit events and session events have two topics.
+    second = {topic for topic in DECLARED if topic.record is not None} - set(BY_RECORD.values())
+    assert second == {AUDIT_REPORTED, REPORT}
     assert BY_RECORD[AuditEvent] is AUDIT
     assert {topic.dlq for topic in DECLARED if topic.dead_letters} == {t.name for t in TOPICS} - {
         t.name for t in DECLARED

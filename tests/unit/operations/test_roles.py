@@ -14,6 +14,7 @@ from streams.model.topics import (
     CATALOG,
     DELEGATION,
     INTENT,
+    REPORT,
     REVOCATION,
     RULESET,
     SESSION,
@@ -29,8 +30,8 @@ from streams.topology import PROCESSORS
 from streams.wiring.settings import load_settings
 
 NEAR = (Role.AGENT, Role.EXECUTOR)
-MAY_WRITE = {Role.AGENT: {INTENT}, Role.EXECUTOR: {SESSION, AUDIT_REPORTED}}
-DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, APPROVAL_DECISION, DELEGATION)
+MAY_WRITE = {Role.AGENT: {INTENT, REPORT}, Role.EXECUTOR: {REPORT, AUDIT_REPORTED}}
+DECIDING = (RULESET, CATALOG, REVOCATION, BASELINE, APPROVAL_DECISION, DELEGATION, SESSION)
 NAMES = {role: f"User:{role.value}" for role in Role}
 READING = {"READ", "DESCRIBE"}
 
@@ -40,7 +41,14 @@ def granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[AclSpec, .
     """Every access entry, with a principal for each role."""
     monkeypatch.chdir(tmp_path)
     principals = {role.value: [name] for role, name in NAMES.items()}
-    return declared_access(TOPICS, principals_of(TopicsSection(principals=principals), load_settings().group))
+    return declared_access(TOPICS, principals_of(_section(principals), load_settings().group))
+
+
+def _section(principals: dict[str, list[str]], **changes: dict[str, list[str]]) -> TopicsSection:
+    instances = {NAMES[Role.GATE]: ["gate-1"], NAMES[Role.TOKEN_SERVICE]: ["sts-1"]}
+    groups = {NAMES[Role.EXECUTOR]: ["stoplog-executor-mail"]}
+    stated = {"principals": principals, "instances": instances, "executor_groups": groups}
+    return TopicsSection(**stated | changes)
 
 
 @pytest.mark.parametrize("role", NEAR)
@@ -97,10 +105,17 @@ def test_the_gates_groups_and_transactions_are_out_of_reach(granted: tuple[AclSp
         assert not any(name.startswith(acl.name) if acl.prefixed else acl.name == name for acl in own)
 
 
-@pytest.mark.parametrize("prefix", ["", "stop", "stoplog-gate", "stoplog-"])
-def test_a_prefix_that_takes_the_gates_in_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
-) -> None:
+@pytest.mark.parametrize("group", ["stoplog-gate", "stoplog-gate-budgets"])
+def test_a_group_of_the_gates_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PrincipalsError, match="join the gates' group"):
-        principals_of(TopicsSection(executor_group_prefix=prefix), load_settings().group)
+    name = NAMES[Role.EXECUTOR]
+    with pytest.raises(PrincipalsError, match="which is the gates' group"):
+        principals_of(_section({"executor": [name]}, executor_groups={name: [group]}), load_settings().group)
+
+
+def test_whoever_writes_reports_has_no_transactions(granted: tuple[AclSpec, ...]) -> None:
+    """An open transaction on the topic of reports would stall the gates, which read it committed."""
+    writing = {acl.principal for acl in granted if (acl.name, acl.operation) == (REPORT.name, "WRITE")}
+    assert writing == {NAMES[Role.AGENT], NAMES[Role.EXECUTOR]}
+    assert not writing & {acl.principal for acl in granted if acl.resource == "TRANSACTIONAL_ID"}
+    assert not REPORT.is_written_in_transactions

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from streams.model.topics import (
@@ -11,6 +13,7 @@ from streams.model.topics import (
     DECLARED,
     GATE_CHANGELOG,
     INTENT,
+    REPORT,
     REVOCATION,
     SESSION,
     TOPICS,
@@ -19,6 +22,8 @@ from streams.model.topics import (
     Spread,
     Topic,
 )
+from streams.operations.settings import TopicsSection
+from streams.operations.topics.application import principals_of
 from streams.operations.topics.plan import (
     CONFIG_NAMES,
     MIN_INSYNC,
@@ -48,8 +53,11 @@ ALL_THERE = {topic.name: as_declared(topic) for topic in TOPICS}
 
 
 def principals(**by_role: str) -> Principals:
-    stated = {name.replace("_", "-"): [principal] for name, principal in by_role.items()}
-    return Principals(read_principals(stated), gate_group="gates", executor_prefix="executor")
+    stated = {name.replace("_", "-"): by_role[name].split() for name in by_role}
+    named = {principal for each in stated.values() for principal in each}
+    own = {principal: (principal.removeprefix("User:"),) for principal in named}
+    groups = {principal: (f"executor-{names[0]}",) for principal, names in own.items()}
+    return Principals(read_principals(stated), gate_group="gates", instances=own, executor_groups=groups)
 
 
 class TestTopics:
@@ -153,10 +161,11 @@ class TestAccess:
         assert plan_access(TOPICS, None, principals()).is_clean
         assert plan_access(TOPICS, set(), principals()).is_clean
 
-    def test_an_agent_may_write_intents_and_read_verdicts_and_nothing_else(self) -> None:
+    def test_an_agent_may_write_intents_and_reports_and_read_verdicts_and_nothing_else(self) -> None:
         acls = set(declared_access(TOPICS, principals(agent="User:a")))
         assert acls == {
             AclSpec("User:a", "TOPIC", INTENT.name, "WRITE"),
+            AclSpec("User:a", "TOPIC", REPORT.name, "WRITE"),
             AclSpec("User:a", "TOPIC", VERDICT.name, "READ"),
             AclSpec("User:a", "GROUP", READER_GROUP, "DESCRIBE"),
         }
@@ -164,23 +173,61 @@ class TestAccess:
     def test_a_gate_gets_its_group_its_transactions_and_a_look_at_its_topics(self) -> None:
         acls = set(declared_access(TOPICS, principals(gate="User:g")))
         assert AclSpec("User:g", "GROUP", "gates", "READ") in acls
-        assert AclSpec("User:g", "TRANSACTIONAL_ID", "gates-", "WRITE", prefixed=True) in acls
+        ids = {acl for acl in acls if acl.resource == "TRANSACTIONAL_ID"}
+        assert ids == {
+            AclSpec("User:g", "TRANSACTIONAL_ID", "gates-g", "WRITE"),
+            AclSpec("User:g", "TRANSACTIONAL_ID", "gates-g-budgets", "WRITE"),
+        }
         assert AclSpec("User:g", "TOPIC", GATE_CHANGELOG.name, "READ") in acls
         assert AclSpec("User:g", "TOPIC", GATE_CHANGELOG.name, "WRITE") in acls
         assert AclSpec("User:g", "TOPIC", INTENT.dlq, "WRITE") in acls
         assert AclSpec("User:g", "TOPIC", INTENT.name, "DESCRIBE_CONFIGS") in acls
         assert AclSpec("User:g", "TOPIC", INTENT.name, "WRITE") not in acls
 
-    def test_an_executor_gets_groups_of_its_kind(self) -> None:
-        acls = set(declared_access(TOPICS, principals(executor="User:e")))
-        assert AclSpec("User:e", "GROUP", "executor", "READ", prefixed=True) in acls
-        assert AclSpec("User:e", "TRANSACTIONAL_ID", "executor", "WRITE", prefixed=True) in acls
+    def test_an_executor_gets_its_own_group_and_no_transactions(self) -> None:
+        acls = set(declared_access(TOPICS, principals(executor="User:e User:f")))
+        own = {acl for acl in acls if acl.principal == "User:e" and acl.resource != "TOPIC"}
+        assert own == {
+            AclSpec("User:e", "GROUP", "executor-e", "READ"),
+            AclSpec("User:e", "GROUP", READER_GROUP, "DESCRIBE"),
+        }
+        assert AclSpec("User:e", "TOPIC", REPORT.name, "WRITE") in acls
+        assert AclSpec("User:e", "TOPIC", SESSION.name, "WRITE") not in acls
+
+    def test_no_entry_for_groups_and_transactions_has_a_prefix_and_each_is_of_one_principal(self) -> None:
+        named = principals(executor="User:e User:f", gate="User:g User:h", token_service="User:t User:u")
+        acls = declared_access(TOPICS, named)
+        shared = {"gates", "gates-budgets", READER_GROUP}
+        own = [acl for acl in acls if acl.resource != "TOPIC" and acl.name not in shared]
+        assert not any(acl.prefixed for acl in acls)
+        assert len({acl.name for acl in own}) == len(own) == 2 + 4 + 2
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            AclSpec("User:e", "GROUP", "executor", "READ", prefixed=True),
+            AclSpec("User:e", "GROUP", "executor-f", "READ"),
+            AclSpec("User:e", "GROUP", "*", "READ"),
+            AclSpec("User:e", "GROUP", "gates", "ALL"),
+            AclSpec("User:e", "TRANSACTIONAL_ID", "executor", "WRITE", prefixed=True),
+            AclSpec("User:a", "TRANSACTIONAL_ID", "anything", "WRITE"),
+            AclSpec("User:g", "TRANSACTIONAL_ID", "gates-", "WRITE", prefixed=True),
+            AclSpec("User:g", "TRANSACTIONAL_ID", "gates-h", "WRITE"),
+        ],
+    )
+    def test_an_entry_by_which_one_could_take_the_place_of_another_is_a_trouble(self, other: AclSpec) -> None:
+        """Earlier versions made entries with prefixes; steps only add entries."""
+        named = principals(agent="User:a", executor="User:e User:f", gate="User:g User:h")
+        plan = plan_access(TOPICS, {*declared_access(TOPICS, named), other}, named)
+        assert plan.steps == ()
+        (trouble,) = plan.troubles
+        assert f"`{other.principal}` may use the {other.resource.lower().replace('_', ' ')}" in trouble.text
+        assert "`kafka-acls --remove`" in trouble.advice
 
     def test_every_role_that_is_declared_leads_to_an_entry(self) -> None:
         roles = {role for topic in DECLARED for role in (*topic.readers, *topic.writers)}
         for role in roles | {Role.OPERATOR}:
-            named = Principals({role: ("User:x",)}, gate_group="gates", executor_prefix="executor")
-            assert declared_access(TOPICS, named), role
+            assert declared_access(TOPICS, principals(**{role.value.replace("-", "_"): "User:x"})), role
 
     def test_entries_that_are_there_are_not_asked_for_again(self) -> None:
         wanted = principals(agent="User:a", gate="User:g")
@@ -217,7 +264,7 @@ class TestAccess:
         assert plan_access(TOPICS, {*declared_access(TOPICS, named), other}, named).is_clean
 
     def test_a_principal_of_two_roles_may_write_what_either_does(self) -> None:
-        named = principals(executor="User:x", gate="User:x")
+        named = principals(soc="User:x", gate="User:x")
         assert plan_access(TOPICS, set(declared_access(TOPICS, named)), named).is_clean
 
     @pytest.mark.parametrize(
@@ -247,9 +294,12 @@ class TestAccess:
         steps = plan_access((INTENT,), {other}, principals(agent="User:a")).steps
         assert steps == (GrantAccess(AclSpec("User:a", "TOPIC", INTENT.name, "WRITE")),)
 
-    def test_an_entry_for_one_group_does_not_cover_those_of_a_prefix(self) -> None:
+    def test_an_entry_for_a_prefix_covers_those_that_begin_with_it(self) -> None:
+        wider = AclSpec("User:g", "TRANSACTIONAL_ID", "gates-", "WRITE", prefixed=True)
+        steps = plan_access(TOPICS, {wider}, principals(gate="User:g")).steps
+        assert not any(step.acl.resource == "TRANSACTIONAL_ID" for step in steps if isinstance(step, GrantAccess))
         literal = AclSpec("User:g", "TRANSACTIONAL_ID", "gates-", "WRITE")
-        wanted = AclSpec("User:g", "TRANSACTIONAL_ID", "gates-", "WRITE", prefixed=True)
+        wanted = AclSpec("User:g", "TRANSACTIONAL_ID", "gates-g", "WRITE")
         assert GrantAccess(wanted) in plan_access(TOPICS, {literal}, principals(gate="User:g")).steps
 
     def test_a_log_without_an_authorizer_is_a_trouble_where_principals_are_named(self) -> None:
@@ -270,3 +320,41 @@ class TestPrincipals:
     def test_a_principal_has_a_type(self, principal: str) -> None:
         with pytest.raises(PrincipalsError, match="`User:name`"):
             read_principals({"agent": [principal]})
+
+    @pytest.mark.parametrize(
+        ("section", "what"),
+        [
+            ({"principals": {"gate": ["User:g"]}}, "names no instance of `User:g`"),
+            ({"principals": {"token-service": ["User:t"]}}, "names no instance of `User:t`"),
+            (
+                {"principals": {"gate": ["User:g", "User:h"]}, "instances": {"User:g": ["one"], "User:h": ["one"]}},
+                "gives `one` to `User:g` and to `User:h`",
+            ),
+            (
+                {
+                    "principals": {"executor": ["User:e", "User:f"]},
+                    "executor_groups": {"User:e": ["mail"], "User:f": ["git", "mail"]},
+                },
+                "gives `mail` to `User:e` and to `User:f`",
+            ),
+            ({"instances": {"g": ["one"]}}, "write a principal as `User:name`"),
+            ({"executor_groups": {"User:e": [""]}}, "has an empty name for `User:e`"),
+            (
+                {"principals": {"executor": ["User:x"], "gate": ["User:x"]}, "instances": {"User:x": ["one"]}},
+                "both gate and executor",
+            ),
+            (
+                {"principals": {"agent": ["User:x"], "token-service": ["User:x"]}, "instances": {"User:x": ["one"]}},
+                "both token-service and agent",
+            ),
+        ],
+    )
+    def test_what_would_be_shared_is_refused(self, section: dict[str, Any], what: str) -> None:
+        with pytest.raises(PrincipalsError, match=what):
+            principals_of(TopicsSection(**section), "gates")
+
+    def test_a_token_service_and_a_gate_on_one_host_have_one_instance_name(self) -> None:
+        stated = {"gate": ["User:g"], "token-service": ["User:t"]}
+        section = TopicsSection(principals=stated, instances={"User:g": ["one"], "User:t": ["one"]})
+        names = {acl.name for acl in declared_access(TOPICS, principals_of(section, "gates"))}
+        assert {"gates-one", "gates-one-budgets", "stoplog-sts-one"} <= names

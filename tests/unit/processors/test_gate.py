@@ -15,15 +15,16 @@ from streams.model.audit import AuditEventType
 from streams.model.delegation import DelegationOp
 from streams.model.intent import Intent
 from streams.model.labels import WORST, Confidentiality, Integrity
-from streams.model.proof import make_hmac, session_event_message
+from streams.model.proof import derived_uuid, make_hmac, session_event_message
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import RevocationKind, RevocationState
-from streams.model.session import PROVEN_EVENTS, SessionEvent, SessionEventType
+from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent, SessionEventType
 from streams.model.topics import (
     APPROVAL_DECISION,
     APPROVAL_REQUEST,
     DELEGATION,
     INTENT,
+    REPORT,
     REVOCATION,
     SESSION,
     VERDICT,
@@ -55,6 +56,7 @@ from tests.kit import (
 replace = msgspec.structs.replace
 DAY_MS = 24 * HOUR_MS
 TO_OUTSIDE = {"to": "bob@outside.example"}
+STRANGE_ID = derived_uuid("an intent of nobody")
 
 
 def decide(
@@ -72,7 +74,7 @@ def decide(
 def happen(bench: GateBench, kind: SessionEventType, ahead_ms: int = 0, **fields: Any) -> None:
     """An event of the bench's session, its clock ahead."""
     made = bench.session.event(kind, bench.now_ms + ahead_ms, **fields)
-    bench.driver.pipe(SESSION.name, bench.session.key, made)
+    bench.driver.pipe(REPORT.name if kind in REPORTS else SESSION.name, bench.session.key, made)
 
 
 def requests(bench: GateBench) -> list[ApprovalRequest]:
@@ -457,11 +459,13 @@ class TestLabels:
         bench.judge(WEB_FETCH, {}, unproven={"proof": None})
         assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
 
-    def test_a_result_that_nobody_asked_for_counts_as_the_worst(self) -> None:
+    def test_a_result_that_nobody_asked_for_does_not_count(self) -> None:
         bench = GateBench()
-        event = bench.session.event(SessionEventType.TOOL_RESULT, bench.now_ms, label=TRUSTED)
-        bench.driver.pipe(SESSION.name, bench.session.key, event)
-        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+        happen(bench, SessionEventType.TOOL_RESULT, label=TRUSTED)
+        happen(bench, SessionEventType.TOOL_RESULT, label=TRUSTED, tool=tool_ref(WEB_FETCH), intent_id=STRANGE_ID)
+        reasons = [DeadLetterReason.REPORT_UNPROVEN, DeadLetterReason.REPORT_OF_NO_CALL]
+        assert bench.dead_letters(REPORT.name) == reasons
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
 
     def test_the_verdict_names_what_was_read(self) -> None:
         bench = GateBench()
@@ -503,21 +507,22 @@ class TestLabels:
             happen(bench, SessionEventType.TOOL_NOT_RUN, intent_id=intent.intent_id, tool=intent.tool)
         assert bench.judge(MAIL_SEND, TO_OUTSIDE).outcome is Outcome.ALLOW
 
-    def test_a_result_under_the_intent_of_another_tool_is_labelled_as_its_own(self) -> None:
+    def test_a_result_under_the_intent_of_another_tool_does_not_count(self) -> None:
         bench = GateBench()
         intent = bench.propose(FILES_READ)
         bench.verdicts()
         happen(bench, SessionEventType.TOOL_RESULT, intent_id=intent.intent_id, tool=tool_ref(WEB_FETCH))
-        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+        assert bench.dead_letters(REPORT.name) == [DeadLetterReason.REPORT_OF_NO_CALL]
+        assert [each.event_id for each in bench.judge().influences] == [intent.intent_id]
 
     @pytest.mark.parametrize("readers", [("r" * 300_000,), tuple(f"reader-{n}" for n in range(65))])
     def test_readers_without_bound_are_nobody(self, readers: tuple[str, ...]) -> None:
         bench = GateBench()
         for _ in range(40):
             happen(
-                bench, SessionEventType.TOOL_RESULT, tool=tool_ref(FILES_READ), label=replace(TRUSTED, readers=readers)
+                bench, SessionEventType.RETRIEVAL, tool=tool_ref(FILES_READ), label=replace(TRUSTED, readers=readers)
             )
-        assert bench.dead_letters(SESSION.name) == []
+        assert bench.dead_letters(REPORT.name) == []
         row = session_row(bench)
         assert row is not None
         assert row.trust.label.readers == ()
@@ -530,7 +535,7 @@ class TestLabels:
         readers = tuple(sorted(f"{n:03}" + "r" * 253 for n in range(64)))
         for _ in range(40):
             happen(
-                bench, SessionEventType.TOOL_RESULT, tool=tool_ref(FILES_READ), label=replace(TRUSTED, readers=readers)
+                bench, SessionEventType.RETRIEVAL, tool=tool_ref(FILES_READ), label=replace(TRUSTED, readers=readers)
             )
         row = session_row(bench)
         assert row is not None
@@ -552,7 +557,6 @@ class TestUnusableEvents:
     @pytest.mark.parametrize(
         "kind",
         [
-            SessionEventType.TOOL_RESULT,
             SessionEventType.RETRIEVAL,
             SessionEventType.MEMORY_READ,
             SessionEventType.USER_MESSAGE,
@@ -561,6 +565,14 @@ class TestUnusableEvents:
     def test_a_read_from_the_future_is_read(self, kind: SessionEventType) -> None:
         bench = GateBench()
         happen(bench, kind, self.AHEAD_MS, label=UNTRUSTED)
+        assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
+
+    def test_so_is_a_result(self) -> None:
+        bench = GateBench()
+        intent = bench.propose(MAIL_SEND, {"to": "bob@example.com"})
+        bench.verdicts()
+        fields = {"intent_id": intent.intent_id, "tool": intent.tool, "label": UNTRUSTED}
+        happen(bench, SessionEventType.TOOL_RESULT, self.AHEAD_MS, **fields)
         assert bench.judge(MAIL_SEND, TO_OUTSIDE).reason == Reason.RULE_DENIED
 
     def test_claims_from_the_future_are_narrowed(self) -> None:
@@ -579,7 +591,8 @@ class TestUnusableEvents:
         happen(bench, SessionEventType.TOOL_NOT_RUN, 30_001, intent_id=intent.intent_id, tool=intent.tool)
         other = SessionMaker("s-2")
         bench.driver.pipe(SESSION.name, other.key, other.established(bench.now_ms + 30_001))
-        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.EVENT_FROM_FUTURE] * 3
+        assert bench.dead_letters(SESSION.name) == [DeadLetterReason.EVENT_FROM_FUTURE] * 2
+        assert bench.dead_letters(REPORT.name) == [DeadLetterReason.EVENT_FROM_FUTURE]
         assert (session_row(bench), session_row(bench, other)) == (before, None)
 
     def test_an_event_of_a_type_that_is_not_known_takes_all_trust(self) -> None:
@@ -610,7 +623,8 @@ class TestUnusableEvents:
         happen(bench, SessionEventType.PURPOSE_SET, purpose="p" * (1_000_000 - 900_000 - 400))
         for _ in range(8):
             happen(bench, kind, label=UNTRUSTED, purpose="p" * 200_000)
-        assert set(bench.dead_letters(SESSION.name)) == {DeadLetterReason.RECORD_TOO_LARGE}
+        letters = {reason for topic in (SESSION, REPORT) for reason in bench.dead_letters(topic.name)}
+        assert letters == {DeadLetterReason.RECORD_TOO_LARGE}
         row = session_row(bench)
         assert row is not None
         assert (row.trust.label, row.identity.scopes) == (WORST, ())

@@ -10,13 +10,15 @@ from typing import TypeVar
 
 import msgspec
 
+from streams.audit.report_keys import ReportKey
 from streams.model.audit import AuditEvent
 from streams.model.canonical import canonical, sha256
 from streams.model.ids import verdict_id_of
 from streams.model.intent import Intent
 from streams.model.keys import partition_for, session_key_of
 from streams.model.labels import WORST
-from streams.model.topics import AUDIT_REPORTED, BY_RECORD, INTENT, Topic
+from streams.model.session import SessionEvent
+from streams.model.topics import AUDIT_REPORTED, BY_RECORD, INTENT, REPORT, SESSION, Topic
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import Outgoing, Received, TopicPartition
@@ -32,8 +34,9 @@ ACTOR = Actor(iss=ISSUER, sub="assistant", sub_profile=SubProfile.AI_AGENT)
 TOOL = ToolRef(server_id="mail", name="send", definition_digest=b"\x07" * 32, catalog_version=1)
 WAIT_S = 20.0
 
+REPORT_KEY = ReportKey.derived(ROOT_KEY, "mail")
 TOPIC_OF = {**BY_RECORD, AuditEvent: AUDIT_REPORTED}
-"""Where the SDK, and the hand for the gate, write each record."""
+"""Where the SDK, and the hand for the gate, write each record; reports are on a topic of their own."""
 
 _R = TypeVar("_R", bound=Record)
 
@@ -117,7 +120,8 @@ def write(transport: Transport, record: Record, key: bytes) -> Outgoing:
 def written(transport: Transport, kind: type[_R], tenant_uid: str | None = None) -> list[_R]:
     """All records of a kind (of a tenant's sessions) that are readable now, partition after partition."""
     found = []
-    for received in raw_records(transport, TOPIC_OF[kind]):
+    topics = (SESSION, REPORT) if kind is SessionEvent else (TOPIC_OF[kind],)
+    for received in (received for topic in topics for received in raw_records(transport, topic)):
         if tenant_uid is not None and not (received.key or b"").startswith(f"{tenant_uid}|".encode()):
             continue
         record = transport.codec.decode(received.topic, received.value, received.headers)

@@ -14,8 +14,10 @@ import pytest
 from streams.model.canonical import sha256
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
-from streams.model.proof import proof_message, session_secret, verify_hmac
-from streams.model.topics import INTENT, VERDICT
+from streams.model.labels import Confidentiality, Integrity, Label
+from streams.model.proof import proof_message, session_report, session_secret, verify_hmac
+from streams.model.session import SessionEventType
+from streams.model.topics import INTENT, REPORT, VERDICT
 from streams.model.types import Model, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Outgoing, Publisher, Reader, RetriableLogError
@@ -58,6 +60,22 @@ def credential(tokens: DevTokenService) -> SessionCredential:
 def agent(transport: Transport, credential: SessionCredential) -> Iterator[Agent]:
     with Agent(transport, credential) as opened:
         yield opened
+
+
+def test_what_happened_beside_calls_is_reported_with_the_sessions_proof(
+    transport: Transport, agent: Agent, credential: SessionCredential
+) -> None:
+    label = Label(integrity=Integrity.UNTRUSTED, confidentiality=Confidentiality.PRIVATE)
+    sent = agent.report(SessionEventType.RETRIEVAL, content_digest=sha256(b"a page"), label=label, deployment="prod")
+    (received,) = raw_records(transport, REPORT)
+    event = transport.codec.decode(REPORT.name, received.value, received.headers)
+    assert (received.key, event) == (credential.key, sent)
+    secret = session_secret(ROOT_KEY, TENANT, credential.session_id)
+    assert sent == session_report(secret, sent, "prod")
+    for kind in (SessionEventType.TOOL_NOT_RUN, SessionEventType.SESSION_ENDED):
+        with pytest.raises(ProposalError, match=f"an agent can't report {kind.value}"):
+            agent.report(kind)
+    assert len(raw_records(transport, REPORT)) == 1
 
 
 def test_a_proposal_is_a_keyed_and_proven_record_and_gets_its_verdict(

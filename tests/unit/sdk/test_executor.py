@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.audit.report_keys import ServerKeys
 from streams.codec.avro import Codec
 from streams.embedded.log import EmbeddedLog
 from streams.model.audit import AuditEvent, AuditEventType, AuditPhase
@@ -22,7 +23,7 @@ from streams.model.reasons import Refusal
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import session_target
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import AUDIT_REPORTED, SESSION, TOPICS, VERDICT, Topic
+from streams.model.topics import AUDIT_REPORTED, REPORT, TOPICS, VERDICT, Topic
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import FatalLogError, Outgoing, Publisher, TopicSpec
@@ -43,7 +44,18 @@ from streams.sdk.attempts import BEFORE_RECORDS_TEXT
 from streams.sdk.tools import HANGING_MAX
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
-from tests.unit.sdk.hands import TENANT, TOOL, begun_store, key_of, make_verdict, raw_records, until, write, written
+from tests.unit.sdk.hands import (
+    REPORT_KEY,
+    TENANT,
+    TOOL,
+    begun_store,
+    key_of,
+    make_verdict,
+    raw_records,
+    until,
+    write,
+    written,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 Calls = list[Mapping[str, object]]
@@ -77,6 +89,7 @@ def executor_with(
         ["mail"],
         {"mail/send": tool(function)},
         store,
+        report_keys=REPORT_KEY,
         revocations=revocations,
         settings=ExecutorSettings(**settings),
     )
@@ -84,6 +97,21 @@ def executor_with(
 
 def run(executor: Executor, verdict: Verdict) -> ToolOutcome:
     return executor.execute(verdict, key_of(verdict))
+
+
+def test_what_it_reports_is_signed_for_the_server_of_the_call(
+    transport: Transport, store: SingleUseStore, revocations: RevocationWatch
+) -> None:
+    with pytest.raises(ExecutorError, match=r"no report key of mail: make one with `stoplog keys server new`"):
+        Executor(transport, ["mail"], {}, store, report_keys={"git": REPORT_KEY}, revocations=revocations)
+    run(executor_with(transport, store, revocations, lambda args: "sent"), make_verdict())
+    run(executor_with(transport, store, revocations, lambda args: "sent"), make_verdict(expires_at=1))
+    keys = ServerKeys.of([str(REPORT_KEY.public)])
+    events = written(transport, SessionEvent)
+    assert [event.type for event in events] == [SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN]
+    assert [keys.fault(event, "") for event in events] == [None, None]
+    assert all(keys.fault(event, "elsewhere") for event in events)
+    assert len(raw_records(transport, REPORT)) == 2
 
 
 def test_an_allowed_call_runs_once_with_the_judged_arguments_and_is_on_record(
@@ -125,7 +153,7 @@ def test_an_allowed_call_runs_once_with_the_judged_arguments_and_is_on_record(
     )
 
 
-@pytest.mark.parametrize("missing", [SESSION, AUDIT_REPORTED], ids=lambda topic: topic.name)
+@pytest.mark.parametrize("missing", [REPORT, AUDIT_REPORTED], ids=lambda topic: topic.name)
 def test_without_a_topic_for_its_reports_it_does_not_start(
     tmp_path: Path, codec: Codec, store: SingleUseStore, missing: Topic
 ) -> None:
@@ -343,7 +371,7 @@ from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
 from streams.model.verdict import Verdict
-from streams.sdk import Executor, SingleUseStore
+from streams.sdk import Executor, ReportKey, SingleUseStore
 folder = Path(sys.argv[1])
 verdict = msgspec.json.decode((folder / "verdict.json").read_bytes(), type=Verdict)
 log = EmbeddedLog(folder / "log.sqlite", clock=SystemClock())
@@ -356,7 +384,9 @@ def send(args):
     sys.stdout.flush()
     time.sleep(60)
 
-executor = Executor(transport, ["mail"], {"mail/send": send}, SingleUseStore(folder / "used", "e-1"))
+key = ReportKey.derived(bytes(range(32)), "mail")
+store = SingleUseStore(folder / "used", "e-1")
+executor = Executor(transport, ["mail"], {"mail/send": send}, store, report_keys=key)
 executor.execute(verdict, b"acme|s-1")
 """
 
@@ -415,7 +445,7 @@ def test_what_was_decided_before_the_store_began_is_not_run_and_not_given_back(
 
 def test_a_tool_of_another_server_is_a_mistake(transport: Transport, store: SingleUseStore) -> None:
     with pytest.raises(ExecutorError, match="git/push"):
-        Executor(transport, ["mail"], {"git/push": lambda args: None}, store)
+        Executor(transport, ["mail"], {"git/push": lambda args: None}, store, report_keys=REPORT_KEY)
 
 
 def test_many_calls_at_once_run_once_each(

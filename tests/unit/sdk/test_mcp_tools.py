@@ -19,7 +19,7 @@ from streams.model.types import ToolRef
 from streams.sdk import Ending, Executor, McpServerError, RevocationWatch, SingleUseStore
 from streams.sdk.mcp_tools import McpServerProcess, ToolFacts, catalog_entries
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import TENANT, key_of, make_verdict
+from tests.unit.sdk.hands import REPORT_KEY, TENANT, key_of, make_verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -159,7 +159,9 @@ def test_a_definition_that_changes_under_way_is_not_run(
     with (
         SingleUseStore(tmp_path / "used", "e-1") as store,
         RevocationWatch(transport) as revocations,
-        Executor(transport, ["raw"], server.tools(), store, revocations=revocations) as executor,
+        Executor(
+            transport, ["raw"], server.tools(), store, report_keys=REPORT_KEY, revocations=revocations
+        ) as executor,
     ):
         verdict = verdict_of()
         assert executor.execute(verdict, key_of(verdict)).ending is Ending.DONE

@@ -31,7 +31,7 @@ from streams.sdk import (
 from streams.sdk.mcp_tools import McpServerProcess, McpTool
 from streams.sdk.tools import BoundedRunner, FunctionTool, ToolRunner
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import TENANT, TOOL, begun_store, key_of, make_verdict, until, write, written
+from tests.unit.sdk.hands import REPORT_KEY, TENANT, TOOL, begun_store, key_of, make_verdict, until, write, written
 from tests.unit.sdk.test_mcp_tools import RAW_SERVER
 
 KILLED = session_target(TENANT, "s-1")
@@ -74,7 +74,7 @@ class Calls:
 def executor_with(
     transport: Transport, store: SingleUseStore, revocations: RevocationWatch, tool: ToolRunner
 ) -> Executor:
-    return Executor(transport, ["mail"], {"mail/send": tool}, store, revocations=revocations)
+    return Executor(transport, ["mail"], {"mail/send": tool}, store, report_keys=REPORT_KEY, revocations=revocations)
 
 
 class Asked:

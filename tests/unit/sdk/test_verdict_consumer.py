@@ -16,7 +16,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import VERDICT
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
-from streams.ports import AbortableTransactionError, Outgoing, Producer
+from streams.ports import LogError, Outgoing, Publisher
 from streams.sdk import (
     Executor,
     ExecutorError,
@@ -32,7 +32,7 @@ from streams.sdk.durable_file import DurableFile
 from streams.sdk.single_records import outgoing, publish
 from streams.sdk.single_use import End, Use, call_of
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import begun_store, key_of, make_verdict, until, write, written
+from tests.unit.sdk.hands import REPORT_KEY, begun_store, key_of, make_verdict, until, write, written
 
 GROUP = "executor-mail"
 
@@ -62,6 +62,7 @@ class Running:
             ["mail"],
             {"mail/send": function},
             store,
+            report_keys=REPORT_KEY,
             revocations=revocations,
             settings=ExecutorSettings(tool_timeout_ms=tool_timeout_ms),
         )
@@ -280,56 +281,63 @@ def test_a_second_member_takes_partitions_over_without_running_anything_twice(
     second_store.close()
 
 
-class AbortingProducer:
-    """A producer whose commits fail so many times, with nothing written."""
+class FailingPublisher:
+    """A publisher whose flushes fail so many times, with nothing written."""
 
-    def __init__(self, producer: Producer, failures: int) -> None:
-        self._producer = producer
+    def __init__(self, publisher: Publisher, failures: int) -> None:
+        self._publisher = publisher
         self._failures = failures
+        self._queue: list[Outgoing] = []
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._producer, name)
+    def publish(self, record: Outgoing) -> None:
+        self._queue.append(record)
 
-    def commit(self) -> None:
+    def flush(self, timeout_ms: int) -> None:
+        queue, self._queue = self._queue, []
         if self._failures:
             self._failures -= 1
-            raise AbortableTransactionError("not this time")
-        self._producer.commit()
+            raise LogError("not this time")
+        for record in queue:
+            self._publisher.publish(record)
+        self._publisher.flush(timeout_ms)
+
+    def close(self) -> None:
+        self._publisher.close()
 
 
-class AbortingTransport(Transport):
+class FailingTransport(Transport):
     failures = 0
 
-    def producer(self, transactional_id: str) -> Producer:
-        return AbortingProducer(super().producer(transactional_id), self.failures)
+    def open_publisher(self) -> Publisher:
+        return FailingPublisher(super().open_publisher(), self.failures)
 
 
-def test_an_aborted_report_is_made_again_without_running_the_call_again(
+def test_a_report_that_failed_is_made_again_without_running_the_call_again(
     transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
-    aborting = AbortingTransport(transport._log, transport.codec, transport._clock)
-    aborting.failures = 3
+    failing = FailingTransport(transport._log, transport.codec, transport._clock)
+    failing.failures = 3
     with (
         begun_store(tmp_path) as store,
-        Running(aborting, store, revocations, calls.append) as running,
+        Running(failing, store, revocations, calls.append) as running,
     ):
         verdict = put(transport, make_verdict())
         until(lambda: len(running.outcomes) == 1, "it is reported")
     assert (len(calls), running.error) == (1, None)
     assert reported(transport) == [verdict.verdict_id]
-    aborting.close()
+    failing.close()
 
 
 def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_start(
     transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
     calls: list[Mapping[str, object]] = []
-    aborting = AbortingTransport(transport._log, transport.codec, transport._clock)
-    aborting.failures = 10_000
+    failing = FailingTransport(transport._log, transport.codec, transport._clock)
+    failing.failures = 10_000
     verdict = put(transport, make_verdict())
     with begun_store(tmp_path) as store:
-        running = Running(aborting, store, revocations, calls.append)
+        running = Running(failing, store, revocations, calls.append)
         until(lambda: running.ended, "it has given up")
         assert isinstance(running.error, ExecutorError)
         assert reported(transport) == []
@@ -342,7 +350,7 @@ def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_sta
         until(lambda: len(running.outcomes) == 1, "the next one has run")
     assert len(calls) == 2
     assert reported(transport) == ids(verdict, second)
-    aborting.close()
+    failing.close()
 
 
 def test_a_store_that_fails_ends_the_loop_before_anything_runs(
@@ -361,33 +369,32 @@ def test_a_store_that_fails_ends_the_loop_before_anything_runs(
     assert len(calls) == 1
 
 
-class CountingProducer:
-    """A producer that takes a while to commit, as on a cluster, and counts that."""
+class CountingPublisher:
+    """A publisher that takes a while to flush, as on a cluster, and counts that."""
 
-    def __init__(self, producer: Producer, transport: CountingTransport) -> None:
-        self._producer = producer
+    def __init__(self, publisher: Publisher, transport: CountingTransport) -> None:
+        self._publisher = publisher
         self._transport = transport
+        self.publish = publisher.publish
+        self.close = publisher.close
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._producer, name)
-
-    def commit(self) -> None:
-        time.sleep(self._transport.commit_s)
-        self._producer.commit()
-        self._transport.commits_count += 1
+    def flush(self, timeout_ms: int) -> None:
+        time.sleep(self._transport.flush_s)
+        self._publisher.flush(timeout_ms)
+        self._transport.flushes_count += 1
 
 
 class CountingTransport(Transport):
-    commit_s = 0.0
-    commits_count = 0
+    flush_s = 0.0
+    flushes_count = 0
 
-    def producer(self, transactional_id: str) -> Producer:
-        return CountingProducer(super().producer(transactional_id), self)
+    def open_publisher(self) -> Publisher:
+        return CountingPublisher(super().open_publisher(), self)
 
 
-def counting(transport: Transport, commit_s: float) -> CountingTransport:
+def counting(transport: Transport, flush_s: float) -> CountingTransport:
     made = CountingTransport(transport._log, transport.codec, transport._clock)
-    made.commit_s = commit_s
+    made.flush_s = flush_s
     return made
 
 
@@ -399,21 +406,21 @@ def others(count: int) -> list[Verdict]:
     return [make_verdict(session_id=f"s-{n % 40}", tool=ToolRef(server_id="git", name="log")) for n in range(count)]
 
 
-def test_a_log_that_commits_slowly_does_not_slow_reading(
+def test_a_log_that_stores_slowly_does_not_slow_reading(
     transport: Transport, revocations: RevocationWatch, tmp_path: Path
 ) -> None:
-    """A call behind thousands of verdicts, own and others', runs after a few commits: not one for some dozens."""
+    """A call behind thousands of verdicts, own and others', runs after a few flushes: not one for some dozens."""
     calls: list[Mapping[str, object]] = []
-    slow = counting(transport, commit_s=0.1)
+    slow = counting(transport, flush_s=0.1)
     mixed: list[Verdict] = []
     for number, other in enumerate(others(6_000)):
         mixed += [make_verdict(session_id=f"s-{number}"), other] if number % 20 == 0 else [other]
     put_many(transport, mixed)
     with begun_store(tmp_path) as store, Running(slow, store, revocations, calls.append) as running:
         until(lambda: len(calls) == 300, "all have run")
-        commits_count = slow.commits_count
+        flushes_count = slow.flushes_count
         until(lambda: len(running.outcomes) == 300, "all are reported")
-    assert commits_count < 40
+    assert flushes_count < 40
     assert running.error is None
     slow.close()
 
