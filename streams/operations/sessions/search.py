@@ -17,8 +17,8 @@ from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import partition_for, session_key_of
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import RevocationSet, session_target
-from streams.model.session import PROVEN_EVENTS, SessionEvent
-from streams.model.topics import AUDIT, DELEGATION, REVOCATION, SESSION, VERDICT
+from streams.model.session import PROVEN_EVENTS, REPORTS, SessionEvent
+from streams.model.topics import AUDIT, DELEGATION, REPORT, REVOCATION, SESSION, VERDICT
 from streams.model.types import Header, Record
 from streams.operations.sessions.view import LifeState, SessionView, Standing, is_of_a_gate
 from streams.operations.topics.reader import partitions_of, read_places
@@ -34,7 +34,8 @@ REFUSED_MAX = 1_000_000
 REPORTS_MAX = 8
 """How many records of gates about one session are kept until its opening is read."""
 
-_OF_SESSIONS = (f"{SESSION.name}/", f"{DELEGATION.name}/")
+_OF_SESSIONS = (f"{SESSION.name}/", f"{REPORT.name}/", f"{DELEGATION.name}/")
+_PROVEN = PROVEN_EVENTS | REPORTS
 
 
 class SessionMissingError(StoplogError):
@@ -69,7 +70,7 @@ def show_session(
     """
     key = session_key_of(tenant_uid, session_id)
     view = SessionView(tenant_uid, session_id)
-    own = [SESSION.name, DELEGATION.name, VERDICT.name, AUDIT.name]
+    own = [SESSION.name, REPORT.name, DELEGATION.name, VERDICT.name, AUDIT.name]
     counts: dict[str, int] = {}
     for place in partitions_of(log, own):
         counts[place.topic] = counts.get(place.topic, 0) + 1
@@ -98,7 +99,7 @@ def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock) -> Itera
     views: OrderedDict[bytes, SessionView] = OrderedDict()
     reports: OrderedDict[bytes, list[AuditEvent]] = OrderedDict()
     refused: set[str] = set()
-    places = partitions_of(log, [SESSION.name, DELEGATION.name, VERDICT.name, AUDIT.name])
+    places = partitions_of(log, [SESSION.name, REPORT.name, DELEGATION.name, VERDICT.name, AUDIT.name])
     for received in _records(log, places, clock):
         record = _read(codec, received)
         if record is None or received.key is None:
@@ -134,7 +135,7 @@ def _records(log: Log, places: list[TopicPartition], clock: Clock) -> Iterable[R
     verdicts; within each topic in order of time."""
     with closing(log.reader()) as reader:
         ends = {place: end for place, end in reader.end_offsets(places).items() if end > 0}
-    order = (AUDIT.name, SESSION.name, DELEGATION.name, VERDICT.name)
+    order = (AUDIT.name, SESSION.name, REPORT.name, DELEGATION.name, VERDICT.name)
     for topic in order:
         own = {place: end for place, end in ends.items() if place.topic == topic}
         if own:
@@ -161,7 +162,7 @@ def _is_refused(received: Received, record: Record, refused: set[str]) -> bool:
         places = (place for place in record.inputs if place.startswith(_OF_SESSIONS))
         refused.update(place for place in places if len(refused) < REFUSED_MAX)
         return False
-    if isinstance(record, SessionEvent) and record.type in PROVEN_EVENTS and record.proof is None:
+    if isinstance(record, SessionEvent) and record.type in _PROVEN and record.proof is None:
         return True
     return f"{received.topic}/{received.partition}/{received.offset}" in refused
 

@@ -12,7 +12,7 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import GrantBody
 from streams.model.reasons import Reason
 from streams.model.session import SessionEventType
-from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_RECORD, SESSION
+from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_RECORD, REPORT, SESSION
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Outcome
 from streams.wiring.operators import open_operator
@@ -69,6 +69,16 @@ def end_of(maker: SessionMaker, reason: Reason, time_ms: int) -> AuditEvent:
 
 
 class TestShow:
+    def test_what_was_reported_is_shown_and_what_nobody_has_proven_is_not(
+        self, deployed: Stoplog, writer: Writer
+    ) -> None:
+        maker = writer.open("s-1")
+        proven = maker.event(SessionEventType.RETRIEVAL, writer.now_ms, label=UNTRUSTED)
+        forged = maker.event(SessionEventType.MEMORY_READ, writer.now_ms, unproven={"proof": None})
+        writer.operator.write(REPORT, [(maker.key, event, event.header) for event in (proven, forged)])
+        (shown,) = deployed("session", "show", "s-1").records
+        assert [line["what"] for line in shown["read"]] == ["retrieval"]
+
     def test_all_that_is_known_of_a_session(self, deployed: Stoplog, writer: Writer) -> None:
         maker = writer.open("s-1", parent="s-0")
         root = maker.grant("g-0", writer.now_ms, session_id="s-00", act=agent("boss"), scopes=("web:read", "x"))

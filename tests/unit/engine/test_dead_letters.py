@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -28,6 +28,7 @@ from streams.model.topics import (
     CATALOG,
     DELEGATION,
     INTENT,
+    REPORT,
     RULESET,
     SESSION,
 )
@@ -217,6 +218,37 @@ def a_session_that_an_executor_ends() -> Letter:
     ended = bench.session.event(SessionEventType.SESSION_ENDED, bench.now_ms, unproven={"proof": None})
     bench.driver.pipe(SESSION.name, bench.session.key, ended)
     return Letter(bench, SESSION.name)
+
+
+def reported(kinds: Sequence[SessionEventType], *, proven: bool = True, allowed: bool = True) -> Letter:
+    """Reports of one call, in this order."""
+    bench = GateBench()
+    intent = bench.propose() if allowed else bench.session.intent(FILES_READ, {"path": "a.txt"}, bench.now_ms)
+    for kind in kinds:
+        fields: dict[str, Any] = {"intent_id": intent.intent_id, "tool": intent.tool}
+        made = bench.session.event(kind, bench.now_ms, unproven={} if proven else {"proof": None}, **fields)
+        bench.driver.pipe(REPORT.name, bench.session.key, made)
+    return Letter(bench, REPORT.name)
+
+
+@case(DeadLetterReason.REPORT_UNPROVEN)
+def a_report_without_a_proof() -> Letter:
+    return reported([SessionEventType.TOOL_NOT_RUN], proven=False)
+
+
+@case(DeadLetterReason.REPORT_UNPROVEN)
+def a_message_without_a_proof() -> Letter:
+    return reported([SessionEventType.USER_MESSAGE], proven=False)
+
+
+@case(DeadLetterReason.REPORT_OF_NO_CALL)
+def a_report_of_a_call_that_nobody_proposed() -> Letter:
+    return reported([SessionEventType.TOOL_RESULT], allowed=False)
+
+
+@case(DeadLetterReason.REPORT_CONTRADICTS)
+def a_second_report_that_differs() -> Letter:
+    return reported([SessionEventType.TOOL_RESULT, SessionEventType.TOOL_NOT_RUN])
 
 
 @case(DeadLetterReason.GRANT_INVALID)
