@@ -16,7 +16,7 @@ from streams.model.topics import VERDICT
 from streams.model.types import Record
 from streams.ports import Received, StoreProvider
 from streams.ports.open_log import Log
-from streams.ports.processor import DeletedInput, Output, Processor, StateView
+from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
 from streams.topology import GATE
 from streams.wiring.clock import SystemClock
 from streams.wiring.settings import Settings
@@ -67,6 +67,10 @@ class MinimalProcessor(Processor):
         return []
 
     def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:  # noqa: ARG002 - the port's
+        """There is no record of it."""
+        return []
+
+    def on_time_reset(self, reset: TimeReset) -> list[Output]:  # noqa: ARG002 - the port's
         """There is no record of it."""
         return []
 

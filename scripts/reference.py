@@ -20,6 +20,7 @@ from streams.model.reasons import (
     REASON_TEXTS,
     REFUSAL_TEXTS,
     SESSION_CHANGE_TEXTS,
+    TIME_CORRECTION_TEXTS,
     DeadLetterReason,
 )
 from streams.model.token_reasons import TOKEN_TEXTS
@@ -103,6 +104,8 @@ def render_reasons() -> str:
         _codes(CONTROL_TEXTS),
         "## Lost input\n\nThe field `reason` of audit records of type DEAD_LETTER that have no dead letter.",
         _codes(INPUT_LOSS_TEXTS),
+        "## Corrected time\n\nThe field `reason` of audit records of type DEAD_LETTER that have no dead letter.",
+        _codes(TIME_CORRECTION_TEXTS),
         "## Sessions\n\nThe field `reason` of audit records of type SESSION. A session that has ended has the reason "
         "of its denials.",
         _codes(SESSION_CHANGE_TEXTS),

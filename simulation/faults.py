@@ -39,6 +39,8 @@ class FaultPlan:
         disk: a read from the disk fails; or a write, which happens less often.
         late_marker: the marker of a decided transaction comes later.
         kill, stop, pause, put_out, outage, compact: what happens to an instance or the broker, per tick.
+        clock_jump: the clock of a machine is 30 days wrong for a while, per tick.
+        stamped_ahead: a broker stamps an input record 30 days ahead, per record.
         wiped, damaged, tail_lost: what the death of a process does to a store.
     """
 
@@ -57,6 +59,8 @@ class FaultPlan:
     put_out: float = 0.0
     outage: float = 0.0
     compact: float = 0.0
+    clock_jump: float = 0.0
+    stamped_ahead: float = 0.0
     wiped: float = 0.0
     damaged: float = 0.0
     tail_lost: float = 0.0
@@ -86,6 +90,8 @@ class FaultPlan:
             put_out=chance(0.02),
             outage=chance(0.004),
             compact=chance(0.02),
+            clock_jump=chance(0.01),
+            stamped_ahead=chance(0.05),
             wiped=chance(0.4),
             damaged=chance(0.2),
             tail_lost=chance(0.8),

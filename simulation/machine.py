@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 
 from simulation.faults import FaultPlan, ProcessKilled
+from simulation.host_clock import HostClock
 from streams.engine.recovery import Restored
 from streams.engine.worker import Worker, WorkerGaveUpError
 from streams.inmemory.clock import ManualClock
@@ -42,6 +43,7 @@ class Machine:
     Attributes:
         name: the instance name of the process.
         disk: its stores.
+        clock: what its processes see.
         busy: whether a call of the process is under way; nobody else may touch it meanwhile.
         stopped_until_ms: until when the process stands still, or is not started.
     """
@@ -60,6 +62,7 @@ class Machine:
     ) -> None:
         self.name = name
         self.disk = Disk()
+        self.clock = HostClock(clock)
         self.busy = False
         self.stopped_until_ms = 0
         self._rng = rng

@@ -17,7 +17,7 @@ from streams.model.proof import derived_uuid
 from streams.model.topics import ALERT, AUDIT, AUDIT_CHECKPOINT, VERDICT
 from streams.model.types import Header, Record
 from streams.ports import Outgoing, Received
-from streams.ports.processor import Broadcast, CommitHook, DeletedInput, Output, Processor, StateView
+from streams.ports.processor import Broadcast, CommitHook, DeletedInput, Output, Processor, StateView, TimeReset
 from streams.ports.wire import Encoder
 from streams.topology import GATE
 
@@ -138,3 +138,11 @@ class SealedProcessor(Processor):
     def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
         """As the processor does it."""
         return self._processor.on_input_deleted(deleted, now_ms)
+
+    def takes_effect_ahead(self, record: Record) -> bool:
+        """As the processor does it."""
+        return self._processor.takes_effect_ahead(record)
+
+    def on_time_reset(self, reset: TimeReset) -> list[Output]:
+        """As the processor does it."""
+        return self._processor.on_time_reset(reset)

@@ -23,7 +23,9 @@ from simulation.auditor_stores import (
     held_count,
     left_out_count,
 )
+from simulation.auditor_time import check_times
 from simulation.faults import FaultPlan, SimulatedFaults
+from simulation.host_clock import WRONG_BY_MS
 from simulation.machine import SESSION_TIMEOUT_MS, Machine, go_on_meanwhile
 from simulation.records import ISSUER, ROOT_KEY
 from simulation.seals import SEALED_GATE, BatchSeals, SealedProcessor
@@ -157,6 +159,7 @@ class Simulation:
         self._tape = ChangelogTape(self._log, GATE.changelog.name)
         self._world = World(rng, self._clock, self._log, ingredients.wire)
         Workload(self._world, size, ingredients.bundles).plan()
+        self._world.stamped_ahead_share = self._plan.stamped_ahead
         self._end_ms = START_MS + size.span_ms
 
     def run(self) -> Report:
@@ -212,6 +215,9 @@ class Simulation:
             machine.stand_still(int(rng.random() ** 2 * 2 * SESSION_TIMEOUT_MS))
         if rng.random() < plan.put_out and self._log.put_out(GATE.name, machine.name):
             self._trace(f"{machine.name}: put out of the group")
+        if rng.random() < plan.clock_jump:
+            machine.clock.wrong_by_ms = rng.choice((-WRONG_BY_MS, 0, 0, 0, WRONG_BY_MS))
+            self._trace(f"{machine.name}: its clock is wrong by {machine.clock.wrong_by_ms} ms")
         if rng.random() < plan.outage:
             self._faults.down_until_ms = self._clock.now_ms() + rng.randint(100, 3_000)
             self._trace(f"the broker does not answer until {self._faults.down_until_ms - START_MS}")
@@ -244,6 +250,9 @@ class Simulation:
         """Run without faults: everything must be decided within a bounded number of rounds."""
         self._trace("no more faults")
         self._faults.active = False
+        self._world.stamped_ahead_share = 0.0
+        for machine in self._machines:
+            machine.clock.wrong_by_ms = 0
         quiet_rounds = 0
         for _ in range(HEALING_ROUNDS_MAX):
             for machine in self._machines:
@@ -308,6 +317,7 @@ class Simulation:
             *check_stops(evidence),
             *check_order(evidence, log),
             *check_reports(evidence, REPORT_KEYS),
+            *check_times(evidence, [(number, self._tape.rows(number)) for number in partitions], self._clock.now_ms()),
             *check_seals(log, wire),
             *check_stores(self._tape, {machine.name: machine.disk for machine in self._machines}, owners),
             *check_allowed(
@@ -393,7 +403,7 @@ class Simulation:
             ),
             wire=ingredients.wire,
             stores=disk,
-            clock=self._clock,
+            clock=next(machine.clock for machine in self._machines if machine.name == name),
             settings=self._engine_settings,
             instance=name,
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from random import Random  # noqa: TID251 - everything of a simulation is drawn from one seeded source
 
+from simulation.host_clock import WRONG_BY_MS
 from streams.inmemory.clock import ManualClock
 from streams.inmemory.log import MemoryLog
 from streams.inmemory.producer import MemoryProducer
@@ -40,6 +41,8 @@ class World:
         self._heard_to: dict[TopicPartition, int] = {}
         self._outside: MemoryProducer | None = None
         self._transactional: dict[str, float] = {}
+        self.stamped_ahead_share = 0.0
+        """Of records that are written to partitioned topics, those that a broker with a wrong clock stamps."""
 
     @property
     def now_ms(self) -> int:
@@ -108,7 +111,13 @@ class World:
         if self._outside is None and self.rng.random() < self._transactional.get(topic, 0.0):
             self._write_in_transaction(outgoing)
         else:
-            self._log.append(outgoing)
+            self._log.append(outgoing, timestamp_ms=self._stamp_ms(topic))
+
+    def _stamp_ms(self, topic: str) -> int | None:
+        """Return a time far ahead now and then, else None."""
+        if BY_NAME[topic].spread is Spread.BROADCAST or self.rng.random() >= self.stamped_ahead_share:
+            return None
+        return self.now_ms + WRONG_BY_MS
 
     def any_partition(self, topic: str) -> int:
         """Draw one of the topic's partitions."""

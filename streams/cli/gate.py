@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -25,6 +26,14 @@ from streams.wiring.gates import build_budgets, build_gate
 from streams.wiring.logs import open_log
 from streams.wiring.settings import Settings
 
+ResetTimeOption = Annotated[
+    bool,
+    typer.Option(
+        "--reset-time",
+        help="Set stream times that are far ahead back to now. See `stoplog topics time`; correct all clocks first.",
+    ),
+]
+
 app = typer.Typer(add_completion=False)
 
 
@@ -34,6 +43,7 @@ def gate(
     *,
     connection: Connection,
     instance: InstanceOption = None,
+    reset_time: ResetTimeOption = False,
     output: Output,
 ) -> None:
     """Run a gate, which reads intents and writes verdicts, until SIGINT or SIGTERM.
@@ -49,11 +59,11 @@ def gate(
     codec = build_codec(settings)
     with open_log(settings, create=False) as opened:
         runner = GateRunner(
-            lambda: build_gate(settings, opened, codec, root_key),
+            lambda: build_gate(settings, opened, codec, root_key, resets_time=reset_time),
             SystemClock(),
             on_serving=lambda partitions: _tell(screen, settings, opened, partitions),
             on_standing_by=lambda partitions: _tell_standing_by(screen, settings, partitions),
-            beside=lambda: build_budgets(settings, opened, codec),
+            beside=lambda: build_budgets(settings, opened, codec, resets_time=reset_time),
         )
         lag = StandbyLag(lambda: runner.standby_lags)
         with serving_metrics(settings.metrics, lag), _stopped_by_signals(runner):

@@ -24,6 +24,7 @@ TEXT_BYTES_MAX = 1_024
 _PROCESSING = frozenset(
     {
         DeadLetterReason.PROCESSING_FAILED,
+        DeadLetterReason.BROKER_TIME_AHEAD,
         DeadLetterReason.EVENT_FROM_FUTURE,
         DeadLetterReason.SEQUENCE_REPLAYED,
         DeadLetterReason.WRITER_UNPROVEN,

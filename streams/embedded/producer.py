@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from streams.embedded import groups
 from streams.embedded.append import append
@@ -55,6 +55,8 @@ class EmbeddedProducer:
         self._bytes = 0
         self._callbacks: list[tuple[int, Callable[[int], None]]] = []
         self._offsets: dict[GroupMetadata, dict[TopicPartition, int]] = {}
+        self._written_ms = 0
+        self._stored_ms: Sequence[int] = ()
 
     def init_transactions(self) -> None:
         """Fence earlier producers with the same transactional id.
@@ -124,6 +126,7 @@ class EmbeddedProducer:
         except (UnknownTopicError, TopicError) as error:
             raise self._failed(AbortableTransactionError(str(error))) from error
         callbacks = self._callbacks
+        self._stored_ms = (self._written_ms,) if callbacks else ()
         self._reset()
         self._housekeeper.appended(len(stored))
         for index, on_stored in callbacks:
@@ -140,7 +143,7 @@ class EmbeddedProducer:
         if row is None or row[0] != self._epoch:
             raise FencedError(f"producer `{self._id}`: another one has taken over this transactional id")
         self._topic_table.refresh()
-        now_ms = self._file.now_ms()
+        now_ms = self._written_ms = self._file.now_ms()
         stored = append(self._connection, self._topic_table, self._records, now_ms) if self._records else []
         for group, offsets in self._offsets.items():
             rows = [(self._topic_table.part_id(partition), offset) for partition, offset in offsets.items()]
@@ -156,6 +159,11 @@ class EmbeddedProducer:
     def _failed(self, error: AbortableTransactionError) -> AbortableTransactionError:
         self._failure = error
         return error
+
+    @property
+    def stored_ms(self) -> Sequence[int]:
+        """Return what the port says: the file's time."""
+        return self._stored_ms
 
     def abort(self) -> None:
         """Drop the open transaction. Does nothing without one."""

@@ -39,13 +39,14 @@ class BufferBounds(NamedTuple):
 class _Lane:
     """The buffered records of one topic."""
 
-    __slots__ = ("bytes", "is_paused", "next_offset", "records", "topic")
+    __slots__ = ("bytes", "is_paused", "last_ms", "next_offset", "records", "topic")
 
     def __init__(self, topic: str, next_offset: int) -> None:
         self.topic = topic
         self.records: deque[Buffered] = deque()
         self.bytes = 0
         self.next_offset = next_offset
+        self.last_ms = 0
         self.is_paused = False
 
 
@@ -97,6 +98,11 @@ class InputBuffer:
                 self._abandoned.discard(record.topic)
         self._only = None
 
+    def last_ms(self, topic: str) -> int:
+        """Return the time of the last record that was added of a topic; 0 if there was none."""
+        lane = self._by_topic[topic]
+        return lane.records[-1][0].timestamp_ms if lane.records else lane.last_ms
+
     def look(self) -> None:
         """Forget what is known of the topics' ends: `ready` asks again. Call it after each poll."""
         self._ended.clear()
@@ -114,6 +120,7 @@ class InputBuffer:
             found = lane.records.popleft()
             if not lane.records:
                 self._only = None
+                lane.last_ms = found[0].timestamp_ms
             size = found[2]
             lane.bytes -= size
             self._bytes -= size
@@ -164,7 +171,7 @@ class InputBuffer:
         """Forget all records, as they are read again from `positions` on. Paused topics stay so until `to_resume`."""
         for lane in self._lanes:
             lane.records.clear()
-            lane.bytes = 0
+            lane.bytes = lane.last_ms = 0
             lane.next_offset = positions.get(lane.topic, 0)
         self._count = self._bytes = 0
         self._ended.clear()

@@ -8,7 +8,7 @@ errors of the log, of the store and of the program itself go on to the caller.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from streams.engine.placement import InputPlacement, OutputPlacement
 from streams.engine.state import PartitionState
@@ -25,6 +25,8 @@ TEXT_CHARS_MAX = 500
 """Of the text that says why a record became a dead letter."""
 
 Emit = Callable[[Outgoing], None]
+Decoded = tuple[Received, Record | Exception]
+"""A record, and its decoded form or the error that decoding it raised."""
 
 
 class RecordSteps:
@@ -75,6 +77,35 @@ class RecordSteps:
         except Exception as error:
             return error
 
+    def with_possible_times(self, found: Sequence[Decoded], limit_ms: int, last_ms: Mapping[str, int]) -> list[Decoded]:
+        """Give records whose broker time can't be true the time of the record before them.
+
+        They become dead letters, except those that take effect whatever their time, as the processor says. Neither
+        moves stream time.
+
+        Args:
+            found: records of this partition with what decoding has returned, in offset order within each topic.
+            limit_ms: the latest time that a record can have.
+            last_ms: the time of the record before the first one, by topic; 0 if it is not known.
+        """
+        # INVARIANT: nothing of the outcome depends on the clock, or on how the log was cut into polls.
+        before_ms = dict(last_ms)
+        checked: list[Decoded] = []
+        for record, decoded in found:
+            if record.timestamp_ms <= limit_ms:
+                before_ms[record.topic] = record.timestamp_ms
+                checked.append((record, decoded))
+                continue
+            text = (
+                f"{record.topic}/{record.partition}/{record.offset} was stamped {record.timestamp_ms}, which is later "
+                "than any broker's clock can be: run `stoplog doctor`"
+            )
+            _log.error("%s", text)
+            is_kept = isinstance(decoded, Exception) or self._processor.takes_effect_ahead(decoded)
+            outcome = decoded if is_kept else RecordError(DeadLetterReason.BROKER_TIME_AHEAD, text)
+            checked.append((record._replace(timestamp_ms=before_ms[record.topic]), outcome))
+        return checked
+
     def process(self, record: Received, decoded: Record | Exception, stream_time_ms: int) -> None:
         """Process a record, or make it a dead letter."""
         try:
@@ -86,6 +117,8 @@ class RecordSteps:
             self._set_aside(record, error)
         except RecordError as error:
             self._state.drop_record()
+            if error.reason == DeadLetterReason.BROKER_TIME_AHEAD:
+                record = record._replace(timestamp_ms=stream_time_ms)
             self.report_dead_letter(record, error)
         except (InvariantError, LogError, StoreError):
             raise

@@ -23,6 +23,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
             long as it takes.
         input_buffer_records_max: how many records of one topic and partition wait before it is paused.
         input_buffer_bytes_max: how many bytes of keys and values, likewise.
+        time_ahead_max_ms: how far a record's broker time may be ahead of what brokers' clocks can show, and how far
+            this host's clock and a broker's may differ.
         control_stale_ms: for how long what was broadcast counts as current without being confirmed.
         control_check_ms: how often the reader asks whether it has read all that was broadcast.
         standbys: how many standbys each partition has on other instances: how many instances may die at once before
@@ -43,6 +45,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     input_wait_max_ms: int = 0
     input_buffer_records_max: int = 1_000
     input_buffer_bytes_max: int = 4 * 1024 * 1024
+    time_ahead_max_ms: int = 60_000
     control_stale_ms: int = 10_000
     control_check_ms: int = 1_000
     standbys: int = 1

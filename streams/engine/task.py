@@ -22,7 +22,7 @@ from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState, stream_time_of
 from streams.model.errors import InvariantError, RecordError
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Received, StoreError, TopicPartition
-from streams.ports.processor import DeletedInput, Processor
+from streams.ports.processor import DeletedInput, Processor, TimeReset
 from streams.ports.wire import Wire
 from streams.topology import ProcessorSpec
 
@@ -119,11 +119,20 @@ class PartitionTask:
 
     # Input and timers
 
-    def add(self, records: Sequence[Received]) -> None:
-        """Buffer what was polled of this partition, in offset order within each topic."""
+    def add(self, records: Sequence[Received], limit_ms: int | None = None) -> None:
+        """Buffer what was polled of this partition, in offset order within each topic.
+
+        Args:
+            records: what was polled.
+            limit_ms: the latest time that a record can have, see `RecordSteps`; None if none is later.
+        """
         # All are decoded before the first is processed: in a row, each costs half of what it does between two others.
         decoded = self.steps.decoded
-        self._input.buffer.add([(record, decoded(record)) for record in records])
+        found = [(record, decoded(record)) for record in records]
+        if limit_ms is not None:
+            last_ms = {record.topic: self._input.buffer.last_ms(record.topic) for record in records}
+            found = self.steps.with_possible_times(found, limit_ms, last_ms)
+        self._input.buffer.add(found)
 
     def process(self, turn: Turn, now_ms: int) -> int:
         """Process the records whose turn has come: by broker time across topics, in offset order within each.
@@ -268,6 +277,18 @@ class PartitionTask:
         self._state.keep_record()
         for one in outgoing:
             self._send(one)
+
+    def write_time(self) -> None:
+        """Write the row of stream time, changed or not, so that a broker's time of storing it is heard."""
+        self._state.note_stream_time(self.stream_time_ms)
+        self._state.keep_record()
+
+    def reset_time(self, now_ms: int) -> None:
+        """Set stream time, which is far ahead, back to `now_ms`, and report that."""
+        reset = TimeReset(self.partition, self.stream_time_ms, now_ms)
+        self.stream_time_ms = now_ms
+        self.write_time()
+        self.steps.emit_outputs(self._processor.on_time_reset(reset))
 
     def note_time(self) -> None:
         """Make stream time part of the transaction. Call it before the changes of the state are taken."""

@@ -32,6 +32,7 @@ from streams.engine.ports import Ports
 from streams.engine.recovery import Restored
 from streams.engine.settings import EngineSettings
 from streams.engine.task import PartitionTask, Turn
+from streams.engine.time_watch import TimeWatch
 from streams.engine.transaction import Transaction
 from streams.model.errors import RecordError, StoplogError
 from streams.model.reasons import DeadLetterReason
@@ -68,6 +69,7 @@ class Worker:
         ports: Ports,
         settings: EngineSettings,
         partition_counts: Mapping[str, int],
+        resets_time: bool = False,
     ) -> None:
         """Create a worker that has not joined the group yet.
 
@@ -78,6 +80,7 @@ class Worker:
             ports: what the worker runs on.
             settings: how it runs.
             partition_counts: how many partitions each topic has, by its name.
+            resets_time: whether a partition whose stream time is far ahead is set back to now.
 
         Raises:
             InvariantError: the spec has broadcast topics, and the processor has no sink for them.
@@ -99,6 +102,14 @@ class Worker:
             broadcasts=self._broadcasts,
         )
         self._tasks = self._assignment.tasks
+        self._time = TimeWatch(
+            ports=ports,
+            settings=settings,
+            tasks=self._tasks,
+            transaction=self._transaction,
+            commit=self._commit,
+            resets_time=resets_time,
+        )
         self._group: GroupMetadata | None = None
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
@@ -242,6 +253,7 @@ class Worker:
                 self._broadcasts.write(self._tasks, self._transaction)
                 self._follow_broadcast()
             self._report_deleted_input()
+            self._time.check()
             self._add(records)
             if self._batch.needs_probe:
                 self._probe()
@@ -275,6 +287,7 @@ class Worker:
                 self._is_following |= task.follow_broadcast()
 
     def _add(self, records: list[Received]) -> None:
+        records, limit_ms = self._time.admit(records)
         if not records:
             return
         by_partition: dict[int, list[Received]] = {}
@@ -284,7 +297,7 @@ class Worker:
         for partition, batch in by_partition.items():
             task = self._tasks.get(partition)
             if task is not None:  # else revoked meanwhile; its new owner reads them again
-                task.add(batch)
+                task.add(batch, limit_ms)
                 self._with_input[partition] = task
 
     def _process(self) -> int:
@@ -339,7 +352,9 @@ class Worker:
         if monotonic_ms - self._punctuated_ms < self._settings.punctuate_ms:
             return
         self._punctuated_ms = monotonic_ms
-        now_ms = clock.now_ms() - margin_ms
+        now_ms = self._time.idle_ms(margin_ms)
+        if now_ms is None:
+            return
         for partition, task in self._tasks.items():
             is_idle = idle or monotonic_ms - self._last_input_ms.get(partition, 0) >= margin_ms
             if is_idle and task.state.has_due(now_ms) and task.input.is_complete:
@@ -356,6 +371,7 @@ class Worker:
                 task.before_commit()
         self._transaction.commit(self._tasks, self._group)
         self._aborts_in_a_row = 0
+        self._time.committed()
         self._batch.committed(self._transaction.inputs_count, self._transaction.last_input)
         if self._broadcasts is not None:
             self._broadcasts.committed()

@@ -32,6 +32,7 @@ def build_worker(
     clock: Clock,
     settings: EngineSettings,
     instance: str,
+    resets_time: bool = False,
 ) -> Worker:
     """Return a worker that is not started. `instance` names its group member, its transactional id and its readers."""
     return Worker(
@@ -48,4 +49,5 @@ def build_worker(
         ),
         settings=settings,
         partition_counts=check_topics(spec, log.admin()),
+        resets_time=resets_time,
     )

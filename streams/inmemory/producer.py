@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from streams.inmemory.broker import MemoryBroker
 from streams.inmemory.faults import Call
@@ -31,6 +31,8 @@ class MemoryProducer:
         self._failure: LogError | None = None
         self._may_abort = False
         self._stored: list[tuple[Callable[[int], None], int]] = []
+        self._times_ms: list[int] = []
+        self._stored_ms: Sequence[int] = ()
 
     def init_transactions(self) -> None:
         """Fence former holders of the transactional id and abort what they left open."""
@@ -59,6 +61,7 @@ class MemoryProducer:
         transaction.unmarked.setdefault(TopicPartition(record.topic, record.partition))
         if on_stored is not None:
             self._stored.append((on_stored, offset))
+            self._times_ms.append(self._broker.clock.now_ms())
         self._after(Call.SEND)
 
     def send_offsets(self, offsets: Mapping[TopicPartition, int], group: GroupMetadata) -> None:
@@ -87,6 +90,7 @@ class MemoryProducer:
         self._broker.end(self._id, TransactionStatus.COMMITTED)
         self._transaction = None
         stored, self._stored = self._stored, []
+        self._stored_ms, self._times_ms = self._times_ms, []
         self._after(Call.COMMIT)
         for on_stored, offset in stored:
             on_stored(offset)
@@ -101,7 +105,13 @@ class MemoryProducer:
         self._broker.end(self._id, TransactionStatus.ABORTED)
         self._transaction = None
         self._stored = []
+        self._times_ms = []
         self._after(Call.ABORT)
+
+    @property
+    def stored_ms(self) -> Sequence[int]:
+        """Return what the port says."""
+        return self._stored_ms
 
     def close(self) -> None:
         """Abort what is open, if this producer still may. Never raises."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, Producer
 
 from streams.kafka.deadline import StuckError, TimedCalls
 from streams.kafka.errors import error_of, is_gone, transaction_error
@@ -80,6 +80,8 @@ class KafkaProducer:
         self._open = False
         self._closed = False
         self._stored: list[tuple[Callable[[int], None], int]] = []
+        self._times_ms: list[int] = []
+        self._stored_ms: Sequence[int] = ()
 
     def init_transactions(self) -> None:
         """Fence earlier producers with the transactional id and finish what they left open.
@@ -162,6 +164,7 @@ class KafkaProducer:
             raise UnansweredError(f"{error}; it is not known whether it was committed") from error
         self._open = False
         stored, self._stored = self._stored, []
+        self._stored_ms, self._times_ms = self._times_ms, []
         for on_stored, offset in stored:
             on_stored(offset)
 
@@ -180,6 +183,12 @@ class KafkaProducer:
             raise UnansweredError(str(error)) from error
         finally:
             self._stored.clear()
+            self._times_ms.clear()
+
+    @property
+    def stored_ms(self) -> Sequence[int]:
+        """Return what the port says."""
+        return self._stored_ms
 
     def close(self) -> None:
         """Abort the open transaction, if the broker answers within CLOSE_S_MAX seconds. Never raises."""
@@ -204,6 +213,9 @@ class KafkaProducer:
             offset = message.offset()
             if error is None and offset is not None:
                 self._stored.append((on_stored, offset))
+                kind, time_ms = message.timestamp()
+                if kind == TIMESTAMP_LOG_APPEND_TIME:
+                    self._times_ms.append(time_ms)
 
         return delivered
 

@@ -176,6 +176,7 @@ class DeadLetterReason(StrEnum):
     RECORD_TRUNCATED = "record_truncated"
     RECORD_INVALID = "record_invalid"
     RECORD_TOO_LARGE = "record_too_large"
+    BROKER_TIME_AHEAD = "broker_time_ahead"
     EVENT_FROM_FUTURE = "event_from_future"
     SEQUENCE_REPLAYED = "sequence_replayed"
     WRITER_UNPROVEN = "writer_unproven"
@@ -211,6 +212,7 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.RECORD_TRUNCATED: "the value is shorter or longer than its record",
     DeadLetterReason.RECORD_INVALID: "the value is not a valid record of its schema",
     DeadLetterReason.RECORD_TOO_LARGE: "the value is larger than accepted",
+    DeadLetterReason.BROKER_TIME_AHEAD: "the record's broker time is later than any broker's clock can show",
     DeadLetterReason.EVENT_FROM_FUTURE: "the event's time is ahead of the broker's by more than the accepted skew",
     DeadLetterReason.SEQUENCE_REPLAYED: "the event, or a later one of its kind, was processed before",
     DeadLetterReason.WRITER_UNPROVEN: "the event needs the token service's proof, and has none",
@@ -299,6 +301,17 @@ class InputLoss(StrEnum):
 
 INPUT_LOSS_TEXTS: dict[InputLoss, str] = {
     InputLoss.INPUT_DELETED: "records were deleted from the log before they were processed",
+}
+
+
+class TimeCorrection(StrEnum):
+    """States how a partition's stream time was corrected, in an audit record of type DEAD_LETTER without a letter."""
+
+    STREAM_TIME_RESET = "stream_time_reset"
+
+
+TIME_CORRECTION_TEXTS: dict[TimeCorrection, str] = {
+    TimeCorrection.STREAM_TIME_RESET: "an operator has set a partition's stream time, which was far ahead, back to now",
 }
 
 

@@ -205,6 +205,13 @@ class Producer(Protocol):
             FatalLogError: the outcome may be unknown; build a new producer and restore the state.
         """
 
+    @property
+    def stored_ms(self) -> Sequence[int]:
+        """When records of the last committed transaction were stored, by the brokers' clocks.
+
+        Of the records that were sent with `on_stored`, as far as their topics have LogAppendTime; in ms.
+        """
+
     def abort(self) -> None:
         """Abort the open transaction. Does nothing without one."""
 

@@ -292,6 +292,20 @@ class DeletedInput(NamedTuple):
     next_offset: int
 
 
+class TimeReset(NamedTuple):
+    """A stream time that was far ahead, and was set back.
+
+    Attributes:
+        partition: whose it is.
+        from_ms: what it was.
+        to_ms: what it is now.
+    """
+
+    partition: int
+    from_ms: int
+    to_ms: int
+
+
 class Processor(Protocol):
     """Decides what the records of a partition lead to. Subclass it to take the defaults.
 
@@ -339,6 +353,17 @@ class Processor(Protocol):
             SetAsideError: it becomes a dead letter, and what it wrote to the state is kept.
         """
 
+    def takes_effect_ahead(self, record: Record) -> bool:
+        """Return whether a record is processed although its broker time can't be true.
+
+        Others become dead letters. Say so only of records that take something away, and whose time doesn't matter.
+
+        Args:
+            record: the decoded record. It is processed with the time of the records before it.
+        """
+        del record  # by default none is
+        return False
+
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Process a timer that was set in `state` and is due. It is cancelled already."""
 
@@ -358,3 +383,6 @@ class Processor(Protocol):
             deleted: what is missing.
             now_ms: the wall clock; the time of the records is not known.
         """
+
+    def on_time_reset(self, reset: TimeReset) -> list[Output]:
+        """Return the report of a stream time that an operator had set back. Must not fail."""

@@ -17,11 +17,11 @@ from streams.model.alert import (
 )
 from streams.model.errors import RecordError
 from streams.model.proof import derived_uuid
-from streams.model.reasons import DeadLetterReason, InputLoss
+from streams.model.reasons import DeadLetterReason, InputLoss, TimeCorrection
 from streams.model.topics import ALERT, Topic
 from streams.model.types import Header
 from streams.ports import Received
-from streams.ports.processor import DeletedInput, Output, SetAsideError
+from streams.ports.processor import DeletedInput, Output, SetAsideError, TimeReset
 from streams.ports.wire import Encoder
 from streams.processors.audit import audit_output, dead_letter_event
 
@@ -93,7 +93,42 @@ def deleted_input_outputs(reporter: Reporter, deleted: DeletedInput, now_ms: int
         f"{deleted.next_offset - 1}) were deleted before they were processed: what they asked for was never judged, "
         "and what they reported is not known"
     )
-    audit = _audit(reporter, None, place, now_ms, (InputLoss.INPUT_DELETED.value, text))
+    what = _Alarm("Input was deleted before it was processed", InputLoss.INPUT_DELETED.value, text, count)
+    dedup_key = json.dumps([InputLoss.INPUT_DELETED.value, deleted.topic, deleted.partition])
+    return _alarmed(reporter, place, now_ms, what, dedup_key, ("stoplog doctor", "stoplog topics check"))
+
+
+def time_reset_outputs(reporter: Reporter, reset: TimeReset) -> list[Output]:
+    """Return the audit record and the alert of a stream time that was set back.
+
+    Args:
+        reporter: who reports it.
+        reset: whose it was, and by how much.
+    """
+    place = f"stream time/{reset.partition}/{reset.from_ms}-{reset.to_ms}"
+    text = (
+        f"stream time of partition {reset.partition} of {reporter.source} was set back from {reset.from_ms} to "
+        f"{reset.to_ms}: it was {reset.from_ms - reset.to_ms} ms ahead. What expired meanwhile remains expired"
+    )
+    what = _Alarm("Stream time was set back", TimeCorrection.STREAM_TIME_RESET.value, text, 1)
+    dedup_key = json.dumps([TimeCorrection.STREAM_TIME_RESET.value, reporter.source, reset.partition])
+    return _alarmed(reporter, place, reset.to_ms, what, dedup_key, ("stoplog doctor", "stoplog topics time"))
+
+
+class _Alarm(NamedTuple):
+    """What is reported: a title, a reason's code, a text for people, and how many records it is about."""
+
+    title: str
+    code: str
+    text: str
+    records: int
+
+
+def _alarmed(
+    reporter: Reporter, place: str, now_ms: int, what: _Alarm, dedup_key: str, response: tuple[str, ...]
+) -> list[Output]:
+    """Return an audit record, and an alert about it."""
+    audit = _audit(reporter, None, place, now_ms, (what.code, what.text))
     alert_id = derived_uuid("alert", audit.header.id)
     alert = Alert(
         header=Header(id=alert_id, source=reporter.source, time=now_ms, tenant_uid=""),
@@ -101,21 +136,21 @@ def deleted_input_outputs(reporter: Reporter, deleted: DeletedInput, now_ms: int
         severity_id=SEVERITY_HIGH,
         confidence_id=CONFIDENCE_HIGH,
         status_id=STATUS_NEW,
-        title="Input was deleted before it was processed",
-        desc=text,
-        analytic_uid=InputLoss.INPUT_DELETED.value,
+        title=what.title,
+        desc=what.text,
+        analytic_uid=what.code,
         analytic_version="1",
         action_id=ACTION_OBSERVED,
         disposition_id=DISPOSITION_LOGGED,
         first_seen_time=now_ms,
         last_seen_time=now_ms,
-        count=count,
+        count=what.records,
         related_event_ids=(audit.header.id,),
-        dedup_key=json.dumps([InputLoss.INPUT_DELETED.value, deleted.topic, deleted.partition]),
-        suggested_response=("stoplog doctor", "stoplog topics check"),
+        dedup_key=dedup_key,
+        suggested_response=response,
     )
     encoded = reporter.encoder.encode(ALERT.name, alert)
-    return [audit, Output(ALERT, alert.dedup_key.encode(), encoded, alert.header)]
+    return [audit, Output(ALERT, dedup_key.encode(), encoded, alert.header)]
 
 
 def unproven_flood_alert(reporter: Reporter, partition: int, text: str, now_ms: int) -> Output:

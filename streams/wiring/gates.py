@@ -29,12 +29,19 @@ from streams.wiring.settings import Settings
 
 
 def build_gate(
-    settings: Settings, log: Log, codec: Codec, root_key: bytes, stores: StoreProvider | None = None
+    settings: Settings,
+    log: Log,
+    codec: Codec,
+    root_key: bytes,
+    stores: StoreProvider | None = None,
+    *,
+    resets_time: bool = False,
 ) -> Worker:
     """Build a gate without starting it. Opens connections.
 
     Args:
         stores: the stores of local state; by default RocksDB in the state folder of the settings.
+        resets_time: whether stream times that are far ahead are set back to now.
 
     Raises:
         StartRefusedError: the topics are not as declared.
@@ -47,32 +54,41 @@ def build_gate(
         rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
         return Gate(gate_settings, wire, ControlState(rules, Catalog(settings.catalog.trusted())))
 
-    return _build(settings, log, wire, clock, _Part(GATE, processor, settings.group, "", "gate"), stores)
+    return _build(settings, log, wire, clock, _Part(GATE, processor, settings.group, "", "gate", resets_time), stores)
 
 
-def build_budgets(settings: Settings, log: Log, codec: Codec, stores: StoreProvider | None = None) -> Worker:
+def build_budgets(
+    settings: Settings, log: Log, codec: Codec, stores: StoreProvider | None = None, *, resets_time: bool = False
+) -> Worker:
     """Build the budget allocator without starting it. It runs beside a gate. Opens connections.
 
     Args:
         stores: the stores of local state; by default RocksDB in the state folder of the settings.
+        resets_time: whether stream times that are far ahead are set back to now.
 
     Raises:
         StartRefusedError: the topics are not as declared.
         LogError: the log can't be reached.
     """
     wire = CodecWire(codec)
-    part = _Part(BUDGETS, lambda: BudgetAllocator(wire), budgets_group(settings.group), "-budgets", "budgets")
+    part = _Part(
+        BUDGETS, lambda: BudgetAllocator(wire), budgets_group(settings.group), "-budgets", "budgets", resets_time
+    )
     return _build(settings, log, wire, SystemClock(), part, stores)
 
 
 class _Part(NamedTuple):
-    """What differs between the workers: topics, processor, group, end of the transactional id, folder of the stores."""
+    """What differs between the workers: topics, processor, group, end of the transactional id, folder of the stores.
+
+    `resets_time` is the operator's wish, which is the same for both.
+    """
 
     spec: ProcessorSpec
     processor: Callable[[], Processor]
     group: str
     id_suffix: str
     kind: str
+    resets_time: bool
 
 
 def _build(
@@ -109,6 +125,7 @@ def _build(
         ),
         settings=settings.engine.for_engine(),
         partition_counts=partition_counts,
+        resets_time=part.resets_time,
     )
 
 

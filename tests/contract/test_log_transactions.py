@@ -65,6 +65,23 @@ def test_committed_records_are_read_as_they_were_sent(log: LogUnderTest, partiti
     assert all(one.timestamp_ms > 0 for one in received)
 
 
+def test_a_commit_tells_when_the_broker_has_stored_its_records(log: LogUnderTest) -> None:
+    at = TopicPartition(make_topic(log, "append-time", 1, {"message.timestamp.type": "LogAppendTime"}), 0)
+    producer = ready_producer(log, log.unique("writer"))
+    assert list(producer.stored_ms) == []
+    producer.begin()
+    producer.send(record(at, b"1"), lambda offset: None)
+    producer.send(record(at, b"nobody asks for this one"))
+    producer.commit()
+    (stored_ms,) = producer.stored_ms
+    assert stored_ms == read_to_end(log, at)[0].timestamp_ms
+    producer.begin()
+    producer.send(record(at, b"2"), lambda offset: None)
+    producer.abort()
+    assert list(producer.stored_ms) == [stored_ms]
+    producer.close()
+
+
 def test_stored_offsets_are_told_before_commit_returns(log: LogUnderTest, partitions: Partitions) -> None:
     first, second = partitions.fresh(), partitions.fresh()
     producer = ready_producer(log, log.unique("writer"))

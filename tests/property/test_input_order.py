@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 
 from simulation.records import SessionMaker
 from streams.inmemory.faults import NoFaults
+from streams.model.keys import partition_for
 from streams.model.session import SessionEventType
 from streams.model.topics import AUDIT, INTENT, SESSION, VERDICT
 from streams.ports import Outgoing, Received, TopicPartition
 from streams.topology import GATE
-from tests.kit import GATE_SETTINGS
+from tests.kit import GATE_SETTINGS, wire
 from tests.unit.engine.bench import SETTINGS, WorkerBench
 
 PARTITIONS = 2
 GRACE_MS = 2_000
+FAR_MS = 30 * 24 * 3_600_000
+"""How far ahead a broker with a wrong clock stamps."""
+
 STEP_MS = 150
 """More than `punctuate_ms`: the wall clock tries to move stream time in every step."""
 CUT_STEPS_MAX = 60
@@ -69,6 +73,13 @@ class Story:
                 bench.write(SESSION.name, maker.key, event)
             case "forge":
                 bench.propose(maker, unproven={"turn": 77})
+            case "end ahead":
+                event = maker.event(SessionEventType.SESSION_ENDED, bench.clock.now_ms())
+                place = TopicPartition(SESSION.name, partition_for(maker.key, PARTITIONS))
+                value = wire().encode(SESSION.name, event)
+                bench.log.append(Outgoing(*place, maker.key, value), timestamp_ms=bench.clock.now_ms() + FAR_MS)
+            case "intent ahead":
+                bench.propose(maker, received_ms=bench.clock.now_ms() + FAR_MS)
             case _:
                 bench.propose(maker)
 
@@ -110,7 +121,7 @@ def written(story: Story, cuts: Sequence[Sequence[int]], **bounds: int) -> list[
 
 
 ACTS = st.tuples(
-    st.sampled_from(["begin", "end", "intent", "intent", "forge", "forge"]),
+    st.sampled_from(["begin", "end", "intent", "intent", "intent", "forge", "forge", "intent ahead", "end ahead"]),
     st.integers(0, 2),
     st.sampled_from([0, 1, 50, GRACE_MS - 1, GRACE_MS + 1]),
 )

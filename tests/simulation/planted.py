@@ -19,6 +19,7 @@ from streams.engine.placement import InputPlacement
 from streams.engine.standbys import Standbys
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
+from streams.engine.time_watch import TimeWatch
 from streams.engine.transaction import Transaction
 from streams.engine.worker import Worker
 from streams.inmemory.broker import MemoryBroker
@@ -201,6 +202,24 @@ def left_out_letters_are_not_recorded(patch: pytest.MonkeyPatch, healthy: Ingred
     return healthy
 
 
+def any_time_is_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """Stream time follows whatever a broker has stamped: the step is not bounded."""
+    patch.setattr(TimeWatch, "admit", lambda self, records: (records, None))
+    return healthy
+
+
+def the_hosts_clock_is_believed(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """Stream time of idle partitions follows this host's clock, whatever it shows."""
+    patch.setattr(TimeWatch, "idle_ms", lambda self, margin_ms: self._clock.now_ms() - margin_ms)
+    return healthy
+
+
+def ends_stamped_ahead_are_set_aside(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """The end of a session becomes a dead letter because of its time."""
+    patch.setattr(Gate, "takes_effect_ahead", lambda self, record: False)
+    return healthy
+
+
 def ends_alone(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """A session that is over takes nothing with it."""
     patch.setattr(revocation_cascade, "revocations_of_ended", lambda *_args: [])
@@ -375,6 +394,9 @@ PLANTS: tuple[Plant, ...] = (
     grants_are_believed,
     bounds_are_not_asked,
     grants_hold_for_ever,
+    any_time_is_believed,
+    the_hosts_clock_is_believed,
+    ends_stamped_ahead_are_set_aside,
     ends_alone,
     freezes_alone,
     topics_are_joined_within_one_poll,

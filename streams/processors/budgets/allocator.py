@@ -17,7 +17,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import AUDIT_REPORTED, BUDGET_GRANT
 from streams.model.types import Header, Record
 from streams.ports import Received
-from streams.ports.processor import DeletedInput, Output, Processor, StateView
+from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.budgets.round_trips import note_round_trip, round_trip_ms
@@ -25,6 +25,7 @@ from streams.processors.dead_letters import (
     Reporter,
     dead_letter_record,
     deleted_input_outputs,
+    time_reset_outputs,
     timer_failure_record,
 )
 from streams.processors.rows import HORIZON_KEY, INSTANT_BYTES, allocation_row_key, budget_of_allocation
@@ -173,6 +174,10 @@ class BudgetAllocator(Processor):
     def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
         """Return the audit record and the alert of input that was deleted before it was processed."""
         return deleted_input_outputs(self._reporter, deleted, now_ms)
+
+    def on_time_reset(self, reset: TimeReset) -> list[Output]:
+        """Return the audit record and the alert of a stream time that an operator had set back."""
+        return time_reset_outputs(self._reporter, reset)
 
     def _on_silence(self, row_key: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Stop waiting for partitions that have not answered a recall; their gate may be dead."""

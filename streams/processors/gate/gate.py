@@ -18,7 +18,7 @@ from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT
 from streams.model.types import Record
 from streams.ports import Received
-from streams.ports.processor import Broadcast, BroadcastEvent, DeletedInput, Output, Processor, StateView
+from streams.ports.processor import Broadcast, BroadcastEvent, DeletedInput, Output, Processor, StateView, TimeReset
 from streams.ports.wire import Encoder
 from streams.processors import layout
 from streams.processors.budgets.leases import move_from_layout_1
@@ -30,6 +30,7 @@ from streams.processors.dead_letters import (
     dead_letter_record,
     deleted_input_outputs,
     left_out_record,
+    time_reset_outputs,
     timer_failure_record,
 )
 from streams.processors.dedup import flood, segments
@@ -45,6 +46,7 @@ from streams.processors.headers import SOURCE
 from streams.processors.rows import TimerKind, parse_timer
 from streams.processors.session_row import read_session
 from streams.processors.sessions import retention
+from streams.processors.sessions.events import gives_authority
 from streams.processors.settings import GateSettings
 
 
@@ -98,6 +100,10 @@ class Gate(Processor):
         if isinstance(record, ApprovalDecision):
             return approvals.process_decision(self._judge, session_key, record, state, now_ms)
         raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` is not an input of the gate")
+
+    def takes_effect_ahead(self, record: Record) -> bool:
+        """Return whether it is a session event that gives nothing: it must not be missed, whatever its time."""
+        return isinstance(record, SessionEvent) and not gives_authority(record)
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """Process a timer that was set in `state` and is due."""
@@ -154,6 +160,10 @@ class Gate(Processor):
     def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
         """Return the audit record and the alert of input that was deleted before it was processed."""
         return deleted_input_outputs(self._reporter, deleted, now_ms)
+
+    def on_time_reset(self, reset: TimeReset) -> list[Output]:
+        """Return the audit record and the alert of a stream time that an operator had set back."""
+        return time_reset_outputs(self._reporter, reset)
 
     def _process_budget_grant(self, grant: BudgetGrant, state: StateView, now_ms: int) -> list[Output]:
         leases = self._judge.budget_charges.leases

@@ -72,6 +72,7 @@ class EngineSection(_Section):
     punctuate_ms: int = Field(100, ge=10, le=10_000)
     idle_margin_ms: int = Field(500, ge=0, le=60_000)
     input_wait_max_ms: int = Field(0, ge=0, le=86_400_000)
+    time_ahead_max_ms: int = Field(60_000, ge=15_000, le=3_600_000)
     input_buffer_records_max: int = Field(1_000, ge=1, le=100_000)
     input_buffer_bytes_max: int = Field(4 * 1024 * 1024, ge=1, le=1_073_741_824)
     control_stale_ms: int = Field(10_000, ge=1_000)

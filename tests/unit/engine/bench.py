@@ -21,7 +21,7 @@ from streams.model.keys import partition_for
 from streams.model.topics import AUDIT, CATALOG, INTENT, RULESET, SESSION, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Verdict
-from streams.ports import LogError, Outgoing, Received, TopicPartition
+from streams.ports import Clock, LogError, Outgoing, Received, TopicPartition
 from streams.ports.processor import CommitHook
 from streams.processors.control.catalog import Catalog
 from streams.processors.control.compilation import InlineCompiler
@@ -71,6 +71,7 @@ class WorkerBench:
         gate_settings: GateSettings = GATE_SETTINGS,
     ) -> None:
         self.clock = ManualClock(START_MS)
+        self.host_clock: Clock = self.clock
         self.faults = Failing()
         self.log = MemoryLog(self.clock, self.faults)
         self.settings = settings
@@ -84,7 +85,7 @@ class WorkerBench:
             self.write(CATALOG.name, entry_key(entry), entry, partition=0)
         self.write(RULESET.name, b"default", ruleset(BUNDLE_FILES), partition=0)
 
-    def start(self, name: str = "a") -> Worker:
+    def start(self, name: str = "a", *, resets_time: bool = False) -> Worker:
         """A new worker of that name, on the name's disk; its former process is gone."""
         disk = self.disks.setdefault(name, Disk())
         disk.lose_process()
@@ -97,9 +98,10 @@ class WorkerBench:
             processor=gate if self.hook is None else SealedProcessor(gate, self.hook),
             wire=wire(),
             stores=disk,
-            clock=self.clock,
+            clock=self.host_clock,
             settings=self.settings,
             instance=name,
+            resets_time=resets_time,
         )
         worker.start()
         return worker

@@ -17,7 +17,7 @@ from streams.model.reasons import DeadLetterReason
 from streams.model.topics import ALERT, AUDIT, BASELINE, Role, Spread, Topic
 from streams.model.types import Header, Record
 from streams.ports import Received
-from streams.ports.processor import DeletedInput, Output, Processor, StateView
+from streams.ports.processor import DeletedInput, Output, Processor, StateView, TimeReset
 from streams.ports.wire import Encoder
 from streams.topology import ProcessorSpec
 
@@ -94,6 +94,10 @@ class Tally(Processor):
     def on_input_deleted(self, deleted: DeletedInput, now_ms: int) -> list[Output]:
         name = f"deleted {deleted.topic}/{deleted.partition}/{deleted.first_offset}"
         return [self._alert(self._header(name, now_ms, ""), f"{deleted.next_offset} is the first there", 1)]
+
+    def on_time_reset(self, reset: TimeReset) -> list[Output]:
+        name = f"reset {reset.partition} {reset.from_ms}"
+        return [self._alert(self._header(name, reset.to_ms, ""), f"set back to {reset.to_ms}", 1)]
 
     def _header(self, name: str, time_ms: int, tenant: str) -> Header:
         return Header(id=derived_uuid("tally", name), source=SOURCE, time=time_ms, tenant_uid=tenant)

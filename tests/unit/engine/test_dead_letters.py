@@ -292,6 +292,16 @@ def a_session_that_is_too_large_to_be_kept() -> Letter:
     return Letter(bench, SESSION.name)
 
 
+@case(DeadLetterReason.BROKER_TIME_AHEAD)
+def a_record_that_a_broker_stamped_far_ahead() -> Letter:
+    bench = GateBench()
+    bench.judge(FILES_READ, {"path": "a.txt"})
+    stamped_ms = bench.now_ms + 30 * 24 * HOUR_MS
+    bench.driver.log.append(Outgoing(INTENT.name, 0, bench.session.key, encoded()), timestamp_ms=stamped_ms)
+    bench.driver.settle()
+    return Letter(bench, INTENT.name)
+
+
 @case(DeadLetterReason.EVENT_FROM_FUTURE)
 def a_session_event_from_the_future() -> Letter:
     bench = GateBench()

@@ -13,11 +13,13 @@ from streams.model.reasons import (
     INPUT_LOSS_TEXTS,
     REASON_TEXTS,
     REFUSAL_TEXTS,
+    TIME_CORRECTION_TEXTS,
     ControlReason,
     DeadLetterReason,
     InputLoss,
     Reason,
     Refusal,
+    TimeCorrection,
 )
 from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_NAME, BY_RECORD, DECLARED, REPORT, TOPICS, Spread
 
@@ -30,6 +32,7 @@ from streams.model.topics import AUDIT, AUDIT_REPORTED, BY_NAME, BY_RECORD, DECL
         (Refusal, REFUSAL_TEXTS),
         (ControlReason, CONTROL_TEXTS),
         (InputLoss, INPUT_LOSS_TEXTS),
+        (TimeCorrection, TIME_CORRECTION_TEXTS),
     ],
 )
 def test_every_code_has_a_text(codes: type[StrEnum], texts: dict[StrEnum, str]) -> None:
