@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime
 
 import typer
+from rich.text import Text
 
 from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
@@ -13,6 +15,8 @@ from streams.cli.screen import FAIL, OK, WARN, Screen
 from streams.model.topics import TOPICS, Role, Topic
 from streams.operations.topics.application import carry_out, make_plan, quotas_to_set
 from streams.operations.topics.plan import Plan, Step
+from streams.operations.topics.times import partition_times
+from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 
 _DAY_MS = 86_400_000
@@ -110,6 +114,46 @@ def apply(
             screen.say(f"nothing to do: all {len(TOPICS)} topics of the {opened.name} are as declared", OK)
     if plan.troubles:
         raise typer.Exit(FAILED)
+
+
+@app.command()
+@takes_groups
+def time(
+    *,
+    connection: Connection,
+    output: Output,
+) -> None:
+    """Show the stream time of each partition; exit status 1 if one is far ahead of this machine's clock.
+
+    Sessions, approvals and deadlines expire in stream time. Where it is far ahead, everything counts as expired. If the
+    clocks of brokers and gates are right again, `stoplog gate --reset-time` sets it back.
+    """
+    screen = output.screen()
+    settings = connection.settings()
+    with open_log(settings, create=False) as opened:
+        times = list(partition_times(opened, SystemClock()))
+    for each in times:
+        screen.record({**each._asdict(), "far_ahead": each.is_far_ahead})
+    screen.table(
+        ("processor", "partition", "stream time", "ahead ms", ""),
+        [
+            (
+                each.processor,
+                str(each.partition),
+                _instant(each.stream_time_ms),
+                str(each.ahead_ms),
+                Text("far ahead", FAIL) if each.is_far_ahead else "",
+            )
+            for each in times
+        ],
+    )
+    if any(each.is_far_ahead for each in times):
+        screen.say("check the clocks with `stoplog doctor`, then restart all gates once with `--reset-time`", WARN)
+        raise typer.Exit(FAILED)
+
+
+def _instant(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1_000, UTC).isoformat(" ", "milliseconds")
 
 
 def _tell_quotas(screen: Screen, commands: tuple[str, ...]) -> None:

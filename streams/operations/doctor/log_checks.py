@@ -11,12 +11,13 @@ from streams.model.reasons import Reason
 from streams.model.revocation_set import Call
 from streams.model.topics import BY_NAME, TOPICS
 from streams.model.types import Actor, ToolRef
+from streams.operations.doctor.clocks import examine_clocks
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.doctor.installation import AccessRights, Installation
 from streams.operations.settings import CatalogSection, Deployment
 from streams.operations.topics.application import make_plan
 from streams.operations.topics.plan import PrincipalsError
-from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
+from streams.operations.topics.reader import TopicReadError, read_to_end
 from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError
 from streams.ports.open_log import Log
@@ -27,15 +28,7 @@ from streams.processors.control.state import CALLABLE_STATES, ControlState
 from streams.sdk.transport import RecordCodec
 from streams.topology import GATE, PROCESSORS
 
-SKEW_MS_MAX = 1_000
-"""With a larger difference of clocks, intents look older or younger than they are."""
-
-CLOCK_RECORDS_BACK = 16
-CLOCK_READ_MS_MAX = 3_000
 FAULTS_SHOWN_MAX = 5
-_CLOCK_POLL_MS = 100
-_MS_PER_S = 1_000
-_CLOCK_TOPICS = ("stoplog.gate.changelog", "agent.audit.v1", "agent.session.v1", "agent.intent.v1", "agent.ruleset.v1")
 
 _WATCHED = tuple(dict.fromkeys(topic for spec in PROCESSORS for topic in spec.topics()))
 """The topics that a gate needs to start: its own, and those of the budget allocator beside it."""
@@ -57,7 +50,7 @@ def examine_log(installation: Installation, log: Log, codec: RecordCodec | None)
         return
     if faults:
         return
-    yield _clock(installation, log)
+    yield from examine_clocks(log, installation.clock, is_embedded=installation.on_embedded_log)
     if installation.open_rights is not None:
         yield from _rights(installation, installation.open_rights)
     if codec is not None:
@@ -82,47 +75,6 @@ def _topics(installation: Installation, admin: Admin, faults: Sequence[str]) -> 
         f"a gate can start, but topics differ from the declaration: {_listed(differs)}",
         "run `stoplog topics check`",
     )
-
-
-def _clock(installation: Installation, log: Log) -> Finding:
-    """Compare this machine's clock with the newest append times: the only sign of the broker's without writing."""
-    if installation.on_embedded_log:
-        return fine("clock", "the embedded log uses this machine's clock")
-    clock = installation.clock
-    try:
-        newest_ms = _newest_append_ms(log, clock)
-    except (LogError, TopicReadError) as error:
-        return warned("clock", f"can't be compared with the broker's: {error}")
-    now_ms = clock.now_ms()
-    if newest_ms is None:
-        return fine("clock", "can't be compared with the broker's: no topic has a record yet")
-    ahead_ms = newest_ms - now_ms
-    if ahead_ms > SKEW_MS_MAX:
-        return failed(
-            "clock",
-            f"this machine's clock is at least {ahead_ms} ms behind the broker's",
-            "synchronize both with NTP: idle timers fire late, and intents made here look too old",
-        )
-    return fine(
-        "clock",
-        f"not behind the broker's, compared with a record of {-ahead_ms // _MS_PER_S} s ago; whether it is ahead can't "
-        "be found out without writing",
-    )
-
-
-def _newest_append_ms(log: Log, clock: Clock) -> int | None:
-    """Return the newest append time of the last records of some topics."""
-    partitions = partitions_of(log, _CLOCK_TOPICS)
-    newest: int | None = None
-    with closing(log.reader()) as reader:
-        ends = {partition: end for partition, end in reader.end_offsets(partitions).items() if end > 0}
-        # A few back: the last offsets of a transaction hold no record.
-        reader.assign({partition: max(0, end - CLOCK_RECORDS_BACK) for partition, end in ends.items()})
-        deadline_ms = clock.monotonic_ms() + CLOCK_READ_MS_MAX
-        while clock.monotonic_ms() < deadline_ms and any(reader.position(p) < end for p, end in ends.items()):
-            for record in reader.poll(CLOCK_RECORDS_BACK * len(ends), _CLOCK_POLL_MS):
-                newest = record.timestamp_ms if newest is None else max(newest, record.timestamp_ms)
-    return newest
 
 
 def _rights(installation: Installation, open_rights: Callable[[], AccessRights]) -> Iterator[Finding]:

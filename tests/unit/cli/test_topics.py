@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from streams.embedded import EmbeddedLog
-from streams.model.topics import TOPICS
-from streams.ports import TopicSpec
+from streams.model.topics import GATE_CHANGELOG, TOPICS
+from streams.ports import Outgoing, TopicSpec
+from streams.ports.processor import STREAM_TIME_KEY
 from streams.wiring.clock import SystemClock
 from tests.unit.cli.conftest import Stoplog
 
@@ -78,3 +79,21 @@ def test_principals_on_a_log_without_access_control_are_told(stoplog: Stoplog, h
     result = stoplog("topics", "apply")
     assert result.status == 1
     assert "no authorizer" in result.records[-1]["trouble"]
+
+
+def test_time_shows_a_partition_that_is_far_ahead_and_says_what_to_do(stoplog: Stoplog, home: Path) -> None:
+    assert stoplog("topics", "apply").status == 0
+    clock = SystemClock()
+    log = EmbeddedLog(home / ".stoplog" / "log.sqlite", clock=clock)
+    publisher = log.publisher()
+    for partition, ahead_ms in ((0, 0), (1, 30 * 24 * 3_600_000)):
+        row = (clock.now_ms() + ahead_ms).to_bytes(8, "big")
+        publisher.publish(Outgoing(GATE_CHANGELOG.name, partition, STREAM_TIME_KEY, row))
+    publisher.flush(10_000)
+    log.close()
+    result = stoplog("topics", "time")
+    assert result.status == 1
+    assert [(record["partition"], record["far_ahead"]) for record in result.records] == [(0, False), (1, True)]
+    table = stoplog("topics", "time", "--no-json")
+    assert "far ahead" in table.out
+    assert "--reset-time" in table.out
