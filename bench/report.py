@@ -239,6 +239,50 @@ def _rebalance(result: Result) -> str:
     )
 
 
+def _takeover(result: Result) -> str:
+    restore = result["restore"]
+    met = "within" if result["within"] else "longer than"
+    cases = _table(
+        (
+            "the second of two gates",
+            "standbys",
+            "session timeout s",
+            "longest wait before s",
+            "silence s",
+            "silence of its partitions s",
+            "of the others s",
+            "unanswered",
+            "answered twice",
+        ),
+        [
+            (
+                {"kill": "is killed", "zombie": "stands still"}[case["event"]],
+                case["standbys"],
+                _whole(case["session_timeout_ms"] / 1_000),
+                _tenths(case["longest_wait_before_s"]),
+                _tenths(case["silence_s"]),
+                *(_tenths(_longest(case, moved=moved)) for moved in (True, False)),
+                case["unanswered"],
+                case["answered_twice"],
+            )
+            for case in result["cases"]
+        ],
+    )
+    return (
+        f"{_whole(result['sessions'])} live sessions, {result['rate_per_s']} intents/s. With standbys and the shortest"
+        f" session timeout, the silence is {met} {_tenths(result['silence_s_max'])} s.\n\n{cases}\n"
+        f"A gate restores all of it from the changelog in {_tenths(restore['duration_s'])} s:"
+        f" {_whole(restore['records'])} records, {_tenths(restore['bytes'] / 1e6)} MB,"
+        f" {_tenths(restore['mb_per_s'])} MB/s.\n"
+    )
+
+
+def _longest(case: Result, *, moved: bool) -> float:
+    """The longest silence of the partitions that the event moves, or of the others."""
+    waits = case["silence_by_partition_s"].items()
+    return max(wait for at, wait in waits if (int(at) in case["partitions_moved"]) is moved)
+
+
 def _kill(result: Result) -> str:
     quantiles = _table(
         ("refuse", "p50 ms", "p99 ms", "longest ms"),
@@ -444,6 +488,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "sessions": _sessions,
     "disk": _disk,
     "rebalance": _rebalance,
+    "takeover": _takeover,
     "kill": _kill,
     "executor": _executor,
     "executor_compare": _executor_compare,

@@ -8,6 +8,7 @@ intent must still have one verdict.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections import Counter
@@ -34,11 +35,12 @@ SESSIONS_THAT_CALL = 10_000
 RATE = 200
 STEADY_S = 4
 AFTER_EVENT_S = {6_000: 16, 12_000: 22}
-AFTER_EVENT_COLD_S = 40
+AFTER_EVENT_COLD_S = 25
 DRAIN_S_MAX = 120.0
 RESTORED_S_MAX = 300.0
 SILENCE_S_MAX = 8.0
 MB = 1_000_000
+_RESTORED = re.compile(rf"records of `{re.escape(GATE.changelog.name)}` from offset 0 on, in (\d+) ms")
 # Intents that may still wait when the event comes.
 MARGIN_MS = 1_500
 # Those of a broker that nobody has tuned; the brokers of tests are quicker.
@@ -110,12 +112,12 @@ def _changelog(sessions: int) -> Iterator[Outgoing]:
 
 
 def _restore(world: World, written: _Written) -> dict[str, Any]:
-    """One gate restores all partitions from nothing."""
-    began_s = time.monotonic()
+    """One gate restores all partitions from nothing. The time is what it logs: without the start of the process."""
     gate = ServedGate(world, "gate-1", {})
     gate.wait_serving()
-    duration_s = time.monotonic() - began_s
     gate.stop()
+    logged = _RESTORED.findall((world.folder / "gate-1.log").read_text())
+    duration_s = max(int(duration_ms) for duration_ms in logged) / 1_000
     return {
         "records": written.records,
         "bytes": written.bytes,

@@ -104,9 +104,14 @@ def _running_gate(installation: Installation) -> Finding:
     would release the process's own lock.
     """
     stores = installation.state_dir / "gate" / installation.instance
-    if any(_is_locked(path) for path in stores.glob("*/LOCK")):
+    opened = sorted(int(path.parent.name) for path in stores.glob("*/LOCK") if _is_locked(path))
+    if opened:
+        # Which of them it owns, only the gate itself can tell.
+        listed = ", ".join(map(str, opened))
         return fine(
-            "running gate", f"gate `{installation.instance}` runs on this machine; another gate needs a name of its own"
+            "running gate",
+            f"gate `{installation.instance}` runs on this machine, with the state of partitions {listed} (its own, and "
+            "its standbys of others'); another gate needs a name of its own",
         )
     return fine("running gate", f"no gate `{installation.instance}` runs on this machine")
 

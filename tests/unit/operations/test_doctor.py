@@ -227,6 +227,7 @@ def test_a_running_gate_is_seen_by_its_lock(settings: Settings, tmp_path: Path) 
         assert holder.stdout is not None
         holder.stdout.readline()
         assert findings()["running gate"].text.startswith("gate `gate-1` runs on this machine")
+        assert "with the state of partitions" in findings()["running gate"].text
         assert findings(instance="gate-2")["running gate"].text == "no gate `gate-2` runs on this machine"
     finally:
         holder.communicate()
