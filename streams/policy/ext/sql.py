@@ -15,6 +15,7 @@ from typing import Any
 from streams.policy.cel.ops import no_overload
 from streams.policy.errors import EvaluationError
 from streams.policy.ext.memoize import memoized
+from streams.policy.ext.sql_filters import restricts
 
 TEXT_CHARS_MAX = 8_000
 PARENTHESES_DEPTH_MAX = 30
@@ -27,7 +28,10 @@ NODES_MAX = 20_000
 SQL_KEPT_MAX = 128
 DIALECTS = ("postgres", "mysql", "sqlite")
 
-_REFUSED_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\\]|[^\S \t\n]|[\ud800-\udfff\u2028\u2029\ufeff]")
+_REFUSED_CHARACTERS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f\\]|[^\S \t\n]|[\ud800-\udfff\u2028\u2029\ufeff]|"
+    r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f]"
+)
 _OPENING = frozenset("([{")
 _CLOSING = frozenset(")]}")
 _DOLLAR_QUOTE = re.compile(r"\$(\$|[^\W\d])")
@@ -169,11 +173,32 @@ class _Statement:
             self.kinds["create"] = None
         elif self._known.get(type(node), "select") != "select":
             self.kinds[self._known[type(node)]] = None
-        if isinstance(node, exp.Update | exp.Delete) and node.args.get("where") is None:
+        if isinstance(node, exp.Update | exp.Delete | exp.Merge | exp.Insert) and not self._is_filtered(node):
             self.unfiltered = True
+        if isinstance(node, exp.OnConflict) and _updates(node):
+            self.kinds["update"] = None
         function = _function_name(node)
         if function:
             self.functions[function] = None
+
+    def _is_filtered(self, node: Any) -> bool:
+        """Return whether the rows that a statement changes are restricted, as far as its form tells."""
+        exp = self._exp
+        targets = frozenset(str(table.name).lower() for table in node.find_all(exp.Table) if _is_target(table))
+        if isinstance(node, exp.Insert):
+            # An INSERT changes existing rows only if they conflict; all of them can if they are inserted again.
+            conflict, source = node.args.get("conflict"), node.expression
+            if conflict is None or not _updates(conflict) or isinstance(source, exp.Values):
+                return True
+            select = source.find(exp.Select) if source is not None else None
+            where = None if select is None else select.args.get("where")
+            return restricts(where and where.this, exp, targets)
+        if isinstance(node, exp.Merge):
+            return restricts(node.args.get("on"), exp, targets)
+        if isinstance(node.parent, exp.When):
+            return True  # a part of MERGE, whose ON restricts the rows
+        where = node.args.get("where")
+        return restricts(where and where.this, exp, targets)
 
     def _table(self, node: Any, visible: frozenset[str]) -> None:
         name, target = _table_name(node, self._dialect), _is_target(node)
@@ -232,6 +257,11 @@ def _name(part: Any, dialect: str) -> str:
         raise EvaluationError("sql has an unsupported name")
     keeps_case = part.args.get("quoted") and dialect == "postgres"
     return str(part.this if keeps_case else part.this.lower())
+
+
+def _updates(conflict: Any) -> bool:
+    """Return whether `ON CONFLICT` or `ON DUPLICATE KEY` changes rows."""
+    return bool(conflict.args.get("expressions")) or bool(conflict.args.get("duplicate"))
 
 
 _CREATABLE = frozenset(("TABLE", "VIEW", "INDEX", "SCHEMA", "SEQUENCE"))

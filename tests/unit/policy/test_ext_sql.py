@@ -37,7 +37,7 @@ def statement(text: str, dialect: str = "postgres") -> dict[str, Any]:
         ("with x as (delete from a where i = 1 returning *) select * from x", "select delete", "a", "a"),
         ("select * into b from a", "select create", "a b", "b"),
         ("insert into a (i) select i from b", "insert", "a b", "a"),
-        ("insert into a values (1) on conflict (i) do update set i = (select 1 from b)", "insert", "a b", "a"),
+        ("insert into a values (1) on conflict (i) do update set i = (select 1 from b)", "insert update", "a b", "a"),
         ("update a set i = 1 from b where a.i = b.i", "update", "a b", "a"),
         ("delete from a using b where a.i = b.i", "delete", "a b", "a"),
         ("merge into a using b on a.i = b.i when matched then delete", "merge", "a b", "a"),
@@ -145,3 +145,57 @@ def test_nothing_of_a_statement_is_logged(caplog: pytest.LogCaptureFixture) -> N
         error("sql(args.q, 'postgres').statements.all(s, true)", q="lock table secret_name_1")
         error("sql(args.q, 'postgres').statements.all(s, true)", q="selec secret_name_2")
     assert "secret_name" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["true", "1", "1 = 1", "not false", "'a' = 'a'", "id = id", "t.id = t.id", "id >= id", "id is not null",
+     "not (id is null)", "id > 0", "0 < id", "id >= -1", "id > ''", "not (id <= 0)", "id = 5 or true",
+     "id = 5 or id != 5",
+     "not (id = 5 and false)", "name like '%'", "name like name", "id != 0", "id not in (0)", "not id = 0", "(true)",
+     "exists (select 1)", "exists (select 1 from t)", "id in (select id from t)",
+     "id in (select id from s.t where true)",
+     "coalesce(id, 1) = coalesce(id, 1)", "(id = id) = true", "current_date > '2000-01-01'", "id not between 1 and 2"],
+)  # fmt: skip
+def test_a_condition_that_restricts_nothing_is_none(condition: str) -> None:
+    for text in (f"delete from t where {condition}", f"update s.t set a = 1 where {condition}"):  # noqa: S608 - only read
+        assert value("sql(args.t, 'postgres').statements[0].unfiltered", t=text) is True, text
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["id = 5", "t.id = 5", "5 = id", "id in (1, 2)", "id between 1 and 2", "id is null", "not (id is not null)",
+     "id > 5",
+     "created < '2020-01-01'", "name like 'a%'", "id = 5 and true", "id = 5 or id = 6", "not (id != 5)", "active",
+     "id in (select user_id from banned)", "id in (select id from t where name = 'x')", "lower(name) = 'x'",
+     "exists (select 1 from o where o.id = t.id)", "not (id != 5 or true and id != 6)", "not active", "t.id = o.id"],
+)  # fmt: skip
+def test_a_condition_that_restricts_rows_is_one(condition: str) -> None:
+    for text in (f"delete from t where {condition}", f"update s.t set a = 1 where {condition}"):  # noqa: S608 - only read
+        assert value("sql(args.t, 'postgres').statements[0].unfiltered", t=text) is False, text
+
+
+@pytest.mark.parametrize(
+    ("text", "unfiltered", "kinds"),
+    [
+        ("merge into t using s on true when matched then delete", True, ("merge",)),
+        ("merge into t using s on t.id = s.id when matched then update set a = 1", False, ("merge", "update")),
+        ("insert into t values (1) on conflict (id) do update set a = 1", False, ("insert", "update")),
+        ("insert into t select * from t on conflict (id) do update set a = 1", True, ("insert", "update")),
+        (
+            "insert into t select * from t where id = 5 on conflict (id) do update set a = 1",
+            False,
+            ("insert", "update"),
+        ),
+        ("insert into t values (1) on conflict do nothing", False, ("insert",)),
+        ("insert into t select * from t", False, ("insert",)),
+    ],
+)
+def test_statements_that_change_rows_on_a_condition(text: str, unfiltered: bool, kinds: tuple[str, ...]) -> None:
+    (statement,) = value("sql(args.t, 'postgres').statements", t=text)
+    assert (statement["unfiltered"], statement["kinds"]) == (unfiltered, kinds)
+
+
+def test_names_with_invisible_characters_are_an_error() -> None:
+    for character in "\u200b\u00ad\u202e\u2060\ufeff":
+        error("sql(args.t, 'postgres').statements.all(s, true)", t=f"select 1 from us{character}ers")  # noqa: S608 - only read
