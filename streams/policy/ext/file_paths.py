@@ -26,7 +26,7 @@ ROOTS_KEPT_MAX = 256
 
 _ENCODED = re.compile(r"%(?:2e|2f|5c|25|00)|%u", re.IGNORECASE)
 _DRIVE_OR_SCHEME = re.compile(r"[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*:/")
-_EXPANDED = re.compile(r"~|.*(\$[({]|`)", re.DOTALL)
+_EXPANDED = re.compile(r"~|.*(\$[({]|`)|(.*/)?\$[A-Za-z_]", re.DOTALL)
 _KERNEL_LINKS = re.compile(r"/proc/(.*/)?(root|cwd|exe|fd|map_files)(/|\Z)|/dev/(fd|stdin|stdout|stderr)(/|\Z)")
 _STRUCTURE = frozenset("/\\.:%~$`")
 

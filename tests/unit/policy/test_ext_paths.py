@@ -183,3 +183,10 @@ def test_methods_are_of_paths_only() -> None:
     assert error("args.p.within('/')", p="/a").startswith("no such overload")
     assert error("path(args.p).within('/')", p=1).startswith("no such overload")
     assert error("isPath(args.p)", p=1).startswith("no such overload")
+
+
+def test_variables_that_a_tool_may_expand_are_an_error() -> None:
+    for text in ("$HOME/a", "/a/$HOME/b", "${HOME}/a", "$(a)"):
+        assert value("isPath(args.p, '/x')", p=text) is False, text
+    for text in ("a$b", "/a/b$c.class", "/a/$", "/a/$1"):
+        assert value("isPath(args.p, '/x')", p=text) is True, text
