@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import idna
 
@@ -34,9 +36,40 @@ _NON_PUBLIC_SUFFIXES = frozenset(
 """Last labels that public name servers don't serve: reserved ones, and those that private networks use."""
 
 _DYNAMIC_DNS_SUFFIXES = frozenset(
-    ("nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me", "lacolhost.com", "localho.st", "traefik.me")
+    (
+        *("nip.io", "sslip.io", "xip.io", "xip.name", "ip6.name", "backname.io", "traefik.me", "plex.direct"),
+        *("local-ip.co", "local-ip.sh", "local-ip.medicmobile.org", "localtest.me", "lvh.me", "vcap.me", "fuf.me"),
+        *("lacolhost.com", "localho.st", "local.gd", "localdev.me", "lcl.host", "localhostcert.net", "localcert.net"),
+        *("ulh.us", "smackaho.st", "127-0-0-1.org.uk", "1u.ms", "rbndr.us", "rebind.it", "rebind.network"),
+    )
 )
-"""Public domains whose names resolve to an address that the name contains, or to the local machine."""
+"""Public domains whose names resolve to an address within the name, to the local machine, or to changing ones."""
+
+_INNER_NAMES = frozenset((*("metadata.tencentyun.com", "metadata.packet.net", "metadata.platformequinix.com"),))
+"""Names in public domains that only machines of a provider resolve."""
+
+_INNER_V4 = (
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16"),
+    *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24"),
+    *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4"),
+    "240.0.0.0/4",
+)
+"""The IANA IPv4 Special-Purpose Address Registry and multicast, and the address of Azure's own services.
+
+The table is here because `ipaddress` of Python has other ranges in each release.
+"""
+
+_INNER_V6 = (
+    *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
+    # Former test networks and documentation, which nobody may announce.
+    *("3ffe::/16", "2001:10::/28"),
+)
+"""The IANA IPv6 Special-Purpose Address Registry within 2000::/3. Of the rest, no address is assigned to the public."""
+
+_PUBLIC_V6 = "2000::/3"
+_ISATAP = frozenset((0x0000_5EFE, 0x0200_5EFE))
+_DASHED_IP = re.compile(r"(?:\A|[^0-9])([0-9]{1,3})[-_]([0-9]{1,3})[-_]([0-9]{1,3})[-_]([0-9]{1,3})(?![0-9])")
+_DOTTED_IP = re.compile(r"(?:\A|\.)([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.")
 
 _NAT64 = tuple((int(IPv6Address(prefix)), bits) for prefix, bits in (("64:ff9b::", 96), ("64:ff9b:1::", 48)))
 
@@ -182,19 +215,40 @@ def is_public(host: Host) -> bool:
     if host.ip is not None:
         return _is_public_ip(host.ip)
     labels = host.text.split(".")
-    if len(labels) < 2 or labels[-1] in _NON_PUBLIC_SUFFIXES:
+    if len(labels) < 2 or labels[-1] in _NON_PUBLIC_SUFFIXES or host.text in _INNER_NAMES:
         return False
-    return not any(".".join(labels[start:]) in _DYNAMIC_DNS_SUFFIXES for start in range(len(labels) - 1))
+    if any(".".join(labels[start:]) in _DYNAMIC_DNS_SUFFIXES for start in range(len(labels) - 1)):
+        return False
+    return all(_is_public_ip(ip) for ip in _ips_within(host.text))
+
+
+def _ips_within(name: str) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses that a name contains, with dots or dashes, as names of dynamic domains do."""
+    for pattern in (_DASHED_IP, _DOTTED_IP):
+        for found in pattern.finditer(name):
+            numbers = [int(group) for group in found.groups()]
+            if max(numbers) <= 255:
+                yield IPv4Address(bytes(numbers))
+
+
+@lru_cache(maxsize=1)
+def _networks() -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...], tuple[int, int]]:
+    """Return the special networks of IPv4 and of IPv6, and the public one of IPv6, as first and last address."""
+
+    def bounds(text: str) -> tuple[int, int]:
+        network = ip_network(text)
+        return int(network.network_address), int(network.broadcast_address)
+
+    return tuple(map(bounds, _INNER_V4)), tuple(map(bounds, _INNER_V6)), bounds(_PUBLIC_V6)
 
 
 def _is_public_ip(ip: Ip) -> bool:
-    if not ip.is_global or ip.is_multicast or ip.is_reserved or ip.is_unspecified:
-        return False
+    inner_v4, inner_v6, (first, last) = _networks()
+    value = int(ip)
     if isinstance(ip, IPv4Address):
-        return True
-    inner = [ip.sixtofour, *(ip.teredo or ())]
-    if any(int(ip) >> (128 - bits) == prefix >> (128 - bits) for prefix, bits in _NAT64):
-        inner.append(IPv4Address(int(ip) & 0xFFFF_FFFF))
-    if int(ip) >> 32 == 0:
-        inner.append(IPv4Address(int(ip)))
-    return all(_is_public_ip(address) for address in inner if address is not None)
+        return not any(low <= value <= high for low, high in inner_v4)
+    if any(value >> (128 - bits) == prefix >> (128 - bits) for prefix, bits in _NAT64):
+        return value >> 32 == _NAT64[0][0] >> 32 and _is_public_ip(IPv4Address(value & 0xFFFF_FFFF))
+    if not first <= value <= last or any(low <= value <= high for low, high in inner_v6):
+        return False
+    return (value >> 32) & 0xFFFF_FFFF not in _ISATAP
