@@ -9,6 +9,7 @@ from streams.policy.ext.collect_texts import TEXT_COLLECTION_FUNCTIONS
 from streams.policy.ext.emails import EMAIL_FUNCTIONS
 from streams.policy.ext.file_paths import PATH_FUNCTIONS
 from streams.policy.ext.globs import to_glob
+from streams.policy.ext.held_secrets import SECRET_FUNCTIONS, holds_secret
 from streams.policy.ext.lookalikes import LOOKALIKE_FUNCTIONS, skeleton
 from streams.policy.ext.shell import SHELL_FUNCTIONS, to_shell
 from streams.policy.ext.sql import DIALECTS, SQL_FUNCTIONS, to_sql
@@ -25,15 +26,18 @@ EXTENSION_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **SQL_FUNCTIONS,
     **LOOKALIKE_FUNCTIONS,
     **TEXT_COLLECTION_FUNCTIONS,
+    **SECRET_FUNCTIONS,
 }
 
 
 def load_libraries() -> None:
-    """Load the libraries that functions otherwise load at their first call, which takes some tenths of a second.
+    """Load the libraries that functions otherwise load at their first call. Blocking.
 
-    Long-running processes call this before they start to judge intents, so that no intent waits for it. Blocking.
+    This takes some tenths of a second, and a few seconds if the detectors of secrets were never compiled on this
+    machine. Long-running processes call it before they start to judge intents, so that no intent waits for it.
     """
     for dialect in DIALECTS:
         to_sql("select 1", dialect)
     to_shell("true")
     skeleton("a")
+    holds_secret("")

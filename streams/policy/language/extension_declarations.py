@@ -84,7 +84,9 @@ SQL_STATEMENT = Struct(
                "distinguishes case"),
         _texts("writes", "the tables that the statement changes"),
         _texts("functions", "the functions that the statement calls, in lower case"),
-        Field("unfiltered", Kind.BOOL, "the statement contains an UPDATE or DELETE without WHERE"),
+        Field("unfiltered", Kind.BOOL, "the statement contains an UPDATE, DELETE or MERGE whose condition does not "
+              "restrict the rows: there is none, or it has a form such as `true`, `id = id`, `id IS NOT NULL` "
+              "or `id > 0`"),
     ),
 )  # fmt: skip
 
@@ -292,7 +294,21 @@ _VALUES = Group(
     ),
 )  # fmt: skip
 
-GROUPS: tuple[Group, ...] = (_URLS, _EMAILS, _PATHS, _GLOBS, _VERSIONS, _SHELL, _SQL, _LOOKALIKES, _VALUES)
+_SECRETS = Group(
+    "Keys and tokens",
+    "The detectors are those of [Kingfisher](https://github.com/mongodb/kingfisher), with the formats of some hundred "
+    "issuers. They also find keys in base64 and in percent encodings. Nothing is verified with the issuer. A key that "
+    "is cut into parts, encrypted or encoded otherwise is not found.",
+    (
+        ("holdsSecret", (
+            Overload("holds_secret_dyn", "", ("dyn",), "bool",
+                     "a text in the value, at any depth, contains a key, a token or a password. The names of fields "
+                     "count as context. An error above 20,000 values or a million characters"),
+        )),
+    ),
+)  # fmt: skip
+
+GROUPS: tuple[Group, ...] = (_URLS, _EMAILS, _PATHS, _GLOBS, _VERSIONS, _SHELL, _SQL, _LOOKALIKES, _VALUES, _SECRETS)
 
 EXTENSION_OVERLOADS: dict[str, tuple[Overload, ...]] = {
     name: overloads for group in GROUPS for name, overloads in group.functions

@@ -1,0 +1,96 @@
+"""Finds keys, tokens and passwords in a value: `holdsSecret(value)`.
+
+The detectors are those of Kingfisher, which the library keeps up to date with the formats of issuers. It searches for
+all of them at once, in time linear in the text, and asks nobody: no detector verifies what it finds.
+
+Detectors expect a key between spaces, quotes or line ends. In an address, another character may be next to it, so the
+text is searched a second time with such characters replaced. Percent encodings are decoded first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+from streams.policy.cel.values import LISTS, type_of
+from streams.policy.errors import EvaluationError
+
+VALUES_MAX = 20_000
+CHARS_MAX = 1_000_000
+PIECE_CHARS = 16_000
+"""Texts are searched in pieces, and the search stops at the first find.
+
+A text made of nothing but beginnings of keys then costs no more than one piece: the library's own cost grows faster
+than the number of its findings.
+"""
+OVERLAP_CHARS = 4_000
+"""How much of a piece the next one repeats: more than the longest key has."""
+
+_BETWEEN_KEYS = re.compile(r"[^A-Za-z0-9_.+=-]+")
+
+
+@lru_cache(maxsize=1)
+def _scanner() -> Any:
+    from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415 - large, and many bundles have no rules about keys
+
+    # Compiling the detectors takes seconds, so the library keeps them in the cache folder of the account.
+    return Scanner(Rules(confidence="medium"), redact=True)
+
+
+def holds_secret(value: Any) -> bool:
+    """Implement `holdsSecret(value)`: whether a value contains a key or a token at any depth, also in base64.
+
+    The names of fields count as context: a value under the name `aws_secret_access_key` is one, the same text elsewhere
+    may not be.
+
+    Raises:
+        EvaluationError: the value has too many parts or characters, or something that is not a CEL value.
+    """
+    text = "\n".join(_lines(value))
+    scan = _scanner().scan
+    return any(scan(piece) for view in _views(text) for piece in _pieces(view))
+
+
+def _lines(value: Any) -> Iterator[str]:
+    """Yield every text of a value, after the name of its field."""
+    left: list[tuple[str, Any]] = [("", value)]
+    seen = chars = 0
+    while left:
+        name, item = left.pop()
+        seen += 1
+        if item.__class__ is str:
+            chars += len(item) + len(name)
+            yield f"{name}: {item}" if name else item
+        elif item.__class__ is dict or isinstance(item, Mapping):
+            for key, inner in item.items():
+                left.append((key if key.__class__ is str else "", inner))
+        elif item.__class__ in LISTS:
+            left += ((name, inner) for inner in item)
+        else:
+            type_of(item)
+        if seen + len(left) > VALUES_MAX or chars > CHARS_MAX:
+            raise EvaluationError("value contains too many texts")
+
+
+def _views(text: str) -> Iterator[bytes]:
+    """Yield the text as it is, and as keys on lines of their own."""
+    yield text.encode("utf-8", "replace")
+    decoded = unquote(text) if "%" in text else text
+    if decoded is not text:
+        yield decoded.encode("utf-8", "replace")
+    yield _BETWEEN_KEYS.sub("\n", decoded).encode()
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while True:
+        yield data[at : at + PIECE_CHARS]
+        at += PIECE_CHARS - OVERLAP_CHARS
+        if at + OVERLAP_CHARS >= len(data):
+            return
+
+
+SECRET_FUNCTIONS: dict[str, Callable[..., Any]] = {"holdsSecret": holds_secret}

@@ -1,0 +1,88 @@
+"""`holdsSecret()`: keys and tokens in a value, wherever they are, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+from hashlib import sha512
+from typing import Any
+
+import pytest
+
+from streams.policy.ext.held_secrets import CHARS_MAX, OVERLAP_CHARS, PIECE_CHARS, VALUES_MAX
+from tests.unit.policy.conditions import error, value
+
+
+def made_up(count: int, seed: int = 3) -> str:
+    """Characters that look like those of a key."""
+    text = "".join(base64.b64encode(sha512(bytes([seed, block])).digest()).decode() for block in range(3))
+    return "".join(character for character in text if character.isalnum())[:count]
+
+
+TOKEN = f"glpat-{made_up(20)}"
+KEYS = (
+    TOKEN,
+    f"sk-ant-api03-{made_up(93)}AA",
+    f"sk-proj-{made_up(74)}T3BlbkFJ{made_up(74, 4)}",
+    f"hvs.{made_up(100, 7)}",
+    f"ghp_{made_up(36)}",
+    f"-----BEGIN RSA PRIVATE KEY-----\n{made_up(64)}\n{made_up(64, 4)}\n-----END RSA PRIVATE KEY-----",
+    f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{made_up(64)}\n-----END PGP PRIVATE KEY BLOCK-----",
+)
+
+
+def holds(found: Any) -> bool:
+    return bool(value("holdsSecret(args)", a=found))
+
+
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+def test_keys_are_found_wherever_they_are(key: str) -> None:
+    for found in (key, f"use {key} for it", [1, {"x": [key]}], {"password": key}):
+        assert holds(found), found
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["https://a.example/?t={}&x=1", "https://a.example/{}/x", "a,{},b", "({})", "<{}>", "x={};", "[a](http://b/{})"],
+)
+def test_keys_are_found_between_other_characters(form: str) -> None:
+    for key in KEYS[:5]:
+        assert holds(form.format(key)), key
+
+
+def test_keys_are_found_in_encodings() -> None:
+    assert holds(base64.b64encode(TOKEN.encode()).decode())
+    assert holds("".join(f"%{ord(character):02x}" for character in TOKEN))
+    assert holds({TOKEN: 1}) is False or holds({TOKEN: "x"})
+
+
+def test_a_comment_beside_a_key_changes_nothing() -> None:
+    for comment in ("# kingfisher:ignore", "# gitleaks:allow", "// betterleaks:allow", "# nosec", "example test dummy"):
+        assert holds(f"{TOKEN} {comment}"), comment
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "hello", "commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "018f6b2e-0000-7000-8000-000000000001",
+     "the password policy", "Authorization: Bearer TOKEN", "sk-learn", "hf_transformers",
+     "a@b.example", "\ud800", "%zz",
+     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGvH0K5o alice@laptop", "lorem ipsum dolor sit amet " * 900],
+)  # fmt: skip
+def test_other_texts_hold_none(text: str) -> None:
+    assert holds(text) is False
+
+
+def test_a_key_on_the_border_of_two_pieces_is_found() -> None:
+    for before in range(PIECE_CHARS - len(TOKEN) - 4, PIECE_CHARS + 4, 5):
+        assert holds(" " * before + TOKEN + " " * OVERLAP_CHARS)
+    assert holds(" " * (5 * PIECE_CHARS) + TOKEN)
+
+
+def test_bounds() -> None:
+    assert holds("a " * (CHARS_MAX // 2 - 1)) is False
+    for large in ("a" * (CHARS_MAX + 1), ["a"] * (VALUES_MAX + 1), [[["a"] * 200] * 10] * 12):
+        assert error("holdsSecret(args)", a=large) == "value contains too many texts"
+
+
+def test_a_flood_of_beginnings_costs_one_piece() -> None:
+    flood = "-----BEGIN RSA PRIVATE KEY-----\n"
+    assert holds(flood * (CHARS_MAX // len(flood) - 1))
