@@ -68,10 +68,10 @@ _TOOLS: dict[tuple[str, str], tuple[dict[str, object], bool, bool, bool]] = {
     ("pay", "lookup"): (_schema(order=_TEXT), True, False, True),
 }
 _CALLS: tuple[tuple[tuple[str, str], dict[str, object]], ...] = (
-    (("git", "git_log"), {"repo_path": "/srv/checkout/billing", "max_count": 20}),
+    (("git", "git_log"), {"repo_path": "/workspace/it/billing", "max_count": 20}),
     (("mail", "list"), {"folder": "inbox/support", "limit": 25}),
     (("pay", "lookup"), {"order": "2025-11-25-000017"}),
-    (("git", "git_commit"), {"repo_path": "/srv/checkout/billing", "message": "Correct the rounding of refunds"}),
+    (("git", "git_commit"), {"repo_path": "/workspace/it/billing", "message": "Correct the rounding of refunds"}),
     (
         ("mail", "send"),
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,11 +15,12 @@ from streams.model.bundle_signature import publication_key
 from streams.model.catalog import EntryState
 from streams.model.catalog_signature import entry_key
 from streams.model.control import RulesetBundle
+from streams.model.errors import InvariantError
 from streams.model.topics import CATALOG, RULESET
 from streams.model.types import Header
 from streams.operations.catalog.decision import sign_entry
 from streams.operations.rules.publication import make_bundle
-from streams.policy import compile_bundle, load_bundle
+from streams.policy import BundleSource, bundle_from_files, compile_bundle, load_bundle
 from streams.ports import Outgoing
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.mcp_catalog import ToolFacts, catalog_entries, report_keys_entry
@@ -28,6 +31,8 @@ OPERATOR = "operator@example.com"
 IMPORTER = "importer@example.com"
 _CATALOG_SOURCE = "demo/catalog"
 _RULES_SOURCE = "demo/rules"
+_GIT_RULES = "git/git.rules.yaml"
+_GIT_ROOTS = re.compile(r"^  roots: \[.*\]$", re.MULTILINE)
 
 
 def publish_catalog(
@@ -78,8 +83,17 @@ def publish_catalog(
     return len(records)
 
 
-def publish_rules(transport: Transport, rules_dir: Path, *, bundle_name: str, tenant_uid: str) -> RulesetBundle:
-    """Publish the rule files of a folder as a bundle that replaces the one before.
+def publish_rules(
+    transport: Transport, rules_dir: Path, *, repository: Path, bundle_name: str, tenant_uid: str
+) -> RulesetBundle:
+    """Publish the starter rules, for one repository, as a bundle that replaces the one before.
+
+    Args:
+        transport: what publishes them.
+        rules_dir: the folder of the starter rules.
+        repository: the repository that git tools may use.
+        bundle_name: the name under which gates look for the bundle.
+        tenant_uid: the tenant.
 
     Raises:
         BundleReadError: the files can't be read.
@@ -87,7 +101,7 @@ def publish_rules(transport: Transport, rules_dir: Path, *, bundle_name: str, te
         PublishError: it is not known whether it is stored.
         LogError: the log is lost.
     """
-    source = load_bundle(rules_dir)
+    source = _for_repository(load_bundle(rules_dir), repository)
     compiled = compile_bundle(source)
     now_ms = transport.now_ms()
     bundle = make_bundle(
@@ -100,3 +114,11 @@ def publish_rules(transport: Transport, rules_dir: Path, *, bundle_name: str, te
     )
     publish(transport, [outgoing(transport, RULESET, publication_key(bundle), bundle, bundle.header)])
     return bundle
+
+
+def _for_repository(source: BundleSource, repository: Path) -> BundleSource:
+    """Fill the list of the git pack that says which repositories may be used, as an operator would."""
+    filled, count = _GIT_ROOTS.subn(lambda _: f"  roots: {json.dumps([str(repository)])}", source.files[_GIT_RULES])
+    if count != 1:
+        raise InvariantError(f"`{_GIT_RULES}` has no list `roots`")
+    return bundle_from_files({**source.files, _GIT_RULES: filled})

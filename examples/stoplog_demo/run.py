@@ -141,6 +141,7 @@ class _Demo:
         publish_rules(
             environment.transport,
             environment.rules_dir,
+            repository=self._repository,
             bundle_name=environment.bundle_name,
             tenant_uid=environment.tenant_uid,
         )
