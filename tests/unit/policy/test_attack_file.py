@@ -84,7 +84,7 @@ def test_a_rule_in_shadow_mode_catches_nothing(tmp_path: Path) -> None:
 
 def test_a_rule_in_error_catches(tmp_path: Path) -> None:
     attacks = ATTACKS.replace("vary: session.risk, values: [2, 2, 1]", "calls: [{session.risk: 0}]")
-    report = run_case_files(lay(tmp_path, attacks, RULES + rule(id="D-2", when="args.nothing")))
+    report = run_case_files(lay(tmp_path, attacks, RULES + rule(id="D-2", when="args.nothing == 1")))
     (result,) = report.attacks.techniques
     assert (result.denied, result.passed) == (1, ())
 
