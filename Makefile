@@ -51,7 +51,7 @@ bench: $(VENV)/.dev  ## All measurements; writes bench/results/.
 sim: $(VENV)/.dev  ## Simulation over SEEDS seeds (make sim SEEDS=10000).
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-fuzz: $(VENV)/.dev  ## The long differential runs: of the rule evaluator, and of shell() against bash.
+fuzz: $(VENV)/.dev  ## The long differential runs: of the rule evaluator, and of shell() against bash, dash and BusyBox.
 	$(BIN)/python -m simulation.fuzz.cel
 	$(BIN)/python -m simulation.fuzz.shell
 
