@@ -25,6 +25,7 @@ MODULES = {
     "kill": "bench.kill",
     "executor": "bench.executor",
     "identity": "bench.identity",
+    "floods": "bench.floods",
 }
 # Short commands of their own, whose output is the result.
 PRINTED = {

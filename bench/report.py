@@ -283,6 +283,23 @@ def _longest(case: Result, *, moved: bool) -> float:
     return max(wait for at, wait in waits if (int(at) in case["partitions_moved"]) is moved)
 
 
+def floods_table(result: Result) -> str:
+    """Return the table of the floods."""
+
+    def row(case: Result) -> tuple[object, ...]:
+        limit = f"{_whole(case['quota_bytes_per_s'])} bytes/s" if case["quota_bytes_per_s"] else "none"
+        figures = ("never" if case[name] is None else _whole(case[name]) for name in ("p50_ms", "p99_ms", "max_ms"))
+        tried = f"{_whole(case['rate'])}/s" if case["rate"] else "all it can"
+        return (case["flood"], limit, tried, _whole(case["written_per_s"]), *figures, case["unanswered"])
+
+    head = ("flood", "quota", "tried", "written/s", "p50 ms", "p99 ms", "longest ms", "unanswered")
+    return (
+        f"How long an honest session waits for a verdict while another writer floods its partition for "
+        f"{result['flood_s']} s; {result['honest_per_s']} honest intents per second.\n\n"
+        + _table(head, [row(case) for case in result["cases"]])
+    )
+
+
 def _kill(result: Result) -> str:
     quantiles = _table(
         ("refuse", "p50 ms", "p99 ms", "longest ms"),
@@ -495,6 +512,7 @@ _TABLES: dict[str, Callable[[Result], str]] = {
     "identity": _identity,
     "cluster": cluster_table,
     "soak": soak_table,
+    "floods": floods_table,
     "codec": _printed,
     "rules": _printed,
     "budgets": _printed,

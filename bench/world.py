@@ -71,9 +71,17 @@ class World:
 
 
 @contextlib.contextmanager
-def open_world(kind: Kind, rules: str, properties: Mapping[str, str] | None = None) -> Iterator[World]:
-    """A fresh log with topics, tools and a bundle of `rules` (see `workload.RULE_SETS`) on it; a broker has these
-    properties."""
+def open_world(
+    kind: Kind, rules: str, properties: Mapping[str, str] | None = None, *, users: Mapping[str, str] | None = None
+) -> Iterator[World]:
+    """A fresh log with topics, tools and a bundle of `rules` (see `workload.RULE_SETS`) on it.
+
+    Args:
+        kind: the log's.
+        rules: the bundle.
+        properties: further settings of a Kafka broker.
+        users: passwords of the users that such a broker knows beside those who need none.
+    """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stoplog-bench-")))
         settings: dict[str, Any] = {
@@ -85,7 +93,9 @@ def open_world(kind: Kind, rules: str, properties: Mapping[str, str] | None = No
         }
         broker = None
         if kind == "kafka":
-            broker = stack.enter_context(KafkaBroker.start(folder / "kafka", quick=False, properties=properties))
+            broker = stack.enter_context(
+                KafkaBroker.start(folder / "kafka", quick=False, users=users, properties=properties)
+            )
             settings["bootstrap"] = broker.bootstrap
         parsed = Settings(**settings)
         log = open_log(parsed)

@@ -137,6 +137,15 @@ class KafkaBroker:
         self.stop()
         self._run()
 
+    def run_configs(self, *arguments: str) -> str:
+        """Run `kafka-configs` with these arguments, as an administrator of this broker; returns what it prints.
+
+        Raises:
+            BrokerUnavailableError: it fails.
+        """
+        tool = ("kafka.admin.ConfigCommand", "--bootstrap-server", self.bootstrap)
+        return self._process.run_tool("configure the broker", *tool, *arguments)
+
     def log_tail(self) -> str:
         """Return the last lines that the broker has logged since it was last run."""
         return self._process.log_tail()

@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 from simulation.broker.artifacts import BrokerUnavailableError, last_lines
 
-FORMAT_S_MAX = 120
+TOOL_S_MAX = 120
 READY_S_MAX = 180
 STOP_S_MAX = 20
 PROBE_INTERVAL_S = 0.05
@@ -58,12 +58,26 @@ class NodeProcess:
         """
         if (self._folder / "data" / "meta.properties").exists():
             return
-        command = self._java("WARN", "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id)
-        command += ["--config", str(self._folder / "server.properties"), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_S_MAX, check=False)  # noqa: S603 - our own command line
+        settings = str(self._folder / "server.properties")
+        tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", settings)
+        self.run_tool("format the broker's storage", *tool, *arguments)
+
+    def run_tool(self, doing: str, *arguments: str) -> str:
+        """Run one of the programs among the broker's jars to its end; returns what it prints.
+
+        Args:
+            doing: what for.
+            arguments: the program and its arguments.
+
+        Raises:
+            BrokerUnavailableError: it fails.
+        """
+        command = self._java("WARN", *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_S_MAX, check=False)  # noqa: S603 - our own command line
         if done.returncode != 0:
             output = last_lines(done.stdout + done.stderr)
-            raise BrokerUnavailableError(f"can't format the broker's storage in `{self._folder}`: {output}")
+            raise BrokerUnavailableError(f"can't {doing} in `{self._folder}`: {output}")
+        return done.stdout
 
     def run(self) -> None:
         """Start the process, which ends with this one, in whatever way this one ends."""
