@@ -243,7 +243,7 @@ def flood_records(world: World, flood: str) -> list[Outgoing]:
         case "sessions":
             made = ((session, _forged(intent(session, 1))) for session in _sessions_on(place, SMALL))
         case "large":
-            slow = {"rows": [1.5] * (LARGE_BYTES // 4)}
+            slow: dict[str, object] = {"rows": [1.5] * (LARGE_BYTES // 4)}
             made = ((honest, _forged(_call(honest, slow, number))) for number in range(LARGE))
         case "awkward":
             made = ((other, _call(other, {"rows": ["x"] * (LARGE_BYTES // 4)}, number)) for number in range(LARGE))
@@ -279,8 +279,9 @@ def _call(session: SessionCredential, args: dict[str, object], number: int) -> I
 
 def _awkward_entry() -> ToolCatalogEntry:
     server_id, name = AWKWARD
+    tool = next(entry for entry in catalog_records(ROOT_KEY) if entry.name == "git_log")
     return msgspec.structs.replace(
-        next(catalog_records()),
+        tool,
         server_id=server_id,
         name=name,
         input_schema_json=json.dumps(_AWKWARD_SCHEMA),
