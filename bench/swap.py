@@ -80,7 +80,12 @@ class World:
         self.settings = Settings(state_dir=folder, topics={"partitions": PARTITIONS}, rules={"allow_unsigned": True})
         self.log = open_log(self.settings)
         admin = self.log.admin()
-        carry_out(make_plan(self.settings.topics, self.settings.group, admin), admin, 1, lambda _: None)
+        carry_out(
+            make_plan(self.settings.topics, self.settings.group, admin, [self.settings.tenant]),
+            admin,
+            1,
+            lambda _: None,
+        )
         self.wire = CodecWire(build_offline_codec())
         self.publications = Publications("default", UNSIGNED, compiler)
         self.worker = self._build()

@@ -24,7 +24,18 @@ from streams.model.reasons import (
     DeadLetterReason,
 )
 from streams.model.token_reasons import TOKEN_TEXTS
-from streams.model.topics import ALERT_OCSF, DECLARED, INTENT, TOPICS, VERDICT, Role, Spread, Topic
+from streams.model.topics import (
+    ALERT_OCSF,
+    DECLARED,
+    INTENT,
+    PER_TENANT,
+    TENANT_CHARS_MAX,
+    TOPICS,
+    VERDICT,
+    Role,
+    Spread,
+    Topic,
+)
 from streams.model.types import Header
 from streams.model.verdict import FINAL_OUTCOMES, Outcome
 from streams.operations.topics.asyncapi import render_asyncapi
@@ -56,7 +67,11 @@ _SPREAD_TEXTS: dict[Spread, str] = {
     "one partition",
     Spread.BROADCAST: "the topic has one partition, and every instance reads all of it",
     Spread.OWN: "the topic has any number of partitions",
+    Spread.PER_TENANT: "each tenant has a topic, with as many partitions as co-partitioned topics; in its name, every "
+    "byte of the tenant but letters, digits and `-` is `_` and two hex digits, and a tenant of more than "
+    f"{TENANT_CHARS_MAX} characters in this form is `__` and its SHA-256",
 }
+_SHOWN = (*TOPICS, *PER_TENANT)
 
 _HEADER_TEXTS = {
     "ce_id": "the record's id",
@@ -122,9 +137,9 @@ def render_topics() -> str:
         "`streams/model/topics.py` declares the topics. This page, topic creation and access control are generated "
         "from that declaration. The same information as AsyncAPI 3: [asyncapi.json](asyncapi.json).",
         "## Topics",
-        _table(("topic", "key", "record", "content"), map(_topic_row, TOPICS)),
+        _table(("topic", "key", "record", "content"), map(_topic_row, _SHOWN)),
         "## Partitions and retention\n\nTimestamps are those of the broker on every topic (`LogAppendTime`).",
-        _table(("topic", "partitions", "cleanup", "kept"), map(_retention_row, TOPICS)),
+        _table(("topic", "partitions", "cleanup", "kept"), map(_retention_row, _SHOWN)),
         "\n".join(f"- **{spread}**: {text}." for spread, text in _SPREAD_TEXTS.items()),
         "## Access\n\nEach role is a Kafka principal or a group of principals.",
         _table(("role", "writes", "reads"), map(_role_row, Role)),
@@ -184,7 +199,7 @@ def _code(text: str) -> str:
 
 
 def _topic_row(topic: Topic) -> tuple[str, ...]:
-    return _code(topic.name), topic.key, _record_name(topic), topic.note
+    return _code(topic.shown_name), topic.key, _record_name(topic), topic.note
 
 
 def _record_name(topic: Topic) -> str:
@@ -195,12 +210,12 @@ def _record_name(topic: Topic) -> str:
 
 def _retention_row(topic: Topic) -> tuple[str, ...]:
     kept = "always" if topic.retention_ms is None else f"{topic.retention_ms // _DAY_MS} days"
-    return _code(topic.name), topic.spread, topic.config()["cleanup.policy"], kept
+    return _code(topic.shown_name), topic.spread, topic.config()["cleanup.policy"], kept
 
 
 def _role_row(role: Role) -> tuple[str, ...]:
     def names(has: Callable[[Topic], tuple[Role, ...]]) -> str:
-        return ", ".join(_code(topic.name) for topic in TOPICS if role in has(topic)) or "-"
+        return ", ".join(_code(topic.shown_name) for topic in _SHOWN if role in has(topic)) or "-"
 
     return role, names(lambda topic: topic.writers), names(lambda topic: topic.readers)
 

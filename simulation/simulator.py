@@ -12,6 +12,7 @@ from simulation import auditor
 from simulation.auditor_authority import check_ages, check_allowed, check_writers
 from simulation.auditor_grants import check_grants
 from simulation.auditor_order import check_order
+from simulation.auditor_outcomes import check_outcomes
 from simulation.auditor_reports import check_reports
 from simulation.auditor_seals import check_seals, read_seals
 from simulation.auditor_stops import check_stops
@@ -29,7 +30,7 @@ from simulation.host_clock import WRONG_BY_MS
 from simulation.machine import SESSION_TIMEOUT_MS, Machine, go_on_meanwhile
 from simulation.records import ISSUER, ROOT_KEY
 from simulation.seals import SEALED_GATE, BatchSeals, SealedProcessor
-from simulation.workload import Workload
+from simulation.workload import TENANTS, Workload
 from simulation.workload_session import TOOLS, WorkloadSize
 from simulation.world import World
 from streams.audit.publishers import UNSIGNED
@@ -44,8 +45,8 @@ from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
 from streams.model.approval import ApprovalRequest
 from streams.model.errors import StoplogError
-from streams.model.topics import APPROVAL_REQUEST, REVOCATION
-from streams.ports import TopicPartition
+from streams.model.topics import APPROVAL_REQUEST, REVOCATION, outcome_topic
+from streams.ports import TopicPartition, TopicSpec
 from streams.ports.processor import CommitHook, Processor
 from streams.ports.wire import Wire
 from streams.processors.control.catalog import Catalog
@@ -144,6 +145,8 @@ class Simulation:
         self._nested = False
         partitions = rng.randint(1, 4)
         create_topics(self._log, SEALED_GATE, partitions)
+        for topic in map(outcome_topic, TENANTS):
+            self._log.create(TopicSpec(topic.name, partitions, topic.config()))
         names = [f"gate-{number}" for number in range(rng.randint(1, 3))]
         self._faults = SimulatedFaults(
             rng,
@@ -315,6 +318,7 @@ class Simulation:
             ),
             *check_grants(evidence, ROOT_KEY),
             *check_stops(evidence),
+            *check_outcomes(evidence, log, wire, TENANTS),
             *check_order(evidence, log),
             *check_reports(evidence, REPORT_KEYS),
             *check_times(evidence, [(number, self._tape.rows(number)) for number in partitions], self._clock.now_ms()),

@@ -35,6 +35,8 @@ ASTRAY_SHARE = 0.1
 """Of records that are delivered again, those that are written to any partition."""
 CONTROL_TOPICS = (REVOCATION.name, CATALOG.name, RULESET.name)
 
+TENANTS = ("acme", "globex", "initech")
+
 
 class Workload:
     """Plans everything that happens in one world.
@@ -64,7 +66,7 @@ class Workload:
             self._soon(start_ms, 200, partial(self.write, CATALOG.name, entry_key(entry), entry))
         self._soon(start_ms, 200, self._publish_bundle)
         for number in range(self._size.sessions):
-            tenant = self._rng.choice(("acme", "globex", "initech"))
+            tenant = self._rng.choice(TENANTS)
             maker = SessionMaker(f"s-{number}", tenant=tenant, sub=f"user-{number % 3}", act=f"agent-{number % 2}")
             session = SessionLife(self, world, maker)
             self._sessions.append(session)

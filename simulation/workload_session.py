@@ -18,11 +18,19 @@ from streams.model.approval import ApprovalRequest, ApprovalStatus
 from streams.model.canonical import sha256
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.delegation import DelegationOp
-from streams.model.intent import Intent
+from streams.model.intent import Intent, ReplyTo
 from streams.model.proof import session_report
 from streams.model.revocation import RevocationKind
 from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent, SessionEventType
-from streams.model.topics import APPROVAL_DECISION, DELEGATION, INTENT, REPORT, REVOCATION, SESSION
+from streams.model.topics import (
+    APPROVAL_DECISION,
+    DELEGATION,
+    INTENT,
+    REPORT,
+    REVOCATION,
+    SESSION,
+    outcome_topic_name,
+)
 from streams.model.types import Proof, ProofAlg, Record
 from streams.model.verdict import Verdict
 
@@ -88,6 +96,7 @@ class SessionLife:
         self._world = world
         self._rng = world.rng
         self._sequence = 0
+        self._proposed = 0
         self._stated_uid: str | None = None
         self._run_ids: set[str] = set()
         self._intents: dict[str, Intent] = {}
@@ -274,17 +283,26 @@ class SessionLife:
             other = replace(intent, args_json="{}", args_digest=bytes(32))
             self._diary.write(INTENT.name, key, other)
 
+    def _reply_to(self) -> ReplyTo | None:
+        """Return where the next intent asks for its outcome: on its tenant's topic, nowhere, or rarely on another's."""
+        # Counted and not drawn, so that nothing else in a seed depends on it.
+        self._proposed += 1
+        if self._proposed % 3 == 0:
+            return None
+        tenant = "globex" if self._proposed % 23 == 0 else self.maker.tenant
+        return ReplyTo(topic=outcome_topic_name(tenant), partition=0)
+
     def _make(self, step: str) -> tuple[Intent, bytes]:
         now_ms, maker = self._world.now_ms, self.maker
         entry, args = self._call(step)
-        make: dict[str, Any] = {}
+        make: dict[str, Any] = {"reply_to": self._reply_to()}
         match step:
             case "unproven":
-                make = {"unproven": {"proof": None}}
+                make["unproven"] = {"proof": None}
             case "forged":
-                make = {"unproven": {"proof": Proof(alg=ProofAlg.HMAC_SHA256, value=bytes(32))}}
+                make["unproven"] = {"proof": Proof(alg=ProofAlg.HMAC_SHA256, value=bytes(32))}
             case "other subject":
-                make = self._rng.choice(({"sub": "mallory"}, {"act": agent("mallory")}, {"delegation_uid": "stolen"}))
+                make |= self._rng.choice(({"sub": "mallory"}, {"act": agent("mallory")}, {"delegation_uid": "stolen"}))
             case "stale":
                 now_ms -= 60_000
             case "future":
@@ -292,7 +310,7 @@ class SessionLife:
             case "other definition":
                 entry = replace(entry, definition_digest=bytes(32))
             case "honest" if self._rng.random() < 0.2:
-                make = {"deadline": now_ms + self._rng.randint(-100, 3_000)}
+                make |= {"deadline": now_ms + self._rng.randint(-100, 3_000)}
         intent = maker.intent(entry, args, now_ms, **make)
         other = self._diary.other_session(self.maker)
         if step == "foreign session":  # in somebody else's name, without their key

@@ -26,10 +26,11 @@ class ProcessorSpec(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[Topic, ...]
 
     def topics(self) -> tuple[Topic, ...]:
-        """Return every topic that must exist, dead-letter topics included."""
+        """Return every topic that must exist, dead-letter topics included. Topics of tenants need not exist."""
         read = (*self.inputs, *self.broadcast)
         letters = tuple(topics.BY_NAME[topic.dlq] for topic in read if topic.dead_letters)
-        return tuple(dict.fromkeys((*read, self.changelog, *self.outputs, *letters)))
+        written = tuple(topic for topic in self.outputs if topic not in topics.PER_TENANT)
+        return tuple(dict.fromkeys((*read, self.changelog, *written, *letters)))
 
 
 GATE = ProcessorSpec(
@@ -48,6 +49,7 @@ GATE = ProcessorSpec(
     # REVOCATION, because the end of a session revokes all sessions that descend from it, on whatever partition.
     outputs=(
         topics.VERDICT,
+        topics.OUTCOME,
         topics.AUDIT,
         topics.ALERT,
         topics.APPROVAL_REQUEST,

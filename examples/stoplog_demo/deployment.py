@@ -87,7 +87,7 @@ def demonstrate(settings: Settings, folder: Path, view: View, commands: Sequence
     with ExitStack() as stack:
         log = stack.enter_context(open_log(settings))
         with closing(log.admin()) as admin:
-            plan = make_plan(settings.topics, settings.group, admin)
+            plan = make_plan(settings.topics, settings.group, admin, [settings.tenant])
             carry_out(plan, admin, settings.topics.replication, lambda _: None)
         made = sum(isinstance(step, CreateTopic) for step in plan.steps)
         view.note(f"{log.name}: {f'{made} topics created' if made else 'all topics exist'}")

@@ -20,6 +20,7 @@ from streams.sdk.executor_types import ToolOutcome
 from streams.sdk.intents import CallContext
 from streams.sdk.toolset import Toolset
 from streams.sdk.transport import Transport
+from streams.sdk.verdict_reader import VerdictReader
 
 ISSUER = "https://issuer.demo.example"
 ACTOR = Actor(iss=ISSUER, sub="office-assistant", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-1")
@@ -100,10 +101,12 @@ class AgentHost:
         assistant = Assistant(self._repository)
         assistant.ask(request)
         works: list[Work] = []
-        with self.agent(credential) as agent:
+        with self.agent(credential) as agent, VerdictReader(self._transport, agent.key) as verdicts:
             while len(works) < CALLS_MAX and (wish := assistant.next()) is not None:
                 context = CallContext(turn=len(works), user_request_digest=sha256(request.encode()))
-                verdict = agent.propose(wish.tool, wish.args, timeout_ms=VERDICT_TIMEOUT_MS, context=context)
+                told = agent.propose(wish.tool, wish.args, timeout_ms=VERDICT_TIMEOUT_MS, context=context)
+                # The agent is told the outcome. The host, which runs the call, reads the verdict as an executor does.
+                verdict = verdicts.read(told.verdict_id)
                 outcome = None
                 if verdict.outcome is Outcome.ALLOW:
                     if before_run is not None:

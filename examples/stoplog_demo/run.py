@@ -21,7 +21,7 @@ from stoplog_demo.view import Check, View, open_view
 from streams.audit.report_keys import ReportKey
 from streams.audit.signatures import SigningKey
 from streams.model.errors import StoplogError
-from streams.model.reasons import Reason
+from streams.model.reasons import REASON_TEXTS, Reason
 from streams.sdk.agent import Agent
 from streams.sdk.development_tokens import DevTokenService
 from streams.sdk.errors import VerdictTimeoutError
@@ -231,7 +231,7 @@ class _Demo:
                 if verdict.reason not in _NOT_READY:
                     tokens.end_session(credential)
                     return
-                reason, detail = verdict.reason, verdict.reason_text
+                reason, detail = verdict.reason, REASON_TEXTS[Reason(verdict.reason)]
         raise DemoError(f"no gate is ready after {GATE_TIMEOUT_MS} ms: {reason}, {detail}")
 
 

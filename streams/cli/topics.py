@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -12,14 +13,23 @@ from streams.cli.main import FAILED
 from streams.cli.option_groups import takes_groups
 from streams.cli.options import Connection, Output
 from streams.cli.screen import FAIL, OK, WARN, Screen
-from streams.model.topics import TOPICS, Role, Topic
-from streams.operations.topics.application import carry_out, make_plan, quotas_to_set
+from streams.model.topics import PER_TENANT, TOPICS, Role, Topic
+from streams.operations.topics.application import carry_out, make_plan, quotas_to_set, topics_of
 from streams.operations.topics.plan import Plan, Step
 from streams.operations.topics.times import partition_times
 from streams.wiring.clock import SystemClock
 from streams.wiring.logs import open_log
 
 _DAY_MS = 86_400_000
+
+TenantsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tenant",
+        metavar="ID",
+        help="A tenant that gets a topic for outcomes, beside those of the settings. May be given several times.",
+    ),
+]
 
 app = typer.Typer(
     add_completion=False, help="Show, check and create the topics that stoplog needs.", rich_markup_mode="rich"
@@ -31,10 +41,10 @@ app = typer.Typer(
 def show(*, output: Output) -> None:
     """Show every topic as declared: its key, its partitions, its retention, its writers and readers."""
     screen = output.screen()
-    for topic in TOPICS:
+    for topic in (*TOPICS, *PER_TENANT):
         screen.record(
             {
-                "topic": topic.name,
+                "topic": topic.shown_name,
                 "key": topic.key,
                 "record": None if topic.record is None else topic.record.__name__,
                 "spread": topic.spread.value,
@@ -48,14 +58,14 @@ def show(*, output: Output) -> None:
         ("topic", "key", "partitions", "keeps", "written by", "read by"),
         [
             (
-                topic.name,
+                topic.shown_name,
                 topic.key,
                 topic.spread.value,
                 _kept(topic),
                 _roles(topic.writers),
                 _roles(topic.readers),
             )
-            for topic in TOPICS
+            for topic in (*TOPICS, *PER_TENANT)
         ],
     )
 
@@ -66,12 +76,15 @@ def check(
     *,
     connection: Connection,
     output: Output,
+    tenant: TenantsOption = None,
 ) -> None:
     """Report how the topics on the log differ from the declaration; exit status 1 if they do."""
     screen = output.screen()
     settings = connection.settings()
+    tenants = (settings.tenant, *(tenant or ()))
+    count = len(topics_of(settings.topics, tenants))
     with open_log(settings, create=False) as opened, closing(opened.admin()) as admin:
-        plan = make_plan(settings.topics, settings.group, admin)
+        plan = make_plan(settings.topics, settings.group, admin, tenants)
         for step in plan.steps:
             screen.record({"differs": str(step)})
             screen.say(f"to do: {step}", WARN)
@@ -79,7 +92,7 @@ def check(
         if plan.steps:
             screen.say("run `stoplog topics apply` to do this")
         if plan.is_clean:
-            screen.say(f"all {len(TOPICS)} topics of the {opened.name} are as declared", OK)
+            screen.say(f"all {count} topics of the {opened.name} are as declared", OK)
     if not plan.is_clean:
         raise typer.Exit(FAILED)
 
@@ -90,6 +103,7 @@ def apply(
     *,
     connection: Connection,
     output: Output,
+    tenant: TenantsOption = None,
 ) -> None:
     """Create missing topics, correct their configurations, and add access entries. Deletes nothing.
 
@@ -99,19 +113,24 @@ def apply(
     """
     screen = output.screen()
     settings = connection.settings()
+    tenants = (settings.tenant, *(tenant or ()))
+    count = len(topics_of(settings.topics, tenants))
 
     def tell(step: Step) -> None:
         screen.record({"done": str(step)})
         screen.say(f"done: {step}", OK)
 
     with open_log(settings) as opened, closing(opened.admin()) as admin:
-        plan = make_plan(settings.topics, settings.group, admin)
+        plan = make_plan(settings.topics, settings.group, admin, tenants)
         carry_out(plan, admin, settings.topics.replication, tell)
         _tell_troubles(screen, plan)
         if settings.log == "kafka":
             _tell_quotas(screen, quotas_to_set(settings.topics, settings.bootstrap))
         if plan.is_clean:
-            screen.say(f"nothing to do: all {len(TOPICS)} topics of the {opened.name} are as declared", OK)
+            screen.say(
+                f"nothing to do: all {count} topics of the {opened.name} are as declared",
+                OK,
+            )
     if plan.troubles:
         raise typer.Exit(FAILED)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.codec.instants import format_instant
-from streams.model.topics import TOPICS, Topic
+from streams.model.topics import PER_TENANT, TOPICS, Topic
 from streams.model.types import Header
 from streams.ports import Headers
 
@@ -34,7 +34,7 @@ def event_type(topic: Topic) -> str:
     return topic.name if topic.record is None else f"agentstream.v1.{topic.record.__name__}"
 
 
-_TYPES = {topic.name: ("ce_type", event_type(topic).encode()) for topic in TOPICS}
+_TYPES = {topic.name: ("ce_type", event_type(topic).encode()) for topic in (*TOPICS, *PER_TENANT)}
 
 
 def event_headers(topic: Topic, header: Header) -> Headers:
@@ -50,7 +50,7 @@ def event_headers(topic: Topic, header: Header) -> Headers:
     headers = (
         ("ce_id", header.id.encode()),
         ("ce_source", header.source.encode()),
-        _TYPES[topic.name],
+        _TYPES[topic.name] if not topic.family else _TYPES[topic.family],
         _SPEC_VERSION,
         _times[header.time],
         _JSON if topic.record is None else _AVRO,

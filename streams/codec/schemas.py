@@ -17,7 +17,7 @@ import msgspec
 from streams.codec.schema_types import RecordShape, SchemaError, parse_record, short_name
 from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
-from streams.model.topics import BY_NAME
+from streams.model.topics import RECORD_CLASSES
 from streams.model.types import Record
 
 LOCK_NAME = "ids.lock.json"
@@ -172,10 +172,10 @@ def record_class(topic: str) -> type[Record]:
     Raises:
         InvariantError: the topic isn't declared, or its values aren't records.
     """
-    declared = BY_NAME.get(topic)
-    if declared is None or declared.record is None:
+    declared = RECORD_CLASSES.get(topic)
+    if declared is None:
         raise InvariantError(f"topic `{topic}` has no records in Avro")
-    return declared.record
+    return declared
 
 
 @cache

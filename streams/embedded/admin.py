@@ -35,6 +35,12 @@ class EmbeddedAdmin:
             if name in known
         }
 
+    def partition_counts(self, prefix: str) -> dict[str, int]:
+        """Return how many partitions each topic has whose name begins with `prefix`, by its name."""
+        self._topic_table.refresh()
+        known = self._topic_table.topics()
+        return {name: topic.partitions for name, topic in known.items() if name.startswith(prefix)}
+
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create all of the topics or none; `replication` has no meaning in one file.
 

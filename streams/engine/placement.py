@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -13,12 +14,16 @@ from streams.ports import Headers, Outgoing, Received
 from streams.ports.processor import Output
 from streams.ports.wire import Wire
 
+_log = logging.getLogger(__name__)
 OUTPUT_BYTES_MAX = 1_032_192
 """Of a record that is written, key and headers included: what a topic takes, less the batch around it."""
 
 # Below these nobody has to count: ids, names and trace contexts have bounds of their own.
 _SURELY_FITS_BYTES = OUTPUT_BYTES_MAX // 2
 _SURELY_FITS_HEADERS = 8
+
+MISSING_NAMED_MAX = 1_000
+"""How many missing topics are remembered, so that each is logged once."""
 
 KEYS_CACHED_MAX = 8_192
 """Of input keys, the partitions that are remembered: Murmur2 takes about 3 us in Python, and sessions recur."""
@@ -67,11 +72,12 @@ class OutputPlacement:
         Args:
             partition: whose outputs are placed.
             wire: makes the envelopes.
-            partition_counts: how many partitions each topic has, by its name.
+            partition_counts: how many partitions each topic has, by its name. Topics of tenants come and go.
         """
         self._partition = partition
         self._wire = wire
         self._partition_counts = partition_counts
+        self._missing: set[str] = set()
 
     def outgoing(self, outputs: Sequence[Output]) -> list[Outgoing]:
         """Return the outputs as they are written.
@@ -86,13 +92,18 @@ class OutputPlacement:
             topic, key, value, named = output.topic, output.key, output.value, output.partition
             is_own = named is None and topic.spread is Spread.CO_PARTITIONED and not topic.placed_by_key
             partition = self._partition if is_own else self._partition_of(topic, key, named)
+            if partition is None:
+                continue
             headers = self._wire.headers(topic, output.header)
             if len(value) > _SURELY_FITS_BYTES or len(headers) > _SURELY_FITS_HEADERS:
                 _check_size(topic, key, value, headers)
             made.append(Outgoing(topic.name, partition, key, value, headers))
         return made
 
-    def _partition_of(self, topic: Topic, key: bytes | None, named: int | None) -> int:
+    def _partition_of(self, topic: Topic, key: bytes | None, named: int | None) -> int | None:
+        """Return where an output goes; None if it is for a tenant's topic that can't be written."""
+        if topic.spread is Spread.PER_TENANT:
+            return self._partition if self._has_tenant_topic(topic.name) else None
         if topic.spread is Spread.BROADCAST:
             return 0
         if topic.spread is Spread.OWN or topic.placed_by_key:
@@ -104,6 +115,21 @@ class OutputPlacement:
         if named >= self._partition_counts[topic.name]:
             raise RecordError(DeadLetterReason.RECORD_INVALID, f"`{topic.name}` has no partition {named}")
         return named
+
+    def _has_tenant_topic(self, name: str) -> bool:
+        """Tell whether a tenant's topic has this partition. Operators create these topics, and some may be missing.
+
+        INVARIANT: a topic that does not exist is not written to: the transaction would fail, and with it the partition.
+        """
+        if self._partition < self._partition_counts.get(name, 0):
+            self._missing.discard(name)
+            return True
+        if name not in self._missing:
+            if len(self._missing) >= MISSING_NAMED_MAX:
+                self._missing.clear()
+            self._missing.add(name)
+            _log.warning("`%s` has no partition %d: records for it are dropped", name, self._partition)
+        return False
 
 
 def _check_size(topic: Topic, key: bytes | None, value: bytes, headers: Headers) -> None:

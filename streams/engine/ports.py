@@ -15,6 +15,8 @@ class Ports:
 
     Attributes:
         end_transactions: ends what another instance has left open (`streams.engine.peers`); None leaves it to timeouts.
+        look_for_topics: begins to bring the topics of tenants in the worker's partition counts up to date, and returns
+            at once: operators create and delete these topics while workers run. The worker calls it again and again.
     """
 
     consumer: Consumer
@@ -23,3 +25,4 @@ class Ports:
     stores: StoreProvider
     clock: Clock
     end_transactions: EndTransactions | None = None
+    look_for_topics: Callable[[], None] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from streams.model import topics
 from streams.model.errors import StoplogError
 from streams.model.topics import Spread, Topic
 from streams.ports import Admin, TopicState
@@ -32,7 +33,7 @@ def check_topics(spec: ProcessorSpec, admin: Admin) -> dict[str, int]:
     """Check the topics of a processor.
 
     Returns:
-        The partition counts by topic name.
+        The partition counts by topic name, those of the tenants' topics that exist included.
 
     Raises:
         StartRefusedError: a topic is missing, co-partitioned topics have unequal counts, a broadcast topic has more
@@ -43,19 +44,30 @@ def check_topics(spec: ProcessorSpec, admin: Admin) -> dict[str, int]:
     findings = tuple(topic_faults(wanted.values(), states))
     if findings:
         raise StartRefusedError(findings)
-    return {name: state.partitions for name, state in states.items()}
+    return {name: state.partitions for name, state in states.items()} | tenant_topics(spec, admin)
 
 
-def topic_faults(topics: Iterable[Topic], states: dict[str, TopicState]) -> list[str]:
+def tenant_topics(spec: ProcessorSpec, admin: Admin) -> dict[str, int]:
+    """Return the partition counts of the existing topics of tenants that the processor may write to, by name.
+
+    Raises:
+        LogError: the log does not answer, or refuses.
+    """
+    if topics.OUTCOME not in spec.outputs:
+        return {}
+    return admin.partition_counts(topics.OUTCOME_PREFIX)
+
+
+def topic_faults(declared: Iterable[Topic], states: dict[str, TopicState]) -> list[str]:
     """Return what is wrong with these topics, a line each: what, where, and what it should be.
 
     Args:
-        topics: as they are declared.
+        declared: the topics, as they are declared.
         states: as they are on the log, by name.
     """
     faults: list[str] = []
     counts: dict[int, list[str]] = {}
-    for topic in topics:
+    for topic in declared:
         state = states.get(topic.name)
         if state is None:
             faults.append(f"topic `{topic.name}` does not exist")

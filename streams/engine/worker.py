@@ -53,6 +53,10 @@ HELD_POLL_MS = 5
 """How long a poll waits while input is held back: what lets it go on need not be a record, but the end of a topic."""
 
 
+LOOK_FOR_TOPICS_MS = 10_000
+"""How often a worker looks for topics of tenants that are new or gone."""
+
+
 class WorkerGaveUpError(StoplogError):
     """Too many transactions were aborted in a row."""
 
@@ -113,6 +117,7 @@ class Worker:
         self._group: GroupMetadata | None = None
         self._aborts_in_a_row = 0
         self._punctuated_ms = 0
+        self._looked_ms = ports.clock.monotonic_ms()
         self._last_input_ms: dict[int, int] = {}
         self._with_input: dict[int, PartitionTask] = {}
         self._batch = Batch(settings)
@@ -352,6 +357,9 @@ class Worker:
         if monotonic_ms - self._punctuated_ms < self._settings.punctuate_ms:
             return
         self._punctuated_ms = monotonic_ms
+        if self._ports.look_for_topics is not None and monotonic_ms - self._looked_ms >= LOOK_FOR_TOPICS_MS:
+            self._looked_ms = monotonic_ms
+            self._ports.look_for_topics()
         now_ms = self._time.idle_ms(margin_ms)
         if now_ms is None:
             return

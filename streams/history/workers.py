@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.engine.ports import Ports
 from streams.engine.settings import EngineSettings
-from streams.engine.startup import check_topics
+from streams.engine.startup import check_topics, tenant_topics
 from streams.engine.worker import Worker
 from streams.inmemory.log import MemoryLog
 from streams.model.topics import Spread
@@ -35,6 +35,7 @@ def build_worker(
     resets_time: bool = False,
 ) -> Worker:
     """Return a worker that is not started. `instance` names its group member, its transactional id and its readers."""
+    counts = check_topics(spec, log.admin())
     return Worker(
         spec=spec,
         processor=processor,
@@ -46,8 +47,9 @@ def build_worker(
             stores=stores,
             clock=clock,
             end_transactions=lambda gone: log.producer(gone).init_transactions(),
+            look_for_topics=lambda: counts.update(tenant_topics(spec, log.admin())),
         ),
         settings=settings,
-        partition_counts=check_topics(spec, log.admin()),
+        partition_counts=counts,
         resets_time=resets_time,
     )

@@ -37,6 +37,11 @@ class MemoryAdmin:
         states = ((name, self._broker.topic_state(name)) for name in topics)
         return {name: state for name, state in states if state is not None}
 
+    def partition_counts(self, prefix: str) -> dict[str, int]:
+        """Return how many partitions each topic has whose name begins with `prefix`, by its name."""
+        broker = self._broker
+        return {name: broker.partition_count(name) for name in broker.topics() if name.startswith(prefix)}
+
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create the topics; one that exists is an error. There is one broker, whatever `replication` says."""
         del replication

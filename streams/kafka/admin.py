@@ -82,6 +82,16 @@ class KafkaAdmin:
         states = (_state(self._names.own(name), known[name], configs[name]) for name in found)
         return {state.name: state for state in states}
 
+    def partition_counts(self, prefix: str) -> dict[str, int]:
+        """Return how many partitions each topic has whose name begins with `prefix`, by its name.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+        """
+        known, names = self._known("list the topics"), self._names
+        own = {names.own(name): len(topic.partitions) for name, topic in known.items() if names.has(name)}
+        return {name: count for name, count in own.items() if name.startswith(prefix)}
+
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create topics and wait until they can be written; an existing topic is an error.
 

@@ -6,7 +6,10 @@ from streams.model.types import Actor, Header, Millis, Model, Proof, Record, Sha
 
 
 class ReplyTo(Record, frozen=True, kw_only=True):
-    """Where the agent waits for the verdict (request/reply)."""
+    """Where the agent waits for the outcome: its tenant's outcome topic, and its session's partition there.
+
+    A gate writes outcomes to the tenant's topic only, and always to the session's partition, whatever is named here.
+    """
 
     topic: str
     partition: int

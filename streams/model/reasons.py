@@ -60,6 +60,7 @@ class Reason(StrEnum):
     PROOF_MISSING = "proof_missing"
     PROOF_UNSUPPORTED = "proof_unsupported"
     PROOF_INVALID = "proof_invalid"
+    REPLY_TOPIC_FOREIGN = "reply_topic_foreign"
     ARGS_NOT_CANONICALIZABLE = "args_not_canonicalizable"
     ARGS_DIGEST_MISMATCH = "args_digest_mismatch"
     ARGS_TOO_LARGE = "args_too_large"
@@ -136,6 +137,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.PROOF_MISSING: "the intent carries no proof of who made it",
     Reason.PROOF_UNSUPPORTED: "the kind of the intent's proof is not accepted for this session",
     Reason.PROOF_INVALID: "the intent's proof does not verify under its session's key",
+    Reason.REPLY_TOPIC_FOREIGN: "the intent asks for its outcome on a topic that is not its tenant's",
     Reason.ARGS_NOT_CANONICALIZABLE: "the arguments have no canonical JSON form (RFC 8785)",
     Reason.ARGS_DIGEST_MISMATCH: "the digest of the arguments is not the one that the intent states",
     Reason.ARGS_TOO_LARGE: "the arguments are larger than accepted",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -14,6 +17,7 @@ from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.delegation import Delegation
 from streams.model.intent import Intent
+from streams.model.outcome import IntentOutcome
 from streams.model.revocation import Revocation
 from streams.model.session import SessionEvent
 from streams.model.types import Record
@@ -51,6 +55,7 @@ class Spread(StrEnum):
     CO_PARTITIONED = "co-partitioned"  # keyed by tenant|session_id; equal counts everywhere
     BROADCAST = "broadcast"  # one partition, every instance reads all of it
     OWN = "own"  # a key and a partition count of its own
+    PER_TENANT = "per tenant"  # a topic of each tenant, each co-partitioned
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +68,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         keyed_input: every record must lie on the partition of its key. A processor rejects one that does not, because
             two partitions would otherwise each give a final verdict for one intent.
         dead_letters: whether there is a topic for records of this one that could not be read.
+        family: of a tenant's topic, the name of the declaration in `PER_TENANT` that it was made from.
     """
 
     name: str
@@ -77,6 +83,15 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     placed_by_key: bool = False
     keyed_input: bool = False
     note: str = ""
+    family: str = ""
+
+    @property
+    def shown_name(self) -> str:
+        """Return the name for people; for a topic of each tenant, with a place for the tenant."""
+        if self.spread is not Spread.PER_TENANT or self.family:
+            return self.name
+        stem, _, version = self.name.rpartition(".")
+        return f"{stem}.<tenant>.{version}"
 
     @property
     def is_written_in_transactions(self) -> bool:
@@ -210,8 +225,18 @@ VERDICT = Topic(
     key="tenant|session_id",
     spread=Spread.CO_PARTITIONED,
     writers=(Role.GATE,),
-    readers=(Role.EXECUTOR, Role.AGENT, Role.AUDITOR),
+    readers=(Role.EXECUTOR, Role.AUDITOR),
     note="decisions, each with the exact call that was judged",
+)
+OUTCOME = Topic(
+    name="agent.outcome.v1",
+    record=IntentOutcome,
+    key="tenant|session_id",
+    spread=Spread.PER_TENANT,
+    writers=(Role.GATE,),
+    readers=(Role.AGENT,),
+    retention_ms=_DAY_MS,
+    note="what was decided, without the call, for agents of the tenant that ask for it",
 )
 APPROVAL_REQUEST = Topic(
     name="agent.approval.request.v1",
@@ -332,6 +357,7 @@ DECLARED: tuple[Topic, ...] = (
     RULESET,
     BASELINE,
     VERDICT,
+    OUTCOME,
     APPROVAL_REQUEST,
     AUDIT,
     AUDIT_REPORTED,
@@ -362,10 +388,51 @@ def _dead_letter_topic(source: Topic) -> Topic:
     )
 
 
-TOPICS: tuple[Topic, ...] = DECLARED + tuple(_dead_letter_topic(topic) for topic in DECLARED if topic.dead_letters)
-"""All topics, including those of dead letters."""
+PER_TENANT: tuple[Topic, ...] = tuple(topic for topic in DECLARED if topic.spread is Spread.PER_TENANT)
+"""The declarations of which each tenant has a topic. Codecs and documents know the declaration by its name."""
+
+TOPICS: tuple[Topic, ...] = tuple(topic for topic in DECLARED if topic not in PER_TENANT) + tuple(
+    _dead_letter_topic(topic) for topic in DECLARED if topic.dead_letters
+)
+"""All topics of which there is one, including those of dead letters."""
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
 
+RECORD_CLASSES: dict[str, type[Record]] = {topic.name: topic.record for topic in DECLARED if topic.record is not None}
+"""The class of the records of each declaration, by its name."""
+
 BY_RECORD: dict[type[Record], Topic] = {topic.record: topic for topic in reversed(DECLARED) if topic.record is not None}
 """The topic of each record. Of the two topics of audit events, the gates'; of session events, the token service's."""
+
+OUTCOME_PREFIX = "agent.outcome."
+"""What the name of every tenant's outcome topic begins with."""
+
+_OUTCOME_SUFFIX = ".v1"
+TENANT_CHARS_MAX = 100
+"""A tenant's part of a topic name: Kafka takes 249 characters, of which a deployment's prefix may have 100."""
+
+TENANTS_CACHED_MAX = 1_024
+_PLAIN = re.compile(r"[A-Za-z0-9-]")
+
+
+def outcome_topic_name(tenant_uid: str) -> str:
+    """Return the name of a tenant's outcome topic.
+
+    Letters, digits and `-` stay as they are. Every other byte of the tenant's UTF-8 becomes `_` and two hex digits,
+    also `.` and `_`, because Kafka counts two names as one that differ only in these. A tenant that is longer than
+    `TENANT_CHARS_MAX` in this form becomes `__` and its SHA-256.
+
+    INVARIANT: two tenants never have the same topic, whatever their names are.
+    """
+    return outcome_topic(tenant_uid).name
+
+
+@lru_cache(maxsize=TENANTS_CACHED_MAX)
+def outcome_topic(tenant_uid: str) -> Topic:
+    """Return a tenant's outcome topic; see `outcome_topic_name`."""
+    raw = tenant_uid.encode("utf-8", "surrogatepass")
+    part = "".join(chr(byte) if _PLAIN.match(chr(byte)) else f"_{byte:02x}" for byte in raw)
+    if len(part) > TENANT_CHARS_MAX:
+        part = f"__{hashlib.sha256(raw).hexdigest()}"
+    name = f"{OUTCOME_PREFIX}{part}{_OUTCOME_SUFFIX}"
+    return msgspec.structs.replace(OUTCOME, name=name, family=OUTCOME.name)

@@ -24,6 +24,8 @@ class TopicsSection(_Section):
     (`"User:gate-1" = ["gate-1"]`). No two principals share one: whoever has another's transactional id can stop it.
     `executor_groups`: the consumer groups that an executor's principal may join, by principal
     (`"User:mail" = ["stoplog-executor-mail"]`). No two principals share one.
+    `tenants`: each tenant with the Kafka principals of its agents (`acme = ["User:acme-agent"]`). A tenant has a topic
+    for the outcomes of its intents, which only these may read.
     `prefix`: precedes the name of every topic, so that several deployments can share a cluster.
     `quotas`: bytes per second and broker that a principal of a role may write; 0 or no entry: no limit. `stoplog topics
     apply` prints the commands that set them.
@@ -36,6 +38,7 @@ class TopicsSection(_Section):
     quotas: dict[str, Annotated[int, Field(ge=0)]] = {"agent": 1_048_576, "executor": 4_194_304}
     instances: dict[str, list[str]] = {}
     executor_groups: dict[str, list[str]] = {}
+    tenants: dict[str, list[str]] = {}
 
 
 class RulesSection(_Section):

@@ -302,6 +302,9 @@ class Admin(Protocol):
     def describe(self, topics: Sequence[str], config_names: Sequence[str]) -> dict[str, TopicState]:
         """Return those of the topics that exist, with the named configuration values."""
 
+    def partition_counts(self, prefix: str) -> dict[str, int]:
+        """Return how many partitions each topic has whose name begins with `prefix`, by its name."""
+
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create the topics. A topic that exists is an error."""
 

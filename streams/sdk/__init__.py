@@ -6,7 +6,7 @@ An agent:
     tokens = DevTokenService(transport, root_key, issuer="https://issuer.example", tenant_uid="acme")
     credential = tokens.open_session("alice", Actor(iss="https://issuer.example", sub="assistant"), ("mail:send",))
     with Agent(transport, credential, toolset=toolset) as agent:
-        verdict = agent.propose("mail/send", {"to": ["bob@example.com"], "subject": "hi", "body": "see you"})
+        outcome = agent.propose("mail/send", {"to": ["bob@example.com"], "subject": "hi", "body": "see you"})
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 from streams.audit.report_keys import ReportKey
 from streams.audit.signatures import SigningKeyError
+from streams.model.outcome import IntentOutcome
 from streams.sdk.agent import Agent
 from streams.sdk.aio import AsyncAgent
 from streams.sdk.credential import SessionCredential
@@ -51,6 +52,7 @@ from streams.sdk.tools import (
 from streams.sdk.toolset import Toolset
 from streams.sdk.transport import RecordCodec, Transport
 from streams.sdk.verdict_consumer import LoopSettings, VerdictLoop
+from streams.sdk.verdict_reader import VerdictReader
 
 __all__ = [
     "Agent",
@@ -65,6 +67,7 @@ __all__ = [
     "ExecutorError",
     "ExecutorSettings",
     "FunctionTool",
+    "IntentOutcome",
     "LoopSettings",
     "McpServerError",
     "ProposalError",
@@ -91,6 +94,7 @@ __all__ = [
     "Transport",
     "VerdictLoop",
     "VerdictReadError",
+    "VerdictReader",
     "VerdictTimeoutError",
     "connect",
     "load_report_key",

@@ -1,4 +1,4 @@
-"""The agent's side: propose a call, and wait for its verdict."""
+"""The agent's side: propose a call, and wait for its outcome."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Self
 
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
-from streams.model.intent import Intent
+from streams.model.intent import Intent, ReplyTo
 from streams.model.keys import partition_for
 from streams.model.labels import Label
+from streams.model.outcome import IntentOutcome
 from streams.model.proof import session_report
 from streams.model.session import COMPLETIONS, REPORTS, SessionEvent, SessionEventType
-from streams.model.topics import INTENT, REPORT, VERDICT
+from streams.model.topics import INTENT, REPORT, outcome_topic_name
 from streams.model.types import Actor, Header, Model, ToolRef
-from streams.model.verdict import Verdict
-from streams.ports import LogError
+from streams.ports import LogError, TopicPartition
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ProposalError, PublishError, VerdictTimeoutError
@@ -37,7 +37,8 @@ RESEND_AFTER_SHARE = 0.5
 class Agent:
     """The agent of one session. Thread-safe: its calls may be proposed in parallel.
 
-    Opening it looks up the end of the session's verdict partition; closing it stops reading that partition.
+    Outcomes come on a topic of the agent's tenant (`agent.outcome.<tenant>.v1`), which `stoplog topics apply --tenant`
+    creates. Opening the agent looks up the end of the session's partition there; closing it stops reading it.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Agent:
         source: str | None = None,
         entropy: Entropy = SYSTEM,
     ) -> None:
-        """Open the agent. Blocks until the end of the verdict partition is known.
+        """Open the agent. Blocks until the end of the session's outcome partition is known.
 
         Args:
             toolset: the tools that the model is shown; pins the definitions of tools that are given by name.
@@ -58,7 +59,8 @@ class Agent:
             source: the name of the writer, as a URI reference; by default the actor's.
 
         Raises:
-            VerdictReadError: verdicts can't be read.
+            VerdictReadError: outcomes can't be read.
+            LogError: the tenant has no topic for them, or the log did not answer.
         """
         self.credential = credential
         self.key = credential.key
@@ -67,9 +69,10 @@ class Agent:
         self._model = model
         self._source = source or f"agent/{credential.act.sub}"
         self._entropy = entropy
-        self._inbox = transport.verdicts()
-        self._partition = partition_for(self.key, transport.partitions(VERDICT.name))
-        self._inbox.watch(self._partition)
+        self._inbox = transport.outcomes()
+        topic = outcome_topic_name(credential.tenant_uid)
+        self._replies = TopicPartition(topic, partition_for(self.key, transport.partitions(topic)))
+        self._inbox.watch(self._replies)
         self._closed = False
 
     def propose(
@@ -81,33 +84,34 @@ class Agent:
         wait_final: bool = True,
         timeout_ms: int = VERDICT_TIMEOUT_MS,
         context: CallContext | None = None,
-    ) -> Verdict:
-        """Ask whether a call may run, and wait for the verdict.
+    ) -> IntentOutcome:
+        """Ask whether a call may run, and wait for what is decided.
 
         Args:
             tool: the tool, or its name as `server/name` in the agent's toolset.
             args: the call's arguments.
             deadline_ms: the instant after which the call must not run any more.
             wait_final: whether to keep waiting after REQUIRE_APPROVAL and DEFER, which a final verdict follows.
-            timeout_ms: how long to wait for the verdict.
+            timeout_ms: how long to wait.
             context: where in the agent's work the call stands.
 
         Returns:
-            The verdict on exactly this call. Only ALLOW lets it run, and only with the arguments in the verdict.
+            The outcome of exactly this call. Only ALLOW lets it run, and only as the verdict has it, which executors
+            read. An outcome says nothing of the call itself.
 
         Raises:
             ProposalError: it can't be proposed; nothing was sent.
             PublishError: it is not known whether the intent was stored.
-            VerdictTimeoutError: no verdict came in time; `resend` asks again, safely.
-            VerdictReadError: verdicts can't be read.
+            VerdictTimeoutError: no outcome came in time; `resend` asks again, safely.
+            VerdictReadError: outcomes can't be read.
         """
         intent = self.prepare(tool, args, deadline_ms=deadline_ms, context=context)
         return self.resend(intent, wait_final=wait_final, timeout_ms=timeout_ms)
 
-    def resend(self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS) -> Verdict:
-        """Send an intent (again) that `prepare` or a VerdictTimeoutError returned, and wait for its verdict.
+    def resend(self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS) -> IntentOutcome:
+        """Send an intent (again) that `prepare` or a VerdictTimeoutError returned, and wait for its outcome.
 
-        Repeating it is safe: a gate judges an intent once, and answers a repeated intent with the same verdict.
+        Repeating it is safe: a gate judges an intent once, and answers a repeated intent with the same outcome.
 
         Raises:
             ProposalError, PublishError, VerdictTimeoutError, VerdictReadError: see `propose`.
@@ -156,6 +160,7 @@ class Agent:
             model=self._model,
             deadline_ms=deadline_ms,
             context=about,
+            reply_to=ReplyTo(topic=self._replies.topic, partition=self._replies.partition),
         )
 
     def delegate(
@@ -242,11 +247,11 @@ class Agent:
         return proven
 
     def expect(self, intent: Intent, *, wait_final: bool) -> Expected:
-        """Start to wait for the intent's verdict; `forget` undoes this. A step of `resend`.
+        """Start to wait for the intent's outcome; `forget` undoes this. A step of `resend`.
 
         Raises:
             ProposalError: too many intents wait, this one already waits, or it is not of this agent's session.
-            VerdictReadError: verdicts can't be read.
+            VerdictReadError: outcomes can't be read.
         """
         own = self.credential
         if (intent.header.tenant_uid, intent.session_id) != (own.tenant_uid, own.session_id):
@@ -278,10 +283,10 @@ class Agent:
         self._inbox.forget(expected)
 
     def close(self) -> None:
-        """Stop waiting for verdicts. May be called again."""
+        """Stop waiting for outcomes. May be called again."""
         if not self._closed:
             self._closed = True
-            self._inbox.unwatch(self._partition)
+            self._inbox.unwatch(self._replies)
 
     def __enter__(self) -> Self:
         return self
@@ -302,19 +307,19 @@ def waits(timeout_ms: int) -> tuple[int, int]:
 
 
 def timed_out(expected: Expected, timeout_ms: int) -> VerdictTimeoutError:
-    """Describe to the caller why there is no verdict."""
+    """Describe to the caller why there is no outcome."""
     intent, interim = expected.intent, expected.interim
     about = f"intent `{intent.intent_id}` of session `{intent.session_id}`"
     if interim is not None:
-        text = f"{about} has no final verdict after {timeout_ms} ms: {interim.outcome.value}, {interim.reason_text}"
+        text = f"{about} has no final outcome after {timeout_ms} ms: {interim.outcome.value}, {interim.reason}"
     elif expected.foreign_count:
         text = (
-            f"{about} got {expected.foreign_count} verdicts on another call under its id, and none on its own, in "
-            f"{timeout_ms} ms: the intent or the verdict was altered in transit; check who may write those topics"
+            f"{about} got {expected.foreign_count} outcomes of another call under its id, and none of its own, in "
+            f"{timeout_ms} ms: the intent or the outcome was altered in transit; check who may write those topics"
         )
     else:
         text = (
-            f"{about} has no verdict after {timeout_ms} ms: check that a gate runs on this log and that its topics "
-            f"are as declared (`stoplog doctor`)"
+            f"{about} has no outcome after {timeout_ms} ms: check that a gate runs on this log, that its topics are as "
+            f"declared (`stoplog doctor`), and that it may write the tenant's (`stoplog topics check --tenant`)"
         )
     return VerdictTimeoutError(text, intent, interim)

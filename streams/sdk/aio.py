@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from streams.model.delegation import Delegation
 from streams.model.intent import Intent
+from streams.model.outcome import IntentOutcome
 from streams.model.types import Actor, Model, ToolRef
-from streams.model.verdict import Verdict
 from streams.sdk.agent import VERDICT_TIMEOUT_MS, Agent, timed_out, waits
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class AsyncAgent:
-    """`Agent` for asyncio. `open` makes one; waiting for a verdict takes no thread."""
+    """`Agent` for asyncio. `open` makes one; waiting for an outcome takes no thread."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -63,12 +63,14 @@ class AsyncAgent:
         wait_final: bool = True,
         timeout_ms: int = VERDICT_TIMEOUT_MS,
         context: CallContext | None = None,
-    ) -> Verdict:
+    ) -> IntentOutcome:
         """See `Agent.propose`. Cancelling the wait does not withdraw the intent: it is still judged."""
         intent = self._agent.prepare(tool, args, deadline_ms=deadline_ms, context=context)
         return await self.resend(intent, wait_final=wait_final, timeout_ms=timeout_ms)
 
-    async def resend(self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS) -> Verdict:
+    async def resend(
+        self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS
+    ) -> IntentOutcome:
         """See `Agent.resend`."""
         expected = self._agent.expect(intent, wait_final=wait_final)
         answered = _answered(expected)
@@ -95,12 +97,12 @@ class AsyncAgent:
 
 
 def _answered(expected: Expected) -> asyncio.Event:
-    """Return an event of this loop that is set once the expected verdict, or an error instead of it, has come."""
+    """Return an event of this loop that is set once the expected outcome, or an error instead of it, has come."""
     loop = asyncio.get_running_loop()
     answered = asyncio.Event()
 
-    def tell(_future: Future[Verdict]) -> None:
-        # The loop may have ended while the verdict was on its way.
+    def tell(_future: Future[IntentOutcome]) -> None:
+        # The loop may have ended while the outcome was on its way.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(answered.set)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.model.errors import StoplogError
 from streams.model.intent import Intent
-from streams.model.verdict import Verdict
+from streams.model.outcome import IntentOutcome
 
 
 class SdkError(StoplogError):
@@ -24,18 +24,18 @@ class DelegationError(SdkError):
 
 
 class VerdictReadError(SdkError):
-    """Verdicts cannot be read; the intent may have been judged."""
+    """Outcomes cannot be read; the intent may have been judged."""
 
 
 class VerdictTimeoutError(SdkError):
-    """No (final) verdict came in time. The intent may still be judged; `Agent.resend` sends it again.
+    """No (final) outcome came in time. The intent may still be judged; `Agent.resend` sends it again.
 
     Attributes:
         intent: the intent that was sent.
-        interim: the newest verdict that is not final, if any.
+        interim: the newest outcome that is not final, if any.
     """
 
-    def __init__(self, text: str, intent: Intent, interim: Verdict | None) -> None:
+    def __init__(self, text: str, intent: Intent, interim: IntentOutcome | None) -> None:
         super().__init__(text)
         self.intent = intent
         self.interim = interim

@@ -1,4 +1,4 @@
-"""Wait for verdicts: one thread reads the verdict partitions of all agents of this process."""
+"""Wait for outcomes: one thread reads the outcome partitions of all agents of this process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typing import Protocol
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import session_key_of
-from streams.model.topics import VERDICT
+from streams.model.outcome import IntentOutcome, intent_proof_digest
+from streams.model.topics import OUTCOME
 from streams.model.types import Record
-from streams.model.verdict import FINAL_OUTCOMES, Verdict
+from streams.model.verdict import FINAL_OUTCOMES
 from streams.ports import Headers, LogError, Reader, Received, TopicPartition
 from streams.sdk.errors import ProposalError, VerdictReadError
 
 WAITING_MAX = 10_000
-"""Intents of one transport that may wait for their verdicts at once."""
+"""Intents of one transport that may wait for their outcomes at once."""
 
 POLL_RECORDS_MAX = 500
 POLL_MS = 50
@@ -37,59 +38,55 @@ class _Decoder(Protocol):
 
 
 class Expected:
-    """A verdict that somebody waits for.
+    """An outcome that somebody waits for.
 
     Attributes:
-        future: completes with the verdict (the final one if that was asked for), or with a VerdictReadError.
-        interim: the newest verdict that did not complete it.
-        foreign_count: verdicts that named the intent but were for another call than the one asked; not trusted.
+        future: completes with the outcome (the final one if that was asked for), or with a VerdictReadError.
+        interim: the newest outcome that did not complete it.
+        foreign_count: outcomes that named the intent but answer another one than was sent; not trusted.
     """
 
     def __init__(self, intent: Intent, *, wait_final: bool) -> None:
         self.intent = intent
-        self.future: Future[Verdict] = Future()
-        self.interim: Verdict | None = None
+        self.future: Future[IntentOutcome] = Future()
+        self.interim: IntentOutcome | None = None
         self.foreign_count = 0
         self._wait_final = wait_final
 
-    def offer(self, verdict: Verdict) -> None:
-        """Process a verdict that names this intent."""
-        if not answers(verdict, self.intent):
+    def offer(self, outcome: IntentOutcome) -> None:
+        """Process an outcome that names this intent."""
+        if not answers(outcome, self.intent):
             self.foreign_count += 1
-            _log.warning("verdict `%s` on intent `%s` is not for the call asked", verdict.verdict_id, verdict.intent_id)
+            _log.warning("outcome `%s` does not answer the intent `%s` as sent", outcome.verdict_id, outcome.intent_id)
             return
-        if self._wait_final and verdict.outcome not in FINAL_OUTCOMES:
-            self.interim = verdict
+        if self._wait_final and outcome.outcome not in FINAL_OUTCOMES:
+            self.interim = outcome
             return
         try:
-            self.future.set_result(verdict)
+            self.future.set_result(outcome)
         except InvalidStateError:
-            _log.debug("verdict `%s` came again or too late", verdict.verdict_id)
+            _log.debug("outcome `%s` came again or too late", outcome.verdict_id)
 
     def fail(self, error: VerdictReadError) -> None:
-        """Stop waiting without a verdict."""
+        """Stop waiting without an outcome."""
         try:
             self.future.set_exception(error)
         except InvalidStateError:
             _log.debug("intent `%s` was answered before the failure", self.intent.intent_id)
 
 
-def answers(verdict: Verdict, intent: Intent) -> bool:
-    """Return whether the verdict is about exactly this call, in this session, for this subject and actor."""
+def answers(outcome: IntentOutcome, intent: Intent) -> bool:
+    """Return whether the outcome answers exactly this intent: its proof covers the call, the subject and the actor."""
     return (
-        verdict.intent_id == intent.intent_id
-        and verdict.header.tenant_uid == intent.header.tenant_uid
-        and verdict.session_id == intent.session_id
-        and verdict.args_digest == intent.args_digest
-        and verdict.tool.server_id == intent.tool.server_id
-        and verdict.tool.name == intent.tool.name
-        and verdict.sub == intent.sub
-        and verdict.act == intent.act
+        outcome.intent_id == intent.intent_id
+        and outcome.header.tenant_uid == intent.header.tenant_uid
+        and outcome.session_id == intent.session_id
+        and outcome.intent_proof_digest == intent_proof_digest(intent)
     )
 
 
-class VerdictInbox:
-    """Reads verdict partitions from their end at `watch`, and passes verdicts to the agents that wait. Thread-safe."""
+class OutcomeInbox:
+    """Reads outcome partitions from their end at `watch`, and passes outcomes to the agents that wait. Thread-safe."""
 
     def __init__(self, open_reader: Callable[[], Reader], codec: _Decoder) -> None:
         self._open_reader = open_reader
@@ -97,7 +94,7 @@ class VerdictInbox:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._requests: deque[Future[None]] = deque()
-        self._watch_counts: dict[int, int] = {}
+        self._watch_counts: dict[TopicPartition, int] = {}
         self._expected: dict[str, Expected] = {}
         self._keys: dict[bytes, int] = {}
         self._failure: VerdictReadError | None = None
@@ -107,7 +104,7 @@ class VerdictInbox:
         self._reader: Reader | None = None
         self._positions: dict[TopicPartition, int] = {}
 
-    def watch(self, partition: int, timeout_ms: int = WATCH_TIMEOUT_MS) -> None:
+    def watch(self, partition: TopicPartition, timeout_ms: int = WATCH_TIMEOUT_MS) -> None:
         """Read the partition from its present end; returns when that end is known. `unwatch` undoes it.
 
         Raises:
@@ -119,7 +116,7 @@ class VerdictInbox:
             self._watch_counts[partition] = self._watch_counts.get(partition, 0) + 1
             self._requests.append(done)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="stoplog-verdicts", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="stoplog-outcomes", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
         try:
@@ -127,14 +124,15 @@ class VerdictInbox:
         except TimeoutError:
             self.unwatch(partition)
             text = (
-                f"partition {partition} of `{VERDICT.name}` can't be read after {timeout_ms} ms: is the log reachable?"
+                f"partition {partition.partition} of `{partition.topic}` can't be read after {timeout_ms} ms: is the "
+                "log reachable, and may this agent read the topic?"
             )
             raise VerdictReadError(text) from None
         except VerdictReadError:
             self.unwatch(partition)
             raise
 
-    def unwatch(self, partition: int) -> None:
+    def unwatch(self, partition: TopicPartition) -> None:
         """Count one agent less that needs the partition."""
         with self._changed:
             count = self._watch_counts.get(partition, 0) - 1
@@ -145,7 +143,7 @@ class VerdictInbox:
             self._changed.notify_all()
 
     def expect(self, intent: Intent, *, wait_final: bool) -> Expected:
-        """Start to wait for the verdict on `intent`. Call it before the intent is published; `forget` undoes it.
+        """Start to wait for the outcome of `intent`. Call it before the intent is published; `forget` undoes it.
 
         Raises:
             ProposalError: too many intents wait already, or this one does.
@@ -155,7 +153,7 @@ class VerdictInbox:
         with self._lock:
             self._refuse_unusable()
             if len(self._expected) >= WAITING_MAX:
-                raise ProposalError(f"{WAITING_MAX} intents wait for their verdicts already: propose fewer at once")
+                raise ProposalError(f"{WAITING_MAX} intents wait for their outcomes already: propose fewer at once")
             if intent.intent_id in self._expected:
                 raise ProposalError(f"intent `{intent.intent_id}` is being waited for already")
             expected = Expected(intent, wait_final=wait_final)
@@ -184,7 +182,7 @@ class VerdictInbox:
             self._changed.notify_all()
         if thread is not None and thread is not threading.current_thread():
             thread.join(WATCH_TIMEOUT_MS / 1000)
-        self._fail_all(VerdictReadError("the transport was closed while verdicts were waited for"))
+        self._fail_all(VerdictReadError("the transport was closed while outcomes were waited for"))
 
     def _refuse_unusable(self) -> None:
         if self._closed:
@@ -203,7 +201,7 @@ class VerdictInbox:
                     failures_count = 0
                 except LogError as error:
                     failures_count += 1
-                    _log.warning("reading verdicts failed, trying again: %s", error)
+                    _log.warning("reading outcomes failed, trying again: %s", error)
                     if failures_count >= FAILURES_MAX:
                         self._fail_all(_unreadable(error))
                         failures_count = 0
@@ -211,7 +209,7 @@ class VerdictInbox:
                     self._pause()
         except Exception as error:
             # A bug here must not leave agents waiting for nothing.
-            _log.exception("the thread that reads verdicts has ended")
+            _log.exception("the thread that reads outcomes has ended")
             with self._lock:
                 self._failure = _unreadable(error)
             self._fail_all(self._failure)
@@ -243,7 +241,7 @@ class VerdictInbox:
         """Assign the watched partitions to the reader, then notify the agents that asked for them."""
         with self._lock:
             requests_count = len(self._requests)
-            wanted = {TopicPartition(VERDICT.name, partition) for partition in self._watch_counts}
+            wanted = set(self._watch_counts)
         if wanted != set(self._positions):
             reader = self._reading()
             new = sorted(wanted - set(self._positions))
@@ -260,20 +258,20 @@ class VerdictInbox:
             if received.key not in self._keys:
                 return
         try:
-            verdict = self._codec.decode(received.topic, received.value, received.headers)
+            outcome = self._codec.decode(OUTCOME.name, received.value, received.headers)
         except RecordError as error:
-            _log.warning("verdict %d of partition %d can't be read: %s", received.offset, received.partition, error)
+            _log.warning("outcome %d of partition %d can't be read: %s", received.offset, received.partition, error)
             return
-        if not isinstance(verdict, Verdict):
+        if not isinstance(outcome, IntentOutcome):
             return
         with self._lock:
-            expected = self._expected.get(verdict.intent_id)
+            expected = self._expected.get(outcome.intent_id)
         if expected is None:
             return
         if received.key != session_key_of(expected.intent.header.tenant_uid, expected.intent.session_id):
-            _log.warning("verdict on intent `%s` has the key of another session", verdict.intent_id)
+            _log.warning("outcome of intent `%s` has the key of another session", outcome.intent_id)
             return
-        expected.offer(verdict)
+        expected.offer(outcome)
 
     def _drop_reader(self) -> None:
         """Close the reader; its positions are kept, and the next reader continues from them."""
@@ -283,7 +281,7 @@ class VerdictInbox:
         try:
             reader.close()
         except LogError as error:
-            _log.warning("a reader of verdicts did not close: %s", error)
+            _log.warning("a reader of outcomes did not close: %s", error)
 
     def _pause(self) -> None:
         with self._changed:
@@ -300,6 +298,6 @@ class VerdictInbox:
 
 
 def _unreadable(error: Exception) -> VerdictReadError:
-    failure = VerdictReadError(f"verdicts can't be read: {error}")
+    failure = VerdictReadError(f"outcomes can't be read: {error}")
     failure.__cause__ = error
     return failure

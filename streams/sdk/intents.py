@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from streams.model.canonical import CanonicalError, canonical, canonical_args, sha256
-from streams.model.intent import Intent
+from streams.model.intent import Intent, ReplyTo
 from streams.model.proof import make_hmac, proof_message
 from streams.model.types import Header, Model, Proof, ProofAlg, ToolRef
 from streams.sdk.credential import SessionCredential
@@ -55,6 +55,7 @@ def build_intent(
     model: Model | None = None,
     deadline_ms: int | None = None,
     context: CallContext | None = None,
+    reply_to: ReplyTo | None = None,
 ) -> Intent:
     """Return an intent that is ready to be published.
 
@@ -62,6 +63,7 @@ def build_intent(
         args: the call's arguments; JSON values only.
         now_ms: the agent's clock; covered by the proof.
         deadline_ms: the instant after which the call must not run any more.
+        reply_to: where the outcome is wanted; None for no outcome.
 
     Raises:
         ProposalError: the arguments have no canonical form, or are too large for a record.
@@ -96,6 +98,7 @@ def build_intent(
         claimed_sources=about.claimed_sources,
         approval_id=about.approval_id,
         deadline=deadline_ms,
+        reply_to=reply_to,
     )
     try:
         return msgspec.structs.replace(intent, proof=_proof(credential, proof_message(intent)))

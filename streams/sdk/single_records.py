@@ -28,7 +28,7 @@ def outgoing(transport: Transport, topic: Topic, key: bytes, record: Record, hea
         topic=topic.name,
         partition=partition_for(key, transport.partitions(topic.name)),
         key=key,
-        value=transport.codec.encode(topic.name, record),
+        value=transport.codec.encode(topic.family or topic.name, record),
         headers=event_headers(topic, header),
     )
 

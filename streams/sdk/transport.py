@@ -8,7 +8,7 @@ from typing import Protocol, Self, runtime_checkable
 from streams.model.types import Record
 from streams.ports import Consumer, Headers, LogError, Producer, Publisher, Reader
 from streams.ports.open_log import Log
-from streams.sdk.inbox import VerdictInbox
+from streams.sdk.inbox import OutcomeInbox
 
 
 class RecordCodec(Protocol):
@@ -68,7 +68,7 @@ class Transport:
         self._partition_counts: dict[str, int] = {}
         self._parts_lock = threading.Lock()
         self._publisher: Publisher | None = None
-        self._inbox: VerdictInbox | None = None
+        self._inbox: OutcomeInbox | None = None
         self._closed = False
 
     def reader(self) -> Reader:
@@ -113,12 +113,12 @@ class Transport:
                 self._publisher = self._log.publisher()
             return self._publisher
 
-    def verdicts(self) -> VerdictInbox:
-        """Return the inbox of this transport's agents: one thread reads verdicts for all of them."""
+    def outcomes(self) -> OutcomeInbox:
+        """Return the inbox of this transport's agents: one thread reads outcomes for all of them."""
         with self._parts_lock:
             self._refuse_closed()
             if self._inbox is None:
-                self._inbox = VerdictInbox(self.reader, self.codec)
+                self._inbox = OutcomeInbox(self.reader, self.codec)
             return self._inbox
 
     def close(self) -> None:

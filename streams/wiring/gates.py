@@ -9,6 +9,7 @@ from streams.codec.avro import Codec
 from streams.codec.wire import CodecWire
 from streams.engine.ports import Ports
 from streams.engine.startup import check_topics
+from streams.engine.tenant_topics import TenantTopics
 from streams.engine.worker import Worker
 from streams.operations.topics.plan import budgets_group
 from streams.ports import StoreError, StoreProvider
@@ -122,6 +123,7 @@ def _build(
             stores=stores or _rocks_stores(settings, part.kind),
             clock=clock,
             end_transactions=end_transactions,
+            look_for_topics=TenantTopics(part.spec, log.admin, partition_counts).look if part.spec is GATE else None,
         ),
         settings=settings.engine.for_engine(),
         partition_counts=partition_counts,

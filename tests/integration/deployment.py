@@ -101,7 +101,12 @@ class Deployment:
     def make_topics(self) -> None:
         """All topics, as declared."""
         admin = self.log.admin()
-        carry_out(make_plan(self.settings.topics, self.settings.group, admin), admin, 1, lambda step: None)
+        carry_out(
+            make_plan(self.settings.topics, self.settings.group, admin, [self.settings.tenant]),
+            admin,
+            1,
+            lambda step: None,
+        )
         admin.close()
 
     def prepare(self, rules: Mapping[str, str] = RULES) -> None:

@@ -55,7 +55,7 @@ class Site:
         self.folder = folder
         self.log = open_log(settings)
         admin = self.log.admin()
-        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin, [settings.tenant]), admin, 1, lambda step: None)
         admin.close()
         self.codec = build_codec(settings)
         self.stores = MemoryStores()

@@ -44,6 +44,7 @@ from streams.model.topics import (
     Role,
     Spread,
     Topic,
+    outcome_topic,
 )
 from streams.model.types import ToolRef
 from streams.model.verdict import Outcome
@@ -112,8 +113,9 @@ class Cluster:
         self.reviewer_key: SigningKey = make_key_file(folder / "reviewer.pem")
         admin_settings = self.settings(None)
         with open_log(admin_settings) as log, closing(log.admin()) as admin:
-            carry_out(make_plan(admin_settings.topics, admin_settings.group, admin), admin, 1, lambda step: None)
-            assert make_plan(admin_settings.topics, admin_settings.group, admin).is_clean
+            asked = (admin_settings.topics, admin_settings.group, admin, [admin_settings.tenant])
+            carry_out(make_plan(*asked), admin, 1, lambda step: None)
+            assert make_plan(*asked).is_clean
 
     def settings(self, role: Role | None, user: str | None = None) -> Settings:
         """As the role connects, or one of several users with that role; None is the administrator."""
@@ -138,6 +140,7 @@ class Cluster:
                 | {"executor": ["User:runner", f"User:{OTHER_RUNNER}"], "gate": ["User:gate", f"User:{OTHER_GATE}"]},
                 "instances": {"User:gate": ["gate-1"], f"User:{OTHER_GATE}": ["gate-2"], "User:tokens": ["1"]},
                 "executor_groups": {"User:runner": [GROUP], f"User:{OTHER_RUNNER}": ["stoplog-executor-other"]},
+                "tenants": {"acme": ["User:agent"], "zeta": ["User:stranger"]},
             },
             rules={"publishers": {"ann": str(self.publisher_key.public)}},
             catalog={"reviewers": {"rita": str(self.reviewer_key.public)}},
@@ -196,6 +199,21 @@ def test_nobody_but_gates_writes_the_records_of_verdicts(cluster: Cluster) -> No
     for role in set(Role) - {Role.GATE}:
         assert errors_of_writing(cluster, role, [AUDIT]) == {AUDIT.name: "TOPIC_AUTHORIZATION_FAILED"}, role
     assert ends(cluster, [AUDIT]) == before
+
+
+def test_an_agent_reads_its_tenants_outcomes_and_neither_calls_nor_other_tenants_outcomes(cluster: Cluster) -> None:
+    own, foreign = (outcome_topic(tenant).name for tenant in ("acme", "zeta"))
+    with cluster.log(Role.AGENT) as log, closing(log.reader()) as reader:
+        assert reader.end_offsets([TopicPartition(own, 0)])[TopicPartition(own, 0)] >= 0
+    for topic in (VERDICT.name, AUDIT.name, foreign):
+        with cluster.log(Role.AGENT) as log, closing(log.reader()) as reader, pytest.raises(LogError):
+            reader.end_offsets([TopicPartition(topic, 0)])
+
+
+def test_nobody_but_gates_writes_outcomes(cluster: Cluster) -> None:
+    own = outcome_topic("acme")
+    for role in set(Role) - {Role.GATE}:
+        assert errors_of_writing(cluster, role, [own]) == {own.name: "TOPIC_AUTHORIZATION_FAILED"}, role
 
 
 @pytest.mark.parametrize("role", [Role.AGENT, Role.EXECUTOR])

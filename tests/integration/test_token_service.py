@@ -39,7 +39,7 @@ def house_on(settings: Settings, folder: Path, log: Log | None = None) -> Iterat
     folder.mkdir(exist_ok=True)
     with open_log(settings) as opened:
         with closing(opened.admin()) as admin:
-            carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
+            carry_out(make_plan(settings.topics, settings.group, admin, [settings.tenant]), admin, 1, lambda step: None)
         house = House(folder, log or opened, build_codec(settings), {}, None)
         try:
             yield house

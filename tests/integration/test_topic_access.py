@@ -42,7 +42,7 @@ def settings(bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_entries_are_made_once_and_for_whom_they_are_meant(settings: Settings) -> None:
     done: list[Step] = []
     with closing(KafkaAdmin(settings.bootstrap)) as admin:
-        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, done.append)
+        carry_out(make_plan(settings.topics, settings.group, admin, [settings.tenant]), admin, 1, done.append)
         assert any(isinstance(step, GrantAccess) for step in done)
         acls = admin.acls()
         assert acls is not None
@@ -55,13 +55,13 @@ def test_entries_are_made_once_and_for_whom_they_are_meant(settings: Settings) -
         assert not any(
             acl.principal == "User:a" and acl.name == "agent.verdict.v1" and acl.operation == "WRITE" for acl in acls
         )
-        assert make_plan(settings.topics, settings.group, admin).is_clean
+        assert make_plan(settings.topics, settings.group, admin, [settings.tenant]).is_clean
 
 
 def test_what_a_client_may_is_what_the_broker_says(settings: Settings) -> None:
     """The test itself is a super user, and may do everything."""
     with closing(KafkaAdmin(settings.bootstrap)) as admin:
-        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin, [settings.tenant]), admin, 1, lambda step: None)
     with closing(KafkaRights(settings.bootstrap)) as rights:
         found = rights.on_topics(["agent.intent.v1", "no.such.topic"])
         assert found["agent.intent.v1"] is not None

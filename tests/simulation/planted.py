@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from simulation.seals import SEAL_KEY, BatchSeals
 from simulation.simulator import Ingredients
+from simulation.workload import TENANTS
 from streams.audit.report_keys import ServerKeys
 from streams.delegation.authority import Authority
 from streams.delegation.digest import lineage_of
@@ -24,14 +26,15 @@ from streams.engine.transaction import Transaction
 from streams.engine.worker import Worker
 from streams.inmemory.broker import MemoryBroker
 from streams.inmemory.clients import MemoryReader
-from streams.model.intent import Intent
-from streams.model.topics import REVOCATION
+from streams.model.intent import Intent, ReplyTo
+from streams.model.topics import REVOCATION, outcome_topic
+from streams.model.verdict import Outcome
 from streams.ports import GroupMetadata, Outgoing, Reader, Received, TopicPartition
 from streams.ports.processor import Output, StateView
 from streams.ports.wire import Encoder, Wire
 from streams.processors.control.state import ControlState
 from streams.processors.dedup import flood
-from streams.processors.gate import order, reports, session_events
+from streams.processors.gate import conclusion, intents, order, outcomes, reports, session_events
 from streams.processors.gate.checks.time import check_time
 from streams.processors.gate.conclusion import Concluder
 from streams.processors.gate.gate import Gate
@@ -369,7 +372,43 @@ class _Remembering(BatchSeals):
         return outputs
 
 
+def outcomes_go_where_the_intent_says(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """An agent is answered on whatever topic it names, also on another tenant's."""
+    told = outcomes.outcome_outputs
+
+    def anywhere(encoder: Encoder, session_key: bytes, intent: Intent, *rest: Any) -> list[Output]:
+        if intent.reply_to is None:
+            return []
+        tenants = {outcome_topic(tenant).name: outcome_topic(tenant) for tenant in TENANTS}
+        named = tenants[intent.reply_to.topic]
+        own = replace(intent, reply_to=ReplyTo(topic=outcome_topic(intent.header.tenant_uid).name, partition=0))
+        return [output._replace(topic=named) for output in told(encoder, session_key, own, *rest)]
+
+    patch.setattr(conclusion, "outcome_outputs", anywhere)
+    return healthy
+
+
+def outcomes_are_told_once_only(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """An intent that comes again gets its verdict again, but its agent hears nothing."""
+    patch.setattr(intents, "outcome_outputs", lambda *_args: [])
+    return healthy
+
+
+def outcomes_say_what_was_first_decided(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """What is told is not what the verdict says."""
+    told = outcomes.outcome_outputs
+
+    def hopeful(encoder: Encoder, key: bytes, intent: Intent, outcome: Outcome, *rest: Any) -> list[Output]:
+        return told(encoder, key, intent, Outcome.ALLOW if outcome is Outcome.DEFER else outcome, *rest)
+
+    patch.setattr(conclusion, "outcome_outputs", hopeful)
+    return healthy
+
+
 PLANTS: tuple[Plant, ...] = (
+    outcomes_go_where_the_intent_says,
+    outcomes_are_told_once_only,
+    outcomes_say_what_was_first_decided,
     seals_are_written_after_the_commit,
     state_of_the_hook_outlives_an_abort,
     timers_are_not_sealed,

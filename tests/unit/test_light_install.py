@@ -26,7 +26,7 @@ from pathlib import Path
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded import EmbeddedLog
-from streams.model.topics import TOPICS, Spread
+from streams.model.topics import TOPICS, Spread, outcome_topic
 from streams.model.types import Actor
 from streams.ports import TopicSpec
 from streams.audit.signatures import SigningKey
@@ -51,7 +51,8 @@ class Clock:
 connect("localhost:1").close()
 with EmbeddedLog(Path("log.sqlite"), clock=Clock()) as log:
     admin = log.admin()
-    admin.create([TopicSpec(t.name, 1 if t.spread is Spread.BROADCAST else 2, {}) for t in TOPICS], 1)
+    topics = (*TOPICS, outcome_topic("acme"))
+    admin.create([TopicSpec(t.name, 1 if t.spread is Spread.BROADCAST else 2, {}) for t in topics], 1)
     with Transport(log, Codec(CommittedSchemas.load()), SYSTEM) as transport:
         tokens = DevTokenService(transport, bytes(32), issuer="https://issuer.example", tenant_uid="acme")
         actor = Actor(iss="https://issuer.example", sub="assistant")

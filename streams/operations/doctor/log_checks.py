@@ -9,13 +9,13 @@ from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
 from streams.model.revocation_set import Call
-from streams.model.topics import BY_NAME, TOPICS
+from streams.model.topics import BY_NAME, PER_TENANT, TOPICS
 from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.clocks import examine_clocks
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.doctor.installation import AccessRights, Installation
 from streams.operations.settings import CatalogSection, Deployment
-from streams.operations.topics.application import make_plan
+from streams.operations.topics.application import make_plan, topics_of
 from streams.operations.topics.plan import PrincipalsError
 from streams.operations.topics.reader import TopicReadError, read_to_end
 from streams.policy import compile_bundle
@@ -62,7 +62,7 @@ def _topics(installation: Installation, admin: Admin, faults: Sequence[str]) -> 
         yield failed("topics", _listed(faults), "run `stoplog topics apply`")
         return
     try:
-        plan = make_plan(installation.topics, installation.group, admin)
+        plan = make_plan(installation.topics, installation.group, admin, [installation.deployment.tenant_uid])
     except PrincipalsError as error:
         yield failed("topics", str(error))
         return
@@ -84,7 +84,11 @@ def _rights(installation: Installation, open_rights: Callable[[], AccessRights])
         for topic in (*spec.inputs, *spec.broadcast, spec.changelog):
             wanted.setdefault(f"{prefix}{topic.name}", set()).add("READ")
         letters = tuple(BY_NAME[topic.dlq] for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters)
-        for topic in (*spec.outputs, spec.changelog, *letters):
+        tenants = topics_of(installation.topics, [installation.deployment.tenant_uid])
+        written = [topic for topic in spec.outputs if topic not in PER_TENANT]
+        if len(written) < len(spec.outputs):
+            written += [topic for topic in tenants if topic.family]
+        for topic in (*written, spec.changelog, *letters):
             wanted.setdefault(f"{prefix}{topic.name}", set()).add("WRITE")
     try:
         with closing(open_rights()) as rights:

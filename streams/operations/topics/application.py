@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from streams.model.topics import TOPICS
+from streams.model.topics import TOPICS, Role, Topic, outcome_topic
 from streams.operations.settings import TopicsSection
 from streams.operations.topics.plan import (
     CONFIG_NAMES,
@@ -19,27 +19,35 @@ from streams.operations.topics.plan import (
     read_owners,
     read_principals,
     read_role,
+    read_tenants,
 )
 from streams.operations.topics.quotas import quota_commands
 from streams.ports import Admin
 
 
-def principals_of(section: TopicsSection, gate_group: str) -> Principals:
-    """Return the principals of each role, and what is theirs alone.
+def principals_of(section: TopicsSection, gate_group: str, tenants: Iterable[str] = ()) -> Principals:
+    """Return the principals of each role and of each tenant, and what is theirs alone.
+
+    Where the settings name no tenants, all agents are of the given ones.
 
     Args:
         section: `[topics]` of the settings.
         gate_group: the consumer group of the gates.
+        tenants: tenants beside those of the settings.
 
     Raises:
         PrincipalsError: a role or a principal is invalid, two principals would share a transactional id or a group, or
             a gate or token service has no instance.
     """
+    by_role, by_tenant = read_principals(section.principals), read_tenants(section.tenants)
+    if not by_tenant:
+        by_tenant = dict.fromkeys(tenants, by_role.get(Role.AGENT, ()))
     return Principals(
-        by_role=read_principals(section.principals),
+        by_role=by_role,
         gate_group=gate_group,
         instances=read_owners("instances", section.instances),
         executor_groups=read_owners("executor_groups", section.executor_groups),
+        by_tenant=by_tenant,
     )
 
 
@@ -57,11 +65,22 @@ def quotas_to_set(section: TopicsSection, bootstrap: str) -> tuple[str, ...]:
     return quota_commands(quotas, read_principals(section.principals), bootstrap)
 
 
-def make_plan(section: TopicsSection, gate_group: str, admin: Admin) -> Plan:
+def topics_of(section: TopicsSection, tenants: Iterable[str] = ()) -> tuple[Topic, ...]:
+    """Return the topics that the deployment needs: the declared ones, and those of its tenants.
+
+    Args:
+        section: `[topics]` of the settings, which names tenants.
+        tenants: further ones.
+    """
+    return (*TOPICS, *(outcome_topic(tenant) for tenant in dict.fromkeys((*section.tenants, *tenants))))
+
+
+def make_plan(section: TopicsSection, gate_group: str, admin: Admin, tenants: Iterable[str] = ()) -> Plan:
     """Return what must be done so that the log has every topic as declared. Changes nothing; blocking.
 
     Args:
         section: `[topics]` of the settings.
+        tenants: tenants beside those of the settings.
         gate_group: the consumer group of the gates.
         admin: of the log.
 
@@ -69,11 +88,13 @@ def make_plan(section: TopicsSection, gate_group: str, admin: Admin) -> Plan:
         PrincipalsError: see `principals_of`.
         LogError: the log did not answer, or refused to.
     """
-    principals = principals_of(section, gate_group)
-    states = admin.describe([topic.name for topic in TOPICS], CONFIG_NAMES)
-    plan = plan_topics(TOPICS, states, section.partitions, section.replication)
-    if any(principals.by_role.values()):
-        plan += plan_access(TOPICS, admin.acls(), principals)
+    tenants = tuple(tenants)
+    principals = principals_of(section, gate_group, tenants)
+    topics = topics_of(section, tenants)
+    states = admin.describe([topic.name for topic in topics], CONFIG_NAMES)
+    plan = plan_topics(topics, states, section.partitions, section.replication)
+    if any(principals.by_role.values()) or any(principals.by_tenant.values()):
+        plan += plan_access(topics, admin.acls(), principals)
     return plan
 
 

@@ -6,10 +6,11 @@ import json
 
 from streams.codec.cloudevents import event_type
 from streams.codec.schemas import CommittedSchemas
-from streams.model.topics import ALERT_OCSF, TOPICS, Role, Topic
+from streams.model.topics import ALERT_OCSF, PER_TENANT, TOPICS, Role, Topic
 
 CONTRACT_VERSION = "1"
 
+_SHOWN = (*TOPICS, *PER_TENANT)
 _BINDING_VERSION = "0.5.0"
 _AVRO_FORMAT = "application/vnd.apache.avro+json;version=1.9.0"
 _DEAD_LETTER = "DeadLetter"
@@ -28,28 +29,32 @@ def render_asyncapi() -> dict[str, object]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/avro",
-        "channels": {topic.name: _channel(topic) for topic in TOPICS},
+        "channels": {topic.name: _channel(topic) for topic in _SHOWN},
         "operations": dict(
             operation
-            for topic in TOPICS
+            for topic in _SHOWN
             for operation in (
                 *(_operation(topic, role, "send") for role in topic.writers),
                 *(_operation(topic, role, "receive") for role in topic.readers),
             )
         ),
-        "components": {"messages": {_message_name(topic): _message(topic, committed) for topic in TOPICS}},
+        "components": {"messages": {_message_name(topic): _message(topic, committed) for topic in _SHOWN}},
     }
 
 
 def _channel(topic: Topic) -> dict[str, object]:
     name = _message_name(topic)
+    # `{tenant}` is the tenant's name as `streams.model.topics.outcome_topic_name` spells it.
+    address = topic.shown_name.replace("<", "{").replace(">", "}")
+    parameters = {"tenant": {"description": "the tenant, as topic names spell it"}} if "{" in address else {}
     return {
-        "address": topic.name,
+        "address": address,
+        **({"parameters": parameters} if parameters else {}),
         "description": f"{topic.note}; key: {topic.key}; partitions: {topic.spread}",
         "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         "bindings": {
             "kafka": {
-                "topic": topic.name,
+                "topic": address,
                 "topicConfiguration": {
                     name: [value] if name == "cleanup.policy" else int(value)
                     for name, value in topic.config().items()

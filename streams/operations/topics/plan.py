@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streams.model.errors import StoplogError
-from streams.model.topics import REPORT, Role, Spread, Topic
+from streams.model.topics import OUTCOME_PREFIX, REPORT, VERDICT, Role, Spread, Topic, outcome_topic_name
 from streams.ports import AclSpec, TopicSpec, TopicState
 
 MIN_INSYNC = "min.insync.replicas"
@@ -32,6 +32,7 @@ READER_GROUP = "stoplog-reader"
 TOKEN_SERVICE_PREFIX = "stoplog-sts-"  # noqa: S105 - a prefix of names
 """What the transactional ids of token services begin with; their instance follows."""
 
+_CO_PARTITIONED = (Spread.CO_PARTITIONED, Spread.PER_TENANT)
 _EVERYBODY = "User:*"
 _ANY_NAME = "*"
 _ALL_OPERATIONS = "ALL"
@@ -131,6 +132,7 @@ class Principals:
         gate_group: the gates' consumer group; their transactional ids are `<group>-<instance>`.
         instances: the names of the gates and token services that a principal runs.
         executor_groups: the consumer groups of an executor's principal.
+        by_tenant: the agents' principals of each tenant, which may read its outcomes and no other tenant's.
 
     Raises:
         PrincipalsError: two principals would share something, or one lacks what it needs.
@@ -140,6 +142,7 @@ class Principals:
     gate_group: str
     instances: Mapping[str, tuple[str, ...]]
     executor_groups: Mapping[str, tuple[str, ...]]
+    by_tenant: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that what must be one principal's alone is not shared."""
@@ -208,11 +211,7 @@ def read_principals(stated: Mapping[str, Sequence[str]]) -> dict[Role, tuple[str
     read: dict[Role, tuple[str, ...]] = {}
     for name, principals in stated.items():
         role = read_role(name, "topics.principals")
-        for principal in principals:
-            if not principal.partition(":")[2]:
-                text = f"setting `topics.principals.{name}` names `{principal}`; write a principal as `User:name`"
-                raise PrincipalsError(text)
-        read[role] = tuple(principals)
+        read[role] = _checked_principals(f"topics.principals.{name}", principals)
     return read
 
 
@@ -235,6 +234,26 @@ def read_role(name: str, setting: str) -> Role:
     return role
 
 
+def read_tenants(stated: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the agents' principals of the settings (`topics.tenants`), by tenant.
+
+    Raises:
+        PrincipalsError: a principal has no type, or a tenant's name is one that no record may have.
+    """
+    for tenant_uid in stated:
+        if not tenant_uid or "|" in tenant_uid or "\x00" in tenant_uid:
+            text = f"setting `topics.tenants` names `{tenant_uid}`; a tenant is not empty and has no `|` or NUL"
+            raise PrincipalsError(text)
+    return {tenant: _checked_principals(f"topics.tenants.{tenant}", named) for tenant, named in stated.items()}
+
+
+def _checked_principals(setting: str, principals: Sequence[str]) -> tuple[str, ...]:
+    for principal in principals:
+        if not principal.partition(":")[2]:
+            raise PrincipalsError(f"setting `{setting}` names `{principal}`; write a principal as `User:name`")
+    return tuple(principals)
+
+
 def plan_topics(topics: Sequence[Topic], states: Mapping[str, TopicState], partitions: int, replication: int) -> Plan:
     """Plan which topics to create and which configurations to change.
 
@@ -252,7 +271,8 @@ def plan_topics(topics: Sequence[Topic], states: Mapping[str, TopicState], parti
     for topic in topics:
         state = states.get(topic.name)
         if state is None:
-            count = {Spread.BROADCAST: 1, Spread.CO_PARTITIONED: common, Spread.OWN: partitions}[topic.spread]
+            counts_of = {Spread.BROADCAST: 1, Spread.OWN: partitions}
+            count = counts_of.get(topic.spread, common)
             steps.append(CreateTopic(TopicSpec(topic.name, count, {**topic.config(), **_insync_config(replication)})))
             continue
         for name, wanted in sorted((topic.config() | _missing_insync(state)).items()):
@@ -279,9 +299,7 @@ def _missing_insync(state: TopicState) -> dict[str, str]:
 
 def _co_partition_counts(topics: Sequence[Topic], states: Mapping[str, TopicState]) -> Counter[int]:
     return Counter(
-        states[topic.name].partitions
-        for topic in topics
-        if topic.spread is Spread.CO_PARTITIONED and topic.name in states
+        states[topic.name].partitions for topic in topics if topic.spread in _CO_PARTITIONED and topic.name in states
     )
 
 
@@ -293,9 +311,7 @@ def _count_troubles(
             count: sorted(
                 topic.name
                 for topic in topics
-                if topic.spread is Spread.CO_PARTITIONED
-                and topic.name in states
-                and states[topic.name].partitions == count
+                if topic.spread in _CO_PARTITIONED and topic.name in states and states[topic.name].partitions == count
             )
             for count in sorted(counts)
         }
@@ -347,8 +363,34 @@ def plan_access(topics: Sequence[Topic], existing: Iterable[AclSpec] | None, pri
         return Plan((), (trouble,))
     there = set(existing)
     steps = tuple(GrantAccess(acl) for acl in wanted if not _is_covered(acl, there))
-    troubles = [*_write_troubles(topics, there, principals), *_sharing_troubles(there, set(wanted), principals)]
+    troubles = [
+        *_write_troubles(topics, there, principals),
+        *_agent_troubles(there, principals),
+        *_sharing_troubles(there, set(wanted), principals),
+    ]
     return Plan(steps, tuple(troubles))
+
+
+def _agent_troubles(existing: set[AclSpec], principals: Principals) -> Iterator[Trouble]:
+    """Report agents that may read what other agents' calls contain, or other tenants' outcomes.
+
+    Earlier versions let agents read the verdict topic.
+    """
+    by_role = principals.by_role
+    other_readers = {name for role in VERDICT.readers for name in by_role.get(role, ())}
+    tenants_agents = {name for agents in principals.by_tenant.values() for name in agents}
+    agents = {*by_role.get(Role.AGENT, ()), *tenants_agents} - other_readers - set(by_role.get(Role.GATE, ()))
+    own = {(name, outcome_topic_name(tenant)) for tenant, names in principals.by_tenant.items() for name in names}
+    for acl in sorted(existing, key=lambda acl: (acl.principal, acl.name)):
+        reads = acl.resource == "TOPIC" and acl.operation in ("READ", _ALL_OPERATIONS) and not acl.prefixed
+        if not reads or acl.principal not in agents:
+            continue
+        is_foreign = acl.name.startswith(OUTCOME_PREFIX) and (acl.principal, acl.name) not in own
+        if acl.name == VERDICT.name or is_foreign:
+            yield Trouble(
+                f"`{acl.principal}` may read topic `{acl.name}`, although it is an agent",
+                "restart its agents with this version, then remove the entry with `kafka-acls --remove`",
+            )
 
 
 def _write_troubles(topics: Sequence[Topic], existing: set[AclSpec], principals: Principals) -> Iterator[Trouble]:
@@ -400,14 +442,21 @@ def _sharing_troubles(existing: set[AclSpec], wanted: set[AclSpec], principals: 
 def declared_access(topics: Sequence[Topic], principals: Principals) -> tuple[AclSpec, ...]:
     """Return all access entries that these principals need, each once, in a stable order."""
     acls: dict[AclSpec, None] = {}
+    readers = {outcome_topic_name(tenant): agents for tenant, agents in principals.by_tenant.items()}
     for topic in topics:
         for role, operation in _roles(topic):
-            for principal in principals.by_role.get(role, ()):
+            # Of a tenant's topic only the tenant's agents are readers.
+            is_tenants = bool(topic.family) and role is Role.AGENT
+            named = readers.get(topic.name, ()) if is_tenants else principals.by_role.get(role, ())
+            for principal in named:
                 acls[AclSpec(principal, "TOPIC", topic.name, operation)] = None
     reading = {role for topic in topics for role in topic.readers}
     for role, names in principals.by_role.items():
         for principal in names:
             acls.update(dict.fromkeys(_group_access(role, principal, principals, reads=role in reading)))
+    for agents in principals.by_tenant.values():
+        for principal in agents:
+            acls.update(dict.fromkeys(_group_access(Role.AGENT, principal, principals, reads=True)))
     return tuple(acls)
 
 

@@ -44,6 +44,7 @@ FINDINGS: dict[Reason, Finding] = {
     Reason.PROOF_INVALID: Finding("intent forged or altered", ("ASI03", "ASI07")),
     Reason.ACTOR_MISMATCH: Finding("intent in somebody else's session", ("ASI03",)),
     Reason.SUBJECT_MISMATCH: Finding("intent for somebody else's subject", ("ASI03",)),
+    Reason.REPLY_TOPIC_FOREIGN: Finding("outcome asked for on another tenant's topic", ("ASI07",)),
     Reason.TOOL_DEFINITION_CHANGED: Finding("tool definition changed after its approval", ("ASI04",), (RUG_PULL,)),
     Reason.DELEGATION_SIGNATURE_INVALID: _FORGED_GRANT,
     Reason.DELEGATION_CHAIN_BROKEN: _FORGED_GRANT,

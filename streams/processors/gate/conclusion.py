@@ -22,6 +22,7 @@ from streams.processors.gate.approval_requests import approval_request_output
 from streams.processors.gate.case import Case
 from streams.processors.gate.counters import counted_row
 from streams.processors.gate.decision import Decision
+from streams.processors.gate.outcomes import outcome_outputs
 from streams.processors.gate.pending_rows import defer, row_for_decision
 from streams.processors.gate.verdicts import VerdictBuilder
 from streams.processors.rows import session_row_key
@@ -131,7 +132,7 @@ class Concluder:
         return Provability.PERHAPS if unproven.is_signed(case.asked.intent) else Provability.NEVER
 
     def write(self, case: Case, decision: Decision) -> tuple[Verdict, bytes, list[Output]]:
-        """Return the verdict, the digest of its bytes, and the outputs: verdict, audit record, and an alert if due."""
+        """Return the verdict, the digest of its bytes, and the outputs: verdict, audit record, and what else is due."""
         asked, rendered = case.asked, self._verdicts.rendered(decision.policy)
         verdict = self._verdicts.build(case, decision, rendered, self._control)
         value = self._encoder.encode(VERDICT.name, verdict)
@@ -151,6 +152,10 @@ class Concluder:
         finding = FINDINGS.get(decision.reason)
         if finding is not None:
             outputs.append(alert_output(self._encoder, finding, case, decision, verdict, event.header.id))
+        if asked.intent.reply_to is not None:
+            outputs += outcome_outputs(
+                self._encoder, asked.session_key, asked.intent, verdict.outcome, verdict.reason, verdict.evaluated_at
+            )
         return verdict, digest, outputs
 
     def _with_changes(self, case: Case, row: SessionRow, outputs: list[Output]) -> SessionRow:

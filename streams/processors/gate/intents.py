@@ -24,6 +24,7 @@ from streams.processors.gate.checks.proof import check_proof
 from streams.processors.gate.checks.revocations import check_revocations
 from streams.processors.gate.decision import deny
 from streams.processors.gate.judge import Judge
+from streams.processors.gate.outcomes import outcome_outputs
 from streams.processors.gate.record_checks import check_names
 from streams.processors.gate.session_ends import SessionEnds
 from streams.processors.headers import SOURCE, bounded_trace
@@ -91,7 +92,7 @@ class Intents:
         intent, session_key, now_ms = asked.intent, asked.session_key, asked.now_ms
         given = verdicts.find(session_key, intent.intent_id, state)
         if given is not None:
-            return [self._repeated_verdict(case, given, state)]
+            return self._repeated(case, given, state)
         self._check_memory(intent, now_ms)
         check_names(intent)
         session, ended = self._ends.current(session_key, case.session, state, now_ms)
@@ -193,6 +194,26 @@ class Intents:
             return self._judge.concluder.conclude(case, deny(Reason.TOO_MANY_PENDING), state)
         pending.defer_for_session(case, state, settings)
         return []
+
+    def _repeated(self, case: Case, given: Given, state: StateView) -> list[Output]:
+        """Return the verdict that was given before, and its outcome if the intent asks for it and is proven.
+
+        Raises:
+            SetAsideError: the verdict can't be repeated, but the outcome is.
+            RecordError: neither is.
+        """
+        outcomes: list[Output] = []
+        intent = case.asked.intent
+        if intent.reply_to is not None and given.outcome is not None and self._is_proven(case, state):
+            outcomes = outcome_outputs(
+                self._judge.encoder, case.asked.session_key, intent, given.outcome, given.reason, given.judged_ms
+            )
+        try:
+            return [self._repeated_verdict(case, given, state), *outcomes]
+        except RecordError as error:
+            if not outcomes:
+                raise
+            raise SetAsideError(error.reason, str(error), outcomes) from error
 
     def _repeated_verdict(self, case: Case, given: Given, state: StateView) -> Output:
         """Return the verdict that was given before, byte for byte; only its envelope is new.

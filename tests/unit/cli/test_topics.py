@@ -15,10 +15,13 @@ from tests.unit.cli.conftest import Stoplog
 def test_apply_makes_every_topic_says_each_and_can_be_repeated(stoplog: Stoplog) -> None:
     result = stoplog("topics", "apply")
     assert result.status == 0
-    assert {record["done"].split("`")[1] for record in result.records} == {topic.name for topic in TOPICS}
+    assert {record["done"].split("`")[1] for record in result.records} == {
+        *(topic.name for topic in TOPICS),
+        "agent.outcome.default.v1",
+    }
     again = stoplog("topics", "apply", "--no-json")
     assert again.status == 0
-    assert again.out.startswith(f"nothing to do: all {len(TOPICS)} topics of the embedded log")
+    assert again.out.startswith(f"nothing to do: all {len(TOPICS) + 1} topics of the embedded log")
     assert stoplog("topics", "check").status == 0
 
 
@@ -50,10 +53,24 @@ def test_check_says_what_differs_and_apply_mends_what_it_can(stoplog: Stoplog, h
     assert ["trouble" in record for record in rest.records] == [True, True]
 
 
+def test_each_tenant_that_is_named_gets_a_topic(stoplog: Stoplog) -> None:
+    stoplog("topics", "apply")
+    assert stoplog("topics", "check", "--tenant", "acme").status == 1
+    applied = stoplog("topics", "apply", "--tenant", "acme", "--tenant", "a.b c")
+    assert [record["done"] for record in applied.records] == [
+        "create topic `agent.outcome.acme.v1` with 6 partitions",
+        "create topic `agent.outcome.a_2eb_20c.v1` with 6 partitions",
+    ]
+    assert stoplog("topics", "check", "--tenant", "acme").status == 0
+
+
 def test_show_needs_no_log(stoplog: Stoplog, home: Path) -> None:
     result = stoplog("topics", "show")
     assert result.status == 0
-    assert [record["topic"] for record in result.records] == [topic.name for topic in TOPICS]
+    assert [record["topic"] for record in result.records] == [
+        *(topic.name for topic in TOPICS),
+        "agent.outcome.<tenant>.v1",
+    ]
     assert list(home.iterdir()) == []
     table = stoplog("topics", "show", "--no-json").out
     assert all(topic.name in table for topic in TOPICS)

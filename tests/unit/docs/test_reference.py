@@ -11,7 +11,7 @@ import pytest
 from scripts import reference
 from streams.codec.schema_types import parse_record
 from streams.model.reasons import DeadLetterReason, Reason, Refusal
-from streams.model.topics import TOPICS
+from streams.model.topics import PER_TENANT, TOPICS
 from streams.model.verdict import Outcome
 from streams.operations.topics.asyncapi import render_asyncapi
 
@@ -31,8 +31,8 @@ def test_every_code_is_there() -> None:
 
 def test_every_topic_is_there() -> None:
     page = reference.render_topics()
-    for topic in TOPICS:
-        assert page.count(f"| `{topic.name}` |") >= 2
+    for topic in (*TOPICS, *PER_TENANT):
+        assert page.count(f"| `{topic.shown_name}` |") >= 2
 
 
 def test_tables_have_as_many_cells_as_heads() -> None:
@@ -46,7 +46,10 @@ class TestAsyncApi:
     DOCUMENT: Any = render_asyncapi()
 
     def test_every_topic_is_a_channel(self) -> None:
-        assert list(self.DOCUMENT["channels"]) == [topic.name for topic in TOPICS]
+        assert list(self.DOCUMENT["channels"]) == [topic.name for topic in (*TOPICS, *PER_TENANT)]
+        of_tenants = self.DOCUMENT["channels"]["agent.outcome.v1"]
+        assert of_tenants["address"] == "agent.outcome.{tenant}.v1"
+        assert list(of_tenants["parameters"]) == ["tenant"]
         for topic in TOPICS:
             channel = self.DOCUMENT["channels"][topic.name]
             assert channel["address"] == topic.name
@@ -54,7 +57,7 @@ class TestAsyncApi:
 
     def test_every_role_has_its_operations(self) -> None:
         operations = self.DOCUMENT["operations"]
-        assert len(operations) == sum(len(topic.writers) + len(topic.readers) for topic in TOPICS)
+        assert len(operations) == sum(len(topic.writers) + len(topic.readers) for topic in (*TOPICS, *PER_TENANT))
         assert operations["gate-send-agent.verdict.v1"]["action"] == "send"
         assert operations["executor-receive-agent.verdict.v1"]["action"] == "receive"
 

@@ -42,7 +42,7 @@ def deployment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     make_root_key(settings.key_path)
     with open_log(settings) as log:
         admin = log.admin()
-        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin, [settings.tenant]), admin, 1, lambda step: None)
     return settings
 
 

@@ -21,6 +21,7 @@ from streams.model.topics import (
     Role,
     Spread,
     Topic,
+    outcome_topic,
 )
 from streams.operations.settings import TopicsSection
 from streams.operations.topics.application import principals_of
@@ -37,6 +38,7 @@ from streams.operations.topics.plan import (
     plan_access,
     plan_topics,
     read_principals,
+    read_tenants,
 )
 from streams.ports import AclSpec, TopicState
 
@@ -161,14 +163,52 @@ class TestAccess:
         assert plan_access(TOPICS, None, principals()).is_clean
         assert plan_access(TOPICS, set(), principals()).is_clean
 
-    def test_an_agent_may_write_intents_and_reports_and_read_verdicts_and_nothing_else(self) -> None:
-        acls = set(declared_access(TOPICS, principals(agent="User:a")))
+    def test_an_agent_may_write_intents_and_read_its_tenants_outcomes_and_nothing_else(self) -> None:
+        topics = (*TOPICS, outcome_topic("acme"), outcome_topic("zeta"))
+        by_tenant = {"acme": ("User:a",), "zeta": ("User:z",)}
+        named = Principals({Role.AGENT: ("User:a", "User:z")}, "gates", {}, {}, by_tenant)
+        acls = {acl for acl in declared_access(topics, named) if acl.principal == "User:a"}
         assert acls == {
             AclSpec("User:a", "TOPIC", INTENT.name, "WRITE"),
             AclSpec("User:a", "TOPIC", REPORT.name, "WRITE"),
-            AclSpec("User:a", "TOPIC", VERDICT.name, "READ"),
+            AclSpec("User:a", "TOPIC", "agent.outcome.acme.v1", "READ"),
             AclSpec("User:a", "GROUP", READER_GROUP, "DESCRIBE"),
         }
+
+    def test_a_gate_may_write_the_outcomes_of_each_tenant(self) -> None:
+        acls = set(declared_access((*TOPICS, outcome_topic("acme")), principals(gate="User:g")))
+        assert AclSpec("User:g", "TOPIC", "agent.outcome.acme.v1", "WRITE") in acls
+        assert AclSpec("User:g", "TOPIC", "agent.outcome.acme.v1", "READ") not in acls
+
+    @pytest.mark.parametrize("name", [VERDICT.name, "agent.outcome.zeta.v1"])
+    def test_an_agent_that_may_read_calls_or_other_tenants_outcomes_is_a_trouble(self, name: str) -> None:
+        """Earlier versions let agents read the verdict topic; steps only add entries."""
+        named = Principals({Role.AGENT: ("User:a",)}, "gates", {}, {}, {"acme": ("User:a",)})
+        topics = (*TOPICS, outcome_topic("acme"))
+        there = {*declared_access(topics, named), AclSpec("User:a", "TOPIC", name, "READ")}
+        (trouble,) = plan_access(topics, there, named).troubles
+        assert trouble.text == f"`User:a` may read topic `{name}`, although it is an agent"
+
+    def test_an_executor_that_is_an_agent_too_may_read_verdicts(self) -> None:
+        named = Principals({Role.AGENT: ("User:a",), Role.EXECUTOR: ("User:a",)}, "gates", {}, {}, {})
+        there = set(declared_access(TOPICS, named))
+        assert AclSpec("User:a", "TOPIC", VERDICT.name, "READ") in there
+        assert plan_access(TOPICS, there, named).is_clean
+
+    def test_a_tenants_topic_is_made_with_the_partitions_of_the_others(self) -> None:
+        topic = outcome_topic("acme")
+        (step,) = plan_topics((*TOPICS, topic), {t.name: as_declared(t, 12) for t in TOPICS}, 12, 1).steps
+        assert isinstance(step, CreateTopic)
+        assert (step.spec.name, step.spec.partitions) == ("agent.outcome.acme.v1", 12)
+
+    @pytest.mark.parametrize("tenant", ["", "a|b", "a\x00b"])
+    def test_a_tenant_that_no_record_can_have_is_rejected(self, tenant: str) -> None:
+        with pytest.raises(PrincipalsError, match="a tenant is not empty"):
+            read_tenants({tenant: ["User:a"]})
+
+    def test_a_tenants_principal_has_a_type(self) -> None:
+        with pytest.raises(PrincipalsError, match=r"`topics\.tenants\.acme` names `a`"):
+            read_tenants({"acme": ["a"]})
 
     def test_a_gate_gets_its_group_its_transactions_and_a_look_at_its_topics(self) -> None:
         acls = set(declared_access(TOPICS, principals(gate="User:g")))

@@ -13,6 +13,7 @@ from streams.model.approval import ApprovalStatus
 from streams.model.catalog import EntryState
 from streams.model.control import RulesetBundle
 from streams.model.delegation import DelegationOp
+from streams.model.intent import ReplyTo
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
@@ -437,6 +438,11 @@ def with_budget(per: str) -> GateBench:
     files = {"bundle.yaml": BUNDLE, "testing/testing.rules.yaml": _BUDGET.replace("PER", per)}
     bench.driver.pipe(RULESET.name, b"default", ruleset(files))
     return bench
+
+
+@case(Reason.REPLY_TOPIC_FOREIGN)
+def the_outcome_is_asked_for_on_another_tenants_topic() -> Verdict:
+    return GateBench().judge(reply_to=ReplyTo(topic="agent.outcome.zeta.v1", partition=0))
 
 
 @case(Reason.BUDGET_EXHAUSTED)

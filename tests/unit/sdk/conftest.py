@@ -10,7 +10,7 @@ import pytest
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
-from streams.model.topics import TOPICS, Spread
+from streams.model.topics import TOPICS, Spread, outcome_topic
 from streams.ports import TopicSpec
 from streams.sdk import DevTokenService
 from streams.sdk.transport import Transport
@@ -27,7 +27,10 @@ def codec() -> Codec:
 def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
     opened = EmbeddedLog(tmp_path / "log.sqlite", clock=SystemClock())
     admin = opened.admin()
-    specs = [TopicSpec(t.name, 1 if t.spread is Spread.BROADCAST else PARTITIONS, t.config()) for t in TOPICS]
+    specs = [
+        TopicSpec(t.name, 1 if t.spread is Spread.BROADCAST else PARTITIONS, t.config())
+        for t in (*TOPICS, outcome_topic(TENANT))
+    ]
     admin.create(specs, replication=1)
     admin.close()
     yield opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,8 +17,9 @@ from streams.model.ids import verdict_id_of
 from streams.model.intent import Intent
 from streams.model.keys import partition_for, session_key_of
 from streams.model.labels import WORST
+from streams.model.outcome import IntentOutcome, intent_proof_digest
 from streams.model.session import SessionEvent
-from streams.model.topics import AUDIT_REPORTED, BY_RECORD, INTENT, REPORT, SESSION, Topic
+from streams.model.topics import AUDIT_REPORTED, BY_RECORD, INTENT, REPORT, SESSION, Topic, outcome_topic
 from streams.model.types import Actor, Header, Record, SubProfile, ToolRef
 from streams.model.verdict import Outcome, Verdict, VerdictMode
 from streams.ports import Outgoing, Received, TopicPartition
@@ -109,9 +110,26 @@ def verdict_on(intent: Intent, outcome: Outcome = Outcome.ALLOW, **changes: obje
     return msgspec.structs.replace(verdict, **changes)
 
 
+def outcome_of(intent: Intent, verdict: Verdict, **changes: object) -> IntentOutcome:
+    """What a gate would tell the agent with this verdict."""
+    outcome = IntentOutcome(
+        header=verdict.header,
+        intent_id=intent.intent_id,
+        verdict_id=verdict.verdict_id,
+        session_id=intent.session_id,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        evaluated_at=verdict.evaluated_at,
+        intent_proof_digest=intent_proof_digest(intent),
+    )
+    return msgspec.structs.replace(outcome, **changes)
+
+
 def write(transport: Transport, record: Record, key: bytes) -> Outgoing:
     """Put a record on its topic."""
     topic = TOPIC_OF[type(record)]
+    if isinstance(record, IntentOutcome):
+        topic = outcome_topic(record.header.tenant_uid)
     ready = outgoing(transport, topic, key, record, record.header)
     publish(transport, [ready])
     return ready
@@ -147,10 +165,16 @@ def raw_records(transport: Transport, topic: Topic) -> list[Received]:
 
 
 class GateHand:
-    """Answers each intent of a tenant with what `answer` makes of it, in a thread of its own."""
+    """Answers each intent of a tenant with what `answer` makes of it, in a thread of its own.
+
+    With each verdict goes its outcome, as from a gate.
+    """
 
     def __init__(
-        self, transport: Transport, answer: Callable[[Intent], list[Verdict]], tenant_uid: str = TENANT
+        self,
+        transport: Transport,
+        answer: Callable[[Intent], Sequence[Verdict | IntentOutcome]],
+        tenant_uid: str = TENANT,
     ) -> None:
         self.intents: list[Intent] = []
         self._prefix = f"{tenant_uid}|".encode()
@@ -178,8 +202,10 @@ class GateHand:
                 intent = self._transport.codec.decode(received.topic, received.value, received.headers)
                 assert isinstance(intent, Intent)
                 self.intents.append(intent)
-                for verdict in self._answer(intent):
-                    write(self._transport, verdict, received.key or b"")
+                for answer in self._answer(intent):
+                    write(self._transport, answer, received.key or b"")
+                    if isinstance(answer, Verdict):
+                        write(self._transport, outcome_of(intent, answer), received.key or b"")
         reader.close()
 
 

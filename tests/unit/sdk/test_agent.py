@@ -12,12 +12,13 @@ import msgspec
 import pytest
 
 from streams.model.canonical import sha256
-from streams.model.intent import Intent
+from streams.model.intent import Intent, ReplyTo
 from streams.model.keys import session_key_of
 from streams.model.labels import Confidentiality, Integrity, Label
+from streams.model.outcome import IntentOutcome, intent_proof_digest
 from streams.model.proof import proof_message, session_report, session_secret, verify_hmac
 from streams.model.session import SessionEventType
-from streams.model.topics import INTENT, REPORT, VERDICT
+from streams.model.topics import INTENT, REPORT, VERDICT, outcome_topic_name
 from streams.model.types import Model, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Outgoing, Publisher, Reader, RetriableLogError
@@ -42,6 +43,7 @@ from tests.unit.sdk.hands import (
     TOOL,
     GateHand,
     make_verdict,
+    outcome_of,
     partition_of,
     raw_records,
     verdict_on,
@@ -107,34 +109,46 @@ def test_a_proposal_is_a_keyed_and_proven_record_and_gets_its_verdict(
     assert intent.proof.alg is ProofAlg.HMAC_SHA256
     secret = session_secret(ROOT_KEY, TENANT, credential.session_id)
     assert verify_hmac(secret, proof_message(intent), intent.proof.value)
-    assert (verdict.intent_id, verdict.args_digest) == (intent.intent_id, intent.args_digest)
+    assert (verdict.intent_id, verdict.intent_proof_digest) == (intent.intent_id, intent_proof_digest(intent))
+    assert intent.reply_to == ReplyTo(topic="agent.outcome.acme.v1", partition=received.partition)
 
 
 FOREIGN = {
-    "other arguments": {"args_digest": b"\x00" * 32},
-    "another tool": {"tool": ToolRef(server_id="mail", name="delete")},
-    "another subject": {"sub": "mallory"},
-    "another actor": {"act": msgspec.structs.replace(ACTOR, sub="other")},
+    "another proof": {"intent_proof_digest": b"\x00" * 32},
     "another session": {"session_id": "s-other"},
     "another intent": {"intent_id": "0192f3c1-7a5b-7c3d-8e9f-0123456789ab"},
 }
 
 
 @pytest.mark.parametrize("changes", FOREIGN.values(), ids=FOREIGN.keys())
-def test_a_verdict_on_anything_but_the_call_that_was_asked_is_not_trusted(
+def test_an_outcome_of_anything_but_the_call_that_was_asked_is_not_trusted(
     transport: Transport, agent: Agent, changes: dict[str, object]
 ) -> None:
-    def answer(intent: Intent) -> list[Verdict]:
-        return [verdict_on(intent, Outcome.ALLOW, **changes), verdict_on(intent, Outcome.DENY)]
+    def answer(intent: Intent) -> list[Verdict | IntentOutcome]:
+        return [outcome_of(intent, verdict_on(intent), **changes), verdict_on(intent, Outcome.DENY)]
 
     with GateHand(transport, answer):
         assert agent.propose("mail/send", ARGS).outcome is Outcome.DENY
 
 
+def test_the_proof_covers_the_whole_call(agent: Agent) -> None:
+    """So an outcome that names the proof is of this call, and not of another under its id."""
+    intent = agent.prepare("mail/send", ARGS)
+    others = {
+        "args_digest": b"\x00" * 32,
+        "tool": ToolRef(server_id="mail", name="delete"),
+        "sub": "mallory",
+        "act": msgspec.structs.replace(ACTOR, sub="other"),
+        "reply_to": None,
+    }
+    for name, value in others.items():
+        assert proof_message(msgspec.structs.replace(intent, **{name: value})) != proof_message(intent), name
+
+
 def test_when_only_foreign_verdicts_come_the_timeout_says_so(transport: Transport, agent: Agent) -> None:
     with (
-        GateHand(transport, lambda intent: [verdict_on(intent, args_digest=b"\x00" * 32)]),
-        pytest.raises(VerdictTimeoutError, match="verdicts on another call under its id"),
+        GateHand(transport, lambda intent: [outcome_of(intent, verdict_on(intent), intent_proof_digest=b"\x00" * 32)]),
+        pytest.raises(VerdictTimeoutError, match="outcomes of another call under its id"),
     ):
         agent.propose("mail/send", ARGS, timeout_ms=400)
 
@@ -147,19 +161,21 @@ def test_a_verdict_under_another_sessions_key_is_not_trusted(transport: Transpor
     )
 
     def answer(intent: Intent) -> list[Verdict]:
-        write(transport, verdict_on(intent), others)
+        write(transport, outcome_of(intent, verdict_on(intent)), others)
         return [verdict_on(intent, Outcome.DENY)]
 
     with GateHand(transport, answer):
         assert agent.propose("mail/send", ARGS).outcome is Outcome.DENY
 
 
-def test_garbage_and_other_records_on_the_verdict_topic_are_passed_over(transport: Transport, agent: Agent) -> None:
+def test_garbage_and_other_records_on_the_outcome_topic_are_passed_over(transport: Transport, agent: Agent) -> None:
     def answer(intent: Intent) -> list[Verdict]:
         place = partition_of(agent.key)
-        publish(transport, [Outgoing(VERDICT.name, place, agent.key, value) for value in (None, b"", b"\x00garbage")])
-        publish(transport, [Outgoing(VERDICT.name, place, None, b"garbage")])
-        write(transport, make_verdict(), agent.key)
+        topic = outcome_topic_name(TENANT)
+        publish(transport, [Outgoing(topic, place, agent.key, value) for value in (None, b"", b"\x00garbage")])
+        publish(transport, [Outgoing(topic, place, None, b"garbage")])
+        verdict = make_verdict()
+        publish(transport, [Outgoing(topic, place, agent.key, transport.codec.encode(VERDICT.name, verdict))])
         return [verdict_on(intent)]
 
     with GateHand(transport, answer):
@@ -230,7 +246,7 @@ def test_many_sessions_share_one_reading_thread_and_get_their_own_verdicts(
     def work(number: int) -> None:
         for turn in range(5):
             verdict = agents[number].propose("mail/send", {"n": number, "turn": turn})
-            got[number].append(verdict.args_json)
+            got[number].append(verdict.session_id)
 
     before = threading.active_count()
     with GateHand(transport, lambda intent: [verdict_on(intent)]):
@@ -239,7 +255,7 @@ def test_many_sessions_share_one_reading_thread_and_get_their_own_verdicts(
             thread.start()
         for thread in threads:
             thread.join()
-    assert got == {n: [f'{{"n":{n},"turn":{turn}}}' for turn in range(5)] for n in range(8)}
+    assert got == {n: [agent.credential.session_id] * 5 for n, agent in enumerate(agents)}
     assert threading.active_count() == before
     for agent in agents:
         agent.close()
@@ -251,7 +267,7 @@ def test_many_sessions_share_one_reading_thread_and_get_their_own_verdicts(
 def test_verdicts_of_before_the_agent_are_not_read(transport: Transport, credential: SessionCredential) -> None:
     with Agent(transport, credential) as agent:
         intent = agent.prepare("mail/send", ARGS)
-    write(transport, verdict_on(intent), credential.key)
+    write(transport, outcome_of(intent, verdict_on(intent)), credential.key)
     with Agent(transport, credential) as agent, pytest.raises(VerdictTimeoutError):
         agent.resend(intent, timeout_ms=200)
 
@@ -393,7 +409,7 @@ def test_the_same_for_asyncio(transport: Transport, tokens: DevTokenService) -> 
         credential = tokens.open_session("alice", ACTOR, ())
         async with await AsyncAgent.open(transport, credential) as agent:
             verdicts = await asyncio.gather(*(agent.propose("mail/send", {"n": n}) for n in range(50)))
-            assert [verdict.args_json for verdict in verdicts] == [f'{{"n":{n}}}' for n in range(50)]
+            assert len({verdict.intent_id for verdict in verdicts}) == 50
             with pytest.raises(VerdictTimeoutError, match="stoplog doctor"):
                 await agent.propose("mail/send", {"silent": True}, timeout_ms=200)
             with pytest.raises(ProposalError):
@@ -431,7 +447,7 @@ def test_no_more_intents_wait_than_is_bounded(
     monkeypatch.setattr("streams.sdk.inbox.WAITING_MAX", 1)
     first, second = (agent.prepare("mail/send", {"n": n}) for n in range(2))
     waiting = agent.expect(first, wait_final=True)
-    with pytest.raises(ProposalError, match="wait for their verdicts already"):
+    with pytest.raises(ProposalError, match="wait for their outcomes already"):
         agent.resend(second)
     agent.forget(waiting)
     again = agent.expect(first, wait_final=True)

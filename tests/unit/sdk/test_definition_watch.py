@@ -47,7 +47,7 @@ def operator(tmp_path: Path, key: SigningKey) -> Iterator[Operator]:
     )
     with open_log(settings) as log:
         admin = log.admin()
-        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin, [settings.tenant]), admin, 1, lambda step: None)
         admin.close()
     with open_operator(settings, "carol") as made:
         yield made

@@ -49,7 +49,7 @@ def settings(tmp_path: Path) -> Settings:
 def log(settings: Settings) -> Iterator[Log]:
     with open_log(settings) as opened:
         admin = opened.admin()
-        carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
+        carry_out(make_plan(settings.topics, settings.group, admin, [settings.tenant]), admin, 1, lambda step: None)
         admin.close()
         yield opened
 

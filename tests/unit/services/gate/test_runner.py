@@ -49,7 +49,7 @@ def log(settings: Settings) -> Iterator[Log]:
 
 def make_topics(settings: Settings, log: Log) -> None:
     admin = log.admin()
-    carry_out(make_plan(settings.topics, settings.group, admin), admin, 1, lambda step: None)
+    carry_out(make_plan(settings.topics, settings.group, admin, [settings.tenant]), admin, 1, lambda step: None)
     admin.close()
 
 
