@@ -41,7 +41,7 @@ def check_outcomes(evidence: Evidence, log: MemoryLog, wire: Wire, tenants: Sequ
         for verdict_id in {one.verdict.verdict_id for one in judged}:
             count = len(given[verdict_id])
             low = count if all(asking) else 0
-            # An intent that comes again after its verdict's bytes were dropped is a dead letter, and is answered once more.
+            # Where the bytes of a verdict were dropped, an intent that comes again is a dead letter, and answered.
             high = count + letters if any(asking) else 0
             if not low <= counts[verdict_id] <= high:
                 yield f"verdict {verdict_id} of intent {name[1]}: given {count} times, told {counts[verdict_id]}"

@@ -89,3 +89,13 @@ def test_access_entries_are_a_set_or_there_is_no_authorizer(log: LogUnderTest) -
     admin = log.admin()
     assert admin.acls() is None or isinstance(admin.acls(), set)
     admin.close()
+
+
+def test_topics_are_counted_by_the_beginning_of_their_names(log: LogUnderTest) -> None:
+    admin = log.admin()
+    first, second = f"{log.unique('counted')}.a", log.unique("other")
+    beginning = first.removesuffix("a")
+    admin.create([TopicSpec(first, 1, {}), TopicSpec(f"{beginning}b", 3, {}), TopicSpec(second, 2, {})], replication=1)
+    assert admin.partition_counts(beginning) == {first: 1, f"{beginning}b": 3}
+    assert admin.partition_counts(log.unique("missing")) == {}
+    admin.close()

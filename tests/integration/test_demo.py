@@ -15,7 +15,7 @@ from stoplog_demo.repository import ATTACKER, SECRET
 from stoplog_demo.run import DemoEnvironment, DemoError, run_demo
 from stoplog_demo.view import JsonView
 
-from streams.model.topics import TOPICS, Spread
+from streams.model.topics import TOPICS, Spread, outcome_topic
 from streams.ports import TopicSpec
 from streams.ports.open_log import Log
 from streams.sdk import Transport
@@ -52,10 +52,11 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 def log(settings: Settings) -> Iterator[Log]:
     opened = open_log(settings)
     admin = opened.admin()
-    there = admin.describe([topic.name for topic in TOPICS], ())
+    topics = (*TOPICS, outcome_topic(settings.instance))
+    there = admin.describe([topic.name for topic in topics], ())
     missing = [
         TopicSpec(topic.name, 1 if topic.spread is Spread.BROADCAST else 3, topic.config())
-        for topic in TOPICS
+        for topic in topics
         if topic.name not in there
     ]
     if missing:
