@@ -52,9 +52,10 @@ def test_entries_are_made_once_and_for_whom_they_are_meant(settings: Settings) -
         assert AclSpec("User:gate", "TRANSACTIONAL_ID", "gates-gate-1-budgets", "WRITE") in acls
         assert AclSpec("User:runner", "GROUP", "stoplog-executor-mail", "READ") in acls
         assert not any(acl.prefixed for acl in acls)
-        assert not any(
-            acl.principal == "User:a" and acl.name == "agent.verdict.v1" and acl.operation == "WRITE" for acl in acls
-        )
+        # It holds the arguments of all tenants' calls.
+        assert not any(acl.principal == "User:a" and acl.name == "agent.verdict.v1" for acl in acls)
+        assert AclSpec("User:a", "TOPIC", "agent.outcome.default.v1", "READ") in acls
+        assert AclSpec("User:gate", "TOPIC", "agent.outcome.default.v1", "WRITE") in acls
         assert make_plan(settings.topics, settings.group, admin, [settings.tenant]).is_clean
 
 
