@@ -103,7 +103,13 @@ class Standbys:
         A rebalance takes all partitions away and brings most of them back: to close and open their stores costs a tenth
         of a second for each, more on a slow disk. `place` closes those that are not wanted.
         """
-        self._standbys[partition] = _Standby(store, store.changelog_offset() or 0, self._clock.now_ms())
+        try:
+            offset = store.changelog_offset() or 0
+        except StoreError as error:
+            _log.warning("the store of partition %d can't be kept; it is restored when needed: %s", partition, error)
+            _close(store)
+            return
+        self._standbys[partition] = _Standby(store, offset, self._clock.now_ms())
         self._is_placed = False
 
     def lend_reader(self) -> Reader | None:

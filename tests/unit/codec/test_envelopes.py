@@ -64,7 +64,8 @@ class TestCloudEvents:
 class TestDeadLetters:
     def test_it_says_where_the_record_was_and_why_it_is_here(self) -> None:
         letter = dead_letter(RECEIVED, DeadLetterReason.SCHEMA_UNKNOWN, "schema id 7 is not known here", "gate-1")
-        assert letter[:4] == ("agent.intent.v1.dlq", 3, RECEIVED.key, RECEIVED.value)
+        assert (letter.topic, letter.partition) == ("agent.intent.v1.dlq", 3)
+        assert (letter.key, letter.value) == (RECEIVED.key, RECEIVED.value)
         assert letter.headers == (
             ("ce_id", b"1"),
             ("traceparent", b"00-"),
