@@ -40,4 +40,4 @@ def load_libraries() -> None:
         to_sql("select 1", dialect)
     to_shell("true")
     skeleton("a")
-    holds_secret("")
+    holds_secret("a" * 16)

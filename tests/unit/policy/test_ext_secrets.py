@@ -84,5 +84,9 @@ def test_bounds() -> None:
 
 
 def test_a_flood_of_beginnings_costs_one_piece() -> None:
-    flood = "-----BEGIN RSA PRIVATE KEY-----\n"
+    flood = f"-----BEGIN RSA PRIVATE KEY-----\n{made_up(64)}\n"
     assert holds(flood * (CHARS_MAX // len(flood) - 1))
+
+
+def test_a_text_without_a_long_word_is_not_searched() -> None:
+    assert holds("-----BEGIN RSA PRIVATE KEY-----\n" * 20_000) is False
