@@ -48,8 +48,10 @@ def test_it_needs_no_set_up_and_leaves_nothing(stoplog: Stoplog, home: Path) -> 
     assert list(home.iterdir()) == []
 
 
-def test_the_starter_rules_let_honest_reading_through(stoplog: Stoplog) -> None:
-    records = stoplog("try", history("honest"), *CATALOG).records
+def test_the_starter_rules_let_honest_reading_through(stoplog: Stoplog, home: Path) -> None:
+    # The git pack lets agents work in its list of folders only.
+    text = (HISTORIES / "honest.jsonl").read_text().replace("/srv/notes", "/workspace/notes")
+    records = stoplog("try", write(home / "honest.jsonl", *text.splitlines()), *CATALOG).records
     verdicts = {record["value"]["tool"]["name"]: record["value"]["outcome"] for record in records[:4]}
     assert verdicts["git_show"] == "ALLOW"
 
