@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from simulation.auditor import Evidence
-from streams.model.audit import AuditEventType
+from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
@@ -69,17 +69,18 @@ def _missing(evidence: Evidence, told: dict[str, list[Revocation]]) -> Iterator[
     for received, record in evidence.decoded.get(DELEGATION.name, []):
         if isinstance(record, Delegation) and record.op is DelegationOp.GRANT:
             grants.setdefault(((received.key or b"").decode(), record.uid), []).append(record)
-    ends = {
-        f"{audit.header.tenant_uid}|{audit.session_id}": audit
-        for audit in evidence.audits
-        if audit.event_type is AuditEventType.SESSION and audit.reason != "fingerprint_changed"
-    }
+    # The first end counts: an opening that is delivered again once a gate has forgotten the session ends at once, and
+    # nothing is delegated by then.
+    ends: dict[str, AuditEvent] = {}
+    for audit in evidence.audits:
+        if audit.event_type is AuditEventType.SESSION and audit.reason != "fingerprint_changed":
+            ends.setdefault(f"{audit.header.tenant_uid}|{audit.session_id}", audit)
     for target, uid in sorted(held):
-        audit, given = ends.get(target), grants.get((target, uid), [])
-        if audit is None or any(g.depth >= g.max_depth or g.exp <= audit.header.time for g in given):
+        end, given = ends.get(target), grants.get((target, uid), [])
+        if end is None or any(g.depth >= g.max_depth or g.exp <= end.header.time for g in given):
             continue
-        if not any(stop.reason == audit.reason for stop in told.get(target, [])):
-            yield f"session {target!r} has ended ({audit.reason}), and what it has delegated was not revoked"
+        if not any(stop.reason == end.reason for stop in told.get(target, [])):
+            yield f"session {target!r} has ended ({end.reason}), and what it has delegated was not revoked"
 
 
 def _over(evidence: Evidence) -> set[str]:
