@@ -81,6 +81,17 @@ def _sessions(evidence: Evidence) -> dict[bytes, list[tuple[Received, SessionEve
     return found
 
 
+def _was_read(received: Received, last: Received, verdict: Verdict) -> bool:
+    """Tell whether a record was read before a verdict that is based on `last`.
+
+    A record that was stamped far ahead comes last in the order of time, but was read in the order of its topic. Nothing
+    of another topic that was read is later than the verdict.
+    """
+    if received.topic == last.topic:
+        return received.offset <= last.offset
+    return received.timestamp_ms <= verdict.evaluated_at
+
+
 def _session_faults(verdict: Verdict, events: list[tuple[Received, SessionEvent]]) -> Iterator[str]:
     """Check the session up to the last event that the verdict says it is based on."""
     # By their numbers: a broker whose clock is wrong stamps events, too, so their times don't tell which came first.
@@ -98,7 +109,7 @@ def _session_faults(verdict: Verdict, events: list[tuple[Received, SessionEvent]
         yield f"it may be used until {verdict.expires_at}, its session only until {event.expires}"
     if event.sub != verdict.sub or event.act is None or event.act.sub != verdict.act.sub:
         yield f"its session is of {event.sub} and {event.act}, it is of {verdict.sub} and {verdict.act.sub}"
-    if any(e.type in _ENDS for _, e in seen):
+    if any(e.type in _ENDS and _was_read(r, seen[-1][0], verdict) for r, e in seen):
         yield "its session had ended"
 
 
