@@ -90,6 +90,7 @@ def open_world(
             "tenant": "bench",
             "rules": {"allow_unsigned": True},
             "catalog": {"allow_unsigned": True},
+            "release": {"allow_unsigned": True},
         }
         broker = None
         if kind == "kafka":

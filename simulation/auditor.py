@@ -18,7 +18,8 @@ from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
 from streams.model.reasons import DeadLetterReason
-from streams.model.topics import APPROVAL_DECISION, AUDIT, BY_NAME, INTENT, RULESET, VERDICT, Topic
+from streams.model.revocation import Revocation, RevocationState
+from streams.model.topics import APPROVAL_DECISION, AUDIT, BY_NAME, INTENT, REVOCATION, RULESET, VERDICT, Topic
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
 from streams.ports import Received, TopicPartition
@@ -168,17 +169,24 @@ def check_decisions(evidence: Evidence) -> Iterator[str]:
 
 
 def check_publications(evidence: Evidence) -> Iterator[str]:
-    """Check that the outcome of each publication of rules is audited once."""
+    """Check that the outcome of each publication of rules and of each release is audited once."""
     told = Counter(
         place
         for audit in evidence.audits
         if audit.event_type is AuditEventType.CONTROL
         for place in audit.inputs
-        if not place.startswith("remembered/")
+        if not place.startswith(("remembered/", "missing/"))
     )
     published = {place_of(received) for received, _ in evidence.decoded.get(RULESET.name, [])}
+    published |= {
+        place_of(received)
+        for received, record in evidence.decoded.get(REVOCATION.name, [])
+        if isinstance(record, Revocation) and record.state is RevocationState.RELEASED
+    }
+    # What a tombstone deletes may be over, and then nobody is told.
+    tombstones = {place for place in told if place.startswith(REVOCATION.name) and place not in published}
     for place in sorted(published | told.keys()):
-        if told[place] != 1 or place not in published:
+        if told[place] != 1 or place not in published | tombstones:
             yield f"publication at {place}: {told[place]} audit records of it"
 
 

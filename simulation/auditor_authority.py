@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from simulation.auditor import Evidence, IntentName, Judged, place_of
+from simulation.records import RELEASER
 from streams.model.approval import ApprovalDecision, ApprovalRequest, ApprovalStatus
 from streams.model.intent import Intent
 from streams.model.proof import session_event_message
+from streams.model.release_signature import release_message
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import APPROVAL_DECISION, REPORT, REVOCATION, SESSION
@@ -121,29 +125,58 @@ def _revocation_faults(
     lag_ms_max: int,
     parent: str | None,
 ) -> Iterator[str]:
-    revoked: dict[tuple[str, str], Revocation | None] = {}
+    stops = Stops()
     for received in revocations:
         if received.offset >= verdict.revocation_offset:
             if received.timestamp_ms < verdict.evaluated_at - lag_ms_max:
                 yield f"it knew revocations to {verdict.revocation_offset}, {place_of(received)} was old already"
             continue
-        record = known.get((received.topic, received.offset))
+        stops.take(received, known.get((received.topic, received.offset)))
+    for name in _names(verdict, intent, parent):
+        until_ms = stops.until_ms.get(name)
+        if until_ms is not None and verdict.evaluated_at < until_ms:
+            yield f"{name[0]} `{name[1]}` had been revoked, and nobody who may release it had done so"
+
+
+class Stops:
+    """What is stopped and not released by who may, as the auditor reads the topic.
+
+    Attributes:
+        until_ms: the end of each stop, by kind and target.
+    """
+
+    def __init__(self) -> None:
+        self.until_ms: dict[tuple[str, str], float] = {}
+        self._stopped_at: dict[tuple[str, str], int] = {}
+
+    def take(self, received: Received, record: object) -> None:
+        """Read on: one record of the topic; `record` is not a `Revocation` if it can't be read or has no value."""
         if isinstance(record, Revocation):
-            revoked[record.kind.value, record.id] = record
+            name = (record.kind.value, record.id)
+            if record.state is RevocationState.REVOKED:
+                self._stop(name, math.inf if record.until is None else record.until, received.offset)
+            elif _is_entitled(record) and self._stopped_at.get(name, -1) < min(
+                record.lifts_before or 0, received.offset
+            ):
+                self.until_ms.pop(name, None)
+                self._stopped_at.pop(name, None)
         elif received.key is not None:
             kind, _, target = received.key.decode("utf-8", "replace").partition(":")
-            if received.value is None:
-                revoked.pop((kind, target), None)
-            else:  # not readable: it must count as a revocation
-                revoked[kind, target] = None
-    for name in _names(verdict, intent, parent):
-        if name not in revoked:
-            continue
-        entry = revoked[name]
-        if entry is None:
-            yield f"{name[0]} `{name[1]}` had been revoked, or nobody knows"
-        elif entry.state is RevocationState.REVOKED and (entry.until is None or verdict.evaluated_at < entry.until):
-            yield f"{name[0]} `{name[1]}` had been revoked"
+            if received.value is not None:  # not readable: it must count as a revocation
+                self._stop((kind, target), math.inf, received.offset)
+            elif self.until_ms.get((kind, target), math.inf) <= received.timestamp_ms:
+                self.until_ms.pop((kind, target), None)
+
+    def _stop(self, name: tuple[str, str], until_ms: float, offset: int) -> None:
+        self.until_ms[name] = max(until_ms, self.until_ms.get(name, 0))
+        self._stopped_at[name] = offset
+
+
+@cache
+def _is_entitled(release: Revocation) -> bool:
+    """Return whether a release is signed by who may release. The auditor has the key, and asks nobody else."""
+    proof = release.proof
+    return proof is not None and RELEASER.public.verifies(release_message(release, ""), proof.value)
 
 
 def _parent_of(events: list[tuple[Received, SessionEvent]]) -> str | None:

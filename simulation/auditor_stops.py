@@ -15,6 +15,7 @@ from streams.model.verdict import Outcome
 
 _GATE = "stoplog/gate"
 _QUARANTINED = "quarantined_by_rule"
+_RESTORED = "stop_restored"
 _ENDS = (SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED)
 
 
@@ -31,10 +32,26 @@ def check_stops(evidence: Evidence) -> Iterator[str]:
     over = _over(evidence)
     for target, stops in told.items():
         for stop in stops:
+            if stop.reason == _RESTORED:
+                if not _was_stopped(evidence, stop):
+                    yield f"a gate has written a stop of {target!r} again that nobody had written"
+                continue
             if stop.kind is not RevocationKind.SESSION or stop.state is not RevocationState.REVOKED:
                 yield f"a gate has written {stop.kind.value} {target!r} {stop.state.value}"
             if stop.reason != _QUARANTINED and target not in over:
                 yield f"session {target!r} was stopped ({stop.reason}), and nothing has ended it"
+
+
+def _was_stopped(evidence: Evidence, again: Revocation) -> bool:
+    """Return whether somebody has stopped it, or a record under its key can't be read and so counts as a stop."""
+    key = f"{again.kind.value}:{again.id}".encode()
+    records = evidence.decoded.get(REVOCATION.name, [])
+    is_told = any(
+        record.kind is again.kind and record.id == again.id and record.state is RevocationState.REVOKED
+        for _, record in records
+        if isinstance(record, Revocation) and record.reason != _RESTORED
+    )
+    return is_told or any(each.topic == REVOCATION.name and each.key == key for each in evidence.unreadable)
 
 
 def _told(evidence: Evidence) -> dict[str, list[Revocation]]:

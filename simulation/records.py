@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from streams.audit.keyring import with_signature
+from streams.audit.releasers import signed_release
 from streams.audit.report_keys import ReportKey
 from streams.audit.signatures import SigningKey
 from streams.delegation.digest import grant_message, lineage_of, travelling
@@ -154,6 +156,22 @@ def revocation(
         initiating_entity="admin",
     )
     return revocation_key(kind, target), record
+
+
+RELEASER = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+"""The key of who may release stops."""
+
+STRANGER = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
+"""The key of somebody who may not."""
+
+
+def release(
+    kind: RevocationKind, target: str, *, time_ms: int, lifts_before: int, key: SigningKey, deployment: str = ""
+) -> tuple[bytes, Revocation]:
+    """Return a signed release of the stops before an offset, with its key."""
+    record_key, unsigned = revocation(kind, target, time_ms=time_ms, state=RevocationState.RELEASED)
+    stated = msgspec.structs.replace(unsigned, lifts_before=lifts_before)
+    return record_key, signed_release(stated, key, deployment)
 
 
 class SessionMaker:

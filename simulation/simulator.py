@@ -28,12 +28,13 @@ from simulation.auditor_time import check_times
 from simulation.faults import FaultPlan, SimulatedFaults
 from simulation.host_clock import WRONG_BY_MS
 from simulation.machine import SESSION_TIMEOUT_MS, Machine, go_on_meanwhile
-from simulation.records import ISSUER, ROOT_KEY
+from simulation.records import ISSUER, RELEASER, ROOT_KEY
 from simulation.seals import SEALED_GATE, BatchSeals, SealedProcessor
 from simulation.workload import TENANTS, Workload
 from simulation.workload_session import TOOLS, WorkloadSize
 from simulation.world import World
 from streams.audit.publishers import UNSIGNED
+from streams.audit.releasers import Releasers
 from streams.audit.report_keys import ReportKey
 from streams.audit.reviewers import ANYBODY
 from streams.delegation.anchors import TrustAnchors
@@ -45,6 +46,7 @@ from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
 from streams.model.approval import ApprovalRequest
 from streams.model.errors import StoplogError
+from streams.model.revocation_set import RevocationSet
 from streams.model.topics import APPROVAL_REQUEST, REVOCATION, outcome_topic
 from streams.ports import TopicPartition, TopicSpec
 from streams.ports.processor import CommitHook, Processor
@@ -67,6 +69,9 @@ QUIET_ROUNDS = 8
 NESTED_TICKS_MAX = 40
 STANDSTILL_MS_MAX = 5_000
 MakeGate = Callable[[GateSettings, Wire, ControlState], Processor]
+
+RELEASERS = Releasers.of({"releaser": str(RELEASER.public)})
+"""Whose releases count for the gates. The auditor decides for itself."""
 
 
 class SimulationFailedError(StoplogError):
@@ -397,7 +402,7 @@ class Simulation:
         self._starts += 1
         ingredients = self._ingredients
         rules = Publications(self._gate_settings.bundle_name, UNSIGNED, InlineCompiler(ingredients.compile_bundle))
-        control = ControlState(rules, Catalog(ANYBODY))
+        control = ControlState(rules, Catalog(ANYBODY), RevocationSet(RELEASERS))
         return build_worker(
             self._log,
             spec=SEALED_GATE,

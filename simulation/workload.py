@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from simulation.records import SessionMaker, entry_key, revocation, ruleset
+from simulation.records import RELEASER, STRANGER, SessionMaker, entry_key, release, revocation, ruleset
 from simulation.workload_session import INPUT_TOPICS, REPORT_KEYS, TOOLS, SessionLife, WorkloadSize
 from simulation.world import World, pick
 from streams.model.approval import ApprovalRequest
 from streams.model.bundle_signature import publication_key
 from streams.model.catalog import EntryState
-from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.topics import APPROVAL_REQUEST, BY_NAME, CATALOG, REPORT, REVOCATION, RULESET, SESSION, VERDICT
 from streams.model.types import Record
 from streams.model.verdict import Outcome, Verdict
@@ -154,8 +154,7 @@ class Workload:
                 until_ms = now_ms + rng.randint(500, 5_000) if rng.random() < 0.6 else None
                 self.write(REVOCATION.name, *revocation(kind, target, time_ms=now_ms, until_ms=until_ms))
             case "release":
-                state = RevocationState.RELEASED
-                self.write(REVOCATION.name, *revocation(kind, target, time_ms=now_ms, state=state))
+                self.write(REVOCATION.name, *self._release(kind, target))
             case "tombstone":
                 self._world.write_raw(REVOCATION.name, f"{kind.value}:{target}".encode(), None)
             case "tool":
@@ -168,6 +167,18 @@ class Workload:
                 self.write(RULESET.name, b"default", ruleset(self._bundles[0], serial=0, time_ms=now_ms))
             case _:
                 self.garbage(CONTROL_TOPICS)
+
+    def _release(self, kind: RevocationKind, target: str) -> tuple[bytes, Revocation]:
+        """Return a release: by who may release, by somebody else, or of what was stopped before."""
+        rng, now_ms = self._rng, self._world.now_ms
+        draw, end = rng.random(), self._world.end_of(REVOCATION.name)
+        if draw < 0.5:
+            return release(kind, target, time_ms=now_ms, lifts_before=end, key=RELEASER)
+        if draw < 0.65:
+            return release(kind, target, time_ms=now_ms, lifts_before=rng.randint(0, end), key=RELEASER)
+        if draw < 0.8:
+            return release(kind, target, time_ms=now_ms, lifts_before=end, key=STRANGER)
+        return revocation(kind, target, time_ms=now_ms, state=RevocationState.RELEASED)
 
     def _change_tool(self) -> None:
         rng = self._rng

@@ -119,6 +119,10 @@ class World:
             return None
         return self.now_ms + WRONG_BY_MS
 
+    def end_of(self, topic: str) -> int:
+        """Return the end of partition 0 of a topic, open transactions included."""
+        return self._log.partition(TopicPartition(topic, 0)).high_watermark
+
     def any_partition(self, topic: str) -> int:
         """Draw one of the topic's partitions."""
         return self.rng.randrange(self._log.partition_count(topic))

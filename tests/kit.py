@@ -20,6 +20,8 @@ from simulation.records import (
     tool_entry,
 )
 from streams.audit.publishers import UNSIGNED, Publishers
+from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
+from streams.audit.releasers import Releasers
 from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.audit.signatures import SigningKey
 from streams.codec.avro import Codec
@@ -32,11 +34,13 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import RulesetBundle
 from streams.model.intent import Intent
+from streams.model.revocation_set import RevocationSet
 from streams.model.topics import AUDIT, CATALOG, DELEGATION, INTENT, RULESET, SESSION, VERDICT
 from streams.model.verdict import Verdict
 from streams.policy import BundleSource, CompiledRuleset, bundle_from_files, compile_bundle
 from streams.ports import Headers
 from streams.processors.control.compilation import CompileBundle
+from streams.processors.gate.gate import Gate
 from streams.processors.settings import GateSettings
 
 START_MS = 1_764_061_200_000
@@ -144,6 +148,7 @@ class GateBench:
         compiler: CompileBundle = compile_published,
         publishers: Publishers = UNSIGNED,
         reviewers: Reviewers = ANYBODY,
+        releasers: Releasers = RELEASED_BY_ANYBODY,
         signed_by: SigningKey | None = None,
         partitions: int = 1,
         before: Sequence[tuple[bytes, RulesetBundle]] = (),
@@ -156,12 +161,13 @@ class GateBench:
             settings=settings,
             publishers=publishers,
             reviewers=reviewers,
+            releasers=releasers,
             start_ms=START_MS,
             partitions=partitions,
             engine_settings=engine_settings,
             before=[(RULESET.name, key, bundle) for key, bundle in before],
         )
-        self._parts = (wire(), compiler, settings, publishers, reviewers)
+        self._parts = (wire(), compiler, settings, publishers, reviewers, releasers)
         for entry in (*CATALOG_ENTRIES, *REPORT_KEYS):
             if signed_by is not None and reviewers.are_asked:
                 self.publish(reviewed(msgspec.structs.replace(entry, proposed_by="the kit"), signed_by))
@@ -176,6 +182,13 @@ class GateBench:
     @property
     def now_ms(self) -> int:
         return self.driver.clock.now_ms()
+
+    @property
+    def revocations(self) -> RevocationSet:
+        """What the gate that runs now holds."""
+        gate = self.driver._workers[0]._processor
+        assert isinstance(gate, Gate)
+        return gate._control.revocations
 
     def restart(self) -> None:
         """Another gate takes over the partitions, and reads control state from its beginning."""

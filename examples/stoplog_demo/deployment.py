@@ -12,7 +12,7 @@ from stoplog_demo.run import DemoEnvironment, DemoReport, run_demo
 from stoplog_demo.view import View
 from streams.audit.signatures import SigningKey
 from streams.delegation.anchors import HMAC
-from streams.operations.settings import CatalogSection, RulesSection
+from streams.operations.settings import CatalogSection, ReleaseSection, RulesSection
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import CreateTopic
 from streams.operations.trial import DEVELOPMENT_ROOT_KEY
@@ -60,7 +60,11 @@ def demo_settings(folder: Path, bootstrap: str | None) -> Settings:
         overrides |= {"log": "kafka", "bootstrap": bootstrap}
         overrides["topics"] = {**base.topics.model_dump(), "prefix": TOPIC_PREFIX, "principals": {}}
     # The topics belong to the demonstration, and there is no key for their rules.
-    unsigned = {"rules": RulesSection(allow_unsigned=True), "catalog": CatalogSection(allow_unsigned=True)}
+    unsigned = {
+        "rules": RulesSection(allow_unsigned=True),
+        "catalog": CatalogSection(allow_unsigned=True),
+        "release": ReleaseSection(allow_unsigned=True),
+    }
     overrides["gate"] = {"trust_anchors": {ISSUER: HMAC}}
     return load_settings(overrides).model_copy(update=unsigned)
 

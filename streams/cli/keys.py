@@ -24,9 +24,13 @@ reviewer_app = typer.Typer(
 server_app = typer.Typer(
     add_completion=False, help="Create keys of servers, for their executors.", rich_markup_mode="rich"
 )
+releaser_app = typer.Typer(
+    add_completion=False, help="Create keys of people who release stops.", rich_markup_mode="rich"
+)
 app.add_typer(publisher_app, name="publisher")
 app.add_typer(reviewer_app, name="reviewer")
 app.add_typer(server_app, name="server")
+app.add_typer(releaser_app, name="releaser")
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="The new file for the private key.")]
 PassphraseOption = Annotated[
@@ -55,6 +59,11 @@ def _reviewer() -> None:
 @server_app.callback()
 def _server() -> None:
     """Create keys of servers, for their executors."""
+
+
+@releaser_app.callback()
+def _releaser() -> None:
+    """Create keys of people who release stops."""
 
 
 @app.command()
@@ -135,9 +144,25 @@ def new_server(
     screen.say(f"    stoplog catalog report-keys {quote(server_id)} --add {key.public}")
 
 
-def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str) -> None:
+@releaser_app.command("new")
+@takes_groups
+def new_releaser(
+    *,
+    out: OutOption,
+    passphrase_file: PassphraseOption = None,
+    output: Output,
+) -> None:
+    """Create the key with which one person releases stops. An existing file is never overwritten.
+
+    Keep the private key on no machine that runs agents, executors, gates or the token service. Gates, executors and the
+    token service need the public key only.
+    """
+    _make(output.screen(), out, passphrase_file, "release.releasers", "gates, token service and executors")
+
+
+def _make(screen: Screen, out: Path, passphrase_file: Path | None, section: str, readers: str = "gates") -> None:
     key = make_key_file(out, passphrase_from(passphrase_file))
     screen.record({"private_key": str(out), "public_key": str(key.public), "kid": key.public.kid})
     screen.say(f"private key created: {out}", OK)
-    screen.say("keep it secret, and add the public key to the settings of the gates, under your name:\n")
+    screen.say(f"keep it secret, and add the public key to the settings of the {readers}, under your name:\n")
     screen.say(f'    [{section}]\n    NAME = "{key.public}"')

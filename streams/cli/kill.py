@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from streams.cli.option_groups import OptionGroup, takes_groups
-from streams.cli.options import ByOption, Connection, Output
+from streams.cli.options import ByOption, Connection, Output, Signature
 from streams.cli.screen import OK, Screen
-from streams.model.revocation import RevocationKind, RevocationState
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.operations.operator import Operator
-from streams.operations.stops import revocation_target, until_instant, write_revocation
+from streams.operations.stops import release_stop, revocation_target, until_instant, write_revocation
 from streams.wiring.operators import open_operator
 
 kill_app = typer.Typer(add_completion=False)
@@ -125,7 +125,12 @@ def kill(
     kind, stated = target.chosen()
     with open_operator(connection.settings(), name) as operator:
         until_ms = None if until is None else until_instant(until, operator.clock.now_ms())
-        _write(operator, kind, stated, RevocationState.REVOKED, why, output.screen(), until_ms=until_ms)
+        full_name = revocation_target(kind, stated, operator.deployment.tenant_uid)
+        _tell(
+            operator,
+            write_revocation(operator, kind, full_name, RevocationState.REVOKED, why, until_ms),
+            output.screen(),
+        )
 
 
 @release_app.command()
@@ -134,47 +139,43 @@ def release(
     *,
     why: WhyOption,
     target: Target,
+    signature: Signature,
     name: ByOption = None,
     connection: Connection,
     output: Output,
 ) -> None:
     """Release what was stopped under the same name, or a session that a rule has frozen.
 
-    Calls that were denied in the meantime stay denied, and sessions that have ended stay ended.
+    Sign with the key of a releaser (setting `release.releasers`). Calls that were denied in the meantime stay denied,
+    and sessions that have ended stay ended.
     """
     kind, stated = target.chosen()
-    with open_operator(connection.settings(), name) as operator:
-        _write(operator, kind, stated, RevocationState.RELEASED, why, output.screen())
+    settings = connection.settings()
+    key = signature.signing_key()
+    with open_operator(settings, name) as operator:
+        full_name = revocation_target(kind, stated, operator.deployment.tenant_uid)
+        written = release_stop(operator, kind, full_name, why, key)
+        _tell(operator, written, output.screen())
 
 
 def _option(kind: RevocationKind) -> str:
     return _OPTIONS.get(kind, f"--{kind.value.lower()}")
 
 
-def _write(
-    operator: Operator,
-    kind: RevocationKind,
-    stated: str,
-    state: RevocationState,
-    why: str,
-    screen: Screen,
-    *,
-    until_ms: int | None = None,
-) -> None:
-    target = revocation_target(kind, stated, operator.deployment.tenant_uid)
-    written = write_revocation(operator, kind, target, state, why, until_ms)
+def _tell(operator: Operator, written: Revocation, screen: Screen) -> None:
+    kind, target, until_ms = written.kind, written.id, written.until
     fields = {
         "kind": kind.value,
         "id": target,
-        "state": state.value,
-        "reason": why,
+        "state": written.state.value,
+        "reason": written.reason,
         "by": operator.name,
         "effective_ms": written.effective_at,
     }
     screen.record(fields if until_ms is None else {**fields, "until_ms": until_ms})
     what = "everything" if kind is RevocationKind.ALL else f"{_option(kind).removeprefix('--')} {target}"
-    is_stop = state is RevocationState.REVOKED
+    is_stop = written.state is RevocationState.REVOKED
     screen.say(f"{what} is {'stopped' if is_stop else 'released'}: recorded on the {operator.log.name}", OK)
     if is_stop:
         option = "--all" if kind is RevocationKind.ALL else f"{_option(kind)} '{target}'"
-        screen.say(f"to undo: stoplog release {option} --why TEXT")
+        screen.say(f"to undo: stoplog release {option} --key FILE --why TEXT")

@@ -13,7 +13,7 @@ from streams.cli.screen import FAINT, Screen
 from streams.cli.text import short
 from streams.codec.instants import format_instant
 from streams.delegation.effective_reach import Question, Reach, Way
-from streams.operations.sessions.effective_reach import read_reach
+from streams.operations.sessions.effective_reach import Trusted, read_reach
 from streams.sdk.development_tokens import load_root_key
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -45,9 +45,10 @@ def reach(
     settings = connection.settings()
     question = Question(tenant or settings.tenant, agent, user)
     gate = settings.gate_settings(load_root_key(settings.key_path))
-    reviewers, codec = settings.catalog.trusted(), build_codec(settings)
+    trusted = Trusted(settings.catalog.trusted(), settings.release.trusted())
+    codec = build_codec(settings)
     with open_log(settings, create=False) as opened:
-        found = read_reach(opened, codec, SystemClock(), question, gate, reviewers)
+        found = read_reach(opened, codec, SystemClock(), question, gate, trusted)
     for tool in found.tools:
         for way in tool.ways:
             screen.record({"tool": f"{tool.server_id}/{tool.name}", **_fields(way)})

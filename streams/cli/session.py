@@ -54,7 +54,7 @@ def show(
         tenant, name = settings.tenant, session
     clock = SystemClock()
     with open_log(settings, create=False) as opened:
-        view, revocations = show_session(opened, build_codec(settings), tenant, name, clock)
+        view, revocations = show_session(opened, build_codec(settings), tenant, name, clock, settings.release.trusted())
     standing = view.standing(revocations, clock.now_ms())
     screen.record(_fields(view, standing, lines_max))
     _show(screen, view, standing, lines_max)
@@ -78,7 +78,8 @@ def list_(
     settings = connection.settings()
     wanted = Filter(agent, user, None if state is None else LifeState(state.value))
     with open_log(settings, create=False) as opened:
-        found = list(islice(list_sessions(opened, build_codec(settings), wanted, SystemClock()), count_max))
+        each = list_sessions(opened, build_codec(settings), wanted, SystemClock(), settings.release.trusted())
+        found = list(islice(each, count_max))
     for view, standing in found:
         screen.record(_head(view, standing))
     screen.table(

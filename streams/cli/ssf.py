@@ -48,7 +48,7 @@ def ssf(
     configure_logging(output.as_json)
     root_key = load_root_key(settings.key_path)
     with open_log(settings, create=False) as opened:
-        transport = Transport(opened, build_codec(settings), SystemClock())
+        transport = Transport(opened, build_codec(settings), SystemClock(), settings.release.trusted())
         with (
             transport,
             RunningSsf(

@@ -146,7 +146,7 @@ class BroadcastReader:
     def _apply(self, record: Received) -> None:
         try:
             decoded = None if record.value is None else self._wire.decode(record.topic, record.value, record.headers)
-            if self._sink.apply(record.topic, record.key, decoded, record.offset + 1):
+            if self._sink.apply(record.topic, record.key, decoded, record.offset + 1, record.timestamp_ms):
                 self._awaited[record.topic, record.offset] = record
         except RecordError as error:
             self._sink.block_unreadable(record.topic, record.key)

@@ -95,8 +95,8 @@ class OutputPlacement:
             if partition is None:
                 continue
             headers = self._wire.headers(topic, output.header)
-            if len(value) > _SURELY_FITS_BYTES or len(headers) > _SURELY_FITS_HEADERS:
-                _check_size(topic, key, value, headers)
+            if (value is not None and len(value) > _SURELY_FITS_BYTES) or len(headers) > _SURELY_FITS_HEADERS:
+                _check_size(topic, key, value or b"", headers)
             made.append(Outgoing(topic.name, partition, key, value, headers))
         return made
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from streams.audit.publishers import UNSIGNED, Publishers
+from streams.audit.releasers import ANYBODY as RELEASED_BY_ANYBODY
+from streams.audit.releasers import Releasers
 from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.engine.settings import EngineSettings
 from streams.engine.worker import Worker
@@ -19,6 +21,7 @@ from streams.inmemory.disk import Disk
 from streams.inmemory.log import MemoryLog
 from streams.model.errors import InvariantError
 from streams.model.keys import partition_for
+from streams.model.revocation_set import RevocationSet
 from streams.model.topics import BY_NAME, Spread
 from streams.model.types import Record
 from streams.ports import Headers, Outgoing, Received
@@ -165,14 +168,15 @@ class Driver:
         self.settle()
 
     def read(self, topic: str) -> list[Read]:
-        """Return the records of a topic that were not read before.
+        """Return the records of a topic that were not read before; tombstones are left out.
 
         Raises:
             RecordError: one can't be decoded.
         """
         return [
-            Read(found.key, self._wire.decode(topic, found.value or b"", found.headers), found.timestamp_ms)
+            Read(found.key, self._wire.decode(topic, found.value, found.headers), found.timestamp_ms)
             for found in self.read_raw(topic)
+            if found.value is not None
         ]
 
     def read_raw(self, *topics: str) -> list[Received]:
@@ -219,6 +223,7 @@ def gate_driver(
     settings: GateSettings,
     publishers: Publishers = UNSIGNED,
     reviewers: Reviewers = ANYBODY,
+    releasers: Releasers = RELEASED_BY_ANYBODY,
     start_ms: int,
     partitions: int = 1,
     engine_settings: EngineSettings = DRIVER_SETTINGS,
@@ -232,6 +237,7 @@ def gate_driver(
         settings: the settings of the gate.
         publishers: whose signatures rules need.
         reviewers: whose signatures tools need.
+        releasers: whose signature releases need.
         start_ms: the time at which the clock begins.
         partitions: how many partitions each co-partitioned topic has.
         engine_settings: how the engine runs.
@@ -239,7 +245,7 @@ def gate_driver(
     """
     return Driver(
         spec=GATE,
-        processor=make_gate(wire, compile_bundle, settings, publishers, reviewers),
+        processor=make_gate(wire, compile_bundle, settings, publishers, reviewers, releasers),
         wire=wire,
         start_ms=start_ms,
         partitions=partitions,
@@ -255,7 +261,8 @@ def make_gate(
     settings: GateSettings,
     publishers: Publishers = UNSIGNED,
     reviewers: Reviewers = ANYBODY,
+    releasers: Releasers = RELEASED_BY_ANYBODY,
 ) -> Gate:
     """Create a gate with control state of its own."""
     rules = Publications(settings.bundle_name, publishers, InlineCompiler(compile_bundle))
-    return Gate(settings, wire, ControlState(rules, Catalog(reviewers)))
+    return Gate(settings, wire, ControlState(rules, Catalog(reviewers), RevocationSet(releasers)))

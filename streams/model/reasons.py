@@ -198,6 +198,9 @@ class DeadLetterReason(StrEnum):
     BUNDLE_ROLLED_BACK = "bundle_rolled_back"
     BUNDLE_UNSIGNED = "bundle_unsigned"
     BUNDLE_SIGNATURE_INVALID = "bundle_signature_invalid"
+    RELEASE_UNPROVEN = "release_unproven"
+    RELEASE_OUTDATED = "release_outdated"
+    STOP_DELETED = "stop_deleted"
     APPROVAL_NOT_AWAITED = "approval_not_awaited"
     APPROVAL_NOT_VALID = "approval_not_valid"
     PROCESSING_FAILED = "processing_failed"
@@ -234,6 +237,9 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
     DeadLetterReason.BUNDLE_ROLLED_BACK: "the rule bundle's serial is not higher than every earlier serial",
     DeadLetterReason.BUNDLE_UNSIGNED: "the rule bundle lacks signatures by configured publishers",
     DeadLetterReason.BUNDLE_SIGNATURE_INVALID: "the rule bundle is not what its publisher signed",
+    DeadLetterReason.RELEASE_UNPROVEN: "nobody who may release the stop has signed this; it stays in force",
+    DeadLetterReason.RELEASE_OUTDATED: "the release is older than the stop, which stays in force",
+    DeadLetterReason.STOP_DELETED: "the record deletes a stop that is in force; it stays in force",
     DeadLetterReason.APPROVAL_NOT_AWAITED: "no decision about the intent is awaited, or it was decided before",
     DeadLetterReason.APPROVAL_NOT_VALID: "the decision does not count: other arguments, or its author may not decide",
     DeadLetterReason.PROCESSING_FAILED: "the record could not be processed; see the gate's log",
@@ -241,7 +247,7 @@ DEAD_LETTER_TEXTS: dict[DeadLetterReason, str] = {
 
 
 class ControlReason(StrEnum):
-    """States the effect of a publication of rules, or of a catalog entry, in its audit record.
+    """States the effect of a publication of rules, a catalog entry, or a release, in its audit record.
 
     The audit record of one that was rejected has the reason of its dead letter instead.
     """
@@ -260,6 +266,8 @@ class ControlReason(StrEnum):
     TOOL_REMOVED = "tool_removed"
     REPORT_KEYS_APPROVED = "report_keys_approved"
     CATALOG_TOPIC_BEHIND = "catalog_topic_behind"
+    STOP_RELEASED = "stop_released"
+    STOP_RESTORED = "stop_restored"
 
 
 CONTROL_TEXTS: dict[ControlReason, str] = {
@@ -278,6 +286,8 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     ControlReason.REPORT_KEYS_APPROVED: "reports of the server's calls count if one of these keys has signed them",
     ControlReason.CATALOG_TOPIC_BEHIND: "the newest entry of the tool on the topic is older than the one that was in "
     "force; the tool can't be called",
+    ControlReason.STOP_RELEASED: "what was stopped is released",
+    ControlReason.STOP_RESTORED: "a stop that is in force was missing from its topic; it is written again",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from streams.model.types import Header, Millis, Record
+from streams.model.types import Header, Millis, Proof, Record
 
 
 class RevocationKind(StrEnum):
@@ -30,10 +30,12 @@ class RevocationState(StrEnum):
 
 
 class Revocation(Record, frozen=True, kw_only=True):
-    """One entry of the revocation set; the newest record of a key (`kind:id`) counts.
+    """A stop or a release of what its key (`kind:id`) names.
 
     `id` is scoped by kind: a session `tenant|session_id`, an agent or subject `tenant|sub`, a tool
     `server_id/name`, a model `provider/name`, a delegation its uid, a tenant its uid, all `*`.
+    A release lifts the stops of its key that stand before the offset `lifts_before`; `proof` is the signature of who
+    releases (`streams.model.release_signature`).
     """
 
     header: Header
@@ -45,3 +47,5 @@ class Revocation(Record, frozen=True, kw_only=True):
     reason: str
     initiating_entity: str
     set_jti: str | None = None
+    lifts_before: int | None = None
+    proof: Proof | None = None

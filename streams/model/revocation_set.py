@@ -1,13 +1,22 @@
-"""The set of revocations. Gates and executors keep the same set from the same topic."""
+"""The set of revocations. Gates and executors keep the same set from the same topic.
+
+**Who may lift a stop.** Whoever may write the topic can stop. Where releases are checked (`ReleaseCheck`), nothing that
+one of them writes lifts a stop or shortens it: of several stops of a name the one that ends last counts, a tombstone
+counts only once the stop is over, and a release counts only if somebody who is entitled has signed it, for stops that
+stand before an offset. What the topic may lose by this (its compaction keeps the newest record of a key, also one that
+does not count) is noted as weakened, and a gate writes the stop again (`streams.processors.control.stop_table`).
+"""
 
 from __future__ import annotations
 
 import re
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
+from streams.model.errors import RecordError
 from streams.model.keys import revocation_key
-from streams.model.reasons import Reason
+from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.types import Actor, Model, Record, ToolRef
 
@@ -18,16 +27,32 @@ STOPS_KEPT_MAX = 256
 PAST_KEPT_MS = 86_400_000
 """How long an entry is kept after its end: gates use the time of their partitions, some of which may lag."""
 
+CHANGES_KEPT_MAX = 1_024
+"""So many last changes of entries are known one by one."""
+
+SUBJECT_OVER_MS = {
+    RevocationKind.SESSION: 90 * 86_400_000,
+    RevocationKind.DELEGATION: 400 * 86_400_000,
+}
+"""How long a stop without an end lasts if what it names can't last longer itself, from when it was written.
+
+When a session ends that could have delegated its grant, a gate stops it until that grant expires, so a person's stop is
+needed only as long as the session can live.
+"""
+
 TIDIED_MIN = 10_000
 """With fewer entries, expired ones are not searched for."""
 
 _KIND_NAME = re.compile("[A-Z][A-Z0-9_]{0,63}")
 
 _Key = tuple[RevocationKind, str]
+_SHOWN_CHARS_MAX = 120
 FOR_GOOD = 2**63
 """The end of a revocation without an end."""
 
 _NEVER = -(2**63)
+MISSING = -2
+"""In place of the offset of a record: the topic has no record of the stop any more."""
 
 _REASONS: dict[RevocationKind, Reason] = {
     RevocationKind.SESSION: Reason.SESSION_REVOKED,
@@ -62,40 +87,83 @@ class Call(Record, frozen=True, kw_only=True):
     ancestor_actors: tuple[str, ...] = ()
 
 
+class ReleaseCheck(Protocol):
+    """Decides whose releases count; `streams.audit.releasers.Releasers` is one."""
+
+    @property
+    def are_asked(self) -> bool:
+        """Whether releases are checked. Otherwise the newest record of a key counts, whatever it is."""
+
+    def releaser_of(self, release: Revocation, appended_ms: int) -> str:
+        """Return who is entitled to the release and has signed it.
+
+        Raises:
+            RecordError: nobody.
+        """
+
+
+class _Release(NamedTuple):
+    """The newest release of a key: where it was read, before which offset it lifts stops, and when it was written."""
+
+    offset: int
+    lifts_before: int
+    at_ms: int
+
+
 class RevocationSet:
-    """The newest entry of each key. Only the end of an entry is kept, since a set may have millions of entries.
+    """The stops in force, by what they name. Only their ends are kept, since a set may have millions of entries.
 
     Attributes:
         next_offset: every record of the topic below this offset is in the set.
+        is_guarded: whether only releases that are checked lift stops.
+        weakened: stops in force whose newest record on the topic is not a stop until their end, with that record's
+            offset, or `MISSING`.
     """
 
-    def __init__(self) -> None:
-        self._released: dict[_Key, int] = {}
+    def __init__(self, releases: ReleaseCheck | None = None) -> None:
+        """Create an empty set.
+
+        Args:
+            releases: decides whose releases count; None if the newest record of a key counts, whoever wrote it.
+        """
+        self._releases = releases if releases is not None and releases.are_asked else None
+        self.is_guarded = self._releases is not None
+        self._released: dict[_Key, _Release] = {}
         self._until: dict[RevocationKind, dict[str, int]] = {kind: {} for kind in RevocationKind}
+        self._stopped_at: dict[_Key, int] = {}
         self._length = 0
         self._tidied_at = TIDIED_MIN
         self._stops: deque[tuple[int, _Key]] = deque()
         self._stops_from = 0
+        self._changes: deque[tuple[int, _Key]] = deque()
+        self._changes_from = 0
+        self.weakened: dict[_Key, int] = {}
         self.next_offset = 0
 
     def __len__(self) -> int:
         return self._length
 
-    def apply(self, revocation: Revocation, record_key: bytes | None = None) -> None:
-        """Apply a record of the topic; it replaces earlier records of the same key.
+    def apply(self, revocation: Revocation, record_key: bytes | None = None, appended_ms: int = 0) -> str | None:
+        """Apply a record of the topic.
 
         Args:
             record_key: the record's key. It distinguishes entries of kinds that this version does not know, which are
                 all read as the same kind.
+            appended_ms: broker time of the record.
+
+        Returns:
+            Who has signed the release; None for a stop, and where releases are not checked.
+
+        Raises:
+            RecordError: the record is a release that does not count; the stop stays in force.
         """
         key = _key_of(revocation.kind, revocation.id)
         if record_key is not None and revocation.kind is RevocationKind.UNKNOWN and is_key_of(record_key, revocation):
             key = named_by(record_key) or key
-        if revocation.state is RevocationState.RELEASED:
-            self._drop(key)
-            self._released[key] = self.next_offset - 1
-            return
-        self._put(key, FOR_GOOD if revocation.until is None else revocation.until)
+        if revocation.state is RevocationState.REVOKED:
+            self._put(key, _end_of(revocation, appended_ms))
+            return None
+        return self._release(key, revocation, appended_ms)
 
     def stop(self, record_key: bytes) -> None:
         """Apply a record that can't be read: it may stop whatever its key names, so it does."""
@@ -103,27 +171,62 @@ class RevocationSet:
         if key is not None:
             self._put(key, FOR_GOOD)
 
-    def forget(self, record_key: bytes) -> None:
-        """Apply a tombstone: the topic has dropped the key, so the entry is removed."""
-        key = named_by(record_key)
-        if key is not None:
-            self._released.pop(key, None)
-            self._drop(key)
+    def forget(self, record_key: bytes, appended_ms: int = 0) -> None:
+        """Apply a tombstone: the topic has dropped the key, so the entry is removed.
 
-    def forget_past(self, now_ms: int) -> None:
-        """Remove entries that ended more than `PAST_KEPT_MS` ago.
+        Args:
+            appended_ms: broker time of the record.
+
+        Raises:
+            RecordError: the stop is in force, and deleting it doesn't release it; it stays in force.
+        """
+        key = named_by(record_key)
+        if key is None:
+            return
+        self._note(key)
+        if self.is_guarded and appended_ms < self._until[key[0]].get(key[1], _NEVER):
+            self.weakened[key] = self._offset
+            text = f"`{_shown(key)}` is stopped, and its stop was deleted from the topic; it stays in force"
+            raise RecordError(DeadLetterReason.STOP_DELETED, text)
+        self._released.pop(key, None)
+        self._drop(key)
+
+    def restore(self, key: tuple[RevocationKind, str], until_ms: int, stopped_at: int) -> bool:
+        """Put back a stop that was in force and that the topic no longer has, unless a release has lifted it.
+
+        Args:
+            until_ms: its end.
+            stopped_at: the offset of its record.
+
+        Returns:
+            Whether it was missing.
+        """
+        release = self._released.get(key)
+        if release is not None and stopped_at < release.lifts_before:
+            return False
+        if self._until[key[0]].get(key[1], _NEVER) >= until_ms:
+            return False
+        offset = self._stopped_at.get(key, stopped_at)
+        self._put(key, until_ms)
+        self._stopped_at[key] = max(offset, stopped_at)
+        self.weakened[key] = MISSING
+        return True
+
+    def forget_past(self, now_ms: int, kept_ms: int = PAST_KEPT_MS) -> None:
+        """Remove entries that ended more than `kept_ms` ago, and releases that are older.
 
         It searches for them only when the set has twice as many entries as after the last search.
         """
-        if self._length < self._tidied_at:
+        if self._length + len(self._released) < self._tidied_at:
             return
-        horizon_ms = now_ms - PAST_KEPT_MS
-        for entries in self._until.values():
+        horizon_ms = now_ms - kept_ms
+        for kind, entries in self._until.items():
             past = [target for target, until_ms in entries.items() if until_ms < horizon_ms]
             for target in past:
-                del entries[target]
-            self._length -= len(past)
-        self._tidied_at = max(TIDIED_MIN, 2 * self._length)
+                self._drop((kind, target))
+        for key in [key for key, release in self._released.items() if release.at_ms < horizon_ms]:
+            del self._released[key]
+        self._tidied_at = max(TIDIED_MIN, 2 * (self._length + len(self._released)))
 
     def reason_against(self, call: Call, now_ms: int) -> Reason | None:
         """Return why the call may not run now, or None. A few lookups; the widest stop is named first.
@@ -164,24 +267,91 @@ class RevocationSet:
             return None
         return [key for stopped_at, key in self._stops if stopped_at >= offset]
 
+    def changes_since(self, offset: int) -> list[_Key] | None:
+        """Return the keys of records from an offset on, oldest first; None if that is too long ago to be known."""
+        if offset < self._changes_from:
+            return None
+        return [key for changed_at, key in self._changes if changed_at >= offset]
+
+    def all_keys(self) -> list[_Key]:
+        """Return the keys of all entries and releases."""
+        stops = [(kind, target) for kind, entries in self._until.items() for target in entries]
+        return [*stops, *(key for key in self._released if key[1] not in self._until[key[0]])]
+
+    def until_of(self, key: tuple[RevocationKind, str]) -> int | None:
+        """Return the end of an entry; None if there is none."""
+        return self._until[key[0]].get(key[1])
+
+    def stopped_at(self, key: tuple[RevocationKind, str]) -> int:
+        """Return the offset of the newest stop of an entry; -1 if it is not known."""
+        return self._stopped_at.get(key, -1)
+
+    def released_ms(self, key: tuple[RevocationKind, str]) -> int | None:
+        """Return when the newest release of a key was written; None if its newest entry is a stop."""
+        release = self._released.get(key)
+        return None if release is None else release.at_ms
+
+    @property
+    def _offset(self) -> int:
+        """The offset of the record that is applied."""
+        return self.next_offset - 1
+
+    def _release(self, key: _Key, release: Revocation, appended_ms: int) -> str | None:
+        self._note(key)
+        signer, lifts_before = None, self.next_offset
+        if self._releases is not None:
+            try:
+                signer = self._releases.releaser_of(release, appended_ms)
+            except RecordError:
+                self._mark_weakened(key)
+                raise
+            lifts_before = min(release.lifts_before or 0, self._offset)
+            if lifts_before <= self._stopped_at.get(key, -1):
+                self._mark_weakened(key)
+                text = f"the release of `{_shown(key)}` lifts stops before offset {lifts_before}; it was stopped at "
+                text += f"offset {self._stopped_at[key]}, and stays in force; release it again"
+                raise RecordError(DeadLetterReason.RELEASE_OUTDATED, text)
+        self._drop(key)
+        self._released[key] = _Release(self._offset, lifts_before, appended_ms)
+        return signer
+
+    def _mark_weakened(self, key: _Key) -> None:
+        if key[1] in self._until[key[0]]:
+            self.weakened[key] = self._offset
+
     def _put(self, key: _Key, until_ms: int) -> None:
-        self._stops.append((self.next_offset - 1, key))
+        self._stops.append((self._offset, key))
         if len(self._stops) > STOPS_KEPT_MAX:
             self._stops_from = self._stops.popleft()[0] + 1
+        self._note(key)
         self._released.pop(key, None)
         kind, target = key
         entries = self._until[kind]
-        self._length += target not in entries
+        before_ms = entries.get(target)
+        self._length += before_ms is None
+        if self.is_guarded:
+            self._stopped_at[key] = self._offset
+            if before_ms is not None and before_ms > until_ms:
+                self.weakened[key] = self._offset
+                return
+            self.weakened.pop(key, None)
         entries[target] = until_ms
+
+    def _note(self, key: _Key) -> None:
+        self._changes.append((self._offset, key))
+        if len(self._changes) > CHANGES_KEPT_MAX:
+            self._changes_from = self._changes.popleft()[0] + 1
 
     def _drop(self, key: _Key) -> None:
         kind, target = key
         self._length -= self._until[kind].pop(target, None) is not None
+        self._stopped_at.pop(key, None)
+        self.weakened.pop(key, None)
 
     def released_since(self, kind: RevocationKind, target: str, offset: int) -> bool:
         """Return whether the newest entry of the key is a release that was read at `offset` or later."""
-        released_at = self._released.get(_key_of(kind, target))
-        return released_at is not None and released_at >= offset
+        release = self._released.get(_key_of(kind, target))
+        return release is not None and release.offset >= offset
 
 
 def named_by(record_key: bytes) -> tuple[RevocationKind, str] | None:
@@ -238,6 +408,23 @@ def _key_of(kind: RevocationKind, target: str) -> _Key:
     if kind is RevocationKind.UNKNOWN:
         return kind, f"{kind.value}:{target}"
     return kind, target.casefold() if kind is RevocationKind.MODEL else target
+
+
+def topic_key(key: tuple[RevocationKind, str]) -> bytes:
+    """Return the record key of an entry. For a kind that this version does not know, the target is the whole key."""
+    kind, target = key
+    return target.encode() if kind is RevocationKind.UNKNOWN else revocation_key(kind, target)
+
+
+def _end_of(revocation: Revocation, appended_ms: int) -> int:
+    if revocation.until is not None:
+        return revocation.until
+    over_ms = SUBJECT_OVER_MS.get(revocation.kind)
+    return FOR_GOOD if over_ms is None or not appended_ms else appended_ms + over_ms
+
+
+def _shown(key: _Key) -> str:
+    return topic_key(key).decode("utf-8", "replace")[:_SHOWN_CHARS_MAX]
 
 
 def _any_in_force(entries: dict[str, int], now_ms: int) -> bool:

@@ -63,6 +63,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         record: the class of its values; None for other values (JSON, or bytes).
+        compaction_lag_ms: how long compaction leaves a record alone, also one that a newer record of its key replaces.
         retention_ms: how long records are kept; None keeps them forever.
         placed_by_key: on a co-partitioned topic, records go to the partition of their key, not to that of their writer.
         keyed_input: every record must lie on the partition of its key. A processor rejects one that does not, because
@@ -78,6 +79,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     writers: tuple[Role, ...]
     readers: tuple[Role, ...]
     compacted: bool = False
+    compaction_lag_ms: int = 0
     retention_ms: int | None = _RETENTION_MS
     dead_letters: bool = False
     placed_by_key: bool = False
@@ -110,6 +112,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
             "cleanup.policy": "compact" if self.compacted else "delete",
             "max.message.bytes": str(_MAX_RECORD_BYTES),
         }
+        if self.compaction_lag_ms:
+            config["min.compaction.lag.ms"] = str(self.compaction_lag_ms)
         config["retention.ms"] = "-1" if self.retention_ms is None else str(self.retention_ms)
         return config
 
@@ -179,6 +183,8 @@ REVOCATION = Topic(
     writers=(Role.TOKEN_SERVICE, Role.SOC, Role.GATE),
     readers=(Role.GATE, Role.EXECUTOR, Role.SOC, Role.TOKEN_SERVICE),
     compacted=True,
+    # A record that must not lift a stop may not push it out before a gate has written it again.
+    compaction_lag_ms=_DAY_MS,
     retention_ms=None,
     dead_letters=True,
     note="revocations; the kill switch",

@@ -1,4 +1,4 @@
-"""Sections of the settings that operations need: topics, and the trusted signers of rules and tools."""
+"""Sections of the settings that operations need: topics, and the trusted signers of rules, tools and releases."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from streams.audit.publishers import Publishers, PublishersError
+from streams.audit.releasers import Releasers, ReleasersError
 from streams.audit.reviewers import Reviewers, ReviewersError
 from streams.model.errors import SettingsError
 
@@ -98,6 +99,34 @@ class CatalogSection(_Section):
             raise SettingsError(f"section `[catalog]` of the settings: {error}") from None
 
 
+class ReleaseSection(_Section):
+    """`[release]`: whose signature a stop needs to be released. Gates, the token service and executors check it.
+
+    `releasers`: public keys by the names of their owners (`ann = "ed25519:..."`).
+    `kinds`: what a releaser may release, if not everything (`desk = ["SESSION", "SUBJECT"]`).
+    `deployment`: the name of this deployment, which signatures cover; needed where deployments share keys.
+    `allow_unsigned`: for development, without releasers: whoever may write the topic can also release.
+    """
+
+    releasers: dict[str, str] = {}
+    kinds: dict[str, list[str]] = {}
+    deployment: str = Field("", max_length=200)
+    allow_unsigned: bool = False
+
+    def trusted(self) -> Releasers:
+        """Return the trusted releasers of stops.
+
+        Raises:
+            SettingsError: the releasers are invalid.
+        """
+        try:
+            return Releasers.of(
+                self.releasers, kinds=self.kinds, deployment=self.deployment, allow_unsigned=self.allow_unsigned
+            )
+        except ReleasersError as error:
+            raise SettingsError(f"section `[release]` of the settings: {error}") from None
+
+
 @dataclass(frozen=True)
 class Deployment:
     """The settings of the deployment that operations need.
@@ -107,9 +136,11 @@ class Deployment:
         bundle_name: the bundle of rules that the gates enforce.
         rules: the trusted publishers of rules.
         catalog: the trusted reviewers of tools.
+        release: the trusted releasers of stops.
     """
 
     tenant_uid: str
     bundle_name: str
     rules: RulesSection
     catalog: CatalogSection
+    release: ReleaseSection

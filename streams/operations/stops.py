@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
+import msgspec
+
+from streams.audit.releasers import Releasers, signed_release
+from streams.audit.signatures import SigningKey
 from streams.codec.instants import parse_instant
 from streams.codec.varints import MalformedError
-from streams.model.errors import StoplogError
+from streams.model.errors import RecordError, StoplogError
 from streams.model.keys import revocation_key
+from streams.model.reasons import DeadLetterReason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import EVERYTHING
+from streams.model.revocation_set import EVERYTHING, RevocationSet
 from streams.model.topics import REVOCATION
 from streams.operations.operator import Operator
+from streams.ports import TopicPartition
 
 _TENANT_SEPARATOR = "|"
+_PLACE = TopicPartition(REVOCATION.name, 0)
+RELEASE_TRIES_MAX = 5
+"""How often a release is written if stops of the same name are written meanwhile."""
 _SCOPED = frozenset({RevocationKind.SESSION, RevocationKind.AGENT, RevocationKind.SUBJECT})
 
 
@@ -23,6 +33,10 @@ _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 class RevocationTargetError(StoplogError):
     """The name of the target is invalid, or ambiguous."""
+
+
+class ReleaseError(StoplogError):
+    """A stop can't be released like this."""
 
 
 class UntilError(StoplogError):
@@ -83,13 +97,62 @@ def revocation_target(kind: RevocationKind, stated: str, tenant_uid: str) -> str
 def write_revocation(
     operator: Operator, kind: RevocationKind, target: str, state: RevocationState, why: str, until_ms: int | None = None
 ) -> Revocation:
-    """Stop or release something; the record is on the log when this returns.
+    """Stop something, or release it without a signature; the record is on the log when this returns.
 
     Raises:
         PublishError, LogError: it is not known whether the record is stored.
     """
+    return _write(operator, _record(operator, kind, target, state, why, until_ms))
+
+
+def release_stop(operator: Operator, kind: RevocationKind, target: str, why: str, key: SigningKey | None) -> Revocation:
+    """Release something; the record is on the log when this returns, and it counts.
+
+    Somebody may stop the same thing again between reading the topic and writing the release, and a gate writes a stop
+    again that was pushed out of the topic. So the topic is read afterwards, and the release repeated if it came too
+    late.
+
+    Args:
+        key: the key of a releaser; None where releases need no signature.
+
+    Raises:
+        ReleaseError: no key is given, the key is not a releaser's, or the release does not count.
+        PublishError, LogError: it is not known whether the record is stored.
+        TopicReadError: the topic can't be read.
+    """
+    releasers = operator.deployment.release.trusted()
+    record = _record(operator, kind, target, RevocationState.RELEASED, why)
+    if not releasers.are_asked:
+        return _write(operator, record)
+    if key is None:
+        raise ReleaseError("a release needs the signature of a releaser; give the key with `--key FILE`")
+    if releasers.ring.name_of(key.public) is None:
+        raise ReleaseError(
+            f"`{key.public}` is not the key of a releaser, so gates and executors would ignore the release; add it to "
+            "the setting `release.releasers` of the gates, the token service and the executors, and of this command"
+        )
+    for _ in range(RELEASE_TRIES_MAX):
+        record = _record(operator, kind, target, RevocationState.RELEASED, why)
+        unsigned = msgspec.structs.replace(record, lifts_before=_end_of_stops(operator))
+        record = _write(operator, signed_release(unsigned, key, releasers.deployment))
+        error = _fault_of(operator, record, releasers)
+        if error is None:
+            return record
+        if error.reason != DeadLetterReason.RELEASE_OUTDATED:
+            break
+    raise ReleaseError(f"{error}")
+
+
+def _record(
+    operator: Operator,
+    kind: RevocationKind,
+    target: str,
+    state: RevocationState,
+    why: str,
+    until_ms: int | None = None,
+) -> Revocation:
     header = operator.header()
-    revocation = Revocation(
+    return Revocation(
         header=header,
         kind=kind,
         id=target,
@@ -99,5 +162,28 @@ def write_revocation(
         reason=why,
         initiating_entity=operator.name,
     )
-    operator.write(REVOCATION, [(revocation_key(kind, target), revocation, header)])
-    return revocation
+
+
+def _write(operator: Operator, record: Revocation) -> Revocation:
+    operator.write(REVOCATION, [(revocation_key(record.kind, record.id), record, record.header)])
+    return record
+
+
+def _end_of_stops(operator: Operator) -> int:
+    with closing(operator.log.reader()) as reader:
+        return reader.end_offsets([_PLACE])[_PLACE]
+
+
+def _fault_of(operator: Operator, release: Revocation, releasers: Releasers) -> RecordError | None:
+    """Return why a release that was written does not count; None if it does."""
+    found = RevocationSet(releasers)
+    for received, record in operator.find(REVOCATION):
+        if not isinstance(record, Revocation):
+            continue
+        found.next_offset = received.offset + 1
+        try:
+            found.apply(record, received.key, received.timestamp_ms)
+        except RecordError as error:
+            if record.header.id == release.header.id:
+                return error
+    return None

@@ -85,7 +85,7 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         topic: where it goes.
         key: its key; None only on topics that are neither compacted nor placed by key.
-        value: its framed bytes.
+        value: its framed bytes; None deletes the key from a compacted topic.
         header: its header, which the envelope is made from.
         partition: where it goes, if not to the partition of whoever writes it. Ignored on broadcast topics (partition
             0) and on topics that are placed by key.
@@ -93,7 +93,7 @@ class Output(msgspec.Struct, frozen=True, gc=False):
 
     topic: Topic
     key: bytes | None
-    value: bytes
+    value: bytes | None
     header: Header
     partition: int | None = None
 
@@ -139,8 +139,8 @@ class BroadcastSink(Protocol):
     def is_busy(self) -> bool:
         """Whether `advance` has something to do, rather than to wait for another process."""
 
-    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
-        """Apply one record (None: a tombstone).
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int, appended_ms: int) -> bool:
+        """Apply one record (None: a tombstone), which has the broker time `appended_ms`.
 
         Returns:
             Whether an event will report its outcome.

@@ -196,6 +196,30 @@ class RowKind(Kind, Enum):
         "streams.processors.gate.revoked_pending",
         "one of a partition",
     )
+    STOP = Kind(
+        b"S",
+        "record key of the stop",
+        "a stop in force, which outlives its record on the topic",
+        "streams.processors.control.stop_table:StopRow",
+        "streams.processors.control.stop_table",
+        "one of a stop; on partitions other than 0 only of stops of more than a session or a grant",
+    )
+    STOP_END = Kind(
+        b"E",
+        "instant, record key of the stop",
+        "when a stop or a release is dropped from the topic (partition 0)",
+        "",
+        "streams.processors.control.stop_table",
+        "one of a stop, and one of a release, until `KEPT_MS` after its end",
+    )
+    STOPS_FOLLOWED = Kind(
+        b"R",
+        "nothing",
+        "how far the rows of stops follow the topic",
+        "streams.processors.control.stop_table:FollowedRow",
+        "streams.processors.control.stop_table",
+        "one of a partition",
+    )
     ALLOCATION = Kind(
         b"o",
         "budget key, NUL, start of the window",
@@ -255,6 +279,7 @@ COLD_ROWS = (RowKind.VERDICT.prefix, RowKind.VERDICT_BYTES.prefix)
 REQUEST_SERIAL_KEY = RowKind.REQUEST_SERIAL.prefix
 ROUND_TRIP_KEY = RowKind.ROUND_TRIP.prefix
 REVOCATION_SWEEP_KEY = RowKind.REVOCATION_SWEEP.prefix
+STOPS_FOLLOWED_KEY = RowKind.STOPS_FOLLOWED.prefix
 HORIZON_KEY = RowKind.HORIZON.prefix
 LAYOUT_KEY = RowKind.LAYOUT.prefix
 UNPROVEN_FLOOD_KEY = RowKind.UNPROVEN_FLOOD.prefix
@@ -274,6 +299,8 @@ _SEGMENT = RowKind.VERDICT_BYTES.prefix
 _UNPROVEN = RowKind.UNPROVEN.prefix
 _LEASE = RowKind.LEASE.prefix
 _ALLOCATION = RowKind.ALLOCATION.prefix
+_STOP = RowKind.STOP.prefix
+_STOP_END = RowKind.STOP_END.prefix
 
 
 def session_row_key(session_key: bytes) -> bytes:
@@ -347,6 +374,26 @@ def lease_row_key(budget_key: str) -> bytes:
 def budget_of_lease(key: bytes) -> str:
     """Return the budget key of a lease's row: the reverse of `lease_row_key`."""
     return key[len(_LEASE) :].decode()
+
+
+def stop_row_key(record_key: bytes) -> bytes:
+    """Return the key of a stop in force."""
+    return _STOP + record_key
+
+
+def record_key_of_stop(key: bytes) -> bytes:
+    """Return the record key of a stop: the reverse of `stop_row_key`."""
+    return key[len(_STOP) :]
+
+
+def stop_end_row_key(due_ms: int, record_key: bytes) -> bytes:
+    """Return the key of the row that says when a stop or a release is dropped from the topic."""
+    return _STOP_END + due_ms.to_bytes(INSTANT_BYTES, "big") + record_key
+
+
+def record_key_of_stop_end(key: bytes) -> bytes:
+    """Return the record key in a key of `stop_end_row_key`."""
+    return key[len(_STOP_END) + INSTANT_BYTES :]
 
 
 def allocation_row_key(budget_key: str, start_ms: int) -> bytes:

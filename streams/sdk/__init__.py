@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from streams.audit.releasers import NOBODY, Releasers
 from streams.audit.report_keys import ReportKey
 from streams.audit.signatures import SigningKeyError
 from streams.model.outcome import IntentOutcome
@@ -73,6 +74,7 @@ __all__ = [
     "ProposalError",
     "PublishError",
     "RecordCodec",
+    "Releasers",
     "ReportError",
     "ReportKey",
     "RevocationWatch",
@@ -108,6 +110,7 @@ def connect(
     codec: RecordCodec | None = None,
     topic_prefix: str = "",
     extra: Mapping[str, str | int | bool] | None = None,
+    releasers: Releasers = NOBODY,
 ) -> Transport:
     """Connect to a Kafka cluster.
 
@@ -116,6 +119,8 @@ def connect(
         codec: how records become bytes; by default with the schema ids that this package contains.
         topic_prefix: what the deployment's topics begin with on this cluster (its setting `topics.prefix`).
         extra: further librdkafka settings (SASL, TLS, timeouts).
+        releasers: whose signature releases a stop, for executors: `Releasers.of({"ann": "ed25519:..."})`, with the
+            names and keys of the deployment's section `[release]`. By default no release counts.
 
     Returns:
         A transport; its caller closes it.
@@ -125,4 +130,4 @@ def connect(
     from streams.kafka.log import KafkaLog  # noqa: PLC0415 - loads the client library
 
     log = KafkaLog(bootstrap, topic_prefix=topic_prefix, extra=extra or {})
-    return Transport(log, codec or Codec(CommittedSchemas.load()), SYSTEM)
+    return Transport(log, codec or Codec(CommittedSchemas.load()), SYSTEM, releasers)

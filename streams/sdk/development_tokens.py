@@ -264,7 +264,7 @@ class DevTokenService:
         return self._revocation(kind, target, reason, RevocationState.REVOKED, until_ms)
 
     def release(self, kind: RevocationKind, target: str, reason: str) -> Revocation:
-        """Undo `revoke`.
+        """Undo `revoke`, where releases need no signature (`release.allow_unsigned`).
 
         Raises:
             PublishError: it is not known to be stored.

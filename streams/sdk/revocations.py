@@ -23,6 +23,7 @@ from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, RevocationSet, is_key_of, named_by
 from streams.model.topics import REVOCATION
+from streams.model.types import Record
 from streams.ports import LogError, Reader, Received, TopicPartition
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import ExecutorError
@@ -72,7 +73,7 @@ class RevocationWatch:
         self._stale_after_ms = stale_after_ms
         self._entropy = entropy
         self._changed = threading.Condition()
-        self._set = RevocationSet()
+        self._set = RevocationSet(transport.releasers)
         self._position = 0
         self._confirmed_ms: int | None = None
         self._closed = False
@@ -229,38 +230,56 @@ class RevocationWatch:
     def _take_in(self, received: Received) -> Stop | None:
         """Apply one record; return the stop that it causes, if any."""
         key = received.key or b""
-        if received.value is None:
-            with self._changed:
-                self._set.forget(key)
-            return None
-        try:
-            record = self._transport.codec.decode(received.topic, received.value, received.headers)
-        except RecordError as error:
-            _log.warning("revocation %d can't be read: %s", received.offset, error)
-            record = None
+        record = self._read(received)
         if isinstance(record, Revocation):
-            if record.state is RevocationState.RELEASED and not is_key_of(key, record):
+            is_release = record.state is RevocationState.RELEASED
+            if is_release and not is_key_of(key, record):
                 _log.warning("release %d is ignored: its key does not belong to what it releases", received.offset)
                 return None
             kind, target = record.kind, record.id
-        elif (named := named_by(key)) is None:
-            # The key says what a revocation stops; a key that names nothing stops nothing.
-            _log.warning("revocation %d is ignored: its key `%r` names nothing", received.offset, key[:64])
-            return None
         else:
+            is_release = received.value is None
+            named = named_by(key)
+            if named is None:
+                # The key says what a revocation stops; a key that names nothing stops nothing.
+                _log.warning("revocation %d is ignored: its key `%r` names nothing", received.offset, key[:64])
+                return None
             kind, target = named
-        with self._changed:
-            if isinstance(record, Revocation):
-                self._set.apply(record, key)
-            else:
-                self._set.stop(key)
-            self._set.next_offset = received.offset + 1
-        is_release = isinstance(record, Revocation) and record.state is RevocationState.RELEASED
+        try:
+            with self._changed:
+                self._set.next_offset = received.offset + 1
+                self._apply(received, key, record)
+        except RecordError as error:
+            # The gates report it: with an alert, an audit record and a dead letter.
+            _log.warning("revocation %d is ignored: %s", received.offset, error)
+            return None
         if is_release or self._confirmed_ms is None:
             # What was there before the start has no latency: nothing runs before it is known.
             return None
         latency_ms = max(0, self._transport.now_ms() - received.timestamp_ms)
         return Stop(kind, target, received.offset, latency_ms)
+
+    def _read(self, received: Received) -> Record | None:
+        if received.value is None:
+            return None
+        try:
+            return self._transport.codec.decode(received.topic, received.value, received.headers)
+        except RecordError as error:
+            _log.warning("revocation %d can't be read: %s", received.offset, error)
+            return None
+
+    def _apply(self, received: Received, key: bytes, record: Record | None) -> None:
+        """Apply one record to the set.
+
+        Raises:
+            RecordError: it would lift a stop, and nobody who is entitled has signed it.
+        """
+        if isinstance(record, Revocation):
+            self._set.apply(record, key, received.timestamp_ms)
+        elif received.value is None:
+            self._set.forget(key, received.timestamp_ms)
+        else:
+            self._set.stop(key)
 
     def _pause(self) -> None:
         with self._changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Protocol, Self, runtime_checkable
 
+from streams.audit.releasers import NOBODY, Releasers
 from streams.model.types import Record
 from streams.ports import Consumer, Headers, LogError, Producer, Publisher, Reader
 from streams.ports.open_log import Log
@@ -53,15 +54,18 @@ class Transport:
     closes it afterwards. Readers, consumers and producers belong to the caller, which closes them.
     """
 
-    def __init__(self, log: Log, codec: RecordCodec, clock: WallClock) -> None:
+    def __init__(self, log: Log, codec: RecordCodec, clock: WallClock, releasers: Releasers = NOBODY) -> None:
         """Take an open log.
 
         Args:
             log: where records are written and read; `streams.sdk.connect` makes one of a Kafka cluster.
             codec: how records become bytes.
             clock: the wall clock that agents and executors go by.
+            releasers: whose signature releases a stop (`[release]` of the settings). By default nobody's, so what is
+                stopped stays stopped.
         """
         self.codec = codec
+        self.releasers = releasers
         self._log = log
         self._clock = clock
         self._counts_lock = threading.Lock()

@@ -11,6 +11,7 @@ from streams.engine.ports import Ports
 from streams.engine.startup import check_topics
 from streams.engine.tenant_topics import TenantTopics
 from streams.engine.worker import Worker
+from streams.model.revocation_set import RevocationSet
 from streams.operations.topics.plan import budgets_group
 from streams.ports import StoreError, StoreProvider
 from streams.ports.open_log import Log
@@ -53,7 +54,8 @@ def build_gate(
 
     def processor() -> Processor:
         rules = Publications(gate_settings.bundle_name, settings.rules.trusted(), ChildCompiler(clock))
-        return Gate(gate_settings, wire, ControlState(rules, Catalog(settings.catalog.trusted())))
+        revocations = RevocationSet(settings.release.trusted())
+        return Gate(gate_settings, wire, ControlState(rules, Catalog(settings.catalog.trusted()), revocations))
 
     return _build(settings, log, wire, clock, _Part(GATE, processor, settings.group, "", "gate", resets_time), stores)
 

@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 
 from streams.model.errors import SettingsError
-from streams.operations.settings import CatalogSection, Deployment, RulesSection, TopicsSection
+from streams.operations.settings import CatalogSection, Deployment, ReleaseSection, RulesSection, TopicsSection
 from streams.processors.settings import GateSettings
 from streams.services.gate.settings import EngineSection, GateSection
 from streams.services.metrics import MetricsSection
@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     sts: StsSection = StsSection()
     ssf: SsfSection = SsfSection()
     catalog: CatalogSection = CatalogSection()
+    release: ReleaseSection = ReleaseSection()
     metrics: MetricsSection = MetricsSection()
 
     @classmethod
@@ -108,7 +109,11 @@ class Settings(BaseSettings):
     def deployment(self) -> Deployment:
         """Return the settings of the deployment that operations need."""
         return Deployment(
-            tenant_uid=self.tenant, bundle_name=self.gate.bundle_name, rules=self.rules, catalog=self.catalog
+            tenant_uid=self.tenant,
+            bundle_name=self.gate.bundle_name,
+            rules=self.rules,
+            catalog=self.catalog,
+            release=self.release,
         )
 
     def gate_settings(self, root_key: bytes) -> GateSettings:

@@ -88,6 +88,7 @@ class Deployment:
             "topics": {"prefix": f"{own}.", "partitions": PARTITIONS},
             "rules": {"allow_unsigned": True},
             "catalog": {"allow_unsigned": True},
+            "release": {"allow_unsigned": True},
         }
         key = folder / "root.key"
         key.touch(mode=0o600)

@@ -16,6 +16,7 @@ import pytest
 
 from streams.model.types import Actor, SubProfile
 from streams.operations.root_key import load_root_key
+from streams.operations.signing_keys import make_key_file
 from streams.sdk.agent import Agent
 from streams.sdk.credential import SessionCredential
 from streams.sdk.development_tokens import DevTokenService
@@ -28,6 +29,7 @@ from streams.wiring.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "tests" / "golden" / "try" / "rules"
+RELEASER_KEY = "ann.key"
 SECONDS_MAX = 60.0
 VERDICT_MS = 30_000
 HELPER = Actor(iss="https://issuer.example", sub="helper", sub_profile=SubProfile.AI_AGENT)
@@ -112,6 +114,8 @@ def stoplog(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
             "STOPLOG_BOOTSTRAP": request.getfixturevalue("kafka_bootstrap"),
             "STOPLOG_TOPICS__PREFIX": f"{own}.",
         }
+    releaser = make_key_file(tmp_path / RELEASER_KEY)
+    settings["STOPLOG_RELEASE__RELEASERS"] = json.dumps({"ann": str(releaser.public)})
     for name in list(os.environ):
         if name.startswith("STOPLOG_"):
             monkeypatch.delenv(name)
@@ -266,7 +270,7 @@ def take_back_and_give_back(stoplog: CommandLine, world: World, alice: SessionCr
         if option == ("--all",):
             findings = {finding["check"]: finding for finding in stoplog.run("doctor")}
             assert findings["revocations"]["status"] == "warn"
-        stoplog.run("release", *option, "--why", "the test is over")
+        stoplog.run("release", *option, "--key", RELEASER_KEY, "--why", "the test is over")
         wait_for(lambda: world.propose(alice, "git/git_show", show) == ("ALLOW", "permitted"))
 
 

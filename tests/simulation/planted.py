@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from simulation import simulator
 from simulation.seals import SEAL_KEY, BatchSeals
 from simulation.simulator import Ingredients
 from simulation.workload import TENANTS
+from streams.audit.releasers import ANYBODY
 from streams.audit.report_keys import ServerKeys
 from streams.delegation.authority import Authority
 from streams.delegation.digest import lineage_of
@@ -220,6 +222,12 @@ def the_hosts_clock_is_believed(patch: pytest.MonkeyPatch, healthy: Ingredients)
 def ends_stamped_ahead_are_set_aside(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
     """The end of a session becomes a dead letter because of its time."""
     patch.setattr(Gate, "takes_effect_ahead", lambda self, record: False)
+    return healthy
+
+
+def releases_need_no_role(patch: pytest.MonkeyPatch, healthy: Ingredients) -> Ingredients:
+    """Whoever may stop may release, as nobody asks for the proof of a role."""
+    patch.setattr(simulator, "RELEASERS", ANYBODY)
     return healthy
 
 
@@ -436,6 +444,7 @@ PLANTS: tuple[Plant, ...] = (
     any_time_is_believed,
     the_hosts_clock_is_believed,
     ends_stamped_ahead_are_set_aside,
+    releases_need_no_role,
     ends_alone,
     freezes_alone,
     topics_are_joined_within_one_poll,

@@ -8,13 +8,13 @@ from contextlib import closing
 from streams.engine.startup import CHECKED_CONFIG, topic_faults
 from streams.model.errors import RecordError
 from streams.model.reasons import Reason
-from streams.model.revocation_set import Call
+from streams.model.revocation_set import Call, RevocationSet
 from streams.model.topics import BY_NAME, PER_TENANT, TOPICS
 from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.clocks import examine_clocks
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.doctor.installation import AccessRights, Installation
-from streams.operations.settings import CatalogSection, Deployment
+from streams.operations.settings import CatalogSection, Deployment, ReleaseSection
 from streams.operations.topics.application import make_plan, topics_of
 from streams.operations.topics.plan import PrincipalsError
 from streams.operations.topics.reader import TopicReadError, read_to_end
@@ -122,7 +122,7 @@ def _all_if_unsaid(operations: frozenset[str] | None) -> frozenset[str]:
 def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Clock) -> Iterator[Finding]:
     """Check what a gate would read from the broadcast topics."""
     rules = Publications(deployment.bundle_name, deployment.rules.trusted(), InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalog(deployment.catalog.trusted()))
+    control = ControlState(rules, Catalog(deployment.catalog.trusted()), RevocationSet(deployment.release.trusted()))
     refused: list[str] = []
     try:
         for received in read_to_end(log, [topic.name for topic in GATE.broadcast], clock):
@@ -130,7 +130,7 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
                 record = None
                 if received.value is not None:
                     record = codec.decode(received.topic, received.value, received.headers)
-                control.apply(received.topic, received.key, record, received.offset + 1)
+                control.apply(received.topic, received.key, record, received.offset + 1, received.timestamp_ms)
             except RecordError as error:
                 control.block_unreadable(received.topic, received.key)
                 refused.append(f"`{received.topic}` offset {received.offset}: {error}")
@@ -147,6 +147,7 @@ def _published(deployment: Deployment, log: Log, codec: RecordCodec, clock: Cloc
     yield from _rules(deployment, control)
     yield _reviewers(deployment.catalog)
     yield _tools(control, clock.now_ms())
+    yield _releasers(deployment.release)
     yield _kill_switch(control, clock.now_ms())
 
 
@@ -184,6 +185,17 @@ def _reviewers(section: CatalogSection) -> Finding:
     return fine("reviewers", f"{names}; {wanted} of them must sign")
 
 
+def _releasers(section: ReleaseSection) -> Finding:
+    if section.allow_unsigned:
+        advice = "name releasers in `release.releasers`, and remove `release.allow_unsigned`"
+        return warned("releasers", "not checked: anybody who may write the topic can release stops", advice)
+    if not section.releasers:
+        advice = "create a key with `stoplog keys releaser new`, and add it to `release.releasers`"
+        return warned("releasers", "no releaser is configured, so no stop can be released", advice)
+    limited = (f"{name} only {', '.join(kinds)}" for name, kinds in sorted(section.kinds.items()))
+    return fine("releasers", "; ".join((", ".join(sorted(section.releasers)), *limited)))
+
+
 def _tools(control: ControlState, now_ms: int) -> Finding:
     standing = [tool.entry for tool in control.tools.values() if tool.entry.state in CALLABLE_STATES]
     expired = [each for each in standing if each.review_expires is not None and each.review_expires <= now_ms]
@@ -200,7 +212,7 @@ def _kill_switch(control: ControlState, now_ms: int) -> Finding:
     count = len(control.revocations)
     text = f"{count} in force" if count else "none in force"
     if control.revocations.reason_against(_ANY_CALL, now_ms) is Reason.REVOKED_ALL:
-        advice = "to end this, run `stoplog release --all --why TEXT`"
+        advice = "to end this, run `stoplog release --all --key FILE --why TEXT`"
         return warned("revocations", f"{text}; one of them stops everything, so every intent is denied", advice)
     return fine("revocations", text)
 

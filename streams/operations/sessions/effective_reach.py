@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from streams.audit.publishers import UNSIGNED
+from streams.audit.releasers import Releasers
 from streams.audit.reviewers import Reviewers
 from streams.delegation.effective_reach import Question, Reach, effective_reach
 from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
+from streams.model.revocation_set import RevocationSet
 from streams.model.topics import CATALOG, DELEGATION, REVOCATION
 from streams.operations.topics.reader import read_to_end
 from streams.policy import compile_bundle
@@ -26,22 +29,29 @@ from streams.sdk.transport import RecordCodec
 _log = logging.getLogger(__name__)
 
 
+class Trusted(NamedTuple):
+    """The trusted reviewers of tools and releasers of stops."""
+
+    reviewers: Reviewers
+    releasers: Releasers
+
+
 def read_reach(
-    log: Log, codec: RecordCodec, clock: Clock, question: Question, gate: GateSettings, reviewers: Reviewers
+    log: Log, codec: RecordCodec, clock: Clock, question: Question, gate: GateSettings, trusted: Trusted
 ) -> Reach:
     """Return what the agent can reach for the user, according to the log as it is now. Blocking.
 
     Args:
         question: the agent and the user.
         gate: the settings by which a gate checks grants.
-        reviewers: the trusted reviewers of tools.
+        trusted: whose signatures count.
 
     Raises:
         TopicReadError: a topic does not exist, or its end can't be reached.
         LogError: the log did not answer, or refused.
     """
     rules = Publications(gate.bundle_name, UNSIGNED, InlineCompiler(compile_bundle))
-    control = ControlState(rules, Catalog(reviewers))
+    control = ControlState(rules, Catalog(trusted.reviewers), RevocationSet(trusted.releasers))
     for received in read_to_end(log, (REVOCATION.name, CATALOG.name), clock):
         _apply(control, codec, received)
     grants = list(_grants(codec, read_to_end(log, (DELEGATION.name,), clock)))
@@ -53,7 +63,7 @@ def _apply(control: ControlState, codec: RecordCodec, received: Received) -> Non
     """Apply a record as a gate does: an unreadable record stops what its key names."""
     try:
         record = None if received.value is None else codec.decode(received.topic, received.value, received.headers)
-        control.apply(received.topic, received.key, record, received.offset + 1)
+        control.apply(received.topic, received.key, record, received.offset + 1, received.timestamp_ms)
     except RecordError as error:
         _log.warning("%s/%d/%d is not usable: %s", received.topic, received.partition, received.offset, error)
         control.block_unreadable(received.topic, received.key)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import NamedTuple
 
+from streams.audit.releasers import Releasers
 from streams.codec.avro import Codec
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation
@@ -59,9 +60,12 @@ class Filter(NamedTuple):
 
 
 def show_session(
-    log: Log, codec: Codec, tenant_uid: str, session_id: str, clock: Clock
+    log: Log, codec: Codec, tenant_uid: str, session_id: str, clock: Clock, releasers: Releasers
 ) -> tuple[SessionView, RevocationSet]:
     """Return one session as the log shows it, and the revocations in force. Blocking.
+
+    Args:
+        releasers: whose releases count.
 
     Raises:
         SessionMissingError: the log has no record of the session.
@@ -86,11 +90,13 @@ def show_session(
         raise SessionMissingError(
             f"session `{tenant_uid}|{session_id}` is not on the {log.name}; see `stoplog session list`"
         )
-    revocations = _revocations(log, codec, clock, {session_target(tenant_uid, session_id): view})
+    revocations = _revocations(log, codec, clock, releasers, {session_target(tenant_uid, session_id): view})
     return view, revocations
 
 
-def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock) -> Iterator[tuple[SessionView, Standing]]:
+def list_sessions(
+    log: Log, codec: Codec, wanted: Filter, clock: Clock, releasers: Releasers
+) -> Iterator[tuple[SessionView, Standing]]:
     """Yield the sessions that match, the newest first, from the last `SESSIONS_MAX`. Blocking.
 
     Raises:
@@ -122,7 +128,7 @@ def list_sessions(log: Log, codec: Codec, wanted: Filter, clock: Clock) -> Itera
         view.read.clear()
         view.did.clear()
     by_target = {session_target(view.tenant_uid, view.session_id): view for view in views.values()}
-    revocations = _revocations(log, codec, clock, by_target)
+    revocations = _revocations(log, codec, clock, releasers, by_target)
     now_ms = clock.now_ms()
     for view in sorted(views.values(), key=lambda view: view.opened_ms, reverse=True):
         standing = view.standing(revocations, now_ms)
@@ -167,13 +173,19 @@ def _is_refused(received: Received, record: Record, refused: set[str]) -> bool:
     return f"{received.topic}/{received.partition}/{received.offset}" in refused
 
 
-def _revocations(log: Log, codec: Codec, clock: Clock, views: Mapping[str, SessionView]) -> RevocationSet:
+def _revocations(
+    log: Log, codec: Codec, clock: Clock, releasers: Releasers, views: Mapping[str, SessionView]
+) -> RevocationSet:
     """Return the revocations in force, and note in `views` when a session was released."""
-    found = RevocationSet()
+    found = RevocationSet(releasers)
     for received in read_places(log, _ends(log), clock):
         record = _read(codec, received)
         if isinstance(record, Revocation):
-            found.apply(record, received.key)
+            found.next_offset = received.offset + 1
+            try:
+                found.apply(record, received.key, received.timestamp_ms)
+            except RecordError:
+                continue
             view = views.get(record.id) if record.kind is RevocationKind.SESSION else None
             if view is not None and record.state is RevocationState.RELEASED:
                 view.released_ms = received.timestamp_ms

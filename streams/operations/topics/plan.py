@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.model.errors import StoplogError
-from streams.model.topics import OUTCOME_PREFIX, REPORT, VERDICT, Role, Spread, Topic, outcome_topic_name
+from streams.model.topics import DECLARED, OUTCOME_PREFIX, REPORT, VERDICT, Role, Spread, Topic, outcome_topic_name
 from streams.ports import AclSpec, TopicSpec, TopicState
 
 MIN_INSYNC = "min.insync.replicas"
@@ -21,9 +21,7 @@ everything."""
 REPLICATION_FOR_TWO = 3
 """From this many replicas on, two must have a record. With two replicas, losing one would stop everything."""
 
-CONFIG_NAMES = tuple(
-    sorted([*Topic(name="", record=None, key="", spread=Spread.OWN, writers=(), readers=()).config(), MIN_INSYNC])
-)
+CONFIG_NAMES = tuple(sorted({*(name for topic in DECLARED for name in topic.config()), MIN_INSYNC}))
 """The configuration that a declaration sets, and that must therefore be read of existing topics."""
 
 READER_GROUP = "stoplog-reader"

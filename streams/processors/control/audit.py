@@ -1,10 +1,17 @@
-"""Make the records of a change of rules or tools: its audit record, and an alert if one is due."""
+"""Make the records of a change of control state: its audit record, and an alert if one is due.
+
+All changes are reported in one way. What differs between rules, catalog and stops is in `_Account`, which one function
+for each kind of event fills in.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from streams.model.alert import clipped
 from streams.model.audit import AuditEvent
-from streams.model.errors import InvariantError
+from streams.model.control import RulesChange
+from streams.model.errors import InvariantError, RecordError
 from streams.model.proof import derived_uuid
 from streams.model.reasons import CONTROL_TEXTS, ControlReason, DeadLetterReason
 from streams.model.types import ToolRef
@@ -14,9 +21,44 @@ from streams.processors.audit import audit_output, control_event
 from streams.processors.control.alerts import control_alert
 from streams.processors.control.catalog import CatalogEvent
 from streams.processors.control.publications import RulesEvent
-from streams.processors.control.rules_audit import change_outputs
+from streams.processors.control.stops import StopEvent
 
-_ALARMING = frozenset({ControlReason.CATALOG_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
+_CATALOG_ALARMS = frozenset({ControlReason.CATALOG_TOPIC_BEHIND, ControlReason.TOOL_REMOVED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Account:
+    """What the records of one event say.
+
+    Attributes:
+        change: the kind of change; it is part of the audit record's id.
+        name: what has changed; the key of the audit record.
+        tenant_uid: the tenant of the record that caused the event.
+        claimed_by: who has made the change, as that record says.
+        text: the change in words, if it was not rejected.
+        title: the title of the alert.
+        look_at: the command that shows what is in force.
+        is_alarming: whether the event raises an alert although nothing was rejected.
+        mistake: the reason that looks like a mistake rather than like an attack.
+        mistake_types: the ASI ids of a mistake.
+        by_place: whether each record is a finding of its own, or all of them are one.
+        ruleset_digest, rules_change, tool: what the audit record says about rules and tools.
+    """
+
+    change: str
+    name: str
+    tenant_uid: str = ""
+    claimed_by: str = ""
+    text: str
+    title: str
+    look_at: str
+    is_alarming: bool = False
+    mistake: DeadLetterReason | None = None
+    mistake_types: tuple[str, ...] = ()
+    by_place: bool = True
+    ruleset_digest: bytes | None = None
+    rules_change: RulesChange | None = None
+    tool: ToolRef | None = None
 
 
 def event_outputs(encoder: Encoder, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
@@ -29,31 +71,107 @@ def event_outputs(encoder: Encoder, event: BroadcastEvent, place: str, time_ms: 
         time_ms: broker time of the change.
     """
     if isinstance(event, RulesEvent):
-        return change_outputs(encoder, event, place, time_ms)
-    if not isinstance(event, CatalogEvent):
+        account, about = _of_rules(event), "rules"
+    elif isinstance(event, CatalogEvent):
+        account, about = _of_catalog(event), "catalog"
+    elif isinstance(event, StopEvent):
+        account, about = _of_stop(event), "stop"
+    else:
         raise InvariantError(f"`{type(event).__name__}` is not an event of control state")
-    audit = _audit(event, place, time_ms)
-    key = clipped(event.name).encode()
-    outputs = [audit_output(encoder, key, audit)]
-    if event.error is not None or event.reason in _ALARMING:
-        outputs.append(_alert(encoder, event, audit, time_ms))
+    reason = event.reason if event.error is None else event.error.reason
+    audit = _audit(account, event.error, reason, place, time_ms)
+    outputs = [audit_output(encoder, account.name.encode(), audit)]
+    if event.error is not None or account.is_alarming:
+        outputs.append(_alert(encoder, account, about, audit, time_ms))
     return outputs
 
 
-def _audit(event: CatalogEvent, place: str, time_ms: int) -> AuditEvent:
-    entry = event.entry
-    reason = event.error.reason if event.error is not None else event.reason
+def _audit(account: _Account, error: RecordError | None, reason: str | None, place: str, time_ms: int) -> AuditEvent:
     return control_event(
-        derived_uuid("catalog change", event.name, place, str(time_ms)),
-        "" if entry is None else entry.header.tenant_uid,
+        derived_uuid(account.change, account.name, place, str(time_ms)),
+        account.tenant_uid,
         time_ms,
-        claimed_by="" if entry is None else clipped(entry.reviewed_by or entry.proposed_by or ""),
+        claimed_by=account.claimed_by,
         place=place,
         reason=None if reason is None else str(reason),
-        text=_text(event),
-        tool=None
-        if entry is None
-        else ToolRef(
+        text=account.text if error is None else str(error),
+        ruleset_digest=account.ruleset_digest,
+        rules_change=account.rules_change,
+        tool=account.tool,
+    )
+
+
+def _alert(encoder: Encoder, account: _Account, about: str, audit: AuditEvent, time_ms: int) -> Output:
+    return control_alert(
+        encoder,
+        audit,
+        time_ms,
+        title=account.title,
+        about=(about, account.name, *((audit.inputs[0],) if account.by_place else ())),
+        look_at=account.look_at,
+        is_mistake=account.mistake is not None and audit.reason == account.mistake,
+        mistake_types=account.mistake_types,
+    )
+
+
+def _of_rules(event: RulesEvent) -> _Account:
+    bundle, is_behind = event.bundle, event.reason is ControlReason.RULES_TOPIC_BEHIND
+    title = "rules are not the latest" if is_behind and event.error is None else "rules rejected"
+    account = _Account(
+        change="rules change",
+        name=event.name,
+        text=f"{_effect(event.reason)}: {event.detail}",
+        title=f"{title}: bundle {event.name}",
+        look_at="stoplog rules status",
+        is_alarming=is_behind,
+        mistake=DeadLetterReason.BUNDLE_INVALID,
+    )
+    if bundle is None:
+        return replace(account, by_place=False)
+    share = f", for {bundle.canary_bp / 100:g}% of sessions" if bundle.canary_bp else ""
+    return replace(
+        account,
+        tenant_uid=bundle.header.tenant_uid,
+        claimed_by=bundle.published_by,
+        text=f"{_effect(event.reason)}: version {bundle.version}, serial {bundle.serial}{share}, {_signed(event)}",
+        ruleset_digest=bundle.digest,
+        rules_change=RulesChange(
+            name=bundle.name,
+            version=bundle.version,
+            serial=bundle.serial,
+            action=bundle.action,
+            canary_bp=bundle.canary_bp,
+            published_by=bundle.published_by,
+            signed_by=event.signers,
+        ),
+    )
+
+
+def _of_catalog(event: CatalogEvent) -> _Account:
+    entry, name = event.entry, clipped(event.name)
+    if event.error is not None:
+        title = f"catalog entry rejected: {name}"
+    else:
+        title = "the catalog is not the latest" if entry is None else f"catalog entry removed: {name}"
+    account = _Account(
+        change="catalog change",
+        name=name,
+        text=f"{_effect(event.reason)}: {event.detail}",
+        title=title,
+        look_at="stoplog catalog list",
+        is_alarming=event.reason in _CATALOG_ALARMS,
+        mistake=DeadLetterReason.CATALOG_INVALID,
+        mistake_types=("ASI04",),
+    )
+    if entry is None:
+        return account
+    note = f", {entry.review_note}" if entry.review_note else ""
+    return replace(
+        account,
+        tenant_uid=entry.header.tenant_uid,
+        claimed_by=clipped(entry.reviewed_by or entry.proposed_by or ""),
+        text=f"{_effect(event.reason)}: version {entry.catalog_version}, {_signed(event)}{note}",
+        tool=ToolRef(
             server_id=clipped(entry.server_id),
             name=clipped(entry.name),
             definition_digest=entry.definition_digest,
@@ -62,31 +180,25 @@ def _audit(event: CatalogEvent, place: str, time_ms: int) -> AuditEvent:
     )
 
 
-def _text(event: CatalogEvent) -> str:
-    if event.error is not None:
-        return str(event.error)
-    text = "" if event.reason is None else CONTROL_TEXTS[event.reason]
-    entry = event.entry
-    if entry is None:
-        return f"{text}: {event.detail}"
-    signed = f"signed by {', '.join(event.signers)}" if event.signers else "not signed"
-    note = f", {entry.review_note}" if entry.review_note else ""
-    return f"{text}: version {entry.catalog_version}, {signed}{note}"
-
-
-def _alert(encoder: Encoder, event: CatalogEvent, audit: AuditEvent, time_ms: int) -> Output:
-    name = clipped(event.name)
-    if event.error is not None:
-        title = f"catalog entry rejected: {name}"
-    else:
-        title = "the catalog is not the latest" if event.entry is None else f"catalog entry removed: {name}"
-    return control_alert(
-        encoder,
-        audit,
-        time_ms,
-        title=title,
-        about=("catalog", name, audit.inputs[0]),
-        look_at="stoplog catalog list",
-        is_mistake=audit.reason == DeadLetterReason.CATALOG_INVALID,
-        mistake_types=("ASI04",),
+def _of_stop(event: StopEvent) -> _Account:
+    release, name = event.release, clipped(event.name)
+    account = _Account(
+        change="stop change",
+        name=name,
+        text=f"{_effect(event.reason)}: {event.detail}",
+        title=f"nobody entitled has lifted it: the stop of {name} stays in force",
+        look_at="stoplog tail revocations",
+        is_alarming=event.reason is ControlReason.STOP_RESTORED,
+        mistake=DeadLetterReason.RELEASE_OUTDATED,
     )
+    if release is None:
+        return account
+    return replace(account, tenant_uid=release.header.tenant_uid, claimed_by=clipped(release.initiating_entity))
+
+
+def _signed(event: RulesEvent | CatalogEvent) -> str:
+    return f"signed by {', '.join(event.signers)}" if event.signers else "not signed"
+
+
+def _effect(reason: ControlReason | None) -> str:
+    return "" if reason is None else CONTROL_TEXTS[reason]

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from streams.audit.releasers import NOBODY as RELEASED_BY_NOBODY
 from streams.audit.reviewers import NOBODY
+from streams.model.alert import clipped
 from streams.model.catalog import ToolCatalogEntry
 from streams.model.control import Baseline, RulesetBundle
 from streams.model.errors import RecordError
 from streams.model.keys import revocation_key
-from streams.model.reasons import DeadLetterReason
+from streams.model.reasons import ControlReason, DeadLetterReason
 from streams.model.revocation import Revocation, RevocationState
 from streams.model.revocation_set import RevocationSet, is_key_of
 from streams.model.topics import CATALOG, REVOCATION
@@ -25,13 +27,14 @@ from streams.policy.runtime.ruleset import CompiledRuleset
 from streams.ports import Received
 from streams.processors.control.catalog import CALLABLE_STATES, Catalog, CatalogEvent, CatalogTool
 from streams.processors.control.publications import Publications, RulesEvent
+from streams.processors.control.stops import StopEvent
 
 _log = logging.getLogger(__name__)
 
 _WITH_CATALOG = b"\x01"
 """First byte of a memory that includes the catalog's. A memory of the rules alone is an array."""
 
-ControlEvent = RulesEvent | CatalogEvent
+ControlEvent = RulesEvent | CatalogEvent | StopEvent
 _encode = msgspec.msgpack.Encoder().encode
 _decode_memory = msgspec.msgpack.Decoder(tuple[bytes | None, bytes]).decode
 
@@ -45,16 +48,17 @@ class ControlState:
     Attributes:
         rules: the publications of the bundle that is enforced.
         catalog: the catalog of tools.
-        revocations: the revocations in effect.
+        revocations: the revocations in effect; by default no release lifts any.
         tools: the same dictionary as `catalog.tools`.
         stale: whether the engine can't tell that it has read everything.
     """
 
     rules: Publications
     catalog: Catalog = field(default_factory=lambda: Catalog(NOBODY))
-    revocations: RevocationSet = field(default_factory=RevocationSet)
+    revocations: RevocationSet = field(default_factory=lambda: RevocationSet(RELEASED_BY_NOBODY))
     tools: dict[tuple[str, str], CatalogTool] = field(init=False)
     stale: bool = True
+    _stop_events: list[StopEvent] = field(default_factory=list)
     _parts: tuple[bytes | None, bytes | None] = (None, None)
     _memory: bytes | None = None
 
@@ -83,8 +87,9 @@ class ControlState:
         return self.take_events()
 
     def take_events(self) -> list[ControlEvent]:
-        """Return the effects of publications and catalog entries since the last call, as far as they are known."""
-        return [*self.rules.take_events(), *self.catalog.take_events()]
+        """Return the effects of rules, catalog entries and releases since the last call, as far as they are known."""
+        stops, self._stop_events = self._stop_events, []
+        return [*self.rules.take_events(), *self.catalog.take_events(), *stops]
 
     def settle(self) -> list[ControlEvent]:
         """Decide on everything that was read, once all topics have been read to their end. Blocks."""
@@ -113,7 +118,7 @@ class ControlState:
         """Stop work that is under way."""
         self.rules.close()
 
-    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int) -> bool:
+    def apply(self, topic: str, key: bytes | None, record: Record | None, next_offset: int, appended_ms: int) -> bool:
         """Apply one record of a broadcast topic, and tell whether an event will report its effect.
 
         Args:
@@ -121,24 +126,26 @@ class ControlState:
             key: the record's key.
             record: the record; None for a tombstone.
             next_offset: the offset after the record.
+            appended_ms: broker time of the record.
 
         Raises:
             RecordError: the record is rejected. What was in force stays in force, but a rejected catalog entry blocks
-                its tool, and a rejected revocation revokes what its key names.
+                its tool, and a rejected revocation revokes what its key names. A release that does not count is
+                reported by an event instead.
         """
         if topic == REVOCATION.name:
             self.revocations.next_offset = next_offset
         if key is None:
             raise RecordError(DeadLetterReason.KEY_MISSING, f"a record of `{topic}` has no key")
         if record is None:
-            return self._forget(topic, key, next_offset - 1)
+            return self._forget(topic, key, next_offset - 1, appended_ms)
         if isinstance(record, Revocation):
-            self._apply_revocation(key, record)
-        elif isinstance(record, ToolCatalogEntry):
+            return self._apply_revocation(key, record, next_offset - 1, appended_ms)
+        if isinstance(record, ToolCatalogEntry):
             return self.catalog.offer(key, record, next_offset - 1)
-        elif isinstance(record, RulesetBundle):
+        if isinstance(record, RulesetBundle):
             return self.rules.offer(record, next_offset - 1)
-        elif not isinstance(record, Baseline):
+        if not isinstance(record, Baseline):
             raise RecordError(
                 DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` does not belong on `{topic}`"
             )
@@ -168,19 +175,40 @@ class ControlState:
         elif topic == REVOCATION.name:
             self.revocations.stop(key)
 
-    def _forget(self, topic: str, key: bytes, offset: int) -> bool:
-        if topic == REVOCATION.name:
-            self.revocations.forget(key)
-        elif topic == CATALOG.name:
+    def _forget(self, topic: str, key: bytes, offset: int, appended_ms: int) -> bool:
+        if topic == CATALOG.name:
             return self.catalog.forget(key, offset)
+        if topic == REVOCATION.name:
+            try:
+                self.revocations.forget(key, appended_ms)
+            except RecordError as error:
+                return self._report_stop(StopEvent(_shown(key), offset, None, None, error))
         return False
 
-    def _apply_revocation(self, key: bytes, revocation: Revocation) -> None:
-        is_own = is_key_of(key, revocation)
-        if is_own or revocation.state is RevocationState.REVOKED:
-            self.revocations.apply(revocation, key)
+    def _apply_revocation(self, key: bytes, revocation: Revocation, offset: int, appended_ms: int) -> bool:
+        is_own, is_release = is_key_of(key, revocation), revocation.state is RevocationState.RELEASED
         if not is_own:
+            if not is_release:
+                self.revocations.apply(revocation, key, appended_ms)
             raise _key_mismatch(key, revocation_key(revocation.kind, revocation.id))
+        name = _shown(key)
+        try:
+            signer = self.revocations.apply(revocation, key, appended_ms)
+        except RecordError as error:
+            # An event and no error: nothing is revoked because of it, as it would be if it could not be read.
+            return self._report_stop(StopEvent(name, offset, revocation, None, error))
+        if signer is None:
+            return False
+        text = f"{name}, signed by {signer}, because: {revocation.reason}"
+        return self._report_stop(StopEvent(name, offset, revocation, ControlReason.STOP_RELEASED, None, text))
+
+    def _report_stop(self, event: StopEvent) -> bool:
+        self._stop_events.append(event)
+        return True
+
+
+def _shown(key: bytes) -> str:
+    return clipped(key.decode("utf-8", "replace"))
 
 
 def _key_mismatch(key: bytes, expected_key: bytes) -> RecordError:

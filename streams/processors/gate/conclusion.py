@@ -72,7 +72,7 @@ class Concluder:
         session_key, intent_id = asked.session_key, asked.intent.intent_id
         verdict, digest, outputs = self.write(case, decision)
         is_final = decision.outcome in FINAL_OUTCOMES
-        self._remember(case, verdict, outputs[0].value, digest, state)
+        self._remember(case, verdict, outputs[0].value or b"", digest, state)
         row = counted_row(case, decision, self._control.revocations.next_offset)
         if row.counters.has_no_unproven is not case.is_proven:
             row = _with_unproven_known(session_key, row, state)

@@ -14,6 +14,7 @@ from streams.model.delegation import Delegation
 from streams.model.errors import RecordError
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason
+from streams.model.revocation_set import PAST_KEPT_MS
 from streams.model.session import SessionEvent
 from streams.model.topics import AUDIT
 from streams.model.types import Record
@@ -24,6 +25,7 @@ from streams.processors import layout
 from streams.processors.budgets.leases import move_from_layout_1
 from streams.processors.control.audit import event_outputs
 from streams.processors.control.state import ControlState
+from streams.processors.control.stop_table import StopTable
 from streams.processors.dead_letters import (
     LeftOutError,
     Reporter,
@@ -59,6 +61,8 @@ class Gate(Processor):
         self._reporter = Reporter(encoder, AUDIT, SOURCE)
         self._control = control
         self._broadcast = Broadcast(control, self)
+        self._stops_kept_ms = max(PAST_KEPT_MS, settings.session_age_max_ms)
+        self._stop_table = StopTable(control.revocations, encoder, self._stops_kept_ms)
         self._judge = Judge(settings, encoder, control)
         self._ends = SessionEnds(settings, encoder, self._judge)
         self._intents = Intents(settings, control, self._judge, self._ends, self._reporter)
@@ -139,12 +143,19 @@ class Gate(Processor):
         return self._control.revocations.next_offset
 
     def follow_broadcast(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
-        """End pending intents that have been revoked, a bounded number of them, and tell whether that was all."""
-        self._control.revocations.forget_past(now_ms)
-        return revoked_pending.end_revoked(self._judge, self._control.revocations, state, now_ms)
+        """Keep the stops in force, and end pending intents that have been revoked, a bounded number of them.
+
+        Returns:
+            What is to be written, and whether that was all.
+        """
+        kept, is_kept = self._stop_table.follow(state, now_ms)
+        if is_kept:
+            self._control.revocations.forget_past(now_ms, self._stops_kept_ms)
+        ended, is_ended = revoked_pending.end_revoked(self._judge, self._control.revocations, state, now_ms)
+        return [*kept, *ended], is_kept and is_ended
 
     def on_broadcast_event(self, event: BroadcastEvent, place: str, time_ms: int) -> list[Output]:
-        """Return the audit record of a publication or catalog entry, and an alert if one is due."""
+        """Return the audit record of a publication, catalog entry or release, and an alert if one is due."""
         return event_outputs(self._encoder, event, place, time_ms)
 
     def on_dead_letter(self, record: Received, error: RecordError) -> list[Output]:

@@ -172,6 +172,13 @@ class Push:
             return None
         if not concerns(record, self._section.tenants):
             return None
+        releasers = self._transport.releasers
+        if record.state is RevocationState.RELEASED and releasers.are_asked:
+            try:
+                releasers.releaser_of(record, received.timestamp_ms)
+            except RecordError as error:
+                _log.warning("release %d does not count, so no event is sent: %s", received.offset, error)
+                return None
         claims = event_claims(
             record, issuer=self._issuer, audience=self._section.audience, now_ms=received.timestamp_ms
         )

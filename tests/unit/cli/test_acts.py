@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -15,8 +16,54 @@ RULES = str(Path(__file__).parents[2] / "golden" / "try" / "rules")
 @pytest.fixture
 def deployed(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
     monkeypatch.setenv("STOPLOG_RULES__ALLOW_UNSIGNED", "true")
+    monkeypatch.setenv("STOPLOG_RELEASE__ALLOW_UNSIGNED", "true")
     assert stoplog("topics", "apply").status == 0
     return stoplog
+
+
+@pytest.fixture
+def releaser(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The file of a releaser's key. Releases need a signature."""
+    path = tmp_path / "ann.key"
+    monkeypatch.setenv("STOPLOG_RULES__ALLOW_UNSIGNED", "true")
+    (made,) = stoplog("keys", "releaser", "new", "--out", str(path)).records
+    monkeypatch.setenv("STOPLOG_RELEASE__RELEASERS", json.dumps({"ann": made["public_key"]}))
+    assert stoplog("topics", "apply").status == 0
+    return str(path)
+
+
+class TestRelease:
+    def test_with_the_key_of_a_releaser(self, stoplog: Stoplog, releaser: str) -> None:
+        stoplog("kill", "--all", "--why", "because")
+        (record,) = stoplog("release", "--all", "--why", "over", "--key", releaser).records
+        assert (record["kind"], record["state"]) == ("ALL", "RELEASED")
+        stored = stoplog("tail", "revocations", "--no-follow").records[-1]["value"]
+        assert stored["lifts_before"] == 1
+        assert stored["proof"]["alg"] == "ED25519"
+
+    def test_without_a_key_nothing_is_written(self, stoplog: Stoplog, releaser: str) -> None:
+        stoplog("kill", "--all", "--why", "because")
+        result = stoplog("release", "--all", "--why", "over")
+        assert result.status == 1
+        assert "give the key with `--key FILE`" in result.err
+        assert len(stoplog("tail", "revocations", "--no-follow").records) == 1
+
+    def test_with_the_key_of_somebody_else(self, stoplog: Stoplog, releaser: str, tmp_path: Path) -> None:
+        path = str(tmp_path / "eve.key")
+        stoplog("keys", "releaser", "new", "--out", path)
+        result = stoplog("release", "--all", "--why", "over", "--key", path)
+        assert result.status == 1
+        assert "is not the key of a releaser" in result.err
+        assert stoplog("tail", "revocations", "--no-follow").records == []
+
+    def test_of_a_kind_that_the_releaser_may_not_release(
+        self, stoplog: Stoplog, releaser: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("STOPLOG_RELEASE__KINDS", json.dumps({"ann": ["SESSION"]}))
+        result = stoplog("release", "--all", "--why", "over", "--key", releaser)
+        assert result.status == 1
+        assert "may not release that" in result.err
+        assert stoplog("release", "--session", "s-1", "--why", "over", "--key", releaser).status == 0
 
 
 class TestKill:
@@ -83,7 +130,7 @@ class TestKill:
     def test_a_person_is_told_how_to_undo_it(self, deployed: Stoplog) -> None:
         out = deployed("kill", "--session", "s-1", "--why", "x", "--no-json").out
         assert "session default|s-1 is stopped" in out
-        assert "stoplog release --session 'default|s-1' --why TEXT" in out
+        assert "stoplog release --session 'default|s-1' --key FILE --why TEXT" in out
 
 
 class TestRules:

@@ -26,7 +26,8 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture
-def deployed(stoplog: Stoplog) -> Stoplog:
+def deployed(stoplog: Stoplog, monkeypatch: pytest.MonkeyPatch) -> Stoplog:
+    monkeypatch.setenv("STOPLOG_RELEASE__ALLOW_UNSIGNED", "true")
     assert stoplog("topics", "apply").status == 0
     return stoplog
 

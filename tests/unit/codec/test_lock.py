@@ -117,14 +117,31 @@ def test_one_file_is_todays(schemas: Path) -> None:
         lock.check(schemas)
 
 
+def back_to_first_versions(schemas: Path) -> None:
+    """Leave the first version of each schema: later ones are locked one by one, each after the one before it."""
+    for path in (schemas / "avro").iterdir():
+        stem, version = path.name.removesuffix(".avsc").split(".v")
+        if version != "1":
+            path.unlink()
+            shutil.copy(schemas / "history" / f"{stem}.v1.avsc", schemas / "avro")
+    published = schemas / "published.txt"
+    lines = [
+        line for line in published.read_text().splitlines() if line.startswith("#") or line.split()[1:2] in ([], ["1"])
+    ]
+    published.write_text("\n".join(lines) + "\n")
+
+
 def test_the_first_lock_is_made_from_nothing(schemas: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the topics in the order in which they were added, which is that of their ids."""
     committed = read_lock(schemas)
     monkeypatch.setattr(lock, "DECLARED", in_order_of_ids(committed))
+    monkeypatch.setattr(lock, "differences", lambda record, shape: [])  # the classes are those of the newest versions
+    back_to_first_versions(schemas)
     (schemas / "ids.lock.json").unlink()
     shutil.rmtree(schemas / "history")
     assert lock.write(schemas) == []
-    assert read_lock(schemas) == committed
+    first = {name: subject.versions[:1] for name, subject in committed.subjects.items()}
+    assert {name: subject.versions for name, subject in read_lock(schemas).subjects.items()} == first
 
 
 class TestWhatWasPublished:
@@ -132,6 +149,7 @@ class TestWhatWasPublished:
 
     @staticmethod
     def lock_anew(schemas: Path) -> list[str]:
+        back_to_first_versions(schemas)
         shutil.rmtree(schemas / "history")
         committed = read_lock(schemas)
         (schemas / "ids.lock.json").unlink()

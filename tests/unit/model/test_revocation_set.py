@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulation.records import agent, revocation
+from streams.audit.releasers import Releasers
 from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -161,3 +162,25 @@ def test_a_release_is_told_by_the_order_of_the_log() -> None:
     assert not revoked.released_since(RevocationKind.SESSION, "acme|s-1", 8)
     revoked.apply(revocation(RevocationKind.SESSION, "acme|s-1", time_ms=0)[1])
     assert not revoked.released_since(RevocationKind.SESSION, "acme|s-1", 7)
+
+
+def test_a_hundred_thousand_old_stops_leave_nothing() -> None:
+    revoked = RevocationSet(Releasers.of({}))
+    for number in range(100_000):
+        revoked.next_offset = number + 1
+        _, stop = revocation(RevocationKind.SESSION, f"acme|s-{number}", time_ms=0, until_ms=1_000)
+        revoked.apply(stop, appended_ms=1)
+    assert len(revoked) == len(revoked.all_keys()) == 100_000
+    revoked.forget_past(1_000 + PAST_KEPT_MS + 1)
+    assert (len(revoked), revoked.all_keys(), revoked.weakened) == (0, [], {})
+    assert revoked.stopped_at((RevocationKind.SESSION, "acme|s-7")) == -1
+
+
+def test_old_releases_leave_nothing() -> None:
+    revoked = RevocationSet()
+    for number in range(TIDIED_MIN):
+        record = revocation(RevocationKind.SESSION, f"acme|s-{number}", time_ms=0, state=RevocationState.RELEASED)[1]
+        revoked.apply(record, appended_ms=1_000)
+    assert revoked.released_since(RevocationKind.SESSION, "acme|s-1", -10)
+    revoked.forget_past(1_000 + PAST_KEPT_MS + 1)
+    assert revoked.all_keys() == []

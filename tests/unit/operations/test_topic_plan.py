@@ -155,7 +155,7 @@ class TestTopics:
         assert plan_topics(TOPICS, states, PARTITIONS, 1).is_clean
 
     def test_what_is_declared_is_what_is_read(self) -> None:
-        assert set(CONFIG_NAMES) == {*INTENT.config(), MIN_INSYNC}
+        assert set(CONFIG_NAMES) == {*INTENT.config(), *REVOCATION.config(), MIN_INSYNC}
 
 
 class TestAccess:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.audit.releasers import ANYBODY
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
@@ -39,7 +40,7 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
 
 @pytest.fixture
 def transport(log: EmbeddedLog, codec: Codec) -> Iterator[Transport]:
-    with Transport(log, codec, SystemClock()) as opened:
+    with Transport(log, codec, SystemClock(), ANYBODY) as opened:
         yield opened
 
 

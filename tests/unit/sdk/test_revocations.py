@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import pytest
 
+from simulation.records import RELEASER, STRANGER, release
+from streams.audit.releasers import Releasers
+from streams.codec.avro import Codec
+from streams.embedded.log import EmbeddedLog
 from streams.model.keys import revocation_key
 from streams.model.reasons import Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -19,7 +23,8 @@ from streams.sdk import DevTokenService, ExecutorError, RevocationWatch
 from streams.sdk.entropy import Entropy, system_monotonic_ms
 from streams.sdk.single_records import publish
 from streams.sdk.transport import Transport
-from tests.unit.sdk.hands import ACTOR, TENANT, TOOL, until, write
+from streams.wiring.clock import SystemClock
+from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, TOOL, until, write
 
 CALL = Call(tenant_uid=TENANT, session_id="s-1", sub="alice", act=ACTOR, tool=TOOL)
 SESSION = session_target(TENANT, "s-1")
@@ -137,6 +142,27 @@ class CuttableReader:
 
     def close(self) -> None:
         self._reader.close()
+
+
+RELEASERS = Releasers.of({"ann": str(RELEASER.public)}, kinds={"ann": ["ALL", "SESSION"]})
+
+
+def test_an_executor_ignores_what_is_no_release(log: EmbeddedLog, codec: Codec) -> None:
+    """A stop is lifted by who may release it, and by nobody who may only stop."""
+    with Transport(log, codec, SystemClock(), RELEASERS) as transport, RevocationWatch(transport) as watch:
+        tokens = DevTokenService(transport, ROOT_KEY, issuer=ISSUER, tenant_uid=TENANT)
+        tokens.revoke(RevocationKind.ALL, "*", "stop")
+        tokens.release(RevocationKind.ALL, "*", "the token service says so")
+        put(transport, b"ALL:*", None)
+        tokens.revoke(RevocationKind.ALL, "*", "for a moment", until_ms=1)
+        _, stranger = release(RevocationKind.ALL, "*", time_ms=transport.now_ms(), lifts_before=99, key=STRANGER)
+        write(transport, stranger, b"ALL:*")
+        assert watch.confirm(5_000)
+        assert watch.reason_against(CALL, NOW_MS) is Reason.REVOKED_ALL
+        _, own = release(RevocationKind.ALL, "*", time_ms=transport.now_ms(), lifts_before=99, key=RELEASER)
+        write(transport, own, b"ALL:*")
+        assert watch.confirm(5_000)
+        assert watch.reason_against(CALL, NOW_MS) is None
 
 
 class CuttableTransport(Transport):

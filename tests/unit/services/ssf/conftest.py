@@ -16,6 +16,7 @@ import httpx2
 import jwt
 import pytest
 
+from streams.audit.releasers import ANYBODY
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
@@ -147,7 +148,7 @@ def transport(tmp_path: Path) -> Iterator[Transport]:
     admin = log.admin()
     admin.create([TopicSpec(t.name, 1 if t.spread is Spread.BROADCAST else 2, t.config()) for t in TOPICS], 1)
     admin.close()
-    with Transport(log, Codec(CommittedSchemas.load()), clock) as opened:
+    with Transport(log, Codec(CommittedSchemas.load()), clock, ANYBODY) as opened:
         yield opened
     log.close()
 

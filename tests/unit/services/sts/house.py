@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from streams.audit.releasers import ANYBODY
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
 from streams.embedded.log import EmbeddedLog
@@ -70,7 +71,7 @@ class House:
         self.spiffe = Issuer("spiffe://acme.example", STS)
         self.log = log
         self.codec = codec
-        self.transport = Transport(log, codec, SystemClock())
+        self.transport = Transport(log, codec, SystemClock(), ANYBODY)
         settings, changed = self.settings(), dict(changes)
         settings["sources"] |= changed.pop("more_sources", {})
         self.section = StsSection.model_validate(settings | changed)

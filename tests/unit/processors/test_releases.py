@@ -1,0 +1,329 @@
+"""Who may stop may not thereby release: what lifts a stop, what does not, and that a stop outlives its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from simulation.records import release, revocation
+from streams.audit.releasers import RELEASE_AGE_MAX_MS, Releasers
+from streams.audit.signatures import SigningKey
+from streams.model.alert import SEVERITY_CRITICAL, Alert
+from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.errors import RecordError
+from streams.model.reasons import ControlReason, DeadLetterReason, Reason
+from streams.model.revocation import Revocation, RevocationKind, RevocationState
+from streams.model.revocation_set import FOR_GOOD, SUBJECT_OVER_MS, RevocationSet
+from streams.model.topics import ALERT, REVOCATION
+from streams.model.types import Proof, ProofAlg
+from streams.model.verdict import Outcome
+from streams.ports import Outgoing, TopicPartition
+from streams.processors.rows import RowKind
+from tests.kit import GateBench, wire
+
+DAY_MS = 86_400_000
+ANN, DESK, EVE = (SigningKey(Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)) for n in (1, 2, 3))
+RELEASERS = Releasers.of(
+    {"ann": str(ANN.public), "desk": str(DESK.public)}, kinds={"desk": ["SESSION", "SUBJECT"]}, deployment="here"
+)
+ALL = (RevocationKind.ALL, "*")
+ALL_KEY = b"ALL:*"
+replace = msgspec.structs.replace
+
+
+@pytest.fixture
+def bench() -> GateBench:
+    return GateBench(releasers=RELEASERS, partitions=3)
+
+
+def stop(bench: GateBench, kind: RevocationKind = ALL[0], target: str = ALL[1], until_ms: int | None = None) -> int:
+    """Stop it; returns the offset of the record."""
+    record = revocation(kind, target, time_ms=bench.now_ms, until_ms=until_ms)
+    return bench.driver.pipe(REVOCATION.name, *record).offset
+
+
+def lift(
+    bench: GateBench,
+    key: SigningKey = ANN,
+    *,
+    what: tuple[RevocationKind, str] = ALL,
+    lifts_before: int = 1_000,
+    time_ms: int | None = None,
+    deployment: str = "here",
+) -> Revocation:
+    at_ms = bench.now_ms if time_ms is None else time_ms
+    return release(*what, time_ms=at_ms, lifts_before=lifts_before, key=key, deployment=deployment)[1]
+
+
+def is_stopped(bench: GateBench) -> bool:
+    verdict = bench.judge()
+    assert (verdict.outcome is Outcome.ALLOW) == (verdict.reason != Reason.REVOKED_ALL)
+    return verdict.reason == Reason.REVOKED_ALL
+
+
+def alerts(bench: GateBench) -> list[Alert]:
+    return [read.record for read in bench.driver.read(ALERT.name) if isinstance(read.record, Alert)]
+
+
+def changes(bench: GateBench) -> list[AuditEvent]:
+    return bench.audits(AuditEventType.CONTROL)
+
+
+def rows_of_stops(bench: GateBench) -> int:
+    """How many rows of stops the state of partition 0 has, of every kind."""
+    return sum(
+        key.startswith((RowKind.STOP.prefix, RowKind.STOP_END.prefix)) for key in bench.driver.disk._tables[0].keys
+    )
+
+
+def catch_up(bench: GateBench, offset: int) -> None:
+    """Let the gate go on until it has read the topic up to an offset, and whatever it writes there itself."""
+    while bench.revocations.next_offset < offset:
+        bench.driver.settle()
+    ends = -1
+    while ends != bench.revocations.next_offset:
+        ends = bench.revocations.next_offset
+        bench.driver.settle()
+
+
+def known_to_who_starts_now(bench: GateBench) -> RevocationSet:
+    """What an instance knows that has no state, and reads what compaction has left of the topic."""
+    bench.driver.log.compact(REVOCATION.name)
+    known = RevocationSet(RELEASERS)
+    for received in bench.driver.log.committed_records(TopicPartition(REVOCATION.name, 0)):
+        known.next_offset = received.offset + 1
+        with suppress(RecordError):
+            if received.value is None:
+                known.forget(received.key or b"", received.timestamp_ms)
+            else:
+                record = wire().decode(REVOCATION.name, received.value, received.headers)
+                assert isinstance(record, Revocation)
+                known.apply(record, received.key, received.timestamp_ms)
+    return known
+
+
+UNENTITLED: dict[str, Callable[[GateBench], Revocation | None]] = {
+    "without a signature": lambda bench: revocation(*ALL, time_ms=bench.now_ms, state=RevocationState.RELEASED)[1],
+    "signed by somebody who is no releaser": lambda bench: lift(bench, EVE),
+    "signed by a releaser of other kinds": lambda bench: lift(bench, DESK),
+    "signed for another deployment": lambda bench: lift(bench, deployment="there"),
+    "signed long ago": lambda bench: lift(bench, time_ms=bench.now_ms - RELEASE_AGE_MAX_MS - 1),
+    "signed for much later": lambda bench: lift(bench, time_ms=bench.now_ms + RELEASE_AGE_MAX_MS + 1),
+    "signed for something else": lambda bench: replace(
+        lift(bench, what=(RevocationKind.TENANT, "acme")), kind=ALL[0], id=ALL[1]
+    ),
+    "with a signature that lifts more than was signed": lambda bench: replace(lift(bench), lifts_before=1 << 40),
+    "with an HMAC in place of a signature": lambda bench: replace(
+        lift(bench), proof=Proof(alg=ProofAlg.HMAC_SHA256, kid=ANN.public.kid, value=bytes(64))
+    ),
+}
+
+
+@pytest.mark.parametrize("how", UNENTITLED)
+def test_a_release_without_the_proof_of_a_role_lifts_nothing(bench: GateBench, how: str) -> None:
+    stop(bench)
+    changes(bench), alerts(bench)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, UNENTITLED[how](bench))
+    assert is_stopped(bench)
+    assert bench.dead_letters(REVOCATION.name) == [DeadLetterReason.RELEASE_UNPROVEN]
+    (change,) = changes(bench)
+    assert change.reason == DeadLetterReason.RELEASE_UNPROVEN
+    (alert,) = alerts(bench)
+    assert (alert.analytic_uid, alert.severity_id) == (DeadLetterReason.RELEASE_UNPROVEN, SEVERITY_CRITICAL)
+    assert "ALL:*" in alert.title
+    bench.restart()
+    assert is_stopped(bench)
+    assert (alerts(bench), changes(bench)) == ([], [])
+
+
+def test_a_release_by_who_is_entitled_lifts_the_stop_and_is_recorded(bench: GateBench) -> None:
+    stop(bench)
+    changes(bench)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, lift(bench))
+    assert not is_stopped(bench)
+    (change,) = changes(bench)
+    assert change.reason == ControlReason.STOP_RELEASED
+    assert change.reason_text is not None
+    assert "signed by ann" in change.reason_text
+    assert alerts(bench) == []
+    bench.restart()
+    assert not is_stopped(bench)
+
+
+def test_who_may_release_some_kinds_releases_these(bench: GateBench) -> None:
+    subject = (RevocationKind.SUBJECT, "acme|alice")
+    stop(bench, *subject)
+    assert bench.judge().reason == Reason.REVOKED_SUBJECT
+    bench.driver.pipe(REVOCATION.name, b"SUBJECT:acme|alice", lift(bench, DESK, what=subject))
+    assert bench.judge().outcome is Outcome.ALLOW
+
+
+def test_an_earlier_release_lifts_no_later_stop(bench: GateBench) -> None:
+    offset = stop(bench)
+    earlier = lift(bench, lifts_before=offset + 1)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, earlier)
+    assert not is_stopped(bench)
+    stop(bench)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, earlier)
+    assert is_stopped(bench)
+    assert bench.dead_letters(REVOCATION.name) == [DeadLetterReason.RELEASE_OUTDATED]
+
+
+def test_a_copy_of_what_was_released_before_does_not_take_the_place_of_a_stop(bench: GateBench) -> None:
+    """Stop and release are written once more, after a stop that was meant to last."""
+    copied = revocation(*ALL, time_ms=bench.now_ms)
+    offset = bench.driver.pipe(REVOCATION.name, *copied).offset
+    earlier = lift(bench, lifts_before=offset + 1)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, earlier)
+    stop(bench)
+    bench.driver.pipe(REVOCATION.name, *copied)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, earlier)
+    assert is_stopped(bench)
+
+
+def test_a_tombstone_on_a_stop_in_force_is_ignored_and_reported(bench: GateBench) -> None:
+    stop(bench)
+    changes(bench), alerts(bench)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, None)
+    assert is_stopped(bench)
+    assert bench.dead_letters(REVOCATION.name) == [DeadLetterReason.STOP_DELETED]
+    assert [change.reason for change in changes(bench)] == [DeadLetterReason.STOP_DELETED]
+    assert [alert.analytic_uid for alert in alerts(bench)] == [DeadLetterReason.STOP_DELETED]
+
+
+def test_a_tombstone_on_a_stop_that_is_over_is_nobodys_business(bench: GateBench) -> None:
+    stop(bench, until_ms=bench.now_ms + 1_000)
+    bench.wait(1_000)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, None)
+    assert not is_stopped(bench)
+    assert (bench.dead_letters(REVOCATION.name), alerts(bench)) == ([], [])
+
+
+def test_a_stop_is_not_shortened_by_another_one(bench: GateBench) -> None:
+    stop(bench)
+    stop(bench, until_ms=bench.now_ms + 1)
+    bench.wait(10_000)
+    assert is_stopped(bench)
+    assert alerts(bench) == []
+
+
+PUSHED_OUT: dict[str, Callable[[GateBench], Revocation | None]] = {
+    "a tombstone": lambda bench: None,
+    "a release that does not count": lambda bench: lift(bench, EVE),
+    "a release that came too late": lambda bench: lift(bench, lifts_before=0),
+    "a stop that ends earlier": lambda bench: revocation(*ALL, time_ms=bench.now_ms, until_ms=bench.now_ms + 1)[1],
+}
+
+
+class TestCompaction:
+    """The topic keeps the newest record of a key, also one that does not count."""
+
+    @pytest.mark.parametrize("how", PUSHED_OUT)
+    def test_who_never_read_the_stop_knows_it(self, bench: GateBench, how: str) -> None:
+        stop(bench)
+        bench.driver.pipe(REVOCATION.name, ALL_KEY, PUSHED_OUT[how](bench))
+        known = known_to_who_starts_now(bench)
+        assert known.stopped_until(*ALL) == FOR_GOOD
+
+    @pytest.mark.parametrize("how", PUSHED_OUT)
+    def test_what_no_gate_has_seen_is_in_the_state(self, bench: GateBench, how: str) -> None:
+        """All gates are down while the stop is pushed out, and until the topic is compacted."""
+        stop(bench)
+        alerts(bench), changes(bench)
+        record = PUSHED_OUT[how](bench)
+        value = None if record is None else wire().encode(REVOCATION.name, record)
+        bench.driver.log.append(Outgoing(REVOCATION.name, 0, ALL_KEY, value), timestamp_ms=bench.now_ms)
+        assert known_to_who_starts_now(bench).stopped_until(*ALL) != FOR_GOOD
+        bench.restart()
+        bench.wait(10_000)
+        assert is_stopped(bench)
+        assert known_to_who_starts_now(bench).stopped_until(*ALL) == FOR_GOOD
+        if record is None or record.state is RevocationState.RELEASED:
+            assert ControlReason.STOP_RESTORED in [alert.analytic_uid for alert in alerts(bench)]
+            assert ControlReason.STOP_RESTORED in [change.reason for change in changes(bench)]
+
+    def test_a_stop_that_is_written_again_can_be_released(self, bench: GateBench) -> None:
+        stop(bench)
+        bench.driver.pipe(REVOCATION.name, ALL_KEY, None)
+        bench.driver.pipe(REVOCATION.name, ALL_KEY, lift(bench))
+        assert not is_stopped(bench)
+        bench.restart()
+        assert not is_stopped(bench)
+
+    def test_it_is_written_again_once(self, bench: GateBench) -> None:
+        stop(bench)
+        bench.driver.read(REVOCATION.name)
+        bench.driver.pipe(REVOCATION.name, ALL_KEY, None)
+        stop(bench, RevocationKind.TENANT, "other")
+        bench.wait(10_000)
+        written = [read.record for read in bench.driver.read(REVOCATION.name)]
+        assert [one.initiating_entity for one in written if isinstance(one, Revocation)] == ["stoplog/gate", "admin"]
+
+
+def test_without_a_releaser_nothing_is_released() -> None:
+    bench = GateBench(releasers=Releasers.of({}))
+    stop(bench)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, lift(bench))
+    assert is_stopped(bench)
+
+
+class TestWhatIsLongOver:
+    """Stops of what is over are dropped: from memory, from the state and from the topic."""
+
+    COUNT = 10_000
+
+    def test_old_stops_leave_nothing(self) -> None:
+        bench = GateBench(releasers=RELEASERS)
+        until_ms = bench.now_ms + 1_000
+        for number in range(self.COUNT):
+            key, record = revocation(
+                RevocationKind.SESSION, f"acme|old-{number}", time_ms=bench.now_ms, until_ms=until_ms
+            )
+            value = wire().encode(REVOCATION.name, record)
+            bench.driver.log.append(Outgoing(REVOCATION.name, 0, key, value), timestamp_ms=bench.now_ms)
+        catch_up(bench, stop(bench, RevocationKind.TENANT, "other") + 1)
+        revocations = bench.revocations
+        assert len(revocations) == self.COUNT + 1
+        assert rows_of_stops(bench) == 2 * self.COUNT + 1
+        bench.wait(1_000 + DAY_MS + 1)
+        bench.judge()
+        catch_up(bench, stop(bench, RevocationKind.TENANT, "another") + 1)
+        assert len(revocations) == 2
+        assert rows_of_stops(bench) == 2  # those of tenants, which have no end
+        bench.driver.log.compact(REVOCATION.name)
+        records = bench.driver.log.committed_records(TopicPartition(REVOCATION.name, 0))
+        assert sum(record.value is not None for record in records) == 2
+        assert alerts(bench) == []
+
+    def test_they_are_still_known_while_anything_can_refer_to_them(self, bench: GateBench) -> None:
+        stop(bench, RevocationKind.SESSION, "acme|s-9", until_ms=bench.now_ms + 1_000)
+        bench.wait(DAY_MS)
+        bench.judge()
+        stop(bench, RevocationKind.TENANT, "other")
+        assert bench.revocations.stopped_until(RevocationKind.SESSION, "acme|s-9") is not None
+
+    def test_a_release_is_dropped_as_well(self, bench: GateBench) -> None:
+        stop(bench)
+        what = (RevocationKind.AGENT, "acme|helper")
+        stop(bench, *what)
+        bench.driver.pipe(REVOCATION.name, b"AGENT:acme|helper", lift(bench, what=what))
+        bench.wait(DAY_MS + 1)
+        bench.judge()
+        stop(bench, RevocationKind.TENANT, "other")
+        bench.driver.log.compact(REVOCATION.name)
+        records = bench.driver.log.committed_records(TopicPartition(REVOCATION.name, 0))
+        assert {r.key for r in records if r.value is not None} == {ALL_KEY, b"TENANT:other"}
+        assert bench.revocations.stopped_until(*ALL) == FOR_GOOD
+
+    @pytest.mark.parametrize(
+        ("kind", "target"), [(RevocationKind.SESSION, "acme|s-9"), (RevocationKind.DELEGATION, "g-9")]
+    )
+    def test_what_names_a_session_or_a_grant_does_not_last_for_ever(
+        self, bench: GateBench, kind: RevocationKind, target: str
+    ) -> None:
+        stop(bench, kind, target)
+        assert bench.revocations.stopped_until(kind, target) == bench.now_ms + SUBJECT_OVER_MS[kind]
