@@ -54,6 +54,7 @@ _PROPERTIES: Mapping[str, str] = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "false",
     "auto.create.topics.enable": "false",
+    "transaction.max.timeout.ms": "15000",  # as the how-to for operators recommends
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
     "offsets.topic.replication.factor": "3",

@@ -52,6 +52,8 @@ BASE_PROPERTIES: Mapping[str, str] = {
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
     # Transactions that a dead producer left open are looked for at this interval (default 10 s).
+    # As the how-to for operators recommends; Kafka's default is 15 minutes.
+    "transaction.max.timeout.ms": "15000",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
 ACL_PROPERTIES: Mapping[str, str] = {

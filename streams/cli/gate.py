@@ -16,9 +16,11 @@ from streams.cli.options import Connection, InstanceOption, Output
 from streams.cli.screen import OK, Screen
 from streams.operations.root_key import load_root_key
 from streams.ports.open_log import Log
+from streams.sdk.transport import Transport
 from streams.services.gate.heap import settle_heap
 from streams.services.gate.metrics import StandbyLag
 from streams.services.gate.runner import GateRunner
+from streams.services.gate.transaction_watch import TransactionWatch, watching_transactions
 from streams.services.metrics import serving_metrics
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -66,7 +68,14 @@ def gate(
             beside=lambda: build_budgets(settings, opened, codec, resets_time=reset_time),
         )
         lag = StandbyLag(lambda: runner.standby_lags)
-        with serving_metrics(settings.metrics, lag), _stopped_by_signals(runner):
+        transport = Transport(opened, codec, SystemClock())
+        watch = TransactionWatch(transport, SystemClock(), lambda: runner.serving, settings.topics.prefix)
+        with (
+            serving_metrics(settings.metrics, lag),
+            transport,
+            watching_transactions(watch),
+            _stopped_by_signals(runner),
+        ):
             runner.run()
     screen.record({"event": "stopped", "instance": settings.instance})
     screen.say(f"gate `{settings.instance}` has stopped cleanly", OK)

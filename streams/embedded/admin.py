@@ -66,6 +66,11 @@ class EmbeddedAdmin:
         """Return None: anybody who may open the file may do everything."""
         return None
 
+    def broker_settings(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return nothing: there are no brokers."""
+        del names
+        return {}
+
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
         """Raise an error: a file has no access entries.
 

@@ -56,6 +56,11 @@ class MemoryAdmin:
         """Return None: there is no authorizer."""
         return None
 
+    def broker_settings(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return nothing: there are no brokers."""
+        del names
+        return {}
+
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
         """Refuse: nothing here would enforce them.
 

@@ -145,6 +145,10 @@ class MemoryReader(_Client):
         self._broker.faults.after(self._client, Call.END_OFFSETS)
         return ends
 
+    def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the last stable offsets."""
+        return {partition: self._broker.partition(partition).last_stable_offset for partition in partitions}
+
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 

@@ -26,7 +26,7 @@ from confluent_kafka.admin import (
 from streams.kafka.acls import acl_binding, acl_specs
 from streams.kafka.errors import call_error, error_of
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.ports import AclSpec, RetriableLogError, TopicSpec, TopicState
+from streams.ports import AclSpec, LogError, RetriableLogError, TopicSpec, TopicState
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 REQUEST_S_MAX = 15.0
@@ -54,6 +54,7 @@ class KafkaAdmin:
             extra: further librdkafka settings.
             request_s_max: how long to wait for an answer.
         """
+        self._bootstrap = bootstrap
         self._names = names
         self._request_s_max = request_s_max
         self._client = AdminClient(client_settings(bootstrap, fixed={}, extra=extra))
@@ -156,7 +157,7 @@ class KafkaAdmin:
             error = error_of(exception)
             if error.code() == KafkaError.SECURITY_DISABLED:
                 return None
-            raise call_error(error, "list the access entries") from exception
+            raise self._error(exception, "list the access entries") from exception
         # Some versions of the client library drop the broker's error here and report no entries instead.
         if not bindings and not self._has_authorizer():
             return None
@@ -176,6 +177,23 @@ class KafkaAdmin:
         for binding, future in futures.items():
             self._result(future, f"add the access entry {binding}")
 
+    def broker_settings(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return these settings of each broker, by its id, where Kafka knows them.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            LogError: they refused: only administrators may read their settings.
+        """
+        brokers = [str(number) for number in self._metadata("list the brokers").brokers]
+        resources = [ConfigResource(ConfigResource.Type.BROKER, broker) for broker in brokers]
+        found: dict[str, dict[str, str]] = {}
+        answers = self._client.describe_configs(resources, request_timeout=self._request_s_max)
+        for resource, future in answers.items():
+            entries = self._result(future, f"read the settings of broker {resource.name}")
+            known = {name: entries[name].value for name in names if name in entries}
+            found[resource.name] = {name: value for name, value in known.items() if value is not None}
+        return found
+
     def close(self) -> None:
         """Close the connection."""
         if not self._closed:
@@ -190,7 +208,7 @@ class KafkaAdmin:
         try:
             return self._client.list_topics(timeout=self._request_s_max)
         except KafkaException as exception:
-            raise call_error(error_of(exception), doing) from exception
+            raise self._error(exception, doing) from exception
 
     def _has_authorizer(self) -> bool:
         broker = next(iter(self._metadata("list the brokers").brokers))
@@ -211,11 +229,21 @@ class KafkaAdmin:
                 raise RetriableLogError(f"`{waiting[0]}` has no leader for each partition after {SPREAD_S_MAX} s")
             time.sleep(SPREAD_PAUSE_S)
 
+    def _error(self, exception: KafkaException, doing: str) -> LogError:
+        """Return the port's error. Whoever is told that nobody answers must know who was asked."""
+        error = call_error(error_of(exception), doing)
+        if not isinstance(error, RetriableLogError):
+            return error
+        return RetriableLogError(
+            f"{error} (brokers: `{self._bootstrap}`); check that they run, that this machine can reach them, and that "
+            "the settings `bootstrap` and `kafka` fit them"
+        )
+
     def _result(self, future: Future[Any], doing: str) -> Any:
         try:
             return future.result()
         except KafkaException as exception:
-            raise call_error(error_of(exception), doing) from exception
+            raise self._error(exception, doing) from exception
 
 
 def _state(name: str, topic: TopicMetadata, config: Mapping[str, str]) -> TopicState:

@@ -32,14 +32,18 @@ READER_GROUP = "stoplog-reader"
 class OffsetLookup:
     """Looks up offsets; connects at the first request."""
 
-    def __init__(self, bootstrap: str, names: TopicNames, extra: Settings) -> None:
-        """Use the brokers, topic names and settings of the client that this belongs to."""
+    def __init__(self, bootstrap: str, names: TopicNames, extra: Settings, *, stable: bool = False) -> None:
+        """Use the brokers, topic names and settings of the client that this belongs to.
+
+        Args:
+            stable: whether an end is the last stable offset, before open transactions.
+        """
         self._names = names
         fixed: Settings = {
             "group.id": READER_GROUP,
             "enable.auto.commit": False,
-            # The high watermark is asked for, not the end of what is committed.
-            "isolation.level": "read_uncommitted",
+            # By default the high watermark is asked for, not the end of what is committed.
+            "isolation.level": "read_committed" if stable else "read_uncommitted",
         }
         self._settings = client_settings(bootstrap, fixed=fixed, extra=connection_settings(extra))
         self._client: Consumer | None = None
@@ -49,7 +53,7 @@ class OffsetLookup:
         return self._ask(partitions, OFFSET_BEGINNING, "first")
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the high watermark per partition, open transactions included."""
+        """Return the end per partition: by default the high watermark, open transactions included."""
         return self._ask(partitions, OFFSET_END, "end")
 
     def close(self) -> None:

@@ -51,6 +51,7 @@ class KafkaReader:
         self._received = receiver(names)
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
         self._lookup = OffsetLookup(bootstrap, names, extra)
+        self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
         self._faults = FaultCounter("a reader")
         self._positions: dict[tuple[str, int], int] = {}
         self._closed = False
@@ -138,12 +139,21 @@ class KafkaReader:
         """
         return self._lookup.ends(partitions)
 
+    def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the last stable offset of each partition. Asks the broker, as `end_offsets` does.
+
+        Raises:
+            RetriableLogError: the broker did not answer in time.
+        """
+        return self._stable_lookup.ends(partitions)
+
     def close(self) -> None:
         """Close the client. Blocks for up to `closing.CLOSE_S_MAX` seconds."""
         if self._closed:
             return
         self._closed = True
         self._lookup.close()
+        self._stable_lookup.close()
         close_in_time(self._client.close, "a reader")
 
 

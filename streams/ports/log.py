@@ -265,6 +265,15 @@ class Reader(Protocol):
             RetriableLogError: it did not answer in time.
         """
 
+    def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Ask the broker for the last stable offset of each partition: readers see nothing from there on.
+
+        It is the end offset, unless a transaction is open.
+
+        Raises:
+            RetriableLogError: it did not answer in time.
+        """
+
     def close(self) -> None:
         """Release the client."""
 
@@ -316,6 +325,13 @@ class Admin(Protocol):
 
     def create_acls(self, acls: Sequence[AclSpec]) -> None:
         """Add allow entries."""
+
+    def broker_settings(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return these settings of each broker, by its id; nothing where the log has no brokers.
+
+        Raises:
+            LogError: the brokers did not answer, or refused.
+        """
 
     def close(self) -> None:
         """Release the client."""

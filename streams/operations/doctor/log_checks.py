@@ -14,10 +14,20 @@ from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.clocks import examine_clocks
 from streams.operations.doctor.findings import Finding, failed, fine, warned
 from streams.operations.doctor.installation import AccessRights, Installation
+from streams.operations.open_transactions import (
+    BROKER_SESSION_MS_RECOMMENDED,
+    BROKER_SESSION_SETTING,
+    STUCK_MS,
+    TRANSACTION_TIMEOUT_MS_MAX,
+    TRANSACTION_TIMEOUT_SETTING,
+    StableOffsets,
+    Stuck,
+    is_long,
+)
 from streams.operations.settings import CatalogSection, Deployment, ReleaseSection
 from streams.operations.topics.application import make_plan, topics_of
 from streams.operations.topics.plan import PrincipalsError
-from streams.operations.topics.reader import TopicReadError, read_to_end
+from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
 from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError
 from streams.ports.open_log import Log
@@ -29,6 +39,7 @@ from streams.sdk.transport import RecordCodec
 from streams.topology import GATE, PROCESSORS
 
 FAULTS_SHOWN_MAX = 5
+_STUCK_PAUSE_MS = 500
 
 _WATCHED = tuple(dict.fromkeys(topic for spec in PROCESSORS for topic in spec.topics()))
 """The topics that a gate needs to start: its own, and those of the budget allocator beside it."""
@@ -51,6 +62,8 @@ def examine_log(installation: Installation, log: Log, codec: RecordCodec | None)
     if faults:
         return
     yield from examine_clocks(log, installation.clock, is_embedded=installation.on_embedded_log)
+    yield from _brokers(log)
+    yield from _open_transactions(installation, log)
     if installation.open_rights is not None:
         yield from _rights(installation, installation.open_rights)
     if codec is not None:
@@ -75,6 +88,59 @@ def _topics(installation: Installation, admin: Admin, faults: Sequence[str]) -> 
         f"a gate can start, but topics differ from the declaration: {_listed(differs)}",
         "run `stoplog topics check`",
     )
+
+
+def _brokers(log: Log) -> Iterator[Finding]:
+    """Check the settings of the brokers that decide how long others hold up a gate."""
+    names = (TRANSACTION_TIMEOUT_SETTING, BROKER_SESSION_SETTING)
+    try:
+        with closing(log.admin()) as admin:
+            brokers = admin.broker_settings(names)
+    except LogError as error:
+        advice = "ask an administrator to run `stoplog doctor`, who may read them"
+        yield warned("brokers", f"their settings can't be read: {error}", advice)
+        return
+    if not brokers:
+        return
+    faults: list[str] = []
+    remedies: list[str] = []
+    for name, ms_max in zip(names, (TRANSACTION_TIMEOUT_MS_MAX, BROKER_SESSION_MS_RECOMMENDED), strict=True):
+        long = [f"{broker}: {of[name]} ms" for broker, of in sorted(brokers.items()) if is_long(of, name, ms_max)]
+        if long:
+            faults.append(f"`{name}` is above {ms_max} (broker {', '.join(long)})")
+            remedies.append(f"`{name}={ms_max}`")
+    if faults:
+        text = f"put {' and '.join(remedies)} into server.properties of brokers and controllers, and restart them"
+        yield warned("brokers", _listed(faults), text)
+    else:
+        yield fine("brokers", "what they wait for is as short as recommended")
+
+
+def _open_transactions(installation: Installation, log: Log) -> Iterator[Finding]:
+    """Look for transactions that hold up the gate's input, for some seconds if any is open."""
+    if installation.on_embedded_log:
+        return
+    clock, offsets = installation.clock, StableOffsets()
+    found: list[Stuck] = []
+    try:
+        partitions = partitions_of(log, [topic.name for topic in (*GATE.inputs, *GATE.broadcast)])
+        with closing(log.reader()) as reader:
+            began_ms = clock.monotonic_ms()
+            while True:
+                ends = reader.end_offsets(partitions)
+                stable = reader.stable_offsets(partitions)
+                now_ms = clock.monotonic_ms()
+                found += offsets.observe(ends, stable, now_ms)
+                if not offsets.is_waiting or now_ms - began_ms > STUCK_MS + _STUCK_PAUSE_MS:
+                    break
+                clock.sleep_ms(_STUCK_PAUSE_MS)
+    except (LogError, TopicReadError) as error:
+        yield warned("transactions", f"can't be looked for: {error}")
+        return
+    if not found:
+        yield fine("transactions", "none holds up a reader")
+    for stuck in found[:FAULTS_SHOWN_MAX]:
+        yield failed("transactions", stuck.text(now_ms), stuck.advice(installation.topics.prefix))
 
 
 def _rights(installation: Installation, open_rights: Callable[[], AccessRights]) -> Iterator[Finding]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from streams.model.topics import TOPICS, Role, Topic, outcome_topic
+from streams.operations.open_transactions import TRANSACTION_TIMEOUT_MS_MAX, TRANSACTION_TIMEOUT_SETTING, is_long
 from streams.operations.settings import TopicsSection
 from streams.operations.topics.plan import (
     CONFIG_NAMES,
@@ -14,6 +15,7 @@ from streams.operations.topics.plan import (
     Plan,
     Principals,
     Step,
+    Trouble,
     plan_access,
     plan_topics,
     read_owners,
@@ -22,7 +24,7 @@ from streams.operations.topics.plan import (
     read_tenants,
 )
 from streams.operations.topics.quotas import quota_commands
-from streams.ports import Admin
+from streams.ports import Admin, LogError
 
 
 def principals_of(section: TopicsSection, gate_group: str, tenants: Iterable[str] = ()) -> Principals:
@@ -93,9 +95,27 @@ def make_plan(section: TopicsSection, gate_group: str, admin: Admin, tenants: It
     topics = topics_of(section, tenants)
     states = admin.describe([topic.name for topic in topics], CONFIG_NAMES)
     plan = plan_topics(topics, states, section.partitions, section.replication)
+    plan += Plan((), tuple(_broker_troubles(admin)))
     if any(principals.by_role.values()) or any(principals.by_tenant.values()):
         plan += plan_access(topics, admin.acls(), principals)
     return plan
+
+
+def _broker_troubles(admin: Admin) -> Iterator[Trouble]:
+    """Yield what is wrong with the settings of brokers. Kafka reads them at its start only, so no step changes them."""
+    try:
+        brokers = admin.broker_settings([TRANSACTION_TIMEOUT_SETTING])
+    except LogError:
+        # Only administrators may read them; `stoplog doctor` says so.
+        return
+    for broker, settings in sorted(brokers.items()):
+        if is_long(settings, TRANSACTION_TIMEOUT_SETTING, TRANSACTION_TIMEOUT_MS_MAX):
+            yield Trouble(
+                f"broker {broker} lets a transaction be open for {settings[TRANSACTION_TIMEOUT_SETTING]} ms, and every "
+                "reader waits for one that hangs",
+                f"put `{TRANSACTION_TIMEOUT_SETTING}={TRANSACTION_TIMEOUT_MS_MAX}` into the settings of the brokers "
+                "(server.properties), and restart them one by one",
+            )
 
 
 def carry_out(plan: Plan, admin: Admin, replication: int, on_done: Callable[[Step], None]) -> None:

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from simulation.records import SessionMaker, reviewed, ruleset
+from simulation.records import SessionMaker, release, reviewed, revocation, ruleset
 from streams.audit.publishers import Publishers
+from streams.audit.releasers import Releasers
 from streams.audit.reviewers import ANYBODY, Reviewers
 from streams.audit.signatures import SigningKey
 from streams.model.approval import ApprovalStatus
@@ -20,6 +21,7 @@ from streams.model.delegation import GrantBody
 from streams.model.intent import Intent
 from streams.model.keys import partition_for
 from streams.model.reasons import DEAD_LETTER_TEXTS, DeadLetterReason, Reason
+from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.topics import (
     APPROVAL_DECISION,
@@ -29,6 +31,7 @@ from streams.model.topics import (
     DELEGATION,
     INTENT,
     REPORT,
+    REVOCATION,
     RULESET,
     SESSION,
 )
@@ -43,6 +46,7 @@ from tests.kit import (
     FILES_READ,
     HOUR_MS,
     MAIL_SEND,
+    START_MS,
     GateBench,
     wire,
 )
@@ -407,6 +411,29 @@ def an_entry(entry: ToolCatalogEntry, reviewers: Reviewers = ANYBODY) -> Letter:
     bench = GateBench(reviewers=reviewers, signed_by=KEY)
     bench.publish(entry)
     return Letter(bench, CATALOG.name)
+
+
+@case(DeadLetterReason.RELEASE_UNPROVEN)
+def a_release_that_nobody_has_signed() -> Letter:
+    key, record = revocation(RevocationKind.TENANT, "other", time_ms=START_MS, state=RevocationState.RELEASED)
+    return after_a_stop(key, record)
+
+
+@case(DeadLetterReason.RELEASE_OUTDATED)
+def a_release_of_what_was_stopped_before() -> Letter:
+    return after_a_stop(*release(RevocationKind.TENANT, "other", time_ms=START_MS, lifts_before=0, key=KEY))
+
+
+@case(DeadLetterReason.STOP_DELETED)
+def a_tombstone_on_a_stop_in_force() -> Letter:
+    return after_a_stop(b"TENANT:other", None)
+
+
+def after_a_stop(key: bytes, record: Record | None) -> Letter:
+    bench = GateBench(releasers=Releasers.of({"ann": str(KEY.public)}))
+    bench.driver.pipe(REVOCATION.name, *revocation(RevocationKind.TENANT, "other", time_ms=bench.now_ms))
+    bench.driver.pipe(REVOCATION.name, key, record)
+    return Letter(bench, REVOCATION.name)
 
 
 @case(DeadLetterReason.BUNDLE_INVALID)

@@ -140,6 +140,9 @@ class CuttableReader:
             raise RetriableLogError("the broker does not answer")
         return self._reader.end_offsets(partitions)
 
+    def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return self._reader.stable_offsets(partitions)
+
     def close(self) -> None:
         self._reader.close()
 
