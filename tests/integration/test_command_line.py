@@ -29,7 +29,7 @@ from streams.wiring.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "tests" / "golden" / "try" / "rules"
-RELEASER_KEY = "ann.key"
+RELEASER_KEY = "releaser.key"
 SECONDS_MAX = 60.0
 VERDICT_MS = 30_000
 HELPER = Actor(iss="https://issuer.example", sub="helper", sub_profile=SubProfile.AI_AGENT)
