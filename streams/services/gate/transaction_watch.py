@@ -81,13 +81,18 @@ class TransactionWatch:
 
     def _run(self) -> None:
         reader: Reader | None = None
+        has_failed = False
         while not self._stopping.wait(CHECK_MS / _MS_PER_S):
             try:
                 if reader is None:
                     reader = self._transport.reader()
                 self.check(reader)
+                has_failed = False
             except (LogError, PublishError) as error:
-                _log.warning("open transactions can't be looked for: %s", error)
+                # The gate itself reports for as long as the log does not answer.
+                if not has_failed:
+                    _log.warning("open transactions can't be looked for: %s", error)
+                has_failed = True
         if reader is not None:
             with closing(reader):
                 pass
