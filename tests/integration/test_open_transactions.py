@@ -14,7 +14,7 @@ from streams.model.alert import Alert
 from streams.model.topics import ALERT, SESSION
 from streams.operations.topics.application import make_plan
 from streams.operations.topics.reader import read_to_end
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Outgoing, Producer, TopicPartition
 from streams.sdk.transport import Transport
 from streams.services.gate.transaction_watch import ANALYTIC, TransactionWatch, watching_transactions
 from streams.wiring.clock import SystemClock
@@ -36,10 +36,7 @@ def test_a_transaction_that_hangs_is_noticed_and_named(deployment: Deployment) -
     log, prefix = deployment.log, deployment.settings.topics.prefix
     hanging = log.producer("hanging-writer")
     hanging.init_transactions()
-    hanging.begin()
-    hanging.send(Outgoing(SESSION.name, 0, b"acme|s-1", b"never visible"))
-    assert isinstance(hanging, KafkaProducer)
-    hanging._client.flush(10)
+    hang(hanging)
     with closing(log.reader()) as reader:
         assert reader.stable_offsets([PLACE])[PLACE] < reader.end_offsets([PLACE])[PLACE]
     clock = SystemClock()
@@ -49,6 +46,9 @@ def test_a_transaction_that_hangs_is_noticed_and_named(deployment: Deployment) -
         (alert,) = stuck_alerts(deployment)
         assert f"`{SESSION.name}` partition 0" in alert.title
         assert f"describe-producers --topic {prefix}{SESSION.name} --partition 0" in alert.suggested_response[0]
+    # Another one: the brokers abort each after 15 s.
+    hanging.abort()
+    hang(hanging)
     findings = {f.check: f for f in examine_deployment({**deployment.settings_given, "state_dir": deployment.folder})}
     assert findings["transactions"].status.value == "fail"
     assert "partition 0 have waited for at least" in findings["transactions"].text
@@ -56,6 +56,14 @@ def test_a_transaction_that_hangs_is_noticed_and_named(deployment: Deployment) -
     hanging.close()
     with closing(log.reader()) as reader:
         until(lambda: reader.stable_offsets([PLACE]) == reader.end_offsets([PLACE]))
+
+
+def hang(writer: Producer) -> None:
+    """Open a transaction with one record that is on the broker, and stand still."""
+    assert isinstance(writer, KafkaProducer)
+    writer.begin()
+    writer.send(Outgoing(SESSION.name, 0, b"acme|s-1", b"never visible"))
+    writer._client.flush(10)
 
 
 def stuck_alerts(deployment: Deployment) -> list[Alert]:

@@ -61,9 +61,10 @@ def examine_log(installation: Installation, log: Log, codec: RecordCodec | None)
         return
     if faults:
         return
-    yield from examine_clocks(log, installation.clock, is_embedded=installation.on_embedded_log)
-    yield from _brokers(log)
+    # Before what takes longer: a transaction may be aborted meanwhile.
     yield from _open_transactions(installation, log)
+    yield from _brokers(log)
+    yield from examine_clocks(log, installation.clock, is_embedded=installation.on_embedded_log)
     if installation.open_rights is not None:
         yield from _rights(installation, installation.open_rights)
     if codec is not None:
