@@ -16,12 +16,13 @@ from streams.model.verdict import Outcome
 _GATE = "stoplog/gate"
 _QUARANTINED = "quarantined_by_rule"
 _RESTORED = "stop_restored"
+_EXPIRED = "session_expired"
 _ENDS = (SessionEventType.SESSION_ENDED, SessionEventType.SESSION_REVOKED)
 
 
 def check_stops(evidence: Evidence) -> Iterator[str]:
-    """Check that each quarantine is revoked once, each end of a session that could delegate its grant as well, and
-    nothing that lives."""
+    """Check that each quarantine is revoked once, each end of a session that could delegate its grant as well, nothing
+    that lives, and that what is over stays over."""
     told = _told(evidence)
     frozen = _frozen(evidence)
     for target in sorted(frozen.keys() | told.keys()):
@@ -29,6 +30,7 @@ def check_stops(evidence: Evidence) -> Iterator[str]:
         if count != frozen[target]:
             yield f"session {target!r} was frozen {frozen[target]} times, and that is told {count} times"
     yield from _missing(evidence, told)
+    yield from _reopened(evidence)
     over = _over(evidence)
     for target, stops in told.items():
         for stop in stops:
@@ -86,27 +88,52 @@ def _missing(evidence: Evidence, told: dict[str, list[Revocation]]) -> Iterator[
     for received, record in evidence.decoded.get(DELEGATION.name, []):
         if isinstance(record, Delegation) and record.op is DelegationOp.GRANT:
             grants.setdefault(((received.key or b"").decode(), record.uid), []).append(record)
-    # The first end counts: an opening that is delivered again once a gate has forgotten the session ends at once, and
-    # nothing is delegated by then.
-    ends: dict[str, AuditEvent] = {}
-    for audit in evidence.audits:
-        if audit.event_type is AuditEventType.SESSION and audit.reason != "fingerprint_changed":
-            ends.setdefault(f"{audit.header.tenant_uid}|{audit.session_id}", audit)
+    ends = _ends(evidence)
     for target, uid in sorted(held):
-        end, given = ends.get(target), grants.get((target, uid), [])
+        end, given = ends[target][0] if target in ends else None, grants.get((target, uid), [])
         if end is None or any(g.depth >= g.max_depth or g.exp <= end.header.time for g in given):
             continue
         if not any(stop.reason == end.reason for stop in told.get(target, [])):
             yield f"session {target!r} has ended ({end.reason}), and what it has delegated was not revoked"
 
 
+def _ends(evidence: Evidence) -> dict[str, list[AuditEvent]]:
+    """Return the ends of each session, in the order of the log; the first one is what has ended it."""
+    found: dict[str, list[AuditEvent]] = {}
+    for audit in evidence.audits:
+        if audit.event_type is AuditEventType.SESSION and audit.reason != "fingerprint_changed":
+            found.setdefault(f"{audit.header.tenant_uid}|{audit.session_id}", []).append(audit)
+    return found
+
+
+def _reopened(evidence: Evidence) -> Iterator[str]:
+    """Yield the sessions that were over and opened again.
+
+    A second end is legitimate in one case only. A gate forgets a session `dedup_retention_ms` after its expiry
+    (`streams.processors.sessions.retention`). If the record that opened it is delivered once more after that, nothing
+    is known of it; but its expiry has passed, so the session ends as expired before anything can be allowed in it.
+    """
+    ends = _ends(evidence)
+    expiries: dict[str, int] = {}
+    for received, record in evidence.decoded.get(SESSION.name, []):
+        if isinstance(record, SessionEvent) and record.type is SessionEventType.SESSION_ESTABLISHED:
+            target = (received.key or b"").decode()
+            expiries[target] = max(expiries.get(target, 0), record.expires or 0)
+    for target, (_, *later) in ends.items():
+        for audit in later:
+            if audit.reason != _EXPIRED or audit.header.time < expiries.get(target, audit.header.time + 1):
+                yield f"session {target!r} has ended again ({audit.reason}), and its credential had not expired before"
+    for name, judged in evidence.verdicts.items():
+        target = name[0].decode()
+        for one in judged:
+            end = ends[target][0] if target in ends else None
+            if one.verdict.outcome is Outcome.ALLOW and end is not None and one.verdict.evaluated_at > end.header.time:
+                yield f"ALLOW of intent {name[1]} of {target!r}: its session had ended before ({end.reason})"
+
+
 def _over(evidence: Evidence) -> set[str]:
     """Return the sessions that something has ended, by the audit or by an event of their own."""
-    ended = {
-        f"{audit.header.tenant_uid}|{audit.session_id}"
-        for audit in evidence.audits
-        if audit.event_type is AuditEventType.SESSION and audit.reason != "fingerprint_changed"
-    }
+    ended = set(_ends(evidence))
     for received, record in evidence.decoded.get(SESSION.name, []):
         if isinstance(record, SessionEvent) and record.type in _ENDS:
             ended.add((received.key or b"").decode())
