@@ -15,7 +15,7 @@ from streams.delegation.attenuation import check_narrower, parts_of
 from streams.delegation.digest import lineage_of, message_and_digest
 from streams.delegation.errors import GrantError
 from streams.delegation.keys import hop_grant_key, root_grant_key, verified_jkt
-from streams.model.delegation import Delegation, DelegationOp, GrantBody
+from streams.model.delegation import GRANT_LIFE_MS_MAX, Delegation, DelegationOp, GrantBody
 from streams.model.proof import session_secret
 from streams.model.reasons import Reason
 from streams.model.types import Actor, ProofAlg
@@ -133,6 +133,10 @@ def _check_root(root: GrantBody) -> None:
         raise _fault(Reason.DELEGATION_CHAIN_BROKEN, root, "it grants nothing")
     if root.max_depth < 0:
         raise _fault(Reason.DELEGATION_MALFORMED, root, f"its greatest depth is {root.max_depth}")
+    # INVARIANT: a stop of a grant without an end lasts longer than this, and so outlasts every hop of the chain, too.
+    if root.exp - root.iat > GRANT_LIFE_MS_MAX:
+        text = f"it lives for {root.exp - root.iat} ms, at most {GRANT_LIFE_MS_MAX} are accepted"
+        raise _fault(Reason.DELEGATION_LIVES_TOO_LONG, root, text)
 
 
 def _check_link(parent: GrantBody, child: GrantBody) -> None:

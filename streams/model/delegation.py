@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from streams.model.types import Actor, Header, Millis, Proof, Record, Sha256
 
+GRANT_LIFE_MS_MAX = 366 * 86_400_000
+"""No grant that lives longer is accepted, so it is known how long a stop of one must last."""
+
 
 class DelegationOp(StrEnum):
     """Whether authority is granted or revoked."""

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     DELEGATION_EXPIRED = "delegation_expired"
     DELEGATION_NOT_YET_VALID = "delegation_not_yet_valid"
     DELEGATION_OUTLIVES_PARENT = "delegation_outlives_parent"
+    DELEGATION_LIVES_TOO_LONG = "delegation_lives_too_long"
     DELEGATION_SUBJECT_CHANGED = "delegation_subject_changed"
     DELEGATION_ACTOR_MISMATCH = "delegation_actor_mismatch"
     DELEGATION_SESSION_MISMATCH = "delegation_session_mismatch"
@@ -112,6 +113,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.DELEGATION_EXPIRED: "the grant has expired",
     Reason.DELEGATION_NOT_YET_VALID: "the grant is not valid yet",
     Reason.DELEGATION_OUTLIVES_PARENT: "a grant of the chain is valid at a time when its parent is not",
+    Reason.DELEGATION_LIVES_TOO_LONG: "the root of the chain lives longer than any grant may",
     Reason.DELEGATION_SUBJECT_CHANGED: "the subject, the tenant or the transaction changes along the chain",
     Reason.DELEGATION_ACTOR_MISMATCH: "a grant of the chain is delegated or used by an actor that does not hold it",
     Reason.DELEGATION_SESSION_MISMATCH: "the grant is for another session, or the session has another grant",
@@ -268,6 +270,7 @@ class ControlReason(StrEnum):
     CATALOG_TOPIC_BEHIND = "catalog_topic_behind"
     STOP_RELEASED = "stop_released"
     STOP_RESTORED = "stop_restored"
+    STOP_NOT_SHORTENED = "stop_not_shortened"
 
 
 CONTROL_TEXTS: dict[ControlReason, str] = {
@@ -288,6 +291,7 @@ CONTROL_TEXTS: dict[ControlReason, str] = {
     "force; the tool can't be called",
     ControlReason.STOP_RELEASED: "what was stopped is released",
     ControlReason.STOP_RESTORED: "a stop that is in force was missing from its topic; it is written again",
+    ControlReason.STOP_NOT_SHORTENED: "a stop ends before another one of the same name; the later end counts",
 }
 
 

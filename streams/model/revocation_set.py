@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import RecordError
 from streams.model.keys import revocation_key
 from streams.model.reasons import DeadLetterReason, Reason
@@ -30,15 +31,18 @@ PAST_KEPT_MS = 86_400_000
 CHANGES_KEPT_MAX = 1_024
 """So many last changes of entries are known one by one."""
 
-SUBJECT_OVER_MS = {
-    RevocationKind.SESSION: 90 * 86_400_000,
-    RevocationKind.DELEGATION: 400 * 86_400_000,
-}
-"""How long a stop without an end lasts if what it names can't last longer itself, from when it was written.
+CLOCKS_APART_MS_MAX = 34 * 86_400_000
+"""Far more than the clocks of issuers, writers and brokers differ."""
 
-When a session ends that could have delegated its grant, a gate stops it until that grant expires, so a person's stop is
-needed only as long as the session can live.
+NAMED_OVER_MS = GRANT_LIFE_MS_MAX + CLOCKS_APART_MS_MAX
+"""How long a stop of a session or a grant without an end lasts, from when it was written.
+
+INVARIANT: what it names is over by then, and so is everything that was delegated from it. Gates accept no grant that
+lives longer than `GRANT_LIFE_MS_MAX`, and no setting lets a session live longer.
 """
+
+_ENDS_BY_ITSELF = frozenset({RevocationKind.SESSION, RevocationKind.DELEGATION})
+"""All else that can be stopped may last forever. A stop of it without an end is never dropped."""
 
 TIDIED_MIN = 10_000
 """With fewer entries, expired ones are not searched for."""
@@ -258,6 +262,11 @@ class RevocationSet:
         key = _key_of(kind, target)
         return self._until[key[0]].get(key[1])
 
+    def is_weakened_by(self, offset: int, record_key: bytes) -> bool:
+        """Return whether a stop in force was not shortened, released or deleted by the record at an offset."""
+        key = named_by(record_key)
+        return key is not None and self.weakened.get(key) == offset
+
     def stops_since(self, offset: int) -> list[_Key] | None:
         """Return what was stopped by records from an offset on, oldest first; None if that is too long ago to be known.
 
@@ -419,8 +428,10 @@ def topic_key(key: tuple[RevocationKind, str]) -> bytes:
 def _end_of(revocation: Revocation, appended_ms: int) -> int:
     if revocation.until is not None:
         return revocation.until
-    over_ms = SUBJECT_OVER_MS.get(revocation.kind)
-    return FOR_GOOD if over_ms is None or not appended_ms else appended_ms + over_ms
+    if revocation.kind not in _ENDS_BY_ITSELF or not appended_ms:
+        return FOR_GOOD
+    # The later one: neither a broker's nor a writer's clock that is behind ends it early.
+    return min(FOR_GOOD, max(appended_ms, revocation.effective_at) + NAMED_OVER_MS)
 
 
 def _shown(key: _Key) -> str:

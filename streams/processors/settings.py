@@ -6,6 +6,7 @@ import msgspec
 
 from streams.delegation.anchors import TrustAnchors
 from streams.delegation.verification import DEPTH_MAX
+from streams.model.delegation import GRANT_LIFE_MS_MAX
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.root_key) < 32:
             raise ValueError(f"the root key has {len(self.root_key)} bytes; at least 32 are needed")
+        if self.session_age_max_ms > GRANT_LIFE_MS_MAX:
+            raise ValueError(f"`session_age_max_ms` must not be longer than {GRANT_LIFE_MS_MAX}, the life of a grant")
         if self.unattended_age_max_ms > self.session_age_max_ms:
             raise ValueError("`unattended_age_max_ms` must not be longer than `session_age_max_ms`")
         if self.dedup_retention_ms <= self.intent_age_max_ms + self.skew_ms:

@@ -181,7 +181,7 @@ def _of_catalog(event: CatalogEvent) -> _Account:
 
 
 def _of_stop(event: StopEvent) -> _Account:
-    release, name = event.release, clipped(event.name)
+    record, name = event.record, clipped(event.name)
     account = _Account(
         change="stop change",
         name=name,
@@ -191,9 +191,9 @@ def _of_stop(event: StopEvent) -> _Account:
         is_alarming=event.reason is ControlReason.STOP_RESTORED,
         mistake=DeadLetterReason.RELEASE_OUTDATED,
     )
-    if release is None:
+    if record is None:
         return account
-    return replace(account, tenant_uid=release.header.tenant_uid, claimed_by=clipped(release.initiating_entity))
+    return replace(account, tenant_uid=record.header.tenant_uid, claimed_by=clipped(record.initiating_entity))
 
 
 def _signed(event: RulesEvent | CatalogEvent) -> str:

@@ -198,7 +198,11 @@ class ControlState:
             # An event and no error: nothing is revoked because of it, as it would be if it could not be read.
             return self._report_stop(StopEvent(name, offset, revocation, None, error))
         if signer is None:
-            return False
+            if is_release or not self.revocations.is_weakened_by(offset, key):
+                return False
+            # No alert: a gate writes one, too, when a session ends that a person has stopped for longer.
+            text = f"{name}, until {revocation.until}, because: {revocation.reason}"
+            return self._report_stop(StopEvent(name, offset, revocation, ControlReason.STOP_NOT_SHORTENED, None, text))
         text = f"{name}, signed by {signer}, because: {revocation.reason}"
         return self._report_stop(StopEvent(name, offset, revocation, ControlReason.STOP_RELEASED, None, text))
 

@@ -1,4 +1,4 @@
-"""Report releases, and what was tried in place of one."""
+"""Report releases, what was tried in place of one, and stops that would have shortened another one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from streams.model.topics import REVOCATION
 
 
 class StopEvent(NamedTuple):
-    """Reports that a stop was released, or that it stays in force although something was written to lift it.
+    """Reports that a stop was released, or that it stays in force although something was written to lift or shorten it.
 
     Attributes:
         name: the record key of the stop.
         offset: the offset of the record that caused the event; -1 if none has.
-        release: the release; None for a tombstone, or if a stop was missing.
+        record: the release or the shorter stop; None for a tombstone, or if a stop was missing.
         reason: the effect; None if the record was rejected.
         error: why the record was rejected.
         detail: further details in words.
@@ -24,7 +24,7 @@ class StopEvent(NamedTuple):
 
     name: str
     offset: int
-    release: Revocation | None
+    record: Revocation | None
     reason: ControlReason | None
     error: RecordError | None
     detail: str = ""

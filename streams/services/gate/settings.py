@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from streams.delegation.anchors import AnchorError, TrustAnchors
 from streams.engine.settings import EngineSettings
+from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import SettingsError
 from streams.processors.settings import GateSettings
 
@@ -35,8 +36,8 @@ class GateSection(_Section):
     defer_ms: int = Field(60_000, ge=1_000)
     args_bytes_max: int = Field(262_144, ge=1_024, le=900_000)
     pending_per_session_max: int = Field(64, ge=1, le=10_000)
-    session_age_max_ms: int = Field(86_400_000, ge=1_000)
-    unattended_age_max_ms: int = Field(28_800_000, ge=1_000)
+    session_age_max_ms: int = Field(86_400_000, ge=1_000, le=GRANT_LIFE_MS_MAX)
+    unattended_age_max_ms: int = Field(28_800_000, ge=1_000, le=GRANT_LIFE_MS_MAX)
     session_idle_ms: int = Field(3_600_000, ge=1_000)
     budget_wait_ms: int = Field(500, ge=10, le=30_000)
     budget_wait_max_ms: int = Field(10_000, ge=10, le=60_000)

@@ -8,7 +8,14 @@ from typing import NamedTuple
 from simulation.records import ROOT_KEY, SessionMaker, agent
 from streams.delegation.digest import body_of, lineage_of
 from streams.delegation.keys import HmacGrantKey, hop_grant_key, root_grant_key
-from streams.model.delegation import ArgumentConstraint, Budget, ConstraintType, Delegation, DelegationOp
+from streams.model.delegation import (
+    GRANT_LIFE_MS_MAX,
+    ArgumentConstraint,
+    Budget,
+    ConstraintType,
+    Delegation,
+    DelegationOp,
+)
 from streams.model.reasons import Reason
 from streams.model.types import Proof, ProofAlg
 from tests.unit.delegation.family import (
@@ -462,6 +469,16 @@ def a_life_beyond_that_of_an_expired_parent(family: Family) -> Attack:
 @attack(Reason.DELEGATION_OUTLIVES_PARENT)
 def issued_before_its_parent(family: Family) -> Attack:
     return Attack(family.hop(iat=family.now_ms - 1), family.daughter)
+
+
+@attack(Reason.DELEGATION_LIVES_TOO_LONG)
+def a_root_that_outlives_a_stop_of_it(family: Family) -> Attack:
+    return Attack(family.root(exp=family.now_ms + GRANT_LIFE_MS_MAX + 1), family.mother)
+
+
+@attack(Reason.DELEGATION_LIVES_TOO_LONG)
+def a_short_hop_from_a_root_that_lives_too_long(family: Family) -> Attack:
+    return Attack(family.hop(family.root(iat=family.now_ms - GRANT_LIFE_MS_MAX)), family.daughter)
 
 
 @attack(Reason.DELEGATION_EXPIRED)

@@ -17,7 +17,7 @@ from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.errors import RecordError
 from streams.model.reasons import ControlReason, DeadLetterReason, Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import FOR_GOOD, SUBJECT_OVER_MS, RevocationSet
+from streams.model.revocation_set import FOR_GOOD, NAMED_OVER_MS, RevocationSet
 from streams.model.topics import ALERT, REVOCATION
 from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
@@ -33,6 +33,17 @@ RELEASERS = Releasers.of(
 ALL = (RevocationKind.ALL, "*")
 ALL_KEY = b"ALL:*"
 replace = msgspec.structs.replace
+
+LASTING = [
+    (RevocationKind.AGENT, "acme|helper"),
+    (RevocationKind.SUBJECT, "acme|bob"),
+    (RevocationKind.TOOL, "files/write"),
+    (RevocationKind.MODEL, "other/model"),
+    (RevocationKind.TENANT, "other"),
+    (RevocationKind.RULESET, "r-1"),
+    ALL,
+]
+"""Stops without an end of everything that does not end by itself."""
 
 
 @pytest.fixture
@@ -205,10 +216,27 @@ def test_a_tombstone_on_a_stop_that_is_over_is_nobodys_business(bench: GateBench
 
 def test_a_stop_is_not_shortened_by_another_one(bench: GateBench) -> None:
     stop(bench)
-    stop(bench, until_ms=bench.now_ms + 1)
+    changes(bench)
+    until_ms = bench.now_ms + 1
+    stop(bench, until_ms=until_ms)
     bench.wait(10_000)
     assert is_stopped(bench)
     assert alerts(bench) == []
+    (change,) = changes(bench)
+    assert change.reason == ControlReason.STOP_NOT_SHORTENED
+    assert change.act is not None
+    assert change.act.sub == "admin"
+    assert str(until_ms) in (change.reason_text or "")
+    bench.restart()
+    assert changes(bench) == []
+
+
+def test_a_stop_that_ends_later_or_at_the_same_time_is_nothing_to_report(bench: GateBench) -> None:
+    changes(bench)
+    ends_ms = [bench.now_ms + 10_000, bench.now_ms + 10_000, bench.now_ms + 20_000, None]
+    for until_ms in ends_ms:
+        stop(bench, until_ms=until_ms)
+    assert (changes(bench), alerts(bench)) == ([], [])
 
 
 PUSHED_OUT: dict[str, Callable[[GateBench], Revocation | None]] = {
@@ -326,4 +354,31 @@ class TestWhatIsLongOver:
         self, bench: GateBench, kind: RevocationKind, target: str
     ) -> None:
         stop(bench, kind, target)
-        assert bench.revocations.stopped_until(kind, target) == bench.now_ms + SUBJECT_OVER_MS[kind]
+        assert bench.revocations.stopped_until(kind, target) == bench.now_ms + NAMED_OVER_MS
+
+    @pytest.mark.parametrize(("behind_ms", "of_the_writer_ms"), [(0, 300 * DAY_MS), (300 * DAY_MS, 0)])
+    def test_no_clock_that_is_behind_ends_it_early(self, behind_ms: int, of_the_writer_ms: int) -> None:
+        now_ms = 500 * DAY_MS
+        stops = RevocationSet(RELEASERS)
+        _, record = revocation(RevocationKind.DELEGATION, "g-9", time_ms=now_ms - of_the_writer_ms)
+        stops.apply(record, appended_ms=now_ms - behind_ms)
+        assert stops.stopped_until(RevocationKind.DELEGATION, "g-9") == now_ms + NAMED_OVER_MS
+
+    def test_what_has_no_end_of_its_own_is_never_dropped(self) -> None:
+        """Neither from memory, nor from the state, nor from the topic, and by no gate that starts later."""
+        bench = GateBench(releasers=RELEASERS)
+        for kind, target in [*LASTING, (RevocationKind.SESSION, "acme|s-9")]:
+            stop(bench, kind, target)
+        for _ in range(2):
+            bench.wait(10 * 365 * DAY_MS)
+            bench.judge()
+            bench.revocations._tidied_at = 0
+            catch_up(bench, stop(bench, RevocationKind.TENANT, "another") + 1)
+            assert {*bench.revocations.all_keys()} == {*LASTING, (RevocationKind.TENANT, "another")}
+            known = known_to_who_starts_now(bench)
+            assert {*known.all_keys()} == {*LASTING, (RevocationKind.TENANT, "another")}
+            assert {known.stopped_until(*each) for each in LASTING} == {FOR_GOOD}
+            bench.restart()
+        assert {bench.revocations.stopped_until(*each) for each in LASTING} == {FOR_GOOD}
+        assert rows_of_stops(bench) == len(LASTING) + 1
+        assert alerts(bench) == []
