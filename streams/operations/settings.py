@@ -27,6 +27,8 @@ class TopicsSection(_Section):
     (`"User:mail" = ["stoplog-executor-mail"]`). No two principals share one.
     `tenants`: each tenant with the Kafka principals of its agents (`acme = ["User:acme-agent"]`). A tenant has a topic
     for the outcomes of its intents, which only these may read.
+    `gate_takeover`: whether each gate may end the transactions of the others, by their names in `instances`. A takeover
+    in seconds needs it; without it no gate can fence another, and a dead gate's partitions wait up to 25 s longer.
     `prefix`: precedes the name of every topic, so that several deployments can share a cluster.
     `quotas`: bytes per second and broker that a principal of a role may write; 0 or no entry: no limit. `stoplog topics
     apply` prints the commands that set them.
@@ -40,6 +42,7 @@ class TopicsSection(_Section):
     instances: dict[str, list[str]] = {}
     executor_groups: dict[str, list[str]] = {}
     tenants: dict[str, list[str]] = {}
+    gate_takeover: bool = False
 
 
 class RulesSection(_Section):

@@ -50,6 +50,7 @@ def principals_of(section: TopicsSection, gate_group: str, tenants: Iterable[str
         instances=read_owners("instances", section.instances),
         executor_groups=read_owners("executor_groups", section.executor_groups),
         by_tenant=by_tenant,
+        gate_takeover=section.gate_takeover,
     )
 
 

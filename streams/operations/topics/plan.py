@@ -131,6 +131,7 @@ class Principals:
         instances: the names of the gates and token services that a principal runs.
         executor_groups: the consumer groups of an executor's principal.
         by_tenant: the agents' principals of each tenant, which may read its outcomes and no other tenant's.
+        gate_takeover: whether each gate may end the transactions of the others.
 
     Raises:
         PrincipalsError: two principals would share something, or one lacks what it needs.
@@ -141,6 +142,7 @@ class Principals:
     instances: Mapping[str, tuple[str, ...]]
     executor_groups: Mapping[str, tuple[str, ...]]
     by_tenant: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gate_takeover: bool = False
 
     def __post_init__(self) -> None:
         """Check that what must be one principal's alone is not shared."""
@@ -472,7 +474,9 @@ def _group_access(role: Role, principal: str, principals: Principals, *, reads: 
     if role is Role.GATE:
         yield AclSpec(principal, "GROUP", principals.gate_group, "READ")
         yield AclSpec(principal, "GROUP", budgets_group(principals.gate_group), "READ")
-        for instance in principals.instances[principal]:
+        # By their full names, never by a prefix: only gates of this deployment, and only those that are named.
+        ended_by = principals.by_role.get(Role.GATE, ()) if principals.gate_takeover else (principal,)
+        for instance in (instance for gate in ended_by for instance in principals.instances[gate]):
             for name in transactional_ids(principals.gate_group, instance):
                 yield AclSpec(principal, "TRANSACTIONAL_ID", name, "WRITE")
     if role is Role.TOKEN_SERVICE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -223,6 +224,17 @@ class TestAccess:
         assert AclSpec("User:g", "TOPIC", INTENT.dlq, "WRITE") in acls
         assert AclSpec("User:g", "TOPIC", INTENT.name, "DESCRIBE_CONFIGS") in acls
         assert AclSpec("User:g", "TOPIC", INTENT.name, "WRITE") not in acls
+
+    def test_gates_may_end_each_others_transactions_only_if_the_settings_say_so(self) -> None:
+        both = principals(gate="User:g User:h")
+        peers = {AclSpec("User:g", "TRANSACTIONAL_ID", name, "WRITE") for name in ("gates-h", "gates-h-budgets")}
+        assert not peers & set(declared_access(TOPICS, both))
+        taking_over = dataclasses.replace(both, gate_takeover=True)
+        acls = set(declared_access(TOPICS, taking_over))
+        assert peers <= acls
+        assert not any(acl.prefixed for acl in acls)
+        found = plan_access(TOPICS, acls, taking_over)
+        assert found.is_clean
 
     def test_an_executor_gets_its_own_group_and_no_transactions(self) -> None:
         acls = set(declared_access(TOPICS, principals(executor="User:e User:f")))
