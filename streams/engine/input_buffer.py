@@ -103,6 +103,17 @@ class InputBuffer:
         lane = self._by_topic[topic]
         return lane.records[-1][0].timestamp_ms if lane.records else lane.last_ms
 
+    def first_time_ms(self) -> int:
+        """Return the earliest time of the records that wait; 0 if none of them has a time."""
+        times_ms = (found[0].timestamp_ms for lane in self._lanes for found in lane.records)
+        return min((time_ms for time_ms in times_ms if time_ms), default=0)
+
+    @property
+    def is_without_time(self) -> bool:
+        """Whether none of the records that wait has a time, and one of them is to take effect."""
+        takes_effect = any(not isinstance(found[1], Exception) for lane in self._lanes for found in lane.records)
+        return takes_effect and not self.first_time_ms()
+
     def look(self) -> None:
         """Forget what is known of the topics' ends: `ready` asks again. Call it after each poll."""
         self._ended.clear()

@@ -102,6 +102,21 @@ def test_the_end_of_a_session_takes_effect_whatever_its_time() -> None:
     assert stream_time_ms(bench) == bench.clock.now_ms()
 
 
+def test_it_takes_effect_also_as_the_first_record_of_its_partition() -> None:
+    bench, maker = WorkerBench(), SessionMaker()
+    ended = maker.proven(maker.event(SessionEventType.SESSION_ENDED, bench.clock.now_ms()))
+    stamped_ahead(bench, SESSION.name, maker, wire().encode(SESSION.name, ended))
+    worker = bench.start()
+    bench.settle(worker)
+    bench.clock.advance(1_000)
+    bench.establish(maker)
+    bench.propose(maker)
+    bench.settle(worker)
+    assert bench.verdicts() == [Reason.SESSION_ENDED]
+    assert letters(bench, SESSION.name) == [DeadLetterReason.SEQUENCE_REPLAYED]
+    assert stream_time_ms(bench) == bench.clock.now_ms()
+
+
 def test_a_session_that_was_opened_ahead_is_not_open() -> None:
     bench, _, _, worker = at_work()
     other = SessionMaker("s-other")
