@@ -32,13 +32,14 @@ from streams.model.keys import partition_for
 from streams.model.proof import derived_uuid
 from streams.model.topics import CATALOG, INTENT, SESSION, VERDICT, Role
 from streams.model.types import ToolRef
+from streams.operations.settings import TopicsSection
 from streams.operations.topics.quotas import quota_commands
 from streams.ports import Outgoing, TopicPartition
 from streams.sdk.credential import SessionCredential
 from streams.sdk.intents import CallContext, build_intent
 
 FLOODER, PASSWORD = "flooder", "flooder-password"
-QUOTA_BYTES_PER_S = 1_048_576
+QUOTA_BYTES_PER_S = TopicsSection().quotas["agent"]
 HONEST_PER_S = 20
 BROKER = {"quota.window.num": "3"}
 """As `docs/how-to/run-on-kafka.md` recommends."""

@@ -38,7 +38,7 @@ class TopicsSection(_Section):
     partitions: int = Field(6, ge=1, le=10_000)
     replication: int = Field(1, ge=1, le=32_767)
     principals: dict[str, list[str]] = {}
-    quotas: dict[str, Annotated[int, Field(ge=0)]] = {"agent": 1_048_576, "executor": 4_194_304}
+    quotas: dict[str, Annotated[int, Field(ge=0)]] = {"agent": 524_288, "executor": 4_194_304}
     instances: dict[str, list[str]] = {}
     executor_groups: dict[str, list[str]] = {}
     tenants: dict[str, list[str]] = {}

@@ -17,9 +17,9 @@ def test_each_principal_of_a_limited_role_has_a_command() -> None:
     principals = {"agent": ["User:agents", "User:o'neil"], "executor": ["User:mail"], "gate": ["User:gate"]}
     assert quotas_to_set(TopicsSection(principals=principals), BROKERS) == (
         "kafka-configs --bootstrap-server b-1:9092,b-2:9092 --command-config admin.properties --alter --entity-type "
-        "users --entity-name agents --add-config producer_byte_rate=1048576,request_percentage=100",
+        "users --entity-name agents --add-config producer_byte_rate=524288,request_percentage=100",
         "kafka-configs --bootstrap-server b-1:9092,b-2:9092 --command-config admin.properties --alter --entity-type "
-        "users --entity-name 'o'\"'\"'neil' --add-config producer_byte_rate=1048576,request_percentage=100",
+        "users --entity-name 'o'\"'\"'neil' --add-config producer_byte_rate=524288,request_percentage=100",
         "kafka-configs --bootstrap-server b-1:9092,b-2:9092 --command-config admin.properties --alter --entity-type "
         "users --entity-name mail --add-config producer_byte_rate=4194304,request_percentage=100",
     )
