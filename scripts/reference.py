@@ -103,7 +103,9 @@ def render_reasons() -> str:
     )
     return _page(
         "Outcomes and reasons",
-        "Codes are stable, because agents, dashboards and alerts act on them. The wording of a meaning may change.",
+        "Codes are stable, because agents, dashboards and alerts act on them. The wording of a meaning may change. The "
+        "text beside a code begins with its meaning and may say more, but never quotes an argument: it names places "
+        "and bounds. In the place of an argument, a name that only the arguments have is written as `*`.",
         "## Outcomes\n\nThe outcome of a verdict says what the executor must do. A reader treats an unknown outcome as "
         "DENY.",
         _table(("outcome", "final", "meaning"), outcomes),

@@ -57,7 +57,11 @@ class GrantedTool:
             if not bound.admits(value):
                 return f"`{_pointer(path)}` is out of bounds"
         stray = self._stray(args, ())
-        return None if stray is None else f"`{_pointer(stray)}` is not named by the grant"
+        if stray is None:
+            return None
+        # The name of an argument that the grant does not have is the agent's text, which reasons never contain.
+        known = stray if stray in self.ways else (*stray[:-1], "*")
+        return f"`{_pointer(known)}` is not named by the grant"
 
     def _stray(self, value: object, path: Path) -> Path | None:
         """Return the path of an argument that no bound names."""

@@ -126,7 +126,8 @@ class RecordSteps:
             # One record must never stop a partition: it is set aside with its cause, and the next one is taken.
             _log.exception("processing %s/%d/%d failed", record.topic, record.partition, record.offset)
             self._state.drop_record()
-            failure = RecordError(DeadLetterReason.PROCESSING_FAILED, f"{type(error).__name__}: {error}")
+            # The text of an unexpected error may quote arguments: it stays in the log of this machine.
+            failure = RecordError(DeadLetterReason.PROCESSING_FAILED, type(error).__name__)
             self.report_dead_letter(record, failure)
         else:
             self._state.keep_record()

@@ -2,7 +2,8 @@
 
 Arguments come from agents, so two parsers that read them differently would be a way around every rule. Text with
 duplicate keys, numbers that a double cannot hold, lone surrogates, or too much nesting has no canonical form here and
-is refused.
+is refused. An error says what is wrong, and never quotes the text: errors get into records that arguments must not get
+into.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def canonical(value: object) -> bytes:
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]  # whatever it can't take, it refuses
     except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
-        raise CanonicalError(f"no canonical JSON form: {error}") from None
+        raise CanonicalError(f"no canonical JSON form: {_fault_of(error)}") from None
 
 
 def parse_strict(text: str) -> object:
@@ -82,8 +83,10 @@ def parse_strict(text: str) -> object:
         )
     except CanonicalError:
         raise
-    except (ValueError, RecursionError) as error:
-        raise CanonicalError(f"not JSON: {error}") from None
+    except json.JSONDecodeError as error:
+        raise CanonicalError(f"not JSON from character {error.pos} on") from None
+    except (ValueError, RecursionError):
+        raise CanonicalError("not JSON: a number or the nesting is beyond what is read") from None
 
 
 def sha256(data: bytes) -> bytes:
@@ -142,5 +145,11 @@ def _no_constant(name: str) -> NoReturn:
 
 def _exact_int(text: str) -> int:
     if len(text) > 17 or abs(int(text)) > _INT_MAX:
-        raise CanonicalError(f"integer `{text[:24]}` is beyond 2^53 and would change in other parsers")
+        raise CanonicalError("an integer is beyond 2^53 and would change in other parsers")
     return int(text)
+
+
+def _fault_of(error: Exception) -> str:
+    if isinstance(error, (rfc8785.IntegerDomainError, rfc8785.FloatDomainError)):
+        return "a number is beyond what all parsers read alike"
+    return "a text is not valid Unicode" if isinstance(error, UnicodeError) else "a value is not one of JSON"

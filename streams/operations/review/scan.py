@@ -1,4 +1,4 @@
-"""Searches a tool's texts for instructions to the model, hidden text, and lookalikes.
+"""Searches a tool's texts for instructions to the model, hidden text and lookalikes, and checks what its schema costs.
 
 It reads everything that a server says about a tool, at every depth: names, descriptions, the keys, defaults, enums and
 examples of schemas, annotations, `_meta`. Findings are reported to a reviewer, with their places. A finding does not
@@ -23,6 +23,7 @@ from streams.operations.review.hidden_characters import (
     spelled_by_tags,
 )
 from streams.operations.review.phrases import PHRASES, Concern
+from streams.operations.review.schema_check import POINTER, schema_faults
 from streams.policy.ext.lookalikes import as_ascii
 
 FINDINGS_MAX = 200
@@ -90,6 +91,9 @@ def scan_tool(tool: Mapping[str, object], other_tools: Collection[str] = ()) -> 
             break
         for each in _scan_text(text, names):
             found.setdefault((each.kind, each.pointer), each)
+    if "inputSchema" in tool:
+        for kind, concern, meaning in schema_faults(tool):
+            found[kind, POINTER] = TextFinding(kind, concern, POINTER, "", meaning)
     return tuple(sorted(found.values(), key=lambda each: (_WEIGHT[each.concern], each.pointer, each.kind)))
 
 

@@ -52,8 +52,8 @@ def parse_timestamp(text: str) -> Timestamp:
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     try:
         instant = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError as error:
-        raise EvaluationError(f"timestamp out of range: {error}") from None
+    except ValueError:
+        raise EvaluationError("timestamp out of range") from None
     seconds = (instant - _EPOCH) // timedelta(seconds=1)
     if match[8] is not None:
         offset_minutes = int(match[9]) * 60 + int(match[10])

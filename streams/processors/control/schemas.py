@@ -10,6 +10,9 @@ schema that is tried on it. How many parts can meet at one value is worked out w
 `properties` adds only its heaviest member, because a value has one name; `anyOf`, `enum` and the like add all of
 theirs. Weight times values is the work. Nearly every schema is so light that the size of the arguments alone settles
 it.
+
+What is wrong with arguments is said in words of the schema alone: the library's own messages quote the value, and would
+put arguments on the audit topic in clear.
 """
 
 from __future__ import annotations
@@ -39,6 +42,19 @@ PATTERNS_MAX = 100
 """Most patterns of a schema. All of them may be tried on one text, and each is kept compiled."""
 
 _DETAIL_CHARS_MAX = 200
+_VALUE = "it"
+"""Replaces the value in the library's messages."""
+
+_TELLING_KEYWORDS = frozenset(
+    (
+        *("type", "enum", "const", "required", "pattern", "format"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+    )
+)
+"""Keywords whose messages consist of the schema alone once the value is replaced. That of `additionalProperties`, for
+example, names what the agent has sent."""
+
 ARGS_UNMEASURED = 2**62
 """The size of arguments whose text is not at hand: they are counted."""
 
@@ -98,12 +114,18 @@ class ArgsSchema:
         self._weight = expanded.weight()
         self._fan_out = 1 if self._depth_max is None else expanded.fan_out
         self._names_fault = not expanded.branches
+        self._names = expanded.names
         self._validator = jsonschema_rs.validator_for(
-            schema, retriever=_refuse_to_fetch, pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX)
+            schema,
+            retriever=_refuse_to_fetch,
+            pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX),
+            mask=_VALUE,
         )
 
     def fault(self, args: Mapping[str, Any], size: int = ARGS_UNMEASURED) -> str | None:
         """Explain how the arguments violate the schema; None if they fit it.
+
+        The explanation is bounded in length and has nothing of the arguments in it but positions.
 
         Args:
             args: the arguments.
@@ -122,9 +144,20 @@ class ArgsSchema:
             # Stops at the first fault. `iter_errors` words all of them before it yields one, which takes minutes.
             self._validator.validate(args)
         except jsonschema_rs.ValidationError as error:
-            pointer = "/" + "/".join(str(step) for step in error.instance_path)
-            return f"at `{pointer}`: {error.message}"[:_DETAIL_CHARS_MAX]
+            return self._explained(error)
         return "they do not fit"
+
+    @property
+    def values_max(self) -> int:
+        """How many values arguments may have, whatever they are."""
+        return WORK_MAX // self._weight
+
+    def _explained(self, error: jsonschema_rs.ValidationError) -> str:
+        steps = (step if isinstance(step, int) or step in self._names else "*" for step in error.instance_path)
+        pointer = "/" + "/".join(map(str, steps))
+        keyword = error.kind.name
+        told = error.message if keyword in _TELLING_KEYWORDS else f"`{keyword}` is violated"
+        return f"at `{pointer}`: {told}"[:_DETAIL_CHARS_MAX]
 
     def _takes_long(self, args: Mapping[str, Any], size: int) -> bool:
         if self._depth_max is not None and _tries(args, self._fan_out, WORK_MAX + 1) > WORK_MAX:
@@ -140,11 +173,13 @@ class _ExpandedSchema:
 
     Attributes:
         branches: whether the schema has alternatives or references.
+        names: the names of properties that the schema itself has.
         fan_out: in how many ways a schema that refers to itself leads from a value to one below it.
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self._root = schema
+        self.names: set[str] = set()
         self._sizes: dict[str, int] = {}
         self._open: set[str] = set()
         self._refers_to_itself = False
@@ -173,6 +208,7 @@ class _ExpandedSchema:
             return 0
         size = 1 + sum(self._size(value) for value in node.values())
         self._collect_patterns(node)
+        self.names.update(_property_names(node))
         in_place = sum(len(value) if isinstance(value, (list, dict)) else 1 for value in _in_place(node))
         self.branches = self.branches or in_place > 0
         self.fan_out = max(self.fan_out, in_place)
@@ -270,6 +306,14 @@ def _members(
     for name in maps:
         yield from node[name].values() if isinstance(node.get(name), dict) else ()
     yield from (node[name] for name in single if isinstance(node.get(name), dict))
+
+
+def _property_names(node: dict[str, Any]) -> Iterator[str]:
+    """Return the names of properties that a subschema has itself."""
+    for keyword in ("properties", "dependentSchemas", "dependentRequired"):
+        yield from node[keyword] if isinstance(node.get(keyword), dict) else ()
+    required = node.get("required")
+    yield from (name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
 
 
 def _compared(node: dict[str, Any]) -> int:

@@ -49,6 +49,8 @@ def test_how_many_of_the_poisoned_need_to_be_accepted() -> None:
 
 def test_how_many_of_the_innocent_are_pointed_out() -> None:
     wrong = {name: found for name, definition in INNOCENT.items() if (found := pointed_out(definition))}
+    # Its pattern is larger than what gates accept, so that they would block the tool.
+    assert [each.kind for each in wrong.pop("regex")] == ["schema_unusable"]
     assert wrong == {}
 
 
@@ -132,4 +134,13 @@ def test_nesting_without_end_is_read_to_a_depth() -> None:
     schema: dict[str, Any] = {}
     for _ in range(500):
         schema = {"items": schema}
-    assert scan_tool({"name": "a", "inputSchema": schema}) == ()
+    assert [each.kind for each in scan_tool({"name": "a", "inputSchema": schema})] == ["schema_unusable"]
+
+
+def test_a_schema_that_a_gate_rejects_or_that_is_costly_is_a_finding() -> None:
+    foreign = scan_tool({"name": "a", "inputSchema": {"$ref": "https://evil.example/schema.json"}})
+    assert ("schema_unusable", Concern.HIGH) in [(each.kind, each.concern) for each in foreign]
+    rows = {"type": "array", "items": {"enum": [{"number": number} for number in range(9_000)]}}
+    costly = scan_tool({"name": "a", "inputSchema": {"type": "object", "properties": {"rows": rows}}})
+    assert [(each.kind, each.concern) for each in costly] == [("schema_costly", Concern.MEDIUM)]
+    assert "arguments with more than 46 values" in costly[0].meaning

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from streams.model.canonical import CanonicalError, canonical_args
 from streams.processors.control.schemas import PATTERN_BYTES_MAX, PATTERNS_MAX, SUBSCHEMAS_MAX, ArgsSchema
 
 NODE = {
@@ -41,7 +42,7 @@ def nested(levels: int, innermost: object = LEAF) -> object:
 def test_the_fault_names_the_place() -> None:
     plain = schema({"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]})
     assert plain.fault({"to": "a"}) is None
-    assert plain.fault({"to": 7}) == 'at `/to`: 7 is not of type "string"'
+    assert plain.fault({"to": 7}) == 'at `/to`: it is not of type "string"'
     assert '"to" is a required property' in (plain.fault({}) or "")
 
 
@@ -160,7 +161,7 @@ def test_one_fault_is_worded_and_no_more() -> None:
             raise AssertionError("it words every fault before it yields the first")
 
     plain._validator = Watched()
-    assert plain.fault({"rows": [7.5] * 1_000}) == 'at `/rows/0`: 7.5 is not of type "string"'
+    assert plain.fault({"rows": [7.5] * 1_000}) == 'at `/rows/0`: it is not of type "string"'
     assert len(worded) == 1
 
 
@@ -175,3 +176,65 @@ def test_one_fault_is_worded_and_no_more() -> None:
 def test_arguments_of_any_size_are_checked_against_a_schema_without_many_alternatives(plain: ArgsSchema) -> None:
     assert plain.fault({"rows": [7.5] * ROWS}) not in (None, "")
     assert "too many" not in (plain.fault({"rows": [7.5] * ROWS}) or "")
+
+
+ZONES = [f"Area/City{number}" for number in range(600)]
+CANARY = "c4n4ry"
+
+
+@pytest.mark.parametrize(
+    ("of", "value"),
+    [
+        ({"type": "object"}, CANARY),
+        ({"type": "integer"}, CANARY),
+        ({"enum": ZONES}, CANARY),
+        ({"const": 1}, CANARY),
+        ({"pattern": "^x$"}, CANARY),
+        ({"maxLength": 2}, CANARY),
+        ({"not": {}}, CANARY),
+        ({"oneOf": [{"type": "string"}, {"minLength": 1}]}, CANARY),
+        ({"anyOf": [{"type": "integer"}, {"const": 1}]}, CANARY),
+        ({"additionalProperties": False}, {CANARY: 1}),
+        ({"unevaluatedProperties": False}, {CANARY: 1}),
+        ({"propertyNames": {"maxLength": 2}}, {CANARY: 1}),
+        ({"propertyNames": {"const": "x"}}, {CANARY: 1}),
+        ({"patternProperties": {"^c": {"type": "integer"}}}, {CANARY: CANARY}),
+        ({"additionalProperties": {"type": "integer"}}, {CANARY: CANARY}),
+        ({"maxProperties": 0}, {CANARY: CANARY}),
+        ({"required": ["x"]}, {CANARY: CANARY}),
+        ({"dependentRequired": {CANARY[:2]: ["x"]}}, {CANARY[:2]: CANARY}),
+        ({"items": {"type": "integer"}}, [CANARY]),
+        ({"contains": {"type": "integer"}}, [CANARY]),
+        ({"uniqueItems": True}, [CANARY, CANARY]),
+        ({"maxItems": 0}, [CANARY]),
+        ({"prefixItems": [{"type": "integer"}]}, [CANARY]),
+        ({"items": False}, [CANARY]),
+    ],
+)
+def test_a_fault_quotes_nothing_of_the_arguments(of: dict[str, object], value: object) -> None:
+    fault = schema({"type": "object", "properties": {"a": of}}).fault({"a": value})
+    assert fault is not None
+    assert CANARY not in fault
+    assert len(fault) <= 200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"c4n4ry"}',
+        '{"c4n4ry": c4n4ry}',
+        '{"c4n4ry": 1, "c4n4ry": 2}',
+        '{"a": "\\c4n4ry"}',
+        '{"a": 12345678901234567890}',
+        '{"a": 1234567890e400}',
+        '{"a": "c4n4ry\\ud800"}',
+        '{"a": "c4n4ry\ud800"}',
+        '"c4n4ry"',
+        '{"c4n4ry": NaN}',
+    ],
+)
+def test_what_has_no_canonical_form_is_not_quoted(text: str) -> None:
+    with pytest.raises(CanonicalError) as raised:
+        canonical_args(text)
+    assert CANARY not in str(raised.value)
+    assert "1234567890" not in str(raised.value)
