@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from streams.model.errors import InvariantError
 from streams.policy.cel.folds import FoldKind, classify
 from streams.policy.cel.functions import FUNCTIONS
 from streams.policy.cel.ops import has_field, no_overload, select
@@ -22,12 +23,17 @@ from streams.policy.cel.tree import (
     MakeMap,
     MakeStruct,
     Select,
+    walk,
 )
 from streams.policy.cel.values import LISTS, TYPE_NAMES, CelMap, type_of
+from streams.policy.cel.work import CURRENT, begin, end
 from streams.policy.errors import EvaluationError, PolicyError
 
 STEPS_MAX = 200_000
 """How many elements the folds of one evaluation may visit. The elements of nested folds count each time."""
+
+UNITS_PER_NODE = 2
+"""The work of one operator, function or name."""
 
 _STEPS, _ROOT = "#steps", "#root"
 Variables = dict[str, Any]
@@ -62,8 +68,14 @@ def compile_exact(tree: Expr, constants: Mapping[str, Any] | None = None) -> Pro
         UnsupportedExpressionError: the tree creates a record.
     """
     run = _Compiler(constants or {}).node(tree)
+    base_units = UNITS_PER_NODE * sum(1 for _ in walk(tree))
 
     def program(variables: Mapping[str, Any]) -> Any:
+        account, token = CURRENT.get(), None
+        if account is None:
+            token = begin()
+        else:
+            account.left -= base_units
         try:
             return run({**variables, _STEPS: [0], _ROOT: variables})
         except EvaluationError:
@@ -71,6 +83,9 @@ def compile_exact(tree: Expr, constants: Mapping[str, Any] | None = None) -> Pro
         except Exception as error:
             # Any exception that a malformed value causes is an error of the expression, so that it fails closed.
             raise EvaluationError(f"evaluation failed: {type(error).__name__}") from error
+        finally:
+            if token is not None:
+                end(token)
 
     return program
 
@@ -269,6 +284,7 @@ def _bind(name: str, value: Node, body: Node) -> Node:
 def _elements(node: Comprehension, iter_range: Node) -> Callable[[Variables], Iterable[tuple[Any, Variables]]]:
     """Return a function that yields the elements of a fold, each with the fold's variables bound to it."""
     one, two = node.iter_var, node.iter_var2
+    units = UNITS_PER_NODE * sum(1 for part in (node.condition, node.step) for _ in walk(part))
 
     def elements(variables: Variables) -> Iterable[tuple[Any, Variables]]:
         source = iter_range(variables)
@@ -279,11 +295,16 @@ def _elements(node: Comprehension, iter_range: Node) -> Callable[[Variables], It
             pairs = source.items() if two else ((key, None) for key in source)
         else:
             raise EvaluationError(f"a value of type {type_of(source).name} can't be iterated over")
-        steps, scope = variables[_STEPS], dict(variables)
+        steps, scope, account = variables[_STEPS], dict(variables), CURRENT.get()
+        if account is None:
+            raise InvariantError("an expression is evaluated without an account of work")
         for first, second in pairs:
             steps[0] += 1
             if steps[0] > STEPS_MAX:
                 raise EvaluationError(f"expression takes more than {STEPS_MAX} steps")
+            account.left -= units
+            if account.left < 0:
+                account.spend(0)
             scope[one] = first
             if two:
                 scope[two] = second

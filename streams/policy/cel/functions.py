@@ -16,6 +16,7 @@ from streams.policy.cel import convert, ops
 from streams.policy.cel.network import NETWORK_FUNCTIONS
 from streams.policy.cel.strings import STRING_FUNCTIONS
 from streams.policy.cel.times import TIME_FUNCTIONS
+from streams.policy.cel.work import by_size, charged
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "_==_": ops.equals,
@@ -50,6 +51,17 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **TIME_FUNCTIONS,
     **NETWORK_FUNCTIONS,
 }
+
+_CHARGED = frozenset(
+    (
+        *("_+_", "cel.@mapInsert", "int", "uint", "double", "bool", "bytes", "string", "timestamp", "duration"),
+        *STRING_FUNCTIONS,
+        *NETWORK_FUNCTIONS,
+    )
+)
+"""Functions that run over their arguments. Comparisons count by themselves, when they meet something large."""
+
+FUNCTIONS |= {name: charged(FUNCTIONS[name], by_size) for name in _CHARGED}
 
 
 def register_functions(functions: Mapping[str, Callable[..., Any]]) -> None:

@@ -26,6 +26,7 @@ from streams.policy.cel.values import (
     map_has,
     type_of,
 )
+from streams.policy.cel.work import SMALL_MAX, spend
 from streams.policy.errors import EvaluationError
 
 TIMESTAMP_NANOS_MIN = -62_135_596_800 * NANOS_PER_SECOND
@@ -35,6 +36,7 @@ TEXT_SIZE_MAX = 1_000_000
 """The maximum size of a text, list or byte string that an operation makes, so that a rule can't exhaust memory."""
 
 _NUMBERS = frozenset((int, UInt, float))
+_LONG_TEXT_CHARS = 256
 
 
 def no_overload(name: str, *args: Any) -> EvaluationError:
@@ -51,15 +53,27 @@ def equals(left: Any, right: Any) -> bool:
         return (
             other in LISTS
             and len(left) == len(right)
+            and _spent(left)
             and all(equals(one, two) for one, two in zip(left, right, strict=True))
         )
     if kind is dict or isinstance(left, Mapping):
         return (
             isinstance(right, Mapping)
             and len(left) == len(right)
+            and _spent(left)
             and all(map_has(right, key) and equals(value, map_get(right, key)) for key, value in left.items())
         )
-    return kind is other and bool(left == right)
+    if kind is not other:
+        return False
+    if kind is str and len(left) > _LONG_TEXT_CHARS:
+        spend(len(left) >> 6)
+    return bool(left == right)
+
+
+def _spent(value: Any) -> bool:
+    """Count the work of a comparison of each element: a value can contain another one many times over."""
+    spend(2 + 2 * len(value))
+    return True
 
 
 def not_equals(left: Any, right: Any) -> bool:
@@ -85,6 +99,8 @@ def _ordering(name: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any, 
     def ordered(left: Any, right: Any) -> bool:
         kind, other = left.__class__, right.__class__
         if kind is other and (kind in _NUMBERS or kind in _ORDERED):
+            if kind is str and len(left) > _LONG_TEXT_CHARS:
+                spend(len(left) >> 6)
             return compare(left, right)
         if kind in _NUMBERS and other in _NUMBERS:
             order = _compare_numbers(left, right)
@@ -278,10 +294,13 @@ def index(container: Any, key: Any) -> Any:
 def contained(element: Any, container: Any) -> bool:
     """Implement `element in container` of lists and maps."""
     kind = container.__class__
+    if kind in LISTS and len(container) > SMALL_MAX:
+        spend(len(container) >> 2)
     if element.__class__ is str and (kind in LISTS or kind is dict):
         # A text is not equal to any value of another type, in Python as in CEL.
         return element in container
     if kind in LISTS:
+        spend(2 * len(container))
         return any(equals(element, item) for item in container)
     if isinstance(container, Mapping):
         return map_has(container, element)

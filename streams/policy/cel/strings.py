@@ -14,10 +14,15 @@ from streams.policy.cel.convert import format_double, to_string
 from streams.policy.cel.ops import TEXT_SIZE_MAX, no_overload
 from streams.policy.cel.required_substrings import required_substrings
 from streams.policy.cel.values import LISTS, Duration, Timestamp, TypeValue, UInt, type_of
+from streams.policy.cel.work import spend, spend_once
 from streams.policy.errors import EvaluationError
 
 PATTERNS_KEPT_MAX = 1_024
 PATTERN_CHARS_MAX = 2_000
+UNITS_PER_PATTERN_CHAR = 50
+UNITS_PER_VALUE = 20
+"""The work of writing one value."""
+
 JOINED_CHARS_MAX = 20_000
 """The maximum length of several patterns that are joined for one search."""
 PRECISION_MAX = 100
@@ -57,6 +62,7 @@ def compile_pattern(pattern: str) -> Any:
     """
     if len(pattern) > PATTERN_CHARS_MAX:
         raise EvaluationError(f"regular expression has more than {PATTERN_CHARS_MAX} characters")
+    spend_once("pattern", pattern, UNITS_PER_PATTERN_CHAR * len(pattern))
     return _compile_pattern(pattern)
 
 
@@ -325,6 +331,7 @@ def format_value(value: Any) -> str:
 
 def _format_value(value: Any, depth: int, parts: list[str], left: list[int]) -> None:
     """Append the text of a value to `parts`; `left` has the number of characters that may still be added."""
+    spend(UNITS_PER_VALUE)
     if depth > NESTING_MAX:
         raise EvaluationError(f"value is nested deeper than {NESTING_MAX} levels")
     if value.__class__ in LISTS:

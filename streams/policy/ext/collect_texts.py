@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams.policy.cel.values import LISTS, type_of
+from streams.policy.cel.work import spend
 from streams.policy.errors import EvaluationError
 
 TEXTS_MAX = 5_000
 VALUES_MAX = 20_000
 CHARS_MAX = 1_000_000
+UNITS_PER_VALUE = 2
+_FREE_VALUES = 16
 
 
 def collect_texts(value: Any) -> list[str]:
@@ -23,6 +26,8 @@ def collect_texts(value: Any) -> list[str]:
     left: list[Any] = [(value,)]
     seen = chars = 0
     for values in left:
+        if len(values) > _FREE_VALUES:
+            spend(UNITS_PER_VALUE * len(values))
         for item in values:
             seen += 1
             if item.__class__ is str:
@@ -35,7 +40,10 @@ def collect_texts(value: Any) -> list[str]:
             else:
                 type_of(item)
         if seen > VALUES_MAX or len(found) > TEXTS_MAX or chars > CHARS_MAX:
+            spend(_FREE_VALUES * UNITS_PER_VALUE * len(left))
             raise EvaluationError("value contains too many texts")
+    if len(left) > _FREE_VALUES:
+        spend(_FREE_VALUES * UNITS_PER_VALUE * len(left))
     return found
 
 

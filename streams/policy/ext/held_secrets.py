@@ -17,9 +17,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from streams.policy.cel.values import LISTS, type_of
+from streams.policy.cel.work import spend
 from streams.policy.errors import EvaluationError
 
 VALUES_MAX = 20_000
+UNITS_PER_VALUE, UNITS_PER_SEARCH = 4, 20
 CHARS_MAX = 1_000_000
 PIECE_CHARS = 16_000
 """Texts are searched in pieces, and the search stops at the first find.
@@ -53,6 +55,7 @@ def holds_secret(value: Any) -> bool:
         EvaluationError: the value has too many parts or characters, or something that is not a CEL value.
     """
     text = "\n".join(_lines(value))
+    spend(UNITS_PER_SEARCH + len(text))
     if _LONG_WORD.search(text) is None:
         return False
     scan = _scanner().scan
@@ -76,7 +79,10 @@ def _lines(value: Any) -> Iterator[str]:
             left += ((name, inner) for inner in item)
         else:
             type_of(item)
+        if not left:
+            spend(UNITS_PER_VALUE * seen)
         if seen + len(left) > VALUES_MAX or chars > CHARS_MAX:
+            spend(UNITS_PER_VALUE * (seen + len(left)))
             raise EvaluationError("value contains too many texts")
 
 

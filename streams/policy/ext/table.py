@@ -11,23 +11,26 @@ from streams.policy.ext.file_paths import PATH_FUNCTIONS
 from streams.policy.ext.globs import to_glob
 from streams.policy.ext.held_secrets import SECRET_FUNCTIONS, holds_secret
 from streams.policy.ext.lookalikes import LOOKALIKE_FUNCTIONS, skeleton
+from streams.policy.ext.prices import with_prices
 from streams.policy.ext.shell import SHELL_FUNCTIONS, to_shell
 from streams.policy.ext.sql import DIALECTS, SQL_FUNCTIONS, to_sql
 from streams.policy.ext.urls import URL_FUNCTIONS
 from streams.policy.ext.versions import VERSION_FUNCTIONS
 
-EXTENSION_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **URL_FUNCTIONS,
-    **EMAIL_FUNCTIONS,
-    **PATH_FUNCTIONS,
-    "glob": to_glob,
-    **VERSION_FUNCTIONS,
-    **SHELL_FUNCTIONS,
-    **SQL_FUNCTIONS,
-    **LOOKALIKE_FUNCTIONS,
-    **TEXT_COLLECTION_FUNCTIONS,
-    **SECRET_FUNCTIONS,
-}
+EXTENSION_FUNCTIONS: dict[str, Callable[..., Any]] = with_prices(
+    {
+        **URL_FUNCTIONS,
+        **EMAIL_FUNCTIONS,
+        **PATH_FUNCTIONS,
+        "glob": to_glob,
+        **VERSION_FUNCTIONS,
+        **SHELL_FUNCTIONS,
+        **SQL_FUNCTIONS,
+        **LOOKALIKE_FUNCTIONS,
+        **TEXT_COLLECTION_FUNCTIONS,
+        **SECRET_FUNCTIONS,
+    }
+)
 
 
 def load_libraries() -> None:

@@ -12,13 +12,18 @@ from streams.policy.cel.strings import is_pattern, search_in_any
 from streams.policy.cel.structural_hash import structural_key
 from streams.policy.cel.substitute import substitute
 from streams.policy.cel.tree import DYN, Call, Comprehension, Const, Expr, Ident, walk
+from streams.policy.cel.work import SMALL_MAX
 from streams.policy.runtime.code_guards import guard_range
 from streams.policy.runtime.code_symbols import UNSET, UnsupportedNodeError
+from streams.policy.runtime.code_work import LoopBound, bound_of
 
 if TYPE_CHECKING:
     from streams.policy.runtime.code_writer import Writer
 
 CONSTANT_LOOP_MAX = 1_000
+NESTED_CONSTANT_LOOP_MAX = 16
+"""The longest constant list for a loop within a loop whose body may read large texts."""
+
 UNROLLED_MAX = 8
 
 _LOGICAL_OPERATORS = {FoldKind.ALL: " and ", FoldKind.EXISTS: " or "}
@@ -70,7 +75,7 @@ class FoldWriter:
             return unrolled
         if fold.kind in _LOGICAL_OPERATORS:
             return self._test(node, fold)
-        source, names = self._range(node)
+        source, names = self._range(node, self._bound_of(node, fold))
         target = ", ".join(names.values())
         if fold.kind is FoldKind.EXISTS_ONE:
             return f"(sum(1 for {target} in {source} if {self._in_scope(names, fold.body, 'bool')}) == 1)"
@@ -82,16 +87,21 @@ class FoldWriter:
         shared = None
         if not (self._writer.in_loop or node.iter_var2):
             shared = self._writer.shared.ranges.get(structural_key(node.iter_range))
+        bound = self._bound_of(node, fold)
         if shared is None:
-            return self._test_of(node, fold, *self._range(node))
+            return self._test_of(node, fold, *self._range(node, bound))
         unset = self._unset()
         with self._within_shared_bounds():
-            source = self._bounded(self._writer.typed(node.iter_range, "list"))
+            source = self._bounded(
+                self._writer.typed(node.iter_range, "list"), LoopBound(self.max_range_length, 1, is_linear=True)
+            )
         listed = f"{shared} if {shared} is not {unset} else ({shared} := {source})"
         # The first operand only assigns the list and is always true. Python allows no assignment in a comprehension's
         # iterable.
         names = {node.iter_var: self._symbols.local()}
-        return f"(({listed}) is not {unset} and {self._test_of(node, fold, shared, names)})"
+        # Lists of ordinary length are not checked again for this fold.
+        visited = f"({shared} if len({shared}) <= {SMALL_MAX} else {self._bounded(shared, bound)})"
+        return f"(({listed}) is not {unset} and {self._test_of(node, fold, visited, names)})"
 
     def _test_of(self, node: Comprehension, fold: Fold, source: str, names: dict[str, str]) -> str:
         pattern = _searched_pattern(node, fold)
@@ -130,9 +140,14 @@ class FoldWriter:
             self._unrolling = False
         return f"({_LOGICAL_OPERATORS[fold.kind].join(bodies)})"
 
-    def _range(self, node: Comprehension) -> tuple[str, dict[str, str]]:
+    def _bound_of(self, node: Comprehension, fold: Fold) -> LoopBound:
+        return bound_of(node, fold, self.max_range_length)
+
+    def _range(self, node: Comprehension, bound: LoopBound) -> tuple[str, dict[str, str]]:
         """Return the code of a fold's range, and the local names of its variables."""
-        constant = isinstance(node.iter_range, Const) and len(node.iter_range.value) <= CONSTANT_LOOP_MAX
+        is_nested = self._writer.in_scope and not bound.is_linear
+        constant_max = NESTED_CONSTANT_LOOP_MAX if is_nested else CONSTANT_LOOP_MAX
+        constant = isinstance(node.iter_range, Const) and len(node.iter_range.value) <= constant_max
         if self._writer.in_scope and not constant:
             # Nested loops multiply; the exact evaluator counts their steps.
             raise UnsupportedNodeError
@@ -141,15 +156,15 @@ class FoldWriter:
             if node.iter_range.type.kind != "list":
                 raise UnsupportedNodeError
             source = self._iterable(node.iter_range, "list")
-            source = source if constant else self._bounded(source)
+            source = source if constant else self._bounded(source, bound)
             return f"enumerate({source})", first | {node.iter_var2: self._symbols.local()}
         kind = "list" if node.iter_range.type.kind == "list" else ""
         source = self._iterable(node.iter_range, kind)
-        return source if constant else self._bounded(source), first
+        return source if constant else self._bounded(source, bound), first
 
-    def _bounded(self, code: str) -> str:
+    def _bounded(self, code: str, bound: LoopBound) -> str:
         """Return the code of a range with a check of its length; longer ones are left to the exact evaluator."""
-        return f"{self._symbols.constant(guard_range(self.max_range_length))}({code})"
+        return f"{self._symbols.constant(guard_range(bound.longest, bound.nodes_count))}({code})"
 
     def _iterable(self, node: Expr, kind: str = "") -> str:
         """Return the code of the iterable of a comprehension, in which Python allows no assignment."""

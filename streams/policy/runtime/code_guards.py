@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from streams.policy.cel.values import LISTS
+from streams.policy.cel.work import SMALL_MAX, spend
 
 CLASSES: dict[str, type] = {"string": str, "int": int, "bool": bool, "double": float, "map": dict}
 """The classes that generated code compares directly, by the checker's name of the type."""
@@ -37,14 +38,20 @@ def guard_list(value: Any) -> Any:
 
 
 @lru_cache(maxsize=1_024)
-def guard_range(longest: int) -> Callable[[Any], Any]:
-    """Return a function that returns a list or map of at most `longest` elements.
+def guard_range(longest: int, nodes_count: int) -> Callable[[Any], Any]:
+    """Return a function that returns a list or map of at most `longest` elements, and counts the work of its loop.
 
     The function raises TypeMismatchError for any other value.
+
+    Args:
+        longest: the maximum number of elements.
+        nodes_count: the size of the expression that is evaluated for each element.
     """
 
     def guard(value: Any) -> Any:
         if (value.__class__ in LISTS or value.__class__ is dict) and len(value) <= longest:
+            if len(value) > SMALL_MAX:
+                spend(len(value) * nodes_count >> 1)
             return value
         raise TypeMismatchError
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeGuard, TypeVar, overload
 
+from streams.policy.cel.work import CURRENT, Account
 from streams.policy.errors import BundleError, EvaluationError, Findings
 from streams.policy.language.bundle import Bundle, BundleSource
 from streams.policy.language.check import structs_by_type_name
@@ -75,10 +76,15 @@ class ToolProgram:
         self.results: dict[tuple[int, ...], PolicyResult] = {}
 
     def run(self, facts: Facts, explainer: Explainer) -> PolicyResult:
+        """Judge one intent, with all of its rules on one account of work."""
         failed: list[tuple[int, str]] = []
-        true = self.conditions.true_of(facts)
-        if true is None:
-            true, failed = self.conditions.run(facts)
+        token = CURRENT.set(Account())
+        try:
+            true = self.conditions.true_of(facts)
+            if true is None:
+                true, failed = self.conditions.run(facts)
+        finally:
+            CURRENT.reset(token)
         if self.callers:
             true = [index for index in true if self._is_for(index, facts)]
             failed = [(index, text) for index, text in failed if self._is_for(index, facts)]
