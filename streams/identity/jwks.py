@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from streams.delegation.keys import is_of_nobody
 from streams.identity.errors import KeySetError, TokenError, TokenFault
+from streams.identity.inner_addresses import checked_addresses
 from streams.identity.jose import NAME_CHARS_MAX, PublicKey
 
 JWKS_BYTES_MAX = 262_144
@@ -189,19 +190,39 @@ def load_file(path: Path) -> Load:
     return load
 
 
-def load_url(url: str) -> Load:
-    """Return a function that fetches a key set from a URL. It follows no redirects: the settings name the source."""
-    return lambda: asyncio.run(_got(url))
+def load_url(url: str, inner_hosts: Collection[str] = ()) -> Load:
+    """Return a function that fetches a key set from a URL. It follows no redirects: the settings name the source.
+
+    Args:
+        url: the URL.
+        inner_hosts: the names of hosts that may have private addresses; see `inner_addresses`.
+    """
+    return lambda: asyncio.run(_got(url, inner_hosts))
 
 
-async def _got(url: str) -> bytes:
+async def _got(url: str, inner_hosts: Collection[str]) -> bytes:
     """Fetch a key set; the time limit covers the name lookup, the connection, the headers and the body."""
+    place = httpx2.URL(url)
+    port = place.port or (443 if place.scheme == "https" else 80)
+    async with asyncio.timeout(FETCH_S_MAX):
+        addresses = await checked_addresses(place.host, port, inner_hosts)
+        for address in addresses[:-1]:
+            try:
+                return await _got_from(place, address)
+            except httpx2.ConnectError:
+                continue
+        return await _got_from(place, addresses[-1])
+
+
+async def _got_from(url: httpx2.URL, address: str) -> bytes:
+    """Fetch a key set from one address of its host, whose name the certificate must have."""
     # A compressed body could expand to any size.
-    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    headers = {"accept": "application/json", "accept-encoding": "identity", "host": url.netloc.decode("ascii")}
     async with (
-        asyncio.timeout(FETCH_S_MAX),
         httpx2.AsyncClient(follow_redirects=False, trust_env=False) as client,
-        client.stream("GET", url, headers=headers) as response,
+        client.stream(
+            "GET", url.copy_with(host=address), headers=headers, extensions={"sni_hostname": url.host}
+        ) as response,
     ):
         if response.status_code != httpx2.codes.OK or "content-encoding" in response.headers:
             is_ok = response.status_code == httpx2.codes.OK

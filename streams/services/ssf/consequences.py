@@ -94,7 +94,13 @@ class _Subject(NamedTuple):
         session_id = _identifier(parts.get("session"), known=user is None)
         if session_id is None and user is None:
             raise RefusedSetError(SetError.INVALID_REQUEST, "an event names neither a session nor a user")
-        return cls(tenant, session_id, None if user is None else f"{section.subject_prefix}{user}")
+        sub = None if user is None else f"{section.subject_prefix}{user}"
+        if sub is not None and _is_of_another(sub, section.subject_prefix, read.other_prefixes):
+            raise RefusedSetError(
+                SetError.INVALID_REQUEST,
+                "an event's user has a name that begins with the prefix of another transmitter",
+            )
+        return cls(tenant, session_id, sub)
 
     def stops(self, reason: str) -> Iterator[Stop]:
         """Yield stops of the named session and of the named user. Both, because the provider's id of a session is
@@ -109,6 +115,11 @@ class _Subject(NamedTuple):
         """Return a stop of the user."""
         target = principal_target(self.tenant_uid, self.sub or "")
         return Stop(RevocationKind.SUBJECT, target, self.tenant_uid, reason)
+
+
+def _is_of_another(sub: str, own_prefix: str, prefixes: frozenset[str]) -> bool:
+    """Tell whether a user's name may be that of another transmitter's user, as the token service does for sources."""
+    return any(len(prefix) > len(own_prefix) and sub.startswith(prefix) for prefix in prefixes)
 
 
 def _is_harmless(change: object) -> bool:

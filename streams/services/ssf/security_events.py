@@ -32,10 +32,12 @@ class SecurityEvents(NamedTuple):
     """A valid token, with its events by their URIs.
 
     Attributes:
+        other_prefixes: the prefixes of the names of other transmitters' users.
         subject: the subject of the token (`sub_id`), for events that have none.
     """
 
     transmitter: Transmitter
+    other_prefixes: frozenset[str]
     jti: str
     made_ms: int
     subject: Mapping[str, Any] | None
@@ -52,6 +54,7 @@ class SetReader:
         transmitters: by their `iss`.
         """
         self._transmitters = transmitters
+        self._prefixes = frozenset(each.section.subject_prefix for each in transmitters.values())
         self._age_max_ms = age_max_ms
         self._skew_ms = skew_ms
         self._now_ms = now_ms
@@ -83,6 +86,7 @@ class SetReader:
         made_ms = self._made_ms(claims)
         return SecurityEvents(
             transmitter=transmitter,
+            other_prefixes=self._prefixes - {transmitter.section.subject_prefix},
             jti=text_claim(claims, "jti", WHAT),
             made_ms=made_ms,
             subject=_subject(claims),

@@ -116,7 +116,7 @@ def _transmitters(section: SsfSection, entropy: Entropy) -> dict[str, Transmitte
     found = {}
     for name, each in section.transmitters.items():
         is_url = urlsplit(each.jwks).scheme in ("http", "https")
-        load = load_url(each.jwks) if is_url else load_file(Path(each.jwks))
+        load = load_url(each.jwks, section.jwks_inner_hosts) if is_url else load_file(Path(each.jwks))
         keys = IssuerKeys(each.issuer, load, times, entropy.monotonic_ms)
         found[each.issuer] = Transmitter(name, each, keys, _bearer(each.bearer_file))
     return found

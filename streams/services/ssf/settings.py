@@ -28,7 +28,8 @@ class TransmitterSection(_Section):
         jwks: where its public keys are: an `https` URL (`http` on loopback), or a file.
         audience: an event must be for one of these.
         algorithms: the accepted signature algorithms.
-        subject_prefix: precedes the names of its users, as `subject_prefix` of the token service's source does.
+        subject_prefix: precedes the names of its users, as `subject_prefix` of the token service's source does. It is
+            required if there are several transmitters.
         tenant: the tenant of its users; by default that of the settings.
         bearer_file: the file of the bearer token that it must send, if any.
     """
@@ -83,7 +84,7 @@ class SsfSection(_Section):
             have then expired, and the user has signed in again for later ones.
         per_address_per_minute: requests; bursts of the same size are allowed.
         retry_first_ms, retry_max_ms: the first and the longest pause before an event is pushed again; it doubles.
-        jwks_cache_ms, jwks_retry_ms, jwks_stale_ms: as in `[sts]`.
+        jwks_cache_ms, jwks_retry_ms, jwks_stale_ms, jwks_inner_hosts: as in `[sts]`.
     """
 
     issuer: str = Field("http://127.0.0.1:8421", max_length=512)
@@ -101,6 +102,7 @@ class SsfSection(_Section):
     jwks_cache_ms: int = Field(300_000, ge=1_000, le=86_400_000)
     jwks_retry_ms: int = Field(30_000, ge=100, le=3_600_000)
     jwks_stale_ms: int = Field(3_600_000, ge=0, le=86_400_000)
+    jwks_inner_hosts: list[Name] = Field([], max_length=64)
     transmitters: dict[str, TransmitterSection] = Field({}, max_length=PARTIES_MAX)
     receivers: dict[str, ReceiverSection] = Field({}, max_length=PARTIES_MAX)
 
@@ -117,6 +119,12 @@ class SsfSection(_Section):
         for issuer in issuers:
             if issuers.count(issuer) > 1 or issuer == self.issuer:
                 raise ValueError(f"issuer `{issuer}` is named twice among the transmitters, or is this service itself")
+        sections = self.transmitters.values()
+        if len(sections) > 1 and any("subject_prefix" not in each.model_fields_set for each in sections):
+            raise ValueError(
+                "users of different transmitters could have the same name: set `subject_prefix` in each transmitter, "
+                "as in the source of the token service with the same users"
+            )
         return self
 
 

@@ -154,7 +154,7 @@ class TokenService:
                 TokenReason.REQUEST_MALFORMED, "grant and subject_proof can only be used with tokens of this service"
             )
         subject = self._parts.sources.subject(asked.subject_token, asked.subject_type)
-        _check_actor(subject, agent.actor)
+        _check_actor(subject, agent.actor, is_listed=agent.actor.sub in self._names)
         return Origin(
             tenant_uid=subject.tenant_uid,
             sub=subject.sub,
@@ -375,10 +375,19 @@ def _take(limit: RateLimit, key: str, who: str) -> None:
         raise RefusedError(TokenReason.TOO_MANY_REQUESTS, f"too many requests of {who}", retry_after_ms=wait_ms)
 
 
-def _check_actor(subject: Subject, actor: Actor) -> None:
-    """Check that the subject token lets the agent act."""
+def _check_actor(subject: Subject, actor: Actor, *, is_listed: bool) -> None:
+    """Check that the subject token lets the agent act.
+
+    Args:
+        subject: the subject token.
+        actor: the agent.
+        is_listed: whether the settings list the agent by its name, which no agent of another issuer has then.
+    """
     if subject.may_act is not None:
         name, issuer = subject.may_act
+        if issuer is None and not is_listed:
+            # A name without an issuer is one of the token's own issuer (RFC 7519 4.1.2).
+            issuer = subject.user.iss
         if name != actor.sub or issuer not in (None, actor.iss):
             raise refuse(TokenReason.ACTOR_NOT_ALLOWED, f"{SUBJECT} permits only another actor (may_act)")
     if subject.client_id is not None and subject.client_id != actor.sub:

@@ -140,7 +140,7 @@ def _sources(
     section: StsSection, dev: DevIssuer | None, tenant_uid: str, entropy: Entropy, now_ms: Callable[[], int]
 ) -> Sources:
     loads: dict[str, Load] = {
-        name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks)
+        name: load_file(Path(source.jwks)) if is_file(source) else load_url(source.jwks, section.jwks_inner_hosts)
         for name, source in section.sources.items()
     }
     if dev is not None:

@@ -127,6 +127,7 @@ class StsSection(_Section):
         jwks_cache_ms: how long the keys of issuers are used without fetching them again.
         jwks_retry_ms: the least time between two requests for an issuer's keys.
         jwks_stale_ms: how long cached keys are still used if they can't be fetched again.
+        jwks_inner_hosts: the hosts of `jwks` URLs whose names may resolve to private addresses.
         attended_within_ms: for an attended session, the longest time since the user has signed in.
         rotation_wait_ms: how long a new key is published before it is used: longer than clients cache keys.
         per_address_per_minute, per_agent_per_minute, per_subject_per_minute: requests; bursts of the same size are
@@ -144,6 +145,7 @@ class StsSection(_Section):
     jwks_cache_ms: int = Field(300_000, ge=1_000, le=86_400_000)
     jwks_retry_ms: int = Field(30_000, ge=100, le=3_600_000)
     jwks_stale_ms: int = Field(3_600_000, ge=0, le=86_400_000)
+    jwks_inner_hosts: list[Name] = Field([], max_length=64)
     attended_within_ms: int = Field(900_000, ge=1_000, le=86_400_000)
     rotation_wait_ms: int = Field(900_000, ge=0, le=86_400_000)
     per_address_per_minute: int = Field(600, ge=1, le=1_000_000)

@@ -15,6 +15,7 @@ from streams.model.session import SessionEventType
 from streams.sdk import DevTokenService
 from streams.sdk.transport import Transport
 from streams.services.ssf.endpoints import TOKEN_CHARS_MAX
+from streams.services.ssf.settings import SsfSection
 from tests.unit.services.ssf.conftest import AUDIENCE, CAEP, DAY_MS, IDP, ROOT_KEY, Open, Service
 from tests.unit.services.sts.issuers import now_s
 
@@ -226,3 +227,20 @@ def test_what_it_says_of_itself(open_service: Open) -> None:
     keys = json.loads(service.http.get("/jwks").content)["keys"]
     assert keys
     assert all("d" not in key for key in keys)
+
+
+def test_users_of_several_transmitters_need_prefixes(tmp_path: Path) -> None:
+    one, two = ({"issuer": f"https://{n}.example", "jwks": "k", "audience": ["x"]} for n in ("one", "two"))
+    with pytest.raises(ValueError, match="set `subject_prefix` in each transmitter"):
+        SsfSection.model_validate({"transmitters": {"one": one, "two": two | {"subject_prefix": "two:"}}})
+    prefixed = {"one": one | {"subject_prefix": ""}, "two": two | {"subject_prefix": "two:"}}
+    assert SsfSection.model_validate({"transmitters": prefixed}).transmitters
+
+
+@pytest.mark.parametrize("sub", ["far:alice", "far:"])
+def test_a_user_is_not_stopped_by_another_s_transmitter(tmp_path: Path, open_service: Open, sub: str) -> None:
+    far = {"issuer": "https://far.example", "jwks": "k", "audience": ["x"], "subject_prefix": "far:"}
+    idp = {"issuer": IDP, "jwks": str(tmp_path / "idp.json"), "audience": [AUDIENCE], "subject_prefix": ""}
+    service = open_service(transmitters={"idp": idp, "far": far})
+    refused(service, service.token(sub_id={"format": "iss_sub", "iss": IDP, "sub": sub}), "invalid_request")
+    assert service.push(service.token()).status_code == 202
