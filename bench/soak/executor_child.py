@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.world import World
+from bench.world import ROOT_KEY, World
 from streams.ports import LogError
-from streams.sdk import Executor, FunctionTool, RevocationWatch, SingleUseStore, VerdictLoop
+from streams.sdk import Executor, FunctionTool, ReportKey, RevocationWatch, SingleUseStore, VerdictLoop
 from streams.sdk.transport import Transport
 from streams.wiring.clock import SystemClock
 from streams.wiring.codecs import build_codec
@@ -55,7 +55,12 @@ def main() -> None:
         SingleUseStore(Path(order["single_use"]), INSTANCE) as store,
         RevocationWatch(transport) as watch,
         Executor(
-            transport, [SERVER], {name: FunctionTool(calls.call) for name in TOOLS}, store, revocations=watch
+            transport,
+            [SERVER],
+            {name: FunctionTool(calls.call) for name in TOOLS},
+            store,
+            report_keys=ReportKey.derived(ROOT_KEY, SERVER),
+            revocations=watch,
         ) as executor,
     ):
         working = threading.Thread(target=_work, args=(executor, transport, stop), daemon=True)
