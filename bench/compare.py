@@ -1,8 +1,8 @@
-"""Compare the gate of this checkout with that of an earlier commit: `python -m bench.compare REVISION [--turns N]`.
+"""Compare the gate with that of an earlier commit: `python -m bench.compare REVISION [--now REVISION] [--turns N]`.
 
 The speed of a machine changes by a fifth within minutes, so two runs one after the other measure the machine. Here
 both versions have a log of their own with the same work on it, and take short turns, seconds apart; the result is the
-median of the turns' ratios. The earlier commit runs from a temporary git worktree, with its own benchmark code.
+median of the turns' ratios. Commits run from temporary git worktrees, with their own benchmark code and starter packs.
 """
 
 from __future__ import annotations
@@ -89,17 +89,33 @@ class Arena:
         return self._process.stdout.readline().strip()
 
 
-def compare(revision: str, kind: str, turns: int) -> dict[str, Any]:
-    """Measure both versions in turns, with each set of rules; the first turn of each is not counted."""
-    with worktree(revision) as earlier:
-        cases = [_case(earlier, kind, rules, turns) for rules in RULES]
-    return {"revision": _full(revision), "log": kind, "turns": turns, "intents_per_turn": COUNTED, "cases": cases}
+def compare(revision: str, now: str | None, kind: str, turns: int) -> dict[str, Any]:
+    """Measure both versions in turns, with each set of rules; the first turn of each is not counted.
+
+    Args:
+        revision: the earlier commit.
+        now: the later one; None for this checkout as it is.
+        kind: which log both run on.
+        turns: of each version.
+    """
+    with contextlib.ExitStack() as stack:
+        earlier = stack.enter_context(worktree(revision))
+        later = REPOSITORY if now is None else stack.enter_context(worktree(now))
+        cases = [_case(earlier, later, kind, rules, turns) for rules in RULES]
+    return {
+        "revision": _full(revision),
+        "now": _full(now or "HEAD"),
+        "log": kind,
+        "turns": turns,
+        "intents_per_turn": COUNTED,
+        "cases": cases,
+    }
 
 
-def _case(earlier: Path, kind: str, rules: str, turns: int) -> dict[str, Any]:
+def _case(earlier: Path, later: Path, kind: str, rules: str, turns: int) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         arenas = {}
-        for name, checkout in (("earlier", earlier), ("now", REPOSITORY)):
+        for name, checkout in (("earlier", earlier), ("now", later)):
             arenas[name] = Arena(checkout, kind, rules, turns + 1)
             stack.callback(arenas[name].close)
         found: dict[str, list[dict[str, float]]] = {"earlier": [], "now": []}
@@ -144,6 +160,7 @@ def main() -> int:
     """Run the comparison and write its result; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument("revision", metavar="REVISION", help="the earlier commit")
+    parser.add_argument("--now", metavar="REVISION", help="the later commit (default: this checkout)")
     parser.add_argument("--log", choices=("embedded", "kafka"), default="embedded", help="which log both run on")
     parser.add_argument("--turns", type=int, default=TURNS, help=f"turns of each version (default: {TURNS})")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the result goes (default: bench/results)")
@@ -151,7 +168,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("STOPLOG_") and name != "STOPLOG_KAFKA_HOME"]:
         del os.environ[name]
     machine = describe_machine()
-    result = compare(options.revision, options.log, options.turns)
+    result = compare(options.revision, options.now, options.log, options.turns)
     save("compare", result, machine, quick=options.turns < TURNS, folder=options.out)
     for case in result["cases"]:
         print(f"{case['rules']}: {case['cpu_ratio']:.3f} times the CPU, {case['rate_ratio']:.3f} times the intents/s")
