@@ -1,8 +1,8 @@
 """What the functions of this package cost, in the units of `streams.policy.cel.work`.
 
-The figures for SQL, shell text, mail addresses and lookalikes are above the times of the most expensive texts that were
-tried. Those for URLs, paths, globs and versions are estimates that were not measured. What a function rejects because of
-its length costs no more than to look at it.
+The figures for SQL, shell text, mail addresses and lookalikes are above the times of the most expensive texts that
+were tried. Those for URLs, paths, globs and versions are estimates that were not measured. What a function rejects
+because of its length costs no more than to look at it.
 """
 
 from __future__ import annotations
