@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from simulation.auditor import Evidence
+from simulation.auditor import Evidence, place_of
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.delegation import Delegation, DelegationOp
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -116,7 +116,8 @@ def _reopened(evidence: Evidence) -> Iterator[str]:
     ends = _ends(evidence)
     expiries: dict[str, int] = {}
     for received, record in evidence.decoded.get(SESSION.name, []):
-        if isinstance(record, SessionEvent) and record.type is SessionEventType.SESSION_ESTABLISHED:
+        is_accepted = place_of(received) not in evidence.letters
+        if is_accepted and isinstance(record, SessionEvent) and record.type is SessionEventType.SESSION_ESTABLISHED:
             target = (received.key or b"").decode()
             expiries[target] = max(expiries.get(target, 0), record.expires or 0)
     for target, (_, *later) in ends.items():
