@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streams.operations.open_transactions import STUCK_MS, StableOffsets, Stuck, is_long
+from streams.kafka.timeouts import TRANSACTION_TIMEOUT_MS
+from streams.operations.open_transactions import STUCK_MS, TRANSACTION_TIMEOUT_MS_MAX, StableOffsets, Stuck, is_long
 from streams.ports import TopicPartition
 
 PLACE = TopicPartition("agent.intent.v1", 3)
@@ -46,3 +47,8 @@ def test_a_setting_that_is_not_known_is_not_long() -> None:
     assert is_long({"t": "900000"}, "t", 15_000)
     assert not is_long({"t": "15000"}, "t", 15_000)
     assert not is_long({}, "t", 15_000)
+
+
+def test_our_own_writers_fit_the_setting_that_brokers_should_have() -> None:
+    """A broker rejects a producer whose transactions may take longer than its `transaction.max.timeout.ms`."""
+    assert TRANSACTION_TIMEOUT_MS <= TRANSACTION_TIMEOUT_MS_MAX

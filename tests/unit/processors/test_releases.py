@@ -14,6 +14,7 @@ from streams.audit.releasers import RELEASE_AGE_MAX_MS, Releasers
 from streams.audit.signatures import SigningKey
 from streams.model.alert import SEVERITY_CRITICAL, Alert
 from streams.model.audit import AuditEvent, AuditEventType
+from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import RecordError
 from streams.model.reasons import ControlReason, DeadLetterReason, Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
@@ -23,7 +24,8 @@ from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing, TopicPartition
 from streams.processors.rows import RowKind
-from tests.kit import GateBench, wire
+from streams.services.gate.settings import GateSection
+from tests.kit import GATE_SETTINGS, GateBench, wire
 
 DAY_MS = 86_400_000
 ANN, DESK, EVE = (SigningKey(Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)) for n in (1, 2, 3))
@@ -363,6 +365,13 @@ class TestWhatIsLongOver:
         _, record = revocation(RevocationKind.DELEGATION, "g-9", time_ms=now_ms - of_the_writer_ms)
         stops.apply(record, appended_ms=now_ms - behind_ms)
         assert stops.stopped_until(RevocationKind.DELEGATION, "g-9") == now_ms + NAMED_OVER_MS
+
+    def test_no_setting_lets_a_session_outlive_its_stop(self) -> None:
+        with pytest.raises(ValueError, match="`session_age_max_ms` must not be longer"):
+            replace(GATE_SETTINGS, session_age_max_ms=GRANT_LIFE_MS_MAX + 1)
+        with pytest.raises(ValueError, match="session_age_max_ms"):
+            GateSection(session_age_max_ms=GRANT_LIFE_MS_MAX + 1)
+        assert replace(GATE_SETTINGS, session_age_max_ms=GRANT_LIFE_MS_MAX).session_age_max_ms < NAMED_OVER_MS
 
     def test_what_has_no_end_of_its_own_is_never_dropped(self) -> None:
         """Neither from memory, nor from the state, nor from the topic, and by no gate that starts later."""
