@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from streams.audit.report_keys import ReportKey
@@ -81,6 +81,15 @@ _CALLS: tuple[tuple[tuple[str, str], dict[str, object]], ...] = (
         },
     ),
 )
+TEXTS: Mapping[tuple[str, str], str] = {
+    ("git", "git_log"): "repo_path",
+    ("git", "git_commit"): "message",
+    ("mail", "list"): "folder",
+    ("mail", "send"): "subject",
+    ("pay", "lookup"): "order",
+}
+"""An argument of each tool that may hold any text."""
+
 _OUTPUT = Label(integrity=Integrity.TRUSTED, confidentiality=Confidentiality.PRIVATE)
 
 
@@ -190,14 +199,25 @@ def _session_event(
     return proven_event(session_writer_key(root_key), event)
 
 
-def intent(session: SessionCredential, number: int) -> Intent:
-    """An intent as the SDK makes it; the tools take turns."""
+def intent(session: SessionCredential, number: int, *, marked: bool = False) -> Intent:
+    """An intent as the SDK makes it; the tools take turns.
+
+    Args:
+        session: whose it is.
+        number: of the intent in the session.
+        marked: whether the tool's text (see TEXTS) is to end with the intent's id, so that whoever runs the call knows
+            which one it is.
+    """
     (server_id, name), args = _CALLS[number % len(_CALLS)]
+    intent_id = derived_uuid("intent", session.session_id, str(number))
+    if marked:
+        text = TEXTS[server_id, name]
+        args = {**args, text: f"{args[text]} {intent_id}"}
     return build_intent(
         session,
         ToolRef(server_id=server_id, name=name, definition_digest=_definition(server_id, name), catalog_version=1),
         args,
-        intent_id=derived_uuid("intent", session.session_id, str(number)),
+        intent_id=intent_id,
         header_id=derived_uuid("intent record", session.session_id, str(number)),
         source=f"agent/{session.act.sub}",
         now_ms=now_ms(),

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from bench.cluster.deployment import Run
+from bench.cluster.deployment import BROKERS_AS_RECOMMENDED, GATES_AS_RECOMMENDED, Run
 from bench.cluster.faults import FAULTS, QUICK
 from bench.cluster.measurement import RATE, measure
 from bench.machine import describe_machine
@@ -16,7 +16,7 @@ from bench.report import RESULTS, cluster_table, save
 
 
 def main() -> int:
-    """Run it. Returns 1 where an intent has not exactly one verdict and one record, in order."""
+    """Run it. Returns 1 where an intent has not one verdict and one record, in order, or a call ran as it must not."""
     parser = argparse.ArgumentParser(prog="python -m bench.cluster", description=__doc__)
     parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of {', '.join(FAULTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help=f"only {' and '.join(QUICK)}")
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--broker", action="append", default=[], metavar="NAME=VALUE", help="a setting of the brokers")
     parser.add_argument("--gate", action="append", default=[], metavar="NAME=VALUE", help="one of the gates' clients")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where results go (default: bench/results)")
-    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep there what the gates have logged")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep there what gates and executors have logged")
     options = parser.parse_args()
     unknown = [name for name in options.faults if name not in FAULTS]
     if unknown:
@@ -36,8 +36,8 @@ def main() -> int:
     machine["kafka"] = machine["kafka"].replace("one broker", "three brokers")
     run = Run(
         rate=options.rate,
-        broker_settings=dict(setting.split("=", 1) for setting in options.broker),
-        gate_settings=dict(setting.split("=", 1) for setting in options.gate),
+        broker_settings={**BROKERS_AS_RECOMMENDED, **_parsed(options.broker)},
+        gate_settings={**GATES_AS_RECOMMENDED, **_parsed(options.gate)},
         logs=options.logs,
         quick=options.quick,
     )
@@ -47,6 +47,10 @@ def main() -> int:
     print(cluster_table(result))
     print(json.dumps(result["findings"]))
     return 1 if result["findings"] else 0
+
+
+def _parsed(settings: list[str]) -> dict[str, str]:
+    return {name: value for name, _, value in (setting.partition("=") for setting in settings)}
 
 
 if __name__ == "__main__":

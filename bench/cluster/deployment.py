@@ -1,4 +1,4 @@
-"""What the faults are tried on: the cluster, topics as `stoplog topics apply` makes them, sessions, and gates."""
+"""What faults are tried on: the cluster, topics as `stoplog topics apply` makes them, sessions, gates, executors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
+from bench.cluster.calls import Ran
+from bench.cluster.executor_child import RunningExecutor, notes_path, read_notes
 from bench.cluster.reading import Topics
 from bench.gate_process import ServedGate
 from bench.workload import bundle_record, catalog_records, credential, established
@@ -30,7 +32,28 @@ from streams.wiring.settings import Settings
 
 GROUP = "stoplog-gate"
 AGENTS, GATES = "agents", "gates"
-PASSWORDS = {AGENTS: "agents-password", GATES: "gates-password"}
+
+
+class Servers(NamedTuple):
+    """Servers whose calls the same executors run: their principal, and their group."""
+
+    user: str
+    group: str
+    names: tuple[str, ...]
+
+
+MAIL = Servers("executors-of-mail", "stoplog-executor-mail", ("mail",))
+REST = Servers("executors-of-the-rest", "stoplog-executor-rest", ("git", "pay"))
+# Two of them share a server: a call that one of them has begun must not be run again by the other.
+EXECUTORS = {"mail-1": MAIL, "mail-2": MAIL, "rest-1": REST}
+PASSWORDS = {user: f"{user}-password" for user in (AGENTS, GATES, MAIL.user, REST.user)}
+# As `docs/how-to/run-on-kafka.md` recommends for takeovers within 8 s.
+BROKERS_AS_RECOMMENDED = {
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "transaction.max.timeout.ms": "15000",
+}
+GATES_AS_RECOMMENDED = {"session.timeout.ms": "6000"}
 REPLICATION = 3
 GATE_NAMES = ("gate-1", "gate-2")
 METADATA_S_MAX = 5.0
@@ -51,7 +74,7 @@ class Run:
         rate: intents a second.
         broker_settings: of the brokers, instead of Kafka's defaults.
         gate_settings: of the gates' clients, in librdkafka's names.
-        logs: a folder that keeps what the gates have logged.
+        logs: a folder that keeps what gates and executors have logged, and what has run.
         quick: whether the brokers are to start quickly rather than to bear load.
     """
 
@@ -72,6 +95,7 @@ class Deployment:
         self.world = world
         self.topics = Topics(cluster.bootstrap, cluster.client_settings(), PARTITIONS)
         self.gates: dict[str, ServedGate] = {}
+        self.executors: dict[str, RunningExecutor] = {}
         self._admin = AdminClient({"bootstrap.servers": cluster.bootstrap, **cluster.client_settings()})
 
     def world_of(self, user: str) -> World:
@@ -88,6 +112,15 @@ class Deployment:
     def signal_gate(self, name: str, number: signal.Signals) -> None:
         """Send a gate's process a signal."""
         os.kill(self.gates[name].pid, number)
+
+    def start_executor(self, name: str) -> None:
+        """Start one of EXECUTORS, or start it again, and wait until it can run calls."""
+        servers = EXECUTORS[name]
+        self.executors[name] = RunningExecutor(self.world_of(servers.user), name, servers.group, servers.names)
+
+    def ran(self) -> list[Ran]:
+        """Return what the executors have run so far, as their tools have noted it."""
+        return [each for name in EXECUTORS for each in read_notes(notes_path(self.world.folder, name))]
 
     def leaders(self) -> dict[str, list[int]]:
         """The leading node (0, 1, 2; -1: none) of each partition of the topics that an intent touches."""
@@ -152,7 +185,7 @@ def deployed(sessions: int, run: Run) -> Iterator[Deployment]:
         )
         deployment = Deployment(cluster, _open_world(cluster, folder, stack.callback), run.gate_settings)
         stack.callback(_keep_logs, folder, run.logs)
-        stack.callback(_end_all, deployment.gates)
+        stack.callback(_end_all, deployment)
         for name in GATE_NAMES:
             deployment.start_gate(name)
         _open_sessions(deployment.world, sessions)
@@ -172,7 +205,12 @@ def _open_world(cluster: KafkaCluster, folder: Path, on_exit: Callable[[Callable
         "topics": {
             "partitions": PARTITIONS,
             "replication": REPLICATION,
-            "principals": {"agent": [f"User:{AGENTS}"], "gate": [f"User:{GATES}"]},
+            "principals": {
+                "agent": [f"User:{AGENTS}"],
+                "gate": [f"User:{GATES}"],
+                "executor": [f"User:{servers.user}" for servers in (MAIL, REST)],
+            },
+            "executor_groups": {f"User:{servers.user}": [servers.group] for servers in (MAIL, REST)},
             "instances": {f"User:{GATES}": list(GATE_NAMES)},
         },
     }
@@ -201,8 +239,10 @@ def _open_sessions(world: World, sessions: int) -> None:
     time.sleep(SESSION_TAKE_IN_S)
 
 
-def _end_all(gates: Mapping[str, ServedGate]) -> None:
-    for gate in gates.values():
+def _end_all(deployment: Deployment) -> None:
+    for executor in deployment.executors.values():
+        executor.kill()
+    for gate in deployment.gates.values():
         with contextlib.suppress(ProcessLookupError):
             os.kill(gate.pid, signal.SIGCONT)
         gate.kill()
@@ -211,7 +251,7 @@ def _end_all(gates: Mapping[str, ServedGate]) -> None:
 def _keep_logs(folder: Path, logs: Path | None) -> None:
     if logs is not None:
         logs.mkdir(parents=True, exist_ok=True)
-        for log in folder.glob("*.log"):
+        for log in (*folder.glob("*.log"), *folder.glob("*.jsonl")):
             shutil.copy(log, logs)
 
 

@@ -7,16 +7,22 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bench.cluster.deployment import GATE_NAMES, Deployment
+from bench.cluster.deployment import EXECUTORS, GATE_NAMES, Deployment
 from simulation.broker.cluster import NODES
 
-BROKER_AWAY_S = 25.0
-BROKER_FROZEN_S = 25.0
-QUORUM_LOST_S = 30.0
+# Each longer than what the fault is to be noticed after: brokers are missed after 3 s, gates after 6 s, executors after
+# 12 s, unless a run sets other times.
+BROKER_AWAY_S = 12.0
+BROKER_FROZEN_S = 15.0
+QUORUM_LOST_S = 20.0
 QUORUM_LOST_LONG_S = 240.0
-GATE_AWAY_S = 20.0
-ZOMBIE_S = 30.0
+GATE_AWAY_S = 12.0
+ZOMBIE_S = 15.0
+EXECUTOR_AWAY_S = 15.0
+EXECUTOR_ZOMBIE_S = 16.0
 BETWEEN_RESTARTS_S = 3.0
+BETWEEN_KILLS_S = 1.0
+EXECUTOR_KILLS = 2
 
 
 class Fault(NamedTuple):
@@ -85,6 +91,26 @@ def _stop_gate(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
     deployment.signal_gate(name, signal.SIGCONT)
 
 
+def _kill_executors(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
+    """One is away until another takes its partitions over; then each is killed, and is back at once, several times."""
+    name = next(iter(EXECUTORS))
+    deployment.executors[name].kill()
+    time.sleep(EXECUTOR_AWAY_S)
+    deployment.start_executor(name)
+    for _ in range(EXECUTOR_KILLS):
+        for each in EXECUTORS:
+            time.sleep(BETWEEN_KILLS_S)
+            deployment.executors[each].kill()
+            deployment.start_executor(each)
+
+
+def _stop_executor(deployment: Deployment, _nodes: tuple[int, ...]) -> None:
+    executor = deployment.executors[next(iter(EXECUTORS))]
+    executor.freeze()
+    time.sleep(EXECUTOR_ZOMBIE_S)
+    executor.thaw()
+
+
 FAULTS: dict[str, Fault] = {
     "kill-broker": Fault("kill -9 of a broker that coordinates least", _plain, _kill_brokers(BROKER_AWAY_S)),
     "kill-coordinator": Fault("kill -9 of the group's coordinator", _one("group"), _kill_brokers(BROKER_AWAY_S)),
@@ -100,5 +126,13 @@ FAULTS: dict[str, Fault] = {
     ),
     "kill-gate": Fault("kill -9 of one of two gates", _none, _kill_gate),
     "zombie": Fault(f"a gate stands still (SIGSTOP) for {ZOMBIE_S:.0f} s", _none, _stop_gate),
+    "kill-executors": Fault(
+        f"kill -9 of an executor for {EXECUTOR_AWAY_S:.0f} s, then of each {EXECUTOR_KILLS} times",
+        _none,
+        _kill_executors,
+    ),
+    "zombie-executor": Fault(
+        f"an executor stands still (SIGSTOP) for {EXECUTOR_ZOMBIE_S:.0f} s", _none, _stop_executor
+    ),
 }
-QUICK = ("kill-broker", "kill-gate")
+QUICK = ("kill-broker", "kill-gate", "kill-executors")

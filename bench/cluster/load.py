@@ -50,7 +50,7 @@ def main() -> None:
             time.sleep(min(left_s, _TICK_S))
             continue
         session = sessions[number % len(sessions)]
-        record = intent(session, number)
+        record = intent(session, number, marked=True)
         publisher.publish(world.outgoing(INTENT, session.key, record, record.header))
         number += 1
     publisher.flush(FLUSH_MS)

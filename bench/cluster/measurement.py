@@ -1,25 +1,44 @@
-"""One run: a steady load, one fault after the other, and what the topics show afterwards."""
+"""One run: a steady load, one fault after the other, and what the topics and the executors show afterwards."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from bench.cluster.deployment import AGENTS, Deployment, Run, deployed
+from bench.cluster.calls import runs_as_arrivals, verify_calls
+from bench.cluster.deployment import AGENTS, EXECUTORS, Deployment, Run, deployed
 from bench.cluster.faults import FAULTS
 from bench.cluster.load import loading
-from bench.cluster.reading import Observer
+from bench.cluster.reading import Arrival, Observer, Stored
 from bench.cluster.verifier import NAMED_MAX, Finding, reasons, silences, verify
 from bench.world import PARTITIONS
-from streams.model.topics import AUDIT, INTENT, VERDICT
+from streams.model.topics import AUDIT, AUDIT_REPORTED, INTENT, REPORT, VERDICT
 
 RATE = 60
 SESSIONS = 300
-STEADY_S = 10.0
-AFTER_S = 8.0
+STEADY_S = 4.0
+AFTER_S = 6.0
 DRAIN_S_MAX = 180.0
+
+
+class _Topics(NamedTuple):
+    """What stood on the topics in the end."""
+
+    intents: list[Stored]
+    verdicts: list[Stored]
+    audit: list[Stored]
+    reports: list[Stored]
+    settled: list[Stored]
+
+
+class _Observed(NamedTuple):
+    """When intents and verdicts could be read, and when allowed calls had their effects."""
+
+    intents: Sequence[Arrival]
+    verdicts: Sequence[Arrival]
+    runs: Sequence[Arrival]
 
 
 def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
@@ -30,37 +49,54 @@ def measure(names: Sequence[str], run: Run) -> dict[str, Any]:
         run: how this run differs from a usual one.
     """
     with deployed(SESSIONS, run) as deployment:
+        for name in EXECUTORS:
+            deployment.start_executor(name)
         intents_seen = Observer(deployment.topics, INTENT.name, "intent.v1")
         observer = Observer(deployment.topics, VERDICT.name, "verdict.v1")
+        settled_seen = Observer(deployment.topics, AUDIT_REPORTED.name, "audit_event.v1")
         with loading(deployment.world_of(AGENTS), sessions=SESSIONS, rate=run.rate) as load:
             time.sleep(STEADY_S)
             windows = [_window("none", deployment, observer), *(_try(name, deployment, observer) for name in names)]
             proposed = load.end()
-        drained_s = _drain(observer, proposed)
-        intents_seen.close()
-        observer.close()
-        intents = deployment.topics.read_whole(INTENT.name, "intent.v1")
-        verdicts = deployment.topics.read_whole(VERDICT.name, "verdict.v1")
-        audit = deployment.topics.read_whole(AUDIT.name, "audit_event.v1")
-    made_ms = {record.fields["intent_id"]: instant_ms(record.fields["header"]["time"]) for record in intents}
-    findings = verify(intents, verdicts, audit)
-    if len(intents) != proposed:
+        drained_s = _drain(
+            lambda: len({each.record.fields["intent_id"] for each in list(observer.arrivals)}) >= proposed
+        )
+        settled_s = _drain(
+            lambda: _allowed(observer) <= {each.record.fields["verdict_id"] for each in list(settled_seen.arrivals)}
+        )
+        for seen in (intents_seen, observer, settled_seen):
+            seen.close()
+        for executor in deployment.executors.values():
+            executor.end()
+        ran = deployment.ran()
+        topics = _read(deployment)
+    observed = _Observed(intents_seen.arrivals, observer.arrivals, runs_as_arrivals(ran, topics.verdicts))
+    made_ms = {record.fields["intent_id"]: instant_ms(record.fields["header"]["time"]) for record in topics.intents}
+    calls = verify_calls(topics.intents, topics.verdicts, topics.reports, topics.settled, ran)
+    findings = [*verify(topics.intents, topics.verdicts, topics.audit), *calls.findings]
+    if len(topics.intents) != proposed:
         findings.append(
-            Finding("an intent that was stored twice, or not at all", [f"{proposed} sent, {len(intents)} stored"])
+            Finding(
+                "an intent that was stored twice, or not at all", [f"{proposed} sent, {len(topics.intents)} stored"]
+            )
         )
     return {
         "rate_per_s": run.rate,
         "sessions": SESSIONS,
         "partitions": PARTITIONS,
+        "executors": len(EXECUTORS),
         "broker_settings": dict(run.broker_settings),
         "gate_settings": dict(run.gate_settings),
         "intents": proposed,
         "drained_s": drained_s,
+        "settled_s": settled_s,
+        "calls": {**calls.counts, "not_run": calls.not_run},
+        "dead_letters": sum(record.fields["event_type"] == "DEAD_LETTER" for record in topics.audit),
         "findings": [
             {"fault": each.fault, "count": len(each.found), "some": [str(name) for name in each.found[:NAMED_MAX]]}
             for each in findings
         ],
-        "cases": [_case(window, observer, intents_seen, made_ms) for window in windows],
+        "cases": [_case(window, observed, made_ms) for window in windows],
     }
 
 
@@ -93,34 +129,47 @@ def _window(name: str, deployment: Deployment, observer: Observer) -> dict[str, 
     }
 
 
-def _drain(observer: Observer, proposed: int) -> float:
-    """Wait for the last verdicts; returns how long it took, in s."""
+def _drain(is_done: Callable[[], bool]) -> float:
+    """Wait for the last records; returns how long it took, in s."""
     began_s = time.monotonic()
-    while time.monotonic() - began_s < DRAIN_S_MAX:
-        if len({arrival.record.fields["intent_id"] for arrival in list(observer.arrivals)}) >= proposed:
-            break
+    while time.monotonic() - began_s < DRAIN_S_MAX and not is_done():
         time.sleep(1)
     return round(time.monotonic() - began_s, 1)
 
 
-def _case(
-    window: dict[str, Any], observer: Observer, intents_seen: Observer, made_ms: Mapping[str, float]
-) -> dict[str, Any]:
+def _allowed(observer: Observer) -> set[str]:
+    verdicts = [each.record.fields for each in list(observer.arrivals)]
+    return {fields["verdict_id"] for fields in verdicts if fields["outcome"] == "ALLOW"}
+
+
+def _read(deployment: Deployment) -> _Topics:
+    read = deployment.topics.read_whole
+    return _Topics(
+        intents=read(INTENT.name, "intent.v1"),
+        verdicts=read(VERDICT.name, "verdict.v1"),
+        audit=read(AUDIT.name, "audit_event.v1"),
+        reports=read(REPORT.name, "session_event.v1"),
+        settled=read(AUDIT_REPORTED.name, "audit_event.v1"),
+    )
+
+
+def _case(window: dict[str, Any], observed: _Observed, made_ms: Mapping[str, float]) -> dict[str, Any]:
     """What happened within a window. `log_silent_s` tells for how long no intent could be read: a log that does not
-    even hand on intents can't hand on verdicts."""
+    even hand on intents can't hand on verdicts. `calls_silent_s` tells for how long no allowed call had its effect."""
     begin_ms, end_ms, led = window["begin_ms"], window["end_ms"], window["led"]
-    silent_s, log_silent_s = (
-        [round(each / 1_000, 1) for each in silences(seen.arrivals, made_ms, PARTITIONS, begin_ms, end_ms)]
-        for seen in (observer, intents_seen)
+    log_silent_s, silent_s, calls_silent_s = (
+        [round(each / 1_000, 1) for each in silences(arrivals, made_ms, PARTITIONS, begin_ms, end_ms)]
+        for arrivals in observed
     )
     others = [number for number in range(PARTITIONS) if number not in led]
     return {
         **{name: window[name] for name in ("fault", "text", "nodes", "roles_taken", "led")},
         "silent_s": silent_s,
         "log_silent_s": log_silent_s,
+        "calls_silent_s": calls_silent_s,
         "silent_s_max_led": max((silent_s[number] for number in led), default=None),
         "silent_s_max_others": max((silent_s[number] for number in others), default=None),
-        "verdicts": reasons(observer.arrivals, begin_ms, end_ms),
+        "verdicts": reasons(observed.verdicts, begin_ms, end_ms),
     }
 
 

@@ -124,11 +124,22 @@ def stored(message: Any, schema: str) -> Stored:
         ValueError: it has no Avro value with a schema's id before it.
     """
     value: bytes = message.value() or b""
+    return Stored(message.partition(), message.offset(), value, fields_of(value, schema))
+
+
+def fields_of(value: bytes, schema: str) -> dict[str, Any]:
+    """Decode the value of a record.
+
+    Raises:
+        ValueError: it is no Avro with a schema's id before it.
+    """
     magic, _ = _PREFIX.unpack_from(value)
     if magic != 0:
-        raise ValueError(f"a value of `{message.topic()}` does not begin with a schema's id")
+        raise ValueError("a value does not begin with a schema's id")
     fields: Any = fastavro.schemaless_reader(io.BytesIO(value[_PREFIX.size :]), _schema(schema), None)
-    return Stored(message.partition(), message.offset(), value, fields)
+    if not isinstance(fields, dict):
+        raise TypeError(f"a value of `{schema}` is no record")
+    return fields
 
 
 @cache
