@@ -67,9 +67,9 @@ _SPREAD_TEXTS: dict[Spread, str] = {
     "one partition",
     Spread.BROADCAST: "the topic has one partition, and every instance reads all of it",
     Spread.OWN: "the topic has any number of partitions",
-    Spread.PER_TENANT: "each tenant has a topic, with as many partitions as co-partitioned topics; in its name, every "
-    "byte of the tenant but letters, digits and `-` is `_` and two hex digits, and a tenant of more than "
-    f"{TENANT_CHARS_MAX} characters in this form is `__` and its SHA-256",
+    Spread.PER_TENANT: "each tenant has a topic, with as many partitions as co-partitioned topics; in its name, each "
+    "byte of the tenant except letters, digits and `-` is replaced with `_` and two hex digits; if the tenant then has "
+    f"more than {TENANT_CHARS_MAX} characters, the name has `__` and its SHA-256 instead",
 }
 _SHOWN = (*TOPICS, *PER_TENANT)
 
@@ -149,8 +149,8 @@ def render_topics() -> str:
         _table(("topic", "subject", "record", "version", "id", "guid"), _schema_rows()),
         "## Headers\n\nThe headers are those of CloudEvents 1.0 in Kafka's binary mode and of the W3C trace context.",
         _table(("header", "example", "meaning"), _event_header_rows()),
-        "## Dead letters\n\nA record that can't be read is written to `<topic>.dlq`, to the same partition, with the "
-        "same key, value and headers, and with the headers of Kafka Connect.",
+        "## Dead letters\n\nA record that can't be read or accepted is written to `<topic>.dlq`, to the same "
+        "partition, with the same key, value and headers, and with the headers of Kafka Connect.",
         _table(("header", "example", "meaning"), _letter_rows()),
         "A key or value above its bound is truncated; `stoplog.value.bytes` and `stoplog.value.sha256` "
         "(`stoplog.key.*`) describe the original. Headers above their bound are omitted; "
@@ -211,7 +211,8 @@ def _record_name(topic: Topic) -> str:
 
 
 def _retention_row(topic: Topic) -> tuple[str, ...]:
-    kept = "always" if topic.retention_ms is None else f"{topic.retention_ms // _DAY_MS} days"
+    days = None if topic.retention_ms is None else topic.retention_ms // _DAY_MS
+    kept = "always" if days is None else f"{days} day{'' if days == 1 else 's'}"
     return _code(topic.shown_name), topic.spread, topic.config()["cleanup.policy"], kept
 
 

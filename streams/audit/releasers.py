@@ -77,9 +77,11 @@ class Releasers:
         for name, own in (kinds or {}).items():
             if name not in releasers:
                 raise ReleasersError(f"`kinds` names `{name}`, who is not among the `releasers`")
-            unknown = sorted(set(own) - {kind.value for kind in RevocationKind if kind is not RevocationKind.UNKNOWN})
+            kinds_there = [kind.value for kind in RevocationKind if kind is not RevocationKind.UNKNOWN]
+            unknown = sorted(set(own).difference(kinds_there))
             if unknown:
-                raise ReleasersError(f"`kinds` of `{name}` has the unknown kind `{unknown[0]}`; see `stoplog kill`")
+                text = f"`kinds` of `{name}` has the unknown kind `{unknown[0]}`"
+                raise ReleasersError(f"{text}; the kinds are {', '.join(kinds_there)}")
             read[name] = frozenset(RevocationKind(kind) for kind in own)
         return cls(ring, read, deployment, not allow_unsigned)
 
@@ -91,7 +93,8 @@ class Releasers:
             appended_ms: broker time of the record.
 
         Raises:
-            RecordError: nobody has signed who may release this, or the signature is for another time or deployment.
+            RecordError: no releaser who may release this has signed it, or the signature is for another time or
+                deployment.
         """
         what = f"the release of {release.kind.value} `{release.id[:80]}`"
         if not self.ring.keys:
@@ -107,7 +110,7 @@ class Releasers:
             raise _unproven(f"{what} is signed with a key that is not among those of the setting `release.releasers`")
         (name,) = names
         if release.kind not in self.kinds.get(name, RevocationKind):
-            raise _unproven(f"{what} is signed by `{name}`, who may not release that (setting `release.kinds`)")
+            raise _unproven(f"{what} is signed by `{name}`, who may not release this kind (setting `release.kinds`)")
         if abs(appended_ms - release.effective_at) > RELEASE_AGE_MAX_MS:
             text = f"{what} was signed at {release.effective_at} and written at {appended_ms}"
             raise _unproven(f"{text}, more than {RELEASE_AGE_MAX_MS} ms apart; release again")

@@ -132,7 +132,8 @@ def new_server(
 ) -> None:
     """Create the key with which the executor of a server signs its reports. An existing file is never overwritten.
 
-    Give the file to this server's executors alone. Gates count their reports once the catalog has the public key.
+    Give the file to this server's executors alone. Gates count their reports once a reviewer has approved the public
+    key: propose it with `stoplog catalog report-keys`.
     """
     screen = output.screen()
     if not server_id or "/" in server_id:
@@ -154,8 +155,8 @@ def new_releaser(
 ) -> None:
     """Create the key with which one person releases stops. An existing file is never overwritten.
 
-    Keep the private key on no machine that runs agents, executors, gates or the token service. Gates, executors and the
-    token service need the public key only.
+    Keep the private key on no machine that runs agents, executors, gates or the token service. They need the public key
+    only: gates and the token service in their settings (`release.releasers`), executors in their program.
     """
     _make(output.screen(), out, passphrase_file, "release.releasers", "gates, token service and executors")
 

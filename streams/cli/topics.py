@@ -27,7 +27,7 @@ TenantsOption = Annotated[
     typer.Option(
         "--tenant",
         metavar="ID",
-        help="A tenant that gets a topic for outcomes, beside those of the settings. May be given several times.",
+        help="A tenant that has a topic for outcomes, beside those of the settings. Can be repeated.",
     ),
 ]
 
@@ -107,9 +107,9 @@ def apply(
 ) -> None:
     """Create missing topics, correct their configurations, and add access entries. Deletes nothing.
 
-    Access entries are added for the principals of the setting `topics.principals`. On Kafka, the commands are printed
-    that limit how much they may write (`topics.quotas`), because this client can't run them. Exit status 1 if a
-    difference can't be corrected.
+    Access entries are added for the principals of the settings `topics.principals` and `topics.tenants`. On Kafka, this
+    also prints commands that limit how much they may write (`topics.quotas`); an administrator must run them. Exit
+    status 1 if a difference can't be corrected.
     """
     screen = output.screen()
     settings = connection.settings()

@@ -1,7 +1,7 @@
 """Keeps the partition counts of tenants' topics up to date while a worker runs.
 
 Operators create a topic for each tenant, also while gates run, and a gate must not write to one that does not exist:
-its transaction would fail. Asking the log takes as long as the log likes, so a thread of its own does it, once a call.
+its transaction would fail. The log may take long to answer, so each lookup runs in a thread of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class TenantTopics:
-    """Looks for topics of tenants. Call `look` as often as you like: at most one look is under way."""
+    """Looks for topics of tenants. `look` may be called at any time: at most one lookup runs at once."""
 
     def __init__(self, spec: ProcessorSpec, open_admin: Callable[[], Admin], counts: MutableMapping[str, int]) -> None:
         """Create it without looking.
@@ -35,7 +35,7 @@ class TenantTopics:
         self._under_way = threading.Lock()
 
     def look(self) -> None:
-        """Begin to look, unless a look is under way; returns at once."""
+        """Start a lookup unless one is running, and return at once."""
         if self._under_way.acquire(blocking=False):
             threading.Thread(target=self._look, name="stoplog-tenant-topics", daemon=True).start()
 

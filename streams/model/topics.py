@@ -68,7 +68,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
         placed_by_key: on a co-partitioned topic, records go to the partition of their key, not to that of their writer.
         keyed_input: every record must lie on the partition of its key. A processor rejects one that does not, because
             two partitions would otherwise each give a final verdict for one intent.
-        dead_letters: whether there is a topic for records of this one that could not be read.
+        dead_letters: whether there is a topic for records of this one that could not be read or accepted.
         family: of a tenant's topic, the name of the declaration in `PER_TENANT` that it was made from.
     """
 
@@ -102,7 +102,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dlq(self) -> str:
-        """Return the name of the topic for records of this one that could not be read."""
+        """Return the name of the topic for records of this one that could not be read or accepted."""
         return f"{self.name}.dlq"
 
     def config(self) -> dict[str, str]:
@@ -390,7 +390,7 @@ def _dead_letter_topic(source: Topic) -> Topic:
         writers=(Role.GATE,),
         readers=(Role.OPERATOR,),
         retention_ms=_RETENTION_MS if source.retention_ms is None else source.retention_ms,
-        note=f"records of {source.name} that could not be read",
+        note=f"records of {source.name} that could not be read or accepted",
     )
 
 

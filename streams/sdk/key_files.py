@@ -43,13 +43,14 @@ def load_key_file(path: Path, passphrase: bytes | None = None) -> SigningKey:
     try:
         private = load_pem_private_key(pem, passphrase if needs_passphrase(pem) else None)
     except TypeError:
-        raise SigningKeyError(f"`{path}` is encrypted; give its passphrase (`--passphrase-file FILE`)") from None
+        text = f"`{path}` is encrypted; give its passphrase (`--passphrase-file FILE`; in Python, `passphrase=`)"
+        raise SigningKeyError(text) from None
     except ValueError:
         why = "the passphrase is wrong, or the file is damaged" if needs_passphrase(pem) else "it has no private key"
         raise SigningKeyError(f"key file `{path}` can't be used: {why}") from None
     if not isinstance(private, Ed25519PrivateKey):
         text = f"`{path}` has a key of another kind than Ed25519"
-        raise SigningKeyError(f"{text}; create one with `stoplog keys publisher new`")
+        raise SigningKeyError(f"{text}; `stoplog keys --help` lists the commands that create one")
     return SigningKey(private)
 
 

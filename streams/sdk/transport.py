@@ -6,6 +6,7 @@ import threading
 from typing import Protocol, Self, runtime_checkable
 
 from streams.audit.releasers import NOBODY, Releasers
+from streams.model.topics import OUTCOME_PREFIX
 from streams.model.types import Record
 from streams.ports import Consumer, Headers, LogError, Producer, Publisher, Reader
 from streams.ports.open_log import Log
@@ -154,5 +155,8 @@ class Transport:
         finally:
             admin.close()
         if state is None:
-            raise LogError(f"there is no topic `{topic}` on the {self._log.name}: run `stoplog topics apply`")
+            advice = "run `stoplog topics apply`"
+            if topic.startswith(OUTCOME_PREFIX):
+                advice = f"an operator must name the tenant and its agents in `topics.tenants`, and {advice}"
+            raise LogError(f"there is no topic `{topic}` on the {self._log.name} that this client may see: {advice}")
         return state.partitions

@@ -49,11 +49,11 @@ def propose_report_keys(
         raise ReviewError(str(error)) from None
     if not keys:
         raise ReviewError(
-            f"no key of `{server_id}` would be left; to stop all of them, use `stoplog catalog block "
-            f"{server_id}/{REPORT_KEYS_NAME}`"
+            f"no key of `{server_id}` would be left; to revoke all of them, run `stoplog catalog block "
+            f"{server_id}/{REPORT_KEYS_NAME} --why TEXT`"
         )
     if len(keys) > REPORT_KEYS_MAX:
-        raise ReviewError(f"`{server_id}` would have {len(keys)} keys, at most {REPORT_KEYS_MAX} are possible")
+        raise ReviewError(f"`{server_id}` would have {len(keys)} keys; at most {REPORT_KEYS_MAX} are possible")
     header = operator.header()
     entry = report_keys_entry(
         server_id,

@@ -81,7 +81,7 @@ def _stamped_ahead(ahead: dict[TopicPartition, int], *, is_embedded: bool) -> Fi
 def _compared(difference_ms: int) -> Finding:
     """Say how the clocks differ by a record that has just been written: positive if this machine is ahead."""
     direction = "ahead of" if difference_ms > 0 else "behind"
-    text = f"this machine's clock is {abs(difference_ms)} ms {direction} the broker's, by a record that came just now"
+    text = f"this machine's clock is {abs(difference_ms)} ms {direction} the broker's, says a record that came just now"
     if abs(difference_ms) <= SKEW_MS_MAX:
         return fine("clock", text)
     waits = f"; gates wait while they differ by over {AHEAD_MS_MAX} ms" if abs(difference_ms) > AHEAD_MS_MAX else ""
@@ -94,8 +94,8 @@ def _not_ahead(last_ms: dict[TopicPartition, int], now_ms: int) -> Finding:
     seconds = (now_ms - max(last_ms.values())) // _MS_PER_S
     return fine(
         "clock",
-        f"not behind the broker's, compared with a record of {seconds} s ago; no record came within {WATCH_MS} ms that "
-        "would tell whether it is ahead: run this again while agents work",
+        f"this machine's clock is not behind the broker's, compared with a record of {seconds} s ago; whether it is "
+        f"ahead is not known, because no new record came within {WATCH_MS} ms: run this again while agents work",
     )
 
 

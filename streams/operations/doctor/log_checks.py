@@ -98,7 +98,7 @@ def _brokers(log: Log) -> Iterator[Finding]:
         with closing(log.admin()) as admin:
             brokers = admin.broker_settings(names)
     except LogError as error:
-        advice = "ask an administrator to run `stoplog doctor`, who may read them"
+        advice = "ask an administrator, who may read them, to run `stoplog doctor`"
         yield warned("brokers", f"their settings can't be read: {error}", advice)
         return
     if not brokers:
@@ -114,7 +114,7 @@ def _brokers(log: Log) -> Iterator[Finding]:
         text = f"put {' and '.join(remedies)} into server.properties of brokers and controllers, and restart them"
         yield warned("brokers", _listed(faults), text)
     else:
-        yield fine("brokers", "what they wait for is as short as recommended")
+        yield fine("brokers", "their timeouts are as short as recommended")
 
 
 def _open_transactions(installation: Installation, log: Log) -> Iterator[Finding]:

@@ -242,7 +242,7 @@ def read_tenants(stated: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ..
     """
     for tenant_uid in stated:
         if not tenant_uid or "|" in tenant_uid or "\x00" in tenant_uid:
-            text = f"setting `topics.tenants` names `{tenant_uid}`; a tenant is not empty and has no `|` or NUL"
+            text = f"setting `topics.tenants` names `{tenant_uid}`; a tenant must not be empty or contain `|` or NUL"
             raise PrincipalsError(text)
     return {tenant: _checked_principals(f"topics.tenants.{tenant}", named) for tenant, named in stated.items()}
 

@@ -186,7 +186,7 @@ def _of_stop(event: StopEvent) -> _Account:
         change="stop change",
         name=name,
         text=f"{_effect(event.reason)}: {event.detail}",
-        title=f"nobody entitled has lifted it: the stop of {name} stays in force",
+        title=f"the stop of {name} stays in force: no releaser has lifted it",
         look_at="stoplog tail revocations",
         is_alarming=event.reason is ControlReason.STOP_RESTORED,
         mistake=DeadLetterReason.RELEASE_OUTDATED,

@@ -204,7 +204,7 @@ class TestAccess:
 
     @pytest.mark.parametrize("tenant", ["", "a|b", "a\x00b"])
     def test_a_tenant_that_no_record_can_have_is_rejected(self, tenant: str) -> None:
-        with pytest.raises(PrincipalsError, match="a tenant is not empty"):
+        with pytest.raises(PrincipalsError, match="a tenant must not be empty"):
             read_tenants({tenant: ["User:a"]})
 
     def test_a_tenants_principal_has_a_type(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import reduce
 
 import msgspec
@@ -21,7 +22,7 @@ from streams.model.session import SessionEventType
 from streams.model.topics import INTENT, REPORT, VERDICT, outcome_topic_name
 from streams.model.types import Model, ProofAlg, ToolRef
 from streams.model.verdict import Outcome, Verdict
-from streams.ports import Outgoing, Publisher, Reader, RetriableLogError
+from streams.ports import LogError, Outgoing, Publisher, Reader, RetriableLogError
 from streams.sdk import (
     Agent,
     AsyncAgent,
@@ -166,6 +167,13 @@ def test_a_verdict_under_another_sessions_key_is_not_trusted(transport: Transpor
 
     with GateHand(transport, answer):
         assert agent.propose("mail/send", ARGS).outcome is Outcome.DENY
+
+
+def test_without_an_outcome_topic_an_agent_learns_which_setting_makes_one(
+    transport: Transport, credential: SessionCredential
+) -> None:
+    with pytest.raises(LogError, match=r"no topic `agent\.outcome\.other\.v1` .*name the tenant .* `topics\.tenants`"):
+        Agent(transport, replace(credential, tenant_uid="other"))
 
 
 def test_garbage_and_other_records_on_the_outcome_topic_are_passed_over(transport: Transport, agent: Agent) -> None:
