@@ -110,7 +110,7 @@ class Releasers:
             raise _unproven(f"{what} is signed with a key that is not among those of the setting `release.releasers`")
         (name,) = names
         if release.kind not in self.kinds.get(name, RevocationKind):
-            raise _unproven(f"{what} is signed by `{name}`, who may not release this kind (setting `release.kinds`)")
+            raise _unproven(f"{what} is signed by `{name}`, who may not release that (setting `release.kinds`)")
         if abs(appended_ms - release.effective_at) > RELEASE_AGE_MAX_MS:
             text = f"{what} was signed at {release.effective_at} and written at {appended_ms}"
             raise _unproven(f"{text}, more than {RELEASE_AGE_MAX_MS} ms apart; release again")

@@ -34,7 +34,7 @@ CHANGES_KEPT_MAX = 1_024
 CLOCKS_APART_MS_MAX = 34 * 86_400_000
 """Far more than the clocks of issuers, writers and brokers differ."""
 
-NAMED_OVER_MS = GRANT_LIFE_MS_MAX + CLOCKS_APART_MS_MAX
+STOP_WITHOUT_END_MS = GRANT_LIFE_MS_MAX + CLOCKS_APART_MS_MAX
 """How long a stop of a session or a grant without an end lasts, from when it was written.
 
 INVARIANT: what it names is over by then, and so is everything that was delegated from it. Gates accept no grant that
@@ -431,7 +431,7 @@ def _end_of(revocation: Revocation, appended_ms: int) -> int:
     if revocation.kind not in _ENDS_BY_ITSELF or not appended_ms:
         return FOR_GOOD
     # The later one: neither a broker's nor a writer's clock that is behind ends it early.
-    return min(FOR_GOOD, max(appended_ms, revocation.effective_at) + NAMED_OVER_MS)
+    return min(FOR_GOOD, max(appended_ms, revocation.effective_at) + STOP_WITHOUT_END_MS)
 
 
 def _shown(key: _Key) -> str:

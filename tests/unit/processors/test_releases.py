@@ -18,7 +18,7 @@ from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import RecordError
 from streams.model.reasons import ControlReason, DeadLetterReason, Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import FOR_GOOD, NAMED_OVER_MS, RevocationSet
+from streams.model.revocation_set import FOR_GOOD, STOP_WITHOUT_END_MS, RevocationSet
 from streams.model.topics import ALERT, REVOCATION
 from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
@@ -356,7 +356,7 @@ class TestWhatIsLongOver:
         self, bench: GateBench, kind: RevocationKind, target: str
     ) -> None:
         stop(bench, kind, target)
-        assert bench.revocations.stopped_until(kind, target) == bench.now_ms + NAMED_OVER_MS
+        assert bench.revocations.stopped_until(kind, target) == bench.now_ms + STOP_WITHOUT_END_MS
 
     @pytest.mark.parametrize(("behind_ms", "of_the_writer_ms"), [(0, 300 * DAY_MS), (300 * DAY_MS, 0)])
     def test_no_clock_that_is_behind_ends_it_early(self, behind_ms: int, of_the_writer_ms: int) -> None:
@@ -364,14 +364,14 @@ class TestWhatIsLongOver:
         stops = RevocationSet(RELEASERS)
         _, record = revocation(RevocationKind.DELEGATION, "g-9", time_ms=now_ms - of_the_writer_ms)
         stops.apply(record, appended_ms=now_ms - behind_ms)
-        assert stops.stopped_until(RevocationKind.DELEGATION, "g-9") == now_ms + NAMED_OVER_MS
+        assert stops.stopped_until(RevocationKind.DELEGATION, "g-9") == now_ms + STOP_WITHOUT_END_MS
 
     def test_no_setting_lets_a_session_outlive_its_stop(self) -> None:
         with pytest.raises(ValueError, match="`session_age_max_ms` must not be longer"):
             replace(GATE_SETTINGS, session_age_max_ms=GRANT_LIFE_MS_MAX + 1)
         with pytest.raises(ValueError, match="session_age_max_ms"):
             GateSection(session_age_max_ms=GRANT_LIFE_MS_MAX + 1)
-        assert replace(GATE_SETTINGS, session_age_max_ms=GRANT_LIFE_MS_MAX).session_age_max_ms < NAMED_OVER_MS
+        assert replace(GATE_SETTINGS, session_age_max_ms=GRANT_LIFE_MS_MAX).session_age_max_ms < STOP_WITHOUT_END_MS
 
     def test_what_has_no_end_of_its_own_is_never_dropped(self) -> None:
         """Neither from memory, nor from the state, nor from the topic, and by no gate that starts later."""
