@@ -117,9 +117,15 @@ def _compare(result: Result) -> str:
         )
         for case in result["cases"]
     ]
-    return (
+    # Results of earlier versions compare the checkout, and don't say which commit that was.
+    compared = (
         f"The gate of commit {result['now'][:10]} compared with that of {result['revision'][:10]}, each with its own "
-        f"starter packs, on the {result['log']} log: "
+        "starter packs"
+        if "now" in result
+        else f"The gate compared with that of commit {result['revision'][:10]}"
+    )
+    return (
+        f"{compared}, on the {result['log']} log: "
         f"{result['turns']} turns of {_whole(result['intents_per_turn'])} intents each, one version after the other."
         " The ratios are medians of the turns' ratios.\n\n"
     ) + _table(("rules", "CPU us an intent before", "now", "ratio of CPU", "its quartiles", "ratio of intents/s"), rows)
