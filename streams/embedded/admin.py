@@ -41,6 +41,10 @@ class EmbeddedAdmin:
         known = self._topic_table.topics()
         return {name: topic.partitions for name, topic in known.items() if name.startswith(prefix)}
 
+    def hidden(self, topics: Sequence[str], *, configs: bool = False) -> frozenset[str]:  # noqa: ARG002 - there is no access control here
+        """Return no topic: this log has no access control."""
+        return frozenset()
+
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create all of the topics or none; `replication` has no meaning in one file.
 

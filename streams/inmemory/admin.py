@@ -42,6 +42,10 @@ class MemoryAdmin:
         broker = self._broker
         return {name: broker.partition_count(name) for name in broker.topics() if name.startswith(prefix)}
 
+    def hidden(self, topics: Sequence[str], *, configs: bool = False) -> frozenset[str]:  # noqa: ARG002 - there is no access control here
+        """Return no topic: this log has no access control."""
+        return frozenset()
+
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create the topics; one that exists is an error. There is one broker, whatever `replication` says."""
         del replication

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AclBindingFilter,
     AclOperation,
@@ -65,6 +65,7 @@ class KafkaAdmin:
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
+            DeniedLogError: this client may not read the configuration of one of them.
             LogError: they refused.
         """
         known = self._known("describe the topics")
@@ -92,6 +93,22 @@ class KafkaAdmin:
         known, names = self._known("list the topics"), self._names
         own = {names.own(name): len(topic.partitions) for name, topic in known.items() if names.has(name)}
         return {name: count for name, count in own.items() if name.startswith(prefix)}
+
+    def hidden(self, topics: Sequence[str], *, configs: bool = False) -> frozenset[str]:
+        """Return those of the topics that this client may not describe; with `configs`, or whose configuration it may
+        not read.
+
+        Raises:
+            RetriableLogError: the brokers did not answer in time.
+            LogError: they refused.
+        """
+        asked = {self._names.on_log(topic): topic for topic in topics}
+        if not asked:
+            return frozenset()
+        answers = self._client.describe_topics(
+            TopicCollection(list(asked)), include_authorized_operations=configs, request_timeout=self._request_s_max
+        )
+        return frozenset(asked[name] for name, future in answers.items() if self._is_hidden(name, future, configs))
 
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create topics and wait until they can be written; an existing topic is an error.
@@ -144,6 +161,7 @@ class KafkaAdmin:
 
         Raises:
             RetriableLogError: the brokers did not answer in time.
+            DeniedLogError: this client may not see them: it takes an administrator.
             LogError: they refused.
         """
         every: Any = None
@@ -199,6 +217,19 @@ class KafkaAdmin:
         if not self._closed:
             self._closed = True
             del self._client
+
+    def _is_hidden(self, name: str, answer: Future[Any], configs: bool) -> bool:
+        try:
+            operations = answer.result().authorized_operations
+        except KafkaException as exception:
+            error = error_of(exception)
+            # Brokers say so of a topic that the client may not describe, whether there is one or not.
+            if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                return True
+            if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return False
+            raise call_error(error, f"describe the topic `{name}`") from exception
+        return configs and operations is not None and AclOperation.DESCRIBE_CONFIGS not in operations
 
     def _known(self, doing: str) -> dict[str, TopicMetadata]:
         return self._metadata(doing).topics

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError, RetriableLogError
+from streams.ports import (
+    AbortableTransactionError,
+    DeniedLogError,
+    FatalLogError,
+    FencedError,
+    LogError,
+    RetriableLogError,
+)
 
 # A newer producer with our transactional id, or a newer owner of our static member id.
 FENCED_CODES = frozenset(
@@ -74,6 +81,14 @@ TRANSIENT_CODES = frozenset(
         KafkaError.UNSTABLE_OFFSET_COMMIT,
     }
 )
+DENIED_CODES = frozenset(
+    {
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
 # Records that can't be read as stored, and missing rights of a reader: reading on would skip records.
 UNREADABLE_CODES = frozenset(
     {
@@ -113,6 +128,8 @@ def call_error(error: KafkaError, doing: str) -> LogError:
         return FatalLogError(_text(error, doing))
     if error.retriable() or error.code() in TRANSIENT_CODES:
         return RetriableLogError(_text(error, doing))
+    if error.code() in DENIED_CODES:
+        return DeniedLogError(_text(error, doing))
     return LogError(_text(error, doing))
 
 

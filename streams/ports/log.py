@@ -60,6 +60,10 @@ class RetriableLogError(LogError):
     """Nothing was done; the same call with the same arguments may succeed later."""
 
 
+class DeniedLogError(LogError):
+    """The log's access control does not allow this client to do that; somebody with more rights may."""
+
+
 class AbortableTransactionError(LogError):
     """The open transaction must be aborted, and its input read again from the committed offsets."""
 
@@ -313,6 +317,14 @@ class Admin(Protocol):
 
     def partition_counts(self, prefix: str) -> dict[str, int]:
         """Return how many partitions each topic has whose name begins with `prefix`, by its name."""
+
+    def hidden(self, topics: Sequence[str], *, configs: bool = False) -> frozenset[str]:
+        """Return those of the topics that access control hides from this client, so that it can't say if they exist.
+
+        Args:
+            topics: their names.
+            configs: whether topics also count whose configuration the client may not read.
+        """
 
     def create(self, topics: Sequence[TopicSpec], replication: int) -> None:
         """Create the topics. A topic that exists is an error."""

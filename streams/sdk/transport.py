@@ -6,11 +6,11 @@ import threading
 from typing import Protocol, Self, runtime_checkable
 
 from streams.audit.releasers import NOBODY, Releasers
-from streams.model.topics import OUTCOME_PREFIX
 from streams.model.types import Record
 from streams.ports import Consumer, Headers, LogError, Producer, Publisher, Reader
 from streams.ports.open_log import Log
 from streams.sdk.inbox import OutcomeInbox
+from streams.sdk.missing_topics import why_missing
 
 
 class RecordCodec(Protocol):
@@ -102,7 +102,7 @@ class Transport:
         The log is asked once for each topic: a count that changes would tear sessions apart anyway.
 
         Raises:
-            LogError: there is no such topic, or the log did not answer.
+            LogError: there is no such topic, this client may not see it, or the log did not answer.
         """
         with self._counts_lock:
             known = self._partition_counts.get(topic)
@@ -152,11 +152,8 @@ class Transport:
         admin = self._log.admin()
         try:
             state = admin.describe([topic], ()).get(topic)
+            if state is None:
+                raise LogError(why_missing(topic, admin, self._log.name))
         finally:
             admin.close()
-        if state is None:
-            advice = "run `stoplog topics apply`"
-            if topic.startswith(OUTCOME_PREFIX):
-                advice = f"an operator must name the tenant and its agents in `topics.tenants`, and {advice}"
-            raise LogError(f"there is no topic `{topic}` on the {self._log.name} that this client may see: {advice}")
         return state.partitions

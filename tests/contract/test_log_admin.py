@@ -99,3 +99,14 @@ def test_topics_are_counted_by_the_beginning_of_their_names(log: LogUnderTest) -
     assert admin.partition_counts(beginning) == {first: 1, f"{beginning}b": 3}
     assert admin.partition_counts(log.unique("missing")) == {}
     admin.close()
+
+
+def test_nothing_is_hidden_from_those_who_may_do_everything(log: LogUnderTest) -> None:
+    admin = log.admin()
+    topic = log.unique("visible")
+    admin.create([TopicSpec(topic, 1, {})], replication=1)
+    missing = log.unique("missing")
+    assert admin.hidden([]) == frozenset()
+    assert admin.hidden([topic, missing]) == frozenset()
+    assert admin.hidden([topic, missing], configs=True) == frozenset()
+    admin.close()

@@ -12,7 +12,7 @@ from streams.model.revocation_set import Call, RevocationSet
 from streams.model.topics import BY_NAME, PER_TENANT, TOPICS
 from streams.model.types import Actor, ToolRef
 from streams.operations.doctor.clocks import examine_clocks
-from streams.operations.doctor.findings import Finding, failed, fine, warned
+from streams.operations.doctor.findings import Finding, Status, failed, fine, warned
 from streams.operations.doctor.installation import AccessRights, Installation
 from streams.operations.open_transactions import (
     BROKER_SESSION_MS_RECOMMENDED,
@@ -25,7 +25,7 @@ from streams.operations.open_transactions import (
     is_long,
 )
 from streams.operations.settings import CatalogSection, Deployment, ReleaseSection
-from streams.operations.topics.application import make_plan, topics_of
+from streams.operations.topics.application import ADMINISTRATOR_CHECKS, make_plan, topics_of
 from streams.operations.topics.plan import PrincipalsError
 from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
 from streams.policy import compile_bundle
@@ -44,6 +44,9 @@ _STUCK_PAUSE_MS = 500
 _WATCHED = tuple(dict.fromkeys(topic for spec in PROCESSORS for topic in spec.topics()))
 """The topics that a gate needs to start: its own, and those of the budget allocator beside it."""
 
+_NO_RIGHTS = (
+    "name this principal as `gate` in `topics.principals`, and ask an administrator to run `stoplog topics apply`"
+)
 _ANY_CALL = Call(tenant_uid="", session_id="", sub="", act=Actor(iss="", sub=""), tool=ToolRef(server_id="", name=""))
 
 
@@ -51,8 +54,15 @@ def examine_log(installation: Installation, log: Log, codec: RecordCodec | None)
     """Check an open log. If a check shows that later ones can't be made, those are skipped."""
     try:
         with closing(log.admin()) as admin:
-            states = admin.describe([topic.name for topic in TOPICS], CHECKED_CONFIG)
-            yield fine("log", f"{log.name} answers; {len(states)} of {len(TOPICS)} topics exist")
+            hidden = admin.hidden([topic.name for topic in TOPICS], configs=True)
+            states = admin.describe([topic.name for topic in TOPICS if topic.name not in hidden], CHECKED_CONFIG)
+            known = f"{len(states)} of {len(TOPICS)} topics exist"
+            known += f"; this client may not see {len(hidden)} others" if hidden else ""
+            yield fine("log", f"{log.name} answers; {known}")
+            lacking = [f"see topic `{topic.name}`" for topic in _WATCHED if topic.name in hidden]
+            if lacking:
+                yield failed("rights", f"this client may not {_listed(lacking)}", _NO_RIGHTS)
+                return
             faults = topic_faults(_WATCHED, states)
             yield from _topics(installation, admin, faults)
     except LogError as error:
@@ -80,13 +90,15 @@ def _topics(installation: Installation, admin: Admin, faults: Sequence[str]) -> 
     except PrincipalsError as error:
         yield failed("topics", str(error))
         return
+    unseen = f"; not checked, as this client may not see them: {_listed(plan.unseen)}" if plan.unseen else ""
     if plan.is_clean:
-        yield fine("topics", "all as declared")
+        text = "all that can be seen are as declared" if unseen else "all as declared"
+        yield Finding("topics", Status.OK, f"{text}{unseen}", ADMINISTRATOR_CHECKS if unseen else "")
         return
     differs = [*map(str, plan.steps), *(trouble.text for trouble in plan.troubles)]
     yield warned(
         "topics",
-        f"a gate can start, but topics differ from the declaration: {_listed(differs)}",
+        f"a gate can start, but topics differ from the declaration: {_listed(differs)}{unseen}",
         "run `stoplog topics check`",
     )
 
@@ -172,8 +184,7 @@ def _rights(installation: Installation, open_rights: Callable[[], AccessRights])
     if "READ" not in _all_if_unsaid(on_group):
         lacking.append(f"read group `{installation.group}`")
     if lacking:
-        advice = "name this principal as `gate` in `topics.principals`, and ask an admin to run `stoplog topics apply`"
-        yield failed("rights", f"this client may not {_listed(lacking)}", advice)
+        yield failed("rights", f"this client may not {_listed(lacking)}", _NO_RIGHTS)
     elif None in (*on_topics.values(), on_group):
         yield fine("rights", "the broker does not report them")
     else:

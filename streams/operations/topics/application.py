@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from streams.model.errors import StoplogError
 from streams.model.topics import TOPICS, Role, Topic, outcome_topic
 from streams.operations.open_transactions import TRANSACTION_TIMEOUT_MS_MAX, TRANSACTION_TIMEOUT_SETTING, is_long
 from streams.operations.settings import TopicsSection
@@ -24,7 +25,19 @@ from streams.operations.topics.plan import (
     read_tenants,
 )
 from streams.operations.topics.quotas import quota_commands
-from streams.ports import Admin, LogError
+from streams.ports import Admin, DeniedLogError, LogError
+
+ADMINISTRATOR_CHECKS = "an administrator can check them: run `stoplog topics check` with their credentials"
+"""What to do about the parts of a plan that can't be seen."""
+
+_ADMINISTRATOR_APPLIES = (
+    "run this with the credentials of an administrator, who may create, describe and configure topics, and describe "
+    "and alter the cluster (docs/how-to/run-on-kafka.md lists the rights)"
+)
+
+
+class AdministratorNeededError(StoplogError):
+    """Topics or access entries can't be seen or changed with the rights of this client."""
 
 
 def principals_of(section: TopicsSection, gate_group: str, tenants: Iterable[str] = ()) -> Principals:
@@ -81,6 +94,8 @@ def topics_of(section: TopicsSection, tenants: Iterable[str] = ()) -> tuple[Topi
 def make_plan(section: TopicsSection, gate_group: str, admin: Admin, tenants: Iterable[str] = ()) -> Plan:
     """Return what must be done so that the log has every topic as declared. Changes nothing; blocking.
 
+    With few rights, the plan covers only what this client may see, and names the rest (`Plan.unseen`).
+
     Args:
         section: `[topics]` of the settings.
         tenants: tenants beside those of the settings.
@@ -94,11 +109,14 @@ def make_plan(section: TopicsSection, gate_group: str, admin: Admin, tenants: It
     tenants = tuple(tenants)
     principals = principals_of(section, gate_group, tenants)
     topics = topics_of(section, tenants)
-    states = admin.describe([topic.name for topic in topics], CONFIG_NAMES)
-    plan = plan_topics(topics, states, section.partitions, section.replication)
+    hidden = admin.hidden([topic.name for topic in topics], configs=True)
+    seen = tuple(topic for topic in topics if topic.name not in hidden)
+    states = admin.describe([topic.name for topic in seen], CONFIG_NAMES)
+    plan = plan_topics(seen, states, section.partitions, section.replication)
+    plan += Plan((), (), tuple(f"topic `{topic.name}`" for topic in topics if topic.name in hidden))
     plan += Plan((), tuple(_broker_troubles(admin)))
     if any(principals.by_role.values()) or any(principals.by_tenant.values()):
-        plan += plan_access(topics, admin.acls(), principals)
+        plan += _plan_access(topics, admin, principals)
     return plan
 
 
@@ -119,6 +137,14 @@ def _broker_troubles(admin: Admin) -> Iterator[Trouble]:
             )
 
 
+def _plan_access(topics: tuple[Topic, ...], admin: Admin, principals: Principals) -> Plan:
+    try:
+        existing = admin.acls()
+    except DeniedLogError:
+        return Plan((), (), ("the access entries",))
+    return plan_access(topics, existing, principals)
+
+
 def carry_out(plan: Plan, admin: Admin, replication: int, on_done: Callable[[Step], None]) -> None:
     """Do the steps, one by one; safe to repeat. Never deletes anything. Blocking.
 
@@ -126,14 +152,24 @@ def carry_out(plan: Plan, admin: Admin, replication: int, on_done: Callable[[Ste
         on_done: called with each step after it is done.
 
     Raises:
+        AdministratorNeededError: this client may not see everything, or may not do a step; those before it are done.
         LogError: a step failed; those before it are done.
     """
+    if plan.unseen:
+        raise AdministratorNeededError(f"this client may not see {', '.join(plan.unseen)}: {_ADMINISTRATOR_APPLIES}")
     for step in plan.steps:
-        match step:
-            case CreateTopic(spec):
-                admin.create([spec], replication)
-            case AlterConfig(topic, name, _, wanted):
-                admin.alter_config(topic, {name: wanted})
-            case GrantAccess(acl):
-                admin.create_acls([acl])
+        try:
+            _do(step, admin, replication)
+        except DeniedLogError as error:
+            raise AdministratorNeededError(f"{error}: {_ADMINISTRATOR_APPLIES}") from error
         on_done(step)
+
+
+def _do(step: Step, admin: Admin, replication: int) -> None:
+    match step:
+        case CreateTopic(spec):
+            admin.create([spec], replication)
+        case AlterConfig(topic, name, _, wanted):
+            admin.alter_config(topic, {name: wanted})
+        case GrantAccess(acl):
+            admin.create_acls([acl])

@@ -107,18 +107,25 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in the order in which to do them, and the differences that they don't remove."""
+    """Steps in the order in which to do them, and the differences that they don't remove.
+
+    Attributes:
+        steps: what to do.
+        troubles: the differences that the steps don't remove.
+        unseen: what this client may not see, and which is therefore not compared.
+    """
 
     steps: tuple[Step, ...]
     troubles: tuple[Trouble, ...]
+    unseen: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
-        """Whether everything is as declared."""
+        """Whether everything that this client may see is as declared."""
         return not self.steps and not self.troubles
 
     def __add__(self, other: Plan) -> Plan:
-        return Plan(self.steps + other.steps, self.troubles + other.troubles)
+        return Plan(self.steps + other.steps, self.troubles + other.troubles, self.unseen + other.unseen)
 
 
 @dataclass(frozen=True, slots=True)

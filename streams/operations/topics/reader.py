@@ -9,6 +9,7 @@ from heapq import merge
 from streams.model.errors import StoplogError
 from streams.ports import Clock, Reader, Received, TopicPartition
 from streams.ports.open_log import Log
+from streams.sdk.missing_topics import why_missing
 
 BATCH_RECORDS_MAX = 1_000
 POLL_MS = 200
@@ -27,15 +28,14 @@ def partitions_of(log: Log, topics: Sequence[str]) -> list[TopicPartition]:
     """Return all partitions of the topics.
 
     Raises:
-        TopicReadError: a topic does not exist.
+        TopicReadError: a topic does not exist, or this client may not see it.
         LogError: the log did not answer.
     """
     with closing(log.admin()) as admin:
         states = admin.describe(topics, ())
-    missing = [name for name in topics if name not in states]
-    if missing:
-        text = f"topic `{missing[0]}` does not exist on the {log.name}; run `stoplog topics apply`"
-        raise TopicReadError(text)
+        missing = [name for name in topics if name not in states]
+        if missing:
+            raise TopicReadError(why_missing(missing[0], admin, log.name))
     return [TopicPartition(name, number) for name in topics for number in range(states[name].partitions)]
 
 

@@ -8,7 +8,14 @@ from confluent_kafka import KafkaError, KafkaException
 from streams.kafka.errors import call_error, error_of, transaction_error
 from streams.kafka.poll_errors import ERRORS_IN_A_ROW_MAX, FaultCounter
 from streams.kafka.retry import persist
-from streams.ports import AbortableTransactionError, FatalLogError, FencedError, LogError, RetriableLogError
+from streams.ports import (
+    AbortableTransactionError,
+    DeniedLogError,
+    FatalLogError,
+    FencedError,
+    LogError,
+    RetriableLogError,
+)
 
 
 class TestTransactionError:
@@ -54,7 +61,8 @@ class TestCallError:
             (KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "gap", fatal=True), FatalLogError),
             (KafkaError(KafkaError.FENCED_INSTANCE_ID, "newer"), FencedError),
             (KafkaError(KafkaError.TOPIC_ALREADY_EXISTS, "there"), LogError),
-            (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "no"), LogError),
+            (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "no"), DeniedLogError),
+            (KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED, "no"), DeniedLogError),
         ],
     )
     def test_meaning(self, error: KafkaError, meaning: type[LogError]) -> None:
