@@ -55,21 +55,23 @@ _PROPERTIES: Mapping[str, str] = {
     "allow.everyone.if.no.acl.found": "false",
     "auto.create.topics.enable": "false",
     "transaction.max.timeout.ms": "15000",  # as the how-to for operators recommends
-    "default.replication.factor": "3",
-    "min.insync.replicas": "2",
-    "offsets.topic.replication.factor": "3",
     "offsets.topic.num.partitions": "6",
-    "transaction.state.log.replication.factor": "3",
-    "transaction.state.log.min.isr": "2",
     "transaction.state.log.num.partitions": "6",
-    "share.coordinator.state.topic.replication.factor": "3",
-    "share.coordinator.state.topic.min.isr": "2",
     "group.initial.rebalance.delay.ms": "0",
 }
 
 
+_REPLICATION = (
+    "default.replication.factor",
+    "offsets.topic.replication.factor",
+    "transaction.state.log.replication.factor",
+    "share.coordinator.state.topic.replication.factor",
+)
+_IN_SYNC = ("min.insync.replicas", "transaction.state.log.min.isr", "share.coordinator.state.topic.min.isr")
+
+
 class KafkaCluster:
-    """Three brokers that run. Made by `start`; a context manager that stops them.
+    """Brokers that run. Made by `start`; a context manager that stops them.
 
     Attributes:
         bootstrap: the addresses of all brokers, for clients.
@@ -83,7 +85,9 @@ class KafkaCluster:
         properties: Mapping[str, str] | None = None,
     ) -> None:
         """Use `start`."""
-        self._properties = {**_PROPERTIES, **(properties or {})}
+        nodes = len(ports)
+        copies = dict.fromkeys(_REPLICATION, str(nodes)) | dict.fromkeys(_IN_SYNC, str(max(nodes - 1, 1)))
+        self._properties = {**_PROPERTIES, **copies, **(properties or {})}
         self.bootstrap = ",".join(f"127.0.0.1:{clients}" for clients, _, _ in ports)
         self._users = {ADMINISTRATOR: f"{ADMINISTRATOR}-password", **users}
         self._ports = ports
@@ -99,6 +103,7 @@ class KafkaCluster:
         users: Mapping[str, str],
         quick: bool = True,
         properties: Mapping[str, str] | None = None,
+        nodes: int = NODES,
     ) -> KafkaCluster:
         """Make certificates and storage, run the brokers, and wait until every one of them answers.
 
@@ -108,19 +113,20 @@ class KafkaCluster:
                 everything, is there besides.
             quick: whether the brokers are to start quickly rather than to bear load.
             properties: settings of every broker that differ from those of this module.
+            nodes: how many brokers; one is enough if none has to fail.
 
         Raises:
             BrokerUnavailableError: no Java, no Maven, or a broker did not come up (with the end of its log).
         """
         workdir = workdir.resolve()
         require_program("java", "a Java 17 runtime")
-        cluster = cls(workdir, users, _free_ports(), properties)
+        cluster = cls(workdir, users, _free_ports(nodes), properties)
         try:
             cluster._prepare(quick)
-            for node in range(NODES):
-                cluster._nodes[node].run()
-            for node in range(NODES):
-                cluster.await_node(node)
+            for node in cluster._nodes:
+                node.run()
+            for number in range(nodes):
+                cluster.await_node(number)
         except BaseException:
             cluster.stop()
             raise
@@ -213,7 +219,7 @@ class KafkaCluster:
         libraries = fetch_libraries()
         self._workdir.mkdir(parents=True, exist_ok=True)
         self._authority = Authority(self._workdir, datetime.datetime.now(datetime.UTC))  # noqa: TID251 - of certificates
-        for number in range(NODES):
+        for number in range(len(self._ports)):
             folder = self._workdir / f"node-{number + 1}"
             folder.mkdir()
             node = NodeProcess(folder, libraries, quick=quick, heap=HEAP)
@@ -229,7 +235,9 @@ class KafkaCluster:
         clients, internal, controller = self._ports[number]
         advertised = f"CLIENTS://127.0.0.1:{clients},INTERNAL://127.0.0.1:{internal}"
         voters = ",".join(f"{index + 1}@127.0.0.1:{ports[2]}" for index, ports in enumerate(self._ports))
-        superusers = ";".join([f"User:{ADMINISTRATOR}", *(f"User:CN=node-{index + 1}" for index in range(NODES))])
+        superusers = ";".join(
+            [f"User:{ADMINISTRATOR}", *(f"User:CN=node-{index + 1}" for index in range(len(self._ports)))]
+        )
         return {
             **self._properties,
             "node.id": str(number + 1),
@@ -251,9 +259,9 @@ class KafkaCluster:
         return True
 
 
-def _free_ports() -> list[tuple[int, int, int]]:
+def _free_ports(nodes: int) -> list[tuple[int, int, int]]:
     taken: list[int] = []
-    for _ in range(NODES * _PORTS_PER_NODE):
+    for _ in range(nodes * _PORTS_PER_NODE):
         taken.append(free_port(other_than=taken))
     return [(taken[at], taken[at + 1], taken[at + 2]) for at in range(0, len(taken), _PORTS_PER_NODE)]
 
