@@ -163,6 +163,20 @@ class Reader:
         self.running.append(started)
         return started
 
+    def dead_letters_audited(self, topic: str, key: bytes) -> set[str]:
+        """Wait for the dead letter of a record with this key, and the audit record about it; returns the reason."""
+        session_id = key.decode().partition("|")[2]
+        reasons: set[str] = set()
+
+        def found() -> bool:
+            letters = self.run(Command(f"stoplog tail deadletters --no-follow --session {session_id}", "operators"))
+            reasons.update(re.findall(rf'"topic": "{re.escape(topic)}".*?"reason": "(\w+)"', letters.stdout))
+            audited = self.run(Command(f"stoplog tail audit --no-follow --session {session_id}", "auditors"))
+            return bool(reasons) and all(reason in audited.stdout for reason in reasons)
+
+        until(found, found=lambda: f"{topic} {session_id}: {reasons}")
+        return reasons
+
     def __enter__(self) -> Reader:
         return self
 

@@ -25,6 +25,7 @@ import pytest
 from simulation.broker.cluster import KafkaCluster
 from streams.model.verdict import Outcome
 from streams.sdk import Agent, Executor, Toolset, connect
+from tests.integration.attacks import ATTACKS, Attack, Field, as_table
 from tests.integration.deployment import ROOT, until
 from tests.integration.page import Command, Fragment, Properties, blocks, parts, text_of, write
 from tests.integration.page_follower import ADMINISTRATOR, Reader, Running
@@ -305,3 +306,22 @@ def test_advice_names_the_role_that_is_missing(followed: Followed) -> None:
     assert "this client may not see topic `agent.ruleset.v1`" in done.stderr
     assert "rule-publishing" in done.stderr
     assert "does not exist" not in done.stderr
+
+
+def test_every_attack_is_refused_as_the_table_says(followed: Followed) -> None:
+    field = Field(followed.reader)
+    said = [(each, _said(each, field)) for each in ATTACKS]
+    wrong = [f"{each.who}: {each.what}: {sorted(got)}" for each, got in said if got != {each.refusal}]
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+
+
+def _said(attack: Attack, field: Field) -> set[str]:
+    try:
+        return attack.attempt(field, attack.who)
+    except Exception as error:
+        return {repr(error)}
+
+
+def test_the_page_about_trust_has_the_table() -> None:
+    assert as_table() in (ROOT / "docs/explanation/trust.md").read_text("utf-8")
