@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from streams.embedded.fetch import Fetcher, end_offsets, poll_until_found
 from streams.embedded.file import LogFile
 from streams.embedded.topics import TopicTable
-from streams.ports import Received, TopicPartition
+from streams.ports import OpenTransaction, Received, TopicPartition
 from streams.ports.open_log import TopicNames
 
 # Commits end a wait at once; this only limits the delay if one is missed.
@@ -60,6 +60,9 @@ class EmbeddedReader:
     def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the end offsets: a transaction is in the file as a whole, or not at all."""
         return self.end_offsets(partitions)
+
+    def oldest_transaction(self, partition: TopicPartition) -> OpenTransaction | None:
+        """Return None: no transaction is ever open in the file."""
 
     def close(self) -> None:
         """Close the connection."""

@@ -14,6 +14,7 @@ from streams.ports import (
     GroupMetadata,
     LogError,
     Membership,
+    OpenTransaction,
     Received,
     RetriableLogError,
     TopicPartition,
@@ -148,6 +149,9 @@ class MemoryReader(_Client):
     def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the last stable offsets."""
         return {partition: self._broker.partition(partition).last_stable_offset for partition in partitions}
+
+    def oldest_transaction(self, partition: TopicPartition) -> OpenTransaction | None:
+        """Return None: the log keeps no ids of producers."""
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""

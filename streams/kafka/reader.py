@@ -14,7 +14,8 @@ from streams.kafka.partitions import on_log, to_client
 from streams.kafka.poll_errors import FaultCounter
 from streams.kafka.records import receiver
 from streams.kafka.settings import NO_SETTINGS, Settings, client_settings
-from streams.ports import LogError, Received, TopicPartition
+from streams.kafka.transaction_lookup import TransactionLookup
+from streams.ports import LogError, OpenTransaction, Received, TopicPartition
 from streams.ports.open_log import PLAIN_NAMES, TopicNames
 
 DEFAULTS: Settings = {
@@ -52,6 +53,7 @@ class KafkaReader:
         self._client = Consumer(client_settings(bootstrap, fixed=fixed, defaults=DEFAULTS, extra=extra))
         self._lookup = OffsetLookup(bootstrap, names, extra)
         self._stable_lookup = OffsetLookup(bootstrap, names, extra, stable=True)
+        self._transaction_lookup = TransactionLookup(bootstrap, names, extra)
         self._faults = FaultCounter("a reader")
         self._positions: dict[tuple[str, int], int] = {}
         self._closed = False
@@ -146,6 +148,16 @@ class KafkaReader:
             RetriableLogError: the broker did not answer in time.
         """
         return self._stable_lookup.ends(partitions)
+
+    def oldest_transaction(self, partition: TopicPartition) -> OpenTransaction | None:
+        """Return the open transaction that begins first. Asks the brokers over a connection of its own.
+
+        Blocks for up to `transaction_lookup.LOOKUP_S_MAX` seconds.
+
+        Raises:
+            LogError: the brokers can't be asked, have refused, or did not answer in time.
+        """
+        return self._transaction_lookup.oldest(partition)
 
     def close(self) -> None:
         """Close the client. Blocks for up to `closing.CLOSE_S_MAX` seconds."""

@@ -4,15 +4,18 @@ A writer that stands still inside a transaction holds up every reader of the par
 goes on or the brokers abort its transaction. Their setting `transaction.max.timeout.ms` bounds how long that may take
 (15 minutes by default). They read it at their start only, so it can't be set from here.
 
-The client library can't ask who has the transaction open; Kafka's own tools can, so a finding says how to call them.
+A finding names the producer that has the transaction open, as far as the brokers tell. It also says which of Kafka's
+own commands names the producer and which one ends the transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from streams.ports import TopicPartition
+from streams.ports import LogError, OpenTransaction, Reader, TopicPartition
 
 STUCK_MS = 5_000
 """A last stable offset that stands still for this long, with records behind it, is reported. No part of stoplog keeps a
@@ -21,6 +24,9 @@ transaction open for as long."""
 TRANSACTION_TIMEOUT_SETTING = "transaction.max.timeout.ms"
 TRANSACTION_TIMEOUT_MS_MAX = 15_000
 """The longest time that the brokers should let a transaction be open: that of stoplog's own writers."""
+
+TRANSACTIONAL_ID_CHARS_MAX = 200
+"""How much of a transactional id is shown. Whoever writes has chosen it."""
 
 BROKER_SESSION_SETTING = "broker.session.timeout.ms"
 BROKER_SESSION_MS_RECOMMENDED = 4_000
@@ -54,6 +60,29 @@ class Stuck(NamedTuple):
             f"readers of `{topic}` partition {number} have waited for at least {now_ms - self.since_ms} ms for an open "
             f"transaction: {self.end_offset - self.stable_offset} offsets from {self.stable_offset} on are not visible"
         )
+
+    def writer_text(self, oldest: OpenTransaction | None) -> str:
+        """Say whose transaction it is.
+
+        Args:
+            oldest: the open transaction that begins first, as the log has answered.
+        """
+        if oldest is None or oldest.start_offset != self.stable_offset:
+            return f"the log names no producer whose open transaction begins at {self.stable_offset}"
+        text = (
+            f"producer id {oldest.producer_id} (epoch {oldest.epoch}) has had it open since offset "
+            f"{oldest.start_offset}"
+        )
+        if oldest.last_record_ms is not None:
+            at = datetime.fromtimestamp(oldest.last_record_ms / 1_000, UTC).isoformat(" ", "milliseconds")
+            text += f"; the time of its last record is {at}"
+        if oldest.transactional_id is None:
+            return (
+                f"{text}; its transactional id is not visible to this principal: an administrator's `stoplog doctor` "
+                "can name it"
+            )
+        # Escaped: it goes to logs and alerts, and its writer is a stranger.
+        return f"{text}; its transactional id is {json.dumps(oldest.transactional_id[:TRANSACTIONAL_ID_CHARS_MAX])}"
 
     def advice(self, prefix: str) -> str:
         """Say which of Kafka's commands names the producer, and which ends its transaction.
@@ -113,3 +142,25 @@ class StableOffsets:
                 self._reported[partition] = offset
                 found.append(Stuck(partition, offset, end, seen[1]))
         return found
+
+
+def writer_texts(reader: Reader, found: Sequence[Stuck]) -> list[str]:
+    """Say for each partition whose transaction it is that readers wait for, or why that is not known.
+
+    After a first failure nobody is asked again: each may take seconds, and what is stuck must be reported soon.
+
+    Args:
+        reader: who is asked.
+        found: what is stuck.
+    """
+    texts: list[str] = []
+    failure = ""
+    for stuck in found:
+        if not failure:
+            try:
+                texts.append(stuck.writer_text(reader.oldest_transaction(stuck.partition)))
+                continue
+            except LogError as error:
+                failure = f"who has it open can't be asked: {error}"
+        texts.append(failure)
+    return texts

@@ -240,6 +240,24 @@ class Publisher(Protocol):
         """Flush, and release the client."""
 
 
+class OpenTransaction(NamedTuple):
+    """A transaction that is open on a partition, and the producer that has opened it.
+
+    Attributes:
+        producer_id: of the producer, as the brokers have assigned it.
+        epoch: of the producer id.
+        start_offset: the offset of the transaction's first record on the partition.
+        last_record_ms: the time of the producer's last record there, ms since the epoch; None if it is not known.
+        transactional_id: None if this client may not see it, or if it is not known any more.
+    """
+
+    producer_id: int
+    epoch: int
+    start_offset: int
+    last_record_ms: int | None
+    transactional_id: str | None
+
+
 class Reader(Protocol):
     """Reads named partitions without a group: broadcast topics, changelogs, the verdicts of an agent."""
 
@@ -276,6 +294,18 @@ class Reader(Protocol):
 
         Raises:
             RetriableLogError: it did not answer in time.
+        """
+
+    def oldest_transaction(self, partition: TopicPartition) -> OpenTransaction | None:
+        """Ask the broker for the open transaction that begins first: readers of the partition wait for it.
+
+        Blocks for some seconds at most.
+
+        Returns:
+            The transaction and its producer; None if none is open, or if the log does not know whose it is.
+
+        Raises:
+            LogError: it can't be asked, or did not answer in time.
         """
 
     def close(self) -> None:

@@ -51,6 +51,16 @@ def test_reads_from_the_given_offset_and_follows_new_records(log: LogUnderTest, 
     reader.close()
 
 
+def test_a_transaction_that_has_ended_is_not_named(log: LogUnderTest, partitions: Partitions) -> None:
+    at = partitions.fresh()
+    producer = ready_producer(log, log.unique("writer"))
+    write(producer, at, [b"committed"])
+    reader = log.reader()
+    assert reader.oldest_transaction(at) is None
+    producer.close()
+    reader.close()
+
+
 def test_lag_is_known_without_asking(log: LogUnderTest, partitions: Partitions) -> None:
     at = partitions.fresh()
     publish(log, at, [b"0", b"1", b"2"])

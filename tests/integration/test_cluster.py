@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,8 +10,10 @@ import pytest
 
 from simulation.broker.cluster import KafkaCluster
 from streams.kafka.admin import KafkaAdmin
+from streams.kafka.producer import KafkaProducer
 from streams.kafka.publisher import KafkaPublisher
-from streams.ports import LogError, Outgoing, TopicSpec
+from streams.kafka.reader import KafkaReader
+from streams.ports import LogError, Outgoing, TopicPartition, TopicSpec
 
 pytestmark = pytest.mark.broker
 
@@ -55,3 +58,27 @@ def test_it_takes_records_with_any_one_broker_gone(cluster: KafkaCluster) -> Non
     finally:
         cluster.restart(0)
     _write(cluster, "admin")
+
+
+def test_who_has_a_transaction_open_is_named_over_an_encrypted_connection(cluster: KafkaCluster) -> None:
+    letters = TopicPartition("letters", 1)
+    settings = cluster.client_settings("admin")
+    with closing(KafkaProducer(cluster.bootstrap, "stands-still", extra=settings)) as hanging:
+        hanging.init_transactions()
+        hanging.begin()
+        with closing(KafkaReader(cluster.bootstrap, extra=settings)) as reader:
+            begin = reader.end_offsets([letters])[letters]
+            assert reader.oldest_transaction(letters) is None
+            hanging.send(Outgoing("letters", 1, b"key", b"never visible"))
+            hanging._client.flush(WRITE_MS / 1_000)
+            found = reader.oldest_transaction(letters)
+        assert found is not None
+        assert (found.start_offset, found.transactional_id) == (begin, "stands-still")
+        for wrong in ({"sasl.password": "guessed"}, {"ssl.ca.location": __file__}):
+            with (
+                closing(KafkaReader(cluster.bootstrap, extra={**settings, **wrong})) as reader,
+                pytest.raises(LogError),
+            ):
+                reader.oldest_transaction(letters)
+        assert not [thread.name for thread in threading.enumerate() if "kafka-io" in thread.name]
+        hanging.abort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -45,13 +46,20 @@ def test_a_transaction_that_hangs_is_noticed_and_named(deployment: Deployment) -
             until(lambda: bool(stuck_alerts(deployment)))
         (alert,) = stuck_alerts(deployment)
         assert f"`{SESSION.name}` partition 0" in alert.title
+        # As everybody is a super user here, the gate sees the transactional id.
+        said = re.search(r"producer id (\d+) \(epoch (\d+)\) has had it open since offset \d+; the time", alert.desc)
+        assert said is not None
+        assert 'its transactional id is "hanging-writer"' in alert.desc
         assert f"describe-producers --topic {prefix}{SESSION.name} --partition 0" in alert.suggested_response[0]
     # Another one: the brokers abort each after 15 s.
     hanging.abort()
     hang(hanging)
     findings = {f.check: f for f in examine_deployment({**deployment.settings_given, "state_dir": deployment.folder})}
     assert findings["transactions"].status.value == "fail"
-    assert "partition 0 have waited for at least" in findings["transactions"].text
+    text = findings["transactions"].text
+    assert "partition 0 have waited for at least" in text
+    assert f"producer id {said[1]} " in text
+    assert 'its transactional id is "hanging-writer"' in text
     hanging.abort()
     hanging.close()
     with closing(log.reader()) as reader:

@@ -6,6 +6,7 @@ be written with what an agent or an executor has.
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,11 +23,14 @@ from simulation.records import ROOT_KEY, SessionMaker, agent, report_keys, tool_
 from streams.audit.signatures import SigningKey
 from streams.delegation.issuance import sign_root
 from streams.delegation.keys import root_grant_key
+from streams.kafka.producer import KafkaProducer
+from streams.model.alert import Alert
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.revocation import RevocationKind, RevocationState
 from streams.model.session import SessionEventType
 from streams.model.token_reasons import TokenReason
 from streams.model.topics import (
+    ALERT,
     APPROVAL_DECISION,
     AUDIT,
     AUDIT_REPORTED,
@@ -56,13 +60,14 @@ from streams.operations.stops import write_revocation
 from streams.operations.topics.application import carry_out, make_plan
 from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX, transactional_ids
 from streams.operations.topics.reader import read_to_end
-from streams.ports import LogError, TopicPartition
+from streams.ports import LogError, Outgoing, TopicPartition
 from streams.ports.open_log import Log
 from streams.sdk import Agent, DevTokenService, Executor, ReportKey, SingleUseStore, VerdictLoop
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport
 from streams.services.gate.runner import GateRunner
+from streams.services.gate.transaction_watch import ANALYTIC, TransactionWatch, watching_transactions
 from streams.services.sts.session_writer import Ledger, Opening, Refusal
 from streams.stores.memory import MemoryStores
 from streams.wiring.clock import SystemClock
@@ -245,6 +250,53 @@ def test_no_executor_takes_the_place_of_another_or_opens_a_transaction(cluster: 
                 pytest.raises(LogError, match=REFUSED),
             ):
                 producer.init_transactions()
+
+
+def test_the_gate_names_the_producer_and_an_administrator_its_transactional_id(cluster: Cluster) -> None:
+    place = TopicPartition(SESSION.name, 0)
+    with open_log(cluster.settings(None)) as log, closing(log.producer("a-stranger")) as hanging:
+        assert isinstance(hanging, KafkaProducer)
+        hanging.init_transactions()
+        hanging.begin()
+        hanging.send(Outgoing(SESSION.name, 0, b"acme|s-1", b"never visible"))
+        hanging._client.flush(10)
+        with closing(log.reader()) as reader:
+            as_administrator = reader.oldest_transaction(place)
+        settings, clock = cluster.settings(Role.GATE), SystemClock()
+        with cluster.log(Role.GATE) as own, Transport(own, build_codec(settings), clock) as transport:
+            with closing(own.reader()) as reader:
+                as_gate = reader.oldest_transaction(place)
+            with watching_transactions(TransactionWatch(transport, clock, lambda: [0])):
+                until(lambda: bool(stuck_texts(log, settings)))
+        (text,) = stuck_texts(log, settings)
+        hanging.abort()
+    assert as_administrator is not None
+    start = as_administrator.start_offset
+    assert (as_administrator.producer_id, as_administrator.epoch) == stored_producer(cluster.broker, place, start)
+    assert as_administrator.transactional_id == "a-stranger"
+    assert as_gate == as_administrator._replace(transactional_id=None)
+    assert f"producer id {as_gate.producer_id} (epoch {as_gate.epoch}) has had it open since offset {start}" in text
+    assert "an administrator's `stoplog doctor` can name it" in text
+
+
+def stuck_texts(log: Log, settings: Settings) -> list[str]:
+    """The descriptions of the alerts about open transactions, as whoever reads the log sees them."""
+    codec = build_codec(settings)
+    found = (codec.decode(ALERT.name, r.value, r.headers) for r in read_to_end(log, (ALERT.name,), SystemClock()))
+    return [alert.desc for alert in found if isinstance(alert, Alert) and alert.analytic_uid == ANALYTIC]
+
+
+def stored_producer(broker: KafkaBroker, place: TopicPartition, offset: int) -> tuple[int, int]:
+    """The producer id and epoch of the batch that begins at an offset, as the broker has stored them."""
+    (path,) = (broker._workdir / "data" / f"{place.topic}-{place.partition}").glob("*.log")
+    content, at = path.read_bytes(), 0
+    while at < len(content):
+        first, size = struct.unpack_from(">qi", content, at)
+        if first == offset:
+            # Behind leader epoch, magic, checksum, attributes, last offset delta and two times.
+            return struct.unpack_from(">qh", content, at + 43)
+        at += 12 + size
+    raise AssertionError(f"no batch begins at {offset}")
 
 
 def test_no_gate_fences_another(cluster: Cluster) -> None:

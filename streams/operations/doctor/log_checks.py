@@ -23,6 +23,7 @@ from streams.operations.open_transactions import (
     StableOffsets,
     Stuck,
     is_long,
+    writer_texts,
 )
 from streams.operations.settings import CatalogSection, Deployment, ReleaseSection
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, make_plan, topics_of
@@ -147,13 +148,15 @@ def _open_transactions(installation: Installation, log: Log) -> Iterator[Finding
                 if not offsets.is_waiting or now_ms - began_ms > STUCK_MS + _STUCK_PAUSE_MS:
                     break
                 clock.sleep_ms(_STUCK_PAUSE_MS)
+            found = found[:FAULTS_SHOWN_MAX]
+            writers = writer_texts(reader, found)
     except (LogError, TopicReadError) as error:
         yield warned("transactions", f"can't be looked for: {error}")
         return
     if not found:
         yield fine("transactions", "none holds up a reader")
-    for stuck in found[:FAULTS_SHOWN_MAX]:
-        yield failed("transactions", stuck.text(now_ms), stuck.advice(installation.topics.prefix))
+    for stuck, writer in zip(found, writers, strict=True):
+        yield failed("transactions", f"{stuck.text(now_ms)}; {writer}", stuck.advice(installation.topics.prefix))
 
 
 def _rights(installation: Installation, open_rights: Callable[[], AccessRights]) -> Iterator[Finding]:

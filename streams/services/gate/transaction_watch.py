@@ -18,7 +18,7 @@ from streams.model.alert import (
 )
 from streams.model.proof import derived_uuid
 from streams.model.types import Header
-from streams.operations.open_transactions import StableOffsets, Stuck
+from streams.operations.open_transactions import StableOffsets, Stuck, writer_texts
 from streams.ports import Clock, LogError, Reader, TopicPartition
 from streams.sdk.alerts import send_alerts
 from streams.sdk.errors import PublishError
@@ -74,9 +74,10 @@ class TransactionWatch:
         stable = reader.stable_offsets(partitions)
         now_ms = self._clock.monotonic_ms()
         found = self._offsets.observe(ends, stable, now_ms)
-        for stuck in found:
-            _log.error("%s; %s", stuck.text(now_ms), stuck.advice(self._prefix))
-            send_alerts(self._transport, [self._alert(stuck, now_ms)])
+        for stuck, writer in zip(found, writer_texts(reader, found), strict=True):
+            text = f"{stuck.text(now_ms)}; {writer}"
+            _log.error("%s; %s", text, stuck.advice(self._prefix))
+            send_alerts(self._transport, [self._alert(stuck, text, now_ms)])
         return found
 
     def _run(self) -> None:
@@ -97,7 +98,7 @@ class TransactionWatch:
             with closing(reader):
                 pass
 
-    def _alert(self, stuck: Stuck, now_ms: int) -> Alert:
+    def _alert(self, stuck: Stuck, text: str, now_ms: int) -> Alert:
         topic, number = stuck.partition
         wall_ms = self._transport.now_ms()
         alert_id = derived_uuid("stuck", topic, str(number), str(stuck.stable_offset))
@@ -108,7 +109,7 @@ class TransactionWatch:
             confidence_id=CONFIDENCE_HIGH,
             status_id=STATUS_NEW,
             title=f"an open transaction holds up `{topic}` partition {number}",
-            desc=stuck.text(now_ms),
+            desc=text,
             analytic_uid=ANALYTIC,
             analytic_version="1",
             action_id=ACTION_OBSERVED,

@@ -18,7 +18,7 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, session_target
 from streams.model.topics import REVOCATION
 from streams.model.types import Header
-from streams.ports import Outgoing, Reader, Received, RetriableLogError, TopicPartition
+from streams.ports import OpenTransaction, Outgoing, Reader, Received, RetriableLogError, TopicPartition
 from streams.sdk import DevTokenService, ExecutorError, RevocationWatch
 from streams.sdk.entropy import Entropy, system_monotonic_ms
 from streams.sdk.single_records import publish
@@ -142,6 +142,9 @@ class CuttableReader:
 
     def stable_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return self._reader.stable_offsets(partitions)
+
+    def oldest_transaction(self, partition: TopicPartition) -> OpenTransaction | None:
+        return self._reader.oldest_transaction(partition)
 
     def close(self) -> None:
         self._reader.close()

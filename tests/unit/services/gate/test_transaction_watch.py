@@ -54,4 +54,5 @@ def test_what_stands_still_is_an_alert_and_what_goes_on_is_none() -> None:
     ]
     alerts = [record for record in found if isinstance(record, Alert)]
     assert [alert.analytic_uid for alert in alerts] == [ANALYTIC, ANALYTIC]
+    assert all(" are not visible; the log names no producer" in alert.desc for alert in alerts)
     assert all("--topic x-agent.session.v1 --partition 1" in alert.suggested_response[0] for alert in alerts)
