@@ -286,8 +286,8 @@ def _takeover(result: Result) -> str:
 
 def _longest(case: Result, *, moved: bool) -> float:
     """The longest silence of the partitions that the event moves, or of the others."""
-    waits: dict[str, float] = case["silence_by_partition_s"]
-    return max(wait for at, wait in waits.items() if (int(at) in case["partitions_moved"]) is moved)
+    waits = case["silence_by_partition_s"].items()
+    return max(wait for at, wait in waits if (int(at) in case["partitions_moved"]) is moved)
 
 
 def floods_table(result: Result) -> str:
@@ -412,12 +412,11 @@ def cluster_table(result: Result) -> str:
     return (
         f"Three brokers (TLS, SCRAM, access lists, replication 3; {broker}), two gates{gates},"
         f" {_whole(result['rate_per_s'])} intents/s. Of {_whole(result['intents'])} intents every one has exactly one"
-        " final verdict and one audit record of it, in the order of its session, and no call ran twice, unjudged or"
-        f" otherwise than judged{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"
-        f"{_cluster_calls(result['executors'], result['calls'])}\n\n"
+        " final verdict and one audit record of it, in the order of its session"
+        f"{', except:' + chr(10) * 2 + findings if findings else '.'}\n\n"
         "Seconds without a verdict while intents waited, at the longest. A partition is led by a lost broker if the"
         " broker led its intents, verdicts, audit records or changelog. The log itself: seconds without an intent that"
-        " could be read. Calls: seconds without an allowed call that ran.\n\n"
+        " could be read.\n\n"
     ) + _table(
         (
             "fault",
@@ -425,7 +424,6 @@ def cluster_table(result: Result) -> str:
             "led by them s",
             "others s",
             "the log itself s",
-            "calls s",
             *(f"{number} s" for number in range(result["partitions"])),
             "verdicts",
         ),
@@ -436,23 +434,11 @@ def cluster_table(result: Result) -> str:
                 _tenths(case["silent_s_max_led"]),
                 _tenths(case["silent_s_max_others"]),
                 _tenths(max(case["log_silent_s"])),
-                _tenths(max(case["calls_silent_s"])),
                 *(f"{silent:.1f}" for silent in case["silent_s"]),
                 ", ".join(f"{count} {reason}" for reason, count in case["verdicts"].items()),
             )
             for case in result["cases"]
         ],
-    )
-
-
-def _cluster_calls(executors: int, calls: Result) -> str:
-    """Return what came of the allowed calls, in words."""
-    reasons = ", ".join(f"{_whole(count)} `{reason}`" for reason, count in calls["not_run"].items())
-    return (
-        f"Executors, which are killed too: {executors}. Of {_whole(calls['allowed'])} allowed calls"
-        f" {_whole(calls['ran'])} ran; {_whole(calls['cut_off'])} of these were cut off by a kill after their effect,"
-        f" and reported as unknown. The others did not run, and the reports say why: {reasons or 'there are none'}."
-        f" Each call has one report; {_whole(calls['repeated_reports'])} were stored again, unchanged."
     )
 
 
