@@ -54,6 +54,12 @@ _SHOWN_CHARS_MAX = 120
 FOR_GOOD = 2**63
 """The end of a revocation without an end."""
 
+LAST_END_MS = 253_402_300_799_999
+"""The last instant that a record can state: the end of the year 9999.
+
+INVARIANT: every end is at most this or `FOR_GOOD`, so every stop can be written again as it is.
+"""
+
 _NEVER = -(2**63)
 MISSING = -2
 """In place of the offset of a record: the topic has no record of the stop any more."""
@@ -431,7 +437,7 @@ def _end_of(revocation: Revocation, appended_ms: int) -> int:
     if revocation.kind not in _ENDS_BY_ITSELF or not appended_ms:
         return FOR_GOOD
     # The later one: neither a broker's nor a writer's clock that is behind ends it early.
-    return min(FOR_GOOD, max(appended_ms, revocation.effective_at) + STOP_WITHOUT_END_MS)
+    return min(LAST_END_MS, max(appended_ms, revocation.effective_at) + STOP_WITHOUT_END_MS)
 
 
 def _shown(key: _Key) -> str:

@@ -18,7 +18,7 @@ from streams.model.delegation import GRANT_LIFE_MS_MAX
 from streams.model.errors import RecordError
 from streams.model.reasons import ControlReason, DeadLetterReason, Reason
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
-from streams.model.revocation_set import FOR_GOOD, STOP_WITHOUT_END_MS, RevocationSet
+from streams.model.revocation_set import FOR_GOOD, LAST_END_MS, STOP_WITHOUT_END_MS, RevocationSet
 from streams.model.topics import ALERT, REVOCATION
 from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
@@ -292,6 +292,29 @@ class TestCompaction:
         bench.wait(10_000)
         written = [read.record for read in bench.driver.read(REVOCATION.name)]
         assert [one.initiating_entity for one in written if isinstance(one, Revocation)] == ["stoplog/gate", "admin"]
+
+
+@pytest.mark.parametrize("weakened_by", ["a shorter stop", "a tombstone"])
+def test_a_stop_from_the_last_year_of_the_calendar_does_not_keep_others_from_being_written_again(
+    bench: GateBench, weakened_by: str
+) -> None:
+    name = (RevocationKind.SESSION, "acme|s-9")
+    key, far = revocation(*name, time_ms=LAST_END_MS)
+    bench.driver.pipe(REVOCATION.name, key, far)
+    bench.driver.settle()
+    nearer = revocation(*name, time_ms=bench.now_ms, until_ms=bench.now_ms + 1)[1]
+    bench.driver.pipe(REVOCATION.name, key, nearer if weakened_by == "a shorter stop" else None)
+    catch_up(bench, 1)
+    # Another stop, which has only its row to outlive the tombstone.
+    stop(bench)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, None)
+    catch_up(bench, 1)
+    newest = {record.key: record.value for record in bench.driver.read_raw(REVOCATION.name)}
+    assert None not in (newest[key], newest[ALL_KEY])
+    again = wire().decode(REVOCATION.name, newest[key] or b"")
+    assert isinstance(again, Revocation)
+    assert again.until == LAST_END_MS
+    assert is_stopped(bench)
 
 
 def test_without_a_releaser_nothing_is_released() -> None:
