@@ -179,7 +179,7 @@ class RevocationSet:
         """Apply a record that can't be read: it may stop whatever its key names, so it does."""
         key = named_by(record_key)
         if key is not None:
-            self._put(key, FOR_GOOD)
+            self._put(key, bounded_end(key[0], FOR_GOOD))
 
     def forget(self, record_key: bytes, appended_ms: int = 0) -> None:
         """Apply a tombstone: the topic has dropped the key, so the entry is removed.
@@ -211,6 +211,7 @@ class RevocationSet:
         Returns:
             Whether it was missing.
         """
+        until_ms = bounded_end(key[0], until_ms)
         release = self._released.get(key)
         if release is not None and stopped_at < release.lifts_before:
             return False
@@ -431,11 +432,20 @@ def topic_key(key: tuple[RevocationKind, str]) -> bytes:
     return target.encode() if kind is RevocationKind.UNKNOWN else revocation_key(kind, target)
 
 
+def bounded_end(kind: RevocationKind, until_ms: int) -> int:
+    """Return the end of a stop as a record can state it.
+
+    A stop of what ends by itself that states no end is read as one with an end. So one that lasts longer must state an
+    end, or the record that writes it again would be shorter than the stop, and would be written again, without end.
+    """
+    return min(until_ms, LAST_END_MS) if kind in _ENDS_BY_ITSELF else until_ms
+
+
 def _end_of(revocation: Revocation, appended_ms: int) -> int:
     if revocation.until is not None:
-        return revocation.until
+        return bounded_end(revocation.kind, revocation.until)
     if revocation.kind not in _ENDS_BY_ITSELF or not appended_ms:
-        return FOR_GOOD
+        return bounded_end(revocation.kind, FOR_GOOD)
     # The later one: neither a broker's nor a writer's clock that is behind ends it early.
     return min(LAST_END_MS, max(appended_ms, revocation.effective_at) + STOP_WITHOUT_END_MS)
 

@@ -37,6 +37,7 @@ from streams.model.revocation_set import (
     FOR_GOOD,
     MISSING,
     RevocationSet,
+    bounded_end,
     named_by,
     topic_key,
 )
@@ -244,6 +245,7 @@ class StopTable:
 
     def _stop(self, key: _Key, record_key: bytes, row: StopRow, now_ms: int) -> Output:
         kind, target = key
+        until_ms = bounded_end(kind, row.until_ms)
         tenant = target.partition("|")[0] if kind in _OF_A_TENANT else ""
         record_id = derived_uuid("stop written again", record_key.decode("utf-8", "replace"), str(now_ms))
         stop = Revocation(
@@ -251,7 +253,7 @@ class StopTable:
             kind=kind,
             id=record_key.decode().partition(":")[2] if kind is RevocationKind.UNKNOWN else target,
             effective_at=now_ms,
-            until=None if row.until_ms >= FOR_GOOD else row.until_ms,
+            until=None if until_ms >= FOR_GOOD else until_ms,
             reason=ControlReason.STOP_RESTORED.value,
             initiating_entity=SOURCE,
         )

@@ -25,7 +25,7 @@ from streams.model.verdict import Outcome
 from streams.ports import Outgoing, TopicPartition
 from streams.processors.rows import RowKind
 from streams.services.gate.settings import GateSection
-from tests.kit import GATE_SETTINGS, GateBench, wire
+from tests.kit import GATE_SETTINGS, MINUTE_MS, GateBench, wire
 
 DAY_MS = 86_400_000
 ANN, DESK, EVE = (SigningKey(Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)) for n in (1, 2, 3))
@@ -315,6 +315,20 @@ def test_a_stop_from_the_last_year_of_the_calendar_does_not_keep_others_from_bei
     assert isinstance(again, Revocation)
     assert again.until == LAST_END_MS
     assert is_stopped(bench)
+
+
+@pytest.mark.parametrize("key", [b"SESSION:acme|s-9", b"DELEGATION:g-9", b"AGENT:acme|helper", b"TENANT:acme"])
+def test_a_stop_that_can_not_be_read_is_written_again_once(bench: GateBench, key: bytes) -> None:
+    bench.driver.pipe(REVOCATION.name, key, b"\xff\xff")
+    bench.driver.settle()
+    bench.driver.pipe(REVOCATION.name, key, None)
+    catch_up(bench, 1)
+    bench.restart()
+    for _ in range(10):
+        bench.wait(MINUTE_MS)
+    values = [record.value for record in bench.driver.read_raw(REVOCATION.name) if record.key == key]
+    assert len(values) == 3
+    assert values[-1] is not None
 
 
 def test_without_a_releaser_nothing_is_released() -> None:
