@@ -22,7 +22,7 @@ def test_the_printed_commands_set_the_quotas(tmp_path: Path) -> None:
             assert program == "kafka-configs"
             assert arguments[:4] == ["--bootstrap-server", broker.bootstrap, "--command-config", "admin.properties"]
             broker.run_configs(*arguments[4:])
-        for user, bytes_per_s in (("agents", 1_048_576), ("mail server", 4_194_304)):
+        for user, bytes_per_s in (("agents", section.quotas["agent"]), ("mail server", section.quotas["executor"])):
             told = broker.run_configs("--describe", "--entity-type", "users", "--entity-name", user)
             assert f"producer_byte_rate={float(bytes_per_s)}" in told
             assert "request_percentage=100.0" in told
