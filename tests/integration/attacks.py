@@ -276,6 +276,7 @@ _MAY_WRITE: Mapping[str, frozenset[str]] = {
             "agent.audit.reported.v1",
             "agent.audit.checkpoint.v1",
             "agent.alert.v1",
+            "agent.alert.ocsf.v1",
             "agent.budget.request.v1",
             "agent.budget.grant.v1",
             "stoplog.gate.changelog",
