@@ -164,7 +164,7 @@ def test_without_a_topic_for_its_reports_it_does_not_start(
         with Transport(log, codec, SystemClock()) as transport, RevocationWatch(transport) as revocations:
             calls: Calls = []
             executor = executor_with(transport, store, revocations, calls.append)
-            missed = rf"`{missing.name}` on the embedded log .*: run `stoplog topics apply`"
+            missed = rf"`{missing.name}` does not exist on the embedded log .*; run `stoplog topics apply`"
             with pytest.raises(ExecutorError, match=missed):
                 run(executor, make_verdict())
             assert calls == []

@@ -127,7 +127,9 @@ def test_without_a_topic_that_it_writes_it_does_not_start(tmp_path: Path, house:
             admin.create([TopicSpec(t.name, 1, t.config()) for t in TOPICS if t is not AUDIT_REPORTED], 1)
         with (
             Transport(log, house.codec, SystemClock()) as transport,
-            pytest.raises(LogError, match=r"`agent\.audit\.reported\.v1` on .*: run `stoplog topics apply`"),
+            pytest.raises(
+                LogError, match=r"`agent\.audit\.reported\.v1` does not exist on .*; run `stoplog topics apply`"
+            ),
         ):
             RunningSts(house.section, transport, ROOT_KEY, tenant_uid=TENANT, folder=tmp_path / "other")
 
