@@ -84,8 +84,8 @@ def us_per_intent(wire: CodecWire, kept: str, entry: ToolCatalogEntry) -> float:
     rules = Publications("default", UNSIGNED, InlineCompiler(compile_bundle))
     control = ControlState(rules, Catalog(ANYBODY), stale=False)
     for each in (PAY, READ):
-        control.apply(CATALOG.name, entry_key(each), each, 1)
-    control.apply(RULESET.name, b"default", ruleset(_files(kept)), 1)
+        control.apply(CATALOG.name, entry_key(each), each, 1, START_MS)
+    control.apply(RULESET.name, b"default", ruleset(_files(kept)), 1, START_MS)
     control.settle()
     best = float("inf")
     for _ in range(RUNS):
@@ -106,7 +106,7 @@ def us_per_intent(wire: CodecWire, kept: str, entry: ToolCatalogEntry) -> float:
     return best / INTENTS * 1e6
 
 
-def _grant(wire: CodecWire, gate: Gate, state: PartitionState, request: bytes, now_ms: int) -> list[Output]:
+def _grant(wire: CodecWire, gate: Gate, state: PartitionState, request: bytes | None, now_ms: int) -> list[Output]:
     asked = wire.decode(BUDGET_REQUEST.name, request, ())
     assert isinstance(asked, BudgetRequest)
     grant = BudgetGrant(

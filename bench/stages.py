@@ -79,17 +79,21 @@ class StagedLog(Log):
     """A log whose consumer and producer are timed."""
 
     def __init__(self, inner: Log, stages: Stages) -> None:
-        self.name = inner.name
         self._inner = inner
         self._stages = stages
+
+    @property
+    def name(self) -> str:
+        """As the inner log."""
+        return self._inner.name
 
     def admin(self) -> Admin:
         """As the inner log."""
         return self._inner.admin()
 
-    def consumer(self, group: str, instance: str) -> Consumer:
+    def consumer(self, group: str, instance: str, *, positioned: bool = False) -> Consumer:
         """Timed."""
-        consumer = self._inner.consumer(group, instance)
+        consumer = self._inner.consumer(group, instance, positioned=positioned)
         self._stages.wrap(consumer, poll="consume")
         return consumer
 
