@@ -11,9 +11,11 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import fastavro
 import msgspec
+from fastavro.types import Schema
 
 from streams.codec.avro import Codec
 from streams.codec.cloudevents import event_headers
@@ -190,18 +192,18 @@ def main() -> None:
     print(f"event headers {headers_us:.2f}; line of a history: write {write_us:.0f}, read {read_us:.0f}")
 
 
-def _write(schema: object, record: Record) -> bytes:
+def _write(schema: Schema, record: Record) -> bytes:
     out = io.BytesIO()
     plain = msgspec.to_builtins(record, builtin_types=(bytes,))
     fastavro.schemaless_writer(out, schema, plain, disable_tuple_notation=True)
     return out.getvalue()
 
 
-def _read(schema: object, data: bytes, kind: type[Record]) -> Record:
+def _read(schema: Schema, data: bytes, kind: type[Record]) -> Record:
     return msgspec.convert(fastavro.schemaless_reader(io.BytesIO(data), schema, None), kind, builtin_types=(bytes,))
 
 
-def _without_logical_types(node: object) -> object:
+def _without_logical_types(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _without_logical_types(value) for key, value in node.items() if key != "logicalType"}
     if isinstance(node, list):

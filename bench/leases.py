@@ -6,6 +6,8 @@ every machine. A budget of 3,000 is shared by all sessions, and the intents ask 
 
 from __future__ import annotations
 
+from typing import Any
+
 from simulation.slow_cluster import Load, SlowCluster
 from streams.codec.avro import Codec
 from streams.codec.schemas import CommittedSchemas
@@ -14,7 +16,7 @@ from streams.model.reasons import Reason
 
 GATES = (2, 4)
 COMMITS_MS = (10, 100, 300)
-LOADS: dict[str, dict[str, object]] = {
+LOADS: dict[str, dict[str, Any]] = {
     "400 intents/s of 1": {},
     "1,000 intents/s of 1": {"intents_per_s": 1_000, "intents": 8_000, "sessions": 192},
     "400 intents/s of 1, 5 or 20": {"amounts": (1, 5, 20), "intents": 1_500},

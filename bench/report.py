@@ -287,7 +287,8 @@ def _takeover(result: Result) -> str:
 def _longest(case: Result, *, moved: bool) -> float:
     """The longest silence of the partitions that the event moves, or of the others."""
     waits = case["silence_by_partition_s"].items()
-    return max(wait for at, wait in waits if (int(at) in case["partitions_moved"]) is moved)
+    longest: float = max(wait for at, wait in waits if (int(at) in case["partitions_moved"]) is moved)
+    return longest
 
 
 def floods_table(result: Result) -> str:
