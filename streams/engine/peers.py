@@ -108,10 +108,14 @@ class Peers:
             self._gone.pop()
 
     def _note_gone(self, before: Sequence[str], now: Sequence[str]) -> None:
-        """Note who is gone of those whose partitions are this member's now; the others' are somebody else's matter."""
+        """Note who is gone of those whose partitions are this member's now; the others' are somebody else's matter.
+
+        If the members become known only after a takeover has stopped waiting for that, the next takeover ends what was
+        left open. Who is back by then is not gone any more.
+        """
         owners = list(range_owners(len(before), self._partition_count))
-        formerly = dict.fromkeys(before[owners[partition]] for partition in self._partitions)
-        self._gone += [name for name in formerly if name not in now]
+        formerly = (before[owners[partition]] for partition in self._partitions)
+        self._gone = [name for name in dict.fromkeys((*self._gone, *formerly)) if name not in now]
 
     def _end(self, name: str, end_transactions: EndTransactions) -> None:
         try:

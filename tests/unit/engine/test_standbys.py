@@ -9,8 +9,10 @@ import pytest
 
 from simulation.records import SessionMaker
 from streams.engine.changelog import STORE_AGE_MS_MAX
+from streams.engine.peers import WAIT_MS_MAX
 from streams.engine.standbys import BATCH_RECORDS, RETRY_MS
 from streams.engine.worker import Worker
+from streams.inmemory.clients import MemoryConsumer
 from streams.inmemory.faults import Call
 from streams.model.topics import GATE_CHANGELOG
 from streams.ports import FatalLogError, LogError, Outgoing, RetriableLogError, StoreError, TopicPartition
@@ -234,6 +236,28 @@ class TestTakeover:
             True,
             True,
         ]
+
+    def test_a_member_that_is_back_is_not_fenced_though_nobody_heard_in_time_that_it_was_gone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench = WorkerBench(partitions=2)
+        first, second, _ = two_gates(bench)
+        bench.settle(first, second)
+        lose(bench, "b")
+        with monkeypatch.context() as patch:
+            patch.setattr(MemoryConsumer, "membership", lambda _: None)
+            for _ in range(3):
+                first.step()
+            assert first.restoring
+            bench.clock.advance(WAIT_MS_MAX)
+            bench.settle(first)  # it takes over without knowing who is gone
+        assert first.partitions == [0, 1]
+        bench.settle(first)  # now it knows
+        again = bench.start("b")
+        epoch = bench.log.epoch("b")
+        bench.serving(first, again)
+        bench.settle(first, again)
+        assert bench.log.epoch("b") == epoch
 
     def test_a_standby_that_has_not_heard_of_anything_for_long_is_not_used(self) -> None:
         bench = WorkerBench(partitions=2)
