@@ -109,10 +109,9 @@ class InputBuffer:
         return min((time_ms for time_ms in times_ms if time_ms), default=0)
 
     @property
-    def is_without_time(self) -> bool:
-        """Whether none of the records that wait has a time, and one of them is to take effect."""
-        takes_effect = any(not isinstance(found[1], Exception) for lane in self._lanes for found in lane.records)
-        return takes_effect and not self.first_time_ms()
+    def takes_effect(self) -> bool:
+        """Whether any of the records that wait can be processed; the others become dead letters."""
+        return any(not isinstance(found[1], Exception) for lane in self._lanes for found in lane.records)
 
     def look(self) -> None:
         """Forget what is known of the topics' ends: `ready` asks again. Call it after each poll."""

@@ -144,18 +144,17 @@ class PartitionTask:
         Returns:
             How many records were processed.
         """
-        count = 0
-        if not self.stream_time_ms and self._input.buffer.is_without_time:
+        count, buffer = 0, self._input.buffer
+        first_ms = self.stream_time_ms or buffer.first_time_ms()
+        if not first_ms and buffer.takes_effect:
             # A clock that was ahead has stamped the partition's first records. Nothing is there yet that they could
             # affect, and no time to process them at: what they set up at zero would be over with the first real time.
             return 0
-        self._input.buffer.look()
+        buffer.look()
         for record, decoded, _ in self._input.ready(now_ms):
             count += 1
             fault = turn.begin(record)
-            self.stream_time_ms = max(self.stream_time_ms, record.timestamp_ms)
-            if not self.stream_time_ms:
-                self.stream_time_ms = self._input.buffer.first_time_ms()
+            self.stream_time_ms = max(self.stream_time_ms, first_ms, record.timestamp_ms)
             if self._state.has_due(self.stream_time_ms):
                 self.fire_timers()
             self.steps.process(record, fault or decoded, self.stream_time_ms)
