@@ -76,7 +76,6 @@ class Assignment:
         self._takeover = Takeover(
             spec.inputs,
             ports.consumer,
-            ports.clock,
             self._peers,
             Restorer(changelog, ports.open_reader, ports.stores, ports.clock, self._standbys),
         )

@@ -73,15 +73,12 @@ class TakenOver(NamedTuple):
 class Takeover:
     """Takes over the partitions of one assignment at a time. Their input must be paused meanwhile."""
 
-    def __init__(
-        self, inputs: Sequence[Topic], consumer: Consumer, clock: Clock, peers: Peers, restorer: Restorer
-    ) -> None:
+    def __init__(self, inputs: Sequence[Topic], consumer: Consumer, peers: Peers, restorer: Restorer) -> None:
         """Create it idle.
 
         Args:
             inputs: the input topics.
             consumer: knows the group's committed offsets.
-            clock: tells how old a store is.
             peers: knows who had the partitions before.
             restorer: restores the state.
         """
@@ -89,7 +86,6 @@ class Takeover:
         # Behind the last record of a transaction is its marker: retention may delete it long after all was processed.
         self._offsets_without_record = {topic.name: int(topic.is_written_in_transactions) for topic in inputs}
         self._consumer = consumer
-        self._clock = clock
         self._restorer = restorer
         self._waiting: list[int] | None = None
         self._committed: dict[int, dict[str, int]] = {}
