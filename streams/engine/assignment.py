@@ -7,22 +7,19 @@ offsets. Revocation is eager, so an assignment ends as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from streams.engine.broadcasts import Broadcasts
+from streams.engine.job import Job
 from streams.engine.peers import Peers
 from streams.engine.ports import Ports
 from streams.engine.record_steps import Emit
 from streams.engine.recovery import Restored, Restorer, TakenOver, Takeover
-from streams.engine.settings import EngineSettings
 from streams.engine.standby_places import standby_partitions
 from streams.engine.standbys import Standbys
 from streams.engine.state import PartitionState
 from streams.engine.task import PartitionTask
 from streams.ports import Membership, TopicPartition
-from streams.ports.processor import Processor
-from streams.ports.wire import Wire
-from streams.topology import ProcessorSpec
 
 
 class Assignment:
@@ -36,45 +33,33 @@ class Assignment:
     def __init__(
         self,
         *,
-        spec: ProcessorSpec,
-        processor: Processor,
-        wire: Wire,
+        job: Job,
         ports: Ports,
-        settings: EngineSettings,
-        partition_counts: Mapping[str, int],
         emit: Emit,
         broadcasts: Broadcasts | None,
     ) -> None:
         """Create it without partitions.
 
         Args:
-            spec: the processor's topics.
-            processor: what decides.
-            wire: translates between records and bytes.
-            ports: what the worker runs on.
-            settings: how it runs.
-            partition_counts: how many partitions each topic has, by its name.
+            job: what the worker runs.
+            ports: what it runs on.
             emit: called with each record that a task writes in the open transaction.
             broadcasts: what partitions remember of broadcast topics; None if the processor has none.
         """
         self.tasks: dict[int, PartitionTask] = {}
         self.restored: dict[int, Restored] = {}
-        self._spec = spec
-        self._processor = processor
-        self._wire = wire
+        self._job = job
         self._consumer = ports.consumer
         self._stores = ports.stores
-        self._settings = settings
-        self._partition_counts = partition_counts
         self._emit = emit
         self._broadcasts = broadcasts
-        changelog = spec.changelog.name
-        self._partition_count = partition_counts[changelog]
+        changelog = job.spec.changelog.name
+        self._partition_count = job.partition_counts[changelog]
         self._peers = Peers(ports.consumer, self._partition_count, ports.clock, ports.end_transactions)
         self._standbys = Standbys(changelog, ports.open_reader, ports.stores, ports.clock)
         self._placed_among: Membership | None = None
         self._takeover = Takeover(
-            spec.inputs,
+            job.spec.inputs,
             ports.consumer,
             self._peers,
             Restorer(changelog, ports.open_reader, ports.stores, ports.clock, self._standbys),
@@ -156,24 +141,19 @@ class Assignment:
     def _place(self, membership: Membership) -> None:
         """Stand by for what this instance will get if others of these members are gone."""
         self._placed_among = membership
-        wanted = standby_partitions(
-            membership.own, len(membership.instances), self._partition_count, self._settings.standbys
-        )
+        standbys = self._job.settings.standbys
+        wanted = standby_partitions(membership.own, len(membership.instances), self._partition_count, standbys)
         self._standbys.place(wanted.difference(self._assigned))
 
     def _open_task(self, partition: int, taken: TakenOver) -> None:
         """Start to process a partition whose state is restored."""
         task = self.tasks[partition] = PartitionTask(
+            job=self._job,
             partition=partition,
-            spec=self._spec,
             state=PartitionState(taken.store, partition),
-            processor=self._processor,
-            wire=self._wire,
             emit=self._emit,
-            partition_counts=self._partition_counts,
             committed=taken.committed,
             has_reached_end=self._consumer.has_reached_end,
-            settings=self._settings,
             deleted=taken.deleted,
         )
         if self._broadcasts is not None:
@@ -184,4 +164,4 @@ class Assignment:
         self._consumer.resume(inputs)
 
     def _inputs_of(self, partitions: Iterable[int]) -> list[TopicPartition]:
-        return [TopicPartition(topic.name, number) for number in partitions for topic in self._spec.inputs]
+        return [TopicPartition(topic.name, number) for number in partitions for topic in self._job.spec.inputs]

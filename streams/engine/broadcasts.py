@@ -26,16 +26,14 @@ from collections.abc import Mapping
 import msgspec
 
 from streams.engine.broadcast_reader import BroadcastReader, BroadcastReport
+from streams.engine.job import Job
 from streams.engine.ports import Ports
-from streams.engine.settings import EngineSettings
 from streams.engine.task import PartitionTask
 from streams.engine.transaction import Transaction
 from streams.model.canonical import sha256
 from streams.model.errors import InvariantError
 from streams.ports import Received
-from streams.ports.processor import BROADCAST_KEY_PREFIX, FENCE, MEMORY_KEY, V1_MEMORY_KEY, Broadcast, Processor
-from streams.ports.wire import Wire
-from streams.topology import ProcessorSpec
+from streams.ports.processor import BROADCAST_KEY_PREFIX, FENCE, MEMORY_KEY, V1_MEMORY_KEY, Broadcast
 
 REPORTED_KEPT_MAX = 256
 """Reports of one topic that are remembered; records before the earliest of them count as reported."""
@@ -158,25 +156,23 @@ class Broadcasts:
         return f"remembered/{digest.hex()}"
 
 
-def open_broadcasts(
-    spec: ProcessorSpec, processor: Processor, wire: Wire, ports: Ports, settings: EngineSettings
-) -> Broadcasts | None:
-    """Return the broadcast topics of the processor; None if it has none.
+def open_broadcasts(job: Job, ports: Ports) -> Broadcasts | None:
+    """Return the broadcast topics of the job's processor; None if it has none.
 
     Raises:
         InvariantError: the spec has broadcast topics, and the processor has no sink for them.
     """
-    topics, broadcast = spec.broadcast, processor.broadcast
+    topics, broadcast = job.spec.broadcast, job.processor.broadcast
     if broadcast is None:
         if topics:
-            raise InvariantError(f"processor `{spec.name}` reads broadcast topics, but has no sink for them")
+            raise InvariantError(f"processor `{job.spec.name}` reads broadcast topics, but has no sink for them")
         return None
     reader = BroadcastReader(
         reader=ports.open_reader(),
         topics=[topic.name for topic in topics],
         sink=broadcast.sink,
-        wire=wire,
+        wire=job.wire,
         clock=ports.clock,
-        settings=settings,
+        settings=job.settings,
     )
     return Broadcasts(broadcast, reader)

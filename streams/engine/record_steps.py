@@ -10,15 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from streams.engine.job import Job
 from streams.engine.placement import InputPlacement, OutputPlacement
 from streams.engine.state import PartitionState
 from streams.model.errors import InvariantError, RecordError
 from streams.model.reasons import DeadLetterReason
 from streams.model.types import Record
 from streams.ports import LogError, Outgoing, Received, StoreError
-from streams.ports.processor import Output, Processor, SetAsideError
-from streams.ports.wire import Wire
-from streams.topology import ProcessorSpec
+from streams.ports.processor import Output, SetAsideError
 
 _log = logging.getLogger(__name__)
 TEXT_CHARS_MAX = 500
@@ -36,36 +35,24 @@ class RecordSteps:
         placement: says where outputs go.
     """
 
-    def __init__(
-        self,
-        *,
-        partition: int,
-        spec: ProcessorSpec,
-        state: PartitionState,
-        processor: Processor,
-        wire: Wire,
-        emit: Emit,
-        partition_counts: Mapping[str, int],
-    ) -> None:
+    def __init__(self, job: Job, partition: int, state: PartitionState, emit: Emit) -> None:
         """Create them for one partition.
 
         Args:
-            partition: its number.
-            spec: the processor's topics.
-            state: the partition's state.
-            processor: what decides.
-            wire: decodes input and makes envelopes and dead letters.
+            job: what the worker runs.
+            partition: the partition's number.
+            state: its state.
             emit: called with each record that is to be written in the open transaction.
-            partition_counts: how many partitions each topic has, by its name.
         """
-        self.placement = OutputPlacement(partition, wire, partition_counts)
+        spec, counts = job.spec, job.partition_counts
+        self.placement = OutputPlacement(partition, job.wire, counts)
         self._partition = partition
         self._state = state
-        self._processor = processor
-        self._wire = wire
+        self._processor = job.processor
+        self._wire = job.wire
         self._emit = emit
         self._with_dead_letters = {topic.name for topic in (*spec.inputs, *spec.broadcast) if topic.dead_letters}
-        self._input_placement = InputPlacement(spec.inputs, partition_counts)
+        self._input_placement = InputPlacement(spec.inputs, counts)
 
     def decoded(self, record: Received) -> Record | Exception:
         """Return the record, or the error that reading it raised."""

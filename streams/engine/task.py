@@ -16,15 +16,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from streams.engine.job import Job
 from streams.engine.ordered_input import HasReachedEnd, OrderedInput
 from streams.engine.record_steps import Emit, RecordSteps
-from streams.engine.settings import EngineSettings
 from streams.engine.state import PartitionState, stream_time_of
 from streams.model.errors import InvariantError, RecordError
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Received, StoreError, TopicPartition
-from streams.ports.processor import DeletedInput, Processor, TimeReset
-from streams.ports.wire import Wire
-from streams.topology import ProcessorSpec
+from streams.ports.processor import DeletedInput, TimeReset
 
 _log = logging.getLogger(__name__)
 TIMERS_PER_STEP_MAX = 500
@@ -56,31 +54,23 @@ class PartitionTask:
     def __init__(
         self,
         *,
+        job: Job,
         partition: int,
-        spec: ProcessorSpec,
         state: PartitionState,
-        processor: Processor,
-        wire: Wire,
         emit: Emit,
-        partition_counts: Mapping[str, int],
         committed: Mapping[str, int],
         has_reached_end: HasReachedEnd,
-        settings: EngineSettings,
         deleted: Sequence[DeletedInput] = (),
     ) -> None:
         """Create the task of a partition whose state is restored.
 
         Args:
-            partition: its number.
-            spec: the processor's topics.
-            state: the partition's state.
-            processor: what decides.
-            wire: decodes input and makes envelopes and dead letters.
+            job: what the worker runs.
+            partition: the partition's number.
+            state: its state.
             emit: called with each record that is to be written in the open transaction.
-            partition_counts: how many partitions each topic has, by its name.
             committed: where to read each input topic from: the group's committed offset, or the first that is there.
             has_reached_end: whether an input partition was read to its end.
-            settings: how much input is buffered, and how long one topic holds back the others.
             deleted: the input that the committed offsets say was not processed, and that is not there any more.
         """
         self.partition = partition
@@ -90,10 +80,10 @@ class PartitionTask:
         self._committed = dict(committed)
         self._deleted = tuple(deleted)
         self._has_reported_deleted = False
-        topics = [topic.name for topic in spec.inputs]
-        self._input = OrderedInput(partition, topics, committed, has_reached_end, settings)
+        topics = [topic.name for topic in job.spec.inputs]
+        self._input = OrderedInput(partition, topics, committed, has_reached_end, job.settings)
         self._state = state
-        self._processor = processor
+        processor = self._processor = job.processor
         self._follower = None if processor.broadcast is None else processor.broadcast.follower
         self._followed_mark: int | None = 0
         self._is_prepared = False
@@ -102,15 +92,7 @@ class PartitionTask:
         self._send = emit
         # A task without a hook emits directly: the hook must cost nothing where there is none.
         self._emit = emit if self._hook is None else self._emit_for_hook(self._hook.topics)
-        self.steps = RecordSteps(
-            partition=partition,
-            spec=spec,
-            state=state,
-            processor=processor,
-            wire=wire,
-            emit=self._emit,
-            partition_counts=partition_counts,
-        )
+        self.steps = RecordSteps(job, partition, state, self._emit)
 
     @property
     def state(self) -> PartitionState:

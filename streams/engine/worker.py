@@ -28,6 +28,7 @@ from functools import partial
 from streams.engine.assignment import Assignment
 from streams.engine.batch import Batch
 from streams.engine.broadcasts import open_broadcasts
+from streams.engine.job import Job
 from streams.engine.ports import Ports
 from streams.engine.recovery import Restored
 from streams.engine.settings import EngineSettings
@@ -94,17 +95,9 @@ class Worker:
         self._ports = ports
         self._settings = settings
         self._transaction = Transaction(ports.producer, ports.clock, spec.changelog.name)
-        self._broadcasts = open_broadcasts(spec, processor, wire, ports, settings)
-        self._assignment = Assignment(
-            spec=spec,
-            processor=processor,
-            wire=wire,
-            ports=ports,
-            settings=settings,
-            partition_counts=partition_counts,
-            emit=self._transaction.emit,
-            broadcasts=self._broadcasts,
-        )
+        job = Job(spec=spec, processor=processor, wire=wire, settings=settings, partition_counts=partition_counts)
+        self._broadcasts = open_broadcasts(job, ports)
+        self._assignment = Assignment(job=job, ports=ports, emit=self._transaction.emit, broadcasts=self._broadcasts)
         self._tasks = self._assignment.tasks
         self._time = TimeWatch(
             ports=ports,
