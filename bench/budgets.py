@@ -92,13 +92,13 @@ def us_per_intent(wire: CodecWire, kept: str, entry: ToolCatalogEntry) -> float:
         gate = Gate(GateSettings(root_key=ROOT_KEY), wire, control)
         state = PartitionState(MemoryStores().open(0))
         maker = SessionMaker()
-        gate.process(maker.key, maker.established(START_MS), state, START_MS, START_MS)
+        gate.process(SESSION.name, maker.key, maker.established(START_MS), state, START_MS, START_MS)
         intents = [
             maker.intent(entry, {"account": f"a-{number % 50}", "amount": 3}, START_MS) for number in range(INTENTS)
         ]
         began = time.process_time()
         for number, intent in enumerate(intents):
-            outputs = gate.process(maker.key, intent, state, START_MS, START_MS + number)
+            outputs = gate.process(INTENT.name, maker.key, intent, state, START_MS, START_MS + number)
             state.keep_record()
             while outputs and outputs[-1].topic is BUDGET_REQUEST:
                 outputs = _grant(wire, gate, state, outputs[-1].value, START_MS + number)
@@ -120,7 +120,7 @@ def _grant(wire: CodecWire, gate: Gate, state: PartitionState, request: bytes | 
         amount=max(asked.want, asked.need),
         left=1_000_000,
     )
-    outputs = gate.process(asked.budget_key.encode(), grant, state, now_ms, now_ms)
+    outputs = gate.process(BUDGET_GRANT.name, asked.budget_key.encode(), grant, state, now_ms, now_ms)
     state.keep_record()
     return outputs
 

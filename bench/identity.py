@@ -38,7 +38,7 @@ from streams.model.intent import Intent
 from streams.model.proof import derived_uuid, make_hmac, proof_message, session_secret, verify_hmac
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.revocation_set import Call, RevocationSet
-from streams.model.topics import CATALOG, RULESET
+from streams.model.topics import CATALOG, DELEGATION, INTENT, RULESET, SESSION
 from streams.model.types import Actor, Header, ToolRef
 from streams.policy import compile_bundle
 from streams.processors.control.catalog import Catalog
@@ -204,15 +204,15 @@ def _gate_us(wire: CodecWire, kind: str | None, intents: int) -> float:
         grant, maker = _chain(kind, 3)
         key = Ed25519Key.of(Ed25519PrivateKey.from_private_bytes(bytes([4]) * 32)) if kind == "ed25519" else None
         maker.delegation_uid = grant.uid
-        gate.process(maker.key, grant, state, START_MS, START_MS)
+        gate.process(DELEGATION.name, maker.key, grant, state, START_MS, START_MS)
     # The token service vouches for what it was opened with: a tainted session costs more, with or without a grant.
     established = maker.established(START_MS, delegation_uid=maker.delegation_uid, label=TRUSTED)
-    gate.process(maker.key, established, state, START_MS, START_MS)
+    gate.process(SESSION.name, maker.key, established, state, START_MS, START_MS)
     made: list[Intent] = [maker.intent(_READ, {"path": PATH}, START_MS, key=key) for _ in range(intents)]
     gc.collect()
     began_ns = time.process_time_ns()
     for intent in made:
-        outputs = gate.process(maker.key, intent, state, START_MS, START_MS)
+        outputs = gate.process(INTENT.name, maker.key, intent, state, START_MS, START_MS)
     spent_us = (time.process_time_ns() - began_ns) / 1_000 / intents
     if b"permitted" not in (outputs[0].value or b""):
         raise RuntimeError(f"the gate must allow what is measured: {outputs[0].value!r}")

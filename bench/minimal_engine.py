@@ -33,6 +33,7 @@ class MinimalProcessor(Processor):
 
     def process(
         self,
+        topic: str,  # noqa: ARG002 - the port's
         key: bytes | None,
         record: Record,
         state: StateView,

@@ -118,10 +118,10 @@ class SealedProcessor(Processor):
         return self._hook
 
     def process(
-        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+        self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
         """As the processor does it."""
-        return self._processor.process(key, record, state, received_ms, now_ms)
+        return self._processor.process(topic, key, record, state, received_ms, now_ms)
 
     def on_timer(self, payload: bytes, state: StateView, now_ms: int) -> list[Output]:
         """As the processor does it."""

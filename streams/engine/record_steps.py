@@ -98,7 +98,9 @@ class RecordSteps:
         try:
             if isinstance(decoded, Exception):
                 raise decoded
-            outputs = self._processor.process(record.key, decoded, self._state, record.timestamp_ms, stream_time_ms)
+            outputs = self._processor.process(
+                record.topic, record.key, decoded, self._state, record.timestamp_ms, stream_time_ms
+            )
             outgoing = self.placement.outgoing(outputs)
         except SetAsideError as error:
             self._set_aside(record, error)

@@ -334,11 +334,12 @@ class Processor(Protocol):
         del state  # by default there is nothing to prepare
 
     def process(
-        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+        self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
         """Process one record of an input topic.
 
         Args:
+            topic: the name of the record's topic: several topics may have records of one class.
             key: the record's key as it came.
             record: the decoded record.
             state: the partition's state.

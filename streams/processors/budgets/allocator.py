@@ -119,14 +119,14 @@ class BudgetAllocator(Processor):
         layout.bring_up_allocator(state)
 
     def process(
-        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+        self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
         """Process one request; an ASK has one answer, a GIVE_BACK has none.
 
         Raises:
             RecordError: it is none of a gate; the state is as it was.
         """
-        del received_ms
+        del topic, received_ms
         request = _checked(key, record)
         if request.window_end + GRACE_MS <= now_ms or request.window_end <= _horizon(state):
             return [] if request.op is BudgetOp.GIVE_BACK else [self._too_late(request, now_ms)]

@@ -74,11 +74,12 @@ class Gate(Processor):
         layout.bring_up(state, move_from_layout_1)
 
     def process(
-        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+        self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
         """Process one input record.
 
         Args:
+            topic: the name of the record's topic.
             key: the record's key as it came.
             record: an intent, session event, grant, approval decision or answer about a budget.
             state: the partition's state.
@@ -98,7 +99,7 @@ class Gate(Processor):
         if isinstance(record, Intent):
             return self._intents.process(session_key, record, state, received_ms, now_ms)
         if isinstance(record, SessionEvent):
-            return self._session_events.process(session_key, record, state, received_ms, now_ms)
+            return self._session_events.process(topic, session_key, record, state, received_ms, now_ms)
         if isinstance(record, Delegation):
             return self._session_grants.process(session_key, record, state, now_ms)
         if isinstance(record, ApprovalDecision):

@@ -6,6 +6,7 @@ from streams.model.errors import RecordError
 from streams.model.proof import is_proven_event, session_writer_key
 from streams.model.reasons import DeadLetterReason
 from streams.model.session import COMPLETIONS, PROVEN_EVENTS, REPORTS, SessionEvent, SessionEventType
+from streams.model.topics import REPORT
 from streams.ports.processor import Output, SetAsideError, StateView
 from streams.processors.control.state import ControlState
 from streams.processors.gate import pending
@@ -42,16 +43,24 @@ class SessionEvents:
         self._reports = ReportChecks(settings, control)
 
     def process(
-        self, session_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
+        self, topic: str, session_key: bytes, event: SessionEvent, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
         """Apply an event to its session, and return what follows from it.
+
+        Args:
+            topic: the name of the event's topic.
+            session_key: the key of its session.
+            event: the event.
+            state: the partition's state.
+            received_ms: the broker's append time of the event.
+            now_ms: stream time.
 
         Raises:
             RecordError: the event is rejected; nothing has changed.
             SetAsideError: the event is rejected, but what follows from its arrival is kept.
         """
         self._check(event, received_ms)
-        report = self._checked_report(session_key, event, state, now_ms)
+        report = self._checked_report(topic, session_key, event, state, now_ms)
         if report is not None and report.is_repeated:
             return []
         before, outputs = self._ends.current(session_key, read_session(state, session_key), state, now_ms)
@@ -93,7 +102,7 @@ class SessionEvents:
             raise RecordError(DeadLetterReason.EVENT_FROM_FUTURE, text)
 
     def _checked_report(
-        self, session_key: bytes, event: SessionEvent, state: StateView, now_ms: int
+        self, topic: str, session_key: bytes, event: SessionEvent, state: StateView, now_ms: int
     ) -> CallReport | None:
         """Check a report; return it if it is about an allowed call.
 
@@ -102,7 +111,9 @@ class SessionEvents:
         """
         if event.type in COMPLETIONS:
             return self._reports.check_call(session_key, event, state, now_ms)
-        if event.type in REPORTS:
+        # INVARIANT: nothing counts that lies on the topic of reports without a proof, whatever its type. Many may write
+        # that topic. Only the token service writes that of sessions, where no loss of trust may be missed.
+        if event.type in REPORTS or (topic == REPORT.name and not is_known(event)):
             self._reports.check_other(event, now_ms)
         return None
 

@@ -54,9 +54,9 @@ class Tally(Processor):
         self._encoder = encoder
 
     def process(
-        self, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
+        self, topic: str, key: bytes | None, record: Record, state: StateView, received_ms: int, now_ms: int
     ) -> list[Output]:
-        del key, received_ms
+        del topic, key, received_ms
         if not isinstance(record, AuditEvent):
             raise RecordError(DeadLetterReason.SCHEMA_MISMATCH, f"`{type(record).__name__}` can't be counted")
         row_key = b"w" + record.header.tenant_uid.encode()

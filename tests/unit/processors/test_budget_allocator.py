@@ -6,7 +6,7 @@ from simulation.records import ROOT_KEY, header
 from streams.codec.wire import CodecWire
 from streams.engine.state import PartitionState
 from streams.model.budget import BudgetGrant, BudgetOp, BudgetRequest
-from streams.model.topics import BUDGET_GRANT
+from streams.model.topics import BUDGET_GRANT, BUDGET_REQUEST
 from streams.ports.processor import Output
 from streams.processors.budgets import leases
 from streams.processors.budgets.allocator import CLEAN_MS, RECALL_WAIT_MS_MAX, RECALL_WAIT_MS_MIN, BudgetAllocator
@@ -56,7 +56,9 @@ class Owner:
             limit=LIMIT,
             **fields,
         )
-        return self._told(self._allocator.process(KEY.encode(), request, self.state, self.now_ms, self.now_ms))
+        return self._told(
+            self._allocator.process(BUDGET_REQUEST.name, KEY.encode(), request, self.state, self.now_ms, self.now_ms)
+        )
 
     def _told(self, outputs: list[Output]) -> list[tuple[int, str, int]]:
         self.state.keep_record()

@@ -300,6 +300,35 @@ class TestOtherReports:
         assert send(bench, made) == []
         assert is_tainted(bench)
 
+    @pytest.mark.parametrize("who", ["nobody", "the agent of another session", "the server, under another's name"])
+    def test_a_type_that_is_not_known_needs_a_proof_as_well(self, who: str) -> None:
+        bench = GateBench()
+        made = bench.session.event(SessionEventType.UNKNOWN, bench.now_ms, tool=tool_ref(MAIL_SEND))
+        if who == "the agent of another session":
+            made = session_report(session_secret(ROOT_KEY, "acme", "s-2"), made, "")
+        elif who == "the server, under another's name":
+            made = ReportKey.derived(ROOT_KEY, "web").proven(made)
+        before = bench.driver.disk.rows(0)
+        bench.audits()
+        assert send(bench, made) == [DeadLetterReason.REPORT_UNPROVEN]
+        assert [audit.reason for audit in bench.audits()] == [DeadLetterReason.REPORT_UNPROVEN]
+        changed = {key: row for key, row in bench.driver.disk.rows(0).items() if before.get(key) != row}
+        assert {key[:1] for key in changed} <= {b"n"}, changed
+        assert not is_tainted(bench)
+
+    @pytest.mark.parametrize("who", ["the session's agent", "the token service", "the server"])
+    def test_with_one_it_takes_all_trust(self, who: str) -> None:
+        bench = GateBench()
+        made = bench.session.event(SessionEventType.UNKNOWN, bench.now_ms, label=TRUSTED, tool=tool_ref(MAIL_SEND))
+        if who == "the session's agent":
+            made = session_report(bench.session.secret, made, "")
+        elif who == "the token service":
+            made = proven_event(session_writer_key(ROOT_KEY), made)
+        else:
+            made = ReportKey.derived(ROOT_KEY, "mail").proven(made)
+        assert send(bench, made) == [DeadLetterReason.RECORD_INVALID]
+        assert is_tainted(bench)
+
 
 def _signed(entry: ToolCatalogEntry, key: SigningKey) -> ToolCatalogEntry:
     return reviewed(replace(entry, proposed_by="the kit"), key)
