@@ -129,7 +129,7 @@ class SessionEvents:
         after = after_event(before, event, self._control, now_ms)
         if before.counters.effects_count and event.type in COMPLETIONS:
             after = self._row_after_completion(session_key, event, before, after, state, now_ms)
-        after = lifecycle.active(after, event, now_ms)
+        after = lifecycle.active(after, event, self._settings, now_ms)
         if event.type is SessionEventType.SESSION_ESTABLISHED:
             after = grants.opened(session_key, after, event, state)
             after = lifecycle.opened(after, event, self._settings, received_ms)

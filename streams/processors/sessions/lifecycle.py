@@ -8,7 +8,7 @@ from __future__ import annotations
 from streams.model.delegation import Delegation
 from streams.model.intent import Intent
 from streams.model.reasons import Reason
-from streams.model.session import SessionEvent, SessionEventType
+from streams.model.session import COMPLETIONS, SessionEvent, SessionEventType
 from streams.model.types import Model
 from streams.processors.session_row import OpenedWith, SessionRow, SessionStatus, evolve
 from streams.processors.settings import GateSettings
@@ -70,11 +70,17 @@ def _descending(row: SessionRow, session_ids: set[str], now_ms: int) -> SessionR
     return evolve(row, ancestor_session_ids=known)
 
 
-def active(row: SessionRow, event: SessionEvent, now_ms: int) -> SessionRow:
-    """Return the row after an event that may show that the session is active."""
+def active(row: SessionRow, event: SessionEvent, settings: GateSettings, now_ms: int) -> SessionRow:
+    """Return the row after an event that may show that the session is active.
+
+    An old event shows what was, and a copy of it shows no more than it did: it counts for the time at which it was
+    made, as far behind as the clocks of those who may call can be. Of a report of a call, the gate takes one only.
+    """
     if event.type not in ACTIVITY or row.life.status is not SessionStatus.LIVE:
         return row
-    return evolve(row, active_ms=now_ms)
+    if event.type not in COMPLETIONS:
+        now_ms = min(now_ms, event.header.time + settings.intent_age_max_ms)
+    return evolve(row, active_ms=max(row.life.active_ms, now_ms))
 
 
 def expiry_of(row: SessionRow, settings: GateSettings, now_ms: int) -> Reason | None:

@@ -16,7 +16,7 @@ from streams.model.delegation import DelegationOp
 from streams.model.reasons import Reason, SessionChange
 from streams.model.revocation import RevocationKind
 from streams.model.session import SessionEvent, SessionEventType
-from streams.model.topics import APPROVAL_DECISION, DELEGATION, REVOCATION, RULESET, SESSION
+from streams.model.topics import APPROVAL_DECISION, DELEGATION, REPORT, REVOCATION, RULESET, SESSION
 from streams.model.types import Model
 from streams.model.verdict import Outcome
 from tests.kit import BUNDLE_FILES, GATE_SETTINGS, HOUR_MS, MAIL_SEND, MINUTE_MS, START_MS, GateBench
@@ -87,6 +87,47 @@ class TestIdleness:
             bench.wait(9 * MINUTE_MS)
             say(bench, kind)
         assert not told(bench)
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    @pytest.mark.parametrize(
+        "kind",
+        [SessionEventType.USER_MESSAGE, SessionEventType.MODEL_OUTPUT, SessionEventType.RETRIEVAL],
+    )
+    def test_copies_of_an_event_do_not(self, kind: SessionEventType) -> None:
+        bench = bench_with()
+        made = bench.session.event(kind, bench.now_ms)
+        for _ in range(5):
+            bench.driver.pipe(REPORT.name, bench.session.key, made)
+            bench.wait(3 * MINUTE_MS)
+        assert bench.judge().reason == Reason.SESSION_IDLE
+
+    def test_an_event_of_a_clock_that_is_behind_keeps_it_alive(self) -> None:
+        bench = bench_with()
+        for _ in range(3):
+            bench.wait(9 * MINUTE_MS)
+            made = bench.session.event(SessionEventType.USER_MESSAGE, bench.now_ms - SETTINGS.intent_age_max_ms)
+            bench.driver.pipe(REPORT.name, bench.session.key, made)
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    def test_an_older_event_does_not_shorten_its_life(self) -> None:
+        bench = bench_with()
+        bench.wait(9 * MINUTE_MS)
+        say(bench, SessionEventType.USER_MESSAGE)
+        made = bench.session.event(SessionEventType.USER_MESSAGE, START_MS)
+        bench.driver.pipe(REPORT.name, bench.session.key, made)
+        bench.wait(9 * MINUTE_MS)
+        assert bench.judge().outcome is Outcome.ALLOW
+
+    def test_the_report_of_a_call_keeps_it_alive_however_late_it_comes(self) -> None:
+        bench = bench_with()
+        intent = bench.propose()
+        assert bench.verdict().outcome is Outcome.ALLOW
+        made = bench.session.event(
+            SessionEventType.TOOL_RESULT, bench.now_ms, intent_id=intent.intent_id, tool=intent.tool
+        )
+        bench.wait(9 * MINUTE_MS)
+        bench.driver.pipe(REPORT.name, bench.session.key, made)
+        bench.wait(9 * MINUTE_MS)
         assert bench.judge().outcome is Outcome.ALLOW
 
     def test_what_others_say_of_it_does_not(self) -> None:
