@@ -137,12 +137,12 @@ class StopTable:
         is_done = self._take_over_changes(state, now_ms) and is_checked
         if state.partition != _PARTITION:
             return [], is_done
-        outputs = self._write_again(state, now_ms)
+        outputs, is_written = self._write_again(state, now_ms)
         if not is_done:
             # Tombstones are changes, too: with more of them, the rows would never catch up.
             return outputs, False
         dropped, is_tidy = self._drop_past(state, now_ms)
-        return [*outputs, *dropped], is_tidy
+        return [*outputs, *dropped], is_written and is_tidy
 
     def _check(self, state: StateView, now_ms: int) -> bool:
         """Put back stops that are in the rows and not in the set. Return whether all rows were looked at."""
@@ -224,11 +224,20 @@ class StopTable:
         if state.partition == _PARTITION and end_ms is not None and end_ms < FOR_GOOD and key[0] in _ONE_KEY:
             state.put(stop_end_row_key(max(0, end_ms) + self._kept_ms, record_key), b"")
 
-    def _write_again(self, state: StateView, now_ms: int) -> list[Output]:
-        """Return the stops whose newest record on the topic is not theirs."""
+    def _write_again(self, state: StateView, now_ms: int) -> tuple[list[Output], bool]:
+        """Return the stops whose newest record on the topic is not theirs, and whether those were all for now.
+
+        The others stay weakened until their record has been read, which is a change to follow.
+        """
         outputs: list[Output] = []
-        for key, weakened_at in islice(self._revocations.weakened.items(), STOPS_PER_STEP_MAX):
+        weakened = self._revocations.weakened
+        found, count = list(islice(weakened.items(), STOPS_PER_STEP_MAX)), len(weakened)
+        for key, weakened_at in found:
             record_key = topic_key(key)
+            if (self._revocations.until_of(key) or 0) <= now_ms or len(record_key) > KEY_BYTES_MAX:
+                # It is not written again, and must not take the place of others.
+                del weakened[key]
+                continue
             value = state.get(stop_row_key(record_key))
             row = None if value is None else _decode_stop(value)
             if row is None or row.written_for == weakened_at or row.until_ms <= now_ms:
@@ -241,7 +250,7 @@ class StopTable:
                 event = StopEvent(name, -1, None, ControlReason.STOP_RESTORED, None, detail)
                 place = f"missing/{REVOCATION.name}/0/{row.stopped_at}"
                 outputs += event_outputs(self._encoder, event, place, now_ms)
-        return outputs
+        return outputs, len(weakened) == count or len(found) < STOPS_PER_STEP_MAX
 
     def _stop(self, key: _Key, record_key: bytes, row: StopRow, now_ms: int) -> Output:
         kind, target = key

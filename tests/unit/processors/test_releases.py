@@ -23,6 +23,7 @@ from streams.model.topics import ALERT, REVOCATION
 from streams.model.types import Proof, ProofAlg
 from streams.model.verdict import Outcome
 from streams.ports import Outgoing, TopicPartition
+from streams.processors.control import stop_table
 from streams.processors.rows import RowKind
 from streams.services.gate.settings import GateSection
 from tests.kit import GATE_SETTINGS, MINUTE_MS, GateBench, wire
@@ -315,6 +316,26 @@ def test_a_stop_from_the_last_year_of_the_calendar_does_not_keep_others_from_bei
     assert isinstance(again, Revocation)
     assert again.until == LAST_END_MS
     assert is_stopped(bench)
+
+
+@pytest.mark.parametrize("why", ["they are over", "their keys are too long"])
+def test_stops_that_are_not_written_again_do_not_keep_others_from_it(
+    bench: GateBench, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(stop_table, "STOPS_PER_STEP_MAX", 3)
+    past_ms = bench.now_ms - MINUTE_MS
+    until_ms, length = (past_ms + 1, 1) if why == "they are over" else (None, stop_table.KEY_BYTES_MAX)
+    for number in range(7):
+        key, record = revocation(
+            RevocationKind.SESSION, f"acme|s-{number:0{length}}", time_ms=past_ms, until_ms=until_ms
+        )
+        for value in (wire().encode(REVOCATION.name, record), None):
+            bench.driver.log.append(Outgoing(REVOCATION.name, 0, key, value), timestamp_ms=past_ms)
+    stop(bench)
+    bench.driver.pipe(REVOCATION.name, ALL_KEY, None)
+    catch_up(bench, 1)
+    newest = {record.key: record.value for record in bench.driver.read_raw(REVOCATION.name)}
+    assert newest[ALL_KEY] is not None
 
 
 @pytest.mark.parametrize("key", [b"SESSION:acme|s-9", b"DELEGATION:g-9", b"AGENT:acme|helper", b"TENANT:acme"])
