@@ -22,9 +22,6 @@ from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.types import Actor, Model, Record, ToolRef
 
 EVERYTHING = "*"
-STOPS_KEPT_MAX = 256
-"""The order of this many last stops is kept."""
-
 PAST_KEPT_MS = 86_400_000
 """How long an entry is kept after its end: gates use the time of their partitions, some of which may lag."""
 
@@ -143,8 +140,6 @@ class RevocationSet:
         self._stopped_at: dict[_Key, int] = {}
         self._length = 0
         self._tidied_at = TIDIED_MIN
-        self._stops: deque[tuple[int, _Key]] = deque()
-        self._stops_from = 0
         self._changes: deque[tuple[int, _Key]] = deque()
         self._changes_from = 0
         self.weakened: dict[_Key, int] = {}
@@ -275,16 +270,15 @@ class RevocationSet:
         return key is not None and self.weakened.get(key) == offset
 
     def stops_since(self, offset: int) -> list[_Key] | None:
-        """Return what was stopped by records from an offset on, oldest first; None if that is too long ago to be known.
+        """Return which keys of `changes_since` are stopped."""
+        changes = self.changes_since(offset)
+        return None if changes is None else [key for key in changes if key[1] in self._until[key[0]]]
+
+    def changes_since(self, offset: int) -> list[_Key] | None:
+        """Return the keys of records from an offset on, oldest first; None if that is too long ago to be known.
 
         The caller sets `next_offset` before a record is applied.
         """
-        if offset < self._stops_from:
-            return None
-        return [key for stopped_at, key in self._stops if stopped_at >= offset]
-
-    def changes_since(self, offset: int) -> list[_Key] | None:
-        """Return the keys of records from an offset on, oldest first; None if that is too long ago to be known."""
         if offset < self._changes_from:
             return None
         return [key for changed_at, key in self._changes if changed_at >= offset]
@@ -292,7 +286,7 @@ class RevocationSet:
     def all_keys(self) -> list[_Key]:
         """Return the keys of all entries and releases."""
         stops = [(kind, target) for kind, entries in self._until.items() for target in entries]
-        return [*stops, *(key for key in self._released if key[1] not in self._until[key[0]])]
+        return [*stops, *self._released]
 
     def until_of(self, key: tuple[RevocationKind, str]) -> int | None:
         """Return the end of an entry; None if there is none."""
@@ -336,9 +330,6 @@ class RevocationSet:
             self.weakened[key] = self._offset
 
     def _put(self, key: _Key, until_ms: int) -> None:
-        self._stops.append((self._offset, key))
-        if len(self._stops) > STOPS_KEPT_MAX:
-            self._stops_from = self._stops.popleft()[0] + 1
         self._note(key)
         self._released.pop(key, None)
         kind, target = key

@@ -182,7 +182,7 @@ class TestStopsOfSingleSessions:
         assert not seen
 
     def test_also_when_more_come_together_than_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(revocation_set, "STOPS_KEPT_MAX", 2)
+        monkeypatch.setattr(revocation_set, "CHANGES_KEPT_MAX", 2)
         bench = GateBench()
         bench.propose(MAIL_SEND, {"ask": "one"})
         bench.verdicts()
