@@ -64,9 +64,12 @@ def admit(state: StateView, settings: GateSettings, now_ms: int) -> Admission:
     """
     found = state.get(UNPROVEN_FLOOD_KEY)
     row = FloodRow(now_ms) if found is None else _decode(found)
-    if row.count <= settings.unproven_per_window_max and now_ms - row.start_ms >= settings.unproven_window_ms:
-        row = FloodRow(now_ms)
-    # INVARIANT: a window with intents that are left out is ended by its timer alone, which reports them.
+    elapsed_ms = now_ms - row.start_ms
+    is_over = row.count <= settings.unproven_per_window_max and elapsed_ms >= settings.unproven_window_ms
+    if is_over or elapsed_ms < 0:
+        # Below 0, an operator has set stream time back, and the window's timer is as far ahead as the window.
+        row = FloodRow(now_ms, left_out=row.left_out)
+    # INVARIANT: intents that are left out are reported by a timer, which ends their window.
     count = row.count + 1
     admission = Admission.JUDGED
     left_out = row.left_out

@@ -6,16 +6,20 @@ import msgspec
 import pytest
 
 from simulation.records import SessionMaker
+from streams.engine.state import PartitionState
 from streams.model import canonical
 from streams.model.audit import AuditEvent, AuditEventType
 from streams.model.intent import Intent
 from streams.model.reasons import DeadLetterReason, Reason
 from streams.model.topics import ALERT, DELEGATION, INTENT, VERDICT
 from streams.model.verdict import Outcome
+from streams.processors.dedup import flood
+from streams.processors.dedup.flood import Admission
 from streams.processors.gate.checks import arguments
 from streams.processors.gate.intents import REPEATED_FREELY_BYTES_MAX
 from streams.processors.rows import UNPROVEN_FLOOD_KEY
-from tests.kit import FILES_READ, GATE_SETTINGS, MAIL_SEND, GateBench
+from streams.stores.memory import MemoryStores
+from tests.kit import FILES_READ, GATE_SETTINGS, HOUR_MS, MAIL_SEND, START_MS, GateBench
 from tests.unit.delegation.family import MOTHERS_KEY
 
 replace = msgspec.structs.replace
@@ -183,6 +187,16 @@ class TestFlood:
             bench.wait(FEW.unproven_window_ms)
         assert len(bench.verdicts()) == 3 * JUDGED
         assert bench.dead_letters(INTENT.name) == []
+
+    def test_so_it_does_when_stream_time_was_set_back(self) -> None:
+        state = PartitionState(MemoryStores().open(0))
+        for now_ms in (START_MS + HOUR_MS, START_MS):
+            admitted = [flood.admit(state, FEW, now_ms) for _ in range(JUDGED + 3)]
+            assert admitted == [Admission.JUDGED] * JUDGED + [Admission.SET_ASIDE] + [Admission.LEFT_OUT] * 2
+        # What was left out before is reported with the rest.
+        window = flood.end_window(state)
+        assert window is not None
+        assert window.left_out == 4
 
     def test_one_that_its_grants_key_has_signed_is_judged_amid_it(self) -> None:
         bench = GateBench(settings=FEW, with_session=False)
