@@ -44,13 +44,10 @@ def publish(transport: Transport, records: Sequence[Outgoing], *, timeout_ms: in
     """
     if not records:
         return
-    publisher = transport.publisher()
     attempt = 1
     while True:
         try:
-            for record in records:
-                publisher.publish(record)
-            publisher.flush(timeout_ms)
+            transport.store(records, timeout_ms)
             return
         except LogError as error:
             if attempt == ATTEMPTS_MAX or isinstance(error, FatalLogError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Sequence
 from typing import Protocol, Self, runtime_checkable
 
 from streams.audit.releasers import NOBODY, Releasers
 from streams.model.types import Record
-from streams.ports import Consumer, Headers, LogError, Producer, Publisher, Reader
+from streams.ports import Consumer, Headers, LogError, Outgoing, Producer, Publisher, Reader, RetriableLogError
 from streams.ports.open_log import Log
 from streams.sdk.inbox import OutcomeInbox
 from streams.sdk.missing_topics import why_missing
@@ -73,6 +75,8 @@ class Transport:
         self._partition_counts: dict[str, int] = {}
         self._parts_lock = threading.Lock()
         self._publisher: Publisher | None = None
+        self._flush_lock = threading.Lock()
+        self._failed_flushes_count = 0
         self._inbox: OutcomeInbox | None = None
         self._closed = False
 
@@ -111,12 +115,45 @@ class Transport:
             return known
 
     def publisher(self) -> Publisher:
-        """Return the transport's publisher. The first call makes it; all callers share it."""
+        """Return the transport's publisher. The first call makes it; all callers share it.
+
+        Who needs to know that records are stored writes them with `store`: a flush may raise the failures of others.
+        """
         with self._parts_lock:
             self._refuse_closed()
             if self._publisher is None:
                 self._publisher = self._log.publisher()
             return self._publisher
+
+    def store(self, records: Sequence[Outgoing], timeout_ms: int) -> None:
+        """Write records with the transport's publisher, and wait up to `timeout_ms` until they are stored.
+
+        A flush waits for the records of all threads, and raises a failure once: to the thread that flushes, whose
+        record it need not be. So threads flush one after the other, and what one of them is told counts for all that
+        were publishing by then. Rejected: a publisher for each thread, because each has a connection to every broker.
+
+        Raises:
+            LogError: it is not known whether all are stored.
+        """
+        deadline_s = time.monotonic() + timeout_ms / 1000
+        publisher = self.publisher()
+        # Before the first record, so that no failure of these records can come earlier.
+        failed_before_count = self._failed_flushes_count
+        for record in records:
+            publisher.publish(record)
+        if not self._flush_lock.acquire(timeout=_left_s(deadline_s)):
+            raise RetriableLogError(f"other records are not stored after {timeout_ms} ms: check the brokers")
+        try:
+            has_failed = self._failed_flushes_count != failed_before_count
+            try:
+                publisher.flush(int(_left_s(deadline_s) * 1000))
+            except LogError:
+                self._failed_flushes_count += 1
+                raise
+        finally:
+            self._flush_lock.release()
+        if has_failed:
+            raise LogError("records that were written at the same time were not stored, maybe also these")
 
     def outcomes(self) -> OutcomeInbox:
         """Return the inbox of this transport's agents: one thread reads outcomes for all of them."""
@@ -157,3 +194,7 @@ class Transport:
         finally:
             admin.close()
         return state.partitions
+
+
+def _left_s(deadline_s: float) -> float:
+    return max(0.0, deadline_s - time.monotonic())
