@@ -65,7 +65,8 @@ class LoopSettings:
             them, but at least one.
         report_every_ms: how often reports are published, if there are any.
         offsets_every_ms: how often offsets are committed.
-        finish_ms: how long to wait for running calls when partitions are revoked or the executor stops.
+        finish_ms: how long to wait for running calls, and to try to report them, when partitions are revoked or the
+            executor stops. One attempt to report is always made.
     """
 
     concurrency: int = 8
@@ -124,7 +125,8 @@ class VerdictLoop:
         """Work until `stop` is set, then finish the running calls, report them and leave the group.
 
         Raises:
-            ExecutorError: the executor can't continue; calls that it had begun are reported at its next start.
+            ExecutorError: the executor can't continue, or not all could be reported; calls that it had begun are
+                reported at its next start.
             LogError: the log can't be used any more.
         """
         self._executor.start()
@@ -145,6 +147,9 @@ class VerdictLoop:
             finally:
                 self._calls.close()
                 self._reports.close()
+        if self._to_report:
+            text = "calls could not be reported before the stop; they are reported at the next start"
+            raise ExecutorError(f"{len(self._to_report)} {text}")
 
     def waiting(self) -> list[Verdict]:
         """Return the verdicts that were read and have not had their turn. May be called in any thread.
@@ -183,11 +188,10 @@ class VerdictLoop:
             except ExecutorError as error:
                 # What was done is reported first.
                 failure = error
-        for _ in range(REPORT_ATTEMPTS_MAX):
-            if self._report_all():
-                self._commit_offsets()
-                break
+        while not (is_reported := self._report_all()) and self._entropy.monotonic_ms() < deadline_ms:
             self._pause()
+        if is_reported:
+            self._commit_offsets()
         self._drop(set(partitions))
         if failure is not None:
             raise failure

@@ -90,8 +90,11 @@ class Running:
     def ended(self) -> bool:
         return not self._thread.is_alive()
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
         self._stop.set()
+
+    def stop(self) -> None:
+        self.ask_to_stop()
         self._thread.join(20)
         assert self.ended
 
@@ -351,6 +354,48 @@ def test_a_report_that_can_not_be_made_ends_the_loop_and_is_made_at_the_next_sta
     assert len(calls) == 2
     assert reported(transport) == ids(verdict, second)
     failing.close()
+
+
+class HeldPublisher:
+    """A publisher whose flushes all fail, the first of them only once it may."""
+
+    def __init__(self, publisher: Publisher, transport: HeldTransport) -> None:
+        self._transport = transport
+        self.close = publisher.close
+
+    def publish(self, record: Outgoing) -> None:
+        """Write nothing."""
+
+    def flush(self, timeout_ms: int) -> None:
+        self._transport.flushes_count += 1
+        self._transport.go_on.wait(20)
+        raise LogError("the log is away")
+
+
+class HeldTransport(Transport):
+    flushes_count = 0
+    go_on: threading.Event
+
+    def open_publisher(self) -> Publisher:
+        return HeldPublisher(super().open_publisher(), self)
+
+
+def test_a_stop_tries_to_report_for_as_long_as_it_may_wait(
+    transport: Transport, revocations: RevocationWatch, tmp_path: Path
+) -> None:
+    held = HeldTransport(transport._log, transport.codec, transport._clock)
+    held.go_on = threading.Event()
+    with begun_store(tmp_path) as store:
+        running = Running(held, store, revocations, lambda _: "ok", settings=LoopSettings(finish_ms=0))
+        put(transport, make_verdict())
+        until(lambda: held.flushes_count == 1, "it is being reported")
+        running.ask_to_stop()
+        held.go_on.set()
+        running.stop()
+    assert isinstance(running.error, ExecutorError)
+    assert "1 calls could not be reported before the stop" in str(running.error)
+    assert held.flushes_count == 2, "the attempt under way, and one more"
+    held.close()
 
 
 def test_a_store_that_fails_ends_the_loop_before_anything_runs(
