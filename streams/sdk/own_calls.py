@@ -19,7 +19,6 @@ from dataclasses import replace
 
 from streams.model.reasons import Refusal
 from streams.model.verdict import Verdict
-from streams.ports import LogError, Outgoing
 from streams.sdk.attempts import Ended
 from streams.sdk.errors import ExecutorError
 from streams.sdk.executor import Executor
@@ -29,8 +28,6 @@ from streams.sdk.verdict_checks import Refused
 from streams.sdk.verdict_jobs import Done, Job
 
 RECORDED_AT_ONCE_MAX = 256
-REPORT_ATTEMPTS_MAX = 10
-RETRY_PAUSE_MS = 200
 
 _log = logging.getLogger(__name__)
 
@@ -228,24 +225,12 @@ class OwnCalls:
         if not isinstance(attempted, Refused):
             use, outcome = attempted
             ran = outcome if outcome.refusal is None else None
-            return Done(job, self._records(lambda: self._executor.outcome_records(use)), use, ran)
+            return Done(job, self._executor.outcome_records(use), use, ran)
         if attempted.refusal is Refusal.ALREADY_USED:
             # Verdicts are repeated for repeated intents, and read again after a crash.
             _log.debug("verdict `%s` was used before", job.verdict.verdict_id)
             return Done(job)
-        return Done(job, self._records(lambda: self._executor.refusal_records(job.verdict, attempted)))
-
-    def _records(self, make: Callable[[], list[Outgoing]]) -> list[Outgoing]:
-        """Return the reports as records; the log may fail for a moment to return the topics' partition counts."""
-        attempt = 1
-        while True:
-            try:
-                return make()
-            except LogError:
-                if attempt == REPORT_ATTEMPTS_MAX:
-                    raise
-                attempt += 1
-                threading.Event().wait(RETRY_PAUSE_MS / 1000)
+        return Done(job, self._executor.refusal_records(job.verdict, attempted))
 
 
 def _failed(jobs: list[Job], error: Exception) -> list[Done]:
