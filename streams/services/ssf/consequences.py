@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from streams.identity.user_names import may_be_of_another
 from streams.model.revocation import RevocationKind
 from streams.model.revocation_set import principal_target, session_target
 from streams.services.ssf.errors import RefusedSetError, SetError
@@ -95,7 +96,7 @@ class _Subject(NamedTuple):
         if session_id is None and user is None:
             raise RefusedSetError(SetError.INVALID_REQUEST, "an event names neither a session nor a user")
         sub = None if user is None else f"{section.subject_prefix}{user}"
-        if sub is not None and _is_of_another(sub, section.subject_prefix, read.other_prefixes):
+        if sub is not None and may_be_of_another(sub, section.subject_prefix, read.prefixes):
             raise RefusedSetError(
                 SetError.INVALID_REQUEST,
                 "an event's user has a name that begins with the prefix of another transmitter",
@@ -115,11 +116,6 @@ class _Subject(NamedTuple):
         """Return a stop of the user."""
         target = principal_target(self.tenant_uid, self.sub or "")
         return Stop(RevocationKind.SUBJECT, target, self.tenant_uid, reason)
-
-
-def _is_of_another(sub: str, own_prefix: str, prefixes: frozenset[str]) -> bool:
-    """Tell whether a user's name may be that of another transmitter's user, as the token service does for sources."""
-    return any(len(prefix) > len(own_prefix) and sub.startswith(prefix) for prefix in prefixes)
 
 
 def _is_harmless(change: object) -> bool:

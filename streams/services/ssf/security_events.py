@@ -32,12 +32,12 @@ class SecurityEvents(NamedTuple):
     """A valid token, with its events by their URIs.
 
     Attributes:
-        other_prefixes: the prefixes of the names of other transmitters' users.
+        prefixes: those of the names of all transmitters' users.
         subject: the subject of the token (`sub_id`), for events that have none.
     """
 
     transmitter: Transmitter
-    other_prefixes: frozenset[str]
+    prefixes: frozenset[str]
     jti: str
     made_ms: int
     subject: Mapping[str, Any] | None
@@ -86,7 +86,7 @@ class SetReader:
         made_ms = self._made_ms(claims)
         return SecurityEvents(
             transmitter=transmitter,
-            other_prefixes=self._prefixes - {transmitter.section.subject_prefix},
+            prefixes=self._prefixes,
             jti=text_claim(claims, "jti", WHAT),
             made_ms=made_ms,
             subject=_subject(claims),

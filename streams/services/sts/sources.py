@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from streams.identity.jose import Unverified, compact_json, instant_claim, take_apart, text_claim, verified
 from streams.identity.jwks import IssuerKeys
 from streams.identity.single_use import Once
+from streams.identity.user_names import may_be_of_another
 from streams.model.delegation import AuthorizationDetail
 from streams.model.token_reasons import TokenReason
 from streams.model.types import Actor, SubProfile
@@ -232,13 +233,10 @@ class Sources:
     def _check_prefix(self, section: SourceSection, user: str) -> None:
         """Check that the user's name can't be that of another issuer's user."""
         own = section.subject_prefix
-        for other in self._by_issuer.values():
-            prefix = other.section.subject_prefix
-            if len(prefix) > len(own) and f"{own}{user}".startswith(prefix):
-                raise refuse(
-                    TokenReason.CLAIM_MISSING,
-                    f"the user of {SUBJECT} has a name that begins with the prefix of another source",
-                )
+        prefixes = (source.section.subject_prefix for source in self._by_issuer.values())
+        if may_be_of_another(f"{own}{user}", own, prefixes):
+            text = f"the user of {SUBJECT} has a name that begins with the prefix of another source"
+            raise refuse(TokenReason.CLAIM_MISSING, text)
 
 
 def trust_domain(sub: object) -> str | None:
