@@ -12,7 +12,7 @@ from streams.engine.startup import check_topics
 from streams.engine.tenant_topics import TenantTopics
 from streams.engine.worker import Worker
 from streams.model.revocation_set import RevocationSet
-from streams.operations.topics.plan import budgets_group
+from streams.operations.topics.access import budgets_group
 from streams.ports import StoreError, StoreProvider
 from streams.ports.open_log import Log
 from streams.ports.processor import Processor

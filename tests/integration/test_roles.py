@@ -57,8 +57,8 @@ from streams.operations.rules.history import read_history
 from streams.operations.rules.publication import draft_directory, publish, sign
 from streams.operations.signing_keys import make_key_file
 from streams.operations.stops import write_revocation
+from streams.operations.topics.access import TOKEN_SERVICE_PREFIX, transactional_ids
 from streams.operations.topics.application import carry_out, make_plan
-from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX, transactional_ids
 from streams.operations.topics.reader import read_to_end
 from streams.ports import LogError, Outgoing, TopicPartition
 from streams.ports.open_log import Log

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from streams.delegation.digest import body_of
+from streams.operations.topics.access import TOKEN_SERVICE_PREFIX
 from streams.operations.topics.application import carry_out, make_plan
-from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
 from streams.ports.open_log import Log
 from streams.sdk.entropy import SYSTEM
 from streams.services.sts.session_writer import Ledger, Opening

@@ -26,8 +26,8 @@ from streams.operations.open_transactions import (
     writer_texts,
 )
 from streams.operations.settings import CatalogSection, Deployment, ReleaseSection
+from streams.operations.topics.access import PrincipalsError
 from streams.operations.topics.application import ADMINISTRATOR_CHECKS, make_plan, topics_of
-from streams.operations.topics.plan import PrincipalsError
 from streams.operations.topics.reader import TopicReadError, partitions_of, read_to_end
 from streams.policy import compile_bundle
 from streams.ports import Admin, Clock, LogError

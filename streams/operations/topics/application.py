@@ -8,21 +8,23 @@ from streams.model.errors import StoplogError
 from streams.model.topics import TOPICS, Role, Topic, outcome_topic
 from streams.operations.open_transactions import TRANSACTION_TIMEOUT_MS_MAX, TRANSACTION_TIMEOUT_SETTING, is_long
 from streams.operations.settings import TopicsSection
+from streams.operations.topics.access import (
+    Principals,
+    plan_access,
+    read_owners,
+    read_principals,
+    read_role,
+    read_tenants,
+)
 from streams.operations.topics.plan import (
     CONFIG_NAMES,
     AlterConfig,
     CreateTopic,
     GrantAccess,
     Plan,
-    Principals,
     Step,
     Trouble,
-    plan_access,
     plan_topics,
-    read_owners,
-    read_principals,
-    read_role,
-    read_tenants,
 )
 from streams.operations.topics.quotas import quota_commands
 from streams.ports import Admin, DeniedLogError, LogError

@@ -15,7 +15,7 @@ from streams.http.client_address import LOOPBACK
 from streams.http.limits import RateLimit
 from streams.identity.jwks import WAIT_S, IssuerKeys, KeyTimes, Load, load_file, load_url
 from streams.identity.keyring import keys_in
-from streams.operations.topics.plan import TOKEN_SERVICE_PREFIX
+from streams.operations.topics.access import TOKEN_SERVICE_PREFIX
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.revocations import RevocationWatch
 from streams.sdk.transport import Transport

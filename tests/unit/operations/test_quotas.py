@@ -6,8 +6,8 @@ import pytest
 
 from streams.model.topics import Role
 from streams.operations.settings import TopicsSection
+from streams.operations.topics.access import PrincipalsError
 from streams.operations.topics.application import quotas_to_set
-from streams.operations.topics.plan import PrincipalsError
 from streams.operations.topics.quotas import quota_commands
 
 BROKERS = "b-1:9092,b-2:9092"

@@ -23,8 +23,8 @@ from streams.model.topics import (
     Topic,
 )
 from streams.operations.settings import TopicsSection
+from streams.operations.topics.access import PrincipalsError, budgets_group, declared_access
 from streams.operations.topics.application import principals_of
-from streams.operations.topics.plan import PrincipalsError, budgets_group, declared_access
 from streams.ports import AclSpec
 from streams.topology import PROCESSORS
 from streams.wiring.settings import load_settings

@@ -25,22 +25,17 @@ from streams.model.topics import (
     outcome_topic,
 )
 from streams.operations.settings import TopicsSection
-from streams.operations.topics.application import principals_of
-from streams.operations.topics.plan import (
-    CONFIG_NAMES,
-    MIN_INSYNC,
+from streams.operations.topics.access import (
     READER_GROUP,
-    AlterConfig,
-    CreateTopic,
-    GrantAccess,
     Principals,
     PrincipalsError,
     declared_access,
     plan_access,
-    plan_topics,
     read_principals,
     read_tenants,
 )
+from streams.operations.topics.application import principals_of
+from streams.operations.topics.plan import CONFIG_NAMES, MIN_INSYNC, AlterConfig, CreateTopic, GrantAccess, plan_topics
 from streams.ports import AclSpec, TopicState
 
 PARTITIONS = 6
