@@ -228,7 +228,7 @@ class KafkaAdmin:
                 return True
             if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return False
-            raise call_error(error, f"describe the topic `{name}`") from exception
+            raise self._error(exception, f"describe the topic `{name}`") from exception
         return configs and operations is not None and AclOperation.DESCRIBE_CONFIGS not in operations
 
     def _known(self, doing: str) -> dict[str, TopicMetadata]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from streams.kafka.admin import KafkaAdmin
@@ -10,10 +12,21 @@ from streams.ports import RetriableLogError
 NOBODY = "127.0.0.1:1"
 
 
-def test_who_is_not_answered_is_told_who_was_asked() -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda admin: admin.describe(["agent.intent.v1"], ()),
+        lambda admin: admin.hidden(["agent.intent.v1"]),
+        lambda admin: admin.partition_counts("agent."),
+        lambda admin: admin.broker_settings(["transaction.max.timeout.ms"]),
+        lambda admin: admin.acls(),
+    ],
+    ids=["describe", "hidden", "partition_counts", "broker_settings", "acls"],
+)
+def test_who_is_not_answered_is_told_who_was_asked(ask: Callable[[KafkaAdmin], object]) -> None:
     admin = KafkaAdmin(NOBODY, request_s_max=0.3)
     with pytest.raises(RetriableLogError) as raised:
-        admin.describe(["agent.intent.v1"], ())
+        ask(admin)
     admin.close()
     assert f"(brokers: `{NOBODY}`)" in str(raised.value)
     assert "check that they run" in str(raised.value)
