@@ -100,11 +100,8 @@ def read_owners(setting: str, stated: Mapping[str, Sequence[str]]) -> dict[str, 
     Raises:
         PrincipalsError: a principal has no type, or a name is empty.
     """
-    for principal, names in stated.items():
-        if not principal.partition(":")[2]:
-            text = f"setting `topics.{setting}` names `{principal}`; write a principal as `User:name`"
-            raise PrincipalsError(text)
-        if not names or not all(names):
+    for principal in _checked_principals(f"topics.{setting}", tuple(stated)):
+        if not stated[principal] or not all(stated[principal]):
             raise PrincipalsError(f"setting `topics.{setting}` has an empty name for `{principal}`")
     return {principal: tuple(names) for principal, names in stated.items()}
 
