@@ -14,10 +14,12 @@ import yaml
 from compose_spec import PyOptions
 
 from streams.model.topics import DECLARED
+from streams.operations.open_transactions import TRANSACTION_TIMEOUT_MS_MAX, TRANSACTION_TIMEOUT_SETTING
 from streams.wiring.settings import setting_names
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
+KAFKAS_TRANSACTION_TIMEOUT_MS = 900_000
 
 # The files that installers, builds and CI read.
 SOURCES_OF_PACKAGES = re.compile(
@@ -103,6 +105,13 @@ def test_the_compose_file_sets_only_settings_that_exist() -> None:
     }
     assert set_by_services
     assert set_by_services <= known
+
+
+def test_the_topics_of_the_compose_file_can_be_applied() -> None:
+    """`topics apply` fails for a broker that lets transactions stay open for long, and then no gate is started."""
+    broker = yaml.safe_load(COMPOSE.read_text())["services"]["kafka"]["environment"]
+    name = "KAFKA_" + TRANSACTION_TIMEOUT_SETTING.upper().replace(".", "_")
+    assert int(broker.get(name, KAFKAS_TRANSACTION_TIMEOUT_MS)) <= TRANSACTION_TIMEOUT_MS_MAX
 
 
 def test_tests_and_compose_run_the_same_broker() -> None:
