@@ -1,9 +1,17 @@
 """The starter bundle is accepted without a finding, and its own cases pass and cover every rule."""
 
+import json
 from pathlib import Path
 
-from streams.policy import check_bundle, load_bundle, run_case_files
+import pytest
+
+from streams.policy import check_bundle, compile_bundle, load_bundle, run_case_files
 from streams.policy.authoring.mutate import mutate_cases
+from streams.policy.language.check import structs_by_type_name
+from streams.policy.language.compile import list_constants
+from streams.policy.language.tool_types import UNTYPED
+from streams.policy.runtime.codegen import generate
+from streams.policy.runtime.partial_evaluation import known_tool_fields, specialize
 
 RULES = Path(__file__).parents[3] / "rules"
 
@@ -37,3 +45,14 @@ def test_no_slip_of_the_pen_would_go_unnoticed() -> None:
     report = mutate_cases(RULES)
     assert report.tried > 100
     assert report.survivors == ()
+
+
+@pytest.mark.parametrize("fixture", ["fetch", "file", "git", "lookup", "mail", "refund", "secret"])
+def test_generated_code_decides_every_rule_for_tools_of_everyday_calls(fixture: str) -> None:
+    # A rule that generated code leaves out costs several times as much, at every call of the tool.
+    tool = json.loads((RULES / "fixtures" / f"{fixture}.json").read_text())["tool"]
+    ruleset = compile_bundle(load_bundle(RULES))
+    rules = ruleset.applicable(tool["server_id"], tool["name"], tool["version"])
+    trees = [specialize(rule.checked.tree, known_tool_fields(tool)) for rule in rules]
+    made = generate(trees, list_constants(ruleset.bundle), structs_by_type_name(UNTYPED.args, ruleset.history))
+    assert [rules[index].rule.id for index in made.refused] == []
