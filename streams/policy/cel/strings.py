@@ -28,8 +28,8 @@ JOINED_CHARS_MAX = 20_000
 PRECISION_MAX = 100
 NESTING_MAX = 50
 
-_ANCHORS = re.compile(r"[\^$]|\\[AzZQ]")
-"""Syntax in patterns that may be an anchor; it also occurs where it is not one."""
+_ANCHORS = re.compile(r"(?<!\[)\^|(?<=\\\[)\^|\$|\\[AzZQ]")
+"""Syntax in patterns that may be an anchor; it also occurs where it is not one, but not as the `^` of `[^...]`."""
 
 _SPACE = "\t\n\v\f\r \u0085\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
