@@ -11,7 +11,7 @@ are not searched at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -35,6 +35,7 @@ OVERLAP_CHARS = 4_000
 _LONG_WORD = re.compile(r"[A-Za-z0-9_.+/=%-]{16}")
 """Without such a word, a text has no key: keys are longer, and private keys have lines of 64 characters."""
 _KEY = re.compile(r"[A-Za-z0-9_.+=-]{16,}")
+_KEY_CHARS_MIN = 16
 
 
 @lru_cache(maxsize=1)
@@ -48,8 +49,8 @@ def _scanner() -> Any:
 def holds_secret(value: Any) -> bool:
     """Implement `holdsSecret(value)`: whether a value contains a key or a token at any depth, also in base64.
 
-    The names of fields count as context: a value under the name `aws_secret_access_key` is one, the same text elsewhere
-    may not be.
+    The names of fields are searched, too, and count as context: a value under the name `aws_secret_access_key` is one,
+    the same text elsewhere may not be.
 
     Raises:
         EvaluationError: the value has too many parts or characters, or something that is not a CEL value.
@@ -63,7 +64,7 @@ def holds_secret(value: Any) -> bool:
 
 
 def _lines(value: Any) -> Iterator[str]:
-    """Yield every text of a value, after the name of its field."""
+    """Yield every text of a value, after the name of its field, and long names of fields without a text."""
     left: list[tuple[str, Any]] = [("", value)]
     seen = chars = 0
     while left:
@@ -72,18 +73,27 @@ def _lines(value: Any) -> Iterator[str]:
         if item.__class__ is str:
             chars += len(item) + len(name)
             yield f"{name}: {item}" if name else item
-        elif item.__class__ is dict or isinstance(item, Mapping):
-            for key, inner in item.items():
-                left.append((key if key.__class__ is str else "", inner))
-        elif item.__class__ in LISTS:
-            left += ((name, inner) for inner in item)
         else:
-            type_of(item)
+            if len(name) >= _KEY_CHARS_MIN:
+                # The name can be a key itself. A shorter one can't, and would only be context for other values.
+                chars += len(name)
+                yield name
+            left += _inside(name, item)
         if not left:
             spend(UNITS_PER_VALUE * seen)
         if seen + len(left) > VALUES_MAX or chars > CHARS_MAX:
             spend(UNITS_PER_VALUE * (seen + len(left)))
             raise EvaluationError("value contains too many texts")
+
+
+def _inside(name: str, value: Any) -> Iterable[tuple[str, Any]]:
+    """Return the parts of a value that is no text, with the names of their fields."""
+    if value.__class__ is dict or isinstance(value, Mapping):
+        return [(key if key.__class__ is str else "", inner) for key, inner in value.items()]
+    if value.__class__ in LISTS:
+        return [(name, inner) for inner in value]
+    type_of(value)
+    return ()
 
 
 def _with_words(text: str) -> bytes:

@@ -303,7 +303,7 @@ _SECRETS = Group(
         ("holdsSecret", (
             Overload("holds_secret_dyn", "", ("dyn",), "bool",
                      "a text in the value, at any depth, contains a key, a token or a password. The names of fields "
-                     "count as context. An error above 20,000 values or a million characters"),
+                     "are searched, too, and count as context. An error above 20,000 values or a million characters"),
         )),
     ),
 )  # fmt: skip

@@ -52,7 +52,15 @@ def test_keys_are_found_between_other_characters(form: str) -> None:
 def test_keys_are_found_in_encodings() -> None:
     assert holds(base64.b64encode(TOKEN.encode()).decode())
     assert holds("".join(f"%{ord(character):02x}" for character in TOKEN))
-    assert holds({TOKEN: 1}) is False or holds({TOKEN: "x"})
+
+
+@pytest.mark.parametrize("beside", ["x", 1, None, True, [], {}, [1], {"a": 2}, [{"a": ["b"]}]])
+def test_a_key_that_is_the_name_of_a_field_is_found(beside: Any) -> None:
+    assert holds({"a": [{TOKEN: beside}]})
+
+
+def test_names_of_fields_without_a_text_are_no_context_for_other_values() -> None:
+    assert holds({"password": 1, "note": made_up(20)}) is holds({"note": made_up(20)}) is False
 
 
 def test_a_comment_beside_a_key_changes_nothing() -> None:
