@@ -151,6 +151,11 @@ class InputBuffer:
         records_max, bytes_max = self._bounds
         return self._paused_count > 0 or self._count >= records_max or self._bytes >= bytes_max
 
+    @property
+    def has_paused(self) -> bool:
+        """Whether no more is polled of a topic, as its buffer is full."""
+        return self._paused_count > 0
+
     def to_pause(self) -> list[str]:
         """Return the topics of which no more is to be polled for now. They count as paused from here on."""
         records_max, bytes_max = self._bounds

@@ -146,12 +146,18 @@ class PartitionTask:
         return count
 
     @property
+    def needs_time(self) -> bool:
+        """Whether nothing to come gives the partition its first time: a topic is full of records without one."""
+        buffer = self._input.buffer
+        return not self.stream_time_ms and buffer.has_paused and buffer.takes_effect and not buffer.first_time_ms()
+
+    @property
     def input(self) -> OrderedInput:
         """What was polled and not processed yet."""
         return self._input
 
     def advance(self, now_ms: int) -> bool:
-        """Let stream time follow the wall clock, as input is idle and none is missing.
+        """Let stream time follow the wall clock, as input is idle and none is missing, or as it `needs_time`.
 
         Returns:
             Whether a timer was due.

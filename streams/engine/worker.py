@@ -343,7 +343,7 @@ class Worker:
         A partition is idle if all are (`idle`: the poll found nothing), or if it had no record for `idle_margin_ms`.
 
         INVARIANT: the wall clock does not overtake input: nothing waits in the partition's buffers, and all of its
-        topics were read to their ends.
+        topics were read to their ends. Only a partition without any time takes the clock's when its buffers are full.
         """
         clock, margin_ms = self._ports.clock, self._settings.idle_margin_ms
         monotonic_ms = clock.monotonic_ms()
@@ -358,7 +358,7 @@ class Worker:
             return
         for partition, task in self._tasks.items():
             is_idle = idle or monotonic_ms - self._last_input_ms.get(partition, 0) >= margin_ms
-            if is_idle and task.state.has_due(now_ms) and task.input.is_complete:
+            if (is_idle and task.state.has_due(now_ms) and task.input.is_complete) or task.needs_time:
                 self._transaction.ensure_open()
                 task.advance(now_ms)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from simulation.records import SessionMaker
@@ -14,7 +15,7 @@ from streams.model.topics import ALERT, AUDIT, GATE_CHANGELOG, INTENT, SESSION
 from streams.ports import Clock, Outgoing, TopicPartition
 from streams.ports.processor import STREAM_TIME_KEY
 from tests.kit import HOUR_MS, wire
-from tests.unit.engine.bench import WorkerBench
+from tests.unit.engine.bench import SETTINGS, WorkerBench
 
 DAY_MS = 24 * HOUR_MS
 FAR_MS = 30 * DAY_MS
@@ -115,6 +116,29 @@ def test_it_takes_effect_also_as_the_first_record_of_its_partition() -> None:
     assert bench.verdicts() == [Reason.SESSION_ENDED]
     assert letters(bench, SESSION.name) == [DeadLetterReason.SEQUENCE_REPLAYED]
     assert stream_time_ms(bench) == bench.clock.now_ms()
+
+
+def test_a_new_partition_whose_buffers_fill_up_with_records_ahead_goes_on() -> None:
+    settings = msgspec.structs.replace(SETTINGS, input_buffer_records_max=4, poll_records_max=4)
+    bench, maker, other = WorkerBench(settings=settings), SessionMaker(), SessionMaker("s-other")
+    ended = other.proven(other.event(SessionEventType.SESSION_ENDED, bench.clock.now_ms()))
+    for _ in range(20):
+        stamped_ahead(bench, SESSION.name, other, wire().encode(SESSION.name, ended))
+        bench.propose(maker, received_ms=bench.clock.now_ms() + FAR_MS)
+    worker = bench.start()
+    bench.settle(worker)
+    bench.clock.advance(1_000)
+    bench.establish(maker)
+    bench.propose(maker)
+    bench.establish(other)
+    bench.propose(other)
+    bench.settle(worker)
+    for _ in range(10):
+        bench.clock.advance(SETTINGS.punctuate_ms)
+        bench.settle(worker)
+    assert bench.verdicts() == [Reason.PERMITTED, Reason.SESSION_ENDED]
+    assert letters(bench, INTENT.name) == [DeadLetterReason.BROKER_TIME_AHEAD] * 20
+    assert stream_time_ms(bench) <= bench.clock.now_ms()
 
 
 def test_a_session_that_was_opened_ahead_is_not_open() -> None:
