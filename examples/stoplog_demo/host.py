@@ -26,7 +26,7 @@ ISSUER = "https://issuer.demo.example"
 ACTOR = Actor(iss=ISSUER, sub="office-assistant", sub_profile=SubProfile.AI_AGENT, instance_uid="demo-1")
 MODEL = Model(ai_provider="script", name="gullible-assistant", version="1")
 SESSION_TTL_MS = 600_000
-VERDICT_TIMEOUT_MS = 30_000
+OUTCOME_TIMEOUT_MS = 30_000
 CALLS_MAX = 60
 
 
@@ -104,7 +104,7 @@ class AgentHost:
         with self.agent(credential) as agent, VerdictReader(self._transport, agent.key) as verdicts:
             while len(works) < CALLS_MAX and (wish := assistant.next()) is not None:
                 context = CallContext(turn=len(works), user_request_digest=sha256(request.encode()))
-                told = agent.propose(wish.tool, wish.args, timeout_ms=VERDICT_TIMEOUT_MS, context=context)
+                told = agent.propose(wish.tool, wish.args, timeout_ms=OUTCOME_TIMEOUT_MS, context=context)
                 # The agent is told the outcome. The host, which runs the call, reads the verdict as an executor does.
                 verdict = verdicts.read(told.verdict_id)
                 outcome = None

@@ -24,7 +24,7 @@ from streams.model.errors import StoplogError
 from streams.model.reasons import REASON_TEXTS, Reason
 from streams.sdk.agent import Agent
 from streams.sdk.development_tokens import DevTokenService
-from streams.sdk.errors import VerdictTimeoutError
+from streams.sdk.errors import OutcomeTimeoutError
 from streams.sdk.executor import Executor
 from streams.sdk.mcp_tools import McpServerProcess
 from streams.sdk.revocations import RevocationWatch
@@ -225,7 +225,7 @@ class _Demo:
                     verdict = agent.propose(
                         f"{GIT}/git_status", {"repo_path": str(self._repository)}, timeout_ms=PROBE_TIMEOUT_MS
                     )
-                except VerdictTimeoutError as error:
+                except OutcomeTimeoutError as error:
                     detail = str(error)
                     continue
                 if verdict.reason not in _NOT_READY:

@@ -26,6 +26,8 @@ from streams.sdk.errors import (
     DelegationError,
     ExecutorError,
     McpServerError,
+    OutcomeReadError,
+    OutcomeTimeoutError,
     ProposalError,
     PublishError,
     ReportError,
@@ -33,7 +35,6 @@ from streams.sdk.errors import (
     SingleUseError,
     TokenServiceError,
     VerdictReadError,
-    VerdictTimeoutError,
 )
 from streams.sdk.executor import Executor
 from streams.sdk.executor_types import ExecutorSettings, ToolOutcome
@@ -71,6 +72,8 @@ __all__ = [
     "IntentOutcome",
     "LoopSettings",
     "McpServerError",
+    "OutcomeReadError",
+    "OutcomeTimeoutError",
     "ProposalError",
     "PublishError",
     "RecordCodec",
@@ -97,7 +100,6 @@ __all__ = [
     "VerdictLoop",
     "VerdictReadError",
     "VerdictReader",
-    "VerdictTimeoutError",
     "connect",
     "load_report_key",
     "load_root_key",

@@ -19,7 +19,7 @@ from streams.model.types import Actor, Header, Model, ToolRef
 from streams.ports import LogError, TopicPartition
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
-from streams.sdk.errors import ProposalError, PublishError, VerdictTimeoutError
+from streams.sdk.errors import OutcomeTimeoutError, ProposalError, PublishError
 from streams.sdk.inbox import Expected
 from streams.sdk.intents import CallContext, build_intent
 from streams.sdk.single_records import outgoing, publish
@@ -29,7 +29,7 @@ from streams.sdk.transport import Transport
 if TYPE_CHECKING:
     from streams.sdk.delegation import Share
 
-VERDICT_TIMEOUT_MS = 30_000
+OUTCOME_TIMEOUT_MS = 30_000
 RESEND_AFTER_SHARE = 0.5
 """The share of the timeout after which an unanswered intent is sent again, in case it was lost."""
 
@@ -59,7 +59,7 @@ class Agent:
             source: the name of the writer, as a URI reference; by default the actor's.
 
         Raises:
-            VerdictReadError: outcomes can't be read.
+            OutcomeReadError: outcomes can't be read.
             LogError: the tenant has no topic for them, or the log did not answer.
         """
         self.credential = credential
@@ -82,7 +82,7 @@ class Agent:
         *,
         deadline_ms: int | None = None,
         wait_final: bool = True,
-        timeout_ms: int = VERDICT_TIMEOUT_MS,
+        timeout_ms: int = OUTCOME_TIMEOUT_MS,
         context: CallContext | None = None,
     ) -> IntentOutcome:
         """Ask whether a call may run, and wait for what is decided.
@@ -91,7 +91,7 @@ class Agent:
             tool: the tool, or its name as `server/name` in the agent's toolset.
             args: the call's arguments.
             deadline_ms: the instant after which the call must not run any more.
-            wait_final: whether to keep waiting after REQUIRE_APPROVAL and DEFER, which a final verdict follows.
+            wait_final: whether to keep waiting after REQUIRE_APPROVAL and DEFER, which a final outcome follows.
             timeout_ms: how long to wait.
             context: where in the agent's work the call stands.
 
@@ -102,19 +102,19 @@ class Agent:
         Raises:
             ProposalError: it can't be proposed; nothing was sent.
             PublishError: it is not known whether the intent was stored.
-            VerdictTimeoutError: no outcome came in time; `resend` asks again, safely.
-            VerdictReadError: outcomes can't be read.
+            OutcomeTimeoutError: no outcome came in time; `resend` asks again, safely.
+            OutcomeReadError: outcomes can't be read.
         """
         intent = self.prepare(tool, args, deadline_ms=deadline_ms, context=context)
         return self.resend(intent, wait_final=wait_final, timeout_ms=timeout_ms)
 
-    def resend(self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS) -> IntentOutcome:
-        """Send an intent (again) that `prepare` or a VerdictTimeoutError returned, and wait for its outcome.
+    def resend(self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = OUTCOME_TIMEOUT_MS) -> IntentOutcome:
+        """Send an intent (again) that `prepare` or a OutcomeTimeoutError returned, and wait for its outcome.
 
         Repeating it is safe: a gate judges an intent once, and answers a repeated intent with the same outcome.
 
         Raises:
-            ProposalError, PublishError, VerdictTimeoutError, VerdictReadError: see `propose`.
+            ProposalError, PublishError, OutcomeTimeoutError, OutcomeReadError: see `propose`.
         """
         expected = self.expect(intent, wait_final=wait_final)
         try:
@@ -251,7 +251,7 @@ class Agent:
 
         Raises:
             ProposalError: too many intents wait, this one already waits, or it is not of this agent's session.
-            VerdictReadError: outcomes can't be read.
+            OutcomeReadError: outcomes can't be read.
         """
         own = self.credential
         if (intent.header.tenant_uid, intent.session_id) != (own.tenant_uid, own.session_id):
@@ -306,7 +306,7 @@ def waits(timeout_ms: int) -> tuple[int, int]:
     return first_ms, timeout_ms - first_ms
 
 
-def timed_out(expected: Expected, timeout_ms: int) -> VerdictTimeoutError:
+def timed_out(expected: Expected, timeout_ms: int) -> OutcomeTimeoutError:
     """Describe to the caller why there is no outcome."""
     intent, interim = expected.intent, expected.interim
     about = f"intent `{intent.intent_id}` of session `{intent.session_id}`"
@@ -322,4 +322,4 @@ def timed_out(expected: Expected, timeout_ms: int) -> VerdictTimeoutError:
             f"{about} has no outcome after {timeout_ms} ms: check that a gate runs on this log, that its topics are as "
             f"declared (`stoplog doctor`), and that it may write the tenant's (`stoplog topics check --tenant`)"
         )
-    return VerdictTimeoutError(text, intent, interim)
+    return OutcomeTimeoutError(text, intent, interim)

@@ -12,7 +12,7 @@ from streams.model.delegation import Delegation
 from streams.model.intent import Intent
 from streams.model.outcome import IntentOutcome
 from streams.model.types import Actor, Model, ToolRef
-from streams.sdk.agent import VERDICT_TIMEOUT_MS, Agent, timed_out, waits
+from streams.sdk.agent import OUTCOME_TIMEOUT_MS, Agent, timed_out, waits
 from streams.sdk.credential import SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.inbox import Expected
@@ -61,7 +61,7 @@ class AsyncAgent:
         *,
         deadline_ms: int | None = None,
         wait_final: bool = True,
-        timeout_ms: int = VERDICT_TIMEOUT_MS,
+        timeout_ms: int = OUTCOME_TIMEOUT_MS,
         context: CallContext | None = None,
     ) -> IntentOutcome:
         """See `Agent.propose`. Cancelling the wait does not withdraw the intent: it is still judged."""
@@ -69,7 +69,7 @@ class AsyncAgent:
         return await self.resend(intent, wait_final=wait_final, timeout_ms=timeout_ms)
 
     async def resend(
-        self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = VERDICT_TIMEOUT_MS
+        self, intent: Intent, *, wait_final: bool = True, timeout_ms: int = OUTCOME_TIMEOUT_MS
     ) -> IntentOutcome:
         """See `Agent.resend`."""
         expected = self._agent.expect(intent, wait_final=wait_final)

@@ -23,11 +23,11 @@ class DelegationError(SdkError):
     """A grant cannot be delegated as asked: the session has none, the result would be wider, or the key is missing."""
 
 
-class VerdictReadError(SdkError):
+class OutcomeReadError(SdkError):
     """Outcomes cannot be read; the intent may have been judged."""
 
 
-class VerdictTimeoutError(SdkError):
+class OutcomeTimeoutError(SdkError):
     """No (final) outcome came in time. The intent may still be judged; `Agent.resend` sends it again.
 
     Attributes:
@@ -39,6 +39,10 @@ class VerdictTimeoutError(SdkError):
         super().__init__(text)
         self.intent = intent
         self.interim = interim
+
+
+class VerdictReadError(SdkError):
+    """A verdict did not come in time, or verdicts cannot be read."""
 
 
 class TokenServiceError(SdkError):

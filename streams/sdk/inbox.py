@@ -17,7 +17,7 @@ from streams.model.topics import OUTCOME
 from streams.model.types import Record
 from streams.model.verdict import FINAL_OUTCOMES
 from streams.ports import Headers, LogError, Reader, Received, TopicPartition
-from streams.sdk.errors import ProposalError, VerdictReadError
+from streams.sdk.errors import OutcomeReadError, ProposalError
 
 WAITING_MAX = 10_000
 """Intents of one transport that may wait for their outcomes at once."""
@@ -41,7 +41,7 @@ class Expected:
     """An outcome that somebody waits for.
 
     Attributes:
-        future: completes with the outcome (the final one if that was asked for), or with a VerdictReadError.
+        future: completes with the outcome (the final one if that was asked for), or with a OutcomeReadError.
         interim: the newest outcome that did not complete it.
         foreign_count: outcomes that named the intent but answer another one than was sent; not trusted.
     """
@@ -67,7 +67,7 @@ class Expected:
         except InvalidStateError:
             _log.debug("outcome `%s` came again or too late", outcome.verdict_id)
 
-    def fail(self, error: VerdictReadError) -> None:
+    def fail(self, error: OutcomeReadError) -> None:
         """Stop waiting without an outcome."""
         try:
             self.future.set_exception(error)
@@ -97,7 +97,7 @@ class OutcomeInbox:
         self._watch_counts: dict[TopicPartition, int] = {}
         self._expected: dict[str, Expected] = {}
         self._keys: dict[bytes, int] = {}
-        self._failure: VerdictReadError | None = None
+        self._failure: OutcomeReadError | None = None
         self._closed = False
         self._thread: threading.Thread | None = None
         # Below this line: of the reading thread only.
@@ -108,7 +108,7 @@ class OutcomeInbox:
         """Read the partition from its present end; returns when that end is known. `unwatch` undoes it.
 
         Raises:
-            VerdictReadError: it could not be done in time.
+            OutcomeReadError: it could not be done in time.
         """
         done: Future[None] = Future()
         with self._changed:
@@ -127,8 +127,8 @@ class OutcomeInbox:
                 f"partition {partition.partition} of `{partition.topic}` can't be read after {timeout_ms} ms: is the "
                 "log reachable, and may this agent read the topic?"
             )
-            raise VerdictReadError(text) from None
-        except VerdictReadError:
+            raise OutcomeReadError(text) from None
+        except OutcomeReadError:
             self.unwatch(partition)
             raise
 
@@ -147,7 +147,7 @@ class OutcomeInbox:
 
         Raises:
             ProposalError: too many intents wait already, or this one does.
-            VerdictReadError: verdicts can't be read.
+            OutcomeReadError: outcomes can't be read.
         """
         key = session_key_of(intent.header.tenant_uid, intent.session_id)
         with self._lock:
@@ -182,11 +182,11 @@ class OutcomeInbox:
             self._changed.notify_all()
         if thread is not None and thread is not threading.current_thread():
             thread.join(WATCH_TIMEOUT_MS / 1000)
-        self._fail_all(VerdictReadError("the transport was closed while outcomes were waited for"))
+        self._fail_all(OutcomeReadError("the transport was closed while outcomes were waited for"))
 
     def _refuse_unusable(self) -> None:
         if self._closed:
-            raise VerdictReadError("the transport is closed: make a new one")
+            raise OutcomeReadError("the transport is closed: make a new one")
         if self._failure is not None:
             raise self._failure
 
@@ -287,7 +287,7 @@ class OutcomeInbox:
         with self._changed:
             self._changed.wait_for(lambda: self._closed, RETRY_PAUSE_MS / 1000)
 
-    def _fail_all(self, failure: VerdictReadError) -> None:
+    def _fail_all(self, failure: OutcomeReadError) -> None:
         with self._lock:
             waiting = list(self._expected.values())
             requests, self._requests = list(self._requests), deque()
@@ -297,7 +297,7 @@ class OutcomeInbox:
             done.set_exception(failure)
 
 
-def _unreadable(error: Exception) -> VerdictReadError:
-    failure = VerdictReadError(f"outcomes can't be read: {error}")
+def _unreadable(error: Exception) -> OutcomeReadError:
+    failure = OutcomeReadError(f"outcomes can't be read: {error}")
     failure.__cause__ = error
     return failure

@@ -28,12 +28,12 @@ from streams.sdk import (
     AsyncAgent,
     CallContext,
     DevTokenService,
+    OutcomeReadError,
+    OutcomeTimeoutError,
     ProposalError,
     PublishError,
     SessionCredential,
     Toolset,
-    VerdictReadError,
-    VerdictTimeoutError,
 )
 from streams.sdk.single_records import publish
 from streams.sdk.transport import Transport
@@ -149,7 +149,7 @@ def test_the_proof_covers_the_whole_call(agent: Agent) -> None:
 def test_when_only_foreign_verdicts_come_the_timeout_says_so(transport: Transport, agent: Agent) -> None:
     with (
         GateHand(transport, lambda intent: [outcome_of(intent, verdict_on(intent), intent_proof_digest=b"\x00" * 32)]),
-        pytest.raises(VerdictTimeoutError, match="outcomes of another call under its id"),
+        pytest.raises(OutcomeTimeoutError, match="outcomes of another call under its id"),
     ):
         agent.propose("mail/send", ARGS, timeout_ms=400)
 
@@ -211,7 +211,7 @@ def test_a_final_verdict_that_does_not_come_leaves_the_interim_one_and_can_be_as
         return [verdict_on(intent)] if approved.is_set() else [verdict_on(intent, Outcome.REQUIRE_APPROVAL)]
 
     with GateHand(transport, answer) as gate:
-        with pytest.raises(VerdictTimeoutError, match="REQUIRE_APPROVAL") as caught:
+        with pytest.raises(OutcomeTimeoutError, match="REQUIRE_APPROVAL") as caught:
             agent.propose("mail/send", ARGS, timeout_ms=300)
         assert caught.value.interim is not None
         assert len(gate.intents) == 1, "what is being waited for is not lost, so it is not sent again"
@@ -221,7 +221,7 @@ def test_a_final_verdict_that_does_not_come_leaves_the_interim_one_and_can_be_as
 
 
 def test_without_a_gate_the_timeout_says_what_to_check(agent: Agent, transport: Transport) -> None:
-    with pytest.raises(VerdictTimeoutError, match="stoplog doctor"):
+    with pytest.raises(OutcomeTimeoutError, match="stoplog doctor"):
         agent.propose("mail/send", ARGS, timeout_ms=100)
     assert len(raw_records(transport, INTENT)) == 2, "an unanswered intent is sent once more"
 
@@ -276,7 +276,7 @@ def test_verdicts_of_before_the_agent_are_not_read(transport: Transport, credent
     with Agent(transport, credential) as agent:
         intent = agent.prepare("mail/send", ARGS)
     write(transport, outcome_of(intent, verdict_on(intent)), credential.key)
-    with Agent(transport, credential) as agent, pytest.raises(VerdictTimeoutError):
+    with Agent(transport, credential) as agent, pytest.raises(OutcomeTimeoutError):
         agent.resend(intent, timeout_ms=200)
 
 
@@ -393,7 +393,7 @@ def test_a_reader_that_fails_for_a_while_is_opened_again(transport: Transport, c
 
 
 def test_a_reader_that_keeps_failing_is_told(transport: Transport, credential: SessionCredential) -> None:
-    with flaky(transport, reader_failures=10_000) as lost, pytest.raises(VerdictReadError, match="no connection"):
+    with flaky(transport, reader_failures=10_000) as lost, pytest.raises(OutcomeReadError, match="no connection"):
         Agent(lost, credential)
 
 
@@ -403,7 +403,7 @@ def test_closing_the_transport_ends_the_waiting(transport: Transport, credential
     timer = threading.Timer(0.2, closing.close)
     timer.start()
     begun_s = time.monotonic()
-    with pytest.raises(VerdictReadError, match="closed"):
+    with pytest.raises(OutcomeReadError, match="closed"):
         agent.propose("mail/send", ARGS, timeout_ms=20_000)
     assert time.monotonic() - begun_s < 10
     timer.join()
@@ -418,7 +418,7 @@ def test_the_same_for_asyncio(transport: Transport, tokens: DevTokenService) -> 
         async with await AsyncAgent.open(transport, credential) as agent:
             verdicts = await asyncio.gather(*(agent.propose("mail/send", {"n": n}) for n in range(50)))
             assert len({verdict.intent_id for verdict in verdicts}) == 50
-            with pytest.raises(VerdictTimeoutError, match="stoplog doctor"):
+            with pytest.raises(OutcomeTimeoutError, match="stoplog doctor"):
                 await agent.propose("mail/send", {"silent": True}, timeout_ms=200)
             with pytest.raises(ProposalError):
                 await agent.propose("mail", {})
