@@ -176,6 +176,8 @@ def _message(error: Exception) -> tuple[str | None, int]:
         return printable(str(error), lines=True), MISUSED
     if isinstance(error, StoplogError | LogError | StoreError | PolicyError):
         return printable(str(error), lines=True), FAILED
+    if isinstance(error, OSError) and error.filename is not None:
+        return printable(f"`{error.filename}` can't be used: {error.strerror}"), FAILED
     return None, FAILED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -73,6 +74,29 @@ def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Sto
     assert result.status == 1
     assert "Traceback" in result.err
     assert "error: there is no embedded log" in result.err
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (("topics", "apply", "--state-dir", "taken"), "taken"),
+        (("topics", "apply", "--state-dir", "taken/state"), "taken/state"),
+        (("keys", "new", "--out", "taken/root.key"), "taken"),
+        (("rules", "new", "notes", "--dir", "taken"), "taken"),
+        (("try", "history.jsonl", "--out", "taken/out.jsonl"), "taken/out.jsonl"),
+        (("demo", "--keep", "taken/demo"), "taken/demo"),
+    ],
+)
+def test_a_place_that_can_not_be_written_is_named(
+    stoplog: Stoplog, home: Path, args: tuple[str, ...], named: str
+) -> None:
+    (home / "taken").write_text("a file, and so no folder")
+    shutil.copy(GOLDEN / "garbage.jsonl", home / "history.jsonl")
+    result = stoplog(*args)
+    assert result.status == 1
+    assert "Traceback" not in result.err
+    assert f"error: `{named}` can't be used: " in result.err
+    assert "Not a directory" in result.err or "File exists" in result.err
 
 
 def test_settings_that_can_not_be_understood_are_a_misuse(stoplog: Stoplog, home: Path) -> None:
