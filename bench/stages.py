@@ -137,4 +137,4 @@ class StagedStores:
 def stage_worker(worker: Worker, stages: Stages) -> None:
     """Time the worker's processor and wire, from outside: hence the private names."""
     stages.wrap(worker._processor, process="decide", on_timer="decide")
-    stages.wrap(worker._assignment._wire, headers="encode")
+    stages.wrap(worker._assignment._job.wire, headers="encode")

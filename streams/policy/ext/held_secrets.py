@@ -87,7 +87,7 @@ def _lines(value: Any) -> Iterator[str]:
 
 
 def _inside(name: str, value: Any) -> Iterable[tuple[str, Any]]:
-    """Return the parts of a value that is no text, with the names of their fields."""
+    """Return the parts of a value that is not a text, with the names of their fields."""
     if value.__class__ is dict or isinstance(value, Mapping):
         return [(key if key.__class__ is str else "", inner) for key, inner in value.items()]
     if value.__class__ in LISTS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
@@ -82,7 +81,7 @@ def test_errors_for_people_have_no_traceback_unless_it_is_asked_for(stoplog: Sto
         (("topics", "apply", "--state-dir", "taken"), "taken"),
         (("topics", "apply", "--state-dir", "taken/state"), "taken/state"),
         (("keys", "new", "--out", "taken/root.key"), "taken"),
-        (("rules", "new", "notes", "--dir", "taken"), "taken"),
+        (("rules", "new", "notes", "--dir", "taken"), "taken/notes"),
         (("try", "history.jsonl", "--out", "taken/out.jsonl"), "taken/out.jsonl"),
         (("demo", "--keep", "taken/demo"), "taken/demo"),
     ],
@@ -91,7 +90,7 @@ def test_a_place_that_can_not_be_written_is_named(
     stoplog: Stoplog, home: Path, args: tuple[str, ...], named: str
 ) -> None:
     (home / "taken").write_text("a file, and so no folder")
-    shutil.copy(GOLDEN / "garbage.jsonl", home / "history.jsonl")
+    (home / "history.jsonl").write_text("")
     result = stoplog(*args)
     assert result.status == 1
     assert "Traceback" not in result.err
