@@ -232,6 +232,8 @@ class Publisher(Protocol):
     def flush(self, timeout_ms: int) -> None:
         """Wait up to `timeout_ms` until everything that is queued is stored.
 
+        After an error, publish the records again: they may have been dropped.
+
         Raises:
             LogError: a record was not stored; the message names its topic.
         """

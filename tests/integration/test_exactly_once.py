@@ -76,7 +76,7 @@ class ExecutorProcess:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(FINISH_S)
+        return self.process.wait(60)
 
     def told(self) -> str:
         """Whether it runs, and the end of what it has logged."""
