@@ -17,6 +17,7 @@ import fastavro
 import msgspec
 from fastavro.types import Schema
 
+from bench.pydantic_records import model_of
 from streams.codec.avro import Codec
 from streams.codec.cloudevents import event_headers
 from streams.codec.history import format_line, parse_line
@@ -190,6 +191,31 @@ def main() -> None:
     write_us = us_per_call(partial(format_line, INTENT.name, b"acme|s", _NOW_MS, intent))
     read_us = us_per_call(partial(parse_line, line, 1, "history.jsonl"))
     print(f"event headers {headers_us:.2f}; line of a history: write {write_us:.0f}, read {read_us:.0f}")
+    print_models(intent)
+
+
+def print_models(intent: Record) -> None:
+    """Print what an intent costs as a record of msgspec and as a model of pydantic."""
+    model = model_of(type(intent))
+    plain = msgspec.to_builtins(intent, builtin_types=(bytes,))
+    same = model.model_validate(plain)
+    figures = {
+        "read from plain values": (
+            us_per_call(partial(msgspec.convert, plain, type(intent), builtin_types=(bytes,))),
+            us_per_call(partial(model.model_validate, plain)),
+        ),
+        "write as plain values": (
+            us_per_call(partial(msgspec.to_builtins, intent, builtin_types=(bytes,))),
+            us_per_call(same.model_dump),
+        ),
+        "copy with one other field": (
+            us_per_call(partial(msgspec.structs.replace, intent, turn=8)),
+            us_per_call(partial(same.model_copy, update={"turn": 8})),
+        ),
+    }
+    print(f"{'us per intent':<28}{'msgspec':>9}{'pydantic':>10}")
+    for what, (record_us, model_us) in figures.items():
+        print(f"{what:<28}{record_us:>9.2f}{model_us:>10.2f}")
 
 
 def _write(schema: Schema, record: Record) -> bytes:

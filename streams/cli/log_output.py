@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
 
-from streams.cli.text import printable
+from streams.cli.text import ascii_json, printable
+from streams.codec.json_lines import json_line
 
 TEXT_CHARS_MAX = 8_000
 
@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
         fields |= getattr(record, "fields", {})
         if record.exc_info is not None:
             fields["error"] = self.formatException(record.exc_info)[-TEXT_CHARS_MAX:]
-        return json.dumps(fields)
+        return ascii_json(json_line(fields))
 
 
 class LineFormatter(logging.Formatter):

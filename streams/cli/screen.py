@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from streams.cli.text import printable
+from streams.cli.text import ascii_json, printable
+from streams.codec.json_lines import json_line
 
 PLAIN_WIDTH_CHARS = 160
 """The width of tables where standard output is not a terminal and has no width."""
@@ -21,19 +20,8 @@ PLAIN_WIDTH_CHARS = 160
 NAMING_COLUMNS = 2
 NAME_WIDTH_MAX = 64
 
-_NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 
 OK, WARN, FAIL, FAINT, STRONG = "green", "yellow", "bold red", "dim", "bold"
-
-
-def ascii_json(line: str) -> str:
-    """Return the same JSON in printable ASCII: text of an attacker must not move the reader's cursor."""
-    return _NOT_PRINTABLE_ASCII.sub(_escaped, line)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 class Screen:
@@ -60,7 +48,7 @@ class Screen:
     def record(self, fields: Mapping[str, Any]) -> None:
         """Write a JSON line."""
         if self.as_json:
-            self.line(json.dumps(fields, ensure_ascii=False, separators=(", ", ": ")))
+            self.line(json_line(fields))
 
     def line(self, text: str) -> None:
         """Write a line that is JSON already."""

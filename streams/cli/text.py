@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
+_NOT_PRINTABLE_ASCII = re.compile(r"[^\x20-\x7e]")
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -24,6 +26,11 @@ def short(text: str, chars_max: int) -> str:
     return shown if len(shown) <= chars_max else f"{shown[: chars_max - 1]}…"
 
 
+def ascii_json(line: str) -> str:
+    """Return the same JSON in printable ASCII: text of an attacker must not move the reader's cursor."""
+    return _NOT_PRINTABLE_ASCII.sub(_as_json_escapes, line)
+
+
 def _is_safe(character: str, lines: bool) -> bool:
     if character == "\n":
         return lines
@@ -35,3 +42,8 @@ def _escaped(character: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _as_json_escapes(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from streams.codec.json_lines import json_line
 from streams.model.alert import Alert
 
 OCSF_VERSION = "1.8.0"
@@ -59,7 +59,7 @@ def detection_finding(alert: Alert) -> dict[str, Any]:
 
 def ocsf_json(alert: Alert) -> str:
     """Return the same event as JSON text."""
-    return json.dumps(detection_finding(alert), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return json_line(detection_finding(alert), sort_keys=True)
 
 
 def _metadata(alert: Alert) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from streams.http.answers import NO_STORE, health, key_set, retry_after
+from streams.http.answers import NO_STORE, JsonAnswer, health, key_set, retry_after
 from streams.http.bodies import BodyError, read_body
 from streams.http.client_address import place_of
 from streams.http.limits import RateLimit
@@ -74,7 +74,7 @@ class Endpoints:
         except RefusedSetError as error:
             _log.warning("an event was rejected (%s): %s", error.code.value, error)
             body = {"err": error.code.value, "description": str(error)}
-            return JSONResponse(body, 400, headers={**NO_STORE, "content-language": "en"})
+            return JsonAnswer(body, 400, headers={**NO_STORE, "content-language": "en"})
         except UnavailableError as error:
             _log.warning("an event could not be processed: %s", error)
             return _later(503, RETRY_AFTER_S * _MS_PER_S)
@@ -92,7 +92,7 @@ class Endpoints:
     async def _configuration(self, _request: Request) -> Response:
         """Return the transmitter's metadata (SSF 1.0, 7.1)."""
         issuer = self._section.issuer
-        return JSONResponse(
+        return JsonAnswer(
             {
                 "spec_version": "1_0",
                 "issuer": issuer,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from streams.identity.jose import is_plain
 from streams.model.canonical import CanonicalError, canonical, parse_strict
@@ -22,19 +22,23 @@ DETAIL_TYPE = "stoplog_tools"
 _MEMBERS = frozenset({"type", "locations", "actions", "datatypes", "identifier", "privileges", "tools"})
 
 
-class _Constraint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Member(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Constraint(_Member):
     argument: str
     type: ConstraintType
     value: Any = None
 
 
-class _Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Tool(_Member):
     server_id: str
     name: str
     constraints: tuple[_Constraint, ...] = ()
 
 
-class _Detail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Detail(_Member):
     type: str
     locations: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
@@ -42,6 +46,9 @@ class _Detail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identifier: str | None = None
     privileges: tuple[str, ...] = ()
     tools: tuple[_Tool, ...] = ()
+
+
+_DETAILS = TypeAdapter(tuple[_Detail, ...])
 
 
 def parse_details(given: object) -> tuple[AuthorizationDetail, ...]:
@@ -52,10 +59,12 @@ def parse_details(given: object) -> tuple[AuthorizationDetail, ...]:
     """
     try:
         value = parse_strict(given) if isinstance(given, str) else given
-        details = msgspec.convert(value, tuple[_Detail, ...])
+        details = _DETAILS.validate_python(value)
         made = tuple(_detail(detail) for detail in details)
-    except (CanonicalError, msgspec.ValidationError) as error:
+    except CanonicalError as error:
         raise refuse(TokenReason.TOOLS_TOO_WIDE, f"authorization_details: {error}") from None
+    except ValidationError as error:
+        raise refuse(TokenReason.TOOLS_TOO_WIDE, f"authorization_details: {_first_fault(error)}") from None
     check_names(made)
     return made
 
@@ -102,6 +111,14 @@ def configured_details(tools: Sequence[ToolSection]) -> tuple[AuthorizationDetai
         for tool in tools
     )
     return (AuthorizationDetail(type=DETAIL_TYPE, tools=grants),)
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Return what is wrong first, and where, without the values and names that the client has sent."""
+    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    known = {*_Detail.model_fields, *_Tool.model_fields, *_Constraint.model_fields}
+    place = ".".join(str(part) if isinstance(part, int) or part in known else "*" for part in fault["loc"])
+    return f"{fault['msg']}, at {place or 'the whole'}"
 
 
 def _detail(detail: _Detail) -> AuthorizationDetail:

@@ -9,10 +9,11 @@ from typing import Any
 from joserfc.jwk import ECKey
 from joserfc.jws import serialize_compact
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from streams.http.answers import JsonAnswer
 from streams.identity.jose import compact_json
 from streams.sdk.entropy import Entropy
 from streams.services.sts.settings import AgentSection, SourceSection, StsSection, ToolSection
@@ -84,7 +85,7 @@ class DevIssuer:
 
     def _metadata_of(self, kind: str) -> Any:
         async def metadata(_request: Request) -> Response:
-            return JSONResponse(
+            return JsonAnswer(
                 {
                     "issuer": self.issuer(kind),
                     "jwks_uri": f"{self._issuer}/dev/jwks",
@@ -103,8 +104,8 @@ class DevIssuer:
         """Handle `GET /dev/token?kind=users&sub=alice`; only from this machine, and not from a page in a browser."""
         kind, sub = request.query_params.get("kind", ""), request.query_params.get("sub", "")
         if kind not in (_USERS, _AGENTS) or not 0 < len(sub) <= NAME_CHARS_MAX:
-            return JSONResponse({"error": "invalid_request"}, 400)
-        return JSONResponse({"token": self.token(kind, sub)}, headers={"cache-control": "no-store"})
+            return JsonAnswer({"error": "invalid_request"}, 400)
+        return JsonAnswer({"token": self.token(kind, sub)}, headers={"cache-control": "no-store"})
 
 
 def from_here_alone(application: ASGIApp) -> ASGIApp:
@@ -118,7 +119,7 @@ def from_here_alone(application: ASGIApp) -> ASGIApp:
         named = request.headers.getlist("host")
         from_a_page = any(name in request.headers for name in ("origin", "sec-fetch-site"))
         if from_a_page or len(named) != 1 or not _HERE.fullmatch(named[0].lower()):
-            await JSONResponse({"error": "invalid_request"}, 400)(scope, receive, send)
+            await JsonAnswer({"error": "invalid_request"}, 400)(scope, receive, send)
             return
         await application(scope, receive, send)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,11 +11,11 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from streams.http.answers import NO_STORE, health, key_set, retry_after
+from streams.http.answers import NO_STORE, JsonAnswer, health, key_set, retry_after
 from streams.http.bodies import BodyError, read_body
 from streams.http.client_address import place_of
 from streams.http.header_bound import bounded
@@ -102,7 +101,7 @@ class Endpoints:
                 return _refused(RefusedError(TokenReason.TOO_MANY_REQUESTS, text, retry_after_ms=wait_ms))
             try:
                 members = await self._answered(handle, request)
-                return JSONResponse(members, headers=_NO_STORE)
+                return JsonAnswer(members, headers=_NO_STORE)
             except RefusedError as error:
                 if not error.is_on_record:
                     self._record(error)
@@ -159,7 +158,7 @@ class Endpoints:
     async def _metadata(self, _request: Request) -> Response:
         """Return the metadata of RFC 8414."""
         issuer = self._section.issuer
-        return JSONResponse(
+        return JsonAnswer(
             {
                 "issuer": issuer,
                 "token_endpoint": f"{self._issuer}/token",
@@ -183,7 +182,7 @@ def _refused(error: RefusedError) -> Response:
     if error.retry_after_ms is not None:
         headers |= retry_after(error.retry_after_ms)
     members = {"error": error.code, "error_description": error.description, "reason": error.reason.value}
-    return Response(json.dumps(members), error.status, headers, "application/json")
+    return JsonAnswer(members, error.status, headers)
 
 
 async def _form(request: Request) -> Form:

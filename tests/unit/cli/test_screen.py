@@ -52,4 +52,4 @@ def test_for_a_program_text_stays_text(monkeypatch: pytest.MonkeyPatch, tmp_path
         monkeypatch.setattr(sys, "stdout", file)
         Screen(as_json=True).record({"é": "\u202e"})
         monkeypatch.undo()
-    assert (tmp_path / "out").read_bytes() == '{"é": "\u202e"}\n'.encode()
+    assert (tmp_path / "out").read_bytes() == '{"é":"\u202e"}\n'.encode()
