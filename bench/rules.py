@@ -40,7 +40,7 @@ ENGINES_S_MAX = 150
 FACTS: dict[str, Any] = {
     "intent": {"id": "i", "turn": 3, "age_ms": 4, "claimed_sources": []},
     "args": {"amount": 2_500, "currency": "EUR", "to": "bob@example.com", "memo": "thanks for the fish", "n": 4},
-    "agent": {"id": "billing-bot", "instance": "b-1", "version": "1.4"},
+    "agent": {"id": "billing-bot", "instance": "b-1"},
     "user": {"id": "alice", "scopes": ["pay:read", "pay:write", "mail:send"]},
     "tenant": "acme",
     "session": {
@@ -60,7 +60,7 @@ FACTS: dict[str, Any] = {
              "irreversible": False, "external": False, "definition_digest": "ab" * 32},
     "catalog": {"reviewed_digests": ["ab" * 32, "cd" * 32]},
     "provenance": [{"source": f"e{n}", "trust": "trusted"} for n in range(8)],
-    "signals": [{"name": "drift", "score": 0.2}],
+    "delegation": {"depth": 0, "root_issuer": "https://issuer.example", "hops": [{"actor": "billing-bot", "depth": 0}]},
 }  # fmt: skip
 CONDITIONS = (
     'agent.id in lists.agents && "pay:write" in user.scopes',
@@ -70,7 +70,7 @@ CONDITIONS = (
     'provenance.exists(p, p.trust != "trusted") && tool.open_world && args.n != {n}',
     'args.to.endsWith("@evil{n}.test") || args.memo.contains("secret{n}")',
     "session.risk > 3 && session.attended == false && args.n != {n}",
-    'signals.exists(s, s.name == "drift{n}" && s.score > 0.9)',
+    'delegation.hops.exists(h, h.actor == "drift{n}" && h.depth > 2)',
     'args.to.matches("^[a-z]+@bad{n}[.]test$")',
     "size(user.scopes) > 10 || session.denied > {n}0",
 )

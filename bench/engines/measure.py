@@ -34,7 +34,7 @@ CEDAR = (
     "context.untrusted && context.open_world && context.n != {n}",
     'context.to like "*@evil{n}.test" || context.memo like "*secret{n}*"',
     "context.risk > 3 && context.attended == false && context.n != {n}",
-    'context.strong_signals.contains("drift{n}")',
+    'context.deep_actors.contains("drift{n}")',
     'context.to like "*@bad{n}.test"',
     "context.scopes_count > 10 || context.denied > {n}0",
 )
@@ -46,7 +46,7 @@ REGO = (
     'some p in input.provenance; p.trust != "trusted"; input.tool.open_world; input.args.n != {n}',
     'names("@evil{n}.test", "secret{n}")',
     "input.session.risk > 3; input.session.attended == false; input.args.n != {n}",
-    'some s in input.signals; s.name == "drift{n}"; s.score > 0.9',
+    'some h in input.delegation.hops; h.actor == "drift{n}"; h.depth > 2',
     'regex.match("^[a-z]+@bad{n}[.]test$", input.args.to)',
     "crowded({n}0)",
 )
@@ -69,7 +69,7 @@ CASBIN = (
     "r.f.untrusted and r.f.open_world and r.f.n != {n}",
     'ends(r.f.to, "@evil{n}.test") or "secret{n}" in r.f.memo',
     "r.f.risk > 3 and r.f.attended == False and r.f.n != {n}",
-    '"drift{n}" in r.f.strong_signals',
+    '"drift{n}" in r.f.deep_actors',
     'found("^[a-z]+@bad{n}[.]test$", r.f.to)',
     "r.f.scopes_count > 10 or r.f.denied > {n}0",
 )
@@ -102,7 +102,7 @@ def flat(facts: Facts) -> Facts:
         "digest": tool["definition_digest"],
         "reviewed": facts["catalog"]["reviewed_digests"],
         "untrusted": any(read["trust"] != "trusted" for read in facts["provenance"]),
-        "strong_signals": [signal["name"] for signal in facts["signals"] if signal["score"] > 0.9],
+        "deep_actors": [hop["actor"] for hop in facts["delegation"]["hops"] if hop["depth"] > 2],
     }
 
 

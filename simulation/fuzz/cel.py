@@ -107,16 +107,16 @@ class ExpressionMaker:
         if kind == "bool":
             return self._pick(
                 *("true", "false", "session.tainted", "tool.read_only", "session.attended", "approval.granted"),
-                *("session.purpose.in_scope", "has(session.purpose)", "has(args.urgent)", "args.urgent == true"),
-                *("has(session.purpose.text)", "has(args.amount)"),
+                *("session.fingerprint_changed", "has(session.model)", "has(args.urgent)", "args.urgent == true"),
+                *("has(agent.instance)", "has(args.amount)"),
             )
         if kind == "int":
             fields = ("session.spent", "session.risk", "now.hour", 'session.calls["a"]', "args.amount", "intent.turn")
             return self._pick(*_INTS, *fields, "size(provenance)", "delegation.hops[0].depth")
         if kind == "double":
-            return self._pick(*_DOUBLES, "signals[0].score", "args.price", "double(session.spent)")
+            return self._pick(*_DOUBLES, "double(delegation.hops[0].depth)", "args.price", "double(session.spent)")
         if kind == "string":
-            fields = ("agent.id", "agent.version", "tool.name", "user.scopes[0]", "args.to", "provenance[0].trust")
+            fields = ("agent.id", "agent.instance", "tool.name", "user.scopes[0]", "args.to", "provenance[0].trust")
             return self._pick(*(json.dumps(text, ensure_ascii=False) for text in _TEXTS), *fields)
         return self._pick(
             "user.scopes", "tool.sink_args", "lists.demo.agents", '["a", "abc"]', "[]", "args.tags", *_CHOSEN
@@ -243,7 +243,7 @@ class FactsMaker:
     def _complete(self) -> dict[str, Any]:
         chance = self._chance
         scopes = chance.sample(["a", "abc", "trusted", "mail:send"], chance.randrange(4))
-        purpose = {"purpose": {"in_scope": chance.random() < 0.5}} if chance.random() < 0.5 else {}
+        model = {"model": chance.choice(_TEXTS)} if chance.random() < 0.5 else {}
         args: dict[str, Any] = {"amount": chance.choice((0, 5, 2**62, -3)), "to": chance.choice(_TEXTS)}
         optional = {"price": 1.5, "urgent": True, "tags": ["a", "b"], "any": chance.choice(_WRONG)}
         args |= {name: value for name, value in optional.items() if chance.random() < 0.5}
@@ -251,7 +251,7 @@ class FactsMaker:
         return {
             "intent": {"turn": chance.randrange(5)},
             "args": args,
-            "agent": {"id": chance.choice(AGENTS), "version": "1.5"},
+            "agent": {"id": chance.choice(AGENTS), "instance": "1.5"},
             "user": {"id": "alice", "scopes": scopes},
             "session": {
                 "tainted": chance.random() < 0.5,
@@ -259,12 +259,12 @@ class FactsMaker:
                 "spent": chance.choice((0, 7, 50_000, 2**63 - 1)),
                 "risk": chance.randrange(5),
                 "calls": {"a": 1} if chance.random() < 0.5 else {},
-                **purpose,
+                "fingerprint_changed": chance.random() < 0.5,
+                **model,
             },
             "delegation": {"hops": [{"depth": 0}] if chance.random() < 0.7 else []},
             "tool": {"name": chance.choice(_TEXTS), "read_only": chance.random() < 0.5, "sink_args": ["/to"]},
             "provenance": [{"source": "e", "trust": chance.choice(trust)} for _ in range(chance.randrange(3))],
-            "signals": [{"name": "s", "score": chance.random()} for _ in range(chance.randrange(2))],
             "approval": {"granted": chance.random() < 0.5},
             "now": {"hour": chance.randrange(24)},
         }

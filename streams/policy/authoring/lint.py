@@ -30,7 +30,7 @@ from streams.policy.language.tool_types import ToolTypes
 from streams.policy.results import Mode, RuleEffect
 
 _DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|ms|us|ns|m|s)")
-_SECURITY_LISTS = frozenset(("provenance", "origins", "signals", "hops"))
+_SECURITY_LISTS = frozenset(("provenance", "hops"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from streams.policy.language.descriptors import PACKAGE, make_pool, message_name
 from streams.policy.language.extension_declarations import EXTENSION_STRUCTS
 from streams.policy.language.fact_types import FactType, Kind, ListOf, MapOf, Struct
 from streams.policy.language.function_declarations import FUNCTION_NAMES, FUNCTIONS_CONFIG, NETWORK_TYPES
-from streams.policy.language.schema import FACTS, HISTORY, fact
+from streams.policy.language.schema import FACTS, HISTORY, NOT_SUPPLIED, fact
 
 TEXT_CHARS_MAX = 60_000
 CHECKERS_KEPT_MAX = 64
@@ -145,6 +145,8 @@ class Checker:
             has = f"its fields are {', '.join(known)}" if known else "it has no fields"
             hint = nearest(field, known) or ("declare it under `history:`" if match[2].endswith(".History") else has)
             owner = struct.name if struct else match[2]
+            if (path := f"{owner.lower()}.{field}") in NOT_SUPPLIED:
+                return _not_supplied(path, offset)
             name = field if owner == HISTORY.name else None
             return Problem("unknown_field", offset, f"unknown field `{field}`, expected a field of {owner}", hint, name)
         if match := _NAME.search(message):
@@ -167,6 +169,8 @@ class Checker:
             leaf = name.rpartition(".")[2]
             hint = nearest(leaf, known) or "define it under `lists:`"
             return Problem("unknown_list", offset, f"unknown list `{leaf}`", hint)
+        if root in NOT_SUPPLIED:
+            return _not_supplied(root, offset)
         if name in FUNCTION_NAMES:
             return Problem(
                 "wrong_type",
@@ -179,6 +183,10 @@ class Checker:
         if name in error_hints.CONSTANT_SYNONYMS:
             hint = f"write `{error_hints.CONSTANT_SYNONYMS[name]}`"
         return Problem("unknown_name", offset, f"unknown name `{name}`, expected a fact or a function", hint, name)
+
+
+def _not_supplied(path: str, offset: int) -> Problem:
+    return Problem("not_supplied", offset, f"no gate supplies the fact `{path}`", NOT_SUPPLIED[path])
 
 
 @lru_cache(maxsize=CHECKERS_KEPT_MAX)

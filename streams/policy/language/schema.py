@@ -8,7 +8,7 @@ is left out, never None; a rule that reads it without `has()` is in error, which
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from streams.policy.language.fact_types import Field, Kind, ListOf, MapOf, Struct, type_name
 
@@ -63,7 +63,6 @@ AGENT = Struct(
     (
         _text("id", "the agent, as its issuer names it"),
         _text("instance", "the running instance", optional=True),
-        _text("version", "the version of the agent's software", optional=True),
     ),
 )
 
@@ -81,14 +80,6 @@ USER = Struct(
     (
         _text("id", "the subject on whose behalf the agent acts", sensitive=True),
         _texts("scopes", "the effective scopes: the intersection of user, application, agent, delegation and task"),
-    ),
-)
-
-PURPOSE = Struct(
-    "Purpose",
-    (
-        _text("text", "the request of the user", optional=True, sensitive=True),
-        _bool("in_scope", "the call is within the tools, sinks and limits of the task"),
     ),
 )
 
@@ -123,7 +114,6 @@ SESSION = Struct(
             *_CONFIDENTIALITY,
         ),
         _int("risk", "from 0 (none) to 4 (critical), set by detectors and risk-level events"),
-        Field("purpose", PURPOSE, "the task, if a trusted issuer has set one", optional=True),
     ),
 )
 
@@ -168,32 +158,21 @@ TOOL = Struct(
     ),
 )
 
-CATALOG = Struct("Catalog", (_texts("reviewed_digests", "digests of the definitions that a person reviewed, in hex"),))
+CATALOG = Struct(
+    "Catalog",
+    (
+        _texts(
+            "reviewed_digests",
+            "digests of the definitions that may be called, in hex: also that of the called tool, always",
+        ),
+    ),
+)
 
 PROVENANCE = Struct(
     "Provenance",
     (
         _text("source", "the event, tool or document that was read"),
         _word("trust", "trusted or untrusted", *_TRUST),
-    ),
-)
-
-ORIGIN = Struct(
-    "Origin",
-    (
-        _text("pointer", "JSON pointer of the argument value"),
-        _word("origin", "user, trusted, untrusted or nowhere (made up by the model)", "user", *_TRUST, "nowhere"),
-        _bool("whole_field", "the value was a whole field of a structured result, not a part of a text"),
-        _bool("sink", "the argument is one of the tool's sink arguments"),
-        _texts("sources", "the events in which the value occurred"),
-    ),
-)
-
-SIGNAL = Struct(
-    "Signal",
-    (
-        _text("name", "the detector"),
-        Field("score", Kind.DOUBLE, "from 0 to 1"),
     ),
 )
 
@@ -245,8 +224,6 @@ FACTS: tuple[Field, ...] = (
     Field("tool", TOOL, "the tool as the operator's catalog describes it"),
     Field("catalog", CATALOG, "facts about the catalog as a whole"),
     Field("provenance", ListOf(PROVENANCE), "everything that the session has read"),
-    Field("origins", ListOf(ORIGIN), "the origin of each argument value"),
-    Field("signals", ListOf(SIGNAL), "what the detectors report about this intent"),
     Field("history", HISTORY, "the values of the bundle's memories: one field for each that `history:` declares"),
     Field("label", LABEL, "the label of what the call returns; in a memory of calls that ran, of the actual result"),
     Field("approval", APPROVAL, "the approvals of exactly this call"),
@@ -255,6 +232,15 @@ FACTS: tuple[Field, ...] = (
 )
 
 FACT_NAMES: frozenset[str] = frozenset(field.name for field in FACTS)
+
+NOT_SUPPLIED: Mapping[str, str] = {
+    "signals": "compare `session.risk`, which the events of detectors raise",
+    "origins": "read `session.tainted`, or the `trust` of `provenance`",
+    "session.purpose": "restrict the session's grant and its scopes, which `delegation` and `user.scopes` show",
+    "agent.version": "compare `agent.id` or `agent.instance`, which the session's credential states",
+}
+"""Names that were once declared and that no gate supplies, with what to use instead. Rules can't read them: a deny on
+such a fact would never fire."""
 
 
 def fact(name: str) -> Field | None:

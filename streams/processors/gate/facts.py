@@ -182,7 +182,6 @@ _MAKERS: dict[str, _Maker] = {
     "catalog": lambda _case, control, _progress: control.catalog.facts,
     "provenance": _provenance,
     "label": _label,
-    "signals": lambda _case, _control, _progress: [],
     "approval": lambda _case, _control, progress: {
         "granted": bool(progress.granted_by),
         "granted_by": dict(progress.granted_by),

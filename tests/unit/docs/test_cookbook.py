@@ -81,7 +81,8 @@ CHECKS: dict[str, Recipe] = {
                  "now.hour|tool.id=deploy.start|tool.server_id=deploy|tool.name=start|tool.read_only=0"),
     "18": Recipe("mail", DEFER, [{"session.attended": False}], [{}], "session.attended"),
     "19": Recipe("mail", DENY, [{}, {"model": {}}], [{"model.name": "small-2"}], "tool.read_only"),
-    "20": Recipe("mail", QUARANTINE, [{"catalog.reviewed_digests": []}], [{}], "catalog.reviewed_digests"),
+    "20": Recipe("mail", QUARANTINE, [{"session.fingerprint_changed": True, "session.changed": ["model"]}], [{}],
+                 "session.fingerprint_changed"),
 }  # fmt: skip
 
 

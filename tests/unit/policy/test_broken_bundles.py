@@ -3,6 +3,7 @@
 import pytest
 
 from streams.policy import BundleError, Finding, ToolTypes, bundle_from_files, compile_bundle
+from streams.policy.language.schema import NOT_SUPPLIED
 from tests.unit.policy.rulefiles import HEAD, PACK, PERMIT, files, rule
 
 TOOLS = {
@@ -83,7 +84,7 @@ def conditions() -> list[Case]:
         "session.calls.a == 'a'": "wrong_type",
         "{1: 2}[1] == 'a'": "wrong_type",
         "9223372036854775808 > 1": "expression",
-        "session.purpose == null && 1": "wrong_type",
+        "session.model == null && 1": "wrong_type",
     }
     return [(f"condition `{text}`", files(rule(when=_quoted(text))), code, ":7:") for text, code in broken.items()]
 
@@ -331,12 +332,30 @@ def test_all_errors_come_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "fact", "column"),
+    [
+        ("signals.exists(s, s.score > 0.9)", "signals", 12),
+        ("size(origins) > 0", "origins", 17),
+        ("has(session.purpose) && !session.purpose.in_scope", "session.purpose", 15),
+        ("tenant == '' || agent.version == '1'", "agent.version", 33),
+    ],
+)
+def test_a_fact_that_no_gate_supplies_is_an_error(condition: str, fact: str, column: int) -> None:
+    with pytest.raises(BundleError) as caught:
+        compile_bundle(bundle_from_files(files(rule(when=f'"{condition}"'))))
+    found = caught.value.findings[0]
+    assert (found.code, found.message) == ("not_supplied", f"no gate supplies the fact `{fact}`")
+    assert found.hint == NOT_SUPPLIED[fact]
+    assert str(found.location).endswith(f":7:{column}")
+
+
+@pytest.mark.parametrize(
     ("when", "hint"),
     [
         ("session.tanted", "did you mean `tainted`?"),
         ("sesion.tainted", "did you mean `session`?"),
         ("agent.id.startWith('a')", "did you mean `startsWith`?"),
-        ("agent.name == 'a'", "its fields are id, instance, version"),
+        ("agent.name == 'a'", "its fields are id, instance"),
         ("args.force", "compare it, as in `... == true`"),
     ],
 )
@@ -419,10 +438,10 @@ LONG_SUM = " + ".join(["session.risk"] * 40) + " == 1"
          "write `a.isGreaterThan(b)` for versions `a` and `b`"),
         ('semver("1.0.0") <= "1.0.1"', "`<=` can't be applied to (rules.Semver, string)",
          "write `!a.isGreaterThan(b)` for versions `a` and `b`"),
-        ("agent.version == null", "`==` can't be applied to (string, null_type)",
-         "`==` compares values of one type; write `!has(agent.version)` to test whether it is present"),
-        ("null != agent.version", "`!=` can't be applied to (null_type, string)",
-         "`==` compares values of one type; write `has(agent.version)` to test whether it is present"),
+        ("agent.instance == null", "`==` can't be applied to (string, null_type)",
+         "`==` compares values of one type; write `!has(agent.instance)` to test whether it is present"),
+        ("null != agent.instance", "`!=` can't be applied to (null_type, string)",
+         "`==` compares values of one type; write `has(agent.instance)` to test whether it is present"),
         ('user.scopes == "x"', "`==` can't be applied to (list(string), string)",
          "`==` compares values of one type; write `VALUE in LIST` to search a list"),
         ("refunds > 2", "unknown name `refunds`, expected a fact or a function",
@@ -480,7 +499,7 @@ def test_a_slip_of_form_is_told_once_and_what_was_meant(changes: dict[str, str],
     ("when", "column"),
     [
         ("sesion.tainted", 11),
-        ("true && sesion.purpose.text == 'a'", 19),
+        ("true && sesion.model.text == 'a'", 19),
         ("emailAdresses(agent.id).size() == 1", 11),
         ("true && emailAdresses (agent.id).size() == 1", 19),
         ("agent.id.startWith('a')", 20),

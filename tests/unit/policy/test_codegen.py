@@ -25,12 +25,12 @@ LISTS: dict[str, tuple[Any, ...]] = {
 }
 KINDS = {"lists.names": Kind.STRING, "lists.numbers": Kind.INT, "lists.doubles": Kind.DOUBLE, "lists.none": Kind.DYN}
 FACTS: dict[str, Any] = {
-    "agent": {"id": "a", "version": "1"},
+    "agent": {"id": "a", "instance": "1"},
     "user": {"id": "u", "scopes": ["x", "y"]},
     "session": {"tainted": True, "attended": False, "spent": 5, "risk": 2, "calls": {"a.b": 1}, "changed": ()},
     "tool": {"id": "s.t", "name": "t", "read_only": False},
     "provenance": [{"source": "e1", "trust": "trusted"}, {"source": "e2", "trust": "untrusted"}],
-    "signals": [{"name": "s", "score": 0.5}],
+    "delegation": {"depth": 1, "hops": [{"depth": 0}, {"depth": 1}]},
     "args": {"n": 5, "t": "text", "l": ["a", 1], "m": {"k": "v"}, "d": 1.5, "z": None},
 }
 
@@ -77,7 +77,7 @@ def made(*texts: str) -> Generated:
         ("args.m.k == 'v' && has(args.m.k) && !has(args.m.j)", True),
         ("args.z == null", True),
         ("args.t != null", True),
-        ("has(session.purpose)", False),
+        ("has(session.model)", False),
         ("provenance.exists(p, p.trust == 'untrusted')", True),
         ("provenance.all(p, p.trust == 'trusted' || p.source == 'e2')", True),
         ("provenance.exists_one(p, p.trust == 'trusted')", True),
@@ -86,7 +86,7 @@ def made(*texts: str) -> Generated:
         ("provenance.exists(i, p, i == 1 && p.trust == 'untrusted')", True),
         ("args.l.exists(x, x == 1)", True),
         ("args.m.all(k, k == 'k')", True),
-        ("signals.exists(s, s.score > 0.4)", True),
+        ("delegation.hops.exists(h, double(h.depth) > 0.4)", True),
         ("cel.bind(x, session.spent + 1, x * x == 36)", True),
         ("['a', 'b'].all(x, ['a', 'b', 'c'].exists(y, x == y))", True),
         ("cidr('10.0.0.0/8').containsIP(ip('10.1.2.3'))", True),
@@ -130,7 +130,7 @@ def test_it_leaves_what_is_rare_or_costly_to_the_exact_evaluator(text: str) -> N
         ("session.spent > 1", True), ("session.spent > 1", 2.5), ("agent.id.startsWith('a')", 1),
         ("size(user.scopes) > 0", "xy"), ("size(user.scopes) > 0", {"a": 1}), ("'x' in user.scopes", {"x": 1}),
         ("'x' in user.scopes", "x"),
-        ("has(session.purpose)", "purpose"), ("provenance.all(p, p.trust == 'a')", {"trust": 1}),
+        ("has(session.model)", "model"), ("provenance.all(p, p.trust == 'a')", {"trust": 1}),
         ("provenance.exists(p, p.trust == 'trusted')", ["trusted"]), ("agent.id < 'b'", ["a"]),
         ("session.spent == 1", True), ("session.tainted == true", 1),
     ],
@@ -143,7 +143,7 @@ def test_values_of_wrong_types_are_judged_as_the_exact_evaluator_does(text: str,
         "session.spent": lambda odd: {"session": FACTS["session"] | {"spent": odd}},
         "agent.id": lambda odd: {"agent": FACTS["agent"] | {"id": odd}},
         "user.scopes": lambda odd: {"user": FACTS["user"] | {"scopes": odd}},
-        "session.purpose": lambda odd: {"session": odd},
+        "session.model": lambda odd: {"session": odd},
         "provenance": lambda odd: {"provenance": odd},
     }
     change = next(make for path, make in paths.items() if path in text)

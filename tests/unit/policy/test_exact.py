@@ -140,7 +140,7 @@ def test_missing_variables_are_errors() -> None:
     assert value("session.tainted || true") is True
     assert value("session.tainted", session={}) is FAIL
     assert value("session.tainted", session=[1]) is FAIL
-    assert value("has(session.purpose)", session="purpose") is FAIL
+    assert value("has(session.model)", session="model") is FAIL
 
 
 @pytest.mark.parametrize("odd", [object(), {1, 2}, 1j, lambda: 1, Ellipsis])

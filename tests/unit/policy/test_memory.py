@@ -183,8 +183,6 @@ FACTS = {
     },
     "catalog": {"reviewed_digests": []},
     "provenance": [],
-    "origins": [],
-    "signals": [],
     "approval": {"granted": False, "granted_by": {}},
     "deferral": {"waited_ms": 0},
     "now": {"ms": 0, "hour": 0, "minute": 0, "weekday": 4},

@@ -34,7 +34,7 @@ def test_needs_are_what_the_rules_of_a_tool_read() -> None:
         permit(match="{tools: [pay.*]}", when="agent.id == 'a' && size(provenance) > 0")
         + rule(id="D-1", match='{tools: ["git.*"], agents: [bot], tenants: [acme]}', when="now.hour > 3")
         + rule(id="D-2", match='{tools: ["git.push"], tool_version: "2.*"}', when="session.tainted", mode="shadow")
-        + rule(id="D-3", match='{tools: ["git.push"]}', when="signals.exists(s, s.score > 0.5)", mode="off")
+        + rule(id="D-3", match='{tools: ["git.push"]}', when="delegation.hops.exists(h, h.depth > 5)", mode="off")
     )
     assert compiled.plan(tool("pay", "refund")).needs == {"tool", "agent", "provenance"}
     assert compiled.plan(tool("git", "log")).needs == {"tool", "agent", "tenant", "now"}

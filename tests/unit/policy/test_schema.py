@@ -51,7 +51,6 @@ def test_fixtures_fit(path: Path) -> None:
         ({"agent": []}, "`agent` must be a mapping, found list"),
         ({"user": {"id": "a", "scopes": "x"}}, "`user.scopes` must be a list, found str"),
         ({"user": {"id": "a", "scopes": [1]}}, "`user.scopes[0]` must be string, found int"),
-        ({"signals": [{"name": "s", "score": 1}]}, "`signals[0].score` must be double, found int"),
         ({"approval": {"granted": 1, "granted_by": {}}}, "`approval.granted` must be bool, found int"),
         ({"approval": {"granted": True, "granted_by": {"g": True}}}, "`approval.granted_by.g` must be int, found bool"),
         ({"tenant": None}, "`tenant` must be string, found NoneType"),

@@ -1,0 +1,64 @@
+"""The facts of the schema before a real gate: each of them is there for rules to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from simulation.records import UNTRUSTED, ruleset, tool_entry
+from streams.model.topics import DELEGATION, RULESET
+from streams.model.types import Model
+from streams.model.verdict import Outcome
+from streams.policy.language.fact_types import Field, ListOf, Struct
+from streams.policy.language.schema import FACTS
+from tests.kit import GateBench
+
+PAGES = tool_entry("web", "pages", read_only=True, output_label=UNTRUSTED)
+
+
+def presence() -> Iterator[tuple[str, str]]:
+    """Every field of the schema, and a condition that holds if the gate supplies it."""
+    for field in FACTS:
+        yield field.name, "tenant != ''" if field.name == "tenant" else f"size([{field.name}]) == 1"
+        yield from _members(field.name, field)
+
+
+def _members(path: str, field: Field) -> Iterator[tuple[str, str]]:
+    inner = field.type
+    if isinstance(inner, Struct):
+        for member in inner.fields:
+            yield f"{path}.{member.name}", f"has({path}.{member.name})"
+            yield from _members(f"{path}.{member.name}", member)
+    elif isinstance(inner, ListOf) and isinstance(inner.element, Struct):
+        for member in inner.element.fields:
+            yield f"{path}[].{member.name}", f"size({path}) > 0 && {path}.all(e, has(e.{member.name}))"
+
+
+def rules(conditions: dict[str, str]) -> dict[str, str]:
+    head = "apiVersion: rules/v1\npack: p\nhistory:\n  calls: {keep: count, on: allowed, within: 1h}\nrules:\n"
+    text = "".join(
+        f"  - {{id: F-{number:03}, effect: permit, match: {{tools: ['*']}}, when: \"{when}\", reason: is there}}\n"
+        for number, when in enumerate(conditions.values())
+    )
+    return {"bundle.yaml": 'apiVersion: rules/v1\nbundle: b\nversion: "1"\n', "p/p.rules.yaml": head + text}
+
+
+def test_a_gate_supplies_every_fact() -> None:
+    bench = GateBench(with_rules=False, with_session=False)
+    conditions = dict(presence())
+    bench.driver.pipe(RULESET.name, b"default", ruleset(rules(conditions)))
+    bench.publish(PAGES)
+    maker = bench.session
+    grant = maker.grant("g-1", bench.now_ms)
+    bench.driver.pipe(DELEGATION.name, maker.key, grant)
+    maker.act = type(maker.act)(iss=maker.act.iss, sub=maker.act.sub, instance_uid="i-1")
+    origin = {
+        "model": Model(ai_provider="local", name="small", version="1"),
+        "system_prompt_digest": b"p" * 32,
+        "toolset_digest": b"t" * 32,
+    }
+    bench.establish(maker, delegation_uid="g-1", scopes=("a",), attended=True, **origin)
+    assert bench.judge(PAGES, {"path": "a"}, **origin).outcome is Outcome.ALLOW
+    verdict = bench.judge(PAGES, {"path": "a"}, **origin)
+    assert verdict.errors == ()
+    fired = {hit.rule_id for hit in verdict.rules}
+    assert [path for number, path in enumerate(conditions) if f"F-{number:03}" not in fired] == []
