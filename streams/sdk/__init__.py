@@ -19,7 +19,7 @@ from streams.audit.signatures import SigningKeyError
 from streams.model.outcome import IntentOutcome
 from streams.sdk.agent import Agent
 from streams.sdk.aio import AsyncAgent
-from streams.sdk.credential import SessionCredential
+from streams.sdk.credential import OpenedWith, SessionCredential
 from streams.sdk.development_tokens import DevTokenService, load_root_key
 from streams.sdk.entropy import SYSTEM
 from streams.sdk.errors import (
@@ -72,6 +72,7 @@ __all__ = [
     "IntentOutcome",
     "LoopSettings",
     "McpServerError",
+    "OpenedWith",
     "OutcomeReadError",
     "OutcomeTimeoutError",
     "ProposalError",

@@ -7,10 +7,28 @@ from typing import TYPE_CHECKING
 
 from streams.model.delegation import Delegation
 from streams.model.keys import session_key_of
-from streams.model.types import Actor
+from streams.model.types import Actor, Model
 
 if TYPE_CHECKING:
     from streams.delegation.keys import Ed25519Key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenedWith:
+    """What an agent says that it opens a session with. Rules see if its later intents state something else.
+
+    Attributes:
+        model: the model.
+        system_prompt_digest: SHA-256 of the system prompt.
+        toolset_digest: SHA-256 of the toolset (`Toolset.digest`).
+    """
+
+    model: Model | None = None
+    system_prompt_digest: bytes | None = None
+    toolset_digest: bytes | None = None
+
+
+NOTHING_STATED = OpenedWith()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import DELEGATION, REVOCATION, SESSION, Topic
 from streams.model.types import Actor, Header, Record
 from streams.ports import LogError
-from streams.sdk.credential import SessionCredential
+from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import PublishError, TokenServiceError
 from streams.sdk.single_records import outgoing, publish
@@ -102,6 +102,8 @@ class DevTokenService:
         traceparent: str | None = None,
         tools: Sequence[ToolGrant] | None = None,
         max_depth: int = 0,
+        attended: bool = False,
+        opened_with: OpenedWith = NOTHING_STATED,
     ) -> SessionCredential:
         """Open a session in which `act` acts for `sub`; it is on the log when this returns.
 
@@ -113,6 +115,8 @@ class DevTokenService:
             tools: the tools that the session may call (`streams.sdk.delegation.tool`). The session then has a grant of
                 them, which gates with this service as a trust anchor (`hmac`) accept. Without tools it has no grant.
             max_depth: how deep the grant may be delegated.
+            attended: whether a person is present.
+            opened_with: the model, system prompt and toolset that the session's later intents are compared with.
 
         Raises:
             TokenServiceError: too many sessions are open, or the lifetime is not positive.
@@ -150,7 +154,8 @@ class DevTokenService:
             expires_ms=now_ms + ttl_ms,
             grant=grant,
         )
-        self._establish(credential, self._header(now_ms, traceparent), risk_level=risk_level)
+        header = self._header(now_ms, traceparent)
+        self._establish(credential, header, risk_level=risk_level, attended=attended, opened_with=opened_with)
         return credential
 
     def open_sub_session(self, grant: Delegation, *, label: Label | None = None) -> SessionCredential:
@@ -196,6 +201,8 @@ class DevTokenService:
         risk_level: str | None = None,
         parent: GrantBody | None = None,
         label: Label | None = None,
+        attended: bool = False,
+        opened_with: OpenedWith = NOTHING_STATED,
     ) -> None:
         """Write a session to the log, with its grant."""
         # A grant can be presented again for as long as its parent holds.
@@ -214,6 +221,10 @@ class DevTokenService:
             delegation_uid=credential.delegation_uid,
             parent_session_id=None if parent is None else parent.session_id,
             label=label,
+            attended=attended,
+            model=opened_with.model,
+            system_prompt_digest=opened_with.system_prompt_digest,
+            toolset_digest=opened_with.toolset_digest,
         )
         try:
             if credential.grant is not None:

@@ -23,7 +23,7 @@ import msgspec
 
 from streams.model.delegation import Delegation, GrantBody
 from streams.model.types import Actor, Header, SubProfile
-from streams.sdk.credential import SessionCredential
+from streams.sdk.credential import NOTHING_STATED, OpenedWith, SessionCredential
 from streams.sdk.entropy import SYSTEM, Entropy
 from streams.sdk.errors import TokenServiceError
 
@@ -143,7 +143,8 @@ class StsClient:
         Args:
             key: the agent's key; the session is then bound to it, and has no secret.
             narrowing: `scopes`, `audience` (texts), `authorization_details` (JSON values), `purpose`, `life_s`,
-                `max_depth`, `attended`: to get less than everything that is allowed.
+                `max_depth`, `attended`: to get less than everything that is allowed; and `opened_with`, which later
+                intents of the session are compared with.
 
         Raises:
             TokenRefusedError: the service refused the request.
@@ -307,7 +308,13 @@ def _narrowing(
     life_s: int | None = None,
     max_depth: int | None = None,
     attended: bool = False,
+    opened_with: OpenedWith = NOTHING_STATED,
 ) -> dict[str, Any]:
+    model = opened_with.model
+    digests = {
+        "system_prompt_digest": opened_with.system_prompt_digest,
+        "toolset_digest": opened_with.toolset_digest,
+    }
     form = {
         "scope": None if scopes is None else " ".join(scopes),
         "audience": list(audience) or None,
@@ -316,6 +323,10 @@ def _narrowing(
         "expires_in": None if life_s is None else str(life_s),
         "max_depth": None if max_depth is None else str(max_depth),
         "attended": "true" if attended else None,
+        "model_provider": None if model is None else model.ai_provider,
+        "model_name": None if model is None else model.name,
+        "model_version": None if model is None else model.version,
+        **{name: None if digest is None else digest.hex() for name, digest in digests.items()},
     }
     return {name: value for name, value in form.items() if value is not None}
 

@@ -131,7 +131,8 @@ class TokenService:
         self._use_up(agent, origin, shown, lineage[-1])
         parts.store.check_room(now_ms)
         parent_id = None if origin.parent is None else origin.parent.session_id
-        parts.ledger.open_session(Opening(lineage, asked.attended, parent_id, f"from {origin.token}", traceparent))
+        source = f"from {origin.token}"
+        parts.ledger.open_session(Opening(lineage, asked.attended, parent_id, source, traceparent, asked.opened_with))
         parts.store.add(issued)
         secret = None if shown is not None else session_secret(parts.root_key, issued.tenant_uid, issued.session_id)
         return Answer(answer_members(lineage, token, secret, parts.now_ms()))

@@ -14,6 +14,8 @@ import msgspec
 from streams.identity.jose import is_plain
 from streams.model.delegation import AuthorizationDetail, GrantBody
 from streams.model.token_reasons import TokenReason
+from streams.model.types import Model
+from streams.sdk.credential import OpenedWith
 from streams.services.sts.authorization_details import check_names, parse_details
 from streams.services.sts.errors import refuse
 from streams.services.sts.sources import TokenType
@@ -23,7 +25,9 @@ BODY_BYTES_MAX = 131_072
 PARAMETERS_MAX = 64
 AUDIENCES_MAX = 64
 PURPOSE_CHARS_MAX = 4_096
+MODEL_CHARS_MAX = 512
 _NUMBER = re.compile("[0-9]{1,9}")
+_SHA256 = re.compile("[0-9a-f]{64}")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,512}")
 _SAID_BY_GRANT = (
     "scope", "audience", "authorization_details", "purpose", "expires_in", "max_depth", "subject_proof"
@@ -110,6 +114,19 @@ class Form:
         except (binascii.Error, ValueError):
             raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} is not base64url") from None
 
+    def sha256(self, name: str) -> bytes | None:
+        """Return a parameter that is a SHA-256 digest in hex, or None.
+
+        Raises:
+            RefusedError: it is not such a digest.
+        """
+        value = self.one(name)
+        if value is None:
+            return None
+        if not _SHA256.fullmatch(value):
+            raise refuse(TokenReason.REQUEST_MALFORMED, f"the parameter {name} is not a SHA-256 digest in hex")
+        return bytes.fromhex(value)
+
 
 class ExchangeRequest(NamedTuple):
     """A request for a session. None requests everything that is allowed.
@@ -118,6 +135,7 @@ class ExchangeRequest(NamedTuple):
         proof: the proof of the holder of the subject token's session, for tokens of this service without `grant`.
         grant: the next hop, signed by the holder of the subject token's session; it states the whole request.
         life_s: the longest life of the session.
+        opened_with: what the agent says that it opens the session with.
         said: all parameters of the form, unchanged.
     """
 
@@ -132,6 +150,7 @@ class ExchangeRequest(NamedTuple):
     life_s: int | None
     max_depth: int | None
     attended: bool
+    opened_with: OpenedWith
     proof: bytes | None
     grant: GrantBody | None
     said: tuple[tuple[str, str], ...]
@@ -181,6 +200,7 @@ def read_request(form: Form) -> ExchangeRequest:
         life_s=form.number("expires_in"),
         max_depth=form.number("max_depth"),
         attended=form.one("attended") == "true",
+        opened_with=_opened_with(form),
         proof=form.base64url("subject_proof"),
         grant=grant,
         said=form.pairs,
@@ -195,6 +215,23 @@ def _scopes(form: Form) -> tuple[str, ...] | None:
     if not all(_SCOPE.fullmatch(name) for name in names):
         raise refuse(TokenReason.SCOPE_TOO_WIDE, "scope is not a list of names, separated by single spaces")
     return tuple(dict.fromkeys(names))
+
+
+def _opened_with(form: Form) -> OpenedWith:
+    """Return the model, system prompt and toolset that the agent states. Its later intents are compared with them."""
+    names = [form.one(name) for name in ("model_provider", "model_name", "model_version")]
+    provider, name, version = names
+    if (provider is None) != (name is None) or (version is not None and name is None):
+        raise refuse(TokenReason.REQUEST_MALFORMED, "model_provider and model_name are stated together")
+    if not all(len(text) <= MODEL_CHARS_MAX and is_plain(text) for text in names if text is not None):
+        text = f"a model has more than {MODEL_CHARS_MAX} characters, or characters that are not allowed"
+        raise refuse(TokenReason.REQUEST_MALFORMED, text)
+    is_stated = provider is not None and name is not None
+    return OpenedWith(
+        model=Model(ai_provider=provider or "", name=name or "", version=version) if is_stated else None,
+        system_prompt_digest=form.sha256("system_prompt_digest"),
+        toolset_digest=form.sha256("toolset_digest"),
+    )
 
 
 def _grant(form: Form) -> GrantBody | None:

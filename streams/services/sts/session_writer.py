@@ -24,6 +24,7 @@ from streams.model.token_reasons import TokenReason
 from streams.model.topics import AUDIT_REPORTED, DELEGATION, REVOCATION, SESSION
 from streams.model.types import Actor, Header
 from streams.ports import AbortableTransactionError, LogError, Outgoing, Producer, RetriableLogError
+from streams.sdk.credential import NOTHING_STATED, OpenedWith
 from streams.sdk.entropy import Entropy
 from streams.sdk.single_records import outgoing
 from streams.sdk.transport import Transport
@@ -40,13 +41,14 @@ _log = logging.getLogger(__name__)
 
 
 class Opening(NamedTuple):
-    """A session to open; `lineage` is its grant after all its ancestors."""
+    """A session to open; `lineage` is its grant after all its ancestors, `opened_with` what its agent states."""
 
     lineage: tuple[GrantBody, ...]
     attended: bool
     parent_session_id: str | None
     source: str
     traceparent: str | None
+    opened_with: OpenedWith = NOTHING_STATED
 
 
 class Refusal(NamedTuple):
@@ -202,6 +204,9 @@ class Ledger:
             attended=opening.attended,
             delegation_uid=grant.uid,
             parent_session_id=opening.parent_session_id,
+            model=opening.opened_with.model,
+            system_prompt_digest=opening.opened_with.system_prompt_digest,
+            toolset_digest=opening.opened_with.toolset_digest,
         )
         event = proven_event(self._writer_key, event)
         delegation = travelling(lineage, self._header(grant.tenant_uid, opening.traceparent))

@@ -14,8 +14,16 @@ from streams.model.proof import is_proven_event, session_secret, session_writer_
 from streams.model.revocation import Revocation, RevocationKind, RevocationState
 from streams.model.session import SessionEvent, SessionEventType
 from streams.model.topics import REVOCATION, SESSION
-from streams.model.types import Actor
-from streams.sdk import Agent, DelegationError, DevTokenService, PublishError, TokenServiceError, load_root_key
+from streams.model.types import Actor, Model
+from streams.sdk import (
+    Agent,
+    DelegationError,
+    DevTokenService,
+    OpenedWith,
+    PublishError,
+    TokenServiceError,
+    load_root_key,
+)
 from streams.sdk.delegation import Share, tool
 from streams.sdk.transport import Transport
 from tests.unit.sdk.hands import ACTOR, ISSUER, ROOT_KEY, TENANT, partition_of, raw_records, written
@@ -41,6 +49,15 @@ def test_a_session_is_on_the_log_with_who_acts_for_whom_and_until_when(
     assert (event.header.source, event.header.tenant_uid) == (ISSUER, TENANT)
     [received] = raw_records(transport, SESSION)
     assert (received.key, received.partition) == (credential.key, partition_of(credential.key))
+
+
+def test_a_session_states_what_it_was_opened_with(transport: Transport, tokens: DevTokenService) -> None:
+    model = Model(ai_provider="local", name="small")
+    stated = OpenedWith(model=model, system_prompt_digest=b"p" * 32, toolset_digest=b"t" * 32)
+    tokens.open_session("alice", ACTOR, (), attended=True, opened_with=stated)
+    [event] = written(transport, SessionEvent)
+    assert event.attended
+    assert (event.model, event.system_prompt_digest, event.toolset_digest) == (model, b"p" * 32, b"t" * 32)
 
 
 def test_the_events_of_a_session_are_counted_and_hold_no_content(transport: Transport, tokens: DevTokenService) -> None:

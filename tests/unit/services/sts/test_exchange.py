@@ -16,7 +16,8 @@ from streams.delegation.verification import Standard, verify
 from streams.model.audit import AuditEventType
 from streams.model.proof import is_proven_event, session_secret, session_writer_key
 from streams.model.session import SessionEventType
-from streams.model.types import Actor, SubProfile
+from streams.model.types import Actor, Model, SubProfile
+from streams.sdk.credential import OpenedWith
 from streams.sdk.delegation import Share, hand_on, tool
 from streams.sdk.entropy import SYSTEM, system_now_ms
 from streams.sdk.token_exchange import ID_JAG, TXN_TOKEN, TokenRefusedError
@@ -76,6 +77,36 @@ def test_a_users_token_opens_a_session_for_an_agent(house: House) -> None:
     [detail] = claims["authorization_details"]
     assert [one["name"] for one in detail["tools"]] == ["send", "read"]
     assert detail["tools"][0]["constraints"] == [{"argument": "/to", "type": "WILDCARD", "value": "*@acme.example"}]
+
+
+def test_the_session_states_what_it_was_opened_with(house: House) -> None:
+    model = Model(ai_provider="local", name="meta/small", version="3")
+    stated = OpenedWith(model=model, system_prompt_digest=b"p" * 32, toolset_digest=b"t" * 32)
+    with house.client() as sts:
+        session = sts.exchange(house.users.token("alice"), house.agents.token(AGENT), opened_with=stated)
+    [event] = [event for event in house.sessions() if event.session_id == session.credential.session_id]
+    assert (
+        OpenedWith(
+            model=event.model, system_prompt_digest=event.system_prompt_digest, toolset_digest=event.toolset_digest
+        )
+        == stated
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"model_name": "small"},
+        {"model_provider": "local"},
+        {"model_version": "1"},
+        {"model_provider": "local", "model_name": "x" * 513},
+        {"model_provider": "local", "model_name": "a\nb"},
+        {"system_prompt_digest": "abc"},
+        {"toolset_digest": "AB" * 32},
+    ],
+)
+def test_what_a_session_is_opened_with_must_be_well_formed(house: House, wrong: dict[str, str]) -> None:
+    assert house.refused(**wrong) == ("invalid_request", "request_malformed")
 
 
 def test_less_can_be_asked_for(house: House) -> None:

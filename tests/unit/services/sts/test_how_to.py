@@ -32,5 +32,16 @@ def test_what_can_be_sent_is_listed() -> None:
     assert GRANT_TYPE in PAGE
     for kind in TokenType:
         assert f"...:{kind.value.rpartition(':')[2]}" in PAGE or kind.value in PAGE
-    for name in ("subject_proof", "grant", "expires_in", "max_depth", "attended", "purpose", "authorization_details"):
+    for name in (
+        "subject_proof",
+        "grant",
+        "expires_in",
+        "max_depth",
+        "attended",
+        "purpose",
+        "authorization_details",
+        "model_name",
+        "system_prompt_digest",
+        "toolset_digest",
+    ):
         assert f"`{name}`" in PAGE
