@@ -91,7 +91,12 @@ class PendingRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MemoryUpdateRow(msgspec.Struct, frozen=True, array_like=True):
-    """A `MemoryUpdate` with everything that applying it needs, whatever rules are in force by then."""
+    """A `MemoryUpdate` with everything that applying it needs, whatever rules are in force by then.
+
+    Attributes:
+        has_since: whether the memory starts again with certain calls. With `forget`, this is such a start.
+        began: how often the memory had started again when the call was allowed; None if the update applies at once.
+    """
 
     memory: str
     on: str
@@ -102,6 +107,8 @@ class MemoryUpdateRow(msgspec.Struct, frozen=True, array_like=True):
     keyed: bool
     within_ms: int | None
     group: str | None
+    has_since: bool = False
+    began: int | None = None
 
 
 class ChargeRow(msgspec.Struct, frozen=True, array_like=True):
@@ -122,10 +129,15 @@ class EffectsRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CellRow(msgspec.Struct, frozen=True, array_like=True):
-    """A memory, or one key of it: amounts by the end of their bucket of time."""
+    """A memory, or one key of it: amounts by the end of their bucket of time.
+
+    Attributes:
+        started: which start of the memory was the last one of this key (see `HeadRow.starts_count`).
+    """
 
     last_ms: int = 0
     parts: tuple[tuple[int, int], ...] = ()
+    started: int = 0
 
 
 class HeadRow(msgspec.Struct, frozen=True, array_like=True):
@@ -136,12 +148,16 @@ class HeadRow(msgspec.Struct, frozen=True, array_like=True):
         unclear_until_ms: until when events of any key may be missing.
         full_until_ms: until when events of keys without a cell may be missing.
         tidied_ms: when keys whose events have all left the window were last deleted.
+        starts_count: how often the memory, or a key of it, has started again (`since`).
+        started: which of these starts was the last one of all keys.
     """
 
     keys_count: int = 0
     unclear_until_ms: int = 0
     full_until_ms: int = 0
     tidied_ms: int = 0
+    starts_count: int = 0
+    started: int = 0
 
 
 class SpendRow(msgspec.Struct, frozen=True, array_like=True):

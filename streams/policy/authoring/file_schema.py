@@ -233,6 +233,9 @@ def _match(more: Mapping[str, Schema] | None = None) -> Schema:
 
 def _memory() -> Schema:
     certain = _one_of(parse_memory.RESET_OCCASIONS, "The event that resets the memory.")
+    start = _one_of(
+        parse_memory.SINCE_OCCASIONS, "The event with which the memory starts again; `allowed` if left out."
+    )
     return _record(
         {
             "keep": _one_of(
@@ -247,6 +250,7 @@ def _memory() -> Schema:
             "within": _ref("duration"),
             "group": _text(),
             "reset": _match({"on": certain, "when": _ref("condition")}),
+            "since": _match({"on": start, "when": _ref("condition"), "key": _ref("expression")}),
         },
         required=("keep", "on"),
     )

@@ -168,6 +168,7 @@ def _matches(bundle: Bundle) -> Iterator[tuple[Match, str | None]]:
         yield from ((rule.match, rule.id) for rule in pack.rules)
         kept = [*(memory.match for memory in pack.memories), *(budget.match for budget in pack.budgets)]
         kept += [memory.reset.match for memory in pack.memories if memory.reset is not None]
+        kept += [memory.since.match for memory in pack.memories if memory.since is not None]
         yield from ((match, None) for match in kept if match is not None)
 
 

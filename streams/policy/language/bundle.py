@@ -119,6 +119,20 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """The call after which a memory starts again: the last one of the session that matches.
+
+    An event counts only if its call was judged after that call. With a `key`, only the memory's value for that key
+    starts again; without one, all of it.
+    """
+
+    on: Occasion
+    match: Match
+    when: Scalar | None
+    key: Scalar | None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """A value that is remembered within a session, as declared under `history:`.
 
@@ -143,6 +157,7 @@ class Memory:
     within_ms: int | None = None
     group: str | None = None
     reset: Reset | None = None
+    since: Since | None = None
 
 
 class Per(StrEnum):

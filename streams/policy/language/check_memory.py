@@ -38,6 +38,8 @@ class CheckedMemory:
     key: MemoryExpression | None
     of: MemoryExpression | None
     reset_when: MemoryExpression | None
+    since_when: MemoryExpression | None = None
+    since_key: MemoryExpression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class CheckedMemories:
     def expressions(self) -> tuple[tuple[str, MemoryExpression], ...]:
         """Return every expression with the name of its pack."""
         found = [(item.memory.pack, part) for item in self.memories for part in
-                 (item.when, item.key, item.of, item.reset_when)]  # fmt: skip
+                 (item.when, item.key, item.of, item.reset_when, item.since_when, item.since_key)]  # fmt: skip
         found += [(item.budget.pack, part) for item in self.budgets for part in (item.when, item.of)]
         return tuple((pack, part) for pack, part in found if part is not None)
 
@@ -97,13 +99,15 @@ class _MemoryChecker:
         self._findings = findings
 
     def memory(self, memory: Memory) -> CheckedMemory:
-        match, reset = memory.match, memory.reset
+        match, reset, since = memory.match, memory.reset, memory.since
         return CheckedMemory(
             memory,
             self._expression(memory.when, match, _CONDITION_TYPES),
             self._expression(memory.key, match, _KEY_TYPES, may_read_label=False),
             self._expression(memory.of, match, _AMOUNT_TYPES, may_read_label=False),
             self._expression(reset.when, reset.match, _CONDITION_TYPES) if reset else None,
+            self._expression(since.when, since.match, _CONDITION_TYPES) if since else None,
+            self._expression(since.key, since.match, _KEY_TYPES, may_read_label=False) if since else None,
         )
 
     def budget(self, budget: Budget) -> CheckedBudget:

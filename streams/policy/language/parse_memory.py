@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from streams.policy.errors import Findings, Location
-from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion, Pack, Per, Reset
+from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion, Pack, Per, Reset, Since
 from streams.policy.language.located_yaml import MappingNode, Node, Scalar, node_kind
 from streams.policy.language.schema import RESERVED_WORDS
 from streams.policy.language.yaml_mapping import MappingReader
@@ -22,6 +22,8 @@ TARGETS_MAX = 1_000
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 RESET_OCCASIONS = (Occasion.RAN, Occasion.ALLOWED, Occasion.APPROVED)
+SINCE_OCCASIONS = (Occasion.ALLOWED, Occasion.JUDGED, Occasion.RAN, Occasion.FAILED, Occasion.APPROVED)
+_MATCH_KEYS = ("tools!", "servers", "tool_version", "agents", "tenants")
 
 ReadMatch = Callable[[MappingReader, str, tuple[str, ...]], Match | None]
 """Parses the match under a key, which may have further keys; see `parse_match.read_match`."""
@@ -38,7 +40,7 @@ def read_memories(reader: MappingReader, pack: str, findings: Findings, read_mat
 
 
 def _memory(key: Scalar, node: Node, pack: str, findings: Findings, read_match: ReadMatch) -> Memory | None:
-    keys = ("keep!", "on!", "match", "when", "key", "of", "within", "group", "reset")
+    keys = ("keep!", "on!", "match", "when", "key", "of", "within", "group", "reset", "since")
     reader = MappingReader(node, f"memory `{key.text[:80]}`", keys, findings)
     keep, on = reader.choice("keep", Keep), reader.choice("on", Occasion)
     of = reader.scalar("of")
@@ -54,10 +56,15 @@ def _memory(key: Scalar, node: Node, pack: str, findings: Findings, read_match: 
         reader.error("wrong_value", reader.at("group"), "`group` is allowed only with `on: approved`")
     match, when, kept_by = read_match(reader, "match", ()), reader.scalar("when"), reader.scalar("key")
     within_ms, group = reader.duration_ms("within", WITHIN_MS_MAX), reader.text("group")
-    reset = _reset(reader, findings, read_match)
+    reset, since = _reset(reader, findings, read_match), _since(reader, findings, read_match)
+    if reset is not None and since is not None:
+        reader.error("wrong_value", reader.at("since"), "a memory has either `reset` or `since`, not both")
+    if since is not None and since.key is not None and kept_by is None:
+        text = "`since` has a `key`, but the memory keeps no value by key: give the memory a `key`, too"
+        reader.error("wrong_value", reader.at("since"), text)
     if keep is None or on is None:
         return None
-    return Memory(key.text, key.location, pack, keep, on, match, when, kept_by, of, within_ms, group, reset)
+    return Memory(key.text, key.location, pack, keep, on, match, when, kept_by, of, within_ms, group, reset, since)
 
 
 def _reset(reader: MappingReader, findings: Findings, read_match: ReadMatch) -> Reset | None:
@@ -65,14 +72,25 @@ def _reset(reader: MappingReader, findings: Findings, read_match: ReadMatch) -> 
     if node is None:
         return None
     match = read_match(reader, "reset", ("on", "when"))
-    inner = MappingReader(
-        node, "`reset`", ("tools!", "servers", "tool_version", "agents", "tenants", "on", "when"), findings
-    )
+    inner = MappingReader(node, "`reset`", (*_MATCH_KEYS, "on", "when"), findings)
     on, when = inner.choice("on", Occasion) or Occasion.RAN, inner.scalar("when")
     if on not in RESET_OCCASIONS:
         message = f"`on` of a reset must be one of {', '.join(RESET_OCCASIONS)}, found `{on}`"
         inner.error("wrong_value", inner.at("on"), message)
     return None if match is None else Reset(on, match, when)
+
+
+def _since(reader: MappingReader, findings: Findings, read_match: ReadMatch) -> Since | None:
+    node = reader.node("since")
+    if node is None:
+        return None
+    match = read_match(reader, "since", ("on", "when", "key"))
+    inner = MappingReader(node, "`since`", (*_MATCH_KEYS, "on", "when", "key"), findings)
+    on, when, key = inner.choice("on", Occasion) or Occasion.ALLOWED, inner.scalar("when"), inner.scalar("key")
+    if on not in SINCE_OCCASIONS:
+        message = f"`on` of `since` must be one of {', '.join(SINCE_OCCASIONS)}, found `{on}`"
+        inner.error("wrong_value", inner.at("on"), message)
+    return None if match is None else Since(on, match, when, key)
 
 
 def read_budgets(reader: MappingReader, pack: str, findings: Findings, read_match: ReadMatch) -> tuple[Budget, ...]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from streams.policy.cel.exact import compile_exact
 from streams.policy.errors import EvaluationError
-from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion
+from streams.policy.language.bundle import Budget, Keep, Match, MeasureKind, Memory, Occasion, Reset, Since
 from streams.policy.language.check_memory import CheckedBudget, CheckedMemories, CheckedMemory, MemoryExpression
 from streams.policy.language.fact_types import Facts
 from streams.policy.language.globs import CallerMatcher, ToolMatcher, caller_matcher
@@ -45,7 +45,7 @@ class MemoryUpdate(NamedTuple):
         labels: the labels of the result for which the update applies, as bits by `label_index`.
         key: digest of the value of the memory's key; empty for a memory without a key.
         amount: the amount to add; None if it could not be determined, which makes the memory unclear.
-        forget: whether the update clears the memory.
+        forget: whether the update clears the memory; with `since`, it starts again, or only its value for `key`.
     """
 
     memory: Memory
@@ -193,22 +193,33 @@ def _targets_of(value: Any) -> tuple[bytes, ...]:
 
 
 class _UpdateRule:
-    """Makes the updates of one memory, or its resets, from the calls of matching tools."""
+    """Makes the updates of one memory from the calls of matching tools, or what clears it: a reset or a start.
 
-    def __init__(self, item: CheckedMemory, constants: Mapping[str, Any], *, forget: bool) -> None:
-        memory = item.memory
-        reset = memory.reset if forget else None
-        match = reset.match if reset is not None else memory.match
-        when = item.reset_when if forget else item.when
-        self.memory = memory
-        self.on = reset.on if reset is not None else memory.on
-        self._forget = forget
-        self._callers = caller_matcher(match) if match is not None else None
+    Args:
+        item: the memory.
+        clearing: its `reset` or its `since`, if the rule is for that.
+    """
+
+    def __init__(
+        self, item: CheckedMemory, constants: Mapping[str, Any], clearing: Reset | Since | None = None
+    ) -> None:
+        if clearing is None:
+            when, key, of = item.when, item.key, item.of
+        elif isinstance(clearing, Since):
+            when, key, of = item.since_when, item.since_key, None
+        else:
+            when, key, of = item.reset_when, None, None
+        source = clearing or item.memory
+        self.memory = item.memory
+        self.match = source.match
+        self.on = source.on
+        self._forget = clearing is not None
+        self._callers = caller_matcher(source.match) if source.match is not None else None
         self._when = _program(when, constants)
         self._by_label = when is not None and "label" in when.facts and self.on in _LATER
-        self._key = None if forget else _program(item.key, constants)
-        self._of = None if forget else _program(item.of, constants)
-        self.needs = _needs(self._callers, when, None if forget else item.key, None if forget else item.of)
+        self._key = _program(key, constants)
+        self._of = _program(of, constants)
+        self.needs = _needs(self._callers, when, key, of)
 
     def update(self, facts: Facts) -> MemoryUpdate | None:
         try:
@@ -222,7 +233,7 @@ class _UpdateRule:
         except EvaluationError as error:
             if self.on in _AFTER_DENIAL:
                 return MemoryUpdate(self.memory, self.on, ANY_LABEL, b"", None)
-            what = "reset" if self._forget else "updated"
+            what = ("started again" if self.memory.since else "reset") if self._forget else "updated"
             raise MemoryUpdateError(f"memory `{self.memory.name}` can't be {what} for this call: {error}") from None
         return MemoryUpdate(self.memory, self.on, labels, key, amount, self._forget)
 
@@ -276,13 +287,14 @@ class Memories:
     def __init__(self, checked: CheckedMemories, constants: Mapping[str, Any]) -> None:
         self._constants = constants
         self._items = {item.memory.name: item for item in checked.memories}
-        self._update_rules = [
-            (_tools(item.memory.match), _UpdateRule(item, constants, forget=False)) for item in checked.memories
-        ] + [
-            (_tools(item.memory.reset.match), _UpdateRule(item, constants, forget=True))
+        rules = [_UpdateRule(item, constants) for item in checked.memories]
+        rules += [
+            _UpdateRule(item, constants, clearing)
             for item in checked.memories
-            if item.memory.reset is not None
+            for clearing in (item.memory.reset, item.memory.since)
+            if clearing is not None
         ]
+        self._update_rules = [(_tools(rule.match), rule) for rule in rules]
         self._budget_meters = [(_tools(item.budget.match), _BudgetMeter(item, constants)) for item in checked.budgets]
 
     @property

@@ -9,7 +9,7 @@ from streams.policy.language.bundle import Occasion
 from streams.ports.processor import StateView
 from streams.processors.rows import effects_row_key
 from streams.processors.session_row import SessionRow, ToolName, evolve
-from streams.processors.sessions.memory import Happened, apply_updates
+from streams.processors.sessions.memory import Happened, apply_updates, with_starts
 from streams.processors.state import EffectsRow, decode_effects, encode_row
 
 _LATER = frozenset({Occasion.RAN.value, Occasion.FAILED.value})
@@ -23,7 +23,8 @@ def store_effects(
     later = tuple(update for update in effects.memory_updates if update.on in _LATER)
     if not later and not effects.charges:
         return row
-    state.put(effects_row_key(session_key, intent_id), encode_row(replace(effects, memory_updates=later)))
+    stored = replace(effects, memory_updates=with_starts(later, session_key, state))
+    state.put(effects_row_key(session_key, intent_id), encode_row(stored))
     return evolve(row, effects_count=row.counters.effects_count + 1)
 
 

@@ -4,6 +4,11 @@ Time within a memory's window is kept in buckets of 1/32 of the window. An event
 its bucket has left the window, so for at most 1/32 of the window too long and never too short. What can't be kept,
 because there is no room or because it is unknown, makes the memory unclear: a rule that reads it has no value
 there, which fails closed.
+
+A memory with `since` starts again with each call that its `since` matches, and counts only calls that were allowed
+after that. What a call did is often reported late, after the next start. So starts are numbered, an allowed call takes
+along how many there have been, and its report counts only if none has followed. Times would not do: calls of the same
+millisecond have an order, too.
 """
 
 from __future__ import annotations
@@ -97,22 +102,41 @@ def update_row(update: MemoryUpdate) -> MemoryUpdateRow:
         key=update.key,
         amount=update.amount,
         forget=update.forget,
-        keyed=memory.key is not None,
+        keyed=(memory.key if memory.since is None or not update.forget else memory.since.key) is not None,
         within_ms=memory.within_ms,
         group=None if update.forget else memory.group,
+        has_since=memory.since is not None,
+    )
+
+
+def with_starts(
+    updates: tuple[MemoryUpdateRow, ...], session_key: bytes, state: StateView
+) -> tuple[MemoryUpdateRow, ...]:
+    """Return updates that apply later, with how often their memories have started again until now."""
+    if not any(update.has_since for update in updates):
+        return updates
+    return tuple(
+        replace(update, began=_head(update, session_key, state).starts_count) if update.has_since else update
+        for update in updates
     )
 
 
 def apply_updates(
     updates: Iterable[MemoryUpdateRow], happened: Happened, session_key: bytes, state: StateView, now_ms: int
 ) -> bool:
-    """Apply what has happened to the memories, resets last, and return whether anything was changed."""
+    """Apply what has happened to the memories, and return whether anything was changed.
+
+    Memories start again first and are reset last: a call counts after the start that it is itself.
+    """
     due = [update for update in updates if _is_due(update, happened)]
+    for update in due:
+        if update.forget and update.has_since:
+            _start_again(update, session_key, state, now_ms)
     for update in due:
         if not update.forget:
             _add(update, session_key, state, now_ms)
     for update in due:
-        if update.forget:
+        if update.forget and not update.has_since:
             _forget(update, session_key, state)
     return bool(due)
 
@@ -135,6 +159,8 @@ def _add(update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: 
         return
     cell_key = cell_row_key(session_key, update.memory, update.key)
     found = state.get(cell_key)
+    if update.began is not None and update.began < _last_start(update, found, session_key, state):
+        return
     if found is None and update.keyed and not _has_room(update, session_key, state, now_ms):
         return
     cell = _NOTHING if found is None else decode_cell(found)
@@ -148,7 +174,35 @@ def _add(update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: 
         amount = parts.get(ends_ms, 0)
     parts[ends_ms] = min(amount + update.amount, _AMOUNT_MAX)
     last_ms = max(cell.last_ms, now_ms)
-    state.put(cell_key, encode_row(CellRow(last_ms=last_ms, parts=tuple(sorted(parts.items())))))
+    state.put(cell_key, encode_row(CellRow(last_ms, tuple(sorted(parts.items())), cell.started)))
+
+
+def _last_start(update: MemoryUpdateRow, cell: bytes | None, session_key: bytes, state: StateView) -> int:
+    """Return the number of the last start of a key of the memory."""
+    started = _head(update, session_key, state).started
+    return started if cell is None else max(started, decode_cell(cell).started)
+
+
+def _start_again(update: MemoryUpdateRow, session_key: bytes, state: StateView, now_ms: int) -> None:
+    """Let the memory start again, or one key of it if the update has one."""
+    cell_key = cell_row_key(session_key, update.memory, update.key)
+    if not update.keyed:
+        head = _head(update, session_key, state)
+        if head.keys_count:
+            _forget(update, session_key, state)
+        elif state.get(cell_key) is not None:
+            state.delete(cell_key)
+        number = head.starts_count + 1
+        head = HeadRow(starts_count=number, started=number)
+    elif state.get(cell_key) is not None or _has_room(update, session_key, state, now_ms):
+        head = _head(update, session_key, state)
+        head = replace(head, starts_count=head.starts_count + 1)
+        state.put(cell_key, encode_row(CellRow(started=head.starts_count)))
+    else:
+        # No room to say which key has started again, so for calls that have begun all of them have.
+        head = _head(update, session_key, state)
+        head = replace(head, starts_count=head.starts_count + 1, started=head.starts_count + 1)
+    state.put(head_row_key(session_key, update.memory), encode_row(head))
 
 
 def _live(parts: tuple[tuple[int, int], ...], within_ms: int | None, now_ms: int) -> tuple[tuple[int, int], ...]:
@@ -181,10 +235,12 @@ def _tidied(head: HeadRow, update: MemoryUpdateRow, session_key: bytes, state: S
     if update.within_ms is None or now_ms < head.tidied_ms + update.within_ms // BUCKETS_COUNT:
         return head
     rows = [(key, decode_cell(row)) for key, row in _cells(update, session_key, state)]
-    over = [key for key, cell in rows if not _live(cell.parts, update.within_ms, now_ms)]
-    for key in over:
+    over = [(key, cell.started) for key, cell in rows if not _live(cell.parts, update.within_ms, now_ms)]
+    for key, _ in over:
         state.delete(key)
-    return replace(head, keys_count=len(rows) - len(over), tidied_ms=now_ms)
+    # The starts of deleted keys become starts of all keys: a call that began before them must not count.
+    started = max((started for _, started in over), default=0)
+    return replace(head, keys_count=len(rows) - len(over), tidied_ms=now_ms, started=max(head.started, started))
 
 
 def _counts_until(update: MemoryUpdateRow, now_ms: int) -> int:

@@ -36,6 +36,8 @@ class Recipe(NamedTuple):
 
 OFFICE = {"now.weekday": 2, "now.hour": 9, "tool.id": "deploy.start", "tool.server_id": "deploy", "tool.name": "start",
           "tool.read_only": False}  # fmt: skip
+DEPLOY = {"tool.id": "deploy.start", "tool.server_id": "deploy", "tool.name": "start"}
+WRITE = {"tool.id": "filesystem.write_file", "tool.name": "write_file"}
 
 CHECKS: dict[str, Recipe] = {
     "2": Recipe("refund", APPROVAL, [{"args.amount": 50001}, {"args.currency": "USD"}], [{"args.amount": 50000}],
@@ -83,6 +85,13 @@ CHECKS: dict[str, Recipe] = {
     "19": Recipe("mail", DENY, [{}, {"model": {}}], [{"model.name": "small-2"}], "tool.read_only"),
     "20": Recipe("mail", QUARANTINE, [{"session.fingerprint_changed": True, "session.changed": ["model"]}], [{}],
                  "session.fingerprint_changed"),
+    "21": Recipe("lookup", DENY, [DEPLOY | {"history": {"tested": False}}], [DEPLOY | {"history": {"tested": True}}],
+                 "history.tested|tool.id=deploy.start|tool.server_id=deploy|tool.name=start"),
+    "22": Recipe("file", DENY, [WRITE | {"history": {"fresh": False}}], [WRITE | {"history": {"fresh": True}}],
+                 "history.fresh|tool.id=filesystem.write_file|tool.name=write_file"),
+    "23": Recipe("refund", DENY, [{"history": {"just_looked_up": False}, "args.order": "o-1"}],
+                 [{"history": {"just_looked_up": True}, "args.order": "o-1"}],
+                 "history.just_looked_up|args.order=o-1"),
 }  # fmt: skip
 
 
@@ -94,13 +103,14 @@ def compiled(number: str, *, alone: bool = False) -> Any:
 
 
 def facts(fixture: str, changes: dict[str, Any], unset: tuple[str, ...] = ()) -> dict[str, Any]:
-    base = json.loads((FIXTURES / f"{fixture}.json").read_text()) | {"history": {"refunds_to_account": 0}}
+    history = {"refunds_to_account": 0, "tested": False, "fresh": False, "just_looked_up": False}
+    base = json.loads((FIXTURES / f"{fixture}.json").read_text()) | {"history": history}
     base["args"]["account"] = "a-1"
     return with_changes(base, changes, unset)
 
 
-def test_there_are_twenty() -> None:
-    assert list(RECIPES) == [str(number) for number in range(1, 21)]
+def test_they_are_numbered_and_all_are_checked() -> None:
+    assert list(RECIPES) == [str(number) for number in range(1, len(RECIPES) + 1)]
     assert set(CHECKS) | {"1"} == set(RECIPES)
 
 
